@@ -1,0 +1,54 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+# Newer than pyproject.toml: what it asks for is installed.
+READY := .venv/.ready
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## install everything into .venv, and the jars of Kafka into the user's cache
+
+demo: $(READY) ## run the demonstration on a real Kafka and a real Postgres
+	@$(BIN)/stream-durable demo
+
+test: $(READY) ## run all tests, those with a real Kafka and Postgres too
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## lint, format, types and import contracts
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY) ## measure throughput, latency and CPU
+	@$(BIN)/stream-durable bench all --repeat 3
+
+clean: ## remove what was installed and built here; the user's cache stays
+	rm -rf .venv .durable dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(READY): pyproject.toml
+	@$(MAKE) --no-print-directory java-and-maven
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --editable '.[local]' --group dev
+	@$(BIN)/python -m stream_durable.local prepare
+	@touch $@
+
+# Kafka needs both. As root on Debian, in a container mostly, we install them; Debian releases
+# without Java 17 have a newer one as their default. Elsewhere a person has to decide.
+.PHONY: java-and-maven
+java-and-maven:
+	@command -v java >/dev/null && command -v mvn >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Java and Maven, which the local Kafka needs"; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq; \
+		apt-get install -qq -y --no-install-recommends openjdk-17-jre-headless maven >/dev/null || \
+		apt-get install -qq -y --no-install-recommends default-jre-headless maven >/dev/null; \
+	else \
+		echo "The local Kafka needs Java 17 and Maven: apt-get install openjdk-17-jre-headless maven" >&2; \
+		exit 1; \
+	fi

@@ -1,0 +1,1 @@
+"""Durable workflows whose commands and results flow over Kafka and whose state is kept in Postgres."""

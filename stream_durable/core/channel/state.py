@@ -1,0 +1,40 @@
+"""A channel in memory: the events it still keeps and the waits that are open."""
+
+from __future__ import annotations
+
+
+class Channel:
+    """Where events and waits of one name and key meet."""
+
+    __slots__ = (
+        "due",
+        "events",
+        "id",
+        "is_new",
+        "partition",
+        "touched_events",
+        "touched_waits",
+        "waits",
+    )
+
+    def __init__(self, key: str, partition: int) -> None:
+        """A channel on which nothing has happened yet."""
+        self.id = key
+        self.partition = partition
+        #: id -> (data, when it expires), in order of arrival.
+        self.events: dict[str, tuple[bytes, int]] = {}
+        #: (run, wait), in order of arrival.
+        self.waits: dict[tuple[str, str], None] = {}
+        self.due: int | None = None
+        self.is_new = True
+        self.touched_events: dict[str, None] = {}
+        self.touched_waits: dict[tuple[str, str], None] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left to remember."""
+        return not self.events and not self.waits
+
+    def weight(self) -> int:
+        """Estimate the bytes this channel takes in memory."""
+        return 700 + sum(300 + len(data) for data, _ in self.events.values()) + 250 * len(self.waits)

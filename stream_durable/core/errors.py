@@ -1,0 +1,29 @@
+"""The error families, chosen by what the caller has to do about them."""
+
+from __future__ import annotations
+
+
+class StreamDurableError(Exception):
+    """Root of everything this package raises on purpose; `code` is stable across releases."""
+
+    code = "error"
+
+
+class RejectedError(StreamDurableError):
+    """The sender is wrong: answer it and go on. Retrying the same thing cannot help."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TransientError(StreamDurableError):
+    """The world is wrong at the moment: a broker or a database is away. Retrying helps."""
+
+    code = "transient"
+
+
+class BrokenError(StreamDurableError):
+    """We are wrong: an invariant does not hold. Stop the part concerned and tell a person."""
+
+    code = "broken"

@@ -1,0 +1,79 @@
+"""The one place where a message meets its entity.
+
+`fold` changes the entity in place and notes what it asks of the outside. A message that makes no
+sense raises `RejectedError` before anything has changed; any other exception is a bug of ours, and
+the caller must throw the entity away, since it may have been changed by half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from stream_durable.core.channel import fold as channel_fold
+from stream_durable.core.channel.state import Channel
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.effects import Effects
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.ids import ID_LENGTH_MAX
+from stream_durable.core.messages import (
+    AttemptCompleted,
+    AttemptFailed,
+    AttemptHeartbeat,
+    AttemptStarted,
+    CancelRun,
+    ChannelTimerFired,
+    EventDelivered,
+    EventPublished,
+    Message,
+    RunTimerFired,
+    SignalRun,
+    StartRun,
+    WaitClosed,
+    WaitOpened,
+)
+from stream_durable.core.run import attempts, start, waits
+from stream_durable.core.run.state import Run
+from stream_durable.core.status import Outcome
+
+Entity = Run | Channel
+Handler = Callable[[Any, Any, int, Effects], Outcome]
+
+HANDLERS: dict[type[Message], Handler] = {
+    StartRun: start.start,
+    CancelRun: start.cancel,
+    AttemptStarted: attempts.started,
+    AttemptHeartbeat: attempts.heartbeat,
+    AttemptCompleted: attempts.completed,
+    AttemptFailed: attempts.failed,
+    SignalRun: waits.signal,
+    EventDelivered: waits.event,
+    RunTimerFired: waits.timer,
+    EventPublished: channel_fold.publish,
+    WaitOpened: channel_fold.open_wait,
+    WaitClosed: channel_fold.close_wait,
+    ChannelTimerFired: channel_fold.expire,
+}
+
+
+def fold(entity: Entity, message: Message, now: int, out: Effects) -> Outcome:
+    """Apply one message to its entity."""
+    return HANDLERS[type(message)](entity, message, now, out)
+
+
+def create(message: Message, partition: int, graphs: Callable[[str], Graph | None]) -> Entity:
+    """Return the entity a message is the first to reach, or refuse a message that cannot be first."""
+    key = message.key
+    if not key or len(key) > ID_LENGTH_MAX:
+        raise RejectedError("bad_id", f"an id has 1 to {ID_LENGTH_MAX} characters, this one {len(key)}")
+    if message.kind == "channel":
+        return Channel(key, partition)
+    if type(message) is not StartRun:
+        raise RejectedError("unknown_run", f"there is no run {key!r}")
+    graph = graphs(message.fingerprint)
+    if graph is None or graph.name != message.workflow:
+        raise RejectedError(
+            "unknown_workflow",
+            f"workflow {message.workflow[:128]!r} has no definition {message.fingerprint[:64]!r}",
+        )
+    return Run(key, partition, graph)

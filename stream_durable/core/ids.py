@@ -1,0 +1,47 @@
+"""How ids are derived and what they may look like. Nothing here is ever drawn at random."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+
+#: Longest id an entity may have: it is a Kafka key, a primary key and a line on a screen.
+ID_LENGTH_MAX = 512
+
+#: Names of workflows, steps, events and signals. No slash, so that `name/key` splits in one way.
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:\-]{0,127}\Z")
+
+
+def channel_id(event: str, key: str) -> str:
+    """Return the id of the channel on which events of this name and key meet their waits."""
+    return f"{event}/{key}"
+
+
+def partition_of(key: str, partition_count: int) -> int:
+    """Return the partition Kafka's own murmur2 partitioner gives this key.
+
+    Every producer of ours is configured with that partitioner; the engine computes it again when an
+    entity is born, so that a record which a foreign producer put elsewhere cannot split an entity.
+    """
+    return (_murmur2(key.encode()) & 0x7FFFFFFF) % partition_count
+
+
+def _murmur2(data: bytes) -> int:
+    length = len(data)
+    m, mask = 0x5BD1E995, 0xFFFFFFFF
+    h = (0x9747B28C ^ length) & mask
+    whole = length & ~3
+    for i in range(0, whole, 4):
+        k = int.from_bytes(data[i : i + 4], "little") * m & mask
+        k = (k ^ (k >> 24)) * m & mask
+        h = (h * m & mask) ^ k
+    if rest := data[whole:]:
+        h = (h ^ int.from_bytes(rest, "little")) * m & mask
+    h = (h ^ (h >> 13)) * m & mask
+    return h ^ (h >> 15)
+
+
+def fraction(*parts: str) -> float:
+    """Return a number in [0, 1) that depends on the parts alone: chance that replays the same."""
+    digest = blake2b("\x00".join(parts).encode(), digest_size=7).digest()
+    return int.from_bytes(digest, "big") / (1 << 56)

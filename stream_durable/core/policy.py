@@ -1,0 +1,50 @@
+"""Retry and back-off as data: what the reconciler may decide without any user code."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from stream_durable.core.ids import fraction
+
+Backoff = Literal["fixed", "linear", "exponential"]
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How often a step is tried and how long to wait between two tries."""
+
+    #: Attempts in all, the first included.
+    attempts: int = 1
+    backoff: Backoff = "exponential"
+    base_ms: int = 1_000
+    cap_ms: int = 60_000
+    #: Share of the delay, 0 to 1, by which it may be shorter; spreads a herd of retries.
+    jitter: float = 0.0
+    #: Codes that are retried; empty means all.
+    on: tuple[str, ...] = ()
+    #: Codes that are never retried.
+    not_on: tuple[str, ...] = ()
+
+    def allows(self, code: str, attempt: int, *, retryable: bool) -> bool:
+        """Say whether a failure of this code on this attempt leads to another attempt."""
+        if attempt >= self.attempts or not retryable or code in self.not_on:
+            return False
+        return not self.on or code in self.on
+
+    def delay_ms(self, attempt: int, *seed: str) -> int:
+        """Return the delay after this attempt; the same seed always gives the same delay."""
+        if self.backoff == "fixed":
+            delay = self.base_ms
+        elif self.backoff == "linear":
+            delay = self.base_ms * attempt
+        else:
+            # Beyond 2^30 every cap has long been reached; a bound keeps the number small.
+            delay = self.base_ms << min(attempt - 1, 30)
+        delay = min(delay, self.cap_ms)
+        if self.jitter:
+            delay -= int(delay * self.jitter * fraction(*seed, str(attempt)))
+        return delay
+
+
+NO_RETRY = RetryPolicy()

@@ -1,0 +1,1 @@
+"""The reconciler: folds the inbox, saves, and only then speaks. Reaches the world through ports."""

@@ -1,0 +1,184 @@
+"""Child processes which cannot outlive us, and the little both services need from the machine.
+
+A broker or a database left behind by a killed test run would hold its port and its memory until
+somebody finds it. So on Linux every child is started through `setpriv --pdeathsig`, which asks the
+kernel to signal it when its parent dies, however that happens. A Python `preexec_fn` could ask the
+same, but it runs between fork and exec of a process with threads, where it may deadlock.
+
+To the kernel "parent" means the *thread* that forked. A service started by a worker thread would
+therefore die with that thread, so all children are started by one thread which lives as long as
+the process. Elsewhere than on Linux a child can outlive a parent that was killed.
+"""
+
+import fcntl
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+LOOPBACK = "127.0.0.1"
+
+#: Enough for a Java stack trace with its cause, and still readable in a terminal.
+_TAIL_LINES = 25
+
+
+class LocalServiceError(Exception):
+    """A local service cannot be used; the text says why and what to do about it."""
+
+
+class Child:
+    """One child process whose output goes to a file."""
+
+    def __init__(self, name: str, process: "subprocess.Popen[bytes]", log: Path, begin: int) -> None:
+        self._name = name
+        self._process = process
+        self._log = log
+        self._begin = begin
+
+    @classmethod
+    def spawn(cls, name: str, command: Sequence[str], *, log: Path, cwd: Path) -> Self:
+        """Start the command in its own session, so that Ctrl-C reaches us and not the service."""
+        with log.open("ab") as output:
+            begin = output.tell()
+            process = _starter(os.getpid()).submit(
+                subprocess.Popen,
+                command,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            return cls(name, process.result(), log, begin)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
+        """Wait until the child is ready; if it ends or is too slow, end it and say what it wrote."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if self.ended_within(0.01):
+                code = self._process.returncode
+                raise LocalServiceError(self._with_tail(f"ended with code {code} while starting"))
+            if time.monotonic() > deadline:
+                self.end(signal.SIGKILL, seconds=10)
+                raise LocalServiceError(self._with_tail(f"was not ready after {seconds:.0f} s"))
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def end(self, number: signal.Signals, *, seconds: float) -> None:
+        """Send the signal and wait for the end; SIGKILL what has not obeyed after that time."""
+        self._process.send_signal(number)
+        if not self.ended_within(seconds):
+            self._process.kill()
+            self._process.wait()
+
+    def ended_within(self, seconds: float) -> bool:
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _with_tail(self, sentence: str) -> str:
+        with self._log.open("rb") as log:
+            log.seek(self._begin)
+            lines = log.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
+        return "\n".join([f"{self._name} {sentence}. The end of {self._log}:", *lines])
+
+
+@cache
+def _starter(_pid: int) -> ThreadPoolExecutor:
+    """The thread that starts all children; one for each process, for threads are lost in a fork."""
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-services")
+
+
+def run(command: Sequence[str], *, cwd: Path) -> str:
+    """Run a command of our own making to its end; answer what it printed, raise if it failed."""
+    done = subprocess.run(  # noqa: S603 - an argument list of ours, and no shell
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise LocalServiceError(f"{shlex.join(command)} failed:\n{done.stdout.strip()}")
+    return done.stdout
+
+
+def dying_with_us(death_signal: str, *options: str) -> list[str]:
+    """What to put before a command so that it gets this signal when we die; see the module."""
+    return ["setpriv", "--pdeathsig", death_signal, *options, "--"] if _on_linux() else []
+
+
+def missing_setpriv() -> str | None:
+    if _on_linux() and shutil.which("setpriv") is None:
+        return "setpriv is missing, which ties local services to us: apt-get install util-linux"
+    return None
+
+
+def _on_linux() -> bool:
+    return sys.platform == "linux"
+
+
+def cache_home() -> Path:
+    """Where this user's caches live; an empty or relative XDG_CACHE_HOME counts as unset."""
+    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return configured if configured.is_absolute() else Path.home() / ".cache"
+
+
+@contextmanager
+def only_one(lock: Path) -> Iterator[None]:
+    """Hold a lock among processes; the kernel gives it back if we are killed."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def free_ports(count: int) -> list[int]:
+    """Let the kernel pick ports, holding all of them until each differs from the others."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind((LOOPBACK, 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def refuse_taken_port(name: str, port: int) -> None:
+    """Fail before the start: else whoever has the port would answer, and pass for our service."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise LocalServiceError(
+                f"{name} cannot listen on {LOOPBACK}:{port} ({error.strerror}): "
+                "end what uses this port, or choose another one"
+            ) from error
+
+
+def answers(port: int) -> bool:
+    """Whether somebody accepts connections there.
+
+    Connecting to a port nobody listens on can, by chance, connect a socket to itself.
+    """
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1) as connection:
+            return bool(connection.getsockname() != connection.getpeername())
+    except OSError:
+        return False

@@ -1,0 +1,39 @@
+"""The engine's own topics: inbox messages and commands as JSON that any Kafka tool can show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from stream_durable.core.effects import CancelAttempt, Command
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.messages import AnyMessage, Message
+
+#: A record's value above this is refused unread: no tool of ours writes one.
+VALUE_BYTES_MAX = 1_000_000
+
+_encode = msgspec.json.Encoder().encode
+_message: Callable[[bytes], AnyMessage] = msgspec.json.Decoder(AnyMessage).decode
+_command: Callable[[bytes], Command | CancelAttempt] = msgspec.json.Decoder(Command | CancelAttempt).decode
+
+
+def encode(value: Message | Command | CancelAttempt) -> bytes:
+    """Return a message or a command as the bytes of a record."""
+    return _encode(value)
+
+
+def decode_message(value: bytes) -> AnyMessage:
+    """Read a record of the inbox, or say why it cannot be read."""
+    try:
+        return _message(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RejectedError("unreadable", f"not a message of the inbox: {error}") from error
+
+
+def decode_command(value: bytes) -> Command | CancelAttempt:
+    """Read a record of a command topic, or say why it cannot be read."""
+    try:
+        return _command(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RejectedError("unreadable", f"not a command: {error}") from error

@@ -1,0 +1,1 @@
+"""The worker: makes attempts by calling users' functions, and reports how they ended."""

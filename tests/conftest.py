@@ -1,0 +1,68 @@
+"""Fixtures every test may use: the real services, a fresh database, a prefix for topics."""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from stream_durable.local.kafka import LocalKafka
+from stream_durable.local.postgres import LocalPostgres
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a session starts once, when the first test asks for it."""
+
+    kafka: LocalKafka
+    postgres: LocalPostgres
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Services]:
+    """Start both at the same time; without them the session fails, for a skip would hide it."""
+    missing = [what for what in (LocalKafka.available(), LocalPostgres.available()) if what]
+    if missing:
+        pytest.exit("\n".join(["the real services cannot be started:", *missing]), returncode=1)
+
+    with ExitStack() as stack:
+        home = Path(tempfile.mkdtemp(prefix="stream-durable-"))
+        stack.callback(shutil.rmtree, home)
+        kafka, postgres = LocalKafka(home / "kafka"), LocalPostgres(home / "postgres")
+        stack.callback(kafka.stop)
+        stack.callback(postgres.stop)
+        with ThreadPoolExecutor() as threads:
+            starts = [threads.submit(service.start) for service in (kafka, postgres)]
+        for start in starts:
+            start.result()
+        yield Services(kafka, postgres)
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(services: Services) -> LocalKafka:
+    return services.kafka
+
+
+@pytest.fixture(scope="session")
+def postgres_server(services: Services) -> LocalPostgres:
+    return services.postgres
+
+
+@pytest.fixture
+def database(postgres_server: LocalPostgres) -> Iterator[str]:
+    """The DSN of an empty database which is this test's own."""
+    name = f"sd_{secrets.token_hex(4)}"
+    postgres_server.create_database(name)
+    yield postgres_server.dsn(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def prefix() -> str:
+    """What this test's topics begin with, so that tests can share one broker."""
+    return f"sd_{secrets.token_hex(4)}"
