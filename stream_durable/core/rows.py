@@ -20,6 +20,7 @@ from stream_durable.core.status import READY, RETRYING, RUNNING, STEP_ENDED, WAI
 
 _encode = msgspec.json.Encoder().encode
 _failure = msgspec.json.Decoder(Failure).decode
+_tags = msgspec.json.Decoder(tuple[str, ...]).decode
 _mail = msgspec.json.Decoder(tuple[list[str], list[tuple[str, str, msgspec.Raw]]]).decode
 
 
@@ -43,7 +44,8 @@ class RunRow(NamedTuple):
     done: int
     total: int
     due: int | None
-    tags: list[str] | None
+    #: A JSON list.
+    tags: str | None
     trace: str | None
     mail: bytes | None
 
@@ -106,7 +108,8 @@ def run_row(run: Run) -> RunRow:
     return RunRow(
         run.id, run.partition, run.graph.name, run.graph.fingerprint, phase(run), run.created, run.updated,
         run.ended, run.start_id, run.input, run.output, _failure_bytes(run.failure), run.step_sequence,
-        run.run_sequence, run.graph.size - run.left, run.graph.size, run.due, list(run.tags) or None,
+        run.run_sequence, run.graph.size - run.left, run.graph.size, run.due,
+        _encode(run.tags).decode() if run.tags else None,
         run.trace, _mail_bytes(run.mail),
     )  # fmt: skip
 
@@ -147,10 +150,11 @@ def thaw_run(row: Sequence[Any], steps: Iterable[Sequence[Any]], graph: Graph) -
     run.start_id, run.input, run.output = stored.start_id, stored.input, stored.output
     run.failure = _failure(stored.failure) if stored.failure is not None else None
     run.step_sequence, run.run_sequence = stored.step_sequence, stored.run_sequence
-    run.due, run.trace, run.tags = stored.due, stored.trace, tuple(stored.tags or ())
+    run.due, run.trace, run.tags = stored.due, stored.trace, _tags(stored.tags) if stored.tags else ()
     if stored.mail is not None:
         seen, kept = _mail(stored.mail)
         run.mail = Mail(seen, [(i, name, bytes(data)) for i, name, data in kept])
+    run.payload = len(run.input)
     for step_row in steps:
         _thaw_step(run, StepRow._make(step_row))
     _count(run)
@@ -173,13 +177,13 @@ def channel_rows(channel: Channel) -> tuple[list[EventRow], list[WaitRow]]:
 def thaw_channel(
     key: str, partition: int, events: Iterable[Sequence[Any]], waits: Iterable[Sequence[Any]]
 ) -> Channel:
-    """Return the channel with these (id, data, expires) and (run, wait), each in order of arrival."""
+    """Return the channel with these (id, data, expires) and (run, wait)."""
     channel = Channel(key, partition)
     channel.is_new = False
     for event_id, data, expires in events:
         channel.events[event_id] = (data, expires)
     for run, wait in waits:
-        channel.waits[run, wait] = None
+        channel.waits.add((run, wait))
     channel.due = min((expires for _, expires in channel.events.values()), default=None)
     return channel
 
@@ -187,6 +191,7 @@ def thaw_channel(
 def _thaw_step(run: Run, row: StepRow) -> None:
     i = run.graph.index[row.name]
     step = run.steps[i] = Step(row.status, row.attempt)
+    run.payload += len(row.output or b"")
     step.output, step.due, step.deadline, step.losses = (
         row.output,
         row.due,
@@ -212,7 +217,7 @@ def _count(run: Run) -> None:
         if step is None:
             run.active += type(run.graph.nodes[i]) is StepNode
         elif step.status == WAITING:
-            run.waiting += 1
+            run.waiting.add(i)
         elif step.status in (READY, RUNNING, RETRYING):
             run.active += 1
 

@@ -165,7 +165,9 @@ class KafkaFiles:
         command = ["mvn", "--batch-mode", "--file", str(_HERE / "pom.xml")]
         command += ["dependency:copy-dependencies", "-DincludeScope=runtime"]
         command += [f"-DoutputDirectory={partial}"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as maven:
+        with subprocess.Popen(  # noqa: S603 - an argument list of ours, and no shell
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as maven:
             assert maven.stdout is not None
             lines = [_told(line, say) for line in maven.stdout]
         if maven.returncode != 0:
@@ -219,8 +221,8 @@ def _emptied(directory: Path) -> Path:
 
 
 def _told(line: str, say: Callable[[str], None]) -> str:
-    """Pass on which jar has arrived, out of all that Maven has to say."""
-    if arrived := re.search(r"Downloaded .*/([^/ ]+\.jar) \(([^)]*) at [^)]*\)", line):
+    """Pass on which large file has arrived, out of all that Maven has to say."""
+    if arrived := re.search(r"Downloaded .*/([^/ ]+\.jar) \(([\d.]+ MB) at ", line):
         say(f"  {arrived[1]}  {arrived[2]}")
     return line
 

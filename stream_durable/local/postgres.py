@@ -17,7 +17,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 from stream_durable.local.process import (
@@ -29,7 +29,11 @@ from stream_durable.local.process import (
     missing_setpriv,
     refuse_taken_port,
     run,
+    wait_for,
 )
+
+if TYPE_CHECKING:
+    import psutil
 
 _SUPERUSER = "postgres"
 _INSTALL = "pip install 'stream-durable[local]'"
@@ -119,9 +123,7 @@ class LocalPostgres:
             with suppress(psutil.NoSuchProcess):
                 child.kill()
         self._started().end(signal.SIGKILL, seconds=_STOP_SECONDS)
-        _, alive = psutil.wait_procs(children, timeout=_STOP_SECONDS)
-        if alive:
-            raise LocalServiceError(f"Postgres processes survived SIGKILL: {alive}")
+        wait_for(lambda: not any(map(_is_alive, children)), seconds=_STOP_SECONDS, what="the end of Postgres")
 
     def pids(self) -> list[int]:
         """The postmaster and all its children at this moment."""
@@ -198,7 +200,8 @@ class LocalPostgres:
         if _open_to_all(self._home) and _open_to_all(_binary("postgres").parent):
             return [*user, "--inh-caps=-all"]
         only = "-all,+dac_override"
-        return [*user, f"--inh-caps={only}", f"--ambient-caps={only}"]
+        # Without this bit access(2), by which the programs look for each other, ignores capabilities.
+        return [*user, "--securebits=+no_setuid_fixup", f"--inh-caps={only}", f"--ambient-caps={only}"]
 
     def _client(self, program: str, *arguments: str) -> None:
         """Run a client program, which quotes names itself; `--` keeps a name from being an option."""
@@ -236,6 +239,16 @@ def _is_postmaster(pid: int, data: Path) -> bool:
     try:
         return str(data) in psutil.Process(pid).cmdline()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+
+
+def _is_alive(process: "psutil.Process") -> bool:
+    """Whether it still runs: an orphan that has ended can wait long for init to collect it."""
+    import psutil  # noqa: PLC0415 - of the extra `local`
+
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
 
 

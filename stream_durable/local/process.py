@@ -135,6 +135,15 @@ def _on_linux() -> bool:
     return sys.platform == "linux"
 
 
+def wait_for(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
+    """Wait for what nothing but looking can tell: the end of processes that are not our children."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise LocalServiceError(f"waited {seconds:.0f} s in vain for {what}")
+        time.sleep(0.002)
+
+
 def cache_home() -> Path:
     """Where this user's caches live; an empty or relative XDG_CACHE_HOME counts as unset."""
     configured = Path(os.environ.get("XDG_CACHE_HOME", ""))

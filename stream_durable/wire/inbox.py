@@ -26,9 +26,12 @@ def encode(value: Message | Command | CancelAttempt) -> bytes:
 def decode_message(value: bytes) -> AnyMessage:
     """Read a record of the inbox, or say why it cannot be read."""
     try:
-        return _message(value)
+        message = _message(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RejectedError("unreadable", f"not a message of the inbox: {error}") from error
+    if b"\\u0000" in value:
+        _refuse_nul(message)
+    return message
 
 
 def decode_command(value: bytes) -> Command | CancelAttempt:
@@ -37,3 +40,12 @@ def decode_command(value: bytes) -> Command | CancelAttempt:
         return _command(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RejectedError("unreadable", f"not a command: {error}") from error
+
+
+def _refuse_nul(message: Message) -> None:
+    """Refuse a NUL in a name or an id: the database cannot keep one. In payloads it is harmless."""
+    for name in message.__struct_fields__:
+        value = getattr(message, name)
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str) and "\x00" in text:
+                raise RejectedError("unreadable", f"{name} holds a NUL character")

@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
-from stream_durable.local.process import Child, LocalServiceError, free_ports
+from stream_durable.local.process import Child, LocalServiceError, free_ports, wait_for
 
 pytestmark = pytest.mark.real
 
@@ -103,17 +103,16 @@ def test_a_paused_broker_can_be_stopped(kafka: LocalKafka) -> None:
     assert not kafka.running
 
 
-def test_two_brokers_have_different_cluster_ids(kafka: LocalKafka, home: Path) -> None:
-    with LocalKafka(home / "other") as other:
-        assert cluster_id(other) != cluster_id(kafka)
+def test_two_brokers_have_different_cluster_ids(kafka: LocalKafka, kafka_broker: LocalKafka) -> None:
+    assert cluster_id(kafka) != cluster_id(kafka_broker)
 
 
-def test_a_broker_takes_records_of_the_default_size(kafka: LocalKafka) -> None:
-    create_topic(kafka, "large")
+def test_a_broker_takes_records_of_the_default_size(kafka_broker: LocalKafka, prefix: str) -> None:
+    create_topic(kafka_broker, prefix)
 
-    produce(kafka, "large", bytes(999_000))
+    produce(kafka_broker, prefix, bytes(999_000))
 
-    assert [len(value) for value in consume(kafka, "large", 1)] == [999_000]
+    assert [len(value) for value in consume(kafka_broker, prefix, 1)] == [999_000]
 
 
 async def test_a_row_survives_a_kill_and_an_orderly_stop(postgres: LocalPostgres) -> None:
@@ -162,9 +161,9 @@ def test_a_second_server_on_the_same_data_is_refused(postgres: LocalPostgres, ho
     assert postgres.running
 
 
-async def test_the_settings_are_those_of_a_durable_server(postgres: LocalPostgres) -> None:
+async def test_the_settings_are_those_of_a_durable_server(postgres_server: LocalPostgres) -> None:
     rows = await fetch(
-        postgres,
+        postgres_server,
         "SELECT current_setting(name) FROM unnest(ARRAY['fsync', 'synchronous_commit',"
         " 'wal_compression', 'max_connections', 'listen_addresses', 'server_encoding',"
         " 'lc_messages', 'unix_socket_directories']) AS name",
@@ -174,22 +173,20 @@ async def test_the_settings_are_those_of_a_durable_server(postgres: LocalPostgre
 
 
 @pytest.mark.parametrize("name", ["plain", 'with "quotes" and space', "--template0", "häuser/%41"])
-async def test_a_database_may_have_any_name(postgres: LocalPostgres, name: str) -> None:
-    postgres.create_database(name)
+async def test_a_database_may_have_any_name(postgres_server: LocalPostgres, name: str) -> None:
+    postgres_server.create_database(name)
 
-    connection = await asyncpg.connect(postgres.dsn(name))
+    connection = await asyncpg.connect(postgres_server.dsn(name))
     assert await connection.fetchval("SELECT current_database()") == name
-    postgres.drop_database(name)
+    postgres_server.drop_database(name)
 
     connection.terminate()
-    assert name not in await fetch(postgres, "SELECT datname FROM pg_database")
+    assert name not in await fetch(postgres_server, "SELECT datname FROM pg_database")
 
 
-def test_creating_a_database_twice_says_so(postgres: LocalPostgres) -> None:
-    postgres.create_database("twice")
-
-    with pytest.raises(LocalServiceError, match='database "twice" already exists'):
-        postgres.create_database("twice")
+def test_a_database_that_exists_is_not_made_again(postgres_server: LocalPostgres) -> None:
+    with pytest.raises(LocalServiceError, match='database "template1" already exists'):
+        postgres_server.create_database("template1")
 
 
 def test_a_taken_port_is_named(make: Callable[..., Service], home: Path, occupied_port: int) -> None:
@@ -201,13 +198,13 @@ def test_a_taken_port_is_named(make: Callable[..., Service], home: Path, occupie
     assert not service.running
 
 
-def test_starting_twice_is_refused(make: Callable[..., Service], home: Path) -> None:
-    with make(home) as service, pytest.raises(LocalServiceError, match="runs already"):
-        service.start()
-
-
-def test_stopping_twice_is_harmless(make: Callable[..., Service], home: Path) -> None:
+def test_a_second_start_is_refused_and_a_second_stop_is_harmless(
+    make: Callable[..., Service], home: Path
+) -> None:
     with make(home) as service:
+        with pytest.raises(LocalServiceError, match="runs already"):
+            service.start()
+
         service.stop()
 
 
@@ -228,7 +225,7 @@ def test_a_service_outlives_the_thread_that_started_it(make: Callable[..., Servi
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals the children of the dead")
 def test_a_service_dies_with_its_parent(make: Callable[..., Service], home: Path) -> None:
     script = (
-        f"from {make.__module__} import {make.__name__} as Service\n"  # type: ignore[attr-defined]
+        f"from {make.__module__} import {make.__name__} as Service\n"
         "from pathlib import Path; import sys\n"
         "service = Service(Path(sys.argv[1])); service.start()\n"
         "print('started', flush=True); sys.stdin.read()\n"
@@ -238,13 +235,12 @@ def test_a_service_dies_with_its_parent(make: Callable[..., Service], home: Path
     ) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"started\n"
-        family = psutil.Process(parent.pid).children(recursive=True)
+        family = [child.pid for child in psutil.Process(parent.pid).children(recursive=True)]
+        assert family
 
         parent.kill()
 
-        _, left = psutil.wait_procs(family, timeout=20)
-    assert family
-    assert left == []
+        wait_for(lambda: not any(map(alive, family)), seconds=20, what="the orphans' end")
 
 
 def test_a_child_that_ends_while_starting_shows_the_end_of_its_log(home: Path) -> None:
@@ -275,6 +271,18 @@ def test_a_child_that_ignores_a_signal_is_killed(home: Path) -> None:
     assert not child.running
 
 
+async def test_each_test_has_an_empty_database_of_its_own(
+    database: str, postgres_server: LocalPostgres
+) -> None:
+    connection = await asyncpg.connect(database)
+
+    tables = await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+
+    await connection.close()
+    assert tables == 0
+    assert database != postgres_server.dsn()
+
+
 def test_free_ports_differ() -> None:
     assert len(set(free_ports(20))) == 20
 
@@ -302,13 +310,15 @@ def admin(kafka: LocalKafka) -> AdminClient:
 
 
 def cluster_id(kafka: LocalKafka) -> str:
-    description = admin(kafka).describe_cluster().result(10)
+    client = admin(kafka)
+    description = client.describe_cluster().result(10)
     assert description.cluster_id is not None
     return str(description.cluster_id)
 
 
 def create_topic(kafka: LocalKafka, topic: str) -> None:
-    admin(kafka).create_topics([NewTopic(topic, 1, 1)])[topic].result(10)
+    client = admin(kafka)  # must outlive the request
+    client.create_topics([NewTopic(topic, 1, 1)])[topic].result(10)
 
 
 def produce(kafka: LocalKafka, topic: str, value: bytes) -> None:

@@ -25,7 +25,7 @@ def publish(channel: Channel, message: EventPublished, now: int, out: Effects) -
     data = bytes(message.data)
     channel.events[message.id] = (data, now + message.ttl_ms)
     channel.touched_events[message.id] = None
-    for run, wait in channel.waits:
+    for run, wait in sorted(channel.waits):
         channel.touched_waits[run, wait] = None
         out.messages.append(EventDelivered(key=run, wait=wait, id=message.id, data=message.data))
     channel.waits.clear()
@@ -34,17 +34,17 @@ def publish(channel: Channel, message: EventPublished, now: int, out: Effects) -
 
 
 def open_wait(channel: Channel, message: WaitOpened, now: int, out: Effects) -> Outcome:
-    """Answer a wait from an event that came first, or note it."""
+    """Answer a wait from the kept event that expires first, or note the wait."""
     key = (message.run, message.wait)
     if key in channel.waits:
         return Outcome.DUPLICATE
-    for event_id, (data, expires) in channel.events.items():
-        if expires > now:
-            out.messages.append(
-                EventDelivered(key=message.run, wait=message.wait, id=event_id, data=Raw(data))
-            )
-            return Outcome.APPLIED
-    channel.waits[key] = None
+    kept = [(expires, i) for i, (_, expires) in channel.events.items() if expires > now]
+    if kept:
+        _, event_id = min(kept)
+        data = Raw(channel.events[event_id][0])
+        out.messages.append(EventDelivered(key=message.run, wait=message.wait, id=event_id, data=data))
+        return Outcome.APPLIED
+    channel.waits.add(key)
     channel.touched_waits[key] = None
     return Outcome.APPLIED
 
@@ -54,7 +54,7 @@ def close_wait(channel: Channel, message: WaitClosed, now: int, out: Effects) ->
     key = (message.run, message.wait)
     if key not in channel.waits:
         return Outcome.LATE
-    del channel.waits[key]
+    channel.waits.remove(key)
     channel.touched_waits[key] = None
     return Outcome.APPLIED
 

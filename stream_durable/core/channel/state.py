@@ -14,6 +14,7 @@ class Channel:
         "partition",
         "touched_events",
         "touched_waits",
+        "updated",
         "waits",
     )
 
@@ -21,11 +22,12 @@ class Channel:
         """A channel on which nothing has happened yet."""
         self.id = key
         self.partition = partition
-        #: id -> (data, when it expires), in order of arrival.
+        #: id -> (data, when it expires).
         self.events: dict[str, tuple[bytes, int]] = {}
-        #: (run, wait), in order of arrival.
-        self.waits: dict[tuple[str, str], None] = {}
+        #: (run, wait).
+        self.waits: set[tuple[str, str]] = set()
         self.due: int | None = None
+        self.updated = 0
         self.is_new = True
         self.touched_events: dict[str, None] = {}
         self.touched_waits: dict[tuple[str, str], None] = {}

@@ -86,12 +86,13 @@ def _settle(run: Run, answered: list[tuple[int, bytes]], now: int, out: Effects)
             return
         step = run.steps[i]
         if step.status == WAITING:
-            run.waiting -= 1
+            run.waiting.remove(i)
         else:
             run.active -= 1
         step.status = COMPLETED
         step.output = output
         step.failure = None
+        run.payload += len(output)
         clear_due(run, i, step, out)
         run.touched[i] = None
         run.left -= 1
@@ -129,7 +130,7 @@ def _begin_wait(run: Run, i: int, now: int, out: Effects) -> bytes | None:
     step = run.steps[i] = Step(WAITING)
     step.started = now
     run.touched[i] = None
-    run.waiting += 1
+    run.waiting.add(i)
     if type(node) is SleepNode:
         set_due(run, i, step, now + node.duration_ms, out)
         say_step(run, STEP_WAITING, i, step, now, out)
@@ -142,8 +143,10 @@ def _begin_wait(run: Run, i: int, now: int, out: Effects) -> bytes | None:
 
 def fail(run: Run, i: int, step: Step, failure: Failure, now: int, out: Effects) -> None:
     """End a step for good without an output, and the run with it."""
-    run.active -= step.status != WAITING
-    run.waiting -= step.status == WAITING
+    if step.status == WAITING:
+        run.waiting.remove(i)
+    else:
+        run.active -= 1
     step.status = FAILED
     step.failure = failure
     clear_due(run, i, step, out)
@@ -162,10 +165,26 @@ def end(run: Run, status: str, now: int, out: Effects, failure: Failure | None =
     run.status = status
     run.ended = now
     run.failure = failure
-    run.active = run.waiting = 0
+    run.active = 0
+    run.waiting.clear()
     if run.due is not None:
         run.due = None
         out.timers["run", run.id, ""] = None
+
+
+def redrive(run: Run, out: Effects) -> None:
+    """Ask again for everything that is outstanding; whoever answered already is told apart by attempt."""
+    for i, node in enumerate(run.graph.nodes):
+        step = run.steps.get(i)
+        if run.need[i] or (step is not None and step.status in STEP_ENDED):
+            continue
+        if type(node) is StepNode:
+            if step is None or step.status in (READY, RUNNING):
+                dispatch(run, i, step.attempt if step else 1, out)
+        elif type(node) is EventNode:
+            out.messages.append(
+                WaitOpened(key=channel_id(node.event, event_key(run, node)), run=run.id, wait=node.name)
+            )
 
 
 def say_step(run: Run, kind: str, i: int, step: Step, now: int, out: Effects) -> None:

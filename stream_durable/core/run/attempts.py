@@ -12,9 +12,10 @@ from stream_durable.core.messages import (
     AttemptFailed,
     AttemptHeartbeat,
     AttemptMessage,
+    AttemptReturned,
     AttemptStarted,
 )
-from stream_durable.core.run.advance import complete, dispatch, fail, say_step, set_due
+from stream_durable.core.run.advance import clear_due, complete, dispatch, fail, say_step, set_due
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import COMPLETED, READY, RETRYING, RUNNING, Outcome
 
@@ -72,11 +73,40 @@ def heartbeat(run: Run, message: AttemptHeartbeat, now: int, out: Effects) -> Ou
     return Outcome.APPLIED
 
 
+def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outcome:
+    """Ask for the same attempt again, at once or after the time the worker named."""
+    i = _index(run, message)
+    step = _open_step(run, i, message)
+    if not isinstance(step, Step):
+        return step
+    if step.status == RUNNING and step.worker != message.worker:
+        return Outcome.LATE
+    if message.delay_ms:
+        step.status = READY
+        step.deadline = None
+        step.worker = message.worker
+        step.failure = Failure("returned", message.reason)
+        run.touched[i] = None
+        set_due(run, i, step, now + message.delay_ms, out)
+    else:
+        clear_due(run, i, step, out)
+        ask_again(run, i, step, out)
+    return Outcome.APPLIED
+
+
+def ask_again(run: Run, i: int, step: Step, out: Effects) -> None:
+    """Ask for the step's current attempt once more."""
+    step.status = READY
+    step.deadline = None
+    run.touched[i] = None
+    dispatch(run, i, step.attempt, out)
+
+
 def retry(run: Run, i: int, step: Step, out: Effects) -> None:
     """Make the attempt that was planned."""
     step.due = None
     step.attempt += 1
-    _redispatch(run, i, step, out)
+    ask_again(run, i, step, out)
 
 
 def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
@@ -88,7 +118,7 @@ def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
         return
     step.losses += 1
     if step.losses <= LOSSES_MAX:
-        _redispatch(run, i, step, out)
+        ask_again(run, i, step, out)
         return
     lost = Failure("worker_lost", f"the worker {step.worker!r} fell silent; so did {LOSSES_MAX} before it")
     fail_attempt(run, i, step, lost, now, out)
@@ -109,13 +139,6 @@ def fail_attempt(run: Run, i: int, step: Step, failure: Failure, now: int, out: 
     run.touched[i] = None
     say_step(run, STEP_RETRYING, i, step, now, out)
     set_due(run, i, step, now + policy.delay_ms(step.attempt, run.id, node.name), out)
-
-
-def _redispatch(run: Run, i: int, step: Step, out: Effects) -> None:
-    step.status = READY
-    step.deadline = None
-    run.touched[i] = None
-    dispatch(run, i, step.attempt, out)
 
 
 def _lease(run: Run, i: int, step: Step, now: int, lease_ms: int, out: Effects) -> None:

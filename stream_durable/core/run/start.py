@@ -19,6 +19,7 @@ def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
     run.created = now
     run.start_id = message.id
     run.input = bytes(message.input)
+    run.payload = len(run.input)
     run.tags = message.tags
     run.trace = message.trace
     timeout = run.graph.definition.timeout_ms

@@ -54,7 +54,8 @@ class Run:
     """One execution of a workflow."""
 
     __slots__ = ("active", "created", "due", "ended", "failure", "graph", "id", "input", "is_new", "left",
-                 "mail", "need", "output", "partition", "run_sequence", "start_id", "status",
+                 "mail", "need", "output", "partition",
+        "payload", "run_sequence", "start_id", "status",
                  "step_sequence", "steps", "tags", "touched", "trace", "updated", "waiting")  # fmt: skip
 
     def __init__(self, key: str, partition: int, graph: Graph) -> None:
@@ -74,10 +75,10 @@ class Run:
         self.tags: tuple[str, ...] = ()
         self.step_sequence = 0
         self.run_sequence = 0
-        #: Steps that have not ended; how many of these are with workers, and how many wait.
+        #: Steps that have not ended; how many of these are with workers, and which of them wait.
         self.left = graph.size
         self.active = 0
-        self.waiting = 0
+        self.waiting: set[int] = set()
         #: Dependencies that have not ended, by step.
         self.need = list(graph.need)
         self.steps: dict[int, Step] = {}
@@ -87,6 +88,8 @@ class Run:
         #: Not stored yet, and which steps have changed since the last time it was.
         self.is_new = True
         self.touched: dict[int, None] = {}
+        #: Bytes of payload held in memory, for `weight`.
+        self.payload = 0
 
     @property
     def has_ended(self) -> bool:
@@ -95,8 +98,7 @@ class Run:
 
     def weight(self) -> int:
         """Estimate the bytes this run takes in memory: what the cache is bounded by."""
-        payload = len(self.input) + sum(len(s.output or b"") for s in self.steps.values())
-        return 900 + 9 * self.graph.size + 260 * len(self.steps) + payload
+        return 1_100 + 9 * self.graph.size + 260 * len(self.steps) + self.payload
 
 
 def raw_or_null(value: bytes | None) -> Raw:

@@ -12,7 +12,7 @@ from stream_durable.core.run import attempts
 from stream_durable.core.run.advance import complete, event_key, fail, signal_output
 from stream_durable.core.run.start import run_out_of_time
 from stream_durable.core.run.state import Mail, Run, Step
-from stream_durable.core.status import RETRYING, RUNNING, WAITING, Outcome
+from stream_durable.core.status import READY, RETRYING, RUNNING, WAITING, Outcome
 
 #: Signals kept for waits that have not begun; one more is refused, and kept as evidence.
 KEPT_MAX = 1_000
@@ -21,7 +21,7 @@ SEEN_MAX = 1_000
 
 
 def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
-    """Hand a signal to the oldest wait that takes it, or keep it for one that will."""
+    """Hand a signal to the first wait that takes it, or keep it for one that will."""
     if run.has_ended:
         return Outcome.LATE
     mail = run.mail
@@ -74,6 +74,9 @@ def timer(run: Run, message: RunTimerFired, now: int, out: Effects) -> Outcome:
     out.timers["run", run.id, message.timer] = None
     if step.status == RETRYING:
         attempts.retry(run, i, step, out)
+    elif step.status == READY:
+        step.due = None
+        attempts.ask_again(run, i, step, out)
     elif step.status == RUNNING:
         attempts.lease_over(run, i, step, now, out)
     else:
@@ -82,13 +85,12 @@ def timer(run: Run, message: RunTimerFired, now: int, out: Effects) -> Outcome:
 
 
 def _waiting_for(run: Run, name: str) -> int | None:
-    if not run.waiting:
-        return None
-    for i, step in run.steps.items():
-        if step.status == WAITING:
-            node = run.graph.nodes[i]
-            if type(node) is SignalNode and name in node.signals:
-                return i
+    """Return the first step, in the order of the definition, that waits for this signal."""
+    nodes = run.graph.nodes
+    for i in sorted(run.waiting):
+        node = nodes[i]
+        if type(node) is SignalNode and name in node.signals:
+            return i
     return None
 
 

@@ -1,0 +1,268 @@
+"""One batch: records in, shares out. Nothing here waits.
+
+A batch is what has arrived, from all partitions of this owner. It is read first (`read`), so that
+what must be loaded can be loaded with one query; then folded (`fold_records`), record by record in
+the order of each partition; then written down as one share per partition (`finish`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from stream_durable.core import rows
+from stream_durable.core.channel.state import Channel
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.effects import Effects
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.fold import Entity, create, fold
+from stream_durable.core.ids import partition_of
+from stream_durable.core.messages import MESSAGE_TYPES, AnyMessage, Kind, Message, StartRun
+from stream_durable.core.run.state import Run
+from stream_durable.core.status import Outcome
+from stream_durable.engine import outbox
+from stream_durable.engine.cache import Cache
+from stream_durable.engine.partition import Partition, fingerprint
+from stream_durable.ports import DeadRow, Outgoing, Record, Share, TimerRow
+from stream_durable.wire.inbox import VALUE_BYTES_MAX, decode_message
+
+_encode = msgspec.json.Encoder().encode
+_TYPE_INDEX: dict[type[Message], int] = {t: i for i, t in enumerate(MESSAGE_TYPES)}
+_UNREADABLE = -1
+
+
+class Evidence(msgspec.Struct):
+    """What became of each record of a share, column by column."""
+
+    offsets: list[int]
+    #: Position in the list of message types; -1 for a record that could not be read.
+    types: list[int]
+    keys: list[str | None]
+    outcomes: list[int]
+    times: list[int]
+
+
+class Unfoldable(Exception):
+    """Folding this record raised something that is no refusal: a bug, and the same on every replay."""
+
+    def __init__(self, record: Record, cause: BaseException) -> None:
+        """Name the record."""
+        super().__init__(f"{type(cause).__name__}: {cause}")
+        self.record = record
+
+
+class Read(NamedTuple):
+    """A record and the message in it, or why there is none."""
+
+    record: Record
+    message: AnyMessage | RejectedError
+
+
+class Folding:
+    """What the records of one partition have done so far."""
+
+    __slots__ = (
+        "clock",
+        "dead",
+        "effects",
+        "evidence",
+        "exceptions",
+        "last",
+        "letters",
+        "partition",
+        "touched",
+    )
+
+    def __init__(self, partition: Partition) -> None:
+        """Begin where the partition stands."""
+        self.partition = partition
+        self.clock = partition.clock
+        self.effects = Effects()
+        self.touched: dict[tuple[Kind, str], Entity] = {}
+        self.evidence = Evidence([], [], [], [], [])
+        self.exceptions = 0
+        self.dead: list[DeadRow] = []
+        self.letters: list[Outgoing] = []
+        self.last: Record | None = None
+
+
+class Finished(NamedTuple):
+    """A share to be saved, and what to say once it is."""
+
+    share: Share
+    messages: list[Outgoing]
+    touched: dict[tuple[Kind, str], Entity]
+
+
+def read(record: Record) -> Read:
+    """Decode a record; what cannot be read becomes the reason why."""
+    value = record.value
+    if value is None:
+        return Read(record, RejectedError("unreadable", "the record has no value"))
+    if len(value) > VALUE_BYTES_MAX:
+        text = f"the record has {len(value)} bytes, {VALUE_BYTES_MAX} are the most"
+        return Read(record, RejectedError("too_large", text))
+    try:
+        message = decode_message(value)
+        if record.key is None or record.key != message.key.encode():
+            raise RejectedError("wrong_key", f"the record's key is not the id of its {message.kind}")
+    except RejectedError as error:
+        return Read(record, error)
+    return Read(record, message)
+
+
+def fold_records(
+    reads: list[Read],
+    partitions: dict[int, Partition],
+    cache: Cache,
+    graphs: Callable[[str], Graph | None],
+    poison: dict[tuple[int, int], str],
+    partition_count: int,
+) -> list[Folding]:
+    """Fold what was read. Entities change in place; raise `Unfoldable` if one may be half changed."""
+    foldings: dict[int, Folding] = {}
+    held = {"run": cache.of("run"), "channel": cache.of("channel")}
+    for record, message in reads:
+        folding = foldings.get(record.partition)
+        if folding is None:
+            folding = foldings[record.partition] = Folding(partitions[record.partition])
+        now = folding.clock
+        if record.time > now:
+            now = folding.clock = record.time
+        folding.last = record
+        try:
+            if isinstance(message, RejectedError):
+                raise message
+            if poison and (reason := poison.get((record.partition, record.offset))) is not None:
+                raise RejectedError("unfoldable", reason)
+            kind, key = message.kind, message.key
+            entity = held[kind].get(key)
+            if entity is None:
+                entity = _created(message, record, graphs, partition_count)
+                held[kind][key] = entity
+                folding.touched[kind, key] = entity
+            elif entity.partition != record.partition:
+                raise _elsewhere(message, entity.partition)
+            outcome = fold(entity, message, now, folding.effects)
+        except RejectedError as error:
+            _bury(folding, record, message, error, now)
+            continue
+        except Exception as error:
+            raise Unfoldable(record, error) from error
+        if outcome is Outcome.APPLIED:
+            entity.updated = now
+            folding.touched[kind, key] = entity
+        else:
+            folding.exceptions += 1
+        _note(folding.evidence, record, message, outcome, now)
+    return list(foldings.values())
+
+
+def finish(folding: Folding) -> Finished:
+    """Write down what a partition's records have done as the share that saves it."""
+    share = folding.partition.share()
+    last = folding.last
+    if last is not None:
+        share.to_offset = last.offset + 1
+        share.clock = folding.clock
+        share.leader_epoch = last.leader_epoch
+        share.fingerprint = fingerprint(last)
+        share.evidence = _encode(folding.evidence)
+    share.exceptions = folding.exceptions
+    share.dead = folding.dead
+    for entity in folding.touched.values():
+        if type(entity) is Run:
+            _write_run(share, entity)
+        else:
+            assert type(entity) is Channel
+            _write_channel(share, entity)
+    partition = folding.partition.id
+    share.timers = [
+        TimerRow(kind, key, name, partition, due) for (kind, key, name), due in folding.effects.timers.items()
+    ]
+    messages = outbox.outgoing(folding.effects, partition) + folding.letters
+    if messages:
+        share.outbox = outbox.pack(messages)
+    return Finished(share, messages, folding.touched)
+
+
+def _created(
+    message: Message, record: Record, graphs: Callable[[str], Graph | None], partition_count: int
+) -> Entity:
+    entity = create(message, record.partition, graphs)
+    home = partition_of(message.key, partition_count)
+    if home != record.partition:
+        raise _elsewhere(message, home)
+    return entity
+
+
+def _elsewhere(message: Message, home: int) -> RejectedError:
+    return RejectedError("wrong_partition", f"{message.kind} {message.key[:128]!r} lives in partition {home}")
+
+
+def _bury(
+    folding: Folding, record: Record, message: AnyMessage | RejectedError, error: RejectedError, now: int
+) -> None:
+    reason = str(error)
+    folding.exceptions += 1
+    folding.dead.append(
+        DeadRow(record.partition, record.offset, error.code, reason, record.key, record.value, record.time)
+    )
+    folding.letters.append(outbox.dead_letter(outbox.INBOX, record, error.code, reason))
+    _note(folding.evidence, record, message, Outcome.DEAD, now)
+
+
+def _note(
+    evidence: Evidence, record: Record, message: AnyMessage | RejectedError, outcome: Outcome, now: int
+) -> None:
+    evidence.offsets.append(record.offset)
+    if isinstance(message, RejectedError):
+        evidence.types.append(_UNREADABLE)
+        evidence.keys.append(None)
+    else:
+        evidence.types.append(_TYPE_INDEX[type(message)])
+        evidence.keys.append(message.key)
+    evidence.outcomes.append(outcome)
+    evidence.times.append(now)
+
+
+def _write_run(share: Share, run: Run) -> None:
+    if run.is_new:
+        share.runs.append(rows.run_row(run))
+        run.is_new = False
+    else:
+        share.run_changes.append(rows.run_change(run))
+    if run.touched:
+        share.steps += rows.step_rows(run)
+        run.touched.clear()
+
+
+def _write_channel(share: Share, channel: Channel) -> None:
+    events, waits = rows.channel_rows(channel)
+    share.events += events
+    share.waits += waits
+    channel.touched_events.clear()
+    channel.touched_waits.clear()
+
+
+def fingerprints_needed(reads: list[Read], graphs: Callable[[str], Graph | None]) -> bool:
+    """Say whether a start names a definition that has not been seen yet."""
+    return any(type(message) is StartRun and graphs(message.fingerprint) is None for _, message in reads)
+
+
+def missing(reads: list[Read], cache: Cache) -> tuple[list[str], list[str]]:
+    """Return the runs and the channels that a batch concerns and that are not in memory."""
+    runs, channels = cache.of("run"), cache.of("channel")
+    absent_runs: dict[str, None] = {}
+    absent_channels: dict[str, None] = {}
+    for _, message in reads:
+        if isinstance(message, RejectedError):
+            continue
+        if message.kind == "run":
+            if message.key not in runs:
+                absent_runs[message.key] = None
+        elif message.key not in channels:
+            absent_channels[message.key] = None
+    return list(absent_runs), list(absent_channels)

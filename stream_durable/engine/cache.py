@@ -1,0 +1,54 @@
+"""Entities in memory, bounded by bytes.
+
+What is here equals what is stored, or is about to be by the batch under way. So any doubt about a
+partition (it was fenced, or a fold went wrong) is settled by forgetting its entities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stream_durable.core.fold import Entity
+from stream_durable.core.messages import Kind
+
+
+class Cache:
+    """Entities by kind and id, the least recently used forgotten first."""
+
+    def __init__(self, bytes_max: int) -> None:
+        """An empty cache that holds about this many bytes between batches."""
+        self.bytes_max = bytes_max
+        self.bytes = 0
+        self._entities: dict[Kind, dict[str, Entity]] = {"run": {}, "channel": {}}
+        self._weights: dict[tuple[Kind, str], int] = {}
+
+    def of(self, kind: Kind) -> dict[str, Entity]:
+        """Return the entities of one kind, for reading."""
+        return self._entities[kind]
+
+    def keep(self, kind: Kind, entity: Entity) -> None:
+        """Hold an entity, as the most recently used."""
+        entities, key = self._entities[kind], entity.id
+        entities.pop(key, None)
+        entities[key] = entity
+        weight = entity.weight()
+        self.bytes += weight - self._weights.get((kind, key), 0)
+        self._weights[kind, key] = weight
+
+    def forget(self, kind: Kind, key: str) -> None:
+        """Let an entity go."""
+        self._entities[kind].pop(key, None)
+        self.bytes -= self._weights.pop((kind, key), 0)
+
+    def forget_partitions(self, partitions: Iterable[int]) -> None:
+        """Let everything go that belongs to these partitions."""
+        gone = set(partitions)
+        for kind, entities in self._entities.items():
+            for key in [key for key, entity in entities.items() if entity.partition in gone]:
+                self.forget(kind, key)
+
+    def shrink(self) -> None:
+        """Let the least recently used go until the bound holds. Only between batches."""
+        for kind, entities in self._entities.items():
+            while self.bytes > self.bytes_max and entities:
+                self.forget(kind, next(iter(entities)))

@@ -1,0 +1,49 @@
+"""Rows to entities: what a batch concerns and is not in memory, fetched with one query per table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stream_durable.core.errors import TransientError
+from stream_durable.core.ids import partition_of
+from stream_durable.core.rows import RunRow, thaw_channel, thaw_run
+from stream_durable.engine.cache import Cache
+from stream_durable.ports import Definitions, Loaded, Store
+
+
+async def load_entities(
+    store: Store,
+    definitions: Definitions,
+    cache: Cache,
+    runs: Sequence[str],
+    channels: Sequence[str],
+    partition_count: int,
+) -> None:
+    """Bring these entities into the cache; those that do not exist stay away."""
+    loaded = await store.load(runs, channels)
+    await _thaw_runs(loaded, definitions, cache)
+    for key in channels:
+        events = [row[1:] for row in loaded.events if row[0] == key]
+        waits = [row[1:] for row in loaded.waits if row[0] == key]
+        if events or waits:
+            cache.keep("channel", thaw_channel(key, partition_of(key, partition_count), events, waits))
+
+
+async def _thaw_runs(loaded: Loaded, definitions: Definitions, cache: Cache) -> None:
+    steps: dict[str, list[Sequence[Any]]] = {}
+    for row in loaded.steps:
+        steps.setdefault(row[0], []).append(row)
+    for row in loaded.runs:
+        stored = RunRow._make(row)
+        graph = definitions.graph(stored.fingerprint)
+        if graph is None:
+            await definitions.catch_up()
+            graph = definitions.graph(stored.fingerprint)
+        if graph is None:
+            # Not the record's fault: burying it would lose a fact, so the partition waits.
+            raise TransientError(
+                f"run {stored.id!r} needs definition {stored.fingerprint} of workflow {stored.workflow!r}, "
+                "which is not on the definitions topic; start a worker that carries it"
+            )
+        cache.keep("run", thaw_run(row, steps.get(stored.id, ()), graph))

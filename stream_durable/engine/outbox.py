@@ -1,0 +1,68 @@
+"""From effects to records: what is stored with the state and published after it.
+
+The stored form says everything a successor needs to publish the same bytes under the same ids.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from stream_durable.core.effects import Effects
+from stream_durable.core.lifecycle import StepEvent
+from stream_durable.ports import Headers, Outgoing, Record
+from stream_durable.wire import cloudevents, inbox, lifecycle
+from stream_durable.wire.dead import dead_letter_headers
+
+INBOX, STEPS, RUNS, DEAD = "inbox", "steps", "runs", "dead"
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[Outgoing]).decode
+
+
+def outgoing(effects: Effects, partition: int) -> list[Outgoing]:
+    """Return the records that effects ask for, in order.
+
+    Commands and lifecycle events of an entity go to the partition it lives in: the topics have the
+    same number of partitions and the same partitioner.
+    """
+    messages = [
+        Outgoing(f"commands.{queue}", partition, command.run.encode(), inbox.encode(command))
+        for queue, command in effects.commands
+    ]
+    messages += [
+        Outgoing(
+            STEPS if type(event) is StepEvent else RUNS,
+            partition,
+            event.run.encode(),
+            lifecycle.encode(event),
+            cloudevents.meta(event),
+        )
+        for event in effects.events
+    ]
+    messages += [Outgoing(INBOX, None, m.key.encode(), inbox.encode(m)) for m in effects.messages]
+    return messages
+
+
+def dead_letter(topic: str, record: Record, code: str, reason: str) -> Outgoing:
+    """Return the record that keeps what could not be applied: bytes untouched, reason and origin beside."""
+    origin = dead_letter_headers(topic, record.partition, record.offset, record.time, code, reason)
+    return Outgoing(DEAD, None, record.key, record.value, [*(record.headers or ()), *origin])
+
+
+def pack(messages: list[Outgoing]) -> bytes:
+    """Return the stored form."""
+    return _encode(messages)
+
+
+def unpack(body: bytes) -> list[Outgoing]:
+    """Read the stored form."""
+    return _decode(body)
+
+
+def with_headers(message: Outgoing, source: str) -> tuple[Outgoing, Headers | None]:
+    """Return a message with the headers it is published under."""
+    if message.meta is None:
+        return message, None
+    if message.topic == DEAD:
+        return message, [(name, value) for name, value in message.meta]
+    return message, cloudevents.headers_from(message.meta, source)

@@ -1,0 +1,54 @@
+"""A partition that this reconciler owns, from its takeover to the moment it is lost or given back."""
+
+from __future__ import annotations
+
+import zlib
+from uuid import UUID
+
+from stream_durable.ports import Claim, Record, Share
+
+
+class Partition:
+    """Where the fold of one owned partition stands."""
+
+    __slots__ = (
+        "clock", "fingerprint", "generation", "id", "leader_epoch", "next_offset", "published", "token",
+        "verify_offset",
+    )  # fmt: skip
+
+    def __init__(self, claim: Claim, token: UUID) -> None:
+        """Take over the partition where its row says that it stands."""
+        self.id = claim.partition
+        self.token = token
+        self.next_offset = claim.next_offset
+        self.clock = claim.clock
+        self.leader_epoch = claim.leader_epoch
+        self.generation = claim.generation
+        self.fingerprint = claim.fingerprint
+        #: The offset whose record must have the fingerprint that was stored; None: nothing to verify.
+        self.verify_offset: int | None = None
+        #: Outbox rows, by first offset, that are acknowledged and go with the next commit.
+        self.published: list[int] = []
+
+    def share(self) -> Share:
+        """Return a share that does nothing yet; it takes the acknowledged outbox rows along."""
+        share = Share(
+            self.id, self.token, self.next_offset, self.next_offset, self.clock, self.leader_epoch,
+            self.fingerprint, self.generation,
+        )  # fmt: skip
+        share.published, self.published = self.published, []
+        return share
+
+    def moved(self, share: Share) -> None:
+        """Note that a share has been saved."""
+        self.next_offset = share.to_offset
+        self.clock = share.clock
+        self.leader_epoch = share.leader_epoch
+        self.fingerprint = share.fingerprint
+
+
+def fingerprint(record: Record) -> int:
+    """Return a number that another record at the same offset would not have."""
+    crc = zlib.crc32(record.key or b"")
+    crc = zlib.crc32(record.value or b"", crc)
+    return zlib.crc32(b"%d/%d" % (record.offset, record.time), crc)

@@ -1,0 +1,84 @@
+"""Speak after saving: what a commit left in the outbox is published, in order, until it is acknowledged.
+
+One call is under way at a time and takes all that has been saved meanwhile, so order needs no care
+and bursts batch by themselves. A call that fails is made again, whole: the same ids and bytes, and
+readers drop repeats. What is acknowledged leaves the outbox with a later commit of its partition. A
+crash anywhere repeats at most what the outbox still holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from stream_durable.engine import outbox
+from stream_durable.engine.partition import Partition
+from stream_durable.persistence import persist
+from stream_durable.ports import Outgoing, Publisher
+
+
+class _Row(NamedTuple):
+    """An outbox row of a partition that we own."""
+
+    partition: Partition
+    from_offset: int
+    messages: list[Outgoing]
+
+
+class Publishing:
+    """Publishes outbox rows in the order in which they were saved."""
+
+    def __init__(self, publisher: Publisher, source: str, *, rows_max: int = 512) -> None:
+        """Publish as `source`; more than `rows_max` rows that wait hold up the next commit."""
+        self._publisher = publisher
+        self._source = source
+        self._rows_max = rows_max
+        self._waiting: deque[_Row] = deque()
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._is_busy = False
+
+    def add(self, partition: Partition, from_offset: int, messages: list[Outgoing]) -> None:
+        """Take a row that has been saved."""
+        self._waiting.append(_Row(partition, from_offset, messages))
+        self._wake.set()
+        if len(self._waiting) >= self._rows_max:
+            self._room.clear()
+
+    async def room(self) -> None:
+        """Wait until the broker has caught up with us."""
+        await self._room.wait()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything that was saved has been acknowledged."""
+        return not self._waiting and not self._is_busy
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                rows = list(self._waiting)
+                self._waiting.clear()
+                self._room.set()
+                self._is_busy = True
+                await self._publish(rows)
+                self._is_busy = False
+
+    async def publish_left(self, partition: Partition, rows: Iterable[tuple[int, bytes]]) -> None:
+        """Publish what the last owner saved and may not have said, before anything new is said."""
+        left = [_Row(partition, offset, outbox.unpack(body)) for offset, body in rows]
+        if left:
+            await self._publish(left)
+
+    async def _publish(self, rows: list[_Row]) -> None:
+        source = self._source
+        messages = [outbox.with_headers(m, source) for row in rows for m in row.messages]
+        await persist(lambda: self._publisher.publish(messages), "publish the outbox")
+        for row in rows:
+            row.partition.published.append(row.from_offset)

@@ -1,0 +1,314 @@
+"""The reconciler: exactly-once state from an at-least-once log.
+
+The group says which partitions we should own; the partition's row in the store says who does. A
+takeover stamps the row with a fresh random token (`takeover.py`); from then on every commit compares
+and sets token and offset, so an owner that was replaced, however late it wakes up, writes nothing.
+
+The way of a record: `run` takes what has arrived; `_apply` reads, loads what is missing and folds
+(`batch.py`); `_commit` saves one statement for all partitions; `publishing.py` says it afterwards.
+
+A batch is what has arrived and is never waited for: under load batches grow by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+from stream_durable.core.channel.state import Channel
+from stream_durable.core.errors import TransientError
+from stream_durable.core.run.advance import redrive
+from stream_durable.core.run.state import Run
+from stream_durable.engine import batch
+from stream_durable.engine.cache import Cache
+from stream_durable.engine.loading import load_entities
+from stream_durable.engine.partition import Partition, fingerprint
+from stream_durable.engine.publishing import Publishing
+from stream_durable.engine.takeover import Takeovers
+from stream_durable.engine.timers import Timers
+from stream_durable.persistence import persist
+from stream_durable.ports import (
+    Assigned,
+    Clock,
+    Definitions,
+    Log,
+    LogLost,
+    Publisher,
+    Record,
+    Revoked,
+    Store,
+)
+from stream_durable.settings import EngineSettings
+from stream_durable.telemetry import (
+    PARTITION_FENCED,
+    RECORD_UNFOLDABLE,
+    WORLD_REFUSED,
+    Metrics,
+    logger,
+)
+
+_log = logger(__name__)
+
+#: An idle partition's acknowledged outbox rows are removed after this long.
+_TIDY_SECONDS = 1.0
+#: Before a partition of which the group says it is ours, and the store that it is not, is claimed again.
+_FENCED_SECONDS = 5.0
+#: Runs whose outstanding work is asked for again in one commit.
+_REDRIVE_RUNS = 500
+_OTHER_RECORD = "the record before the offset we stand at is not the one that was folded"
+
+
+class Reconciler:
+    """Folds the partitions it owns, saves, and only then speaks."""
+
+    def __init__(
+        self,
+        log: Log,
+        store: Store,
+        publisher: Publisher,
+        definitions: Definitions,
+        clock: Clock,
+        settings: EngineSettings,
+        metrics: Metrics,
+        *,
+        owner: str,
+        source: str,
+        partition_count: int,
+    ) -> None:
+        """Serve as `owner`; publish as `source`."""
+        self._log = log
+        self._store = store
+        self._definitions = definitions
+        self._settings = settings
+        self._metrics = metrics
+        self._partition_count = partition_count
+        self._partitions: dict[int, Partition] = {}
+        self._cache = Cache(settings.cache_bytes_max)
+        self._publishing = Publishing(publisher, source)
+        self._timers = Timers(
+            store, publisher, clock, horizon_ms=settings.timer_horizon_ms, window_max=settings.timers_held_max
+        )
+        self._takeovers = Takeovers(
+            log, store, self._publishing, self._timers, self._own, self._redrive, settings, metrics,
+            owner=owner,
+        )  # fmt: skip
+        #: Records that made the fold raise: (partition, offset) -> what it raised.
+        self._poison: dict[tuple[int, int], str] = {}
+        self._writing = asyncio.Lock()
+
+    @property
+    def partitions(self) -> dict[int, Partition]:
+        """The partitions owned now."""
+        return self._partitions
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every assigned partition has been taken over and all that was saved has been said."""
+        return not self._takeovers.is_busy and self._publishing.is_idle
+
+    async def run(self) -> None:
+        """Reconcile until cancelled; then leave in good order."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._publishing.run())
+                group.create_task(self._timers.run())
+                group.create_task(self._tidy())
+                self._takeovers.group = group
+                await self._consume()
+        finally:
+            await self._log.close()
+
+    async def _consume(self) -> None:
+        while True:
+            event = await self._log.next()
+            if isinstance(event, list):
+                async with self._writing:
+                    await self._apply(event)
+                await self._publishing.room()
+            elif isinstance(event, Assigned):
+                self._takeovers.begin(event.partitions)
+            elif isinstance(event, Revoked):
+                self._let_go(event.partitions)
+            elif isinstance(event, LogLost):
+                self._let_go([event.partition])
+                self._takeovers.begin([event.partition], lost="the log does not hold the offset we stand at")
+
+    def _own(self, partition: Partition) -> None:
+        self._partitions[partition.id] = partition
+        self._metrics.partitions_owned.set(len(self._partitions))
+
+    def _let_go(self, partitions: Iterable[int]) -> None:
+        gone = list(partitions)
+        self._takeovers.cancel(gone)
+        for partition in gone:
+            self._partitions.pop(partition, None)
+        self._cache.forget_partitions(gone)
+        self._timers.drop(gone)
+        self._metrics.partitions_owned.set(len(self._partitions))
+
+    async def _apply(self, records: list[Record]) -> None:
+        """Read, load, fold, save and hand over for publishing what has arrived."""
+        reads = [batch.read(record) for record in self._current(records)]
+        while reads:
+            await self._prepare(reads)
+            # While we waited, partitions may have been taken away.
+            reads = [r for r in reads if r.record.partition in self._partitions]
+            try:
+                foldings = batch.fold_records(
+                    reads, self._partitions, self._cache, self._definitions.graph, self._poison,
+                    self._partition_count,
+                )  # fmt: skip
+            except batch.Unfoldable as error:
+                self._set_aside(error, reads)
+                continue
+            await self._commit([batch.finish(folding) for folding in foldings])
+            return
+
+    def _current(self, records: list[Record]) -> list[Record]:
+        """Return the records that this owner has not folded yet, and check that the log is the same."""
+        current = []
+        expected: dict[int, int] = {}
+        for record in records:
+            partition = self._partitions.get(record.partition)
+            if partition is None:
+                continue
+            if record.offset >= expected.get(record.partition, partition.next_offset):
+                expected[record.partition] = record.offset + 1
+                current.append(record)
+            elif record.offset == partition.verify_offset:
+                partition.verify_offset = None
+                if fingerprint(record) != partition.fingerprint:
+                    self._let_go([record.partition])
+                    self._takeovers.begin([record.partition], lost=_OTHER_RECORD)
+        return [r for r in current if r.partition in self._partitions]
+
+    async def _prepare(self, reads: list[batch.Read]) -> None:
+        """Load what the batch needs and is not in memory, however long the world takes."""
+        if batch.fingerprints_needed(reads, self._definitions.graph):
+            await persist(self._definitions.catch_up, "read the definitions")
+        runs, channels = batch.missing(reads, self._cache)
+        if runs or channels:
+            self._metrics.cache_loads.inc(len(runs) + len(channels))
+            await persist(lambda: self._load(runs, channels), "load entities")
+
+    async def _load(self, runs: list[str], channels: list[str]) -> None:
+        await load_entities(
+            self._store, self._definitions, self._cache, runs, channels, self._partition_count
+        )
+
+    def _set_aside(self, error: batch.Unfoldable, reads: list[batch.Read]) -> None:
+        """Mark a record on which the fold raised, and forget what may have been changed by half."""
+        record = error.record
+        self._poison[record.partition, record.offset] = str(error)
+        self._cache.forget_partitions({r.record.partition for r in reads})
+        _log.error(
+            RECORD_UNFOLDABLE,
+            partition=record.partition,
+            offset=record.offset,
+            error=str(error),
+            exc_info=error.__cause__,
+        )
+
+    async def _commit(self, finished: list[batch.Finished]) -> None:
+        """Save all shares with one statement; drop the partitions that are no longer ours."""
+        started = time.perf_counter()
+        while finished:
+            if await self._save(finished):
+                break
+            finished = await self._settle_doubt(finished)
+        self._metrics.commit_seconds.observe(time.perf_counter() - started)
+        for f in finished:
+            self._saved(f)
+        self._cache.shrink()
+        self._metrics.batches.inc()
+        self._metrics.cache_bytes.set(self._cache.bytes)
+
+    async def _save(self, finished: list[batch.Finished]) -> bool:
+        """Try once; False when a compare-and-set missed, or when nobody knows what happened."""
+        try:
+            return await self._store.commit([f.share for f in finished])
+        except TransientError as error:
+            _log.warning(WORLD_REFUSED, reason=str(error), doing="commit")
+            await asyncio.sleep(0.05)
+            return False
+
+    async def _settle_doubt(self, finished: list[batch.Finished]) -> list[batch.Finished]:
+        """Read the rows after a miss or an unknown outcome, and return the shares that are still to save.
+
+        Never guessed: our token at the offset we wrote means that it was saved, at the offset we began
+        from that it was not, anything else that somebody else owns the partition.
+        """
+        partitions = [f.share.partition for f in finished]
+        cursors = await persist(lambda: self._store.cursors(partitions), "read where partitions stand")
+        unsaved, fenced = [], []
+        for f in finished:
+            share = f.share
+            cursor = cursors[share.partition]
+            if cursor.token != share.token or share.partition not in self._partitions:
+                fenced.append(share.partition)
+            elif cursor.next_offset == share.from_offset:
+                unsaved.append(f)
+            elif cursor.next_offset == share.to_offset:
+                self._saved(f)
+            else:
+                fenced.append(share.partition)
+        if fenced:
+            self._fenced(fenced)
+        return unsaved
+
+    def _fenced(self, partitions: list[int]) -> None:
+        """Somebody else owns these now; if the group goes on meaning us, ask again later."""
+        self._metrics.fenced.inc(len(partitions))
+        _log.warning(PARTITION_FENCED, partition=partitions)
+        for partition in partitions:
+            self._log.stop_fetching(partition)
+        self._let_go(partitions)
+        self._takeovers.begin(partitions, delay=_FENCED_SECONDS)
+
+    async def _tidy(self) -> None:
+        """Remove acknowledged outbox rows of partitions on which nothing comes any more."""
+        while True:
+            await asyncio.sleep(_TIDY_SECONDS)
+            idle = [p for p in self._partitions.values() if p.published]
+            if idle and not self._writing.locked():
+                async with self._writing:
+                    shares = [p.share() for p in idle if p.id in self._partitions]
+                    await self._commit([batch.Finished(share, [], {}) for share in shares])
+
+    async def _redrive(self, partition: Partition) -> None:
+        """Ask again for everything outstanding, since the log that held the answers was lost."""
+        after = ""
+        async with self._writing:
+            while keys := await self._store.unfinished(partition.id, after, _REDRIVE_RUNS):
+                after = keys[-1]
+                await self._load(keys, [])
+                folding = batch.Folding(partition)
+                runs = self._cache.of("run")
+                for key in keys:
+                    run = runs[key]
+                    assert isinstance(run, Run)
+                    redrive(run, folding.effects)
+                await self._commit([batch.finish(folding)])
+                self._cache.shrink()
+
+    def _saved(self, finished: batch.Finished) -> None:
+        """Take note of a share that is in the store, and let its messages be said."""
+        share = finished.share
+        partition = self._partitions.get(share.partition)
+        if partition is None or partition.token != share.token:
+            return
+        partition.moved(share)
+        for (kind, key), entity in finished.touched.items():
+            if type(entity) is Run:
+                gone = entity.ended is not None
+            else:
+                assert type(entity) is Channel
+                gone = entity.is_empty
+            if gone:
+                self._cache.forget(kind, key)
+            else:
+                self._cache.keep(kind, entity)
+        self._timers.apply(share.timers)
+        if finished.messages:
+            self._publishing.add(partition, share.from_offset, finished.messages)

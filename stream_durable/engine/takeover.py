@@ -1,0 +1,140 @@
+"""How a partition changes hands.
+
+1. One statement stamps its row with a fresh random token; from here on the last owner writes nothing.
+2. The log is checked: the same topic, and our offset within it. Otherwise it was lost (`lost_log`).
+3. What the last owner saved and may not have said is said, before anything new.
+4. The near timers are loaded.
+5. Fetching begins at the stored offset less one, under the stored leader epoch: the record before
+   our offset must be the one that was folded last, or the log is another one at the same offsets.
+
+Each partition does this on its own; one that waits holds up no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from uuid import UUID, uuid4
+
+from stream_durable.engine.partition import Partition
+from stream_durable.engine.publishing import Publishing
+from stream_durable.engine.timers import Timers
+from stream_durable.persistence import persist
+from stream_durable.ports import Claim, Log, LogBounds, Store
+from stream_durable.settings import EngineSettings
+from stream_durable.telemetry import LOG_LOST, PARTITION_HALTED, PARTITION_TAKEN, Metrics, logger
+
+_log = logger(__name__)
+
+
+class Takeovers:
+    """The takeovers that are under way."""
+
+    group: asyncio.TaskGroup
+
+    def __init__(
+        self,
+        log: Log,
+        store: Store,
+        publishing: Publishing,
+        timers: Timers,
+        own: Callable[[Partition], None],
+        redrive: Callable[[Partition], Awaitable[None]],
+        settings: EngineSettings,
+        metrics: Metrics,
+        *,
+        owner: str,
+    ) -> None:
+        """Take over for `owner`; hand each partition to `own` when it is ready."""
+        self._log = log
+        self._store = store
+        self._publishing = publishing
+        self._timers = timers
+        self._own = own
+        self._redrive = redrive
+        self._settings = settings
+        self._metrics = metrics
+        self._owner = owner
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        #: Partitions that stand still because their log was lost, with the reason.
+        self.halted: dict[int, str] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a partition is still on its way to us."""
+        return bool(self._tasks)
+
+    def begin(self, partitions: Iterable[int], *, lost: str | None = None, delay: float = 0.0) -> None:
+        """Take these partitions over; `lost` says why their log is known to be another one."""
+        for partition in partitions:
+            self.cancel([partition])
+            task = self.group.create_task(self._take_over(partition, lost, delay))
+            self._tasks[partition] = task
+
+    def cancel(self, partitions: Iterable[int]) -> None:
+        """Stop taking these over: they are no longer meant for us."""
+        for partition in partitions:
+            self.halted.pop(partition, None)
+            if task := self._tasks.pop(partition, None):
+                task.cancel()
+
+    async def _take_over(self, partition: int, lost: str | None, delay: float) -> None:
+        if delay:
+            await asyncio.sleep(delay)
+        token = uuid4()
+        claim = await persist(lambda: self._store.claim(partition, self._owner, token), "claim")
+        bounds = await persist(lambda: self._log.bounds(partition), "read the log's bounds")
+        reason = lost or lost_log(claim, bounds)
+        if reason is not None:
+            moved = await self._new_log(claim, token, bounds, reason)
+            if moved is None:
+                del self._tasks[partition]
+                return
+            claim = moved
+        elif claim.topic_id is None:
+            await persist(lambda: self._store.identify(partition, token, bounds.topic_id), "note the log")
+        owned = Partition(claim, token)
+        await self._publishing.publish_left(owned, claim.outbox)
+        await persist(lambda: self._timers.load(partition), "load timers")
+        start = claim.next_offset
+        if claim.fingerprint and reason is None and start > bounds.low:
+            owned.verify_offset = start = claim.next_offset - 1
+        del self._tasks[partition]
+        self._own(owned)
+        if reason is not None:
+            await self._redrive(owned)
+        self._log.fetch(partition, start, claim.leader_epoch if reason is None else -1)
+        self._metrics.takeovers.inc()
+        _log.info(PARTITION_TAKEN, partition=partition, offset=start, owner_number=claim.epoch)
+
+    async def _new_log(self, claim: Claim, token: UUID, bounds: LogBounds, reason: str) -> Claim | None:
+        """Record that the log was lost, and go on with the new one if we are told to."""
+        policy = self._settings.on_lost_log
+        self._metrics.lost_log.inc()
+        _log.error(
+            LOG_LOST, partition=claim.partition, offset=claim.next_offset, reason=reason, continued_at=policy
+        )
+        if policy == "halt":
+            await persist(lambda: self._store.lose(claim.partition, token, reason), "record the loss")
+            self.halted[claim.partition] = reason
+            _log.error(PARTITION_HALTED, partition=claim.partition, offset=claim.next_offset, reason=reason)
+            return None
+        offset = bounds.low if policy == "continue_earliest" else bounds.high
+        generation = await persist(
+            lambda: self._store.new_generation(claim.partition, token, bounds.topic_id, offset, reason),
+            "begin a new generation",
+        )
+        if generation is None:
+            return None
+        return claim._replace(next_offset=offset, generation=generation, fingerprint=0)
+
+
+def lost_log(claim: Claim, bounds: LogBounds) -> str | None:
+    """Say why the log cannot be the one that was folded so far, if it cannot."""
+    if claim.topic_id is not None and claim.topic_id != bounds.topic_id:
+        return f"the topic was made anew: it was {claim.topic_id} and is {bounds.topic_id}"
+    if claim.next_offset < bounds.low:
+        return f"offset {claim.next_offset} has expired: the log begins at {bounds.low}"
+    if claim.next_offset > bounds.high:
+        return f"offset {claim.next_offset} is beyond the end of the log at {bounds.high}: it was cut"
+    return None

@@ -1,0 +1,110 @@
+"""The definitions topic: every graph that was ever started, compacted, so that a replay has them all."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.nodes import Definition, decode_definition, encode_definition
+from stream_durable.core.definition.validate import validate
+from stream_durable.core.errors import TransientError
+from stream_durable.kafka.config import config, transient
+from stream_durable.kafka.publisher import KafkaPublisher
+from stream_durable.ports import Outgoing
+from stream_durable.settings import KafkaSettings
+
+_log = structlog.get_logger(__name__)
+
+TOPIC = "definitions"
+_CALL_SECONDS = 10.0
+
+
+class KafkaDefinitions:
+    """Graphs by fingerprint, read from the topic when one is asked for that is not known."""
+
+    def __init__(
+        self, settings: KafkaSettings, prefix: str, publisher: KafkaPublisher, *, client: str
+    ) -> None:
+        """Read nothing yet."""
+        self._publisher = publisher
+        self._part = TopicPartition(f"{prefix}.{TOPIC}", 0, OFFSET_BEGINNING)
+        self._graphs: dict[str, Graph] = {}
+        self._position = 0
+        self._consumer: Consumer | None = None
+        self._config = config(
+            settings,
+            client,
+            group_id=f"{prefix}.unused",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        #: One thread owns the consumer.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="definitions")
+
+    def graph(self, fingerprint: str) -> Graph | None:
+        """Return a graph that is known already."""
+        return self._graphs.get(fingerprint)
+
+    def known(self) -> list[Graph]:
+        """Return all graphs that have been read, the latest of each workflow last."""
+        return list(self._graphs.values())
+
+    async def catch_up(self) -> None:
+        """Read the topic to its end."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._read_to_end)
+
+    async def register(self, definition: Definition) -> str:
+        """Publish a definition, unless it is known already."""
+        graph = Graph(definition)
+        if graph.fingerprint not in self._graphs:
+            key = f"{graph.name}/{graph.fingerprint}".encode()
+            message = Outgoing(TOPIC, 0, key, encode_definition(definition))
+            await self._publisher.publish([(message, None)])
+            self._graphs[graph.fingerprint] = graph
+        return graph.fingerprint
+
+    async def close(self) -> None:
+        """Let go of the consumer."""
+        if self._consumer is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._consumer.close)
+        self._thread.shutdown(wait=False)
+
+    def _read_to_end(self) -> None:
+        try:
+            if self._consumer is None:
+                consumer = Consumer(self._config)
+                consumer.assign([self._part])
+                self._consumer = consumer
+            bounds = self._consumer.get_watermark_offsets(self._part, timeout=_CALL_SECONDS)
+            if bounds is None:
+                raise TransientError("Kafka does not answer")
+            end = bounds[1]
+            while self._position < end:
+                message = self._consumer.poll(_CALL_SECONDS)
+                if message is None:
+                    raise TransientError("Kafka does not answer")
+                if message.error() is not None:
+                    raise transient(message.error())
+                self._position = (message.offset() or 0) + 1
+                self._learn(message.value())
+        except KafkaException as error:
+            raise transient(error) from error
+
+    def _learn(self, value: bytes | None) -> None:
+        if value is None:
+            return
+        try:
+            definition = decode_definition(value)
+        except msgspec.DecodeError as error:
+            _log.warning("definition.unreadable", error=str(error))
+            return
+        if faults := validate(definition):
+            _log.warning("definition.unreadable", error=faults[0].message)
+            return
+        graph = Graph(definition)
+        self._graphs[graph.fingerprint] = graph

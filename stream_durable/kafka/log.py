@@ -1,0 +1,335 @@
+"""A topic read as a member of a group, from offsets that we name.
+
+The group only says which partitions are meant for us. In the callback we accept them without
+fetching anything; fetching begins when the engine has taken a partition over, at the offset and
+leader epoch that its row names. (`seek` after an assignment would race the client's own lookup.)
+
+One thread owns the consumer and makes every call on it: polls, callbacks and the engine's orders.
+What it reads it hands to the event loop, and it holds back when the loop has not taken enough of it:
+first by waiting, then, so that the membership lives on, by pausing the partitions and polling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from stream_durable.core.errors import TransientError
+from stream_durable.kafka.config import config, transient
+from stream_durable.ports import Assigned, LogBounds, LogEvent, LogLost, Record, Revoked
+from stream_durable.settings import KafkaSettings
+
+_log = structlog.get_logger(__name__)
+
+_POLL_SECONDS = 0.05
+#: How long the thread just waits for the loop before it pauses the partitions.
+_PATIENCE_SECONDS = 1.0
+#: How long a revocation waits for the batch under way, so that the handover is clean. The fence in
+#: the store covers a handover that is not.
+_REVOKE_SECONDS = 5.0
+_CALL_SECONDS = 10.0
+
+
+class GroupLog:
+    """Reads one topic for one member of a group."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topic: str,
+        group: str,
+        *,
+        client: str,
+        records_max: int = 2_000,
+        reset: str = "error",
+    ) -> None:
+        """Join nothing yet; `open` does."""
+        self._topic = topic
+        self._records_max = records_max
+        self._consumer = Consumer(
+            config(
+                settings,
+                client,
+                group_id=group,
+                enable_auto_commit=False,
+                auto_offset_reset=reset,
+                partition_assignment_strategy="cooperative-sticky",
+                session_timeout_ms=settings.session_timeout_ms,
+                heartbeat_interval_ms=settings.heartbeat_ms,
+                max_poll_interval_ms=60_000,
+                # Else the fetcher sleeps a second whenever the local queue was full for a moment.
+                fetch_queue_backoff_ms=5,
+                queued_min_messages=20_000,
+                queued_max_messages_kbytes=32_768,
+            )
+        )
+        self._admin = AdminClient(config(settings, client))
+        self._fetching: set[int] = set()
+        self._paused: set[int] = set()
+        self._orders: deque[Callable[[], object]] = deque()
+        self._events: deque[LogEvent] = deque()
+        self._held = 0
+        self._arrived = asyncio.Event()
+        self._taken = threading.Event()
+        self._revoked = threading.Event()
+        self._is_stopping = False
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._serve, name=f"log-{topic}", daemon=True)
+
+    def open(self) -> None:
+        """Join the group. To be called on the loop that will take the events."""
+        self._loop = asyncio.get_running_loop()
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+        self._thread.start()
+
+    async def next(self) -> LogEvent:
+        """Wait for what comes next; batches that wait together come together."""
+        self._revoked.set()
+        while not self._events:
+            if self._failure is not None:
+                raise self._failure
+            self._arrived.clear()
+            await self._arrived.wait()
+        event = self._events.popleft()
+        if isinstance(event, list):
+            while self._events and isinstance(self._events[0], list) and len(event) < self._records_max:
+                following = self._events.popleft()
+                assert isinstance(following, list)
+                event += following
+            self._held -= len(event)
+            self._taken.set()
+        else:
+            self._revoked.clear()
+        return event
+
+    def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
+        """Begin to fetch a partition at an offset."""
+        self._orders.append(lambda: self._fetch(partition, offset, leader_epoch))
+
+    def stop_fetching(self, partition: int) -> None:
+        """Fetch no more from a partition."""
+        self._orders.append(lambda: self._stop([partition]))
+
+    def note_progress(self, offsets: dict[int, int]) -> None:
+        """Commit offsets to Kafka, for lag tools only."""
+        marks = [TopicPartition(self._topic, p, offset) for p, offset in offsets.items()]
+        self._orders.append(lambda: self._commit(marks))
+
+    def commit(self, marks: list[tuple[int, int, str]], done: Callable[[bool], None]) -> None:
+        """Commit offsets with metadata; `done` hears, on the loop, whether every one was stored."""
+        parts = [TopicPartition(self._topic, p, offset, metadata) for p, offset, metadata in marks]
+
+        def order() -> None:
+            stored = self._commit(parts, synchronous=True)
+            self._call(done, stored)
+
+        self._orders.append(order)
+
+    async def committed(self, partition: int) -> tuple[int | None, str | None]:
+        """Return the committed offset and metadata of a partition."""
+        found = await self._ordered(
+            lambda: self._consumer.committed([TopicPartition(self._topic, partition)], timeout=_CALL_SECONDS)
+        )
+        mark = found[0]
+        if mark.error is not None:
+            raise transient(mark.error)
+        return (mark.offset if mark.offset >= 0 else None), mark.metadata
+
+    async def bounds(self, partition: int) -> LogBounds:
+        """Say which log this partition is now, and where it begins and ends."""
+        part = TopicPartition(self._topic, partition)
+
+        def ask() -> LogBounds:
+            try:
+                topics = self._admin.describe_topics(
+                    TopicCollection([self._topic]), request_timeout=_CALL_SECONDS
+                )
+                low = self._admin.list_offsets({part: OffsetSpec.earliest()}, request_timeout=_CALL_SECONDS)
+                high = self._admin.list_offsets({part: OffsetSpec.latest()}, request_timeout=_CALL_SECONDS)
+                topic_id = str(topics[self._topic].result(_CALL_SECONDS).topic_id)
+                return LogBounds(
+                    topic_id, low[part].result(_CALL_SECONDS).offset, high[part].result(_CALL_SECONDS).offset
+                )
+            except KafkaException as error:
+                raise transient(error) from error
+            except TimeoutError as error:
+                raise TransientError("Kafka does not answer") from error
+
+        return await self._loop.run_in_executor(None, ask)
+
+    async def close(self) -> None:
+        """Leave the group."""
+        self._is_stopping = True
+        self._taken.set()
+        self._revoked.set()
+        while self._thread.is_alive():
+            await self._loop.run_in_executor(None, self._thread.join, 1.0)
+
+    def _serve(self) -> None:
+        try:
+            while not self._is_stopping:
+                while self._orders:
+                    self._orders.popleft()()
+                if self._held < self._records_max or self._hold_back():
+                    self._poll(_POLL_SECONDS)
+        except BaseException as error:  # The loop must hear of it: this thread has nobody to tell.
+            self._failure = error
+            self._call(self._arrived.set)
+        finally:
+            self._is_stopping = True
+            self._consumer.close()
+
+    def _poll(self, seconds: float) -> None:
+        first = self._consumer.poll(seconds)
+        if first is None:
+            return
+        messages = [first, *self._consumer.consume(self._records_max - 1, 0)]
+        records: list[Record] = []
+        fetching = self._fetching
+        for message in messages:
+            if message.error() is not None:
+                self._on_error(message)
+            elif (partition := message.partition()) in fetching:
+                records.append(_record(partition, message))
+        if records:
+            self._held += len(records)
+            self._tell(records)
+
+    def _hold_back(self) -> bool:
+        """Wait for the loop to take what was read; say whether it has."""
+        self._taken.clear()
+        if self._held < self._records_max or self._taken.wait(_PATIENCE_SECONDS):
+            return True
+        self._paused = set(self._fetching)
+        self._consumer.pause([TopicPartition(self._topic, p) for p in self._paused])
+        while not self._is_stopping and self._held >= self._records_max:
+            self._poll(_POLL_SECONDS)
+            while self._orders:
+                self._orders.popleft()()
+        self._resume(self._paused & self._fetching)
+        return False
+
+    def _resume(self, partitions: set[int]) -> None:
+        # A pause outlives every kind of re-assignment, so it must be taken back before one.
+        if partitions:
+            self._consumer.resume([TopicPartition(self._topic, p) for p in partitions])
+            self._paused -= partitions
+
+    def _on_error(self, message: Message) -> None:
+        error = message.error()
+        assert error is not None
+        partition = message.partition()
+        if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:
+            # Said once, then the partition is silent for ever unless it is assigned anew.
+            self._tell(LogLost(partition))
+        elif error.fatal():
+            raise transient(error)
+        else:
+            _log.warning("kafka.complained", topic=self._topic, error=error.str())
+
+    def _on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        consumer.incremental_assign([])
+        if parts:
+            self._tell(Assigned(tuple(p.partition for p in parts)))
+
+    def _on_revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        gone = [p.partition for p in parts]
+        self._stop(gone)
+        if not self._is_stopping and gone:
+            self._revoked.clear()
+            self._tell(Revoked(tuple(gone)))
+            self._revoked.wait(_REVOKE_SECONDS)
+        consumer.incremental_unassign([])
+
+    def _on_lost(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        gone = [p.partition for p in parts]
+        self._stop(gone)
+        self._tell(Revoked(tuple(gone)))
+        consumer.incremental_unassign([])
+
+    def _fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
+        self._stop([partition])
+        try:
+            part = TopicPartition(self._topic, partition, offset, "", leader_epoch)
+            self._consumer.incremental_assign([part])
+        except KafkaException as error:
+            _log.warning("kafka.complained", topic=self._topic, error=str(error))
+            return
+        self._fetching.add(partition)
+
+    def _stop(self, partitions: list[int]) -> None:
+        ours = {p for p in partitions if p in self._fetching}
+        if not ours:
+            return
+        self._resume(ours & self._paused)
+        self._fetching -= ours
+        try:
+            self._consumer.incremental_unassign([TopicPartition(self._topic, p) for p in ours])
+        except KafkaException as error:
+            _log.warning("kafka.complained", topic=self._topic, error=str(error))
+
+    def _commit(self, marks: list[TopicPartition], *, synchronous: bool = False) -> bool:
+        try:
+            if not synchronous:
+                self._consumer.commit(offsets=marks, asynchronous=True)
+                return True
+            stored = self._consumer.commit(offsets=marks, asynchronous=False)
+            return all(part.error is None for part in stored)
+        except KafkaException as error:
+            _log.warning("kafka.complained", topic=self._topic, error=str(error))
+            return False
+
+    async def _ordered(self, call: Callable[[], Any]) -> Any:
+        future: asyncio.Future[Any] = self._loop.create_future()
+
+        def order() -> None:
+            try:
+                answer = call()
+            except KafkaException as error:
+                self._call(_fail, future, transient(error))
+            else:
+                self._call(_answer, future, answer)
+
+        self._orders.append(order)
+        return await future
+
+    def _tell(self, event: LogEvent) -> None:
+        self._call(self._take_in, event)
+
+    def _take_in(self, event: LogEvent) -> None:
+        self._events.append(event)
+        self._arrived.set()
+
+    def _call(self, function: Callable[..., object], *arguments: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            # The loop is closed: nobody is left who would want to know.
+            self._is_stopping = True
+
+
+def _record(partition: int, message: Any) -> Record:
+    epoch = message.leader_epoch()
+    return Record(
+        partition, message.offset(), message.timestamp()[1], message.key(), message.value(),
+        -1 if epoch is None else epoch, message.headers(),
+    )  # fmt: skip
+
+
+def _answer(future: asyncio.Future[Any], answer: Any) -> None:
+    if not future.done():
+        future.set_result(answer)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

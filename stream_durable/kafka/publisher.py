@@ -1,0 +1,129 @@
+"""One idempotent producer, made at start-up and kept: a new one takes half a second for its first delivery."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from stream_durable.kafka.config import MESSAGE_BYTES_MAX, PARTITIONER, config, transient
+from stream_durable.ports import Headers, Outgoing
+from stream_durable.settings import KafkaSettings
+from stream_durable.telemetry import PRODUCER_REPLACED, logger
+
+_log = logger(__name__)
+
+
+class _Burst:
+    """The acknowledgements of the messages that were published together: one wake-up for all."""
+
+    __slots__ = ("error", "future", "left", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, count: int) -> None:
+        self.loop = loop
+        self.future: asyncio.Future[None] = loop.create_future()
+        self.left = count
+        self.error: KafkaError | None = None
+
+    def __call__(self, error: KafkaError | None, _: Any) -> None:
+        if error is not None:
+            self.error = error
+        self.left -= 1
+        if not self.left:
+            self.loop.call_soon_threadsafe(self._resolve)
+
+    def _resolve(self) -> None:
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(None)
+        else:
+            self.future.set_exception(transient(self.error))
+
+
+class KafkaPublisher:
+    """Publishes in order; a call returns when the brokers have acknowledged all of it."""
+
+    def __init__(self, settings: KafkaSettings, prefix: str, *, client: str) -> None:
+        """Connect at once, so that the first message need not wait for it."""
+        self._settings = settings
+        self._client = client
+        self._prefix = prefix
+        self._topics: dict[str, str] = {}
+        self._is_closed = False
+        self._is_broken = False
+        self._producer = self._make()
+        self._thread = threading.Thread(target=self._serve, name="publisher", daemon=True)
+        self._thread.start()
+
+    async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> None:
+        """Publish in order and wait for every acknowledgement."""
+        if not messages:
+            return
+        if self._is_broken:
+            self._rebuild()
+        burst = _Burst(asyncio.get_running_loop(), len(messages))
+        produce: Any = self._producer.produce
+        topics, prefix = self._topics, self._prefix
+        for message, headers in messages:
+            name = message.topic
+            topic = topics.get(name) or topics.setdefault(name, f"{prefix}.{name}")
+            partition = -1 if message.partition is None else message.partition
+            while True:
+                try:
+                    if headers is None:
+                        produce(topic, message.value, message.key, partition, burst)
+                    else:
+                        produce(topic, message.value, message.key, partition, burst, headers=headers)
+                    break
+                except BufferError:
+                    # The local queue is full: the broker has to catch up before we go on.
+                    await asyncio.sleep(0.005)
+                except KafkaException as error:
+                    burst(error.args[0], None)
+                    break
+        await burst.future
+
+    async def close(self) -> None:
+        """Wait for what is under way, within reason, and stop."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._producer.flush, 10.0)
+        await loop.run_in_executor(None, self._thread.join, 2.0)
+
+    def _make(self) -> Producer:
+        made = config(
+            self._settings,
+            self._client,
+            enable_idempotence=True,
+            acks="all",
+            # Bursts batch by themselves; any other value costs its time at every hop.
+            linger_ms=0,
+            partitioner=PARTITIONER,
+            message_max_bytes=MESSAGE_BYTES_MAX,
+            message_timeout_ms=300_000,
+            queue_buffering_max_messages=500_000,
+            socket_nagle_disable=True,
+        )
+        return Producer({**made, "error_cb": self._on_error})
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            _log.warning(PRODUCER_REPLACED, reason=error.str())
+            self._is_broken = True
+
+    def _rebuild(self) -> None:
+        """Replace a producer that died; what it still held fails and is published again by its caller."""
+        self._producer.purge()
+        self._producer.poll(0)
+        self._producer = self._make()
+        self._is_broken = False
+
+    def _serve(self) -> None:
+        while not self._is_closed:
+            self._producer.poll(0.1)

@@ -1,0 +1,114 @@
+"""The topics an instance needs: what is there, what is missing, and what would lose data."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from stream_durable.kafka.config import MESSAGE_BYTES_MAX, config, transient
+from stream_durable.settings import Settings
+
+_CALL_SECONDS = 15.0
+_FOREVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+_WEEKS = {"cleanup.policy": "delete", "retention.ms": str(28 * 86_400_000)}
+
+
+class Wanted(NamedTuple):
+    """A topic as it should be."""
+
+    name: str
+    partitions: int
+    config: dict[str, str]
+
+
+class Step(NamedTuple):
+    """What has to be done, or stands in the way."""
+
+    topic: str
+    #: `create`, `ok`, `refuse`
+    action: str
+    detail: str
+
+
+def wanted(settings: Settings, queues: tuple[str, ...]) -> list[Wanted]:
+    """Return the topics of an instance with these queues."""
+    p, n = settings.prefix, settings.kafka.partitions
+    large = {"max.message.bytes": str(MESSAGE_BYTES_MAX)}
+    return [
+        Wanted(f"{p}.inbox", n, {**_FOREVER, "message.timestamp.type": "LogAppendTime"}),
+        Wanted(f"{p}.events", n, _WEEKS),
+        *(Wanted(f"{p}.commands.{queue}", n, _WEEKS) for queue in queues),
+        Wanted(f"{p}.steps", n, _WEEKS),
+        Wanted(f"{p}.runs", n, _WEEKS),
+        Wanted(f"{p}.definitions", 1, {"cleanup.policy": "compact"}),
+        Wanted(f"{p}.dead", n, {**_FOREVER, **large}),
+    ]
+
+
+class Topics:
+    """Plans and makes the topics of an instance."""
+
+    def __init__(self, settings: Settings, queues: tuple[str, ...]) -> None:
+        """Ask nothing yet."""
+        self._settings = settings
+        self._wanted = wanted(settings, queues)
+        self._admin = AdminClient(config(settings.kafka, "stream-durable-topics"))
+
+    async def plan(self) -> list[Step]:
+        """Compare what is there with what should be."""
+        return await asyncio.get_running_loop().run_in_executor(None, self._plan)
+
+    async def apply(self) -> list[Step]:
+        """Make what is missing; change nothing else."""
+        return await asyncio.get_running_loop().run_in_executor(None, self._apply)
+
+    def _plan(self) -> list[Step]:
+        try:
+            there = self._admin.list_topics(timeout=_CALL_SECONDS).topics
+            return [self._compare(topic, there.get(topic.name)) for topic in self._wanted]
+        except KafkaException as error:
+            raise transient(error) from error
+
+    def _compare(self, topic: Wanted, there: object) -> Step:
+        if there is None:
+            return Step(topic.name, "create", f"{topic.partitions} partitions")
+        partitions = len(there.partitions)  # type: ignore[attr-defined]
+        if partitions != topic.partitions:
+            return Step(
+                topic.name,
+                "refuse",
+                f"it has {partitions} partitions, not {topic.partitions}: keys would change their partition "
+                "and their order would be lost; set kafka.partitions to what is there, or take a new prefix",
+            )
+        resource = ConfigResource(ResourceType.TOPIC, topic.name)
+        answer = self._admin.describe_configs([resource], request_timeout=_CALL_SECONDS)
+        config = {name: entry.value for name, entry in answer[resource].result().items()}
+        for name in ("cleanup.policy", "message.timestamp.type"):
+            if name in topic.config and config.get(name) != topic.config[name]:
+                return Step(
+                    topic.name,
+                    "refuse",
+                    f"{name} is {config.get(name)}, it must be {topic.config[name]}; change it with "
+                    "kafka-configs before anything is written",
+                )
+        return Step(topic.name, "ok", f"{partitions} partitions")
+
+    def _apply(self) -> list[Step]:
+        steps = self._plan()
+        missing = {step.topic for step in steps if step.action == "create"}
+        replication = self._settings.kafka.replication
+        new = [
+            NewTopic(t.name, t.partitions, replication, config=t.config)
+            for t in self._wanted
+            if t.name in missing
+        ]
+        if new and not any(step.action == "refuse" for step in steps):
+            try:
+                for future in self._admin.create_topics(new, request_timeout=_CALL_SECONDS).values():
+                    future.result()
+            except KafkaException as error:
+                raise transient(error) from error
+        return steps

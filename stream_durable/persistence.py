@@ -1,0 +1,28 @@
+"""Trying again until the world lets us: the one loop around everything that may be away for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from stream_durable.core.errors import TransientError
+from stream_durable.telemetry import WORLD_REFUSED, logger
+
+_log = logger(__name__)
+_Answer = TypeVar("_Answer")
+
+_FIRST_SECONDS = 0.05
+_LONGEST_SECONDS = 2.0
+
+
+async def persist(call: Callable[[], Awaitable[_Answer]], doing: str) -> _Answer:
+    """Do a thing until it succeeds; `doing` says in the log what waits. Ends only by cancellation."""
+    delay = _FIRST_SECONDS
+    while True:
+        try:
+            return await call()
+        except TransientError as error:
+            _log.warning(WORLD_REFUSED, reason=str(error), doing=doing)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _LONGEST_SECONDS)

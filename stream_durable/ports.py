@@ -1,0 +1,266 @@
+"""What the engine and the workers need of the world, and the plain values that cross the border.
+
+Implemented by the Kafka and Postgres adapters and, for tests and the simulator, in memory. No
+exception of a driver passes a port: an adapter raises `TransientError` when trying again may help,
+`BrokenError` when it cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
+
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.nodes import Definition
+from stream_durable.core.messages import Kind
+from stream_durable.core.rows import EventRow, RunChange, RunRow, StepRow, WaitRow
+
+Headers = list[tuple[str, bytes]]
+
+
+class Record(NamedTuple):
+    """One record of a topic."""
+
+    partition: int
+    offset: int
+    #: Milliseconds; log time where the topic stamps it.
+    time: int
+    key: bytes | None
+    value: bytes | None
+    leader_epoch: int = -1
+    headers: Headers | None = None
+
+
+class Assigned(NamedTuple):
+    """The group gave us these partitions; nothing is fetched from them until `fetch`."""
+
+    partitions: tuple[int, ...]
+
+
+class Revoked(NamedTuple):
+    """The group took these partitions away; what was fetched from them no longer counts."""
+
+    partitions: tuple[int, ...]
+
+
+class LogLost(NamedTuple):
+    """The offset we stand at is not in the log: it expired, or the log was cut or replaced."""
+
+    partition: int
+
+
+LogEvent = list[Record] | Assigned | Revoked | LogLost
+
+
+class LogBounds(NamedTuple):
+    """Which log it is, and from where to where it reaches."""
+
+    topic_id: str
+    low: int
+    high: int
+
+
+class Log(Protocol):
+    """A topic read as a member of a group, from offsets that we name."""
+
+    async def next(self) -> LogEvent:
+        """Wait for what comes next."""
+
+    def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
+        """Begin to fetch an assigned partition at an offset."""
+
+    def stop_fetching(self, partition: int) -> None:
+        """Fetch no more from a partition that is still assigned."""
+
+    async def bounds(self, partition: int) -> LogBounds:
+        """Say which log this partition is now, and where it begins and ends."""
+
+    def note_progress(self, offsets: dict[int, int]) -> None:
+        """Tell lag tools how far we are. Nothing depends on it."""
+
+    async def close(self) -> None:
+        """Leave the group."""
+
+
+class CommandLog(Log, Protocol):
+    """A command topic: its offsets are kept in Kafka, with the set of those done beyond the lowest."""
+
+    async def committed(self, partition: int) -> tuple[int | None, str | None]:
+        """Return the committed offset and metadata of a partition."""
+
+    def commit(self, marks: list[tuple[int, int, str]], done: Callable[[bool], None]) -> None:
+        """Commit (partition, offset, metadata); `done` hears whether every one was stored."""
+
+
+class Outgoing(NamedTuple):
+    """One record to publish. It is stored like this, so it must say everything and be small."""
+
+    #: The topic without the instance's prefix: `inbox`, `steps`, `commands.default`.
+    topic: str
+    #: None: by the key, as Kafka's own partitioner does it.
+    partition: int | None
+    key: bytes | None
+    value: bytes | None
+    #: What the headers are made of; see the engine's outbox.
+    meta: Any = None
+
+
+class Publisher(Protocol):
+    """An idempotent producer that is made once and kept."""
+
+    async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> None:
+        """Publish in order; return when all are acknowledged, raise `TransientError` if one is not."""
+
+    async def close(self) -> None:
+        """Wait for what is under way, within reason, and stop."""
+
+
+class Clock(Protocol):
+    """Time, so that tests and the simulator can have their own."""
+
+    def now(self) -> int:
+        """Return milliseconds since the epoch."""
+
+
+class Definitions(Protocol):
+    """The serialised graphs, by fingerprint."""
+
+    def graph(self, fingerprint: str) -> Graph | None:
+        """Return a graph that is known already."""
+
+    async def catch_up(self) -> None:
+        """Read what has been registered up to now."""
+
+    async def register(self, definition: Definition) -> str:
+        """Make a definition known to everybody; return its fingerprint."""
+
+
+class TimerRow(NamedTuple):
+    """A moment at which a message must be put on the inbox; without `due` it is to be forgotten."""
+
+    kind: Kind
+    key: str
+    name: str
+    partition: int
+    due: int | None
+
+
+#: (due, kind, key, name): timers in the order in which they come due.
+TimerPosition = tuple[int, Kind, str, str]
+
+
+class DeadRow(NamedTuple):
+    """A record that could not be applied, kept whole."""
+
+    partition: int
+    offset: int
+    code: str
+    reason: str
+    key: bytes | None
+    value: bytes | None
+    time: int
+
+
+@dataclass(slots=True)
+class Share:
+    """What one batch changes in one partition. All shares of a batch are written, or none."""
+
+    partition: int
+    token: UUID
+    from_offset: int
+    to_offset: int
+    clock: int
+    leader_epoch: int
+    #: Of the last record folded: recognises a log that is another one at the same offsets.
+    fingerprint: int
+    generation: int
+    evidence: bytes = b""
+    #: How many records of the share were anything but applied.
+    exceptions: int = 0
+    dead: list[DeadRow] = field(default_factory=list)
+    outbox: bytes | None = None
+    runs: list[RunRow] = field(default_factory=list)
+    run_changes: list[RunChange] = field(default_factory=list)
+    steps: list[StepRow] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
+    waits: list[WaitRow] = field(default_factory=list)
+    timers: list[TimerRow] = field(default_factory=list)
+    #: Outbox rows, by their first offset, whose messages have been acknowledged.
+    published: list[int] = field(default_factory=list)
+
+
+class Claim(NamedTuple):
+    """What a partition's row says to its new owner."""
+
+    partition: int
+    #: For people; the token is what fences.
+    epoch: int
+    next_offset: int
+    clock: int
+    topic_id: str | None
+    leader_epoch: int
+    fingerprint: int
+    generation: int
+    #: Takeovers since the partition last moved on.
+    stalls: int
+    #: (first offset, body), oldest first.
+    outbox: list[tuple[int, bytes]]
+
+
+class Cursor(NamedTuple):
+    """Who owns a partition and where it stands, read back after an unknown outcome."""
+
+    token: UUID | None
+    next_offset: int
+
+
+class Loaded(NamedTuple):
+    """Rows of the entities asked for; those that do not exist are missing."""
+
+    runs: Sequence[Sequence[Any]]
+    #: Each with the run's id first.
+    steps: Sequence[Sequence[Any]]
+    #: (channel, id, data, expires)
+    events: Sequence[Sequence[Any]]
+    #: (channel, run, wait)
+    waits: Sequence[Sequence[Any]]
+
+
+class Store(Protocol):
+    """The state, as a reconciler reads and writes it."""
+
+    async def claim(self, partition: int, owner: str, token: UUID) -> Claim:
+        """Become the owner of a partition; whoever was it before can write nothing more."""
+
+    async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
+        """Note which log the partition is, the first time it is read."""
+
+    async def lose(self, partition: int, token: UUID, reason: str) -> None:
+        """Record that the log of a partition was lost and that it stands still."""
+
+    async def new_generation(
+        self, partition: int, token: UUID, topic_id: str, next_offset: int, reason: str
+    ) -> int | None:
+        """Go on with another log at this offset; return the generation's number, None if fenced."""
+
+    async def commit(self, shares: Sequence[Share]) -> bool:
+        """Write all shares, or nothing when the compare-and-set of any partition misses."""
+
+    async def cursors(self, partitions: Sequence[int]) -> dict[int, Cursor]:
+        """Read who owns these partitions and where they stand."""
+
+    async def load(self, runs: Sequence[str], channels: Sequence[str]) -> Loaded:
+        """Read entities."""
+
+    async def timers(
+        self, partition: int, after: TimerPosition, until: int, limit: int
+    ) -> list[TimerPosition]:
+        """Return the timers of a partition beyond a position and due by `until`, nearest first."""
+
+    async def unfinished(self, partition: int, after: str, limit: int) -> list[str]:
+        """Return ids of runs that have not ended, in order, beyond `after`."""
+
+    async def close(self) -> None:
+        """Let go of the connections."""

@@ -1,0 +1,49 @@
+-- name: run_load
+-- The rows of the runs $1, in the order of RunRow.
+select id, partition, workflow, fingerprint, status, created, updated, ended, start_id, input, output, failure,
+  step_sequence, run_sequence, done, total, due, tags, trace, mail
+from run
+where id = any($1::text[])
+
+-- name: step_load
+-- The rows of the steps of the runs $1, in the order of StepRow.
+select run_id, name, status, attempt, output, failure, started, finished, worker, due, deadline, losses
+from step
+where run_id = any($1::text[])
+
+-- name: channel_event_load
+-- The events that the channels $1 keep.
+select channel, id, data, expires
+from channel_event
+where channel = any($1::text[])
+
+-- name: channel_wait_load
+-- The waits that are open on the channels $1.
+select channel, run, wait
+from channel_wait
+where channel = any($1::text[])
+
+-- name: timer_window
+-- At most $7 timers of partition $1 beyond ($2 due, $3 kind, $4 key, $5 name) and due by $6.
+select due, kind, key, name
+from timer
+where partition = $1
+  and (due, kind, key, name) > ($2, $3, $4, $5)
+  and due <= $6
+order by due, kind, key, name
+limit $7
+
+-- name: run_unfinished
+-- At most $3 runs of partition $1 beyond id $2 that have not ended.
+select id
+from run
+where partition = $1 and id > $2 and ended is null
+order by id
+limit $3
+
+-- name: outbox_left
+-- What the last owner of partition $1 may not have said.
+select from_offset, body
+from outbox
+where partition = $1
+order by from_offset

@@ -1,0 +1,47 @@
+-- name: partition_create
+-- Makes the rows of partitions 0 to $1 - 1, once.
+insert into partition (id)
+select generate_series(0, $1::int - 1)
+on conflict do nothing
+
+-- name: partition_count
+-- How many partitions this schema was made for.
+select count(*) from partition
+
+-- name: partition_claim
+-- Makes $2, under token $3, the owner of partition $1.
+update partition
+set owner = $2, owner_token = $3, epoch = epoch + 1, stalls = stalls + 1
+where id = $1
+returning epoch, next_offset, log_clock, topic_id, leader_epoch, fingerprint, generation, stalls
+
+-- name: partition_identify
+-- Notes which topic partition $1, owned under token $2, is.
+update partition
+set topic_id = $3
+where id = $1 and owner_token = $2
+
+-- name: partition_lose
+-- Records why partition $1, owned under token $2, stands still.
+update partition
+set lost_reason = $3
+where id = $1 and owner_token = $2
+
+-- name: partition_new_generation
+-- Lets partition $1, owned under token $2, go on with topic $3 at offset $4, because of $5.
+update partition
+set topic_id = $3, next_offset = $4, lost_reason = $5, generation = generation + 1, leader_epoch = -1, fingerprint = 0
+where id = $1 and owner_token = $2
+returning generation
+
+-- name: partition_cursors
+-- Who owns the partitions $1 and where they stand.
+select id, owner_token, next_offset
+from partition
+where id = any($1::int[])
+
+-- name: partition_list
+-- All partitions, for people.
+select id, owner, epoch, next_offset, log_clock, generation, stalls, lost_reason
+from partition
+order by id

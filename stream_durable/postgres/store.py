@@ -1,0 +1,139 @@
+"""The store of the engine: claims, batches and rows, one named statement each.
+
+Two connections: one for the batch loop, which is strictly sequential, and one for takeovers and
+timers, so that a partition that is being taken over never waits behind a batch or holds one up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from stream_durable.core.rows import EventRow, RunChange, RunRow, StepRow, WaitRow
+from stream_durable.ports import Claim, Cursor, DeadRow, Loaded, Share, TimerPosition, TimerRow
+from stream_durable.postgres.connection import Lane
+from stream_durable.postgres.queries import queries
+from stream_durable.settings import PostgresSettings
+
+_SHARE_COLUMNS = 11
+
+
+class PostgresStore:
+    """State in one Postgres schema."""
+
+    def __init__(self, settings: PostgresSettings) -> None:
+        """Connect when first needed."""
+        self._batches = Lane(settings, keyed_plans=True)
+        self._takeovers = Lane(settings, keyed_plans=True)
+        self._commit: tuple[asyncpg.Connection, asyncpg.prepared_stmt.PreparedStatement] | None = None
+
+    async def claim(self, partition: int, owner: str, token: UUID) -> Claim:
+        """Become the owner of a partition."""
+        async with self._takeovers.use() as connection:
+            row = await connection.fetchrow(queries()["partition_claim"], partition, owner, token)
+            if row is None:
+                raise asyncpg.InterfaceError(f"the schema has no partition {partition}; run `db migrate`")
+            left = await connection.fetch(queries()["outbox_left"], partition)
+        return Claim(
+            partition, row["epoch"], row["next_offset"], row["log_clock"], row["topic_id"],
+            row["leader_epoch"], row["fingerprint"], row["generation"], row["stalls"],
+            [(r["from_offset"], r["body"]) for r in left],
+        )  # fmt: skip
+
+    async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
+        """Note which log the partition is."""
+        async with self._takeovers.use() as connection:
+            await connection.execute(queries()["partition_identify"], partition, token, topic_id)
+
+    async def lose(self, partition: int, token: UUID, reason: str) -> None:
+        """Record that the log of a partition was lost and that it stands still."""
+        async with self._takeovers.use() as connection:
+            await connection.execute(queries()["partition_lose"], partition, token, reason)
+
+    async def new_generation(
+        self, partition: int, token: UUID, topic_id: str, next_offset: int, reason: str
+    ) -> int | None:
+        """Go on with another log."""
+        async with self._takeovers.use() as connection:
+            query = queries()["partition_new_generation"]
+            generation: int | None = await connection.fetchval(
+                query, partition, token, topic_id, next_offset, reason
+            )
+            return generation
+
+    async def commit(self, shares: Sequence[Share]) -> bool:
+        """Write all shares with one statement, or nothing."""
+        arguments = commit_arguments(shares)
+        async with self._batches.use() as connection:
+            if self._commit is None or self._commit[0] is not connection:
+                self._commit = (connection, await connection.prepare(queries()["batch_commit"]))
+            return bool(await self._commit[1].fetchval(*arguments))
+
+    async def cursors(self, partitions: Sequence[int]) -> dict[int, Cursor]:
+        """Read who owns these partitions and where they stand."""
+        async with self._batches.use() as connection:
+            found = await connection.fetch(queries()["partition_cursors"], partitions)
+        return {row["id"]: Cursor(row["owner_token"], row["next_offset"]) for row in found}
+
+    async def load(self, runs: Sequence[str], channels: Sequence[str]) -> Loaded:
+        """Read entities; steps only of runs that exist."""
+        run_rows: list[Any] = []
+        steps: list[Any] = []
+        events: list[Any] = []
+        waits: list[Any] = []
+        async with self._batches.use() as connection:
+            if runs:
+                run_rows = await connection.fetch(queries()["run_load"], runs)
+            if run_rows:
+                steps = await connection.fetch(queries()["step_load"], [row[0] for row in run_rows])
+            if channels:
+                events = await connection.fetch(queries()["channel_event_load"], channels)
+                waits = await connection.fetch(queries()["channel_wait_load"], channels)
+        return Loaded(run_rows, steps, events, waits)
+
+    async def timers(
+        self, partition: int, after: TimerPosition, until: int, limit: int
+    ) -> list[TimerPosition]:
+        """Return the next timers of a partition."""
+        async with self._takeovers.use() as connection:
+            found = await connection.fetch(queries()["timer_window"], partition, *after, until, limit)
+        return [(row[0], row[1], row[2], row[3]) for row in found]
+
+    async def unfinished(self, partition: int, after: str, limit: int) -> list[str]:
+        """Return ids of runs that have not ended."""
+        async with self._takeovers.use() as connection:
+            found = await connection.fetch(queries()["run_unfinished"], partition, after, limit)
+        return [row[0] for row in found]
+
+    async def close(self) -> None:
+        """Let go of both connections."""
+        await self._batches.close()
+        await self._takeovers.close()
+
+
+def commit_arguments(shares: Sequence[Share]) -> list[list[Any]]:
+    """Return the shares column by column, as the statement takes them."""
+    heads = [
+        (s.partition, s.token, s.from_offset, s.to_offset, s.clock, s.leader_epoch, s.fingerprint,
+         s.generation, s.evidence, s.exceptions, s.outbox)
+        for s in shares
+    ]  # fmt: skip
+    return [
+        *_columns(heads, _SHARE_COLUMNS),
+        *_columns((row for s in shares for row in s.runs), len(RunRow._fields)),
+        *_columns((row for s in shares for row in s.run_changes), len(RunChange._fields)),
+        *_columns((row for s in shares for row in s.steps), len(StepRow._fields)),
+        *_columns((row for s in shares for row in s.events), len(EventRow._fields)),
+        *_columns((row for s in shares for row in s.waits), len(WaitRow._fields)),
+        *_columns((row for s in shares for row in s.timers), len(TimerRow._fields)),
+        *_columns((row for s in shares for row in s.dead), len(DeadRow._fields)),
+        *_columns(((s.partition, offset) for s in shares for offset in s.published), 2),
+    ]
+
+
+def _columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
+    columns = list(map(list, zip(*rows, strict=True)))
+    return columns or [[] for _ in range(width)]

@@ -1,0 +1,67 @@
+"""Finds the author's app by the name given on a command line."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from stream_durable.sdk.app import App
+from stream_durable.sdk.errors import DefinitionError, LoadError
+
+
+def load_app(target: str) -> App:
+    """Return the app at `module:attribute`, such as `shop:app`; the module may lie in the current directory.
+
+    Faults of its workflows come as the `DefinitionError` that they are.
+    """
+    module_name, colon, attribute = target.partition(":")
+    if not (
+        colon and attribute.isidentifier() and all(part.isidentifier() for part in module_name.split("."))
+    ):
+        raise LoadError(
+            "bad_target", target, "it is not of the form module:attribute", "Write, for example, shop:app."
+        )
+    module = _module(module_name, target)
+    if not hasattr(module, attribute):
+        raise LoadError(
+            "no_attribute", target, f"module {module_name!r} has no {attribute!r}", _apps_in(module)
+        )
+    found = getattr(module, attribute)
+    if not isinstance(found, App):
+        cause = f"{attribute!r} in module {module_name!r} is of type {type(found).__name__}, not an App"
+        raise LoadError("not_an_app", target, cause, _apps_in(module))
+    return found
+
+
+def _module(name: str, target: str) -> ModuleType:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except DefinitionError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            cause = f"there is no module {error.name!r}, neither in {here} nor among what is installed"
+            raise LoadError(
+                "no_module", target, cause, "Run it from the directory of the module, or install it."
+            ) from None
+        remedy = "Install it into the environment that runs this command."
+        raise LoadError(
+            "import_failed", target, f"module {name!r} needs {error.name!r}, which is missing", remedy
+        ) from error
+    except Exception as error:  # whatever the author's module does when it is imported
+        cause = f"importing module {name!r} failed: {type(error).__name__}: {error}"
+        raise LoadError(
+            "import_failed", target, cause, f"Mend it until `python -c 'import {name}'` works."
+        ) from error
+
+
+def _apps_in(module: ModuleType) -> str:
+    names = [f"{module.__name__}:{name}" for name, value in vars(module).items() if isinstance(value, App)]
+    if names:
+        return f"It has {', '.join(names)}."
+    return 'Define one there: app = App("shop", workflows=[...]).'

@@ -1,0 +1,46 @@
+"""Where in the author's files something was written, so that a fault can point at it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+_PACKAGE = __package__ + "."
+
+
+class Origin(NamedTuple):
+    """A line of the author's code, written as editors and terminals understand it."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def author_frame() -> FrameType:
+    """Return the innermost frame that is not one of ours: the author's call."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        frame = frame.f_back
+    return frame
+
+
+def origin_of_call(frame: FrameType) -> Origin:
+    """Return the line that a frame is at."""
+    return Origin(frame.f_code.co_filename, frame.f_lineno)
+
+
+def origin_of_function(function: Callable[..., Any], frame: FrameType) -> Origin:
+    """Return the line where a function begins; what has no code was made where it was handed to us."""
+    code = getattr(function, "__code__", None)
+    if isinstance(code, CodeType):
+        return Origin(code.co_filename, code.co_firstlineno)
+    return origin_of_call(frame)
+
+
+def local_names(frame: FrameType) -> dict[str, Any]:
+    """Return what annotations may name beyond globals: a class local to the function we are called from."""
+    return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)

@@ -1,0 +1,114 @@
+"""How often a step is tried, as authors write it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, get_args
+
+from stream_durable.core.policy import Backoff, RetryPolicy
+from stream_durable.sdk.durations import Duration, milliseconds
+from stream_durable.sdk.errors import OptionError
+
+#: A code, or an exception type that stands for the code which its own name is.
+Kind = str | type[BaseException]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try a step up to so many times, and wait in between.
+
+    `on` and `not_on` choose by the failure's code: what `Fail` was given, else the name of the exception's
+    own type. An exception type means that name and no other, so its subclasses are named one by one: the
+    decision is taken from the recorded failure, where no Python is at hand.
+
+    >>> Retry(5, base="1s", cap="1m", on=(ConnectionError, "rate_limited")).policy().on
+    ('ConnectionError', 'rate_limited')
+    """
+
+    #: Attempts in all, the first included.
+    attempts: int
+    _: KW_ONLY
+    backoff: Backoff = "exponential"
+    #: The first wait; `linear` and `exponential` grow from it, up to `cap`.
+    base: Duration = "1s"
+    cap: Duration = "1m"
+    #: Share of a wait, 0 to 1, by which it may be shorter.
+    jitter: float = 0.0
+    #: Kinds of failure that are tried again; none given means all.
+    on: Kind | Iterable[Kind] = ()
+    #: Kinds of failure that never are.
+    not_on: Kind | Iterable[Kind] = ()
+
+    def policy(self) -> RetryPolicy:
+        """Return it as data for the reconciler, or raise one `OptionError` for all that is wrong."""
+        policy, faults = read_retry(self)
+        if faults:
+            raise OptionError("; ".join(faults))
+        return policy
+
+
+def read_retry(retry: Retry) -> tuple[RetryPolicy, list[str]]:
+    """Return the policy, and a sentence for each option that could not be read."""
+    faults: list[str] = []
+    options: dict[str, Any] = {
+        "attempts": _attempts(retry.attempts, faults),
+        "backoff": _backoff(retry.backoff, faults),
+        "base_ms": _duration("base", retry.base, _DEFAULT.base_ms, faults),
+        "cap_ms": _duration("cap", retry.cap, _DEFAULT.cap_ms, faults),
+        "jitter": _jitter(retry.jitter, faults),
+        "on": _codes("on", retry.on, faults),
+        "not_on": _codes("not_on", retry.not_on, faults),
+    }
+    if faults:
+        # The core judges how options go together, and would blame those that stand in for what is wrong.
+        return _DEFAULT, faults
+    # A default is left out of the definition's bytes only if it is the very object that is the default;
+    # the fingerprint must not depend on whether a number happens to be that.
+    given = {name: value for name, value in options.items() if value != getattr(_DEFAULT, name)}
+    return RetryPolicy(**given), faults
+
+
+_DEFAULT = RetryPolicy()
+
+
+def _attempts(value: object, faults: list[str]) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    faults.append(f"attempts= takes a whole number, not {value!r}")
+    return _DEFAULT.attempts
+
+
+def _backoff(value: Backoff, faults: list[str]) -> Backoff:
+    if value not in get_args(Backoff):
+        faults.append(f"backoff= takes one of {', '.join(get_args(Backoff))}, not {value!r}")
+        return "exponential"
+    return value
+
+
+def _duration(option: str, value: Duration, default: int, faults: list[str]) -> int:
+    try:
+        return milliseconds(value)
+    except OptionError as error:
+        faults.append(f"{option}= takes a duration: {error}")
+        return default
+
+
+def _jitter(value: object, faults: list[str]) -> float:
+    if isinstance(value, int | float):
+        return float(value)
+    faults.append(f"jitter= takes a number between 0 and 1, not {value!r}")
+    return 0.0
+
+
+def _codes(option: str, value: object, faults: list[str]) -> tuple[str, ...]:
+    kinds = list(value) if isinstance(value, Iterable) and not isinstance(value, str | type) else [value]
+    codes = []
+    for kind in kinds:
+        if isinstance(kind, str):
+            codes.append(kind)
+        elif isinstance(kind, type) and issubclass(kind, BaseException):
+            codes.append(kind.__name__)
+        else:
+            faults.append(f"{option}= takes exception types and codes, not {kind!r}")
+    return tuple(dict.fromkeys(codes))

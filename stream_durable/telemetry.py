@@ -1,0 +1,353 @@
+"""What the services say about themselves: the name and fields of every log event and metric.
+
+Both are a public interface: people search and alert by these names. A log event is named
+`noun.past_verb` and carries fields, never text made of them. Its level says who it is for: debug
+for each batch or attempt, info for the life of a service, warning for what healed itself, error
+for what needs a person. A metric's labels are bounded: no run, key, worker or message is ever one.
+
+A logger made by `logger()` writes to the standard library's logger of that name and configures
+nothing, so a program that embeds us gets our events where it sends its own. Only the CLI, which
+owns its process, calls `configure_logging()`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Final, Literal, Self, TextIO, cast
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from structlog.stdlib import BoundLogger, ProcessorFormatter
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from stream_durable.core.status import Outcome
+
+ROOT: Final = "stream_durable"
+
+Level = Literal["debug", "info", "warning", "error"]
+Format = Literal["auto", "json", "console"]
+AttemptOutcome = Literal["completed", "failed", "timed_out", "cancelled", "handed_back"]
+
+
+class LogEvent(str):
+    """The name of a log event, which knows its level, its fields and what it means."""
+
+    __slots__ = ("fields", "level", "meaning")
+
+    level: Level
+    fields: tuple[str, ...]
+    meaning: str
+
+    def __new__(cls, name: str, level: Level, fields: str, meaning: str) -> Self:
+        event = super().__new__(cls, name)
+        event.level, event.fields, event.meaning = level, tuple(fields.split()), meaning
+        return event
+
+
+SERVICE_STARTED: Final = LogEvent(
+    "service.started", "info", "service version kafka postgres", "A service is up and takes work."
+)
+SERVICE_STOPPED: Final = LogEvent(
+    "service.stopped", "info", "service seconds", "A service has ended in good order, after so long a stop."
+)
+SERVICE_FAILED: Final = LogEvent(
+    "service.failed", "error", "service reason", "A service ends because it cannot go on."
+)
+SETTINGS_QUESTIONED: Final = LogEvent(
+    "settings.questioned", "warning", "note", "Start-up allowed a setting that is worth a second look."
+)
+HEALTH_OPENED: Final = LogEvent("health.opened", "info", "host port", "The health server listens here.")
+TOPIC_CREATED: Final = LogEvent("topic.created", "info", "topic partitions replication", "A topic was made.")
+SCHEMA_MIGRATED: Final = LogEvent(
+    "schema.migrated", "info", "schema migration", "One migration of the database was applied."
+)
+
+PARTITION_TAKEN: Final = LogEvent(
+    "partition.taken",
+    "info",
+    "partition offset owner_number previous_owner",
+    "This process owns the partition from now on and folds from this offset.",
+)
+PARTITION_RELEASED: Final = LogEvent(
+    "partition.released", "info", "partition offset", "The partition was given back in good order."
+)
+PARTITION_FENCED: Final = LogEvent(
+    "partition.fenced", "warning", "partition offset", "Another owner has it: a commit was refused whole."
+)
+PARTITION_HALTED: Final = LogEvent(
+    "partition.halted", "error", "partition offset reason", "The partition waits for a person; others go on."
+)
+PARTITION_STALLED: Final = LogEvent(
+    "partition.stalled",
+    "warning",
+    "partition offset high_watermark",
+    "Records are there but none was delivered, so the partition is assigned anew.",
+)
+LOG_LOST: Final = LogEvent(
+    "log.lost",
+    "error",
+    "partition offset reason continued_at",
+    "The log was truncated, deleted or replaced; `continued_at` is empty if the partition waits.",
+)
+RECORD_ISOLATED: Final = LogEvent(
+    "record.isolated",
+    "error",
+    "partition offset takeovers",
+    "A record killed the process that folded it, again and again, and was set aside.",
+)
+RECORD_REJECTED: Final = LogEvent(
+    "record.rejected",
+    "warning",
+    "topic partition offset reason",
+    "A record cannot be read or applied and is on the dead letter topic.",
+)
+DEFINITION_LEARNT: Final = LogEvent(
+    "definition.learnt", "info", "workflow fingerprint", "A definition was read that was not known here."
+)
+BATCH_COMMITTED: Final = LogEvent(
+    "batch.committed", "debug", "partitions records seconds", "One statement saved a batch."
+)
+COMMIT_SETTLED: Final = LogEvent(
+    "commit.settled",
+    "warning",
+    "partition outcome",
+    "The connection was lost around a commit; the rows told whether it had happened.",
+)
+OUTBOX_PUBLISHED: Final = LogEvent(
+    "outbox.published", "debug", "messages seconds", "What a commit saved was acknowledged by Kafka."
+)
+OUTBOX_REPEATED: Final = LogEvent(
+    "outbox.repeated",
+    "warning",
+    "partition rows",
+    "Messages that an earlier owner or producer left unacknowledged were published again.",
+)
+PRODUCER_REPLACED: Final = LogEvent(
+    "producer.replaced", "warning", "reason", "A producer failed for good and was made anew."
+)
+CONSUMER_REPLACED: Final = LogEvent(
+    "consumer.replaced", "warning", "reason", "A consumer failed for good and was made anew."
+)
+WORLD_REFUSED: Final = LogEvent(
+    "world.refused",
+    "warning",
+    "reason doing",
+    "Kafka or Postgres did not let us; what we do waits and is tried again.",
+)
+RECORD_UNFOLDABLE: Final = LogEvent(
+    "record.unfoldable",
+    "error",
+    "partition offset error",
+    "Folding a record raised: a bug of ours. It is set aside on the dead letter topic and the partition goes on.",
+)
+KAFKA_LOST: Final = LogEvent("kafka.lost", "warning", "reason", "No broker answers; work waits.")
+KAFKA_REGAINED: Final = LogEvent("kafka.regained", "info", "seconds", "Brokers answer again, after so long.")
+POSTGRES_LOST: Final = LogEvent("postgres.lost", "warning", "reason", "The database does not answer.")
+POSTGRES_REGAINED: Final = LogEvent(
+    "postgres.regained", "info", "seconds", "The database answers again, after so long."
+)
+TIMERS_LOADED: Final = LogEvent(
+    "timers.loaded", "debug", "partition timers seconds", "The timers due next were read into memory."
+)
+CLOCK_SKEWED: Final = LogEvent(
+    "clock.skewed", "error", "seconds", "This machine's clock differs from the broker's by so much."
+)
+LOOP_BLOCKED: Final = LogEvent(
+    "loop.blocked", "error", "seconds", "Something kept the event loop from running for so long."
+)
+
+COMMAND_REJECTED: Final = LogEvent(
+    "command.rejected", "error", "queue partition offset reason", "A worker was sent what it cannot run."
+)
+ATTEMPT_BEGUN: Final = LogEvent(
+    "attempt.begun", "debug", "run step attempt queue", "A worker calls a step's function."
+)
+ATTEMPT_ENDED: Final = LogEvent(
+    "attempt.ended", "debug", "run step attempt outcome seconds", "The function ended and its result is sent."
+)
+ATTEMPT_ABANDONED: Final = LogEvent(
+    "attempt.abandoned",
+    "warning",
+    "run step attempt reason",
+    "A handler did not end when it was told to; its thread or process stays behind.",
+)
+WORKER_DRAINED: Final = LogEvent(
+    "worker.drained", "info", "finished handed_back seconds", "A stopping worker has let go of all attempts."
+)
+OFFSETS_RESUMED: Final = LogEvent(
+    "offsets.resumed", "info", "queue partition offset unfinished", "A worker goes on where another stopped."
+)
+
+LOG_EVENTS: Final = tuple(value for value in list(globals().values()) if isinstance(value, LogEvent))
+
+
+def logger(name: str) -> BoundLogger:
+    """Return a logger of events for `name`, which is a module's `__name__`."""
+    bound = structlog.wrap_logger(
+        logging.getLogger(name),
+        processors=[structlog.stdlib.filter_by_level, structlog.contextvars.merge_contextvars, _to_standard],
+        wrapper_class=BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    return cast("BoundLogger", bound)
+
+
+class _Line(dict[str, Any]):
+    """The message of a standard log record: fields for our formatter, a plain line for any other."""
+
+    def __str__(self) -> str:
+        fields = " ".join(f"{name}={self[name]!r}" for name in self if name not in ("event", "exc_info"))
+        return f"{self['event']} {fields}".rstrip()
+
+
+def _to_standard(
+    wrapped: WrappedLogger, level: str, event: EventDict
+) -> tuple[tuple[_Line], Mapping[str, Any]]:
+    """Hand the event to the standard library, marked the way structlog's formatter looks for it.
+
+    That formatter wants the exception in the event, all others in the record.
+    """
+    if event.get("exc_info") is True:
+        event["exc_info"] = sys.exc_info()
+    extra = {"_logger": wrapped, "_name": level}
+    return (_Line(event),), {"exc_info": event.get("exc_info"), "extra": extra}
+
+
+def configure_logging(level: Level, format: Format, *, stream: TextIO | None = None) -> None:  # noqa: A002
+    """Send all logs of this process to standard error; for a process that is ours.
+
+    Our loggers speak from `level` on, all others as they are set, by default from warning. Called again, it
+    replaces what it did before and nothing else.
+    """
+    out = stream or sys.stderr
+    handler = _Handler(out)
+    is_console = format == "console" or (format == "auto" and out.isatty())
+    handler.setFormatter(_formatter(is_console=is_console, is_coloured=out.isatty()))
+    root = logging.getLogger()
+    for previous in [one for one in root.handlers if isinstance(one, _Handler)]:
+        root.removeHandler(previous)
+    root.addHandler(handler)
+    logging.getLogger(ROOT).setLevel(level.upper())
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Ours, to be known again among the root's handlers."""
+
+
+def _formatter(*, is_console: bool, is_coloured: bool) -> logging.Formatter:
+    render: list[Processor]
+    if is_console:
+        render = [structlog.dev.ConsoleRenderer(colors=is_coloured)]
+    else:
+        render = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    time = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    return ProcessorFormatter(
+        processors=[_add_origin, time, ProcessorFormatter.remove_processors_meta, *render]
+    )
+
+
+def _add_origin(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Add who said it and how loud."""
+    record: logging.LogRecord = event["_record"]
+    event["level"], event["logger"] = record.levelname.lower(), record.name
+    return event
+
+
+class Metrics:
+    """The metrics of one process, in a registry of its own, so that two can live side by side.
+
+    Count once per batch, not per record: each call takes a lock. `render()` is what `/metrics` answers.
+    """
+
+    content_type: Final = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._records_folded = self._counter(
+            "records_folded_total",
+            "Records of the inbox folded and saved, by what became of them.",
+            "outcome",
+        )
+        self._folded = {one: self._records_folded.labels(one.name.lower()) for one in Outcome}
+        #: Commits that saved a batch; with records_folded_total it gives the size of a batch.
+        self.batches = self._counter("batches_total", "Commits that saved a batch of records.")
+        #: Seconds, per batch.
+        self.commit_seconds = self._histogram(
+            "commit_seconds", "Time of the statement that saves a batch, as the reconciler waits for it."
+        )
+        #: Seconds, per batch.
+        self.publish_seconds = self._histogram(
+            "publish_seconds", "Time from a commit until Kafka has acknowledged all its messages."
+        )
+        self._dead_letters = self._counter(
+            "dead_letters_total", "Records put on the dead letter topic, by the code of the reason.", "reason"
+        )
+        self._reasons: dict[str, Counter] = {}
+        #: Summed over all reconcilers it is the number of partitions, or some have no owner.
+        self.partitions_owned = self._gauge("partitions_owned", "Inbox partitions that this process owns.")
+        self.takeovers = self._counter(
+            "takeovers_total", "Partitions taken over; a steady rate means that owners chase each other."
+        )
+        self.fenced = self._counter(
+            "fenced_total", "Commits refused since another process had taken a partition."
+        )
+        self.timers_fired = self._counter("timers_fired_total", "Timers put on the inbox when due.")
+        self.cache_bytes = self._gauge("cache_bytes", "Estimated bytes of entities kept in memory.")
+        #: Against records_folded_total it is the share of misses.
+        self.cache_loads = self._counter(
+            "cache_loads_total", "Entities read from Postgres since they were not in memory."
+        )
+        #: What stays above zero without load is stuck.
+        self.outbox_rows = self._gauge(
+            "outbox_rows", "Saved rows of messages that Kafka has not acknowledged yet."
+        )
+        self._attempts = self._counter(
+            "attempts_total", "Attempts that ended on this worker, by how they ended.", "outcome"
+        )
+        self._ended: dict[AttemptOutcome, Counter] = {
+            outcome: self._attempts.labels(outcome)
+            for outcome in ("completed", "failed", "timed_out", "cancelled", "handed_back")
+        }
+        self.attempts_running = self._gauge("attempts_running", "Attempts that run on this worker now.")
+        self.lost_log = self._counter(
+            "lost_log_total", "Partitions whose log was found truncated, deleted or replaced; must be 0."
+        )
+
+    def count_folded(self, outcome: Outcome, count: int) -> None:
+        """Count the records of a batch that ended alike."""
+        self._folded[outcome].inc(count)
+
+    def count_dead_letters(self, reason: str, count: int = 1) -> None:
+        """Count by reason; what is no code, or one too many, counts as `other`, since series are for ever."""
+        if reason not in self._reasons:
+            is_bounded = len(self._reasons) < REASONS_MAX and re.fullmatch(r"[a-z][a-z0-9_]{0,39}", reason)
+            reason = reason if is_bounded else "other"
+            self._reasons[reason] = self._dead_letters.labels(reason)
+        self._reasons[reason].inc(count)
+
+    def count_attempts(self, outcome: AttemptOutcome, count: int = 1) -> None:
+        """Count attempts that ended alike."""
+        self._ended[outcome].inc(count)
+
+    def render(self) -> bytes:
+        """Return all of them in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{ROOT}_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"{ROOT}_{name}", text, registry=self.registry)
+
+    def _histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(f"{ROOT}_{name}", text, buckets=SECONDS_BUCKETS, registry=self.registry)
+
+
+#: A batch takes 1 ms on a quiet machine; above 10 s it is an outage, whatever the figure.
+SECONDS_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+#: Reasons are codes of ours, some tens; a code made from data must not fill the memory of Prometheus.
+REASONS_MAX: Final = 50

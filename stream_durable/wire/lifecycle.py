@@ -1,0 +1,270 @@
+"""Lifecycle events as the bytes of the public topics: Avro, framed by the fingerprint of its schema.
+
+A value is in Avro's single-object encoding: `C3 01`, the CRC-64-AVRO fingerprint of the writer's
+schema in little-endian order, then the record. Every event of the system passes `encode`, so that is
+made by hand for exactly the two schemas in `schemas/`; the tests hold it to the bytes of a general
+library, which costs several times as much. Reading is for tools, and is done by that library.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from fastavro import parse_schema, schemaless_reader
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+from stream_durable.core.errors import BrokenError, RejectedError
+from stream_durable.core.failure import Failure
+from stream_durable.core.lifecycle import RunEvent, StepEvent
+
+Event = StepEvent | RunEvent
+EventType = type[StepEvent | RunEvent]
+Schema = dict[str, Any]
+
+MARKER = b"\xc3\x01"
+#: Bytes before the record: the marker and the fingerprint.
+FRAME_LENGTH = 10
+
+_FILES: dict[EventType, str] = {StepEvent: "step_event.avsc", RunEvent: "run_event.avsc"}
+
+
+#: Most of what an event says was said by one shortly before: names, workers, milliseconds, small numbers.
+_CACHE_MAX = 4_096
+#: Workers tell the time by their own clocks. What they say is left out where it says nothing, or
+#: a time after the year 9999, at which readers' calendars fail, and the rest of the record with them.
+_TIME_MAX = 253_402_300_799_999
+
+_NONE = b"\x00"
+_SOME = b"\x02"
+
+_Key = TypeVar("_Key")
+
+
+class _Cache(dict[_Key, bytes]):
+    """Remembers how values are written, and forgets all of them when it is full."""
+
+    __slots__ = ("_write",)
+
+    def __init__(self, write: Callable[[_Key], bytes]) -> None:
+        super().__init__()
+        self._write = write
+
+    def __missing__(self, key: _Key) -> bytes:
+        if len(self) >= _CACHE_MAX:
+            self.clear()
+        written = self[key] = self._write(key)
+        return written
+
+
+def encode(event: Event) -> bytes:
+    """Return an event as the value of a record. A failure's stack trace stays inside."""
+    if type(event) is StepEvent:
+        return _encode_step(event)
+    assert type(event) is RunEvent
+    return _encode_run(event)
+
+
+def _encode_step(event: StepEvent) -> bytes:
+    run = event.run.encode()
+    output = event.output
+    failure = event.failure
+    return b"".join((
+        _step_head[event.type, event.workflow, event.fingerprint, event.step],
+        _long[len(run)],
+        run,
+        _long[event.sequence],
+        _long[event.attempt],
+        _long[event.time],
+        _NONE if output is None else _some_json(output),
+        _NONE if failure is None else _some_failure(failure),
+        _worker_time[event.started],
+        _worker_time[event.finished],
+        _optional_text[event.worker],
+        _optional_text[event.trace],
+    ))  # fmt: skip
+
+
+def _encode_run(event: RunEvent) -> bytes:
+    run = event.run.encode()
+    cause = event.cause.encode()
+    output = event.output
+    failure = event.failure
+    return b"".join((
+        _run_head[event.type, event.workflow, event.fingerprint],
+        _long[len(run)],
+        run,
+        _long[event.sequence],
+        _long[event.step_sequence],
+        _long[event.time],
+        _long[len(cause)],
+        cause,
+        _NONE if output is None else _some_json(output),
+        _NONE if failure is None else _some_failure(failure),
+        _optional_text[event.trace],
+    ))  # fmt: skip
+
+
+def _write_long(number: int) -> bytes:
+    """Zigzag, then seven bits to a byte, the lowest first."""
+    rest = number << 1 ^ number >> 63
+    written = bytearray()
+    while rest > 127:
+        written.append(rest & 127 | 128)
+        rest >>= 7
+    written.append(rest)
+    return bytes(written)
+
+
+def _write_worker_time(time: int | None) -> bytes:
+    return _SOME + _write_long(time) if time and 0 < time <= _TIME_MAX else _NONE
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return _long[len(data)] + data
+
+
+def _write_optional_text(text: str | None) -> bytes:
+    return _NONE if text is None else _SOME + _text(text)
+
+
+def _some_json(data: bytes) -> bytes:
+    """Payloads are passed on as they came, so here is where bytes that are no text must end."""
+    if not data.isascii():
+        data = data.decode("utf-8", "replace").encode()
+    return _SOME + _long[len(data)] + data
+
+
+def _some_failure(failure: Failure) -> bytes:
+    details = failure.details
+    return b"".join((
+        _SOME,
+        _text(failure.code),
+        _text(failure.message),
+        b"\x01" if failure.retryable else b"\x00",
+        _NONE if details is None else _some_json(msgspec.json.encode(details)),
+        _optional_text[failure.step],
+    ))  # fmt: skip
+
+
+def _write_step_head(names: tuple[str, str, str, str]) -> bytes:
+    return frame(StepEvent) + b"".join(map(_text, names))
+
+
+def _write_run_head(names: tuple[str, str, str]) -> bytes:
+    return frame(RunEvent) + b"".join(map(_text, names))
+
+
+_long = _Cache(_write_long)
+_worker_time = _Cache(_write_worker_time)
+_optional_text = _Cache(_write_optional_text)
+_step_head = _Cache(_write_step_head)
+_run_head = _Cache(_write_run_head)
+
+
+def decode(value: bytes) -> Event:
+    """Read an event written under the current schemas or any that was ever released."""
+    known = _known().get(value[:FRAME_LENGTH])
+    if known is None:
+        if value[: len(MARKER)] != MARKER:
+            raise RejectedError("unreadable", "not in Avro's single-object encoding")
+        raise RejectedError(
+            "unknown_schema",
+            f"no schema known here has the fingerprint {value[len(MARKER) : FRAME_LENGTH].hex()}",
+        )
+    try:
+        return _read(known, value)
+    except (EOFError, IndexError, RecursionError, ValueError, msgspec.DecodeError) as error:
+        raise RejectedError("unreadable", f"not a {known.event.__name__}: {error}") from error
+
+
+class _Known(NamedTuple):
+    """How values that begin with one frame are read."""
+
+    event: EventType
+    writer: Schema
+    #: The current schema where the writer's is another one.
+    reader: Schema | None
+
+
+def _read(known: _Known, value: bytes) -> Event:
+    body = BytesIO(value)
+    body.seek(FRAME_LENGTH)
+    fields: dict[str, Any] = schemaless_reader(body, known.writer, known.reader)  # type: ignore[assignment]  # both are records
+    if body.tell() != len(value):
+        raise ValueError(f"{len(value) - body.tell()} bytes follow its end")
+    if (output := fields["output"]) is not None:
+        fields["output"] = output.encode()
+    if (failure := fields["failure"]) is not None:
+        if (details := failure["details"]) is not None:
+            failure["details"] = msgspec.json.decode(details)
+        fields["failure"] = Failure(**failure)
+    return known.event(**fields)
+
+
+@cache
+def schema(event: EventType) -> Schema:
+    """Return the current Avro schema of a kind of event, as its file has it."""
+    return _load(_schemas() / _FILES[event])
+
+
+@cache
+def frame(event: EventType) -> bytes:
+    """Return what every value of a kind of event begins with."""
+    return _frame(schema(event))
+
+
+@cache
+def _known() -> dict[bytes, _Known]:
+    """Return all schemas there have ever been, by what their values begin with."""
+    known = {}
+    for event, name in _FILES.items():
+        current = _parsed(schema(event))
+        for release in (_schemas() / "released").iterdir():
+            released = _load(release / name)
+            known[_frame(released)] = _Known(event, _parsed(released), current)
+        known[frame(event)] = _Known(event, current, None)
+    return known
+
+
+def _schemas() -> Traversable:
+    """Find the schemas: in the package where it was installed, at the top of a checkout of its source."""
+    installed = resources.files("stream_durable.wire") / "schemas"
+    checkout = Path(__file__).parents[2] / "schemas"
+    for folder in (installed, checkout):
+        if (folder / _FILES[StepEvent]).is_file():
+            return folder
+    raise BrokenError(
+        f"the Avro schemas are neither at {installed} nor at {checkout}: install the package anew"
+    )
+
+
+def _load(file: Traversable) -> Schema:
+    loaded: Schema = json.loads(file.read_bytes())
+    return loaded
+
+
+def _frame(schema: Schema) -> bytes:
+    return MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+
+
+def _parsed(schema: Schema) -> Schema:
+    parsed: Schema = parse_schema(_without_logical_types(schema))  # type: ignore[assignment]  # a record
+    return parsed
+
+
+def _without_logical_types(schema: Any) -> Any:
+    """Times stay numbers of milliseconds, as in the core."""
+    if isinstance(schema, dict):
+        return {k: _without_logical_types(v) for k, v in schema.items() if k != "logicalType"}
+    if isinstance(schema, list):
+        return [_without_logical_types(part) for part in schema]
+    return schema

@@ -1,0 +1,143 @@
+"""One queue of a worker: commands in, offsets out.
+
+Attempts end out of order. Which offsets are done is tracked per assignment and kept in the commit's
+metadata, so that after a crash or a rebalance only what was unfinished runs again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from stream_durable.core.effects import CancelAttempt, Command
+from stream_durable.core.errors import RejectedError
+from stream_durable.persistence import persist
+from stream_durable.ports import Assigned, CommandLog, LogLost, Outgoing, Publisher, Record, Revoked
+from stream_durable.settings import WorkerSettings
+from stream_durable.telemetry import COMMAND_REJECTED, logger
+from stream_durable.wire.dead import dead_letter_headers
+from stream_durable.wire.inbox import decode_command
+from stream_durable.worker.attempts import Attempts
+from stream_durable.worker.job import Job
+from stream_durable.worker.offsets import Commit, DoneOffsets
+
+_log = logger(__name__)
+
+
+class Lane:
+    """Takes the commands of one queue and commits what is done."""
+
+    def __init__(
+        self, queue: str, log: CommandLog, publisher: Publisher, attempts: Attempts, settings: WorkerSettings
+    ) -> None:
+        """Take nothing yet."""
+        self._topic = f"commands.{queue}"
+        self._log = log
+        self._publisher = publisher
+        self._attempts = attempts
+        self._settings = settings
+        self._offsets: dict[int, DoneOffsets] = {}
+        self._group: asyncio.TaskGroup | None = None
+        #: Whether a commit is under way; the next one waits for it.
+        self._is_committing = False
+
+    @property
+    def partitions(self) -> list[int]:
+        """The partitions whose commands are taken now."""
+        return list(self._offsets)
+
+    async def run(self) -> None:
+        """Take commands until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            group.create_task(self._commit_often())
+            while True:
+                event = await self._log.next()
+                if isinstance(event, list):
+                    await self._take(event)
+                elif isinstance(event, Assigned):
+                    for partition in event.partitions:
+                        group.create_task(self._resume(partition))
+                elif isinstance(event, Revoked):
+                    self._commit(event.partitions)
+                    for partition in event.partitions:
+                        self._offsets.pop(partition, None)
+                elif isinstance(event, LogLost):
+                    group.create_task(self._resume(event.partition))
+
+    def commit_now(self) -> None:
+        """Commit what is done; the order is carried out before the group is left."""
+        self._commit(tuple(self._offsets))
+
+    async def _resume(self, partition: int) -> None:
+        """Begin where the group's last member of this partition was, skipping what it had done."""
+        committed = await persist(lambda: self._log.committed(partition), "read the committed offset")
+        bounds = await persist(lambda: self._log.bounds(partition), "read the log's bounds")
+        offset, metadata = committed
+        if offset is not None and not bounds.low <= offset <= bounds.high:
+            # The commands there were are gone; the reconciler's leases ask again for what matters.
+            offset, metadata = None, None
+        self._offsets[partition] = DoneOffsets.resume(offset, metadata, topic_id=bounds.topic_id)
+        self._log.fetch(partition, bounds.low if offset is None else offset, -1)
+
+    async def _take(self, records: list[Record]) -> None:
+        for record in records:
+            offsets = self._offsets.get(record.partition)
+            if offsets is None or not offsets.take(record.offset):
+                continue
+            try:
+                command = self._read(record)
+            except RejectedError as error:
+                await self._bury(record, error)
+                offsets.done(record.offset)
+                continue
+            if isinstance(command, CancelAttempt):
+                self._attempts.cancel((command.run, command.step, command.attempt))
+                offsets.done(record.offset)
+            else:
+                self._attempts.add(Job(command, offsets, record.offset))
+        await self._attempts.room()
+
+    def _read(self, record: Record) -> Command | CancelAttempt:
+        if record.value is None:
+            raise RejectedError("unreadable", "the record has no value")
+        return decode_command(record.value)
+
+    async def _bury(self, record: Record, error: RejectedError) -> None:
+        """Keep what is no command where an operator finds it."""
+        _log.warning(
+            COMMAND_REJECTED, topic=self._topic, partition=record.partition, offset=record.offset,
+            reason=str(error),
+        )  # fmt: skip
+        headers = dead_letter_headers(
+            self._topic, record.partition, record.offset, record.time, error.code, str(error)
+        )
+        letter = Outgoing("dead", None, record.key, record.value)
+        letters = [(letter, [*(record.headers or ()), *headers])]
+        await persist(lambda: self._publisher.publish(letters), "publish a dead letter")
+
+    async def _commit_often(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.offset_commit_ms / 1_000)
+            if not self._is_committing:
+                self._commit(tuple(self._offsets))
+
+    def _commit(self, partitions: tuple[int, ...]) -> None:
+        taken: list[tuple[DoneOffsets, Commit]] = []
+        marks: list[tuple[int, int, str]] = []
+        for partition in partitions:
+            offsets = self._offsets.get(partition)
+            if offsets is not None and offsets.is_dirty:
+                commit = offsets.snapshot()
+                taken.append((offsets, commit))
+                marks.append((partition, commit.offset, commit.metadata))
+        if not marks:
+            return
+        self._is_committing = True
+
+        def done(is_stored: bool) -> None:  # noqa: FBT001
+            self._is_committing = False
+            if is_stored:
+                for offsets, commit in taken:
+                    offsets.confirmed(commit)
+
+        self._log.commit(marks, done)
