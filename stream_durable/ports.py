@@ -240,6 +240,9 @@ class Store(Protocol):
     async def lose(self, partition: int, token: UUID, reason: str) -> None:
         """Record that the log of a partition was lost and that it stands still."""
 
+    async def suspect(self, partition: int, token: UUID, offset: int) -> int:
+        """Note that a record is about to be folded alone; return how often it was, 0 if fenced."""
+
     async def new_generation(
         self, partition: int, token: UUID, topic_id: str, next_offset: int, reason: str
     ) -> int | None:

@@ -138,8 +138,8 @@ WORLD_REFUSED: Final = LogEvent(
     "reason doing",
     "Kafka or Postgres did not let us; what we do waits and is tried again.",
 )
-RECORD_UNFOLDABLE: Final = LogEvent(
-    "record.unfoldable",
+RECORD_POISONED: Final = LogEvent(
+    "record.poisoned",
     "error",
     "partition offset error",
     "Folding a record raised: a bug of ours. It is set aside on the dead letter topic and the partition goes on.",

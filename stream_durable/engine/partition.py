@@ -12,8 +12,8 @@ class Partition:
     """Where the fold of one owned partition stands."""
 
     __slots__ = (
-        "clock", "fingerprint", "generation", "id", "leader_epoch", "next_offset", "published", "token",
-        "verify_offset",
+        "cautious", "clock", "fingerprint", "generation", "id", "leader_epoch", "next_offset", "published", "token",
+        "topic_id", "verify_offset",
     )  # fmt: skip
 
     def __init__(self, claim: Claim, token: UUID) -> None:
@@ -25,6 +25,9 @@ class Partition:
         self.leader_epoch = claim.leader_epoch
         self.generation = claim.generation
         self.fingerprint = claim.fingerprint
+        self.topic_id = claim.topic_id
+        #: How many records are still to be folded one by one, since the last owners got nowhere.
+        self.cautious = 0
         #: The offset whose record must have the fingerprint that was stored; None: nothing to verify.
         self.verify_offset: int | None = None
         #: Outbox rows, by first offset, that are acknowledged and go with the next commit.

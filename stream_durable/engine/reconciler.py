@@ -17,16 +17,18 @@ import time
 from collections.abc import Iterable
 
 from stream_durable.core.channel.state import Channel
-from stream_durable.core.errors import TransientError
+from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.core.run.advance import redrive
 from stream_durable.core.run.state import Run
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
+from stream_durable.engine.isolation import CRASHES, Isolation
 from stream_durable.engine.loading import load_entities
 from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.takeover import Takeovers
 from stream_durable.engine.timers import Timers
+from stream_durable.engine.watch import Watch
 from stream_durable.persistence import persist
 from stream_durable.ports import (
     Assigned,
@@ -42,7 +44,7 @@ from stream_durable.ports import (
 from stream_durable.settings import EngineSettings
 from stream_durable.telemetry import (
     PARTITION_FENCED,
-    RECORD_UNFOLDABLE,
+    RECORD_POISONED,
     WORLD_REFUSED,
     Metrics,
     logger,
@@ -93,6 +95,8 @@ class Reconciler:
             log, store, self._publishing, self._timers, self._own, self._redrive, settings, metrics,
             owner=owner,
         )  # fmt: skip
+        self._isolation = Isolation(store, publisher, settings.stall_takeovers_max)
+        self._watch = Watch(log, self._partitions, self._lost)
         #: Records that made the fold raise: (partition, offset) -> what it raised.
         self._poison: dict[tuple[int, int], str] = {}
         self._writing = asyncio.Lock()
@@ -114,6 +118,7 @@ class Reconciler:
                 group.create_task(self._publishing.run())
                 group.create_task(self._timers.run())
                 group.create_task(self._tidy())
+                group.create_task(self._watch.run())
                 self._takeovers.group = group
                 await self._consume()
         finally:
@@ -131,8 +136,7 @@ class Reconciler:
             elif isinstance(event, Revoked):
                 self._let_go(event.partitions)
             elif isinstance(event, LogLost):
-                self._let_go([event.partition])
-                self._takeovers.begin([event.partition], lost="the log does not hold the offset we stand at")
+                self._lost(event.partition, "the log does not hold the offset we stand at")
 
     def _own(self, partition: Partition) -> None:
         self._partitions[partition.id] = partition
@@ -147,9 +151,35 @@ class Reconciler:
         self._timers.drop(gone)
         self._metrics.partitions_owned.set(len(self._partitions))
 
+    def _lost(self, partition: int, reason: str) -> None:
+        """Stop folding a partition whose log is another one, and find out how to go on."""
+        self._log.stop_fetching(partition)
+        self._let_go([partition])
+        self._takeovers.begin([partition], lost=reason)
+
     async def _apply(self, records: list[Record]) -> None:
         """Read, load, fold, save and hand over for publishing what has arrived."""
         reads = [batch.read(record) for record in self._current(records)]
+        if any(p.cautious for p in self._partitions.values()):
+            reads = await self._fold_one_by_one(reads)
+        await self._apply_reads(reads)
+
+    async def _fold_one_by_one(self, reads: list[batch.Read]) -> list[batch.Read]:
+        """Fold the records of partitions that got nowhere each by itself; return the others."""
+        others = []
+        for r in reads:
+            partition = self._partitions.get(r.record.partition)
+            if partition is None or not partition.cautious:
+                others.append(r)
+                continue
+            reason = await self._isolation.judge(partition, r.record)
+            if reason is not None:
+                r = batch.Read(r.record, RejectedError(CRASHES, reason))  # noqa: PLW2901
+            partition.cautious -= 1
+            await self._apply_reads([r])
+        return others
+
+    async def _apply_reads(self, reads: list[batch.Read]) -> None:
         while reads:
             await self._prepare(reads)
             # While we waited, partitions may have been taken away.
@@ -179,8 +209,7 @@ class Reconciler:
             elif record.offset == partition.verify_offset:
                 partition.verify_offset = None
                 if fingerprint(record) != partition.fingerprint:
-                    self._let_go([record.partition])
-                    self._takeovers.begin([record.partition], lost=_OTHER_RECORD)
+                    self._lost(record.partition, _OTHER_RECORD)
         return [r for r in current if r.partition in self._partitions]
 
     async def _prepare(self, reads: list[batch.Read]) -> None:
@@ -203,7 +232,7 @@ class Reconciler:
         self._poison[record.partition, record.offset] = str(error)
         self._cache.forget_partitions({r.record.partition for r in reads})
         _log.error(
-            RECORD_UNFOLDABLE,
+            RECORD_POISONED,
             partition=record.partition,
             offset=record.offset,
             error=str(error),
@@ -267,9 +296,14 @@ class Reconciler:
         self._takeovers.begin(partitions, delay=_FENCED_SECONDS)
 
     async def _tidy(self) -> None:
-        """Remove acknowledged outbox rows of partitions on which nothing comes any more."""
+        """Now and then tell lag tools how far we are, and remove outbox rows that no commit takes along."""
+        noted: dict[int, int] = {}
         while True:
             await asyncio.sleep(_TIDY_SECONDS)
+            now_at = {p.id: p.next_offset for p in self._partitions.values()}
+            if now_at != noted:
+                noted = now_at
+                self._log.note_progress(now_at)
             idle = [p for p in self._partitions.values() if p.published]
             if idle and not self._writing.locked():
                 async with self._writing:

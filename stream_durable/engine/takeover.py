@@ -93,7 +93,10 @@ class Takeovers:
             claim = moved
         elif claim.topic_id is None:
             await persist(lambda: self._store.identify(partition, token, bounds.topic_id), "note the log")
+            claim = claim._replace(topic_id=bounds.topic_id)
         owned = Partition(claim, token)
+        if claim.stalls > self._settings.stall_takeovers_max:
+            owned.cautious = self._settings.batch_records_max
         await self._publishing.publish_left(owned, claim.outbox)
         await persist(lambda: self._timers.load(partition), "load timers")
         start = claim.next_offset
@@ -126,7 +129,9 @@ class Takeovers:
         )
         if generation is None:
             return None
-        return claim._replace(next_offset=offset, generation=generation, fingerprint=0)
+        return claim._replace(
+            next_offset=offset, generation=generation, fingerprint=0, topic_id=bounds.topic_id
+        )
 
 
 def lost_log(claim: Claim, bounds: LogBounds) -> str | None:

@@ -53,6 +53,11 @@ class PostgresStore:
         async with self._takeovers.use() as connection:
             await connection.execute(queries()["partition_lose"], partition, token, reason)
 
+    async def suspect(self, partition: int, token: UUID, offset: int) -> int:
+        """Note which record is about to be folded alone."""
+        async with self._takeovers.use() as connection:
+            return await connection.fetchval(queries()["partition_suspect"], partition, token, offset) or 0
+
     async def new_generation(
         self, partition: int, token: UUID, topic_id: str, next_offset: int, reason: str
     ) -> int | None:
@@ -136,4 +141,5 @@ def commit_arguments(shares: Sequence[Share]) -> list[list[Any]]:
 
 def _columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
     columns = list(map(list, zip(*rows, strict=True)))
-    return columns or [[] for _ in range(width)]
+    # `unnest` fills up the shorter arrays with nulls, and an empty one costs the driver nothing.
+    return [[] if c.count(None) == len(c) else c for c in columns] or [[] for _ in range(width)]

@@ -59,15 +59,19 @@ class App:
         for workflow in workflows:
             if not isinstance(workflow, Workflow):
                 fault("bad_workflow", f"workflows= takes workflows, not {workflow!r}")
+            elif seen.get(workflow.name) is workflow:
+                fault("duplicate", f"workflow {workflow.name!r} is given twice")
             elif workflow.name in seen:
-                places = f"{seen[workflow.name].origin} and {workflow.origin}"
-                fault("duplicate", f"two workflows are called {workflow.name!r}: {places}")
+                same = seen[workflow.name]
+                fault(
+                    "duplicate",
+                    f"two workflows are called {same.name!r}: {same.origin} and {workflow.origin}",
+                )
             else:
                 seen[workflow.name] = workflow
-        for workflow in workflows:
-            if isinstance(workflow, Workflow):
-                try:
-                    workflow.definition()
-                except DefinitionError as error:
-                    faults += error.faults
+        for workflow in dict.fromkeys(each for each in workflows if isinstance(each, Workflow)):
+            try:
+                workflow.definition()
+            except DefinitionError as error:
+                faults += error.faults
         return faults

@@ -11,11 +11,12 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from functools import partial
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.handler import Argument, Handler, Source
-from stream_durable.sdk.handover import Codec, Codecs, NoCodecError
+from stream_durable.sdk.handover import Codec, Codecs, NoCodecError, Write
 from stream_durable.sdk.options import Options
 from stream_durable.sdk.plain_json import write_plain
 
@@ -48,12 +49,18 @@ class Binder:
                 arguments.append(argument)
                 if parameter.kind == inspect.Parameter.KEYWORD_ONLY:
                     keywords.append(parameter.name)
-        returned = hints.of("return", "what it returns", options)
-        codec = None if returned is _NOWHERE else self._codec(returned, "what it returns", options)
-        write = codec.write if codec is not None else write_plain
+        write = self._write(function, hints, options)
         return Handler(
             self._workflow, step, function, arguments, keywords, write, is_async=_is_async(function)
         )
+
+    def _write(self, function: Callable[..., Any], hints: _Hints, options: Options) -> Write:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            options.fault("bad_function", "a generator cannot be a step: return the values, as a list")
+            return write_plain
+        hint = hints.of("return", "what it returns", options)
+        codec = None if hint is _NOWHERE else self._codec(hint, "what it returns", options)
+        return codec.write if codec is not None else write_plain
 
     def _argument(
         self, step: str, parameter: inspect.Parameter, hints: _Hints, options: Options
@@ -73,7 +80,7 @@ class Binder:
             options.fault("unbound_parameter", self._unbound(parameter, hint))
             return None
         if source == Source.CONTEXT:
-            hint = (get_args(hint) or (self._input_type,))[0]
+            hint = (get_args(_bare(hint)) or (self._input_type,))[0]
             hint = Any if hint is None else hint
         if source != Source.OUTPUT and hint == self._input_type and not self._has_input:
             return None
@@ -81,11 +88,12 @@ class Binder:
         return Argument(name, source, codec.read) if codec is not None else None
 
     def _source(self, parameter: inspect.Parameter, hint: Any, *, is_only: bool) -> Source | None:
-        if hint is Context or get_origin(hint) is Context:
+        about = _bare(hint)
+        if _is_context(about):
             return Source.CONTEXT
         if parameter.name in self._steps:
             return Source.OUTPUT
-        if parameter.name == "input" or (self._input_type is not None and _same(hint, self._input_type)):
+        if parameter.name == "input" or (self._input_type is not None and about == _bare(self._input_type)):
             return Source.INPUT
         if is_only:
             return Source.INPUT
@@ -153,8 +161,6 @@ def shown(hint: Any) -> str:
 
 
 def _parameters(function: Callable[..., Any], options: Options) -> list[inspect.Parameter]:
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        options.fault("bad_function", "a generator cannot be a step: return the values, as a list")
     try:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -188,9 +194,16 @@ def _is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
-def _same(hint: Any, other: Any) -> bool:
-    return bool(_bare(hint) == _bare(other))
-
-
 def _bare(hint: Any) -> Any:
-    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    """Return what a type is about: an optional one, or one with remarks, is about the same."""
+    if get_origin(hint) is Annotated:
+        return _bare(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        members = [member for member in get_args(hint) if member is not NoneType]
+        if len(members) == 1:
+            return _bare(members[0])
+    return hint
+
+
+def _is_context(hint: Any) -> bool:
+    return hint is Context or get_origin(hint) is Context

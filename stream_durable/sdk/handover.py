@@ -147,7 +147,8 @@ def _pydantic_codec(hint: Any) -> Codec:
         if not adapter.pydantic_complete:
             adapter.rebuild(raise_errors=True)
     except (PydanticUserError, SchemaError, TypeError, NameError) as error:
-        raise NoCodecError(str(error).partition("\n")[0]) from error
+        # The rest is advice on pydantic's own options, of which none helps here.
+        raise NoCodecError(re.split(r"\. |\n", str(error), maxsplit=1)[0]) from error
     return Codec(partial(_read_typed, adapter.validate_json), partial(_write_typed, adapter))
 
 

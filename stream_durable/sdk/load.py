@@ -16,13 +16,13 @@ def load_app(target: str) -> App:
 
     Faults of its workflows come as the `DefinitionError` that they are.
     """
-    module_name, colon, attribute = target.partition(":")
-    if not (
-        colon and attribute.isidentifier() and all(part.isidentifier() for part in module_name.split("."))
-    ):
-        raise LoadError(
-            "bad_target", target, "it is not of the form module:attribute", "Write, for example, shop:app."
-        )
+    module_name, _, attribute = target.partition(":")
+    if not (attribute.isidentifier() and all(map(str.isidentifier, module_name.split(".")))):
+        cause = "it is not of the form module:attribute"
+        raise LoadError("bad_target", target, cause, "Write, for example, shop:app.")
+    if module_name.endswith(".py"):
+        cause = "it names a file, not a module"
+        raise LoadError("bad_target", target, cause, f"Write {module_name[:-3]}:{attribute}.")
     module = _module(module_name, target)
     if not hasattr(module, attribute):
         raise LoadError(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, get_args
 
-from stream_durable.core.policy import Backoff, RetryPolicy
+from stream_durable.core.policy import NO_RETRY, Backoff, RetryPolicy
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.errors import OptionError
 
@@ -54,29 +54,26 @@ def read_retry(retry: Retry) -> tuple[RetryPolicy, list[str]]:
     options: dict[str, Any] = {
         "attempts": _attempts(retry.attempts, faults),
         "backoff": _backoff(retry.backoff, faults),
-        "base_ms": _duration("base", retry.base, _DEFAULT.base_ms, faults),
-        "cap_ms": _duration("cap", retry.cap, _DEFAULT.cap_ms, faults),
+        "base_ms": _duration("base", retry.base, NO_RETRY.base_ms, faults),
+        "cap_ms": _duration("cap", retry.cap, NO_RETRY.cap_ms, faults),
         "jitter": _jitter(retry.jitter, faults),
         "on": _codes("on", retry.on, faults),
         "not_on": _codes("not_on", retry.not_on, faults),
     }
     if faults:
         # The core judges how options go together, and would blame those that stand in for what is wrong.
-        return _DEFAULT, faults
-    # A default is left out of the definition's bytes only if it is the very object that is the default;
-    # the fingerprint must not depend on whether a number happens to be that.
-    given = {name: value for name, value in options.items() if value != getattr(_DEFAULT, name)}
-    return RetryPolicy(**given), faults
-
-
-_DEFAULT = RetryPolicy()
+        return NO_RETRY, faults
+    # The bytes of a definition leave out a default only if it is the same object, and its fingerprint must
+    # not depend on whether a number happens to be that.
+    given = {name: value for name, value in options.items() if value != getattr(NO_RETRY, name)}
+    return RetryPolicy(**given) if given else NO_RETRY, faults
 
 
 def _attempts(value: object, faults: list[str]) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     faults.append(f"attempts= takes a whole number, not {value!r}")
-    return _DEFAULT.attempts
+    return NO_RETRY.attempts
 
 
 def _backoff(value: Backoff, faults: list[str]) -> Backoff:

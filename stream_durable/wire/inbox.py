@@ -26,6 +26,9 @@ def encode(value: Message | Command | CancelAttempt) -> bytes:
 def decode_message(value: bytes) -> AnyMessage:
     """Read a record of the inbox, or say why it cannot be read."""
     try:
+        if not value.isascii():
+            # Payloads are passed on unread; what is not text must not get that far.
+            value.decode()
         message = _message(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RejectedError("unreadable", f"not a message of the inbox: {error}") from error

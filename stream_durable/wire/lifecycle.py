@@ -182,7 +182,7 @@ def decode(value: bytes) -> Event:
         )
     try:
         return _read(known, value)
-    except (EOFError, IndexError, RecursionError, ValueError, msgspec.DecodeError) as error:
+    except (EOFError, IndexError, RecursionError, ValueError) as error:
         raise RejectedError("unreadable", f"not a {known.event.__name__}: {error}") from error
 
 

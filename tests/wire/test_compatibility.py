@@ -20,7 +20,7 @@ SCHEMAS = Path(__file__).parents[2] / "schemas"
 NAMES = ("run_event.avsc", "step_event.avsc")
 RELEASED = sorted((SCHEMAS / "released").glob("*/*.avsc"))
 
-#: What was released is never edited. Documentation may be, and is no part of a fingerprint.
+#: What was released is never edited. (A fingerprint leaves documentation out.)
 FINGERPRINTS = {
     "1/run_event.avsc": "bd43ed17a13cde0c",
     "1/step_event.avsc": "b6c43848113f6f77",

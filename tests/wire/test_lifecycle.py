@@ -17,6 +17,7 @@ from wire_events import RUN, STEP, TIME_MAX, Event, events
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.wire import lifecycle
 from stream_durable.wire.lifecycle import FRAME_LENGTH, decode, encode, frame, schema
 
 SCHEMAS: dict[type, Any] = {kind: parse_schema(schema(kind)) for kind in (StepEvent, RunEvent)}
@@ -88,6 +89,7 @@ def test_more_names_workers_and_times_than_are_remembered_stay_right() -> None:
         )
 
         assert encode(event) == written_by_library(event)
+    assert 0 < len(lifecycle._worker_time) <= lifecycle._CACHE_MAX
 
 
 def test_readers_elsewhere_see_times_as_times() -> None:

@@ -13,12 +13,16 @@ create table partition (
   leader_epoch int not null default -1,
   fingerprint bigint not null default 0,
   generation int not null default 0,
-  lost_reason text
+  lost_reason text,
+  suspect_offset bigint,
+  suspicions int not null default 0
 ) with (fillfactor = 10);
 comment on table partition is 'Who owns each partition of the inbox and up to where it has been folded.';
 comment on column partition.owner_token is 'Drawn at each takeover; every write names it. The fence.';
 comment on column partition.epoch is 'Number of takeovers, for people.';
 comment on column partition.stalls is 'Takeovers since the partition last moved on.';
+comment on column partition.suspect_offset is
+  'The record folded alone, after takeovers without progress; suspicions says how often.';
 comment on column partition.fingerprint is 'Of the record before next_offset: tells another log at the same offsets.';
 comment on column partition.generation is 'Rises when the partition goes on with another log.';
 

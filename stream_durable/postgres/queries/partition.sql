@@ -27,6 +27,13 @@ update partition
 set lost_reason = $3
 where id = $1 and owner_token = $2
 
+-- name: partition_suspect
+-- Notes that the record at offset $3 of partition $1, owned under token $2, is about to be folded alone.
+update partition
+set suspicions = case when suspect_offset = $3 then suspicions + 1 else 1 end, suspect_offset = $3
+where id = $1 and owner_token = $2
+returning suspicions
+
 -- name: partition_new_generation
 -- Lets partition $1, owned under token $2, go on with topic $3 at offset $4, because of $5.
 update partition

@@ -1,0 +1,120 @@
+"""Any exception becomes a failure that can be written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from stream_durable import Fail
+from stream_durable.core.failure import MESSAGE_LENGTH_MAX, Failure
+from stream_durable.sdk.answers import CODE_LENGTH_MAX, TRACE_LENGTH_MAX, failure_from
+from stream_durable.sdk.errors import HandoverError, Problem
+
+
+def raised(error: BaseException) -> BaseException:
+    try:
+        raise error
+    except BaseException as caught:
+        return caught
+
+
+def test_a_fail_is_its_own_fields() -> None:
+    failure = failure_from(Fail("too_much", "needs another process", details={"limit": 5}, retryable=False))
+
+    assert failure == Failure("too_much", "needs another process", retryable=False, details={"limit": 5})
+
+
+def test_a_fail_without_a_message_shows_its_code() -> None:
+    assert str(Fail("too_much")) == "too_much"
+    assert failure_from(Fail("too_much")) == Failure("too_much")
+
+
+def test_any_other_exception_is_known_by_its_type() -> None:
+    failure = failure_from(raised(ConnectionError("the bank is away")))
+
+    assert (failure.code, failure.message, failure.retryable) == ("ConnectionError", "the bank is away", True)
+    assert failure.trace is not None
+    assert failure.trace.endswith("ConnectionError: the bank is away\n")
+    assert "test_answers.py" in failure.trace
+
+
+@pytest.mark.parametrize(
+    ("details", "reason"),
+    [
+        ({"at": object()}, "at: an object of type object is not JSON: annotate what the function returns"),
+        (float("nan"), "nan is not a number in JSON"),
+        ("x" * 20_000, "20002 bytes, more than 16000"),
+    ],
+)
+def test_details_that_cannot_be_written_are_left_out_and_the_message_says_so(
+    details: Any, reason: str
+) -> None:
+    failure = failure_from(Fail("odd", "look", details=details))
+
+    assert failure.details is None
+    assert failure.message.startswith(f"look (its details were left out: {reason}")
+
+
+def test_lengths_are_bounded() -> None:
+    def deep(n: int) -> None:
+        if n:
+            deep(n - 1)
+        raise ValueError("x" * 100_000)
+
+    with pytest.raises(ValueError, match="x") as caught:
+        deep(200)
+    failure = failure_from(caught.value)
+
+    assert len(failure.message) == MESSAGE_LENGTH_MAX
+    assert failure.trace is not None
+    assert len(failure.trace) == TRACE_LENGTH_MAX
+    assert len(failure_from(Fail("c" * 1_000)).code) == CODE_LENGTH_MAX
+
+
+def test_an_exception_that_cannot_say_what_it_is_is_a_failure_all_the_same() -> None:
+    class OddError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    failure = failure_from(raised(OddError()))
+
+    assert failure.message == "(no message: RuntimeError while it was made)"
+
+
+def test_texts_that_are_not_unicode_can_be_written() -> None:
+    failure = failure_from(raised(OSError("file \udcff is missing")))
+
+    assert failure.message == "file ? is missing"
+    assert msgspec.json.encode(failure)
+
+
+def test_a_handover_error_is_a_failure_with_its_own_code_that_is_not_tried_again() -> None:
+    error = HandoverError(
+        "invalid_input", "order", "charge", "parameter 'order'", [Problem("total", "is odd")]
+    )
+
+    assert failure_from(raised(error)) == Failure(
+        "invalid_input",
+        "workflow 'order', step 'charge': the parameter 'order' does not fit: total: is odd",
+        retryable=False,
+    )
+
+
+def test_a_validation_error_of_the_author_shows_no_values() -> None:
+    class Login(BaseModel):
+        name: str
+        password: SecretStr
+
+    secret = str(40 + 2) * 3
+    with pytest.raises(ValidationError) as caught:
+        Login.model_validate({"password": secret})
+    failure = failure_from(caught.value)
+
+    assert failure.code == "ValidationError"
+    assert failure.message == "Login: name: Field required"
+    assert secret not in str(failure)
+    assert failure.trace is not None
+    assert failure.trace.endswith("ValidationError: Login: name: Field required\n")

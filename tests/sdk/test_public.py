@@ -1,0 +1,98 @@
+"""What is promised of the package as a whole: typed, light, and its examples are true."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import stream_durable
+import stream_durable.sdk
+
+ROOT = Path(stream_durable.__file__).parents[1]
+
+PROGRAM = """
+from typing import Any, assert_type
+
+from shop import Order, Receipt, charge, orders, reserve, ship
+
+from stream_durable import App, Context, Retry, Workflow
+
+
+async def plain_calls(order: Order) -> None:
+    reserved = await reserve(order)
+    assert_type(reserved, list[str])
+    assert_type(await charge(order, reserve=reserved), Receipt)
+    assert_type(ship(Context(order)), dict[str, str])
+
+
+flow = Workflow("flow", input=dict[str, Any], retry=Retry(3, on=(ConnectionError, "busy")))
+go = flow.wait_signal("go", any_of=["a", "b"], timeout="1h", on_timeout={"given": 1})
+paid = flow.wait_event("paid", "payment", key="input.id", after=go)
+cooled = flow.sleep("cooled", "10m", after=[go, "paid"])
+
+
+@flow.step(after=cooled)
+async def follow_up(ctx: Context, paid: dict[str, Any]) -> str:
+    assert_type(ctx, Context[Any])
+    ctx.log.info("%s %s %s", ctx.deadline, ctx.cancelled, ctx.idempotency_key)
+    return ctx.run_id
+
+
+def named(order: Context[Order]) -> float:
+    return order.input.total
+
+
+added = flow.add("added", named, after=[follow_up, cooled])
+assert_type(added(Context(Order(id="1", items=[], total=1))), float)
+app = App("both", workflows=[orders, flow])
+added(1)  # type: ignore[arg-type]
+ship()  # type: ignore[call-arg]
+flow.step("name")  # type: ignore[call-overload]
+"""
+
+
+def test_programs_of_authors_pass_mypy_strict(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    (tmp_path / "mypy.ini").write_text("[mypy]\n")
+
+    command = [sys.executable, "-m", "mypy", "--strict", "--warn-unused-ignores", "--no-error-summary"]
+    command += ["--follow-imports=silent", "--cache-dir", f"{tempfile.gettempdir()}/stream-durable-mypy"]
+    path = f"{ROOT}:{Path(__file__).parent}"
+    done = subprocess.run(
+        [*command, "program.py", str(Path(__file__).with_name("shop.py"))],
+        cwd=tmp_path,
+        env={"MYPYPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+def test_the_package_promises_what_it_exports_and_imports_no_client() -> None:
+    script = (
+        "import sys, stream_durable as package\n"
+        "assert all(hasattr(package, name) for name in package.__all__)\n"
+        "print(sorted({'asyncio', 'asyncpg', 'confluent_kafka', 'fastavro', 'structlog'} & set(sys.modules)))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "[]\n"
+
+
+def test_the_examples_in_the_documentation_are_true() -> None:
+    tried = 0
+    for module in pkgutil.iter_modules(stream_durable.sdk.__path__, "stream_durable.sdk."):
+        results = doctest.testmod(importlib.import_module(module.name))
+        assert not results.failed
+        tried += results.attempted
+    assert tried >= 9
