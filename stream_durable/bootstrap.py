@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from stream_durable.core.errors import RejectedError
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.kafka.definitions import KafkaDefinitions
 from stream_durable.kafka.log import GroupLog
 from stream_durable.kafka.publisher import KafkaPublisher
+from stream_durable.kafka.reader import KafkaReader
+from stream_durable.postgres.migrate import check, drop, make
+from stream_durable.postgres.snapshot import snapshot
 from stream_durable.postgres.store import PostgresStore
+from stream_durable.replay import rebuild as rebuilding
+from stream_durable.replay import verify as verifying
 from stream_durable.sdk.app import App
 from stream_durable.settings import Settings
 from stream_durable.telemetry import Metrics
@@ -92,4 +99,76 @@ async def worker(settings: Settings, app: App, metrics: Metrics) -> AsyncIterato
         yield Worker(logs, publisher, app.handler, SystemClock(), settings.worker, metrics, worker=name)
     finally:
         await publisher.close()
+        await definitions.close()
+
+
+async def rebuild(
+    settings: Settings,
+    into_schema: str,
+    *,
+    resume: bool = False,
+    to_end: bool = False,
+    progress: Callable[[rebuilding.Progress], None] | None = None,
+) -> rebuilding.Rebuilt:
+    """Fold the inbox into a schema that holds nothing, or, to resume, the beginning of the same.
+
+    Up to where the live schema stands; with `to_end`, or without a live schema, up to the log's end.
+    """
+    target = settings.override({"postgres.db_schema": into_schema})
+    await make(target.postgres, settings.kafka.partitions)
+    live = None
+    if not to_end and into_schema != settings.postgres.db_schema and not await check(settings.postgres):
+        async with snapshot(settings.postgres) as look:
+            live = None if await look.is_empty() else await look.partitions()
+    async with _world(target) as world:
+        return await rebuilding.rebuild(world, live, resume=resume, progress=progress)
+
+
+async def verify(
+    settings: Settings,
+    *,
+    keep_as: str | None = None,
+    rows_max: int = 20,
+    progress: Callable[[rebuilding.Progress], None] | None = None,
+) -> verifying.Verified:
+    """Rebuild beside the live schema and compare; the live system may go on meanwhile.
+
+    The rebuilt schema is dropped, unless it is kept under a name.
+    """
+    if missing := await check(settings.postgres):
+        raise RejectedError("schema_behind", f"the schema lacks {', '.join(missing)}; run `db migrate`")
+    scratch = settings.override({"postgres.db_schema": keep_as or f"sd_verify_{secrets.token_hex(6)}"})
+    await make(scratch.postgres, settings.kafka.partitions)
+    try:
+        async with _world(scratch) as world:
+            return await verifying.verify(
+                world, lambda: snapshot(settings.postgres), rows_max=rows_max, progress=progress
+            )
+    finally:
+        if keep_as is None:
+            await drop(scratch.postgres)
+
+
+@asynccontextmanager
+async def _world(target: Settings) -> AsyncIterator[rebuilding.World]:
+    """Assemble what a rebuild needs. There is no producer in it: nothing can be said to anybody."""
+    name = process_name(target, "rebuild")
+    definitions = KafkaDefinitions(target.kafka, target.prefix, None, client=name)
+    inbox, dead = (
+        KafkaReader(
+            target.kafka, f"{target.prefix}.{topic}", client=name, records_max=rebuilding.BATCH_RECORDS_MAX
+        )
+        for topic in ("inbox", "dead")
+    )
+    try:
+        yield rebuilding.World(
+            inbox=inbox,
+            dead=dead,
+            definitions=definitions,
+            look=lambda: snapshot(target.postgres),
+            store=lambda: PostgresStore(target.postgres),
+            settings=target.engine,
+            partition_count=target.kafka.partitions,
+        )
+    finally:
         await definitions.close()

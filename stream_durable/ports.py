@@ -7,13 +7,15 @@ exception of a driver passes a port: an adapter raises `TransientError` when try
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
+from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Kind
 from stream_durable.core.rows import EventRow, RunChange, RunRow, StepRow, WaitRow
 
@@ -94,6 +96,27 @@ class CommandLog(Log, Protocol):
         """Commit (partition, offset, metadata); `done` hears whether every one was stored."""
 
 
+class Span(NamedTuple):
+    """A stretch of a partition: from `start` up to, and without, `end`."""
+
+    partition: int
+    start: int
+    end: int
+
+
+class LogReader(Protocol):
+    """A topic read as nobody's member: from offsets to offsets, as often as one likes."""
+
+    async def bounds(self) -> Mapping[int, LogBounds]:
+        """Say for every partition which log it is, and where it begins and ends."""
+
+    def read(self, spans: Sequence[Span]) -> AsyncGenerator[list[Record], None]:
+        """Read these stretches in bounded batches, each partition in order; to be closed when left early.
+
+        Waits as long as the world lets it wait; raises `BrokenError` when a stretch is not in the log.
+        """
+
+
 class Outgoing(NamedTuple):
     """One record to publish. It is stored like this, so it must say everything and be small."""
 
@@ -137,6 +160,16 @@ class Definitions(Protocol):
         """Make a definition known to everybody; return its fingerprint."""
 
 
+class Catalogue(Definitions, Protocol):
+    """The definitions, and which of them a start by name means."""
+
+    def current(self, workflow: str) -> Graph | None:
+        """Return the definition of this name that was registered last, as far as has been read."""
+
+    def workflows(self) -> list[str]:
+        """Return the names of all workflows that have been read, sorted."""
+
+
 class TimerRow(NamedTuple):
     """A moment at which a message must be put on the inbox; without `due` it is to be forgotten."""
 
@@ -155,6 +188,7 @@ class DeadRow(NamedTuple):
     """A record that could not be applied, kept whole."""
 
     partition: int
+    generation: int
     offset: int
     code: str
     reason: str
@@ -267,3 +301,135 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Let go of the connections."""
+
+
+class PartitionState(NamedTuple):
+    """What a partition's row says about what has been folded, and by whom."""
+
+    partition: int
+    owner: str | None
+    next_offset: int
+    clock: int
+    fingerprint: int
+    generation: int
+    topic_id: str | None
+
+
+class Digest(NamedTuple):
+    """A number that a set of rows has and no other set, whatever order they come in.
+
+    How many rows, and the sum over them of either half of a 128-bit hash of the whole row. Sums, so
+    that no order is needed; exact sums, so that two wrongs do not cancel out as with exclusive or.
+    """
+
+    rows: int
+    high: int
+    low: int
+
+
+class RowMark(NamedTuple):
+    """A row by its primary key, and the hash of all of it."""
+
+    key: tuple[str, ...]
+    hash: str
+
+
+class State(Protocol):
+    """One consistent look at everything that has been folded; time stands still while it is open."""
+
+    async def partitions(self) -> list[PartitionState]:
+        """Return where every partition stands."""
+
+    async def is_empty(self) -> bool:
+        """Say whether nothing has ever been folded into it."""
+
+    async def digests(self) -> dict[tuple[str, int], Digest]:
+        """Return a digest for each (table, partition) that has rows."""
+
+    def marks(self, table: str, partitions: Sequence[int]) -> AsyncGenerator[list[RowMark], None]:
+        """Walk through the rows of a table that belong to these partitions, by key, in bounded batches."""
+
+    async def row(self, table: str, key: Sequence[str]) -> Mapping[str, Any] | None:
+        """Return one row, column by column."""
+
+
+class StoredRun(NamedTuple):
+    """A run as it stands in the database, with its steps; both of one moment."""
+
+    run: RunRow
+    steps: list[StepRow]
+
+
+class RunPosition(NamedTuple):
+    """Where a page of runs begins: beyond this one, towards the older."""
+
+    created: int
+    id: str
+
+
+class RunSummary(NamedTuple):
+    """A run as a line of a list."""
+
+    id: str
+    workflow: str
+    fingerprint: str
+    status: str
+    created: int
+    updated: int
+    ended: int | None
+    done: int
+    total: int
+    #: A JSON list.
+    tags: str | None
+    failure: bytes | None
+
+
+class RunPage(NamedTuple):
+    """Some runs, newest first, and where to go on; None: there are no more."""
+
+    runs: list[RunSummary]
+    following: RunPosition | None
+
+
+class Views(Protocol):
+    """The state, as clients read it. What a reconciler has committed is seen at once."""
+
+    async def run_get(self, run: str) -> RunRow | None:
+        """Return a run without its steps."""
+
+    async def run_with_steps(self, run: str) -> StoredRun | None:
+        """Return a run and those of its steps that are more than what the graph says of them."""
+
+    async def run_list(
+        self,
+        *,
+        status: Sequence[str] = (),
+        workflow: str | None = None,
+        limit: int = 50,
+        after: RunPosition | None = None,
+    ) -> RunPage:
+        """Return a page of runs in any of these statuses (none: in all) and of this workflow."""
+
+    async def step_list(self, run: str, *, after: str = "", limit: int = 1_000) -> list[StepRow]:
+        """Return a page of the steps of a run that have a row, by name."""
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+
+
+class RunEvents(Protocol):
+    """What is said publicly about a run, as it comes from the log: at least once, in order by topic."""
+
+    def live(self, run: str) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
+        """Give what is said about a run as a whole from the entering on."""
+
+    def past(
+        self, run: str, since: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[RunEvent | StepEvent | None]]:
+        """Give what was said about a run and its steps since a time, and then what is said.
+
+        None comes once, when all has been given that had been said by the entering.
+        """
+
+    async def close(self) -> None:
+        """Let go of the connections, and end what is still followed."""

@@ -57,6 +57,13 @@ SERVICE_STOPPED: Final = LogEvent(
 SERVICE_FAILED: Final = LogEvent(
     "service.failed", "error", "service reason", "A service ends because it cannot go on."
 )
+PROCESS_STARTED: Final = LogEvent("process.started", "info", "name pid", "A child process was started.")
+PROCESS_ENDED: Final = LogEvent(
+    "process.ended",
+    "warning",
+    "name pid code restarted_in",
+    "A child process ended unasked; it is started again after so many seconds, or left if that is empty.",
+)
 SETTINGS_QUESTIONED: Final = LogEvent(
     "settings.questioned", "warning", "note", "Start-up allowed a setting that is worth a second look."
 )

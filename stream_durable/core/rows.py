@@ -16,7 +16,7 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.failure import Failure
 from stream_durable.core.run.state import Mail, Run, Step
-from stream_durable.core.status import READY, RETRYING, RUNNING, STEP_ENDED, WAITING
+from stream_durable.core.status import READY, RETRYING, RUNNING, STEP_ENDED, STEP_PASSED, WAITING
 
 _encode = msgspec.json.Encoder().encode
 _failure = msgspec.json.Decoder(Failure).decode
@@ -154,7 +154,8 @@ def thaw_run(row: Sequence[Any], steps: Iterable[Sequence[Any]], graph: Graph) -
     if stored.mail is not None:
         seen, kept = _mail(stored.mail)
         run.mail = Mail(seen, [(i, name, bytes(data)) for i, name, data in kept])
-    run.payload = len(run.input)
+        run.payload = sum(len(data) for _, _, data in run.mail.kept)
+    run.payload += len(run.input)
     for step_row in steps:
         _thaw_step(run, StepRow._make(step_row))
     _count(run)
@@ -182,6 +183,7 @@ def thaw_channel(
     channel.is_new = False
     for event_id, data, expires in events:
         channel.events[event_id] = (data, expires)
+        channel.payload += len(data)
     for run, wait in waits:
         channel.waits.add((run, wait))
     channel.due = min((expires for _, expires in channel.events.values()), default=None)
@@ -202,6 +204,7 @@ def _thaw_step(run: Run, row: StepRow) -> None:
     step.failure = _failure(row.failure) if row.failure is not None else None
     if step.status in STEP_ENDED:
         run.left -= 1
+    if step.status in STEP_PASSED:
         for j in run.graph.dependents[i]:
             run.need[j] -= 1
 

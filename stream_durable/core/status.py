@@ -19,6 +19,8 @@ CANCELLED: Final = "cancelled"
 RUN_ENDED: Final = frozenset({COMPLETED, FAILED, CANCELLED})
 #: A step in one of these never changes again.
 STEP_ENDED: Final = frozenset({COMPLETED, FAILED, SKIPPED, CANCELLED})
+#: A step in one of these lets the steps after it begin.
+STEP_PASSED: Final = frozenset({COMPLETED, SKIPPED})
 
 
 class Outcome(IntEnum):

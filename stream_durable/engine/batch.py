@@ -161,7 +161,16 @@ def fold_records(  # noqa: C901 - the hottest loop there is: a call less for eac
 
 
 def finish(folding: Folding) -> Finished:
-    """Write down what a partition's records have done as the share that saves it."""
+    """Write down what a partition's records have done as the share that saves it, with what to say."""
+    share = state_of(folding)
+    messages = outbox.outgoing(folding.effects, share.partition) + folding.letters
+    if messages:
+        share.outbox = outbox.pack(messages)
+    return Finished(share, messages, folding.touched)
+
+
+def state_of(folding: Folding) -> Share:
+    """Write down what a partition's records have done as a share that says nothing to anybody."""
     share = folding.partition.share()
     last = folding.last
     if last is not None:
@@ -178,14 +187,11 @@ def finish(folding: Folding) -> Finished:
         else:
             assert type(entity) is Channel
             _write_channel(share, entity)
-    partition = folding.partition.id
     share.timers = [
-        TimerRow(kind, key, name, partition, due) for (kind, key, name), due in folding.effects.timers.items()
+        TimerRow(kind, key, name, share.partition, due)
+        for (kind, key, name), due in folding.effects.timers.items()
     ]
-    messages = outbox.outgoing(folding.effects, partition) + folding.letters
-    if messages:
-        share.outbox = outbox.pack(messages)
-    return Finished(share, messages, folding.touched)
+    return share
 
 
 def _created(
@@ -208,7 +214,16 @@ def _bury(
     reason = str(error)
     folding.exceptions += 1
     folding.dead.append(
-        DeadRow(record.partition, record.offset, error.code, reason, record.key, record.value, record.time)
+        DeadRow(
+            record.partition,
+            folding.partition.generation,
+            record.offset,
+            error.code,
+            reason,
+            record.key,
+            record.value,
+            record.time,
+        )
     )
     folding.letters.append(outbox.dead_letter(outbox.INBOX, record, error.code, reason))
     _note(folding.evidence, record, message, Outcome.DEAD, now)

@@ -12,8 +12,8 @@ class Partition:
     """Where the fold of one owned partition stands."""
 
     __slots__ = (
-        "cautious", "clock", "fingerprint", "generation", "id", "leader_epoch", "next_offset", "published", "token",
-        "topic_id", "verify_offset",
+        "cautious", "clock", "fingerprint", "generation", "id", "leader_epoch", "next_offset", "published",
+        "token", "topic_id", "verify_offset",
     )  # fmt: skip
 
     def __init__(self, claim: Claim, token: UUID) -> None:

@@ -100,11 +100,18 @@ class Reconciler:
         #: Records that made the fold raise: (partition, offset) -> what it raised.
         self._poison: dict[tuple[int, int], str] = {}
         self._writing = asyncio.Lock()
+        #: Whether the group has taken us in, with partitions or to stand by.
+        self.is_member = False
 
     @property
     def partitions(self) -> dict[int, Partition]:
         """The partitions owned now."""
         return self._partitions
+
+    @property
+    def is_taking_over(self) -> bool:
+        """Whether a partition is still on its way to us."""
+        return self._takeovers.is_busy
 
     @property
     def is_settled(self) -> bool:
@@ -132,6 +139,7 @@ class Reconciler:
                     await self._apply(event)
                 await self._publishing.room()
             elif isinstance(event, Assigned):
+                self.is_member = True
                 self._takeovers.begin(event.partitions)
             elif isinstance(event, Revoked):
                 self._let_go(event.partitions)

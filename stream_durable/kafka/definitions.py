@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import Definition, decode_definition, encode_definition
+from stream_durable.core.definition.nodes import (
+    Definition,
+    decode_definition,
+    encode_definition,
+    fingerprint_of,
+)
 from stream_durable.core.definition.validate import validate
 from stream_durable.core.errors import TransientError
 from stream_durable.kafka.config import config, transient
@@ -28,12 +33,14 @@ class KafkaDefinitions:
     """Graphs by fingerprint, read from the topic when one is asked for that is not known."""
 
     def __init__(
-        self, settings: KafkaSettings, prefix: str, publisher: KafkaPublisher, *, client: str
+        self, settings: KafkaSettings, prefix: str, publisher: KafkaPublisher | None, *, client: str
     ) -> None:
-        """Read nothing yet."""
+        """Read nothing yet. Without a publisher nothing can be registered, only read."""
         self._publisher = publisher
         self._part = TopicPartition(f"{prefix}.{TOPIC}", 0, OFFSET_BEGINNING)
         self._graphs: dict[str, Graph] = {}
+        #: By workflow, the one that came last on the topic.
+        self._current: dict[str, Graph] = {}
         self._position = 0
         self._consumer: Consumer | None = None
         self._config = config(
@@ -45,27 +52,40 @@ class KafkaDefinitions:
         )
         #: One thread owns the consumer.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="definitions")
+        self._reading: Future[None] | None = None
 
     def graph(self, fingerprint: str) -> Graph | None:
         """Return a graph that is known already."""
         return self._graphs.get(fingerprint)
 
     def known(self) -> list[Graph]:
-        """Return all graphs that have been read, the latest of each workflow last."""
+        """Return all graphs that have been read."""
         return list(self._graphs.values())
 
+    def current(self, workflow: str) -> Graph | None:
+        """Return the definition of this name that was registered last."""
+        return self._current.get(workflow)
+
+    def workflows(self) -> list[str]:
+        """Return the names of all workflows."""
+        return sorted(self._current)
+
     async def catch_up(self) -> None:
-        """Read the topic to its end."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._read_to_end)
+        """Read the topic to its end; callers that come before a reading has begun share it."""
+        reading = self._reading
+        if reading is None or reading.done() or reading.running():
+            reading = self._reading = self._thread.submit(self._read_to_end)
+        await asyncio.shield(asyncio.wrap_future(reading))
 
     async def register(self, definition: Definition) -> str:
         """Publish a definition, unless it is known already."""
         graph = Graph(definition)
         if graph.fingerprint not in self._graphs:
             key = f"{graph.name}/{graph.fingerprint}".encode()
+            assert self._publisher is not None, "these definitions were opened for reading"
             message = Outgoing(TOPIC, 0, key, encode_definition(definition))
             await self._publisher.publish([(message, None)])
-            self._graphs[graph.fingerprint] = graph
+            self._keep(graph)
         return graph.fingerprint
 
     async def close(self) -> None:
@@ -106,5 +126,8 @@ class KafkaDefinitions:
         if faults := validate(definition):
             _log.warning("definition.unreadable", error=faults[0].message)
             return
-        graph = Graph(definition)
-        self._graphs[graph.fingerprint] = graph
+        graph = Graph(definition, fingerprint_of(value))
+        self._keep(graph)
+
+    def _keep(self, graph: Graph) -> None:
+        self._graphs[graph.fingerprint] = self._current[graph.name] = graph

@@ -23,6 +23,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from stream_durable.core.errors import TransientError
 from stream_durable.kafka.config import config, transient
+from stream_durable.kafka.mock import is_mock
 from stream_durable.ports import Assigned, LogBounds, LogEvent, LogLost, Record, Revoked
 from stream_durable.settings import KafkaSettings
 
@@ -71,6 +72,8 @@ class GroupLog:
             )
         )
         self._admin = AdminClient(config(settings, client))
+        #: What the group gave us; an order to fetch that was overtaken by a revocation is void.
+        self._given: set[int] = set()
         self._fetching: set[int] = set()
         self._paused: set[int] = set()
         self._orders: deque[Callable[[], object]] = deque()
@@ -150,14 +153,12 @@ class GroupLog:
 
         def ask() -> LogBounds:
             try:
-                topics = self._admin.describe_topics(
-                    TopicCollection([self._topic]), request_timeout=_CALL_SECONDS
-                )
                 low = self._admin.list_offsets({part: OffsetSpec.earliest()}, request_timeout=_CALL_SECONDS)
                 high = self._admin.list_offsets({part: OffsetSpec.latest()}, request_timeout=_CALL_SECONDS)
-                topic_id = str(topics[self._topic].result(_CALL_SECONDS).topic_id)
                 return LogBounds(
-                    topic_id, low[part].result(_CALL_SECONDS).offset, high[part].result(_CALL_SECONDS).offset
+                    self._topic_id(),
+                    low[part].result(_CALL_SECONDS).offset,
+                    high[part].result(_CALL_SECONDS).offset,
                 )
             except KafkaException as error:
                 raise transient(error) from error
@@ -165,6 +166,15 @@ class GroupLog:
                 raise TransientError("Kafka does not answer") from error
 
         return await self._loop.run_in_executor(None, ask)
+
+    def _topic_id(self) -> str:
+        cluster = self._admin.list_topics(self._topic, timeout=_CALL_SECONDS).cluster_id
+        if cluster is not None and is_mock(cluster):
+            # It answers no administrator, but it holds nothing that is older than itself.
+            return cluster
+        asked = TopicCollection([self._topic])
+        topics = self._admin.describe_topics(asked, request_timeout=_CALL_SECONDS)
+        return str(topics[self._topic].result(_CALL_SECONDS).topic_id)
 
     async def close(self) -> None:
         """Leave the group."""
@@ -186,6 +196,9 @@ class GroupLog:
             self._call(self._arrived.set)
         finally:
             self._is_stopping = True
+            # What was ordered before the end, such as the last commit, is still carried out.
+            while self._orders:
+                self._orders.popleft()()
             self._consumer.close()
 
     def _poll(self, seconds: float) -> None:
@@ -199,7 +212,7 @@ class GroupLog:
             if message.error() is not None:
                 self._on_error(message)
             elif (partition := message.partition()) in fetching:
-                records.append(_record(partition, message))
+                records.append(record_of(partition, message))
         if records:
             self._held += len(records)
             self._tell(records)
@@ -238,11 +251,13 @@ class GroupLog:
 
     def _on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         consumer.incremental_assign([])
-        if parts:
-            self._tell(Assigned(tuple(p.partition for p in parts)))
+        self._given |= {p.partition for p in parts}
+        # Told without partitions too: a member that stands by is where it should be.
+        self._tell(Assigned(tuple(p.partition for p in parts)))
 
     def _on_revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         gone = [p.partition for p in parts]
+        self._given.difference_update(gone)
         self._stop(gone)
         if not self._is_stopping and gone:
             self._revoked.clear()
@@ -252,11 +267,14 @@ class GroupLog:
 
     def _on_lost(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         gone = [p.partition for p in parts]
+        self._given.difference_update(gone)
         self._stop(gone)
         self._tell(Revoked(tuple(gone)))
         consumer.incremental_unassign([])
 
     def _fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
+        if partition not in self._given:
+            return
         self._stop([partition])
         try:
             part = TopicPartition(self._topic, partition, offset, "", leader_epoch)
@@ -317,7 +335,8 @@ class GroupLog:
             self._is_stopping = True
 
 
-def _record(partition: int, message: Any) -> Record:
+def record_of(partition: int, message: Any) -> Record:
+    """Return the client's message as a plain value."""
     epoch = message.leader_epoch()
     return Record(
         partition, message.offset(), message.timestamp()[1], message.key(), message.value(),

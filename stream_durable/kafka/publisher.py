@@ -1,4 +1,4 @@
-"""One idempotent producer, made at start-up and kept: a new one takes half a second for its first delivery."""
+"""One idempotent producer, made at start-up and kept: a new one's first delivery takes half a second."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from stream_durable.kafka.config import MESSAGE_BYTES_MAX, config, transient
+from stream_durable.kafka.mock import is_mock, make_topics
 from stream_durable.settings import Settings
 
 _CALL_SECONDS = 15.0
@@ -56,6 +57,7 @@ class Topics:
         self._settings = settings
         self._wanted = wanted(settings, queues)
         self._admin = AdminClient(config(settings.kafka, "stream-durable-topics"))
+        self._is_mock = False
 
     async def plan(self) -> list[Step]:
         """Compare what is there with what should be."""
@@ -67,8 +69,9 @@ class Topics:
 
     def _plan(self) -> list[Step]:
         try:
-            there = self._admin.list_topics(timeout=_CALL_SECONDS).topics
-            return [self._compare(topic, there.get(topic.name)) for topic in self._wanted]
+            cluster = self._admin.list_topics(timeout=_CALL_SECONDS)
+            self._is_mock = is_mock(cluster.cluster_id)
+            return [self._compare(topic, cluster.topics.get(topic.name)) for topic in self._wanted]
         except KafkaException as error:
             raise transient(error) from error
 
@@ -76,6 +79,8 @@ class Topics:
         if there is None:
             return Step(topic.name, "create", f"{topic.partitions} partitions")
         partitions = len(there.partitions)  # type: ignore[attr-defined]
+        if self._is_mock:
+            return Step(topic.name, "ok", f"{partitions} partitions in memory")
         if partitions != topic.partitions:
             return Step(
                 topic.name,
@@ -100,6 +105,9 @@ class Topics:
         steps = self._plan()
         missing = {step.topic for step in steps if step.action == "create"}
         replication = self._settings.kafka.replication
+        if self._is_mock:
+            make_topics(self._admin, missing)
+            return steps
         new = [
             NewTopic(t.name, t.partitions, replication, config=t.config)
             for t in self._wanted

@@ -66,6 +66,9 @@ class translated:  # noqa: N801
             return
         if isinstance(error, _TRANSIENT):
             raise TransientError(f"{type(error).__name__}: {error}") from error
+        if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
+            remedy = "the schema was not migrated: run `stream-durable db migrate`"
+            raise BrokenError(f"{error}: {remedy}") from error
         if isinstance(error, asyncpg.PostgresError):
             raise BrokenError(f"{type(error).__name__}: {error}") from error
 

@@ -34,11 +34,12 @@ class Migration(NamedTuple):
 
 def migrations() -> list[Migration]:
     """Return all files in order."""
-    found = []
-    for file in files("stream_durable.postgres").joinpath("migrations").iterdir():
-        if file.name.endswith(".sql"):
-            found.append(Migration(int(file.name.split("_", 1)[0]), file.name, file.read_text()))
-    return sorted(found)
+    folder = files("stream_durable.postgres").joinpath("migrations")
+    return sorted(
+        Migration(int(file.name.split("_", 1)[0]), file.name, file.read_text())
+        for file in folder.iterdir()
+        if file.name.endswith(".sql")
+    )
 
 
 async def migrate(settings: PostgresSettings, partition_count: int) -> list[str]:
@@ -63,6 +64,29 @@ async def migrate(settings: PostgresSettings, partition_count: int) -> list[str]
     finally:
         connection.terminate()
     return applied
+
+
+async def make(settings: PostgresSettings, partition_count: int) -> None:
+    """Make a schema that is not there yet; refuse to touch one that another release has made."""
+    pending = await check(settings)
+    if pending and len(pending) != len(migrations()):
+        raise RejectedError(
+            "schema_behind",
+            f"the schema {settings.db_schema} was made by an older release and lacks {', '.join(pending)}",
+        )
+    await migrate(settings, partition_count)
+
+
+async def drop(settings: PostgresSettings) -> None:
+    """Remove the schema and all that is in it."""
+    connection = await connect(settings)
+    try:
+        with translated():
+            await connection.execute(
+                await connection.fetchval(queries()["migration_drop"], settings.db_schema)
+            )
+    finally:
+        connection.terminate()
 
 
 async def check(settings: PostgresSettings) -> list[str]:

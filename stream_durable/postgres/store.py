@@ -6,19 +6,16 @@ timers, so that a partition that is being taken over never waits behind a batch 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from stream_durable.core.rows import EventRow, RunChange, RunRow, StepRow, WaitRow
-from stream_durable.ports import Claim, Cursor, DeadRow, Loaded, Share, TimerPosition, TimerRow
+from stream_durable.ports import Claim, Cursor, Loaded, Share, TimerPosition
 from stream_durable.postgres.connection import Lane
 from stream_durable.postgres.queries import queries
 from stream_durable.settings import PostgresSettings
-
-_SHARE_COLUMNS = 11
 
 
 class PostgresStore:
@@ -120,26 +117,19 @@ class PostgresStore:
 
 
 def commit_arguments(shares: Sequence[Share]) -> list[list[Any]]:
-    """Return the shares column by column, as the statement takes them."""
-    heads = [
-        (s.partition, s.token, s.from_offset, s.to_offset, s.clock, s.leader_epoch, s.fingerprint,
-         s.generation, s.evidence, s.exceptions, s.outbox)
-        for s in shares
-    ]  # fmt: skip
+    """Return the rows of a batch as the statement takes them."""
     return [
-        *_columns(heads, _SHARE_COLUMNS),
-        *_columns((row for s in shares for row in s.runs), len(RunRow._fields)),
-        *_columns((row for s in shares for row in s.run_changes), len(RunChange._fields)),
-        *_columns((row for s in shares for row in s.steps), len(StepRow._fields)),
-        *_columns((row for s in shares for row in s.events), len(EventRow._fields)),
-        *_columns((row for s in shares for row in s.waits), len(WaitRow._fields)),
-        *_columns((row for s in shares for row in s.timers), len(TimerRow._fields)),
-        *_columns((row for s in shares for row in s.dead), len(DeadRow._fields)),
-        *_columns(((s.partition, offset) for s in shares for offset in s.published), 2),
-    ]
-
-
-def _columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
-    columns = list(map(list, zip(*rows, strict=True)))
-    # `unnest` fills up the shorter arrays with nulls, and an empty one costs the driver nothing.
-    return [[] if c.count(None) == len(c) else c for c in columns] or [[] for _ in range(width)]
+        [
+            (s.partition, s.token, s.from_offset, s.to_offset, s.clock, s.leader_epoch, s.fingerprint,
+             s.generation, s.evidence, s.exceptions, s.outbox)
+            for s in shares
+        ],
+        [row for s in shares for row in s.runs],
+        [row for s in shares for row in s.run_changes],
+        [row for s in shares for row in s.steps],
+        [row for s in shares for row in s.events],
+        [row for s in shares for row in s.waits],
+        [row for s in shares for row in s.timers],
+        [row for s in shares for row in s.dead],
+        [(s.partition, offset) for s in shares for offset in s.published],
+    ]  # fmt: skip

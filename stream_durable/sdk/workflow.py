@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from types import UnionType
 from typing import Any, ParamSpec, TypeVar, overload
 
@@ -130,25 +130,24 @@ class Workflow:
         name: str,
         signal: str | None = None,
         *,
-        any_of: Sequence[str] | None = None,
+        any_of: Iterable[str] | None = None,
         after: After = (),
         timeout: Duration | None = None,
         on_timeout: object = "fail",
     ) -> Step:
         """Add a step that ends when a signal comes to the run; its output is what the signal carries.
 
-        The signal is named like the step unless another is named. With `any_of` the output is
-        `{"signal": name, "data": ...}`. When the time is over the step fails with the code `timeout`, or
-        `on_timeout` is its output.
+        The signal is named like the step unless another is named. With more than one in `any_of` the
+        output is `{"signal": name, "data": ...}`. When the time is over the step fails with the code
+        `timeout`, or `on_timeout` is its output.
         """
         step, options = self._begin("wait", name)
         if signal is not None and any_of is not None:
             options.fault("contradiction", "a wait takes one signal or any_of= several, not both")
-        if isinstance(any_of, str):
-            options.fault(
-                "bad_option", f"any_of= takes several names; for one write {any_of!r} as the signal"
-            )
-            any_of = [any_of]
+        several: object = any_of
+        if isinstance(several, str) or not isinstance(several, Iterable | None):
+            options.fault("bad_option", f"any_of= takes several names, not {several!r}")
+            any_of = [step.name]
         signals = [step.name if signal is None else signal] if any_of is None else any_of
         limit_ms, output = options.time_limit(timeout, on_timeout)
         node = SignalNode(
@@ -186,6 +185,11 @@ class Workflow:
             on_timeout=output,
         )
         return self._keep(step, Draft(node, origin_of_call(author_frame()), options))
+
+    @property
+    def input_type(self) -> Any:
+        """The type of a run's input as it was declared; None: any JSON."""
+        return self._outline.input_type
 
     def definition(self) -> Definition:
         """Return the workflow as data, or raise one `DefinitionError` with all that is wrong with it."""

@@ -39,6 +39,8 @@ class Lane:
         self._group: asyncio.TaskGroup | None = None
         #: Whether a commit is under way; the next one waits for it.
         self._is_committing = False
+        #: Whether the group has taken us in, with partitions or to stand by.
+        self.is_member = False
 
     @property
     def partitions(self) -> list[int]:
@@ -55,6 +57,7 @@ class Lane:
                 if isinstance(event, list):
                     await self._take(event)
                 elif isinstance(event, Assigned):
+                    self.is_member = True
                     for partition in event.partitions:
                         group.create_task(self._resume(partition))
                 elif isinstance(event, Revoked):

@@ -40,6 +40,11 @@ class Worker:
         """The partitions whose commands are taken now, by queue."""
         return {queue: lane.partitions for queue, lane in zip(self._logs, self._lanes, strict=True)}
 
+    @property
+    def is_member(self) -> bool:
+        """Whether the groups of all queues have taken us in."""
+        return all(lane.is_member for lane in self._lanes)
+
     async def run(self) -> None:
         """Work until cancelled; then drain: finish or give back, report, commit, leave."""
         reporting = asyncio.create_task(self._reports.run())

@@ -255,7 +255,7 @@ def one_or_several_signals(flow: Workflow) -> None:
     flow.wait_signal("go", "went", any_of=["a", "b"])
 
 
-@says("wait 'go': any_of= takes several names; for one write 'went' as the signal")
+@says("wait 'go': any_of= takes several names, not 'went'")
 def any_of_a_text(flow: Workflow) -> None:
     flow.wait_signal("go", any_of="went")
 

@@ -130,6 +130,14 @@ def test_a_context_is_made_with_the_input_in_the_type_it_names() -> None:
     assert context.input is same
 
 
+def test_an_optional_parameter_is_bound_as_if_it_were_not() -> None:
+    def work(order: Order | None = None, ctx: Context[Annotated[Order, "?"]] | None = None) -> None: ...
+
+    order, context = handler_of(work, Order).arguments(b'{"id":"42","total":9.5}', {}, Context)
+
+    assert order == context.input == Order(id="42", total=9.5)
+
+
 def test_a_context_is_not_made_for_a_step_that_takes_none() -> None:
     def never(_: object) -> Context[Any]:
         raise AssertionError

@@ -24,6 +24,7 @@ def publish(channel: Channel, message: EventPublished, now: int, out: Effects) -
         return Outcome.DUPLICATE
     data = bytes(message.data)
     channel.events[message.id] = (data, now + message.ttl_ms)
+    channel.payload += len(data)
     channel.touched_events[message.id] = None
     for run, wait in sorted(channel.waits):
         channel.touched_waits[run, wait] = None
@@ -64,7 +65,7 @@ def expire(channel: Channel, message: ChannelTimerFired, now: int, out: Effects)
     if message.due != channel.due:
         return Outcome.LATE
     for event_id in [e for e, (_, expires) in channel.events.items() if expires <= message.due]:
-        del channel.events[event_id]
+        channel.payload -= len(channel.events.pop(event_id)[0])
         channel.touched_events[event_id] = None
     channel.due = None
     _plan(channel, out)

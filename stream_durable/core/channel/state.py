@@ -12,6 +12,7 @@ class Channel:
         "id",
         "is_new",
         "partition",
+        "payload",
         "touched_events",
         "touched_waits",
         "updated",
@@ -27,6 +28,8 @@ class Channel:
         #: (run, wait).
         self.waits: set[tuple[str, str]] = set()
         self.due: int | None = None
+        #: Bytes of payload held in memory, for `weight`.
+        self.payload = 0
         self.updated = 0
         self.is_new = True
         self.touched_events: dict[str, None] = {}
@@ -39,4 +42,4 @@ class Channel:
 
     def weight(self) -> int:
         """Estimate the bytes this channel takes in memory."""
-        return 700 + sum(300 + len(data) for data, _ in self.events.values()) + 250 * len(self.waits)
+        return 700 + 300 * len(self.events) + self.payload + 250 * len(self.waits)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 
@@ -65,18 +67,49 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change whenever anything in the definition changes."""
-        return sha256(encode_definition(self)).hexdigest()[:16]
+        return fingerprint_of(encode_definition(self))
 
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _decoder = msgspec.json.Decoder(Definition)
 
 
+def fingerprint_of(data: bytes) -> str:
+    """Return the fingerprint of a published definition.
+
+    Of its bytes, not of what they are read as: a later release knows more fields, and a run must
+    find its definition all the same.
+    """
+    return sha256(data).hexdigest()[:16]
+
+
 def encode_definition(definition: Definition) -> bytes:
     """Return the canonical bytes: what is fingerprinted, published and stored."""
-    return _encoder.encode(definition)
+    return _encoder.encode(_canonical(definition))
 
 
 def decode_definition(data: bytes) -> Definition:
     """Read what `encode_definition` wrote."""
     return _decoder.decode(data)
+
+
+def _canonical(value: Any) -> Any:
+    """Return plain values without the fields that equal their defaults.
+
+    The library's own `omit_defaults` compares by identity, so two equal definitions could differ.
+    """
+    if isinstance(value, msgspec.Struct):
+        config = value.__struct_config__
+        fields: dict[str, Any] = {} if config.tag is None else {str(config.tag_field): config.tag}
+        for name, default in zip(value.__struct_fields__, _defaults(type(value)), strict=True):
+            if (held := getattr(value, name)) != default:
+                fields[name] = _canonical(held)
+        return fields
+    if isinstance(value, tuple):
+        return [_canonical(one) for one in value]
+    return value
+
+
+@cache
+def _defaults(kind: type[msgspec.Struct]) -> tuple[Any, ...]:
+    return tuple(field.default for field in msgspec.structs.fields(kind))

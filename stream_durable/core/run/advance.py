@@ -234,6 +234,7 @@ def _begin_signal(run: Run, i: int, step: Step, node: SignalNode, now: int, out:
         for position, (_, name, data) in enumerate(run.mail.kept):
             if name in node.signals:
                 del run.mail.kept[position]
+                run.payload -= len(data)
                 return signal_output(node, name, data)
     if node.timeout_ms is not None:
         set_due(run, i, step, now + node.timeout_ms, out)
@@ -264,14 +265,19 @@ def event_key(run: Run, node: EventNode) -> str:
     """Read the correlation key of a wait from the run's input or an output."""
     root = root_of(node.key)
     source = run.input if root == "input" else run.steps[run.graph.index[root]].output
-    value = read_path(node.key, msgspec.json.decode(source or b"null"))
+    try:
+        decoded = msgspec.json.decode(source or b"null")
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RejectedError("bad_key", f"no key can be read at {node.key!r}: {error}") from error
+    value = read_path(node.key, decoded)
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise RejectedError(
-            "bad_key", f"{node.key!r} holds {value!r}; an event's key is a text or a whole number"
-        )
+        kind = type(value).__name__
+        raise RejectedError("bad_key", f"{node.key!r} holds a {kind}; a key is a text or a whole number")
     key = str(value)
     if not key or len(key) + len(node.event) >= ID_LENGTH_MAX:
         raise RejectedError("bad_key", f"the key at {node.key!r} has {len(key)} characters")
+    if "\x00" in key:
+        raise RejectedError("bad_key", f"the key at {node.key!r} holds a NUL character")
     return key
 
 
@@ -282,7 +288,7 @@ def _cancel_step(run: Run, i: int, now: int, out: Effects) -> None:
     node = run.graph.nodes[i]
     if type(node) is StepNode and step.status in (READY, RUNNING):
         out.commands.append((node.queue, CancelAttempt(run=run.id, step=node.name, attempt=step.attempt)))
-    elif type(node) is EventNode:
+    elif type(node) is EventNode and step.status == WAITING:
         channel = channel_id(node.event, event_key(run, node))
         out.messages.append(WaitClosed(key=channel, run=run.id, wait=node.name))
     step.status = CANCELLED

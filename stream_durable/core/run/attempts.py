@@ -17,10 +17,16 @@ from stream_durable.core.messages import (
 )
 from stream_durable.core.run.advance import clear_due, complete, dispatch, fail, say_step, set_due
 from stream_durable.core.run.state import Run, Step
-from stream_durable.core.status import COMPLETED, READY, RETRYING, RUNNING, Outcome
+from stream_durable.core.status import COMPLETED, FAILED, READY, RETRYING, RUNNING, Outcome
 
 #: How often the worker of one attempt may be lost before that counts as a failure of the attempt.
 LOSSES_MAX = 3
+
+#: Where a step stands when what this type of message says of its attempt has been said before.
+_SAID: dict[type[AttemptMessage], tuple[str, ...]] = {
+    AttemptCompleted: (COMPLETED,),
+    AttemptFailed: (RETRYING, FAILED),
+}
 
 
 def completed(run: Run, message: AttemptCompleted, now: int, out: Effects) -> Outcome:
@@ -29,6 +35,7 @@ def completed(run: Run, message: AttemptCompleted, now: int, out: Effects) -> Ou
     step = _open_step(run, i, message)
     if not isinstance(step, Step):
         return step
+    run.steps[i] = step
     step.started, step.finished, step.worker = message.started, message.finished, message.worker
     complete(run, i, bytes(message.output), now, out)
     return Outcome.APPLIED
@@ -40,6 +47,7 @@ def failed(run: Run, message: AttemptFailed, now: int, out: Effects) -> Outcome:
     step = _open_step(run, i, message)
     if not isinstance(step, Step):
         return step
+    run.steps[i] = step
     step.started, step.finished, step.worker = message.started, message.finished, message.worker
     fail_attempt(run, i, step, message.failure, now, out)
     return Outcome.APPLIED
@@ -53,6 +61,7 @@ def started(run: Run, message: AttemptStarted, now: int, out: Effects) -> Outcom
         return step
     if step.status == RUNNING and step.worker == message.worker:
         return Outcome.DUPLICATE
+    run.steps[i] = step
     step.status = RUNNING
     step.worker = message.worker
     step.started = now
@@ -81,6 +90,7 @@ def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outc
         return step
     if step.status == RUNNING and step.worker != message.worker:
         return Outcome.LATE
+    run.steps[i] = step
     if message.delay_ms:
         step.status = READY
         step.deadline = None
@@ -111,8 +121,10 @@ def retry(run: Run, i: int, step: Step, out: Effects) -> None:
 
 def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
     """Deal with an attempt that ran out of time, or whose worker has fallen silent."""
+    # The reconciler's clock may be ahead of the log's: what was due has come.
+    moment = max(now, step.due or 0)
     step.due = None
-    if step.deadline is not None and now >= step.deadline:
+    if step.deadline is not None and moment >= step.deadline:
         failure = Failure("timeout", "the attempt ran out of time")
         fail_attempt(run, i, step, failure, now, out)
         return
@@ -157,14 +169,17 @@ def _index(run: Run, message: AttemptMessage) -> int:
 
 
 def _open_step(run: Run, i: int, message: AttemptMessage) -> Step | Outcome:
-    """Return the step if this attempt is the one that is wanted, else what the message is instead."""
+    """Return the step if this attempt is the one that is wanted, else what the message is instead.
+
+    A step of which only the graph knew is not written down yet: the message may change nothing.
+    """
     step = run.steps.get(i)
     if step is None:
-        if run.need[i] or run.ended is not None or type(run.graph.nodes[i]) is not StepNode:
-            if run.ended is not None:
-                return Outcome.LATE
+        if run.ended is not None:
+            return Outcome.LATE
+        if run.need[i] or type(run.graph.nodes[i]) is not StepNode:
             raise RejectedError("not_begun", f"step {message.step!r} of run {run.id!r} has not begun")
-        step = run.steps[i] = Step()
+        step = Step()
     if step.status in (READY, RUNNING):
         if step.attempt == message.attempt:
             return step
@@ -174,5 +189,5 @@ def _open_step(run: Run, i: int, message: AttemptMessage) -> Step | Outcome:
                 f"attempt {message.attempt} of step {message.step!r} was never asked for",
             )
         return Outcome.LATE
-    is_repeat = step.status == COMPLETED and step.attempt == message.attempt
+    is_repeat = step.attempt == message.attempt and step.status in _SAID.get(type(message), ())
     return Outcome.DUPLICATE if is_repeat else Outcome.LATE

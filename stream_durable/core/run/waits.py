@@ -38,6 +38,7 @@ def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
         del mail.seen[next(iter(mail.seen))]
     if i is None:
         mail.kept.append((message.id, message.signal, data))
+        run.payload += len(data)
         return Outcome.APPLIED
     node = run.graph.nodes[i]
     assert type(node) is SignalNode
@@ -50,6 +51,8 @@ def event(run: Run, message: EventDelivered, now: int, out: Effects) -> Outcome:
     i = run.graph.index.get(message.wait)
     if i is None:
         raise RejectedError("unknown_wait", f"run {run.id!r} has no wait {message.wait[:128]!r}")
+    if type(run.graph.nodes[i]) is not EventNode:
+        raise RejectedError("unknown_wait", f"step {message.wait!r} of run {run.id!r} waits for no event")
     step = run.steps.get(i)
     if step is None or step.status != WAITING:
         return Outcome.LATE
@@ -62,7 +65,6 @@ def timer(run: Run, message: RunTimerFired, now: int, out: Effects) -> Outcome:
     if not message.timer:
         if run.due != message.due:
             return Outcome.LATE
-        run.due = None
         run_out_of_time(run, now, out)
         return Outcome.APPLIED
     i = run.graph.index.get(message.timer)
@@ -86,10 +88,8 @@ def timer(run: Run, message: RunTimerFired, now: int, out: Effects) -> Outcome:
 
 def _waiting_for(run: Run, name: str) -> int | None:
     """Return the first step, in the order of the definition, that waits for this signal."""
-    nodes = run.graph.nodes
-    for i in sorted(run.waiting):
-        node = nodes[i]
-        if type(node) is SignalNode and name in node.signals:
+    for i in run.graph.takers.get(name, ()):
+        if i in run.waiting:
             return i
     return None
 

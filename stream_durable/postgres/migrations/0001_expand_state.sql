@@ -146,6 +146,21 @@ create table outbox (
 alter table outbox alter column body set storage external;
 comment on table outbox is 'Messages that were saved and whose publication is not yet known to have succeeded.';
 
+-- What a batch is made of: the rows of its statement's parameters.
+
+create type share as (
+  partition int, token uuid, from_offset bigint, to_offset bigint, clock bigint, leader_epoch int,
+  fingerprint bigint, generation int, evidence bytea, exceptions int, outbox bytea
+);
+create type run_change as (
+  id text, status text, updated bigint, ended bigint, output bytea, failure bytea, step_sequence bigint,
+  run_sequence bigint, done int, due bigint, mail bytea
+);
+create type event_change as (channel text, id text, partition int, data bytea, expires bigint);
+create type wait_change as (channel text, run text, wait text, partition int, is_open bool);
+create type timer_change as (kind text, key text, name text, partition int, due bigint);
+create type outbox_mark as (partition int, from_offset bigint);
+
 create view evidence_record as
 select
   e.partition,

@@ -6,6 +6,10 @@ select pg_advisory_lock(7235101)
 -- The statement that makes schema $1, its name quoted by the server.
 select format('create schema if not exists %I', $1::text)
 
+-- name: migration_drop
+-- The statement that removes schema $1, its name quoted by the server.
+select format('drop schema if exists %I cascade', $1::text)
+
 -- name: migration_table
 -- Where it is written which files have been applied.
 create table if not exists schema_migration (

@@ -1,0 +1,35 @@
+"""Measures what a step costs, on a Kafka and a Postgres of its own; see docs/performance.md."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(
+    workloads: Sequence[str],
+    json: bool = False,  # noqa: FBT001, FBT002 - the flag of the command line
+    repeat: int = 3,
+    n: int | None = None,
+    prototype: Path | None = None,
+) -> int:
+    """Measure these workloads, or `all`, and print the figures; return the exit code.
+
+    `n` replaces the size of each workload. `prototype` is a directory with a `run.sh` that is measured in
+    turn with us, on the same broker and database.
+    """
+    # Here, for the worker imports `bench.app` and is to carry nothing that it would not carry otherwise.
+    from stream_durable.bench.session import BenchError, measure_all, missing  # noqa: PLC0415
+    from stream_durable.local.process import LocalServiceError  # noqa: PLC0415
+
+    try:
+        if reasons := missing():
+            raise BenchError("\n".join(reasons))
+        measure_all(workloads, json=json, repeat=repeat, n=n, prototype=prototype)
+    except (BenchError, LocalServiceError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -1,0 +1,164 @@
+"""What one sample is measured on: topics, a database, one reconciler and one worker, all of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from stream_durable.bench.load import BenchError, Load, Watcher, prefix_of, records_in
+from stream_durable.bench.report import PARTS, Percentiles, Sample
+from stream_durable.bench.services import Services
+from stream_durable.bench.usage import Usage
+from stream_durable.bench.workloads import Workload
+from stream_durable.core.ids import partition_of
+from stream_durable.core.lifecycle import RUN_COMPLETED, RunEvent
+from stream_durable.kafka.topics import Topics
+from stream_durable.local.process import Child, dying_with_us
+from stream_durable.postgres.migrate import migrate
+from stream_durable.settings import DEFAULT_FILE, ENVIRONMENT_PREFIX, Settings
+
+COMPLETED: Final = prefix_of(RunEvent, RUN_COMPLETED)
+#: More than a worker takes for its drain, with nothing left to drain.
+_STOP_SECONDS: Final = 20.0
+_ROLES: Final = ("reconciler", "worker")
+
+
+@dataclass(slots=True)
+class Instance:
+    """One installation of ours."""
+
+    settings: Settings
+    home: Path
+    services: Services
+    workload: Workload
+    load: Load
+    #: Sees runs complete.
+    completed: Watcher
+    processes: dict[str, Child] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Start reconciler and worker, and let each partition carry a run, so that all is connected."""
+        for role in _ROLES:
+            self.processes[role] = spawn(role, self.home)
+        runs = [self._run_on(partition) for partition in range(self.settings.kafka.partitions)]
+        self.begin(runs)
+        if self.workload.waits:
+            self.signal(runs)
+        self.completed.wait(runs, self.check)
+
+    def stop(self) -> None:
+        """Let both end in good order."""
+        running = [child for child in self.processes.values() if child.running]
+        for child in running:
+            child.send(signal.SIGTERM)
+        for child in running:
+            if not child.ended_within(_STOP_SECONDS):
+                child.end(signal.SIGKILL, seconds=_STOP_SECONDS)
+        self.processes.clear()
+
+    def check(self) -> None:
+        """Raise if a process has ended."""
+        for role, child in self.processes.items():
+            if not child.running:
+                raise BenchError(f"the {role} has ended; the end of its log:\n{tail(role, self.home)}")
+
+    def begin(self, runs: Sequence[str]) -> None:
+        """Start these runs."""
+        for run in runs:
+            self.load.start(self.workload.workflow, self.workload.fingerprint, run)
+        self.load.flush()
+
+    def signal(self, runs: Sequence[str]) -> None:
+        """Signal these runs."""
+        for run in runs:
+            self.load.signal(run)
+        self.load.flush()
+
+    def measure(self, runs: Sequence[str], action: Callable[[], Sequence[float] | None]) -> Sample:
+        """Measure an action that ends with the last of these runs; it may return milliseconds of each."""
+        usage = Usage(self.services.trees | {role: child.pid for role, child in self.processes.items()})
+        records, cpu, begin = self._records(), usage.cpu_s(), time.perf_counter()
+        latencies = action()
+        seconds, used = time.perf_counter() - begin, usage.cpu_s()
+        return Sample(
+            runs=len(runs),
+            steps=len(runs) * self.workload.steps,
+            records=self._records() - records,
+            seconds=seconds,
+            cpu_s={part: used[part] - cpu[part] for part in PARTS},
+            peak_mb=usage.peak_mb(),
+            latency=Percentiles.of(latencies) if latencies else None,
+        )
+
+    def _records(self) -> int:
+        return records_in(self.settings.kafka, f"{self.settings.prefix}.inbox", self.settings.kafka.partitions)
+
+    def _run_on(self, partition: int) -> str:
+        while True:
+            run = f"warm-{secrets.token_hex(8)}"
+            if partition_of(run, self.settings.kafka.partitions) == partition:
+                return run
+
+
+@contextmanager
+def instance(services: Services, workload: Workload) -> Iterator[Instance]:
+    """Make an installation; take it away with the context. Its processes are not started yet."""
+    name = f"b{secrets.token_hex(4)}"
+    settings = Settings().override(
+        {
+            "prefix": name,
+            "kafka.bootstrap": services.kafka.bootstrap,
+            "kafka.replication": 1,
+            "postgres.dsn": services.postgres.dsn(name),
+        }
+    )
+    home = services.home / name
+    home.mkdir()
+    (home / DEFAULT_FILE).write_text(_toml(settings))
+    with ExitStack() as stack:
+        services.postgres.create_database(name)
+        stack.callback(services.postgres.drop_database, name)
+        topics = asyncio.run(_make(settings))
+        stack.callback(topics.delete)
+        Usage(services.trees).reset_peaks()
+        completed = Watcher(settings, "runs", COMPLETED)
+        stack.callback(completed.close)
+        made = Instance(settings, home, services, workload, Load(settings), completed)
+        stack.callback(made.stop)
+        yield made
+
+
+def spawn(role: str, home: Path) -> Child:
+    """Start a process of ours that knows the settings in `home` and no others."""
+    ours = [f"--unset={name}" for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]
+    command = [sys.executable, "-m", "stream_durable.bench.process", role]
+    return Child.spawn(role, [*dying_with_us("TERM"), "env", *ours, *command], log=_log(role, home), cwd=home)
+
+
+def tail(role: str, home: Path) -> str:
+    """Return the last lines that a process wrote."""
+    return "\n".join(_log(role, home).read_text(errors="replace").splitlines()[-25:])
+
+
+def _log(role: str, home: Path) -> Path:
+    return home / f"{role}.log"
+
+
+def _toml(settings: Settings) -> str:
+    """Return the file that a user would write; strings of JSON are strings of TOML."""
+    kafka, postgres = settings.kafka, settings.postgres
+    return (
+        f"prefix = {json.dumps(settings.prefix)}\n"
+        f"[kafka]\nbootstrap = {json.dumps(kafka.bootstrap)}\nreplication = {kafka.replication}\n"
+        f"[postgres]\ndsn = {json.dumps(postgres.dsn.get_secret_value())}\n"
+    )

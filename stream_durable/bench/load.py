@@ -1,0 +1,165 @@
+"""The load: starts runs, signals them and sees them end, as cheaply as a client can.
+
+It is a client like any other, from outside, and not a part of the engine: it uses the plain Kafka client,
+and tells events by the first bytes of their values instead of reading them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from stream_durable.core.lifecycle import RUN_CANCELLED, RUN_COMPLETED, RUN_FAILED, RunEvent, StepEvent
+from stream_durable.core.messages import Message, SignalRun, StartRun
+from stream_durable.kafka.config import PARTITIONER, config
+from stream_durable.settings import KafkaSettings, Settings
+from stream_durable.wire import inbox, lifecycle
+
+#: A run that has not ended by then never will, or the machine is of no use for measuring.
+PATIENCE_SECONDS: Final = 120.0
+_CALL_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 0.2
+_PAYLOAD: Final = msgspec.Raw(b'{"in":"' + b"b" * 80 + b'"}')
+
+
+class BenchError(Exception):
+    """Something could not be measured; the text says what and why."""
+
+
+def prefix_of(kind: type[RunEvent | StepEvent], type_: str) -> bytes:
+    """Return what the value of every event of this type begins with.
+
+    In Avro a text is its length, zigzag, and its bytes; `type` is the first field.
+    """
+    return lifecycle.frame(kind) + bytes([len(type_) << 1]) + type_.encode()
+
+
+class Watcher:
+    """Sees which runs an event was said about, from the moment it is made."""
+
+    def __init__(self, settings: Settings, topic: str, event: bytes) -> None:
+        """Begin at the end of the topic, and tell the event by what it begins with."""
+        self._event = event
+        self._ends_badly = tuple(prefix_of(RunEvent, type_) for type_ in (RUN_FAILED, RUN_CANCELLED))
+        self._consumer = Consumer(
+            config(
+                settings.kafka,
+                "bench",
+                group_id=f"{settings.prefix}.bench",
+                enable_auto_commit=False,
+                auto_offset_reset="error",
+                fetch_queue_backoff_ms=5,
+            )
+        )
+        name = f"{settings.prefix}.{topic}"
+        self._consumer.assign(
+            [TopicPartition(name, part, self._end(name, part)) for part in range(settings.kafka.partitions)]
+        )
+
+    def wait(self, runs: Iterable[str], check: Callable[[], None]) -> None:
+        """Wait until the event was said about each of these; `check` raises what makes that hopeless."""
+        pending = {run.encode() for run in runs}
+        count = len(pending)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while pending:
+            messages = self._consumer.consume(1_000, _POLL_SECONDS)
+            for message in messages:
+                self._see(message, pending)
+            if not messages:
+                check()
+            if pending and time.monotonic() > deadline:
+                raise BenchError(
+                    f"{len(pending)} of {count} runs are missing after {PATIENCE_SECONDS:.0f} s, "
+                    f"among them {min(pending).decode()}"
+                )
+
+    def wait_one(self, run: str, check: Callable[[], None]) -> None:
+        """Wait for a single run, with the least delay."""
+        key = {run.encode()}
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while key:
+            message = self._consumer.poll(_POLL_SECONDS)
+            if message is not None:
+                self._see(message, key)
+                continue
+            check()
+            if time.monotonic() > deadline:
+                raise BenchError(f"1 of 1 run is missing after {PATIENCE_SECONDS:.0f} s: {run}")
+
+    def close(self) -> None:
+        """Let go of the consumer."""
+        self._consumer.close()
+
+    def _see(self, message: Any, pending: set[bytes]) -> None:
+        if (error := message.error()) is not None:
+            raise BenchError(f"Kafka: {error.str()}")
+        value = message.value()
+        if value.startswith(self._event):
+            pending.discard(message.key())
+        elif value.startswith(self._ends_badly):
+            raise BenchError(f"a run ended badly: {lifecycle.decode(value)}")
+
+    def _end(self, topic: str, partition: int) -> int:
+        bounds = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_CALL_SECONDS)
+        if bounds is None:
+            raise BenchError("Kafka does not answer")
+        return bounds[1]
+
+
+class Load:
+    """Writes to the inbox."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Connect."""
+        self._topic = f"{settings.prefix}.inbox"
+        self._partitions = settings.kafka.partitions
+        self._settings = settings
+        self._producer = Producer(
+            config(
+                settings.kafka,
+                "bench",
+                enable_idempotence=True,
+                linger_ms=0,
+                partitioner=PARTITIONER,
+                queue_buffering_max_messages=1_000_000,
+                socket_nagle_disable=True,
+            )
+        )
+
+    def start(self, workflow: str, fingerprint: str, run: str) -> None:
+        """Ask for a run."""
+        self._send(StartRun(key=run, id=run, workflow=workflow, fingerprint=fingerprint, input=_PAYLOAD))
+
+    def signal(self, run: str) -> None:
+        """Give a run the signal its wait is for."""
+        self._send(SignalRun(key=run, id=f"{run}/go", signal="go", data=_PAYLOAD))
+
+    def flush(self) -> None:
+        """Wait until Kafka has all of it."""
+        if left := self._producer.flush(PATIENCE_SECONDS):
+            raise BenchError(f"Kafka did not take {left} records within {PATIENCE_SECONDS:.0f} s")
+
+    def _send(self, message: Message) -> None:
+        value = inbox.encode(message)
+        while True:
+            try:
+                self._producer.produce(self._topic, value, message.key)
+            except BufferError:
+                self._producer.poll(_POLL_SECONDS)
+            else:
+                return
+
+
+def records_in(settings: KafkaSettings, topic: str, partitions: int) -> int:
+    """Return how many records a topic has had."""
+    consumer = Consumer(config(settings, "bench", group_id="bench"))
+    try:
+        parts = (TopicPartition(topic, partition) for partition in range(partitions))
+        bounds = [consumer.get_watermark_offsets(part, timeout=_CALL_SECONDS) for part in parts]
+    finally:
+        consumer.close()
+    return sum(high for bound in bounds if bound is not None for high in (bound[1],))

@@ -1,0 +1,198 @@
+"""Figures out of samples, and how they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Final, NamedTuple
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from rich.table import Table
+
+#: Whose CPU counts as the cost of a step; the load is shown beside it, for it is no part of the product.
+COUNTED: Final = ("kafka", "postgres", "reconciler", "worker")
+PARTS: Final = (*COUNTED, "load")
+
+
+class Percentiles(NamedTuple):
+    """Milliseconds from the start of a run to the news that it completed."""
+
+    p50: float
+    p95: float
+    p99: float
+
+    @classmethod
+    def of(cls, milliseconds: Sequence[float]) -> Percentiles:
+        """Take them from measured times, without interpolation."""
+        ordered = sorted(milliseconds)
+        return cls(*(ordered[int(len(ordered) * part)] for part in (0.50, 0.95, 0.99)))
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One measurement of one workload."""
+
+    runs: int
+    steps: int
+    #: Records of the inbox.
+    records: int
+    seconds: float
+    cpu_s: Mapping[str, float]
+    peak_mb: Mapping[str, float]
+    latency: Percentiles | None = None
+
+    @property
+    def runs_per_s(self) -> float:
+        """Runs that completed."""
+        return self.runs / self.seconds
+
+    @property
+    def cpu_ms_per_step(self) -> float:
+        """CPU of all that counts, over the steps."""
+        return 1_000 * sum(self.cpu_s[part] for part in COUNTED) / self.steps
+
+
+class Range(msgspec.Struct, frozen=True):
+    """How far the samples lay apart."""
+
+    min: float
+    max: float
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said about one workload: medians over its samples."""
+
+    workload: str
+    n: int
+    runs_per_s: float
+    steps_per_s: float
+    records_per_s: float
+    cpu_ms_per_step: float
+    cpu_s: dict[str, float]
+    peak_mb: dict[str, float]
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    spread: dict[str, Range]
+
+
+class Row(Figures, frozen=True, kw_only=True):
+    """The same, beside the prototype's where there is one."""
+
+    prototype: Figures | UnsetType = UNSET
+    #: Our CPU per step over the prototype's: less is better.
+    ratio_cpu: float | UnsetType = UNSET
+    #: Our runs per second over the prototype's: more is better.
+    ratio_rate: float | UnsetType = UNSET
+
+
+def row(workload: str, n: int, ours: Sequence[Sample], prototype: Sequence[Sample] = ()) -> Row:
+    """Sum up the samples of one workload."""
+    mine = msgspec.structs.asdict(_figures(workload, n, ours))
+    if not prototype:
+        return Row(**mine)
+    theirs = _figures(workload, n, prototype)
+    return Row(
+        **mine,
+        prototype=theirs,
+        ratio_cpu=round(mine["cpu_ms_per_step"] / theirs.cpu_ms_per_step, 2),
+        ratio_rate=round(mine["runs_per_s"] / theirs.runs_per_s, 2),
+    )
+
+
+def line(shown: Row) -> str:
+    """Return a row as a line of JSON."""
+    return msgspec.json.encode(shown).decode()
+
+
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """Return the rows as people read them, the prototype's below ours."""
+    speed = _table("Speed", "runs/s", "from - to", "steps/s", "records/s", "p50 ms", "p95 ms", "p99 ms")
+    cpu = _table("CPU in ms per step; `all` leaves out the load", "all", "from - to", *PARTS)
+    peak = _table("Peak memory in MB", *PARTS)
+    for shown in rows:
+        for name, one in _sides(shown):
+            head = (name, f"{one.n:,}")
+            runs, cost = one.spread["runs_per_s"], one.spread["cpu_ms_per_step"]
+            rates = (f"{rate:,.0f}" for rate in (one.steps_per_s, one.records_per_s))
+            latency = ("" if ms is None else f"{ms:.2f}" for ms in (one.p50_ms, one.p95_ms, one.p99_ms))
+            speed.add_row(
+                *head, f"{one.runs_per_s:,.0f}", f"{runs.min:,.0f} - {runs.max:,.0f}", *rates, *latency
+            )
+            split = (f"{_share(one, part) * one.cpu_ms_per_step:.4f}" for part in PARTS)
+            cpu.add_row(*head, f"{one.cpu_ms_per_step:.4f}", f"{cost.min:.4f} - {cost.max:.4f}", *split)
+            peak.add_row(*head, *(f"{one.peak_mb[part]:,.0f}" for part in PARTS))
+    return [speed, cpu, peak, *_ratios(rows)]
+
+
+def _figures(workload: str, n: int, samples: Sequence[Sample]) -> Figures:
+    def over(value: Callable[[Sample], float], digits: int) -> float:
+        return round(median(map(value, samples)), digits)
+
+    def parts(value: Callable[[Sample], Mapping[str, float]], digits: int) -> dict[str, float]:
+        return {part: round(median(value(one)[part] for one in samples), digits) for part in PARTS}
+
+    def spread(value: Callable[[Sample], float], digits: int) -> Range:
+        values = [round(value(one), digits) for one in samples]
+        return Range(min(values), max(values))
+
+    latencies = [one.latency for one in samples if one.latency is not None]
+    p50, p95, p99 = (
+        (round(median(values), 2) for values in zip(*latencies, strict=True))
+        if latencies
+        else (None, None, None)
+    )
+    ranges = {
+        "cpu_ms_per_step": spread(lambda one: one.cpu_ms_per_step, 4),
+        "runs_per_s": spread(lambda one: one.runs_per_s, 1),
+    }
+    if latencies:
+        values = [round(one.p50, 2) for one in latencies]
+        ranges["p50_ms"] = Range(min(values), max(values))
+    return Figures(
+        workload=workload,
+        n=n,
+        runs_per_s=over(lambda one: one.runs_per_s, 1),
+        steps_per_s=over(lambda one: one.steps / one.seconds, 1),
+        records_per_s=over(lambda one: one.records / one.seconds, 1),
+        cpu_ms_per_step=over(lambda one: one.cpu_ms_per_step, 4),
+        cpu_s=parts(lambda one: one.cpu_s, 3),
+        peak_mb=parts(lambda one: one.peak_mb, 1),
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+        spread=ranges,
+    )
+
+
+def _share(one: Figures, part: str) -> float:
+    """Return the CPU of a part as a fraction of all that counts."""
+    counted = sum(one.cpu_s[each] for each in COUNTED)
+    return one.cpu_s[part] / counted if counted else 0.0
+
+
+def _sides(shown: Row) -> list[tuple[str, Figures]]:
+    sides: list[tuple[str, Figures]] = [(shown.workload, shown)]
+    if shown.prototype is not UNSET:
+        sides.append(("  prototype", shown.prototype))
+    return sides
+
+
+def _ratios(rows: Sequence[Row]) -> list[Table]:
+    compared = [shown for shown in rows if shown.prototype is not UNSET]
+    if not compared:
+        return []
+    table = _table("Ours over the prototype's", "CPU per step", "runs/s")
+    for shown in compared:
+        table.add_row(shown.workload, f"{shown.n:,}", f"{shown.ratio_cpu}", f"{shown.ratio_rate}")
+    return [table]
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("workload")
+    for column in ("n", *columns):
+        table.add_column(column, justify="right")
+    return table

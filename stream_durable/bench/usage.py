@@ -1,0 +1,81 @@
+"""CPU and memory of process trees, as the kernel counts them.
+
+CPU is user and system time of a process, of its children, and of those of its children that ended:
+Postgres starts a process for each connection, and what an ended one has used is not lost.
+
+Memory is the peak of what is resident since `reset_peaks`, or since a process began. The processes of one
+tree share pages, Postgres 256 MB of buffers. So what is private to each is added up, and what is shared counts
+once, as far as the process that touched most of it: for a single process that is its peak resident size.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+#: Of /proc/PID/clear_refs: forget the peak.
+_RESET_PEAK: Final = "5"
+_KIB_PER_MB: Final = 1_000_000 / 1_024
+
+
+class Usage:
+    """What some trees of processes, and this process alone, have used."""
+
+    def __init__(self, trees: Mapping[str, int]) -> None:
+        """Watch these trees, each by the id of its root."""
+        self._roots = {part: psutil.Process(pid) for part, pid in trees.items()}
+
+    def cpu_s(self) -> dict[str, float]:
+        """Return the seconds of CPU that each has used since it began."""
+        used = {part: sum(map(_cpu_s, _tree(root))) for part, root in self._roots.items()}
+        own = psutil.Process().cpu_times()
+        # Without our children's: these are the trees.
+        return {"load": own.user + own.system, **used}
+
+    def peak_mb(self) -> dict[str, float]:
+        """Return the peak memory of each."""
+        peaks = {part: _peak_mb(one.pid for one in _tree(root)) for part, root in self._roots.items()}
+        return {"load": _peak_mb([os.getpid()]), **peaks}
+
+    def reset_peaks(self) -> None:
+        """Let the peaks begin anew, where the kernel lets us."""
+        pids = [one.pid for root in self._roots.values() for one in _tree(root)]
+        for pid in [os.getpid(), *pids]:
+            with suppress(OSError):
+                Path(f"/proc/{pid}/clear_refs").write_text(_RESET_PEAK)
+
+
+def _tree(root: psutil.Process) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return [root, *root.children(recursive=True)]
+    return []
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    # Where the kernel does not count the ended children, there is none to speak of.
+    return sum((times.user, times.system, times.children_user, times.children_system))
+
+
+def _peak_mb(pids: Iterable[int]) -> float:
+    private = shared = files = 0
+    for pid in pids:
+        with suppress(OSError):
+            sizes = _sizes_kib(pid)
+            private += sizes["VmHWM"] - sizes["RssFile"] - sizes["RssShmem"]
+            shared = max(shared, sizes["RssShmem"])
+            files = max(files, sizes["RssFile"])
+    return (private + shared + files) / _KIB_PER_MB
+
+
+def _sizes_kib(pid: int) -> dict[str, int]:
+    lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return {words[0].rstrip(":"): int(words[1]) for words in lines if words[-1] == "kB"}

@@ -1,0 +1,46 @@
+"""What can be measured."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from stream_durable.bench.app import FAN_WIDTH, app
+
+
+class Workload(NamedTuple):
+    """One way to load the engine."""
+
+    name: str
+    workflow: str
+    #: Functions called for each run while it is measured.
+    steps: int
+    #: Runs, where the user names no other number.
+    n: int
+    #: What the prototype calls it, if it has it.
+    prototype: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """What the definition of its workflow is known by."""
+        return app.workflows[self.workflow].fingerprint
+
+    @property
+    def waits(self) -> bool:
+        """Whether its runs wait for a signal."""
+        return self.workflow == "waiting"
+
+
+#: Runs of `million` that are signalled, of as many as there are.
+SIGNALLED_OF: Final = 50
+
+_ALL: Final = (
+    Workload("chain", "chain", 10, 6_000, "chain"),
+    Workload("single", "single", 1, 30_000, "single"),
+    Workload("fan", "fan", FAN_WIDTH + 2, 2_000, "fan"),
+    Workload("latency", "latency", 3, 500, "lat"),
+    Workload("waiting", "waiting", 1, 10_000),
+    Workload("rebuild", "chain", 10, 6_000),
+    Workload("backlog", "chain", 10, 20_000),
+    Workload("million", "waiting", 1, 1_000_000),
+)
+WORKLOADS: Final = {workload.name: workload for workload in _ALL}

@@ -1,0 +1,52 @@
+"""Commands about the database."""
+
+from __future__ import annotations
+
+import asyncio
+
+import typer
+
+from stream_durable.cli.errors import CheckFailedError
+from stream_durable.cli.output import Format, Output, show
+from stream_durable.cli.values import load_settings
+
+app = typer.Typer(help="The schema in Postgres.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """The schema in Postgres."""
+
+
+@app.command()
+def migrate(output: Output = Format.TABLE) -> None:
+    """Bring the schema up to date; run it before new code is started.
+
+    Safe to run again, and by several at once: one migrates and the others wait.
+
+    Example: `stream-durable db migrate`
+    """
+    from stream_durable.postgres import migrate as migrations
+
+    settings = load_settings()
+    applied = asyncio.run(migrations.migrate(settings.postgres, settings.kafka.partitions))
+    rows = [{"migration": name, "status": "applied"} for name in applied]
+    up_to_date = f"Schema {settings.postgres.db_schema} is up to date."
+    show(rows, ("migration", "status"), output, empty=up_to_date)
+
+
+@app.command()
+def check(output: Output = Format.TABLE) -> None:
+    """Say which migrations are still to be applied; exit 4 if any is.
+
+    Example: `stream-durable db check && stream-durable reconciler`
+    """
+    from stream_durable.postgres import migrate as migrations
+
+    settings = load_settings()
+    pending = asyncio.run(migrations.check(settings.postgres))
+    rows = [{"migration": name, "status": "pending"} for name in pending]
+    up_to_date = f"Schema {settings.postgres.db_schema} is up to date."
+    show(rows, ("migration", "status"), output, empty=up_to_date)
+    if pending:
+        raise CheckFailedError("the schema is not up to date; `stream-durable db migrate` makes it so")

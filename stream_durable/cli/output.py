@@ -1,0 +1,115 @@
+"""Prints rows as a table for people, as JSON for programs, or as a JSON object per line for pipes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Row = Mapping[str, Any]
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
+Output = Annotated[
+    Format, typer.Option("--output", "-o", help="A table, a JSON list, or a JSON object per line.")
+]
+
+#: Colours of what a status means to whoever looks at it.
+_COLOURS: Final = {
+    "completed": "green", "failed": "red", "compensation_failed": "red", "cancelled": "yellow",
+    "compensated": "yellow", "retrying": "yellow", "waiting": "blue", "running": "cyan", "ready": "cyan",
+    "ok": "green", "create": "cyan", "refuse": "red",
+}  # fmt: skip
+_CELL_MAX: Final = 60
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console; what goes into a pipe is neither coloured nor cut."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    if stream.isatty():
+        return Console(stderr=stderr, highlight=False)
+    return Console(stderr=stderr, width=10_000, highlight=False, color_system=None)
+
+
+def show(rows: Iterable[Row], columns: Sequence[str], output: Format, *, empty: str) -> None:
+    """Print rows; the columns are those of the table, programs get all there is."""
+    match output:
+        case Format.JSON:
+            typer.echo(json.dumps(list(rows), indent=2, default=str))
+        case Format.JSONL:
+            for row in rows:
+                typer.echo(json.dumps(row, default=str))
+        case Format.TABLE:
+            _show_table(list(rows), columns, empty)
+
+
+def show_one(row: Row, output: Format) -> None:
+    """Print one thing to programs: an object, over several lines or on one."""
+    typer.echo(json.dumps(row, indent=2 if output is Format.JSON else None, default=str))
+
+
+def _show_table(rows: list[Row], columns: Sequence[str], empty: str) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    if not rows:
+        typer.echo(empty)
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "), no_wrap=column in ("id", "status"))
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    console().print(table)
+
+
+def _cell(value: object) -> Any:
+    from rich.text import Text
+
+    text = cell_text(value)
+    return Text(text, style=_COLOURS.get(text, ""))
+
+
+def cell_text(value: object, length_max: int = _CELL_MAX) -> str:
+    """Return a value as it stands in a table: short, on one line."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = " ".join(text.split())
+    return text if len(text) <= length_max else f"{text[: length_max - 1]}…"
+
+
+def moment(milliseconds: int | None) -> datetime | None:
+    """Return a time as it is stored, as one for people and JSON."""
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1_000, UTC)
+
+
+def lasted(begin: int | None, end: int | None) -> str | None:
+    """Return the time between two moments, in the unit that suits it."""
+    if begin is None or end is None:
+        return None
+    seconds = (end - begin) / 1_000
+    if seconds < 1:
+        return f"{end - begin} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"

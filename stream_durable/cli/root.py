@@ -1,0 +1,78 @@
+"""All commands, by the names under which they are called."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stream_durable.cli import (
+    bench,
+    config,
+    db,
+    demo,
+    dev,
+    messages,
+    replay,
+    runs,
+    services,
+    topics,
+    workflows,
+)
+from stream_durable.cli.errors import Commands
+
+app = typer.Typer(
+    name="stream-durable",
+    cls=Commands,
+    help="Durable workflows on Kafka topics, reconciled into Postgres exactly once.",
+    epilog="Exit codes: 0 done, 1 failure, 2 usage, 3 not found, 4 a check found something.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_LAPTOP = "On a laptop"
+_SERVICES = "Services"
+_RUNS = "Runs"
+_OPERATIONS = "Operations"
+
+app.command("dev", rich_help_panel=_LAPTOP)(dev.dev)
+app.command("demo", rich_help_panel=_LAPTOP)(demo.demo)
+app.command("up", rich_help_panel=_SERVICES)(services.up)
+app.command("reconciler", rich_help_panel=_SERVICES)(services.reconciler)
+app.command("worker", rich_help_panel=_SERVICES)(services.worker)
+app.command("ingress", rich_help_panel=_SERVICES)(services.ingress)
+app.add_typer(runs.app, name="runs", rich_help_panel=_RUNS)
+app.command("publish", rich_help_panel=_RUNS)(messages.publish)
+app.command("signal", rich_help_panel=_RUNS)(messages.signal)
+app.add_typer(workflows.app, name="workflows", rich_help_panel=_RUNS)
+app.add_typer(topics.app, name="topics", rich_help_panel=_OPERATIONS)
+app.add_typer(db.app, name="db", rich_help_panel=_OPERATIONS)
+app.add_typer(replay.app, name="replay", rich_help_panel=_OPERATIONS)
+app.add_typer(config.app, name="config", rich_help_panel=_OPERATIONS)
+app.command("bench", rich_help_panel=_OPERATIONS)(bench.bench)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"stream-durable {version('stream-durable')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where in the code an error happened.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Hold what all commands share; `Commands` reads it."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="stream-durable")

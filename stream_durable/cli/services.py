@@ -1,0 +1,135 @@
+"""Commands that run services until they are told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from stream_durable.cli.values import AppTarget, load, load_settings
+
+if TYPE_CHECKING:
+    from stream_durable.services.host import Role
+    from stream_durable.settings import Settings
+
+HealthPort = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65_535,
+        help="Serve /livez, /readyz and /metrics on this port of health.host; 0 takes a free one.",
+        show_default="health.port",
+    ),
+]
+
+Queues = Annotated[
+    list[str] | None,
+    typer.Option("--queue", "-q", help="Serve this queue; may be repeated.", show_default="worker.queues"),
+]
+
+
+def reconciler(health_port: HealthPort = None) -> None:
+    """Fold the inbox into Postgres, and say what follows from it.
+
+    Run as many as you like; they share the partitions. SIGTERM or Ctrl-C drains and ends it, the second
+    one at once.
+
+    Example: `stream-durable reconciler --health-port 8080`
+    """
+    from stream_durable.services import roles
+
+    _host("reconciler", _settings(health_port), roles.reconciler)
+
+
+def worker(
+    app: AppTarget,
+    queue: Queues = None,
+    health_port: HealthPort = None,
+    for_dev: Annotated[bool, typer.Option("--for-dev", hidden=True)] = False,
+) -> None:
+    """Run the steps of an app.
+
+    Run as many as you like; they share the queues. SIGTERM or Ctrl-C lets running attempts end, for
+    `worker.drain_ms` at most, and ends it; the second one at once.
+
+    Example: `stream-durable worker shop:app --queue default --queue mail`
+    """
+    from stream_durable.services import roles
+
+    loaded = load(app)
+    settings = _settings(health_port)
+    if queue:
+        settings = settings.override({"worker.queues": tuple(queue)})
+    if for_dev:
+        # Edited code may name a queue that was not there when `dev` began.
+        settings = settings.override({"worker.queues": roles.queues_of(loaded)})
+        asyncio.run(roles.make_topics(settings, settings.worker.queues))
+    _host("worker", settings, roles.worker(loaded))
+
+
+def ingress(health_port: HealthPort = None) -> None:
+    """Take in what others write to the events topic: starts, events, signals.
+
+    Run as many as you like; they share the partitions. SIGTERM or Ctrl-C drains and ends it, the second
+    one at once.
+
+    Example: `stream-durable ingress --health-port 8081`
+    """
+    from stream_durable.services import roles
+
+    _host("ingress", _settings(health_port), roles.ingress)
+
+
+def up(
+    app: AppTarget,
+    queue: Queues = None,
+    health_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65_000, help="Health ports from this one on, in the order of the processes."),
+    ] = None,
+    reconcilers: Annotated[int, typer.Option(min=1, max=64, help="How many reconcilers.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers.")] = 1,
+) -> None:
+    """Run reconciler, ingress and worker as one process tree.
+
+    What ends is started again, ever more rarely if it ends at once. SIGTERM or Ctrl-C drains all.
+
+    Example: `stream-durable up shop:app --workers 2 --health-port 8080`
+    """
+    from stream_durable.services.host import host_children
+    from stream_durable.services.supervisor import Program, Supervisor
+
+    load(app)
+    settings = load_settings()
+    commands = [
+        *(("reconciler", ("reconciler",)) for _ in range(reconcilers)),
+        ("ingress", ("ingress",)),
+        *(("worker", ("worker", app, *_repeated("--queue", queue))) for _ in range(workers)),
+    ]
+    programs = []
+    for i, (role, arguments) in enumerate(commands):
+        port = () if health_port is None else ("--health-port", str(health_port + i))
+        programs.append(Program(f"{role}-{i + 1}", (*arguments, *port)))
+    host_children(settings, Supervisor(programs, drain_seconds=settings.worker.drain_ms / 1_000))
+
+
+def _settings(health_port: int | None) -> Settings:
+    settings = load_settings()
+    return settings if health_port is None else settings.override({"health.port": health_port})
+
+
+def _host(name: str, settings: Settings, role: Role) -> NoReturn:
+    from stream_durable.services.host import host
+
+    host(name, settings, role)
+    # A step's thread that hangs must not keep a drained process alive.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _repeated(option: str, values: list[str] | None) -> tuple[str, ...]:
+    return tuple(part for value in values or () for part in (option, value))

@@ -1,0 +1,79 @@
+"""Commands about the topics."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stream_durable.cli.errors import CheckFailedError
+from stream_durable.cli.output import Format, Output, show
+from stream_durable.cli.values import AppOption, load, load_settings
+
+if TYPE_CHECKING:
+    from stream_durable.kafka.topics import Step, Topics
+
+app = typer.Typer(help="The topics in Kafka.", no_args_is_help=True)
+
+Queues = Annotated[
+    list[str] | None,
+    typer.Option("--queue", "-q", help="A queue to have a topic; may be repeated.", show_default=False),
+]
+
+
+@app.callback()
+def _group() -> None:
+    """The topics in Kafka."""
+
+
+@app.command()
+def plan(queue: Queues = None, app: AppOption = None, output: Output = Format.TABLE) -> None:
+    """Say what `apply` would do, and do nothing; exit 4 if something is missing or wrong.
+
+    Example: `stream-durable topics plan --app shop:app`
+    """
+    steps = asyncio.run(_topics(queue, app).plan())
+    _show(steps, output)
+    _raise_if_refused(steps)
+    if missing := [step.topic for step in steps if step.action == "create"]:
+        raise CheckFailedError(
+            f"{_count(len(missing), 'topic')} missing; `stream-durable topics apply` makes them"
+        )
+
+
+@app.command()
+def apply(queue: Queues = None, app: AppOption = None, output: Output = Format.TABLE) -> None:
+    """Make the topics that are missing; change none that are there.
+
+    What would move keys to other partitions is refused, and then nothing is made (exit 4).
+
+    Example: `stream-durable topics apply --queue default --queue mail`
+    """
+    steps = asyncio.run(_topics(queue, app).apply())
+    _show(steps, output)
+    _raise_if_refused(steps)
+
+
+def _topics(queue: list[str] | None, target: str | None) -> Topics:
+    from stream_durable.kafka.topics import Topics
+    from stream_durable.services.roles import queues_of
+
+    settings = load_settings()
+    queues = [*settings.worker.queues, *(queue or ()), *(queues_of(load(target)) if target else ())]
+    return Topics(settings, tuple(dict.fromkeys(queues)))
+
+
+def _show(steps: list[Step], output: Format) -> None:
+    rows = [{"topic": step.topic, "action": step.action, "detail": step.detail} for step in steps]
+    show(rows, ("topic", "action", "detail"), output, empty="There is nothing to do.")
+
+
+def _raise_if_refused(steps: list[Step]) -> None:
+    refused = [f"{step.topic}: {step.detail}" for step in steps if step.action == "refuse"]
+    if refused:
+        raise CheckFailedError("\n".join(refused))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{' is' if number == 1 else 's are'}"

@@ -1,0 +1,52 @@
+"""librdkafka's own mock broker: enough of Kafka for a laptop without Java, and it forgets when it ends.
+
+It lives in the process that makes it and listens on loopback, so other processes may use it for as long
+as that one lives. It has no controller: it makes a topic when one is asked for, and answers none of the
+administrator's questions. Its logs are in memory, bounded, and gone with the process; so a partition
+finds another log after a restart, and `engine.on_lost_log` says what happens then. For nothing but `dev`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+
+from stream_durable.kafka.config import transient
+
+#: What the mock broker gives every topic; it cannot be told otherwise.
+MOCK_PARTITIONS = 4
+
+_CALL_SECONDS = 10.0
+_CLUSTER = "mockCluster"
+_SYSLOG_ERROR = 3
+
+
+class MockKafka:
+    """A mock cluster of one broker, for as long as this object lives."""
+
+    def __init__(self) -> None:
+        """Start it; it serves at once."""
+        # Told here, the address of a real broker would be ignored; and it would complain of that.
+        self._owner: Producer | None = Producer({"test.mock.num.brokers": 1, "log_level": _SYSLOG_ERROR})
+        try:
+            brokers = self._owner.list_topics(timeout=_CALL_SECONDS).brokers.values()
+        except KafkaException as error:
+            raise transient(error) from error
+        self.bootstrap = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
+
+    def close(self) -> None:
+        """End it, and lose all it holds."""
+        self._owner = None
+
+
+def is_mock(cluster_id: str | None) -> bool:
+    """Whether a cluster of this id is a mock."""
+    return bool(cluster_id and cluster_id.startswith(_CLUSTER))
+
+
+def make_topics(admin: AdminClient, names: Iterable[str]) -> None:
+    """Have the mock make these topics, by asking for them."""
+    for name in names:
+        admin.list_topics(name, timeout=_CALL_SECONDS)

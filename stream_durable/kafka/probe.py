@@ -1,0 +1,32 @@
+"""Asks whether the brokers answer."""
+
+from __future__ import annotations
+
+import asyncio
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from stream_durable.kafka.config import config, transient
+from stream_durable.settings import KafkaSettings
+
+_CALL_SECONDS = 3.0
+
+
+class KafkaProbe:
+    """A client of its own, so that asking disturbs no work."""
+
+    def __init__(self, settings: KafkaSettings, topic: str, *, client: str) -> None:
+        """Ask nothing yet; `topic` is the one that is asked about."""
+        self._topic = topic
+        self._admin = AdminClient(config(settings, client))
+
+    async def ask(self) -> None:
+        """Raise TransientError if no broker answers."""
+        await asyncio.get_running_loop().run_in_executor(None, self._ask)
+
+    def _ask(self) -> None:
+        try:
+            self._admin.list_topics(self._topic, timeout=_CALL_SECONDS)
+        except KafkaException as error:
+            raise transient(error) from error

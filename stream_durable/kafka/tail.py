@@ -1,0 +1,378 @@
+"""What is said publicly about runs, read from the log without a group and without committing anything.
+
+Two ways of following. `live` gives what is said about one run from now on; all that follow share one
+consumer, which reads the whole topic while anybody follows and drops by key what nobody asked for.
+`past` gives what was said before as well, and has a consumer of its own on the run's partition alone.
+
+One thread owns each consumer and makes every call on it. Where to begin is asked for and named: an
+assignment "at the end" would be resolved later, and what came meanwhile be missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from typing import Any, Generic, TypeVar
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from stream_durable.core.errors import RejectedError, StreamDurableError, TransientError
+from stream_durable.core.ids import partition_of
+from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.kafka.config import config, transient
+from stream_durable.settings import KafkaSettings
+from stream_durable.telemetry import RECORD_REJECTED, WORLD_REFUSED, logger
+from stream_durable.wire.lifecycle import decode
+
+_log = logger(__name__)
+_Said = TypeVar("_Said")
+
+_POLL_SECONDS = 0.1
+_CALL_SECONDS = 10.0
+#: How long the shared consumer goes on when nobody follows any more: the next one may come soon.
+_LINGER_SECONDS = 10.0
+_RECORDS_MAX = 1_000
+#: Events of the past that wait for their reader before the thread stops reading.
+_HELD_MAX = 1_000
+#: What Kafka's protocol means by this time: the end of the log.
+_LATEST = -1
+_MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)
+
+
+class KafkaRunEvents:
+    """Follows runs on the public topics of one instance."""
+
+    def __init__(self, settings: KafkaSettings, prefix: str, *, client: str) -> None:
+        """Connect when first needed."""
+        self._partitions = settings.partitions
+        self._topics = (f"{prefix}.steps", f"{prefix}.runs")
+        self._config = config(
+            settings,
+            client,
+            group_id=f"{prefix}.unused",
+            enable_auto_commit=False,
+            # A position that is no longer in the log is an error, never a jump.
+            auto_offset_reset="error",
+            enable_partition_eof=True,
+            # A question about offsets waits behind a fetch that waits for records.
+            fetch_wait_max_ms=100,
+            fetch_queue_backoff_ms=5,
+        )
+        self._live = _Live(self._config, self._topics[1], self._partitions)
+        self._past: set[_Past] = set()
+
+    @asynccontextmanager
+    async def live(self, run: str) -> AsyncIterator[AsyncIterator[RunEvent]]:
+        """Give what is said about a run as a whole from the entering on."""
+        key = run.encode()
+        feed: _Feed[RunEvent] = _Feed()
+        try:
+            await self._live.follow(key, feed)
+            yield feed
+        finally:
+            self._live.unfollow(key, feed)
+
+    @asynccontextmanager
+    async def past(self, run: str, since: int) -> AsyncIterator[AsyncIterator[RunEvent | StepEvent | None]]:
+        """Give what was said about a run and its steps since a time, and then what is said."""
+        partition = partition_of(run, self._partitions)
+        parts = [TopicPartition(topic, partition) for topic in self._topics]
+        past = _Past(self._config, parts, run.encode(), since)
+        self._past.add(past)
+        try:
+            past.start()
+            yield past.feed
+        finally:
+            past.stop()
+            self._past.discard(past)
+
+    async def close(self) -> None:
+        """Let go of the consumers."""
+        readers = [self._live, *self._past]
+        for reader in readers:
+            reader.stop()
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(loop.run_in_executor(None, reader.join) for reader in readers))
+
+
+class _Feed(Generic[_Said]):
+    """Hands over from a thread to the loop on which it was made, in order."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._items: deque[_Said] = deque()
+        self._failure: StreamDurableError | None = None
+        self._arrived = asyncio.Event()
+        self.taken: Callable[[], object] = _nothing
+
+    def __aiter__(self) -> _Feed[_Said]:
+        return self
+
+    async def __anext__(self) -> _Said:
+        while not self._items:
+            if self._failure is not None:
+                raise self._failure
+            self._arrived.clear()
+            await self._arrived.wait()
+        self.taken()
+        return self._items.popleft()
+
+    def put(self, items: Iterable[_Said]) -> None:
+        """Hand over; called by the thread."""
+        self._call(self._put, items)
+
+    def fail(self, error: StreamDurableError) -> None:
+        """Say that nothing more will come; called by the thread."""
+        self._call(self._fail, error)
+
+    def _put(self, items: Iterable[_Said]) -> None:
+        self._items.extend(items)
+        self._arrived.set()
+
+    def _fail(self, error: StreamDurableError) -> None:
+        self._failure = error
+        self._arrived.set()
+
+    def _call(self, function: Callable[..., object], *arguments: object) -> None:
+        # On a loop that is closed nobody is left who would want to know.
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+
+class _Live:
+    """One consumer of one topic for everybody who follows a run, by key."""
+
+    def __init__(self, properties: dict[str, Any], topic: str, partitions: int) -> None:
+        self._properties = properties
+        self._parts = [TopicPartition(topic, partition) for partition in range(partitions)]
+        self._lock = threading.Lock()
+        self._feeds: dict[bytes, list[_Feed[RunEvent]]] = {}
+        #: Resolved once the position is known; None while nothing is read.
+        self._ready: Future[None] | None = None
+        self._wanted = threading.Event()
+        self._is_stopping = False
+        self._thread: threading.Thread | None = None
+
+    async def follow(self, key: bytes, feed: _Feed[RunEvent]) -> None:
+        """Give this feed what comes from now on under the key; return when that is certain."""
+        with self._lock:
+            self._feeds.setdefault(key, []).append(feed)
+            if self._ready is None:
+                self._ready = Future()
+                self._wanted.set()
+            ready = self._ready
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="tail-live", daemon=True)
+                self._thread.start()
+        await asyncio.shield(asyncio.wrap_future(ready))
+
+    def unfollow(self, key: bytes, feed: _Feed[RunEvent]) -> None:
+        """Give this feed no more."""
+        with self._lock:
+            left = [other for other in self._feeds.pop(key, ()) if other is not feed]
+            if left:
+                self._feeds[key] = left
+
+    def stop(self) -> None:
+        """End the thread, and what is still followed."""
+        self._is_stopping = True
+        self._wanted.set()
+
+    def join(self) -> None:
+        """Wait for the thread."""
+        if self._thread is not None:
+            self._thread.join(_CALL_SECONDS)
+
+    def _serve(self) -> None:
+        consumer = Consumer(self._properties)
+        try:
+            while self._wanted.wait() and not self._is_stopping:
+                self._read_while_wanted(consumer)
+        finally:
+            self._end(TransientError("the client was closed"))
+            consumer.close()
+
+    def _read_while_wanted(self, consumer: Consumer) -> None:
+        ready = self._ready
+        assert ready is not None
+        try:
+            consumer.incremental_assign(_offsets(consumer, self._parts, _LATEST))
+            ready.set_result(None)
+            self._read(consumer)
+        except StreamDurableError as error:
+            self._end(error)
+        except KafkaException as error:
+            self._end(_translated(error))
+        finally:
+            consumer.unassign()
+
+    def _read(self, consumer: Consumer) -> None:
+        left_at = time.monotonic()
+        while not self._is_stopping:
+            events = _events(consumer, self._feeds.__contains__)
+            for event in events:
+                assert isinstance(event, RunEvent)
+                with self._lock:
+                    feeds = self._feeds.get(event.run.encode(), ())
+                for feed in feeds:
+                    feed.put([event])
+            if self._feeds:
+                left_at = time.monotonic()
+            elif time.monotonic() - left_at > _LINGER_SECONDS and self._is_left():
+                return
+
+    def _is_left(self) -> bool:
+        """Stop unless somebody has come at the last moment."""
+        with self._lock:
+            if self._feeds:
+                return False
+            self._ready = None
+            self._wanted.clear()
+            return True
+
+    def _end(self, error: StreamDurableError) -> None:
+        """Tell all that follow, and those that are about to, that this was it."""
+        with self._lock:
+            ready, self._ready = self._ready, None
+            self._wanted.clear()
+            feeds = [feed for feeds in self._feeds.values() for feed in feeds]
+        if ready is not None and not ready.done():
+            ready.set_exception(error)
+        for feed in feeds:
+            feed.fail(error)
+
+
+class _Past:
+    """One consumer of a run's partition on both topics, from a time on."""
+
+    def __init__(
+        self, properties: dict[str, Any], parts: list[TopicPartition], key: bytes, since: int
+    ) -> None:
+        self.feed: _Feed[RunEvent | StepEvent | None] = _Feed()
+        self.feed.taken = self._make_room
+        self._properties = properties
+        self._parts = parts
+        self._key = key
+        self._since = since
+        self._room = threading.Semaphore(_HELD_MAX)
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._serve, name="tail-past", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; it needs a moment."""
+        self._is_stopping = True
+        self._room.release()
+
+    def join(self) -> None:
+        """Wait for the thread."""
+        self._thread.join(_CALL_SECONDS)
+
+    def _make_room(self) -> None:
+        self._room.release()
+
+    def _serve(self) -> None:
+        consumer = Consumer(self._properties)
+        try:
+            self._read(consumer)
+            self.feed.fail(TransientError("the client was closed"))
+        except StreamDurableError as error:
+            self.feed.fail(error)
+        except KafkaException as error:
+            self.feed.fail(_translated(error))
+        finally:
+            consumer.close()
+
+    def _read(self, consumer: Consumer) -> None:
+        consumer.incremental_assign(self._starts(consumer))
+        ends = {part.topic for part in self._parts}
+        while not self._is_stopping:
+            for event in _events(consumer, self._key.__eq__, ends):
+                self._hand_over(event)
+            if not ends:
+                ends = {""}
+                self._hand_over(None)
+
+    def _hand_over(self, event: RunEvent | StepEvent | None) -> None:
+        self._room.acquire()
+        self.feed.put([event])
+
+    def _starts(self, consumer: Consumer) -> list[TopicPartition]:
+        if self._since <= 0:
+            return [TopicPartition(p.topic, p.partition, OFFSET_BEGINNING) for p in self._parts]
+        # The ends are asked for first: what comes between the questions is read rather than missed.
+        ends = _offsets(consumer, self._parts, _LATEST)
+        starts = _offsets(consumer, self._parts, self._since)
+        return [end if start.offset < 0 else start for start, end in zip(starts, ends, strict=True)]
+
+
+def _offsets(consumer: Consumer, parts: list[TopicPartition], since: int) -> list[TopicPartition]:
+    """Return where each partition has its first record of this time or later; negative: nowhere."""
+    asked = [TopicPartition(part.topic, part.partition, since) for part in parts]
+    try:
+        found = consumer.offsets_for_times(asked, timeout=_CALL_SECONDS)
+    except KafkaException as error:
+        raise _translated(error) from error
+    for part in found:
+        if part.error is not None:
+            raise _translated(KafkaException(part.error))
+    return [TopicPartition(part.topic, part.partition, part.offset) for part in found]
+
+
+def _events(
+    consumer: Consumer, is_wanted: Callable[[bytes], bool], ends: set[str] | None = None
+) -> list[RunEvent | StepEvent]:
+    """Return what has come under the keys that are wanted; strike out topics that were read to their end."""
+    first = consumer.poll(_POLL_SECONDS)
+    if first is None:
+        return []
+    events: list[RunEvent | StepEvent] = []
+    for message in [first, *consumer.consume(_RECORDS_MAX - 1, 0)]:
+        error = message.error()
+        if error is not None:
+            _judge(error)
+            if ends is not None and error.code() == KafkaError._PARTITION_EOF:
+                ends.discard(message.topic() or "")
+            continue
+        key, value = message.key(), message.value()
+        if isinstance(key, bytes) and value is not None and is_wanted(key):
+            try:
+                events.append(decode(value))
+            except RejectedError as error:
+                _log.warning(
+                    RECORD_REJECTED, topic=message.topic(), partition=message.partition(),
+                    offset=message.offset(), reason=str(error),
+                )  # fmt: skip
+    return events
+
+
+def _judge(error: KafkaError) -> None:
+    """Raise for what will not heal by itself."""
+    code = error.code()
+    if code == KafkaError._PARTITION_EOF:
+        return
+    if error.fatal() or code == KafkaError._AUTO_OFFSET_RESET or code in _MISSING:
+        raise _translated(KafkaException(error))
+    _log.warning(WORLD_REFUSED, reason=error.str(), doing="follow runs")
+
+
+def _translated(error: KafkaException) -> StreamDurableError:
+    cause = error.args[0]
+    if isinstance(cause, KafkaError) and cause.code() in _MISSING:
+        return RejectedError(
+            "topics_missing",
+            f"Kafka has no topics for runs ({cause.str()}): run `stream-durable topics apply`",
+        )
+    return transient(error)
+
+
+def _nothing() -> None:
+    """Nobody counts."""

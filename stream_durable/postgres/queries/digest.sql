@@ -1,0 +1,127 @@
+-- name: digest_limits
+-- A look takes as long as it takes, and may stand open while the log catches up with it.
+select
+  set_config('statement_timeout', '0', false),
+  set_config('idle_in_transaction_session_timeout', '0', false)
+
+-- name: digest_partition
+-- Where every partition stands.
+select id, owner, next_offset, log_clock, fingerprint, generation, topic_id
+from partition
+order by id
+
+-- name: digest_empty
+-- Whether nothing has ever been folded into this schema.
+select
+  not exists (select from partition where next_offset > 0)
+  and not exists (select from run)
+  and not exists (select from channel_event)
+  and not exists (select from channel_wait)
+  and not exists (select from timer)
+  and not exists (select from evidence)
+
+-- The hash of a row is the md5 of the whole row as text, so that a column which a later migration adds
+-- is compared without a change here. The text of a row is unambiguous: nulls, quotes, commas and all.
+-- The halves are summed as numbers: no order is needed, and sums are exact, since those of bigint are numeric.
+
+-- name: digest_run
+-- Digest of the runs of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select r.partition, md5(r::text) as hash from run r) as hashed
+group by partition
+
+-- name: digest_step
+-- Digest of the steps of each partition, which is that of their run; -1 for those of no run.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (
+  select coalesce(r.partition, -1) as partition, md5(s::text) as hash
+  from step s
+  left join run r on r.id = s.run_id
+) as hashed
+group by partition
+
+-- name: digest_channel_event
+-- Digest of the kept events of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select e.partition, md5(e::text) as hash from channel_event e) as hashed
+group by partition
+
+-- name: digest_channel_wait
+-- Digest of the open waits of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select w.partition, md5(w::text) as hash from channel_wait w) as hashed
+group by partition
+
+-- name: digest_timer
+-- Digest of the timers of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select t.partition, md5(t::text) as hash from timer t) as hashed
+group by partition
+
+-- name: mark_run
+-- Key and hash of the runs of the partitions $1, by key.
+select r.id, md5(r::text)
+from run r
+where r.partition = any($1::int[])
+order by r.id
+
+-- name: mark_step
+-- Key and hash of the steps of the partitions $1, by key.
+select s.run_id, s.name, md5(s::text)
+from step s
+left join run r on r.id = s.run_id
+where coalesce(r.partition, -1) = any($1::int[])
+order by s.run_id, s.name
+
+-- name: mark_channel_event
+-- Key and hash of the kept events of the partitions $1, by key.
+select e.channel, e.id, md5(e::text)
+from channel_event e
+where e.partition = any($1::int[])
+order by e.channel, e.id
+
+-- name: mark_channel_wait
+-- Key and hash of the open waits of the partitions $1, by key.
+select w.channel, w.run, w.wait, md5(w::text)
+from channel_wait w
+where w.partition = any($1::int[])
+order by w.channel, w.run, w.wait
+
+-- name: mark_timer
+-- Key and hash of the timers of the partitions $1, by key.
+select t.kind, t.key, t.name, md5(t::text)
+from timer t
+where t.partition = any($1::int[])
+order by t.kind, t.key, t.name
+
+-- Every column, for the same reason as above: what was hashed is what is shown.
+
+-- name: row_run
+-- The run $1, column by column.
+select * from run where id = $1
+
+-- name: row_step
+-- The step $2 of run $1, column by column.
+select * from step where run_id = $1 and name = $2
+
+-- name: row_channel_event
+-- The event $2 of channel $1, column by column.
+select * from channel_event where channel = $1 and id = $2
+
+-- name: row_channel_wait
+-- The wait $3 of run $2 on channel $1, column by column.
+select * from channel_wait where channel = $1 and run = $2 and wait = $3
+
+-- name: row_timer
+-- The timer $3 of the $1 $2, column by column.
+select * from timer where kind = $1 and key = $2 and name = $3

@@ -1,0 +1,77 @@
+"""One consistent look at a schema: a transaction that only reads and that sees one moment of it.
+
+It may stand open for as long as a rebuild takes to reach its offsets; whoever opens it should know
+that the server keeps what is deleted meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from stream_durable.ports import Digest, PartitionState, RowMark
+from stream_durable.postgres.connection import connect, translated
+from stream_durable.postgres.queries import queries
+from stream_durable.settings import PostgresSettings
+
+#: The tables that make up the state, in the order in which differences are told.
+TABLES = ("run", "step", "channel_event", "channel_wait", "timer")
+_MARKS = 5_000
+#: The driver's own bound, which cannot be lifted, on a statement that the server does not bound.
+_DAY_SECONDS = 86_400.0
+
+
+@asynccontextmanager
+async def snapshot(settings: PostgresSettings) -> AsyncIterator[Snapshot]:
+    """Open a look at the schema as it is now."""
+    connection = await connect(settings)
+    try:
+        with translated():
+            await connection.fetchrow(queries()["digest_limits"])
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                yield Snapshot(connection)
+    finally:
+        connection.terminate()
+
+
+class Snapshot:
+    """The state as it was at the first question."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        """Ask within the transaction that is open on this connection."""
+        self._connection = connection
+
+    async def partitions(self) -> list[PartitionState]:
+        """Return where every partition stands."""
+        return [PartitionState(*row) for row in await self._fetch("digest_partition")]
+
+    async def is_empty(self) -> bool:
+        """Say whether nothing has ever been folded into it."""
+        return bool(await self._connection.fetchval(queries()["digest_empty"]))
+
+    async def digests(self) -> dict[tuple[str, int], Digest]:
+        """Return a digest for each (table, partition) that has rows."""
+        return {
+            (table, row["partition"]): Digest(row["rows"], int(row["high"]), int(row["low"]))
+            for table in TABLES
+            for row in await self._fetch(f"digest_{table}")
+        }
+
+    async def marks(self, table: str, partitions: Sequence[int]) -> AsyncGenerator[list[RowMark], None]:
+        """Walk through the rows of a table that belong to these partitions, by key."""
+        query = queries()[f"mark_{table}"]
+        cursor = await self._connection.cursor(query, list(partitions), timeout=_DAY_SECONDS)
+        while rows := await cursor.fetch(_MARKS, timeout=_DAY_SECONDS):
+            yield [RowMark(tuple(row)[:-1], row[-1]) for row in rows]
+
+    async def row(self, table: str, key: Sequence[str]) -> Mapping[str, Any] | None:
+        """Return one row, column by column."""
+        row = await self._connection.fetchrow(queries()[f"row_{table}"], *key)
+        return None if row is None else dict(row)
+
+    async def _fetch(self, query: str) -> list[asyncpg.Record]:
+        found: list[asyncpg.Record] = await self._connection.fetch(queries()[query], timeout=_DAY_SECONDS)
+        return found

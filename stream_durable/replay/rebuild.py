@@ -1,0 +1,384 @@
+"""The state, folded anew from the inbox into a schema that holds none.
+
+The fold is the reconciler's own (`engine.batch`); the ends differ. Records come from a plain reader,
+each partition up to a target offset. Nothing is said to anybody: no outbox row is written, no timer
+fires, for what came of both is on the log already. What was decided off the log is read first
+(`verdicts.py`).
+
+A few partitions are folded at the same time, each by a lane of its own with its own connection and
+its share of the cache: while one lane waits for its commit, another folds. A lane takes its
+partition from start to end in large batches, so that a run which begins and ends within one of them
+is written once, and so that the cache needs to hold one partition's open runs and not all.
+
+Every batch is one statement that compares and sets token and offset, as in the reconciler. So a
+rebuild that was killed goes on where it stood (`resume`), and one that is started twice into the
+same schema stops at the first commit of the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from uuid import uuid4
+
+from stream_durable.core.channel.state import Channel
+from stream_durable.core.errors import BrokenError, RejectedError, TransientError
+from stream_durable.core.run.state import Run
+from stream_durable.engine import batch
+from stream_durable.engine.cache import Cache
+from stream_durable.engine.loading import load_entities
+from stream_durable.engine.partition import Partition, fingerprint
+from stream_durable.persistence import persist
+from stream_durable.ports import (
+    Definitions,
+    LogBounds,
+    LogReader,
+    PartitionState,
+    Record,
+    Share,
+    Span,
+    State,
+    Store,
+)
+from stream_durable.replay.verdicts import Verdicts, read_verdicts
+from stream_durable.settings import EngineSettings
+from stream_durable.telemetry import RECORD_POISONED, WORLD_REFUSED, logger
+
+_log = logger(__name__)
+
+#: Who a schema belongs to while it is being rebuilt: what has another owner is never resumed.
+OWNER = "rebuild"
+#: Records of one commit. Larger ones write less of what changes again soon, and take more memory.
+BATCH_RECORDS_MAX = 8_000
+#: Partitions folded at the same time: one that folds, and as many as keep the database busy.
+LANES = 3
+_DOUBT_SECONDS = 0.2
+
+
+class Reached(NamedTuple):
+    """How far a partition is."""
+
+    done: int
+    target: int
+
+
+class Progress(NamedTuple):
+    """How far a rebuild is; `done` and `target` are offsets."""
+
+    partitions: Mapping[int, Reached]
+    #: Folded since the start, or since it was resumed.
+    records: int
+    seconds: float
+
+    @property
+    def records_per_s(self) -> float:
+        """The rate so far."""
+        return self.records / self.seconds if self.seconds else 0.0
+
+    @property
+    def left(self) -> int:
+        """How many records are still to be folded, if the log has no gaps."""
+        return sum(reached.target - reached.done for reached in self.partitions.values())
+
+
+class Rebuilt(NamedTuple):
+    """What a rebuild has done."""
+
+    #: The next offset of each partition.
+    offsets: Mapping[int, int]
+    records: int
+    #: Of these, how many were refused, repeated or late.
+    exceptions: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a rebuild reads from and writes to."""
+
+    inbox: LogReader
+    dead: LogReader
+    definitions: Definitions
+    #: Opens a look at the schema that is rebuilt.
+    look: Callable[[], AbstractAsyncContextManager[State]]
+    #: Makes a store of the schema that is rebuilt: one for each lane.
+    store: Callable[[], Store]
+    settings: EngineSettings
+    partition_count: int
+    lanes: int = LANES
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What all lanes have done so far."""
+
+    reached: dict[int, Reached]
+    tell: Callable[[Progress], None] | None
+    started: float = field(default_factory=time.perf_counter)
+    records: int = 0
+    exceptions: int = 0
+
+    def add(self, share: Share, records: int) -> None:
+        """Note that a share is saved, and tell of it."""
+        self.records += records
+        self.exceptions += share.exceptions
+        self.reached[share.partition] = Reached(share.to_offset, self.reached[share.partition].target)
+        self.report()
+
+    def report(self) -> None:
+        """Tell how far it is."""
+        if self.tell is not None:
+            self.tell(Progress(dict(self.reached), self.records, time.perf_counter() - self.started))
+
+
+async def rebuild(
+    world: World,
+    live: Sequence[PartitionState] | None = None,
+    *,
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Rebuilt:
+    """Fold each partition up to where `live` stands, or up to what is now the end of the log."""
+    bounds = await world.inbox.bounds()
+    spans = await _spans(world, bounds, live, resume=resume)
+    tally = _Tally({s.partition: Reached(s.start, s.end) for s in spans}, progress)
+    tally.report()
+    left = [span for span in spans if span.start < span.end]
+    if left:
+        verdicts = await read_verdicts(world.dead)
+        await world.definitions.catch_up()
+        await _run_lanes(world, left, bounds, verdicts, tally)
+    offsets = {partition: reached.done for partition, reached in tally.reached.items()}
+    return Rebuilt(offsets, tally.records, tally.exceptions, time.perf_counter() - tally.started)
+
+
+async def _spans(
+    world: World,
+    bounds: Mapping[int, LogBounds],
+    live: Sequence[PartitionState] | None,
+    *,
+    resume: bool,
+) -> list[Span]:
+    """Return what is to be folded of each partition; refuse what would not come out equal."""
+    async with world.look() as look:
+        standing = await look.partitions()
+        _check_target(standing, is_empty=await look.is_empty(), resume=resume)
+    if len(bounds) != world.partition_count:
+        raise RejectedError(
+            "partition_count", f"the inbox has {len(bounds)} partitions, not {world.partition_count}"
+        )
+    targets = {state.partition: state for state in live or ()}
+    return [_span(state, bounds[state.partition], targets.get(state.partition)) for state in standing]
+
+
+def _check_target(standing: Sequence[PartitionState], *, is_empty: bool, resume: bool) -> None:
+    owners = {state.owner for state in standing} - {None, OWNER}
+    if owners:
+        raise RejectedError(
+            "not_ours",
+            f"the schema is in use by {', '.join(sorted(str(o) for o in owners))}: a rebuild would take its "
+            "partitions away; name another schema",
+        )
+    if not is_empty and not resume:
+        raise RejectedError(
+            "not_empty",
+            "the schema holds runs already: rebuild into another one, drop this one, or resume the rebuild "
+            "that made it",
+        )
+
+
+def _span(standing: PartitionState, bounds: LogBounds, live: PartitionState | None) -> Span:
+    partition, start = standing.partition, standing.next_offset
+    if standing.topic_id not in (None, bounds.topic_id):
+        raise RejectedError(
+            "other_log", f"partition {partition} was begun with another log: the topic was made anew"
+        )
+    if bounds.low > start:
+        raise RejectedError(
+            "log_expired",
+            f"the log of partition {partition} begins at offset {bounds.low}: those from {start} on are gone",
+        )
+    if live is None:
+        return Span(partition, start, max(start, bounds.high))
+    if live.generation:
+        raise RejectedError(
+            "log_was_lost",
+            f"partition {partition} went on with another log {live.generation} times, after one was lost: "
+            "what it held before is in no log",
+        )
+    if live.topic_id not in (None, bounds.topic_id) or live.next_offset > bounds.high:
+        raise RejectedError(
+            "other_log",
+            f"the log of partition {partition}, which ends at offset {bounds.high}, is not the one that was "
+            f"folded up to {live.next_offset}",
+        )
+    return Span(partition, start, max(start, live.next_offset))
+
+
+async def _run_lanes(
+    world: World, spans: list[Span], bounds: Mapping[int, LogBounds], verdicts: Verdicts, tally: _Tally
+) -> None:
+    """Let the lanes take partitions, the longest first, until none is left or one of them fails."""
+    spans = sorted(spans, key=lambda span: span.end - span.start)
+    count = min(world.lanes, len(spans))
+    lanes = [_Lane(world, verdicts, tally, world.settings.cache_bytes_max // count) for _ in range(count)]
+
+    async def work(lane: _Lane) -> None:
+        try:
+            while spans:
+                span = spans.pop()
+                await lane.fold(span, bounds[span.partition].topic_id)
+        finally:
+            await lane.close()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for lane in lanes:
+                group.create_task(work(lane))
+    except* (RejectedError, BrokenError, TransientError) as errors:
+        # One is enough to know, and callers look for errors of ours and not for groups of them.
+        raise errors.exceptions[0] from None
+
+
+class _Lane:
+    """Folds one partition after the other, one batch after the other."""
+
+    def __init__(self, world: World, verdicts: Verdicts, tally: _Tally, cache_bytes_max: int) -> None:
+        self._world = world
+        self._verdicts = verdicts
+        self._tally = tally
+        self._store = world.store()
+        self._cache = Cache(cache_bytes_max)
+        #: Records on which the fold raised, as in the reconciler.
+        self._poison: dict[tuple[int, int], str] = {}
+
+    async def close(self) -> None:
+        await self._store.close()
+
+    async def fold(self, span: Span, topic_id: str) -> None:
+        """Fold a partition from where it stands to its target."""
+        partition = await self._claim(span, topic_id)
+        if partition.verify_offset is not None:
+            span = span._replace(start=partition.verify_offset)
+        async with aclosing(self._world.inbox.read([span])) as batches:
+            async for records in batches:
+                await self._apply(partition, self._new(partition, records))
+        self._cache.forget_partitions([partition.id])
+
+    async def _claim(self, span: Span, topic_id: str) -> Partition:
+        token = uuid4()
+        claim = await persist(lambda: self._store.claim(span.partition, OWNER, token), "claim")
+        if claim.next_offset != span.start:
+            raise _taken(span.partition)
+        if claim.topic_id is None:
+            await persist(lambda: self._store.identify(span.partition, token, topic_id), "note the log")
+        partition = Partition(claim, token)
+        if claim.fingerprint and span.start > 0:
+            partition.verify_offset = span.start - 1
+        return partition
+
+    def _new(self, partition: Partition, records: list[Record]) -> list[Record]:
+        """Leave out the record before the one we stand at, once it is known to be the one folded last."""
+        if partition.verify_offset is None:
+            return records
+        first = records[0]
+        if first.offset != partition.verify_offset or fingerprint(first) != partition.fingerprint:
+            raise BrokenError(f"partition {partition.id} was begun with another log at the same offsets")
+        partition.verify_offset = None
+        return records[1:]
+
+    async def _apply(self, partition: Partition, records: list[Record]) -> None:
+        """Load, fold and save one batch."""
+        if not records:
+            return
+        reads = [self._read(record) for record in records]
+        folding = None
+        while folding is None:
+            await self._prepare(reads)
+            folding = self._fold(partition, reads)
+        share = batch.state_of(folding)
+        await self._save(share)
+        partition.moved(share)
+        self._keep(folding)
+        self._tally.add(share, len(records))
+
+    def _read(self, record: Record) -> batch.Read:
+        # Not even decoded: nobody knows what it was that killed the process.
+        verdict = self._verdicts.get((record.partition, record.offset)) if self._verdicts else None
+        return batch.read(record) if verdict is None else batch.Read(record, verdict)
+
+    def _fold(self, partition: Partition, reads: list[batch.Read]) -> batch.Folding | None:
+        """Fold a batch; None when a record had to be set aside and all must be folded again."""
+        try:
+            [folding] = batch.fold_records(
+                reads, {partition.id: partition}, self._cache, self._world.definitions.graph, self._poison,
+                self._world.partition_count,
+            )  # fmt: skip
+        except batch.Unfoldable as error:
+            self._set_aside(error)
+            return None
+        return folding
+
+    def _set_aside(self, error: batch.Unfoldable) -> None:
+        """Mark a record on which the fold raised, and forget what may have been changed by half."""
+        record = error.record
+        self._poison[record.partition, record.offset] = str(error)
+        self._cache.forget_partitions([record.partition])
+        _log.error(
+            RECORD_POISONED, partition=record.partition, offset=record.offset, error=str(error),
+            exc_info=error.__cause__,
+        )  # fmt: skip
+
+    async def _prepare(self, reads: list[batch.Read]) -> None:
+        """Load what the batch needs and is not in memory."""
+        world = self._world
+        runs, channels = batch.missing(reads, self._cache)
+        if runs or channels:
+            await persist(
+                lambda: load_entities(
+                    self._store, world.definitions, self._cache, runs, channels, world.partition_count
+                ),
+                "load entities",
+            )
+
+    async def _save(self, share: Share) -> None:
+        """Save a share, whatever it takes; stop when somebody else writes into the schema."""
+        while True:
+            try:
+                if await self._store.commit([share]):
+                    return
+            except TransientError as error:
+                _log.warning(WORLD_REFUSED, reason=str(error), doing="commit")
+                await asyncio.sleep(_DOUBT_SECONDS)
+            cursors = await persist(
+                lambda: self._store.cursors([share.partition]), "read where partitions stand"
+            )
+            cursor = cursors[share.partition]
+            if cursor.token == share.token and cursor.next_offset == share.to_offset:
+                return
+            if cursor.token != share.token or cursor.next_offset != share.from_offset:
+                raise _taken(share.partition)
+
+    def _keep(self, folding: batch.Folding) -> None:
+        """Hold what may be needed again, within the bound."""
+        for (kind, key), entity in folding.touched.items():
+            if type(entity) is Run:
+                is_over = entity.ended is not None
+            else:
+                assert type(entity) is Channel
+                is_over = entity.is_empty
+            if is_over:
+                self._cache.forget(kind, key)
+            else:
+                self._cache.keep(kind, entity)
+        self._cache.shrink()
+
+
+def _taken(partition: int) -> RejectedError:
+    return RejectedError(
+        "not_ours", f"somebody else writes into partition {partition} of the schema: one rebuild at a time"
+    )

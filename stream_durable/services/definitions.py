@@ -1,0 +1,66 @@
+"""Keeps the definitions that a mock broker would forget: without them no run of theirs could go on."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.nodes import decode_definition, encode_definition
+from stream_durable.core.errors import TransientError
+from stream_durable.kafka.definitions import KafkaDefinitions
+from stream_durable.kafka.publisher import KafkaPublisher
+from stream_durable.settings import Settings
+
+_PERIOD_SECONDS: Final = 1.0
+_CLIENT: Final = "stream-durable-keeper"
+
+
+class DefinitionKeeper:
+    """Publishes what a directory holds, and holds there what is published."""
+
+    def __init__(self, settings: Settings, directory: Path) -> None:
+        self._publisher = KafkaPublisher(settings.kafka, settings.prefix, client=_CLIENT)
+        self._definitions = KafkaDefinitions(settings.kafka, settings.prefix, self._publisher, client=_CLIENT)
+        self._directory = directory
+
+    async def restore(self) -> None:
+        """Publish what was kept."""
+        for file in sorted(self._directory.glob("*.json")):
+            await self._definitions.register(decode_definition(file.read_bytes()))
+
+    async def run(self) -> None:
+        """Keep what is published, until cancelled."""
+        try:
+            while True:
+                await self._keep()
+                await asyncio.sleep(_PERIOD_SECONDS)
+        finally:
+            await self._publisher.close()
+            await self._definitions.close()
+
+    async def _keep(self) -> None:
+        try:
+            await self._definitions.catch_up()
+        except TransientError:
+            return
+        self._directory.mkdir(parents=True, exist_ok=True)
+        for graph in self._definitions.known():
+            file = self._directory / f"{graph.fingerprint}.json"
+            if not file.exists():
+                partial = file.with_suffix(".partial")
+                partial.write_bytes(encode_definition(graph.definition))
+                partial.rename(file)
+
+
+async def published(settings: Settings) -> list[Graph]:
+    """Return all definitions that were published, the latest of each workflow last."""
+    publisher = KafkaPublisher(settings.kafka, settings.prefix, client=_CLIENT)
+    definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=_CLIENT)
+    try:
+        await definitions.catch_up()
+        return definitions.known()
+    finally:
+        await publisher.close()
+        await definitions.close()

@@ -1,0 +1,166 @@
+"""Runs one service as a process: logs, health, signals, watchdog, and an orderly end.
+
+1. The health server answers before anything else: alive, and not ready.
+2. The service is assembled; what it needs and is away is waited for.
+3. It works until the first SIGTERM or SIGINT, which asks it to drain; the second ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from importlib.metadata import version
+from typing import Any, Final, NamedTuple
+
+from stream_durable.core.errors import RejectedError, TransientError
+from stream_durable.health import Check, Health
+from stream_durable.persistence import persist
+from stream_durable.services.probes import Probe
+from stream_durable.services.supervisor import Supervisor
+from stream_durable.services.watchdog import Watchdog
+from stream_durable.settings import Settings, check_safety, describe
+from stream_durable.telemetry import (
+    HEALTH_OPENED,
+    SERVICE_FAILED,
+    SERVICE_STARTED,
+    SERVICE_STOPPED,
+    SETTINGS_QUESTIONED,
+    Metrics,
+    configure_logging,
+    logger,
+)
+
+_log = logger(__name__)
+
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class Service(NamedTuple):
+    """A service that has been assembled."""
+
+    #: Works until cancelled, then drains.
+    run: Callable[[], Awaitable[None]]
+    #: What must be good for it to be ready.
+    checks: Mapping[str, Check]
+    #: What keeps some of the checks up to date.
+    probes: Iterable[Probe] = ()
+
+
+Role = Callable[[Settings, Metrics], AbstractAsyncContextManager[Service]]
+
+
+def host(name: str, settings: Settings, role: Role) -> None:
+    """Run a service until it is told to stop; raise what keeps it from running."""
+    configure_logging(settings.log.level, settings.log.format)
+    for note in check_safety(settings):
+        _log.warning(SETTINGS_QUESTIONED, note=note)
+    with asyncio.Runner(loop_factory=new_loop) as runner, Watchdog(runner.get_loop()):
+        runner.run(_serve(name, settings, role))
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Return the fastest loop there is on this platform."""
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()  # type: ignore[no-any-return]
+
+
+def host_children(settings: Settings, supervisor: Supervisor) -> None:
+    """Keep child processes running until told to stop."""
+    configure_logging(settings.log.level, settings.log.format)
+    asyncio.run(_until_stopped("up", supervisor.run()))
+
+
+class _Stop:
+    """Turns the first signal into the cancellation of a task, the second into the end."""
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+        self.asked_at: float | None = None
+
+    def listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in _STOP_SIGNALS:
+            loop.add_signal_handler(number, self._receive, number)
+
+    def _receive(self, number: signal.Signals) -> None:
+        if self.asked_at is not None:
+            os._exit(128 + number)
+        self.asked_at = time.monotonic()
+        self._task.cancel()
+
+
+async def _serve(name: str, settings: Settings, role: Role) -> None:
+    await _until_stopped(name, _run(name, settings, role))
+
+
+async def _until_stopped(name: str, work: Coroutine[Any, Any, None]) -> None:
+    """Await the work until a signal cancels it; whatever else ends it is said and raised."""
+    task = asyncio.current_task()
+    assert task is not None
+    stop = _Stop(task)
+    stop.listen()
+    try:
+        await work
+    except asyncio.CancelledError:
+        if stop.asked_at is None:
+            raise
+        task.uncancel()
+        _log.info(SERVICE_STOPPED, service=name, seconds=round(time.monotonic() - stop.asked_at, 3))
+    except BaseExceptionGroup as group:
+        error = _first(group)
+        _log_failure(name, error)
+        raise error from None
+    except Exception as error:
+        _log_failure(name, error)
+        raise
+
+
+async def _run(name: str, settings: Settings, role: Role) -> None:
+    metrics = Metrics()
+    checks: dict[str, Check] = {"started": lambda: "it is being started"}
+    where = settings.health
+    async with (
+        Health(checks, metrics=metrics, host=where.host, port=where.port) as health,
+        AsyncExitStack() as stack,
+    ):
+        if health.port is not None:
+            _log.info(HEALTH_OPENED, host=where.host, port=health.port)
+        service = await persist(
+            lambda: stack.enter_async_context(role(settings, metrics)), f"start the {name}"
+        )
+        del checks["started"]
+        checks.update(service.checks)
+        shown = {row.path: row.value for row in describe(settings)}
+        _log.info(
+            SERVICE_STARTED,
+            service=name,
+            version=version("stream-durable"),
+            kafka=shown["kafka.bootstrap"],
+            postgres=shown["postgres.dsn"],
+        )
+        async with asyncio.TaskGroup() as group:
+            # Nobody asks when the health server is off.
+            probing = [group.create_task(p.run()) for p in service.probes if health.port is not None]
+            await service.run()
+            for probe in probing:
+                probe.cancel()
+
+
+def _log_failure(name: str, error: BaseException) -> None:
+    """Say why the service ends; where, only if the cause may be a fault of ours."""
+    is_expected = isinstance(error, RejectedError | TransientError)
+    _log.error(SERVICE_FAILED, service=name, reason=str(error), exc_info=None if is_expected else error)
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the first cause in groups of groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,107 @@
+"""The kinds of service, each with what it checks before it starts and what makes it ready."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from stream_durable import bootstrap
+from stream_durable.core.definition.nodes import StepNode
+from stream_durable.core.errors import RejectedError
+from stream_durable.health import Check
+from stream_durable.kafka.probe import KafkaProbe
+from stream_durable.kafka.topics import Step, Topics
+from stream_durable.postgres import migrate
+from stream_durable.postgres.probe import PostgresProbe
+from stream_durable.sdk.app import App
+from stream_durable.services.host import Role, Service
+from stream_durable.services.probes import Probe
+from stream_durable.settings import Settings
+from stream_durable.telemetry import KAFKA_LOST, KAFKA_REGAINED, POSTGRES_LOST, POSTGRES_REGAINED, Metrics
+
+
+@asynccontextmanager
+async def reconciler(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
+    """A reconciler on topics and a schema that are as they should be."""
+    await check_schema(settings)
+    await check_topics(settings, ())
+    async with AsyncExitStack() as stack:
+        kafka, postgres = _kafka(settings), await _postgres(settings, stack)
+        found = await stack.enter_async_context(bootstrap.reconciler(settings, metrics))
+
+        def owns() -> str | None:
+            if not found.is_member:
+                return "the group has not taken it in yet"
+            return "partitions are being taken over" if found.is_taking_over else None
+
+        checks: dict[str, Check] = {
+            "partitions": owns,
+            "kafka": kafka.check,
+            "postgres": postgres.check,
+        }
+        yield Service(found.run, checks, (kafka, postgres))
+
+
+def worker(app: App) -> Role:
+    """Return the role of a worker that carries this app."""
+
+    @asynccontextmanager
+    async def role(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
+        await check_topics(settings, settings.worker.queues)
+        kafka = _kafka(settings)
+        async with bootstrap.worker(settings, app, metrics) as found:
+
+            def serves() -> str | None:
+                return None if found.is_member else "the groups of its queues have not taken it in yet"
+
+            yield Service(found.run, {"queues": serves, "kafka": kafka.check}, (kafka,))
+
+    return role
+
+
+def queues_of(app: App) -> tuple[str, ...]:
+    """Return the queues that the steps of an app are sent to."""
+    nodes = (node for definition in app.definitions() for node in definition.nodes)
+    return tuple(dict.fromkeys(node.queue for node in nodes if isinstance(node, StepNode))) or ("default",)
+
+
+async def make_topics(settings: Settings, queues: tuple[str, ...]) -> list[str]:
+    """Make the topics that are missing, or refuse; return the names of all."""
+    steps = await Topics(settings, queues).apply()
+    _refuse([step for step in steps if step.action == "refuse"])
+    return [step.topic for step in steps]
+
+
+async def check_schema(settings: Settings) -> None:
+    """Refuse to work on a schema that this code was not written for."""
+    if pending := await migrate.check(settings.postgres):
+        raise RejectedError(
+            "schema_outdated",
+            f"schema {settings.postgres.db_schema} lacks {', '.join(pending)}: run `stream-durable db migrate`",
+        )
+
+
+async def check_topics(settings: Settings, queues: tuple[str, ...]) -> None:
+    """Refuse to work on topics that are missing or would tear keys apart."""
+    wrong = [step for step in await Topics(settings, queues).plan() if step.action != "ok"]
+    if missing := [step.topic for step in wrong if step.action == "create"]:
+        raise RejectedError(
+            "topics_missing", f"there is no {', '.join(missing)}: run `stream-durable topics apply`"
+        )
+    _refuse(wrong)
+
+
+def _refuse(steps: Iterable[Step]) -> None:
+    if reasons := [f"{step.topic}: {step.detail}" for step in steps]:
+        raise RejectedError("topics_wrong", "\n".join(reasons))
+
+
+def _kafka(settings: Settings) -> Probe:
+    client = KafkaProbe(settings.kafka, f"{settings.prefix}.inbox", client="stream-durable-probe")
+    return Probe(client.ask, lost=KAFKA_LOST, regained=KAFKA_REGAINED)
+
+
+async def _postgres(settings: Settings, stack: AsyncExitStack) -> Probe:
+    client = PostgresProbe(settings.postgres)
+    stack.push_async_callback(client.close)
+    return Probe(client.ask, lost=POSTGRES_LOST, regained=POSTGRES_REGAINED)

@@ -1,0 +1,300 @@
+"""What can go wrong, drawn from a seed, and the processes to which it happens.
+
+A simulated process reaches the world through `Process.call` alone. There a request travels, arrives or is
+lost, its answer comes, comes late or never; and there the process may be killed. A killed process is gone
+as with kill -9: none of its code runs any more, but what it had sent may still arrive. A frozen one is
+stopped in the middle of whatever it does, and goes on later without knowing of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+from contextvars import Context
+from dataclasses import dataclass
+from random import Random
+from typing import Any, NoReturn, Self, TypeVar
+
+from stream_durable.core.errors import TransientError
+from stream_durable.testing.loop import PROCESS, VirtualLoop
+
+_Answer = TypeVar("_Answer")
+
+_CLOSE_MAX = 100
+
+
+class Killed(BaseException):
+    """Raised where code of a dead process, which is only being cleared away, reaches for the world."""
+
+
+@dataclass(slots=True)
+class Faults:
+    """How likely what is. Chances are per call of a port, rates per second of the whole world."""
+
+    crash: float = 0.0
+    refuse: float = 0.0
+    lose_answer: float = 0.0
+    late: float = 0.0
+    duplicate: float = 0.0
+    gap: float = 0.0
+    freezes: float = 0.0
+    handovers: float = 0.0
+    stops: float = 0.0
+    outages: float = 0.0
+    #: A typical delay of a call, in seconds; some take up to a hundred times as long.
+    delay: float = 0.001
+    #: Clocks of processes are wrong by up to this.
+    skew_ms: int = 0
+    #: Kills at the most, so that a world gets somewhere.
+    crashes_max: int = 10
+
+    @classmethod
+    def none(cls) -> Self:
+        """Nothing goes wrong; calls take a little time."""
+        return cls()
+
+    @classmethod
+    def drawn(cls, rng: Random) -> Self:
+        """Draw a kind of bad weather: each fault is absent in some worlds, rare in some, frequent in others."""
+
+        def some(chance: float, low: float, high: float) -> float:
+            return rng.uniform(low, high) if rng.random() < chance else 0.0
+
+        return cls(
+            crash=some(0.7, 0.001, 0.012),
+            refuse=some(0.5, 0.002, 0.05),
+            lose_answer=some(0.6, 0.002, 0.04),
+            late=some(0.5, 0.005, 0.05),
+            duplicate=some(0.5, 0.005, 0.1),
+            gap=some(0.5, 0.01, 0.3),
+            freezes=some(0.5, 0.05, 0.4),
+            handovers=some(0.5, 0.05, 0.6),
+            stops=some(0.4, 0.05, 0.3),
+            outages=some(0.3, 0.05, 0.2),
+            delay=rng.choice((0.0005, 0.002, 0.01, 0.03)),
+            skew_ms=rng.choice((0, 0, 5, 40)),
+        )
+
+
+class Weather:
+    """The faults of one world: those that are to come, and a count of those that hit."""
+
+    def __init__(self, loop: VirtualLoop, seed: object, faults: Faults) -> None:
+        """Bad weather until `clear`."""
+        self.loop = loop
+        self.rng = Random(f"weather {seed}")  # noqa: S311 - a simulation, not a secret
+        self.faults = faults
+        self.hits: Counter[str] = Counter()
+        self.calls = 0
+        self.crashes = 0
+        self._outages: dict[str, float] = {}
+        self._world = Context()
+
+    def clear(self) -> None:
+        """Let nothing more go wrong."""
+        self.faults = Faults(delay=min(self.faults.delay, 0.01), skew_ms=self.faults.skew_ms)
+        self._outages.clear()
+
+    def chance(self, probability: float, hit: str) -> bool:
+        """Draw, and count it if it comes so."""
+        if probability and self.rng.random() < probability:
+            self.hits[hit] += 1
+            return True
+        return False
+
+    def delay(self) -> float:
+        """Draw how long a call takes: mostly short, at times very long."""
+        typical, draw = self.faults.delay, self.rng.random()
+        if draw < 0.9:
+            return typical * (0.5 + draw)
+        return float(typical * 10 ** (1 + draw)) if draw < 0.99 else typical * 100 * self.rng.random()
+
+    def later(self, seconds: float, call: Callable[[], object]) -> None:
+        """Let something happen in the world, whatever becomes of the process that caused it."""
+        self.loop.call_later(seconds, call, context=self._world)
+
+    def outage(self, service: str, seconds: float) -> None:
+        """Take a service away for a while."""
+        self.hits[f"outage of the {service}"] += 1
+        self._outages[service] = self.loop.time() + seconds
+
+    def is_out(self, service: str) -> bool:
+        """Whether a service is away."""
+        until = self._outages.get(service)
+        return until is not None and until > self.loop.time()
+
+
+class Process:
+    """One process of the deployment, from its start to its death."""
+
+    def __init__(self, weather: Weather, name: str, died: Callable[[Process], None]) -> None:
+        """Start nothing yet; `died` hears of the end, whatever caused it."""
+        self.weather = weather
+        self.name = name
+        self._died = died
+        self.is_running = True
+        self.is_dead = False
+        self.failure: BaseException | None = None
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._held: list[asyncio.Handle] = []
+        self._context = Context()
+        self._context.run(PROCESS.set, self)
+        self._main: asyncio.Task[None] | None = None
+
+    def start(self, main: Coroutine[Any, Any, None]) -> None:
+        """Run the program of the process."""
+        self._main = self.weather.loop.create_task(main, context=self._context)
+        self._main.add_done_callback(self._ended, context=Context())
+
+    def stop(self) -> None:
+        """Ask the process to end in good order."""
+        if self._main is not None:
+            self._main.cancel()
+
+    def later(self, seconds: float, call: Callable[[], object]) -> None:
+        """Let something happen in the process."""
+        self.weather.loop.call_later(seconds, call, context=self._context)
+
+    def adopt(self, task: asyncio.Task[Any]) -> None:
+        """Note a task that the process has made."""
+        if len(self._tasks) > 200:
+            self._tasks = [each for each in self._tasks if not each.done()]
+        self._tasks.append(task)
+
+    def hold(self, handle: asyncio.Handle) -> None:
+        """Keep what was to run while the process is stopped; when it is dead nothing does."""
+        if not self.is_dead:
+            self._held.append(handle)
+
+    def freeze(self) -> None:
+        """Stop in the middle of whatever is done."""
+        self.is_running = False
+
+    def thaw(self) -> None:
+        """Go on as if nothing had been."""
+        if not self.is_dead and not self.is_running:
+            self.is_running = True
+            held, self._held = self._held, []
+            self.weather.loop.resume(held)
+
+    def kill(self) -> None:
+        """End at once. What was under way to the world arrives; no code of the process runs any more."""
+        if self.is_dead:
+            return
+        self.is_dead = True
+        self.is_running = False
+        self._held.clear()
+        self.weather.later(0.0, self._clear_away)
+        self._died(self)
+
+    def alive(self) -> None:
+        """Let nothing of a dead process pass."""
+        if self.is_dead:
+            raise Killed(self.name)
+
+    async def crash_point(self, where: str) -> None:
+        """Perhaps die here."""
+        self.alive()
+        weather = self.weather
+        if weather.crashes < weather.faults.crashes_max and weather.chance(weather.faults.crash, f"crash at {where}"):
+            await self.die()
+
+    async def die(self) -> NoReturn:
+        """Die now, from within."""
+        self.weather.crashes += 1
+        self.kill()
+        await self.weather.loop.create_future()
+        raise AssertionError("a dead process went on")
+
+    async def call(self, where: str, service: str, act: Callable[[], _Answer]) -> _Answer:
+        """Send a request to a service and wait for its answer, if there is one."""
+        await self.crash_point(f"{where}, before")
+        weather, faults = self.weather, self.weather.faults
+        weather.calls += 1
+        loop = weather.loop
+        if weather.is_out(service) or weather.chance(faults.refuse, f"{where} refused"):
+            await asyncio.sleep(0.02)
+            raise TransientError(f"{service} refuses {where}")
+        answer: asyncio.Future[_Answer] = loop.create_future()
+        delay = weather.delay()
+        if weather.chance(faults.late, f"{where} late"):
+            delay += weather.rng.uniform(0.2, 3.0)
+        if weather.chance(faults.lose_answer, f"{where} answer lost"):
+            # It is applied before we hear of the trouble, after it, or not at all.
+            patience = weather.delay()
+            if weather.rng.random() < 0.75:
+                weather.later(delay, lambda: _quietly(act))
+            await asyncio.sleep(min(delay, 0.3) + patience)
+            raise TransientError(f"no answer to {where}")
+        weather.later(delay, lambda: _settle(answer, act))
+        # Dying here the request is sent and on its way.
+        await self.crash_point(f"{where}, sent")
+        got = await answer
+        await self.crash_point(f"{where}, after")
+        return got
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if self.is_dead:
+            return
+        if not task.cancelled():
+            self.failure = task.exception()
+        self.is_dead = True
+        self.is_running = False
+        self.weather.later(0.0, self._clear_away)
+        self._died(self)
+
+    def _clear_away(self) -> None:
+        """Unwind what is suspended, so that nothing lingers; it reaches nothing outside."""
+        for task in self._tasks:
+            if not task.done():
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                close(task.get_coro())
+        self._tasks.clear()
+
+
+def close(coroutine: Any) -> None:
+    """Close a suspended coroutine, however often its `finally` blocks await something."""
+    for _ in range(_CLOSE_MAX):
+        try:
+            coroutine.close()
+        except RuntimeError:
+            continue
+        except BaseException:  # noqa: S112 - it is dead: what it would raise has nobody to hear it
+            continue
+        return
+
+
+def _settle(answer: asyncio.Future[_Answer], act: Callable[[], _Answer]) -> None:
+    try:
+        result = act()
+    except Exception as error:
+        if not answer.done():
+            answer.set_exception(error)
+    else:
+        if not answer.done():
+            answer.set_result(result)
+
+
+def _quietly(act: Callable[[], object]) -> None:
+    try:
+        act()
+    except Exception:  # noqa: S110 - the caller has given up waiting for it
+        pass
+
+
+def immediately(coroutine: Coroutine[Any, Any, _Answer]) -> _Answer:
+    """Return the answer of a coroutine that awaits nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        answer: _Answer = stop.value
+        return answer
+    raise AssertionError("it waited")
+
+
+def shuffled(rng: Random, items: Iterable[_Answer]) -> list[_Answer]:
+    """Return the items in another order."""
+    mixed = list(items)
+    rng.shuffle(mixed)
+    return mixed

@@ -1,0 +1,141 @@
+"""An event loop without real time: when nothing is ready it jumps to the next timer.
+
+One thread, no sleeping, no sockets. The order of what happens depends on the program and on the times it
+asks for, and on nothing else, so a run is repeated by drawing the same times again.
+
+Callbacks carry the process that they belong to in their context. One of a process that is stopped is put
+back until the process goes on; one of a process that is dead is dropped, as the machine would do it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context, ContextVar
+from typing import Any, Protocol, TypeVar
+
+_Result = TypeVar("_Result")
+
+#: Longer than any simulation takes: what schedules this many callbacks at one moment goes round in circles.
+_SPIN_MAX = 200_000
+
+
+class Keeper(Protocol):
+    """What decides whether callbacks of a simulated process run."""
+
+    is_running: bool
+
+    def hold(self, handle: asyncio.Handle) -> None:
+        """Take a callback that must not run now."""
+
+    def adopt(self, task: asyncio.Task[Any]) -> None:
+        """Note a task that the process has made."""
+
+
+#: The simulated process that the running code belongs to; None: the world itself.
+PROCESS: ContextVar[Keeper | None] = ContextVar("stream_durable_process", default=None)
+
+
+class DeadlockError(Exception):
+    """Nothing is ready and no timer is set, so nothing will ever happen again."""
+
+
+class SpinError(Exception):
+    """Time does not pass any more: something schedules itself again and again."""
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """An asyncio loop on virtual time."""
+
+    def __init__(self) -> None:
+        """Begin at zero."""
+        super().__init__()
+        self._now = 0.0
+        self._ready: Any
+        self._scheduled: list[asyncio.TimerHandle]
+        self._spins = 0
+        #: How many seconds a call in a thread takes.
+        self.thread_seconds: Callable[[], float] = lambda: 0.0
+
+    def time(self) -> float:
+        """Return virtual seconds."""
+        return self._now
+
+    def create_task(
+        self,
+        coro: Generator[Any, None, _Result] | Coroutine[Any, Any, _Result],
+        *,
+        name: object = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[_Result]:
+        """Make a task, and let the process it belongs to know of it."""
+        task: asyncio.Task[_Result] = asyncio.Task(
+            coro, loop=self, name=None if name is None else str(name), context=context
+        )
+        keeper = PROCESS.get() if context is None else context.get(PROCESS)
+        if keeper is not None:
+            keeper.adopt(task)
+        return task
+
+    def run_in_executor(  # type: ignore[override]  # the base class types it for its own futures
+        self, executor: object, func: Callable[..., _Result], *args: Any
+    ) -> asyncio.Future[_Result]:
+        """Call the function here, a little later; its answer comes when a thread would have it."""
+        future: asyncio.Future[_Result] = self.create_future()
+
+        def call() -> None:
+            try:
+                answer = func(*args)
+            except Exception as error:
+                self.call_later(self.thread_seconds(), _fail, future, error)
+            else:
+                self.call_later(self.thread_seconds(), _answer, future, answer)
+
+        self.call_soon(call)
+        return future
+
+    def _run_once(self) -> None:
+        ready, scheduled = self._ready, self._scheduled
+        if not ready:
+            while scheduled and scheduled[0]._cancelled:  # type: ignore[attr-defined]
+                heapq.heappop(scheduled)
+            if not scheduled:
+                raise DeadlockError(f"nothing can happen any more after {self._now:.3f} s")
+            if scheduled[0].when() > self._now:
+                self._now = scheduled[0].when()
+                self._spins = 0
+        while scheduled and scheduled[0].when() <= self._now:
+            ready.append(heapq.heappop(scheduled))
+        self._spins += len(ready)
+        if self._spins > _SPIN_MAX:
+            raise SpinError(f"time stands still at {self._now:.3f} s")
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if handle._cancelled:
+                continue
+            keeper = handle._context.get(PROCESS)
+            if keeper is None or keeper.is_running:
+                handle._run()
+            else:
+                keeper.hold(handle)
+
+    def resume(self, handles: list[asyncio.Handle]) -> None:
+        """Let callbacks run that a process held back."""
+        self._ready.extend(handles)
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Leave it in the heap; it is dropped when its time comes."""
+
+    def _write_to_self(self) -> None:
+        """There is no other thread that could have called."""
+
+
+def _answer(future: asyncio.Future[_Result], answer: _Result) -> None:
+    if not future.done():
+        future.set_result(answer)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -1,0 +1,263 @@
+"""The other ports in memory: log, publisher, definitions and clock, over one broker in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.nodes import Definition, decode_definition, encode_definition
+from stream_durable.ports import (
+    Assigned,
+    Headers,
+    LogBounds,
+    LogEvent,
+    LogLost,
+    Outgoing,
+    Record,
+    Revoked,
+)
+from stream_durable.testing.broker import Broker
+
+#: How long a member that is told to give partitions up waits for the batch under way.
+_REVOKE_SECONDS = 5.0
+
+Later = Callable[[float, Callable[[], None]], object]
+
+
+class VirtualClock:
+    """The time of the running loop, as milliseconds since some morning."""
+
+    EPOCH_MS = 1_700_000_000_000
+
+    def __init__(self, time: Callable[[], float], skew_ms: int = 0) -> None:
+        """Read seconds from `time`; be wrong by `skew_ms`."""
+        self._time = time
+        self._skew_ms = skew_ms
+
+    def now(self) -> int:
+        """Return milliseconds since the epoch."""
+        return self.EPOCH_MS + int(self._time() * 1_000) + self._skew_ms
+
+
+class MemoryLog:
+    """A topic read as a member of a group; serves as inbox and as command log."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        topic: str,
+        group: str,
+        later: Later,
+        *,
+        records_max: int = 500,
+        latency: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """Join nothing yet; `later` calls back in the process that reads, `latency` says when."""
+        self.broker = broker
+        self.name = topic
+        self.group = broker.group(group, topic)
+        self._later = later
+        self._latency = latency
+        self._records_max = records_max
+        self.fetching: dict[int, int] = {}
+        self._events: deque[LogEvent] = deque()
+        self._held = 0
+        self._arrived = asyncio.Event()
+        self._releasing: list[int] = []
+        self._is_polling = False
+        self.is_expired = False
+        #: Partitions of which the reader knows that they are its own.
+        self.known: set[int] = set()
+        #: Partitions that were fetched although the reader had been told that they are not its own.
+        self.trespasses: list[int] = []
+
+    def open(self) -> None:
+        """Join the group."""
+        self.is_expired = False
+        self.broker.listen(self.name, self._poke)
+        self.group.join(self)
+
+    async def next(self) -> LogEvent:
+        """Wait for what comes next."""
+        self._release()
+        while not self._events:
+            self._arrived.clear()
+            await self._arrived.wait()
+        event = self._events.popleft()
+        if isinstance(event, list):
+            self._held -= len(event)
+            self._poke()
+        elif isinstance(event, Assigned):
+            self.known.update(event.partitions)
+        elif isinstance(event, Revoked):
+            self.known.difference_update(event.partitions)
+        return event
+
+    def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
+        """Begin to fetch a partition at an offset. Like the real one it fetches what it is told to."""
+        if partition not in self.known and self.group.owners.get(partition) is not self:
+            self.trespasses.append(partition)
+        self.fetching[partition] = offset
+        self._poke()
+
+    def stop_fetching(self, partition: int) -> None:
+        """Fetch no more from a partition."""
+        self.fetching.pop(partition, None)
+
+    async def bounds(self, partition: int) -> LogBounds:
+        """Say which log this partition is now, and where it begins and ends."""
+        topic = self.broker.topic(self.name)
+        log = topic.partitions[partition]
+        return LogBounds(topic.id, log.low, log.high)
+
+    def note_progress(self, offsets: dict[int, int]) -> None:
+        """Nobody looks at the lag here."""
+
+    async def committed(self, partition: int) -> tuple[int | None, str | None]:
+        """Return the committed offset and metadata of a partition."""
+        return self.group.offsets.get(partition, (None, None))
+
+    def commit(self, marks: list[tuple[int, int, str]], done: Callable[[bool], None]) -> None:
+        """Commit (partition, offset, metadata), if the group still knows us."""
+        done(self.store_marks(marks))
+
+    def store_marks(self, marks: list[tuple[int, int, str]]) -> bool:
+        """Store the marks of a member, and of nobody else."""
+        if self not in self.group.members:
+            return False
+        for partition, offset, metadata in marks:
+            self.group.offsets[partition] = (offset, metadata)
+        return True
+
+    async def close(self) -> None:
+        """Leave the group."""
+        self.broker.stop_listening(self.name, self._poke)
+        self.fetching.clear()
+        self.group.leave(self)
+
+    def expire(self) -> None:
+        """Be given up by the group, which has not heard of us for too long."""
+        if self in self.group.members:
+            self.is_expired = True
+            self.group.leave(self)
+
+    def rejoin(self) -> None:
+        """Notice that the group has given us up, and join it again."""
+        if self.is_expired:
+            self.is_expired = False
+            self._releasing.clear()
+            self.fetching.clear()
+            self._tell(Revoked(tuple(sorted(self.known | self._assigned_ahead()))))
+            self.group.join(self)
+
+    def assign(self, partitions: list[int]) -> None:
+        """Tell the reader what is meant for it."""
+        self._tell(Assigned(tuple(partitions)))
+
+    def revoke(self, partitions: list[int]) -> None:
+        """Stop fetching, tell the reader, and give the partitions up when it has heard."""
+        for partition in partitions:
+            self.fetching.pop(partition, None)
+        self._tell(Revoked(tuple(partitions)))
+        self._releasing += partitions
+        self._later(_REVOKE_SECONDS, lambda: self._release_these(partitions))
+
+    def _assigned_ahead(self) -> set[int]:
+        return {p for event in self._events if isinstance(event, Assigned) for p in event.partitions}
+
+    def _release(self) -> None:
+        if self._releasing:
+            self._release_these(list(self._releasing))
+
+    def _release_these(self, partitions: list[int]) -> None:
+        mine = [p for p in partitions if p in self._releasing]
+        self._releasing = [p for p in self._releasing if p not in mine]
+        if mine:
+            self.group.released(self, mine)
+
+    def _tell(self, event: LogEvent) -> None:
+        self._events.append(event)
+        self._arrived.set()
+
+    def _poke(self) -> None:
+        if self.fetching and not self._is_polling and self._held < self._records_max:
+            self._is_polling = True
+            self._later(self._latency(), self._poll)
+
+    def _poll(self) -> None:
+        self._is_polling = False
+        topic = self.broker.topic(self.name)
+        found: list[Record] = []
+        for partition, offset in list(self.fetching.items()):
+            log = topic.partitions[partition]
+            if not log.low <= offset <= log.high:
+                del self.fetching[partition]
+                self._tell(LogLost(partition))
+                continue
+            records = log.read(offset, self._records_max - len(found))
+            if records:
+                self.fetching[partition] = records[-1].offset + 1
+                found += records
+        if found:
+            self._held += len(found)
+            self._tell(found)
+
+
+class MemoryPublisher:
+    """Appends in order, at once."""
+
+    def __init__(self, broker: Broker) -> None:
+        """Publish to this broker."""
+        self._broker = broker
+
+    async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> None:
+        """Append all."""
+        for message, headers in messages:
+            self._broker.append(message.topic, message.partition, message.key, message.value, headers)
+
+    async def close(self) -> None:
+        """Nothing is ever under way."""
+
+
+class MemoryDefinitions:
+    """Graphs by fingerprint, as far as they have been read from the topic."""
+
+    def __init__(self, broker: Broker) -> None:
+        """Read nothing yet."""
+        self._broker = broker
+        self._graphs: dict[str, Graph] = {}
+        self._position = 0
+
+    def graph(self, fingerprint: str) -> Graph | None:
+        """Return a graph that is known already."""
+        return self._graphs.get(fingerprint)
+
+    async def catch_up(self) -> None:
+        """Read the topic to its end."""
+        for record in self._broker.topic("definitions").partitions[0].read(self._position, 1 << 30):
+            self._position = record.offset + 1
+            if record.value is not None:
+                graph = prepared(decode_definition(record.value))
+                self._graphs[graph.fingerprint] = graph
+
+    async def register(self, definition: Definition) -> str:
+        """Publish a definition, unless it is known already."""
+        graph = prepared(definition)
+        if graph.fingerprint not in self._graphs:
+            key = f"{graph.name}/{graph.fingerprint}".encode()
+            self._broker.append("definitions", 0, key, encode_definition(definition))
+            self._graphs[graph.fingerprint] = graph
+        return graph.fingerprint
+
+
+_prepared: dict[Definition, Graph] = {}
+
+
+def prepared(definition: Definition) -> Graph:
+    """Return the graph of a definition, made once: graphs never change."""
+    graph = _prepared.get(definition)
+    if graph is None:
+        graph = _prepared[definition] = Graph(definition)
+    return graph

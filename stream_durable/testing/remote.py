@@ -1,0 +1,304 @@
+"""The ports as a simulated process has them: the memory ones at the other end of a bad connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.nodes import Definition
+from stream_durable.core.errors import TransientError
+from stream_durable.ports import (
+    Claim,
+    Cursor,
+    Headers,
+    Loaded,
+    LogBounds,
+    LogEvent,
+    Outgoing,
+    Share,
+    Store,
+    TimerPosition,
+)
+from stream_durable.sdk.context import Context
+from stream_durable.sdk.handler import Handler
+from stream_durable.testing.broker import Broker
+from stream_durable.testing.faults import Process, immediately
+from stream_durable.testing.memory import MemoryDefinitions, MemoryLog
+
+KAFKA, POSTGRES = "Kafka", "Postgres"
+#: An order to the log's thread is carried out this much later.
+_ORDER_SECONDS = 0.0005
+
+
+class RemoteStore:
+    """A store at the other end of a connection."""
+
+    def __init__(self, process: Process, store: Store) -> None:
+        """Serve one process."""
+        self._process = process
+        self._store = store
+
+    async def _ask(self, where: str, act: Callable[[], Any]) -> Any:
+        return await self._process.call(f"store.{where}", POSTGRES, lambda: immediately(act()))
+
+    async def claim(self, partition: int, owner: str, token: UUID) -> Claim:
+        """Become the owner of a partition."""
+        claim: Claim = await self._ask("claim", lambda: self._store.claim(partition, owner, token))
+        return claim
+
+    async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
+        """Note which log the partition is."""
+        await self._ask("identify", lambda: self._store.identify(partition, token, topic_id))
+
+    async def lose(self, partition: int, token: UUID, reason: str) -> None:
+        """Record that the log of a partition was lost."""
+        await self._ask("lose", lambda: self._store.lose(partition, token, reason))
+
+    async def new_generation(
+        self, partition: int, token: UUID, topic_id: str, next_offset: int, reason: str
+    ) -> int | None:
+        """Go on with another log."""
+        generation: int | None = await self._ask(
+            "new_generation",
+            lambda: self._store.new_generation(partition, token, topic_id, next_offset, reason),
+        )
+        return generation
+
+    async def commit(self, shares: Sequence[Share]) -> bool:
+        """Write all shares, or nothing."""
+        # The request carries them as they are now, whatever the process does with them while it is under way.
+        sent = [_copied(share) for share in shares]
+        saved: bool = await self._ask("commit", lambda: self._store.commit(sent))
+        return saved
+
+    async def cursors(self, partitions: Sequence[int]) -> dict[int, Cursor]:
+        """Read who owns these partitions."""
+        found: dict[int, Cursor] = await self._ask("cursors", lambda: self._store.cursors(partitions))
+        return found
+
+    async def load(self, runs: Sequence[str], channels: Sequence[str]) -> Loaded:
+        """Read entities."""
+        loaded: Loaded = await self._ask("load", lambda: self._store.load(runs, channels))
+        return loaded
+
+    async def timers(
+        self, partition: int, after: TimerPosition, until: int, limit: int
+    ) -> list[TimerPosition]:
+        """Return the next timers of a partition."""
+        found: list[TimerPosition] = await self._ask(
+            "timers", lambda: self._store.timers(partition, after, until, limit)
+        )
+        return found
+
+    async def unfinished(self, partition: int, after: str, limit: int) -> list[str]:
+        """Return ids of runs that have not ended."""
+        found: list[str] = await self._ask(
+            "unfinished", lambda: self._store.unfinished(partition, after, limit)
+        )
+        return found
+
+    async def close(self) -> None:
+        """Hang up."""
+
+
+class RemotePublisher:
+    """A producer: in order, and when it fails then from some message on."""
+
+    def __init__(self, process: Process, broker: Broker) -> None:
+        """Serve one process."""
+        self._process = process
+        self._broker = broker
+
+    async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> None:
+        """Append all, or raise after some."""
+        if not messages:
+            return
+        sent = list(messages)
+        weather = self._process.weather
+        if weather.chance(weather.faults.lose_answer / 2, "publish cut short"):
+            del sent[weather.rng.randrange(len(sent)) :]
+            await self._process.call("publish", KAFKA, lambda: self._append(sent))
+            raise TransientError("the connection broke while messages were sent")
+        await self._process.call("publish", KAFKA, lambda: self._append(sent))
+
+    def _append(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> None:
+        weather, broker = self._process.weather, self._broker
+        for message, headers in messages:
+            topic, partition, key, value, _ = message
+            broker.append(topic, partition, key, value, headers)
+            if topic != "definitions" and weather.chance(weather.faults.duplicate, f"duplicate on {topic[:8]}"):
+                again = (topic, partition, key, value, headers)
+                if weather.rng.random() < 0.5:
+                    broker.append(*again)
+                else:
+                    weather.later(weather.rng.uniform(0.0, 3.0), lambda again=again: broker.append(*again))  # type: ignore[misc]
+
+    async def close(self) -> None:
+        """Stop."""
+
+
+class RemoteLog:
+    """A consumer in a group: orders are carried out a little later, in order."""
+
+    def __init__(self, process: Process, broker: Broker, topic: str, group: str, *, records_max: int) -> None:
+        """Serve one process."""
+        self._process = process
+        self.log = MemoryLog(
+            broker, topic, group, process.later, records_max=records_max, latency=process.weather.delay
+        )
+
+    def open(self) -> None:
+        """Join the group."""
+        self.log.open()
+
+    async def next(self) -> LogEvent:
+        """Wait for what comes next."""
+        self._process.alive()
+        event = await self.log.next()
+        await self._process.crash_point("log.next")
+        return event
+
+    def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
+        """Begin to fetch a partition."""
+        self._process.alive()
+        self._process.later(_ORDER_SECONDS, lambda: self.log.fetch(partition, offset, leader_epoch))
+
+    def stop_fetching(self, partition: int) -> None:
+        """Fetch no more from a partition."""
+        self._process.alive()
+        self._process.later(_ORDER_SECONDS, lambda: self.log.stop_fetching(partition))
+
+    async def bounds(self, partition: int) -> LogBounds:
+        """Say which log this partition is now."""
+        return await self._process.call("log.bounds", KAFKA, lambda: immediately(self.log.bounds(partition)))
+
+    def note_progress(self, offsets: dict[int, int]) -> None:
+        """Nobody looks at the lag here."""
+
+    async def committed(self, partition: int) -> tuple[int | None, str | None]:
+        """Return the committed offset and metadata of a partition."""
+        return await self._process.call(
+            "log.committed", KAFKA, lambda: immediately(self.log.committed(partition))
+        )
+
+    def commit(self, marks: list[tuple[int, int, str]], done: Callable[[bool], None]) -> None:
+        """Commit; sometimes it is stored and we hear that it was not, sometimes it is not."""
+        process, weather = self._process, self._process.weather
+        process.alive()
+        is_refused = weather.is_out(KAFKA) or weather.chance(weather.faults.refuse, "log.commit refused")
+        is_lost = weather.chance(weather.faults.lose_answer, "log.commit answer lost")
+
+        def arrive() -> None:
+            stored = not is_refused and self.log.store_marks(marks)
+            process.later(weather.delay(), lambda: done(stored and not is_lost))
+
+        weather.later(weather.delay(), arrive)
+
+    async def close(self) -> None:
+        """Leave the group, with what was ordered before carried out."""
+        self._process.alive()
+        await self.log.close()
+
+
+class RemoteDefinitions:
+    """The definitions topic at the other end of a connection."""
+
+    def __init__(self, process: Process, broker: Broker) -> None:
+        """Serve one process."""
+        self._process = process
+        self._definitions = MemoryDefinitions(broker)
+
+    def graph(self, fingerprint: str) -> Graph | None:
+        """Return a graph that is known already."""
+        return self._definitions.graph(fingerprint)
+
+    async def catch_up(self) -> None:
+        """Read the topic to its end."""
+        await self._process.call(
+            "definitions.read", KAFKA, lambda: immediately(self._definitions.catch_up())
+        )
+
+    async def register(self, definition: Definition) -> str:
+        """Make a definition known to everybody."""
+        return await self._process.call(
+            "definitions.register", KAFKA, lambda: immediately(self._definitions.register(definition))
+        )
+
+
+class Call(NamedTuple):
+    """One call of a user's function."""
+
+    run: str
+    step: str
+    attempt: int
+    process: str
+    began: float
+
+
+class Calls:
+    """All calls of users' functions, and what they returned."""
+
+    def __init__(self) -> None:
+        """Nothing called yet."""
+        self.calls: list[Call] = []
+        #: What the calls of an attempt returned.
+        self.outputs: dict[tuple[str, str, int], list[bytes]] = {}
+
+
+class WatchedHandler(Handler):
+    """A handler whose call is noted, and during which its process may die. One for each attempt."""
+
+    __slots__ = ("_calls", "_handler", "_key", "_process")
+
+    def __init__(self, handler: Handler, process: Process, calls: Calls) -> None:
+        """Wrap a handler."""
+        for name in ("function", "is_async", "step", "takes", "takes_input", "workflow"):
+            setattr(self, name, getattr(handler, name))
+        self._handler = handler
+        self._process = process
+        self._calls = calls
+        self._key = ("", "", 0)
+
+    def arguments(
+        self,
+        input: bytes,  # noqa: A002 - the word for it everywhere
+        outputs: Mapping[str, bytes],
+        context: Callable[[Any], Context[Any]],
+    ) -> list[Any]:
+        """Return the values for `call`."""
+        about = context(None)
+        self._key = (about.run_id, about.step, about.attempt)
+        return self._handler.arguments(input, outputs, context)
+
+    def call(self, arguments: Sequence[Any]) -> Any:
+        """Call the function."""
+        self._process.alive()
+        now = self._process.weather.loop.time()
+        self._calls.calls.append(Call(*self._key, self._process.name, now))
+        if self.is_async:
+            return self._awaited(arguments)
+        return self._handler.call(arguments)
+
+    async def _awaited(self, arguments: Sequence[Any]) -> Any:
+        await self._process.crash_point("handler, before")
+        result = await self._handler.call(arguments)
+        await self._process.crash_point("handler, after")
+        return result
+
+    def encode(self, result: Any) -> bytes:
+        """Return what the function answered as JSON bytes."""
+        output = self._handler.encode(result)
+        self._calls.outputs.setdefault(self._key, []).append(output)
+        return output
+
+
+def _copied(share: Share) -> Share:
+    return Share(
+        share.partition, share.token, share.from_offset, share.to_offset, share.clock, share.leader_epoch,
+        share.fingerprint, share.generation, share.evidence, share.exceptions, list(share.dead), share.outbox,
+        list(share.runs), list(share.run_changes), list(share.steps), list(share.events), list(share.waits),
+        list(share.timers), list(share.published),
+    )  # fmt: skip
+

@@ -1,0 +1,248 @@
+"""The store in memory: the same tables as the database, and the same statements, row for row.
+
+The contract suite in `tests/contract` holds this and the Postgres store to the same behaviour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from stream_durable.core.errors import BrokenError, TransientError
+from stream_durable.core.rows import RunRow, StepRow
+from stream_durable.ports import Claim, Cursor, DeadRow, Loaded, Share, TimerPosition
+
+TimerKey = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class PartitionRow:
+    """Who owns a partition of the inbox and up to where it has been folded."""
+
+    next_offset: int = 0
+    clock: int = 0
+    token: UUID | None = None
+    owner: str | None = None
+    epoch: int = 0
+    stalls: int = 0
+    topic_id: str | None = None
+    leader_epoch: int = -1
+    fingerprint: int = 0
+    generation: int = 0
+    lost_reason: str | None = None
+
+
+class EvidenceRow(NamedTuple):
+    """What became of the records of one share."""
+
+    partition: int
+    generation: int
+    from_offset: int
+    to_offset: int
+    clock: int
+    exceptions: int
+    records: bytes
+
+
+@dataclass(slots=True)
+class Tables:
+    """Everything that is stored."""
+
+    partitions: dict[int, PartitionRow]
+    runs: dict[str, RunRow] = field(default_factory=dict)
+    steps: dict[tuple[str, str], StepRow] = field(default_factory=dict)
+    #: (channel, id) -> (data, expires)
+    events: dict[tuple[str, str], tuple[bytes, int]] = field(default_factory=dict)
+    #: (channel, run, wait)
+    waits: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    #: (kind, key, name) -> (partition, due)
+    timers: dict[TimerKey, tuple[int, int]] = field(default_factory=dict)
+    #: (partition, generation, from offset)
+    evidence: dict[tuple[int, int, int], EvidenceRow] = field(default_factory=dict)
+    #: (partition, generation, offset)
+    dead: dict[tuple[int, int, int], DeadRow] = field(default_factory=dict)
+    #: (partition, from offset) -> body
+    outbox: dict[tuple[int, int], bytes] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """State in this process."""
+
+    def __init__(self, partitions: int) -> None:
+        """Make the rows of so many partitions."""
+        self.tables = Tables({p: PartitionRow() for p in range(partitions)})
+
+    async def claim(self, partition: int, owner: str, token: UUID) -> Claim:
+        """Become the owner of a partition."""
+        row = self.tables.partitions.get(partition)
+        if row is None:
+            raise TransientError(f"the schema has no partition {partition}")
+        row.owner, row.token = owner, token
+        row.epoch += 1
+        row.stalls += 1
+        left = sorted((offset, body) for (p, offset), body in self.tables.outbox.items() if p == partition)
+        return Claim(
+            partition, row.epoch, row.next_offset, row.clock, row.topic_id, row.leader_epoch, row.fingerprint,
+            row.generation, row.stalls, left,
+        )  # fmt: skip
+
+    async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
+        """Note which log the partition is."""
+        row = self.tables.partitions[partition]
+        if row.token == token:
+            row.topic_id = topic_id
+
+    async def lose(self, partition: int, token: UUID, reason: str) -> None:
+        """Record that the log of a partition was lost and that it stands still."""
+        row = self.tables.partitions[partition]
+        if row.token == token:
+            row.lost_reason = reason
+
+    async def new_generation(
+        self, partition: int, token: UUID, topic_id: str, next_offset: int, reason: str
+    ) -> int | None:
+        """Go on with another log."""
+        row = self.tables.partitions[partition]
+        if row.token != token:
+            return None
+        row.topic_id, row.next_offset, row.lost_reason = topic_id, next_offset, reason
+        row.generation += 1
+        row.leader_epoch, row.fingerprint = -1, 0
+        return row.generation
+
+    async def commit(self, shares: Sequence[Share]) -> bool:
+        """Write all shares, or nothing."""
+        if not all(self.fits(share) for share in shares):
+            return False
+        self._refuse_conflicts(shares)
+        for share in shares:
+            self.write(share)
+        return True
+
+    async def cursors(self, partitions: Sequence[int]) -> dict[int, Cursor]:
+        """Read who owns these partitions and where they stand."""
+        rows = self.tables.partitions
+        return {p: Cursor(rows[p].token, rows[p].next_offset) for p in partitions if p in rows}
+
+    async def load(self, runs: Sequence[str], channels: Sequence[str]) -> Loaded:
+        """Read entities."""
+        tables = self.tables
+        asked, wanted = set(runs) & set(tables.runs), set(channels)
+        return Loaded(
+            [tuple(tables.runs[run]) for run in dict.fromkeys(runs) if run in asked],
+            [tuple(row) for key, row in tables.steps.items() if key[0] in asked],
+            [(*key, *row) for key, row in tables.events.items() if key[0] in wanted],
+            [key for key in tables.waits if key[0] in wanted],
+        )
+
+    async def timers(
+        self, partition: int, after: TimerPosition, until: int, limit: int
+    ) -> list[TimerPosition]:
+        """Return the next timers of a partition."""
+        found: list[Any] = sorted(
+            (due, *key) for key, (p, due) in self.tables.timers.items() if p == partition and due <= until
+        )
+        return [position for position in found if position > after][:limit]
+
+    async def unfinished(self, partition: int, after: str, limit: int) -> list[str]:
+        """Return ids of runs that have not ended."""
+        open_runs = (
+            row.id for row in self.tables.runs.values() if row.partition == partition and row.ended is None
+        )
+        return sorted(run for run in open_runs if run > after)[:limit]
+
+    async def close(self) -> None:
+        """Keep everything."""
+
+    def fits(self, share: Share) -> bool:
+        """Compare: whether the share was made by the owner, at the offset at which the partition stands."""
+        row = self.tables.partitions.get(share.partition)
+        return row is not None and row.token == share.token and row.next_offset == share.from_offset
+
+    def write(self, share: Share) -> None:
+        """Write one share."""
+        self.write_cursor(share)
+        self.write_rows(share)
+        self.write_outbox(share)
+
+    def write_cursor(self, share: Share) -> None:
+        """Write where the partition stands, and the evidence of how it got there."""
+        tables = self.tables
+        row = tables.partitions[share.partition]
+        row.next_offset, row.clock, row.stalls = share.to_offset, share.clock, 0
+        row.leader_epoch, row.fingerprint = share.leader_epoch, share.fingerprint
+        if share.to_offset > share.from_offset:
+            key = (share.partition, share.generation, share.from_offset)
+            tables.evidence[key] = EvidenceRow(
+                *key, share.to_offset, share.clock, share.exceptions, share.evidence
+            )
+        for dead in share.dead:
+            tables.dead[dead.partition, share.generation, dead.offset] = dead
+
+    def write_rows(self, share: Share) -> None:
+        """Write what changed of entities and timers."""
+        tables = self.tables
+        for run in share.runs:
+            tables.runs[run.id] = run
+        for change in share.run_changes:
+            if change.id in tables.runs:
+                tables.runs[change.id] = tables.runs[change.id]._replace(**change._asdict())
+        for step in share.steps:
+            tables.steps[step.run, step.name] = step
+        for event in share.events:
+            if event.data is None or event.expires is None:
+                tables.events.pop((event.channel, event.id), None)
+            else:
+                tables.events[event.channel, event.id] = (event.data, event.expires)
+        for wait in share.waits:
+            if wait.is_open:
+                tables.waits[wait.channel, wait.run, wait.wait] = wait.partition
+            else:
+                tables.waits.pop((wait.channel, wait.run, wait.wait), None)
+        for kind, key, name, partition, due in share.timers:
+            if due is None:
+                tables.timers.pop((kind, key, name), None)
+            else:
+                # An existing row keeps its partition, as in the statement.
+                home, _ = tables.timers.get((kind, key, name), (partition, 0))
+                tables.timers[kind, key, name] = (home, due)
+
+    def write_outbox(self, share: Share) -> None:
+        """Write the messages to be published, and remove those that have been."""
+        outbox = self.tables.outbox
+        for offset in share.published:
+            outbox.pop((share.partition, offset), None)
+        if share.outbox is not None:
+            outbox[share.partition, share.from_offset] = share.outbox
+
+    def _refuse_conflicts(self, shares: Sequence[Share]) -> None:
+        """Raise where the database would find a key that is there already, before anything is written."""
+        tables = self.tables
+        for share in shares:
+            at = (share.partition, share.generation, share.from_offset)
+            if share.to_offset > share.from_offset and at in tables.evidence:
+                raise BrokenError(f"there is evidence of {at} already")
+            place = (share.partition, share.from_offset)
+            if share.outbox is not None and place in tables.outbox and place[1] not in share.published:
+                raise BrokenError(f"the outbox holds a row of {place} already")
+            _refuse_known(
+                "dead letter", ((d.partition, share.generation, d.offset) for d in share.dead), tables.dead
+            )
+        every = [run.id for share in shares for run in share.runs]
+        _refuse_known("run", every, tables.runs)
+        for name, keys in {
+            "run": every,
+            "step": [(s.run, s.name) for share in shares for s in share.steps],
+            "event": [(e.channel, e.id) for share in shares for e in share.events],
+            "timer": [t[:3] for share in shares for t in share.timers],
+        }.items():
+            if len(keys) != len(set(keys)):
+                raise BrokenError(f"one commit writes a {name} twice")
+
+
+def _refuse_known(what: str, keys: Iterable[Any], table: dict[Any, Any]) -> None:
+    for key in keys:
+        if key in table:
+            raise BrokenError(f"there is a {what} {key!r} already")

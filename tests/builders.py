@@ -1,0 +1,327 @@
+"""Definitions, a run to play with, and a store in a dictionary: what tests of the core are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from msgspec import Raw
+
+from stream_durable.core import rows
+from stream_durable.core.channel.state import Channel
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.nodes import (
+    AnyNode,
+    Definition,
+    EventNode,
+    SignalNode,
+    SleepNode,
+    StepNode,
+)
+from stream_durable.core.definition.validate import validate
+from stream_durable.core.effects import CancelAttempt, Command, Effects
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.failure import Failure
+from stream_durable.core.fold import Entity, create, fold
+from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.core.messages import (
+    AttemptCompleted,
+    AttemptFailed,
+    AttemptHeartbeat,
+    AttemptReturned,
+    AttemptStarted,
+    CancelRun,
+    EventDelivered,
+    EventPublished,
+    Kind,
+    Message,
+    RunTimerFired,
+    SignalRun,
+    StartRun,
+    timer_fired,
+)
+from stream_durable.core.policy import NO_RETRY, RetryPolicy
+from stream_durable.core.rows import EventRow, RunChange, RunRow, StepRow, WaitRow
+from stream_durable.core.run.state import Mail, Run, Step
+from stream_durable.core.status import Outcome
+from stream_durable.ports import TimerRow
+
+RUN = "run-1"
+#: Log time at which a play begins.
+NOON = 1_764_000_000_000
+
+
+def step(name: str, *after: str, retry: RetryPolicy = NO_RETRY, **options: Any) -> StepNode:
+    return StepNode(name=name, after=after, retry=retry, **options)
+
+
+def sleep(name: str, *after: str, ms: int = 1_000) -> SleepNode:
+    return SleepNode(name=name, after=after, duration_ms=ms)
+
+
+def signal(name: str, *after: str, signals: tuple[str, ...] = ("go",), **options: Any) -> SignalNode:
+    return SignalNode(name=name, after=after, signals=signals, **options)
+
+
+def event(name: str, *after: str, of: str = "paid", key: str = "input.id", **options: Any) -> EventNode:
+    return EventNode(name=name, after=after, event=of, key=key, **options)
+
+
+def definition(*nodes: AnyNode, timeout_ms: int | None = None) -> Definition:
+    """Return a definition that is sound: a test of the fold is not one of the validation."""
+    made = Definition(name="order", nodes=nodes, timeout_ms=timeout_ms)
+    assert not validate(made)
+    return made
+
+
+class Said:
+    """What came of one message, in words that are short to compare with."""
+
+    def __init__(self, outcome: Outcome, effects: Effects) -> None:
+        self.outcome = outcome
+        self.effects = effects
+        self.commands = [c for _, c in effects.commands if type(c) is Command]
+        self.cancels = [(c.step, c.attempt) for _, c in effects.commands if type(c) is CancelAttempt]
+        self.asked = [(c.step, c.attempt) for c in self.commands]
+        self.facts = [fact(event) for event in effects.events]
+        self.messages = effects.messages
+        #: Of runs, by the timer's name.
+        self.timers = {name: due for (kind, _, name), due in effects.timers.items() if kind == "run"}
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing was asked of the outside."""
+        return not any(everything(self.effects))
+
+
+def fact(event: StepEvent | RunEvent) -> str:
+    """Return `step.completed a` or `run.started`."""
+    return f"{event.type} {event.step}" if type(event) is StepEvent else event.type
+
+
+def everything(effects: Effects) -> tuple[list[Any], list[Any], list[Any], dict[Any, Any]]:
+    """Return all that effects hold, to be compared."""
+    return effects.commands, effects.events, effects.messages, effects.timers
+
+
+class Play:
+    """One run, told message by message at a log time that the test moves."""
+
+    def __init__(
+        self,
+        *nodes: AnyNode,
+        input: bytes = b"null",  # noqa: A002 - as the message calls it
+        timeout_ms: int | None = None,
+        tags: tuple[str, ...] = (),
+        trace: str | None = None,
+    ) -> None:
+        self.graph = Graph(definition(*nodes, timeout_ms=timeout_ms))
+        self.now = NOON
+        self.start = StartRun(
+            key=RUN, id="start-1", workflow="order", fingerprint=self.graph.fingerprint,
+            input=Raw(input), tags=tags, trace=trace,
+        )  # fmt: skip
+        self.run = create(self.start, 3, {self.graph.fingerprint: self.graph}.get)
+        assert isinstance(self.run, Run)
+        self.began = self.tell(self.start)
+
+    def tell(self, message: Message) -> Said:
+        """Fold a message into the run."""
+        effects = Effects()
+        return Said(fold(self.run, message, self.now, effects), effects)
+
+    def refused(self, message: Message) -> str:
+        """Return the code with which a message is refused, having made sure that it changed nothing."""
+        before, effects = picture(self.run), Effects()
+        try:
+            outcome = fold(self.run, message, self.now, effects)
+        except RejectedError as error:
+            assert picture(self.run) == before
+            assert not any(everything(effects))
+            return error.code
+        raise AssertionError(f"not refused but {outcome.name}")
+
+    def completed(self, name: str, output: bytes = b"null", attempt: int = 1) -> Said:
+        return self.tell(AttemptCompleted(key=RUN, step=name, attempt=attempt, output=Raw(output)))
+
+    def failed(self, name: str, code: str = "Oops", attempt: int = 1, *, retryable: bool = True) -> Said:
+        failure = Failure(code, "it broke", retryable)
+        return self.tell(AttemptFailed(key=RUN, step=name, attempt=attempt, failure=failure))
+
+    def started(self, name: str, worker: str = "w1", attempt: int = 1, **options: Any) -> Said:
+        return self.tell(AttemptStarted(key=RUN, step=name, attempt=attempt, worker=worker, **options))
+
+    def beats(self, name: str, worker: str = "w1", attempt: int = 1, lease_ms: int = 30_000) -> Said:
+        return self.tell(
+            AttemptHeartbeat(key=RUN, step=name, attempt=attempt, worker=worker, lease_ms=lease_ms)
+        )
+
+    def returned(self, name: str, worker: str = "w1", attempt: int = 1, delay_ms: int = 0) -> Said:
+        message = AttemptReturned(
+            key=RUN, step=name, attempt=attempt, worker=worker, delay_ms=delay_ms, reason="drained"
+        )
+        return self.tell(message)
+
+    def signalled(self, name: str = "go", data: bytes = b"null", id: str = "s1") -> Said:  # noqa: A002
+        return self.tell(SignalRun(key=RUN, id=id, signal=name, data=Raw(data)))
+
+    def delivered(self, wait: str, data: bytes = b"null") -> Said:
+        return self.tell(EventDelivered(key=RUN, wait=wait, id="e1", data=Raw(data)))
+
+    def cancelled(self, reason: str = "") -> Said:
+        return self.tell(CancelRun(key=RUN, id="c1", reason=reason))
+
+    def fire(self, name: str = "") -> Said:
+        """Move the clock to when this timer is due, and let it fire."""
+        due = self.due(name)
+        assert due is not None, f"{name!r} has no timer"
+        self.now = max(self.now, due)
+        return self.tell(RunTimerFired(key=RUN, timer=name, due=due))
+
+    def due(self, name: str = "") -> int | None:
+        """Return when a step's timer, or the run's, is due."""
+        return self.step(name).due if name else self.run.due
+
+    def step(self, name: str) -> Step:
+        return self.run.steps[self.graph.index[name]]
+
+    def status(self, name: str) -> str | None:
+        """Return a step's status; None while only the graph knows of it."""
+        found = self.run.steps.get(self.graph.index[name])
+        return None if found is None else found.status
+
+
+class Meeting:
+    """One channel, told message by message."""
+
+    def __init__(self, key: str = "paid/7") -> None:
+        self.now = NOON
+        self.channel = Channel(key, 3)
+
+    def tell(self, message: Message) -> Outcome:
+        """Fold a message into the channel; what it asked for is in `effects`."""
+        self.effects = Effects()
+        return fold(self.channel, message, self.now, self.effects)
+
+    def published(self, id: str = "e1", data: bytes = b"1", ttl_ms: int = 60_000) -> Outcome:  # noqa: A002
+        return self.tell(EventPublished(key=self.channel.id, id=id, data=Raw(data), ttl_ms=ttl_ms))
+
+    def fire(self) -> Outcome:
+        """Move the clock to when events expire, and say so."""
+        assert self.channel.due is not None
+        self.now = max(self.now, self.channel.due)
+        return self.tell(timer_fired("channel", self.channel.id, "", self.channel.due))
+
+    @property
+    def delivered(self) -> list[tuple[str, str, str]]:
+        """(run, wait, event) of what the last message passed on."""
+        sent = self.effects.messages
+        return [(m.key, m.wait, m.id) for m in sent if isinstance(m, EventDelivered)]
+
+
+def picture(entity: Entity) -> dict[str, Any]:
+    """Return everything an entity consists of, by value."""
+    return {name: _value(getattr(entity, name)) for name in type(entity).__slots__}
+
+
+def lasting_picture(entity: Entity) -> dict[str, Any]:
+    """Return a picture without what storing and loading are meant to change."""
+    seen = picture(entity)
+    for name in ("is_new", "touched", "touched_events", "touched_waits"):
+        seen.pop(name, None)
+    if isinstance(entity, Channel):
+        del seen["updated"]
+    return seen
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Step | Mail):
+        return tuple(_value(getattr(value, name)) for name in type(value).__slots__)
+    if isinstance(value, Graph):
+        return value.fingerprint
+    if isinstance(value, dict):
+        return {key: _value(held) for key, held in value.items()}
+    if isinstance(value, list):
+        return list(value)
+    return set(value) if isinstance(value, set) else value
+
+
+class Saved:
+    """Rows as the store would hold them, so that an entity can be loaded as if from there."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, RunRow] = {}
+        self.steps: dict[tuple[str, str], StepRow] = {}
+        self.events: dict[tuple[str, str], EventRow] = {}
+        self.waits: dict[tuple[str, str, str], WaitRow] = {}
+        self.timers: dict[tuple[Kind, str, str], TimerRow] = {}
+
+    def save(self, entity: Entity) -> None:
+        """Write what changed in an entity."""
+        if isinstance(entity, Run):
+            made, moved = ([rows.run_row(entity)], []) if entity.is_new else ([], [rows.run_change(entity)])
+            self.write(made, moved, rows.step_rows(entity), [], [], [])
+            entity.is_new = False
+            entity.touched.clear()
+        else:
+            self.write([], [], [], *rows.channel_rows(entity), [])
+            entity.touched_events.clear()
+            entity.touched_waits.clear()
+
+    def save_timers(self, effects: Effects) -> None:
+        """Write what was asked of timers."""
+        asked = effects.timers.items()
+        self.write([], [], [], [], [], [TimerRow(k, key, name, 0, due) for (k, key, name), due in asked])
+
+    def write(
+        self,
+        runs: Iterable[RunRow],
+        changes: Iterable[RunChange],
+        steps: Iterable[StepRow],
+        events: Iterable[EventRow],
+        waits: Iterable[WaitRow],
+        timers: Iterable[TimerRow],
+    ) -> None:
+        """Do what the statement `batch_commit` does."""
+        for row in runs:
+            assert row.id not in self.runs, "a run is inserted once"
+            self.runs[row.id] = row
+        for change in changes:
+            self.runs[change.id] = self.runs[change.id]._replace(**change._asdict())
+        for step_row in steps:
+            self.steps[step_row.run, step_row.name] = step_row
+        for event_row in events:
+            _put(self.events, event_row[:2], event_row, event_row.data is not None)
+        for wait_row in waits:
+            _put(self.waits, wait_row[:3], wait_row, wait_row.is_open)
+        for timer_row in timers:
+            _put(self.timers, timer_row[:3], timer_row, timer_row.due is not None)
+
+    def load_run(self, key: str, graph: Graph) -> Run:
+        return rows.thaw_run(self.runs[key], [row for row in self.steps.values() if row.run == key], graph)
+
+    def load_channel(self, key: str, partition: int) -> Channel:
+        events = [(e.id, e.data, e.expires) for e in self.events.values() if e.channel == key]
+        waits = [(w.run, w.wait) for w in self.waits.values() if w.channel == key]
+        return rows.thaw_channel(key, partition, events, waits)
+
+    def load(self, entity: Entity) -> Entity:
+        """Return the entity that the rows say this one is."""
+        if isinstance(entity, Run):
+            return self.load_run(entity.id, entity.graph)
+        return self.load_channel(entity.id, entity.partition)
+
+    def all(self) -> dict[str, Any]:
+        """Return all rows, in an order that does not tell when they were written."""
+        return {table: sorted(held.values(), key=_key) for table, held in vars(self).items()}
+
+
+def _put(table: dict[Any, Any], key: Sequence[Any], row: Any, is_there: bool) -> None:  # noqa: FBT001
+    if is_there:
+        table[tuple(key)] = row
+    else:
+        table.pop(tuple(key), None)
+
+
+def _key(row: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(map(str, row[:3]))

@@ -1,0 +1,186 @@
+"""A run ends: with an output, by a failure, cancelled, or out of time."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from builders import NOON, RUN, Play, event, signal, sleep, step
+
+from stream_durable.core.lifecycle import RunEvent
+from stream_durable.core.messages import RunTimerFired, WaitClosed
+from stream_durable.core.policy import RetryPolicy
+from stream_durable.core.status import Outcome
+
+SEVEN = b'{"id":7}'
+
+
+class TestOutput:
+    def test_the_output_of_a_run_is_that_of_its_last_step(self) -> None:
+        play = Play(step("a"), step("b", "a"))
+        play.completed("a", b"1")
+
+        said = play.completed("b", b'{"n":2}')
+
+        assert said.facts == ["step.completed b", "run.completed"]
+        assert play.run.output == b'{"n":2}'
+        assert (play.run.status, play.run.ended) == ("completed", NOON)
+
+    def test_several_last_steps_answer_by_name(self) -> None:
+        play = Play(step("a"), step("b", "a"), step("c", "a"))
+        play.completed("a", b"0")
+        play.completed("c", b'"three"')
+
+        play.completed("b", b"2")
+
+        assert json.loads(play.run.output or b"") == {"b": 2, "c": "three"}
+
+    def test_names_with_every_allowed_character_are_sound_json(self) -> None:
+        play = Play(step("a:b.c-d_E"), step("z"))
+        play.completed("z")
+
+        play.completed("a:b.c-d_E", b"1")
+
+        assert json.loads(play.run.output or b"") == {"a:b.c-d_E": 1, "z": None}
+
+    def test_the_last_statement_counts_those_about_steps(self) -> None:
+        play = Play(sleep("nap"), step("a", "nap"))
+        play.fire("nap")
+
+        (_, end) = play.completed("a").effects.events
+
+        assert isinstance(end, RunEvent)
+        assert (end.sequence, end.step_sequence, end.output) == (2, 3, b"null")
+
+
+class TestFailure:
+    def test_a_failing_step_cancels_its_siblings(self) -> None:
+        play = Play(step("a"), step("b"), step("c"), step("d", "a", "b", "c"))
+        play.completed("c")
+
+        said = play.failed("a")
+
+        assert said.cancels == [("b", 1)]
+        assert said.facts == ["step.failed a", "step.cancelled b", "run.failed"]
+        assert (play.status("c"), play.status("d")) == ("completed", None)
+
+    def test_a_failing_step_closes_every_kind_of_wait(self) -> None:
+        play = Play(
+            step("a"), sleep("nap"), event("pay", timeout_ms=9), signal("ok", timeout_ms=9), input=SEVEN
+        )
+
+        said = play.failed("a")
+
+        assert said.messages == [WaitClosed(key="paid/7", run=RUN, wait="pay")]
+        assert said.timers == {"nap": None, "pay": None, "ok": None}
+        assert said.cancels == []
+
+    def test_an_attempt_that_is_planned_is_cancelled_without_telling_a_worker(self) -> None:
+        play = Play(step("a"), step("b", retry=RetryPolicy(attempts=2)))
+        play.failed("b")
+
+        said = play.failed("a")
+
+        assert said.cancels == []
+        assert said.timers == {"b": None}
+        assert play.status("b") == "cancelled"
+
+    def test_the_attempt_that_is_under_way_is_the_one_cancelled(self) -> None:
+        play = Play(step("a"), step("b", retry=RetryPolicy(attempts=2)))
+        play.failed("b")
+        play.fire("b")
+        play.started("b", attempt=2)
+
+        assert play.failed("a").cancels == [("b", 2)]
+
+    def test_nothing_begins_after_the_failure(self) -> None:
+        play = Play(step("a"), step("b"), step("c", "b"))
+        play.failed("a")
+
+        late = play.completed("b")
+
+        assert late.outcome is Outcome.LATE
+        assert late.is_silent
+
+
+class TestCancel:
+    def test_a_cancelled_run_drops_what_is_under_way(self) -> None:
+        play = Play(step("a"), event("w"), sleep("nap"), input=SEVEN, timeout_ms=60_000)
+
+        said = play.cancelled("not needed")
+
+        assert said.cancels == [("a", 1)]
+        assert said.messages == [WaitClosed(key="paid/7", run=RUN, wait="w")]
+        assert said.timers == {"nap": None, "": None}
+        assert said.facts == ["step.cancelled a", "step.cancelled w", "step.cancelled nap", "run.cancelled"]
+
+    @pytest.mark.parametrize(
+        ("given", "kept"), [("not needed", "not needed"), ("", "cancelled by request")], ids=["said", "not"]
+    )
+    def test_the_reason_is_kept(self, given: str, kept: str) -> None:
+        play = Play(step("a"))
+
+        play.cancelled(given)
+
+        assert play.run.failure is not None
+        assert (play.run.failure.code, play.run.failure.message) == ("cancelled", kept)
+
+    def test_cancelling_twice_is_a_duplicate(self) -> None:
+        play = Play(step("a"))
+        play.cancelled()
+
+        again = play.cancelled()
+
+        assert again.outcome is Outcome.DUPLICATE
+        assert again.is_silent
+
+    def test_cancelling_after_the_end_is_late(self) -> None:
+        play = Play(step("a"))
+        play.completed("a")
+
+        late = play.cancelled()
+
+        assert late.outcome is Outcome.LATE
+        assert play.run.status == "completed"
+
+
+class TestRunTimeout:
+    def test_a_run_out_of_time_fails(self) -> None:
+        play = Play(step("a"), timeout_ms=5_000)
+
+        said = play.fire()
+
+        assert play.now == NOON + 5_000
+        assert said.facts == ["step.cancelled a", "run.failed"]
+        assert said.cancels == [("a", 1)]
+        assert play.run.failure is not None
+        assert (play.run.failure.code, play.run.failure.step) == ("timeout", None)
+
+    def test_its_timer_is_forgotten_when_it_fires(self) -> None:
+        play = Play(step("a"), timeout_ms=5_000)
+
+        assert play.fire().timers == {"": None}
+
+    @pytest.mark.parametrize("fails", [False, True], ids=["completed", "failed"])
+    def test_its_timer_is_forgotten_when_the_run_ends(self, *, fails: bool) -> None:
+        play = Play(step("a"), timeout_ms=5_000)
+
+        said = play.failed("a") if fails else play.completed("a")
+
+        assert said.timers == {"": None}
+
+    def test_a_timer_after_the_end_is_late(self) -> None:
+        play = Play(step("a"), timeout_ms=5_000)
+        due = play.due() or 0
+        play.completed("a")
+
+        late = play.tell(RunTimerFired(key=RUN, timer="", due=due))
+
+        assert late.outcome is Outcome.LATE
+        assert play.run.status == "completed"
+
+    def test_a_run_without_a_time_out_has_no_timer(self) -> None:
+        play = Play(step("a"))
+
+        assert play.began.timers == {}
+        assert play.tell(RunTimerFired(key=RUN, timer="", due=NOON)).outcome is Outcome.LATE

@@ -1,0 +1,323 @@
+"""A run waits: for a signal, for an event by way of its channel, for a time."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from builders import NOON, RUN, Play, event, signal, sleep, step
+
+from stream_durable.core.messages import EventDelivered, RunTimerFired, SignalRun, WaitClosed, WaitOpened
+from stream_durable.core.run.waits import KEPT_MAX, SEEN_MAX
+from stream_durable.core.status import Outcome
+
+SEVEN = b'{"id":7}'
+
+
+class TestSignal:
+    def test_a_signal_ends_the_wait_with_its_data(self) -> None:
+        play = Play(signal("w"), step("a", "w", takes=("w",)))
+
+        said = play.signalled("go", b'{"ok":true}')
+
+        assert said.facts == ["step.completed w"]
+        assert bytes(said.commands[0].outputs["w"]) == b'{"ok":true}'
+
+    def test_a_signal_before_its_wait_is_kept(self) -> None:
+        play = Play(step("a"), signal("w", "a"))
+
+        kept = play.signalled("go", b"1")
+        said = play.completed("a")
+
+        assert kept.outcome is Outcome.APPLIED
+        assert kept.is_silent
+        assert said.facts == ["step.completed a", "step.completed w", "run.completed"]
+        assert play.run.output == b"1"
+
+    def test_a_kept_signal_ends_one_wait_only(self) -> None:
+        play = Play(step("a"), signal("v", "a"), signal("w", "a"))
+        play.signalled()
+
+        play.completed("a")
+
+        assert (play.status("v"), play.status("w")) == ("completed", "waiting")
+
+    def test_kept_signals_are_taken_oldest_first(self) -> None:
+        play = Play(step("a"), signal("v", "a"), signal("w", "v"))
+        play.signalled("go", b"1", id="s1")
+        play.signalled("go", b"2", id="s2")
+
+        play.completed("a")
+
+        assert (play.step("v").output, play.step("w").output) == (b"1", b"2")
+
+    def test_a_long_chain_of_waits_that_are_all_answered_ends_at_once(self) -> None:
+        names = [f"w{i}" for i in range(900)]
+        chain = [signal(n, *names[i - 1 : i] or ["a"]) for i, n in enumerate(names)]
+        play = Play(step("a"), *chain)
+        for n in names:
+            play.signalled(id=n)
+
+        assert play.completed("a").facts[-1] == "run.completed"
+
+    def test_a_signal_that_nobody_waits_for_waits_itself(self) -> None:
+        play = Play(signal("w"))
+
+        play.signalled("other")
+
+        assert play.status("w") == "waiting"
+        assert play.run.mail is not None
+        assert [name for _, name, _ in play.run.mail.kept] == ["other"]
+
+    def test_of_several_waits_the_first_of_the_definition_gets_it(self) -> None:
+        play = Play(signal("v"), signal("w"))
+
+        play.signalled()
+
+        assert (play.status("v"), play.status("w")) == ("completed", "waiting")
+
+    def test_the_same_id_twice_is_a_duplicate(self) -> None:
+        play = Play(signal("v"), signal("w"))
+        play.signalled(id="s1")
+
+        again = play.signalled(id="s1")
+
+        assert again.outcome is Outcome.DUPLICATE
+        assert again.is_silent
+        assert play.status("w") == "waiting"
+
+    def test_the_same_id_twice_is_kept_once(self) -> None:
+        play = Play(step("a"))
+        play.signalled(id="s1")
+
+        assert play.signalled(id="s1").outcome is Outcome.DUPLICATE
+
+    def test_one_of_several_says_which_it_was(self) -> None:
+        play = Play(signal("w", signals=("yes", "no")))
+
+        play.signalled("no", b'{"why":"x"}')
+
+        assert json.loads(play.run.output or b"") == {"signal": "no", "data": {"why": "x"}}
+
+    def test_one_of_several_that_was_kept_says_which_it_was(self) -> None:
+        play = Play(step("a"), signal("w", "a", signals=("yes", "no")))
+        play.signalled("yes", b"1")
+
+        play.completed("a")
+
+        assert json.loads(play.run.output or b"") == {"signal": "yes", "data": 1}
+
+    def test_a_signal_after_the_end_is_late(self) -> None:
+        play = Play(step("a"))
+        play.completed("a")
+
+        assert play.signalled().outcome is Outcome.LATE
+
+    def test_no_more_signals_are_kept_than_the_bound(self) -> None:
+        play = Play(step("a"), signal("w"))
+        for i in range(KEPT_MAX):
+            play.signalled("early", id=f"s{i}")
+
+        assert play.refused(SignalRun(key=RUN, id="more", signal="early")) == "mail_full"
+
+    def test_a_full_box_still_lets_an_awaited_signal_through(self) -> None:
+        play = Play(step("a"), signal("w"))
+        for i in range(KEPT_MAX):
+            play.signalled("early", id=f"s{i}")
+
+        assert play.signalled("go", id="awaited").facts == ["step.completed w"]
+
+    def test_a_refused_signal_may_be_sent_again_under_its_id(self) -> None:
+        play = Play(step("a"), signal("w", "a", signals=("early",)))
+        for i in range(KEPT_MAX):
+            play.signalled("early", id=f"s{i}")
+        play.refused(SignalRun(key=RUN, id="more", signal="early"))
+
+        play.completed("a")
+
+        assert play.run.has_ended
+
+    def test_only_so_many_ids_are_remembered(self) -> None:
+        play = Play(signal("w"), *[signal(f"w{i}") for i in range(SEEN_MAX + 5)])
+
+        for i in range(SEEN_MAX + 5):
+            play.signalled(id=f"s{i}")
+
+        assert play.run.mail is not None
+        assert len(play.run.mail.seen) == SEEN_MAX
+        assert "s0" not in play.run.mail.seen
+
+
+class TestEvent:
+    def test_a_wait_is_opened_on_the_channel_of_its_key(self) -> None:
+        play = Play(event("w"), input=SEVEN)
+
+        assert play.began.messages == [WaitOpened(key="paid/7", run=RUN, wait="w")]
+        assert play.began.facts == ["run.started", "step.waiting w"]
+
+    def test_the_key_may_be_read_from_an_output(self) -> None:
+        play = Play(step("a"), event("w", "a", key="a.orders.1.id"))
+
+        said = play.completed("a", b'{"orders":[{"id":"x"},{"id":"y"}]}')
+
+        assert said.messages == [WaitOpened(key="paid/y", run=RUN, wait="w")]
+
+    def test_a_delivered_event_ends_the_wait(self) -> None:
+        play = Play(event("w"), input=SEVEN)
+
+        said = play.delivered("w", b'{"amount":3}')
+
+        assert said.facts == ["step.completed w", "run.completed"]
+        assert play.run.output == b'{"amount":3}'
+
+    def test_an_event_delivered_twice_is_late(self) -> None:
+        play = Play(event("w"), step("a", "w"), input=SEVEN)
+        play.delivered("w", b"1")
+
+        late = play.delivered("w", b"2")
+
+        assert late.outcome is Outcome.LATE
+        assert late.is_silent
+        assert play.step("w").output == b"1"
+
+    def test_an_event_for_a_wait_that_has_not_begun_is_late(self) -> None:
+        play = Play(step("a"), event("w", "a"), input=SEVEN)
+
+        assert play.delivered("w").outcome is Outcome.LATE
+        assert play.status("w") is None
+
+    @pytest.mark.parametrize("name", ["ghost", "a", "nap", "approval"])
+    def test_an_event_for_what_waits_for_none_is_refused(self, name: str) -> None:
+        play = Play(step("a"), sleep("nap"), signal("approval"))
+
+        assert play.refused(EventDelivered(key=RUN, wait=name, id="e")) == "unknown_wait"
+
+    @pytest.mark.parametrize(
+        ("given", "code"),
+        [
+            (b"null", "path_missing"),
+            (b"{}", "path_missing"),
+            (b'{"id":null}', "bad_key"),
+            (b'{"id":true}', "bad_key"),
+            (b'{"id":1.5}', "bad_key"),
+            (b'{"id":{"a":1}}', "bad_key"),
+            (b'{"id":""}', "bad_key"),
+            (b'{"id":"%b"}' % (b"x" * 512), "bad_key"),
+            (b'{"id":"a\\u0000b"}', "bad_key"),
+            (b'{"id":1e999}', "bad_key"),
+            (b'{"id":%b}' % (b"1" * 5_000), "bad_key"),
+        ],
+        ids=["null", "nothing", "none", "bool", "float", "object", "empty", "long", "NUL", "huge", "digits"],
+    )
+    def test_a_key_that_is_none_fails_the_step(self, given: bytes, code: str) -> None:
+        play = Play(event("w"), input=given)
+
+        assert play.began.outcome is Outcome.APPLIED
+        assert play.began.facts == ["run.started", "step.failed w", "run.failed"]
+        assert play.began.messages == []
+        assert play.run.failure is not None
+        assert play.run.failure.code == code
+
+    def test_a_bad_key_is_not_quoted_at_length(self) -> None:
+        play = Play(event("w"), input=b'{"id":["%b"]}' % (b"x" * 100_000))
+
+        assert play.run.failure is not None
+        assert len(play.run.failure.message) < 1_000
+
+    def test_two_bad_keys_at_once_fail_the_run_once(self) -> None:
+        play = Play(step("a"), event("v", "a"), event("w", "a"), input=b"{}")
+
+        said = play.completed("a")
+
+        assert said.facts.count("run.failed") == 1
+        assert said.messages == []
+        assert play.status("v") == "failed"
+
+    def test_an_open_wait_is_closed_when_a_bad_key_ends_the_run(self) -> None:
+        play = Play(event("v"), step("a"), event("w", "a", key="a.id"), input=SEVEN)
+
+        said = play.completed("a", b"{}")
+
+        assert said.messages == [WaitClosed(key="paid/7", run=RUN, wait="v")]
+
+
+class TestSleep:
+    def test_a_sleep_ends_when_its_time_has_come(self) -> None:
+        play = Play(sleep("nap", ms=5_000), step("a", "nap"))
+
+        said = play.fire("nap")
+
+        assert play.now == NOON + 5_000
+        assert said.asked == [("a", 1)]
+        assert play.step("nap").output == b"null"
+
+    def test_its_timer_is_forgotten(self) -> None:
+        play = Play(sleep("nap"), step("a", "nap"))
+
+        assert play.fire("nap").timers == {"nap": None}
+
+    def test_a_timer_that_fires_twice_is_late(self) -> None:
+        play = Play(sleep("nap"), step("a", "nap"))
+        due = play.due("nap") or 0
+        play.fire("nap")
+
+        assert play.tell(RunTimerFired(key=RUN, timer="nap", due=due)).outcome is Outcome.LATE
+
+    def test_a_timer_of_another_moment_is_late(self) -> None:
+        play = Play(sleep("nap"))
+
+        assert play.tell(RunTimerFired(key=RUN, timer="nap", due=NOON)).outcome is Outcome.LATE
+        assert play.status("nap") == "waiting"
+
+    def test_a_timer_of_a_step_that_does_not_exist_is_refused(self) -> None:
+        assert Play(step("a")).refused(RunTimerFired(key=RUN, timer="ghost", due=1)) == "unknown_step"
+
+
+class TestTimeout:
+    def test_a_wait_out_of_time_answers_what_was_agreed(self) -> None:
+        play = Play(signal("w", timeout_ms=1_000, on_timeout='"nobody"'))
+
+        said = play.fire("w")
+
+        assert said.facts == ["step.completed w", "run.completed"]
+        assert play.run.output == b'"nobody"'
+
+    def test_a_wait_out_of_time_without_an_answer_fails(self) -> None:
+        play = Play(signal("w", timeout_ms=1_000))
+
+        said = play.fire("w")
+
+        assert said.facts == ["step.failed w", "run.failed"]
+        assert play.run.failure is not None
+        assert (play.run.failure.code, play.run.failure.step) == ("timeout", "w")
+
+    def test_the_channel_is_told_that_nobody_waits_any_more(self) -> None:
+        play = Play(event("w", timeout_ms=1_000, on_timeout="0"), input=SEVEN)
+
+        said = play.fire("w")
+
+        assert said.messages == [WaitClosed(key="paid/7", run=RUN, wait="w")]
+        assert said.facts == ["step.completed w", "run.completed"]
+
+    def test_a_channel_is_told_once_when_the_time_out_fails_the_run(self) -> None:
+        play = Play(event("w", timeout_ms=1_000), input=SEVEN)
+
+        assert play.fire("w").messages == [WaitClosed(key="paid/7", run=RUN, wait="w")]
+
+    def test_what_came_in_time_drops_the_timer(self) -> None:
+        play = Play(signal("w", timeout_ms=1_000), step("a", "w"))
+
+        assert play.signalled().timers == {"w": None}
+
+    def test_an_event_after_the_time_out_is_late(self) -> None:
+        play = Play(event("w", timeout_ms=1_000, on_timeout="0"), step("a", "w"), input=SEVEN)
+        play.fire("w")
+
+        assert play.delivered("w", b"1").outcome is Outcome.LATE
+        assert play.step("w").output == b"0"
+
+    def test_a_signal_after_the_time_out_is_kept_for_another_wait(self) -> None:
+        play = Play(signal("v", timeout_ms=1_000, on_timeout="0"), signal("w", "v"), step("a", "w"))
+        play.fire("v")
+
+        assert play.signalled("go", b"1").facts == ["step.completed w"]
