@@ -20,14 +20,20 @@ def main(
     turn with us, on the same broker and database.
     """
     # Here, for the worker imports `bench.app` and is to carry nothing that it would not carry otherwise.
-    from stream_durable.bench.session import BenchError, measure_all, missing  # noqa: PLC0415
+    from stream_durable.local.kafka import LocalKafka  # noqa: PLC0415
+    from stream_durable.local.postgres import LocalPostgres  # noqa: PLC0415
     from stream_durable.local.process import LocalServiceError  # noqa: PLC0415
 
+    if missing := [what for what in (LocalKafka.available(), LocalPostgres.available()) if what]:
+        sys.stderr.write("\n".join(missing) + "\n")
+        return 1
+    from stream_durable.bench.errors import BenchError  # noqa: PLC0415
+    from stream_durable.bench.session import measure_all  # noqa: PLC0415
+    from stream_durable.core.errors import StreamDurableError  # noqa: PLC0415
+
     try:
-        if reasons := missing():
-            raise BenchError("\n".join(reasons))
         measure_all(workloads, json=json, repeat=repeat, n=n, prototype=prototype)
-    except (BenchError, LocalServiceError) as error:
+    except (BenchError, LocalServiceError, StreamDurableError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from stream_durable.bench.load import BenchError, Load, Watcher, prefix_of, records_in
+from stream_durable.bench.errors import BenchError
+from stream_durable.bench.load import Load, Watcher, prefix_of, records_in, remove_topics
 from stream_durable.bench.report import PARTS, Percentiles, Sample
 from stream_durable.bench.services import Services
 from stream_durable.bench.usage import Usage
@@ -53,7 +54,7 @@ class Instance:
         runs = [self._run_on(partition) for partition in range(self.settings.kafka.partitions)]
         self.begin(runs)
         if self.workload.waits:
-            self.signal(runs)
+            self.send_signals(runs)
         self.completed.wait(runs, self.check)
 
     def stop(self) -> None:
@@ -78,7 +79,7 @@ class Instance:
             self.load.start(self.workload.workflow, self.workload.fingerprint, run)
         self.load.flush()
 
-    def signal(self, runs: Sequence[str]) -> None:
+    def send_signals(self, runs: Sequence[str]) -> None:
         """Signal these runs."""
         for run in runs:
             self.load.signal(run)
@@ -101,7 +102,9 @@ class Instance:
         )
 
     def _records(self) -> int:
-        return records_in(self.settings.kafka, f"{self.settings.prefix}.inbox", self.settings.kafka.partitions)
+        return records_in(
+            self.settings.kafka, f"{self.settings.prefix}.inbox", self.settings.kafka.partitions
+        )
 
     def _run_on(self, partition: int) -> str:
         while True:
@@ -128,8 +131,8 @@ def instance(services: Services, workload: Workload) -> Iterator[Instance]:
     with ExitStack() as stack:
         services.postgres.create_database(name)
         stack.callback(services.postgres.drop_database, name)
-        topics = asyncio.run(_make(settings))
-        stack.callback(topics.delete)
+        asyncio.run(_prepare(settings))
+        stack.callback(remove_topics, settings)
         Usage(services.trees).reset_peaks()
         completed = Watcher(settings, "runs", COMPLETED)
         stack.callback(completed.close)
@@ -148,6 +151,11 @@ def spawn(role: str, home: Path) -> Child:
 def tail(role: str, home: Path) -> str:
     """Return the last lines that a process wrote."""
     return "\n".join(_log(role, home).read_text(errors="replace").splitlines()[-25:])
+
+
+async def _prepare(settings: Settings) -> None:
+    await migrate(settings.postgres, settings.kafka.partitions)
+    await Topics(settings, settings.worker.queues).apply()
 
 
 def _log(role: str, home: Path) -> Path:

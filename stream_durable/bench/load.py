@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from stream_durable.core.lifecycle import RUN_CANCELLED, RUN_COMPLETED, RUN_FAILED, RunEvent, StepEvent
+from stream_durable.bench.errors import BenchError
+from stream_durable.core.lifecycle import RUN_CANCELLED, RUN_FAILED, RunEvent, StepEvent
 from stream_durable.core.messages import Message, SignalRun, StartRun
 from stream_durable.kafka.config import PARTITIONER, config
+from stream_durable.kafka.topics import wanted
 from stream_durable.settings import KafkaSettings, Settings
 from stream_durable.wire import inbox, lifecycle
 
@@ -24,10 +28,6 @@ PATIENCE_SECONDS: Final = 120.0
 _CALL_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.2
 _PAYLOAD: Final = msgspec.Raw(b'{"in":"' + b"b" * 80 + b'"}')
-
-
-class BenchError(Exception):
-    """Something could not be measured; the text says what and why."""
 
 
 def prefix_of(kind: type[RunEvent | StepEvent], type_: str) -> bytes:
@@ -56,9 +56,10 @@ class Watcher:
             )
         )
         name = f"{settings.prefix}.{topic}"
-        self._consumer.assign(
-            [TopicPartition(name, part, self._end(name, part)) for part in range(settings.kafka.partitions)]
-        )
+        parts = [TopicPartition(name, partition) for partition in range(settings.kafka.partitions)]
+        for part in parts:
+            part.offset = _end_of(self._consumer, part)
+        self._consumer.assign(parts)
 
     def wait(self, runs: Iterable[str], check: Callable[[], None]) -> None:
         """Wait until the event was said about each of these; `check` raises what makes that hopeless."""
@@ -103,12 +104,6 @@ class Watcher:
         elif value.startswith(self._ends_badly):
             raise BenchError(f"a run ended badly: {lifecycle.decode(value)}")
 
-    def _end(self, topic: str, partition: int) -> int:
-        bounds = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_CALL_SECONDS)
-        if bounds is None:
-            raise BenchError("Kafka does not answer")
-        return bounds[1]
-
 
 class Load:
     """Writes to the inbox."""
@@ -116,8 +111,6 @@ class Load:
     def __init__(self, settings: Settings) -> None:
         """Connect."""
         self._topic = f"{settings.prefix}.inbox"
-        self._partitions = settings.kafka.partitions
-        self._settings = settings
         self._producer = Producer(
             config(
                 settings.kafka,
@@ -158,8 +151,33 @@ def records_in(settings: KafkaSettings, topic: str, partitions: int) -> int:
     """Return how many records a topic has had."""
     consumer = Consumer(config(settings, "bench", group_id="bench"))
     try:
-        parts = (TopicPartition(topic, partition) for partition in range(partitions))
-        bounds = [consumer.get_watermark_offsets(part, timeout=_CALL_SECONDS) for part in parts]
+        return sum(_end_of(consumer, TopicPartition(topic, partition)) for partition in range(partitions))
     finally:
         consumer.close()
-    return sum(high for bound in bounds if bound is not None for high in (bound[1],))
+
+
+def remove_topics(settings: Settings) -> None:
+    """Give back the disk."""
+    admin = AdminClient(config(settings.kafka, "bench"))
+    names = [topic.name for topic in wanted(settings, settings.worker.queues)]
+    for future in admin.delete_topics(names).values():
+        # A broker that is gone has no disk to give back.
+        with suppress(KafkaException):
+            future.result(_CALL_SECONDS)
+
+
+def _end_of(consumer: Consumer, part: TopicPartition) -> int:
+    """Return where a partition ends; one that was just made is without a leader for a moment."""
+    deadline = time.monotonic() + _CALL_SECONDS
+    while True:
+        try:
+            bounds = consumer.get_watermark_offsets(part, timeout=_CALL_SECONDS)
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise BenchError(f"Kafka: {error}") from error
+            # What it has fetched about the topic is out of date, and this fetches it anew.
+            consumer.list_topics(part.topic, timeout=_CALL_SECONDS)
+            continue
+        if bounds is None:
+            raise BenchError("Kafka does not answer")
+        return bounds[1]

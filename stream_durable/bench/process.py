@@ -1,8 +1,11 @@
-"""`python -m stream_durable.bench.process reconciler`, or `worker`: one of our services as a process."""
+"""`python -m stream_durable.bench.process reconciler|worker|rebuild`: our work as a process of its own."""
 
 import asyncio
+import json
+import resource
 import signal
 import sys
+import time
 
 import uvloop
 
@@ -28,5 +31,19 @@ async def _serve(role: str) -> None:
             work.result()
 
 
+async def _rebuild() -> None:
+    """Fold the log into another schema, and say what that took."""
+    settings = Settings.load()
+    begin = time.process_time()
+    rebuilt = await bootstrap.rebuild(settings, "rebuilt", to_end=True)
+    told = {
+        "records": rebuilt.records,
+        "seconds": rebuilt.seconds,
+        "cpu_s": time.process_time() - begin,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024 / 1_000_000,
+    }
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
 if __name__ == "__main__":
-    uvloop.run(_serve(sys.argv[1]))
+    uvloop.run(_rebuild() if sys.argv[1] == "rebuild" else _serve(sys.argv[1]))

@@ -3,9 +3,10 @@
 CPU is user and system time of a process, of its children, and of those of its children that ended:
 Postgres starts a process for each connection, and what an ended one has used is not lost.
 
-Memory is the peak of what is resident since `reset_peaks`, or since a process began. The processes of one
-tree share pages, Postgres 256 MB of buffers. So what is private to each is added up, and what is shared counts
-once, as far as the process that touched most of it: for a single process that is its peak resident size.
+Memory is the peak of what is resident since `reset_peaks`, or since a process began. The processes of
+one tree share pages, Postgres 256 MB of buffers. So what is private to each is added up, and what is
+shared counts once, as far as the process that touched most of it: for a single process that is its peak
+resident size.
 """
 
 from __future__ import annotations

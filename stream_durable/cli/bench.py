@@ -9,9 +9,12 @@ import typer
 
 
 def bench(
-    workload: Annotated[list[str], typer.Argument(help="What to measure: chain, fan, single, or all.")],
+    workload: Annotated[list[str], typer.Argument(help="What to measure: chain, fan, single, ..., or all.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-    repeat: Annotated[int, typer.Option(min=1, max=100, help="How often; the spread is shown too.")] = 1,
+    repeat: Annotated[int, typer.Option(min=1, max=100, help="How often; the spread is shown too.")] = 3,
+    size: Annotated[
+        int | None, typer.Option("--n", min=1, help="Size of each workload, in place of its own.")
+    ] = None,
     prototype: Annotated[
         Path | None, typer.Option(help="Measure this prototype side by side, in the same run.")
     ] = None,
@@ -22,9 +25,4 @@ def bench(
     """
     from stream_durable.bench import main
 
-    arguments = [*workload, "--repeat", str(repeat)]
-    if as_json:
-        arguments.append("--json")
-    if prototype is not None:
-        arguments += ["--prototype", str(prototype)]
-    raise typer.Exit(main(arguments))
+    raise typer.Exit(main(workload, json=as_json, repeat=repeat, n=size, prototype=prototype))

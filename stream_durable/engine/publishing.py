@@ -39,11 +39,13 @@ class Publishing:
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
-        self._is_busy = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def add(self, partition: Partition, from_offset: int, messages: list[Outgoing]) -> None:
         """Take a row that has been saved."""
         self._waiting.append(_Row(partition, from_offset, messages))
+        self._idle.clear()
         self._wake.set()
         if len(self._waiting) >= self._rows_max:
             self._room.clear()
@@ -55,7 +57,11 @@ class Publishing:
     @property
     def is_idle(self) -> bool:
         """Whether everything that was saved has been acknowledged."""
-        return not self._waiting and not self._is_busy
+        return self._idle.is_set()
+
+    async def said(self) -> None:
+        """Wait until everything that was saved has been acknowledged."""
+        await self._idle.wait()
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -66,9 +72,8 @@ class Publishing:
                 rows = list(self._waiting)
                 self._waiting.clear()
                 self._room.set()
-                self._is_busy = True
                 await self._publish(rows)
-                self._is_busy = False
+            self._idle.set()
 
     async def publish_left(self, partition: Partition, rows: Iterable[tuple[int, bytes]]) -> None:
         """Publish what the last owner saved and may not have said, before anything new is said."""

@@ -54,6 +54,8 @@ _log = logger(__name__)
 
 #: An idle partition's acknowledged outbox rows are removed after this long.
 _TIDY_SECONDS = 1.0
+#: How long leaving may take to say what has been saved.
+_LEAVE_SECONDS = 3.0
 #: Before a partition of which the group says it is ours, and the store that it is not, is claimed again.
 _FENCED_SECONDS = 5.0
 #: Runs whose outstanding work is asked for again in one commit.
@@ -127,9 +129,21 @@ class Reconciler:
                 group.create_task(self._tidy())
                 group.create_task(self._watch.run())
                 self._takeovers.group = group
-                await self._consume()
+                try:
+                    await self._consume()
+                finally:
+                    await self._say_the_rest()
         finally:
             await self._log.close()
+
+    async def _say_the_rest(self) -> None:
+        """Before leaving in good order, say what has been saved, so that no successor must say it again."""
+        try:
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await self._publishing.said()
+                await self._remove_published()
+        except TimeoutError:
+            _log.warning(WORLD_REFUSED, reason="the broker is slow", doing="say the rest before leaving")
 
     async def _consume(self) -> None:
         while True:
@@ -312,11 +326,14 @@ class Reconciler:
             if now_at != noted:
                 noted = now_at
                 self._log.note_progress(now_at)
-            idle = [p for p in self._partitions.values() if p.published]
-            if idle and not self._writing.locked():
-                async with self._writing:
-                    shares = [p.share() for p in idle if p.id in self._partitions]
-                    await self._commit([batch.Finished(share, [], {}) for share in shares])
+            if not self._writing.locked():
+                await self._remove_published()
+
+    async def _remove_published(self) -> None:
+        async with self._writing:
+            shares = [p.share() for p in self._partitions.values() if p.published]
+            if shares:
+                await self._commit([batch.Finished(share, [], {}) for share in shares])
 
     async def _redrive(self, partition: Partition) -> None:
         """Ask again for everything outstanding, since the log that held the answers was lost."""

@@ -187,8 +187,7 @@ class GroupLog:
     def _serve(self) -> None:
         try:
             while not self._is_stopping:
-                while self._orders:
-                    self._orders.popleft()()
+                self._follow_orders()
                 if self._held < self._records_max or self._hold_back():
                     self._poll(_POLL_SECONDS)
         except BaseException as error:  # The loop must hear of it: this thread has nobody to tell.
@@ -197,9 +196,12 @@ class GroupLog:
         finally:
             self._is_stopping = True
             # What was ordered before the end, such as the last commit, is still carried out.
-            while self._orders:
-                self._orders.popleft()()
+            self._follow_orders()
             self._consumer.close()
+
+    def _follow_orders(self) -> None:
+        while self._orders:
+            self._orders.popleft()()
 
     def _poll(self, seconds: float) -> None:
         first = self._consumer.poll(seconds)
@@ -226,8 +228,7 @@ class GroupLog:
         self._consumer.pause([TopicPartition(self._topic, p) for p in self._paused])
         while not self._is_stopping and self._held >= self._records_max:
             self._poll(_POLL_SECONDS)
-            while self._orders:
-                self._orders.popleft()()
+            self._follow_orders()
         self._resume(self._paused & self._fetching)
         return False
 
@@ -263,6 +264,8 @@ class GroupLog:
             self._revoked.clear()
             self._tell(Revoked(tuple(gone)))
             self._revoked.wait(_REVOKE_SECONDS)
+            # What the batch under way still has to commit, while the partitions are ours.
+            self._follow_orders()
         consumer.incremental_unassign([])
 
     def _on_lost(self, consumer: Consumer, parts: list[TopicPartition]) -> None:

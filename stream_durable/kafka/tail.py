@@ -16,12 +16,12 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from stream_durable.core.errors import RejectedError, StreamDurableError, TransientError
+from stream_durable.core.errors import RejectedError, StreamDurableError
 from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.kafka.config import config, transient
@@ -58,7 +58,6 @@ class KafkaRunEvents:
             enable_auto_commit=False,
             # A position that is no longer in the log is an error, never a jump.
             auto_offset_reset="error",
-            enable_partition_eof=True,
             # A question about offsets waits behind a fetch that waits for records.
             fetch_wait_max_ms=100,
             fetch_queue_backoff_ms=5,
@@ -140,7 +139,7 @@ class _Feed(Generic[_Said]):
 
     def _call(self, function: Callable[..., object], *arguments: object) -> None:
         # On a loop that is closed nobody is left who would want to know.
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments)
 
 
@@ -160,6 +159,8 @@ class _Live:
 
     async def follow(self, key: bytes, feed: _Feed[RunEvent]) -> None:
         """Give this feed what comes from now on under the key; return when that is certain."""
+        if self._is_stopping:
+            raise _closed()
         with self._lock:
             self._feeds.setdefault(key, []).append(feed)
             if self._ready is None:
@@ -194,7 +195,7 @@ class _Live:
             while self._wanted.wait() and not self._is_stopping:
                 self._read_while_wanted(consumer)
         finally:
-            self._end(TransientError("the client was closed"))
+            self._end(_closed())
             consumer.close()
 
     def _read_while_wanted(self, consumer: Consumer) -> None:
@@ -218,7 +219,7 @@ class _Live:
             for event in events:
                 assert isinstance(event, RunEvent)
                 with self._lock:
-                    feeds = self._feeds.get(event.run.encode(), ())
+                    feeds = tuple(self._feeds.get(event.run.encode(), ()))
                 for feed in feeds:
                     feed.put([event])
             if self._feeds:
@@ -255,7 +256,7 @@ class _Past:
     ) -> None:
         self.feed: _Feed[RunEvent | StepEvent | None] = _Feed()
         self.feed.taken = self._make_room
-        self._properties = properties
+        self._properties = {**properties, "enable.partition.eof": True}
         self._parts = parts
         self._key = key
         self._since = since
@@ -283,7 +284,7 @@ class _Past:
         consumer = Consumer(self._properties)
         try:
             self._read(consumer)
-            self.feed.fail(TransientError("the client was closed"))
+            self.feed.fail(_closed())
         except StreamDurableError as error:
             self.feed.fail(error)
         except KafkaException as error:
@@ -293,12 +294,12 @@ class _Past:
 
     def _read(self, consumer: Consumer) -> None:
         consumer.incremental_assign(self._starts(consumer))
-        ends = {part.topic for part in self._parts}
+        unread: set[str] | None = {part.topic for part in self._parts}
         while not self._is_stopping:
-            for event in _events(consumer, self._key.__eq__, ends):
+            for event in _events(consumer, self._key.__eq__, unread):
                 self._hand_over(event)
-            if not ends:
-                ends = {""}
+            if unread is not None and not unread:
+                unread = None
                 self._hand_over(None)
 
     def _hand_over(self, event: RunEvent | StepEvent | None) -> None:
@@ -328,9 +329,9 @@ def _offsets(consumer: Consumer, parts: list[TopicPartition], since: int) -> lis
 
 
 def _events(
-    consumer: Consumer, is_wanted: Callable[[bytes], bool], ends: set[str] | None = None
+    consumer: Consumer, is_wanted: Callable[[bytes], bool], unread: set[str] | None = None
 ) -> list[RunEvent | StepEvent]:
-    """Return what has come under the keys that are wanted; strike out topics that were read to their end."""
+    """Return what has come under the keys that are wanted; strike out a topic that is read to its end."""
     first = consumer.poll(_POLL_SECONDS)
     if first is None:
         return []
@@ -339,8 +340,8 @@ def _events(
         error = message.error()
         if error is not None:
             _judge(error)
-            if ends is not None and error.code() == KafkaError._PARTITION_EOF:
-                ends.discard(message.topic() or "")
+            if unread is not None and error.code() == KafkaError._PARTITION_EOF:
+                unread.discard(message.topic() or "")
             continue
         key, value = message.key(), message.value()
         if isinstance(key, bytes) and value is not None and is_wanted(key):
@@ -372,6 +373,10 @@ def _translated(error: KafkaException) -> StreamDurableError:
             f"Kafka has no topics for runs ({cause.str()}): run `stream-durable topics apply`",
         )
     return transient(error)
+
+
+def _closed() -> StreamDurableError:
+    return RejectedError("closed", "the client was closed while the run was followed")
 
 
 def _nothing() -> None:

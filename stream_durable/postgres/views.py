@@ -23,6 +23,9 @@ _CONNECTIONS = 4
 #: Beyond every run there can be.
 _NEWEST = RunPosition((1 << 63) - 1, "")
 
+#: Sorts behind every text that may follow the beginning of an id.
+_LAST = "\U0010ffff"
+
 
 class PostgresViews:
     """The read models of one Postgres schema."""
@@ -74,6 +77,12 @@ class PostgresViews:
         async with self._connection() as connection:
             found = await connection.fetch(queries()["view_step_list"], run, after, limit)
         return list(map(StepRow._make, found))
+
+    async def run_ids(self, beginning: str, limit: int) -> list[str]:
+        """Return ids of runs that begin like this, in order."""
+        async with self._connection() as connection:
+            found = await connection.fetch(queries()["view_run_ids"], beginning, beginning + _LAST, limit)
+        return [row[0] for row in found]
 
     async def close(self) -> None:
         """Let go of the connections."""

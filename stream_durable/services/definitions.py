@@ -56,11 +56,9 @@ class DefinitionKeeper:
 
 async def published(settings: Settings) -> list[Graph]:
     """Return all definitions that were published, the latest of each workflow last."""
-    publisher = KafkaPublisher(settings.kafka, settings.prefix, client=_CLIENT)
-    definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=_CLIENT)
+    definitions = KafkaDefinitions(settings.kafka, settings.prefix, None, client=_CLIENT)
     try:
         await definitions.catch_up()
         return definitions.known()
     finally:
-        await publisher.close()
         await definitions.close()

@@ -35,6 +35,7 @@ from stream_durable.sdk.handler import Handler
 from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import Metrics
 from stream_durable.worker.job import Job, JobKey
+from stream_durable.worker.offsets import DoneOffsets
 from stream_durable.worker.reports import Reports
 
 #: A result must fit into a record of the inbox with room for its envelope.
@@ -103,6 +104,18 @@ class Attempts:
             job.is_cancelled = True
             if job.task is not None:
                 job.task.cancel()
+
+    def leave(self, offsets: DoneOffsets) -> None:
+        """Drop the jobs of a partition that was taken away, as far as they have not begun."""
+        kept: deque[Job] = deque()
+        for job in self._queue:
+            if job.offsets is offsets:
+                del self._jobs[job.key]
+            else:
+                kept.append(job)
+        self._queue = kept
+        if len(kept) < self._settings.concurrency:
+            self._room.set()
 
     async def drain(self, seconds: float) -> None:
         """Begin nothing more; let what runs end, and give back what does not in time.

@@ -17,13 +17,13 @@ class Job:
     It is also what the handler's context asks about the attempt, from whichever thread it runs in.
     """
 
-    __slots__ = ("_offset", "_offsets", "announced", "beat", "command", "is_cancelled", "label", "percent",
+    __slots__ = ("_offset", "announced", "beat", "command", "is_cancelled", "label", "offsets", "percent",
                  "started", "task")  # fmt: skip
 
     def __init__(self, command: Command, offsets: DoneOffsets, offset: int) -> None:
         """A command that has been taken but not begun."""
         self.command = command
-        self._offsets = offsets
+        self.offsets = offsets
         self._offset = offset
         #: Milliseconds of this machine's clock.
         self.started = 0
@@ -42,7 +42,7 @@ class Job:
 
     def done(self) -> None:
         """Count the command as done for Kafka: it will not be delivered again."""
-        self._offsets.done(self._offset)
+        self.offsets.done(self._offset)
 
     @property
     def deadline(self) -> datetime | None:

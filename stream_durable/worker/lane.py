@@ -63,7 +63,8 @@ class Lane:
                 elif isinstance(event, Revoked):
                     self._commit(event.partitions)
                     for partition in event.partitions:
-                        self._offsets.pop(partition, None)
+                        if offsets := self._offsets.pop(partition, None):
+                            self._attempts.leave(offsets)
                 elif isinstance(event, LogLost):
                     group.create_task(self._resume(event.partition))
 

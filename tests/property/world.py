@@ -42,7 +42,7 @@ from stream_durable.core.messages import (
 )
 from stream_durable.core.policy import RetryPolicy
 from stream_durable.core.run.state import Run
-from stream_durable.core.status import COMPLETED, READY, RUNNING, WAITING, Outcome
+from stream_durable.core.status import Outcome
 
 T = TypeVar("T")
 
@@ -54,13 +54,14 @@ laws = settings(
 )
 
 #: Bytes that a node and a message take from the source of choices, about.
-_NODE_BYTES, _MOVE_BYTES = 14, 6
+NODE_BYTES, MOVE_BYTES = 14, 6
 
-OUTPUTS = (b"null", b"1", b'"x"', b'{"id":"k1"}', b'{"id": 7, "more": [1, 2]}', b'{"id":null}', b"[]")
-INPUTS = (b'{"id":"k1"}', b'{"id":7}', b"null")
+#: What a wait's key is read from; once in a while there is none.
+OUTPUTS = (*[b'{"id":"k1"}', b'{"id": 7, "more": [1, 2]}'] * 12, b"null", b'"x"', b'{"id":null}')
+INPUTS = (*[b'{"id":"k1"}', b'{"id":7}'] * 6, b"null")
 SIGNALS = ("go", "stop", "other")
 EVENTS = ("paid", "shipped")
-WORKERS = ("w1", "w2", "")
+WORKERS = ("w1", "w1", "w1", "w1", "w2", "")
 
 
 class Choices:
@@ -107,7 +108,7 @@ def _random_node(choose: Choices, name: str, after: tuple[str, ...]) -> AnyNode:
     kind = choose.below(8)
     limit: dict[str, Any] = {}
     if choose.chance(30):
-        limit = {"timeout_ms": 3_000, "on_timeout": choose.of((None, '"late"', '{"id":"k2"}'))}
+        limit = {"timeout_ms": 3_000, "on_timeout": choose.of(('"late"', '{"id":"k2"}', '{"id":7}', None))}
     if kind == 5:
         return sleep(name, *after, ms=choose.of((0, 10, 1_000)))
     if kind == 6:
@@ -115,7 +116,7 @@ def _random_node(choose: Choices, name: str, after: tuple[str, ...]) -> AnyNode:
     if kind == 7:
         key = f"{choose.of(after)}.id" if after and choose.chance(40) else "input.id"
         return event(name, *after, of=choose.of(EVENTS), key=key, **limit)
-    retry = RetryPolicy(attempts=1 + choose.below(3), base_ms=choose.of((0, 100)), jitter=0.5)
+    retry = RetryPolicy(attempts=1 + choose.below(8), base_ms=choose.of((10, 100)), jitter=0.5)
     takes = tuple(a for a in after if choose.chance(50))
     return step(
         name, *after, retry=retry, takes=takes, takes_input=choose.chance(50), queue=choose.of(("q", "r"))
@@ -239,9 +240,9 @@ class World:
             return StartRun(key=RUN, id="again", workflow="order", fingerprint=self.graph.fingerprint)
         channel = f"{choose.of(EVENTS)}/k1"
         if kind == 7:
-            return WaitOpened(key=channel, run=RUN, wait=name)
+            return WaitOpened(key=channel, run=choose.of((RUN, "run-2")), wait=name)
         if kind == 8:
-            return WaitClosed(key=channel, run=RUN, wait=name)
+            return WaitClosed(key=channel, run="run-2", wait=name)
         return ChannelTimerFired(key=channel, timer="", due=self.now)
 
     # What must happen so that a run ends.
@@ -284,13 +285,15 @@ def report(choose: Choices, name: str, attempt: int) -> Message:
     if kind < 3:
         return AttemptCompleted(**about, output=Raw(choose.of(OUTPUTS)), started=5, finished=6)
     if kind == 3:
-        failure = Failure(choose.of(("Oops", "Other")), "broken", retryable=not choose.chance(10))
+        failure = Failure(choose.of(("Oops", "Other")), "broken", retryable=not choose.chance(3))
         return AttemptFailed(**about, failure=failure)
     if kind == 4:
         return AttemptHeartbeat(**about, lease_ms=choose.of((40, 2_000)))
     if kind == 5:
         return AttemptReturned(**about, delay_ms=choose.of((0, 30)))
-    return AttemptStarted(**about, lease_ms=choose.of((40, 2_000)), timeout_ms=choose.of((None, 20, 900)))
+    return AttemptStarted(
+        **about, lease_ms=choose.of((40, 2_000)), timeout_ms=choose.of((None, None, None, 30, 900))
+    )
 
 
 def _data(choose: Choices) -> Raw:
@@ -316,13 +319,8 @@ def lasting_pictures(entities: dict[str, Entity]) -> dict[str, dict[str, Any]]:
     return {key: lasting_picture(entity) for key, entity in entities.items()}
 
 
-@st.composite
-def beginnings(draw: Callable[[Any], Any], size_max: int = 60, moves_max: int = 150) -> tuple[World, Choices]:
-    """A world in which a run of a random graph has begun, or will, and choices for what comes then."""
-    size = draw(st.integers(1, size_max))
-    moves = draw(st.integers(0, moves_max))
-    shape = Choices(draw(st.binary(min_size=size * _NODE_BYTES, max_size=size * _NODE_BYTES)))
-    choose = Choices(draw(st.binary(min_size=moves * _MOVE_BYTES, max_size=moves * _MOVE_BYTES)))
+def begun(shape: Choices, choose: Choices, size: int) -> tuple[World, Choices]:
+    """Return a world in which a run has begun, though some messages for it may have come before."""
     world = World(Graph(random_definition(shape, size)))
     for _ in range(choose.below(3)):
         world.tell(world.move(choose))
@@ -331,11 +329,23 @@ def beginnings(draw: Callable[[Any], Any], size_max: int = 60, moves_max: int = 
 
 
 @st.composite
+def beginnings(draw: Callable[[Any], Any], size_max: int = 60, moves_max: int = 150) -> tuple[World, Choices]:
+    """A world in which a run of a random graph has begun, or will, and choices for what comes then."""
+    size = draw(st.integers(1, size_max))
+    moves = draw(st.integers(0, moves_max))
+    shape = Choices(draw(st.binary(min_size=size * NODE_BYTES, max_size=size * NODE_BYTES)))
+    choose = Choices(draw(st.binary(min_size=moves * MOVE_BYTES, max_size=moves * MOVE_BYTES)))
+    return begun(shape, choose, size)
+
+
+@st.composite
 def lives(draw: Callable[[Any], Any], size_max: int = 60, moves_max: int = 150) -> World:
     """A world in which a run has been through anything, and has not necessarily ended."""
     world, choose = draw(beginnings(size_max, moves_max))
-    while not choose.is_used_up:
+    after_the_end = 0
+    while not choose.is_used_up and after_the_end < 10:
         world.tell(world.move(choose))
+        after_the_end += world.run.has_ended
     return world
 
 
@@ -343,7 +353,3 @@ def a_start(graph: Graph, given: bytes) -> StartRun:
     return StartRun(
         key=RUN, id="start-1", workflow="order", fingerprint=graph.fingerprint, input=Raw(given), trace="00-1"
     )
-
-
-#: Steps in one of these have been begun by the run.
-BEGUN = frozenset({READY, RUNNING, WAITING, COMPLETED})

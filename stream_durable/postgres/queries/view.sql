@@ -15,3 +15,11 @@ from step
 where run_id = $1 and name > $2
 order by name
 limit $3
+
+-- name: view_run_ids
+-- At most $3 ids of runs from $1 on and before $2.
+select id
+from run
+where id >= $1 and id < $2
+order by id
+limit $3

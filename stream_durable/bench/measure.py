@@ -1,0 +1,160 @@
+"""How each workload is measured: what is prepared, what is counted, and when it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from typing import Final
+from uuid import uuid4
+
+from stream_durable.bench.errors import BenchError
+from stream_durable.bench.instance import Instance, instance, spawn, tail
+from stream_durable.bench.load import PATIENCE_SECONDS, Watcher, prefix_of
+from stream_durable.bench.report import PARTS, Sample
+from stream_durable.bench.services import Services
+from stream_durable.bench.usage import Usage
+from stream_durable.bench.workloads import SIGNALLED_OF, Workload
+from stream_durable.core.ids import partition_of
+from stream_durable.core.lifecycle import STEP_WAITING, StepEvent
+from stream_durable.postgres.connection import connect
+from stream_durable.postgres.queries import queries
+
+_WAITING: Final = prefix_of(StepEvent, STEP_WAITING)
+#: Rows of one statement when runs are written past the engine.
+_CLONED_AT_ONCE: Final = 50_000
+_WARM_RUNS: Final = 1_000
+
+
+def measure(services: Services, workload: Workload, n: int) -> Sample:
+    """Measure one workload once."""
+    with instance(services, workload) as made:
+        return _MEASURES.get(workload.name, _throughput)(made, n)
+
+
+def warm(services: Services, workload: Workload, n: int) -> None:
+    """Let broker and database compile and allocate what the first sample would pay for."""
+    with instance(services, workload) as made:
+        _throughput(made, min(n, _WARM_RUNS))
+
+
+def _throughput(made: Instance, n: int) -> Sample:
+    """All runs at once, until the last has completed."""
+    made.start()
+    runs = _new_runs(n)
+
+    def work() -> None:
+        made.begin(runs)
+        made.completed.wait(runs, made.check)
+
+    return made.measure(runs, work)
+
+
+def _latency(made: Instance, n: int) -> Sample:
+    """One run at a time."""
+    made.start()
+    runs = _new_runs(n)
+
+    def one(run: str) -> float:
+        begin = time.perf_counter()
+        made.load.start(made.workload.workflow, made.workload.fingerprint, run)
+        made.completed.wait_one(run, made.check)
+        return 1_000 * (time.perf_counter() - begin)
+
+    return made.measure(runs, lambda: [one(run) for run in runs])
+
+
+def _waiting(made: Instance, n: int) -> Sample:
+    """All runs wait; signals to all, until the last has completed."""
+    made.start()
+    runs = _new_runs(n)
+    _let_wait(made, runs)
+    return _signalled(made, runs)
+
+
+def _million(made: Instance, n: int) -> Sample:
+    """Signals to some of a great many runs that wait; reconciler and worker begin with all of them there.
+
+    The runs are written past the engine, as copies of one that it has brought to its wait.
+    """
+    made.start()
+    [model] = _new_runs(1)
+    _let_wait(made, [model])
+    made.stop()
+    runs = _new_runs(n)
+    asyncio.run(_clone(made, model, runs))
+    Usage(made.services.trees).reset_peaks()
+    made.start()
+    return _signalled(made, random.sample(runs, max(1, n // SIGNALLED_OF)))
+
+
+def _rebuild(made: Instance, n: int) -> Sample:
+    """The log of a chain, folded anew into an empty schema; what a run and a step cost, without doing it."""
+    before = _throughput(made, n)
+    made.stop()
+    usage = Usage(made.services.trees)
+    usage.reset_peaks()
+    cpu = usage.cpu_s()
+    child = spawn("rebuild", made.home)
+    try:
+        if not child.ended_within(PATIENCE_SECONDS):
+            raise BenchError(f"the rebuild did not end within {PATIENCE_SECONDS:.0f} s")
+    finally:
+        made.processes["rebuild"] = child
+    used = usage.cpu_s()
+    try:
+        told = json.loads(tail("rebuild", made.home).splitlines()[-1])
+    except (ValueError, IndexError):
+        raise BenchError(f"the rebuild failed:\n{tail('rebuild', made.home)}") from None
+    none = dict.fromkeys(PARTS, 0.0)
+    return Sample(
+        runs=before.runs,
+        steps=before.steps,
+        records=told["records"],
+        seconds=told["seconds"],
+        cpu_s=none | {part: used[part] - cpu[part] for part in used} | {"reconciler": told["cpu_s"]},
+        peak_mb=none | usage.peak_mb() | {"reconciler": told["peak_mb"]},
+    )
+
+
+_MEASURES: Final[Mapping[str, Callable[[Instance, int], Sample]]] = {
+    "latency": _latency,
+    "waiting": _waiting,
+    "million": _million,
+    "rebuild": _rebuild,
+}
+
+
+def _new_runs(count: int) -> list[str]:
+    return [uuid4().hex for _ in range(count)]
+
+
+def _let_wait(made: Instance, runs: Sequence[str]) -> None:
+    with closing(Watcher(made.settings, "steps", _WAITING)) as waiting:
+        made.begin(runs)
+        waiting.wait(runs, made.check)
+
+
+def _signalled(made: Instance, runs: Sequence[str]) -> Sample:
+    def work() -> None:
+        made.send_signals(runs)
+        made.completed.wait(runs, made.check)
+
+    return made.measure(runs, work)
+
+
+async def _clone(made: Instance, model: str, runs: Sequence[str]) -> None:
+    connection = await connect(made.settings.postgres)
+    try:
+        for begin in range(0, len(runs), _CLONED_AT_ONCE):
+            part = runs[begin : begin + _CLONED_AT_ONCE]
+            partitions = [partition_of(run, made.settings.kafka.partitions) for run in part]
+            await connection.execute(queries()["bench_clone_runs"], model, part, partitions)
+            await connection.execute(queries()["bench_clone_steps"], model, part)
+        await connection.execute(queries()["bench_analyze"])
+        await connection.execute(queries()["bench_checkpoint"])
+    finally:
+        connection.terminate()

@@ -1,0 +1,149 @@
+"""The prototype, measured on the same broker and database and by the same means as ourselves.
+
+Its `run.sh` starts a reconciler, a worker and a load, and says in JSON how long the load took. What the
+processes use is not taken from its words: it can name no process of Postgres that begins later, and says
+nothing about its load. It is read from outside, from the moment its load begins until it has said how long
+that took.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final
+
+import psutil
+
+from stream_durable.bench.errors import BenchError
+from stream_durable.bench.load import records_in
+from stream_durable.bench.report import PARTS, Percentiles, Sample
+from stream_durable.bench.services import Services
+from stream_durable.bench.usage import Usage
+from stream_durable.bench.workloads import Workload
+from stream_durable.local.process import dying_with_us, wait_for
+from stream_durable.settings import KafkaSettings
+
+_DATABASE: Final = "prototype"
+_INBOX: Final = "sd.inbox"
+_PARTITIONS: Final = 8
+_ROLES: Final = ("reconciler", "worker", "load")
+_START_SECONDS: Final = 60.0
+#: Its load gives up after 100 s.
+_END_SECONDS: Final = 120.0
+_PERCENTILES: Final = re.compile(r"latency p50 ([\d.]+) p95 ([\d.]+) p99 ([\d.]+)")
+
+
+class Prototype:
+    """A copy of it, for its own directory may be closed to writing."""
+
+    def __init__(self, source: Path, services: Services) -> None:
+        """Copy it and make its database."""
+        if not (source / "run.sh").is_file():
+            raise BenchError(f"{source} has no run.sh")
+        self._home = services.home / "prototype"
+        self._services = services
+        shutil.copytree(source, self._home)
+        for path in (self._home, *self._home.rglob("*")):
+            path.chmod(0o755)
+        services.postgres.create_database(_DATABASE)
+
+    def measure(self, workload: Workload, n: int) -> Sample:
+        """Measure one workload once."""
+        assert workload.prototype is not None, "the caller has looked"
+        self._usage().reset_peaks()
+        with self._started(workload.prototype, n) as script:
+            found: dict[str, int] = {}
+            wait_for(
+                lambda: script.poll() is not None or _find(script.pid, found),
+                seconds=_START_SECONDS,
+                what="the prototype's load",
+            )
+            if lost := [role for role in _ROLES if role not in found]:
+                raise BenchError(f"the prototype did not come up: there is no {' and no '.join(lost)}")
+            usage = self._usage(found)
+            cpu = usage.cpu_s()
+            assert script.stdout is not None
+            said, told = _read(script.stdout)
+            used, peaks = usage.cpu_s(), usage.peak_mb()
+        told_percentiles = _PERCENTILES.search(said)
+        kafka = KafkaSettings(bootstrap=self._services.kafka.bootstrap)
+        return Sample(
+            runs=n,
+            steps=n * workload.steps,
+            records=records_in(kafka, _INBOX, _PARTITIONS),
+            seconds=n / told["wf/s"],
+            cpu_s={part: used[part] - cpu[part] for part in PARTS},
+            peak_mb=peaks,
+            latency=Percentiles(*map(float, told_percentiles.groups())) if told_percentiles else None,
+        )
+
+    def _usage(self, found: dict[str, int] | None = None) -> Usage:
+        # Where the load is a process of its own, it is not ours.
+        return Usage(self._services.trees | (found or {}))
+
+    @contextmanager
+    def _started(self, workload: str, n: int) -> Iterator[subprocess.Popen[str]]:
+        kafka, postgres = self._services.kafka, self._services.postgres
+        environment = os.environ | {
+            "BOOTSTRAP": kafka.bootstrap,
+            "DSN": postgres.dsn(_DATABASE),
+            "KAFKA_PID": str(kafka.pid),
+            "PG_PIDS": ",".join(map(str, postgres.pids())),
+            # Each of its processes ends with its script, and the script with us.
+            "PYTHON": " ".join([*dying_with_us("KILL"), sys.executable]),
+            "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(self._home),
+        }
+        script = subprocess.Popen(  # noqa: S603 - an argument list of ours, and no shell
+            [*dying_with_us("KILL"), "./run.sh", workload, str(n)],
+            cwd=self._home,
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        too_late = threading.Timer(_END_SECONDS, _kill_group, [script.pid])
+        too_late.start()
+        try:
+            yield script
+        finally:
+            too_late.cancel()
+            _kill_group(script.pid)
+            script.wait()
+            if script.stdout is not None:
+                script.stdout.close()
+
+
+def _find(script: int, found: dict[str, int]) -> bool:
+    """Note its processes by what they run; return whether all are there."""
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(script).children(recursive=True):
+            names = {Path(argument).name for argument in child.cmdline()}
+            found.update((role, child.pid) for role in _ROLES if f"{role}.py" in names)
+    return "load" in found
+
+
+def _read(output: IO[str]) -> tuple[str, dict[str, float]]:
+    """Return all it said, and its result as soon as that is there."""
+    said = ""
+    for line in output:
+        said += line
+        if line.startswith("timeout"):
+            raise BenchError(f"the prototype did not end in time: {line.strip()} runs had completed")
+        if line.startswith("{"):
+            return said, json.loads(line)
+    raise BenchError(f"the prototype gave no result; it said:\n{said}")
+
+
+def _kill_group(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)

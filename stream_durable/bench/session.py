@@ -1,0 +1,111 @@
+"""One call of the benchmark: services up, samples in turn, figures out, nothing left behind."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from stream_durable.bench.errors import BenchError
+from stream_durable.bench.measure import measure, warm
+from stream_durable.bench.prototype import Prototype
+from stream_durable.bench.report import Row, Sample, line, row, tables
+from stream_durable.bench.services import Services, services
+from stream_durable.bench.workloads import WORKLOADS, Workload
+
+Say = Callable[[str], None]
+
+
+def measure_all(
+    names: Sequence[str], *, json: bool, repeat: int, n: int | None, prototype: Path | None
+) -> None:
+    """Measure and print; what was measured before an error is printed all the same."""
+    workloads = _chosen(names)
+    if repeat < 1 or (n is not None and n < 1):
+        raise BenchError("repeat and n are at least 1")
+    rows: list[Row] = []
+    with _ending_on_sigterm(), _progress() as say:
+        try:
+            say("starting Kafka and Postgres")
+            with services() as found:
+                other = Prototype(prototype, found) if prototype is not None else None
+                say("warming them up")
+                warm(found, WORKLOADS["chain"], n or WORKLOADS["chain"].n)
+                for workload in workloads:
+                    rows.append(_measured(found, workload, n or workload.n, repeat, other, say))
+                    if json:
+                        _print_line(rows[-1])
+        finally:
+            if rows and not json:
+                _print_tables(rows)
+
+
+def _chosen(names: Sequence[str]) -> list[Workload]:
+    if unknown := [name for name in names if name not in (*WORKLOADS, "all")]:
+        raise BenchError(f"no such workload: {', '.join(unknown)}; there are {', '.join(WORKLOADS)} and all")
+    wanted = WORKLOADS if "all" in names else dict.fromkeys(names)
+    return [WORKLOADS[name] for name in wanted]
+
+
+def _measured(
+    found: Services, workload: Workload, n: int, repeat: int, other: Prototype | None, say: Say
+) -> Row:
+    """Take the samples of one workload, ours and the prototype's in turn."""
+    ours: list[Sample] = []
+    theirs: list[Sample] = []
+    for i in range(repeat):
+        at = f"{workload.name}, {n:,}: {i + 1} of {repeat}"
+        say(at)
+        try:
+            ours.append(measure(found, workload, n))
+            if other is not None and workload.prototype is not None:
+                say(f"{at}, the prototype")
+                theirs.append(other.measure(workload, n))
+        except BenchError as error:
+            raise BenchError(f"{at}: {error}") from error
+    return row(workload.name, n, ours, theirs)
+
+
+def _print_line(shown: Row) -> None:
+    sys.stdout.write(line(shown) + "\n")
+    sys.stdout.flush()
+
+
+def _print_tables(rows: Sequence[Row]) -> None:
+    console = Console()
+    for table in tables(rows):
+        console.print(table)
+
+
+@contextmanager
+def _progress() -> Iterator[Say]:
+    """Say what is being done: on a terminal in one line that changes, else a line each."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: console.print(text, soft_wrap=True)
+        return
+    with console.status("") as status:
+        yield status.update
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM end us the way Ctrl-C does, so that everything is taken down."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

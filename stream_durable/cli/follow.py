@@ -1,0 +1,108 @@
+"""Follows a run: prints a line for each thing that happens to it, until it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from stream_durable.cli.errors import NotFoundError
+from stream_durable.cli.output import cell_text, lasted
+
+if TYPE_CHECKING:
+    from stream_durable.core.rows import RunRow, StepRow
+    from stream_durable.ports import StoredRun
+    from stream_durable.postgres.views import PostgresViews
+
+_LOOK_SECONDS: Final = 0.1
+#: A run that was just started is there as soon as a reconciler has folded it.
+_PATIENCE_LOOKS: Final = 300
+_NOTE_MAX: Final = 72
+
+
+class Change(NamedTuple):
+    """A step, or with an empty name the run, is now in another state than before."""
+
+    #: Milliseconds.
+    time: int
+    step: str
+    status: str
+    attempt: int | None
+    worker: str | None
+    note: str
+
+
+async def changes(views: PostgresViews, run_id: str) -> AsyncIterator[tuple[StoredRun, list[Change]]]:
+    """Yield what has changed whenever something has, the last time with the end of the run."""
+    seen: dict[str, tuple[object, ...]] = {}
+    looks = 0
+    while True:
+        stored = await views.run_with_steps(run_id)
+        if stored is not None:
+            found = list(_changes(stored, seen))
+            if found:
+                yield stored, sorted(found, key=lambda change: (change.time, change.step == ""))
+            if stored.run.ended is not None:
+                return
+        elif looks >= _PATIENCE_LOOKS:
+            raise NotFoundError(f"run {run_id!r} has not begun", "Is a reconciler running?")
+        looks += 1
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def follow(views: PostgresViews, run_id: str, say: Callable[[str], None]) -> RunRow:
+    """Print what happens until the run ends; return it."""
+    last: RunRow | None = None
+    async for stored, found in changes(views, run_id):
+        last = stored.run
+        for change in found:
+            say(line(change, last.created))
+    assert last is not None, "a run that ended was seen"
+    return last
+
+
+def line(change: Change, begin: int) -> str:
+    """Return a change as one line."""
+    tried = "" if change.attempt is None else f"attempt {change.attempt}"
+    name = change.step or "the run"
+    parts = f"{(change.time - begin) / 1_000:7.2f} s  {name:<16} {change.status:<10} {tried:<10}"
+    return " ".join(filter(None, (parts, change.worker, change.note))).rstrip()
+
+
+def failure_text(failure: bytes | None) -> str | None:
+    """Return a failure as one line."""
+    if failure is None:
+        return None
+    found: dict[str, Any] = json.loads(failure)
+    return f"{found.get('code')}: {found.get('message')}"
+
+
+def _changes(stored: StoredRun, seen: dict[str, tuple[object, ...]]) -> Iterable[Change]:
+    """Yield what differs from what was seen, and take note of it."""
+    run = stored.run
+    for step in stored.steps:
+        state = (step.status, step.attempt, step.worker, step.losses)
+        before = seen.get(step.name)
+        if before != state:
+            seen[step.name] = state
+            yield _step_change(step, run)
+    state = (run.status,)
+    if seen.get("") != state:
+        seen[""] = state
+        note = failure_text(run.failure) or (f"took {lasted(run.created, run.ended)}" if run.ended else "")
+        yield Change(run.ended or run.updated, "", run.status, None, None, cell_text(note, _NOTE_MAX))
+
+
+def _step_change(step: StepRow, run: RunRow) -> Change:
+    if step.status == "ready" and step.losses:
+        note = "its worker fell silent: it is asked for again"
+    elif (failure := failure_text(step.failure)) and step.status != "completed":
+        note = failure
+    elif duration := lasted(step.started, step.finished):
+        note = f"took {duration}"
+    else:
+        note = ""
+    # A worker's own clock dates its results, so a line may come before one that is older.
+    time = step.finished or step.started or run.updated
+    return Change(time, step.name, step.status, step.attempt, step.worker, cell_text(note, _NOTE_MAX))

@@ -1,0 +1,38 @@
+"""Finds the run that somebody means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from stream_durable.cli.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from stream_durable.postgres.views import PostgresViews
+    from stream_durable.settings import Settings
+
+#: Candidates named where the beginning of an id could mean several.
+_SHOWN: Final = 5
+
+
+async def find_run(settings: Settings, written: str) -> str:
+    """Return the id of the run that is called or begins like this, if there is exactly one."""
+    from stream_durable.postgres.views import PostgresViews
+
+    views = PostgresViews(settings.postgres)
+    try:
+        return await find_in(views, written)
+    finally:
+        await views.close()
+
+
+async def find_in(views: PostgresViews, written: str) -> str:
+    """Return the id of the run that is called or begins like this; the whole id wins over longer ones."""
+    found = await views.run_ids(written, _SHOWN + 1) if written else []
+    if written in found or len(found) == 1:
+        return written if written in found else found[0]
+    if not found:
+        raise NotFoundError(
+            f"there is no run {written!r}", "`stream-durable runs list` shows the newest; ids begin as typed."
+        )
+    shown = ", ".join(found[:_SHOWN]) + (", …" if len(found) > _SHOWN else "")
+    raise UsageError(f"{written!r} could be any of {shown}: write more of it")

@@ -1,0 +1,73 @@
+"""Commands that send something to runs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from stream_durable.cli.errors import UsageError
+from stream_durable.cli.values import load_settings, read_json
+
+Data = Annotated[
+    str, typer.Option("--data", "-d", help="JSON that it carries, or @file, or - for standard input.")
+]
+
+
+def publish(
+    event: Annotated[str, typer.Argument(help="Name of the event, such as payment.captured.")],
+    key: Annotated[str, typer.Option("--key", "-k", help="Correlation key: waits with the same key get it.")],
+    data: Data = "null",
+    message_id: Annotated[
+        str | None, typer.Option("--id", help="Makes it happen once, however often it is sent.")
+    ] = None,
+    ttl: Annotated[
+        str | None,
+        typer.Option(help='How long it is kept for waits still to come, as "90s" or "1d".'),
+    ] = None,
+) -> None:
+    """Publish an event, for all runs that wait for it or will.
+
+    Example: `stream-durable publish payment.captured --key 42 --data '{"amount": 9.5}'`
+    """
+    from stream_durable import bootstrap
+
+    value = read_json(data, "--data")
+    settings = load_settings()
+
+    async def send() -> None:
+        async with bootstrap.client(settings) as client:
+            await client.publish(event, key=key, data=value, id=message_id, ttl=ttl)
+
+    asyncio.run(send())
+    typer.echo(f"Published {event} with key {key}.")
+
+
+def signal(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, or a unique beginning of it.")],
+    name: Annotated[str, typer.Argument(help="Name of the signal.")],
+    data: Data = "null",
+    message_id: Annotated[
+        str | None, typer.Option("--id", help="Makes it happen once, however often it is sent.")
+    ] = None,
+) -> None:
+    """Send a signal to one run.
+
+    Example: `stream-durable signal order-42 released --data '{"by": "tom"}'`
+    """
+    from stream_durable import bootstrap
+    from stream_durable.cli.lookup import find_run
+
+    if not name:
+        raise UsageError("a signal has a name")
+    value = read_json(data, "--data")
+    settings = load_settings()
+
+    async def send() -> str:
+        run_id = await find_run(settings, run)
+        async with bootstrap.client(settings) as client:
+            await client.signal(run_id, name, value, id=message_id)
+        return run_id
+
+    typer.echo(f"Sent {name} to {asyncio.run(send())}.")

@@ -1,0 +1,73 @@
+"""What every call of a client goes through: the ports, and a deadline on each wait for the world."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final, NamedTuple, TypeVar
+
+from stream_durable.core.errors import TransientError
+from stream_durable.core.lifecycle import RunEvent
+from stream_durable.core.messages import Message
+from stream_durable.persistence import persist
+from stream_durable.ports import Catalogue, Outgoing, Publisher, RunEvents, Views
+from stream_durable.wire.events import admit
+
+_Answer = TypeVar("_Answer")
+
+#: How long a call waits for Kafka, Postgres or a reconciler to answer. Longer than a failover takes.
+PATIENCE_SECONDS: Final = 30.0
+
+
+class Ports(NamedTuple):
+    """What a client needs of the world."""
+
+    publisher: Publisher
+    catalogue: Catalogue
+    views: Views
+    events: RunEvents
+    #: How long an event that nobody waits for is kept, unless it says otherwise.
+    event_ttl_ms: int
+
+
+class Edge:
+    """The ports of one client, asked with patience that ends."""
+
+    def __init__(self, ports: Ports, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self.ports = ports
+        self.patience_seconds = patience_seconds
+
+    async def ask(self, call: Callable[[], Awaitable[_Answer]], doing: str) -> _Answer:
+        """Do a thing until it succeeds or patience is over; then say what the world said last."""
+        cause: TransientError | None = None
+
+        async def attempt() -> _Answer:
+            nonlocal cause
+            try:
+                return await call()
+            except TransientError as error:
+                cause = error
+                raise
+
+        try:
+            async with asyncio.timeout(self.patience_seconds):
+                return await persist(attempt, doing)
+        except TimeoutError:
+            why = f"the last answer was: {cause}" if cause is not None else "there was no answer"
+            raise TransientError(
+                f"could not {doing} within {self.patience_seconds:g} s; {why}. Check the connection and try again"
+            ) from cause
+
+    async def send(self, message: Message, doing: str) -> None:
+        """Put a message on the inbox; sent again, as it is under one id, it changes nothing."""
+        record = Outgoing("inbox", None, message.key.encode("utf-8", "replace"), admit(message))
+        await self.ask(lambda: self.ports.publisher.publish([(record, None)]), doing)
+
+    @asynccontextmanager
+    async def live(self, run: str) -> AsyncIterator[AsyncIterator[RunEvent]]:
+        """Follow what is said about a run from now on."""
+        async with AsyncExitStack() as stack:
+            yield await self.ask(
+                lambda: stack.enter_async_context(self.ports.events.live(run)), f"follow run {run!r}"
+            )

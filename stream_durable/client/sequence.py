@@ -1,0 +1,71 @@
+"""Puts what is said about one run into the order in which it happened, each statement once.
+
+Each topic has a gapless sequence of its own; a statement about the run says how many about its steps
+came before. So repeats are dropped, what overtook waits, and what is missing is noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.core.status import RUN_ENDED
+
+
+class Sequence:
+    """What has been said about one run so far, and what came too early."""
+
+    def __init__(self) -> None:
+        self._next_run = 1
+        self._next_step = 1
+        self._runs: dict[int, RunEvent] = {}
+        self._steps: dict[int, StepEvent] = {}
+        #: Steps come after the statement that the run has started.
+        self._has_begun = False
+        self.has_ended = False
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether something waits for what should have come before it."""
+        return bool(self._runs or self._steps)
+
+    def add(self, event: RunEvent | StepEvent) -> None:
+        """Take a statement; one that was given before is dropped."""
+        if isinstance(event, RunEvent):
+            if event.sequence >= self._next_run:
+                self._runs[event.sequence] = event
+        elif event.sequence >= self._next_step:
+            self._steps[event.sequence] = event
+
+    def take(self) -> Iterator[RunEvent | StepEvent]:
+        """Give what is next, as far as it is there."""
+        while True:
+            event = self._following()
+            if event is None:
+                return
+            yield event
+
+    def skip(self) -> None:
+        """Go on with the first of what is there: what was before it has expired."""
+        if self._steps:
+            self._next_step = min(self._steps)
+        elif self._runs:
+            self._next_step = self._runs[min(self._runs)].step_sequence + 1
+        if self._runs:
+            self._next_run = min(self._runs)
+        self._has_begun = True
+
+    def _following(self) -> RunEvent | StepEvent | None:
+        run = self._runs.get(self._next_run)
+        if run is not None and run.step_sequence < self._next_step:
+            del self._runs[self._next_run]
+            self._next_run += 1
+            self._has_begun = True
+            self.has_ended = run.type.removeprefix("run.") in RUN_ENDED
+            return run
+        if not self._has_begun:
+            return None
+        step = self._steps.pop(self._next_step, None)
+        if step is not None:
+            self._next_step += 1
+        return step

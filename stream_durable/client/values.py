@@ -1,0 +1,53 @@
+"""Values of the caller as JSON: checked here, where the mistake is, not where a step reads them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+from pydantic import BaseModel
+
+from stream_durable.core.errors import RejectedError
+from stream_durable.sdk.errors import PROBLEMS_SHOWN
+from stream_durable.sdk.handover import DOES_NOT_FIT, Codecs, problems
+from stream_durable.sdk.workflow import Workflow
+
+_sorted: Final = msgspec.json.Encoder(order="sorted").encode
+
+
+class Values:
+    """Writes values, each type prepared once."""
+
+    def __init__(self) -> None:
+        self._codecs = Codecs()
+
+    def input_of(self, workflow: Workflow | str, value: Any) -> Raw:
+        """Return a run's input, which must fit what the workflow declares."""
+        name = workflow if isinstance(workflow, str) else workflow.name
+        hint = None if isinstance(workflow, str) else workflow.input_type
+        return self._write(hint, value, f"the input of workflow {name!r}")
+
+    def plain(self, value: Any, what: str) -> Raw:
+        """Return JSON, or a model as JSON."""
+        return self._write(None, value, what)
+
+    def _write(self, hint: Any, value: Any, what: str) -> Raw:
+        if hint is None:
+            hint = type(value) if isinstance(value, BaseModel) else Any
+        try:
+            return Raw(self._codecs.of(hint).write(value))
+        except DOES_NOT_FIT as error:
+            found = problems(error)
+            shown = "; ".join(map(str, found[:PROBLEMS_SHOWN]))
+            if len(found) > PROBLEMS_SHOWN:
+                shown += f"; and {len(found) - PROBLEMS_SHOWN} more"
+            # Without its cause, which shows the value.
+            raise RejectedError("invalid_input", f"{what} does not fit: {shown}") from None
+
+
+def is_same(one: bytes | Raw, other: bytes | Raw) -> bool:
+    """Say whether two JSON texts hold the same, however they are spelt."""
+    if bytes(one) == bytes(other):
+        return True
+    return _sorted(msgspec.json.decode(one)) == _sorted(msgspec.json.decode(other))

@@ -1,0 +1,149 @@
+"""The whole inbox folded from offset 0, one record after another: what a deployment must have come to.
+
+Deliberately plain: no batches, no cache, no store. It shares with the engine the pure fold and the way
+entities become rows, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from stream_durable.core import rows
+from stream_durable.core.channel.state import Channel
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.effects import CancelAttempt, Command, Effects
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.fold import Entity, create, fold
+from stream_durable.core.ids import partition_of
+from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.core.messages import AttemptCompleted, AttemptFailed, Message
+from stream_durable.core.run.state import Run
+from stream_durable.core.rows import RunRow, StepRow
+from stream_durable.core.status import STEP_ENDED, Outcome
+from stream_durable.ports import Record
+from stream_durable.testing.broker import Broker
+from stream_durable.wire.inbox import decode_message
+
+#: (kind, key, name) of a timer.
+TimerKey = tuple[str, str, str]
+
+
+class Judged(NamedTuple):
+    """What became of one record."""
+
+    message: Message | None
+    outcome: Outcome
+    clock: int
+
+
+class Oracle:
+    """What follows from the inbox."""
+
+    def __init__(self, partition_count: int, graphs: Callable[[str], Graph | None]) -> None:
+        """Nothing folded yet."""
+        self._partition_count = partition_count
+        self._graphs = graphs
+        self.entities: dict[tuple[str, str], Entity] = {}
+        self.judged: dict[tuple[int, int], Judged] = {}
+        self.next_offset: dict[int, int] = {}
+        #: By run, the statements in their order.
+        self.step_events: dict[str, list[StepEvent]] = {}
+        self.run_events: dict[str, list[RunEvent]] = {}
+        #: (queue, command) in order, each as often as it was asked for.
+        self.commands: list[tuple[str, Command | CancelAttempt]] = []
+        self.messages: list[Message] = []
+        self.timers: dict[TimerKey, int] = {}
+        #: Every moment that was ever asked for.
+        self.asked: set[tuple[TimerKey, int]] = set()
+        #: Steps that have rows, by run.
+        self._steps: dict[str, set[int]] = {}
+        #: When a step's end was on the log: (run, step) -> log time.
+        self.ended: dict[tuple[str, str], int] = {}
+        #: The attempt messages that ended one: (run, step) -> (attempt, output or None).
+        self.answers: dict[tuple[str, str], list[Message]] = {}
+
+    def fold_all(self, broker: Broker) -> None:
+        """Fold the inbox as it is."""
+        for partition, log in enumerate(broker.topic("inbox").partitions):
+            clock = 0
+            for record in log.records:
+                clock = max(clock, record.time)
+                self.judged[partition, record.offset] = self._fold(record, clock)
+                self.next_offset[partition] = record.offset + 1
+
+    def run_rows(self) -> dict[str, RunRow]:
+        """Return the row of every run."""
+        return {e.id: rows.run_row(e) for e in self.entities.values() if isinstance(e, Run)}
+
+    def step_rows(self) -> dict[tuple[str, str], StepRow]:
+        """Return the row of every step that has one."""
+        found: dict[tuple[str, str], StepRow] = {}
+        for entity in self.entities.values():
+            if isinstance(entity, Run):
+                entity.touched = dict.fromkeys(sorted(self._steps.get(entity.id, ())))
+                found.update({(row.run, row.name): row for row in rows.step_rows(entity)})
+        return found
+
+    def channels(self) -> list[Channel]:
+        """Return every channel."""
+        return [e for e in self.entities.values() if isinstance(e, Channel)]
+
+    def runs(self) -> list[Run]:
+        """Return every run."""
+        return [e for e in self.entities.values() if isinstance(e, Run)]
+
+    def _fold(self, record: Record, clock: int) -> Judged:
+        message: Message | None = None
+        effects = Effects()
+        try:
+            if record.value is None:
+                raise RejectedError("unreadable", "no value")
+            read = decode_message(record.value)
+            if record.key != read.key.encode():
+                raise RejectedError("wrong_key", "the key is another one")
+            message = read
+            entity = self._entity(message, record.partition)
+            outcome = fold(entity, message, clock, effects)
+        except RejectedError:
+            return Judged(message, Outcome.DEAD, clock)
+        if outcome is Outcome.APPLIED:
+            entity.updated = clock
+            self._note_end(entity, message, clock)
+        if isinstance(entity, Run):
+            self._steps.setdefault(entity.id, set()).update(entity.touched)
+            entity.touched.clear()
+        self._take(effects)
+        return Judged(message, outcome, clock)
+
+    def _entity(self, message: Message, partition: int) -> Entity:
+        entity = self.entities.get((message.kind, message.key))
+        if entity is None:
+            entity = create(message, partition, self._graphs)
+        if partition_of(message.key, self._partition_count) != partition:
+            raise RejectedError("wrong_partition", "it lives elsewhere")
+        self.entities[message.kind, message.key] = entity
+        return entity
+
+    def _note_end(self, entity: Entity, message: Message, clock: int) -> None:
+        if isinstance(entity, Run) and isinstance(message, AttemptCompleted | AttemptFailed):
+            step = entity.steps[entity.graph.index[message.step]]
+            place = (entity.id, message.step)
+            self.answers.setdefault(place, []).append(message)
+            if step.status in STEP_ENDED:
+                self.ended.setdefault(place, clock)
+
+    def _take(self, effects: Effects) -> None:
+        for event in effects.events:
+            if isinstance(event, StepEvent):
+                self.step_events.setdefault(event.run, []).append(event)
+            else:
+                self.run_events.setdefault(event.run, []).append(event)
+        self.commands += effects.commands
+        self.messages += effects.messages
+        for key, due in effects.timers.items():
+            if due is None:
+                self.timers.pop(key, None)
+            else:
+                self.timers[key] = due
+                self.asked.add((key, due))

@@ -1,0 +1,270 @@
+"""What comes from outside: records of the events topic to messages of the inbox, or why they are none.
+
+Recognised by what they hold, never guessed: JSON with exactly one of `type` (an event), `signal` and
+`start`; and CloudEvents, whose type is the event's name, with their attributes in headers (binary mode)
+or around the data (structured mode). A field that is not known is refused, for a misspelt one that is
+ignored loses data. Where a form leaves out its key, the record's key stands in.
+
+A message happens once under its id. That is the one it carries, with the source before it where a
+CloudEvent names one, since ids are unique within a source only; else one derived from where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+from msgspec import Meta, Raw
+
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.ids import ID_LENGTH_MAX, NAME, channel_id
+from stream_durable.core.messages import NULL, EventPublished, Message, SignalRun, StartRun, Text
+from stream_durable.wire.cloudevents import read_headers
+from stream_durable.wire.inbox import decode_message, encode
+
+#: A message from outside has at most this many bytes. It leaves room for what is put around its payload
+#: on the way: in messages between entities, commands and lifecycle events, which must pass the brokers too.
+BYTES_MAX: Final = 950_000
+
+_FORMS: Final = ("type", "signal", "start", "answer")
+_UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
+
+RecordHeaders = Iterable[tuple[str, bytes | None]] | None
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """A start by name: which definition it means is still to be decided, and then put on the log."""
+
+    id: str
+    run: str
+    workflow: str
+    input: Raw = NULL
+    tags: tuple[str, ...] = ()
+    trace: str | None = None
+
+    def of(self, fingerprint: str) -> StartRun:
+        """Return the start of a run of this definition."""
+        return StartRun(
+            id=self.id,
+            key=self.run,
+            workflow=self.workflow,
+            fingerprint=fingerprint,
+            input=self.input,
+            tags=self.tags,
+            trace=self.trace,
+        )
+
+
+FromOutside = EventPublished | SignalRun | Start
+
+
+class _Form(msgspec.Struct, forbid_unknown_fields=True):
+    """What the JSON forms have in common."""
+
+    message_id: Text | None = None
+
+
+class _Event(_Form, kw_only=True):
+    type: Text
+    key: Text | int | None = None
+    data: Raw = NULL
+
+
+class _Signal(_Form, kw_only=True):
+    signal: Text
+    run: Text | None = None
+    data: Raw = NULL
+
+
+class _Start(_Form, kw_only=True):
+    start: Text
+    id: Text | None = None
+    input: Raw = NULL
+    tags: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
+
+
+class _CloudEvent(msgspec.Struct, kw_only=True):
+    """Structured mode; extensions that are not ours are passed over."""
+
+    specversion: str
+    type: Text
+    id: Text
+    source: str = ""
+    subject: Text | None = None
+    partitionkey: Text | None = None
+    data: Raw = NULL
+    data_base64: Raw | None = None
+
+
+def read(
+    key: bytes | None, value: bytes | None, headers: RecordHeaders, *, own_id: str, ttl_ms: int
+) -> FromOutside:
+    """Read a record of the events topic; `own_id` says where it stands, `ttl_ms` how long events are kept."""
+    if value is not None and len(value) > BYTES_MAX:
+        raise RejectedError("too_large", f"it has {len(value)} bytes, {BYTES_MAX} are the most")
+    record = _Record(key, value, own_id, ttl_ms)
+    about = _attributes(headers)
+    if "type" in about:
+        return _binary(record, about)
+    if value is None:
+        raise RejectedError("unreadable", "the record has no value")
+    return _json(record, value, about.get("traceparent"))
+
+
+def admit(message: Message) -> bytes:
+    """Return a message from outside as the bytes of a record, or refuse what the inbox would not take."""
+    try:
+        data = encode(message)
+    except UnicodeEncodeError as error:
+        raise RejectedError("invalid", "a text in it is not valid Unicode") from error
+    if len(data) > BYTES_MAX:
+        raise RejectedError("too_large", f"the message has {len(data)} bytes, {BYTES_MAX} are the most")
+    try:
+        decode_message(data)
+    except RejectedError as error:
+        raise RejectedError("invalid", str(error).removeprefix("not a message of the inbox: ")) from error
+    return data
+
+
+def published(event: str, key: str, data: Raw, *, id: str, ttl_ms: int) -> EventPublished:  # noqa: A002
+    """Return the message that tells a channel of an event, or say what is wrong with its name or key."""
+    _check_name("an event", event)
+    channel = channel_id(event, key)
+    if not key or len(channel) > ID_LENGTH_MAX:
+        text = f"name and key of an event have at most {ID_LENGTH_MAX - 1} characters, and the key has one"
+        raise RejectedError("bad_key", f"{text}; this key has {len(key)}")
+    return EventPublished(key=channel, id=id, data=data, ttl_ms=ttl_ms)
+
+
+def signalled(run: str, signal: str, data: Raw, *, id: str) -> SignalRun:  # noqa: A002
+    """Return the message that gives a signal to a run, or say what is wrong with its name."""
+    _check_name("a signal", signal)
+    return SignalRun(key=run, id=id, signal=signal, data=data)
+
+
+class _Record(msgspec.Struct):
+    key: bytes | None
+    value: bytes | None
+    own_id: str
+    ttl_ms: int
+
+    def text_key(self) -> str | None:
+        """Return the record's key where it is a text."""
+        if not self.key:
+            return None
+        try:
+            return self.key.decode()
+        except UnicodeDecodeError as error:
+            raise RejectedError("bad_key", "the record's key is not UTF-8") from error
+
+
+def _attributes(headers: RecordHeaders) -> dict[str, str]:
+    """Return what the headers say; who writes `ce_type` by hand need not write `ce_specversion`."""
+    found = list(headers or ())
+    if any(name == "ce_type" for name, _ in found):
+        found.append(("ce_specversion", b"1.0"))
+        return read_headers(found)
+    for name, held in found:
+        if name == "traceparent" and held is not None and held.isascii():
+            return {"traceparent": held.decode()}
+    return {}
+
+
+def _binary(record: _Record, about: dict[str, str]) -> FromOutside:
+    data = NULL
+    if record.value:
+        _plain(record.value)
+        data = Raw(record.value)
+    identity = _qualified(about.get("source", ""), about["id"]) if about.get("id") else record.own_id
+    return _event(record, about["type"], about.get("subject"), data, identity)
+
+
+def _json(record: _Record, value: bytes, trace: str | None) -> FromOutside:
+    plain = _plain(value)
+    if not isinstance(plain, dict):
+        raise RejectedError("unknown_form", f"it is JSON, but {_kind(plain)}, not an object")
+    if "specversion" in plain:
+        return _structured(record, value)
+    forms = [form for form in _FORMS if form in plain]
+    if not forms:
+        known = "'type' and 'key', 'signal' and 'run', 'start', and CloudEvents"
+        raise RejectedError("unknown_form", f"no form of it is known; known are {known}")
+    if len(forms) > 1:
+        raise RejectedError("ambiguous", f"it holds {' and '.join(map(repr, forms))}: one message is one of them")
+    if forms == ["answer"]:
+        raise RejectedError("not_supported", "answers are not taken from the events topic yet: send a signal")
+    if forms == ["type"]:
+        event = _form(value, _Event)
+        key = None if event.key is None else str(event.key)
+        return _event(record, event.type, key, event.data, event.message_id or record.own_id)
+    if forms == ["signal"]:
+        signal = _form(value, _Signal)
+        run = signal.run or record.text_key()
+        if run is None:
+            raise RejectedError("no_key", "the signal names no 'run', nor does the record's key")
+        return signalled(run, signal.signal, signal.data, id=signal.message_id or record.own_id)
+    start = _form(value, _Start)
+    identity = start.message_id or record.own_id
+    return Start(
+        id=identity,
+        run=start.id or identity,
+        workflow=start.start,
+        input=start.input,
+        tags=start.tags,
+        trace=trace,
+    )
+
+
+def _structured(record: _Record, value: bytes) -> FromOutside:
+    event = _form(value, _CloudEvent)
+    if event.data_base64 is not None:
+        raise RejectedError("not_supported", "data_base64 is no JSON; send the data as JSON in 'data'")
+    identity = _qualified(event.source, event.id)
+    return _event(record, event.type, event.subject or event.partitionkey, event.data, identity)
+
+
+def _event(record: _Record, name: str, key: str | None, data: Raw, identity: str) -> EventPublished:
+    key = key or record.text_key()
+    if key is None:
+        raise RejectedError("no_key", f"event {name[:128]!r} has no key, nor has the record")
+    return published(name, key, data, id=identity, ttl_ms=record.ttl_ms)
+
+
+def _qualified(source: str, identity: str) -> str:
+    """Return an id that no other source can have used."""
+    if not source or len(identity) > ID_LENGTH_MAX:
+        return identity
+    qualified = f"{source}#{identity}"
+    if len(qualified) <= ID_LENGTH_MAX:
+        return qualified
+    return blake2b(qualified.encode("utf-8", "replace"), digest_size=20).hexdigest()
+
+
+def _plain(value: bytes) -> Any:
+    """Read all of it once: what is passed on raw must be what every reader can read."""
+    try:
+        return msgspec.json.decode(value)
+    except _UNREADABLE as error:
+        raise RejectedError("unreadable", f"not JSON: {error}") from error
+
+
+_Shape = TypeVar("_Shape")
+
+
+def _form(value: bytes, form: type[_Shape]) -> _Shape:
+    try:
+        return msgspec.json.decode(value, type=form)
+    except _UNREADABLE as error:
+        raise RejectedError("invalid", str(error)) from error
+
+
+def _check_name(what: str, name: str) -> None:
+    if not NAME.match(name):
+        text = "letters, digits and _ . : - only, beginning with a letter or _, at most 128"
+        raise RejectedError("bad_name", f"{name[:128]!r} is not a name of {what}: {text}")
+
+
+def _kind(value: object) -> str:
+    return "null" if value is None else f"a {type(value).__name__}"
