@@ -1,5 +1,8 @@
 """Durable workflows whose commands and results flow over Kafka and whose state is kept in Postgres."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from stream_durable.sdk.answers import Fail
 from stream_durable.sdk.app import App
 from stream_durable.sdk.context import Context
@@ -7,4 +10,31 @@ from stream_durable.sdk.errors import DefinitionError
 from stream_durable.sdk.retry import Retry
 from stream_durable.sdk.workflow import Workflow
 
-__all__ = ["App", "Context", "DefinitionError", "Fail", "Retry", "Workflow"]
+if TYPE_CHECKING:
+    from stream_durable.bootstrap import Client
+    from stream_durable.client import RunCancelled, RunFailed
+
+__all__ = [
+    "App",
+    "Client",
+    "Context",
+    "DefinitionError",
+    "Fail",
+    "Retry",
+    "RunCancelled",
+    "RunFailed",
+    "Workflow",
+]
+
+#: What authors of workflows do not need, and which would load the drivers of Kafka and Postgres.
+_WHEN_ASKED_FOR = {
+    "Client": "stream_durable.bootstrap",
+    "RunCancelled": "stream_durable.client",
+    "RunFailed": "stream_durable.client",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHEN_ASKED_FOR:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_WHEN_ASKED_FOR[name]), name)

@@ -8,16 +8,23 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 
+from stream_durable.client import AsyncClient, BlockingClient
+from stream_durable.client.edge import Ports
 from stream_durable.core.errors import RejectedError
+from stream_durable.engine.ingress import Ingress
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.kafka.definitions import KafkaDefinitions
 from stream_durable.kafka.log import GroupLog
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.reader import KafkaReader
+from stream_durable.kafka.tail import KafkaRunEvents
 from stream_durable.postgres.migrate import check, drop, make
 from stream_durable.postgres.snapshot import snapshot
 from stream_durable.postgres.store import PostgresStore
+from stream_durable.postgres.views import PostgresViews
 from stream_durable.replay import rebuild as rebuilding
 from stream_durable.replay import verify as verifying
 from stream_durable.sdk.app import App
@@ -172,3 +179,64 @@ async def _world(target: Settings) -> AsyncIterator[rebuilding.World]:
         )
     finally:
         await definitions.close()
+
+
+@asynccontextmanager
+async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress]:
+    """Assemble an ingress; it works while its `run` does."""
+    name = process_name(settings, "ingress")
+    publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name)
+    definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name)
+    log = GroupLog(
+        settings.kafka,
+        f"{settings.prefix}.events",
+        f"{settings.prefix}.ingress",
+        client=name,
+        reset="earliest",
+    )
+    try:
+        await definitions.catch_up()
+        log.open()
+        yield Ingress(log, publisher, definitions, metrics, ttl_ms=settings.engine.event_ttl_ms)
+    finally:
+        await publisher.close()
+        await definitions.close()
+
+
+@asynccontextmanager
+async def client_ports(settings: Settings | Path | None) -> AsyncIterator[Ports]:
+    """Assemble what a client needs; what is not settings is where to read them."""
+    settings = settings if isinstance(settings, Settings) else Settings.load(settings)
+    name = process_name(settings, "client")
+    publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name)
+    definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name)
+    views = PostgresViews(settings.postgres)
+    events = KafkaRunEvents(settings.kafka, settings.prefix, client=name)
+    try:
+        yield Ports(publisher, definitions, views, events, settings.engine.event_ttl_ms)
+    finally:
+        await events.close()
+        await publisher.close()
+        await definitions.close()
+        await views.close()
+
+
+class Client(AsyncClient):
+    """Starts, signals, publishes and asks, on the instance that the settings name.
+
+    The settings are given, or read from the file that is given, or found as `Settings.load` finds them.
+    """
+
+    def __init__(self, settings: Settings | Path | None = None) -> None:
+        """Connect to nothing yet: `async with` does."""
+        super().__init__(partial(client_ports, settings))
+
+    @classmethod
+    def sync(cls, settings: Settings | Path | None = None) -> BlockingClient:
+        """Return the same for programs without a loop: `with Client.sync() as client`."""
+        return BlockingClient(cls(settings))
+
+
+def client(settings: Settings) -> Client:
+    """Assemble a client; it is connected within `async with`."""
+    return Client(settings)

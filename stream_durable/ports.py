@@ -241,6 +241,8 @@ class Claim(NamedTuple):
     stalls: int
     #: (first offset, body), oldest first.
     outbox: list[tuple[int, bytes]]
+    #: Whether the state was rebuilt, so that nobody knows what was said of it.
+    must_redrive: bool = False
 
 
 class Cursor(NamedTuple):
@@ -273,6 +275,9 @@ class Store(Protocol):
 
     async def lose(self, partition: int, token: UUID, reason: str) -> None:
         """Record that the log of a partition was lost and that it stands still."""
+
+    async def must_redrive(self, partition: int, token: UUID, *, is_due: bool) -> None:
+        """Note whether the outstanding work of a partition has to be asked for again."""
 
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:
         """Note that a record is about to be folded alone; return how often it was, 0 if fenced."""

@@ -27,12 +27,15 @@ def main(
     if missing := [what for what in (LocalKafka.available(), LocalPostgres.available()) if what]:
         sys.stderr.write("\n".join(missing) + "\n")
         return 1
-    from stream_durable.bench.errors import BenchError  # noqa: PLC0415
+    from stream_durable.bench.errors import BenchError, UnknownWorkloadError  # noqa: PLC0415
     from stream_durable.bench.session import measure_all  # noqa: PLC0415
     from stream_durable.core.errors import StreamDurableError  # noqa: PLC0415
 
     try:
         measure_all(workloads, json=json, repeat=repeat, n=n, prototype=prototype)
+    except UnknownWorkloadError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     except (BenchError, LocalServiceError, StreamDurableError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from pydantic import SecretStr
+
+from stream_durable.bench.app import app
 from stream_durable.bench.errors import BenchError
 from stream_durable.bench.load import Load, Watcher, prefix_of, records_in, remove_topics
 from stream_durable.bench.report import PARTS, Percentiles, Sample
@@ -23,15 +26,22 @@ from stream_durable.bench.usage import Usage
 from stream_durable.bench.workloads import Workload
 from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import RUN_COMPLETED, RunEvent
+from stream_durable.kafka.definitions import KafkaDefinitions
+from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.topics import Topics
 from stream_durable.local.process import Child, dying_with_us
 from stream_durable.postgres.migrate import migrate
-from stream_durable.settings import DEFAULT_FILE, ENVIRONMENT_PREFIX, Settings
+from stream_durable.settings import DEFAULT_FILE, ENVIRONMENT_PREFIX, PostgresSettings, Settings
 
 COMPLETED: Final = prefix_of(RunEvent, RUN_COMPLETED)
 #: More than a worker takes for its drain, with nothing left to drain.
 _STOP_SECONDS: Final = 20.0
 _ROLES: Final = ("reconciler", "worker")
+_COMMANDS: Final = {
+    "reconciler": ("stream_durable", "reconciler"),
+    "worker": ("stream_durable", "worker", "stream_durable.bench.app:app"),
+    "rebuild": ("stream_durable.bench.rebuild",),
+}
 
 
 @dataclass(slots=True)
@@ -68,10 +78,14 @@ class Instance:
         self.processes.clear()
 
     def check(self) -> None:
-        """Raise if a process has ended."""
+        """Raise if a process has ended, or a record was refused: then something waits for nothing."""
         for role, child in self.processes.items():
             if not child.running:
                 raise BenchError(f"the {role} has ended; the end of its log:\n{tail(role, self.home)}")
+        if refused := self._records("dead"):
+            raise BenchError(
+                f"{refused} records were refused; the topic {self.settings.prefix}.dead has them"
+            )
 
     def begin(self, runs: Sequence[str]) -> None:
         """Start these runs."""
@@ -91,6 +105,7 @@ class Instance:
         records, cpu, begin = self._records(), usage.cpu_s(), time.perf_counter()
         latencies = action()
         seconds, used = time.perf_counter() - begin, usage.cpu_s()
+        self.check()
         return Sample(
             runs=len(runs),
             steps=len(runs) * self.workload.steps,
@@ -101,10 +116,9 @@ class Instance:
             latency=Percentiles.of(latencies) if latencies else None,
         )
 
-    def _records(self) -> int:
-        return records_in(
-            self.settings.kafka, f"{self.settings.prefix}.inbox", self.settings.kafka.partitions
-        )
+    def _records(self, topic: str = "inbox") -> int:
+        kafka = self.settings.kafka
+        return records_in(kafka, f"{self.settings.prefix}.{topic}", kafka.partitions)
 
     def _run_on(self, partition: int) -> str:
         while True:
@@ -117,13 +131,10 @@ class Instance:
 def instance(services: Services, workload: Workload) -> Iterator[Instance]:
     """Make an installation; take it away with the context. Its processes are not started yet."""
     name = f"b{secrets.token_hex(4)}"
-    settings = Settings().override(
-        {
-            "prefix": name,
-            "kafka.bootstrap": services.kafka.bootstrap,
-            "kafka.replication": 1,
-            "postgres.dsn": services.postgres.dsn(name),
-        }
+    settings = Settings(
+        prefix=name,
+        kafka=services.kafka_settings,
+        postgres=PostgresSettings(dsn=SecretStr(services.postgres.dsn(name))),
     )
     home = services.home / name
     home.mkdir()
@@ -144,8 +155,8 @@ def instance(services: Services, workload: Workload) -> Iterator[Instance]:
 def spawn(role: str, home: Path) -> Child:
     """Start a process of ours that knows the settings in `home` and no others."""
     ours = [f"--unset={name}" for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]
-    command = [sys.executable, "-m", "stream_durable.bench.process", role]
-    return Child.spawn(role, [*dying_with_us("TERM"), "env", *ours, *command], log=_log(role, home), cwd=home)
+    command = [*dying_with_us("TERM"), "env", *ours, sys.executable, "-m", *_COMMANDS[role]]
+    return Child.spawn(role, command, log=_log(role, home), cwd=home)
 
 
 def tail(role: str, home: Path) -> str:
@@ -156,6 +167,13 @@ def tail(role: str, home: Path) -> str:
 async def _prepare(settings: Settings) -> None:
     await migrate(settings.postgres, settings.kafka.partitions)
     await Topics(settings, settings.worker.queues).apply()
+    # The worker says the same when it starts; but a run that is started before that would be refused.
+    publisher = KafkaPublisher(settings.kafka, settings.prefix, client="bench")
+    definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client="bench")
+    for definition in app.definitions():
+        await definitions.register(definition)
+    await publisher.close()
+    await definitions.close()
 
 
 def _log(role: str, home: Path) -> Path:

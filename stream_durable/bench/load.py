@@ -26,6 +26,7 @@ from stream_durable.wire import inbox, lifecycle
 #: A run that has not ended by then never will, or the machine is of no use for measuring.
 PATIENCE_SECONDS: Final = 120.0
 _CALL_SECONDS: Final = 10.0
+#: As in the prototype's load: what is complete is seen this much late at most.
 _POLL_SECONDS: Final = 0.2
 _PAYLOAD: Final = msgspec.Raw(b'{"in":"' + b"b" * 80 + b'"}')
 

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
@@ -30,7 +30,6 @@ from stream_durable.bench.services import Services
 from stream_durable.bench.usage import Usage
 from stream_durable.bench.workloads import Workload
 from stream_durable.local.process import dying_with_us, wait_for
-from stream_durable.settings import KafkaSettings
 
 _DATABASE: Final = "prototype"
 _INBOX: Final = "sd.inbox"
@@ -50,6 +49,7 @@ class Prototype:
         if not (source / "run.sh").is_file():
             raise BenchError(f"{source} has no run.sh")
         self._home = services.home / "prototype"
+        self._log = services.home / "prototype.log"
         self._services = services
         shutil.copytree(source, self._home)
         for path in (self._home, *self._home.rglob("*")):
@@ -60,7 +60,7 @@ class Prototype:
         """Measure one workload once."""
         assert workload.prototype is not None, "the caller has looked"
         self._usage().reset_peaks()
-        with self._started(workload.prototype, n) as script:
+        with self._log.open("w") as log, self._started(workload.prototype, n, log) as script:
             found: dict[str, int] = {}
             wait_for(
                 lambda: script.poll() is not None or _find(script.pid, found),
@@ -68,30 +68,34 @@ class Prototype:
                 what="the prototype's load",
             )
             if lost := [role for role in _ROLES if role not in found]:
-                raise BenchError(f"the prototype did not come up: there is no {' and no '.join(lost)}")
+                raise BenchError(f"the prototype has no {' and no '.join(lost)}; it said:\n{self._said()}")
+            # Else it would end the other two as soon as the load has ended, and what they used were lost.
+            script.send_signal(signal.SIGSTOP)
             usage = self._usage(found)
             cpu = usage.cpu_s()
             assert script.stdout is not None
             said, told = _read(script.stdout)
             used, peaks = usage.cpu_s(), usage.peak_mb()
         told_percentiles = _PERCENTILES.search(said)
-        kafka = KafkaSettings(bootstrap=self._services.kafka.bootstrap)
         return Sample(
             runs=n,
             steps=n * workload.steps,
-            records=records_in(kafka, _INBOX, _PARTITIONS),
+            records=records_in(self._services.kafka_settings, _INBOX, _PARTITIONS),
             seconds=n / told["wf/s"],
             cpu_s={part: used[part] - cpu[part] for part in PARTS},
             peak_mb=peaks,
             latency=Percentiles(*map(float, told_percentiles.groups())) if told_percentiles else None,
         )
 
+    def _said(self) -> str:
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-25:])
+
     def _usage(self, found: dict[str, int] | None = None) -> Usage:
         # Where the load is a process of its own, it is not ours.
         return Usage(self._services.trees | (found or {}))
 
     @contextmanager
-    def _started(self, workload: str, n: int) -> Iterator[subprocess.Popen[str]]:
+    def _started(self, workload: str, n: int, log: IO[str]) -> Iterator[subprocess.Popen[str]]:
         kafka, postgres = self._services.kafka, self._services.postgres
         environment = os.environ | {
             "BOOTSTRAP": kafka.bootstrap,
@@ -108,6 +112,7 @@ class Prototype:
             cwd=self._home,
             env=environment,
             stdout=subprocess.PIPE,
+            stderr=log,
             text=True,
             start_new_session=True,
         )
@@ -132,7 +137,7 @@ def _find(script: int, found: dict[str, int]) -> bool:
     return "load" in found
 
 
-def _read(output: IO[str]) -> tuple[str, dict[str, float]]:
+def _read(output: Iterable[str]) -> tuple[str, dict[str, float]]:
     """Return all it said, and its result as soon as that is there."""
     said = ""
     for line in output:

@@ -123,7 +123,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
             )
             split = (f"{_share(one, part) * one.cpu_ms_per_step:.4f}" for part in PARTS)
             cpu.add_row(*head, f"{one.cpu_ms_per_step:.4f}", f"{cost.min:.4f} - {cost.max:.4f}", *split)
-            peak.add_row(*head, *(f"{one.peak_mb[part]:,.0f}" for part in PARTS))
+            peak.add_row(*head, *(_megabytes(one.peak_mb[part]) for part in PARTS))
     return [speed, cpu, peak, *_ratios(rows)]
 
 
@@ -165,6 +165,11 @@ def _figures(workload: str, n: int, samples: Sequence[Sample]) -> Figures:
         p99_ms=p99,
         spread=ranges,
     )
+
+
+def _megabytes(size: float) -> str:
+    """Write a size; a part that is not there, or was gone before anybody could look, has none."""
+    return f"{size:,.0f}" if size else "-"
 
 
 def _share(one: Figures, part: str) -> float:

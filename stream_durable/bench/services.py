@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
+from stream_durable.settings import KafkaSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,19 @@ class Services:
     postgres: LocalPostgres
 
     @property
+    def kafka_settings(self) -> KafkaSettings:
+        """How to reach the broker; what its clients would write to standard error comes to us as errors."""
+        return KafkaSettings(bootstrap=self.kafka.bootstrap, replication=1, properties={"log_level": "0"})
+
+    @property
     def trees(self) -> dict[str, int]:
         """The roots of their processes."""
         return {"kafka": self.kafka.pid, "postgres": self.postgres.pids()[0]}
+
+    def renew_postgres(self) -> None:
+        """Start the server's processes anew: they keep the pages they have touched, and so their size."""
+        self.postgres.stop()
+        self.postgres.start()
 
 
 @contextmanager

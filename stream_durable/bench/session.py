@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from rich.console import Console
 
-from stream_durable.bench.errors import BenchError
+from stream_durable.bench.errors import BenchError, UnknownWorkloadError
 from stream_durable.bench.measure import measure, warm
 from stream_durable.bench.prototype import Prototype
 from stream_durable.bench.report import Row, Sample, line, row, tables
@@ -20,6 +21,9 @@ from stream_durable.bench.services import Services, services
 from stream_durable.bench.workloads import WORKLOADS, Workload
 
 Say = Callable[[str], None]
+
+#: Narrower, the tables cannot be read; a terminal breaks the lines by itself.
+_WIDTH_MIN: Final = 104
 
 
 def measure_all(
@@ -38,6 +42,7 @@ def measure_all(
                 say("warming them up")
                 warm(found, WORKLOADS["chain"], n or WORKLOADS["chain"].n)
                 for workload in workloads:
+                    found.renew_postgres()
                     rows.append(_measured(found, workload, n or workload.n, repeat, other, say))
                     if json:
                         _print_line(rows[-1])
@@ -48,7 +53,8 @@ def measure_all(
 
 def _chosen(names: Sequence[str]) -> list[Workload]:
     if unknown := [name for name in names if name not in (*WORKLOADS, "all")]:
-        raise BenchError(f"no such workload: {', '.join(unknown)}; there are {', '.join(WORKLOADS)} and all")
+        there = ", ".join(WORKLOADS)
+        raise UnknownWorkloadError(f"no such workload: {', '.join(unknown)}; there are {there} and all")
     wanted = WORKLOADS if "all" in names else dict.fromkeys(names)
     return [WORKLOADS[name] for name in wanted]
 
@@ -79,6 +85,7 @@ def _print_line(shown: Row) -> None:
 
 def _print_tables(rows: Sequence[Row]) -> None:
     console = Console()
+    console.width = max(console.width, _WIDTH_MIN)
     for table in tables(rows):
         console.print(table)
 

@@ -71,6 +71,8 @@ def _peak_mb(pids: Iterable[int]) -> float:
     for pid in pids:
         with suppress(OSError):
             sizes = _sizes_kib(pid)
+            if "VmHWM" not in sizes:
+                continue  # it has ended
             private += sizes["VmHWM"] - sizes["RssFile"] - sizes["RssShmem"]
             shared = max(shared, sizes["RssShmem"])
             files = max(files, sizes["RssFile"])

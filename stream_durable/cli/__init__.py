@@ -1,5 +1,8 @@
 """The command line: parsing and printing. What a command needs is imported when it runs."""
 
-from stream_durable.cli.root import main
 
-__all__ = ["main"]
+def main() -> None:
+    """Run the command line."""
+    from stream_durable.cli.root import app
+
+    app(prog_name="stream-durable")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from stream_durable.cli.errors import NotFoundError
 from stream_durable.cli.output import cell_text, lasted
+from stream_durable.core.status import RUN_ENDED
 
 if TYPE_CHECKING:
     from stream_durable.core.rows import RunRow, StepRow
@@ -42,7 +44,7 @@ async def changes(views: PostgresViews, run_id: str) -> AsyncIterator[tuple[Stor
         if stored is not None:
             found = list(_changes(stored, seen))
             if found:
-                yield stored, sorted(found, key=lambda change: (change.time, change.step == ""))
+                yield stored, sorted(found, key=_order)
             if stored.run.ended is not None:
                 return
         elif looks >= _PATIENCE_LOOKS:
@@ -78,26 +80,36 @@ def failure_text(failure: bytes | None) -> str | None:
     return f"{found.get('code')}: {found.get('message')}"
 
 
+def _order(change: Change) -> tuple[int, bool]:
+    # The run begins before its steps and ends after them, whatever the clocks of workers say.
+    is_end = not change.step and change.status in RUN_ENDED
+    return (sys.maxsize if is_end else change.time, bool(change.step))
+
+
 def _changes(stored: StoredRun, seen: dict[str, tuple[object, ...]]) -> Iterable[Change]:
     """Yield what differs from what was seen, and take note of it."""
     run = stored.run
     for step in stored.steps:
         state = (step.status, step.attempt, step.worker, step.losses)
-        before = seen.get(step.name)
-        if before != state:
-            seen[step.name] = state
+        if seen.get(step.name) == state:
+            continue
+        seen[step.name] = state
+        # That the next attempt of a step is asked for says no more than the line before it.
+        if step.status != "ready" or step.losses:
             yield _step_change(step, run)
-    state = (run.status,)
-    if seen.get("") != state:
-        seen[""] = state
+    if seen.get("") != (run.status,):
+        is_first = "" not in seen
+        seen[""] = (run.status,)
         note = failure_text(run.failure) or (f"took {lasted(run.created, run.ended)}" if run.ended else "")
-        yield Change(run.ended or run.updated, "", run.status, None, None, cell_text(note, _NOTE_MAX))
+        time = run.ended or (run.created if is_first else run.updated)
+        yield Change(time, "", run.status, None, None, cell_text(note, _NOTE_MAX))
 
 
 def _step_change(step: StepRow, run: RunRow) -> Change:
-    if step.status == "ready" and step.losses:
-        note = "its worker fell silent: it is asked for again"
-    elif (failure := failure_text(step.failure)) and step.status != "completed":
+    if step.status == "ready":
+        silent = "its worker fell silent: it is asked for again"
+        return Change(run.updated, step.name, step.status, step.attempt, None, silent)
+    if (failure := failure_text(step.failure)) and step.status != "completed":
         note = failure
     elif duration := lasted(step.started, step.finished):
         note = f"took {duration}"

@@ -31,8 +31,6 @@ async def find_in(views: PostgresViews, written: str) -> str:
     if written in found or len(found) == 1:
         return written if written in found else found[0]
     if not found:
-        raise NotFoundError(
-            f"there is no run {written!r}", "`stream-durable runs list` shows the newest; ids begin as typed."
-        )
+        raise NotFoundError(f"there is no run {written!r}", "`stream-durable runs list` shows the newest.")
     shown = ", ".join(found[:_SHOWN]) + (", …" if len(found) > _SHOWN else "")
     raise UsageError(f"{written!r} could be any of {shown}: write more of it")

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from stream_durable.cli.errors import UsageError
 from stream_durable.cli.values import load_settings, read_json
 
 Data = Annotated[
@@ -59,8 +58,6 @@ def signal(
     from stream_durable import bootstrap
     from stream_durable.cli.lookup import find_run
 
-    if not name:
-        raise UsageError("a signal has a name")
     value = read_json(data, "--data")
     settings = load_settings()
 

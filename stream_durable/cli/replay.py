@@ -63,9 +63,7 @@ def verify(
     from stream_durable import bootstrap
 
     with replay_progress("verifying") as tell:
-        found = asyncio.run(
-            bootstrap.verify(load_settings(), keep_as=keep_as, rows_max=rows, progress=tell)
-        )
+        found = asyncio.run(bootstrap.verify(load_settings(), keep_as=keep_as, rows_max=rows, progress=tell))
     if output is Format.TABLE:
         typer.echo(
             f"Compared {found.compared:,} rows with what {found.records:,} records make of them, "

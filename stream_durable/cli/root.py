@@ -71,8 +71,3 @@ def _root(
     ] = False,
 ) -> None:
     """Hold what all commands share; `Commands` reads it."""
-
-
-def main() -> None:
-    """Run the command line."""
-    app(prog_name="stream-durable")

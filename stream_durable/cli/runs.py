@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,11 +15,29 @@ from stream_durable.cli.output import Format, Output, lasted, moment, show, show
 from stream_durable.cli.values import AppOption, load, load_settings, read_json
 
 if TYPE_CHECKING:
+    from stream_durable.core.definition.graph import Graph
     from stream_durable.core.rows import RunRow, StepRow
     from stream_durable.ports import RunSummary, StoredRun
     from stream_durable.settings import Settings
 
 app = typer.Typer(help="Start runs, look at them, end them.", no_args_is_help=True)
+
+
+class RunStatus(StrEnum):
+    """Where a run can stand."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    WAITING = "waiting"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    COMPENSATING = "compensating"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    COMPENSATED = "compensated"
+    COMPENSATION_FAILED = "compensation_failed"
+
 
 RunId = Annotated[
     str, typer.Argument(metavar="RUN", help="Id of the run, or a unique beginning of it.", show_default=False)
@@ -61,7 +80,7 @@ def start(
 @app.command("list")
 def list_runs(
     status: Annotated[
-        list[str] | None, typer.Option("--status", "-s", help="Only these; may be repeated.")
+        list[RunStatus] | None, typer.Option("--status", "-s", help="Only these; may be repeated.")
     ] = None,
     workflow: Annotated[str | None, typer.Option("--workflow", "-w", help="Only of this workflow.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")] = 50,
@@ -71,11 +90,12 @@ def list_runs(
 
     Example: `stream-durable runs list --status failed --output jsonl`
     """
-    _check_status(status)
-    summaries, has_more = asyncio.run(_list(load_settings(), status or [], workflow, limit))
+    statuses = [one.value for one in status or ()]
+    summaries, has_more = asyncio.run(_list(load_settings(), statuses, workflow, limit))
     rows = [_summary(one, is_short=output is Format.TABLE) for one in summaries]
     columns = ("id", "workflow", "status", "steps", "created", "took", "failure")
-    show(rows, columns, output, empty="There is no such run." if status or workflow else "No run was started.")
+    empty = "There is no such run." if status or workflow else "No run was started yet."
+    show(rows, columns, output, empty=empty)
     if has_more:
         typer.echo(f"These are the newest {limit}; there are more (--limit).", err=True)
 
@@ -86,8 +106,8 @@ def show_run(run: RunId, output: Output = Format.TABLE) -> None:
 
     Example: `stream-durable runs show order-42`
     """
-    stored, names = asyncio.run(_show(load_settings(), run))
-    steps = _steps(stored, names)
+    stored, graph = asyncio.run(_show(load_settings(), run))
+    steps = _steps(stored, graph)
     if output is Format.TABLE:
         _print_run(stored.run)
         columns = ("step", "status", "attempt", "took", "worker", "failure")
@@ -173,8 +193,8 @@ async def _list(
         await views.close()
 
 
-async def _show(settings: Settings, written: str) -> tuple[StoredRun, list[str]]:
-    """Return a run, and the names of all its steps if they can be had."""
+async def _show(settings: Settings, written: str) -> tuple[StoredRun, Graph | None]:
+    """Return a run, and the graph of its steps if more is to be said of them and it can be had."""
     from stream_durable.cli.lookup import find_in
     from stream_durable.postgres.views import PostgresViews
 
@@ -185,12 +205,12 @@ async def _show(settings: Settings, written: str) -> tuple[StoredRun, list[str]]
         await views.close()
     assert stored is not None, "it was just found, and runs are not removed"
     if len(stored.steps) == stored.run.total:
-        return stored, [step.name for step in stored.steps]
-    return stored, await _step_names(settings, stored.run.fingerprint)
+        return stored, None
+    return stored, await _graph(settings, stored.run.fingerprint)
 
 
-async def _step_names(settings: Settings, fingerprint: str) -> list[str]:
-    """Return the names in a definition; none if Kafka, which has it, does not answer."""
+async def _graph(settings: Settings, fingerprint: str) -> Graph | None:
+    """Return a definition's graph; None if Kafka, which has it, does not answer."""
     from stream_durable.core.errors import TransientError
     from stream_durable.services.definitions import published
 
@@ -198,15 +218,8 @@ async def _step_names(settings: Settings, fingerprint: str) -> list[str]:
         graphs = await published(settings)
     except TransientError as error:
         typer.echo(f"Steps that have not begun are not shown: {error}", err=True)
-        return []
-    return next((list(graph.names) for graph in graphs if graph.fingerprint == fingerprint), [])
-
-
-def _check_status(status: list[str] | None) -> None:
-    from stream_durable.core.status import RUN_STATUSES
-
-    if unknown := [one for one in status or () if one not in RUN_STATUSES]:
-        raise UsageError(f"there is no status {unknown[0]!r}; there are {', '.join(RUN_STATUSES)}")
+        return None
+    return next((graph for graph in graphs if graph.fingerprint == fingerprint), None)
 
 
 def _summary(run: RunSummary, *, is_short: bool) -> dict[str, Any]:
@@ -225,12 +238,15 @@ def _summary(run: RunSummary, *, is_short: bool) -> dict[str, Any]:
     }
 
 
-def _steps(stored: StoredRun, names: list[str]) -> list[dict[str, Any]]:
+def _steps(stored: StoredRun, graph: Graph | None) -> list[dict[str, Any]]:
     """Return a row for each step: those that have begun in the order in which they did, then the others."""
+    from stream_durable.client.state import run_state
+
     begun = sorted(stored.steps, key=lambda step: (step.started or step.finished or sys.maxsize, step.name))
-    rest = [name for name in names if name not in {step.name for step in begun}]
-    # A first attempt that was just asked for has no row either: only the graph knows of it.
-    return [*map(_step, begun), *({"step": name, "status": "pending"} for name in rest)]
+    names = {step.name for step in begun}
+    states = run_state(stored, graph).steps.values() if graph is not None else ()
+    rest = ({"step": state.name, "status": state.status} for state in states if state.name not in names)
+    return [*map(_step, begun), *rest]
 
 
 def _step(step: StepRow) -> dict[str, Any]:

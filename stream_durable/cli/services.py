@@ -99,7 +99,7 @@ def up(
 
     Example: `stream-durable up shop:app --workers 2 --health-port 8080`
     """
-    from stream_durable.services.host import host_children
+    from stream_durable.services.host import run_until_stopped
     from stream_durable.services.supervisor import Program, Supervisor
 
     load(app)
@@ -113,7 +113,8 @@ def up(
     for i, (role, arguments) in enumerate(commands):
         port = () if health_port is None else ("--health-port", str(health_port + i))
         programs.append(Program(f"{role}-{i + 1}", (*arguments, *port)))
-    host_children(settings, Supervisor(programs, drain_seconds=settings.worker.drain_ms / 1_000))
+    supervisor = Supervisor(programs, drain_seconds=settings.worker.drain_ms / 1_000)
+    run_until_stopped("up", settings, supervisor.run())
 
 
 def _settings(health_port: int | None) -> Settings:

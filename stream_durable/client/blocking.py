@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from functools import wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
+from stream_durable.client.client import AsyncClient
 from stream_durable.client.run import Event, RunHandle
-
-if TYPE_CHECKING:
-    from stream_durable.client.client import Client
+from stream_durable.core.errors import RejectedError
+from stream_durable.sdk.durations import Duration
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,3 +44,121 @@ class _Loop:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+class _Facade:
+    """Something whose methods are those of `_target`, run on `_loop`."""
+
+    _target: Any
+    _loop: _Loop
+
+
+class _Blocking(Generic[P, R]):
+    """A coroutine method as a blocking one."""
+
+    def __init__(self, method: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, facade: _Facade, owner: object = None) -> Callable[P, R]:
+        @wraps(self._method)
+        def call(*arguments: P.args, **options: P.kwargs) -> R:
+            return facade._loop.do(self._method(facade._target, *arguments, **options))
+
+        return call
+
+
+class _BlockingStart(Generic[P]):
+    """The method that returns a run, which must block as well."""
+
+    def __init__(self, method: Callable[Concatenate[Any, P], Coroutine[Any, Any, RunHandle]]) -> None:
+        self._start = _Blocking(method)
+        self.__doc__ = method.__doc__
+
+    def __get__(self, facade: _Facade, owner: object = None) -> Callable[P, BlockingRun]:
+        start = self._start.__get__(facade)
+
+        @wraps(start)
+        def call(*arguments: P.args, **options: P.kwargs) -> BlockingRun:
+            return BlockingRun(facade._loop, start(*arguments, **options))
+
+        return call
+
+
+class BlockingRun(_Facade):
+    """One run, by its id."""
+
+    result = _Blocking(RunHandle.result)
+    state = _Blocking(RunHandle.state)
+    cancel = _Blocking(RunHandle.cancel)
+
+    def __init__(self, loop: _Loop, handle: RunHandle) -> None:
+        self._loop = loop
+        self._target: RunHandle = handle
+        self.id = handle.id
+        #: Whether the call that gave us this handle is what started the run.
+        self.created = handle.created
+
+    def __repr__(self) -> str:
+        return repr(self._target)
+
+    def watch(self, timeout: Duration | None = None) -> Iterator[Event]:
+        """Give everything that is said about the run and its steps, from its beginning to its end."""
+        events = self._target.watch(timeout)
+        try:
+            while (event := self._loop.do(_following(events))) is not None:
+                yield event
+        finally:
+            self._loop.do(events.aclose())
+
+
+class BlockingClient(_Facade):
+    """Talks to one instance; to be used with `with`, by any number of threads."""
+
+    start = _BlockingStart(AsyncClient.start)
+    publish = _Blocking(AsyncClient.publish)
+    signal = _Blocking(AsyncClient.signal)
+    cancel = _Blocking(AsyncClient.cancel)
+
+    def __init__(self, client: AsyncClient) -> None:
+        """Connect to nothing yet."""
+        self._target: AsyncClient = client
+        self._open_loop: _Loop | None = None
+
+    def __enter__(self) -> Self:
+        self._open_loop = _Loop()
+        try:
+            self._loop.do(self._target.__aenter__())
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._loop.do(self._target.__aexit__(kind, error, traceback))
+        finally:
+            self._close()
+
+    def run(self, id: str) -> BlockingRun:  # noqa: A002 - the word for it everywhere
+        """Return the handle of a run; nothing is asked yet."""
+        return BlockingRun(self._loop, self._target.run(id))
+
+    @property
+    def _loop(self) -> _Loop:  # type: ignore[override]  # there only while it is open
+        if self._open_loop is None:
+            raise RejectedError("not_open", "the client is not open: write `with Client.sync() as client:`")
+        return self._open_loop
+
+    def _close(self) -> None:
+        loop, self._open_loop = self._loop, None
+        loop.close()
+
+
+async def _following(events: AsyncIterator[Event]) -> Event | None:
+    return await anext(events, None)

@@ -1,4 +1,7 @@
-"""The client: starts runs, and says to them what others have to say."""
+"""The client: starts runs, and says to them what others have to say.
+
+`stream_durable.Client` is this one, connected to the instance that the settings name.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 from uuid import uuid4
 
-from stream_durable.client.blocking import BlockingClient
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.run import RunHandle
-from stream_durable.client.values import Values, is_same
+from stream_durable.client.values import Values, is_same, run_id
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import StartRun
 from stream_durable.core.rows import RunRow
@@ -23,7 +25,7 @@ from stream_durable.wire.events import published, signalled
 _NAMES_SHOWN: Final = 20
 
 
-class Client:
+class AsyncClient:
     """Talks to one instance; to be used with `async with`, by any number of tasks of one loop."""
 
     def __init__(self, connect: Callable[[], AbstractAsyncContextManager[Ports]]) -> None:
@@ -32,11 +34,6 @@ class Client:
         self._connection: AbstractAsyncContextManager[Ports] | None = None
         self._open_edge: Edge | None = None
         self._values = Values()
-
-    @classmethod
-    def sync(cls, *arguments: Any, **options: Any) -> BlockingClient:
-        """Return a client for programs without a loop, made of the same arguments."""
-        return BlockingClient(cls(*arguments, **options))
 
     async def __aenter__(self) -> Self:
         self._connection = self._connect()
@@ -70,7 +67,7 @@ class Client:
         data = self._values.input_of(workflow, input)
         name, fingerprint = await self._resolve(workflow)
         message = StartRun(
-            key=uuid4().hex if id is None else id,
+            key=uuid4().hex if id is None else run_id(id),
             id=uuid4().hex,
             workflow=name,
             fingerprint=fingerprint,
@@ -111,7 +108,7 @@ class Client:
     ) -> None:
         """Give a signal to a run, which keeps it until a step waits for it; under one `id` it comes once."""
         body = self._values.plain(data, f"the data of signal {name!r}")
-        message = signalled(run, name, body, id=id or uuid4().hex)
+        message = signalled(run_id(run), name, body, id=id or uuid4().hex)
         await self._edge.send(message, f"signal run {run!r}")
 
     async def cancel(self, run: str, reason: str = "") -> None:
@@ -120,7 +117,7 @@ class Client:
 
     def run(self, id: str) -> RunHandle:  # noqa: A002 - the word for it everywhere
         """Return the handle of a run; nothing is asked yet."""
-        return RunHandle(self._edge, id)
+        return RunHandle(self._edge, run_id(id))
 
     @property
     def _edge(self) -> Edge:
@@ -131,6 +128,7 @@ class Client:
     async def _start_once(self, message: StartRun) -> RunHandle:
         edge, run = self._edge, message.key
         views = edge.ports.views
+        edge.check(message)
         # Followed first, then looked at: a start between the two is seen twice rather than missed.
         async with edge.live(run) as events:
             row = await edge.ask(lambda: views.run_get(run), f"read run {run!r}")
@@ -145,16 +143,14 @@ class Client:
         return RunHandle(edge, run)
 
     async def _resolve(self, workflow: Workflow | str) -> tuple[str, str]:
-        """Return the name and the fingerprint that a start puts on the log; a definition goes there before it."""
+        """Return name and fingerprint of what is to be started; its definition is on the log by then."""
         edge, catalogue = self._edge, self._edge.ports.catalogue
         if isinstance(workflow, Workflow):
             definition, fingerprint = workflow.definition(), workflow.fingerprint
             if catalogue.graph(fingerprint) is None:
                 await edge.ask(catalogue.catch_up, "read the definitions")
             if catalogue.graph(fingerprint) is None:
-                await edge.ask(
-                    lambda: catalogue.register(definition), f"register workflow {workflow.name!r}"
-                )
+                await edge.ask(lambda: catalogue.register(definition), f"register workflow {workflow.name!r}")
             return workflow.name, fingerprint
         await edge.ask(catalogue.catch_up, "read the definitions")
         graph = catalogue.current(workflow)
@@ -180,7 +176,7 @@ def _check_same(row: RunRow, message: StartRun) -> None:
 
 def _unknown_workflow(name: str, known: list[str]) -> RejectedError:
     close = get_close_matches(name, known, 1)
-    meant = f"; is {close[0]!r} meant?" if close else ""
+    meant = f"; is {close[0]!r} meant?" if close else "."
     shown = ", ".join(known[:_NAMES_SHOWN]) or "none"
     return RejectedError(
         "unknown_workflow",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final, NamedTuple, TypeVar
 
 from stream_durable.core.errors import TransientError
-from stream_durable.core.lifecycle import RunEvent
+from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Message
 from stream_durable.persistence import persist
 from stream_durable.ports import Catalogue, Outgoing, Publisher, RunEvents, Views
@@ -56,18 +56,32 @@ class Edge:
         except TimeoutError:
             why = f"the last answer was: {cause}" if cause is not None else "there was no answer"
             raise TransientError(
-                f"could not {doing} within {self.patience_seconds:g} s; {why}. Check the connection and try again"
+                f"could not {doing} within {self.patience_seconds:g} s; {why}. Try again when it is back"
             ) from cause
+
+    def check(self, message: Message) -> None:
+        """Refuse what `send` would refuse."""
+        admit(message)
 
     async def send(self, message: Message, doing: str) -> None:
         """Put a message on the inbox; sent again, as it is under one id, it changes nothing."""
-        record = Outgoing("inbox", None, message.key.encode("utf-8", "replace"), admit(message))
+        data = admit(message)
+        record = Outgoing("inbox", None, message.key.encode(), data)
         await self.ask(lambda: self.ports.publisher.publish([(record, None)]), doing)
 
+    def live(self, run: str) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
+        """Follow what is said about a run as a whole from now on."""
+        return self._opened(lambda: self.ports.events.live(run), f"follow run {run!r}")
+
+    def past(
+        self, run: str, since: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[RunEvent | StepEvent | None]]:
+        """Follow what was said about a run and its steps since a time."""
+        return self._opened(lambda: self.ports.events.past(run, since), f"follow run {run!r}")
+
     @asynccontextmanager
-    async def live(self, run: str) -> AsyncIterator[AsyncIterator[RunEvent]]:
-        """Follow what is said about a run from now on."""
+    async def _opened(
+        self, opening: Callable[[], AbstractAsyncContextManager[_Answer]], doing: str
+    ) -> AsyncIterator[_Answer]:
         async with AsyncExitStack() as stack:
-            yield await self.ask(
-                lambda: stack.enter_async_context(self.ports.events.live(run)), f"follow run {run!r}"
-            )
+            yield await self.ask(lambda: stack.enter_async_context(opening()), doing)

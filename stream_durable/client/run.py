@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any, Final
 from uuid import uuid4
 
@@ -47,7 +48,7 @@ class RunHandle:
     def __repr__(self) -> str:
         return f"<run {self.id!r}>"
 
-    async def result(self, timeout: Duration | None = None) -> Any:
+    async def result(self, timeout: Duration | None = None) -> Any:  # noqa: ASYNC109 - the contract
         """Wait for the end of the run and return its output.
 
         Raise `RunFailed` or `RunCancelled` if it has none, `TimeoutError` if it has not ended by then.
@@ -74,11 +75,14 @@ class RunHandle:
             raise RejectedError(
                 "unknown_workflow",
                 f"run {self.id!r} was started with definition {fingerprint} of workflow "
-                f"{stored.run.workflow!r}, which is not on the definitions topic: start a worker that carries it",
+                f"{stored.run.workflow!r}, which is not on the topic of definitions: start a worker with it",
             )
         return run_state(stored, graph)
 
-    async def watch(self, timeout: Duration | None = None) -> AsyncGenerator[Event]:
+    async def watch(
+        self,
+        timeout: Duration | None = None,  # noqa: ASYNC109 - the contract
+    ) -> AsyncGenerator[Event, None]:
         """Give everything that is said about the run and its steps, from its beginning to its end.
 
         Each statement comes once and in order. What has expired from the log is missing, as its
@@ -88,14 +92,18 @@ class RunHandle:
         row = await self._row()
         order = Sequence()
         for since in (max(1, row.created - _SKEW_MS), 0):
-            async with self._edge.ports.events.past(self.id, since) as events:
-                async for event in self._in_order(events, order, deadline, is_all=since == 0):
+            async with (
+                self._edge.past(self.id, since) as events,
+                aclosing(self._in_order(events, order, deadline, is_all=since == 0)) as ordered,
+            ):
+                async for event in ordered:
                     if event is None:
                         raise TimeoutError(self._not_ended(timeout))
                     yield event
             if order.has_ended:
                 return
-        raise RejectedError("expired", f"what was said about the end of run {self.id!r} has expired: see its state")
+        text = f"what was said about the end of run {self.id!r} has expired from the log: ask for its state"
+        raise RejectedError("expired", text)
 
     async def cancel(self, reason: str = "") -> None:
         """Ask for the end of the run; it has ended when `result` says so."""
@@ -119,7 +127,7 @@ class RunHandle:
 
     async def _in_order(
         self, events: AsyncIterator[Event | None], order: Sequence, deadline: float | None, *, is_all: bool
-    ) -> AsyncGenerator[Event | None]:
+    ) -> AsyncGenerator[Event | None, None]:
         """Give what comes, in order; end at the run's end or at a gap; None when the time is over.
 
         `is_all` says that what is missing is nowhere: then a gap is passed over.
@@ -179,7 +187,7 @@ class RunHandle:
         except TimeoutError:
             raise TransientError(
                 f"the start of run {self.id!r} is on the log, and no reconciler has begun the run within "
-                f"{patience:g} s: see that one is running. Starting it again under this id starts nothing twice"
+                f"{patience:g} s: start one. The run can be started again under this id: it is one run"
             ) from None
 
     def _unknown(self) -> RejectedError:
@@ -187,15 +195,17 @@ class RunHandle:
         return RejectedError("unknown_run", f"there is no run {self.id[:128]!r}: {text}")
 
     def _not_ended(self, timeout: Duration | None) -> str:
-        return f"run {self.id!r} has not ended within {timeout}; it goes on, so its result can be asked for again"
+        return f"run {self.id!r} has not ended within {timeout}; it goes on, so ask for its result again"
 
 
 class _Silence(Exception):
     """What must come does not come."""
 
 
-async def _next(events: AsyncIterator[Event | None], deadline: float | None, patience: float | None) -> Event | None:
-    """Return what comes next; raise `TimeoutError` at the deadline, `_Silence` when patience is over sooner."""
+async def _next(
+    events: AsyncIterator[Event | None], deadline: float | None, patience: float | None
+) -> Event | None:
+    """Return what comes next; raise `TimeoutError` at the deadline, `_Silence` if patience ends before."""
     until = None if patience is None else asyncio.get_running_loop().time() + patience
     is_deadline_first = until is None or (deadline is not None and deadline < until)
     try:

@@ -9,6 +9,7 @@ from msgspec import Raw
 from pydantic import BaseModel
 
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.ids import ID_LENGTH_MAX
 from stream_durable.sdk.errors import PROBLEMS_SHOWN
 from stream_durable.sdk.handover import DOES_NOT_FIT, Codecs, problems
 from stream_durable.sdk.workflow import Workflow
@@ -44,6 +45,21 @@ class Values:
                 shown += f"; and {len(found) - PROBLEMS_SHOWN} more"
             # Without its cause, which shows the value.
             raise RejectedError("invalid_input", f"{what} does not fit: {shown}") from None
+
+
+def run_id(given: str) -> str:
+    """Return the id of a run if it can be one, else say why not."""
+    if not given or len(given) > ID_LENGTH_MAX:
+        raise RejectedError(
+            "bad_id", f"a run's id has 1 to {ID_LENGTH_MAX} characters, this one {len(given)}"
+        )
+    if "\x00" in given:
+        raise RejectedError("bad_id", f"{given!r} cannot be a run's id: it holds a NUL character")
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise RejectedError("bad_id", f"{given!r} cannot be a run's id: it is not valid Unicode") from None
+    return given
 
 
 def is_same(one: bytes | Raw, other: bytes | Raw) -> bool:

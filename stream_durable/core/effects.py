@@ -20,7 +20,7 @@ class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", t
     input: Raw = Raw(b"")
     outputs: dict[str, Raw] = {}
     timeout_ms: int | None = None
-    #: The message of the failure before this attempt, for handlers that look.
+    #: The W3C `traceparent` that the run was started under.
     trace: str | None = None
 
 

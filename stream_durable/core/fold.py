@@ -15,7 +15,7 @@ from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.ids import ID_LENGTH_MAX
+from stream_durable.core.ids import ID_LENGTH_MAX, PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import (
     AttemptCompleted,
     AttemptFailed,
@@ -78,4 +78,6 @@ def create(message: Message, partition: int, graphs: Callable[[str], Graph | Non
             "unknown_workflow",
             f"workflow {message.workflow[:128]!r} has no definition {message.fingerprint[:64]!r}",
         )
+    if len(bytes(message.input)) > PAYLOAD_BYTES_MAX:
+        raise RejectedError("too_large", f"an input has at most {PAYLOAD_BYTES_MAX} bytes of JSON")
     return Run(key, partition, graph)

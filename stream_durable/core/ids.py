@@ -9,6 +9,10 @@ from struct import unpack_from
 #: Longest id an entity may have: it is a Kafka key, a primary key and a line on a screen.
 ID_LENGTH_MAX = 512
 
+#: Longest JSON value that is handed on as a whole: as an input, an output, the data of an event or all
+#: that one attempt takes. With its envelope it still fits into a record of a broker as it comes.
+PAYLOAD_BYTES_MAX = 900_000
+
 #: Names of workflows, steps, events and signals. No slash, so that `name/key` splits in one way.
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:\-]{0,127}\Z")
 

@@ -28,7 +28,7 @@ from stream_durable.ports import (
     Record,
     Revoked,
 )
-from stream_durable.telemetry import RECORD_REJECTED, RECORD_UNFOLDABLE, Metrics, logger
+from stream_durable.telemetry import RECORD_POISONED, RECORD_REJECTED, Metrics, logger
 from stream_durable.wire import events
 
 _log = logger(__name__)
@@ -114,7 +114,7 @@ class Ingress:
         except Exception as error:
             # A bug of ours, and the same on every repeat: one record must not stop the others.
             _log.error(
-                RECORD_UNFOLDABLE,
+                RECORD_POISONED,
                 partition=record.partition,
                 offset=record.offset,
                 error=repr(error),
@@ -152,8 +152,8 @@ class Ingress:
             shown = ", ".join(known[:_NAMES_SHOWN]) or "none"
             raise RejectedError(
                 "unknown_workflow",
-                f"no workflow {message.workflow[:128]!r} is registered; there are: {shown}. Start a worker that "
-                "carries it, then redrive this",
+                f"no workflow {message.workflow[:128]!r} is registered; there are: {shown}. Start a worker "
+                "that carries it, then redrive this",
             )
         return message.of(graph.fingerprint)
 

@@ -161,6 +161,9 @@ class Reconciler:
                 self._lost(event.partition, "the log does not hold the offset we stand at")
 
     def _own(self, partition: Partition) -> None:
+        # A record that came to the wrong partition may have brought in an entity of this one, which has
+        # moved on under its owner since.
+        self._cache.forget_partitions([partition.id])
         self._partitions[partition.id] = partition
         self._metrics.partitions_owned.set(len(self._partitions))
 
@@ -296,7 +299,11 @@ class Reconciler:
         for f in finished:
             share = f.share
             cursor = cursors[share.partition]
-            if cursor.token != share.token or share.partition not in self._partitions:
+            owned = self._partitions.get(share.partition)
+            if owned is None or owned.token != share.token:
+                # Taken away while this was under way, and perhaps given anew: not what this share is of.
+                continue
+            if cursor.token != share.token:
                 fenced.append(share.partition)
             elif cursor.next_offset == share.from_offset:
                 unsaved.append(f)

@@ -104,8 +104,11 @@ class Takeovers:
             owned.verify_offset = start = claim.next_offset - 1
         del self._tasks[partition]
         self._own(owned)
-        if reason is not None:
+        if claim.must_redrive or reason is not None:
             await self._redrive(owned)
+            await persist(
+                lambda: self._store.must_redrive(partition, token, is_due=False), "note the redrive"
+            )
         self._log.fetch(partition, start, claim.leader_epoch if reason is None else -1)
         self._metrics.takeovers.inc()
         _log.info(PARTITION_TAKEN, partition=partition, offset=start, owner_number=claim.epoch)

@@ -13,7 +13,7 @@ import heapq
 from collections.abc import Iterable
 
 from stream_durable.core.errors import TransientError
-from stream_durable.core.messages import timer_fired
+from stream_durable.core.messages import Kind, timer_fired
 from stream_durable.engine.outbox import INBOX
 from stream_durable.ports import Clock, Outgoing, Publisher, Store, TimerPosition, TimerRow
 from stream_durable.telemetry import WORLD_REFUSED, logger
@@ -48,6 +48,8 @@ class Timers:
         self._due: dict[tuple[str, str, str], int] = {}
         #: How far each partition's timers are in memory.
         self._until: dict[int, TimerPosition] = {}
+        #: What commits have written of a partition while more of its timers are being read.
+        self._meanwhile: dict[int, dict[tuple[Kind, str, str], int | None]] = {}
         self._wake = asyncio.Event()
 
     async def load(self, partition: int) -> None:
@@ -74,6 +76,8 @@ class Timers:
         """Take over what a commit has written."""
         for kind, key, name, partition, due in rows:
             until = self._until.get(partition)
+            if partition in self._meanwhile:
+                self._meanwhile[partition][kind, key, name] = due
             if due is None or until is None:
                 self._due.pop((kind, key, name), None)
                 continue
@@ -125,6 +129,9 @@ class Timers:
             for position, partition in fired:
                 if partition in self._until:
                     heapq.heappush(self._heap, (position, partition))
+                else:
+                    # Dropped meanwhile. When it is loaded again it must not be taken for one that is held.
+                    self._due.pop(position[1:], None)
             return
         for position, _ in fired:
             if self._due.get(position[1:]) == position[0]:
@@ -140,13 +147,23 @@ class Timers:
     async def _load_more(self, partition: int) -> None:
         after = self._until[partition]
         horizon = self._clock.now() + self._horizon_ms
-        rows = await self._store.timers(partition, after, horizon, self._window_max)
+        meanwhile = self._meanwhile[partition] = {}
+        try:
+            rows = await self._store.timers(partition, after, horizon, self._window_max)
+        finally:
+            if self._meanwhile.get(partition) is meanwhile:
+                del self._meanwhile[partition]
         if self._until.get(partition) != after:
             return
         end: TimerPosition = (horizon, "run", "\U0010ffff", "")
-        self._until[partition] = max(after, rows[-1] if len(rows) == self._window_max else end)
+        until = self._until[partition] = max(after, rows[-1] if len(rows) == self._window_max else end)
         for position in rows:
-            self._push(position, partition)
+            # What was read is older than what was written while it was read.
+            if position[1:] not in meanwhile:
+                self._push(position, partition)
+        for (kind, key, name), due in meanwhile.items():
+            if due is not None and (due, kind, key, name) <= until:
+                self._push((due, kind, key, name), partition)
 
     def _push(self, position: TimerPosition, partition: int) -> None:
         if self._due.get(position[1:]) == position[0]:

@@ -49,6 +49,7 @@ class KafkaDefinitions:
             group_id=f"{prefix}.unused",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            fetch_wait_max_ms=10,
         )
         #: One thread owns the consumer.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="definitions")
@@ -97,23 +98,30 @@ class KafkaDefinitions:
     def _read_to_end(self) -> None:
         try:
             if self._consumer is None:
-                consumer = Consumer(self._config)
-                consumer.assign([self._part])
-                self._consumer = consumer
+                self._consumer = Consumer(self._config)
             bounds = self._consumer.get_watermark_offsets(self._part, timeout=_CALL_SECONDS)
             if bounds is None:
                 raise TransientError("Kafka does not answer")
-            end = bounds[1]
+            if self._position < bounds[1]:
+                self._read(self._consumer, bounds[1])
+        except KafkaException as error:
+            raise transient(error) from error
+
+    def _read(self, consumer: Consumer, end: int) -> None:
+        """Read from where we stand; fetch only while reading, for a question waits behind a fetch."""
+        topic, partition = self._part.topic, self._part.partition
+        consumer.assign([TopicPartition(topic, partition, self._position or OFFSET_BEGINNING)])
+        try:
             while self._position < end:
-                message = self._consumer.poll(_CALL_SECONDS)
+                message = consumer.poll(_CALL_SECONDS)
                 if message is None:
                     raise TransientError("Kafka does not answer")
                 if message.error() is not None:
                     raise transient(message.error())
                 self._position = (message.offset() or 0) + 1
                 self._learn(message.value())
-        except KafkaException as error:
-            raise transient(error) from error
+        finally:
+            consumer.unassign()
 
     def _learn(self, value: bytes | None) -> None:
         if value is None:

@@ -168,10 +168,11 @@ class GroupLog:
         return await self._loop.run_in_executor(None, ask)
 
     def _topic_id(self) -> str:
-        cluster = self._admin.list_topics(self._topic, timeout=_CALL_SECONDS).cluster_id
-        if cluster is not None and is_mock(cluster):
+        # The stubs know of no id.
+        cluster: Any = self._admin.list_topics(self._topic, timeout=_CALL_SECONDS).cluster_id
+        if is_mock(cluster):
             # It answers no administrator, but it holds nothing that is older than itself.
-            return cluster
+            return str(cluster)
         asked = TopicCollection([self._topic])
         topics = self._admin.describe_topics(asked, request_timeout=_CALL_SECONDS)
         return str(topics[self._topic].result(_CALL_SECONDS).topic_id)

@@ -27,6 +27,7 @@ _log = logger(__name__)
 
 _POLL_SECONDS = 0.1
 _CALL_SECONDS = 10.0
+_SYSLOG_WARNING = 4
 #: A batch of large records ends early: this, and the client's queue, is what a reading holds.
 _BATCH_BYTES_MAX = 8 * 1024 * 1024
 _QUEUE_KIB_MAX = 8 * 1024
@@ -66,7 +67,8 @@ class KafkaReader:
             thread.shutdown(wait=False)
 
     def _bounds(self) -> dict[int, LogBounds]:
-        admin = AdminClient(config(self._settings, self._client))
+        # A client that ends with something unread says so; nobody wants to know.
+        admin = AdminClient({**config(self._settings, self._client), "log_level": _SYSLOG_WARNING})
         try:
             topics = admin.describe_topics(TopicCollection([self._topic]), request_timeout=_CALL_SECONDS)
             topic = topics[self._topic].result(_CALL_SECONDS)

@@ -84,7 +84,7 @@ class KafkaRunEvents:
         past = _Past(self._config, parts, run.encode(), since)
         self._past.add(past)
         try:
-            past.start()
+            await past.start()
             yield past.feed
         finally:
             past.stop()
@@ -92,7 +92,7 @@ class KafkaRunEvents:
 
     async def close(self) -> None:
         """Let go of the consumers."""
-        readers = [self._live, *self._past]
+        readers: list[_Live | _Past] = [self._live, *self._past]
         for reader in readers:
             reader.stop()
         loop = asyncio.get_running_loop()
@@ -260,13 +260,15 @@ class _Past:
         self._parts = parts
         self._key = key
         self._since = since
+        self._ready: Future[None] = Future()
         self._room = threading.Semaphore(_HELD_MAX)
         self._is_stopping = False
         self._thread = threading.Thread(target=self._serve, name="tail-past", daemon=True)
 
-    def start(self) -> None:
-        """Begin to read."""
+    async def start(self) -> None:
+        """Begin to read; return when it is certain where."""
         self._thread.start()
+        await asyncio.shield(asyncio.wrap_future(self._ready))
 
     def stop(self) -> None:
         """End the thread; it needs a moment."""
@@ -283,17 +285,24 @@ class _Past:
     def _serve(self) -> None:
         consumer = Consumer(self._properties)
         try:
+            consumer.incremental_assign(self._starts(consumer))
+            self._ready.set_result(None)
             self._read(consumer)
-            self.feed.fail(_closed())
+            self._end(_closed())
         except StreamDurableError as error:
-            self.feed.fail(error)
+            self._end(error)
         except KafkaException as error:
-            self.feed.fail(_translated(error))
+            self._end(_translated(error))
         finally:
             consumer.close()
 
+    def _end(self, error: StreamDurableError) -> None:
+        if self._ready.done():
+            self.feed.fail(error)
+        else:
+            self._ready.set_exception(error)
+
     def _read(self, consumer: Consumer) -> None:
-        consumer.incremental_assign(self._starts(consumer))
         unread: set[str] | None = {part.topic for part in self._parts}
         while not self._is_stopping:
             for event in _events(consumer, self._key.__eq__, unread):

@@ -37,7 +37,7 @@ class PostgresStore:
         return Claim(
             partition, row["epoch"], row["next_offset"], row["log_clock"], row["topic_id"],
             row["leader_epoch"], row["fingerprint"], row["generation"], row["stalls"],
-            [(r["from_offset"], r["body"]) for r in left],
+            [(r["from_offset"], r["body"]) for r in left], row["must_redrive"],
         )  # fmt: skip
 
     async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
@@ -49,6 +49,11 @@ class PostgresStore:
         """Record that the log of a partition was lost and that it stands still."""
         async with self._takeovers.use() as connection:
             await connection.execute(queries()["partition_lose"], partition, token, reason)
+
+    async def must_redrive(self, partition: int, token: UUID, *, is_due: bool) -> None:
+        """Note whether outstanding work has to be asked for again."""
+        async with self._takeovers.use() as connection:
+            await connection.execute(queries()["partition_must_redrive"], partition, token, is_due)
 
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:
         """Note which record is about to be folded alone."""

@@ -5,10 +5,10 @@ each partition up to a target offset. Nothing is said to anybody: no outbox row 
 fires, for what came of both is on the log already. What was decided off the log is read first
 (`verdicts.py`).
 
-A few partitions are folded at the same time, each by a lane of its own with its own connection and
-its share of the cache: while one lane waits for its commit, another folds. A lane takes its
-partition from start to end in large batches, so that a run which begins and ends within one of them
-is written once, and so that the cache needs to hold one partition's open runs and not all.
+A few partitions are folded at the same time, each by a lane with its own connection and cache: while
+one lane waits for its commit, another folds. A lane takes its partition from start to end in large
+batches, so that a run which begins and ends within one of them is written once, and so that the
+cache needs to hold one partition's open runs and not all.
 
 Every batch is one statement that compares and sets token and offset, as in the reconciler. So a
 rebuild that was killed goes on where it stood (`resume`), and one that is started twice into the
@@ -27,6 +27,7 @@ from uuid import uuid4
 
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.errors import BrokenError, RejectedError, TransientError
+from stream_durable.core.messages import Kind
 from stream_durable.core.run.state import Run
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
@@ -54,8 +55,9 @@ _log = logger(__name__)
 OWNER = "rebuild"
 #: Records of one commit. Larger ones write less of what changes again soon, and take more memory.
 BATCH_RECORDS_MAX = 8_000
-#: Partitions folded at the same time: one that folds, and as many as keep the database busy.
-LANES = 3
+#: Partitions folded at the same time: while one waits for its commit, the other folds. Each takes memory
+#: for a batch and a cache of its own.
+LANES = 2
 _DOUBT_SECONDS = 0.2
 
 
@@ -126,8 +128,12 @@ class _Tally:
         """Note that a share is saved, and tell of it."""
         self.records += records
         self.exceptions += share.exceptions
-        self.reached[share.partition] = Reached(share.to_offset, self.reached[share.partition].target)
+        self.reach(share.partition, share.to_offset)
         self.report()
+
+    def reach(self, partition: int, offset: int) -> None:
+        """Note where a partition stands."""
+        self.reached[partition] = Reached(offset, self.reached[partition].target)
 
     def report(self) -> None:
         """Tell how far it is."""
@@ -225,7 +231,7 @@ async def _run_lanes(
     """Let the lanes take partitions, the longest first, until none is left or one of them fails."""
     spans = sorted(spans, key=lambda span: span.end - span.start)
     count = min(world.lanes, len(spans))
-    lanes = [_Lane(world, verdicts, tally, world.settings.cache_bytes_max // count) for _ in range(count)]
+    lanes = [_Lane(world, verdicts, tally) for _ in range(count)]
 
     async def work(lane: _Lane) -> None:
         try:
@@ -247,12 +253,12 @@ async def _run_lanes(
 class _Lane:
     """Folds one partition after the other, one batch after the other."""
 
-    def __init__(self, world: World, verdicts: Verdicts, tally: _Tally, cache_bytes_max: int) -> None:
+    def __init__(self, world: World, verdicts: Verdicts, tally: _Tally) -> None:
         self._world = world
         self._verdicts = verdicts
         self._tally = tally
         self._store = world.store()
-        self._cache = Cache(cache_bytes_max)
+        self._cache = Cache(world.settings.cache_bytes_max)
         #: Records on which the fold raised, as in the reconciler.
         self._poison: dict[tuple[int, int], str] = {}
 
@@ -261,24 +267,27 @@ class _Lane:
 
     async def fold(self, span: Span, topic_id: str) -> None:
         """Fold a partition from where it stands to its target."""
-        partition = await self._claim(span, topic_id)
-        if partition.verify_offset is not None:
-            span = span._replace(start=partition.verify_offset)
-        async with aclosing(self._world.inbox.read([span])) as batches:
+        partition = await self._claim(span.partition, topic_id)
+        # Not from where it stood when we looked: a commit of whoever was here before may still have come.
+        self._tally.reach(partition.id, partition.next_offset)
+        before = partition.verify_offset
+        start = partition.next_offset if before is None else before
+        async with aclosing(self._world.inbox.read([span._replace(start=start)])) as batches:
             async for records in batches:
                 await self._apply(partition, self._new(partition, records))
         self._cache.forget_partitions([partition.id])
 
-    async def _claim(self, span: Span, topic_id: str) -> Partition:
+    async def _claim(self, number: int, topic_id: str) -> Partition:
+        """Become the one who writes this partition; from here on no other rebuild does."""
         token = uuid4()
-        claim = await persist(lambda: self._store.claim(span.partition, OWNER, token), "claim")
-        if claim.next_offset != span.start:
-            raise _taken(span.partition)
+        claim = await persist(lambda: self._store.claim(number, OWNER, token), "claim")
         if claim.topic_id is None:
-            await persist(lambda: self._store.identify(span.partition, token, topic_id), "note the log")
+            await persist(lambda: self._store.identify(number, token, topic_id), "note the log")
+        # What was said of this state, and what was saved and never said, is not in the log.
+        await persist(lambda: self._store.must_redrive(number, token, is_due=True), "ask for a redrive")
         partition = Partition(claim, token)
-        if claim.fingerprint and span.start > 0:
-            partition.verify_offset = span.start - 1
+        if claim.fingerprint:
+            partition.verify_offset = claim.next_offset - 1
         return partition
 
     def _new(self, partition: Partition, records: list[Record]) -> list[Record]:
@@ -375,7 +384,28 @@ class _Lane:
                 self._cache.forget(kind, key)
             else:
                 self._cache.keep(kind, entity)
-        self._cache.shrink()
+        self._thin_out()
+
+    def _thin_out(self) -> None:
+        """Forget entities evenly, old and new, until the bound holds.
+
+        Not the least recently used, as the reconciler does: where many runs go on side by side, a log
+        is a circle around all of them, and the next one would always be the one just forgotten.
+        """
+        cache = self._cache
+        excess = cache.bytes - cache.bytes_max
+        if excess <= 0:
+            return
+        share, due = excess / cache.bytes, 0.0
+        kinds: tuple[Kind, ...] = ("run", "channel")
+        for kind in kinds:
+            for key in list(cache.of(kind)):
+                due += share
+                if due >= 1.0:
+                    due -= 1.0
+                    cache.forget(kind, key)
+        # Weights differ, so a little may be left.
+        cache.shrink()
 
 
 def _taken(partition: int) -> RejectedError:

@@ -19,8 +19,8 @@ from typing import Any, Final, NamedTuple
 from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.health import Check, Health
 from stream_durable.persistence import persist
+from stream_durable.services.collector import spare_the_collector
 from stream_durable.services.probes import Probe
-from stream_durable.services.supervisor import Supervisor
 from stream_durable.services.watchdog import Watchdog
 from stream_durable.settings import Settings, check_safety, describe
 from stream_durable.telemetry import (
@@ -68,13 +68,13 @@ def new_loop() -> asyncio.AbstractEventLoop:
         import uvloop  # noqa: PLC0415 - not on every platform
     except ImportError:
         return asyncio.new_event_loop()
-    return uvloop.new_event_loop()  # type: ignore[no-any-return]
+    return uvloop.new_event_loop()
 
 
-def host_children(settings: Settings, supervisor: Supervisor) -> None:
-    """Keep child processes running until told to stop."""
+def run_until_stopped(name: str, settings: Settings, work: Coroutine[Any, Any, None]) -> None:
+    """Do what is no service of its own until told to stop; raise what keeps it from going on."""
     configure_logging(settings.log.level, settings.log.format)
-    asyncio.run(_until_stopped("up", supervisor.run()))
+    asyncio.run(_until_stopped(name, work))
 
 
 class _Stop:
@@ -145,6 +145,7 @@ async def _run(name: str, settings: Settings, role: Role) -> None:
             kafka=shown["kafka.bootstrap"],
             postgres=shown["postgres.dsn"],
         )
+        spare_the_collector()
         async with asyncio.TaskGroup() as group:
             # Nobody asks when the health server is off.
             probing = [group.create_task(p.run()) for p in service.probes if health.port is not None]

@@ -16,7 +16,7 @@ _FILES_MAX: Final = 5_000
 
 
 def code_of(target: str, home: Path) -> Path:
-    """Return the directory to watch for the app at `module:attribute`: its package, else where its module is."""
+    """Return what to watch for the app at `module:attribute`: its package, else where its module is."""
     package = home / target.partition(":")[0].partition(".")[0]
     return package if package.is_dir() else home
 

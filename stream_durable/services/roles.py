@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 from stream_durable import bootstrap
 from stream_durable.core.definition.nodes import StepNode
@@ -17,7 +18,19 @@ from stream_durable.sdk.app import App
 from stream_durable.services.host import Role, Service
 from stream_durable.services.probes import Probe
 from stream_durable.settings import Settings
-from stream_durable.telemetry import KAFKA_LOST, KAFKA_REGAINED, POSTGRES_LOST, POSTGRES_REGAINED, Metrics
+from stream_durable.telemetry import (
+    KAFKA_LOST,
+    KAFKA_REGAINED,
+    POSTGRES_LOST,
+    POSTGRES_REGAINED,
+    SETTINGS_QUESTIONED,
+    Metrics,
+    logger,
+)
+
+_log = logger(__name__)
+
+_NOT_TAKEN_IN: Final = "the group has not taken it in yet"
 
 
 @asynccontextmanager
@@ -31,7 +44,7 @@ async def reconciler(settings: Settings, metrics: Metrics) -> AsyncIterator[Serv
 
         def owns() -> str | None:
             if not found.is_member:
-                return "the group has not taken it in yet"
+                return _NOT_TAKEN_IN
             return "partitions are being taken over" if found.is_taking_over else None
 
         checks: dict[str, Check] = {
@@ -48,15 +61,31 @@ def worker(app: App) -> Role:
     @asynccontextmanager
     async def role(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
         await check_topics(settings, settings.worker.queues)
+        if unserved := set(queues_of(app)) - set(settings.worker.queues):
+            note = f"worker.queues: steps of the app wait in {', '.join(sorted(unserved))} for another worker"
+            _log.warning(SETTINGS_QUESTIONED, note=note)
         kafka = _kafka(settings)
         async with bootstrap.worker(settings, app, metrics) as found:
 
             def serves() -> str | None:
-                return None if found.is_member else "the groups of its queues have not taken it in yet"
+                return None if found.is_member else _NOT_TAKEN_IN
 
             yield Service(found.run, {"queues": serves, "kafka": kafka.check}, (kafka,))
 
     return role
+
+
+@asynccontextmanager
+async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
+    """An ingress, which needs no database."""
+    await check_topics(settings, ())
+    kafka = _kafka(settings)
+    async with bootstrap.ingress(settings, metrics) as found:
+
+        def serves() -> str | None:
+            return None if found.is_member else _NOT_TAKEN_IN
+
+        yield Service(found.run, {"partitions": serves, "kafka": kafka.check}, (kafka,))
 
 
 def queues_of(app: App) -> tuple[str, ...]:
@@ -75,10 +104,8 @@ async def make_topics(settings: Settings, queues: tuple[str, ...]) -> list[str]:
 async def check_schema(settings: Settings) -> None:
     """Refuse to work on a schema that this code was not written for."""
     if pending := await migrate.check(settings.postgres):
-        raise RejectedError(
-            "schema_outdated",
-            f"schema {settings.postgres.db_schema} lacks {', '.join(pending)}: run `stream-durable db migrate`",
-        )
+        lacking = f"schema {settings.postgres.db_schema} lacks {', '.join(pending)}"
+        raise RejectedError("schema_outdated", f"{lacking}: run `stream-durable db migrate`")
 
 
 async def check_topics(settings: Settings, queues: tuple[str, ...]) -> None:

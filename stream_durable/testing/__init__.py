@@ -1,1 +1,1 @@
-"""."""
+"""For authors and for us: the engine in memory, on virtual time, and worlds in which things go wrong."""

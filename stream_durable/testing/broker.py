@@ -161,6 +161,8 @@ class Group:
         self._target: dict[int, Member] = {}
         self._leaving: dict[int, Member] = {}
         self.offsets: dict[int, tuple[int, str]] = {}
+        #: How often a partition was taken from a member for another, or from one that was given up.
+        self.moves = 0
 
     @property
     def is_stable(self) -> bool:
@@ -177,6 +179,7 @@ class Group:
         if member not in self.members:
             return
         self.members.remove(member)
+        self.moves += sum(owner is member for owner in self.owners.values())
         self._leaving = {p: m for p, m in self._leaving.items() if m is not member}
         self.owners = {p: m for p, m in self.owners.items() if m is not member}
         self.rebalance()
@@ -211,6 +214,7 @@ class Group:
                 free.append(partition)
             elif owner is not member and partition not in self._leaving:
                 self._leaving[partition] = owner
+                self.moves += 1
                 leaving.setdefault(id(owner), (owner, []))[1].append(partition)
         for owner, partitions in leaving.values():
             owner.revoke(partitions)

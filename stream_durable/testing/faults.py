@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
+from inspect import CORO_CLOSED, getcoroutinestate, iscoroutine
 from random import Random
 from typing import Any, NoReturn, Self, TypeVar
 
@@ -56,7 +58,7 @@ class Faults:
 
     @classmethod
     def drawn(cls, rng: Random) -> Self:
-        """Draw a kind of bad weather: each fault is absent in some worlds, rare in some, frequent in others."""
+        """Draw a kind of bad weather: each fault is absent in some worlds and frequent in others."""
 
         def some(chance: float, low: float, high: float) -> float:
             return rng.uniform(low, high) if rng.random() < chance else 0.0
@@ -128,8 +130,8 @@ class Weather:
 class Process:
     """One process of the deployment, from its start to its death."""
 
-    def __init__(self, weather: Weather, name: str, died: Callable[[Process], None]) -> None:
-        """Start nothing yet; `died` hears of the end, whatever caused it."""
+    def __init__(self, weather: Weather, name: str, died: Callable[[Process], None] | None = None) -> None:
+        """Start nothing yet; `died` hears of the end. Without it the process does not die: a client."""
         self.weather = weather
         self.name = name
         self._died = died
@@ -186,7 +188,8 @@ class Process:
         self.is_running = False
         self._held.clear()
         self.weather.later(0.0, self._clear_away)
-        self._died(self)
+        if self._died is not None:
+            self._died(self)
 
     def alive(self) -> None:
         """Let nothing of a dead process pass."""
@@ -197,7 +200,9 @@ class Process:
         """Perhaps die here."""
         self.alive()
         weather = self.weather
-        if weather.crashes < weather.faults.crashes_max and weather.chance(weather.faults.crash, f"crash at {where}"):
+        if self._died is None or weather.crashes >= weather.faults.crashes_max:
+            return
+        if weather.chance(weather.faults.crash, f"crash at {where}"):
             await self.die()
 
     async def die(self) -> NoReturn:
@@ -242,7 +247,8 @@ class Process:
         self.is_dead = True
         self.is_running = False
         self.weather.later(0.0, self._clear_away)
-        self._died(self)
+        if self._died is not None:
+            self._died(self)
 
     def _clear_away(self) -> None:
         """Unwind what is suspended, so that nothing lingers; it reaches nothing outside."""
@@ -254,15 +260,19 @@ class Process:
 
 
 def close(coroutine: Any) -> None:
-    """Close a suspended coroutine, however often its `finally` blocks await something."""
+    """Close a suspended coroutine from the inside out, however often its `finally` blocks await something."""
     for _ in range(_CLOSE_MAX):
-        try:
-            coroutine.close()
-        except RuntimeError:
-            continue
-        except BaseException:  # noqa: S112 - it is dead: what it would raise has nobody to hear it
-            continue
-        return
+        if getcoroutinestate(coroutine) == CORO_CLOSED:
+            return
+        chain = []
+        inner = coroutine
+        while iscoroutine(inner):
+            chain.append(inner)
+            inner = inner.cr_await
+        for each in reversed(chain):
+            # It is dead: what it would raise has nobody to hear it.
+            with suppress(BaseException):
+                each.close()
 
 
 def _settle(answer: asyncio.Future[_Answer], act: Callable[[], _Answer]) -> None:
@@ -277,10 +287,9 @@ def _settle(answer: asyncio.Future[_Answer], act: Callable[[], _Answer]) -> None
 
 
 def _quietly(act: Callable[[], object]) -> None:
-    try:
+    # The caller has given up waiting for it.
+    with suppress(Exception):
         act()
-    except Exception:  # noqa: S110 - the caller has given up waiting for it
-        pass
 
 
 def immediately(coroutine: Coroutine[Any, Any, _Answer]) -> _Answer:
@@ -291,10 +300,3 @@ def immediately(coroutine: Coroutine[Any, Any, _Answer]) -> _Answer:
         answer: _Answer = stop.value
         return answer
     raise AssertionError("it waited")
-
-
-def shuffled(rng: Random, items: Iterable[_Answer]) -> list[_Answer]:
-    """Return the items in another order."""
-    mixed = list(items)
-    rng.shuffle(mixed)
-    return mixed

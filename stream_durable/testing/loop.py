@@ -98,7 +98,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _run_once(self) -> None:
         ready, scheduled = self._ready, self._scheduled
         if not ready:
-            while scheduled and scheduled[0]._cancelled:  # type: ignore[attr-defined]
+            while scheduled and scheduled[0]._cancelled:
                 heapq.heappop(scheduled)
             if not scheduled:
                 raise DeadlockError(f"nothing can happen any more after {self._now:.3f} s")

@@ -68,9 +68,10 @@ class MemoryLog:
         self._releasing: list[int] = []
         self._is_polling = False
         self.is_expired = False
-        #: Partitions of which the reader knows that they are its own.
-        self.known: set[int] = set()
-        #: Partitions that were fetched although the reader had been told that they are not its own.
+        #: Partitions that the group gave us, and those of which the reader has heard.
+        self._given: set[int] = set()
+        self._heard: set[int] = set()
+        #: Partitions that the reader wanted although it had been told that they are not its own.
         self.trespasses: list[int] = []
 
     def open(self) -> None:
@@ -90,17 +91,21 @@ class MemoryLog:
             self._held -= len(event)
             self._poke()
         elif isinstance(event, Assigned):
-            self.known.update(event.partitions)
+            self._heard.update(event.partitions)
         elif isinstance(event, Revoked):
-            self.known.difference_update(event.partitions)
+            self._heard.difference_update(event.partitions)
         return event
 
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
-        """Begin to fetch a partition at an offset. Like the real one it fetches what it is told to."""
-        if partition not in self.known and self.group.owners.get(partition) is not self:
+        """Begin to fetch a partition at an offset; an order that a revocation has overtaken is void."""
+        if partition in self._given:
+            self.fetching[partition] = offset
+            self._poke()
+
+    def look(self, partition: int) -> None:
+        """Note it if the reader reaches for what it must know is not its own."""
+        if partition not in self._heard:
             self.trespasses.append(partition)
-        self.fetching[partition] = offset
-        self._poke()
 
     def stop_fetching(self, partition: int) -> None:
         """Fetch no more from a partition."""
@@ -124,8 +129,9 @@ class MemoryLog:
         done(self.store_marks(marks))
 
     def store_marks(self, marks: list[tuple[int, int, str]]) -> bool:
-        """Store the marks of a member, and of nobody else."""
-        if self not in self.group.members:
+        """Store the marks of a member, for what is its own or is just being given up, and none else."""
+        ours = self._given.union(self._releasing)
+        if self not in self.group.members or not ours.issuperset(mark[0] for mark in marks):
             return False
         for partition, offset, metadata in marks:
             self.group.offsets[partition] = (offset, metadata)
@@ -149,23 +155,24 @@ class MemoryLog:
             self.is_expired = False
             self._releasing.clear()
             self.fetching.clear()
-            self._tell(Revoked(tuple(sorted(self.known | self._assigned_ahead()))))
+            gone = sorted(self._given)
+            self._given.clear()
+            self._tell(Revoked(tuple(gone)))
             self.group.join(self)
 
     def assign(self, partitions: list[int]) -> None:
         """Tell the reader what is meant for it."""
+        self._given.update(partitions)
         self._tell(Assigned(tuple(partitions)))
 
     def revoke(self, partitions: list[int]) -> None:
         """Stop fetching, tell the reader, and give the partitions up when it has heard."""
         for partition in partitions:
             self.fetching.pop(partition, None)
+        self._given.difference_update(partitions)
         self._tell(Revoked(tuple(partitions)))
         self._releasing += partitions
         self._later(_REVOKE_SECONDS, lambda: self._release_these(partitions))
-
-    def _assigned_ahead(self) -> set[int]:
-        return {p for event in self._events if isinstance(event, Assigned) for p in event.partitions}
 
     def _release(self) -> None:
         if self._releasing:

@@ -18,9 +18,10 @@ from stream_durable.core.fold import Entity, create, fold
 from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import AttemptCompleted, AttemptFailed, Message
-from stream_durable.core.run.state import Run
 from stream_durable.core.rows import RunRow, StepRow
+from stream_durable.core.run.state import Run
 from stream_durable.core.status import STEP_ENDED, Outcome
+from stream_durable.engine.isolation import CRASHES
 from stream_durable.ports import Record
 from stream_durable.testing.broker import Broker
 from stream_durable.wire.inbox import decode_message
@@ -47,6 +48,8 @@ class Oracle:
         self.entities: dict[tuple[str, str], Entity] = {}
         self.judged: dict[tuple[int, int], Judged] = {}
         self.next_offset: dict[int, int] = {}
+        #: Records that killed whoever folded them and were set aside: facts on the log of the dead.
+        self.isolated: set[tuple[int, int]] = set()
         #: By run, the statements in their order.
         self.step_events: dict[str, list[StepEvent]] = {}
         self.run_events: dict[str, list[RunEvent]] = {}
@@ -65,6 +68,10 @@ class Oracle:
 
     def fold_all(self, broker: Broker) -> None:
         """Fold the inbox as it is."""
+        for letter in broker.topic("dead").records():
+            headers = dict(letter.headers or ())
+            if headers["sd_code"] == CRASHES.encode():
+                self.isolated.add((int(headers["sd_partition"]), int(headers["sd_offset"])))
         for partition, log in enumerate(broker.topic("inbox").partitions):
             clock = 0
             for record in log.records:
@@ -97,6 +104,8 @@ class Oracle:
         message: Message | None = None
         effects = Effects()
         try:
+            if (record.partition, record.offset) in self.isolated:
+                raise RejectedError(CRASHES, "it was set aside")
             if record.value is None:
                 raise RejectedError("unreadable", "no value")
             read = decode_message(record.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -55,6 +56,11 @@ class RemoteStore:
     async def lose(self, partition: int, token: UUID, reason: str) -> None:
         """Record that the log of a partition was lost."""
         await self._ask("lose", lambda: self._store.lose(partition, token, reason))
+
+    async def suspect(self, partition: int, token: UUID, offset: int) -> int:
+        """Note that a record is about to be folded alone."""
+        times: int = await self._ask("suspect", lambda: self._store.suspect(partition, token, offset))
+        return times
 
     async def new_generation(
         self, partition: int, token: UUID, topic_id: str, next_offset: int, reason: str
@@ -128,7 +134,9 @@ class RemotePublisher:
         for message, headers in messages:
             topic, partition, key, value, _ = message
             broker.append(topic, partition, key, value, headers)
-            if topic != "definitions" and weather.chance(weather.faults.duplicate, f"duplicate on {topic[:8]}"):
+            if topic != "definitions" and weather.chance(
+                weather.faults.duplicate, f"duplicate on {topic[:8]}"
+            ):
                 again = (topic, partition, key, value, headers)
                 if weather.rng.random() < 0.5:
                     broker.append(*again)
@@ -149,6 +157,9 @@ class RemoteLog:
             broker, topic, group, process.later, records_max=records_max, latency=process.weather.delay
         )
 
+        #: When the last commit that was ordered arrives; orders arrive in order.
+        self._ordered = 0.0
+
     def open(self) -> None:
         """Join the group."""
         self.log.open()
@@ -163,6 +174,7 @@ class RemoteLog:
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
         """Begin to fetch a partition."""
         self._process.alive()
+        self.log.look(partition)
         self._process.later(_ORDER_SECONDS, lambda: self.log.fetch(partition, offset, leader_epoch))
 
     def stop_fetching(self, partition: int) -> None:
@@ -179,6 +191,7 @@ class RemoteLog:
 
     async def committed(self, partition: int) -> tuple[int | None, str | None]:
         """Return the committed offset and metadata of a partition."""
+        await asyncio.sleep(max(0.0, self._ordered - self._process.weather.loop.time()))
         return await self._process.call(
             "log.committed", KAFKA, lambda: immediately(self.log.committed(partition))
         )
@@ -194,7 +207,9 @@ class RemoteLog:
             stored = not is_refused and self.log.store_marks(marks)
             process.later(weather.delay(), lambda: done(stored and not is_lost))
 
-        weather.later(weather.delay(), arrive)
+        now = weather.loop.time()
+        self._ordered = max(self._ordered, now + weather.delay())
+        weather.later(self._ordered - now, arrive)
 
     async def close(self) -> None:
         """Leave the group, with what was ordered before carried out."""
@@ -216,9 +231,7 @@ class RemoteDefinitions:
 
     async def catch_up(self) -> None:
         """Read the topic to its end."""
-        await self._process.call(
-            "definitions.read", KAFKA, lambda: immediately(self._definitions.catch_up())
-        )
+        await self._process.call("definitions.read", KAFKA, lambda: immediately(self._definitions.catch_up()))
 
     async def register(self, definition: Definition) -> str:
         """Make a definition known to everybody."""
@@ -301,4 +314,3 @@ def _copied(share: Share) -> Share:
         list(share.runs), list(share.run_changes), list(share.steps), list(share.events), list(share.waits),
         list(share.timers), list(share.published),
     )  # fmt: skip
-

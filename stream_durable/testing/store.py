@@ -32,6 +32,8 @@ class PartitionRow:
     fingerprint: int = 0
     generation: int = 0
     lost_reason: str | None = None
+    suspect_offset: int | None = None
+    suspicions: int = 0
 
 
 class EvidenceRow(NamedTuple):
@@ -99,6 +101,15 @@ class MemoryStore:
         row = self.tables.partitions[partition]
         if row.token == token:
             row.lost_reason = reason
+
+    async def suspect(self, partition: int, token: UUID, offset: int) -> int:
+        """Note that a record is about to be folded alone; return how often it was, 0 if fenced."""
+        row = self.tables.partitions[partition]
+        if row.token != token:
+            return 0
+        row.suspicions = row.suspicions + 1 if row.suspect_offset == offset else 1
+        row.suspect_offset = offset
+        return row.suspicions
 
     async def new_generation(
         self, partition: int, token: UUID, topic_id: str, next_offset: int, reason: str
@@ -179,10 +190,22 @@ class MemoryStore:
                 *key, share.to_offset, share.clock, share.exceptions, share.evidence
             )
         for dead in share.dead:
-            tables.dead[dead.partition, share.generation, dead.offset] = dead
+            tables.dead[dead.partition, dead.generation, dead.offset] = dead
 
     def write_rows(self, share: Share) -> None:
         """Write what changed of entities and timers."""
+        self._write_runs(share)
+        self._write_channels(share)
+        timers = self.tables.timers
+        for kind, key, name, partition, due in share.timers:
+            if due is None:
+                timers.pop((kind, key, name), None)
+            else:
+                # An existing row keeps its partition, as in the statement.
+                home, _ = timers.get((kind, key, name), (partition, 0))
+                timers[kind, key, name] = (home, due)
+
+    def _write_runs(self, share: Share) -> None:
         tables = self.tables
         for run in share.runs:
             tables.runs[run.id] = run
@@ -191,6 +214,9 @@ class MemoryStore:
                 tables.runs[change.id] = tables.runs[change.id]._replace(**change._asdict())
         for step in share.steps:
             tables.steps[step.run, step.name] = step
+
+    def _write_channels(self, share: Share) -> None:
+        tables = self.tables
         for event in share.events:
             if event.data is None or event.expires is None:
                 tables.events.pop((event.channel, event.id), None)
@@ -201,13 +227,6 @@ class MemoryStore:
                 tables.waits[wait.channel, wait.run, wait.wait] = wait.partition
             else:
                 tables.waits.pop((wait.channel, wait.run, wait.wait), None)
-        for kind, key, name, partition, due in share.timers:
-            if due is None:
-                tables.timers.pop((kind, key, name), None)
-            else:
-                # An existing row keeps its partition, as in the statement.
-                home, _ = tables.timers.get((kind, key, name), (partition, 0))
-                tables.timers[kind, key, name] = (home, due)
 
     def write_outbox(self, share: Share) -> None:
         """Write the messages to be published, and remove those that have been."""
@@ -232,12 +251,13 @@ class MemoryStore:
             )
         every = [run.id for share in shares for run in share.runs]
         _refuse_known("run", every, tables.runs)
-        for name, keys in {
+        written: dict[str, list[Any]] = {
             "run": every,
             "step": [(s.run, s.name) for share in shares for s in share.steps],
             "event": [(e.channel, e.id) for share in shares for e in share.events],
             "timer": [t[:3] for share in shares for t in share.timers],
-        }.items():
+        }
+        for name, keys in written.items():
             if len(keys) != len(set(keys)):
                 raise BrokenError(f"one commit writes a {name} twice")
 

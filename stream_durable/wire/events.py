@@ -95,7 +95,6 @@ class _CloudEvent(msgspec.Struct, kw_only=True):
     subject: Text | None = None
     partitionkey: Text | None = None
     data: Raw = NULL
-    data_base64: Raw | None = None
 
 
 def read(
@@ -185,6 +184,8 @@ def _json(record: _Record, value: bytes, trace: str | None) -> FromOutside:
     plain = _plain(value)
     if not isinstance(plain, dict):
         raise RejectedError("unknown_form", f"it is JSON, but {_kind(plain)}, not an object")
+    if "data_base64" in plain and "specversion" in plain:
+        raise RejectedError("not_supported", "data_base64 is no JSON: send the data as JSON in 'data'")
     if "specversion" in plain:
         return _structured(record, value)
     forms = [form for form in _FORMS if form in plain]
@@ -192,7 +193,7 @@ def _json(record: _Record, value: bytes, trace: str | None) -> FromOutside:
         known = "'type' and 'key', 'signal' and 'run', 'start', and CloudEvents"
         raise RejectedError("unknown_form", f"no form of it is known; known are {known}")
     if len(forms) > 1:
-        raise RejectedError("ambiguous", f"it holds {' and '.join(map(repr, forms))}: one message is one of them")
+        raise RejectedError("ambiguous", f"it holds {' and '.join(map(repr, forms))}; it must be one of them")
     if forms == ["answer"]:
         raise RejectedError("not_supported", "answers are not taken from the events topic yet: send a signal")
     if forms == ["type"]:
@@ -219,8 +220,6 @@ def _json(record: _Record, value: bytes, trace: str | None) -> FromOutside:
 
 def _structured(record: _Record, value: bytes) -> FromOutside:
     event = _form(value, _CloudEvent)
-    if event.data_base64 is not None:
-        raise RejectedError("not_supported", "data_base64 is no JSON; send the data as JSON in 'data'")
     identity = _qualified(event.source, event.id)
     return _event(record, event.type, event.subject or event.partitionkey, event.data, identity)
 

@@ -45,9 +45,15 @@ def decode_command(value: bytes) -> Command | CancelAttempt:
         raise RejectedError("unreadable", f"not a command: {error}") from error
 
 
+#: Kept inside JSON, where a NUL does no harm.
+_FREE_TEXT = frozenset({"reason", "label"})
+
+
 def _refuse_nul(message: Message) -> None:
     """Refuse a NUL in a name or an id: the database cannot keep one. In payloads it is harmless."""
     for name in message.__struct_fields__:
+        if name in _FREE_TEXT:
+            continue
         value = getattr(message, name)
         for text in value if isinstance(value, tuple) else (value,):
             if isinstance(text, str) and "\x00" in text:

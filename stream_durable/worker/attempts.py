@@ -19,6 +19,7 @@ from typing import Any
 from msgspec import Raw
 
 from stream_durable.core.failure import Failure
+from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import (
     AttemptCompleted,
     AttemptFailed,
@@ -28,7 +29,7 @@ from stream_durable.core.messages import (
     AttemptStarted,
 )
 from stream_durable.ports import Clock
-from stream_durable.sdk.answers import failure_from
+from stream_durable.sdk.answers import Fail, failure_from
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.errors import NotCarriedError
 from stream_durable.sdk.handler import Handler
@@ -38,8 +39,6 @@ from stream_durable.worker.job import Job, JobKey
 from stream_durable.worker.offsets import DoneOffsets
 from stream_durable.worker.reports import Reports
 
-#: A result must fit into a record of the inbox with room for its envelope.
-OUTPUT_BYTES_MAX = 900_000
 #: After so many attempts that did not wait, the loop gets its turn.
 _TURN = 64
 #: How long a command that no code here can serve is put off; a deployment takes about that long.
@@ -79,9 +78,11 @@ class Attempts:
     def add(self, job: Job) -> None:
         """Take a job; it begins as soon as a place is free."""
         key = job.key
-        if key in self._jobs:
-            # The same attempt asked for twice, after a takeover say: one of the two will do.
-            job.done()
+        known = self._jobs.get(key)
+        if known is not None:
+            # The same attempt asked for twice, after a takeover say: one of the two will do, but neither
+            # is done before it is.
+            known.stand_for(job)
             return
         self._jobs[key] = job
         self._queue.append(job)
@@ -109,7 +110,7 @@ class Attempts:
         """Drop the jobs of a partition that was taken away, as far as they have not begun."""
         kept: deque[Job] = deque()
         for job in self._queue:
-            if job.offsets is offsets:
+            if job.leave(offsets):
                 del self._jobs[job.key]
             else:
                 kept.append(job)
@@ -188,12 +189,16 @@ class Attempts:
         job.started = self._clock.now()
         try:
             report = await self._made(job)
-        except asyncio.CancelledError:
-            if not job.is_cancelled:
+        except asyncio.CancelledError as error:
+            if task.cancelling() == 0:
+                # The author's own: something the step awaited was cancelled, and nobody cancelled us.
+                report = self._failed(job, failure_from(error))
+            elif job.is_cancelled:
+                # Asked for by the run, not by our own end: this task goes on with the next job.
+                task.uncancel()
+                report = None
+            else:
                 raise
-            # Asked for by the run, not by our own end: this task goes on with the next job.
-            task.uncancel()
-            report = None
         except Exception as error:
             report = self._failed(job, failure_from(error))
         finally:
@@ -228,8 +233,8 @@ class Attempts:
         else:
             result = await self._bounded(handler, arguments, job)
         output = handler.encode(result)
-        if len(output) > OUTPUT_BYTES_MAX:
-            text = f"the step returned {len(output)} bytes of JSON; {OUTPUT_BYTES_MAX} are the most"
+        if len(output) > PAYLOAD_BYTES_MAX:
+            text = f"the step returned {len(output)} bytes of JSON; {PAYLOAD_BYTES_MAX} are the most"
             return self._failed(job, Failure("output_too_large", text, retryable=False))
         self._metrics.count_attempts("completed")
         return AttemptCompleted(
@@ -251,8 +256,8 @@ class Attempts:
             if not limit.expired():
                 raise
             # A thread cannot be stopped: `ctx.cancelled` tells it that nobody waits any more.
-            job.is_cancelled = not handler.is_async
-            raise AttemptTimeout(f"the attempt did not end within {timeout} ms") from error
+            job.is_overdue = not handler.is_async
+            raise Fail("timeout", f"the attempt did not end within {timeout} ms") from error
 
     def _failed(self, job: Job, failure: Failure) -> AttemptFailed:
         self._metrics.count_attempts("failed")
@@ -271,7 +276,3 @@ class Attempts:
 
     def _say(self, job: Job, message: AttemptMessage, then: Callable[[], None]) -> None:
         self._reports.add(None, message, then)
-
-
-class AttemptTimeout(Exception):
-    """The attempt ran out of time."""

@@ -17,21 +17,24 @@ class Job:
     It is also what the handler's context asks about the attempt, from whichever thread it runs in.
     """
 
-    __slots__ = ("_offset", "announced", "beat", "command", "is_cancelled", "label", "offsets", "percent",
-                 "started", "task")  # fmt: skip
+    __slots__ = ("announced", "beat", "command", "is_cancelled", "is_overdue", "label", "marks",
+                 "percent", "started", "task")  # fmt: skip
 
     def __init__(self, command: Command, offsets: DoneOffsets, offset: int) -> None:
         """A command that has been taken but not begun."""
         self.command = command
-        self.offsets = offsets
-        self._offset = offset
+        #: Where the command is on its topic; in several places if the attempt was asked for repeatedly.
+        self.marks = [(offsets, offset)]
         #: Milliseconds of this machine's clock.
         self.started = 0
         #: When the reconciler was told that the attempt is under way, and last that it still is.
         self.announced = 0
         self.beat = 0
         self.task: asyncio.Task[None] | None = None
+        #: Whether the run asked for it to be dropped.
         self.is_cancelled = False
+        #: Whether its time is over while a thread, which cannot be stopped, still works at it.
+        self.is_overdue = False
         self.percent: float | None = None
         self.label: str | None = None
 
@@ -42,7 +45,21 @@ class Job:
 
     def done(self) -> None:
         """Count the command as done for Kafka: it will not be delivered again."""
-        self.offsets.done(self._offset)
+        for offsets, offset in self.marks:
+            offsets.done(offset)
+
+    def stand_for(self, repeated: Job) -> None:
+        """Take on a command that asks for the same attempt: it is done when this one is.
+
+        A lease that the attempt had may be over by now, so it is announced anew.
+        """
+        self.marks += repeated.marks
+        self.announced = 0
+
+    def leave(self, gone: DoneOffsets) -> bool:
+        """Forget the places in a partition that was taken away; say whether there are no others."""
+        self.marks = [mark for mark in self.marks if mark[0] is not gone]
+        return not self.marks
 
     @property
     def deadline(self) -> datetime | None:
@@ -53,7 +70,7 @@ class Job:
     @property
     def cancelled(self) -> bool:
         """Whether nobody waits for the attempt any more."""
-        return self.is_cancelled
+        return self.is_cancelled or self.is_overdue
 
     def progress(self, percent: float, label: str | None, /) -> None:
         """Note how far the attempt is; it travels with the next heartbeat."""

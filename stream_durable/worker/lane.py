@@ -7,6 +7,7 @@ metadata, so that after a crash or a rebalance only what was unfinished runs aga
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.errors import RejectedError
@@ -36,6 +37,11 @@ class Lane:
         self._attempts = attempts
         self._settings = settings
         self._offsets: dict[int, DoneOffsets] = {}
+        #: Partitions that are not fetched because one stuck command has too many done behind it, and
+        #: where fetching goes on.
+        self._held_back: dict[int, int] = {}
+        #: Partitions that were assigned and whose offsets are still being asked for.
+        self._resuming: dict[int, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         #: Whether a commit is under way; the next one waits for it.
         self._is_committing = False
@@ -58,19 +64,32 @@ class Lane:
                     await self._take(event)
                 elif isinstance(event, Assigned):
                     self.is_member = True
-                    for partition in event.partitions:
-                        group.create_task(self._resume(partition))
+                    self._begin(event.partitions)
                 elif isinstance(event, Revoked):
                     self._commit(event.partitions)
                     for partition in event.partitions:
-                        if offsets := self._offsets.pop(partition, None):
-                            self._attempts.leave(offsets)
+                        self._let_go(partition)
                 elif isinstance(event, LogLost):
-                    group.create_task(self._resume(event.partition))
+                    self._begin([event.partition])
 
     def commit_now(self) -> None:
         """Commit what is done; the order is carried out before the group is left."""
         self._commit(tuple(self._offsets))
+
+    def _begin(self, partitions: Iterable[int]) -> None:
+        """Resume partitions, each on its own, unless they are taken away meanwhile."""
+        assert self._group is not None
+        for partition in partitions:
+            if task := self._resuming.pop(partition, None):
+                task.cancel()
+            self._resuming[partition] = self._group.create_task(self._resume(partition))
+
+    def _let_go(self, partition: int) -> None:
+        self._held_back.pop(partition, None)
+        if task := self._resuming.pop(partition, None):
+            task.cancel()
+        if offsets := self._offsets.pop(partition, None):
+            self._attempts.leave(offsets)
 
     async def _resume(self, partition: int) -> None:
         """Begin where the group's last member of this partition was, skipping what it had done."""
@@ -78,9 +97,11 @@ class Lane:
         bounds = await persist(lambda: self._log.bounds(partition), "read the log's bounds")
         offset, metadata = committed
         if offset is not None and not bounds.low <= offset <= bounds.high:
-            # The commands there were are gone; the reconciler's leases ask again for what matters.
+            # The commands there were are gone. The reconciler's leases ask again for attempts that were
+            # announced; for others an operator has to redrive.
             offset, metadata = None, None
         self._offsets[partition] = DoneOffsets.resume(offset, metadata, topic_id=bounds.topic_id)
+        del self._resuming[partition]
         self._log.fetch(partition, bounds.low if offset is None else offset, -1)
 
     async def _take(self, records: list[Record]) -> None:
@@ -99,7 +120,23 @@ class Lane:
                 offsets.done(record.offset)
             else:
                 self._attempts.add(Job(command, offsets, record.offset))
+        self._hold_back(records)
         await self._attempts.room()
+
+    def _hold_back(self, records: list[Record]) -> None:
+        """Let the set of those done behind a stuck command not outgrow its room."""
+        for record in records:
+            offsets = self._offsets.get(record.partition)
+            if offsets is not None and offsets.is_full:
+                if record.partition not in self._held_back:
+                    self._log.stop_fetching(record.partition)
+                self._held_back[record.partition] = record.offset + 1
+
+    def _go_on(self) -> None:
+        for partition, offset in list(self._held_back.items()):
+            if not self._offsets[partition].is_full:
+                del self._held_back[partition]
+                self._log.fetch(partition, offset, -1)
 
     def _read(self, record: Record) -> Command | CancelAttempt:
         if record.value is None:
@@ -122,6 +159,7 @@ class Lane:
     async def _commit_often(self) -> None:
         while True:
             await asyncio.sleep(self._settings.offset_commit_ms / 1_000)
+            self._go_on()
             if not self._is_committing:
                 self._commit(tuple(self._offsets))
 

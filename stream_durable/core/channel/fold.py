@@ -6,6 +6,8 @@ from msgspec import Raw
 
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.effects import Effects
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import (
     ChannelTimerFired,
     EventDelivered,
@@ -16,6 +18,9 @@ from stream_durable.core.messages import (
 from stream_durable.core.status import Outcome
 
 _EXPIRY = ""
+#: What a channel keeps until it expires; one more event is refused, and kept as evidence.
+EVENTS_MAX = 10_000
+EVENTS_BYTES_MAX = 16_000_000
 
 
 def publish(channel: Channel, message: EventPublished, now: int, out: Effects) -> Outcome:
@@ -23,6 +28,10 @@ def publish(channel: Channel, message: EventPublished, now: int, out: Effects) -
     if message.id in channel.events:
         return Outcome.DUPLICATE
     data = bytes(message.data)
+    if len(data) > PAYLOAD_BYTES_MAX:
+        raise RejectedError("too_large", f"an event has at most {PAYLOAD_BYTES_MAX} bytes of data")
+    if len(channel.events) >= EVENTS_MAX or channel.payload + len(data) > EVENTS_BYTES_MAX:
+        raise RejectedError("channel_full", f"channel {channel.id!r} keeps as many events as it may")
     channel.events[message.id] = (data, now + message.ttl_ms)
     channel.payload += len(data)
     channel.touched_events[message.id] = None

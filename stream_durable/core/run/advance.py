@@ -16,7 +16,7 @@ from stream_durable.core.definition.paths import read_path, root_of
 from stream_durable.core.effects import CancelAttempt, Command, Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
-from stream_durable.core.ids import ID_LENGTH_MAX, channel_id
+from stream_durable.core.ids import ID_LENGTH_MAX, PAYLOAD_BYTES_MAX, channel_id
 from stream_durable.core.lifecycle import (
     RUN_COMPLETED,
     RUN_FAILED,
@@ -75,6 +75,15 @@ def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
     )
 
 
+def _is_too_large(run: Run, node: StepNode) -> bool:
+    """Say whether the command would not fit into a record: better a step that failed than a stuck outbox."""
+    size = len(run.input) if node.takes_input else 0
+    steps, index = run.steps, run.graph.index
+    for name in node.takes:
+        size += len(steps[index[name]].output or b"")
+    return size > PAYLOAD_BYTES_MAX
+
+
 def complete(run: Run, i: int, output: bytes, now: int, out: Effects) -> None:
     """End a begun step with its output and begin what waited for it; the last one ends the run."""
     _settle(run, [(i, output)], now, out)
@@ -113,9 +122,15 @@ def _begin_each(
     run: Run, ready: Iterable[int], now: int, out: Effects, answered: list[tuple[int, bytes]]
 ) -> None:
     for i in ready:
-        if type(run.graph.nodes[i]) is StepNode:
+        node = run.graph.nodes[i]
+        if type(node) is StepNode:
             run.active += 1
-            dispatch(run, i, 1, out)
+            if _is_too_large(run, node):
+                text = f"input and outputs together have more than {PAYLOAD_BYTES_MAX} bytes of JSON"
+                failure = Failure("input_too_large", text, retryable=False)
+                fail(run, i, begun_step(run, i), failure, now, out)
+            else:
+                dispatch(run, i, 1, out)
         else:
             output = _begin_wait(run, i, now, out)
             if output is not None:
@@ -299,13 +314,17 @@ def _cancel_step(run: Run, i: int, now: int, out: Effects) -> None:
 
 
 def _complete_run(run: Run, now: int, out: Effects) -> None:
-    run.output = _output(run)
-    run.status = COMPLETED
+    output = _output(run)
     run.ended = now
+    if len(output) <= PAYLOAD_BYTES_MAX:
+        run.status, run.output = COMPLETED, output
+    else:
+        text = f"the outputs of the last steps together have more than {PAYLOAD_BYTES_MAX} bytes of JSON"
+        run.status, run.failure = FAILED, Failure("output_too_large", text, retryable=False)
     if run.due is not None:
         run.due = None
         out.timers["run", run.id, ""] = None
-    say_run(run, RUN_COMPLETED, now, out)
+    say_run(run, RUN_COMPLETED if run.failure is None else RUN_FAILED, now, out)
 
 
 def _output(run: Run) -> bytes:

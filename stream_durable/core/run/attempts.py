@@ -116,6 +116,7 @@ def retry(run: Run, i: int, step: Step, out: Effects) -> None:
     """Make the attempt that was planned."""
     step.due = None
     step.attempt += 1
+    step.started = step.finished = step.worker = None
     ask_again(run, i, step, out)
 
 

@@ -16,6 +16,7 @@ from stream_durable.core.status import READY, RETRYING, RUNNING, WAITING, Outcom
 
 #: Signals kept for waits that have not begun; one more is refused, and kept as evidence.
 KEPT_MAX = 1_000
+KEPT_BYTES_MAX = 4_000_000
 #: Ids remembered so that a repeat of a signal does nothing.
 SEEN_MAX = 1_000
 
@@ -31,8 +32,8 @@ def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
         return Outcome.DUPLICATE
     data = bytes(message.data)
     i = _waiting_for(run, message.signal)
-    if i is None and len(mail.kept) >= KEPT_MAX:
-        raise RejectedError("mail_full", f"run {run.id!r} keeps {KEPT_MAX} signals that nothing waits for")
+    if i is None and not _has_room(mail, data):
+        raise RejectedError("mail_full", f"run {run.id!r} keeps as many signals for later as it may")
     mail.seen[message.id] = None
     if len(mail.seen) > SEEN_MAX:
         del mail.seen[next(iter(mail.seen))]
@@ -84,6 +85,11 @@ def timer(run: Run, message: RunTimerFired, now: int, out: Effects) -> Outcome:
     else:
         _wait_over(run, i, step, now, out)
     return Outcome.APPLIED
+
+
+def _has_room(mail: Mail, data: bytes) -> bool:
+    kept = sum(len(one) for _, _, one in mail.kept)
+    return len(mail.kept) < KEPT_MAX and kept + len(data) <= KEPT_BYTES_MAX
 
 
 def _waiting_for(run: Run, name: str) -> int | None:

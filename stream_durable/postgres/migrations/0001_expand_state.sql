@@ -15,12 +15,15 @@ create table partition (
   generation int not null default 0,
   lost_reason text,
   suspect_offset bigint,
-  suspicions int not null default 0
+  suspicions int not null default 0,
+  must_redrive boolean not null default false
 ) with (fillfactor = 10);
 comment on table partition is 'Who owns each partition of the inbox and up to where it has been folded.';
 comment on column partition.owner_token is 'Drawn at each takeover; every write names it. The fence.';
 comment on column partition.epoch is 'Number of takeovers, for people.';
 comment on column partition.stalls is 'Takeovers since the partition last moved on.';
+comment on column partition.must_redrive is
+  'Set in a schema that was rebuilt: what was said of its state is not known, so its first owner asks again.';
 comment on column partition.suspect_offset is
   'The record folded alone, after takeovers without progress; suspicions says how often.';
 comment on column partition.fingerprint is 'Of the record before next_offset: tells another log at the same offsets.';
@@ -146,15 +149,29 @@ create table outbox (
 alter table outbox alter column body set storage external;
 comment on table outbox is 'Messages that were saved and whose publication is not yet known to have succeeded.';
 
--- What a batch is made of: the rows of its statement's parameters.
+-- What a batch is made of: the rows of its statement's parameters. Types of their own, and not the
+-- tables' row types, so that a table may gain a column while an older release still writes to it.
 
 create type share as (
   partition int, token uuid, from_offset bigint, to_offset bigint, clock bigint, leader_epoch int,
   fingerprint bigint, generation int, evidence bytea, exceptions int, outbox bytea
 );
+create type run_row as (
+  id text, partition int, workflow text, fingerprint text, status text, created bigint, updated bigint,
+  ended bigint, start_id text, input bytea, output bytea, failure bytea, step_sequence bigint,
+  run_sequence bigint, done int, total int, due bigint, tags text, trace text, mail bytea
+);
 create type run_change as (
   id text, status text, updated bigint, ended bigint, output bytea, failure bytea, step_sequence bigint,
   run_sequence bigint, done int, due bigint, mail bytea
+);
+create type step_row as (
+  run_id text, name text, status text, attempt int, output bytea, failure bytea, started bigint,
+  finished bigint, worker text, due bigint, deadline bigint, losses int
+);
+create type dead_row as (
+  partition int, generation int, log_offset bigint, code text, reason text, key bytea, value bytea,
+  log_time bigint
 );
 create type event_change as (channel text, id text, partition int, data bytea, expires bigint);
 create type wait_change as (channel text, run text, wait text, partition int, is_open bool);

@@ -34,8 +34,9 @@ outbox_in as (
   where u.outbox is not null and (select ok from fits)
 ),
 runs_in as (
-  insert into run
-  select * from unnest($2::run[])
+  insert into run (id, partition, workflow, fingerprint, status, created, updated, ended, start_id, input,
+    output, failure, step_sequence, run_sequence, done, total, due, tags, trace, mail)
+  select * from unnest($2::run_row[])
   where (select ok from fits)
 ),
 runs_changed as (
@@ -46,8 +47,9 @@ runs_changed as (
   where r.id = u.id and (select ok from fits)
 ),
 steps_in as (
-  insert into step
-  select * from unnest($4::step[])
+  insert into step (run_id, name, status, attempt, output, failure, started, finished, worker, due,
+    deadline, losses)
+  select * from unnest($4::step_row[])
   where (select ok from fits)
   on conflict (run_id, name) do update
   set status = excluded.status, attempt = excluded.attempt, output = excluded.output,
@@ -91,8 +93,8 @@ timers_out as (
   where t.kind = u.kind and t.key = u.key and t.name = u.name and u.due is null and (select ok from fits)
 ),
 dead_in as (
-  insert into dead_letter
-  select * from unnest($8::dead_letter[])
+  insert into dead_letter (partition, generation, log_offset, code, reason, key, value, log_time)
+  select * from unnest($8::dead_row[])
   where (select ok from fits)
 ),
 outbox_out as (

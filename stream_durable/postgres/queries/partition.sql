@@ -13,7 +13,7 @@ select count(*) from partition
 update partition
 set owner = $2, owner_token = $3, epoch = epoch + 1, stalls = stalls + 1
 where id = $1
-returning epoch, next_offset, log_clock, topic_id, leader_epoch, fingerprint, generation, stalls
+returning epoch, next_offset, log_clock, topic_id, leader_epoch, fingerprint, generation, stalls, must_redrive
 
 -- name: partition_identify
 -- Notes which topic partition $1, owned under token $2, is.
@@ -25,6 +25,12 @@ where id = $1 and owner_token = $2
 -- Records why partition $1, owned under token $2, stands still.
 update partition
 set lost_reason = $3
+where id = $1 and owner_token = $2
+
+-- name: partition_must_redrive
+-- Notes whether ($3) the outstanding work of partition $1, owned under token $2, has to be asked for again.
+update partition
+set must_redrive = $3
 where id = $1 and owner_token = $2
 
 -- name: partition_suspect

@@ -1,0 +1,1 @@
+"""Apps that work as they stand; `stream-durable demo` shows the first."""

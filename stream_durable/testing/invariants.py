@@ -1,0 +1,313 @@
+"""What must hold of every world, whatever happened in it. Each check names the invariant it holds to.
+
+The ids are those of the reliability notes: I1 accepted messages, I2 state, I3 evidence and offsets, I5
+commands, I6 and I7 calls, I8 lifecycle events, I9 timers, I10 liveness, I11 dead letters, I14 vacuity.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from stream_durable.core.effects import CancelAttempt, Command
+from stream_durable.core.messages import AttemptCompleted, ChannelTimerFired, RunTimerFired, StartRun
+from stream_durable.core.rows import RunRow
+from stream_durable.core.status import COMPLETED, Outcome
+from stream_durable.engine.batch import Evidence
+from stream_durable.testing.oracle import Oracle
+from stream_durable.testing.world import World
+from stream_durable.wire import cloudevents, inbox, lifecycle
+
+Check = Callable[[World, Oracle], Iterator[str]]
+
+_evidence = msgspec.json.Decoder(Evidence).decode
+#: A call's handler may already run when the answer of another call is folded; it takes about this long.
+_MS = 1_000
+
+
+def state_is_the_fold_of_the_log(world: World, oracle: Oracle) -> Iterator[str]:
+    """I2: the stored rows are those that folding the inbox from offset 0 gives."""
+    tables = world.store.tables
+    yield from _differences("run", tables.runs, oracle.run_rows())
+    yield from _differences("step", tables.steps, oracle.step_rows())
+    events, waits = {}, set()
+    for channel in oracle.channels():
+        events.update({(channel.id, i): kept for i, kept in channel.events.items()})
+        waits |= {(channel.id, run, wait) for run, wait in channel.waits}
+    yield from _differences("kept event", tables.events, events)
+    yield from _differences("wait", dict.fromkeys(tables.waits), dict.fromkeys(waits))
+    timers = {key: due for key, (_, due) in tables.timers.items()}
+    yield from _differences("timer", timers, oracle.timers)
+
+
+def timers_are_those_entities_wait_for(world: World, oracle: Oracle) -> Iterator[str]:
+    """I2: every stored timer is one that an entity waits for, and every moment waited for has its timer."""
+    wanted: dict[tuple[str, str, str], int] = {}
+    for run in oracle.runs():
+        if run.due is not None:
+            wanted["run", run.id, ""] = run.due
+        for i, step in run.steps.items():
+            if step.due is not None:
+                wanted["run", run.id, run.graph.names[i]] = step.due
+    for channel in oracle.channels():
+        if channel.due is not None:
+            wanted["channel", channel.id, ""] = channel.due
+    timers = {key: due for key, (_, due) in world.store.tables.timers.items()}
+    yield from _differences("timer of an entity", timers, wanted)
+
+
+def evidence_is_complete(world: World, oracle: Oracle) -> Iterator[str]:
+    """I3: each record below the next offset has evidence once, and it says what became of the record."""
+    found: Counter[tuple[int, int]] = Counter()
+    for row in world.store.tables.evidence.values():
+        evidence = _evidence(row.records)
+        columns = (evidence.offsets, evidence.outcomes, evidence.times)
+        for offset, outcome, time in zip(*columns, strict=True):
+            place = (row.partition, offset)
+            found[place] += 1
+            judged = oracle.judged.get(place)
+            if judged is None:
+                yield f"there is evidence of {place}, which is not on the log"
+            elif (judged.outcome, judged.clock) != (outcome, time):
+                yield f"evidence of {place} says {Outcome(outcome).name} at {time}; the fold {judged}"
+    for place in oracle.judged:
+        if found[place] != 1:
+            yield f"record {place} of the inbox has evidence {found[place]} times"
+
+
+def offsets_join(world: World, oracle: Oracle) -> Iterator[str]:
+    """I3: shares of a partition follow each other without a hole or an overlap up to its next offset."""
+    for partition, row in world.store.tables.partitions.items():
+        shares = sorted(e for e in world.store.tables.evidence.values() if e.partition == partition)
+        at = 0
+        for share in shares:
+            if share.from_offset != at:
+                yield f"partition {partition} went from {at} to {share.from_offset}"
+            at = share.to_offset
+        if at != row.next_offset:
+            yield f"partition {partition} stands at {row.next_offset}, its evidence ends at {at}"
+
+
+def commands_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
+    """I5: the commands on the topics are those the fold asked for; one that is repeated is the same bytes."""
+    wanted: dict[tuple[str, ...], bytes] = {}
+    for queue, command in oracle.commands:
+        wanted[queue, *_identity(command)] = inbox.encode(command)
+    found: dict[tuple[str, ...], bytes] = {}
+    for name in world.broker.names():
+        if not name.startswith("commands."):
+            continue
+        for record in world.broker.topic(name).records():
+            if (record.partition, record.offset) in world.journal.garbage_commands:
+                continue
+            assert record.value is not None
+            found[name.removeprefix("commands."), *_identity(inbox.decode_command(record.value))] = (
+                record.value
+            )
+    yield from _differences("command", found, wanted)
+
+
+def messages_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
+    """I5: what entities say to each other is on the inbox, and nothing that none of them said."""
+    wanted = {inbox.encode(message) for message in oracle.messages}
+    kinds = {type(message) for message in oracle.messages}
+    found = {
+        inbox.encode(judged.message)
+        for judged in oracle.judged.values()
+        if judged.message is not None and type(judged.message) in kinds and judged.outcome is not Outcome.DEAD
+    }
+    yield from _differences("message", dict.fromkeys(found), dict.fromkeys(wanted))
+
+
+def outputs_come_from_calls(world: World, oracle: Oracle) -> Iterator[str]:
+    """I6: the output of a completed step is what a call of that very attempt returned."""
+    for (run, step), answers in oracle.answers.items():
+        completed = [a for a in answers if isinstance(a, AttemptCompleted)]
+        if len(completed) > 1:
+            yield f"step {run}/{step} was completed {len(completed)} times"
+        for answer in completed:
+            made = world.calls.outputs.get((run, step, answer.attempt), [])
+            if bytes(answer.output) not in made:
+                yield f"{run}/{step}/{answer.attempt} answered what no call of it returned"
+            row = world.store.tables.steps.get((run, step))
+            if row is None or (row.status, row.output) != (COMPLETED, bytes(answer.output)):
+                yield f"{run}/{step} was answered, and its row is {row}"
+
+
+def calls_stay_within_budget(world: World, oracle: Oracle) -> Iterator[str]:
+    """I6, I7: undisturbed, each attempt is called once; a disturbance repeats what was in flight."""
+    calls = Counter((c.run, c.step, c.attempt) for c in world.calls.calls)
+    repeats = sum(count - 1 for count in calls.values())
+    after = 0
+    for call in world.calls.calls:
+        ended = oracle.ended.get((call.run, call.step))
+        if ended is not None and call.began * _MS + world.clock.EPOCH_MS > ended + _MS:
+            after += 1
+    # A process that dies, or loses a partition, leaves what was in flight and what was not committed as done.
+    moves = sum(group.moves for group in world.broker.groups.values())
+    disturbances = sum(world.weather.hits.values()) + moves
+    budget = 20 * disturbances
+    if repeats > budget:
+        yield f"{repeats} calls were repeated; {disturbances} disturbances explain {budget}"
+    if after > budget:
+        yield f"{after} calls came after the answer; {disturbances} disturbances explain {budget}"
+    asked = {(c.run, c.step) for _, c in oracle.commands if isinstance(c, Command)}
+    for key in calls:
+        if key[:2] not in asked:
+            yield f"{key} was called, and nobody asked for it"
+
+
+def lifecycle_is_gapless(world: World, oracle: Oracle) -> Iterator[str]:
+    """I8: without repeats, the statements about a run are 1, 2, 3 and so on, and say what the fold says."""
+    for topic, wanted in (("steps", oracle.step_events), ("runs", oracle.run_events)):
+        last: dict[str, int] = {}
+        for record in world.broker.topic(topic).records():
+            headers = dict(record.headers or ())
+            run, _, number = headers["ce_id"].decode().rsplit("/", 2)
+            sequence = int(number)
+            statements = wanted.get(run, ())
+            if sequence > len(statements):
+                yield f"{topic}: {run} has a statement {sequence}, the fold says {len(statements)}"
+                continue
+            statement = statements[sequence - 1]
+            if record.value != lifecycle.encode(statement):
+                yield f"{topic}: statement {sequence} about {run} is not that of the fold: {statement}"
+            if headers != dict(cloudevents.headers(statement, headers["ce_source"].decode())):
+                yield f"{topic}: the headers of statement {sequence} about {run} are others"
+            if sequence > last.get(run, 0) + 1:
+                yield f"{topic}: {run} has statement {sequence} after {last.get(run, 0)}"
+            last[run] = max(last.get(run, 0), sequence)
+        for run, statements in wanted.items():
+            if last.get(run, 0) != len(statements):
+                yield f"{topic}: {run} has {last.get(run, 0)} statements, the fold says {len(statements)}"
+
+
+def timers_fire_in_time(world: World, oracle: Oracle) -> Iterator[str]:
+    """I9: no timer fires that nobody asked for, and none before its time."""
+    skew = world.weather.faults.skew_ms
+    for (partition, offset), judged in oracle.judged.items():
+        message = judged.message
+        if isinstance(message, RunTimerFired | ChannelTimerFired):
+            key = (message.kind, message.key, message.timer)
+            if (key, message.due) not in oracle.asked:
+                yield f"timer {key} fired for {message.due}, which nobody asked for"
+            if judged.clock + skew < message.due:
+                yield f"timer {key} fired {message.due - judged.clock} ms early at {(partition, offset)}"
+
+
+def dead_letters_are_garbage(world: World, oracle: Oracle) -> Iterator[str]:
+    """I11: what is on the dead letter topic, and in its table, is exactly the garbage that was sent."""
+    journal = world.journal
+    if oracle.isolated and world.weather.crashes < world.engine.stall_takeovers_max:
+        yield f"{oracle.isolated} were set aside for killing after {world.weather.crashes} crashes"
+    garbage = journal.garbage | oracle.isolated
+    kept = {(partition, offset) for partition, _, offset in world.store.tables.dead}
+    yield from _differences("dead letter row", dict.fromkeys(kept), dict.fromkeys(garbage))
+    judged = {place for place, each in oracle.judged.items() if each.outcome is Outcome.DEAD}
+    yield from _differences("dead record", dict.fromkeys(judged), dict.fromkeys(garbage))
+    said: dict[str, set[tuple[int, int]]] = {"inbox": set(), "commands.default": set()}
+    for record in world.broker.topic("dead").records():
+        headers = dict(record.headers or ())
+        origin = (int(headers["sd_partition"]), int(headers["sd_offset"]))
+        said[headers["sd_topic"].decode()].add(origin)
+    yield from _differences("dead letter", dict.fromkeys(said["inbox"]), dict.fromkeys(garbage))
+    yield from _differences(
+        "dead command", dict.fromkeys(said["commands.default"]), dict.fromkeys(journal.garbage_commands)
+    )
+
+
+def accepted_is_kept(world: World, oracle: Oracle) -> Iterator[str]:
+    """I1: what was acknowledged to a client is on the log, and every run it started is stored."""
+    on_log = {(r.key, r.value) for r in world.broker.topic("inbox").records()}
+    for sent in world.journal.acknowledged:
+        if sent.topic == "inbox" and (sent.key, sent.value) not in on_log:
+            yield f"a message that was acknowledged is not on the log: {sent}"
+        if sent.is_garbage or sent.value is None or sent.topic != "inbox":
+            continue
+        message = inbox.decode_message(sent.value)
+        if isinstance(message, StartRun) and message.key not in world.store.tables.runs:
+            yield f"run {message.key!r} was accepted and is not there"
+
+
+def everything_has_ended(world: World, oracle: Oracle) -> Iterator[str]:
+    """I10: with the faults gone, all runs end, the outbox empties and nothing is left to read."""
+    tables = world.store.tables
+    for run in tables.runs.values():
+        if run.ended is None:
+            yield f"run {run.id!r} has not ended: {_steps(world, run)}"
+    for place in tables.outbox:
+        yield f"the outbox still holds {place}"
+    for partition, log in enumerate(world.broker.topic("inbox").partitions):
+        row = tables.partitions[partition]
+        if log.records and log.high != row.next_offset:
+            yield f"partition {partition} stands at {row.next_offset} of {log.high}"
+    for (name, topic), group in world.broker.groups.items():
+        if topic != "inbox":
+            for partition, log in enumerate(world.broker.topic(topic).partitions):
+                mark = group.offsets.get(partition, (0, ""))[0]
+                if mark != log.high:
+                    yield f"{name} has committed {mark} of {log.high} in partition {partition}"
+
+
+def nothing_was_wrong_meanwhile(world: World, oracle: Oracle) -> Iterator[str]:
+    """I8, I13: nothing is said before it is saved; no process ends by itself or takes what is not its own."""
+    yield from world.journal.seen_wrong
+
+
+def something_happened(world: World, oracle: Oracle) -> Iterator[str]:
+    """I14: a world in which nothing is done proves nothing."""
+    ended = sum(run.ended is not None for run in world.store.tables.runs.values())
+    if not ended:
+        yield "no run has ended"
+    if not any(run.status == COMPLETED for run in world.store.tables.runs.values()):
+        yield "no run was completed"
+
+
+CHECKS: tuple[Check, ...] = (
+    everything_has_ended,
+    nothing_was_wrong_meanwhile,
+    state_is_the_fold_of_the_log,
+    timers_are_those_entities_wait_for,
+    evidence_is_complete,
+    offsets_join,
+    commands_have_causes,
+    messages_have_causes,
+    outputs_come_from_calls,
+    calls_stay_within_budget,
+    lifecycle_is_gapless,
+    timers_fire_in_time,
+    dead_letters_are_garbage,
+    accepted_is_kept,
+    something_happened,
+)
+
+
+def violations(world: World) -> list[str]:
+    """Return what is wrong in a world that has come to rest, each with the invariant that it breaks."""
+    oracle = Oracle(world.partitions, world.graph)
+    oracle.fold_all(world.broker)
+    return [f"{check.__name__}: {text}" for check in CHECKS for text in check(world, oracle)]
+
+
+def _differences(what: str, found: Mapping[Any, Any], wanted: Mapping[Any, Any]) -> Iterator[str]:
+    for key in found.keys() - wanted.keys():
+        yield f"{what} {key} is there and should not be: {found[key]}"
+    for key in wanted.keys() - found.keys():
+        yield f"{what} {key} is missing: {wanted[key]}"
+    for key in found.keys() & wanted.keys():
+        if found[key] != wanted[key]:
+            yield f"{what} {key} is {found[key]}, and the fold says {wanted[key]}"
+
+
+def _identity(command: Command | CancelAttempt) -> tuple[str, ...]:
+    return (type(command).__name__, command.run, command.step, str(command.attempt))
+
+
+def _steps(world: World, run: RunRow) -> str:
+    steps = [s for (r, _), s in world.store.tables.steps.items() if r == run.id]
+    return f"{run.status}, due {run.due}; " + "; ".join(
+        f"{s.name} {s.status} attempt {s.attempt} due {s.due} by {s.worker}" for s in steps
+    )

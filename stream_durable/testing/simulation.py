@@ -1,0 +1,73 @@
+"""The trial of one seed: bad weather, then good weather, then the checks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+
+from stream_durable.sdk.app import App
+from stream_durable.testing import workload
+from stream_durable.testing.faults import Faults
+from stream_durable.testing.invariants import violations
+from stream_durable.testing.store import MemoryStore
+from stream_durable.testing.world import World
+
+#: With the faults gone, everything must have settled within so many virtual seconds.
+LIVENESS_SECONDS = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of one seed."""
+
+    seed: int
+    violations: list[str]
+    hits: Counter[str]
+    runs: Counter[str]
+    calls: int
+    virtual_seconds: float
+
+    def report(self) -> str:
+        """Say what is wrong and how to see it again."""
+        shown = "\n  ".join(self.violations[:12])
+        more = f"\n  and {len(self.violations) - 12} more" if len(self.violations) > 12 else ""
+        return (
+            f"seed {self.seed} breaks {len(self.violations)} times; again with: "
+            f"python -m stream_durable.testing --seed {self.seed}\n  {shown}{more}"
+        )
+
+
+@cache
+def _app() -> App:
+    return workload.application()
+
+
+def simulate(
+    seed: int, *, faults: Faults | None = None, make_store: Callable[[int], MemoryStore] = MemoryStore
+) -> Trial:
+    """Run the world of one seed and check it."""
+    workload.restart_serial()
+    rng = Random(f"plan {seed}")  # noqa: S311 - a simulation, not a secret
+    app = _app()
+    partitions = rng.choice((1, 2, 4))
+    world = World(
+        seed, app, partitions=partitions, reconcilers=rng.choice((1, 2, 2, 3)), workers=rng.choice((1, 2, 2)),
+        faults=faults, make_store=make_store,
+    )  # fmt: skip
+    plan = workload.drawn(
+        rng, app, runs=rng.randint(6, 12), seconds=rng.uniform(2.0, 6.0), partitions=partitions
+    )
+
+    async def story(world: World) -> None:
+        await world.open()
+        world.begin(plan)
+        await world.storm(plan.seconds + rng.uniform(1.0, 4.0))
+        world.calm()
+        await world.settle(LIVENESS_SECONDS)
+
+    world.run(story)
+    runs = Counter(run.status for run in world.store.tables.runs.values())
+    return Trial(seed, violations(world), world.weather.hits, runs, world.weather.calls, world.loop.time())

@@ -1,0 +1,389 @@
+"""A whole deployment in one thread on virtual time: the real reconcilers and workers over memory ports.
+
+`World` holds the services (broker, store) and keeps the processes running: one that dies is started anew,
+with fresh memory, as a supervisor would do it. What goes wrong is drawn from the seed; the same seed gives
+the same world. `simulate` is the trial of one seed: bad weather first, then good weather in which
+everything must settle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from random import Random
+from typing import Any
+
+from stream_durable.engine.reconciler import Reconciler
+from stream_durable.persistence import persist
+from stream_durable.ports import Outgoing, Record
+from stream_durable.sdk.app import App
+from stream_durable.sdk.handler import Handler
+from stream_durable.settings import EngineSettings, WorkerSettings
+from stream_durable.telemetry import ROOT, Metrics
+from stream_durable.testing.broker import Broker
+from stream_durable.testing.faults import Faults, Process, Weather
+from stream_durable.testing.loop import VirtualLoop
+from stream_durable.testing.memory import VirtualClock, prepared
+from stream_durable.testing.remote import (
+    Calls,
+    RemoteDefinitions,
+    RemoteLog,
+    RemotePublisher,
+    RemoteStore,
+    WatchedHandler,
+)
+from stream_durable.testing.store import MemoryStore
+from stream_durable.testing.workload import Plan, Sent
+from stream_durable.worker.worker import Worker
+
+SOURCE = "/stream-durable/simulated"
+QUEUE = "default"
+
+#: Short, since virtual seconds cost real time: every process looks around several times in each.
+ENGINE = EngineSettings(timer_horizon_ms=6_000, timers_held_max=100, batch_records_max=100)
+WORKER = WorkerSettings(
+    concurrency=8, lease_ms=3_000, heartbeat_ms=1_000, drain_ms=500, started_after_ms=1_000,
+    offset_commit_ms=500,
+)  # fmt: skip
+
+
+@cache
+def _metrics() -> Metrics:
+    """Return one set for all worlds: making them takes longer than many a simulation."""
+    return Metrics()
+
+
+@dataclass(slots=True)
+class Slot:
+    """A place for one process; whoever fills it is replaced when it dies."""
+
+    role: str
+    number: int
+    incarnation: int = 0
+    process: Process | None = None
+    log: RemoteLog | None = None
+    program: Reconciler | Worker | None = None
+
+
+@dataclass(slots=True)
+class Journal:
+    """What was seen from outside while the world went on."""
+
+    #: (partition, offset) of records on the inbox that make no sense, and of those on command topics.
+    garbage: set[tuple[int, int]] = field(default_factory=set)
+    garbage_commands: set[tuple[int, int]] = field(default_factory=set)
+    #: Messages of clients that were acknowledged.
+    acknowledged: list[Sent] = field(default_factory=list)
+    #: What was wrong at the moment at which it was seen.
+    seen_wrong: list[str] = field(default_factory=list)
+
+
+class World:
+    """Reconcilers, workers and clients, and the services between them."""
+
+    def __init__(
+        self,
+        seed: int,
+        app: App,
+        *,
+        partitions: int = 4,
+        reconcilers: int = 2,
+        workers: int = 2,
+        faults: Faults | None = None,
+        engine: EngineSettings = ENGINE,
+        worker: WorkerSettings = WORKER,
+        make_store: Callable[[int], MemoryStore] = MemoryStore,
+    ) -> None:
+        """Start nothing yet; without `faults` they are drawn from the seed."""
+        self.seed = seed
+        self.app = app
+        self.partitions = partitions
+        self.loop = VirtualLoop()
+        self.rng = Random(f"world {seed}")  # noqa: S311 - a simulation, not a secret
+        drawn = Faults.drawn(Random(f"faults {seed}")) if faults is None else faults  # noqa: S311
+        self.weather = Weather(self.loop, seed, drawn)
+        self.clock = VirtualClock(self.loop.time)
+        self.broker = Broker(self.clock, partitions)
+        self.broker.gap = self._gap
+        self.broker.watchers.append(self._watch)
+        self.store = make_store(partitions)
+        self.journal = Journal()
+        self.calls = Calls()
+        self.session_seconds = self.rng.uniform(1.5, 4.0)
+        self.engine = engine
+        self._worker = worker
+        self._garbage_values: set[tuple[str, bytes | None, bytes | None]] = set()
+        self.slots = [Slot("reconciler", i) for i in range(reconcilers)]
+        self.slots += [Slot("worker", i) for i in range(workers)]
+        self._clients: list[asyncio.Task[None]] = []
+        self._graphs = {graph.fingerprint: graph for graph in map(prepared, app.definitions())}
+        self.loop.thread_seconds = self._thread_seconds
+        self.loop.set_exception_handler(self._complained)
+
+    def run(self, story: Callable[[World], Any]) -> Any:
+        """Run a coroutine function of this world to its end, on virtual time, and clear everything away."""
+        with _quiet():
+            try:
+                return self.loop.run_until_complete(story(self))
+            finally:
+                self._end()
+
+    def graph(self, fingerprint: str) -> Any:
+        """Return a graph of the app."""
+        return self._graphs.get(fingerprint)
+
+    async def open(self) -> None:
+        """Make the definitions known, and start all processes."""
+        client = Process(self.weather, "registrar")
+        definitions = RemoteDefinitions(client, self.broker)
+        for definition in self.app.definitions():
+            await persist(lambda d=definition: definitions.register(d), "register")  # type: ignore[misc]
+        for slot in self.slots:
+            self.start(slot)
+
+    def start(self, slot: Slot) -> None:
+        """Fill a slot with a new process."""
+        slot.incarnation += 1
+        name = f"{slot.role}-{slot.number}.{slot.incarnation}"
+        process = Process(self.weather, name, lambda process: self._died(slot, process))
+        slot.process = process
+        process.start(
+            self._reconcile(slot, process) if slot.role == "reconciler" else self._work(slot, process)
+        )
+
+    def crash(self, slot: Slot) -> None:
+        """Kill the process in a slot."""
+        if slot.process is not None:
+            slot.process.kill()
+
+    def freeze(self, slot: Slot, seconds: float) -> None:
+        """Stop a process; when it goes on, its group may have given it up."""
+        process, log = slot.process, slot.log
+        if process is None or log is None or not process.is_running:
+            return
+        process.freeze()
+        later = self.weather.later
+        if seconds > self.session_seconds:
+            later(self.session_seconds, log.log.expire)
+
+        def thaw() -> None:
+            process.thaw()
+            if not process.is_dead:
+                process.later(self.rng.uniform(0.0, 0.5), log.log.rejoin)
+
+        later(seconds, thaw)
+
+    def stop(self, slot: Slot) -> None:
+        """Ask the process in a slot to end in good order."""
+        if slot.process is not None and slot.process.is_running:
+            slot.process.stop()
+
+    def hand_over(self) -> None:
+        """Let groups share their partitions out at random, with nobody crashing."""
+        for group in self.broker.groups.values():
+            if group.members:
+                target = {p: self.rng.choice(group.members) for p in range(self.partitions)}
+                group.share_out(target)
+
+    def begin(self, plan: Plan) -> None:
+        """Let clients work through a plan."""
+        for number, script in enumerate(plan.scripts):
+            process = Process(self.weather, f"client-{number}")
+            self._clients.append(self.loop.create_task(self._send(process, script)))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether clients are done, all runs have ended, and nothing is left to be read or said."""
+        tables = self.store.tables
+        return (
+            all(client.done() for client in self._clients)
+            and not tables.outbox
+            and all(run.ended is not None for run in tables.runs.values())
+            and not any(key[0] == "run" for key in tables.timers)
+            and all(
+                log.high == tables.partitions[p].next_offset or not log.records
+                for p, log in enumerate(self.broker.topic("inbox").partitions)
+            )
+            and all(
+                (group.offsets.get(p) or (0,))[0] == log.high
+                for (_, topic), group in self.broker.groups.items()
+                if topic != "inbox"
+                for p, log in enumerate(self.broker.topic(topic).partitions)
+            )
+        )
+
+    async def settle(self, seconds: float) -> bool:
+        """Wait until nothing is left to do; False if that takes longer than it may."""
+        end = self.loop.time() + seconds
+        while not self.is_idle:
+            if self.loop.time() > end:
+                return False
+            await asyncio.sleep(0.2)
+        return True
+
+    async def storm(self, seconds: float) -> None:
+        """Freeze, stop and hand over at random for a while."""
+        faults, rng, end = self.weather.faults, self.rng, self.loop.time() + seconds
+        rates = {
+            "freeze": faults.freezes,
+            "handover": faults.handovers,
+            "stop": faults.stops,
+            "outage": faults.outages,
+        }
+        total = sum(rates.values())
+        while total and self.loop.time() < end:
+            await asyncio.sleep(min(rng.expovariate(total), max(0.0, end - self.loop.time())) + 0.001)
+            if self.loop.time() < end:
+                self._strike(rng.choices(list(rates), list(rates.values()))[0])
+        await asyncio.sleep(max(0.0, end - self.loop.time()))
+
+    def calm(self) -> None:
+        """Let nothing more go wrong, and let everybody run."""
+        self.weather.clear()
+        for slot in self.slots:
+            process, log = slot.process, slot.log
+            if process is not None and log is not None and not process.is_running and not process.is_dead:
+                process.thaw()
+                process.later(0.0, log.log.rejoin)
+
+    def _strike(self, kind: str) -> None:
+        slot = self.rng.choice(self.slots)
+        if kind == "outage":
+            self.weather.outage(self.rng.choice(("Kafka", "Postgres")), self.rng.uniform(0.2, 3.0))
+            return
+        self.weather.hits[f"{kind} of a {slot.role}" if kind != "handover" else kind] += 1
+        if kind == "freeze":
+            self.freeze(slot, self.rng.choice((0.3, 1.2, 2.0)) * self.session_seconds)
+        elif kind == "stop":
+            self.stop(slot)
+        else:
+            self.hand_over()
+
+    async def _reconcile(self, slot: Slot, process: Process) -> None:
+        skew = self.weather.faults.skew_ms
+        clock = VirtualClock(self.loop.time, self.rng.randint(-skew, skew))
+        definitions = RemoteDefinitions(process, self.broker)
+        await persist(definitions.catch_up, "read the definitions")
+        log = slot.log = RemoteLog(
+            process, self.broker, "inbox", "reconciler", records_max=self.engine.batch_records_max
+        )
+        log.open()
+        reconciler = Reconciler(
+            log, RemoteStore(process, self.store), RemotePublisher(process, self.broker), definitions, clock,
+            self.engine, _metrics(), owner=process.name, source=SOURCE, partition_count=self.partitions,
+        )  # fmt: skip
+        slot.program = reconciler
+        await reconciler.run()
+
+    async def _work(self, slot: Slot, process: Process) -> None:
+        skew = self.weather.faults.skew_ms
+        clock = VirtualClock(self.loop.time, self.rng.randint(-skew, skew))
+        log = slot.log = RemoteLog(
+            process, self.broker, f"commands.{QUEUE}", f"worker.{QUEUE}", records_max=100
+        )
+        log.open()
+
+        def handler(workflow: str, step: str) -> Handler:
+            return WatchedHandler(self.app.handler(workflow, step), process, self.calls)
+
+        worker = Worker(
+            {QUEUE: log}, RemotePublisher(process, self.broker), handler, clock, self._worker, _metrics(),
+            worker=process.name,
+        )  # fmt: skip
+        slot.program = worker
+        await worker.run()
+
+    async def _send(self, process: Process, script: list[Sent]) -> None:
+        publisher = RemotePublisher(process, self.broker)
+        for sent in script:
+            await asyncio.sleep(max(0.0, sent.at - self.loop.time()))
+            partition = sent.partition
+            if partition == -1:
+                partition = (self.broker.home(sent.key) + 1) % self.partitions
+            if sent.is_garbage:
+                self._garbage_values.add((sent.topic, sent.key, sent.value))
+            message = Outgoing(sent.topic, partition, sent.key, sent.value)
+            await persist(lambda m=message: publisher.publish([(m, None)]), "send")  # type: ignore[misc]
+            self.journal.acknowledged.append(sent)
+
+    def _died(self, slot: Slot, process: Process) -> None:
+        """Tell the group when its patience is over, and start a successor."""
+        log = slot.log
+        slot.log = slot.program = None
+        if process.failure is not None:
+            self.journal.seen_wrong.append(f"{process.name} ended by itself: {process.failure!r}")
+        if log is not None:
+            inner = log.log
+            self.broker.stop_listening(inner.name, inner._poke)
+            self.weather.later(self.session_seconds, lambda: self.broker_forgets(inner))
+            if inner.trespasses:
+                self._note_trespasses(process.name, inner.trespasses)
+        self.weather.later(self.rng.uniform(0.05, 2.5), lambda: self.start(slot))
+
+    def broker_forgets(self, member: Any) -> None:
+        """Let a group give up a member that is silent."""
+        for group in self.broker.groups.values():
+            group.leave(member)
+
+    def _note_trespasses(self, name: str, partitions: list[int]) -> None:
+        self.journal.seen_wrong.append(
+            f"{name} fetched partitions that it knew are not its own: {partitions}"
+        )
+
+    def _watch(self, topic: str, record: Record) -> None:
+        """Look at a record at the moment at which it reaches the log."""
+        place = (record.partition, record.offset)
+        if (topic, record.key, record.value) in self._garbage_values:
+            (self.journal.garbage if topic == "inbox" else self.journal.garbage_commands).add(place)
+        elif topic in ("steps", "runs"):
+            self._watch_statement(topic, record)
+
+    def _watch_statement(self, topic: str, record: Record) -> None:
+        """Nothing is said in public before it is saved."""
+        identity = dict(record.headers or ())["ce_id"].decode()
+        run_id, _, sequence = identity.rsplit("/", 2)
+        run = self.store.tables.runs.get(run_id)
+        said = 0 if run is None else run.step_sequence if topic == "steps" else run.run_sequence
+        if said < int(sequence):
+            self.journal.seen_wrong.append(f"{identity} was published before it was saved")
+
+    def _gap(self) -> int:
+        weather = self.weather
+        return weather.rng.randint(1, 5) if weather.chance(weather.faults.gap, "gap in offsets") else 0
+
+    def _thread_seconds(self) -> float:
+        rng = self.weather.rng
+        return rng.uniform(0.0, 0.01) if rng.random() < 0.9 else rng.uniform(0.0, 0.6)
+
+    def _complained(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        self.journal.seen_wrong.append(f"{context.get('message')}: {error!r}")
+
+    def _end(self) -> None:
+        """End everything that still runs."""
+        for slot in self.slots:
+            if slot.log is not None and slot.log.log.trespasses and slot.process is not None:
+                self._note_trespasses(slot.process.name, slot.log.log.trespasses)
+            if slot.process is not None:
+                slot.process.kill()
+                slot.process._clear_away()
+        for client in self._clients:
+            client.cancel()
+        self.loop.run_until_complete(asyncio.wait([*self._clients, self.loop.create_task(asyncio.sleep(0))]))
+        self.loop.close()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Say nothing of what goes wrong on purpose."""
+    log = logging.getLogger(ROOT)
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(level)

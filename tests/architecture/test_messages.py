@@ -1,0 +1,68 @@
+"""A new message is complete when it has a handler, a golden line and a name in the evidence."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import get_args
+
+import msgspec
+
+from architecture.sources import ROOT, migration
+from stream_durable.core.fold import HANDLERS
+from stream_durable.core.messages import MESSAGE_TYPES, AnyMessage, Kind, Message
+from stream_durable.core.status import RUN_ENDED, STEP_ENDED, Outcome
+
+TAGS = [str(kind.__struct_config__.tag) for kind in MESSAGE_TYPES]
+
+
+def tagged(kind: type[Message]) -> Iterator[type[Message]]:
+    """Return the messages below a class: those of them that are real."""
+    for below in kind.__subclasses__():
+        if not below.__subclasses__():
+            yield below
+        yield from tagged(below)
+
+
+def test_every_message_is_listed_once() -> None:
+    assert set(MESSAGE_TYPES) == set(tagged(Message)) == set(get_args(AnyMessage))
+    assert len(set(TAGS)) == len(MESSAGE_TYPES)
+
+
+def test_every_message_has_a_handler_of_its_own() -> None:
+    assert set(HANDLERS) == set(MESSAGE_TYPES)
+    assert len(set(HANDLERS.values())) == len(HANDLERS)
+
+
+def test_every_message_says_which_kind_of_entity_it_is_for() -> None:
+    assert {kind.kind for kind in MESSAGE_TYPES} == set(get_args(Kind))
+    for kind in MESSAGE_TYPES:
+        (encoded,) = [f.encode_name for f in msgspec.structs.fields(kind) if f.name == "key"]
+        assert encoded == kind.kind
+
+
+def test_every_message_has_a_golden_line() -> None:
+    lines = (ROOT / "tests" / "wire" / "golden" / "inbox.jsonl").read_text().splitlines()
+
+    assert {json.loads(line)["type"] for line in lines} == set(TAGS)
+
+
+def arrays_of_the_evidence_view() -> list[list[str]]:
+    (view,) = re.findall(r"create view evidence_record as(.*?);", migration(1), re.DOTALL)
+    return [re.findall(r"'([^']+)'", array) for array in re.findall(r"array\[(.*?)\]", view, re.DOTALL)]
+
+
+def test_evidence_names_messages_and_outcomes_by_their_position() -> None:
+    types, outcomes = arrays_of_the_evidence_view()
+
+    assert types == TAGS
+    assert outcomes == [outcome.name.lower() for outcome in sorted(Outcome)]
+
+
+def test_the_database_knows_every_status_in_which_something_ends() -> None:
+    for table, ended in (("run", RUN_ENDED), ("step", STEP_ENDED)):
+        (check,) = re.findall(
+            rf"create table {table} \(.*?check \(status in \((.*?)\)\)", migration(1), re.DOTALL
+        )
+        assert ended <= set(re.findall(r"'(\w+)'", check))

@@ -1,0 +1,57 @@
+"""The app that the tests of the command line run."""
+
+import asyncio
+import os
+
+from pydantic import BaseModel
+
+from stream_durable import App, Fail, Retry, Workflow
+
+
+class Order(BaseModel):
+    id: str
+    total: float = 1.0
+
+
+orders = Workflow("order", input=Order)
+
+
+@orders.step(retry=Retry(2, base="50ms"))
+async def charge(order: Order) -> float:
+    if order.total > 1_000:
+        raise Fail("too_much", "needs another process", retryable=False)
+    return order.total
+
+
+paid = orders.wait_event("paid", "payment.captured", key="input.id", after=charge)
+released = orders.wait_signal("released", after=paid)
+
+
+@orders.step(after=released)
+async def ship(paid: dict[str, float], released: dict[str, str]) -> str:
+    return f"{paid['amount']} by {released['by']}"
+
+
+quick = Workflow("quick")
+
+
+@quick.step
+async def one(input: dict[str, int]) -> int:  # noqa: A002
+    return input["n"] + 1
+
+
+@quick.step
+async def two(one: int) -> int:
+    return one * 2
+
+
+slow = Workflow("slow")
+
+
+@slow.step
+async def nap() -> int:
+    await asyncio.sleep(600)
+    return os.getpid()
+
+
+app = App("orders", workflows=[orders, quick, slow])

@@ -1,0 +1,69 @@
+"""What people see who ask."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+import typer
+from cli_world import Cli
+
+from stream_durable.cli.root import app
+
+#: What a command needs must be imported when it runs, so that asking for help is quick.
+HEAVY = ("asyncpg", "confluent_kafka", "structlog", "prometheus_client", "pydantic_settings", "fastavro")
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    """Yield the path of each command."""
+
+    def walk(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            yield path
+        for name, one in (inner or {}).items():
+            yield from walk(one, (*path, name))
+
+    return walk(typer.main.get_command(app), ())
+
+
+@pytest.mark.parametrize("path", list(commands()), ids=" ".join)
+def test_every_command_says_what_it_does_with_an_example(cli: Cli, path: tuple[str, ...]) -> None:
+    text = " ".join(cli(*path, "--help").output.split())
+
+    assert f"Example: stream-durable {' '.join(path)}" in text
+
+
+def test_all_commands_of_the_reference_are_there() -> None:
+    assert {" ".join(path) for path in commands()} == {
+        "dev", "demo", "up", "reconciler", "worker", "ingress", "publish", "signal", "bench",
+        "runs start", "runs list", "runs show", "runs cancel", "workflows list", "workflows show",
+        "topics plan", "topics apply", "db migrate", "db check", "replay rebuild", "replay verify",
+        "config show",
+    }  # fmt: skip
+
+
+def test_a_group_without_a_command_shows_its_commands(cli: Cli) -> None:
+    assert "migrate" in cli("db", code=2).output
+
+
+def test_the_version_is_told(cli: Cli) -> None:
+    assert cli("--version").output.startswith("stream-durable 0.")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from stream_durable.cli import main\n"
+        "try: main()\n"
+        f"except SystemExit: print([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"], capture_output=True, text=True, env={**os.environ}, check=True
+    )
+
+    assert done.stdout.splitlines()[-1] == "[]"

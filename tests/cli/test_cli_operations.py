@@ -1,0 +1,89 @@
+"""`db` and `topics`, on the real ones."""
+
+from __future__ import annotations
+
+import pytest
+from cli_world import Cli, Processes
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from stream_durable.local.kafka import LocalKafka
+from stream_durable.local.process import wait_for
+
+pytestmark = pytest.mark.real
+
+INBOX, EVENTS, COMMANDS = "inbox", "events", "commands.default"
+
+
+@pytest.fixture
+def schema(monkeypatch: pytest.MonkeyPatch, database: str) -> None:
+    monkeypatch.setenv("STREAM_DURABLE_POSTGRES__DSN", database)
+
+
+@pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch, kafka_broker: LocalKafka, prefix: str) -> str:
+    """Configure the broker; return the prefix of the topics."""
+    monkeypatch.setenv("STREAM_DURABLE_KAFKA__BOOTSTRAP", kafka_broker.bootstrap)
+    monkeypatch.setenv("STREAM_DURABLE_KAFKA__REPLICATION", "1")
+    monkeypatch.setenv("STREAM_DURABLE_KAFKA__PARTITIONS", "2")
+    monkeypatch.setenv("STREAM_DURABLE_PREFIX", prefix)
+    return prefix
+
+
+@pytest.mark.usefixtures("schema")
+def test_a_schema_is_checked_migrated_and_then_up_to_date(cli: Cli) -> None:
+    pending = cli.rows("db", "check", code=4)
+    applied = cli.rows("db", "migrate")
+
+    assert [row["migration"] for row in pending] == [row["migration"] for row in applied] != []
+    assert cli.rows("db", "migrate") == []
+    assert "up to date" in cli("db", "check").stdout
+
+
+@pytest.mark.usefixtures("schema")
+def test_a_schema_never_gets_another_number_of_partitions(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli("db", "migrate")
+    monkeypatch.setenv("STREAM_DURABLE_KAFKA__PARTITIONS", "3")
+
+    assert "8 partitions, not for 3" in cli("db", "migrate", code=1).stderr
+
+
+def test_topics_are_planned_made_and_then_as_they_should_be(cli: Cli, broker: str) -> None:
+    planned = cli.rows("topics", "plan", "--queue", "mail", code=4)
+    made = cli.rows("topics", "apply", "--queue", "mail")
+
+    assert planned == made
+    assert {row["action"] for row in made} == {"create"}
+    assert {f"{broker}.{name}" for name in (INBOX, EVENTS, COMMANDS, "commands.mail")} <= {
+        row["topic"] for row in made
+    }
+    assert {row["action"] for row in cli.rows("topics", "plan", "--queue", "mail")} == {"ok"}
+
+
+def test_a_topic_with_another_number_of_partitions_is_refused_and_nothing_is_made(
+    cli: Cli, broker: str, kafka_broker: LocalKafka
+) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap})
+    for future in admin.create_topics([NewTopic(f"{broker}.{INBOX}", 3, 1)]).values():
+        future.result()
+    wait_for(
+        lambda: f"{broker}.{INBOX}" in admin.list_topics(timeout=10).topics, seconds=10, what="the new topic"
+    )
+
+    result = cli("topics", "apply", code=4)
+
+    assert f"{broker}.{INBOX}: it has 3 partitions, not 2" in result.stderr
+    left = {row["topic"]: row["action"] for row in cli.rows("topics", "plan", code=4)}
+    assert left[f"{broker}.{INBOX}"] == "refuse"
+    assert left[f"{broker}.{EVENTS}"] == "create"
+
+
+@pytest.mark.usefixtures("broker", "schema")
+def test_without_schema_or_topics_a_service_says_what_to_run(cli: Cli, processes: Processes) -> None:
+    first = processes.start("reconciler")
+    code = first.popen.wait(30)
+    cli("db", "migrate")
+    second = processes.start("reconciler")
+
+    assert (code, second.popen.wait(30)) == (1, 1)
+    assert "run `stream-durable db migrate`" in first.text()
+    assert "run `stream-durable topics apply`" in second.text()

@@ -1,0 +1,267 @@
+"""The services as processes: ready, working, drained; and the commands that speak to them."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from cli_world import Cli, Process, Processes
+
+from stream_durable.local.kafka import LocalKafka
+from stream_durable.local.postgres import LocalPostgres
+from stream_durable.local.process import free_ports, wait_for
+
+pytestmark = pytest.mark.real
+
+SECONDS = 30.0
+ROLES = ("reconciler", "worker", "ingress")
+
+
+class Instance:
+    """Three services on topics and a schema of their own."""
+
+    def __init__(self, environment: dict[str, str], processes: Processes) -> None:
+        self.environment = environment
+        self._processes = processes
+        self.ports = dict(zip(ROLES, free_ports(len(ROLES)), strict=True))
+        self.services: dict[str, Process] = {}
+
+    def start(self, role: str) -> Process:
+        app = ("orders_app:app",) if role == "worker" else ()
+        arguments = (role, *app, "--health-port", str(self.ports[role]))
+        self.services[role] = self._processes.start(*arguments, environment=self.environment)
+        return self.services[role]
+
+    def until_ready(self, *roles: str) -> None:
+        for role in roles:
+            wait_for(lambda role=role: self.get(role, "/readyz")[0] == 200, seconds=SECONDS, what=role)
+
+    def get(self, role: str, path: str) -> tuple[int, str]:
+        """Ask a service's health server; 0: it does not answer."""
+        service = self.services[role]
+        assert service.popen.poll() is None, service.text()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[role]}{path}", timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+
+@pytest.fixture(scope="module")
+def instance(
+    kafka_broker: LocalKafka, postgres_server: LocalPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Instance]:
+    name = f"sd_{secrets.token_hex(4)}"
+    postgres_server.create_database(name)
+    environment = {
+        "STREAM_DURABLE_PREFIX": name,
+        "STREAM_DURABLE_KAFKA__BOOTSTRAP": kafka_broker.bootstrap,
+        "STREAM_DURABLE_KAFKA__REPLICATION": "1",
+        "STREAM_DURABLE_KAFKA__PARTITIONS": "2",
+        "STREAM_DURABLE_KAFKA__SESSION_TIMEOUT_MS": "3000",
+        "STREAM_DURABLE_KAFKA__HEARTBEAT_MS": "500",
+        "STREAM_DURABLE_POSTGRES__DSN": postgres_server.dsn(name),
+        "STREAM_DURABLE_WORKER__DRAIN_MS": "1000",
+    }
+    processes = Processes(tmp_path_factory.mktemp("services"))
+    for command in (("db", "migrate"), ("topics", "apply")):
+        assert processes.start(*command, environment=environment).popen.wait(SECONDS) == 0
+    started = Instance(environment, processes)
+    for role in ROLES:
+        started.start(role)
+    started.until_ready(*ROLES)
+    yield started
+    processes.kill_all()
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def on_instance(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> Instance:
+    """Configure the commands of this process for the instance."""
+    for name, value in instance.environment.items():
+        monkeypatch.setenv(name, value)
+    return instance
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_service_says_how_it_is(instance: Instance, role: str) -> None:
+    assert instance.get(role, "/livez")[0] == 200
+    status, checks = instance.get(role, "/readyz")
+    assert (status, '"kafka": "ok"' in checks) == (200, True)
+    assert "stream_durable_partitions_owned" in instance.get(role, "/metrics")[1]
+
+
+@pytest.mark.usefixtures("on_instance")
+def test_a_run_is_started_followed_listed_and_shown(cli: Cli) -> None:
+    followed = cli("runs", "start", "quick", "--input", '{"n": 20}', "--id", "quick-1", "--follow").stdout
+    listed = cli.rows("runs", "list", "--workflow", "quick", "--status", "completed")
+    shown = cli.rows("runs", "show", "quick-1")
+
+    assert followed.startswith("Started quick-1.")
+    assert followed.splitlines()[-1] == "42"
+    assert [line.split()[2] for line in followed.splitlines() if "attempt 1" in line] == ["one", "two"]
+    assert [(row["id"], row["status"], row["steps"]) for row in listed] == [("quick-1", "completed", "2/2")]
+    assert (shown["input"], shown["output"]) == ({"n": 20}, 42)
+    assert [(step["step"], step["attempt"], step["output"]) for step in shown["steps"]] == [
+        ("one", 1, 21),
+        ("two", 1, 42),
+    ]
+
+
+@pytest.mark.usefixtures("on_instance")
+def test_an_event_and_a_signal_move_a_run_on(cli: Cli) -> None:
+    def steps() -> dict[str, str]:
+        return {step["step"]: step["status"] for step in cli.rows("runs", "show", "order-4")["steps"]}
+
+    cli("runs", "start", "order", "--input", '{"id": "4"}', "--id", "order-42", "--tag", "vip")
+    wait_for(lambda: steps().get("paid") == "waiting", seconds=SECONDS, what="the wait for the event")
+    assert steps()["ship"] == "pending"
+
+    cli(
+        "publish", "payment.captured", "--key", "4", "--data", '{"amount": 9.5}', "--id", "p-1", "--ttl", "1h"
+    )
+    wait_for(lambda: steps()["released"] == "waiting", seconds=SECONDS, what="the wait for the signal")
+    cli("signal", "order-4", "released", "--data", "-", stdin='{"by": "tom"}')
+    wait_for(lambda: steps()["ship"] == "completed", seconds=SECONDS, what="the last step")
+
+    assert cli.rows("runs", "show", "order-42")["output"] == "9.5 by tom"
+    assert "order-42" in cli("runs", "list").stdout
+
+
+@pytest.mark.usefixtures("on_instance")
+def test_starting_twice_is_one_run_and_another_input_is_refused(cli: Cli) -> None:
+    first = cli("runs", "start", "quick", "--input", '{"n": 1}', "--id", "twice")
+    again = cli("runs", "start", "quick", "--input", '{"n": 1}', "--id", "twice")
+
+    assert first.stdout.startswith("Started twice.")
+    assert "before" in again.stdout
+    assert "another input" in cli("runs", "start", "quick", "--input", "{}", "--id", "twice", code=1).stderr
+
+
+@pytest.mark.usefixtures("on_instance")
+def test_a_run_that_fails_is_followed_to_its_failure(cli: Cli) -> None:
+    order = '{"id": "9", "total": 5000}'
+
+    result = cli("runs", "start", "order", "--input", order, "--id", "dear", "--follow", code=1)
+
+    assert "too_much: needs another process" in result.stdout
+    assert cli.rows("runs", "list", "--status", "failed")[0]["failure"]["code"] == "too_much"
+    assert "too_much" in cli("runs", "show", "dear").stdout
+
+
+@pytest.mark.usefixtures("on_instance")
+def test_the_apps_own_types_check_an_input(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+
+    result = cli("runs", "start", "order", "--input", "{}", "--app", "orders_app:app", code=2)
+
+    assert "id" in result.stderr
+
+
+@pytest.mark.usefixtures("on_instance")
+def test_a_run_is_cancelled(cli: Cli) -> None:
+    cli("runs", "start", "slow", "--id", "slow-1")
+    assert "slow-1" in cli("runs", "cancel", "slow-1", "--reason", "enough").stdout
+
+    wait_for(
+        lambda: cli.rows("runs", "show", "slow-1")["status"] == "cancelled",
+        seconds=SECONDS,
+        what="the end of the run",
+    )
+
+
+@pytest.mark.usefixtures("on_instance")
+def test_an_id_may_be_cut_short_but_not_so_far_that_it_means_several(cli: Cli) -> None:
+    for run_id in ("cut", "cut-short-1", "cut-short-2"):
+        cli("runs", "start", "quick", "--input", '{"n": 1}', "--id", run_id)
+
+    assert cli.rows("runs", "show", "cut")["id"] == "cut"
+    assert cli.rows("runs", "show", "cut-short-1")["id"] == "cut-short-1"
+    assert "cut-short-1, cut-short-2" in cli("runs", "show", "cut-s", code=2).stderr
+
+
+@pytest.mark.usefixtures("on_instance")
+@pytest.mark.parametrize("arguments", [("runs", "show"), ("runs", "cancel"), ("signal",)], ids=" ".join)
+def test_a_run_that_is_not_there_is_not_found(cli: Cli, arguments: tuple[str, ...]) -> None:
+    name = ("released",) if arguments == ("signal",) else ()
+
+    assert "runs list" in cli(*arguments, "nobody", *name, code=3).stderr
+
+
+@pytest.mark.usefixtures("on_instance")
+def test_a_workflow_that_no_worker_carries_is_not_found(cli: Cli) -> None:
+    assert "is 'quick' meant?" in cli("runs", "start", "quik", code=3).stderr
+    assert {row["name"] for row in cli.rows("workflows", "list")} == {"order", "quick", "slow"}
+
+
+@pytest.mark.usefixtures("on_instance")
+def test_the_log_makes_of_it_what_is_there(cli: Cli) -> None:
+    cli("runs", "start", "quick", "--input", '{"n": 1}', "--id", "replayed", "--follow")
+
+    verified = cli("replay", "verify")
+    rebuilt = cli.rows("replay", "rebuild", "--into", "another")
+
+    assert "equal" in verified.stdout
+    assert rebuilt["records"] > 0
+    assert "records" in verified.stderr
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_service_ends_in_good_order_when_told_to(instance: Instance, role: str) -> None:
+    code = instance.services[role].end(signal.SIGTERM, SECONDS)
+    text = instance.services[role].text()
+    instance.start(role)
+    instance.until_ready(role)
+
+    assert code == 0, text
+    assert '"event": "service.stopped"' in text
+    assert "Traceback" not in text
+
+
+def test_the_second_signal_ends_a_service_at_once(
+    cli: Cli, on_instance: Instance, processes: Processes
+) -> None:
+    def nap() -> str:
+        return str(cli.rows("runs", "show", "slow-2")["steps"][0]["status"])
+
+    patient = {**on_instance.environment, "STREAM_DURABLE_WORKER__DRAIN_MS": "600000"}
+    assert on_instance.services["worker"].end(signal.SIGTERM, SECONDS) == 0
+    worker = processes.start("worker", "orders_app:app", environment=patient)
+    cli("runs", "start", "slow", "--id", "slow-2")
+    wait_for(lambda: nap() == "running", seconds=SECONDS, what="the attempt")
+
+    worker.popen.send_signal(signal.SIGTERM)
+    code = worker.end(signal.SIGINT, SECONDS)
+    on_instance.start("worker")
+    on_instance.until_ready("worker")
+
+    # The two may be taken in either order.
+    assert code in (128 + signal.SIGINT, 128 + signal.SIGTERM)
+
+
+def test_up_runs_all_services_and_starts_again_what_died(instance: Instance, processes: Processes) -> None:
+    base = free_ports(1)[0]
+    up = processes.start("up", "orders_app:app", "--health-port", str(base), environment=instance.environment)
+    instance.ports["third of up"], instance.services["third of up"] = base + 2, up
+
+    instance.until_ready("third of up")
+    children = psutil.Process(up.popen.pid).children()
+    worker = next(child for child in children if "worker" in child.cmdline())
+    worker.kill()
+    wait_for(lambda: instance.get("third of up", "/livez")[0] == 0, seconds=SECONDS, what="the end")
+    instance.until_ready("third of up")
+    children = psutil.Process(up.popen.pid).children()
+    code = up.end(signal.SIGTERM, SECONDS)
+
+    assert code == 0, up.text()
+    assert len(children) == 3
+    assert not any(child.is_running() for child in children)

@@ -1,0 +1,194 @@
+"""What the documents say is there: programs, commands, links, codes, messages, tables."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_page import commands
+from pages import ROOT, Block, anchors, blocks, files, links, pages
+
+from stream_durable import App
+
+DOCS = ROOT / "docs"
+EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
+#: Paths of one machine, hosts of one network, and what nobody but the authors would understand.
+FORBIDDEN = re.compile(
+    r"(?<![\w.])/(?:work|home|root|Users)/|\bsessions?\b|\bissue #?\d|https?://[^\s)]*(?:proxy|mirror|/simple\b)",
+    re.IGNORECASE,
+)
+
+
+def python_programs() -> list[Block]:
+    """Return the Python blocks that are whole programs: they import what they use."""
+    return [block for block in blocks("python") if "import " in block.text]
+
+
+def run(text: str, name: str) -> dict[str, Any]:
+    """Run a module's text and return its names; what it does as a program it does not do."""
+    module = type(sys)(name)
+    sys.modules[name] = module
+    try:
+        exec(compile(text, name, "exec", dont_inherit=True), module.__dict__)
+    finally:
+        del sys.modules[name]
+    return module.__dict__
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=lambda block: block.place)
+def test_python_compiles(block: Block) -> None:
+    ast.parse(block.text, block.place)
+
+
+@pytest.mark.parametrize("block", python_programs(), ids=lambda block: block.place)
+def test_programs_load_and_their_workflows_are_valid(block: Block) -> None:
+    apps = [value for value in run(block.text, "shown").values() if isinstance(value, App)]
+    assert apps or "App(" not in block.text
+    for app in apps:
+        assert app.definitions()
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
+def test_an_example_is_shown_as_it_is(file: Path) -> None:
+    assert file.read_text() in {block.text for block in python_programs()}
+
+
+def stream_durable_calls() -> list[tuple[str, list[str]]]:
+    """Return where the documents call our command line, and with what."""
+    found = []
+    for block in blocks("sh"):
+        for line in block.text.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if "stream-durable" in words:
+                found.append((block.place, words[words.index("stream-durable") + 1 :]))
+    return found
+
+
+@pytest.mark.parametrize(("place", "words"), stream_durable_calls())
+def test_commands_that_are_shown_exist_with_their_options(place: str, words: list[str]) -> None:
+    known = commands()
+    name = " ".join(words[:2]) if " ".join(words[:2]) in known else words[0]
+    assert name in known, f"{place}: there is no command {' '.join(words)}"
+    command = known[name]
+    options = {option for p in command.params for option in [*p.opts, *p.secondary_opts]}
+    given = {word for word in words if word.startswith("--")}
+    assert given <= options, f"{place}: {name} has no {', '.join(given - options)}"
+
+
+@pytest.mark.parametrize("text", sorted(set(re.findall(r"`stream-durable ([a-z][^`]*)`", "\n".join(
+    page.read_text() for page in pages())))))  # fmt: skip
+def test_commands_that_are_mentioned_exist(text: str) -> None:
+    words = text.split()
+    known = {*commands(), *(name.split()[0] for name in commands())}
+    assert words[0] in known
+
+
+def test_the_page_of_commands_has_them_all() -> None:
+    page = (DOCS / "reference" / "cli.md").read_text()
+    missing = [name for name in commands() if f"\n## {name}\n" not in page]
+    assert not missing, "run `python tests/docs/cli_page.py > docs/reference/cli.md`"
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.relative_to(ROOT)} links to {link}"
+        if anchor:
+            assert anchor in anchors(target), f"{page.relative_to(ROOT)} links to {link}"
+
+
+def test_every_page_is_linked() -> None:
+    linked = {(page.parent / link.partition("#")[0]).resolve() for page in pages() for link in links(page)}
+    lost = [page for page in pages() if page.resolve() not in linked]
+    assert not lost
+
+
+@pytest.mark.parametrize("file", files(), ids=lambda file: str(file.relative_to(ROOT)))
+def test_the_repository_speaks_of_the_product_alone(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    # Kafka has the word in the name of a setting.
+    text = re.sub(r"session_timeout_ms|session timeout", "", text)
+    found = [match[0] for match in FORBIDDEN.finditer(text)]
+    assert not found
+
+
+def test_the_messages_shown_are_those_of_the_golden_files() -> None:
+    golden = ROOT / "tests" / "wire" / "golden"
+    lines = {line for file in golden.glob("*.jsonl") for line in file.read_text().splitlines()}
+    page = DOCS / "reference" / "messages.md"
+    text = page.read_text()
+    before, _, after = text.partition("## The events topic")
+    shown = {block.text.strip() for block in blocks("json") if block.page == page and block.text in before}
+    assert shown and shown <= lines
+    types = {json.loads(line)["type"] for line in lines}
+    assert {json.loads(line)["type"] for line in shown} == types
+    assert after
+
+
+def test_what_may_be_written_to_the_events_topic_is_taken() -> None:
+    from stream_durable.wire.events import read
+
+    page = DOCS / "reference" / "messages.md"
+    [block] = [b for b in blocks("json") if b.page == page and '"start"' in b.text]
+    for line in block.text.splitlines():
+        assert read(None, line.encode(), None, own_id="0-0", ttl_ms=1_000)
+    [kcat] = [b for b in blocks("sh") if "kcat" in b.text]
+    assert read(b"42", shlex.split(kcat.text)[1].encode(), None, own_id="0-1", ttl_ms=1_000)
+
+
+CODES = re.compile(
+    r"(?:RejectedError|Failure|Fault|LoadError|self\.fault|\bfault|options\.fault|HandoverError)\(\s*"
+    r'(?:None, |cycle\[0\], |node\.name, |name, |None, name, )?"([a-z]+(?:_[a-z]+)*)"'
+)
+
+
+def test_the_page_of_codes_has_them_all() -> None:
+    page = (DOCS / "reference" / "errors.md").read_text()
+    package = ROOT / "stream_durable"
+    skipped = {
+        package / "settings.py",
+        *(package / "testing").rglob("*.py"),
+        *(package / "bench").rglob("*.py"),
+    }
+    found = {
+        code
+        for file in package.rglob("*.py")
+        if file not in skipped
+        for code in CODES.findall(file.read_text())
+    }
+    assert len(found) > 50
+    missing = sorted(code for code in found if f"`{code}`" not in page)
+    assert not missing, "docs/reference/errors.md does not say what these mean"
+
+
+def test_the_page_of_tables_has_them_all() -> None:
+    page = (DOCS / "reference" / "schema.md").read_text()
+    postgres = ROOT / "stream_durable" / "postgres"
+    text = "".join(file.read_text() for file in sorted(postgres.rglob("*.sql")))
+    tables = re.findall(r"create (?:table|view)(?: if not exists)? (\w+)", text)
+    assert len(tables) > 8
+    assert not [table for table in tables if f"`{table}`" not in page]
+
+
+def test_the_page_of_topics_has_them_all() -> None:
+    from stream_durable.kafka.topics import wanted
+    from stream_durable.settings import Settings
+
+    page = (DOCS / "reference" / "topics.md").read_text()
+    for topic in wanted(Settings(), ("<queue>",)):
+        assert f"| `{topic.name}` |" in page
+
+
+def test_the_files_in_the_life_of_a_run_exist() -> None:
+    text = (DOCS / "explanation" / "life-of-a-run.md").read_text()
+    named = re.findall(r"`([a-z_]+/[a-z_/]+\.(?:py|sql))`", text)
+    assert len(named) > 15
+    assert not [name for name in named if not (ROOT / "stream_durable" / name).is_file()]

@@ -1,0 +1,137 @@
+"""The work of a message does not grow with the number of steps; only a run's beginning and end do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from builders import RUN, Play, event, signal, sleep, step
+
+from stream_durable.core.definition.nodes import AnyNode
+from stream_durable.core.effects import Effects
+from stream_durable.core.fold import fold
+from stream_durable.core.messages import Message, SignalRun
+from stream_durable.core.policy import RetryPolicy
+from stream_durable.core.rows import run_change, step_rows
+
+SMALL, LARGE = 10, 5_000
+RETRY = RetryPolicy(attempts=5)
+
+
+def fan(n: int, **options: Any) -> tuple[AnyNode, ...]:
+    """One step, n that come after it, and one that comes after these."""
+    names = [f"s{i}" for i in range(n)]
+    return (step("root"), *[step(s, "root", **options) for s in names], step("join", *names))
+
+
+def waits(make: Callable[[int], AnyNode]) -> Callable[[int], tuple[AnyNode, ...]]:
+    return lambda n: tuple(make(i) for i in range(n))
+
+
+def chain(n: int) -> tuple[AnyNode, ...]:
+    return tuple(step(f"s{i}", *([f"s{i - 1}"] if i else [])) for i in range(n))
+
+
+def in_fan(play: Play) -> Play:
+    play.completed("root")
+    return play
+
+
+MOMENTS: dict[str, tuple[Callable[[int], tuple[AnyNode, ...]], Callable[[Play], object]]] = {
+    "a result in a fan": (fan, lambda p: in_fan(p).completed("s3")),
+    "a failure that is retried": (lambda n: fan(n, retry=RETRY), lambda p: in_fan(p).failed("s3")),
+    "a start": (fan, lambda p: in_fan(p).started("s3")),
+    "a heartbeat": (fan, lambda p: (in_fan(p).started("s3"), p.beats("s3"))),
+    "a lost worker": (fan, lambda p: (in_fan(p).started("s3"), p.fire("s3"))),
+    "an attempt given back": (fan, lambda p: in_fan(p).returned("s3")),
+    "a result that is late": (fan, lambda p: (in_fan(p).completed("s3"), p.completed("s3"))),
+    "a result in a chain": (chain, lambda p: p.completed("s0")),
+    "a signal": (waits(lambda i: signal(f"s{i}", signals=(f"go-{i}",))), lambda p: p.signalled("go-3")),
+    "a signal nobody awaits": (waits(lambda i: signal(f"s{i}")), lambda p: p.signalled("other")),
+    "a sleep that is over": (waits(lambda i: sleep(f"s{i}")), lambda p: p.fire("s3")),
+    "an event": (waits(lambda i: event(f"s{i}")), lambda p: p.delivered("s3")),
+    "a wait out of time": (
+        waits(lambda i: event(f"s{i}", timeout_ms=5, on_timeout="0")), lambda p: p.fire("s3")
+    ),
+}  # fmt: skip
+
+
+def work(nodes: tuple[AnyNode, ...], do: Callable[[Play], object]) -> tuple[int, int, int]:
+    """Return calls, effects and steps written of the last message that is told."""
+    play = Play(*nodes, input=b'{"id":1}')
+    counts = (0, 0, 0)
+
+    def counted(message: Message) -> Any:
+        nonlocal counts
+        run_change(play.run)
+        play.run.touched.clear()
+        effects = Effects()
+        guard(play)
+        calls = 0
+
+        def count(frame: object, what: str, arg: object) -> None:
+            nonlocal calls
+            calls += what in ("call", "c_call")
+
+        sys.setprofile(count)
+        try:
+            outcome = fold(play.run, message, play.now, effects)
+            run_change(play.run)
+            written = len(list(step_rows(play.run)))
+        finally:
+            sys.setprofile(None)
+        asked = len(effects.commands) + len(effects.events) + len(effects.messages) + len(effects.timers)
+        counts = (calls, asked, written)
+        return outcome
+
+    play.tell = counted  # type: ignore[method-assign]
+    do(play)
+    return counts
+
+
+@pytest.mark.parametrize(("nodes", "do"), MOMENTS.values(), ids=MOMENTS.keys())
+def test_a_message_costs_the_same_in_a_run_of_any_size(
+    nodes: Callable[[int], tuple[AnyNode, ...]], do: Callable[[Play], object]
+) -> None:
+    small, large = work(nodes(SMALL), do), work(nodes(LARGE), do)
+
+    assert large == small
+    assert small[0] < 150
+
+
+def test_a_box_full_of_signals_is_not_gone_through_for_another() -> None:
+    play = Play(step("a"), signal("w"))
+    for i in range(900):
+        play.signalled("other", id=f"s{i}")
+    assert play.run.mail is not None
+    play.run.mail.kept = Ungone(play.run.mail.kept)
+
+    assert play.tell(SignalRun(key=RUN, id="now", signal="go")).facts == ["step.completed w"]
+
+
+class Ungone(list):  # type: ignore[type-arg]
+    """A list that nobody may go through."""
+
+    def __iter__(self) -> Any:
+        raise AssertionError("gone through")
+
+
+class UngoneSet(set):  # type: ignore[type-arg]
+    """A set that nobody may go through."""
+
+    __iter__ = Ungone.__iter__
+
+
+class UngoneDict(dict):  # type: ignore[type-arg]
+    """A dictionary that nobody may go through."""
+
+    __iter__ = keys = values = items = Ungone.__iter__
+
+
+def guard(play: Play) -> None:
+    """See to it that whoever goes through all steps, in whatever way, is found out."""
+    run = play.run
+    if not isinstance(run.need, Ungone):
+        run.need, run.waiting, run.steps = Ungone(run.need), UngoneSet(run.waiting), UngoneDict(run.steps)

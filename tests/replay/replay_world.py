@@ -1,0 +1,155 @@
+"""A log in memory, with a story on it in which everything happens, and schemas to fold it into."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from builders import NOON, event, signal, step
+from msgspec import Raw
+from pydantic import SecretStr
+
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.nodes import Definition
+from stream_durable.core.failure import Failure
+from stream_durable.core.ids import channel_id, partition_of
+from stream_durable.core.messages import (
+    AttemptCompleted,
+    AttemptFailed,
+    AttemptStarted,
+    CancelRun,
+    EventPublished,
+    Message,
+    SignalRun,
+    StartRun,
+    WaitOpened,
+)
+from stream_durable.core.policy import RetryPolicy
+from stream_durable.ports import LogBounds, Record, Span
+from stream_durable.postgres.migrate import make
+from stream_durable.postgres.snapshot import snapshot
+from stream_durable.postgres.store import PostgresStore
+from stream_durable.replay.rebuild import World
+from stream_durable.settings import EngineSettings, PostgresSettings
+from stream_durable.wire.inbox import encode
+
+PARTITIONS = 4
+ORDER = Definition(
+    name="order",
+    nodes=(
+        step("reserve", retry=RetryPolicy(attempts=3, base_ms=1_000, cap_ms=60_000)),
+        event("paid", of="paid", key="input.id"),
+        signal("approved", "reserve", signals=("approve",)),
+        step("ship", "approved", "paid"),
+    ),
+    timeout_ms=86_400_000,
+)
+
+
+@dataclass
+class MemoryLog:
+    """What a test puts on a topic, read in batches as small as the test likes."""
+
+    records: dict[int, list[Record]] = field(default_factory=lambda: {p: [] for p in range(PARTITIONS)})
+    batch: int = 1_000
+    topic_id: str = "first"
+    #: Records below are gone.
+    low: int = 0
+
+    def add(self, *messages: Message) -> None:
+        for message in messages:
+            self.put(message.key, encode(message))
+
+    def put(
+        self, key: str, value: bytes | None, *, partition: int | None = None, headers: Mapping[str, str] = {}
+    ) -> Record:
+        where = partition_of(key, PARTITIONS) if partition is None else partition
+        log = self.records[where]
+        sent = [(name, text.encode()) for name, text in headers.items()]
+        record = Record(where, len(log), NOON + 10 * len(log), key.encode(), value, 0, sent)
+        log.append(record)
+        return record
+
+    async def bounds(self) -> Mapping[int, LogBounds]:
+        return {p: LogBounds(self.topic_id, self.low, len(log)) for p, log in self.records.items()}
+
+    async def read(self, spans: Sequence[Span]) -> AsyncGenerator[list[Record], None]:
+        for partition, start, end in spans:
+            for offset in range(start, end, self.batch):
+                yield self.records[partition][offset : min(offset + self.batch, end)]
+
+
+class KnownDefinitions:
+    """Definitions that are known from the start."""
+
+    def __init__(self, *definitions: Definition) -> None:
+        graphs = map(Graph, definitions)
+        self._graphs = {graph.fingerprint: graph for graph in graphs}
+
+    def graph(self, fingerprint: str) -> Graph | None:
+        return self._graphs.get(fingerprint)
+
+    async def catch_up(self) -> None:
+        """Know everything."""
+
+    async def register(self, definition: Definition) -> str:
+        raise AssertionError("a rebuild registers nothing")
+
+
+def schema(dsn: str, name: str) -> PostgresSettings:
+    return PostgresSettings(dsn=SecretStr(dsn), db_schema=name)
+
+
+async def world(
+    settings: PostgresSettings,
+    inbox: MemoryLog,
+    *,
+    dead: MemoryLog | None = None,
+    known: Iterable[Definition] = (ORDER,),
+    cache_bytes_max: int = 64 * 1024 * 1024,
+) -> World:
+    """Return what a rebuild of this log into a schema needs; the schema is made."""
+    await make(settings, PARTITIONS)
+    return World(
+        inbox=inbox,
+        dead=dead or MemoryLog(),
+        definitions=KnownDefinitions(*known),
+        look=lambda: snapshot(settings),
+        store=lambda: PostgresStore(settings),
+        settings=EngineSettings(cache_bytes_max=cache_bytes_max),
+        partition_count=PARTITIONS,
+    )
+
+
+def start(i: int, padding: int = 0) -> StartRun:
+    value = Raw(b'{"id":"k%d","padding":"%b"}' % (i, b"x" * padding))
+    fingerprint = ORDER.fingerprint()
+    return StartRun(key=f"run-{i}", id=f"s{i}", workflow="order", fingerprint=fingerprint, input=value)
+
+
+def a_story(runs: int = 24, batch: int = 1_000, padding: int = 0) -> MemoryLog:
+    """Return a log with runs that end well, badly and not yet, early events, garbage and repeats."""
+    log = MemoryLog(batch=batch)
+    for i in range(runs):
+        log.add(start(i, padding), start(i, padding))
+        log.add(WaitOpened(key=channel_id("paid", f"k{i}"), run=f"run-{i}", wait="paid"))
+    for i in range(runs):
+        _reserve(log, i)
+        log.put(f"run-{i}", (b"garbage", b'{"type":"run.cancel","run":"another","id":"x"}', None)[i % 3])
+    for i in range(0, runs, 2):
+        log.add(SignalRun(key=f"run-{i}", id=f"m{i}", signal="approve", data=Raw(b'"yes"')))
+        log.add(SignalRun(key=f"run-{i}", id=f"n{i}", signal="later", data=Raw(b"1")))
+    for i in range(0, runs, 4):
+        channel = channel_id("paid", f"early-{i}")
+        early = EventPublished(key=channel, id=f"e{i}", data=Raw(b"{}"), ttl_ms=60_000)
+        log.add(early, early, CancelRun(key=f"run-{i}", id=f"c{i}", reason="enough"))
+    return log
+
+
+def _reserve(log: MemoryLog, i: int) -> None:
+    run = f"run-{i}"
+    done = AttemptCompleted(key=run, step="reserve", attempt=1, output=Raw(b'"done"'), worker="w1")
+    failure = Failure("Oops", "not this time")
+    failed = AttemptFailed(key=run, step="reserve", attempt=1, failure=failure, worker="w1")
+    begun = AttemptStarted(key=run, step="reserve", attempt=1, worker="w1", timeout_ms=60_000)
+    log.add(*((done, done), (failed,), (begun,), (begun, done))[i % 4])

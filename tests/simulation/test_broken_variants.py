@@ -1,0 +1,173 @@
+"""Engines that are broken on purpose: each must be found, or a clean seed would prove nothing."""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from stream_durable.core.policy import RetryPolicy
+from stream_durable.engine import batch
+from stream_durable.engine.outbox import outgoing
+from stream_durable.engine.publishing import Publishing
+from stream_durable.engine.reconciler import Reconciler
+from stream_durable.engine.timers import Timers
+from stream_durable.ports import Share
+from stream_durable.testing.simulation import simulate
+from stream_durable.testing.store import MemoryStore
+from stream_durable.worker.job import Job
+from stream_durable.worker.reports import Reports
+
+
+def found(within: int, by: str, *, make_store: Callable[[int], MemoryStore] = MemoryStore) -> None:
+    """Demand that one of so many seeds breaks this invariant."""
+    seen: set[str] = set()
+    for seed in range(within):
+        broken = {text.split(":")[0] for text in simulate(seed, make_store=make_store).violations}
+        if by in broken:
+            return
+        seen |= broken
+    pytest.fail(f"{within} seeds did not show it by {by}, but by {seen or 'nothing'}")
+
+
+def test_publishing_before_the_commit_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = Reconciler._commit
+
+    async def hasty(self: Reconciler, finished: list[batch.Finished]) -> None:
+        for one in finished:
+            if one.messages:
+                partition = self._partitions[one.share.partition]
+                self._publishing.add(partition, one.share.from_offset, one.messages)
+        await commit(self, [one._replace(messages=[]) for one in finished])
+
+    monkeypatch.setattr(Reconciler, "_commit", hasty)
+
+    found(5, by="nothing_was_wrong_meanwhile")
+
+
+class Unfenced(MemoryStore):
+    """Writes whatever anybody sends."""
+
+    def fits(self, share: Share) -> bool:
+        return True
+
+    def _refuse_conflicts(self, shares: Sequence[Share]) -> None:
+        pass
+
+
+def test_a_store_without_a_fence_is_found() -> None:
+    found(60, by="state_is_the_fold_of_the_log", make_store=Unfenced)
+
+
+class Torn(MemoryStore):
+    """Writes the cursor of a batch and, now and then, not its rows: two transactions where one belongs."""
+
+    def __init__(self, partitions: int) -> None:
+        super().__init__(partitions)
+        self._commits = 0
+
+    def write_rows(self, share: Share) -> None:
+        self._commits += 1
+        if self._commits % 25:
+            super().write_rows(share)
+
+
+def test_a_cursor_that_runs_ahead_of_the_state_is_found() -> None:
+    found(5, by="state_is_the_fold_of_the_log", make_store=Torn)
+
+
+class Forgetful(MemoryStore):
+    """Keeps no outbox: what was saved and not yet said is lost with its owner."""
+
+    def write_outbox(self, share: Share) -> None:
+        pass
+
+
+def test_an_outbox_that_is_not_stored_is_found() -> None:
+    found(60, by="lifecycle_is_gapless", make_store=Forgetful)
+
+
+def test_chance_in_the_fold_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = random.Random(1)
+    monkeypatch.setattr(RetryPolicy, "delay_ms", lambda *_: drawn.randrange(50, 900))
+
+    found(5, by="state_is_the_fold_of_the_log")
+
+
+def test_commands_with_a_drawn_identity_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = random.Random(1)
+
+    def renumbered(effects: Any, partition: int) -> Any:
+        for _, command in effects.commands:
+            command.attempt += drawn.choice((0, 0, 0, 1))
+        return outgoing(effects, partition)
+
+    monkeypatch.setattr(batch.outbox, "outgoing", renumbered)
+
+    found(5, by="commands_have_causes")
+
+
+def test_saying_nothing_of_what_a_dead_owner_left_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def skip(self: Publishing, partition: Any, rows: Any) -> None:
+        partition.published += [offset for offset, _ in rows]
+
+    monkeypatch.setattr(Publishing, "publish_left", skip)
+
+    found(60, by="lifecycle_is_gapless")
+
+
+def test_a_takeover_that_loads_no_timers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def load_none(self: Timers, partition: int) -> None:
+        self._until[partition] = (self._clock.now() + 10_000_000, "run", "\U0010ffff", "")
+
+    monkeypatch.setattr(Timers, "load", load_none)
+
+    found(40, by="everything_has_ended")
+
+
+def test_commands_done_before_their_results_are_acknowledged_are_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add = Reports.add
+
+    def hasty(self: Reports, partition: Any, message: Any, then: Callable[[], None]) -> None:
+        then()
+        add(self, partition, message, lambda: None)
+
+    monkeypatch.setattr(Reports, "add", hasty)
+
+    found(120, by="everything_has_ended")
+
+
+def test_repeated_commands_done_at_once_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Job, "stand_for", lambda self, repeated: repeated.done())
+
+    found(400, by="everything_has_ended")
+
+
+def test_garbage_that_vanishes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    bury = batch._bury
+
+    def drop(folding: batch.Folding, *rest: Any) -> None:
+        bury(folding, *rest)
+        folding.letters.clear()
+
+    monkeypatch.setattr(batch, "_bury", drop)
+
+    found(10, by="dead_letters_are_garbage")
+
+
+class FromTheStart(MemoryStore):
+    """Lets every owner begin where the log begins, and not where its partition stands."""
+
+    async def claim(self, partition: int, owner: str, token: Any) -> Any:
+        claim = await super().claim(partition, owner, token)
+        self.tables.partitions[partition].next_offset = 0
+        return claim._replace(next_offset=0, fingerprint=0)
+
+    def _refuse_conflicts(self, shares: Sequence[Share]) -> None:
+        pass
+
+
+def test_an_offset_that_is_not_kept_is_found() -> None:
+    found(60, by="evidence_is_complete", make_store=FromTheStart)

@@ -1,0 +1,109 @@
+"""Whole deployments on virtual time, one for each seed: bad weather, good weather, all invariants.
+
+More of it, as much as one likes: `python -m stream_durable.testing --seeds 10000`.
+"""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from stream_durable.testing.faults import Faults
+from stream_durable.testing.simulation import Trial, simulate
+
+SEEDS = 320
+CHUNK = 20
+
+#: Parts of what a fault that hit is called.
+EVERYTHING = (
+    *(f"{call}, {when}" for call in ("store.commit", "publish") for when in ("before", "sent", "after")),
+    *(f"{call} {what}" for call in ("store.commit", "publish") for what in ("answer lost", "late")),
+    *(f"{what} of a {role}" for what in ("freeze", "stop") for role in ("reconciler", "worker")),
+    "publish cut short",
+    "duplicate on inbox",
+    "duplicate on commands",
+    "gap in offsets",
+    "handover",
+    "outage of the Kafka",
+    "outage of the Postgres",
+    "handler, before",
+    "handler, after",
+    "log.next",
+)
+
+
+def tried(seeds: range) -> list[Trial]:
+    trials = [simulate(seed) for seed in seeds]
+    broken = [trial.report() for trial in trials if trial.violations]
+    assert not broken, "\n".join(broken)
+    return trials
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_every_invariant_holds_in_a_world_of_faults(first: int) -> None:
+    trials = tried(range(first, first + CHUNK))
+
+    runs = sum((trial.runs for trial in trials), Counter())
+    hits = sum((trial.hits for trial in trials), Counter())
+    assert runs["completed"] > CHUNK * 3, f"too little was done: {runs}"
+    assert hits.total() > CHUNK * 5, f"too little went wrong: {hits}"
+
+
+@pytest.mark.parametrize("first", [10_000])
+def test_the_weather_has_everything_in_it(first: int) -> None:
+    trials = tried(range(first, first + 60))
+
+    hits = sum((trial.hits for trial in trials), Counter())
+    for kind in EVERYTHING:
+        assert any(kind in hit for hit in hits), f"{kind!r} never happened: {hits}"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_without_faults_nothing_is_repeated(seed: int) -> None:
+    trial = simulate(seed, faults=Faults.none())
+
+    assert not trial.violations, trial.report()
+    assert not trial.hits
+
+
+def test_a_seed_is_the_same_world_in_every_process() -> None:
+    program = (
+        "from stream_durable.testing.simulation import simulate\n"
+        "for seed in (3, 33, 141):\n"
+        "    trial = simulate(seed)\n"
+        "    print(sorted(trial.hits.items()), sorted(trial.runs.items()))\n"
+        "    print(trial.calls, trial.virtual_seconds)\n"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+
+    assert len(outputs) == 1
+
+
+#: Seeds that found a bug of ours, by what it was.
+FOUND = {
+    "a_worker_resumed_a_partition_that_was_taken_away_meanwhile": (0, 1, 2, 11, 13),
+    "a_timeout_of_a_plain_function_was_never_reported": (42, 96, 100, 101, 107),
+    "a_partition_was_claimed_from_its_rightful_owner": (138,),
+    "a_misrouted_record_brought_a_run_into_the_cache_where_it_went_stale": (59, 89),
+    "a_repeated_command_counted_as_done_before_its_attempt_was": (141,),
+    "a_timer_that_was_firing_at_a_takeover_was_taken_for_one_that_is_held": (1016, 1947),
+    "a_frozen_worker_took_the_committed_offset_back": (857,),
+}
+
+
+@pytest.mark.parametrize(("seed", "bug"), [(seed, bug) for bug, seeds in FOUND.items() for seed in seeds])
+def test_a_seed_that_found_a_bug_stays_clean(seed: int, bug: str) -> None:
+    trial = simulate(seed)
+
+    assert not trial.violations, f"{bug}\n{trial.report()}"

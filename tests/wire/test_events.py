@@ -1,0 +1,223 @@
+"""What comes from outside: each form there is, and whatever else somebody may write."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.messages import EventPublished, SignalRun, StartRun
+from stream_durable.wire.events import BYTES_MAX, FromOutside, RecordHeaders, Start, admit, published, read
+from stream_durable.wire.inbox import decode_message
+
+
+def taken(
+    value: bytes | dict[str, object] | None, *, key: bytes | None = None, headers: RecordHeaders = None
+) -> FromOutside:
+    data = msgspec.json.encode(value) if isinstance(value, dict) else value
+    return read(key, data, headers, own_id="T-3-17", ttl_ms=60_000)
+
+
+def refused(
+    value: bytes | dict[str, object] | None, *, key: bytes | None = None, headers: RecordHeaders = None
+) -> str:
+    with pytest.raises(RejectedError) as error:
+        taken(value, key=key, headers=headers)
+    return f"{error.value.code}: {error.value}"
+
+
+def test_an_event() -> None:
+    value = b'{"type":"payment.captured","key":"42","data":{"amount": 9.50}}'
+
+    assert taken(value) == EventPublished(
+        key="payment.captured/42", id="T-3-17", data=Raw(b'{"amount": 9.50}'), ttl_ms=60_000
+    )
+
+
+def test_an_event_with_an_id_of_its_own_happens_once() -> None:
+    event = taken({"type": "a", "key": "42", "message_id": "m1"})
+
+    assert isinstance(event, EventPublished)
+    assert (event.id, bytes(event.data)) == ("m1", b"null")
+
+
+@pytest.mark.parametrize("key", ["42", 42])
+def test_a_key_may_be_a_number_as_in_a_wait(key: object) -> None:
+    assert taken({"type": "a", "key": key}).key == "a/42"  # type: ignore[union-attr]  # an event
+
+
+def test_the_key_of_the_record_stands_in() -> None:
+    assert taken({"type": "a"}, key=b"42").key == "a/42"  # type: ignore[union-attr]  # an event
+    assert taken({"type": "a", "key": "1"}, key=b"42").key == "a/1"  # type: ignore[union-attr]  # an event
+    assert taken({"signal": "go"}, key=b"r").key == "r"  # type: ignore[union-attr]  # a signal
+
+
+def test_a_signal() -> None:
+    value = b'{"signal":"released","run":"order-42","data":{"by":"tom"}}'
+
+    assert taken(value) == SignalRun(
+        key="order-42", id="T-3-17", signal="released", data=Raw(b'{"by":"tom"}')
+    )
+
+
+def test_a_start_is_of_no_definition_until_it_is_given_one() -> None:
+    start = taken(
+        {"start": "order", "id": "order-43", "input": {"id": "43"}, "tags": ["vip"], "message_id": "m1"},
+        headers=[("traceparent", b"00-1-2-01")],
+    )
+
+    assert isinstance(start, Start)
+    assert start.of("f1") == StartRun(
+        key="order-43",
+        id="m1",
+        workflow="order",
+        fingerprint="f1",
+        input=Raw(b'{"id":"43"}'),
+        tags=("vip",),
+        trace="00-1-2-01",
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "run"), [({}, "T-3-17"), ({"message_id": "m1"}, "m1"), ({"id": "r", "message_id": "m1"}, "r")]
+)
+def test_a_run_without_an_id_is_called_after_its_message(fields: dict[str, object], run: str) -> None:
+    start = taken({"start": "order", **fields}, key=b"some key")
+
+    assert isinstance(start, Start)
+    assert start.run == run
+
+
+def test_a_cloud_event_in_binary_mode() -> None:
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_type", b"com.example.paid"),
+        ("ce_id", b"7"),
+        ("ce_source", b"/bank"),
+        ("ce_subject", b"42"),
+        ("ce_unknown", b"\xff"),
+    ]
+
+    event = taken(b'{"type":"not this"}', key=b"other", headers=headers)
+
+    assert event == EventPublished(
+        key="com.example.paid/42", id="/bank#7", data=Raw(b'{"type":"not this"}'), ttl_ms=60_000
+    )
+
+
+@pytest.mark.parametrize("value", [None, b""])
+def test_a_cloud_event_needs_no_data_no_id_and_no_version(value: bytes | None) -> None:
+    event = taken(value, key=b"42", headers=[("ce_type", b"paid")])
+
+    assert event == EventPublished(key="paid/42", id="T-3-17", ttl_ms=60_000)
+
+
+def test_a_cloud_event_in_structured_mode() -> None:
+    event = {"specversion": "1.0", "type": "paid", "id": "7", "source": "/bank", "data": 1, "other": [1]}
+
+    assert taken({**event, "subject": "42", "partitionkey": "43"}, key=b"44").key == "paid/42"  # type: ignore[union-attr]
+    assert taken({**event, "partitionkey": "43"}, key=b"44").key == "paid/43"  # type: ignore[union-attr]
+    assert taken(event, key=b"44") == EventPublished(
+        key="paid/44", id="/bank#7", data=Raw(b"1"), ttl_ms=60_000
+    )
+
+
+def test_ids_of_two_sources_are_two_ids_however_long_they_are() -> None:
+    def identity(source: str) -> str:
+        event = taken({"specversion": "1.0", "type": "a", "id": "7", "source": source}, key=b"k")
+        assert isinstance(event, EventPublished)
+        return event.id
+
+    sources = ["", "/a", "/b", "/" + "a" * 600, "/" + "b" * 600]
+
+    assert len({identity(source) for source in sources}) == len(sources)
+    assert all(len(identity(source)) <= 512 for source in sources)
+    assert identity("/" + "a" * 600) == identity("/" + "a" * 600)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, "unreadable: the record has no value"),
+        (b"", "unreadable: not JSON: "),
+        (b"{", "unreadable: not JSON: "),
+        (b"[1]", "unknown_form: it is JSON, but a list, not an object"),
+        (b"7", "unknown_form: it is JSON, but a int, not an object"),
+        (b"null", "unknown_form: it is JSON, but null, not an object"),
+        ({}, "unknown_form: no form of it is known"),
+        ({"type": "a", "signal": "b"}, "ambiguous: it holds 'type' and 'signal'"),
+        ({"answer": "yes", "run": "r", "wait": "w"}, "not_supported: answers are not taken"),
+        ({"type": "a", "key": "1", "dta": 1}, "invalid: Object contains unknown field `dta`"),
+        ({"type": "a", "key": []}, "invalid: Expected `int | str | null`, got `array` - at `$.key`"),
+        ({"type": "a", "key": ""}, "invalid: Expected `str` of length >= 1 - at `$.key`"),
+        ({"type": "a/b", "key": "1"}, "bad_name: 'a/b' is not a name of an event"),
+        ({"signal": "a b", "run": "1"}, "bad_name: 'a b' is not a name of a signal"),
+        ({"type": "a"}, "no_key: event 'a' has no key, nor has the record"),
+        ({"signal": "a"}, "no_key: the signal names no 'run'"),
+        ({"type": "a", "key": "x" * 511}, "bad_key: "),
+        ({"specversion": "1.0", "type": "a"}, "invalid: Object missing required field `id`"),
+        (b'"' + b"x" * BYTES_MAX + b'"', f"too_large: it has {BYTES_MAX + 2} bytes"),
+    ],
+)
+def test_what_is_wrong_is_said(value: bytes | dict[str, object] | None, reason: str) -> None:
+    assert refused(value).startswith(reason)
+
+
+def test_no_reason_repeats_what_may_be_secret_or_long() -> None:
+    assert len(refused({"type": "x" * 100_000, "key": "1"})) < 300
+    assert "hunter2" not in refused({"type": "a", "key": "1", "tags": "hunter2"})
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "x" * 513])
+def test_what_the_inbox_would_not_take_is_not_admitted(text: str) -> None:
+    with pytest.raises(RejectedError) as error:
+        admit(SignalRun(key=text, id="1", signal="go"))
+    assert error.value.code == "invalid"
+
+
+def test_a_message_leaves_room_for_what_is_put_around_its_payload() -> None:
+    def event(size: int) -> EventPublished:
+        return published("a", "1", Raw(b'"%b"' % (b"x" * size)), id="1", ttl_ms=1)
+
+    assert admit(event(BYTES_MAX - 100))
+    with pytest.raises(RejectedError, match="are the most"):
+        admit(event(BYTES_MAX))
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+names = st.sampled_from(
+    ["type", "key", "data", "signal", "run", "start", "id", "input", "tags", "answer", "wait", "message_id"]
+    + ["specversion", "source", "subject", "partitionkey", "data_base64"]
+)
+forms = st.dictionaries(names, json | st.sampled_from(["a", "order", "1.0"]), max_size=6)
+header_names = st.sampled_from(
+    ["ce_specversion", "ce_type", "ce_id", "ce_source", "ce_subject", "traceparent"]
+)
+header_values = st.none() | st.binary(max_size=20) | st.text(max_size=20).map(
+    lambda text: text.encode("utf-8", "replace")
+)  # fmt: skip
+
+
+@given(
+    st.none() | st.binary(max_size=20) | st.sampled_from([b"42"]),
+    st.none() | st.binary(max_size=50) | forms.map(msgspec.json.encode),
+    st.none() | st.lists(st.tuples(header_names, header_values), max_size=6),
+)
+def test_whatever_comes_is_refused_with_a_code_or_can_be_read_by_the_inbox(
+    key: bytes | None, value: bytes | None, headers: RecordHeaders
+) -> None:
+    try:
+        message = taken(value, key=key, headers=headers)
+        data = admit(message.of("f") if isinstance(message, Start) else message)
+    except RejectedError as error:
+        assert error.code
+        assert str(error)
+        assert len(str(error)) < 1_000
+    else:
+        assert decode_message(data).key.encode()
+        assert msgspec.json.decode(data)
