@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 import typer
@@ -34,9 +33,10 @@ def rebuild(
     Example: `stream-durable replay rebuild --into stream_durable_2`
     """
     from stream_durable import bootstrap
+    from stream_durable.services.host import run_briskly
 
     with replay_progress("rebuilding") as tell:
-        done = asyncio.run(
+        done = run_briskly(
             bootstrap.rebuild(load_settings(), into, resume=resume, to_end=to_end, progress=tell)
         )
     if output is not Format.TABLE:
@@ -61,9 +61,12 @@ def verify(
     Example: `stream-durable replay verify`
     """
     from stream_durable import bootstrap
+    from stream_durable.services.host import run_briskly
 
     with replay_progress("verifying") as tell:
-        found = asyncio.run(bootstrap.verify(load_settings(), keep_as=keep_as, rows_max=rows, progress=tell))
+        found = run_briskly(
+            bootstrap.verify(load_settings(), keep_as=keep_as, rows_max=rows, progress=tell)
+        )
     if output is Format.TABLE:
         typer.echo(
             f"Compared {found.compared:,} rows with what {found.records:,} records make of them, "

@@ -132,30 +132,33 @@ class Reconciler:
                 try:
                     await self._consume()
                 finally:
-                    await self._say_the_rest()
+                    await self._say_the_rest(self._partitions)
         finally:
             await self._log.close()
 
-    async def _say_the_rest(self) -> None:
-        """Before leaving in good order, say what has been saved, so that no successor must say it again."""
+    async def _say_the_rest(self, partitions: Iterable[int]) -> None:
+        """Before giving these up in good order, say what has been saved: no successor must say it again."""
+        if not any(partition in self._partitions for partition in partitions):
+            return
         try:
             async with asyncio.timeout(_LEAVE_SECONDS):
                 await self._publishing.said()
-                await self._remove_published()
+                await self._remove_published(partitions)
         except TimeoutError:
-            _log.warning(WORLD_REFUSED, reason="the broker is slow", doing="say the rest before leaving")
+            _log.warning(WORLD_REFUSED, reason="it takes too long", doing="say the rest before leaving")
 
     async def _consume(self) -> None:
         while True:
             event = await self._log.next()
             if isinstance(event, list):
-                async with self._writing:
-                    await self._apply(event)
+                await self._apply_whole(event)
                 await self._publishing.room()
             elif isinstance(event, Assigned):
                 self.is_member = True
                 self._takeovers.begin(event.partitions)
             elif isinstance(event, Revoked):
+                self._takeovers.cancel(event.partitions)
+                await self._say_the_rest(event.partitions)
                 self._let_go(event.partitions)
             elif isinstance(event, LogLost):
                 self._lost(event.partition, "the log does not hold the offset we stand at")
@@ -182,12 +185,23 @@ class Reconciler:
         self._let_go([partition])
         self._takeovers.begin([partition], lost=reason)
 
+    async def _apply_whole(self, records: list[Record]) -> None:
+        """Apply what has arrived; told to stop meanwhile, end it first, or nobody knew what was saved."""
+        applying = asyncio.ensure_future(self._apply(records))
+        try:
+            await asyncio.shield(applying)
+        except asyncio.CancelledError:
+            await asyncio.wait([applying], timeout=_LEAVE_SECONDS)
+            applying.cancel()
+            raise
+
     async def _apply(self, records: list[Record]) -> None:
         """Read, load, fold, save and hand over for publishing what has arrived."""
-        reads = [batch.read(record) for record in self._current(records)]
-        if any(p.cautious for p in self._partitions.values()):
-            reads = await self._fold_one_by_one(reads)
-        await self._apply_reads(reads)
+        async with self._writing:
+            reads = [batch.read(record) for record in self._current(records)]
+            if any(p.cautious for p in self._partitions.values()):
+                reads = await self._fold_one_by_one(reads)
+            await self._apply_reads(reads)
 
     async def _fold_one_by_one(self, reads: list[batch.Read]) -> list[batch.Read]:
         """Fold the records of partitions that got nowhere each by itself; return the others."""
@@ -334,11 +348,12 @@ class Reconciler:
                 noted = now_at
                 self._log.note_progress(now_at)
             if not self._writing.locked():
-                await self._remove_published()
+                await self._remove_published(self._partitions)
 
-    async def _remove_published(self) -> None:
+    async def _remove_published(self, partitions: Iterable[int]) -> None:
         async with self._writing:
-            shares = [p.share() for p in self._partitions.values() if p.published]
+            owned = [p for i in partitions if (p := self._partitions.get(i)) is not None]
+            shares = [p.share() for p in owned if p.published]
             if shares:
                 await self._commit([batch.Finished(share, [], {}) for share in shares])
 

@@ -81,7 +81,9 @@ class GroupLog:
         self._held = 0
         self._arrived = asyncio.Event()
         self._taken = threading.Event()
+        #: Set by the loop when it has dealt with the revocation that it was told of last.
         self._revoked = threading.Event()
+        self._is_revoking = False
         self._is_stopping = False
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._serve, name=f"log-{topic}", daemon=True)
@@ -96,7 +98,9 @@ class GroupLog:
 
     async def next(self) -> LogEvent:
         """Wait for what comes next; batches that wait together come together."""
-        self._revoked.set()
+        if self._is_revoking:
+            self._is_revoking = False
+            self._revoked.set()
         while not self._events:
             if self._failure is not None:
                 raise self._failure
@@ -111,7 +115,7 @@ class GroupLog:
             self._held -= len(event)
             self._taken.set()
         else:
-            self._revoked.clear()
+            self._is_revoking = isinstance(event, Revoked)
         return event
 
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:

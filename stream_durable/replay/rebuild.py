@@ -54,7 +54,7 @@ _log = logger(__name__)
 #: Who a schema belongs to while it is being rebuilt: what has another owner is never resumed.
 OWNER = "rebuild"
 #: Records of one commit. Larger ones write less of what changes again soon, and take more memory.
-BATCH_RECORDS_MAX = 8_000
+BATCH_RECORDS_MAX = 12_000
 #: Partitions folded at the same time: while one waits for its commit, the other folds. Each takes memory
 #: for a batch and a cache of its own.
 LANES = 2

@@ -11,10 +11,10 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.health import Check, Health
@@ -22,7 +22,7 @@ from stream_durable.persistence import persist
 from stream_durable.services.collector import spare_the_collector
 from stream_durable.services.probes import Probe
 from stream_durable.services.watchdog import Watchdog
-from stream_durable.settings import Settings, check_safety, describe
+from stream_durable.settings import HealthSettings, Settings, check_safety, describe
 from stream_durable.telemetry import (
     HEALTH_OPENED,
     SERVICE_FAILED,
@@ -35,6 +35,8 @@ from stream_durable.telemetry import (
 )
 
 _log = logger(__name__)
+
+_Answer = TypeVar("_Answer")
 
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -69,6 +71,13 @@ def new_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
+
+
+def run_briskly(work: Coroutine[Any, Any, _Answer]) -> _Answer:
+    """Do one long piece of work as fast as this machine lets it."""
+    spare_the_collector()
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(work)
 
 
 def run_until_stopped(name: str, settings: Settings, work: Coroutine[Any, Any, None]) -> None:
@@ -125,13 +134,8 @@ async def _until_stopped(name: str, work: Coroutine[Any, Any, None]) -> None:
 async def _run(name: str, settings: Settings, role: Role) -> None:
     metrics = Metrics()
     checks: dict[str, Check] = {"started": lambda: "it is being started"}
-    where = settings.health
-    async with (
-        Health(checks, metrics=metrics, host=where.host, port=where.port) as health,
-        AsyncExitStack() as stack,
-    ):
-        if health.port is not None:
-            _log.info(HEALTH_OPENED, host=where.host, port=health.port)
+    async with AsyncExitStack() as stack:
+        health = await stack.enter_async_context(_listening(settings.health, checks, metrics))
         service = await persist(
             lambda: stack.enter_async_context(role(settings, metrics)), f"start the {name}"
         )
@@ -152,6 +156,26 @@ async def _run(name: str, settings: Settings, role: Role) -> None:
             await service.run()
             for probe in probing:
                 probe.cancel()
+
+
+@asynccontextmanager
+async def _listening(
+    where: HealthSettings, checks: Mapping[str, Check], metrics: Metrics
+) -> AsyncIterator[Health]:
+    """Open the health server, or say why it cannot be."""
+    health = Health(checks, metrics=metrics, host=where.host, port=where.port)
+    try:
+        await health.__aenter__()
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise RejectedError(
+            "health_port", f"health.port: cannot listen on {where.host}:{where.port}: {reason}"
+        ) from error
+    async with AsyncExitStack() as stack:
+        stack.push_async_exit(health)
+        if health.port is not None:
+            _log.info(HEALTH_OPENED, host=where.host, port=health.port)
+        yield health
 
 
 def _log_failure(name: str, error: BaseException) -> None:

@@ -57,6 +57,10 @@ class RemoteStore:
         """Record that the log of a partition was lost."""
         await self._ask("lose", lambda: self._store.lose(partition, token, reason))
 
+    async def must_redrive(self, partition: int, token: UUID, *, is_due: bool) -> None:
+        """Note whether outstanding work has to be asked for again."""
+        await self._ask("must_redrive", lambda: self._store.must_redrive(partition, token, is_due=is_due))
+
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:
         """Note that a record is about to be folded alone."""
         times: int = await self._ask("suspect", lambda: self._store.suspect(partition, token, offset))

@@ -34,6 +34,7 @@ class PartitionRow:
     lost_reason: str | None = None
     suspect_offset: int | None = None
     suspicions: int = 0
+    must_redrive: bool = False
 
 
 class EvidenceRow(NamedTuple):
@@ -87,7 +88,7 @@ class MemoryStore:
         left = sorted((offset, body) for (p, offset), body in self.tables.outbox.items() if p == partition)
         return Claim(
             partition, row.epoch, row.next_offset, row.clock, row.topic_id, row.leader_epoch, row.fingerprint,
-            row.generation, row.stalls, left,
+            row.generation, row.stalls, left, row.must_redrive,
         )  # fmt: skip
 
     async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
@@ -101,6 +102,12 @@ class MemoryStore:
         row = self.tables.partitions[partition]
         if row.token == token:
             row.lost_reason = reason
+
+    async def must_redrive(self, partition: int, token: UUID, *, is_due: bool) -> None:
+        """Note whether outstanding work has to be asked for again."""
+        row = self.tables.partitions[partition]
+        if row.token == token:
+            row.must_redrive = is_due
 
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:
         """Note that a record is about to be folded alone; return how often it was, 0 if fenced."""

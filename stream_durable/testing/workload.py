@@ -175,7 +175,7 @@ def _sleepy() -> Workflow:
     flow = Workflow("sleepy")
     flow.sleep("nap", "700ms")
     flow.add("work", _quick, after="nap")
-    flow.sleep("night", "6s", after="work")
+    flow.sleep("night", "5500ms", after="work")
     flow.sleep("nothing", "0s", after="work")
     return flow
 

@@ -19,14 +19,10 @@ import msgspec
 from msgspec import Meta, Raw
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.ids import ID_LENGTH_MAX, NAME, channel_id
+from stream_durable.core.ids import ID_LENGTH_MAX, NAME, PAYLOAD_BYTES_MAX, channel_id
 from stream_durable.core.messages import NULL, EventPublished, Message, SignalRun, StartRun, Text
 from stream_durable.wire.cloudevents import read_headers
-from stream_durable.wire.inbox import decode_message, encode
-
-#: A message from outside has at most this many bytes. It leaves room for what is put around its payload
-#: on the way: in messages between entities, commands and lifecycle events, which must pass the brokers too.
-BYTES_MAX: Final = 950_000
+from stream_durable.wire.inbox import VALUE_BYTES_MAX, decode_message, encode
 
 _FORMS: Final = ("type", "signal", "start", "answer")
 _UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
@@ -101,8 +97,8 @@ def read(
     key: bytes | None, value: bytes | None, headers: RecordHeaders, *, own_id: str, ttl_ms: int
 ) -> FromOutside:
     """Read a record of the events topic; `own_id` says where it stands, `ttl_ms` how long events are kept."""
-    if value is not None and len(value) > BYTES_MAX:
-        raise RejectedError("too_large", f"it has {len(value)} bytes, {BYTES_MAX} are the most")
+    if value is not None and len(value) > VALUE_BYTES_MAX:
+        raise RejectedError("too_large", f"it has {len(value)} bytes, {VALUE_BYTES_MAX} are the most")
     record = _Record(key, value, own_id, ttl_ms)
     about = _attributes(headers)
     if "type" in about:
@@ -114,12 +110,18 @@ def read(
 
 def admit(message: Message) -> bytes:
     """Return a message from outside as the bytes of a record, or refuse what the inbox would not take."""
+    size = len(bytes(_payload(message)))
+    if size > PAYLOAD_BYTES_MAX:
+        text = (
+            f"it carries {size} bytes of JSON, {PAYLOAD_BYTES_MAX} are the most: pass large data by reference"
+        )
+        raise RejectedError("too_large", text)
     try:
         data = encode(message)
     except UnicodeEncodeError as error:
         raise RejectedError("invalid", "a text in it is not valid Unicode") from error
-    if len(data) > BYTES_MAX:
-        raise RejectedError("too_large", f"the message has {len(data)} bytes, {BYTES_MAX} are the most")
+    if len(data) > VALUE_BYTES_MAX:
+        raise RejectedError("too_large", f"the message has {len(data)} bytes, {VALUE_BYTES_MAX} are the most")
     try:
         decode_message(data)
     except RejectedError as error:
@@ -257,6 +259,12 @@ def _form(value: bytes, form: type[_Shape]) -> _Shape:
         return msgspec.json.decode(value, type=form)
     except _UNREADABLE as error:
         raise RejectedError("invalid", str(error)) from error
+
+
+def _payload(message: Message) -> Raw:
+    if isinstance(message, StartRun):
+        return message.input
+    return message.data if isinstance(message, EventPublished | SignalRun) else NULL
 
 
 def _check_name(what: str, name: str) -> None:

@@ -98,6 +98,10 @@ class Attempts:
         await self._room.wait()
         await self._reports.room()
 
+    async def heard(self) -> None:
+        """Wait until something more that attempts had to say has been heard."""
+        await self._reports.heard()
+
     def cancel(self, key: JobKey) -> None:
         """Drop an attempt, whether it waits or runs."""
         job = self._jobs.get(key)
@@ -106,17 +110,25 @@ class Attempts:
             if job.task is not None:
                 job.task.cancel()
 
-    def leave(self, offsets: DoneOffsets) -> None:
-        """Drop the jobs of a partition that was taken away, as far as they have not begun."""
+    def leave(self, offsets: DoneOffsets) -> int:
+        """Drop the jobs of a partition that was taken away, as far as they have not begun.
+
+        Return how many commands were dropped.
+        """
+        dropped = 0
         kept: deque[Job] = deque()
         for job in self._queue:
-            if job.leave(offsets):
+            before = len(job.marks)
+            is_over = job.leave(offsets)
+            dropped += before - len(job.marks)
+            if is_over:
                 del self._jobs[job.key]
             else:
                 kept.append(job)
         self._queue = kept
         if len(kept) < self._settings.concurrency:
             self._room.set()
+        return dropped
 
     async def drain(self, seconds: float) -> None:
         """Begin nothing more; let what runs end, and give back what does not in time.

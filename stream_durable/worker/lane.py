@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 
 from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.errors import RejectedError
@@ -22,6 +23,9 @@ from stream_durable.worker.job import Job
 from stream_durable.worker.offsets import Commit, DoneOffsets
 
 _log = logger(__name__)
+
+#: How long a revocation may wait for what has begun; the log waits a little longer for us.
+_HAND_OVER_SECONDS = 3.0
 
 
 class Lane:
@@ -66,9 +70,7 @@ class Lane:
                     self.is_member = True
                     self._begin(event.partitions)
                 elif isinstance(event, Revoked):
-                    self._commit(event.partitions)
-                    for partition in event.partitions:
-                        self._let_go(partition)
+                    await self._hand_over(event.partitions)
                 elif isinstance(event, LogLost):
                     self._begin([event.partition])
 
@@ -84,12 +86,25 @@ class Lane:
                 task.cancel()
             self._resuming[partition] = self._group.create_task(self._resume(partition))
 
-    def _let_go(self, partition: int) -> None:
-        self._held_back.pop(partition, None)
-        if task := self._resuming.pop(partition, None):
-            task.cancel()
-        if offsets := self._offsets.pop(partition, None):
-            self._attempts.leave(offsets)
+    async def _hand_over(self, partitions: tuple[int, ...]) -> None:
+        """Let go of partitions so that their next worker repeats nothing, as far as that is soon possible.
+
+        What has not begun is dropped and left to it. What has is let end, or announced, and reported.
+        """
+        left: list[tuple[DoneOffsets, int]] = []
+        for partition in partitions:
+            if task := self._resuming.pop(partition, None):
+                task.cancel()
+            if offsets := self._offsets.get(partition):
+                left.append((offsets, self._attempts.leave(offsets)))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HAND_OVER_SECONDS):
+                while any(offsets.unfinished > dropped for offsets, dropped in left):
+                    await self._attempts.heard()
+        self._commit(partitions)
+        for partition in partitions:
+            self._offsets.pop(partition, None)
+            self._held_back.pop(partition, None)
 
     async def _resume(self, partition: int) -> None:
         """Begin where the group's last member of this partition was, skipping what it had done."""

@@ -138,6 +138,11 @@ class DoneOffsets:
         return base is not None and self._highest - base >= self._window
 
     @property
+    def unfinished(self) -> int:
+        """How many offsets were taken and are not done."""
+        return len(self._pending)
+
+    @property
     def is_dirty(self) -> bool:
         """Whether anything was done or skipped that the last confirmed commit does not say."""
         return self._version != self._confirmed

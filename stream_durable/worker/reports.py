@@ -29,7 +29,7 @@ class Reports:
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
-        self._is_busy = False
+        self._heard = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -45,6 +45,10 @@ class Reports:
     async def room(self) -> None:
         """Wait until the broker has caught up with us."""
         await self._room.wait()
+
+    async def heard(self) -> None:
+        """Wait until something more has been heard."""
+        await self._heard.wait()
 
     async def flushed(self) -> None:
         """Wait until everything has been heard."""
@@ -62,6 +66,8 @@ class Reports:
                 await self._publish(messages)
                 for then in after:
                     then()
+                self._heard.set()
+                self._heard.clear()
             self._idle.set()
 
     async def _publish(self, messages: list[tuple[Outgoing, Headers | None]]) -> None:

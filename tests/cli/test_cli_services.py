@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -248,8 +251,21 @@ def test_the_second_signal_ends_a_service_at_once(
     assert code in (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
+def consecutive_ports(count: int) -> int:
+    """Return the first of some free ports, below those that the kernel hands out by itself."""
+    for base in range(20_000 + os.getpid() % 5_000, 32_000, count):
+        with ExitStack() as held:
+            try:
+                for port in range(base, base + count):
+                    held.enter_context(socket.create_server(("127.0.0.1", port)))
+            except OSError:
+                continue
+            return base
+    raise AssertionError("no ports are free")
+
+
 def test_up_runs_all_services_and_starts_again_what_died(instance: Instance, processes: Processes) -> None:
-    base = free_ports(1)[0]
+    base = consecutive_ports(3)
     up = processes.start("up", "orders_app:app", "--health-port", str(base), environment=instance.environment)
     instance.ports["third of up"], instance.services["third of up"] = base + 2, up
 

@@ -11,11 +11,11 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from instances import PARTITIONS, SECONDS, Instance, running, settings_of
 
 from stream_durable import App, Workflow
+from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.engine.ingress import Ingress
 from stream_durable.kafka.log import GroupLog
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.settings import Settings
-from stream_durable.wire.events import BYTES_MAX
 
 pytestmark = pytest.mark.real
 
@@ -255,7 +255,7 @@ BAD: list[tuple[str, bytes | None, bytes | None, dict[str, str | bytes | None]]]
     (
         "too_large",
         b"42",
-        b'{"type":"payment.captured","key":"42","data":"%b"}' % (b"x" * (BYTES_MAX - 60)),
+        b'{"type":"payment.captured","key":"42","data":"%b"}' % (b"x" * (PAYLOAD_BYTES_MAX - 1)),
         NO_HEADERS,
     ),
 ]
@@ -264,7 +264,7 @@ BAD: list[tuple[str, bytes | None, bytes | None, dict[str, str | bytes | None]]]
 async def test_what_cannot_be_taken_is_kept_whole_and_holds_up_nothing(instance: Instance) -> None:
     for _, key, value, headers in BAD:
         await instance.emit(value, key=key, headers=headers, partition=0)
-    largest = "x" * (BYTES_MAX - 1_000)
+    largest = "x" * (PAYLOAD_BYTES_MAX - 2)
     await instance.emit({"type": "payment.captured", "key": "42", "data": largest}, partition=0)
     await instance.emit({"start": "event", "id": "r", "input": {"id": "42"}}, partition=0)
 

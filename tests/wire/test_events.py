@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import EventPublished, SignalRun, StartRun
-from stream_durable.wire.events import BYTES_MAX, FromOutside, RecordHeaders, Start, admit, published, read
+from stream_durable.wire.events import FromOutside, RecordHeaders, Start, admit, published, read, signalled
 from stream_durable.wire.inbox import decode_message
 
 
@@ -157,7 +158,7 @@ def test_ids_of_two_sources_are_two_ids_however_long_they_are() -> None:
         ({"signal": "a"}, "no_key: the signal names no 'run'"),
         ({"type": "a", "key": "x" * 511}, "bad_key: "),
         ({"specversion": "1.0", "type": "a"}, "invalid: Object missing required field `id`"),
-        (b'"' + b"x" * BYTES_MAX + b'"', f"too_large: it has {BYTES_MAX + 2} bytes"),
+        (b'"' + b"x" * 999_999 + b'"', "too_large: it has 1000001 bytes"),
     ],
 )
 def test_what_is_wrong_is_said(value: bytes | dict[str, object] | None, reason: str) -> None:
@@ -176,13 +177,21 @@ def test_what_the_inbox_would_not_take_is_not_admitted(text: str) -> None:
     assert error.value.code == "invalid"
 
 
-def test_a_message_leaves_room_for_what_is_put_around_its_payload() -> None:
-    def event(size: int) -> EventPublished:
-        return published("a", "1", Raw(b'"%b"' % (b"x" * size)), id="1", ttl_ms=1)
+def test_a_payload_leaves_room_for_what_is_put_around_it() -> None:
+    largest = Raw(b'"%b"' % (b"x" * (PAYLOAD_BYTES_MAX - 2)))
+    larger = Raw(b'"%b"' % (b"x" * (PAYLOAD_BYTES_MAX - 1)))
 
-    assert admit(event(BYTES_MAX - 100))
-    with pytest.raises(RejectedError, match="are the most"):
-        admit(event(BYTES_MAX))
+    assert admit(published("a", "1", largest, id="1", ttl_ms=1))
+    assert admit(StartRun(key="r", id="1", workflow="w", fingerprint="f", input=largest))
+    for message in (
+        published("a", "1", larger, id="1", ttl_ms=1),
+        signalled("r", "go", larger, id="1"),
+        StartRun(key="r", id="1", workflow="w", fingerprint="f", input=larger),
+        StartRun(key="r", id="1", workflow="w", fingerprint="f", input=largest, tags=("\x01" * 512,) * 100),
+    ):
+        with pytest.raises(RejectedError, match="are the most") as error:
+            admit(message)
+        assert error.value.code == "too_large"
 
 
 json = st.recursive(
