@@ -139,6 +139,12 @@ PRODUCER_REPLACED: Final = LogEvent(
 CONSUMER_REPLACED: Final = LogEvent(
     "consumer.replaced", "warning", "reason", "A consumer failed for good and was made anew."
 )
+WORK_REQUESTED: Final = LogEvent(
+    "work.requested",
+    "info",
+    "partition runs",
+    "What was outstanding in a partition has been asked for again.",
+)
 WORLD_REFUSED: Final = LogEvent(
     "world.refused",
     "warning",
@@ -149,7 +155,7 @@ RECORD_POISONED: Final = LogEvent(
     "record.poisoned",
     "error",
     "partition offset error",
-    "Folding a record raised: a bug of ours. It is set aside on the dead letter topic and the partition goes on.",
+    "Folding a record raised: a bug of ours. It is set aside as a dead letter and the partition goes on.",
 )
 KAFKA_LOST: Final = LogEvent("kafka.lost", "warning", "reason", "No broker answers; work waits.")
 KAFKA_REGAINED: Final = LogEvent("kafka.regained", "info", "seconds", "Brokers answer again, after so long.")

@@ -64,9 +64,7 @@ def verify(
     from stream_durable.services.host import run_briskly
 
     with replay_progress("verifying") as tell:
-        found = run_briskly(
-            bootstrap.verify(load_settings(), keep_as=keep_as, rows_max=rows, progress=tell)
-        )
+        found = run_briskly(bootstrap.verify(load_settings(), keep_as=keep_as, rows_max=rows, progress=tell))
     if output is Format.TABLE:
         typer.echo(
             f"Compared {found.compared:,} rows with what {found.records:,} records make of them, "

@@ -7,7 +7,7 @@ the order of each partition; then written down as one share per partition (`fini
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -26,6 +26,7 @@ from stream_durable.engine import outbox
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.ports import DeadRow, Outgoing, Record, Share, TimerRow
+from stream_durable.wire.dead import storable
 from stream_durable.wire.inbox import VALUE_BYTES_MAX, decode_message
 
 _encode = msgspec.json.Encoder().encode
@@ -94,6 +95,8 @@ class Finished(NamedTuple):
     share: Share
     messages: list[Outgoing]
     touched: dict[tuple[Kind, str], Entity]
+    #: What became of each record.
+    outcomes: Sequence[int] = ()
 
 
 def read(record: Record) -> Read:
@@ -166,7 +169,7 @@ def finish(folding: Folding) -> Finished:
     messages = outbox.outgoing(folding.effects, share.partition) + folding.letters
     if messages:
         share.outbox = outbox.pack(messages)
-    return Finished(share, messages, folding.touched)
+    return Finished(share, messages, folding.touched, folding.evidence.outcomes)
 
 
 def state_of(folding: Folding) -> Share:
@@ -211,7 +214,7 @@ def _elsewhere(message: Message, home: int) -> RejectedError:
 def _bury(
     folding: Folding, record: Record, message: AnyMessage | RejectedError, error: RejectedError, now: int
 ) -> None:
-    reason = str(error)
+    reason = storable(str(error))
     folding.exceptions += 1
     folding.dead.append(
         DeadRow(

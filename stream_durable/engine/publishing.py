@@ -81,9 +81,13 @@ class Publishing:
         if left:
             await self._publish(left)
 
-    async def _publish(self, rows: list[_Row]) -> None:
+    async def publish_now(self, messages: list[Outgoing]) -> None:
+        """Publish what no outbox holds, before anything new is said."""
         source = self._source
-        messages = [outbox.with_headers(m, source) for row in rows for m in row.messages]
-        await persist(lambda: self._publisher.publish(messages), "publish the outbox")
+        made = [outbox.with_headers(message, source) for message in messages]
+        await persist(lambda: self._publisher.publish(made), "publish")
+
+    async def _publish(self, rows: list[_Row]) -> None:
+        await self.publish_now([message for row in rows for message in row.messages])
         for row in rows:
             row.partition.published.append(row.from_offset)

@@ -14,18 +14,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterable
+from itertools import count
 
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.errors import RejectedError, TransientError
-from stream_durable.core.run.advance import redrive
 from stream_durable.core.run.state import Run
+from stream_durable.core.status import Outcome
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.isolation import CRASHES, Isolation
 from stream_durable.engine.loading import load_entities
 from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.engine.publishing import Publishing
+from stream_durable.engine.redrive import Redrive
 from stream_durable.engine.takeover import Takeovers
 from stream_durable.engine.timers import Timers
 from stream_durable.engine.watch import Watch
@@ -54,12 +57,12 @@ _log = logger(__name__)
 
 #: An idle partition's acknowledged outbox rows are removed after this long.
 _TIDY_SECONDS = 1.0
+#: Looks between which progress is noted again although there was none.
+_NOTE_AGAIN = 5
 #: How long leaving may take to say what has been saved.
 _LEAVE_SECONDS = 3.0
 #: Before a partition of which the group says it is ours, and the store that it is not, is claimed again.
 _FENCED_SECONDS = 5.0
-#: Runs whose outstanding work is asked for again in one commit.
-_REDRIVE_RUNS = 500
 _OTHER_RECORD = "the record before the offset we stand at is not the one that was folded"
 
 
@@ -94,8 +97,8 @@ class Reconciler:
             store, publisher, clock, horizon_ms=settings.timer_horizon_ms, window_max=settings.timers_held_max
         )
         self._takeovers = Takeovers(
-            log, store, self._publishing, self._timers, self._own, self._redrive, settings, metrics,
-            owner=owner,
+            log, store, self._publishing, self._timers, self._own,
+            Redrive(store, definitions, self._publishing, partition_count), settings, metrics, owner=owner,
         )  # fmt: skip
         self._isolation = Isolation(store, publisher, settings.stall_takeovers_max)
         self._watch = Watch(log, self._partitions, self._lost)
@@ -341,10 +344,11 @@ class Reconciler:
     async def _tidy(self) -> None:
         """Now and then tell lag tools how far we are, and remove outbox rows that no commit takes along."""
         noted: dict[int, int] = {}
-        while True:
+        for look in count():
             await asyncio.sleep(_TIDY_SECONDS)
             now_at = {p.id: p.next_offset for p in self._partitions.values()}
-            if now_at != noted:
+            # Now and then although nothing has changed: a commit during a rebalance is refused.
+            if now_at and (now_at != noted or not look % _NOTE_AGAIN):
                 noted = now_at
                 self._log.note_progress(now_at)
             if not self._writing.locked():
@@ -357,21 +361,14 @@ class Reconciler:
             if shares:
                 await self._commit([batch.Finished(share, [], {}) for share in shares])
 
-    async def _redrive(self, partition: Partition) -> None:
-        """Ask again for everything outstanding, since the log that held the answers was lost."""
-        after = ""
-        async with self._writing:
-            while keys := await self._store.unfinished(partition.id, after, _REDRIVE_RUNS):
-                after = keys[-1]
-                await self._load(keys, [])
-                folding = batch.Folding(partition)
-                runs = self._cache.of("run")
-                for key in keys:
-                    run = runs[key]
-                    assert isinstance(run, Run)
-                    redrive(run, folding.effects)
-                await self._commit([batch.finish(folding)])
-                self._cache.shrink()
+    def _count(self, finished: batch.Finished) -> None:
+        if not finished.share.exceptions:
+            self._metrics.count_folded(Outcome.APPLIED, len(finished.outcomes))
+            return
+        for outcome, count in Counter(finished.outcomes).items():
+            self._metrics.count_folded(Outcome(outcome), count)
+        for letter in finished.share.dead:
+            self._metrics.count_dead_letters(letter.code)
 
     def _saved(self, finished: batch.Finished) -> None:
         """Take note of a share that is in the store, and let its messages be said."""
@@ -380,6 +377,7 @@ class Reconciler:
         if partition is None or partition.token != share.token:
             return
         partition.moved(share)
+        self._count(finished)
         for (kind, key), entity in finished.touched.items():
             if type(entity) is Run:
                 gone = entity.ended is not None

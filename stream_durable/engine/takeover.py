@@ -13,11 +13,12 @@ Each partition does this on its own; one that waits holds up no other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from uuid import UUID, uuid4
 
 from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
+from stream_durable.engine.redrive import Redrive
 from stream_durable.engine.timers import Timers
 from stream_durable.persistence import persist
 from stream_durable.ports import Claim, Log, LogBounds, Store
@@ -39,7 +40,7 @@ class Takeovers:
         publishing: Publishing,
         timers: Timers,
         own: Callable[[Partition], None],
-        redrive: Callable[[Partition], Awaitable[None]],
+        redrive: Redrive,
         settings: EngineSettings,
         metrics: Metrics,
         *,
@@ -102,13 +103,13 @@ class Takeovers:
         start = claim.next_offset
         if claim.fingerprint and reason is None and start > bounds.low:
             owned.verify_offset = start = claim.next_offset - 1
-        del self._tasks[partition]
-        self._own(owned)
-        if claim.must_redrive or reason is not None:
-            await self._redrive(owned)
+        if claim.must_redrive:
+            await self._redrive.partition(partition)
             await persist(
                 lambda: self._store.must_redrive(partition, token, is_due=False), "note the redrive"
             )
+        del self._tasks[partition]
+        self._own(owned)
         self._log.fetch(partition, start, claim.leader_epoch if reason is None else -1)
         self._metrics.takeovers.inc()
         _log.info(PARTITION_TAKEN, partition=partition, offset=start, owner_number=claim.epoch)
@@ -133,7 +134,11 @@ class Takeovers:
         if generation is None:
             return None
         return claim._replace(
-            next_offset=offset, generation=generation, fingerprint=0, topic_id=bounds.topic_id
+            next_offset=offset,
+            generation=generation,
+            fingerprint=0,
+            topic_id=bounds.topic_id,
+            must_redrive=True,
         )
 
 

@@ -74,6 +74,8 @@ class GroupLog:
         self._admin = AdminClient(config(settings, client))
         #: What the group gave us; an order to fetch that was overtaken by a revocation is void.
         self._given: set[int] = set()
+        #: Being taken away: what was done for them may still be committed.
+        self._leaving: set[int] = set()
         self._fetching: set[int] = set()
         self._paused: set[int] = set()
         self._orders: deque[Callable[[], object]] = deque()
@@ -270,7 +272,9 @@ class GroupLog:
             self._tell(Revoked(tuple(gone)))
             self._revoked.wait(_REVOKE_SECONDS)
             # What the batch under way still has to commit, while the partitions are ours.
+            self._leaving = set(gone)
             self._follow_orders()
+            self._leaving = set()
         consumer.incremental_unassign([])
 
     def _on_lost(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
@@ -304,6 +308,10 @@ class GroupLog:
             _log.warning("kafka.complained", topic=self._topic, error=str(error))
 
     def _commit(self, marks: list[TopicPartition], *, synchronous: bool = False) -> bool:
+        # Of a partition that is another's by now, we would set back what its owner has committed.
+        marks = [mark for mark in marks if mark.partition in self._given or mark.partition in self._leaving]
+        if not marks:
+            return False
         try:
             if not synchronous:
                 self._consumer.commit(offsets=marks, asynchronous=True)

@@ -106,7 +106,8 @@ class KafkaPublisher:
             linger_ms=0,
             partitioner=PARTITIONER,
             message_max_bytes=MESSAGE_BYTES_MAX,
-            message_timeout_ms=300_000,
+            # Never: a message that timed out and is published again would come after its successors.
+            message_timeout_ms=0,
             queue_buffering_max_messages=500_000,
             socket_nagle_disable=True,
         )

@@ -45,14 +45,13 @@ from stream_durable.ports import (
     State,
     Store,
 )
+from stream_durable.replay.spans import OWNER, check_free, span_of
 from stream_durable.replay.verdicts import Verdicts, read_verdicts
 from stream_durable.settings import EngineSettings
 from stream_durable.telemetry import RECORD_POISONED, WORLD_REFUSED, logger
 
 _log = logger(__name__)
 
-#: Who a schema belongs to while it is being rebuilt: what has another owner is never resumed.
-OWNER = "rebuild"
 #: Records of one commit. Larger ones write less of what changes again soon, and take more memory.
 BATCH_RECORDS_MAX = 12_000
 #: Partitions folded at the same time: while one waits for its commit, the other folds. Each takes memory
@@ -172,57 +171,13 @@ async def _spans(
     """Return what is to be folded of each partition; refuse what would not come out equal."""
     async with world.look() as look:
         standing = await look.partitions()
-        _check_target(standing, is_empty=await look.is_empty(), resume=resume)
+        check_free(standing, is_empty=await look.is_empty(), resume=resume)
     if len(bounds) != world.partition_count:
         raise RejectedError(
             "partition_count", f"the inbox has {len(bounds)} partitions, not {world.partition_count}"
         )
     targets = {state.partition: state for state in live or ()}
-    return [_span(state, bounds[state.partition], targets.get(state.partition)) for state in standing]
-
-
-def _check_target(standing: Sequence[PartitionState], *, is_empty: bool, resume: bool) -> None:
-    owners = {state.owner for state in standing} - {None, OWNER}
-    if owners:
-        raise RejectedError(
-            "not_ours",
-            f"the schema is in use by {', '.join(sorted(str(o) for o in owners))}: a rebuild would take its "
-            "partitions away; name another schema",
-        )
-    if not is_empty and not resume:
-        raise RejectedError(
-            "not_empty",
-            "the schema holds runs already: rebuild into another one, drop this one, or resume the rebuild "
-            "that made it",
-        )
-
-
-def _span(standing: PartitionState, bounds: LogBounds, live: PartitionState | None) -> Span:
-    partition, start = standing.partition, standing.next_offset
-    if standing.topic_id not in (None, bounds.topic_id):
-        raise RejectedError(
-            "other_log", f"partition {partition} was begun with another log: the topic was made anew"
-        )
-    if bounds.low > start:
-        raise RejectedError(
-            "log_expired",
-            f"the log of partition {partition} begins at offset {bounds.low}: those from {start} on are gone",
-        )
-    if live is None:
-        return Span(partition, start, max(start, bounds.high))
-    if live.generation:
-        raise RejectedError(
-            "log_was_lost",
-            f"partition {partition} went on with another log {live.generation} times, after one was lost: "
-            "what it held before is in no log",
-        )
-    if live.topic_id not in (None, bounds.topic_id) or live.next_offset > bounds.high:
-        raise RejectedError(
-            "other_log",
-            f"the log of partition {partition}, which ends at offset {bounds.high}, is not the one that was "
-            f"folded up to {live.next_offset}",
-        )
-    return Span(partition, start, max(start, live.next_offset))
+    return [span_of(state, bounds[state.partition], targets.get(state.partition)) for state in standing]
 
 
 async def _run_lanes(

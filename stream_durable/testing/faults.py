@@ -232,9 +232,12 @@ class Process:
                 weather.later(delay, lambda: _quietly(act))
             await asyncio.sleep(min(delay, 0.3) + patience)
             raise TransientError(f"no answer to {where}")
-        weather.later(delay, lambda: _settle(answer, act))
+        # The answer travels too: it is old when it comes.
+        there = delay * weather.rng.random()
+        weather.later(there, lambda: _settle(answer, act))
         # Dying here the request is sent and on its way.
         await self.crash_point(f"{where}, sent")
+        await asyncio.sleep(delay)
         got = await answer
         await self.crash_point(f"{where}, after")
         return got

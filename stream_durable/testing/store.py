@@ -33,6 +33,7 @@ class PartitionRow:
     generation: int = 0
     lost_reason: str | None = None
     suspect_offset: int | None = None
+    suspect_token: UUID | None = None
     suspicions: int = 0
     must_redrive: bool = False
 
@@ -114,8 +115,11 @@ class MemoryStore:
         row = self.tables.partitions[partition]
         if row.token != token:
             return 0
-        row.suspicions = row.suspicions + 1 if row.suspect_offset == offset else 1
-        row.suspect_offset = offset
+        if row.suspect_offset != offset:
+            row.suspicions = 1
+        elif row.suspect_token != token:
+            row.suspicions += 1
+        row.suspect_offset, row.suspect_token = offset, token
         return row.suspicions
 
     async def new_generation(
@@ -127,7 +131,7 @@ class MemoryStore:
             return None
         row.topic_id, row.next_offset, row.lost_reason = topic_id, next_offset, reason
         row.generation += 1
-        row.leader_epoch, row.fingerprint = -1, 0
+        row.leader_epoch, row.fingerprint, row.must_redrive = -1, 0, True
         return row.generation
 
     async def commit(self, shares: Sequence[Share]) -> bool:

@@ -15,7 +15,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.persistence import persist
 from stream_durable.ports import Assigned, CommandLog, LogLost, Outgoing, Publisher, Record, Revoked
 from stream_durable.settings import WorkerSettings
-from stream_durable.telemetry import COMMAND_REJECTED, logger
+from stream_durable.telemetry import COMMAND_REJECTED, Metrics, logger
 from stream_durable.wire.dead import dead_letter_headers
 from stream_durable.wire.inbox import decode_command
 from stream_durable.worker.attempts import Attempts
@@ -32,7 +32,13 @@ class Lane:
     """Takes the commands of one queue and commits what is done."""
 
     def __init__(
-        self, queue: str, log: CommandLog, publisher: Publisher, attempts: Attempts, settings: WorkerSettings
+        self,
+        queue: str,
+        log: CommandLog,
+        publisher: Publisher,
+        attempts: Attempts,
+        settings: WorkerSettings,
+        metrics: Metrics,
     ) -> None:
         """Take nothing yet."""
         self._topic = f"commands.{queue}"
@@ -40,6 +46,7 @@ class Lane:
         self._publisher = publisher
         self._attempts = attempts
         self._settings = settings
+        self._metrics = metrics
         self._offsets: dict[int, DoneOffsets] = {}
         #: Partitions that are not fetched because one stuck command has too many done behind it, and
         #: where fetching goes on.
@@ -170,6 +177,7 @@ class Lane:
         letter = Outgoing("dead", None, record.key, record.value)
         letters = [(letter, [*(record.headers or ()), *headers])]
         await persist(lambda: self._publisher.publish(letters), "publish a dead letter")
+        self._metrics.count_dead_letters(error.code)
 
     async def _commit_often(self) -> None:
         while True:

@@ -33,7 +33,7 @@ class Worker:
         self._logs = logs
         self._reports = Reports(publisher)
         self._attempts = Attempts(handler, self._reports, clock, settings, metrics, worker=worker)
-        self._lanes = [Lane(q, log, publisher, self._attempts, settings) for q, log in logs.items()]
+        self._lanes = [Lane(q, log, publisher, self._attempts, settings, metrics) for q, log in logs.items()]
 
     @property
     def partitions(self) -> dict[str, list[int]]:

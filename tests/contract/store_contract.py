@@ -127,7 +127,7 @@ async def test_a_new_generation_goes_on_elsewhere(store: Store) -> None:
     assert await store.new_generation(0, token, "another", 2, "it was made anew") == 1
 
     _, claim = await owned(store)
-    assert claim == Claim(0, 2, 2, 1_005, "another", -1, 0, 1, 1, [])
+    assert claim == Claim(0, 2, 2, 1_005, "another", -1, 0, 1, 1, [], must_redrive=True)
 
 
 async def test_evidence_of_the_same_offsets_belongs_to_its_generation(store: Store) -> None:
@@ -140,10 +140,24 @@ async def test_evidence_of_the_same_offsets_belongs_to_its_generation(store: Sto
     assert await store.commit([again])
 
 
-async def test_suspicions_are_counted_by_offset(store: Store) -> None:
-    token, _ = await owned(store)
+async def test_suspicions_count_the_owners_of_an_offset_and_not_their_calls(store: Store) -> None:
+    first, _ = await owned(store)
+    assert [await store.suspect(0, first, offset) for offset in (7, 7)] == [1, 1]
 
-    assert [await store.suspect(0, token, offset) for offset in (7, 7, 8, 7)] == [1, 2, 1, 1]
+    second, _ = await owned(store)
+    assert [await store.suspect(0, second, offset) for offset in (7, 7, 8)] == [2, 2, 1]
+
+
+async def test_a_new_generation_asks_for_a_redrive_until_it_is_done(store: Store) -> None:
+    token, claim = await owned(store)
+    assert not claim.must_redrive
+    await store.new_generation(0, token, "another", 0, "it was made anew")
+
+    token, claim = await owned(store)
+    assert claim.must_redrive
+    await store.must_redrive(0, token, is_due=False)
+
+    assert not (await owned(store))[1].must_redrive
 
 
 async def test_a_run_is_inserted_and_then_changed(store: Store) -> None:

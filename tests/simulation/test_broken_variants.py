@@ -9,6 +9,7 @@ import pytest
 from stream_durable.core.policy import RetryPolicy
 from stream_durable.engine import batch
 from stream_durable.engine.outbox import outgoing
+from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.engine.timers import Timers
@@ -56,7 +57,7 @@ class Unfenced(MemoryStore):
 
 
 def test_a_store_without_a_fence_is_found() -> None:
-    found(60, by="state_is_the_fold_of_the_log", make_store=Unfenced)
+    found(60, by="evidence_is_complete", make_store=Unfenced)
 
 
 class Torn(MemoryStore):
@@ -139,10 +140,37 @@ def test_commands_done_before_their_results_are_acknowledged_are_found(
     found(120, by="everything_has_ended")
 
 
-def test_repeated_commands_done_at_once_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Job, "stand_for", lambda self, repeated: repeated.done())
+def test_a_cache_that_keeps_what_a_misrouted_record_brought_in_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def own(self: Reconciler, partition: Partition) -> None:
+        self._partitions[partition.id] = partition
 
-    found(400, by="everything_has_ended")
+    monkeypatch.setattr(Reconciler, "_own", own)
+
+    found(250, by="state_is_the_fold_of_the_log")
+
+
+def test_timers_committed_while_others_are_read_and_lost_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    apply = Timers.apply
+
+    def forget(self: Timers, rows: Any) -> None:
+        kept, self._meanwhile = self._meanwhile, {}
+        apply(self, rows)
+        self._meanwhile = kept
+
+    monkeypatch.setattr(Timers, "apply", forget)
+
+    found(200, by="everything_has_ended")
+
+
+def test_a_timeout_of_a_thread_that_is_not_reported_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cancel(self: Job, is_overdue: bool) -> None:
+        self.is_cancelled = self.is_cancelled or is_overdue
+
+    monkeypatch.setattr(Job, "is_overdue", property(lambda self: False, cancel))
+
+    found(150, by="everything_has_ended")
 
 
 def test_garbage_that_vanishes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -493,9 +493,7 @@ def test_a_map_comes_back_as_it_was_told(start: int, done: set[int], pending: se
 @given(st.integers(0, 2**32), st.integers(1, 60_000), st.floats(0, 1))
 @example(0, FITS_ALWAYS, 0.5)
 @example(0, FITS_ALWAYS + 1, 0.5)
-def test_metadata_never_exceeds_the_limit_and_is_never_wrong(
-    seed: int, span: int, share: float
-) -> None:
+def test_metadata_never_exceeds_the_limit_and_is_never_wrong(seed: int, span: int, share: float) -> None:
     rng = random.Random(seed)
     log = [offset for offset in range(span) if offset == 0 or rng.random() < 0.9]
     unfinished = [offset for offset in log if offset == 0 or rng.random() < share]

@@ -15,6 +15,7 @@ create table partition (
   generation int not null default 0,
   lost_reason text,
   suspect_offset bigint,
+  suspect_token uuid,
   suspicions int not null default 0,
   must_redrive boolean not null default false
 ) with (fillfactor = 10);

@@ -34,16 +34,22 @@ set must_redrive = $3
 where id = $1 and owner_token = $2
 
 -- name: partition_suspect
--- Notes that the record at offset $3 of partition $1, owned under token $2, is about to be folded alone.
+-- Notes that the record at offset $3 of partition $1, owned under token $2, is about to be folded alone. Counts owners, not calls.
 update partition
-set suspicions = case when suspect_offset = $3 then suspicions + 1 else 1 end, suspect_offset = $3
+set suspicions = case
+    when suspect_offset is distinct from $3 then 1
+    when suspect_token is distinct from $2 then suspicions + 1
+    else suspicions
+  end,
+  suspect_offset = $3, suspect_token = $2
 where id = $1 and owner_token = $2
 returning suspicions
 
 -- name: partition_new_generation
 -- Lets partition $1, owned under token $2, go on with topic $3 at offset $4, because of $5.
 update partition
-set topic_id = $3, next_offset = $4, lost_reason = $5, generation = generation + 1, leader_epoch = -1, fingerprint = 0
+set topic_id = $3, next_offset = $4, lost_reason = $5, generation = generation + 1, leader_epoch = -1, fingerprint = 0,
+  must_redrive = true
 where id = $1 and owner_token = $2
 returning generation
 

@@ -1,0 +1,65 @@
+"""Asking again for everything outstanding, when nobody knows what was said of it.
+
+After a log was lost, or in a schema that was rebuilt, the state says which attempts and waits are
+open, but not whether they were ever asked for. They are asked for again, under the ids they have:
+what was answered meanwhile is told apart by them. Nothing is saved, so if it is cut short, the next
+owner does all of it again; the partition's row keeps in mind that it has to.
+"""
+
+from __future__ import annotations
+
+from stream_durable.core.effects import Effects
+from stream_durable.core.run.advance import redrive
+from stream_durable.core.run.state import Run
+from stream_durable.engine import outbox
+from stream_durable.engine.cache import Cache
+from stream_durable.engine.loading import load_entities
+from stream_durable.engine.publishing import Publishing
+from stream_durable.persistence import persist
+from stream_durable.ports import Definitions, Store
+from stream_durable.telemetry import WORK_REQUESTED, logger
+
+_log = logger(__name__)
+
+#: Runs that are in memory at a time.
+_PAGE = 500
+
+
+class Redrive:
+    """Asks again for what is outstanding in a partition."""
+
+    def __init__(
+        self, store: Store, definitions: Definitions, publishing: Publishing, partition_count: int
+    ) -> None:
+        """Read from `store`, speak by `publishing`."""
+        self._store = store
+        self._definitions = definitions
+        self._publishing = publishing
+        self._partition_count = partition_count
+
+    async def partition(self, partition: int) -> None:
+        """Ask again for all unfinished runs of a partition."""
+        after, count = "", 0
+        while keys := await self._page(partition, after):
+            after = keys[-1]
+            count += len(keys)
+            effects = Effects()
+            for run in (await self._load(keys)).values():
+                assert type(run) is Run
+                redrive(run, effects)
+            await self._publishing.publish_now(outbox.outgoing(effects, partition))
+        _log.info(WORK_REQUESTED, partition=partition, runs=count)
+
+    async def _page(self, partition: int, after: str) -> list[str]:
+        return await persist(
+            lambda: self._store.unfinished(partition, after, _PAGE), "read what is unfinished"
+        )
+
+    async def _load(self, keys: list[str]) -> dict[str, object]:
+        # A cache of its own: the one of the batches holds what has been folded, and is not ours to fill.
+        cache = Cache(0)
+        await persist(
+            lambda: load_entities(self._store, self._definitions, cache, keys, [], self._partition_count),
+            "load what is unfinished",
+        )
+        return dict(cache.of("run"))
