@@ -668,6 +668,11 @@ def _host(address: str) -> str:
     return address if address.count(":") > 1 else address.partition(":")[0]
 
 
+def far_brokers(kafka: KafkaSettings) -> list[str]:
+    """Return the brokers that are not on this machine."""
+    return [broker for broker in kafka.bootstrap.split(",") if not _is_loopback(_host(broker))]
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost" or host.startswith("/"):
         return True
@@ -679,7 +684,7 @@ def _is_loopback(host: str) -> bool:
 
 def _kafka_dangers(kafka: KafkaSettings) -> list[str]:
     protocol = kafka.properties.get("security.protocol", "plaintext")
-    far = [broker for broker in kafka.bootstrap.split(",") if not _is_loopback(_host(broker))]
+    far = far_brokers(kafka)
     if not far or protocol.lower() in _ENCRYPTED_PROTOCOLS:
         return []
     return [

@@ -12,13 +12,15 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPar
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import (
     Definition,
+    StepNode,
     decode_definition,
     encode_definition,
     fingerprint_of,
 )
 from stream_durable.core.definition.validate import validate
-from stream_durable.core.errors import TransientError
+from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.kafka.config import config, transient
+from stream_durable.kafka.mock import is_mock
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.ports import Outgoing
 from stream_durable.settings import KafkaSettings
@@ -79,9 +81,15 @@ class KafkaDefinitions:
         await asyncio.shield(asyncio.wrap_future(reading))
 
     async def register(self, definition: Definition) -> str:
-        """Publish a definition, unless it is known already."""
+        """Publish a definition, unless it is known already.
+
+        One that names a queue without a topic is refused here: a command for it could never be
+        published, and would hold up everything that its reconciler has to say.
+        """
         graph = Graph(definition)
         if graph.fingerprint not in self._graphs:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, self._check_queues, definition)
             key = f"{graph.name}/{graph.fingerprint}".encode()
             assert self._publisher is not None, "these definitions were opened for reading"
             message = Outgoing(TOPIC, 0, key, encode_definition(definition))
@@ -122,6 +130,23 @@ class KafkaDefinitions:
                 self._learn(message.value())
         finally:
             consumer.unassign()
+
+    def _check_queues(self, definition: Definition) -> None:
+        queues = {node.queue for node in definition.nodes if isinstance(node, StepNode)}
+        try:
+            if self._consumer is None:
+                self._consumer = Consumer(self._config)
+            there = self._consumer.list_topics(timeout=_CALL_SECONDS)
+        except KafkaException as error:
+            raise transient(error) from error
+        prefix = self._part.topic.removesuffix(TOPIC)
+        missing = sorted(q for q in queues if f"{prefix}commands.{q}" not in there.topics)
+        if missing and not is_mock(there.cluster_id):
+            raise RejectedError(
+                "unknown_queue",
+                f"workflow {definition.name!r} uses queue {missing[0]!r}, which has no topic; make it with "
+                f"`stream-durable topics apply --queue {missing[0]}`",
+            )
 
     def _learn(self, value: bytes | None) -> None:
         if value is None:

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from stream_durable.kafka.config import MESSAGE_BYTES_MAX, config, transient
 from stream_durable.kafka.mock import is_mock, make_topics
-from stream_durable.settings import Settings
+from stream_durable.settings import Settings, far_brokers
 
 _CALL_SECONDS = 15.0
 _FOREVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -77,7 +77,7 @@ class Topics:
 
     def _compare(self, topic: Wanted, there: object) -> Step:
         if there is None:
-            return Step(topic.name, "create", f"{topic.partitions} partitions")
+            return self._new(topic)
         partitions = len(there.partitions)  # type: ignore[attr-defined]
         if self._is_mock:
             return Step(topic.name, "ok", f"{partitions} partitions in memory")
@@ -101,6 +101,17 @@ class Topics:
                 )
         return Step(topic.name, "ok", f"{partitions} partitions")
 
+    def _new(self, topic: Wanted) -> Step:
+        settings = self._settings
+        if settings.kafka.replication == 1 and far_brokers(settings.kafka) and not settings.security.insecure:
+            return Step(
+                topic.name,
+                "refuse",
+                "one replica loses what was acknowledged with one disk; set kafka.replication to 3, or "
+                "security.insecure if this is a test",
+            )
+        return Step(topic.name, "create", f"{topic.partitions} partitions")
+
     def _apply(self) -> list[Step]:
         steps = self._plan()
         missing = {step.topic for step in steps if step.action == "create"}
@@ -108,8 +119,10 @@ class Topics:
         if self._is_mock:
             make_topics(self._admin, missing)
             return steps
+        # With three replicas a write is in two of them before it counts.
+        kept = {"min.insync.replicas": str(max(1, replication - 1))}
         new = [
-            NewTopic(t.name, t.partitions, replication, config=t.config)
+            NewTopic(t.name, t.partitions, replication, config={**kept, **t.config})
             for t in self._wanted
             if t.name in missing
         ]
