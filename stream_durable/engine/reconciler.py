@@ -365,8 +365,8 @@ class Reconciler:
         if not finished.share.exceptions:
             self._metrics.count_folded(Outcome.APPLIED, len(finished.outcomes))
             return
-        for outcome, count in Counter(finished.outcomes).items():
-            self._metrics.count_folded(Outcome(outcome), count)
+        for outcome, records in Counter(finished.outcomes).items():
+            self._metrics.count_folded(Outcome(outcome), records)
         for letter in finished.share.dead:
             self._metrics.count_dead_letters(letter.code)
 
