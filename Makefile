@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test soak check bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -16,6 +16,9 @@ demo: $(READY) ## run the demonstration on a real Kafka and a real Postgres
 
 test: $(READY) ## run all tests, those with a real Kafka and Postgres too
 	@$(BIN)/python -m pytest
+
+soak: $(READY) ## simulate many seeds: make soak SEEDS=20000 FIRST=0
+	@$(BIN)/python -m stream_durable.testing --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),0)
 
 check: $(READY) ## lint, format, types and import contracts
 	@$(BIN)/ruff check

@@ -122,7 +122,7 @@ class KafkaSettings(Branch):
     """After this long without a heartbeat a dead process loses its partitions, so it is the time of a
     failover. Below 6 s stock brokers refuse it, and a pause of the machine moves partitions for nothing;
     high, and work stands still after a crash."""
-    heartbeat_ms: int = Field(default=2_000, ge=100, le=100_000)
+    heartbeat_ms: int = Field(default=1_000, ge=100, le=100_000)
     """Interval of the group's heartbeats, at most a third of the session timeout: nearer to it, one lost
     packet costs the partitions. Very low only loads the coordinator."""
 

@@ -96,7 +96,7 @@ class Takeovers:
             await persist(lambda: self._store.identify(partition, token, bounds.topic_id), "note the log")
             claim = claim._replace(topic_id=bounds.topic_id)
         owned = Partition(claim, token)
-        if claim.stalls > self._settings.stall_takeovers_max:
+        if claim.stalls > self._settings.stall_takeovers_max and claim.next_offset < bounds.high:
             owned.cautious = self._settings.batch_records_max
         await self._publishing.publish_left(owned, claim.outbox)
         await persist(lambda: self._timers.load(partition), "load timers")
