@@ -68,19 +68,12 @@ SETTINGS_QUESTIONED: Final = LogEvent(
     "settings.questioned", "warning", "note", "Start-up allowed a setting that is worth a second look."
 )
 HEALTH_OPENED: Final = LogEvent("health.opened", "info", "host port", "The health server listens here.")
-TOPIC_CREATED: Final = LogEvent("topic.created", "info", "topic partitions replication", "A topic was made.")
-SCHEMA_MIGRATED: Final = LogEvent(
-    "schema.migrated", "info", "schema migration", "One migration of the database was applied."
-)
 
 PARTITION_TAKEN: Final = LogEvent(
     "partition.taken",
     "info",
     "partition offset owner_number previous_owner",
     "This process owns the partition from now on and folds from this offset.",
-)
-PARTITION_RELEASED: Final = LogEvent(
-    "partition.released", "info", "partition offset", "The partition was given back in good order."
 )
 PARTITION_FENCED: Final = LogEvent(
     "partition.fenced", "warning", "partition offset", "Another owner has it: a commit was refused whole."
@@ -112,32 +105,8 @@ RECORD_REJECTED: Final = LogEvent(
     "topic partition offset reason",
     "A record cannot be read or applied and is on the dead letter topic.",
 )
-DEFINITION_LEARNT: Final = LogEvent(
-    "definition.learnt", "info", "workflow fingerprint", "A definition was read that was not known here."
-)
-BATCH_COMMITTED: Final = LogEvent(
-    "batch.committed", "debug", "partitions records seconds", "One statement saved a batch."
-)
-COMMIT_SETTLED: Final = LogEvent(
-    "commit.settled",
-    "warning",
-    "partition outcome",
-    "The connection was lost around a commit; the rows told whether it had happened.",
-)
-OUTBOX_PUBLISHED: Final = LogEvent(
-    "outbox.published", "debug", "messages seconds", "What a commit saved was acknowledged by Kafka."
-)
-OUTBOX_REPEATED: Final = LogEvent(
-    "outbox.repeated",
-    "warning",
-    "partition rows",
-    "Messages that an earlier owner or producer left unacknowledged were published again.",
-)
 PRODUCER_REPLACED: Final = LogEvent(
     "producer.replaced", "warning", "reason", "A producer failed for good and was made anew."
-)
-CONSUMER_REPLACED: Final = LogEvent(
-    "consumer.replaced", "warning", "reason", "A consumer failed for good and was made anew."
 )
 WORK_REQUESTED: Final = LogEvent(
     "work.requested",
@@ -157,17 +126,23 @@ RECORD_POISONED: Final = LogEvent(
     "partition offset error",
     "Folding a record raised: a bug of ours. It is set aside as a dead letter and the partition goes on.",
 )
+KAFKA_COMPLAINED: Final = LogEvent(
+    "kafka.complained",
+    "warning",
+    "topic error",
+    "The client reported an error that it recovers from by itself.",
+)
+DEFINITION_REJECTED: Final = LogEvent(
+    "definition.rejected",
+    "warning",
+    "error",
+    "A record of the definitions topic is no definition and is left out.",
+)
 KAFKA_LOST: Final = LogEvent("kafka.lost", "warning", "reason", "No broker answers; work waits.")
 KAFKA_REGAINED: Final = LogEvent("kafka.regained", "info", "seconds", "Brokers answer again, after so long.")
 POSTGRES_LOST: Final = LogEvent("postgres.lost", "warning", "reason", "The database does not answer.")
 POSTGRES_REGAINED: Final = LogEvent(
     "postgres.regained", "info", "seconds", "The database answers again, after so long."
-)
-TIMERS_LOADED: Final = LogEvent(
-    "timers.loaded", "debug", "partition timers seconds", "The timers due next were read into memory."
-)
-CLOCK_SKEWED: Final = LogEvent(
-    "clock.skewed", "error", "seconds", "This machine's clock differs from the broker's by so much."
 )
 LOOP_BLOCKED: Final = LogEvent(
     "loop.blocked", "error", "seconds", "Something kept the event loop from running for so long."
@@ -175,24 +150,6 @@ LOOP_BLOCKED: Final = LogEvent(
 
 COMMAND_REJECTED: Final = LogEvent(
     "command.rejected", "error", "queue partition offset reason", "A worker was sent what it cannot run."
-)
-ATTEMPT_BEGUN: Final = LogEvent(
-    "attempt.begun", "debug", "run step attempt queue", "A worker calls a step's function."
-)
-ATTEMPT_ENDED: Final = LogEvent(
-    "attempt.ended", "debug", "run step attempt outcome seconds", "The function ended and its result is sent."
-)
-ATTEMPT_ABANDONED: Final = LogEvent(
-    "attempt.abandoned",
-    "warning",
-    "run step attempt reason",
-    "A handler did not end when it was told to; its thread or process stays behind.",
-)
-WORKER_DRAINED: Final = LogEvent(
-    "worker.drained", "info", "finished handed_back seconds", "A stopping worker has let go of all attempts."
-)
-OFFSETS_RESUMED: Final = LogEvent(
-    "offsets.resumed", "info", "queue partition offset unfinished", "A worker goes on where another stopped."
 )
 
 LOG_EVENTS: Final = tuple(value for value in list(globals().values()) if isinstance(value, LogEvent))

@@ -9,6 +9,7 @@ crash anywhere repeats at most what the outbox still holds.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from stream_durable.engine import outbox
 from stream_durable.engine.partition import Partition
 from stream_durable.persistence import persist
 from stream_durable.ports import Outgoing, Publisher
+from stream_durable.telemetry import Metrics
 
 
 class _Row(NamedTuple):
@@ -30,12 +32,14 @@ class _Row(NamedTuple):
 class Publishing:
     """Publishes outbox rows in the order in which they were saved."""
 
-    def __init__(self, publisher: Publisher, source: str, *, rows_max: int = 512) -> None:
+    def __init__(self, publisher: Publisher, source: str, metrics: Metrics, *, rows_max: int = 512) -> None:
         """Publish as `source`; more than `rows_max` rows that wait hold up the next commit."""
         self._publisher = publisher
+        self._metrics = metrics
         self._source = source
         self._rows_max = rows_max
         self._waiting: deque[_Row] = deque()
+        metrics.outbox_rows.set_function(self._waiting.__len__)
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -85,7 +89,9 @@ class Publishing:
         """Publish what no outbox holds, before anything new is said."""
         source = self._source
         made = [outbox.with_headers(message, source) for message in messages]
+        started = time.perf_counter()
         await persist(lambda: self._publisher.publish(made), "publish")
+        self._metrics.publish_seconds.observe(time.perf_counter() - started)
 
     async def _publish(self, rows: list[_Row]) -> None:
         await self.publish_now([message for row in rows for message in row.messages])

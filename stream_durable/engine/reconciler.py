@@ -92,9 +92,14 @@ class Reconciler:
         self._partition_count = partition_count
         self._partitions: dict[int, Partition] = {}
         self._cache = Cache(settings.cache_bytes_max)
-        self._publishing = Publishing(publisher, source)
+        self._publishing = Publishing(publisher, source, metrics)
         self._timers = Timers(
-            store, publisher, clock, horizon_ms=settings.timer_horizon_ms, window_max=settings.timers_held_max
+            store,
+            publisher,
+            clock,
+            metrics,
+            horizon_ms=settings.timer_horizon_ms,
+            window_max=settings.timers_held_max,
         )
         self._takeovers = Takeovers(
             log, store, self._publishing, self._timers, self._own,

@@ -16,7 +16,7 @@ from stream_durable.core.errors import TransientError
 from stream_durable.core.messages import Kind, timer_fired
 from stream_durable.engine.outbox import INBOX
 from stream_durable.ports import Clock, Outgoing, Publisher, Store, TimerPosition, TimerRow
-from stream_durable.telemetry import WORLD_REFUSED, logger
+from stream_durable.telemetry import WORLD_REFUSED, Metrics, logger
 from stream_durable.wire.inbox import encode
 
 _log = logger(__name__)
@@ -35,12 +35,20 @@ class Timers:
     """The near timers of the partitions that this reconciler owns."""
 
     def __init__(
-        self, store: Store, publisher: Publisher, clock: Clock, *, horizon_ms: int, window_max: int
+        self,
+        store: Store,
+        publisher: Publisher,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        horizon_ms: int,
+        window_max: int,
     ) -> None:
         """Hold timers due within `horizon_ms`, at most `window_max` loaded at once per partition."""
         self._store = store
         self._publisher = publisher
         self._clock = clock
+        self._metrics = metrics
         self._horizon_ms = horizon_ms
         self._window_max = window_max
         #: (due, kind, key, name), partition: ordered by due.
@@ -133,6 +141,7 @@ class Timers:
                     # Dropped meanwhile. When it is loaded again it must not be taken for one that is held.
                     self._due.pop(position[1:], None)
             return
+        self._metrics.timers_fired.inc(len(fired))
         for position, _ in fired:
             if self._due.get(position[1:]) == position[0]:
                 del self._due[position[1:]]

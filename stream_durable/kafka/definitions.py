@@ -6,7 +6,6 @@ import asyncio
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
-import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from stream_durable.core.definition.graph import Graph
@@ -24,8 +23,9 @@ from stream_durable.kafka.mock import is_mock
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.ports import Outgoing
 from stream_durable.settings import KafkaSettings
+from stream_durable.telemetry import DEFINITION_REJECTED, logger
 
-_log = structlog.get_logger(__name__)
+_log = logger(__name__)
 
 TOPIC = "definitions"
 _CALL_SECONDS = 10.0
@@ -154,10 +154,10 @@ class KafkaDefinitions:
         try:
             definition = decode_definition(value)
         except msgspec.DecodeError as error:
-            _log.warning("definition.unreadable", error=str(error))
+            _log.warning(DEFINITION_REJECTED, error=str(error))
             return
         if faults := validate(definition):
-            _log.warning("definition.unreadable", error=faults[0].message)
+            _log.warning(DEFINITION_REJECTED, error=faults[0].message)
             return
         graph = Graph(definition, fingerprint_of(value))
         self._keep(graph)

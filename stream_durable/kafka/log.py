@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
@@ -26,8 +25,9 @@ from stream_durable.kafka.config import config, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.ports import Assigned, LogBounds, LogEvent, LogLost, Record, Revoked
 from stream_durable.settings import KafkaSettings
+from stream_durable.telemetry import KAFKA_COMPLAINED, logger
 
-_log = structlog.get_logger(__name__)
+_log = logger(__name__)
 
 _POLL_SECONDS = 0.05
 #: How long the thread just waits for the loop before it pauses the partitions.
@@ -255,7 +255,7 @@ class GroupLog:
         elif error.fatal():
             raise transient(error)
         else:
-            _log.warning("kafka.complained", topic=self._topic, error=error.str())
+            _log.warning(KAFKA_COMPLAINED, topic=self._topic, error=error.str())
 
     def _on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         consumer.incremental_assign([])
@@ -292,7 +292,7 @@ class GroupLog:
             part = TopicPartition(self._topic, partition, offset, "", leader_epoch)
             self._consumer.incremental_assign([part])
         except KafkaException as error:
-            _log.warning("kafka.complained", topic=self._topic, error=str(error))
+            _log.warning(KAFKA_COMPLAINED, topic=self._topic, error=str(error))
             return
         self._fetching.add(partition)
 
@@ -305,7 +305,7 @@ class GroupLog:
         try:
             self._consumer.incremental_unassign([TopicPartition(self._topic, p) for p in ours])
         except KafkaException as error:
-            _log.warning("kafka.complained", topic=self._topic, error=str(error))
+            _log.warning(KAFKA_COMPLAINED, topic=self._topic, error=str(error))
 
     def _commit(self, marks: list[TopicPartition], *, synchronous: bool = False) -> bool:
         # Of a partition that is another's by now, we would set back what its owner has committed.
@@ -319,7 +319,7 @@ class GroupLog:
             stored = self._consumer.commit(offsets=marks, asynchronous=False)
             return all(part.error is None for part in stored)
         except KafkaException as error:
-            _log.warning("kafka.complained", topic=self._topic, error=str(error))
+            _log.warning(KAFKA_COMPLAINED, topic=self._topic, error=str(error))
             return False
 
     async def _ordered(self, call: Callable[[], Any]) -> Any:

@@ -44,6 +44,17 @@ class _Burst:
             self.future.set_exception(transient(self.error))
 
 
+class _Fate:
+    """Whether a producer has died; apart from the publisher, lest the two hold each other."""
+
+    is_broken = False
+
+    def note(self, error: KafkaError) -> None:
+        if error.fatal():
+            _log.warning(PRODUCER_REPLACED, reason=error.str())
+            self.is_broken = True
+
+
 class KafkaPublisher:
     """Publishes in order; a call returns when the brokers have acknowledged all of it."""
 
@@ -54,7 +65,7 @@ class KafkaPublisher:
         self._prefix = prefix
         self._topics: dict[str, str] = {}
         self._is_closed = False
-        self._is_broken = False
+        self._fate = _Fate()
         self._producer = self._make()
         self._thread = threading.Thread(target=self._serve, name="publisher", daemon=True)
         self._thread.start()
@@ -63,7 +74,7 @@ class KafkaPublisher:
         """Publish in order and wait for every acknowledgement."""
         if not messages:
             return
-        if self._is_broken:
+        if self._fate.is_broken:
             self._rebuild()
         burst = _Burst(asyncio.get_running_loop(), len(messages))
         produce: Any = self._producer.produce
@@ -111,19 +122,14 @@ class KafkaPublisher:
             queue_buffering_max_messages=500_000,
             socket_nagle_disable=True,
         )
-        return Producer({**made, "error_cb": self._on_error})
-
-    def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            _log.warning(PRODUCER_REPLACED, reason=error.str())
-            self._is_broken = True
+        return Producer({**made, "error_cb": self._fate.note})
 
     def _rebuild(self) -> None:
         """Replace a producer that died; what it still held fails and is published again by its caller."""
         self._producer.purge()
         self._producer.poll(0)
+        self._fate = _Fate()
         self._producer = self._make()
-        self._is_broken = False
 
     def _serve(self) -> None:
         while not self._is_closed:

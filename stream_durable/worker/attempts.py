@@ -69,6 +69,7 @@ class Attempts:
         self._queue: deque[Job] = deque()
         self._jobs: dict[JobKey, Job] = {}
         self._running: dict[JobKey, Job] = {}
+        metrics.attempts_running.set_function(self._running.__len__)
         self._tasks: set[asyncio.Task[None]] = set()
         self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="attempt")
         self._room = asyncio.Event()

@@ -467,7 +467,7 @@ async def test_a_start_that_nobody_begins_is_said_to_be_on_the_log(settings: Set
     from stream_durable.kafka.topics import Topics
 
     await migrate(settings.postgres, settings.kafka.partitions)
-    await Topics(settings, ()).apply()
+    await Topics(settings, ("default",)).apply()
     async with (
         bootstrap.client_ports(settings) as ports,
         AsyncClient(lambda: nullcontext(ports)) as client,

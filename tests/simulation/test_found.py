@@ -9,6 +9,7 @@ from stream_durable.core.effects import Command
 from stream_durable.core.errors import TransientError
 from stream_durable.engine.timers import Timers
 from stream_durable.ports import Headers, Outgoing, Share, TimerRow
+from stream_durable.telemetry import Metrics
 from stream_durable.testing.loop import VirtualLoop
 from stream_durable.testing.memory import VirtualClock
 from stream_durable.testing.store import MemoryStore
@@ -41,7 +42,7 @@ def test_a_timer_that_could_not_be_published_fires_after_its_partition_came_back
         share = Share(0, token, 0, 1, 0, 0, 0, 0)
         share.timers = [TimerRow("run", "r", "s", 0, clock.now() + 50)]
         assert await store.commit([share])
-        timers = Timers(store, publisher, clock, horizon_ms=60_000, window_max=100)
+        timers = Timers(store, publisher, clock, Metrics(), horizon_ms=60_000, window_max=100)
         await timers.load(0)
         running = asyncio.ensure_future(timers.run())
         await publisher.refused.wait()
