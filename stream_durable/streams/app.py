@@ -1,0 +1,110 @@
+"""The stream app: a `faust.App` on the topics of an instance, configured by its settings."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import weakref
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeVar
+
+import faust
+from pydantic import BaseModel
+
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.ids import NAME
+from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.settings import Settings
+from stream_durable.streams.lifecycle import LifecycleCodec, OurTopic
+from stream_durable.streams.options import faust_options, is_pickle
+from stream_durable.streams.turn import Place, Turn
+from stream_durable.wire.lifecycle import EventType
+
+TurnFunction = TypeVar("TurnFunction", bound=Callable[[Any], Any])
+
+
+class StreamApp(faust.App):
+    """Everything that Faust has, on our settings; and `turns`, `steps` and `runs`.
+
+    Its consumer group and the topics of its tables are named `<prefix>.streams.<name>`.
+    """
+
+    def __init__(self, name: str, *, settings: Settings | None = None, **options: Any) -> None:
+        """Connect to nothing yet; `options` are Faust's, except those that our settings decide."""
+        if not NAME.match(name) or ":" in name:
+            raise RejectedError("bad_name", f"{name[:128]!r} is not a name: letters, digits and _ . - only")
+        settings = settings or Settings.load()
+        found = faust_options(settings, options)
+        if "datadir" not in found:
+            found["datadir"] = tempfile.mkdtemp(prefix="stream-durable-streams-")
+            weakref.finalize(self, shutil.rmtree, found["datadir"], ignore_errors=True)
+        self._instance = settings.prefix
+        self._turns: set[str] = set()
+        self._drain_seconds = settings.worker.drain_ms / 1000
+        self._own_id = f"{settings.prefix}.streams.{name}"
+        super().__init__(self._own_id, **found)
+        #: Everything that happens to steps, as `StepEvent`.
+        self.steps = self._lifecycle("steps", StepEvent)
+        #: Everything that happens to runs, as `RunEvent`.
+        self.runs = self._lifecycle("runs", RunEvent)
+
+    def topic(self, *topics: str, **options: Any) -> Any:
+        """Describe a topic as Faust does; one that is read as pickle is refused."""
+        for name in ("key_serializer", "value_serializer"):
+            if is_pickle(options.get(name)):
+                text = f"{name}={options[name]!r} of {', '.join(topics)}: pickle runs what it reads"
+                raise RejectedError("not_supported", text)
+        return super().topic(*topics, **options)
+
+    def turns(self, topic: str, *, value: type[BaseModel]) -> Callable[[TurnFunction], TurnFunction]:
+        """Make the decorated function say what each message of a topic turns into.
+
+        It may be async; if it is not, it must not block. It is called again for the same message after a
+        crash, and what it returns then changes nothing that the first call did.
+        """
+
+        def decorate(function: TurnFunction) -> TurnFunction:
+            own = getattr(function, "__name__", type(function).__name__)
+            if own in self._turns:
+                raise RejectedError("duplicate", f"two turns of {self._own_id} are named {own!r}")
+            self._turns.add(own)
+            name = f"{self._own_id}.{own}"
+            place = Place(f"{self._instance}.events", f"{self._instance}.dead")
+            turn = Turn(self, name, function, value, place)
+            channel = self.topic(
+                topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+            )
+            self.agent(channel, name=name)(turn.run)
+            return function
+
+        return decorate
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Self]:
+        """Run it within this process and loop until the end of the block; an app runs once."""
+        await self.start()
+        try:
+            yield self
+        finally:
+            await self.stop()
+        if self.crash_reason is not None:
+            raise self.crash_reason
+
+    async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:
+        """Wait for messages that are being worked on, when stopping or giving partitions up; Faust by
+        itself waits for ever. What a turn has not ended by then comes again."""
+        waiting = asyncio.ensure_future(super()._consumer_wait_empty(consumer, logger))
+        await asyncio.wait({waiting}, timeout=self._drain_seconds)
+        # It may overhear this, and then ends with the consumer.
+        waiting.cancel()
+
+    def _lifecycle(self, topic: str, event: EventType) -> Any:
+        return OurTopic(
+            self,
+            topics=[f"{self._instance}.{topic}"],
+            key_type=str,
+            key_serializer="raw",
+            value_serializer=LifecycleCodec(event),
+        )

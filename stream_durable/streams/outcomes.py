@@ -1,0 +1,108 @@
+"""What a message turns into, and how that is written to the events topic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from stream_durable.client.values import Values, run_id
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.ids import ID_LENGTH_MAX
+from stream_durable.sdk.workflow import Workflow
+from stream_durable.wire import events
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start a run. Under one `id` there is one run; without, the message that turned into it names it."""
+
+    workflow: Workflow | str
+    input: Any = None
+    id: str | None = None
+    tags: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Give a signal to a run."""
+
+    run: str
+    name: str
+    data: Any = None
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Say that an event has happened."""
+
+    event: str
+    key: str | int
+    data: Any = None
+
+
+One = Start | Signal | Publish
+Outcome = One | Sequence[One] | None
+
+
+class Written(NamedTuple):
+    """A record for the events topic. Its key keeps in order what is about one run or one key."""
+
+    key: bytes
+    value: bytes
+
+
+#: More than any message keeps an event; only whether it can be taken is asked here.
+_ANY_TTL_MS: Final = 1_000
+
+
+class Writer:
+    """Writes outcomes, and refuses those that the ingress would refuse."""
+
+    def __init__(self) -> None:
+        self._values = Values()
+
+    def write(self, outcome: object, place: str) -> list[Written]:
+        """Return the records of all outcomes of a message; `place` is the same for it on every repeat."""
+        if outcome is None:
+            return []
+        if not isinstance(outcome, list | tuple):
+            return [self._one(outcome, _message_id(place))]
+        return [self._one(one, _message_id(f"{place}-{index}")) for index, one in enumerate(outcome)]
+
+    def _one(self, outcome: object, message_id: str) -> Written:
+        key, fields = self._fields(outcome, message_id)
+        try:
+            written = Written(key.encode(), msgspec.json.encode({**fields, "message_id": message_id}))
+        except UnicodeEncodeError:
+            raise RejectedError("invalid", "a text in it is not valid Unicode") from None
+        read = events.read(written.key, written.value, None, own_id=message_id, ttl_ms=_ANY_TTL_MS)
+        # Which definition a start means is decided later; any fingerprint will do here.
+        events.admit(read.of("") if isinstance(read, events.Start) else read)
+        return written
+
+    def _fields(self, outcome: object, message_id: str) -> tuple[str, dict[str, Any]]:
+        """Return the record's key and its fields, in the JSON forms of the events topic."""
+        if isinstance(outcome, Start):
+            name = outcome.workflow if isinstance(outcome.workflow, str) else outcome.workflow.name
+            run = message_id if outcome.id is None else run_id(outcome.id)
+            data = self._values.input_of(outcome.workflow, outcome.input)
+            return run, {"start": name, "id": run, "input": data, "tags": tuple(outcome.tags)}
+        if isinstance(outcome, Signal):
+            data = self._values.plain(outcome.data, f"the data of signal {outcome.name!r}")
+            return outcome.run, {"signal": outcome.name, "run": run_id(outcome.run), "data": data}
+        if isinstance(outcome, Publish):
+            data = self._values.plain(outcome.data, f"the data of event {outcome.event!r}")
+            key = str(outcome.key)
+            return key, {"type": outcome.event, "key": key, "data": data}
+        text = f"a turn returns Start, Signal, Publish, a list of them or None, not {type(outcome).__name__}"
+        raise RejectedError("invalid", text)
+
+
+def _message_id(text: str) -> str:
+    if len(text) <= ID_LENGTH_MAX:
+        return text
+    return blake2b(text.encode(), digest_size=20).hexdigest()
