@@ -13,6 +13,7 @@ from kill.instance import QUEUE, Cursor, Instance
 from kill.load import Load
 from kill.waiting import eventually
 from kill.workflows import app
+from stream_durable import bootstrap
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
 
@@ -124,6 +125,8 @@ class Scene:
         await self.fleet.stop()
         report = await prove(self.instance, self.fleet.journals, load.started, load.answers)
         assert not list(self.fleet.complaints())
+        found = await bootstrap.verify(self.instance.settings)
+        assert found.is_equal, (found.differences, found.rows)
         assert load.workflows.keys() == {"chain", "diamond", "flaky", "approval", "slow"}
         seconds = time.monotonic() - self._begun
         self.say(f"{report}; quiet {quiet:.1f} s after the load, {seconds:.1f} s in all")
