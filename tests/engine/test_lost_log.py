@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 from confluent_kafka.admin import AdminClient
 from instances import running, settings_of
-from kill.waiting import eventually
+from waiting import eventually
 
 from stream_durable import App, Workflow
 from stream_durable.kafka.topics import Topics

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from instances import running, settings_of
 from kill.instance import Looks
-from kill.waiting import eventually
+from waiting import eventually
 
 from garbage.site import Site, allow_large_records, make_topics, name
 from garbage.workflows import app

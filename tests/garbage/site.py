@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from instances import PARTITIONS, Instance
 from kill.instance import Looks
-from kill.waiting import eventually
+from waiting import eventually
 
 from garbage.workflows import NOBODY, app
 from stream_durable.core.ids import partition_of

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 from instances import PARTITIONS
-from kill.waiting import eventually
+from waiting import eventually
 
 from garbage.site import HEADERS, Letter, Place, Site, document
 from garbage.workflows import app

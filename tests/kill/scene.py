@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from waiting import eventually
+
 from kill.checker import Report, prove
 from kill.fleet import RECONCILER, WORKER, Fleet, Process
 from kill.instance import QUEUE, Cursor, Instance
 from kill.load import Load
-from kill.waiting import eventually
 from kill.workflows import app
 from stream_durable import bootstrap
 from stream_durable.local.kafka import LocalKafka
