@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -69,6 +70,8 @@ class KafkaPublisher:
         self._producer = self._make()
         self._thread = threading.Thread(target=self._serve, name="publisher", daemon=True)
         self._thread.start()
+        # A thread that is inside the client when the interpreter ends can take the process down.
+        atexit.register(self._end)
 
     async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> None:
         """Publish in order and wait for every acknowledgement."""
@@ -106,6 +109,11 @@ class KafkaPublisher:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._producer.flush, 10.0)
         await loop.run_in_executor(None, self._thread.join, 2.0)
+        atexit.unregister(self._end)
+
+    def _end(self) -> None:
+        self._is_closed = True
+        self._thread.join(1.0)
 
     def _make(self) -> Producer:
         made = config(
