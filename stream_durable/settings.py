@@ -205,9 +205,6 @@ class EngineSettings(Branch):
     cache_bytes_max: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024, le=1 << 40)
     """State of entities kept in memory per process. Too low, and every batch reads from Postgres what it
     folds; too high, and the process is killed for its memory."""
-    outbox_bytes_max: int = Field(default=32 * 1024 * 1024, ge=1024 * 1024, le=1 << 40)
-    """Bytes of saved messages that may wait for their acknowledgement by Kafka before folding pauses.
-    Low, and a slow broker throttles at once; high, and a takeover has that much to repeat."""
     timer_horizon_ms: int = Field(default=60_000, ge=1_000, le=86_400_000)
     """Timers due within this time are held in memory, the others are left in Postgres. Low, and Postgres
     is asked often; high, and memory holds what is not needed yet."""

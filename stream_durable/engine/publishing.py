@@ -58,11 +58,6 @@ class Publishing:
         """Wait until the broker has caught up with us."""
         await self._room.wait()
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether everything that was saved has been acknowledged."""
-        return self._idle.is_set()
-
     async def said(self) -> None:
         """Wait until everything that was saved has been acknowledged."""
         await self._idle.wait()

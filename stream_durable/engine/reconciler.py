@@ -123,11 +123,6 @@ class Reconciler:
         """Whether a partition is still on its way to us."""
         return self._takeovers.is_busy
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether every assigned partition has been taken over and all that was saved has been said."""
-        return not self._takeovers.is_busy and self._publishing.is_idle
-
     async def run(self) -> None:
         """Reconcile until cancelled; then leave in good order."""
         try:
