@@ -3,11 +3,16 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from stream_durable.sdk.answers import Fail
+from stream_durable.core.failure import Failure
+from stream_durable.sdk.answers import Expand, Fail, Finish, Jump, Skip, Snooze
 from stream_durable.sdk.app import App
+from stream_durable.sdk.breaker import Breaker
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.errors import DefinitionError
+from stream_durable.sdk.happened import Happened
+from stream_durable.sdk.results import Results
 from stream_durable.sdk.retry import Retry
+from stream_durable.sdk.steps import any_of, some_of
 from stream_durable.sdk.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -16,14 +21,25 @@ if TYPE_CHECKING:
 
 __all__ = [
     "App",
+    "Breaker",
     "Client",
     "Context",
     "DefinitionError",
+    "Expand",
     "Fail",
+    "Failure",
+    "Finish",
+    "Happened",
+    "Jump",
+    "Results",
     "Retry",
     "RunCancelled",
     "RunFailed",
+    "Skip",
+    "Snooze",
     "Workflow",
+    "any_of",
+    "some_of",
 ]
 
 #: What authors of workflows do not need, and which would load the drivers of Kafka and Postgres.

@@ -16,11 +16,13 @@ from stream_durable.client.edge import Ports
 from stream_durable.core.errors import RejectedError
 from stream_durable.engine.ingress import Ingress
 from stream_durable.engine.reconciler import Reconciler
+from stream_durable.kafka.blobs import KafkaBlobs
 from stream_durable.kafka.definitions import KafkaDefinitions
 from stream_durable.kafka.log import GroupLog
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.reader import KafkaReader
 from stream_durable.kafka.tail import KafkaRunEvents
+from stream_durable.ports import Clock, Log
 from stream_durable.postgres.migrate import check, drop, make
 from stream_durable.postgres.snapshot import snapshot
 from stream_durable.postgres.store import PostgresStore
@@ -47,8 +49,14 @@ def process_name(settings: Settings, role: str) -> str:
 
 
 @asynccontextmanager
-async def reconciler(settings: Settings, metrics: Metrics) -> AsyncIterator[Reconciler]:
-    """Assemble a reconciler; it works while its `run` does."""
+async def reconciler(
+    settings: Settings,
+    metrics: Metrics,
+    *,
+    clock: Clock | None = None,
+    through: Callable[[Log], Log] = lambda log: log,
+) -> AsyncIterator[Reconciler]:
+    """Assemble a reconciler; it works while its `run` does. A test may have it see another time."""
     name = process_name(settings, "reconciler")
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name)
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name)
@@ -64,11 +72,11 @@ async def reconciler(settings: Settings, metrics: Metrics) -> AsyncIterator[Reco
         await definitions.catch_up()
         log.open()
         yield Reconciler(
-            log,
+            through(log),
             store,
             publisher,
             definitions,
-            SystemClock(),
+            clock or SystemClock(),
             settings.engine,
             metrics,
             owner=name,
@@ -82,10 +90,13 @@ async def reconciler(settings: Settings, metrics: Metrics) -> AsyncIterator[Reco
 
 
 @asynccontextmanager
-async def worker(settings: Settings, app: App, metrics: Metrics) -> AsyncIterator[Worker]:
+async def worker(
+    settings: Settings, app: App, metrics: Metrics, *, clock: Clock | None = None
+) -> AsyncIterator[Worker]:
     """Assemble a worker that carries an app; it works while its `run` does."""
     name = process_name(settings, "worker")
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name)
+    blobs = KafkaBlobs(settings.kafka, settings.prefix, publisher, client=name)
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name)
     logs = {
         queue: GroupLog(
@@ -103,8 +114,11 @@ async def worker(settings: Settings, app: App, metrics: Metrics) -> AsyncIterato
             await definitions.register(definition)
         for log in logs.values():
             log.open()
-        yield Worker(logs, publisher, app.handler, SystemClock(), settings.worker, metrics, worker=name)
+        yield Worker(
+            logs, publisher, blobs, app.handler, clock or SystemClock(), settings.worker, metrics, worker=name
+        )
     finally:
+        await blobs.close()
         await publisher.close()
         await definitions.close()
 
@@ -212,9 +226,11 @@ async def client_ports(settings: Settings | Path | None) -> AsyncIterator[Ports]
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name)
     views = PostgresViews(settings.postgres)
     events = KafkaRunEvents(settings.kafka, settings.prefix, client=name)
+    blobs = KafkaBlobs(settings.kafka, settings.prefix, publisher, client=name)
     try:
-        yield Ports(publisher, definitions, views, events, settings.engine.event_ttl_ms)
+        yield Ports(publisher, definitions, views, events, blobs, settings.engine.event_ttl_ms)
     finally:
+        await blobs.close()
         await events.close()
         await publisher.close()
         await definitions.close()

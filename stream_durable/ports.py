@@ -17,7 +17,16 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Kind
-from stream_durable.core.rows import EventRow, RunChange, RunRow, StepRow, WaitRow
+from stream_durable.core.rows import (
+    AttemptRow,
+    EventRow,
+    GateRow,
+    PlaceRow,
+    RunChange,
+    RunRow,
+    StepRow,
+    WaitRow,
+)
 
 Headers = list[tuple[str, bytes]]
 
@@ -140,6 +149,22 @@ class Publisher(Protocol):
         """Wait for what is under way, within reason, and stop."""
 
 
+class Blobs(Protocol):
+    """Values too large to travel in messages, each a record of a topic of its own."""
+
+    async def put(self, key: str, data: bytes) -> tuple[int, int]:
+        """Keep a value; return its partition and offset once it is acknowledged.
+
+        Raises `TransientError` when trying again may help, `RejectedError` when the value is too large.
+        """
+
+    async def get(self, partition: int, offset: int) -> bytes | None:
+        """Return the value at a place; None: it is not there, or not any more."""
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+
+
 class Clock(Protocol):
     """Time, so that tests and the simulator can have their own."""
 
@@ -221,6 +246,9 @@ class Share:
     events: list[EventRow] = field(default_factory=list)
     waits: list[WaitRow] = field(default_factory=list)
     timers: list[TimerRow] = field(default_factory=list)
+    attempts: list[AttemptRow] = field(default_factory=list)
+    gates: list[GateRow] = field(default_factory=list)
+    places: list[PlaceRow] = field(default_factory=list)
     #: Outbox rows, by their first offset, whose messages have been acknowledged.
     published: list[int] = field(default_factory=list)
 
@@ -252,6 +280,14 @@ class Cursor(NamedTuple):
     next_offset: int
 
 
+class Keys(NamedTuple):
+    """Ids of entities, by kind."""
+
+    runs: Sequence[str] = ()
+    channels: Sequence[str] = ()
+    gates: Sequence[str] = ()
+
+
 class Loaded(NamedTuple):
     """Rows of the entities asked for; those that do not exist are missing."""
 
@@ -262,6 +298,10 @@ class Loaded(NamedTuple):
     events: Sequence[Sequence[Any]]
     #: (channel, run, wait)
     waits: Sequence[Sequence[Any]]
+    #: (gate, body)
+    gates: Sequence[Sequence[Any]] = ()
+    #: (gate, run, step, attempt, ordinal, is_inside)
+    places: Sequence[Sequence[Any]] = ()
 
 
 class Store(Protocol):
@@ -293,7 +333,7 @@ class Store(Protocol):
     async def cursors(self, partitions: Sequence[int]) -> dict[int, Cursor]:
         """Read who owns these partitions and where they stand."""
 
-    async def load(self, runs: Sequence[str], channels: Sequence[str]) -> Loaded:
+    async def load(self, runs: Sequence[str], channels: Sequence[str], gates: Sequence[str] = ()) -> Loaded:
         """Read entities."""
 
     async def timers(
@@ -363,6 +403,8 @@ class StoredRun(NamedTuple):
 
     run: RunRow
     steps: list[StepRow]
+    #: How many runs its steps have started.
+    children: int = 0
 
 
 class RunPosition(NamedTuple):
@@ -370,6 +412,26 @@ class RunPosition(NamedTuple):
 
     created: int
     id: str
+
+
+class RunQuery(NamedTuple):
+    """Which runs are meant; what is left at its default says nothing. Times are milliseconds of log time."""
+
+    workflow: str | None = None
+    fingerprint: str | None = None
+    #: In any of these; empty: in whichever.
+    status: tuple[str, ...] = ()
+    tag: str | None = None
+    #: Where the steps go that name no queue of their own.
+    queue: str | None = None
+    #: The run that started them.
+    parent: str | None = None
+    created_since: int | None = None
+    created_before: int | None = None
+    updated_since: int | None = None
+    updated_before: int | None = None
+    #: What the JSON of the input holds, letter for letter.
+    input_text: str | None = None
 
 
 class RunSummary(NamedTuple):
@@ -387,6 +449,13 @@ class RunSummary(NamedTuple):
     #: A JSON list.
     tags: str | None
     failure: bytes | None
+    queue: str | None = None
+    priority: int = 0
+    #: A JSON object.
+    metadata: bytes | None = None
+    parent: str | None = None
+    parent_step: str | None = None
+    attempt: int = 1
 
 
 class RunPage(NamedTuple):
@@ -396,8 +465,36 @@ class RunPage(NamedTuple):
     following: RunPosition | None
 
 
+class LiveVersion(NamedTuple):
+    """How many runs of a version of a workflow have not ended."""
+
+    workflow: str
+    fingerprint: str
+    runs: int
+
+
+class GateSummary(NamedTuple):
+    """A gate as a line of a list."""
+
+    name: str
+    #: `closed`, `open` or `half-open`.
+    state: str
+    #: When it came into this state.
+    since: int
+    #: When something happens next by itself: of an open gate, when one attempt may try.
+    due: int | None
+    #: Failures that count, and how many of them open it.
+    failures: int
+    failures_max: int
+    #: Attempts that wait.
+    waiting: int
+
+
 class Views(Protocol):
-    """The state, as clients read it. What a reconciler has committed is seen at once."""
+    """The state, as clients read it. What a reconciler has committed is seen at once.
+
+    Raises `RejectedError` with code `too_broad` for a query that would take longer than one may.
+    """
 
     async def run_get(self, run: str) -> RunRow | None:
         """Return a run without its steps."""
@@ -406,17 +503,29 @@ class Views(Protocol):
         """Return a run and those of its steps that are more than what the graph says of them."""
 
     async def run_list(
-        self,
-        *,
-        status: Sequence[str] = (),
-        workflow: str | None = None,
-        limit: int = 50,
-        after: RunPosition | None = None,
+        self, query: RunQuery, *, limit: int = 50, after: RunPosition | None = None
     ) -> RunPage:
-        """Return a page of runs in any of these statuses (none: in all) and of this workflow."""
+        """Return a page of the runs that are meant."""
+
+    async def run_count(self, query: RunQuery, *, at_most: int) -> int:
+        """Count the runs that are meant; stop at so many."""
+
+    async def run_family(self, run: str, *, limit: int) -> list[RunSummary]:
+        """Return the first ancestor of a run and all that came of it, in no order.
+
+        Where there are more than the limit, the last generations are left out.
+        """
 
     async def step_list(self, run: str, *, after: str = "", limit: int = 1_000) -> list[StepRow]:
         """Return a page of the steps of a run that have a row, by name."""
+
+    async def attempt_list(
+        self, run: str, *, step: str | None = None, after: tuple[str, int] = ("", 0), limit: int = 1_000
+    ) -> list[AttemptRow]:
+        """Return a page of what is kept of a run's attempts, by step and number."""
+
+    async def gate_list(self, *, after: str = "", limit: int = 1_000) -> list[GateSummary]:
+        """Return a page of the gates that were ever asked, by name."""
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -241,6 +241,12 @@ class WorkerSettings(Branch):
     threads: int = Field(default=8, ge=1, le=1_000)
     """Threads for handlers that are not async. Each blocked call takes one: too few, and steps queue
     behind slow ones; too many fight for the interpreter."""
+    processes: int = Field(default=2, ge=1, le=256)
+    """Processes for steps with `process=True`, begun when the first such step comes. More than the machine
+    has cores, and they take turns; too few, and such steps queue behind each other."""
+    payload_inline_bytes_max: int = Field(default=100_000, ge=1_000, le=900_000)
+    """Outputs above this go to the topic of large values, and a reference to them goes everywhere else. Low
+    costs more steps a round trip to Kafka; high moves large values through the inbox and into Postgres."""
     started_after_ms: int = Field(default=1_000, ge=10, le=60_000)
     """An attempt that runs longer says that it has started, and is under lease from then on. Low costs
     every step a message; high makes a worker's crash repeat more of its steps."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
 from stream_durable.core import rows
@@ -12,8 +13,12 @@ from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import (
     AnyNode,
+    BranchNode,
+    ChildNode,
     Definition,
+    EachNode,
     EventNode,
+    ParallelNode,
     SignalNode,
     SleepNode,
     StepNode,
@@ -23,27 +28,40 @@ from stream_durable.core.effects import CancelAttempt, Command, Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.fold import Entity, create, fold
+from stream_durable.core.gate.state import Gate
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import (
     AttemptCompleted,
+    AttemptExpanded,
     AttemptFailed,
+    AttemptFinished,
     AttemptHeartbeat,
+    AttemptJumped,
     AttemptReturned,
+    AttemptSkipped,
     AttemptStarted,
     CancelRun,
+    CancelStep,
+    ChildEnded,
     EventDelivered,
     EventPublished,
+    Grafted,
     Kind,
     Message,
+    PauseRun,
+    ResumeRun,
+    RetryRun,
     RunTimerFired,
     SignalRun,
+    SkipStep,
     StartRun,
     timer_fired,
 )
 from stream_durable.core.policy import NO_RETRY, RetryPolicy
-from stream_durable.core.rows import EventRow, RunChange, RunRow, StepRow, WaitRow
-from stream_durable.core.run.state import Mail, Run, Step
-from stream_durable.core.status import Outcome
+from stream_durable.core.rows import EventRow, GateRow, PlaceRow, RunChange, RunRow, StepRow, WaitRow
+from stream_durable.core.run.again import base_of
+from stream_durable.core.run.state import Context, Detail, Mail, Open, Requests, Run, Step
+from stream_durable.core.status import STEP_ENDED, Outcome
 from stream_durable.ports import TimerRow
 
 RUN = "run-1"
@@ -67,9 +85,46 @@ def event(name: str, *after: str, of: str = "paid", key: str = "input.id", **opt
     return EventNode(name=name, after=after, event=of, key=key, **options)
 
 
-def definition(*nodes: AnyNode, timeout_ms: int | None = None) -> Definition:
+def parallel(name: str, *after: str, **options: Any) -> ParallelNode:
+    return ParallelNode(name=name, after=after, **options)
+
+
+def inside(group: str, node: AnyNode, clause: int = 0) -> Any:
+    """Return a node as a member of a group, or of a clause of a branch."""
+    return msgspec.structs.replace(node, member_of=group, clause=clause)
+
+
+def each(
+    name: str, *after: str, over: str = "input.items", retry: RetryPolicy = NO_RETRY, **options: Any
+) -> EachNode:
+    of_member = {key: options.pop(key) for key in ("compensation", "takes", "total_ms") if key in options}
+    made = StepNode(name=name, retry=retry, **of_member)
+    return EachNode(name=name, after=after, over=over, step=made, **options)
+
+
+def branch(name: str, *after: str, cases: tuple[str | None, ...] = ('"a"', '"b"'), **options: Any) -> BranchNode:
+    """Return a branch on `input.kind`, or on what a worker selects."""
+    if options.pop("is_selected", False):
+        return BranchNode(name=name, after=after, selector=StepNode(name=name), cases=cases, **options)
+    return BranchNode(name=name, after=after, on="input.kind", cases=cases, **options)
+
+
+def child(name: str, *after: str, **options: Any) -> ChildNode:
+    return ChildNode(name=name, after=after, workflow="kid", fingerprint="f1", **options)
+
+
+def undoing(name: str, **options: Any) -> StepNode:
+    """Return what undoes a step."""
+    return StepNode(name=f"{name}~compensate", takes=(name,), **options)
+
+
+def hook(kind: str, **options: Any) -> StepNode:
+    return StepNode(name=f"~{kind}", **options)
+
+
+def definition(*nodes: AnyNode, **options: Any) -> Definition:
     """Return a definition that is sound: a test of the fold is not one of the validation."""
-    made = Definition(name="order", nodes=nodes, timeout_ms=timeout_ms)
+    made = Definition(name="order", nodes=nodes, **options)
     assert not validate(made)
     return made
 
@@ -111,15 +166,16 @@ class Play:
         self,
         *nodes: AnyNode,
         input: bytes = b"null",  # noqa: A002 - as the message calls it
-        timeout_ms: int | None = None,
+        start: dict[str, Any] | None = None,
         tags: tuple[str, ...] = (),
         trace: str | None = None,
+        **options: Any,
     ) -> None:
-        self.graph = Graph(definition(*nodes, timeout_ms=timeout_ms))
+        self.graph = Graph(definition(*nodes, **options))
         self.now = NOON
         self.start = StartRun(
             key=RUN, id="start-1", workflow="order", fingerprint=self.graph.fingerprint,
-            input=Raw(input), tags=tags, trace=trace,
+            input=Raw(input), tags=tags, trace=trace, **(start or {}),
         )  # fmt: skip
         self.run = create(self.start, 3, {self.graph.fingerprint: self.graph}.get)
         assert isinstance(self.run, Run)
@@ -141,8 +197,54 @@ class Play:
             return error.code
         raise AssertionError(f"not refused but {outcome.name}")
 
-    def completed(self, name: str, output: bytes = b"null", attempt: int = 1) -> Said:
-        return self.tell(AttemptCompleted(key=RUN, step=name, attempt=attempt, output=Raw(output)))
+    def completed(self, name: str, output: bytes = b"null", attempt: int = 1, **options: Any) -> Said:
+        return self.tell(AttemptCompleted(key=RUN, step=name, attempt=attempt, output=Raw(output), **options))
+
+    def skipped(self, name: str, attempt: int = 1) -> Said:
+        return self.tell(AttemptSkipped(key=RUN, step=name, attempt=attempt, reason="not needed"))
+
+    def jumped(self, name: str, to: str, output: bytes = b"null", attempt: int = 1) -> Said:
+        return self.tell(AttemptJumped(key=RUN, step=name, attempt=attempt, to=to, output=Raw(output)))
+
+    def finished(self, name: str, output: bytes = b"null", attempt: int = 1) -> Said:
+        return self.tell(AttemptFinished(key=RUN, step=name, attempt=attempt, output=Raw(output)))
+
+    def expanded(self, name: str, *steps: Grafted, attempt: int = 1, **options: Any) -> Said:
+        return self.tell(AttemptExpanded(key=RUN, step=name, attempt=attempt, steps=steps, **options))
+
+    def paused(self) -> Said:
+        return self.tell(PauseRun(key=RUN, id="p1"))
+
+    def resumed(self, context: bytes | None = None) -> Said:
+        return self.tell(ResumeRun(key=RUN, id="r1", context=None if context is None else Raw(context)))
+
+    def step_cancelled(self, name: str) -> Said:
+        return self.tell(CancelStep(key=RUN, id="cs1", step=name))
+
+    def step_skipped(self, name: str) -> Said:
+        return self.tell(SkipStep(key=RUN, id="ss1", step=name))
+
+    def retried(self, name: str = "", id: str = "retry-1", *, whole: bool = False) -> Said:  # noqa: A002
+        return self.tell(RetryRun(key=RUN, id=id, step=name, whole=whole))
+
+    def child_ended(
+        self, name: str, output: bytes = b"null", status: str = "completed", child: str = ""
+    ) -> Said:
+        failure = None if status == "completed" else Failure("Broken", "the child broke", step="s")
+        return self.tell(
+            ChildEnded(key=RUN, step=name, child=child or f"{RUN}/{name}", status=status, output=Raw(output),
+                       failure=failure)
+        )  # fmt: skip
+
+    def reload(self) -> None:
+        """Store the run and load it again."""
+        saved = Saved()
+        self.run.is_new = True
+        self.run.touched.update(dict.fromkeys(self.run.steps))
+        saved.save(self.run)
+        before = lasting_picture(self.run)
+        self.run = saved.load_run(RUN, self.graph)
+        assert lasting_picture(self.run) == before
 
     def failed(self, name: str, code: str = "Oops", attempt: int = 1, *, retryable: bool = True) -> Said:
         failure = Failure(code, "it broke", retryable)
@@ -168,8 +270,8 @@ class Play:
     def delivered(self, wait: str, data: bytes = b"null") -> Said:
         return self.tell(EventDelivered(key=RUN, wait=wait, id="e1", data=Raw(data)))
 
-    def cancelled(self, reason: str = "") -> Said:
-        return self.tell(CancelRun(key=RUN, id="c1", reason=reason))
+    def cancelled(self, reason: str = "", **options: Any) -> Said:
+        return self.tell(CancelRun(key=RUN, id="c1", reason=reason, **options))
 
     def fire(self, name: str = "") -> Said:
         """Move the clock to when this timer is due, and let it fire."""
@@ -183,11 +285,11 @@ class Play:
         return self.step(name).due if name else self.run.due
 
     def step(self, name: str) -> Step:
-        return self.run.steps[self.graph.index[name]]
+        return self.run.steps[self.run.graph.index[name]]
 
     def status(self, name: str) -> str | None:
         """Return a step's status; None while only the graph knows of it."""
-        found = self.run.steps.get(self.graph.index[name])
+        found = self.run.steps.get(self.run.graph.index[name])
         return None if found is None else found.status
 
 
@@ -224,26 +326,78 @@ def picture(entity: Entity) -> dict[str, Any]:
     return {name: _value(getattr(entity, name)) for name in type(entity).__slots__}
 
 
+#: What storing and loading are meant to change, and what is derived again when it is needed.
+PASSING = (
+    "is_new", "touched", "touched_events", "touched_waits", "touched_places", "orphans", "items", "undo",
+    "is_touched",
+)  # fmt: skip
+
+
 def lasting_picture(entity: Entity) -> dict[str, Any]:
-    """Return a picture without what storing and loading are meant to change."""
+    """Return a picture without what storing and loading are meant to change.
+
+    Of a run by the names of its steps: in which order those were added that it got at run time does not
+    matter.
+    """
     seen = picture(entity)
-    for name in ("is_new", "touched", "touched_events", "touched_waits"):
+    for name in PASSING:
         seen.pop(name, None)
-    if isinstance(entity, Channel):
+    if not isinstance(entity, Run):
         del seen["updated"]
-    return seen
+        return seen
+    names = entity.graph.names
+    seen["graph"] = (entity.graph.fingerprint, sorted(names), entity.graph.total)
+    seen["steps"] = {names[i]: step for i, step in seen["steps"].items()}
+    return {**seen, **counters(entity)}
+
+
+def counters(run: Run) -> dict[str, Any]:
+    """Return what a run counts, by the names of its steps, as far as that still matters."""
+    names, graph = run.graph.names, run.graph
+    counted: dict[str, Any] = {"left": run.left, "active": run.active, "waiting": {names[i] for i in run.waiting}}
+    if run.ended is not None:
+        return {"left": 0, "active": 0, "waiting": set(), "need": {}, "open": {}, "joined": {}}
+    counted["need"] = {
+        name: need
+        for i, (name, need) in enumerate(zip(names, run.need, strict=True))
+        if (step := run.steps.get(i)) is None or step.status not in STEP_ENDED
+    }
+    counted["open"] = {
+        names[i]: _counts(run, i, group)
+        for i, group in run.open.items()
+        if run.steps[i].status not in STEP_ENDED
+    }
+    counted["joined"] = {
+        (names[graph.joins[k].step], k): "settled" if counts[0] < 0 else tuple(counts)
+        for k, counts in run.joined.items()
+    }
+    return counted
+
+
+def _counts(run: Run, i: int, group: Open) -> tuple[Any, ...]:
+    detail = run.steps[i].detail
+    enough = None if detail is None or detail.graft is None else detail.graft.enough
+    told = (group.completed, group.lost) if enough is not None else ()
+    return (group.left, group.running, {run.graph.names[m] for m in group.held}, *told)
 
 
 def _value(value: Any) -> Any:
-    if isinstance(value, Step | Mail):
+    if isinstance(value, Context):
+        return encode_struct(value.fields), value.size
+    if isinstance(value, Step | Mail | Open):
         return tuple(_value(getattr(value, name)) for name in type(value).__slots__)
     if isinstance(value, Graph):
-        return value.fingerprint
+        return value.fingerprint, value.size, value.total
+    if isinstance(value, Detail | Requests):
+        return None if value == Detail() else encode_struct(value)
     if isinstance(value, dict):
         return {key: _value(held) for key, held in value.items()}
     if isinstance(value, list):
-        return list(value)
+        return [_value(one) for one in value]
     return set(value) if isinstance(value, set) else value
+
+
+encode_struct = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Saved:
@@ -254,6 +408,8 @@ class Saved:
         self.steps: dict[tuple[str, str], StepRow] = {}
         self.events: dict[tuple[str, str], EventRow] = {}
         self.waits: dict[tuple[str, str, str], WaitRow] = {}
+        self.gates: dict[str, GateRow] = {}
+        self.places: dict[tuple[str, str, str], PlaceRow] = {}
         self.timers: dict[tuple[Kind, str, str], TimerRow] = {}
 
     def save(self, entity: Entity) -> None:
@@ -263,6 +419,13 @@ class Saved:
             self.write(made, moved, rows.step_rows(entity), [], [], [])
             entity.is_new = False
             entity.touched.clear()
+            entity.orphans = None
+            if entity.context is not None:
+                entity.context.is_dirty = False
+        elif isinstance(entity, Gate):
+            self.write([], [], [], [], [], [], *rows.gate_rows(entity))
+            entity.is_touched = False
+            entity.touched_places.clear()
         else:
             self.write([], [], [], *rows.channel_rows(entity), [])
             entity.touched_events.clear()
@@ -281,13 +444,18 @@ class Saved:
         events: Iterable[EventRow],
         waits: Iterable[WaitRow],
         timers: Iterable[TimerRow],
+        gates: Iterable[GateRow] = (),
+        places: Iterable[PlaceRow] = (),
     ) -> None:
         """Do what the statement `batch_commit` does."""
         for row in runs:
             assert row.id not in self.runs, "a run is inserted once"
             self.runs[row.id] = row
         for change in changes:
-            self.runs[change.id] = self.runs[change.id]._replace(**change._asdict())
+            moved = change._asdict()
+            if change.context is None:
+                del moved["context"]
+            self.runs[change.id] = self.runs[change.id]._replace(**moved)
         for step_row in steps:
             self.steps[step_row.run, step_row.name] = step_row
         for event_row in events:
@@ -296,19 +464,33 @@ class Saved:
             _put(self.waits, wait_row[:3], wait_row, wait_row.is_open)
         for timer_row in timers:
             _put(self.timers, timer_row[:3], timer_row, timer_row.due is not None)
+        for gate_row in gates:
+            self.gates[gate_row.name] = gate_row
+        for place_row in places:
+            _put(self.places, place_row[:3], place_row, place_row.is_inside is not None)
 
     def load_run(self, key: str, graph: Graph) -> Run:
-        return rows.thaw_run(self.runs[key], [row for row in self.steps.values() if row.run == key], graph)
+        # In an order in which they were not written: a store promises none.
+        named = sorted((row for row in self.steps.values() if row.run == key), key=_key, reverse=True)
+        return rows.thaw_run(self.runs[key], named, graph)
 
     def load_channel(self, key: str, partition: int) -> Channel:
         events = [(e.id, e.data, e.expires) for e in self.events.values() if e.channel == key]
         waits = [(w.run, w.wait) for w in self.waits.values() if w.channel == key]
         return rows.thaw_channel(key, partition, events, waits)
 
+    def load_gate(self, key: str, partition: int) -> Gate:
+        if key not in self.gates:
+            return Gate(key, partition)
+        places = [place[1:3] + place[4:] for place in self.places.values() if place.gate == key]
+        return rows.thaw_gate(key, partition, self.gates[key].body, places)
+
     def load(self, entity: Entity) -> Entity:
         """Return the entity that the rows say this one is."""
         if isinstance(entity, Run):
-            return self.load_run(entity.id, entity.graph)
+            return self.load_run(entity.id, base_of(entity.graph))
+        if isinstance(entity, Gate):
+            return self.load_gate(entity.id, entity.partition)
         return self.load_channel(entity.id, entity.partition)
 
     def all(self) -> dict[str, Any]:

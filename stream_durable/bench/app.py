@@ -6,11 +6,12 @@ import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from stream_durable import App, Workflow
+from stream_durable import App, Context, Workflow
 
 #: What the prototype's steps return too.
 OUTPUT = {"x": "a" * 90}
 FAN_WIDTH = 50
+LARGE_BYTES, LARGE_STEPS = 1_000_000, 20
 
 
 def _step(*parameters: str) -> Callable[..., Coroutine[Any, Any, dict[str, str]]]:
@@ -55,6 +56,54 @@ def _waiting(name: str) -> Workflow:
     return workflow
 
 
+def _each(name: str) -> Workflow:
+    """Return a workflow of a step that lists items, one step for each, and one that counts their outputs."""
+    workflow = Workflow(name)
+
+    async def items(input: dict[str, int]) -> list[int]:  # noqa: A002 - the word for it everywhere
+        return list(range(input["items"]))
+
+    async def member(item: int) -> dict[str, str]:
+        return OUTPUT
+
+    async def count(member: list[dict[str, str]]) -> int:
+        return len(member)
+
+    workflow.add("items", items)
+    workflow.each("items", name="member")(member)
+    workflow.add("count", count)
+    return workflow
+
+
+def _large(name: str, length: int) -> Workflow:
+    """Return a workflow of steps of which each hands a megabyte on to the next."""
+    workflow = Workflow(name)
+
+    async def first() -> str:
+        return "a" * LARGE_BYTES
+
+    workflow.add("step_00", first)
+    for i in range(1, length):
+        workflow.add(f"step_{i:02}", _passing_on(f"step_{i - 1:02}"))
+
+    async def last(ctx: Context) -> int:
+        return len(ctx.output(f"step_{length - 1:02}"))
+
+    workflow.add("last", last, after=f"step_{length - 1:02}")
+    return workflow
+
+
+def _passing_on(before: str) -> Callable[..., Coroutine[Any, Any, str]]:
+    async def step(*values: str) -> str:
+        return values[0]
+
+    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    step.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what the binding reads
+        [inspect.Parameter(before, positional)]
+    )
+    return step
+
+
 def _carried() -> Sequence[Workflow]:
     return (
         _chain("chain", 10),
@@ -62,6 +111,8 @@ def _carried() -> Sequence[Workflow]:
         _chain("latency", 3),
         _fan("fan", FAN_WIDTH),
         _waiting("waiting"),
+        _each("each"),
+        _large("large", LARGE_STEPS),
     )
 
 

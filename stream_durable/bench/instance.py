@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from msgspec import Raw
 from pydantic import SecretStr
 
 from stream_durable.bench.app import app
 from stream_durable.bench.errors import BenchError
-from stream_durable.bench.load import Load, Watcher, prefix_of, records_in, remove_topics
+from stream_durable.bench.load import PAYLOAD, Load, Watcher, prefix_of, records_in, remove_topics
 from stream_durable.bench.report import PARTS, Percentiles, Sample
 from stream_durable.bench.services import Services
 from stream_durable.bench.usage import Usage
@@ -62,7 +63,7 @@ class Instance:
         for role in _ROLES:
             self.processes[role] = spawn(role, self.home)
         runs = [self._run_on(partition) for partition in range(self.settings.kafka.partitions)]
-        self.begin(runs)
+        self.begin(runs, items=1 if self.workload.workflow == "each" else None)
         if self.workload.waits:
             self.send_signals(runs)
         self.completed.wait(runs, self.check)
@@ -87,10 +88,11 @@ class Instance:
                 f"{refused} records were refused; the topic {self.settings.prefix}.dead has them"
             )
 
-    def begin(self, runs: Sequence[str]) -> None:
-        """Start these runs."""
+    def begin(self, runs: Sequence[str], items: int | None = None) -> None:
+        """Start these runs, with so many items each where they are to have some."""
+        given = Raw(b'{"items":%d}' % items) if items is not None else PAYLOAD
         for run in runs:
-            self.load.start(self.workload.workflow, self.workload.fingerprint, run)
+            self.load.start(self.workload.workflow, self.workload.fingerprint, run, given)
         self.load.flush()
 
     def send_signals(self, runs: Sequence[str]) -> None:

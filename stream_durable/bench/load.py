@@ -28,7 +28,7 @@ PATIENCE_SECONDS: Final = 120.0
 _CALL_SECONDS: Final = 10.0
 #: As in the prototype's load: what is complete is seen this much late at most.
 _POLL_SECONDS: Final = 0.2
-_PAYLOAD: Final = msgspec.Raw(b'{"in":"' + b"b" * 80 + b'"}')
+PAYLOAD: Final = msgspec.Raw(b'{"in":"' + b"b" * 80 + b'"}')
 
 
 def prefix_of(kind: type[RunEvent | StepEvent], type_: str) -> bytes:
@@ -124,13 +124,13 @@ class Load:
             )
         )
 
-    def start(self, workflow: str, fingerprint: str, run: str) -> None:
+    def start(self, workflow: str, fingerprint: str, run: str, given: msgspec.Raw = PAYLOAD) -> None:
         """Ask for a run."""
-        self._send(StartRun(key=run, id=run, workflow=workflow, fingerprint=fingerprint, input=_PAYLOAD))
+        self._send(StartRun(key=run, id=run, workflow=workflow, fingerprint=fingerprint, input=given))
 
     def signal(self, run: str) -> None:
         """Give a run the signal its wait is for."""
-        self._send(SignalRun(key=run, id=f"{run}/go", signal="go", data=_PAYLOAD))
+        self._send(SignalRun(key=run, id=f"{run}/go", signal="go", data=PAYLOAD))
 
     def flush(self) -> None:
         """Wait until Kafka has all of it."""

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Final
 from uuid import uuid4
 
+from stream_durable.bench.app import app
 from stream_durable.bench.errors import BenchError
-from stream_durable.bench.instance import Instance, instance, spawn, tail
-from stream_durable.bench.load import PATIENCE_SECONDS, Watcher, prefix_of
+from stream_durable.bench.instance import COMPLETED, Instance, instance, spawn, tail
+from stream_durable.bench.load import PATIENCE_SECONDS, Load, Watcher, prefix_of
 from stream_durable.bench.report import PARTS, Sample
 from stream_durable.bench.services import Services
 from stream_durable.bench.usage import Usage
-from stream_durable.bench.workloads import SIGNALLED_OF, Workload
+from stream_durable.bench.workloads import EACH_FEW, EACH_MANY, SIGNALLED_OF, Workload
 from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import STEP_WAITING, StepEvent
 from stream_durable.postgres.connection import connect
@@ -58,13 +61,56 @@ def _latency(made: Instance, n: int) -> Sample:
     made.start()
     runs = _new_runs(n)
 
-    def one(run: str) -> float:
-        begin = time.perf_counter()
-        made.load.start(made.workload.workflow, made.workload.fingerprint, run)
-        made.completed.wait_one(run, made.check)
-        return 1_000 * (time.perf_counter() - begin)
+    return made.measure(runs, lambda: [_one(made, run) for run in runs])
 
-    return made.measure(runs, lambda: [one(run) for run in runs])
+
+def _one(made: Instance, run: str) -> float:
+    """Return how many milliseconds one run takes."""
+    begin = time.perf_counter()
+    made.load.start(made.workload.workflow, made.workload.fingerprint, run)
+    made.completed.wait_one(run, made.check)
+    return 1_000 * (time.perf_counter() - begin)
+
+
+def _each(made: Instance, n: int) -> Sample:
+    """Runs of ten thousand steps that are known only when they run, against as many steps in small runs."""
+    made.start()
+    few = _new_runs(n * EACH_MANY // EACH_FEW)
+    base = _with_items(made, few, EACH_FEW)
+    return replace(_with_items(made, _new_runs(n), EACH_MANY), base=base)
+
+
+def _with_items(made: Instance, runs: Sequence[str], items: int) -> Sample:
+    def work() -> None:
+        made.begin(runs, items=items)
+        made.completed.wait(runs, made.check)
+
+    return replace(made.measure(runs, work), steps=len(runs) * (items + 2))
+
+
+def _large(made: Instance, n: int) -> Sample:
+    """One run at a time, alone and then beside runs that carry a megabyte from step to step."""
+    base = _latency(made, n)
+    stop = threading.Event()
+    heavy = threading.Thread(target=_carry, args=(made, stop))
+    heavy.start()
+    try:
+        runs = _new_runs(n)
+        return replace(made.measure(runs, lambda: [_one(made, run) for run in runs]), base=base)
+    finally:
+        stop.set()
+        heavy.join()
+
+
+def _carry(made: Instance, stop: threading.Event) -> None:
+    """Keep one run under way that carries large outputs, until told to stop."""
+    fingerprint = app.workflows["large"].fingerprint
+    load = Load(made.settings)
+    with closing(Watcher(made.settings, "runs", COMPLETED)) as completed:
+        while not stop.is_set():
+            [run] = _new_runs(1)
+            load.start("large", fingerprint, run)
+            completed.wait_one(run, made.check)
 
 
 def _waiting(made: Instance, n: int) -> Sample:
@@ -122,6 +168,8 @@ def _rebuild(made: Instance, n: int) -> Sample:
 
 _MEASURES: Final[Mapping[str, Callable[[Instance, int], Sample]]] = {
     "latency": _latency,
+    "each": _each,
+    "large": _large,
     "waiting": _waiting,
     "million": _million,
     "rebuild": _rebuild,

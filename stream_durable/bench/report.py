@@ -42,6 +42,8 @@ class Sample:
     cpu_s: Mapping[str, float]
     peak_mb: Mapping[str, float]
     latency: Percentiles | None = None
+    #: The same work in small portions, or without what is measured: what this is compared with.
+    base: Sample | None = None
 
     @property
     def runs_per_s(self) -> float:
@@ -86,11 +88,15 @@ class Row(Figures, frozen=True, kw_only=True):
     ratio_cpu: float | UnsetType = UNSET
     #: Our runs per second over the prototype's: more is better.
     ratio_rate: float | UnsetType = UNSET
+    #: CPU per step over that of the base.
+    ratio_cost: float | UnsetType = UNSET
+    #: p99 over that of the base.
+    ratio_p99: float | UnsetType = UNSET
 
 
 def row(workload: str, n: int, ours: Sequence[Sample], prototype: Sequence[Sample] = ()) -> Row:
     """Sum up the samples of one workload."""
-    mine = msgspec.structs.asdict(_figures(workload, n, ours))
+    mine = msgspec.structs.asdict(_figures(workload, n, ours)) | _against_base(ours)
     if not prototype:
         return Row(**mine)
     theirs = _figures(workload, n, prototype)
@@ -100,6 +106,17 @@ def row(workload: str, n: int, ours: Sequence[Sample], prototype: Sequence[Sampl
         ratio_cpu=round(mine["cpu_ms_per_step"] / theirs.cpu_ms_per_step, 2),
         ratio_rate=round(mine["runs_per_s"] / theirs.runs_per_s, 2),
     )
+
+
+def _against_base(samples: Sequence[Sample]) -> dict[str, float]:
+    """Return the medians of what samples cost over what their bases did."""
+    pairs = [(one, one.base) for one in samples if one.base is not None]
+    if not pairs:
+        return {}
+    if all(one.latency is not None and base.latency is not None for one, base in pairs):
+        tails = [one.latency.p99 / base.latency.p99 for one, base in pairs if one.latency and base.latency]
+        return {"ratio_p99": round(median(tails), 2)}
+    return {"ratio_cost": round(median(one.cpu_ms_per_step / base.cpu_ms_per_step for one, base in pairs), 2)}
 
 
 def line(shown: Row) -> str:
@@ -124,7 +141,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
             split = (f"{_share(one, part) * one.cpu_ms_per_step:.4f}" for part in PARTS)
             cpu.add_row(*head, f"{one.cpu_ms_per_step:.4f}", f"{cost.min:.4f} - {cost.max:.4f}", *split)
             peak.add_row(*head, *(_megabytes(one.peak_mb[part]) for part in PARTS))
-    return [speed, cpu, peak, *_ratios(rows)]
+    return [speed, cpu, peak, *_ratios(rows), *_bases(rows)]
 
 
 def _figures(workload: str, n: int, samples: Sequence[Sample]) -> Figures:
@@ -192,6 +209,17 @@ def _ratios(rows: Sequence[Row]) -> list[Table]:
     table = _table("Ours over the prototype's", "CPU per step", "runs/s")
     for shown in compared:
         table.add_row(shown.workload, f"{shown.n:,}", f"{shown.ratio_cpu}", f"{shown.ratio_rate}")
+    return [table]
+
+
+def _bases(rows: Sequence[Row]) -> list[Table]:
+    compared = [shown for shown in rows if shown.ratio_cost is not UNSET or shown.ratio_p99 is not UNSET]
+    if not compared:
+        return []
+    table = _table("Against the same in small portions, or without it", "CPU per step", "p99")
+    for shown in compared:
+        ratios = ("" if ratio is UNSET else f"{ratio}" for ratio in (shown.ratio_cost, shown.ratio_p99))
+        table.add_row(shown.workload, f"{shown.n:,}", *ratios)
     return [table]
 
 

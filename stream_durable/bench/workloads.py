@@ -30,6 +30,10 @@ class Workload(NamedTuple):
         return self.workflow == "waiting"
 
 
+#: Members of the run that `each` measures, and of each of the small ones that it is compared with.
+EACH_MANY: Final = 10_000
+EACH_FEW: Final = 100
+
 #: Runs of `million` that are signalled, of as many as there are.
 SIGNALLED_OF: Final = 50
 
@@ -38,6 +42,8 @@ _ALL: Final = (
     Workload("single", "single", 1, 30_000, "single"),
     Workload("fan", "fan", FAN_WIDTH + 2, 2_000, "fan"),
     Workload("latency", "latency", 3, 500, "lat"),
+    Workload("each", "each", 10_002, 1),
+    Workload("large", "latency", 3, 400),
     Workload("waiting", "waiting", 1, 10_000),
     Workload("rebuild", "chain", 10, 6_000),
     Workload("backlog", "chain", 10, 20_000),

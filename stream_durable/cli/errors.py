@@ -18,8 +18,9 @@ CHECK_FAILED: Final = 4
 #: Codes of errors that mean: what the caller wrote down cannot be used, here or anywhere.
 _USAGE_CODES: Final = frozenset(
     {
-        "bad_definition", "bad_option", "bad_target", "bad_input", "import_failed", "invalid_input",
-        "no_attribute", "no_module", "not_an_app", "settings_invalid", "settings_unsafe",
+        "bad_cursor", "bad_definition", "bad_option", "bad_status", "bad_target", "bad_time", "bad_input",
+        "contradiction", "import_failed", "invalid_input", "no_attribute", "no_module",
+        "not_an_app", "settings_invalid", "settings_unsafe",
     }
 )  # fmt: skip
 _NOT_FOUND_CODES: Final = frozenset({"not_found", "run_not_found", "unknown_run", "unknown_workflow"})

@@ -95,7 +95,7 @@ def _changes(stored: StoredRun, seen: dict[str, tuple[object, ...]]) -> Iterable
             continue
         seen[step.name] = state
         # That the next attempt of a step is asked for says no more than the line before it.
-        if step.status != "ready" or step.losses:
+        if step.status not in ("pending", "ready") or step.losses:
             yield _step_change(step, run)
     if seen.get("") != (run.status,):
         is_first = "" not in seen

@@ -10,13 +10,20 @@ from stream_durable.cli import (
     bench,
     config,
     db,
+    dead,
     demo,
     dev,
+    gates,
+    graph,
+    history,
     messages,
+    orders,
     replay,
+    report,
     runs,
     services,
     topics,
+    versions,
     workflows,
 )
 from stream_durable.cli.errors import Commands
@@ -43,10 +50,20 @@ app.command("up", rich_help_panel=_SERVICES)(services.up)
 app.command("reconciler", rich_help_panel=_SERVICES)(services.reconciler)
 app.command("worker", rich_help_panel=_SERVICES)(services.worker)
 app.command("ingress", rich_help_panel=_SERVICES)(services.ingress)
+runs.app.command("graph")(graph.graph_run)
+runs.app.command("report")(report.report_run)
+for order in (orders.cancel, orders.pause, orders.resume, orders.skip, orders.retry, orders.again):
+    runs.app.command(order.__name__)(order)
+for look in (history.children, history.tree, history.attempts, history.logs):
+    runs.app.command(look.__name__)(look)
 app.add_typer(runs.app, name="runs", rich_help_panel=_RUNS)
+app.add_typer(dead.app, name="dead", rich_help_panel=_RUNS)
 app.command("publish", rich_help_panel=_RUNS)(messages.publish)
 app.command("signal", rich_help_panel=_RUNS)(messages.signal)
+workflows.app.command("graph")(graph.graph_workflow)
+workflows.app.command("diff")(versions.diff)
 app.add_typer(workflows.app, name="workflows", rich_help_panel=_RUNS)
+app.add_typer(gates.app, name="gates", rich_help_panel=_OPERATIONS)
 app.add_typer(topics.app, name="topics", rich_help_panel=_OPERATIONS)
 app.add_typer(db.app, name="db", rich_help_panel=_OPERATIONS)
 app.add_typer(replay.app, name="replay", rich_help_panel=_OPERATIONS)

@@ -1,52 +1,34 @@
-"""Commands about runs."""
+"""Commands that start runs and look at them."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stream_durable.cli.errors import FAILURE, UsageError
-from stream_durable.cli.output import Format, Output, lasted, moment, show, show_one
+from stream_durable.cli.output import Format, Output, show, show_one
+from stream_durable.cli.selection import RunId, Selection, read_time, selects
+from stream_durable.cli.shown import LIST_COLUMNS, STEP_COLUMNS, print_run, run_row, step_rows, summary_row
 from stream_durable.cli.values import AppOption, load, load_settings, read_json
 
 if TYPE_CHECKING:
     from stream_durable.core.definition.graph import Graph
-    from stream_durable.core.rows import RunRow, StepRow
-    from stream_durable.ports import RunSummary, StoredRun
+    from stream_durable.ports import RunPage, RunQuery, StoredRun
     from stream_durable.settings import Settings
 
-app = typer.Typer(help="Start runs, look at them, end them.", no_args_is_help=True)
+app = typer.Typer(help="Start runs, look at them, tell them what to do.", no_args_is_help=True)
 
-
-class RunStatus(StrEnum):
-    """Where a run can stand."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    WAITING = "waiting"
-    PAUSED = "paused"
-    CANCELLING = "cancelling"
-    COMPENSATING = "compensating"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    COMPENSATED = "compensated"
-    COMPENSATION_FAILED = "compensation_failed"
-
-
-RunId = Annotated[
-    str, typer.Argument(metavar="RUN", help="Id of the run, or a unique beginning of it.", show_default=False)
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")]
+After = Annotated[
+    str | None, typer.Option("--after", help="Go on where a list ended: the cursor that it named.")
 ]
 
 
 @app.callback()
 def _group() -> None:
-    """Start runs, look at them, end them."""
+    """Start runs, look at them, tell them what to do."""
 
 
 @app.command()
@@ -58,7 +40,22 @@ def start(
     run_id: Annotated[
         str | None, typer.Option("--id", help="Starting twice with one id is one run.", show_default="drawn")
     ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="Begin at this time, as 2030-01-31T09:00.", show_default="now")
+    ] = None,
+    delay: Annotated[
+        str | None, typer.Option("--delay", help='Begin after so long, as "90s" or "1d".')
+    ] = None,
+    queue: Annotated[
+        str | None, typer.Option("--queue", help="For the steps that name no queue of their own.")
+    ] = None,
+    priority: Annotated[
+        int, typer.Option("--priority", min=-100, max=100, help="Higher is sooner, within a worker.")
+    ] = 0,
     tag: Annotated[list[str] | None, typer.Option("--tag", help="May be repeated.")] = None,
+    metadata: Annotated[
+        str | None, typer.Option("--meta", help="A JSON object that is kept with the run, or @file, or -.")
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Print what happens until it ends; exit 1 if it fails.")
     ] = False,
@@ -71,33 +68,56 @@ def start(
 
     Example: `stream-durable runs start order --input '{"id": "42"}' --id order-42 --follow`
     """
+    options = {
+        "id": run_id,
+        "at": None if at is None else read_time(at, "--at"),
+        "delay": delay,
+        "queue": queue,
+        "priority": priority,
+        "tags": tag or [],
+        "metadata": None if metadata is None else read_json(metadata, "--meta"),
+    }
     given = read_json(value, "--input")
     target = workflow if app is None else _workflow(app, workflow)
-    settings = load_settings()
-    asyncio.run(_start(settings, target, given, run_id, tag or [], output, is_followed=follow))
+    asyncio.run(_start(load_settings(), target, given, options, output, is_followed=follow))
 
 
 @app.command("list")
+@selects
 def list_runs(
-    status: Annotated[
-        list[RunStatus] | None, typer.Option("--status", "-s", help="Only these; may be repeated.")
-    ] = None,
-    workflow: Annotated[str | None, typer.Option("--workflow", "-w", help="Only of this workflow.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")] = 50,
+    which: Selection,
+    limit: Limit = 50,
+    after: After = None,
     output: Output = Format.TABLE,
 ) -> None:
     """List runs, the newest first.
 
-    Example: `stream-durable runs list --status failed --output jsonl`
+    For programs each run has a `cursor`: that of the last one is what `--after` takes to go on. Runs that
+    come or change meanwhile are neither missed nor doubled.
+
+    Example: `stream-durable runs list --status failed --since 2h --output jsonl`
     """
-    statuses = [one.value for one in status or ()]
-    summaries, has_more = asyncio.run(_list(load_settings(), statuses, workflow, limit))
-    rows = [_summary(one, is_short=output is Format.TABLE) for one in summaries]
-    columns = ("id", "workflow", "status", "steps", "created", "took", "failure")
-    empty = "There is no such run." if status or workflow else "No run was started yet."
-    show(rows, columns, output, empty=empty)
-    if has_more:
-        typer.echo(f"These are the newest {limit}; there are more (--limit).", err=True)
+    empty = "There is no such run." if not which.is_empty else "No run was started yet."
+    show_page(which.filter().query(), limit, after, output, empty=empty)
+
+
+@app.command()
+@selects
+def count(
+    which: Selection,
+    at_most: Annotated[int, typer.Option("--at-most", min=1, help="Stop counting at so many.")] = 100_000,
+    output: Output = Format.TABLE,
+) -> None:
+    """Count runs.
+
+    Example: `stream-durable runs count --workflow order --status waiting`
+    """
+    found = asyncio.run(_count(load_settings(), which.filter().query(), at_most))
+    is_exact = found <= at_most
+    if output is Format.TABLE:
+        typer.echo(found if is_exact else f"more than {at_most}")
+    else:
+        show_one({"found": min(found, at_most), "is_exact": is_exact}, output)
 
 
 @app.command("show")
@@ -107,36 +127,28 @@ def show_run(run: RunId, output: Output = Format.TABLE) -> None:
     Example: `stream-durable runs show order-42`
     """
     stored, graph = asyncio.run(_show(load_settings(), run))
-    steps = _steps(stored, graph)
-    if output is Format.TABLE:
-        _print_run(stored.run)
-        columns = ("step", "status", "attempt", "took", "worker", "failure")
-        show(steps, columns, output, empty="No step has ended yet.")
-    else:
-        show_one({**_details(stored.run), "steps": steps}, output)
+    rows = step_rows(stored, graph)
+    steps = [row for row in rows if "~" not in row["step"]]
+    helpers = [row for row in rows if "~" in row["step"]]
+    if output is not Format.TABLE:
+        show_one({**run_row(stored), "steps": steps, "helpers": helpers}, output)
+        return
+    print_run(stored)
+    show(steps, STEP_COLUMNS, output, empty="No step has ended yet.")
+    if helpers:
+        typer.echo("\nCalled beside the graph:")
+        show(helpers, STEP_COLUMNS, output, empty="")
 
 
-@app.command()
-def cancel(
-    run: RunId,
-    reason: Annotated[str, typer.Option("--reason", help="Kept with the run.")] = "",
-) -> None:
-    """End a run before its end; attempts that run are told to stop.
+def show_page(query: RunQuery | None, limit: int, after: str | None, output: Format, *, empty: str) -> None:
+    """Print a page of runs, and where to go on if there are more."""
+    from stream_durable.client.listing import cursor
 
-    Example: `stream-durable runs cancel order-42 --reason "ordered twice"`
-    """
-    settings = load_settings()
-
-    async def send() -> str:
-        from stream_durable import bootstrap
-        from stream_durable.cli.lookup import find_run
-
-        run_id = await find_run(settings, run)
-        async with bootstrap.client(settings) as client:
-            await client.cancel(run_id, reason)
-        return run_id
-
-    typer.echo(f"Asked to cancel {asyncio.run(send())}.")
+    page = asyncio.run(_list(load_settings(), query, limit, after))
+    rows = [summary_row(one, is_short=output is Format.TABLE) for one in page.runs]
+    show(rows, LIST_COLUMNS, output, empty=empty)
+    if page.following is not None:
+        typer.echo(f"There are more: --after {cursor(page.following)}", err=True)
 
 
 def _workflow(target: str, name: str) -> Any:
@@ -150,8 +162,7 @@ async def _start(
     settings: Settings,
     workflow: Any,
     given: Any,
-    run_id: str | None,
-    tags: list[str],
+    options: dict[str, Any],
     output: Format,
     *,
     is_followed: bool,
@@ -161,7 +172,7 @@ async def _start(
     from stream_durable.postgres.views import PostgresViews
 
     async with bootstrap.client(settings) as client:
-        run = await client.start(workflow, given, id=run_id, tags=tags)
+        run = await client.start(workflow, given, **options)
     if output is Format.TABLE:
         typer.echo(f"Started {run.id}." if run.created else f"{run.id} was started before; this is that run.")
     else:
@@ -180,15 +191,29 @@ async def _start(
         typer.echo(ended.output.decode())
 
 
-async def _list(
-    settings: Settings, status: list[str], workflow: str | None, limit: int
-) -> tuple[list[RunSummary], bool]:
+async def _list(settings: Settings, query: RunQuery | None, limit: int, after: str | None) -> RunPage:
+    from stream_durable.client.listing import read_cursor
+    from stream_durable.ports import RunPage
     from stream_durable.postgres.views import PostgresViews
 
+    position = None if after is None else read_cursor(after)
+    if query is None:
+        return RunPage([], None)
     views = PostgresViews(settings.postgres)
     try:
-        page = await views.run_list(status=status, workflow=workflow, limit=limit)
-        return page.runs, page.following is not None
+        return await views.run_list(query, limit=limit, after=position)
+    finally:
+        await views.close()
+
+
+async def _count(settings: Settings, query: RunQuery | None, at_most: int) -> int:
+    from stream_durable.postgres.views import PostgresViews
+
+    if query is None:
+        return 0
+    views = PostgresViews(settings.postgres)
+    try:
+        return await views.run_count(query, at_most=at_most + 1)
     finally:
         await views.close()
 
@@ -204,7 +229,7 @@ async def _show(settings: Settings, written: str) -> tuple[StoredRun, Graph | No
     finally:
         await views.close()
     assert stored is not None, "it was just found, and runs are not removed"
-    if len(stored.steps) == stored.run.total:
+    if sum("~" not in step.name for step in stored.steps) == stored.run.total:
         return stored, None
     return stored, await _graph(settings, stored.run.fingerprint)
 
@@ -220,79 +245,3 @@ async def _graph(settings: Settings, fingerprint: str) -> Graph | None:
         typer.echo(f"Steps that have not begun are not shown: {error}", err=True)
         return None
     return next((graph for graph in graphs if graph.fingerprint == fingerprint), None)
-
-
-def _summary(run: RunSummary, *, is_short: bool) -> dict[str, Any]:
-    from stream_durable.cli.follow import failure_text
-
-    return {
-        "id": run.id,
-        "workflow": run.workflow,
-        "status": run.status,
-        "steps": f"{run.done}/{run.total}",
-        "created": moment(run.created),
-        "ended": moment(run.ended),
-        "took": lasted(run.created, run.ended),
-        "tags": json.loads(run.tags) if run.tags else [],
-        "failure": failure_text(run.failure) if is_short else _payload(run.failure),
-    }
-
-
-def _steps(stored: StoredRun, graph: Graph | None) -> list[dict[str, Any]]:
-    """Return a row for each step: those that have begun in the order in which they did, then the others."""
-    from stream_durable.client.state import run_state
-
-    begun = sorted(stored.steps, key=lambda step: (step.started or step.finished or sys.maxsize, step.name))
-    names = {step.name for step in begun}
-    states = run_state(stored, graph).steps.values() if graph is not None else ()
-    rest = ({"step": state.name, "status": state.status} for state in states if state.name not in names)
-    return [*map(_step, begun), *rest]
-
-
-def _step(step: StepRow) -> dict[str, Any]:
-    from stream_durable.cli.follow import failure_text
-
-    return {
-        "step": step.name,
-        "status": step.status,
-        "attempt": step.attempt,
-        "took": lasted(step.started, step.finished),
-        "worker": step.worker,
-        "failure": failure_text(step.failure),
-        "started": moment(step.started),
-        "finished": moment(step.finished),
-        "due": moment(step.due),
-        "output": _payload(step.output),
-    }
-
-
-def _details(run: RunRow) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "workflow": run.workflow,
-        "fingerprint": run.fingerprint,
-        "status": run.status,
-        "created": moment(run.created),
-        "ended": moment(run.ended),
-        "took": lasted(run.created, run.ended),
-        "tags": json.loads(run.tags) if run.tags else [],
-        "input": _payload(run.input),
-        "output": _payload(run.output),
-        "failure": _payload(run.failure),
-    }
-
-
-def _print_run(run: RunRow) -> None:
-    from rich.text import Text
-
-    from stream_durable.cli.output import cell_text, console
-
-    out = console()
-    for name, value in _details(run).items():
-        if value not in (None, []):
-            out.print(Text(f"{name:<12}", style="bold"), cell_text(value, 200), sep="", markup=False)
-    out.print()
-
-
-def _payload(data: bytes | None) -> Any:
-    return None if data is None else json.loads(data)

@@ -84,14 +84,13 @@ async def _published() -> list[Graph]:
 
 
 def _row(graph: Graph) -> dict[str, Any]:
-    from stream_durable.core.definition.nodes import StepNode
+    from stream_durable.core.definition.stranding import queues_of
 
-    queues = dict.fromkeys(node.queue for node in graph.nodes if isinstance(node, StepNode))
     return {
         "name": graph.name,
         "fingerprint": graph.fingerprint,
         "steps": graph.size,
-        "queues": ", ".join(queues),
+        "queues": ", ".join(sorted(queues_of(graph.definition))),
     }
 
 
@@ -102,25 +101,11 @@ def _definition(graph: Graph) -> Any:
 
 
 def _step(node: AnyNode) -> dict[str, Any]:
+    from stream_durable.pictures.notes import notes_of
+
     return {
         "step": node.name,
         "kind": type(node).__struct_config__.tag,
         "after": ", ".join(node.after),
-        "what": _what(node),
+        "what": ", ".join(notes_of(node)),
     }
-
-
-def _what(node: AnyNode) -> str:
-    """Say what a node does beyond waiting for others, in a few words."""
-    from stream_durable.core.definition.nodes import EventNode, SignalNode, SleepNode, StepNode
-
-    match node:
-        case StepNode():
-            tries = node.retry.attempts
-            return f"queue {node.queue}" + (f", up to {tries} attempts" if tries > 1 else "")
-        case SleepNode():
-            return f"{node.duration_ms / 1_000:g} s"
-        case SignalNode():
-            return f"signal {' or '.join(node.signals)}"
-        case EventNode():
-            return f"event {node.event} with the key at {node.key}"

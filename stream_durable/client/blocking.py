@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from stream_durable.client.client import AsyncClient
-from stream_durable.client.run import Event, RunHandle
+from stream_durable.client.run import RunHandle
+from stream_durable.client.watching import Event
 from stream_durable.core.errors import RejectedError
 from stream_durable.sdk.durations import Duration
 
@@ -90,7 +91,17 @@ class BlockingRun(_Facade):
 
     result = _Blocking(RunHandle.result)
     state = _Blocking(RunHandle.state)
+    attempts = _Blocking(RunHandle.attempts)
+    logs = _Blocking(RunHandle.logs)
+    children = _Blocking(RunHandle.children)
+    family = _Blocking(RunHandle.family)
     cancel = _Blocking(RunHandle.cancel)
+    pause = _Blocking(RunHandle.pause)
+    resume = _Blocking(RunHandle.resume)
+    cancel_step = _Blocking(RunHandle.cancel_step)
+    skip_step = _Blocking(RunHandle.skip_step)
+    retry = _Blocking(RunHandle.retry)
+    start_again = _BlockingStart(RunHandle.start_again)
 
     def __init__(self, loop: _Loop, handle: RunHandle) -> None:
         self._loop = loop
@@ -119,6 +130,13 @@ class BlockingClient(_Facade):
     publish = _Blocking(AsyncClient.publish)
     signal = _Blocking(AsyncClient.signal)
     cancel = _Blocking(AsyncClient.cancel)
+    list = _Blocking(AsyncClient.list)
+    count = _Blocking(AsyncClient.count)
+    failed = _Blocking(AsyncClient.failed)
+    cancel_all = _Blocking(AsyncClient.cancel_all)
+    pause_all = _Blocking(AsyncClient.pause_all)
+    resume_all = _Blocking(AsyncClient.resume_all)
+    retry_all = _Blocking(AsyncClient.retry_all)
 
     def __init__(self, client: AsyncClient) -> None:
         """Connect to nothing yet."""

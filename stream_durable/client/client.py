@@ -5,24 +5,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from difflib import get_close_matches
+from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 from uuid import uuid4
 
 from stream_durable.client.edge import Edge, Ports
-from stream_durable.client.run import RunHandle
-from stream_durable.client.values import Values, is_same, run_id
+from stream_durable.client.filter import LOST, OPEN, RunFilter
+from stream_durable.client.listing import COUNT_MAX, RunCount, RunList, counted, listed
+from stream_durable.client.run import RunHandle, start
+from stream_durable.client.starting import beginning, resolve
+from stream_durable.client.together import Progress, order_all
+from stream_durable.client.values import run_id
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.messages import StartRun
-from stream_durable.core.rows import RunRow
+from stream_durable.core.messages import CancelRun, PauseRun, ResumeRun, RetryRun, StartRun
+from stream_durable.core.status import CANCELLED, CANCELLING, COMPENSATING, PAUSED
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.wire.events import published, signalled
 
-_NAMES_SHOWN: Final = 20
+#: Runs in one of these are not yet being brought to their end.
+_GOING = OPEN - {CANCELLING, COMPENSATING}
 
 
 class AsyncClient:
@@ -33,7 +38,6 @@ class AsyncClient:
         self._connect = connect
         self._connection: AbstractAsyncContextManager[Ports] | None = None
         self._open_edge: Edge | None = None
-        self._values = Values()
 
     async def __aenter__(self) -> Self:
         self._connection = self._connect()
@@ -56,16 +60,25 @@ class AsyncClient:
         input: Any = None,  # noqa: A002 - the word for it everywhere
         *,
         id: str | None = None,  # noqa: A002 - the word for it everywhere
+        at: datetime | None = None,
+        delay: Duration | None = None,
+        queue: str | None = None,
+        priority: int = 0,
         tags: Iterable[str] = (),
+        metadata: Mapping[str, Any] | None = None,
         trace: str | None = None,
     ) -> RunHandle:
         """Start a run, and return when that is certain.
 
         By name it is the version that was registered last. Under one `id` there is one run, however often
-        it is started: then `created` is False, and another input or workflow is refused.
+        it is started: then `created` is False, and another input or workflow is refused. It begins at once,
+        `at` a moment, or after a `delay`; until then it is pending. Steps that name no queue of their own go
+        to `queue`; of the commands that a worker holds, those of a higher `priority` (-100 to 100) are first.
         """
-        data = self._values.input_of(workflow, input)
-        name, fingerprint = await self._resolve(workflow)
+        edge = self._edge
+        data = edge.values.input_of(workflow, input)
+        begins = beginning(at, delay)
+        name, fingerprint = await resolve(edge, workflow)
         message = StartRun(
             key=uuid4().hex if id is None else run_id(id),
             id=uuid4().hex,
@@ -74,11 +87,12 @@ class AsyncClient:
             input=data,
             tags=tuple(tags),
             trace=trace,
+            at=begins,
+            queue=queue or "",
+            priority=priority,
+            metadata=edge.values.an_object(metadata, f"the metadata of a run of workflow {name!r}"),
         )
-        if id is None:
-            await self._edge.send(message, f"start a run of workflow {name!r}")
-            return RunHandle(self._edge, message.key, created=True)
-        return await self._start_once(message)
+        return await start(edge, message, is_named=id is not None)
 
     async def publish(
         self,
@@ -94,7 +108,7 @@ class AsyncClient:
         Under one `id` it happens once, however often it is published within that time.
         """
         ttl_ms = self._edge.ports.event_ttl_ms if ttl is None else milliseconds(ttl)
-        body = self._values.plain(data, f"the data of event {event!r}")
+        body = self._edge.values.plain(data, f"the data of event {event!r}")
         message = published(event, str(key), body, id=id or uuid4().hex, ttl_ms=ttl_ms)
         await self._edge.send(message, f"publish event {event!r}")
 
@@ -107,78 +121,91 @@ class AsyncClient:
         id: str | None = None,  # noqa: A002 - the word for it everywhere
     ) -> None:
         """Give a signal to a run, which keeps it until a step waits for it; under one `id` it comes once."""
-        body = self._values.plain(data, f"the data of signal {name!r}")
+        body = self._edge.values.plain(data, f"the data of signal {name!r}")
         message = signalled(run_id(run), name, body, id=id or uuid4().hex)
         await self._edge.send(message, f"signal run {run!r}")
 
-    async def cancel(self, run: str, reason: str = "") -> None:
+    async def cancel(self, run: str, reason: str = "", *, compensate: bool = False) -> str:
         """Ask for the end of a run."""
-        await self.run(run).cancel(reason)
+        return await self.run(run).cancel(reason, compensate=compensate)
 
     def run(self, id: str) -> RunHandle:  # noqa: A002 - the word for it everywhere
         """Return the handle of a run; nothing is asked yet."""
         return RunHandle(self._edge, run_id(id))
+
+    async def list(
+        self, which: RunFilter | None = None, *, limit: int = 50, after: str | None = None
+    ) -> RunList:
+        """Return a page of runs, newest first; `after` takes what the page before said is `following`.
+
+        Runs that come or change while one goes from page to page are neither missed nor doubled, as long as
+        they meet the conditions all the time.
+        """
+        return await listed(self._edge, which or RunFilter(), limit, after)
+
+    async def count(self, which: RunFilter | None = None, *, at_most: int = COUNT_MAX) -> RunCount:
+        """Count runs, exactly up to `at_most`; beyond that it is only known that there are more."""
+        return await counted(self._edge, which or RunFilter(), at_most)
+
+    async def failed(
+        self, which: RunFilter | None = None, *, limit: int = 50, after: str | None = None
+    ) -> RunList:
+        """Return a page of the dead letters: of the runs that ended as `failed=True` says."""
+        return await listed(self._edge, which or RunFilter(), limit, after, among=LOST)
+
+    async def cancel_all(
+        self,
+        which: RunFilter,
+        reason: str = "",
+        *,
+        compensate: bool = False,
+        progress: Progress | None = None,
+    ) -> int:
+        """Ask for the end of all runs that are meant and have not ended; return how many these are.
+
+        In pages, one after the other; `progress` hears how many have been told so far.
+        """
+
+        def order(run: str) -> CancelRun:
+            return CancelRun(key=run, id=uuid4().hex, reason=reason, compensate=compensate)
+
+        return await order_all(self._edge, which.query(_GOING), order, "cancel runs", progress)
+
+    async def pause_all(self, which: RunFilter, reason: str = "", *, progress: Progress | None = None) -> int:
+        """Let no step of the runs that are meant begin until they are resumed; return how many these are."""
+
+        def order(run: str) -> PauseRun:
+            return PauseRun(key=run, id=uuid4().hex, reason=reason)
+
+        return await order_all(self._edge, which.query(_GOING - {PAUSED}), order, "pause runs", progress)
+
+    async def resume_all(
+        self,
+        which: RunFilter,
+        *,
+        context: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Let the paused runs that are meant go on; return how many these are."""
+        data = self._edge.values.an_object(context, "the context for the runs")
+
+        def order(run: str) -> ResumeRun:
+            return ResumeRun(key=run, id=uuid4().hex, context=data)
+
+        return await order_all(self._edge, which.query(frozenset({PAUSED})), order, "resume runs", progress)
+
+    async def retry_all(
+        self, which: RunFilter, *, whole: bool = False, progress: Progress | None = None
+    ) -> int:
+        """Make anew what failed in the runs that are meant and ended badly; return how many these are."""
+
+        def order(run: str) -> RetryRun:
+            return RetryRun(key=run, id=uuid4().hex, whole=whole)
+
+        return await order_all(self._edge, which.query(LOST | {CANCELLED}), order, "retry runs", progress)
 
     @property
     def _edge(self) -> Edge:
         if self._open_edge is None:
             raise RejectedError("not_open", "the client is not open: write `async with Client() as client:`")
         return self._open_edge
-
-    async def _start_once(self, message: StartRun) -> RunHandle:
-        edge, run = self._edge, message.key
-        views = edge.ports.views
-        edge.check(message)
-        # Followed first, then looked at: a start between the two is seen twice rather than missed.
-        async with edge.live(run) as events:
-            row = await edge.ask(lambda: views.run_get(run), f"read run {run!r}")
-            if row is None:
-                await edge.send(message, f"start run {run!r}")
-                begun = await RunHandle(edge, run).begun(events)
-                if begun.cause == message.id:
-                    return RunHandle(edge, run, created=True)
-                row = await edge.ask(lambda: views.run_get(run), f"read run {run!r}")
-        assert row is not None, "a run is committed before it is spoken of"
-        _check_same(row, message)
-        return RunHandle(edge, run)
-
-    async def _resolve(self, workflow: Workflow | str) -> tuple[str, str]:
-        """Return name and fingerprint of what is to be started; its definition is on the log by then."""
-        edge, catalogue = self._edge, self._edge.ports.catalogue
-        if isinstance(workflow, Workflow):
-            definition, fingerprint = workflow.definition(), workflow.fingerprint
-            if catalogue.graph(fingerprint) is None:
-                await edge.ask(catalogue.catch_up, "read the definitions")
-            if catalogue.graph(fingerprint) is None:
-                await edge.ask(lambda: catalogue.register(definition), f"register workflow {workflow.name!r}")
-            return workflow.name, fingerprint
-        await edge.ask(catalogue.catch_up, "read the definitions")
-        graph = catalogue.current(workflow)
-        if graph is None:
-            raise _unknown_workflow(workflow, catalogue.workflows())
-        return workflow, graph.fingerprint
-
-
-def _check_same(row: RunRow, message: StartRun) -> None:
-    """Refuse a second start that is not the first one again."""
-    if row.workflow != message.workflow:
-        raise RejectedError(
-            "different_workflow",
-            f"run {row.id!r} exists and is one of workflow {row.workflow!r}, not of {message.workflow!r}: "
-            "take another id",
-        )
-    if not is_same(row.input, message.input):
-        raise RejectedError(
-            "different_input",
-            f"run {row.id!r} exists and was started with another input: take another id, or leave it be",
-        )
-
-
-def _unknown_workflow(name: str, known: list[str]) -> RejectedError:
-    close = get_close_matches(name, known, 1)
-    meant = f"; is {close[0]!r} meant?" if close else "."
-    shown = ", ".join(known[:_NAMES_SHOWN]) or "none"
-    return RejectedError(
-        "unknown_workflow",
-        f"no workflow {name[:128]!r} is registered{meant} There are: {shown}. Start a worker that carries it",
-    )

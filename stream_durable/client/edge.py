@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final, NamedTuple, TypeVar
 
+from stream_durable.client.values import Values
 from stream_durable.core.errors import TransientError
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Message
+from stream_durable.core.reference import MARK
+from stream_durable.payloads import Payloads
 from stream_durable.persistence import persist
-from stream_durable.ports import Catalogue, Outgoing, Publisher, RunEvents, Views
+from stream_durable.ports import Blobs, Catalogue, Outgoing, Publisher, RunEvents, Views
 from stream_durable.wire.events import admit
 
 _Answer = TypeVar("_Answer")
@@ -27,6 +30,7 @@ class Ports(NamedTuple):
     catalogue: Catalogue
     views: Views
     events: RunEvents
+    blobs: Blobs
     #: How long an event that nobody waits for is kept, unless it says otherwise.
     event_ttl_ms: int
 
@@ -37,6 +41,8 @@ class Edge:
     def __init__(self, ports: Ports, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self.ports = ports
         self.patience_seconds = patience_seconds
+        self.values = Values()
+        self._payloads = Payloads(ports.blobs)
 
     async def ask(self, call: Callable[[], Awaitable[_Answer]], doing: str) -> _Answer:
         """Do a thing until it succeeds or patience is over; then say what the world said last."""
@@ -65,9 +71,18 @@ class Edge:
 
     async def send(self, message: Message, doing: str) -> None:
         """Put a message on the inbox; sent again, as it is under one id, it changes nothing."""
-        data = admit(message)
-        record = Outgoing("inbox", None, message.key.encode(), data)
-        await self.ask(lambda: self.ports.publisher.publish([(record, None)]), doing)
+        await self.send_all([message], doing)
+
+    async def send_all(self, messages: Sequence[Message], doing: str) -> None:
+        """Put messages on the inbox, in order as far as they are for the same entity."""
+        records = [Outgoing("inbox", None, one.key.encode(), admit(one)) for one in messages]
+        await self.ask(lambda: self.ports.publisher.publish([(record, None) for record in records]), doing)
+
+    async def resolved(self, data: bytes) -> bytes:
+        """Return a JSON value with the large values in it that travelled by reference."""
+        if MARK not in data:
+            return data
+        return await self.ask(lambda: self._payloads.resolved(data), "read a large value")
 
     def live(self, run: str) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
         """Follow what is said about a run as a whole from now on."""

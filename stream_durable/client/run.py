@@ -1,42 +1,58 @@
-"""A run in the hands of a client: wait for its result, look at it, watch it, end it."""
+"""A run in the hands of a client: wait for its result, look at it, watch it, tell it what to do."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 
+from stream_durable.client.attempts import AttemptState, LogEntry, attempts
 from stream_durable.client.edge import Edge
 from stream_durable.client.errors import RunCancelled, RunFailed
-from stream_durable.client.sequence import Sequence
+from stream_durable.client.filter import RunFilter
+from stream_durable.client.listing import Family, RunList, family, listed
+from stream_durable.client.orders import check_end_step, check_retry
+from stream_durable.client.starting import check_same, resolve
 from stream_durable.client.state import RunState, run_state
+from stream_durable.client.values import run_id
+from stream_durable.client.watching import Event, watched
+from stream_durable.core.definition.graph import Graph
 from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.core.failure import Failure
-from stream_durable.core.lifecycle import RunEvent, StepEvent
-from stream_durable.core.messages import CancelRun
-from stream_durable.core.rows import RunRow
-from stream_durable.core.status import CANCELLED, COMPLETED, RUN_ENDED
+from stream_durable.core.lifecycle import RunEvent
+from stream_durable.core.messages import (
+    CancelRun,
+    CancelStep,
+    PauseRun,
+    ResumeRun,
+    RetryRun,
+    RunMessage,
+    SkipStep,
+    StartRun,
+)
+from stream_durable.core.rows import RunRow, thaw_run
+from stream_durable.core.run.state import Run
+from stream_durable.core.status import COMPLETED, RUN_ENDED
+from stream_durable.payloads import PayloadLostError
 from stream_durable.persistence import persist
 from stream_durable.ports import StoredRun
 from stream_durable.sdk.durations import Duration, milliseconds
 
-#: Records carry the time of who published them, a run that of the log: so far clocks may differ before
-#: a watch has to read the log from its beginning.
-_SKEW_MS: Final = 60_000
-#: What was committed is published within this time, or the publisher is down.
-_SETTLE_SECONDS: Final = 5.0
-
 _failure = msgspec.json.Decoder(Failure).decode
-
-Event = RunEvent | StepEvent
 
 
 class RunHandle:
-    """One run, by its id. What is asked is asked of the state and the log each time."""
+    """One run, by its id. What is asked is asked of the state and the log each time.
+
+    What a run is told to do is on the log when the call returns, and is done in its turn; the call
+    returns the id under which `state().requests` shows it. What makes no sense any more by then, such as
+    to pause a run that has ended, changes nothing. `retry` alone waits until it is done, so that a
+    `result` asked for after it is the new one.
+    """
 
     def __init__(self, edge: Edge, run: str, *, created: bool = False) -> None:
         """Name a run; `created` says that its start is on the log by our own hand."""
@@ -49,7 +65,7 @@ class RunHandle:
         return f"<run {self.id!r}>"
 
     async def result(self, timeout: Duration | None = None) -> Any:  # noqa: ASYNC109 - the contract
-        """Wait for the end of the run and return its output.
+        """Wait for the end of the run and return its output: that of its last step, or of several by name.
 
         Raise `RunFailed` or `RunCancelled` if it has none, `TimeoutError` if it has not ended by then.
         """
@@ -59,25 +75,16 @@ class RunHandle:
         except TimeoutError:
             raise TimeoutError(self._not_ended(timeout)) from None
         if status == COMPLETED:
-            return None if output is None else msgspec.json.decode(output)
+            return None if output is None else msgspec.json.decode(await self._edge.resolved(output))
         failure = failure or Failure(status)
-        raise RunCancelled(self.id, failure) if status == CANCELLED else RunFailed(self.id, failure)
+        kind = RunCancelled if failure.code == "cancelled" and failure.step is None else RunFailed
+        raise kind(self.id, failure, status)
 
     async def state(self) -> RunState:
         """Return where the run and each of its steps stand."""
         stored = await self._stored()
-        catalogue = self._edge.ports.catalogue
-        fingerprint = stored.run.fingerprint
-        if catalogue.graph(fingerprint) is None:
-            await self._edge.ask(catalogue.catch_up, "read the definitions")
-        graph = catalogue.graph(fingerprint)
-        if graph is None:
-            raise RejectedError(
-                "unknown_workflow",
-                f"run {self.id!r} was started with definition {fingerprint} of workflow "
-                f"{stored.run.workflow!r}, which is not on the topic of definitions: start a worker with it",
-            )
-        return run_state(stored, graph)
+        graph = await self._graph(stored.run)
+        return run_state(await self._resolved(stored), graph)
 
     async def watch(
         self,
@@ -88,27 +95,130 @@ class RunHandle:
         Each statement comes once and in order. What has expired from the log is missing, as its
         `sequence` shows. Raise `TimeoutError` if the run has not ended by then.
         """
-        deadline = _deadline(timeout)
-        row = await self._row()
-        order = Sequence()
-        for since in (max(1, row.created - _SKEW_MS), 0):
-            async with (
-                self._edge.past(self.id, since) as events,
-                aclosing(self._in_order(events, order, deadline, is_all=since == 0)) as ordered,
-            ):
-                async for event in ordered:
-                    if event is None:
-                        raise TimeoutError(self._not_ended(timeout))
+        seconds = _seconds(timeout)
+        deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        async with aclosing(watched(self._edge, self.id, self._row, deadline)) as events:
+            try:
+                async for event in events:
                     yield event
-            if order.has_ended:
-                return
-        text = f"what was said about the end of run {self.id!r} has expired from the log: ask for its state"
-        raise RejectedError("expired", text)
+            except TimeoutError:
+                raise TimeoutError(self._not_ended(timeout)) from None
 
-    async def cancel(self, reason: str = "") -> None:
-        """Ask for the end of the run; it has ended when `result` says so."""
-        message = CancelRun(key=self.id, id=uuid4().hex, reason=reason)
-        await self._edge.send(message, f"cancel run {self.id!r}")
+    async def attempts(self, step: str | None = None) -> list[AttemptState]:
+        """Return what the steps have tried, by step and number, with failures and logs."""
+        stored = await self._stored()
+        return await attempts(self._edge, self.id, step, stored.steps)
+
+    async def logs(self, step: str | None = None) -> list[LogEntry]:
+        """Return the lines that the steps wrote in attempts that have ended, the oldest first."""
+        lines = [line for attempt in await self.attempts(step) for line in attempt.logs]
+        return sorted(lines, key=lambda line: line.time)
+
+    async def children(self, *, limit: int = 50, after: str | None = None) -> RunList:
+        """Return a page of the runs that its steps have started, newest first."""
+        return await listed(self._edge, RunFilter(parent=self.id), limit, after)
+
+    async def family(self, *, limit: int = 1_000) -> Family:
+        """Return all runs that have the same first ancestor, as a tree."""
+        found = await family(self._edge, self.id, limit)
+        if found is None:
+            await self._stored()
+            found = await family(self._edge, self.id, limit)
+        assert found is not None, "a run is in its own family"
+        return found
+
+    async def cancel(self, reason: str = "", *, compensate: bool = False) -> str:
+        """Ask for the end of the run; it has ended when `result` says so.
+
+        Its children are cancelled too and its clean-up is done; what completed is undone if `compensate`.
+        """
+        return await self._tell(CancelRun(key=self.id, id=_drawn(), reason=reason, compensate=compensate))
+
+    async def pause(self, reason: str = "") -> str:
+        """Let no step begin until the run is resumed; those under way go on, and so does time."""
+        return await self._tell(PauseRun(key=self.id, id=_drawn(), reason=reason))
+
+    async def resume(self, *, context: Mapping[str, Any] | None = None) -> str:
+        """Let a paused run go on; `context` is merged into the run's context before."""
+        data = self._edge.values.an_object(context, f"the context for run {self.id!r}")
+        return await self._tell(ResumeRun(key=self.id, id=_drawn(), context=data))
+
+    async def cancel_step(self, step: str, reason: str = "") -> str:
+        """End a step, or a group with all its members, as cancelled, and with it what comes after it."""
+        check_end_step(await self._thawed(), step)
+        return await self._tell(CancelStep(key=self.id, id=_drawn(), step=step, reason=reason))
+
+    async def skip_step(self, step: str, reason: str = "") -> str:
+        """End a step, or a group with all its members, as skipped; what comes after it goes on without it."""
+        check_end_step(await self._thawed(), step)
+        return await self._tell(SkipStep(key=self.id, id=_drawn(), step=step, reason=reason))
+
+    async def retry(self, step: str | None = None, *, whole: bool = False) -> str:
+        """Make steps anew, in place, whether the run has ended or not.
+
+        What failed or was cancelled and all that comes after it; or one step and all after it; or the whole.
+        """
+        message = RetryRun(key=self.id, id=_drawn(), step=step or "", whole=whole)
+        check_retry(await self._thawed(), message)
+        async with self._edge.live(self.id) as events:
+            await self._tell(message)
+            await self._until_retried(events, message.id)
+        return message.id
+
+    async def start_again(self, *, id: str | None = None) -> RunHandle:  # noqa: A002 - the word for it everywhere
+        """Start another run with the same input, by the version of the workflow that was registered last.
+
+        It has the same tags, metadata, queue and priority; under one `id` it is one run.
+        """
+        row = await self._row()
+        name, fingerprint = await resolve(self._edge, row.workflow)
+        message = StartRun(
+            key=_drawn() if id is None else run_id(id),
+            id=_drawn(),
+            workflow=name,
+            fingerprint=fingerprint,
+            input=msgspec.Raw(row.input),
+            tags=() if row.tags is None else tuple(msgspec.json.decode(row.tags)),
+            queue=row.queue or "",
+            priority=row.priority,
+            metadata=None if row.metadata is None else msgspec.Raw(row.metadata),
+        )
+        return await start(self._edge, message, is_named=id is not None)
+
+    async def begun(self, events: AsyncIterator[RunEvent]) -> RunEvent:
+        """Wait for the first that is said about a run whose start is on the log."""
+        patience = self._edge.patience_seconds
+        try:
+            async with asyncio.timeout(patience):
+                return await anext(events)
+        except TimeoutError:
+            raise TransientError(
+                f"the start of run {self.id!r} is on the log, and no reconciler has begun the run within "
+                f"{patience:g} s: start one. The run can be started again under this id: it is one run"
+            ) from None
+
+    async def _tell(self, message: RunMessage) -> str:
+        await self._edge.send(message, f"tell run {self.id!r}: {message.__struct_config__.tag}")
+        given: str = message.id  # type: ignore[attr-defined]  # every order has one
+        return given
+
+    async def _until_retried(self, events: AsyncIterator[RunEvent], order: str) -> None:
+        patience = self._edge.patience_seconds
+        try:
+            async with asyncio.timeout(patience):
+                async for _ in events:
+                    requests = (await self._row()).requests
+                    if requests is not None and order.encode() in requests:
+                        return
+        except TimeoutError:
+            raise TransientError(
+                f"the order to retry run {self.id!r} is on the log, and was not carried out within "
+                f"{patience:g} s: is a reconciler running, and can the run still be retried?"
+            ) from None
+
+    async def _thawed(self) -> Run:
+        stored = await self._stored()
+        return thaw_run(stored.run, stored.steps, await self._graph(stored.run))
 
     async def _end(self) -> tuple[str, bytes | None, Failure | None]:
         # Followed first, then looked at: an end between the two is seen twice rather than missed.
@@ -125,33 +235,30 @@ class RunHandle:
                     return status, event.output, event.failure
         raise AssertionError("a live tail has no end")
 
-    async def _in_order(
-        self, events: AsyncIterator[Event | None], order: Sequence, deadline: float | None, *, is_all: bool
-    ) -> AsyncGenerator[Event | None, None]:
-        """Give what comes, in order; end at the run's end or at a gap; None when the time is over.
+    async def _graph(self, row: RunRow) -> Graph:
+        catalogue = self._edge.ports.catalogue
+        if catalogue.graph(row.fingerprint) is None:
+            await self._edge.ask(catalogue.catch_up, "read the definitions")
+        graph = catalogue.graph(row.fingerprint)
+        if graph is None:
+            raise RejectedError(
+                "unknown_workflow",
+                f"run {self.id!r} was started with definition {row.fingerprint} of workflow "
+                f"{row.workflow!r}, which is not on the topic of definitions: start a worker with it",
+            )
+        return graph
 
-        `is_all` says that what is missing is nowhere: then a gap is passed over.
-        """
-        has_ended = is_caught_up = False
-        while not order.has_ended:
-            must_come = is_caught_up and (order.is_holding or has_ended)
-            try:
-                event = await _next(events, deadline, _SETTLE_SECONDS if must_come else None)
-            except _Silence:
-                if not (is_all and order.is_holding):
-                    return
-                order.skip()
-            except TimeoutError:
-                yield None
-                return
-            else:
-                if event is not None:
-                    order.add(event)
-                else:
-                    is_caught_up = True
-                    has_ended = (await self._row()).ended is not None
-            for each in order.take():
-                yield each
+    async def _resolved(self, stored: StoredRun) -> StoredRun:
+        """Return the rows with large values in place of references; one that is lost stays a reference."""
+        run = stored.run._replace(output=await self._value(stored.run.output))
+        steps = [step._replace(output=await self._value(step.output)) for step in stored.steps]
+        return stored._replace(run=run, steps=steps)
+
+    async def _value(self, data: bytes | None) -> bytes | None:
+        try:
+            return None if data is None else await self._edge.resolved(data)
+        except PayloadLostError:
+            return data
 
     async def _row(self) -> RunRow:
         """Return the run without its steps."""
@@ -178,18 +285,6 @@ class RunHandle:
         views = self._edge.ports.views
         return await self._edge.ask(lambda: views.run_with_steps(self.id), f"read run {self.id!r}")
 
-    async def begun(self, events: AsyncIterator[RunEvent]) -> RunEvent:
-        """Wait for the first that is said about a run whose start is on the log."""
-        patience = self._edge.patience_seconds
-        try:
-            async with asyncio.timeout(patience):
-                return await anext(events)
-        except TimeoutError:
-            raise TransientError(
-                f"the start of run {self.id!r} is on the log, and no reconciler has begun the run within "
-                f"{patience:g} s: start one. The run can be started again under this id: it is one run"
-            ) from None
-
     def _unknown(self) -> RejectedError:
         text = "check the id; a run that was started through Kafka is there once a reconciler has begun it"
         return RejectedError("unknown_run", f"there is no run {self.id[:128]!r}: {text}")
@@ -198,29 +293,31 @@ class RunHandle:
         return f"run {self.id!r} has not ended within {timeout}; it goes on, so ask for its result again"
 
 
-class _Silence(Exception):
-    """What must come does not come."""
+async def start(edge: Edge, message: StartRun, *, is_named: bool) -> RunHandle:
+    """Put a start on the log; under an id that somebody gave, make sure that it is one run."""
+    run = message.key
+    if not is_named:
+        await edge.send(message, f"start a run of workflow {message.workflow!r}")
+        return RunHandle(edge, run, created=True)
+    views = edge.ports.views
+    edge.check(message)
+    # Followed first, then looked at: a start between the two is seen twice rather than missed.
+    async with edge.live(run) as events:
+        row = await edge.ask(lambda: views.run_get(run), f"read run {run!r}")
+        if row is None:
+            await edge.send(message, f"start run {run!r}")
+            begun = await RunHandle(edge, run).begun(events)
+            if begun.cause == message.id:
+                return RunHandle(edge, run, created=True)
+            row = await edge.ask(lambda: views.run_get(run), f"read run {run!r}")
+    assert row is not None, "a run is committed before it is spoken of"
+    check_same(row, message)
+    return RunHandle(edge, run)
 
 
-async def _next(
-    events: AsyncIterator[Event | None], deadline: float | None, patience: float | None
-) -> Event | None:
-    """Return what comes next; raise `TimeoutError` at the deadline, `_Silence` if patience ends before."""
-    until = None if patience is None else asyncio.get_running_loop().time() + patience
-    is_deadline_first = until is None or (deadline is not None and deadline < until)
-    try:
-        async with asyncio.timeout_at(deadline if is_deadline_first else until):
-            return await anext(events)
-    except TimeoutError:
-        if is_deadline_first:
-            raise
-        raise _Silence from None
+def _drawn() -> str:
+    return uuid4().hex
 
 
 def _seconds(timeout: Duration | None) -> float | None:
     return None if timeout is None else milliseconds(timeout) / 1_000
-
-
-def _deadline(timeout: Duration | None) -> float | None:
-    seconds = _seconds(timeout)
-    return None if seconds is None else asyncio.get_running_loop().time() + seconds

@@ -1,7 +1,9 @@
 """Puts what is said about one run into the order in which it happened, each statement once.
 
 Each topic has a gapless sequence of its own; a statement about the run says how many about its steps
-came before. So repeats are dropped, what overtook waits, and what is missing is noticed.
+came before. So repeats are dropped, what overtook waits, and what is missing is noticed. A step does
+not say which statement about the run came before it: one that the run was paused, say, may be given
+after steps that it preceded. The beginning, an end and the going on after one are in their place.
 """
 
 from __future__ import annotations
@@ -20,9 +22,15 @@ class Sequence:
         self._next_step = 1
         self._runs: dict[int, RunEvent] = {}
         self._steps: dict[int, StepEvent] = {}
-        #: Steps come after the statement that the run has started.
+        #: Steps come after the statement that the run has started, or goes on after an end.
         self._has_begun = False
+        #: Whether the last that was said of the run is its end.
         self.has_ended = False
+
+    @property
+    def run_sequence(self) -> int:
+        """The number of the last statement about the run as a whole that was given."""
+        return self._next_run - 1
 
     @property
     def is_holding(self) -> bool:
@@ -45,6 +53,10 @@ class Sequence:
                 return
             yield event
 
+    def go_on(self) -> None:
+        """Expect more: the end that was given was not the last."""
+        self.has_ended = False
+
     def skip(self) -> None:
         """Go on with the first of what is there: what was before it has expired."""
         if self._steps:
@@ -60,8 +72,8 @@ class Sequence:
         if run is not None and run.step_sequence < self._next_step:
             del self._runs[self._next_run]
             self._next_run += 1
-            self._has_begun = True
             self.has_ended = run.type.removeprefix("run.") in RUN_ENDED
+            self._has_begun = not self.has_ended
             return run
         if not self._has_begun:
             return None

@@ -9,11 +9,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.nodes import BranchNode
 from stream_durable.core.failure import Failure
 from stream_durable.core.rows import thaw_run
-from stream_durable.core.run.state import Run
-from stream_durable.core.status import PENDING, READY
+from stream_durable.core.run import state as core
+from stream_durable.core.run.state import Run, Step
+from stream_durable.core.run.values import output_of
+from stream_durable.core.status import PENDING, READY, RETRYING, RUNNING, WAITING
 from stream_durable.ports import StoredRun
+
+#: A step in one of these has begun and not ended.
+_UNDER_WAY = frozenset({READY, RUNNING, WAITING, RETRYING})
 
 
 class StepState(NamedTuple):
@@ -24,11 +30,46 @@ class StepState(NamedTuple):
     status: str
     #: Counts from 1; 0: it has not begun.
     attempt: int
+    #: Of a group: what its members came to, put together.
     output: Any
     failure: Failure | None
     started: datetime | None
     finished: datetime | None
     worker: str | None
+    #: Why a step that could begin has not: the run is `paused`, its `group` has as many under way as it may,
+    #: or a `gate` has not let it pass.
+    held: str | None
+    #: When its time-out, its next attempt or the end of its sleep comes.
+    due: datetime | None
+    #: How far it is, as it said last, and with what words.
+    percent: float | None
+    label: str | None
+    #: The run that it started last, where it starts runs.
+    child: str | None
+    #: The value of the clause that a branch has picked; None also stands for `otherwise`.
+    clause: Any
+    #: The steps inside, where it is a group, a branch, or made more steps at run time.
+    members: tuple[str, ...]
+
+
+class Request(NamedTuple):
+    """Something that was asked of a run, whatever came of it."""
+
+    #: What the order itself returned.
+    id: str
+    at: datetime
+    reason: str
+    compensate: bool
+
+
+class Requests(NamedTuple):
+    """What was asked of a run last, apart from what came of it."""
+
+    cancel: Request | None
+    #: Until the run is resumed.
+    pause: Request | None
+    resume: Request | None
+    retry: Request | None
 
 
 class RunState(NamedTuple):
@@ -41,36 +82,75 @@ class RunState(NamedTuple):
     created: datetime
     updated: datetime
     ended: datetime | None
+    #: Of a run that has not begun: when it does. Of one that has: when its time is over.
+    due: datetime | None
+    #: Which try of the whole graph it is.
+    attempt: int
     #: Steps that have ended, and all of them.
     done: int
     total: int
     tags: tuple[str, ...]
+    metadata: Mapping[str, Any]
+    queue: str | None
+    priority: int
+    #: The run that started it and by which step; None: nobody's step did.
+    parent: str | None
+    parent_step: str | None
+    #: How many runs its steps have started.
+    children: int
+    requests: Requests
     input: Any
+    #: What steps have put there.
+    context: Mapping[str, Any]
     output: Any
     failure: Failure | None
-    #: In the order of the definition.
+    #: In the order of the definition, with those that were made at run time behind them.
     steps: Mapping[str, StepState]
+    #: What is called beside the graph: hooks, and what undoes steps.
+    helpers: Mapping[str, StepState]
+
+    @property
+    def current(self) -> tuple[str, ...]:
+        """The steps that are under way."""
+        return tuple(name for name, step in self.steps.items() if step.status in _UNDER_WAY)
+
+    @property
+    def percent(self) -> float:
+        """How much of the run is done, counted in steps."""
+        return 100 * self.done / self.total if self.total else 100.0
 
 
 def run_state(stored: StoredRun, graph: Graph) -> RunState:
     """Return the rows of a run as its state."""
     run = thaw_run(stored.run, stored.steps, graph)
-    row = stored.run
+    row, graph = stored.run, run.graph
+    states = {name: _step_state(run, i, name) for i, name in enumerate(graph.names)}
     return RunState(
-        run.id,
-        row.workflow,
-        row.fingerprint,
-        row.status,
-        moment(run.created),
-        moment(run.updated),
-        None if run.ended is None else moment(run.ended),
-        row.done,
-        row.total,
-        run.tags,
-        msgspec.json.decode(run.input),
-        None if run.output is None else msgspec.json.decode(run.output),
-        run.failure,
-        {name: _step_state(run, i, name) for i, name in enumerate(graph.names)},
+        id=run.id,
+        workflow=row.workflow,
+        fingerprint=row.fingerprint,
+        status=row.status,
+        created=moment(run.created),
+        updated=moment(run.updated),
+        ended=_moment(run.ended),
+        due=_moment(run.due),
+        attempt=run.attempt,
+        done=row.done,
+        total=row.total,
+        tags=run.tags,
+        metadata=_value(run.metadata) or {},
+        queue=run.queue,
+        priority=run.priority,
+        parent=run.parent,
+        parent_step=run.parent_step,
+        children=stored.children,
+        requests=_requests(run.requests),
+        input=_value(run.input),
+        context=_value(row.context) or {},
+        output=_value(run.output),
+        failure=run.failure,
+        steps={name: state for name, state in states.items() if not graph.is_helper(graph.index[name])},
+        helpers={name: state for name, state in states.items() if graph.is_helper(graph.index[name])},
     )
 
 
@@ -82,16 +162,53 @@ def moment(millis: int) -> datetime:
 def _step_state(run: Run, i: int, name: str) -> StepState:
     step = run.steps.get(i)
     if step is None:
-        is_asked_for = not run.need[i] and run.ended is None
-        status, attempt = (READY, 1) if is_asked_for else (PENDING, 0)
-        return StepState(name, status, attempt, None, None, None, None, None)
+        step = Step(PENDING, 0)
+        if not run.need[i] and run.ended is None and run.status != PENDING:
+            step = Step(READY, 1)
+    detail = step.detail or core.Detail()
+    graph = run.graph
+    has_begun = step.status != PENDING and not detail.is_idle
     return StepState(
         name,
         step.status,
-        step.attempt,
-        None if step.output is None else msgspec.json.decode(step.output),
+        step.attempt if has_begun else 0,
+        _value(output_of(run, i)),
         step.failure,
-        moment(step.started) if step.started else None,
-        moment(step.finished) if step.finished else None,
+        _moment(step.started),
+        _moment(step.finished),
         step.worker,
+        detail.held or None,
+        _moment(step.due),
+        detail.percent,
+        detail.label,
+        detail.child or None,
+        _clause(run, i, detail.clause),
+        tuple(graph.names[m] for m in graph.members.get(i, ())),
     )
+
+
+def _clause(run: Run, i: int, clause: int | None) -> Any:
+    node = run.graph.nodes[i]
+    if clause is None or type(node) is not BranchNode or clause >= len(node.cases):
+        return None
+    case = node.cases[clause]
+    return None if case is None else msgspec.json.decode(case)
+
+
+def _requests(requests: core.Requests | None) -> Requests:
+    asked = requests or core.Requests()
+    return Requests(*map(_request, (asked.cancel, asked.pause, asked.resume, asked.retry)))
+
+
+def _request(request: core.Request | None) -> Request | None:
+    if request is None:
+        return None
+    return Request(request.id, moment(request.at), request.reason, request.compensate)
+
+
+def _moment(millis: int | None) -> datetime | None:
+    return moment(millis) if millis else None
+
+
+def _value(data: bytes | None) -> Any:
+    return None if data is None else msgspec.json.decode(data)

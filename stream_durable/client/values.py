@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -32,6 +33,16 @@ class Values:
     def plain(self, value: Any, what: str) -> Raw:
         """Return JSON, or a model as JSON."""
         return self._write(None, value, what)
+
+    def an_object(self, value: Mapping[str, Any] | None, what: str) -> Raw | None:
+        """Return a JSON object, if there is anything."""
+        if value is None:
+            return None
+        data = self.plain(value, what)
+        if not bytes(data).startswith(b"{"):
+            text = f"{what} does not fit: it has to be an object, such as a dict"
+            raise RejectedError("invalid_input", text)
+        return data
 
     def _write(self, hint: Any, value: Any, what: str) -> Raw:
         if hint is None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 from msgspec import Raw
 
+from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent, StepEvent
-from stream_durable.core.messages import Kind, Message
+from stream_durable.core.messages import Kind, LogLine, Message, OptionalRaw
 
 
 class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", tag_field="type", gc=False):
@@ -22,6 +25,21 @@ class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", t
     timeout_ms: int | None = None
     #: The W3C `traceparent` that the run was started under.
     trace: str | None = None
+    #: The step whose function it is, where that is not the step itself.
+    function: str = ""
+    #: The item that a member of a group was made for.
+    item: OptionalRaw = None
+    #: What the run's context holds.
+    context: OptionalRaw = None
+    #: What a hook is told of: a `Happened`.
+    happened: OptionalRaw = None
+    #: Which attempt of the step it is since the step was last begun anew: what retries are counted by.
+    ordinal: int = 0
+    priority: int = 0
+    tags: tuple[str, ...] = ()
+    metadata: OptionalRaw = None
+    #: Paths into the output that are kept where the reconciler reads them, if it travels by reference.
+    picks: tuple[str, ...] = ()
 
 
 class CancelAttempt(
@@ -32,12 +50,26 @@ class CancelAttempt(
     run: str
     step: str
     attempt: int
+    #: Whether the run waits for the answer, which is a failure with code `cancelled` if it is no other.
+    must_answer: bool = False
+
+
+class AttemptNote(NamedTuple):
+    """What is kept of an attempt beyond what its step says."""
+
+    partition: int
+    status: str
+    started: int | None
+    finished: int | None
+    worker: str | None
+    failure: Failure | None
+    logs: tuple[LogLine, ...]
 
 
 class Effects:
     """What the messages of one batch ask of the outside, in the order in which they asked."""
 
-    __slots__ = ("commands", "events", "messages", "timers")
+    __slots__ = ("attempts", "commands", "events", "messages", "timers")
 
     def __init__(self) -> None:
         """Begin with nothing asked."""
@@ -48,3 +80,5 @@ class Effects:
         self.messages: list[Message] = []
         #: (kind, key, timer) -> due in milliseconds of log time, or None to drop it; the last word counts.
         self.timers: dict[tuple[Kind, str, str], int | None] = {}
+        #: (run, step, attempt) -> what there is to keep of it; the last word counts.
+        self.attempts: dict[tuple[str, str, int], AttemptNote] = {}

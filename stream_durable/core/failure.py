@@ -21,5 +21,9 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     #: JSON value given by the author with `Fail(details=...)`.
     details: Any = None
     trace: str | None = None
-    #: The step that failed, when this is the failure of a run.
+    #: The step that failed, when this is the failure of a run or of a group.
     step: str | None = None
+
+    def at(self, step: str) -> Failure:
+        """Return it as what a step did to its run, unless it is known already which step it was."""
+        return self if self.step is not None else msgspec.structs.replace(self, step=step)

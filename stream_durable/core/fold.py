@@ -15,29 +15,45 @@ from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.gate import fold as gate_fold
+from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import ID_LENGTH_MAX, PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import (
     AttemptCompleted,
+    AttemptExpanded,
     AttemptFailed,
+    AttemptFinished,
     AttemptHeartbeat,
+    AttemptJumped,
     AttemptReturned,
+    AttemptSkipped,
     AttemptStarted,
     CancelRun,
+    CancelStep,
     ChannelTimerFired,
+    ChildEnded,
     EventDelivered,
     EventPublished,
+    GateAsked,
+    GateLeft,
+    GatePassed,
+    GateTimerFired,
     Message,
+    PauseRun,
+    ResumeRun,
+    RetryRun,
     RunTimerFired,
     SignalRun,
+    SkipStep,
     StartRun,
     WaitClosed,
     WaitOpened,
 )
-from stream_durable.core.run import attempts, start, waits
+from stream_durable.core.run import answers, attempts, orders, start, waits
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
 
-Entity = Run | Channel
+Entity = Run | Channel | Gate
 Handler = Callable[[Any, Any, int, Effects], Outcome]
 
 HANDLERS: dict[type[Message], Handler] = {
@@ -48,6 +64,17 @@ HANDLERS: dict[type[Message], Handler] = {
     AttemptCompleted: attempts.completed,
     AttemptFailed: attempts.failed,
     AttemptReturned: attempts.returned,
+    AttemptSkipped: answers.skipped,
+    AttemptJumped: answers.jumped,
+    AttemptExpanded: answers.expanded,
+    AttemptFinished: answers.finished,
+    GatePassed: attempts.passed_gate,
+    PauseRun: orders.pause,
+    ResumeRun: orders.resume,
+    CancelStep: orders.cancel_step,
+    SkipStep: orders.skip_step,
+    RetryRun: orders.retry,
+    ChildEnded: waits.child,
     SignalRun: waits.signal,
     EventDelivered: waits.event,
     RunTimerFired: waits.timer,
@@ -55,6 +82,9 @@ HANDLERS: dict[type[Message], Handler] = {
     WaitOpened: channel_fold.open_wait,
     WaitClosed: channel_fold.close_wait,
     ChannelTimerFired: channel_fold.expire,
+    GateAsked: gate_fold.ask,
+    GateLeft: gate_fold.leave,
+    GateTimerFired: gate_fold.fire,
 }
 
 
@@ -70,6 +100,8 @@ def create(message: Message, partition: int, graphs: Callable[[str], Graph | Non
         raise RejectedError("bad_id", f"an id has 1 to {ID_LENGTH_MAX} characters, this one {len(key)}")
     if message.kind == "channel":
         return Channel(key, partition)
+    if message.kind == "gate":
+        return Gate(key, partition)
     if type(message) is not StartRun:
         raise RejectedError("unknown_run", f"there is no run {key!r}")
     graph = graphs(message.fingerprint)

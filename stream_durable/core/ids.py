@@ -9,9 +9,13 @@ from struct import unpack_from
 #: Longest id an entity may have: it is a Kafka key, a primary key and a line on a screen.
 ID_LENGTH_MAX = 512
 
-#: Longest JSON value that is handed on as a whole: as an input, an output, the data of an event or all
-#: that one attempt takes. With its envelope it still fits into a record of a broker as it comes.
+#: Longest JSON value that is handed on as a whole: as an input, an output or the
+#: data of an event. With its envelope it still fits into a record of a broker as it comes.
 PAYLOAD_BYTES_MAX = 900_000
+
+#: Longest JSON that one attempt takes in all: a list of what ten thousand steps answered, say. The topics of
+#: commands take records that large.
+HANDOVER_BYTES_MAX = 4_000_000
 
 #: Names of workflows, steps, events and signals. No slash, so that `name/key` splits in one way.
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:\-]{0,127}\Z")

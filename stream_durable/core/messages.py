@@ -7,7 +7,7 @@ every later release.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Raw, field
@@ -15,8 +15,15 @@ from msgspec import Meta, Raw, field
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import ID_LENGTH_MAX
 
-Kind = Literal["run", "channel"]
+Kind = Literal["run", "channel", "gate"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 NULL = Raw(b"null")
+
+if TYPE_CHECKING:
+    OptionalRaw = Raw | None
+else:
+    # The library reads nothing but null into a union with `Raw`. What is absent stays at its default, None.
+    OptionalRaw = Raw
 
 #: Bounds are part of the types, so that what cannot be stored is refused where it is read.
 Text = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)]
@@ -48,6 +55,18 @@ class StartRun(RunMessage, kw_only=True, tag="run.start"):
     input: Raw = NULL
     tags: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
     trace: OptionalText | None = None
+    #: Log time before which nothing begins.
+    at: Millis | None = None
+    #: Where steps go that name no queue of their own.
+    queue: OptionalText = ""
+    #: Higher is sooner, among the commands that a worker holds.
+    priority: Annotated[int, Meta(ge=-100, le=100)] = 0
+    #: A JSON object of the caller's.
+    metadata: OptionalRaw = None
+    #: The run and its step that started this one, and how many generations above.
+    parent: OptionalText = ""
+    parent_step: OptionalText = ""
+    depth: Annotated[int, Meta(ge=0, le=1_000)] = 0
 
 
 class CancelRun(RunMessage, kw_only=True, tag="run.cancel"):
@@ -55,6 +74,59 @@ class CancelRun(RunMessage, kw_only=True, tag="run.cancel"):
 
     id: Text
     reason: str = ""
+    #: Whether what completed is undone, as if the run had failed.
+    compensate: bool = False
+
+
+class PauseRun(RunMessage, kw_only=True, tag="run.pause"):
+    """Begin no step until the run is resumed; what is under way goes on, and so does time."""
+
+    id: Text
+    reason: str = ""
+
+
+class ResumeRun(RunMessage, kw_only=True, tag="run.resume"):
+    """Go on with a paused run."""
+
+    id: Text
+    #: An object that is merged into the run's context.
+    context: OptionalRaw = None
+
+
+class CancelStep(RunMessage, kw_only=True, tag="step.cancel"):
+    """End one step, or a group with all its members, as cancelled; the steps after it are cancelled too."""
+
+    id: Text
+    step: Text
+    reason: str = ""
+
+
+class SkipStep(RunMessage, kw_only=True, tag="step.skip"):
+    """End one step, or a group with all its members, as skipped; the steps after it go on."""
+
+    id: Text
+    step: Text
+    reason: str = ""
+
+
+class RetryRun(RunMessage, kw_only=True, tag="run.retry"):
+    """Make steps of a run anew, in place, whether it has ended or not."""
+
+    id: Text
+    #: This step and all after it; empty: what failed or was cancelled, and all after that.
+    step: OptionalText = ""
+    #: Everything, from the beginning.
+    whole: bool = False
+
+
+class ChildEnded(RunMessage, kw_only=True, tag="child.ended"):
+    """A run that a step of this run started has ended."""
+
+    step: Text
+    child: Text
+    status: OptionalText
+    output: Raw = NULL
+    failure: Failure | None = None
 
 
 class SignalRun(RunMessage, kw_only=True, tag="run.signal"):
@@ -90,28 +162,93 @@ class AttemptHeartbeat(AttemptMessage, kw_only=True, tag="attempt.heartbeat"):
     label: str | None = None
 
 
-class AttemptCompleted(AttemptMessage, kw_only=True, tag="attempt.completed"):
-    """An attempt ended with a value."""
+class LogLine(msgspec.Struct, omit_defaults=True, array_like=True):
+    """One line that a step wrote."""
 
-    output: Raw = NULL
+    #: Worker's own clock, milliseconds.
+    time: int
+    level: str
+    text: str
+
+
+class Change(msgspec.Struct, omit_defaults=True, array_like=True):
+    """What a step asks to be done to the run's context."""
+
+    kind: Literal["put", "merge", "append", "increment", "delete"]
+    key: str
+    #: The value put or appended, the object merged into that at the key (the context itself if the key is
+    #: empty), or the number added.
+    value: Raw = NULL
+
+
+class AttemptEnd(AttemptMessage, kw_only=True):
+    """How an attempt ended, and what it left behind."""
+
     #: Worker's own clock, milliseconds; for people, never for decisions.
     started: Millis = 0
     finished: Millis = 0
+    changes: tuple[Change, ...] = ()
+    logs: tuple[LogLine, ...] = ()
 
 
-class AttemptFailed(AttemptMessage, kw_only=True, tag="attempt.failed"):
+class AttemptCompleted(AttemptEnd, kw_only=True, tag="attempt.completed"):
+    """An attempt ended with a value."""
+
+    output: Raw = NULL
+
+
+class AttemptFailed(AttemptEnd, kw_only=True, tag="attempt.failed"):
     """An attempt ended without a value."""
 
     failure: Failure
-    started: Millis = 0
-    finished: Millis = 0
+    #: The delay before the next attempt, where a function of the author's decides it.
+    delay_ms: Millis | None = None
 
 
-class AttemptReturned(AttemptMessage, kw_only=True, tag="attempt.returned"):
+class AttemptReturned(AttemptEnd, kw_only=True, tag="attempt.returned"):
     """A worker gives an attempt back without having used it up; it is to be asked for again."""
 
     delay_ms: Millis = 0
     reason: Annotated[str, Meta(max_length=4_000)] = ""
+
+
+class AttemptSkipped(AttemptEnd, kw_only=True, tag="attempt.skipped"):
+    """The step is not needed; the steps after it go on without its output."""
+
+    reason: Annotated[str, Meta(max_length=4_000)] = ""
+
+
+class AttemptJumped(AttemptEnd, kw_only=True, tag="attempt.jumped"):
+    """The step is done, and the steps between it and another one are not needed."""
+
+    to: Text
+    output: Raw = NULL
+
+
+class Grafted(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A step that a step adds to its run."""
+
+    #: The name of the template or of the step whose function it calls.
+    of: Text
+    #: Within the expansion; empty: its position.
+    name: OptionalText = ""
+    item: Raw = NULL
+    #: Names within the expansion.
+    after: tuple[Text, ...] = ()
+
+
+class AttemptExpanded(AttemptEnd, kw_only=True, tag="attempt.expanded"):
+    """The step is done when these are, and its output is the list of theirs."""
+
+    steps: Annotated[tuple[Grafted, ...], Meta(max_length=10_000)] = ()
+    concurrency: Annotated[int, Meta(ge=1)] | None = None
+    complete_all: bool = False
+
+
+class AttemptFinished(AttemptEnd, kw_only=True, tag="attempt.finished"):
+    """The run completes now, with this output."""
+
+    output: Raw = NULL
 
 
 class EventDelivered(RunMessage, kw_only=True, tag="event.delivered"):
@@ -166,6 +303,50 @@ class ChannelTimerFired(ChannelMessage, kw_only=True, tag="channel.timer"):
     due: Millis
 
 
+class GateMessage(Message, kw_only=True):
+    """What can reach a gate."""
+
+    kind: ClassVar[Kind] = "gate"
+    key: Text = field(name="gate")
+
+
+class GateAsked(GateMessage, kw_only=True, tag="gate.ask"):
+    """An attempt wants to pass."""
+
+    run: Text
+    step: Text
+    attempt: Ordinal
+    #: How the breaker is set, as the definition of the run that asks has it.
+    failures: Ordinal = 5
+    window_ms: Millis = 60_000
+    reset_ms: Millis = 30_000
+
+
+class GateLeft(GateMessage, kw_only=True, tag="gate.leave"):
+    """An attempt that had passed, or still waits, needs the gate no more."""
+
+    run: Text
+    step: Text
+    attempt: Ordinal
+    #: Whether the dependency answered; None: nobody knows, for the attempt was cancelled.
+    is_ok: bool | None = None
+
+
+class GateTimerFired(GateMessage, kw_only=True, tag="gate.timer"):
+    """A moment that a gate asked for has come."""
+
+    timer: str
+    due: Millis
+
+
+class GatePassed(RunMessage, kw_only=True, tag="gate.pass"):
+    """A gate lets an attempt of this run pass."""
+
+    step: Text
+    attempt: Ordinal
+    gate: OptionalText = ""
+
+
 AnyMessage = (
     StartRun
     | CancelRun
@@ -181,6 +362,20 @@ AnyMessage = (
     | WaitClosed
     | ChannelTimerFired
     | AttemptReturned
+    | PauseRun
+    | ResumeRun
+    | CancelStep
+    | SkipStep
+    | RetryRun
+    | ChildEnded
+    | AttemptSkipped
+    | AttemptJumped
+    | AttemptExpanded
+    | AttemptFinished
+    | GateAsked
+    | GateLeft
+    | GateTimerFired
+    | GatePassed
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -199,11 +394,29 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     WaitClosed,
     ChannelTimerFired,
     AttemptReturned,
+    PauseRun,
+    ResumeRun,
+    CancelStep,
+    SkipStep,
+    RetryRun,
+    ChildEnded,
+    AttemptSkipped,
+    AttemptJumped,
+    AttemptExpanded,
+    AttemptFinished,
+    GateAsked,
+    GateLeft,
+    GateTimerFired,
+    GatePassed,
 )
 
 
-def timer_fired(kind: Kind, key: str, timer: str, due: Millis) -> RunTimerFired | ChannelTimerFired:
+def timer_fired(
+    kind: Kind, key: str, timer: str, due: Millis
+) -> RunTimerFired | ChannelTimerFired | GateTimerFired:
     """Return the message that tells an entity that its moment has come."""
     if kind == "run":
         return RunTimerFired(key=key, timer=timer, due=due)
+    if kind == "gate":
+        return GateTimerFired(key=key, timer=timer, due=due)
     return ChannelTimerFired(key=key, timer=timer, due=due)

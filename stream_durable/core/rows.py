@@ -13,13 +13,18 @@ import msgspec
 
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import StepNode
+from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
-from stream_durable.core.run.state import Mail, Run, Step
-from stream_durable.core.status import READY, RETRYING, RUNNING, STEP_ENDED, STEP_PASSED, WAITING
+from stream_durable.core.gate.state import Gate, Limits, Place, State
+from stream_durable.core.run.counters import place
+from stream_durable.core.run.state import Context, Detail, Mail, Requests, Run, Step
+from stream_durable.core.status import PAUSED, RUNNING, WAITING
 
 _encode = msgspec.json.Encoder().encode
 _failure = msgspec.json.Decoder(Failure).decode
+_detail = msgspec.json.Decoder(Detail).decode
+_context = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_requests = msgspec.json.Decoder(Requests).decode
 _tags = msgspec.json.Decoder(tuple[str, ...]).decode
 _mail = msgspec.json.Decoder(tuple[list[str], list[tuple[str, str, msgspec.Raw]]]).decode
 
@@ -48,6 +53,16 @@ class RunRow(NamedTuple):
     tags: str | None
     trace: str | None
     mail: bytes | None
+    queue: str | None = None
+    priority: int = 0
+    #: JSON objects, as are `context` and `requests`.
+    metadata: bytes | None = None
+    parent: str | None = None
+    parent_step: str | None = None
+    depth: int = 0
+    attempt: int = 1
+    context: bytes | None = None
+    requests: bytes | None = None
 
 
 class RunChange(NamedTuple):
@@ -62,8 +77,13 @@ class RunChange(NamedTuple):
     step_sequence: int
     run_sequence: int
     done: int
+    total: int
     due: int | None
     mail: bytes | None
+    attempt: int = 1
+    #: None: as it was.
+    context: bytes | None = None
+    requests: bytes | None = None
 
 
 class StepRow(NamedTuple):
@@ -81,6 +101,25 @@ class StepRow(NamedTuple):
     due: int | None
     deadline: int | None
     losses: int
+    sequence: int | None = None
+    #: A JSON object.
+    detail: bytes | None = None
+
+
+class AttemptRow(NamedTuple):
+    """An attempt that there is more to say of than its step does."""
+
+    run: str
+    step: str
+    attempt: int
+    partition: int
+    status: str
+    started: int | None
+    finished: int | None
+    worker: str | None
+    failure: bytes | None
+    #: JSON: a list of [time, level, text].
+    logs: bytes | None
 
 
 class EventRow(NamedTuple):
@@ -103,41 +142,86 @@ class WaitRow(NamedTuple):
     is_open: bool
 
 
+class GateRow(NamedTuple):
+    """A gate but for its places."""
+
+    name: str
+    partition: int
+    #: A JSON object.
+    body: bytes
+
+
+class PlaceRow(NamedTuple):
+    """An attempt that has its place at a gate, or had it."""
+
+    gate: str
+    run: str
+    step: str
+    partition: int
+    attempt: int | None
+    ordinal: int | None
+    #: Whether it has passed; None: the place is to be forgotten.
+    is_inside: bool | None
+
+
 def run_row(run: Run) -> RunRow:
     """Return a run as the row that is written when it is new."""
     return RunRow(
         run.id, run.partition, run.graph.name, run.graph.fingerprint, phase(run), run.created, run.updated,
         run.ended, run.start_id, run.input, run.output, _failure_bytes(run.failure), run.step_sequence,
-        run.run_sequence, run.graph.size - run.left, run.graph.size, run.due,
+        run.run_sequence, max(0, run.graph.total - run.left), run.graph.total, run.due,
         _encode(run.tags).decode() if run.tags else None,
-        run.trace, _mail_bytes(run.mail),
+        run.trace, _mail_bytes(run.mail), run.queue, run.priority, run.metadata, run.parent, run.parent_step,
+        run.depth, run.attempt, None if run.context is None else bytes(run.context.encoded()),
+        None if run.requests is None else _encode(run.requests),
     )  # fmt: skip
 
 
 def run_change(run: Run) -> RunChange:
     """Return the moving columns of a run that has a row."""
+    context = run.context
     return RunChange(
         run.id, phase(run), run.updated, run.ended, run.output, _failure_bytes(run.failure),
-        run.step_sequence, run.run_sequence, run.graph.size - run.left, run.due, _mail_bytes(run.mail),
+        run.step_sequence, run.run_sequence, max(0, run.graph.total - run.left), run.graph.total, run.due,
+        _mail_bytes(run.mail), run.attempt,
+        None if context is None or not context.is_dirty else bytes(context.encoded()),
+        None if run.requests is None else _encode(run.requests),
     )  # fmt: skip
 
 
-def step_rows(run: Run) -> Iterable[StepRow]:
+def step_rows(run: Run) -> list[StepRow]:
     """Return the rows of the steps that were touched."""
     names, steps, key = run.graph.names, run.steps, run.id
+    found = [_step_row(key, names[i], steps[i]) for i in run.touched]
+    if run.orphans:
+        found += [_step_row(key, name, step) for name, step in run.orphans.items()]
+    return found
+
+
+def attempt_rows(effects: Effects) -> list[AttemptRow]:
+    """Return what is kept of attempts."""
     return [
-        StepRow(key, names[i], s.status, s.attempt, s.output, _failure_bytes(s.failure), s.started,
-                s.finished, s.worker, s.due, s.deadline, s.losses)
-        for i in run.touched
-        for s in (steps[i],)
+        AttemptRow(*key, note.partition, note.status, note.started, note.finished, note.worker,
+                   _failure_bytes(note.failure), _encode(note.logs) if note.logs else None)
+        for key, note in effects.attempts.items()
     ]  # fmt: skip
+
+
+def _step_row(key: str, name: str, s: Step) -> StepRow:
+    return StepRow(
+        key, name, s.status, s.attempt, s.output, None if s.failure is None else _encode(s.failure),
+        s.started, s.finished, s.worker, s.due, s.deadline, s.losses, s.sequence,
+        _detail_bytes(s.detail),
+    )  # fmt: skip
 
 
 def phase(run: Run) -> str:
     """Return the status as people read it: a run waits when all that is left of it waits."""
-    if run.ended is None and run.waiting and not run.active:
-        return WAITING
-    return run.status
+    if run.status != RUNNING:
+        return run.status
+    if run.requests is not None and run.requests.pause is not None:
+        return PAUSED
+    return WAITING if run.waiting and not run.active else RUNNING
 
 
 def thaw_run(row: Sequence[Any], steps: Iterable[Sequence[Any]], graph: Graph) -> Run:
@@ -145,20 +229,31 @@ def thaw_run(row: Sequence[Any], steps: Iterable[Sequence[Any]], graph: Graph) -
     stored = RunRow._make(row)
     run = Run(stored.id, stored.partition, graph)
     run.is_new = False
-    run.status = RUNNING if stored.status == WAITING else stored.status
+    run.status = RUNNING if stored.status in (WAITING, PAUSED) else stored.status
     run.created, run.updated, run.ended = stored.created, stored.updated, stored.ended
     run.start_id, run.input, run.output = stored.start_id, stored.input, stored.output
     run.failure = _failure(stored.failure) if stored.failure is not None else None
     run.step_sequence, run.run_sequence = stored.step_sequence, stored.run_sequence
     run.due, run.trace, run.tags = stored.due, stored.trace, _tags(stored.tags) if stored.tags else ()
+    run.queue, run.priority, run.metadata = stored.queue, stored.priority, stored.metadata
+    run.parent, run.parent_step, run.depth = stored.parent, stored.parent_step, stored.depth
+    run.attempt = stored.attempt
     if stored.mail is not None:
         seen, kept = _mail(stored.mail)
         run.mail = Mail(seen, [(i, name, bytes(data)) for i, name, data in kept])
         run.payload = sum(len(data) for _, _, data in run.mail.kept)
+    if stored.context is not None:
+        run.context = Context(_context(stored.context))
+        run.payload += run.context.size
+    if stored.requests is not None:
+        run.requests = _requests(stored.requests)
     run.payload += len(run.input)
-    for step_row in steps:
-        _thaw_step(run, StepRow._make(step_row))
-    _count(run)
+    named = {}
+    for each in steps:
+        row = StepRow._make(each)
+        named[row.name] = _thaw_step(row)
+        run.payload += len(row.output or b"")
+    place(run, graph, named)
     return run
 
 
@@ -190,39 +285,21 @@ def thaw_channel(
     return channel
 
 
-def _thaw_step(run: Run, row: StepRow) -> None:
-    i = run.graph.index[row.name]
-    step = run.steps[i] = Step(row.status, row.attempt)
-    run.payload += len(row.output or b"")
-    step.output, step.due, step.deadline, step.losses = (
-        row.output,
-        row.due,
-        row.deadline,
-        row.losses,
-    )
+def _thaw_step(row: StepRow) -> Step:
+    step = Step(row.status, row.attempt)
+    step.output, step.due, step.deadline, step.losses = row.output, row.due, row.deadline, row.losses
     step.started, step.finished, step.worker = row.started, row.finished, row.worker
     step.failure = _failure(row.failure) if row.failure is not None else None
-    if step.status in STEP_ENDED:
-        run.left -= 1
-    if step.status in STEP_PASSED:
-        for j in run.graph.dependents[i]:
-            run.need[j] -= 1
+    step.sequence = row.sequence
+    step.detail = _detail(row.detail) if row.detail is not None else None
+    return step
 
 
-def _count(run: Run) -> None:
-    """Recompute the counters that are kept in memory alone."""
-    if run.ended is not None:
-        return
-    for i, need in enumerate(run.need):
-        if need:
-            continue
-        step = run.steps.get(i)
-        if step is None:
-            run.active += type(run.graph.nodes[i]) is StepNode
-        elif step.status == WAITING:
-            run.waiting.add(i)
-        elif step.status in (READY, RUNNING, RETRYING):
-            run.active += 1
+def _detail_bytes(detail: Detail | None) -> bytes | None:
+    if detail is None:
+        return None
+    data = _encode(detail)
+    return None if data == b"{}" else data
 
 
 def _failure_bytes(failure: Failure | None) -> bytes | None:
@@ -233,3 +310,48 @@ def _mail_bytes(mail: Mail | None) -> bytes | None:
     if mail is None:
         return None
     return _encode((list(mail.seen), [(i, name, msgspec.Raw(data)) for i, name, data in mail.kept]))
+
+
+class _GateBody(msgspec.Struct):
+    """What a gate remembers, as the query `view_gate_list` reads it."""
+
+    state: State
+    since: int
+    due: int | None
+    limits: Limits
+    #: (when, run, step, attempt) of failures, oldest first.
+    recent: list[tuple[int, str, str, int]]
+
+
+_gate_body = msgspec.json.Decoder(_GateBody).decode
+
+
+def gate_rows(gate: Gate) -> tuple[list[GateRow], list[PlaceRow]]:
+    """Return what changed in a gate since it was last stored."""
+    key, partition = gate.id, gate.partition
+    made = []
+    if gate.is_touched and gate.limits is not None:
+        recent = [(at, *failed) for failed, at in gate.recent.items()]
+        body = _GateBody(gate.state, gate.since, gate.due, gate.limits, recent)
+        made.append(GateRow(key, partition, _encode(body)))
+    places = []
+    for run, step in gate.touched_places:
+        inside = gate.inside.get((run, step))
+        place = inside or gate.waiting.get((run, step))
+        if place is None:
+            places.append(PlaceRow(key, run, step, partition, None, None, None))
+        else:
+            places.append(PlaceRow(key, run, step, partition, *place, inside is not None))
+    return made, places
+
+
+def thaw_gate(key: str, partition: int, body: bytes, places: Iterable[Sequence[Any]]) -> Gate:
+    """Return the gate with this body and these (run, step, attempt, ordinal, is_inside)."""
+    gate = Gate(key, partition)
+    stored = _gate_body(body)
+    gate.state, gate.since, gate.due, gate.limits = stored.state, stored.since, stored.due, stored.limits
+    gate.recent = {(run, step, attempt): at for at, run, step, attempt in stored.recent}
+    for run, step, attempt, ordinal, is_inside in sorted(places, key=lambda place: place[3]):
+        held = gate.inside if is_inside else gate.waiting
+        held[run, step] = Place(attempt, ordinal)
+    return gate

@@ -10,17 +10,24 @@ READY: Final = "ready"
 RUNNING: Final = "running"
 WAITING: Final = "waiting"
 RETRYING: Final = "retrying"
+PAUSED: Final = "paused"
+CANCELLING: Final = "cancelling"
+COMPENSATING: Final = "compensating"
 COMPLETED: Final = "completed"
 FAILED: Final = "failed"
 SKIPPED: Final = "skipped"
 CANCELLED: Final = "cancelled"
+COMPENSATED: Final = "compensated"
+COMPENSATION_FAILED: Final = "compensation_failed"
 
-#: A run in one of these never changes again.
-RUN_ENDED: Final = frozenset({COMPLETED, FAILED, CANCELLED})
-#: A step in one of these never changes again.
-STEP_ENDED: Final = frozenset({COMPLETED, FAILED, SKIPPED, CANCELLED})
+#: A run in one of these changes no more, unless somebody has steps of it made anew.
+RUN_ENDED: Final = frozenset({COMPLETED, FAILED, CANCELLED, COMPENSATED, COMPENSATION_FAILED})
+#: A step in one of these never changes again, within the same try of the graph.
+STEP_ENDED: Final = frozenset({COMPLETED, FAILED, SKIPPED, CANCELLED, COMPENSATED})
 #: A step in one of these lets the steps after it begin.
-STEP_PASSED: Final = frozenset({COMPLETED, SKIPPED})
+STEP_PASSED: Final = frozenset({COMPLETED, SKIPPED, COMPENSATED})
+#: A step in one of these has an attempt that a worker may be at.
+STEP_ASKED: Final = frozenset({READY, RUNNING})
 
 
 class Outcome(IntEnum):

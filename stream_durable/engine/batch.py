@@ -18,14 +18,16 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.fold import Entity, create, fold
+from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import partition_of
-from stream_durable.core.messages import MESSAGE_TYPES, AnyMessage, Kind, Message, StartRun
+from stream_durable.core.messages import KINDS, MESSAGE_TYPES, AnyMessage, Kind, Message, StartRun
+from stream_durable.core.run.children import refused
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
 from stream_durable.engine import outbox
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.partition import Partition, fingerprint
-from stream_durable.ports import DeadRow, Outgoing, Record, Share, TimerRow
+from stream_durable.ports import DeadRow, Keys, Outgoing, Record, Share, TimerRow
 from stream_durable.wire.dead import storable
 from stream_durable.wire.inbox import VALUE_BYTES_MAX, decode_message
 
@@ -126,7 +128,7 @@ def fold_records(  # noqa: C901 - the hottest loop there is: a call less for eac
 ) -> list[Folding]:
     """Fold what was read. Entities change in place; raise `Unfoldable` if one may be half changed."""
     foldings: dict[int, Folding] = {}
-    held = {"run": cache.of("run"), "channel": cache.of("channel")}
+    held = {kind: cache.of(kind) for kind in KINDS}
     for record, message in reads:
         folding = foldings.get(record.partition)
         if folding is None:
@@ -187,9 +189,13 @@ def state_of(folding: Folding) -> Share:
     for entity in folding.touched.values():
         if type(entity) is Run:
             _write_run(share, entity)
-        else:
-            assert type(entity) is Channel
+        elif type(entity) is Channel:
             _write_channel(share, entity)
+        else:
+            assert type(entity) is Gate
+            _write_gate(share, entity)
+    if folding.effects.attempts:
+        share.attempts = rows.attempt_rows(folding.effects)
     share.timers = [
         TimerRow(kind, key, name, share.partition, due)
         for (kind, key, name), due in folding.effects.timers.items()
@@ -216,6 +222,8 @@ def _bury(
 ) -> None:
     reason = storable(str(error))
     folding.exceptions += 1
+    if type(message) is StartRun and message.parent and error.code != "wrong_partition":
+        folding.effects.messages.append(refused(message, error))
     folding.dead.append(
         DeadRow(
             record.partition,
@@ -252,9 +260,12 @@ def _write_run(share: Share, run: Run) -> None:
         run.is_new = False
     else:
         share.run_changes.append(rows.run_change(run))
-    if run.touched:
+    if run.touched or run.orphans:
         share.steps += rows.step_rows(run)
         run.touched.clear()
+        run.orphans = None
+    if run.context is not None:
+        run.context.is_dirty = False
 
 
 def _write_channel(share: Share, channel: Channel) -> None:
@@ -265,22 +276,24 @@ def _write_channel(share: Share, channel: Channel) -> None:
     channel.touched_waits.clear()
 
 
+def _write_gate(share: Share, gate: Gate) -> None:
+    gates, places = rows.gate_rows(gate)
+    share.gates += gates
+    share.places += places
+    gate.is_touched = False
+    gate.touched_places.clear()
+
+
 def fingerprints_needed(reads: list[Read], graphs: Callable[[str], Graph | None]) -> bool:
     """Say whether a start names a definition that has not been seen yet."""
     return any(type(message) is StartRun and graphs(message.fingerprint) is None for _, message in reads)
 
 
-def missing(reads: list[Read], cache: Cache) -> tuple[list[str], list[str]]:
-    """Return the runs and the channels that a batch concerns and that are not in memory."""
-    runs, channels = cache.of("run"), cache.of("channel")
-    absent_runs: dict[str, None] = {}
-    absent_channels: dict[str, None] = {}
+def missing(reads: list[Read], cache: Cache) -> Keys:
+    """Return the entities that a batch concerns and that are not in memory."""
+    held = {kind: cache.of(kind) for kind in KINDS}
+    absent: dict[Kind, dict[str, None]] = {kind: {} for kind in KINDS}
     for _, message in reads:
-        if isinstance(message, RejectedError):
-            continue
-        if message.kind == "run":
-            if message.key not in runs:
-                absent_runs[message.key] = None
-        elif message.key not in channels:
-            absent_channels[message.key] = None
-    return list(absent_runs), list(absent_channels)
+        if not isinstance(message, RejectedError) and message.key not in held[message.kind]:
+            absent[message.kind][message.key] = None
+    return Keys(list(absent["run"]), list(absent["channel"]), list(absent["gate"]))

@@ -19,7 +19,7 @@ class Cache:
         """An empty cache that holds about this many bytes between batches."""
         self.bytes_max = bytes_max
         self.bytes = 0
-        self._entities: dict[Kind, dict[str, Entity]] = {"run": {}, "channel": {}}
+        self._entities: dict[Kind, dict[str, Entity]] = {"run": {}, "channel": {}, "gate": {}}
         self._weights: dict[tuple[Kind, str], int] = {}
 
     def of(self, kind: Kind) -> dict[str, Entity]:

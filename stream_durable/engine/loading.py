@@ -7,27 +7,29 @@ from typing import Any
 
 from stream_durable.core.errors import TransientError
 from stream_durable.core.ids import partition_of
-from stream_durable.core.rows import RunRow, thaw_channel, thaw_run
+from stream_durable.core.rows import RunRow, thaw_channel, thaw_gate, thaw_run
 from stream_durable.engine.cache import Cache
-from stream_durable.ports import Definitions, Loaded, Store
+from stream_durable.ports import Definitions, Keys, Loaded, Store
 
 
 async def load_entities(
     store: Store,
     definitions: Definitions,
     cache: Cache,
-    runs: Sequence[str],
-    channels: Sequence[str],
+    keys: Keys,
     partition_count: int,
 ) -> None:
     """Bring these entities into the cache; those that do not exist stay away."""
-    loaded = await store.load(runs, channels)
+    loaded = await store.load(*keys)
     await _thaw_runs(loaded, definitions, cache)
-    for key in channels:
+    for key in keys.channels:
         events = [row[1:] for row in loaded.events if row[0] == key]
         waits = [row[1:] for row in loaded.waits if row[0] == key]
         if events or waits:
             cache.keep("channel", thaw_channel(key, partition_of(key, partition_count), events, waits))
+    for key, body in loaded.gates:
+        places = [row[1:] for row in loaded.places if row[0] == key]
+        cache.keep("gate", thaw_gate(key, partition_of(key, partition_count), body, places))
 
 
 async def _thaw_runs(loaded: Loaded, definitions: Definitions, cache: Cache) -> None:

@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import count
 
-from stream_durable.core.channel.state import Channel
 from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
@@ -37,6 +36,7 @@ from stream_durable.ports import (
     Assigned,
     Clock,
     Definitions,
+    Keys,
     Log,
     LogLost,
     Publisher,
@@ -258,15 +258,13 @@ class Reconciler:
         """Load what the batch needs and is not in memory, however long the world takes."""
         if batch.fingerprints_needed(reads, self._definitions.graph):
             await persist(self._definitions.catch_up, "read the definitions")
-        runs, channels = batch.missing(reads, self._cache)
-        if runs or channels:
-            self._metrics.cache_loads.inc(len(runs) + len(channels))
-            await persist(lambda: self._load(runs, channels), "load entities")
+        keys = batch.missing(reads, self._cache)
+        if any(keys):
+            self._metrics.cache_loads.inc(sum(map(len, keys)))
+            await persist(lambda: self._load(keys), "load entities")
 
-    async def _load(self, runs: list[str], channels: list[str]) -> None:
-        await load_entities(
-            self._store, self._definitions, self._cache, runs, channels, self._partition_count
-        )
+    async def _load(self, keys: Keys) -> None:
+        await load_entities(self._store, self._definitions, self._cache, keys, self._partition_count)
 
     def _set_aside(self, error: batch.Unfoldable, reads: list[batch.Read]) -> None:
         """Mark a record on which the fold raised, and forget what may have been changed by half."""
@@ -382,7 +380,7 @@ class Reconciler:
             if type(entity) is Run:
                 gone = entity.ended is not None
             else:
-                assert type(entity) is Channel
+                assert not isinstance(entity, Run)
                 gone = entity.is_empty
             if gone:
                 self._cache.forget(kind, key)

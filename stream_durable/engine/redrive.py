@@ -9,14 +9,14 @@ owner does all of it again; the partition's row keeps in mind that it has to.
 from __future__ import annotations
 
 from stream_durable.core.effects import Effects
-from stream_durable.core.run.advance import redrive
+from stream_durable.core.run.redrive import redrive
 from stream_durable.core.run.state import Run
 from stream_durable.engine import outbox
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.loading import load_entities
 from stream_durable.engine.publishing import Publishing
 from stream_durable.persistence import persist
-from stream_durable.ports import Definitions, Store
+from stream_durable.ports import Definitions, Keys, Store
 from stream_durable.telemetry import WORK_REQUESTED, logger
 
 _log = logger(__name__)
@@ -59,7 +59,7 @@ class Redrive:
         # A cache of its own: the one of the batches holds what has been folded, and is not ours to fill.
         cache = Cache(0)
         await persist(
-            lambda: load_entities(self._store, self._definitions, cache, keys, [], self._partition_count),
+            lambda: load_entities(self._store, self._definitions, cache, Keys(keys), self._partition_count),
             "load what is unfinished",
         )
         return dict(cache.of("run"))

@@ -12,6 +12,9 @@ from stream_durable.settings import KafkaSettings
 #: Above what a dead letter may carry: the bytes of a record that was itself as large as allowed.
 MESSAGE_BYTES_MAX = 10_000_000
 
+#: A large value, or a command that hands over many, and its envelope.
+BLOB_MESSAGE_BYTES_MAX = 5_000_000
+
 #: The partitioner of Kafka's own clients; `core.ids.partition_of` computes the same.
 PARTITIONER = "murmur2_random"
 

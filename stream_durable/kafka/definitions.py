@@ -11,11 +11,11 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPar
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import (
     Definition,
-    StepNode,
     decode_definition,
     encode_definition,
     fingerprint_of,
 )
+from stream_durable.core.definition.stranding import queues_of
 from stream_durable.core.definition.validate import validate
 from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.kafka.config import config, transient
@@ -132,7 +132,7 @@ class KafkaDefinitions:
             consumer.unassign()
 
     def _check_queues(self, definition: Definition) -> None:
-        queues = {node.queue for node in definition.nodes if isinstance(node, StepNode)}
+        queues = queues_of(definition)
         try:
             if self._consumer is None:
                 self._consumer = Consumer(self._config)

@@ -10,6 +10,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from stream_durable.core.errors import RejectedError
 from stream_durable.kafka.config import MESSAGE_BYTES_MAX, PARTITIONER, config, transient
 from stream_durable.ports import Headers, Outgoing
 from stream_durable.settings import KafkaSettings
@@ -45,6 +46,28 @@ class _Burst:
             self.future.set_exception(transient(self.error))
 
 
+class _Placed(_Burst):
+    """The acknowledgement of one message, which says where it is."""
+
+    __slots__ = ("place",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop, 1)
+        self.place = (-1, -1)
+
+    def __call__(self, error: KafkaError | None, message: Any) -> None:
+        if error is None:
+            self.place = (message.partition(), message.offset())
+        super().__call__(error, message)
+
+    def _resolve(self) -> None:
+        if self.error is not None and self.error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            if not self.future.done():
+                self.future.set_exception(RejectedError("refused_by_topic", self.error.str()))
+        else:
+            super()._resolve()
+
+
 class _Fate:
     """Whether a producer has died; apart from the publisher, lest the two hold each other."""
 
@@ -75,11 +98,21 @@ class KafkaPublisher:
 
     async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> None:
         """Publish in order and wait for every acknowledgement."""
-        if not messages:
-            return
+        if messages:
+            await self._hand_over(messages, _Burst(asyncio.get_running_loop(), len(messages)))
+
+    async def place(self, message: Outgoing) -> tuple[int, int]:
+        """Publish one message; return its partition and offset.
+
+        Raises `RejectedError` if the topic takes none so large.
+        """
+        placed = _Placed(asyncio.get_running_loop())
+        await self._hand_over([(message, None)], placed)
+        return placed.place
+
+    async def _hand_over(self, messages: Sequence[tuple[Outgoing, Headers | None]], burst: _Burst) -> None:
         if self._fate.is_broken:
             self._rebuild()
-        burst = _Burst(asyncio.get_running_loop(), len(messages))
         produce: Any = self._producer.produce
         topics, prefix = self._topics, self._prefix
         for message, headers in messages:

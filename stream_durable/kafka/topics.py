@@ -8,7 +8,7 @@ from typing import NamedTuple
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from stream_durable.kafka.config import MESSAGE_BYTES_MAX, config, transient
+from stream_durable.kafka.config import BLOB_MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX, config, transient
 from stream_durable.kafka.mock import is_mock, make_topics
 from stream_durable.settings import Settings, far_brokers
 
@@ -37,13 +37,17 @@ class Step(NamedTuple):
 def wanted(settings: Settings, queues: tuple[str, ...]) -> list[Wanted]:
     """Return the topics of an instance with these queues."""
     p, n = settings.prefix, settings.kafka.partitions
+    blob = {"max.message.bytes": str(BLOB_MESSAGE_BYTES_MAX)}
     large = {"max.message.bytes": str(MESSAGE_BYTES_MAX)}
+    # A command hands over all that an attempt takes, and that may be what many steps answered.
+    command = {**_WEEKS, **blob}
     return [
         Wanted(f"{p}.inbox", n, {**_FOREVER, "message.timestamp.type": "LogAppendTime"}),
         Wanted(f"{p}.events", n, _WEEKS),
-        *(Wanted(f"{p}.commands.{queue}", n, _WEEKS) for queue in queues),
+        *(Wanted(f"{p}.commands.{queue}", n, command) for queue in queues),
         Wanted(f"{p}.steps", n, _WEEKS),
         Wanted(f"{p}.runs", n, _WEEKS),
+        Wanted(f"{p}.blobs", n, {**_FOREVER, **blob}),
         Wanted(f"{p}.definitions", 1, {"cleanup.policy": "compact"}),
         Wanted(f"{p}.dead", n, {**_FOREVER, **large}),
     ]

@@ -22,6 +22,9 @@ KEYED_PLANS = {
     "jit": "off",
 }
 
+#: What people look for differs from time to time: a plan that would suit any of it suits none.
+FITTED_PLANS = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
+
 _TRANSIENT = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
@@ -43,7 +46,7 @@ async def connect(settings: PostgresSettings, *, keyed_plans: bool = False) -> a
         "lock_timeout": str(settings.lock_timeout_ms),
         # A stopped client must not hold a lock for as long as it is stopped.
         "idle_in_transaction_session_timeout": "1000",
-        **(KEYED_PLANS if keyed_plans else {}),
+        **(KEYED_PLANS if keyed_plans else FITTED_PLANS),
     }
     with translated():
         return await asyncpg.connect(

@@ -18,7 +18,7 @@ from stream_durable.postgres.queries import queries
 from stream_durable.settings import PostgresSettings
 
 #: The tables that make up the state, in the order in which differences are told.
-TABLES = ("run", "step", "channel_event", "channel_wait", "timer")
+TABLES = ("run", "step", "attempt", "channel_event", "channel_wait", "gate", "gate_place", "timer")
 _MARKS = 5_000
 #: The driver's own bound, which cannot be lifted, on a statement that the server does not bound.
 _DAY_SECONDS = 86_400.0

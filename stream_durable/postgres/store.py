@@ -85,12 +85,14 @@ class PostgresStore:
             found = await connection.fetch(queries()["partition_cursors"], partitions)
         return {row["id"]: Cursor(row["owner_token"], row["next_offset"]) for row in found}
 
-    async def load(self, runs: Sequence[str], channels: Sequence[str]) -> Loaded:
+    async def load(self, runs: Sequence[str], channels: Sequence[str], gates: Sequence[str] = ()) -> Loaded:
         """Read entities; steps only of runs that exist."""
         run_rows: list[Any] = []
         steps: list[Any] = []
         events: list[Any] = []
         waits: list[Any] = []
+        gate_rows: list[Any] = []
+        places: list[Any] = []
         async with self._batches.use() as connection:
             if runs:
                 run_rows = await connection.fetch(queries()["run_load"], runs)
@@ -99,7 +101,10 @@ class PostgresStore:
             if channels:
                 events = await connection.fetch(queries()["channel_event_load"], channels)
                 waits = await connection.fetch(queries()["channel_wait_load"], channels)
-        return Loaded(run_rows, steps, events, waits)
+            if gates:
+                gate_rows = await connection.fetch(queries()["gate_load"], gates)
+                places = await connection.fetch(queries()["gate_place_load"], gates)
+        return Loaded(run_rows, steps, events, waits, gate_rows, places)
 
     async def timers(
         self, partition: int, after: TimerPosition, until: int, limit: int
@@ -137,4 +142,7 @@ def commit_arguments(shares: Sequence[Share]) -> list[list[Any]]:
         [row for s in shares for row in s.timers],
         [row for s in shares for row in s.dead],
         [(s.partition, offset) for s in shares for offset in s.published],
+        [row for s in shares for row in s.attempts],
+        [row for s in shares for row in s.gates],
+        [row for s in shares for row in s.places],
     ]  # fmt: skip

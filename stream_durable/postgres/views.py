@@ -2,19 +2,32 @@
 
 A few connections, opened when needed: the one given back last is lent first, so that a quiet client
 has one. Reads by key see whatever a reconciler has committed; a run and its steps are read in one
-snapshot.
+snapshot. Runs are listed by when they were created and by id, which never change: a page begins where
+the one before it ended, whatever has happened to the runs since.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
+import msgspec
 
-from stream_durable.core.rows import RunRow, StepRow
-from stream_durable.ports import RunPage, RunPosition, RunSummary, StoredRun
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.rows import AttemptRow, RunRow, StepRow
+from stream_durable.core.status import CANCELLED, COMPENSATED, COMPENSATION_FAILED, FAILED, RUN_ENDED
+from stream_durable.ports import (
+    GateSummary,
+    LiveVersion,
+    RunPage,
+    RunPosition,
+    RunQuery,
+    RunSummary,
+    StoredRun,
+)
 from stream_durable.postgres.connection import Lane
 from stream_durable.postgres.queries import queries
 from stream_durable.settings import PostgresSettings
@@ -22,7 +35,8 @@ from stream_durable.settings import PostgresSettings
 _CONNECTIONS = 4
 #: Beyond every run there can be.
 _NEWEST = RunPosition((1 << 63) - 1, "")
-
+#: A run that has ended in one of these has a failure.
+_UNSUCCESSFUL = frozenset({FAILED, CANCELLED, COMPENSATED, COMPENSATION_FAILED})
 #: Sorts behind every text that may follow the beginning of an id.
 _LAST = "\U0010ffff"
 
@@ -50,27 +64,41 @@ class PostgresViews:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             row = await connection.fetchrow(queries()["run_load"], [run])
-            steps = [] if row is None else await connection.fetch(queries()["step_load"], [run])
-        return None if row is None else StoredRun(RunRow._make(row), list(map(StepRow._make, steps)))
+            if row is None:
+                return None
+            steps = await connection.fetch(queries()["step_load"], [run])
+            children = await connection.fetchval(queries()["view_run_children"], run)
+        return StoredRun(RunRow._make(row), list(map(StepRow._make, steps)), children)
 
     async def run_list(
-        self,
-        *,
-        status: Sequence[str] = (),
-        workflow: str | None = None,
-        limit: int = 50,
-        after: RunPosition | None = None,
+        self, query: RunQuery, *, limit: int = 50, after: RunPosition | None = None
     ) -> RunPage:
-        """Return a page of runs, newest first."""
+        """Return a page of the runs that are meant, newest first."""
         position = after or _NEWEST
         async with self._connection() as connection:
-            # One more than asked for tells whether there are more.
-            found = await connection.fetch(
-                queries()["view_run_list"], list(status) or None, workflow, *position, limit + 1
-            )
+            with _bounded():
+                # One more than asked for tells whether there are more.
+                found = await connection.fetch(
+                    queries()["view_run_list"], *_conditions(query), *position, limit + 1
+                )
         runs = [RunSummary._make(row) for row in found[:limit]]
         following = RunPosition(runs[-1].created, runs[-1].id) if len(found) > limit and runs else None
         return RunPage(runs, following)
+
+    async def run_count(self, query: RunQuery, *, at_most: int) -> int:
+        """Count the runs that are meant; stop at so many."""
+        async with self._connection() as connection:
+            with _bounded():
+                count: int = await connection.fetchval(
+                    queries()["view_run_count"], *_conditions(query), at_most
+                )
+        return count
+
+    async def run_family(self, run: str, *, limit: int) -> list[RunSummary]:
+        """Return the first ancestor of a run and all that came of it, in no order."""
+        async with self._connection() as connection:
+            found = await connection.fetch(queries()["view_run_family"], run, limit)
+        return [RunSummary._make(row) for row in found]
 
     async def step_list(self, run: str, *, after: str = "", limit: int = 1_000) -> list[StepRow]:
         """Return a page of the steps of a run that have a row, by name."""
@@ -78,11 +106,46 @@ class PostgresViews:
             found = await connection.fetch(queries()["view_step_list"], run, after, limit)
         return list(map(StepRow._make, found))
 
+    async def attempt_list(
+        self, run: str, *, step: str | None = None, after: tuple[str, int] = ("", 0), limit: int = 1_000
+    ) -> list[AttemptRow]:
+        """Return a page of what is kept of a run's attempts, by step and number."""
+        async with self._connection() as connection:
+            found = await connection.fetch(queries()["view_attempt_list"], run, step, *after, limit)
+        return list(map(AttemptRow._make, found))
+
+    async def gate_list(self, *, after: str = "", limit: int = 1_000) -> list[GateSummary]:
+        """Return a page of the gates that were ever asked, by name."""
+        async with self._connection() as connection:
+            found = await connection.fetch(queries()["view_gate_list"], after, limit)
+        return list(map(GateSummary._make, found))
+
     async def run_ids(self, beginning: str, limit: int) -> list[str]:
         """Return ids of runs that begin like this, in order."""
         async with self._connection() as connection:
             found = await connection.fetch(queries()["view_run_ids"], beginning, beginning + _LAST, limit)
         return [row[0] for row in found]
+
+    async def live_versions(self) -> list[LiveVersion]:
+        """Return the versions of which there are runs that have not ended, by workflow."""
+        async with self._connection() as connection:
+            found = await connection.fetch(queries()["view_live_versions"])
+        return list(map(LiveVersion._make, found))
+
+    async def live_runs(
+        self, version: LiveVersion, step: str | None, statuses: Collection[str], limit: int
+    ) -> tuple[int, list[str]]:
+        """Count the runs of a version that have not ended and whose step is in none of these statuses.
+
+        Also return the first ids. Without a step, or without statuses, every run counts.
+        """
+        asked = step if statuses else None
+        async with self._connection() as connection:
+            row = await connection.fetchrow(
+                queries()["view_live_runs"], *version[:2], asked, list(statuses), limit
+            )
+        assert row is not None, "a count has a row"
+        return row[0], row[1]
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -97,3 +160,42 @@ class PostgresViews:
                 yield connection
         finally:
             self._idle.put_nowait(lane)
+
+
+class _bounded:  # noqa: N801
+    """Tells who asks that a query takes too long, where asking again would take as long."""
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Raise our error for that of the server's time limit."""
+        if isinstance(error, asyncpg.QueryCanceledError):
+            text = (
+                "to look through so many runs takes longer than a statement may "
+                "(postgres.statement_timeout_ms): say more of those that are meant, such as their workflow, "
+                "their status, or from when they are"
+            )
+            raise RejectedError("too_broad", text) from error
+
+
+def _conditions(query: RunQuery) -> tuple[Any, ...]:
+    """Return the first parameters of the statements that look for runs."""
+    chosen = frozenset(query.status)
+    is_open = True if chosen and not chosen & RUN_ENDED else None
+    has_failure = True if chosen and chosen <= _UNSUCCESSFUL else None
+    return (
+        query.workflow,
+        query.fingerprint,
+        list(query.status) or None,
+        is_open,
+        has_failure,
+        None if query.tag is None else msgspec.json.encode(query.tag).decode(),
+        query.queue,
+        query.parent,
+        query.created_since,
+        query.created_before,
+        query.updated_since,
+        query.updated_before,
+        None if query.input_text is None else query.input_text.encode(),
+    )

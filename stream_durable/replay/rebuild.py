@@ -25,9 +25,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import uuid4
 
-from stream_durable.core.channel.state import Channel
 from stream_durable.core.errors import BrokenError, RejectedError, TransientError
-from stream_durable.core.messages import Kind
+from stream_durable.core.messages import KINDS
 from stream_durable.core.run.state import Run
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
@@ -300,11 +299,11 @@ class _Lane:
     async def _prepare(self, reads: list[batch.Read]) -> None:
         """Load what the batch needs and is not in memory."""
         world = self._world
-        runs, channels = batch.missing(reads, self._cache)
-        if runs or channels:
+        keys = batch.missing(reads, self._cache)
+        if any(keys):
             await persist(
                 lambda: load_entities(
-                    self._store, world.definitions, self._cache, runs, channels, world.partition_count
+                    self._store, world.definitions, self._cache, keys, world.partition_count
                 ),
                 "load entities",
             )
@@ -333,7 +332,7 @@ class _Lane:
             if type(entity) is Run:
                 is_over = entity.ended is not None
             else:
-                assert type(entity) is Channel
+                assert not isinstance(entity, Run)
                 is_over = entity.is_empty
             if is_over:
                 self._cache.forget(kind, key)
@@ -352,8 +351,7 @@ class _Lane:
         if excess <= 0:
             return
         share, due = excess / cache.bytes, 0.0
-        kinds: tuple[Kind, ...] = ("run", "channel")
-        for kind in kinds:
+        for kind in KINDS:
             for key in list(cache.of(kind)):
                 due += share
                 if due >= 1.0:

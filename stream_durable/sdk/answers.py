@@ -1,23 +1,40 @@
-"""How a step says that it did not succeed, and how any exception becomes recorded data."""
+"""What a step may answer instead of a value, and how any exception becomes recorded data.
+
+A step returns one of these, or raises `Fail`. Any other exception is a failure with its type's name as code.
+"""
 
 from __future__ import annotations
 
+import re
 import traceback
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import KW_ONLY, dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any, final, get_args
 
 import msgspec
 from pydantic import ValidationError
 
+from stream_durable.core.definition.nodes import OnMemberError
 from stream_durable.core.failure import MESSAGE_LENGTH_MAX, Failure
-from stream_durable.sdk.errors import HandoverError
+from stream_durable.sdk.durations import Duration, milliseconds
+from stream_durable.sdk.errors import HandoverError, OptionError
 from stream_durable.sdk.handover import problems
 from stream_durable.sdk.plain_json import NotJsonError, write_plain
+
+if TYPE_CHECKING:
+    from stream_durable.sdk.steps import Step
 
 CODE_LENGTH_MAX = 128
 #: The end of a traceback tells most. Long ones come from recursion, and every event carries them.
 TRACE_LENGTH_MAX = 8_000
 TRACE_FRAMES_MAX = 50
 DETAILS_BYTES_MAX = 16_000
+#: So many steps may be added at once.
+EXPAND_MAX = 10_000
+
+#: What a step may be called within an expansion: it is shown in brackets, as in `scan[invoice-7]`.
+_MEMBER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\-]{0,127}\Z")
 
 
 class Fail(Exception):
@@ -36,6 +53,166 @@ class Fail(Exception):
         #: Any JSON value that helps whoever looks into the failure.
         self.details = details
         self.retryable = retryable
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Returned by a step that turns out not to be needed: the steps after it go on without its output."""
+
+    reason: str
+
+    def __post_init__(self) -> None:
+        _check_text("Skip", "reason", self.reason)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    """Returned by a step that is to be asked again after a while; the attempt is not used up.
+
+    >>> Snooze("5m", "the shop is closed").delay_ms
+    300000
+    """
+
+    duration: Duration
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        _check_text("Snooze", "reason", self.reason)
+        milliseconds(self.duration)
+
+    @property
+    def delay_ms(self) -> int:
+        """The duration in milliseconds."""
+        return milliseconds(self.duration)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """Returned by a step that decides where to go on: the steps in between are skipped.
+
+    The target is a step that waits for this one, directly or not. `output` is what this step answers.
+    """
+
+    to: Step | str
+    output: Any = None
+
+    def __post_init__(self) -> None:
+        if not self.target:
+            raise OptionError(f"Jump takes a step or its name, not {self.to!r}")
+
+    @property
+    def target(self) -> str:
+        """The name of the step to go on with."""
+        name = self.to if isinstance(self.to, str) else getattr(self.to, "name", "")
+        return name if isinstance(name, str) else ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Returned by a step that ends its run: it completes now with this output, and the rest is cancelled."""
+
+    output: Any = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Graft:
+    """A step that `Expand` is to add to the run; `of` of a template, or of a step, makes it."""
+
+    #: The name of the template or the step whose function is called.
+    of: str
+    #: Not shown: it may be a secret.
+    item: Any = field(default=None, repr=False)
+    _: KW_ONLY
+    #: What tells it from the others; None: its position in the expansion.
+    name: str | None = None
+    #: Others of the same expansion that it waits for, as they are or by name.
+    after: Graft | str | Iterable[Graft | str] = ()
+
+    def __post_init__(self) -> None:
+        _check_text("a step to be added", "template", self.of)
+        if self.name is not None and not _is_member_name(self.name):
+            raise OptionError(
+                f"{self.name!r} is no name for an added step: 1 to 128 letters, digits and `_ . : -`"
+            )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Expand:
+    """Returned by a step whose work is only now known: these steps are added, and it is done when they are.
+
+    Its output is the list of theirs, in the order given.
+    """
+
+    steps: Iterable[Graft]
+    _: KW_ONLY
+    #: So many run at once; None: all of them.
+    concurrency: int | None = None
+    #: `fail_fast`: the first that fails fails the step. `complete_all`: all end, and the step completes.
+    on_error: OnMemberError = "fail_fast"
+    #: The names within the expansion that each of the steps waits for, in their order.
+    after: tuple[tuple[str, ...], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        steps = _grafts(self.steps)
+        if len(steps) > EXPAND_MAX:
+            raise OptionError(f"Expand takes {EXPAND_MAX} steps at most, not {len(steps)}")
+        if self.concurrency is not None and not (type(self.concurrency) is int and self.concurrency > 0):
+            raise OptionError(f"concurrency= takes a number from 1, not {self.concurrency!r}")
+        if self.on_error not in get_args(OnMemberError):
+            raise OptionError(
+                f"on_error= takes one of {', '.join(get_args(OnMemberError))}, not {self.on_error!r}"
+            )
+        object.__setattr__(self, "steps", steps)
+        object.__setattr__(self, "after", _order(steps))
+
+
+def _grafts(value: object) -> tuple[Graft, ...]:
+    steps = tuple(value) if isinstance(value, Iterable) else (value,)
+    if not all(isinstance(step, Graft) for step in steps):
+        raise OptionError("Expand takes a list of what a template's `of` returns, and nothing else")
+    return steps
+
+
+def _is_member_name(value: object) -> bool:
+    return isinstance(value, str) and _MEMBER.match(value) is not None
+
+
+def _order(steps: tuple[Graft, ...]) -> tuple[tuple[str, ...], ...]:
+    """Return for each step the names of those it waits for, or say why that cannot be."""
+    names = [str(i) if step.name is None else step.name for i, step in enumerate(steps)]
+    known = set(names)
+    if len(known) < len(names):
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise OptionError(f"Expand: two of its steps are called {twice!r}; give each its own name=")
+    by_identity = {id(step): name for step, name in zip(steps, names, strict=True)}
+    graph: dict[str, tuple[str, ...]] = {}
+    for step, name in zip(steps, names, strict=True):
+        after = (step.after,) if isinstance(step.after, Graft | str) else tuple(step.after)
+        waits_for = tuple(one if isinstance(one, str) else by_identity.get(id(one), "") for one in after)
+        for one, found in zip(after, waits_for, strict=True):
+            if found not in known:
+                raise OptionError(f"Expand: step {name!r} is after {one!r}, which is not in the expansion")
+        graph[name] = waits_for
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        raise OptionError(f"Expand: steps wait for each other: {' -> '.join(error.args[1])}") from None
+    return tuple(graph.values())
+
+
+def _check_text(what: str, field_name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise OptionError(f"{what} takes a text as its {field_name}, not {value!r}")
+
+
+#: What a step may return that is no value.
+ANSWERS = (Skip, Snooze, Jump, Expand, Finish)
 
 
 def failure_from(error: BaseException) -> Failure:

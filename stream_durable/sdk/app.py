@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.ids import NAME
 from stream_durable.sdk.errors import DefinitionError, DefinitionFault, NotCarriedError
 from stream_durable.sdk.handler import Handler
+from stream_durable.sdk.lineage import with_children
 from stream_durable.sdk.options import name_of
 from stream_durable.sdk.origin import author_frame, origin_of_call
 from stream_durable.sdk.workflow import Workflow
 
 
 class App:
-    """What is deployed: a name and workflows. Raises one `DefinitionError` for the faults of all of them."""
+    """What is deployed: a name and workflows, with all that these start as children.
+
+    Raises one `DefinitionError` for the faults of all of them.
+    """
 
     def __init__(self, name: str, *, workflows: Iterable[Workflow]) -> None:
         self.name = name_of(name)
         self.origin = origin_of_call(author_frame())
-        workflows = list(workflows)
-        faults = self._faults(workflows)
+        given: list[object] = list(workflows)
+        own = dict.fromkeys(each for each in given if isinstance(each, Workflow))
+        carried = with_children(own)
+        known = list(dict.fromkeys((*own, *carried)))
+        faults = [*self._faults(given, known), *_faults_of(known)]
         if faults:
             raise DefinitionError(faults)
-        self.workflows = MappingProxyType({workflow.name: workflow for workflow in workflows})
+        #: Children before those that start them, so that whoever makes them known does so in this order.
+        self.workflows = MappingProxyType({workflow.name: workflow for workflow in carried})
         self._handlers = {
             (workflow.name, step): handler
-            for workflow in workflows
+            for workflow in carried
             for step, handler in workflow.handlers().items()
         }
 
@@ -45,33 +53,32 @@ class App:
         except KeyError:
             raise NotCarriedError(self.name, workflow, step) from None
 
-    def _faults(self, workflows: Iterable[object]) -> list[DefinitionFault]:
-        faults: list[DefinitionFault] = []
-
-        def fault(code: str, message: str) -> None:
-            faults.append(DefinitionFault(f"app {self.name!r}", None, code, message, self.origin))
-
+    def _faults(self, given: list[object], known: Iterable[Workflow]) -> Iterator[DefinitionFault]:
         if not NAME.match(self.name):
-            fault("bad_name", f"{self.name!r} is not a name for an app")
-        if not workflows:
-            fault("empty", f"app {self.name!r} has no workflows")
+            yield self._fault("bad_name", f"{self.name!r} is not a name for an app")
+        if not given:
+            yield self._fault("empty", f"app {self.name!r} has no workflows")
         seen: dict[str, Workflow] = {}
-        for workflow in workflows:
+        children = [workflow for workflow in known if workflow not in given]
+        for i, workflow in enumerate([*given, *children]):
             if not isinstance(workflow, Workflow):
-                fault("bad_workflow", f"workflows= takes workflows, not {workflow!r}")
-            elif seen.get(workflow.name) is workflow:
-                fault("duplicate", f"workflow {workflow.name!r} is given twice")
-            elif workflow.name in seen:
-                same = seen[workflow.name]
-                fault(
-                    "duplicate",
-                    f"two workflows are called {same.name!r}: {same.origin} and {workflow.origin}",
-                )
-            else:
-                seen[workflow.name] = workflow
-        for workflow in dict.fromkeys(each for each in workflows if isinstance(each, Workflow)):
-            try:
-                workflow.definition()
-            except DefinitionError as error:
-                faults += error.faults
-        return faults
+                yield self._fault("bad_workflow", f"workflows= takes workflows, not {workflow!r}")
+            elif workflow in given[:i]:
+                yield self._fault("duplicate", f"workflow {workflow.name!r} is given twice")
+            elif (same := seen.setdefault(workflow.name, workflow)) is not workflow:
+                places = f"{same.origin} and {workflow.origin}"
+                yield self._fault("duplicate", f"two workflows are called {same.name!r}: {places}")
+
+    def _fault(self, code: str, message: str) -> DefinitionFault:
+        return DefinitionFault(f"app {self.name!r}", None, code, message, self.origin)
+
+
+def _faults_of(workflows: Iterable[Workflow]) -> Iterable[DefinitionFault]:
+    """Return the faults of the workflows themselves; those of a child come with each that starts it."""
+    found: dict[DefinitionFault, None] = {}
+    for workflow in workflows:
+        try:
+            workflow.definition()
+        except DefinitionError as error:
+            found.update(dict.fromkeys(error.faults))
+    return found

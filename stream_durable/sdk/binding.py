@@ -1,8 +1,9 @@
-"""Which value each parameter of a step's function gets, decided when the workflow is defined.
+"""Which value each parameter of a function gets, decided when the workflow is defined.
 
-In this order: a parameter annotated `Context`; one named like a step, which makes the step wait for that one
-and hands over its output; one annotated with the workflow's input type, or named `input`; the only parameter
-of a lambda; one with a default, which it keeps. Anything else is a fault.
+In this order: a parameter annotated `Context`, and in a hook `Happened`; one named like a step, which makes
+the step wait for that one and hands over its output; `item`, in what is made for an item; one annotated with
+the workflow's input type, or named `input`; the only parameter of a lambda; one with a default, which it
+keeps. Anything else is a fault.
 """
 
 from __future__ import annotations
@@ -11,59 +12,88 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from functools import partial
-from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, NamedTuple, Union, get_args, get_origin
 
+from stream_durable.sdk.answers import ANSWERS
 from stream_durable.sdk.context import Context
-from stream_durable.sdk.handler import Argument, Handler, Source
-from stream_durable.sdk.handover import Codec, Codecs, NoCodecError, Write
+from stream_durable.sdk.handler import NO_DEFAULT, Argument, Handler, Source
+from stream_durable.sdk.handover import Codec, Codecs, NoCodecError, Read, Write
+from stream_durable.sdk.happened import Happened, read_happened
 from stream_durable.sdk.options import Options
 from stream_durable.sdk.plain_json import write_plain
+from stream_durable.sdk.results import Results, read_results, read_results_or_none
+from stream_durable.sdk.signature import NOWHERE, Hints, bare, is_async, parameters_of, shown
 
-_NOWHERE = object()
 _SPREAD = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+class Offer(NamedTuple):
+    """What a function may take beside the context and the input."""
+
+    #: The steps whose outputs there are.
+    steps: Collection[str] = ()
+    #: Those of them that are groups.
+    groups: Collection[str] = ()
+    #: The step that is undone: what it came to goes by its name, be it one of many members.
+    own: str = ""
+    #: For sentences about a parameter that is called like one.
+    templates: Collection[str] = ()
+    #: Whether it is made for an item; else it may be, by a step that expands into it.
+    has_item: bool = False
+    #: Whether it is told what happened, as a hook is and what undoes a step.
+    is_told: bool = False
+    is_hook: bool = False
+    #: The type of what a step answers, for a lambda, which cannot say what it takes.
+    type_of: Callable[[str], Any] = lambda _: Any
 
 
 class Binder:
     """Binds the functions of one workflow. Made anew each time a definition is built."""
 
-    def __init__(self, workflow: str, input_type: Any, steps: Collection[str], options: Options) -> None:
+    def __init__(self, workflow: str, input_type: Any, options: Options) -> None:
         self._workflow = workflow
         self._input_type = input_type
-        self._steps = steps
         self._codecs = Codecs()
         self._has_input = (
             input_type is None or self._codec(input_type, "the type given as input=", options) is not None
         )
 
     def bind(
-        self, step: str, function: Callable[..., Any], local_names: Mapping[str, Any], options: Options
+        self,
+        name: str,
+        function: Callable[..., Any],
+        local_names: Mapping[str, Any],
+        offer: Offer,
+        options: Options,
     ) -> Handler:
         """Return the prepared function; every parameter without a value is noted as a fault."""
         arguments: list[Argument] = []
         keywords: list[str] = []
-        hints = _Hints(function, local_names)
-        for parameter in _parameters(function, options):
-            argument = self._argument(step, parameter, hints, options)
+        hints = Hints(function, local_names)
+        for parameter in parameters_of(function, options):
+            argument = self._argument(parameter, hints, offer, options)
             if argument is not None:
                 arguments.append(argument)
                 if parameter.kind == inspect.Parameter.KEYWORD_ONLY:
                     keywords.append(parameter.name)
-        write = self._write(function, hints, options)
+        write = write_nothing if offer.is_hook else self._write(function, hints, options)
         return Handler(
-            self._workflow, step, function, arguments, keywords, write, is_async=_is_async(function)
+            self._workflow, name, function, arguments, keywords, write, is_async=is_async(function)
         )
 
-    def _write(self, function: Callable[..., Any], hints: _Hints, options: Options) -> Write:
+    def _write(self, function: Callable[..., Any], hints: Hints, options: Options) -> Write:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             options.fault("bad_function", "a generator cannot be a step: return the values, as a list")
             return write_plain
         hint = hints.of("return", "what it returns", options)
-        codec = None if hint is _NOWHERE else self._codec(hint, "what it returns", options)
+        if hint is NOWHERE:
+            return write_plain
+        codec = self._codec(value_of(hint), "what it returns", options)
         return codec.write if codec is not None else write_plain
 
     def _argument(
-        self, step: str, parameter: inspect.Parameter, hints: _Hints, options: Options
+        self, parameter: inspect.Parameter, hints: Hints, offer: Offer, options: Options
     ) -> Argument | None:
         name = parameter.name
         if parameter.kind in _SPREAD:
@@ -71,46 +101,100 @@ class Binder:
             options.fault("bad_parameter", f"'{stars}{name}' cannot be bound: name each parameter")
             return None
         hint = hints.of(name, f"parameter {name!r}", options)
-        source = self._source(parameter, hint, is_only=hints.is_lambda and hints.count == 1)
+        source = self._source(parameter, hint, offer, is_only=hints.is_lambda and hints.count == 1)
+        default = NO_DEFAULT if parameter.default is parameter.empty else parameter.default
         if source == Source.DEFAULT:
-            return Argument(name, source, bytes, parameter.default)
-        if hint is _NOWHERE:
+            return Argument(name, source, bytes, default)
+        if hint is NOWHERE:
             return None
         if source is None:
-            options.fault("unbound_parameter", self._unbound(parameter, hint))
+            options.fault("unbound_parameter", self._unbound(parameter, hint, offer))
             return None
+        if source == Source.HAPPENED:
+            return Argument(name, source, read_happened)
+        if hints.is_lambda:
+            hint = self._meant(name, source, offer)
         if source == Source.CONTEXT:
-            hint = (get_args(_bare(hint)) or (self._input_type,))[0]
+            hint = (get_args(bare(hint)) or (self._input_type,))[0]
             hint = Any if hint is None else hint
-        if source != Source.OUTPUT and hint == self._input_type and not self._has_input:
+        is_input = source in (Source.CONTEXT, Source.INPUT)
+        if is_input and hint == self._input_type and not self._has_input:
             return None
-        codec = self._codec(hint, f"parameter {name!r}", options)
-        return Argument(name, source, codec.read) if codec is not None else None
+        read = self._read(name, source, hint, offer, options)
+        return Argument(name, source, read, default) if read is not None else None
 
-    def _source(self, parameter: inspect.Parameter, hint: Any, *, is_only: bool) -> Source | None:
-        about = _bare(hint)
-        if _is_context(about):
+    def _meant(self, name: str, source: Source, offer: Offer) -> Any:
+        """Return the type of what a lambda takes: that of the input, or of what the step answers."""
+        if source == Source.INPUT:
+            return Any if self._input_type is None else self._input_type
+        hint = offer.type_of(name) if source == Source.OUTPUT and name not in offer.groups else Any
+        return hint if hint is Any else hint | None
+
+    def _read(self, name: str, source: Source, hint: Any, offer: Offer, options: Options) -> Read | None:
+        what = f"parameter {name!r}"
+        about = bare(hint)
+        if source == Source.OUTPUT and name in offer.groups and (hint is Any or _is_results(about)):
+            codec = self._codec((*get_args(about), Any)[0], what, options)
+            read = read_results if _is_results(hint) else read_results_or_none
+            return partial(read, codec.read) if codec is not None else None
+        if _is_results(about):
+            options.fault("bad_type", f"{what} is no group, so it cannot be {shown(hint)}")
+            return None
+        codec = self._codec(hint, what, options)
+        return codec.read if codec is not None else None
+
+    def _source(
+        self, parameter: inspect.Parameter, hint: Any, offer: Offer, *, is_only: bool
+    ) -> Source | None:
+        about = bare(hint)
+        has_default = parameter.default is not parameter.empty
+        if about is Context or get_origin(about) is Context:
             return Source.CONTEXT
-        if parameter.name in self._steps:
+        if offer.is_told and about is Happened:
+            return Source.HAPPENED
+        if parameter.name in offer.steps or parameter.name == offer.own:
             return Source.OUTPUT
-        if parameter.name == "input" or (self._input_type is not None and about == _bare(self._input_type)):
+        if parameter.name == "item" and (offer.has_item or has_default):
+            return Source.ITEM
+        if parameter.name == "input" or (self._input_type is not None and about == bare(self._input_type)):
             return Source.INPUT
+        if has_default:
+            # Also of a lambda: `lambda name=name: ...` is how a loop gives each its own.
+            return Source.DEFAULT
         if is_only:
-            return Source.INPUT
-        return Source.DEFAULT if parameter.default is not parameter.empty else None
+            return Source.ITEM if offer.has_item else Source.INPUT
+        return None
 
-    def _unbound(self, parameter: inspect.Parameter, hint: Any) -> str:
+    def _unbound(self, parameter: inspect.Parameter, hint: Any, offer: Offer) -> str:
         name = parameter.name
         annotated = f" ({shown(hint)})" if parameter.annotation is not parameter.empty else ""
-        the_input = f"nor {shown(self._input_type)}, the input, " if self._input_type is not None else ""
-        text = f"parameter '{name}'{annotated} is neither a step {the_input}nor a Context"
-        if close := get_close_matches(name, [*self._steps, "input"], 1):
+        text = f"parameter '{name}'{annotated} is {self._nothing(offer)}"
+        if name in offer.templates:
+            return f"{text}; {name!r} is a template: take the output of the step that expands into it"
+        if name == "item":
+            return f"{text}; only what is made by each() or of a template has an item"
+        if close := get_close_matches(name, [*offer.steps, offer.own, "input"], 1):
             return f"{text}; is {close[0]!r} meant?"
         return (
             f"{text}; the run's input goes to a parameter named 'input'" if self._input_type is None else text
         )
 
+    def _nothing(self, offer: Offer) -> str:
+        """Say what a parameter is not."""
+        kinds = [] if offer.is_hook else ["a step"]
+        if self._input_type is not None:
+            kinds.append(f"{shown(self._input_type)}, the input,")
+        kinds.append("a Context")
+        if offer.is_told:
+            kinds.append("a Happened")
+        if offer.has_item:
+            kinds.append("called 'item'")
+        return f"neither {' nor '.join(kinds)}"
+
     def _codec(self, hint: Any, what: str, options: Options) -> Codec | None:
+        if _is_results(bare(hint)):
+            options.fault("bad_type", f"{what} cannot be JSON as {shown(hint)}: return its `ok`, say")
+            return None
         try:
             return self._codecs.of(hint)
         except NoCodecError as error:
@@ -118,92 +202,21 @@ class Binder:
             return None
 
 
-class _Hints:
-    """The annotations of a function, each evaluated on its own, so that one that fails spoils no other."""
-
-    def __init__(self, function: Callable[..., Any], local_names: Mapping[str, Any]) -> None:
-        plain = _plain_function(function)
-        self.is_lambda = getattr(plain, "__name__", "") == "<lambda>"
-        self.count = plain.__code__.co_argcount if self.is_lambda else 0
-        self._annotations: Mapping[str, Any] = getattr(plain, "__annotations__", {})
-        self._globals = getattr(plain, "__globals__", {})
-        self._locals = {**local_names, **_enclosed(plain)}
-
-    def of(self, name: str, what: str, options: Options) -> Any:
-        """Return the type of a parameter, or of `return`; `Any` where there is no annotation."""
-        if name not in self._annotations:
-            return Any
-        alone = _Annotated({name: self._annotations[name]})
-        try:
-            return get_type_hints(alone, self._globals, self._locals, include_extras=True)[name]
-        except Exception as error:  # an annotation is code of the author's and may do anything
-            written = shown(self._annotations[name])
-            options.fault("bad_annotation", f"the annotation {written} of {what} cannot be resolved: {error}")
-            return _NOWHERE
+def write_nothing(value: object) -> bytes:
+    """Return nothing of what a hook returns, for nobody waits for it."""
+    return b"null"
 
 
-class _Annotated:
-    """Something with one annotation, as `get_type_hints` wants it."""
-
-    def __init__(self, annotations: dict[str, Any]) -> None:
-        self.__annotations__ = annotations
+def _is_results(hint: Any) -> bool:
+    return hint is Results or get_origin(hint) is Results
 
 
-def shown(hint: Any) -> str:
-    """Return a type as an author would write it."""
-    if isinstance(hint, str):
-        return repr(hint)
-    return (
-        hint.__qualname__
-        if isinstance(hint, type) and not get_args(hint)
-        else str(hint).replace("typing.", "")
-    )
-
-
-def _parameters(function: Callable[..., Any], options: Options) -> list[inspect.Parameter]:
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        options.fault("bad_function", f"the parameters of {function!r} cannot be read: wrap it in a function")
-        return []
-
-
-def _plain_function(function: Any) -> Any:
-    """Return what has the annotations: the function inside of partials, decorators and callable objects."""
-    while isinstance(function, partial):
-        function = function.func
-    function = inspect.unwrap(function)
-    if not hasattr(function, "__code__") and not isinstance(function, type):
-        function = type(function).__call__
-    return function
-
-
-def _enclosed(function: Any) -> dict[str, Any]:
-    """Return what the function sees of the functions around it."""
-    found = {}
-    if getattr(function, "__closure__", None):
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
-            try:
-                found[name] = cell.cell_contents
-            except ValueError:
-                continue  # not assigned yet
-    return found
-
-
-def _is_async(function: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
-
-
-def _bare(hint: Any) -> Any:
-    """Return what a type is about: an optional one, or one with remarks, is about the same."""
-    if get_origin(hint) is Annotated:
-        return _bare(get_args(hint)[0])
+def value_of(hint: Any) -> Any:
+    """Return what a function returns when it answers with a value; Any if it never does."""
+    if hint in ANSWERS:
+        return Any
     if get_origin(hint) in (Union, UnionType):
-        members = [member for member in get_args(hint) if member is not NoneType]
-        if len(members) == 1:
-            return _bare(members[0])
+        values = [each for each in get_args(hint) if each not in ANSWERS]
+        if len(values) < len(get_args(hint)):
+            return Union[tuple(values)] if values else Any  # noqa: UP007 - made at run time
     return hint
-
-
-def _is_context(hint: Any) -> bool:
-    return hint is Context or get_origin(hint) is Context

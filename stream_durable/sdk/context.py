@@ -1,11 +1,19 @@
-"""What a step may ask about itself while it runs."""
+"""What a step may ask about itself while it runs, and what it may leave for the steps after it."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import MutableMapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol
+
+import msgspec
+from msgspec import Raw
+
+from stream_durable.core.messages import Change
+from stream_durable.sdk.answers import Fail
+from stream_durable.sdk.step_log import StepLogger
+from stream_durable.sdk.untyped import write_untyped
+from stream_durable.sdk.values import Values
 
 if TYPE_CHECKING:
     # The default is for type checkers only, so that a bare `Context` is as good as `Context[Any]`.
@@ -17,7 +25,7 @@ else:
 
     Input = TypeVar("Input")
 
-_logger = logging.getLogger("stream_durable.step")
+_MISSING = object()
 
 
 class Control(Protocol):
@@ -31,6 +39,8 @@ class Control(Protocol):
 
     def progress(self, percent: float, label: str | None, /) -> None: ...
 
+    def wrote(self, level: str, text: str, /) -> None: ...
+
 
 class Context(Generic[Input]):
     """One attempt, seen by the function that makes it.
@@ -38,11 +48,14 @@ class Context(Generic[Input]):
     A step gets it by annotating a parameter, and names the type of the run's input where it reads it. A test
     makes its own: all but the input has a default.
 
-    >>> Context({"id": "42"}, run_id="order-42", step="ship").idempotency_key
-    'order-42/ship/1'
+    >>> ctx = Context({"id": "42"}, run_id="order-42", step="ship", values={"parcels": 1})
+    >>> ctx.increment("parcels")
+    >>> ctx.get("parcels"), ctx.idempotency_key
+    (2, 'order-42/ship/1')
     """
 
-    __slots__ = ("_control", "_log", "attempt", "input", "run_id", "step", "workflow")
+    __slots__ = ("_control", "_log", "_metadata", "_outputs", "_values", "attempt", "input",
+                 "run_id", "step", "tags", "workflow")  # fmt: skip
 
     def __init__(
         self,
@@ -53,9 +66,17 @@ class Context(Generic[Input]):
         workflow: str = "workflow",
         step: str = "step",
         attempt: int = 1,
+        values: Mapping[str, Any] | Values | None = None,
+        outputs: Mapping[str, Any] | None = None,
+        tags: tuple[str, ...] = (),
+        metadata: Any = None,
     ) -> None:
+        """`values` is what the run's context holds; an output that is raw JSON is read when asked for."""
         self._control = control
         self._log: StepLogger | None = None
+        self._values = values if isinstance(values, Values) else Values(write_untyped(values or {}))
+        self._outputs = outputs
+        self._metadata = metadata
         #: The run's input, already in its type.
         self.input = input
         self.run_id = run_id
@@ -63,11 +84,19 @@ class Context(Generic[Input]):
         self.step = step
         #: From 1; a step that failed and is tried again has the next number.
         self.attempt = attempt
+        #: What the run was started with.
+        self.tags = tags
 
     @property
     def idempotency_key(self) -> str:
         """`run/step/attempt`: the same only where this very attempt is made again, after a crash say."""
         return f"{self.run_id}/{self.step}/{self.attempt}"
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the run was started with, for its starter's own use."""
+        found: dict[str, Any] | None = _read(self._metadata)
+        return found or {}
 
     @property
     def deadline(self) -> datetime | None:
@@ -81,7 +110,7 @@ class Context(Generic[Input]):
 
     @property
     def log(self) -> StepLogger:
-        """A logger whose records carry `workflow`, `run`, `step` and `attempt`."""
+        """A logger whose records carry `workflow`, `run`, `step` and `attempt`, and stay with the attempt."""
         if self._log is None:
             bound = {
                 "workflow": self.workflow,
@@ -89,7 +118,7 @@ class Context(Generic[Input]):
                 "step": self.step,
                 "attempt": self.attempt,
             }
-            self._log = StepLogger(_logger, bound)
+            self._log = StepLogger(bound, None if self._control is None else self._control.wrote)
         return self._log
 
     def progress(self, percent: float, label: str | None = None) -> None:
@@ -97,16 +126,59 @@ class Context(Generic[Input]):
         if self._control is not None:
             self._control.progress(min(percent, 100) if percent > 0 else 0, label)
 
+    def output(self, step: str, default: Any = _MISSING) -> Any:
+        """Return what a step before this one answered, as JSON has it."""
+        if self._outputs is not None and step in self._outputs:
+            return _read(self._outputs[step])
+        if default is not _MISSING:
+            return default
+        raise Fail(
+            "no_output",
+            f"step {self.step!r} was handed no output of step {step!r}: name it in the step's reads=, and "
+            "give a default here if it may be skipped, fail or not be waited for",
+            retryable=False,
+        )
 
-if TYPE_CHECKING:
-    _Adapter = logging.LoggerAdapter[logging.Logger]
-else:
-    _Adapter = logging.LoggerAdapter
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What this attempt has changed of the run's context, in order."""
+        return self._values.changes
+
+    def has(self, key: str) -> bool:
+        """Say whether the run's context holds a value, as this attempt sees it."""
+        return self._values.has(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a copy of a value of the run's context, with what this attempt has changed."""
+        return self._values.get(key, default)
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep a value in the run's context, for all steps that begin after this one has completed."""
+        self._values.put(key, value)
+
+    def merge(self, values: Any, *, at: str = "") -> None:
+        """Set several fields: those of the context, or of the object that it holds at a key."""
+        self._values.merge(values, at)
+
+    def append(self, key: str, value: Any) -> None:
+        """Add a value to the end of a list; where there is none yet, it is the first of a new one."""
+        self._values.append(key, value)
+
+    def increment(self, key: str, by: float = 1) -> None:
+        """Add to a number, which begins at 0. Steps that do so at the same time all count."""
+        self._values.increment(key, by)
+
+    def delete(self, key: str) -> None:
+        """Forget a value."""
+        self._values.delete(key)
+
+    def update(self, key: str, function: Callable[[Any], Any], default: Any = None) -> Any:
+        """Put what the function makes of the present value, or of the default, and return it.
+
+        It is the value that is put: of two steps that do so at the same time one is lost.
+        """
+        return self._values.update(key, function, default)
 
 
-class StepLogger(_Adapter):
-    """Adds who speaks to each record, and keeps what the caller gives as `extra`."""
-
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        kwargs["extra"] = {**(kwargs.get("extra") or {}), **(self.extra or {})}
-        return msg, kwargs
+def _read(value: Any) -> Any:
+    return msgspec.json.decode(value) if isinstance(value, Raw) else value

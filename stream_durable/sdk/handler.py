@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from stream_durable.core.definition.stranding import Needs
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.errors import HandoverError, Problem
 from stream_durable.sdk.handover import DOES_NOT_FIT, Read, Write, problems
+from stream_durable.sdk.retry import DelayAfter
 
 
 class Source(IntEnum):
@@ -18,6 +20,14 @@ class Source(IntEnum):
     OUTPUT = 1
     CONTEXT = 2
     DEFAULT = 3
+    #: What a member of a group was made for.
+    ITEM = 4
+    #: What a hook is told of.
+    HAPPENED = 5
+
+
+#: Stands where a parameter has no default.
+NO_DEFAULT: Any = object()
 
 
 class Argument(NamedTuple):
@@ -25,22 +35,37 @@ class Argument(NamedTuple):
 
     parameter: str
     source: Source
-    #: Reads the run's input (also for a context) or an output; not used for a default.
+    #: Reads what the source has; not used for a default.
     read: Read
-    default: Any = None
+    default: Any = NO_DEFAULT
+
+
+class Given(NamedTuple):
+    """What an attempt is given, as a command carries it."""
+
+    input: bytes
+    #: By step. One that was skipped, failed or not waited for has none.
+    outputs: Mapping[str, bytes]
+    #: Makes the context, from the run's input in its type.
+    context: Callable[[Any], Context[Any]]
+    item: bytes | None = None
+    happened: bytes | None = None
 
 
 #: Plain numbers, since comparing members of an enum is slower and this is done for every argument.
-_OUTPUT, _CONTEXT, _DEFAULT = map(int, (Source.OUTPUT, Source.CONTEXT, Source.DEFAULT))
+_OUTPUT, _CONTEXT, _DEFAULT, _ITEM, _HAPPENED = map(
+    int, (Source.OUTPUT, Source.CONTEXT, Source.DEFAULT, Source.ITEM, Source.HAPPENED)
+)
 
 
 class Handler:
-    """What a worker needs of one step: the arguments, the call, and the answer as bytes.
+    """What a worker needs of one function: the arguments, the call, and the answer as bytes.
 
     Immutable and without state of its own, so that attempts in all threads share it.
     """
 
-    __slots__ = ("_arguments", "_keywords", "_write", "function", "is_async", "step", "takes", "takes_input",
+    __slots__ = ("_arguments", "_keywords", "_write", "backoff", "condition", "function", "in_process",
+                 "is_async", "limit", "step", "takes", "takes_context", "takes_input",
                  "workflow")  # fmt: skip
 
     def __init__(
@@ -60,43 +85,50 @@ class Handler:
         self.function = function
         #: Whether the call gives a coroutine to await; else it belongs into a thread.
         self.is_async = is_async
+        #: Whether it belongs into a process of its own instead.
+        self.in_process = False
+        #: Called before the function, with what the same attempt is given; the step is skipped if it says no.
+        self.condition: Handler | None = None
+        #: Called before the function; returns how long the attempt may take.
+        self.limit: Handler | None = None
+        #: Decides when to try again in place of the policy; whether to is still the policy's to say.
+        self.backoff: DelayAfter | None = None
         self._arguments = tuple((int(a.source), a.parameter, a.read, a.default) for a in arguments)
         self._keywords = tuple(keywords)
         self._write = write
-        self.takes_input = any(a.source in (Source.INPUT, Source.CONTEXT) for a in arguments)
-        #: The steps whose outputs are handed over.
+        self.takes_context = any(a.source == Source.CONTEXT for a in arguments)
+        self.takes_input = self.takes_context or any(a.source == Source.INPUT for a in arguments)
+        #: The steps whose outputs its parameters are.
         self.takes = tuple(a.parameter for a in arguments if a.source == Source.OUTPUT)
 
-    def arguments(
-        self,
-        input: bytes,  # noqa: A002 - the word for it everywhere
-        outputs: Mapping[str, bytes],
-        context: Callable[[Any], Context[Any]],
-    ) -> list[Any]:
+    def arguments(self, given: Given) -> list[Any]:
         """Return the values for `call`, or raise `HandoverError`; a context is made only if one is taken."""
         values: list[Any] = []
         reader: Read | None = None
-        given: Any = None
+        the_input: Any = None
+        outputs = given.outputs
         parameter = ""
         try:
             for source, parameter, read, default in self._arguments:
                 if source == _OUTPUT:
-                    values.append(read(outputs[parameter]))
+                    if (output := outputs.get(parameter)) is not None:
+                        values.append(read(output))
+                    else:
+                        values.append(self._absent(parameter, read, default))
                 elif source == _DEFAULT:
                     values.append(default)
+                elif source == _ITEM:
+                    values.append(self._item(read, default, given.item))
+                elif source == _HAPPENED:
+                    values.append(read(given.happened or b""))
                 else:
                     if read is not reader:
-                        given = read(input)
+                        the_input = read(given.input)
                         reader = read
-                    values.append(context(given) if source == _CONTEXT else given)
+                    values.append(given.context(the_input) if source == _CONTEXT else the_input)
         except DOES_NOT_FIT as error:
             # Without its cause, which shows the value.
-            raise self._unfit_input(parameter, problems(error)) from None
-        except KeyError:
-            if parameter in outputs:
-                raise
-            problem = Problem("", f"the command carries no output of step {parameter!r}")
-            raise self._unfit_input(parameter, [problem]) from None
+            raise self._unfit(f"parameter {parameter!r}", problems(error)) from None
         return values
 
     def call(self, arguments: Sequence[Any]) -> Any:
@@ -117,5 +149,47 @@ class Handler:
                 "invalid_output", self.workflow, self.step, "output", problems(error)
             ) from None
 
-    def _unfit_input(self, parameter: str, found: Sequence[Problem]) -> HandoverError:
-        return HandoverError("invalid_input", self.workflow, self.step, f"parameter {parameter!r}", found)
+    def needs(self) -> Needs:
+        """Return what neither it nor what is called along with it can do without."""
+        outputs, needs_input, needs_item = set(), False, False
+        for source, parameter, read, default in self._arguments:
+            if source == _OUTPUT:
+                if default is NO_DEFAULT and not _allows_none(read):
+                    outputs.add(parameter)
+            elif source == _ITEM:
+                needs_item = needs_item or default is NO_DEFAULT
+            elif source not in (_DEFAULT, _HAPPENED):
+                needs_input = needs_input or not _allows_none(read)
+        own = Needs(frozenset(outputs), needs_input, needs_item)
+        return own.with_those_of(each.needs() for each in (self.condition, self.limit) if each is not None)
+
+    def _absent(self, step: str, read: Read, default: Any) -> Any:
+        """Return what stands for the output of a step that has none."""
+        if default is not NO_DEFAULT:
+            return default
+        try:
+            return read(b"null")
+        except DOES_NOT_FIT:
+            text = (
+                f"step {step!r} has no output (it was skipped, failed or not waited for): "
+                "give the parameter a default or allow None"
+            )
+            raise self._unfit(f"parameter {step!r}", [Problem("", text)]) from None
+
+    def _item(self, read: Read, default: Any, item: bytes | None) -> Any:
+        if item is not None:
+            return read(item)
+        if default is not NO_DEFAULT:
+            return default
+        raise self._unfit("parameter 'item'", [Problem("", "the command carries no item")])
+
+    def _unfit(self, what: str, found: Sequence[Problem]) -> HandoverError:
+        return HandoverError("invalid_input", self.workflow, self.step, what, found)
+
+
+def _allows_none(read: Read) -> bool:
+    try:
+        read(b"null")
+    except DOES_NOT_FIT:
+        return False
+    return True

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_args
 
-from stream_durable.core.definition.validate import retry_faults
-from stream_durable.core.policy import NO_RETRY, RetryPolicy
+from stream_durable.core.definition import nodes
+from stream_durable.core.definition.retry_faults import retry_faults
+from stream_durable.sdk.breaker import Breaker
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.errors import OptionError
 from stream_durable.sdk.plain_json import NotJsonError, write_plain
-from stream_durable.sdk.retry import Retry, read_retry
+from stream_durable.sdk.retry import NO_TRIES, Retry, Tries, read_retry
 
-if TYPE_CHECKING:
-    from stream_durable.sdk.steps import Step
+_Word = TypeVar("_Word")
 
 
 class Options:
@@ -34,9 +34,28 @@ class Options:
         copy.faults += self.faults
         return copy
 
+    def part(self, name: str) -> Options:
+        """Return what notes faults of a part of it among its own: `step 'charge', when=`."""
+        part = Options(f"{self.label}, {name}")
+        part.faults = self.faults
+        return part
+
     def fault(self, code: str, message: str) -> None:
         """Note one thing wrong."""
         self.faults.append((code, f"{self.label}: {message}"))
+
+    def known(
+        self, given: Mapping[str, Any], names: Collection[str], *, elsewhere: Collection[str]
+    ) -> dict[str, Any]:
+        """Return those of the options that there are; note the others."""
+        for name in given:
+            if name not in names:
+                close = get_close_matches(name, names, 1)
+                hint = f"; is {close[0]}= meant?" if close else ""
+                if name in elsewhere:
+                    hint = "; only a step that is a function has it"
+                self.fault("unknown_option", f"there is no option {name}= here{hint}")
+        return {name: value for name, value in given.items() if name in names}
 
     def duration(self, option: str, value: Duration | None) -> int | None:
         """Return milliseconds, or None where there is no such time."""
@@ -48,8 +67,39 @@ class Options:
             self.fault("bad_duration", f"{option} takes a duration: {error}")
             return None
 
-    def retry(self, value: object, default: RetryPolicy) -> RetryPolicy:
-        """Return the policy that is given, else the default."""
+    def count(self, option: str, value: object) -> int | None:
+        """Return a whole number; that it is large enough is for the core to judge."""
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+            return value
+        self.fault("bad_option", f"{option} takes a whole number, not {value!r}")
+        return None
+
+    def flag(self, option: str, value: object) -> bool:
+        """Return yes or no."""
+        if not isinstance(value, bool):
+            self.fault("bad_option", f"{option} takes True or False, not {value!r}")
+        return value is True
+
+    def word(self, option: str, value: object, kind: Any, default: _Word) -> _Word:
+        """Return one of the words of a `Literal`."""
+        words = get_args(kind)
+        if value is None:
+            return default
+        for word in words:
+            if isinstance(value, str) and value == word:
+                return word  # type: ignore[no-any-return]  # of the same `Literal` as the default
+        self.fault("bad_option", f"{option} takes one of {', '.join(words)}, not {value!r}")
+        return default
+
+    def function(self, option: str, value: object) -> Callable[..., Any] | None:
+        """Return what can be called."""
+        if value is None or callable(value):
+            return value
+        self.fault("bad_option", f"{option} takes a function, not {value!r}")
+        return None
+
+    def retry(self, value: object, default: Tries) -> Tries:
+        """Return the retry that is given, else the default."""
         if value is None:
             return default
         if not isinstance(value, Retry):
@@ -58,33 +108,52 @@ class Options:
         policy, faults = read_retry(value)
         for fault in faults:
             self.fault("bad_retry", f"Retry: {fault}")
-        return policy
+        return Tries(policy, value.backoff if callable(value.backoff) else None)
 
-    def default_retry(self, value: object) -> RetryPolicy:
-        """Return the policy for the steps of a workflow, judged here so that no step is blamed for it."""
-        policy = self.retry(value, NO_RETRY)
-        judged = list(retry_faults(policy))
+    def default_retry(self, value: object) -> Tries:
+        """Return the retry for the steps of a workflow, judged here so that no step is blamed for it."""
+        tries = self.retry(value, NO_TRIES)
+        judged = list(retry_faults(tries.policy))
         for code, text in judged:
             self.fault(code, text)
-        return NO_RETRY if judged else policy
+        return NO_TRIES if judged else tries
 
-    def after(self, value: Any, of: type[Step], workflow: object) -> tuple[str, ...]:
-        """Return the names of what must have ended before, each once."""
-        if isinstance(value, str | of) or not isinstance(value, Iterable):
-            value = (value,)
-        names = []
-        for each in value:
-            if isinstance(each, str):
-                names.append(each)
-            elif not isinstance(each, of):
-                self.fault("bad_after", f"after= takes steps and their names, not {each!r}")
-            elif each.workflow is not workflow:
-                self.fault(
-                    "foreign_step", f"after= names {each.name!r} of another workflow, {each.workflow.name!r}"
-                )
-            else:
-                names.append(each.name)
-        return tuple(dict.fromkeys(names))
+    def plain_retry(self, option: str, value: object) -> Tries:
+        """Return a retry that is decided where there is no worker, and so without a function."""
+        if value is not None and not isinstance(value, Retry):
+            self.fault("bad_retry", f"{option} takes a Retry, such as Retry(3), not {value!r}")
+            return NO_TRIES
+        tries = self.retry(value, NO_TRIES)
+        if tries.delay_after is not None:
+            text = f"{option} is decided without a worker, so its backoff= cannot be a function"
+            self.fault("bad_retry", text)
+        return tries
+
+    def breaker(self, value: object) -> nodes.Breaker | None:
+        """Return the breaker that is given as such, or by its name."""
+        if value is None:
+            return None
+        if isinstance(value, str):
+            value = Breaker(value)
+        if not isinstance(value, Breaker):
+            self.fault("bad_breaker", f'breaker= takes a Breaker, such as Breaker("bank"), not {value!r}')
+            return None
+        failures = self.count("Breaker: failures=", value.failures)
+        window_ms = self.duration("Breaker: window=", value.window)
+        reset_ms = self.duration("Breaker: reset=", value.reset)
+        if failures is None or window_ms is None or reset_ms is None:
+            return None
+        return nodes.Breaker(
+            name=name_of(value.name), failures=failures, window_ms=window_ms, reset_ms=reset_ms
+        )
+
+    def json(self, what: str, value: object) -> str | None:
+        """Return the JSON text of a value; `what` begins the sentence if it has none."""
+        try:
+            return write_plain(value).decode()
+        except NotJsonError as error:
+            self.fault("not_json", f"{what} takes a JSON value: {error}")
+            return None
 
     def time_limit(self, timeout: Duration | None, on_timeout: object) -> tuple[int | None, str | None]:
         """Return how long a wait may take, and the JSON of what it answers then; None: it fails."""
@@ -93,19 +162,11 @@ class Options:
             return limit_ms, None
         if timeout is None:
             self.fault("contradiction", "on_timeout= says nothing without a timeout=")
-        try:
-            output = write_plain(on_timeout).decode()
-        except NotJsonError as error:
-            self.fault("bad_on_timeout", f"on_timeout= takes a JSON value: {error}")
-            return limit_ms, None
+        output = self.json("on_timeout=", on_timeout)
         # Without a limit the fault is told; the core need not tell it again.
         return limit_ms, output if limit_ms is not None else None
 
 
 def name_of(value: object) -> str:
-    """Return a name as a plain text; what is no text becomes one that validation refuses and shows.
-
-    Interned, because the bytes of a definition leave out a default only if it is the same object, and its
-    fingerprint must not depend on where a text came from.
-    """
-    return sys.intern(str.__str__(value) if isinstance(value, str) else f"<{value!r}>")
+    """Return a name as a plain text; what is no text becomes one that validation refuses and shows."""
+    return str.__str__(value) if isinstance(value, str) else f"<{value!r}>"

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from stream_durable.core.definition.nodes import AnyNode, Definition, EventNode, StepNode
+from stream_durable.core.definition.node_faults import Fault
+from stream_durable.core.definition.nodes import (
+    AnyNode,
+    BranchNode,
+    ChildNode,
+    Definition,
+    EachNode,
+    EventNode,
+    Node,
+    ParallelNode,
+    StepNode,
+)
 from stream_durable.core.definition.paths import root_of
-from stream_durable.core.definition.validate import Fault, validate
-from stream_durable.sdk.binding import Binder
+from stream_durable.core.definition.validate import validate
+from stream_durable.core.policy import RetryPolicy
+from stream_durable.sdk.binding import Binder, Offer, value_of
+from stream_durable.sdk.choice import Selector, by_condition, by_value
+from stream_durable.sdk.draft import Draft, Work
 from stream_durable.sdk.errors import DefinitionError, DefinitionFault
 from stream_durable.sdk.handler import Handler
+from stream_durable.sdk.lineage import prepared_child
 from stream_durable.sdk.options import Options
 from stream_durable.sdk.origin import Origin
+from stream_durable.sdk.signature import NOWHERE, Hints
+
+if TYPE_CHECKING:
+    from stream_durable.sdk.workflow import Workflow
 
 
-class Draft(NamedTuple):
-    """A step as it was written, before the names of all steps are known."""
-
-    node: AnyNode
-    origin: Origin
-    options: Options
-    #: None: a wait.
-    function: Callable[..., Any] | None = None
-    #: What annotations of the function may name beyond its globals.
-    local_names: Mapping[str, Any] = {}
+_AnyNode = TypeVar("_AnyNode", bound=Node)
 
 
 class Outline(NamedTuple):
@@ -36,6 +47,7 @@ class Outline(NamedTuple):
     name: str
     input_type: Any
     timeout_ms: int | None
+    restart: RetryPolicy
     options: Options
     origin: Origin
 
@@ -52,55 +64,258 @@ class Prepared(NamedTuple):
     handlers: Mapping[str, Handler]
 
 
-def prepare(outline: Outline, drafts: Sequence[Draft]) -> Prepared:
+class Noted(NamedTuple):
+    """Where a fault of a name is put: the place of what is called so, and what is wrong with it already."""
+
+    name: str
+    origin: Origin
+    options: Options
+
+
+def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Prepared:
     """Bind and check everything; raise one `DefinitionError` with all faults, each where it was written."""
     own = outline.options.copy()
-    drafts = [draft._replace(options=draft.options.copy()) for draft in drafts]
-    names = {draft.node.name for draft in drafts}
-    binder = Binder(outline.name, outline.input_type, names, own)
-    handlers: dict[str, Handler] = {}
-    nodes = tuple(_finished(draft, names, binder, handlers) for draft in drafts)
-    definition = Definition(name=outline.name, nodes=nodes, timeout_ms=outline.timeout_ms)
-    faults = _placed(outline, own, drafts, validate(definition))
+    preparation = _Preparation(workflow, outline, drafts, own)
+    made = [(draft.role, preparation.finished(draft)) for draft in drafts]
+    definition = Definition(
+        name=outline.name,
+        nodes=tuple(node for role, node in made if role == "node"),
+        timeout_ms=outline.timeout_ms,
+        templates=tuple(node for role, node in made if role == "template" and isinstance(node, StepNode)),
+        hooks=tuple(node for role, node in made if role == "hook" and isinstance(node, StepNode)),
+        restart=outline.restart,
+        keeps_context=any(handler.takes_context for handler in preparation.called),
+    )
+    faults = _placed(outline, own, preparation.noted, validate(definition))
+    faults += preparation.faults_of_children
     if faults:
-        raise DefinitionError(faults)
-    return Prepared(definition, definition.fingerprint(), handlers)
+        raise DefinitionError(dict.fromkeys(faults))
+    return Prepared(definition, definition.fingerprint(), preparation.handlers)
 
 
-def _finished(draft: Draft, names: set[str], binder: Binder, handlers: dict[str, Handler]) -> AnyNode:
-    """Return the node with what its parameters, or the path of its key, make it wait for."""
-    node = draft.node
-    if isinstance(node, EventNode):
-        root = root_of(node.key)
-        return replace(node, after=_with(node.after, [root])) if root in names else node
-    if not isinstance(node, StepNode) or draft.function is None:
+class _Preparation:
+    """Finishes the nodes of one workflow, now that the names of all are known."""
+
+    def __init__(self, workflow: Workflow, outline: Outline, drafts: Sequence[Draft], own: Options) -> None:
+        self.handlers: dict[str, Handler] = {}
+        #: All of them, also those that are called along with another one.
+        self.called: list[Handler] = []
+        self.noted: list[Noted] = []
+        self.faults_of_children: list[DefinitionFault] = []
+        self._workflow = workflow
+        self._binder = Binder(outline.name, outline.input_type, own)
+        self._drafts = {draft.node.name: draft for draft in drafts if draft.role == "node"}
+        templates = frozenset(draft.node.name for draft in drafts if draft.role == "template")
+        groups = frozenset(name for name, d in self._drafts.items() if isinstance(d.node, ParallelNode))
+        self._offer = Offer(self._drafts.keys(), groups, templates=templates, type_of=self._type_of)
+        #: The groups that name each step as a member.
+        self._groups: dict[str, list[str]] = {}
+        for draft in drafts:
+            for member in dict.fromkeys(draft.members):
+                self._groups.setdefault(member, []).append(draft.node.name)
+
+    def finished(self, draft: Draft) -> AnyNode:
+        """Return the node with all that follows from the names of the others, and from its functions."""
+        options = draft.options.copy()
+        self.noted.append(Noted(draft.node.name, draft.origin, options))
+        node = self._node(draft, options)
+        groups = self._groups.get(node.name) if draft.role == "node" else None
+        if groups:
+            if len(groups) > 1:
+                text = f"it is a member of two groups, {groups[0]!r} and {groups[1]!r}"
+                options.fault("two_groups", text)
+            node = replace(node, member_of=groups[0], clause=0)
         return node
-    handler = binder.bind(node.name, draft.function, draft.local_names, draft.options)
-    handlers[node.name] = handler
-    after = _with(node.after, handler.takes)
-    return replace(node, after=after, takes=handler.takes, takes_input=handler.takes_input)
+
+    def _node(self, draft: Draft, options: Options) -> AnyNode:
+        node = draft.node
+        if isinstance(node, StepNode):
+            return self._step(draft, node, options)
+        if isinstance(node, EachNode):
+            return self._each(draft, node, options)
+        if isinstance(node, BranchNode):
+            return self._branch(draft, node, options)
+        if isinstance(node, ChildNode):
+            return self._child(draft, node, options)
+        if isinstance(node, EventNode):
+            return self._waiting(node, [root_of(node.key)])
+        if isinstance(node, ParallelNode):
+            self._judge_members(draft, options)
+        return node
+
+    def _step(self, draft: Draft, node: StepNode, options: Options) -> StepNode:
+        if draft.role == "hook":
+            offer = Offer(is_told=True, is_hook=True)
+        elif draft.role == "template":
+            offer = self._offer._replace(has_item=True)
+        else:
+            offer = self._offer
+        if draft.work is None:
+            return node
+        handler, taken = self._bound(node.name, draft.work, offer, options)
+        if draft.role == "node":
+            node = self._waiting(node, taken)
+        return replace(
+            _told(node, handler, taken, self._upstream(node, handler)),
+            compensation=self._compensation(draft, offer),
+        )
+
+    def _each(self, draft: Draft, node: EachNode, options: Options) -> EachNode:
+        if draft.work is None:
+            return node
+        offer = self._offer._replace(has_item=True)
+        handler, taken = self._bound(node.name, draft.work, offer, options)
+        node = self._waiting(node, [root_of(node.over), *taken])
+        step = _told(node.step, handler, taken, self._upstream(node, handler))
+        return replace(node, step=replace(step, compensation=self._compensation(draft, offer)))
+
+    def _branch(self, draft: Draft, node: BranchNode, options: Options) -> BranchNode:
+        cases: list[str | None] = [clause.case for clause in draft.clauses]
+        conditions = [i for i, clause in enumerate(draft.clauses) if clause.condition is not None]
+        is_decided = node.on is not None or draft.work is not None
+        if is_decided and conditions:
+            options.fault("contradiction", "on= decides, so none of its clauses can have a condition")
+        elif not is_decided:
+            for i, case in enumerate(cases):
+                if case is not None:
+                    options.fault("contradiction", f"it has a clause for {case}, but no on= to decide by")
+                elif i in conditions:
+                    # What stands where others have their value is for people.
+                    cases[i] = f'"condition {i + 1}"'
+        node = replace(node, cases=tuple(cases))
+        if node.on is not None:
+            return self._waiting(node, [root_of(node.on)])
+        selector = self._selector(draft, node, options)
+        assert draft.selector is not None
+        node = self._waiting(node, selector.takes)
+        self.handlers[node.name] = selector
+        told = _told(draft.selector, selector, selector.takes, self._upstream(node, selector))
+        return replace(node, selector=told)
+
+    def _selector(self, draft: Draft, node: BranchNode, options: Options) -> Selector:
+        work, name = draft.work, node.name
+        if work is not None:
+            decide, _ = self._bound(name, work, self._offer, options)
+            selector = by_value(self._workflow.name, node, decide)
+            selector.backoff = work.delay_after
+            return selector
+        asked = []
+        for i, clause in enumerate(draft.clauses):
+            if clause.condition is not None:
+                called = Work(clause.condition, clause.local_names)
+                asked.append((i, self._bound(name, called, self._offer, options.part("when="))[0]))
+        otherwise = node.cases.index(None) if None in node.cases else None
+        return by_condition(self._workflow.name, name, asked, otherwise)
+
+    def _child(self, draft: Draft, node: ChildNode, options: Options) -> ChildNode:
+        assert draft.child is not None
+        try:
+            child = prepared_child(self._workflow, draft.child, options)
+        except DefinitionError as error:
+            self.faults_of_children += error.faults
+            child = None
+        given = node.input.values() if isinstance(node.input, dict) else (node.input,)
+        paths = [path for path in given if path is not None and not path.startswith("=")]
+        node = self._waiting(node, map(root_of, paths))
+        return replace(node, fingerprint="" if child is None else child)
+
+    def _compensation(self, draft: Draft, offer: Offer) -> StepNode | None:
+        undo = draft.compensation
+        if undo is None or undo.work is None or not isinstance(undo.node, StepNode):
+            return None
+        options = undo.options.copy()
+        name = draft.node.name
+        self.noted.append(Noted(undo.node.name, undo.origin, options))
+        handler, taken = self._bound(
+            undo.node.name, undo.work, offer._replace(own=name, is_told=True), options
+        )
+        return _told(undo.node, handler, taken, [name])
+
+    def _type_of(self, step: str) -> Any:
+        """Return the type of what a step's function answers, as far as it says it."""
+        draft = self._drafts.get(step)
+        if draft is None or draft.work is None or not isinstance(draft.node, StepNode):
+            return Any
+        hint = Hints(draft.work.function, draft.work.local_names).of("return", "", Options(""))
+        return Any if hint is NOWHERE else value_of(hint)
+
+    def _judge_members(self, draft: Draft, options: Options) -> None:
+        group = draft.node
+        for name, times in Counter(draft.members).items():
+            if times > 1:
+                options.fault("same_member", f"it has member {name!r} twice")
+            if name not in self._drafts:
+                options.fault("unknown_step", f"it has member {name!r}, which does not exist")
+                continue
+            member = self._drafts[name].node
+            if (member.member_of, member.clause) != (group.member_of, group.clause):
+                options.fault("other_clause", f"its member {name!r} is not in the clause that it is in")
+
+    def _bound(
+        self, name: str, work: Work, offer: Offer, options: Options
+    ) -> tuple[Handler, tuple[str, ...]]:
+        """Return the handler, and the steps whose outputs it and what is called along with it take."""
+        handler = self._binder.bind(name, work.function, work.local_names, offer, options)
+        handler.backoff = work.delay_after
+        handler.in_process = work.in_process
+        if work.in_process and handler.is_async:
+            options.fault("contradiction", "process=True is for plain functions; this one is async")
+        along = []
+        if work.condition is not None:
+            part = options.part("when=")
+            handler.condition = self._binder.bind(name, work.condition, work.local_names, offer, part)
+            along.append(handler.condition)
+        if work.limit is not None:
+            part = options.part("timeout=")
+            handler.limit = self._binder.bind(name, work.limit, work.local_names, offer, part)
+            along.append(handler.limit)
+        self.handlers[name] = handler
+        self.called += (handler, *along)
+        taken = chain(handler.takes, *(other.takes for other in along), work.reads)
+        return handler, tuple(dict.fromkeys(taken))
+
+    def _waiting(self, node: _AnyNode, upstream: Iterable[str]) -> _AnyNode:
+        """Return the node with the steps that it takes something of among those that it waits for."""
+        joined = {name for join in node.joins for name in join.of}
+        more = [name for name in upstream if name in self._drafts and name not in joined]
+        after = tuple(dict.fromkeys((*node.after, *more)))
+        return node if after == node.after else replace(node, after=after)
+
+    def _upstream(self, node: Node, handler: Handler) -> Iterable[str]:
+        """Return the steps whose outputs a context gives."""
+        if not handler.takes_context:
+            return ()
+        joined = [name for join in node.joins for name in join.of]
+        return [name for name in (*node.after, *joined) if name in self._drafts]
 
 
-def _with(after: tuple[str, ...], more: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*after, *more)))
+def _told(node: StepNode, handler: Handler, taken: Iterable[str], upstream: Iterable[str]) -> StepNode:
+    """Return the node with what a worker is to be given."""
+    along = [each for each in (handler, handler.condition, handler.limit) if each is not None]
+    takes_context = any(each.takes_context for each in along)
+    return replace(
+        node,
+        takes_input=any(each.takes_input for each in along),
+        takes=tuple(dict.fromkeys((*taken, *upstream) if takes_context else taken)),
+        takes_context=takes_context,
+    )
 
 
 def _placed(
-    outline: Outline, own: Options, drafts: Sequence[Draft], found: Sequence[Fault]
+    outline: Outline, own: Options, noted: Sequence[Noted], found: Sequence[Fault]
 ) -> list[DefinitionFault]:
     """Return all faults in the order of the file: the workflow's own first, then step by step."""
     of_workflow = [outline.fault(None, code, text, outline.origin) for code, text in own.faults]
     of_steps: list[list[DefinitionFault]] = []
     places: dict[str, list[int]] = {}
-    for i, draft in enumerate(drafts):
-        name = draft.node.name
+    for i, (name, origin, options) in enumerate(noted):
         places.setdefault(name, []).append(i)
-        of_steps.append([outline.fault(name, *fault, draft.origin) for fault in draft.options.faults])
+        of_steps.append([outline.fault(name, *fault, origin) for fault in options.faults])
     for node, code, message in found:
         if node is None:
             of_workflow.append(outline.fault(None, code, message, outline.origin))
             continue
         # Of two steps with one name, the second is the one too many.
         i = places[node].pop(1) if code == "duplicate" else places[node][0]
-        of_steps[i].append(outline.fault(node, code, message, drafts[i].origin))
+        of_steps[i].append(outline.fault(node, code, message, noted[i].origin))
     return [*of_workflow, *chain.from_iterable(of_steps)]

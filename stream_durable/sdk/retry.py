@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
+from stream_durable.core.failure import Failure
 from stream_durable.core.policy import NO_RETRY, Backoff, RetryPolicy
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.errors import OptionError
 
 #: A code, or an exception type that stands for the code which its own name is.
 Kind = str | type[BaseException]
+
+#: Computes the wait after an attempt that failed, from its number, 1 at first, and its failure.
+DelayAfter = Callable[[int, Failure], Duration]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,8 @@ class Retry:
     #: Attempts in all, the first included.
     attempts: int
     _: KW_ONLY
-    backoff: Backoff = "exponential"
+    #: How waits grow, or a function of the attempt's number and its failure that says how long to wait.
+    backoff: Backoff | DelayAfter = "exponential"
     #: The first wait; `linear` and `exponential` grow from it, up to `cap`.
     base: Duration = "1s"
     cap: Duration = "1m"
@@ -48,12 +54,23 @@ class Retry:
         return policy
 
 
+class Tries(NamedTuple):
+    """A retry as it was read."""
+
+    policy: RetryPolicy = NO_RETRY
+    #: Where a function decides how long to wait.
+    delay_after: DelayAfter | None = None
+
+
+NO_TRIES = Tries()
+
+
 def read_retry(retry: Retry) -> tuple[RetryPolicy, list[str]]:
     """Return the policy, and a sentence for each option that could not be read."""
     faults: list[str] = []
     options: dict[str, Any] = {
         "attempts": _attempts(retry.attempts, faults),
-        "backoff": _backoff(retry.backoff, faults),
+        "backoff": _backoff(retry, faults),
         "base_ms": _duration("base", retry.base, NO_RETRY.base_ms, faults),
         "cap_ms": _duration("cap", retry.cap, NO_RETRY.cap_ms, faults),
         "jitter": _jitter(retry.jitter, faults),
@@ -76,11 +93,28 @@ def _attempts(value: object, faults: list[str]) -> int:
     return NO_RETRY.attempts
 
 
-def _backoff(value: Backoff, faults: list[str]) -> Backoff:
+def _backoff(retry: Retry, faults: list[str]) -> Backoff:
+    value = retry.backoff
+    if callable(value):
+        faults += _function_faults(retry, value)
+        return "exponential"
     if value not in get_args(Backoff):
         faults.append(f"backoff= takes one of {', '.join(get_args(Backoff))}, not {value!r}")
         return "exponential"
     return value
+
+
+def _function_faults(retry: Retry, function: DelayAfter) -> list[str]:
+    faults = []
+    try:
+        inspect.signature(function).bind(1, Failure(code="any"))
+    except (TypeError, ValueError):
+        faults.append("a function as backoff= takes two values, the attempt's number and its failure")
+    if inspect.iscoroutinefunction(function):
+        faults.append("a function as backoff= is a plain one, without `async`")
+    if (retry.base, retry.cap, retry.jitter) != ("1s", "1m", 0.0):
+        faults.append("base=, cap= and jitter= say nothing if backoff= is a function")
+    return faults
 
 
 def _duration(option: str, value: Duration, default: int, faults: list[str]) -> int:

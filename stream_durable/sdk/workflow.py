@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
-from stream_durable.core.definition.nodes import Definition, EventNode, SignalNode, SleepNode, StepNode
+from stream_durable.core.definition.nodes import HOOKS, Definition
+from stream_durable.sdk.draft import Draft
+from stream_durable.sdk.drafting import call_draft, own_name, template_draft
 from stream_durable.sdk.durations import Duration
 from stream_durable.sdk.errors import DefinitionError
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.options import Options, name_of
-from stream_durable.sdk.origin import Origin, author_frame, local_names, origin_of_call, origin_of_function
-from stream_durable.sdk.prepare import Draft, Outline, Prepared, prepare
+from stream_durable.sdk.origin import Origin, author_frame, origin_of_call, origin_of_function
+from stream_durable.sdk.prepare import Outline, Prepared, prepare
 from stream_durable.sdk.retry import Retry
-from stream_durable.sdk.steps import After, Step, StepFunction
+from stream_durable.sdk.scope import Scope
+from stream_durable.sdk.step_options import CallOptions, TemplateOptions
+from stream_durable.sdk.steps import Decorator, Template, checked_function, plain
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Workflow:
+class Workflow(Scope):
     """A named graph of steps.
 
     A step waits for the steps that its parameters are named after, and gets their outputs; `after=` is for
@@ -47,149 +51,70 @@ class Workflow:
         input: type[Any] | UnionType | None = None,  # noqa: A002 - the word for it everywhere
         timeout: Duration | None = None,
         retry: Retry | None = None,
+        restart: Retry | None = None,
     ) -> None:
-        """Begin a workflow; `timeout` is for a whole run, `retry` for the steps without one of their own."""
+        """Begin a workflow.
+
+        `timeout` is for a whole run, `retry` for the steps without one of their own, and `restart` for
+        the graph: a run that failed and has cleaned up begins again from the start.
+        """
         self.name = name_of(name)
         self.origin = origin_of_call(author_frame())
+        self._workflow = self
         options = Options(f"workflow {self.name!r}")
         timeout_ms = options.duration("timeout=", timeout)
-        self._retry = options.default_retry(retry)
-        self._outline = Outline(self.name, input, timeout_ms, options, self.origin)
+        self._tries = options.default_retry(retry)
+        restarts = options.plain_retry("restart=", restart).policy
+        self._outline = Outline(self.name, input, timeout_ms, restarts, options, self.origin)
         self._drafts: list[Draft] = []
+        self._children: list[Workflow] = []
         self._prepared: Prepared | None = None
+        #: Called once before a run ends in this way. What a hook does never changes how the run ends.
+        self.on_success = self._hook("on_success")
+        self.on_failure = self._hook("on_failure")
+        self.on_cancel = self._hook("on_cancel")
+        #: Called for each step that begins, completes, or fails for good, and for each attempt that fails.
+        self.on_step_start = self._hook("on_step_start")
+        self.on_step_complete = self._hook("on_step_complete")
+        self.on_step_fail = self._hook("on_step_fail")
+        self.on_attempt_fail = self._hook("on_attempt_fail")
 
     def __repr__(self) -> str:
         return f"<workflow {self.name!r}>"
 
     @overload
-    def step(self, function: Callable[P, R], /) -> StepFunction[P, R]: ...
+    def template(self, function: Callable[P, R], /) -> Template[P, R]: ...
 
     @overload
-    def step(
-        self,
-        function: None = None,
-        /,
-        *,
-        name: str | None = None,
-        after: After = (),
-        retry: Retry | None = None,
-        timeout: Duration | None = None,
-        queue: str = "default",
-    ) -> Callable[[Callable[P, R]], StepFunction[P, R]]: ...
+    def template(
+        self, function: None = None, /, **options: Unpack[TemplateOptions]
+    ) -> Callable[[Callable[P, R]], Template[P, R]]: ...
 
-    def step(
-        self,
-        function: Callable[P, R] | None = None,
-        /,
-        *,
-        name: str | None = None,
-        after: After = (),
-        retry: Retry | None = None,
-        timeout: Duration | None = None,
-        queue: str = "default",
-    ) -> Any:
-        """Make the decorated function a step, named as it is; with options: `@orders.step(timeout="30s")`."""
+    def template(self, function: Callable[P, R] | None = None, /, **options: Unpack[TemplateOptions]) -> Any:
+        """Make the decorated function one that steps can add to a run, by answering with `Expand`.
 
-        def decorate(decorated: Callable[P, R]) -> StepFunction[P, R]:
-            own_name = getattr(decorated, "__name__", decorated) if name is None else name
-            origin = origin_of_function(decorated, author_frame())
-            return self._add(own_name, decorated, origin, after, retry, timeout, queue)
-
-        given: object = function
-        if given is None:
-            return decorate
-        if not callable(given):
-            text = f"step() takes the function it decorates; a name is given as step(name={given!r})"
-            here = origin_of_call(author_frame())
-            raise DefinitionError([self._outline.fault(None, "bad_function", text, here)])
-        return decorate(given)
-
-    def add(
-        self,
-        name: str,
-        function: Callable[P, R],
-        *,
-        after: After = (),
-        retry: Retry | None = None,
-        timeout: Duration | None = None,
-        queue: str = "default",
-    ) -> StepFunction[P, R]:
-        """Add a step by a call: what the decorator does, for graphs that are made from data."""
-        origin = origin_of_call(author_frame())
-        return self._add(name, function, origin, after, retry, timeout, queue)
-
-    def sleep(self, name: str, duration: Duration, *, after: After = ()) -> Step:
-        """Add a step that ends after a time."""
-        step, options = self._begin("step", name)
-        length = options.duration("a sleep", duration)
-        node = SleepNode(name=step.name, after=options.after(after, Step, self), duration_ms=length or 0)
-        return self._keep(step, Draft(node, origin_of_call(author_frame()), options))
-
-    def wait_signal(
-        self,
-        name: str,
-        signal: str | None = None,
-        *,
-        any_of: Iterable[str] | None = None,
-        after: After = (),
-        timeout: Duration | None = None,
-        on_timeout: object = "fail",
-    ) -> Step:
-        """Add a step that ends when a signal comes to the run; its output is what the signal carries.
-
-        The signal is named like the step unless another is named. With more than one in `any_of` the
-        output is `{"signal": name, "data": ...}`. When the time is over the step fails with the code
-        `timeout`, or `on_timeout` is its output.
+        Its parameter `item` gets what `of` was given.
         """
-        step, options = self._begin("wait", name)
-        if signal is not None and any_of is not None:
-            options.fault("contradiction", "a wait takes one signal or any_of= several, not both")
-        several: object = any_of
-        if isinstance(several, str) or not isinstance(several, Iterable | None):
-            options.fault("bad_option", f"any_of= takes several names, not {several!r}")
-            any_of = [step.name]
-        signals = [step.name if signal is None else signal] if any_of is None else any_of
-        limit_ms, output = options.time_limit(timeout, on_timeout)
-        node = SignalNode(
-            name=step.name,
-            after=options.after(after, Step, self),
-            signals=tuple(map(name_of, signals)),
-            timeout_ms=limit_ms,
-            on_timeout=output,
-        )
-        return self._keep(step, Draft(node, origin_of_call(author_frame()), options))
 
-    def wait_event(
-        self,
-        name: str,
-        event: str,
-        *,
-        key: str,
-        after: After = (),
-        timeout: Duration | None = None,
-        on_timeout: object = "fail",
-    ) -> Step:
-        """Add a step that ends when an event of this name and key happens, or has happened before.
+        def decorate(decorated: Callable[P, R]) -> Template[P, R]:
+            called = plain(checked_function("template", decorated, self))
+            name = own_name(called, options.get("name"))
+            origin = origin_of_function(called, author_frame())
+            draft = template_draft(TemplateOptions, name, called, origin, options, self)
+            self._add_draft(draft)
+            return Template(self, draft, called)
 
-        Its output is what the event carries. `key` is a path to the correlation key, such as `input.id`, or
-        `charge.number`, which makes the wait come after that step.
-        """
-        step, options = self._begin("wait", name)
-        limit_ms, output = options.time_limit(timeout, on_timeout)
-        node = EventNode(
-            name=step.name,
-            after=options.after(after, Step, self),
-            event=name_of(event),
-            key=name_of(key),
-            timeout_ms=limit_ms,
-            on_timeout=output,
-        )
-        return self._keep(step, Draft(node, origin_of_call(author_frame()), options))
+        return decorate if function is None else decorate(function)
 
     @property
     def input_type(self) -> Any:
         """The type of a run's input as it was declared; None: any JSON."""
         return self._outline.input_type
+
+    @property
+    def children(self) -> Sequence[Workflow]:
+        """The workflows that steps of this one are runs of, each once."""
+        return tuple(dict.fromkeys(self._children))
 
     def definition(self) -> Definition:
         """Return the workflow as data, or raise one `DefinitionError` with all that is wrong with it."""
@@ -201,54 +126,47 @@ class Workflow:
         return self._prepare().fingerprint
 
     def handlers(self) -> Mapping[str, Handler]:
-        """Return the prepared functions by the names of their steps."""
+        """Return the prepared functions, by the names under which a worker is asked for them."""
         return self._prepare().handlers
 
-    def _begin(self, kind: str, name: object) -> tuple[Step, Options]:
-        step = Step(self, name_of(name))
-        return step, Options(f"{kind} {step.name!r}")
+    def _hook(self, name: str) -> Decorator:
+        assert name in HOOKS
 
-    def _add(
-        self,
-        name: object,
-        function: Callable[P, R],
-        origin: Origin,
-        after: After,
-        retry: Retry | None,
-        timeout: Duration | None,
-        queue: str,
-    ) -> StepFunction[P, R]:
-        while isinstance(function, StepFunction):
-            function = function.function
-        step = StepFunction(self, name_of(name), function)
-        options = Options(f"step {step.name!r}")
-        node = StepNode(
-            name=step.name,
-            after=options.after(after, Step, self),
-            queue=name_of(queue),
-            retry=options.retry(retry, self._retry),
-            timeout_ms=options.duration("timeout=", timeout),
+        def keep(function: Callable[..., Any], options: CallOptions) -> None:
+            origin = origin_of_function(function, author_frame())
+            draft = call_draft(f"hook {name}", f"~{name}", function, origin, options, self)
+            draft.role = "hook"
+            self._add_draft(draft)
+
+        return Decorator(name, self, keep)
+
+    def _compensate(self, draft: Draft, function: Callable[..., Any], options: CallOptions) -> None:
+        """Keep what undoes a step."""
+        origin = origin_of_function(function, author_frame())
+        self._check_open(draft, origin)
+        if draft.compensation is not None:
+            draft.options.fault("duplicate", "it has two compensations")
+            return
+        name = draft.node.name
+        draft.compensation = call_draft(
+            f"compensation of step {name!r}", f"{name}~compensate", function, origin, options, self
         )
-        given: object = function
-        if callable(given):
-            draft = Draft(node, origin, options, function, local_names(author_frame()))
-        else:
-            options.fault("bad_function", f"{function!r} is not a function")
-            draft = Draft(node, origin, options)
-        return self._keep(step, draft)
 
-    def _keep(self, step: _AnyStep, draft: Draft) -> _AnyStep:
-        if self._prepared is not None:
-            text = f"step {step.name!r} comes too late: an App, or somebody else, has taken the definition"
-            raise DefinitionError([self._outline.fault(step.name, "closed", text, draft.origin)])
+    def _add_draft(self, draft: Draft) -> None:
+        self._check_open(draft, draft.origin)
         self._drafts.append(draft)
-        return step
+        if draft.child is not None:
+            self._children.append(draft.child)
+
+    def _check_open(self, draft: Draft, origin: Origin) -> None:
+        """Refuse what comes too late: runs are started with the definition that was taken."""
+        if self._prepared is not None:
+            name = draft.node.name
+            text = f"step {name!r} comes too late: an App, or somebody else, has taken the definition"
+            raise DefinitionError([self._outline.fault(name, "closed", text, origin)])
 
     def _prepare(self) -> Prepared:
         if self._prepared is None:
-            self._prepared = prepare(self._outline, self._drafts)
+            self._prepared = prepare(self, self._outline, self._drafts)
             self._drafts.clear()
         return self._prepared
-
-
-_AnyStep = TypeVar("_AnyStep", bound=Step)

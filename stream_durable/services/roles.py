@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from stream_durable import bootstrap
-from stream_durable.core.definition.nodes import StepNode
+from stream_durable.core.definition.stranding import queues_of as queues_in
 from stream_durable.core.errors import RejectedError
 from stream_durable.health import Check
 from stream_durable.kafka.probe import KafkaProbe
@@ -90,8 +90,8 @@ async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Service
 
 def queues_of(app: App) -> tuple[str, ...]:
     """Return the queues that the steps of an app are sent to."""
-    nodes = (node for definition in app.definitions() for node in definition.nodes)
-    return tuple(dict.fromkeys(node.queue for node in nodes if isinstance(node, StepNode))) or ("default",)
+    queues = {queue for definition in app.definitions() for queue in queues_in(definition)}
+    return tuple(sorted(queues)) or ("default",)
 
 
 async def make_topics(settings: Settings, queues: tuple[str, ...]) -> list[str]:

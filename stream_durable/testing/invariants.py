@@ -8,16 +8,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 
+from stream_durable.core import rows
+from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.effects import CancelAttempt, Command
-from stream_durable.core.messages import AttemptCompleted, ChannelTimerFired, RunTimerFired, StartRun
+from stream_durable.core.messages import (
+    AttemptCompleted,
+    AttemptFinished,
+    AttemptJumped,
+    CancelRun,
+    ChannelTimerFired,
+    GateTimerFired,
+    Message,
+    RunTimerFired,
+    StartRun,
+)
+from stream_durable.core.reference import is_reference, parse
 from stream_durable.core.rows import RunRow
 from stream_durable.core.status import COMPLETED, Outcome
 from stream_durable.engine.batch import Evidence
+from stream_durable.testing.faults import immediately
+from stream_durable.testing.memory import MemoryBlobs
 from stream_durable.testing.oracle import Oracle
+from stream_durable.testing.promises import PROMISES
 from stream_durable.testing.world import World
 from stream_durable.wire import cloudevents, inbox, lifecycle
 
@@ -39,8 +56,21 @@ def state_is_the_fold_of_the_log(world: World, oracle: Oracle) -> Iterator[str]:
         waits |= {(channel.id, run, wait) for run, wait in channel.waits}
     yield from _differences("kept event", tables.events, events)
     yield from _differences("wait", dict.fromkeys(tables.waits), dict.fromkeys(waits))
+    yield from _gates_differ(world, oracle)
     timers = {key: due for key, (_, due) in tables.timers.items()}
     yield from _differences("timer", timers, oracle.timers)
+
+
+def _gates_differ(world: World, oracle: Oracle) -> Iterator[str]:
+    gates, places = {}, {}
+    for gate in oracle.gates():
+        # All of it is asked for, not only what has changed since it was last stored.
+        gate.is_touched = True
+        gate.touched_places = dict.fromkeys([*gate.inside, *gate.waiting])
+        [gates[gate.id]], held = rows.gate_rows(gate)
+        places.update({row[:3]: row for row in held})
+    yield from _differences("gate", world.store.tables.gates, gates)
+    yield from _differences("place at a gate", world.store.tables.places, places)
 
 
 def timers_are_those_entities_wait_for(world: World, oracle: Oracle) -> Iterator[str]:
@@ -55,6 +85,9 @@ def timers_are_those_entities_wait_for(world: World, oracle: Oracle) -> Iterator
     for channel in oracle.channels():
         if channel.due is not None:
             wanted["channel", channel.id, ""] = channel.due
+    for gate in oracle.gates():
+        if gate.due is not None:
+            wanted["gate", gate.id, ""] = gate.due
     timers = {key: due for key, (_, due) in world.store.tables.timers.items()}
     yield from _differences("timer of an entity", timers, wanted)
 
@@ -92,11 +125,9 @@ def offsets_join(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def commands_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
-    """I5: the commands on the topics are those the fold asked for; one that is repeated is the same bytes."""
-    wanted: dict[tuple[str, ...], bytes] = {}
-    for queue, command in oracle.commands:
-        wanted[queue, *_identity(command)] = inbox.encode(command)
-    found: dict[tuple[str, ...], bytes] = {}
+    """I5: the commands on the topics are those the fold asked for, byte for byte."""
+    wanted = {(queue, *_identity(command), inbox.encode(command)) for queue, command in oracle.commands}
+    found = set()
     for name in world.broker.names():
         if not name.startswith("commands."):
             continue
@@ -104,10 +135,9 @@ def commands_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
             if (record.partition, record.offset) in world.journal.garbage_commands:
                 continue
             assert record.value is not None
-            found[name.removeprefix("commands."), *_identity(inbox.decode_command(record.value))] = (
-                record.value
-            )
-    yield from _differences("command", found, wanted)
+            identity = _identity(inbox.decode_command(record.value))
+            found.add((name.removeprefix("commands."), *identity, record.value))
+    yield from _differences("command", dict.fromkeys(found), dict.fromkeys(wanted))
 
 
 def messages_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
@@ -117,24 +147,43 @@ def messages_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
     found = {
         inbox.encode(judged.message)
         for judged in oracle.judged.values()
-        if judged.message is not None and type(judged.message) in kinds and judged.outcome is not Outcome.DEAD
+        if judged.message is not None
+        and type(judged.message) in kinds
+        and judged.outcome is not Outcome.DEAD
+        and not _is_of_client(judged.message)
     }
     yield from _differences("message", dict.fromkeys(found), dict.fromkeys(wanted))
 
 
 def outputs_come_from_calls(world: World, oracle: Oracle) -> Iterator[str]:
     """I6: the output of a completed step is what a call of that very attempt returned."""
-    for (run, step), answers in oracle.answers.items():
-        completed = [a for a in answers if isinstance(a, AttemptCompleted)]
-        if len(completed) > 1:
-            yield f"step {run}/{step} was completed {len(completed)} times"
-        for answer in completed:
-            made = world.calls.outputs.get((run, step, answer.attempt), [])
-            if bytes(answer.output) not in made:
-                yield f"{run}/{step}/{answer.attempt} answered what no call of it returned"
-            row = world.store.tables.steps.get((run, step))
-            if row is None or (row.status, row.output) != (COMPLETED, bytes(answer.output)):
-                yield f"{run}/{step} was answered, and its row is {row}"
+    answered: set[tuple[str, str, int, bytes]] = set()
+    for (run, step, attempt), answers in oracle.answers.items():
+        if len(answers) > 1:
+            yield f"{run}/{step}/{attempt} was answered {len(answers)} times"
+        for answer, _ in answers:
+            if isinstance(answer, AttemptCompleted | AttemptJumped | AttemptFinished):
+                output = bytes(answer.output)
+                answered.add((run, step, attempt, output))
+                made = world.calls.outputs.get((run, step, attempt), [])
+                if not any(_is_value(world, output, each) for each in made):
+                    yield f"{run}/{step}/{attempt} answered what no call of it returned"
+    for run in oracle.runs():
+        for i, step in run.steps.items():
+            name = run.graph.names[i]
+            if step.output is None or type(run.graph.nodes[i]) is not StepNode:
+                continue
+            if (run.id, name, step.attempt, step.output) not in answered and step.output != b"[]":
+                yield f"{run.id}/{name} has an output that no attempt was answered with: {step.output!r}"
+
+
+def _is_value(world: World, output: bytes, value: bytes) -> bool:
+    """Say whether an output is this value, or the reference to it."""
+    if not is_reference(output):
+        return output == value
+    place = parse(output)
+    kept = immediately(MemoryBlobs(world.broker).get(place.partition, place.offset))
+    return kept == value and place.digest == sha256(value).hexdigest()
 
 
 def calls_stay_within_budget(world: World, oracle: Oracle) -> Iterator[str]:
@@ -143,20 +192,20 @@ def calls_stay_within_budget(world: World, oracle: Oracle) -> Iterator[str]:
     repeats = sum(count - 1 for count in calls.values())
     after = 0
     for call in world.calls.calls:
-        ended = oracle.ended.get((call.run, call.step))
-        if ended is not None and call.began * _MS + world.clock.EPOCH_MS > ended + _MS:
+        answers = oracle.answers.get((call.run, call.step, call.attempt))
+        if answers and call.began * _MS + world.clock.EPOCH_MS > answers[0][1] + _MS:
             after += 1
     # A process that dies, or loses a partition, leaves what was in flight and what was not committed as done.
     moves = sum(group.moves for group in world.broker.groups.values())
     disturbances = sum(world.weather.hits.values()) + moves
-    budget = 20 * disturbances
+    budget = 20 * disturbances + oracle.returned
     if repeats > budget:
         yield f"{repeats} calls were repeated; {disturbances} disturbances explain {budget}"
     if after > budget:
         yield f"{after} calls came after the answer; {disturbances} disturbances explain {budget}"
-    asked = {(c.run, c.step) for _, c in oracle.commands if isinstance(c, Command)}
+    asked = {(c.run, c.step, c.attempt) for _, c in oracle.commands if isinstance(c, Command)}
     for key in calls:
-        if key[:2] not in asked:
+        if key not in asked:
             yield f"{key} was called, and nobody asked for it"
 
 
@@ -190,7 +239,7 @@ def timers_fire_in_time(world: World, oracle: Oracle) -> Iterator[str]:
     skew = world.weather.faults.skew_ms
     for (partition, offset), judged in oracle.judged.items():
         message = judged.message
-        if isinstance(message, RunTimerFired | ChannelTimerFired):
+        if isinstance(message, RunTimerFired | ChannelTimerFired | GateTimerFired):
             key = (message.kind, message.key, message.timer)
             if (key, message.due) not in oracle.asked:
                 yield f"timer {key} fired for {message.due}, which nobody asked for"
@@ -203,7 +252,7 @@ def dead_letters_are_garbage(world: World, oracle: Oracle) -> Iterator[str]:
     journal = world.journal
     if oracle.isolated and world.weather.crashes < world.engine.stall_takeovers_max:
         yield f"{oracle.isolated} were set aside for killing after {world.weather.crashes} crashes"
-    garbage = journal.garbage | oracle.isolated
+    garbage = journal.garbage | oracle.isolated | oracle.untimely()
     kept = {(partition, offset) for partition, _, offset in world.store.tables.dead}
     yield from _differences("dead letter row", dict.fromkeys(kept), dict.fromkeys(garbage))
     judged = {place for place, each in oracle.judged.items() if each.outcome is Outcome.DEAD}
@@ -240,6 +289,8 @@ def everything_has_ended(world: World, oracle: Oracle) -> Iterator[str]:
             yield f"run {run.id!r} has not ended: {_steps(world, run)}"
     for place in tables.outbox:
         yield f"the outbox still holds {place}"
+    for gate, waiting, step in tables.places:
+        yield f"{waiting}/{step} still has a place at gate {gate!r}"
     for partition, log in enumerate(world.broker.topic("inbox").partitions):
         row = tables.partitions[partition]
         if log.records and log.high != row.next_offset:
@@ -282,6 +333,7 @@ CHECKS: tuple[Check, ...] = (
     dead_letters_are_garbage,
     accepted_is_kept,
     something_happened,
+    *PROMISES,
 )
 
 
@@ -300,6 +352,13 @@ def _differences(what: str, found: Mapping[Any, Any], wanted: Mapping[Any, Any])
     for key in found.keys() & wanted.keys():
         if found[key] != wanted[key]:
             yield f"{what} {key} is {found[key]}, and the fold says {wanted[key]}"
+
+
+def _is_of_client(message: Message) -> bool:
+    """Say whether a client says it, and not a run that starts another or needs it no more."""
+    if isinstance(message, StartRun):
+        return not message.parent
+    return isinstance(message, CancelRun) and not message.id.startswith("parent/")
 
 
 def _identity(command: Command | CancelAttempt) -> tuple[str, ...]:

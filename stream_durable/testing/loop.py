@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar
 from typing import Any, Protocol, TypeVar
@@ -55,6 +56,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._ready: Any
         self._scheduled: list[asyncio.TimerHandle]
         self._spins = 0
+        #: Asked whenever nothing is left to do at this moment; True: it has stopped the loop, or moved time.
+        self.at_rest: Callable[[], bool] | None = None
         #: How many seconds a call in a thread takes.
         self.thread_seconds: Callable[[], float] = lambda: 0.0
 
@@ -97,14 +100,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _run_once(self) -> None:
         ready, scheduled = self._ready, self._scheduled
-        if not ready:
-            while scheduled and scheduled[0]._cancelled:
-                heapq.heappop(scheduled)
-            if not scheduled:
-                raise DeadlockError(f"nothing can happen any more after {self._now:.3f} s")
-            if scheduled[0].when() > self._now:
-                self._now = scheduled[0].when()
-                self._spins = 0
+        if not ready and not self._move():
+            return
         while scheduled and scheduled[0].when() <= self._now:
             ready.append(heapq.heappop(scheduled))
         self._spins += len(ready)
@@ -119,6 +116,29 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 handle._run()
             else:
                 keeper.hold(handle)
+
+    def _move(self) -> bool:
+        """Go to the next moment at which something happens; False: somebody else has seen to it."""
+        scheduled = self._scheduled
+        while scheduled and scheduled[0]._cancelled:
+            heapq.heappop(scheduled)
+        if scheduled and scheduled[0].when() <= self._now:
+            return True
+        if self.at_rest is not None and self.at_rest():
+            return False
+        if not scheduled:
+            raise DeadlockError(f"nothing can happen any more after {self._now:.3f} s")
+        self.jump(scheduled[0].when())
+        return True
+
+    def next_moment(self) -> float:
+        """Return to which moment time moves next."""
+        return self._scheduled[0].when() if self._scheduled else math.inf
+
+    def jump(self, moment: float) -> None:
+        """Let time pass at once, as for a machine that was suspended."""
+        self._now = max(self._now, moment)
+        self._spins = 0
 
     def resume(self, handles: list[asyncio.Handle]) -> None:
         """Let callbacks run that a process held back."""

@@ -228,6 +228,29 @@ class MemoryPublisher:
         """Nothing is ever under way."""
 
 
+class MemoryBlobs:
+    """Large values on a topic of the broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        """Keep them in this broker."""
+        self._broker = broker
+
+    async def put(self, key: str, data: bytes) -> tuple[int, int]:
+        """Append a value."""
+        record = self._broker.append("blobs", None, key.encode(), data)
+        return record.partition, record.offset
+
+    async def get(self, partition: int, offset: int) -> bytes | None:
+        """Return the value at a place, if it is there."""
+        for record in self._broker.topic("blobs").partitions[partition].read(offset, 1):
+            if record.offset == offset:
+                return record.value
+        return None
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
 class MemoryDefinitions:
     """Graphs by fingerprint, as far as they have been read from the topic."""
 
@@ -259,12 +282,13 @@ class MemoryDefinitions:
         return graph.fingerprint
 
 
-_prepared: dict[Definition, Graph] = {}
+_prepared: dict[str, Graph] = {}
 
 
 def prepared(definition: Definition) -> Graph:
     """Return the graph of a definition, made once: graphs never change."""
-    graph = _prepared.get(definition)
+    fingerprint = definition.fingerprint()
+    graph = _prepared.get(fingerprint)
     if graph is None:
-        graph = _prepared[definition] = Graph(definition)
+        graph = _prepared[fingerprint] = Graph(definition)
     return graph

@@ -15,12 +15,13 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import CancelAttempt, Command, Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.fold import Entity, create, fold
+from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
-from stream_durable.core.messages import AttemptCompleted, AttemptFailed, Message
+from stream_durable.core.messages import AttemptEnd, AttemptReturned, CancelStep, Message, RetryRun, SkipStep
 from stream_durable.core.rows import RunRow, StepRow
 from stream_durable.core.run.state import Run
-from stream_durable.core.status import STEP_ENDED, Outcome
+from stream_durable.core.status import Outcome
 from stream_durable.engine.isolation import CRASHES
 from stream_durable.ports import Record
 from stream_durable.testing.broker import Broker
@@ -28,6 +29,9 @@ from stream_durable.wire.inbox import decode_message
 
 #: (kind, key, name) of a timer.
 TimerKey = tuple[str, str, str]
+#: What a client may order at a moment at which it makes no sense, and how that is refused.
+_ORDERS = (CancelStep, SkipStep, RetryRun)
+_UNTIMELY = ("not_begun", "nothing_to_retry", "unknown_step")
 
 
 class Judged(NamedTuple):
@@ -36,6 +40,19 @@ class Judged(NamedTuple):
     message: Message | None
     outcome: Outcome
     clock: int
+    #: Why it is dead.
+    code: str = ""
+
+
+class Folded(NamedTuple):
+    """A message that was applied to a run, and what that led to."""
+
+    message: Message
+    clock: int
+    events: list[StepEvent | RunEvent]
+    commands: list[Command | CancelAttempt]
+    #: Whether the run had ended when it was folded.
+    has_ended: bool
 
 
 class Oracle:
@@ -59,12 +76,14 @@ class Oracle:
         self.timers: dict[TimerKey, int] = {}
         #: Every moment that was ever asked for.
         self.asked: set[tuple[TimerKey, int]] = set()
-        #: Steps that have rows, by run.
-        self._steps: dict[str, set[int]] = {}
-        #: When a step's end was on the log: (run, step) -> log time.
-        self.ended: dict[tuple[str, str], int] = {}
-        #: The attempt messages that ended one: (run, step) -> (attempt, output or None).
-        self.answers: dict[tuple[str, str], list[Message]] = {}
+        #: The rows of steps as each was stored last.
+        self._rows: dict[tuple[str, str], StepRow] = {}
+        #: The messages that ended an attempt, with the time of the log: (run, step, attempt) -> them.
+        self.answers: dict[tuple[str, str, int], list[tuple[AttemptEnd, int]]] = {}
+        #: How often attempts were given back, to be made again.
+        self.returned = 0
+        #: What was applied, by run, in order.
+        self.applied: dict[str, list[Folded]] = {}
 
     def fold_all(self, broker: Broker) -> None:
         """Fold the inbox as it is."""
@@ -79,22 +98,37 @@ class Oracle:
                 self.judged[partition, record.offset] = self._fold(record, clock)
                 self.next_offset[partition] = record.offset + 1
 
+    def untimely(self) -> set[tuple[int, int]]:
+        """Return where clients' orders are that came at a moment at which they could not be carried out."""
+        return {
+            place
+            for place, judged in self.judged.items()
+            if isinstance(judged.message, _ORDERS) and judged.code in _UNTIMELY
+        }
+
     def run_rows(self) -> dict[str, RunRow]:
         """Return the row of every run."""
         return {e.id: rows.run_row(e) for e in self.entities.values() if isinstance(e, Run)}
 
     def step_rows(self) -> dict[tuple[str, str], StepRow]:
         """Return the row of every step that has one."""
-        found: dict[tuple[str, str], StepRow] = {}
-        for entity in self.entities.values():
-            if isinstance(entity, Run):
-                entity.touched = dict.fromkeys(sorted(self._steps.get(entity.id, ())))
-                found.update({(row.run, row.name): row for row in rows.step_rows(entity)})
+        found = dict(self._rows)
+        for run in self.runs():
+            # As they are now: one that has changed since it was stored last must show.
+            index = run.graph.index
+            run.touched = dict.fromkeys(
+                index[name] for key, name in self._rows if key == run.id and name in index
+            )
+            found.update({(row.run, row.name): row for row in rows.step_rows(run)})
         return found
 
     def channels(self) -> list[Channel]:
         """Return every channel."""
         return [e for e in self.entities.values() if isinstance(e, Channel)]
+
+    def gates(self) -> list[Gate]:
+        """Return every gate that was asked."""
+        return [e for e in self.entities.values() if isinstance(e, Gate) and not e.is_empty]
 
     def runs(self) -> list[Run]:
         """Return every run."""
@@ -114,14 +148,14 @@ class Oracle:
             message = read
             entity = self._entity(message, record.partition)
             outcome = fold(entity, message, clock, effects)
-        except RejectedError:
-            return Judged(message, Outcome.DEAD, clock)
+        except RejectedError as error:
+            return Judged(message, Outcome.DEAD, clock, error.code)
         if outcome is Outcome.APPLIED:
             entity.updated = clock
-            self._note_end(entity, message, clock)
+            if isinstance(entity, Run):
+                self._note(entity, message, clock, effects)
         if isinstance(entity, Run):
-            self._steps.setdefault(entity.id, set()).update(entity.touched)
-            entity.touched.clear()
+            self._note_steps(entity)
         self._take(effects)
         return Judged(message, outcome, clock)
 
@@ -134,13 +168,21 @@ class Oracle:
         self.entities[message.kind, message.key] = entity
         return entity
 
-    def _note_end(self, entity: Entity, message: Message, clock: int) -> None:
-        if isinstance(entity, Run) and isinstance(message, AttemptCompleted | AttemptFailed):
-            step = entity.steps[entity.graph.index[message.step]]
-            place = (entity.id, message.step)
-            self.answers.setdefault(place, []).append(message)
-            if step.status in STEP_ENDED:
-                self.ended.setdefault(place, clock)
+    def _note(self, run: Run, message: Message, clock: int, effects: Effects) -> None:
+        commands = [command for _, command in effects.commands]
+        done = Folded(message, clock, list(effects.events), commands, run.has_ended)
+        self.applied.setdefault(run.id, []).append(done)
+        if isinstance(message, AttemptReturned):
+            self.returned += 1
+        elif isinstance(message, AttemptEnd):
+            place = (run.id, message.step, message.attempt)
+            self.answers.setdefault(place, []).append((message, clock))
+
+    def _note_steps(self, run: Run) -> None:
+        if run.touched or run.orphans:
+            self._rows.update({(row.run, row.name): row for row in rows.step_rows(run)})
+            run.touched.clear()
+            run.orphans = None
 
     def _take(self, effects: Effects) -> None:
         for event in effects.events:

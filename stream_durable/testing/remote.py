@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -22,11 +23,12 @@ from stream_durable.ports import (
     Store,
     TimerPosition,
 )
-from stream_durable.sdk.context import Context
-from stream_durable.sdk.handler import Handler
+from stream_durable.sdk.answers import ANSWERS, Finish, Jump
+from stream_durable.sdk.handler import Given, Handler
+from stream_durable.sdk.untyped import write_untyped
 from stream_durable.testing.broker import Broker
 from stream_durable.testing.faults import Process, immediately
-from stream_durable.testing.memory import MemoryDefinitions, MemoryLog
+from stream_durable.testing.memory import MemoryBlobs, MemoryDefinitions, MemoryLog
 
 KAFKA, POSTGRES = "Kafka", "Postgres"
 #: An order to the log's thread is carried out this much later.
@@ -88,9 +90,9 @@ class RemoteStore:
         found: dict[int, Cursor] = await self._ask("cursors", lambda: self._store.cursors(partitions))
         return found
 
-    async def load(self, runs: Sequence[str], channels: Sequence[str]) -> Loaded:
+    async def load(self, runs: Sequence[str], channels: Sequence[str], gates: Sequence[str] = ()) -> Loaded:
         """Read entities."""
-        loaded: Loaded = await self._ask("load", lambda: self._store.load(runs, channels))
+        loaded: Loaded = await self._ask("load", lambda: self._store.load(runs, channels, gates))
         return loaded
 
     async def timers(
@@ -149,6 +151,28 @@ class RemotePublisher:
 
     async def close(self) -> None:
         """Stop."""
+
+
+class RemoteBlobs:
+    """The topic of large values at the other end of a connection."""
+
+    def __init__(self, process: Process, broker: Broker) -> None:
+        """Serve one process."""
+        self._process = process
+        self._blobs = MemoryBlobs(broker)
+
+    async def put(self, key: str, data: bytes) -> tuple[int, int]:
+        """Keep a value."""
+        return await self._process.call("blobs.put", KAFKA, lambda: immediately(self._blobs.put(key, data)))
+
+    async def get(self, partition: int, offset: int) -> bytes | None:
+        """Return the value at a place, if it is there."""
+        return await self._process.call(
+            "blobs.get", KAFKA, lambda: immediately(self._blobs.get(partition, offset))
+        )
+
+    async def close(self) -> None:
+        """Hang up."""
 
 
 class RemoteLog:
@@ -271,23 +295,19 @@ class WatchedHandler(Handler):
 
     def __init__(self, handler: Handler, process: Process, calls: Calls) -> None:
         """Wrap a handler."""
-        for name in ("function", "is_async", "step", "takes", "takes_input", "workflow"):
+        for name in ("backoff", "condition", "function", "in_process", "is_async", "limit", "step", "takes",
+                     "takes_context", "takes_input", "workflow"):  # fmt: skip
             setattr(self, name, getattr(handler, name))
         self._handler = handler
         self._process = process
         self._calls = calls
         self._key = ("", "", 0)
 
-    def arguments(
-        self,
-        input: bytes,  # noqa: A002 - the word for it everywhere
-        outputs: Mapping[str, bytes],
-        context: Callable[[Any], Context[Any]],
-    ) -> list[Any]:
+    def arguments(self, given: Given) -> list[Any]:
         """Return the values for `call`."""
-        about = context(None)
+        about = given.context(None)
         self._key = (about.run_id, about.step, about.attempt)
-        return self._handler.arguments(input, outputs, context)
+        return self._handler.arguments(given)
 
     def call(self, arguments: Sequence[Any]) -> Any:
         """Call the function."""
@@ -296,25 +316,33 @@ class WatchedHandler(Handler):
         self._calls.calls.append(Call(*self._key, self._process.name, now))
         if self.is_async:
             return self._awaited(arguments)
-        return self._handler.call(arguments)
+        return self._noted(self._handler.call(arguments))
 
     async def _awaited(self, arguments: Sequence[Any]) -> Any:
         await self._process.crash_point("handler, before")
-        result = await self._handler.call(arguments)
+        result = self._noted(await self._handler.call(arguments))
         await self._process.crash_point("handler, after")
         return result
 
+    def _noted(self, result: Any) -> Any:
+        if not isinstance(result, ANSWERS):
+            self._note(self._handler.encode(result))
+        elif isinstance(result, Jump | Finish):
+            self._note(write_untyped(result.output))
+        return result
+
+    def _note(self, output: bytes) -> None:
+        self._calls.outputs.setdefault(self._key, []).append(output)
+
     def encode(self, result: Any) -> bytes:
         """Return what the function answered as JSON bytes."""
-        output = self._handler.encode(result)
-        self._calls.outputs.setdefault(self._key, []).append(output)
-        return output
+        return self._handler.encode(result)
 
 
 def _copied(share: Share) -> Share:
-    return Share(
-        share.partition, share.token, share.from_offset, share.to_offset, share.clock, share.leader_epoch,
-        share.fingerprint, share.generation, share.evidence, share.exceptions, list(share.dead), share.outbox,
-        list(share.runs), list(share.run_changes), list(share.steps), list(share.events), list(share.waits),
-        list(share.timers), list(share.published),
-    )  # fmt: skip
+    copy = replace(share)
+    for each in fields(share):
+        value = getattr(share, each.name)
+        if isinstance(value, list):
+            setattr(copy, each.name, list(value))
+    return copy

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from stream_durable.core.errors import BrokenError, TransientError
-from stream_durable.core.rows import RunRow, StepRow
+from stream_durable.core.rows import AttemptRow, GateRow, PlaceRow, RunRow, StepRow
 from stream_durable.ports import Claim, Cursor, DeadRow, Loaded, Share, TimerPosition
 
 TimerKey = tuple[str, str, str]
@@ -57,10 +57,15 @@ class Tables:
     partitions: dict[int, PartitionRow]
     runs: dict[str, RunRow] = field(default_factory=dict)
     steps: dict[tuple[str, str], StepRow] = field(default_factory=dict)
+    #: (run, step, attempt)
+    attempts: dict[tuple[str, str, int], AttemptRow] = field(default_factory=dict)
     #: (channel, id) -> (data, expires)
     events: dict[tuple[str, str], tuple[bytes, int]] = field(default_factory=dict)
     #: (channel, run, wait)
     waits: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    gates: dict[str, GateRow] = field(default_factory=dict)
+    #: (gate, run, step)
+    places: dict[tuple[str, str, str], PlaceRow] = field(default_factory=dict)
     #: (kind, key, name) -> (partition, due)
     timers: dict[TimerKey, tuple[int, int]] = field(default_factory=dict)
     #: (partition, generation, from offset)
@@ -148,7 +153,7 @@ class MemoryStore:
         rows = self.tables.partitions
         return {p: Cursor(rows[p].token, rows[p].next_offset) for p in partitions if p in rows}
 
-    async def load(self, runs: Sequence[str], channels: Sequence[str]) -> Loaded:
+    async def load(self, runs: Sequence[str], channels: Sequence[str], gates: Sequence[str] = ()) -> Loaded:
         """Read entities."""
         tables = self.tables
         asked, wanted = set(runs) & set(tables.runs), set(channels)
@@ -157,6 +162,8 @@ class MemoryStore:
             [tuple(row) for key, row in tables.steps.items() if key[0] in asked],
             [(*key, *row) for key, row in tables.events.items() if key[0] in wanted],
             [key for key in tables.waits if key[0] in wanted],
+            [(gate, tables.gates[gate].body) for gate in dict.fromkeys(gates) if gate in tables.gates],
+            [(*key, *row[4:]) for key, row in tables.places.items() if key[0] in gates],
         )
 
     async def timers(
@@ -207,6 +214,7 @@ class MemoryStore:
         """Write what changed of entities and timers."""
         self._write_runs(share)
         self._write_channels(share)
+        self._write_gates(share)
         timers = self.tables.timers
         for kind, key, name, partition, due in share.timers:
             if due is None:
@@ -222,9 +230,13 @@ class MemoryStore:
             tables.runs[run.id] = run
         for change in share.run_changes:
             if change.id in tables.runs:
-                tables.runs[change.id] = tables.runs[change.id]._replace(**change._asdict())
+                known = tables.runs[change.id]
+                context = known.context if change.context is None else change.context
+                tables.runs[change.id] = known._replace(**change._replace(context=context)._asdict())
         for step in share.steps:
             tables.steps[step.run, step.name] = step
+        for attempt in share.attempts:
+            tables.attempts[attempt.run, attempt.step, attempt.attempt] = attempt
 
     def _write_channels(self, share: Share) -> None:
         tables = self.tables
@@ -238,6 +250,16 @@ class MemoryStore:
                 tables.waits[wait.channel, wait.run, wait.wait] = wait.partition
             else:
                 tables.waits.pop((wait.channel, wait.run, wait.wait), None)
+
+    def _write_gates(self, share: Share) -> None:
+        tables = self.tables
+        for gate in share.gates:
+            tables.gates[gate.name] = gate
+        for place in share.places:
+            if place.is_inside is None:
+                tables.places.pop(place[:3], None)
+            else:
+                tables.places[place[:3]] = place
 
     def write_outbox(self, share: Share) -> None:
         """Write the messages to be published, and remove those that have been."""
@@ -266,6 +288,8 @@ class MemoryStore:
             "run": every,
             "step": [(s.run, s.name) for share in shares for s in share.steps],
             "event": [(e.channel, e.id) for share in shares for e in share.events],
+            "gate": [g.name for share in shares for g in share.gates],
+            "place": [p[:3] for share in shares for p in share.places],
             "timer": [t[:3] for share in shares for t in share.timers],
         }
         for name, keys in written.items():

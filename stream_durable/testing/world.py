@@ -30,6 +30,7 @@ from stream_durable.testing.loop import VirtualLoop
 from stream_durable.testing.memory import VirtualClock, prepared
 from stream_durable.testing.remote import (
     Calls,
+    RemoteBlobs,
     RemoteDefinitions,
     RemoteLog,
     RemotePublisher,
@@ -47,7 +48,7 @@ QUEUE = "default"
 ENGINE = EngineSettings(timer_horizon_ms=6_000, timers_held_max=100, batch_records_max=100)
 WORKER = WorkerSettings(
     concurrency=8, lease_ms=3_000, heartbeat_ms=1_000, drain_ms=500, started_after_ms=1_000,
-    offset_commit_ms=500,
+    offset_commit_ms=500, payload_inline_bytes_max=1_000,
 )  # fmt: skip
 
 
@@ -63,6 +64,8 @@ class Slot:
 
     role: str
     number: int
+    #: The queue that a worker serves.
+    queue: str = QUEUE
     incarnation: int = 0
     process: Process | None = None
     log: RemoteLog | None = None
@@ -204,6 +207,7 @@ class World:
             and not tables.outbox
             and all(run.ended is not None for run in tables.runs.values())
             and not any(key[0] == "run" for key in tables.timers)
+            and not tables.places
             and all(
                 log.high == tables.partitions[p].next_offset or not log.records
                 for p, log in enumerate(self.broker.topic("inbox").partitions)
@@ -283,24 +287,27 @@ class World:
         skew = self.weather.faults.skew_ms
         clock = VirtualClock(self.loop.time, self.rng.randint(-skew, skew))
         log = slot.log = RemoteLog(
-            process, self.broker, f"commands.{QUEUE}", f"worker.{QUEUE}", records_max=100
+            process, self.broker, f"commands.{slot.queue}", f"worker.{slot.queue}", records_max=100
         )
         log.open()
-
-        def handler(workflow: str, step: str) -> Handler:
-            return WatchedHandler(self.app.handler(workflow, step), process, self.calls)
-
         worker = Worker(
-            {QUEUE: log}, RemotePublisher(process, self.broker), handler, clock, self._worker, _metrics(),
-            worker=process.name,
+            {slot.queue: log}, RemotePublisher(process, self.broker), RemoteBlobs(process, self.broker),
+            lambda workflow, step: self.watched(self.app.handler(workflow, step), process),
+            clock, self._worker, _metrics(), worker=process.name,
         )  # fmt: skip
         slot.program = worker
         await worker.run()
+
+    def watched(self, handler: Handler, process: Process) -> Handler:
+        """Return a handler whose calls are noted."""
+        return WatchedHandler(handler, process, self.calls)
 
     async def _send(self, process: Process, script: list[Sent]) -> None:
         publisher = RemotePublisher(process, self.broker)
         for sent in script:
             await asyncio.sleep(max(0.0, sent.at - self.loop.time()))
+            if sent.waits_for_end:
+                await self._end_of(sent.key)
             partition = sent.partition
             if partition == -1:
                 partition = (self.broker.home(sent.key) + 1) % self.partitions
@@ -309,6 +316,11 @@ class World:
             message = Outgoing(sent.topic, partition, sent.key, sent.value)
             await persist(lambda m=message: publisher.publish([(m, None)]), "send")  # type: ignore[misc]
             self.journal.acknowledged.append(sent)
+
+    async def _end_of(self, run: bytes | None) -> None:
+        runs, key = self.store.tables.runs, (run or b"").decode()
+        while key not in runs or runs[key].ended is None:  # noqa: ASYNC110 - the store calls nobody
+            await asyncio.sleep(0.2)
 
     def _died(self, slot: Slot, process: Process) -> None:
         """Tell the group when its patience is over, and start a successor."""

@@ -10,33 +10,35 @@ where that is so.
 from __future__ import annotations
 
 import asyncio
-import contextvars
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from msgspec import Raw
-
+from stream_durable.core.effects import CancelAttempt
 from stream_durable.core.failure import Failure
-from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import (
-    AttemptCompleted,
+    AttemptEnd,
     AttemptFailed,
     AttemptHeartbeat,
     AttemptMessage,
     AttemptReturned,
     AttemptStarted,
+    LogLine,
 )
+from stream_durable.payloads import Payloads
 from stream_durable.ports import Clock
-from stream_durable.sdk.answers import Fail, failure_from
-from stream_durable.sdk.context import Context
+from stream_durable.sdk.answers import failure_from
+from stream_durable.sdk.durations import milliseconds
 from stream_durable.sdk.errors import NotCarriedError
 from stream_durable.sdk.handler import Handler
 from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import Metrics
+from stream_durable.worker.calling import Calling
+from stream_durable.worker.ends import end_of, given_of
+from stream_durable.worker.fitting import Fitting
 from stream_durable.worker.job import Job, JobKey
+from stream_durable.worker.logs import WRITER
 from stream_durable.worker.offsets import DoneOffsets
+from stream_durable.worker.queue import Queue
 from stream_durable.worker.reports import Reports
 
 #: After so many attempts that did not wait, the loop gets its turn.
@@ -53,6 +55,7 @@ class Attempts:
         self,
         handler: Callable[[str, str], Handler],
         reports: Reports,
+        payloads: Payloads,
         clock: Clock,
         settings: WorkerSettings,
         metrics: Metrics,
@@ -62,16 +65,17 @@ class Attempts:
         """Run nothing yet; `handler` finds the function of a workflow's step."""
         self._handler = handler
         self._reports = reports
+        self._fitting = Fitting(payloads, settings.payload_inline_bytes_max)
         self._clock = clock
         self._settings = settings
         self._metrics = metrics
         self._worker = worker
-        self._queue: deque[Job] = deque()
+        self._queue = Queue()
         self._jobs: dict[JobKey, Job] = {}
         self._running: dict[JobKey, Job] = {}
         metrics.attempts_running.set_function(self._running.__len__)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="attempt")
+        self._calling = Calling(settings)
         self._room = asyncio.Event()
         self._room.set()
         self._is_draining = False
@@ -86,8 +90,8 @@ class Attempts:
             known.stand_for(job)
             return
         self._jobs[key] = job
-        self._queue.append(job)
-        if len(self._queue) >= self._settings.concurrency:
+        self._queue.add(job)
+        if self._queue.count >= self._settings.concurrency:
             self._room.clear()
         if len(self._tasks) < self._settings.concurrency:
             task = asyncio.create_task(self._work())
@@ -103,12 +107,20 @@ class Attempts:
         """Wait until something more that attempts had to say has been heard."""
         await self._reports.heard()
 
-    def cancel(self, key: JobKey) -> None:
-        """Drop an attempt, whether it waits or runs."""
-        job = self._jobs.get(key)
+    def cancel(self, cancel: CancelAttempt, offsets: DoneOffsets, offset: int) -> None:
+        """Drop an attempt, whether it waits or runs; if the run waits for the answer, let it have one."""
+        job = self._jobs.get((cancel.run, cancel.step, cancel.attempt))
+        if job is None or not cancel.must_answer:
+            # One that is not here has ended, and what it said comes; or another worker is at it and says so
+            # by its heartbeats. To answer in its place could hide what it did.
+            offsets.done(offset)
+        else:
+            job.must_answer = True
+            job.marks.append((offsets, offset))
         if job is not None and not job.is_cancelled:
             job.is_cancelled = True
-            if job.task is not None:
+            # A thread cannot be stopped, and an answer that is waited for is the one it comes to.
+            if job.task is not None and not (job.must_answer and job.is_in_thread):
                 job.task.cancel()
 
     def leave(self, offsets: DoneOffsets) -> int:
@@ -117,17 +129,18 @@ class Attempts:
         Return how many commands were dropped.
         """
         dropped = 0
-        kept: deque[Job] = deque()
-        for job in self._queue:
+
+        def is_kept(job: Job) -> bool:
+            nonlocal dropped
             before = len(job.marks)
             is_over = job.leave(offsets)
             dropped += before - len(job.marks)
             if is_over:
                 del self._jobs[job.key]
-            else:
-                kept.append(job)
-        self._queue = kept
-        if len(kept) < self._settings.concurrency:
+            return not is_over
+
+        self._queue.keep(is_kept)
+        if self._queue.count < self._settings.concurrency:
             self._room.set()
         return dropped
 
@@ -148,7 +161,7 @@ class Attempts:
                 self._say(job, AttemptReturned(**self._who(job), reason="the worker stops"), lambda: None)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._calling.close()
 
     async def watch(self) -> None:
         """Announce attempts that take long, and keep their leases alive."""
@@ -157,7 +170,7 @@ class Attempts:
             await asyncio.sleep(_LOOK_SECONDS)
             now = self._clock.now()
             for job in list(self._running.values()):
-                if job.is_cancelled:
+                if job.is_cancelled and not job.must_answer:
                     continue
                 if not job.announced:
                     if now - job.started >= settings.started_after_ms:
@@ -171,7 +184,7 @@ class Attempts:
 
     def _announce(self, job: Job, now: int) -> None:
         job.announced = job.beat = now
-        timeout = job.command.timeout_ms
+        timeout = job.timeout_ms
         left = None if timeout is None else max(0, job.started + timeout - now) + self._settings.lease_ms
         # From its acknowledgement on the reconciler's lease owns the re-attempt, not Kafka.
         started = AttemptStarted(**self._who(job), lease_ms=self._settings.lease_ms, timeout_ms=left)
@@ -181,13 +194,13 @@ class Attempts:
         task = asyncio.current_task()
         assert task is not None
         turn = 0
-        while self._queue:
-            job = self._queue.popleft()
-            if len(self._queue) < self._settings.concurrency:
+        while self._queue.count:
+            job = self._queue.take()
+            if self._queue.count < self._settings.concurrency:
                 self._room.set()
             if job.is_cancelled:
-                job.done()
                 del self._jobs[job.key]
+                self._drop(job)
                 continue
             await self._attempt(job, task)
             turn += 1
@@ -200,83 +213,99 @@ class Attempts:
         self._running[key] = job
         job.task = task
         job.started = self._clock.now()
+        WRITER.set(job)
+        end: AttemptEnd | None
         try:
-            report = await self._made(job)
+            end = await self._made(job)
         except asyncio.CancelledError as error:
-            if task.cancelling() == 0:
-                # The author's own: something the step awaited was cancelled, and nobody cancelled us.
-                report = self._failed(job, failure_from(error))
-            elif job.is_cancelled:
+            if job.is_cancelled and task.cancelling():
                 # Asked for by the run, not by our own end: this task goes on with the next job.
-                task.uncancel()
-                report = None
+                end = None
+            elif task.cancelling() == 0:
+                # The author's own: something the step awaited was cancelled, and nobody cancelled us.
+                end = self._failed(job, failure_from(error))
             else:
                 raise
         except Exception as error:
-            report = self._failed(job, failure_from(error))
+            end = self._failed(job, failure_from(error))
         finally:
             job.task = None
             del self._running[key]
             del self._jobs[key]
-        if report is None or job.is_cancelled:
-            self._metrics.count_attempts("cancelled")
-            job.done()
-        else:
-            self._say(job, report, job.done)
+        if job.is_cancelled:
+            if task.cancelling():
+                task.uncancel()
+            # With an answer that is waited for, what came out all the same counts.
+            if not job.must_answer or end is None:
+                self._drop(job)
+                return
+        assert end is not None, "only a cancelled attempt ends without a word"
+        if job.values is not None or job.lines is not None:
+            _add_what_is_left(end, job)
+        self._say(job, end, job.done)
 
-    async def _made(self, job: Job) -> AttemptMessage:
+    def _drop(self, job: Job) -> None:
+        """Let a cancelled attempt be over, with a word if somebody waits for it."""
+        self._metrics.count_attempts("cancelled")
+        if job.must_answer:
+            self._say(job, _cancelled(self._who(job)), job.done)
+        else:
+            job.done()
+
+    async def _made(self, job: Job) -> AttemptEnd:
         """Make the attempt and return what to report of it."""
         command = job.command
         try:
-            handler = self._handler(command.workflow, command.step)
+            handler = self._handler(command.workflow, command.function or command.step)
         except NotCarriedError as error:
             # A deployment is under way, or workers of different code share a queue. Not the run's fault.
             return AttemptReturned(**self._who(job), delay_ms=_NO_HANDLER_MS, reason=str(error))
-
-        def context(value: Any) -> Context[Any]:
-            return Context(
-                value, job, run_id=command.run, workflow=command.workflow, step=command.step,
-                attempt=command.attempt,
-            )  # fmt: skip
-
-        outputs = {name: bytes(value) for name, value in command.outputs.items()}
-        arguments = handler.arguments(bytes(command.input), outputs, context)
-        if handler.is_async and command.timeout_ms is None:
-            result = await handler.call(arguments)
+        if job.has_references:
+            job.command = await self._fitting.resolved(command)
+        given = given_of(job.command, job.context)
+        if (
+            handler.is_async
+            and job.timeout_ms is None
+            and handler.condition is None
+            and handler.limit is None
+            and not handler.in_process
+        ):
+            # As most are: nothing stands between the loop and the function.
+            result = await handler.call(handler.arguments(given))
         else:
-            result = await self._bounded(handler, arguments, job)
-        output = handler.encode(result)
-        if len(output) > PAYLOAD_BYTES_MAX:
-            text = f"the step returned {len(output)} bytes of JSON; {PAYLOAD_BYTES_MAX} are the most"
-            return self._failed(job, Failure("output_too_large", text, retryable=False))
-        self._metrics.count_attempts("completed")
-        return AttemptCompleted(
-            **self._who(job), output=Raw(output), started=job.started, finished=self._clock.now()
-        )
+            result = await self._calling.result(handler, given, job)
+            if isinstance(result, AttemptFailed):
+                return self._failed(job, result.failure, result.logs)
+        end = end_of(handler, result, self._who(job))
+        if job.values is not None or end.changes or self._fitting.is_large(end):
+            await self._fitting.fit(job, end)
+        if type(end) is not AttemptReturned:
+            self._metrics.count_attempts("completed")
+        end.started, end.finished = job.started, self._clock.now()
+        return end
 
-    async def _bounded(self, handler: Handler, arguments: Any, job: Job) -> Any:
-        """Call a function that has a time-out, or that needs a thread."""
-        timeout = job.command.timeout_ms
-        limit = asyncio.timeout(None if timeout is None else timeout / 1_000)
-        try:
-            async with limit:
-                if handler.is_async:
-                    return await handler.call(arguments)
-                run = contextvars.copy_context().run
-                loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._threads, run, handler.call, arguments)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            # A thread cannot be stopped: `ctx.cancelled` tells it that nobody waits any more.
-            job.is_overdue = not handler.is_async
-            raise Fail("timeout", f"the attempt did not end within {timeout} ms") from error
-
-    def _failed(self, job: Job, failure: Failure) -> AttemptFailed:
+    def _failed(self, job: Job, failure: Failure, logs: tuple[LogLine, ...] = ()) -> AttemptFailed:
         self._metrics.count_attempts("failed")
-        return AttemptFailed(
-            **self._who(job), failure=failure, started=job.started, finished=self._clock.now()
+        end = AttemptFailed(
+            **self._who(job), failure=failure, logs=logs, started=job.started, finished=self._clock.now()
         )
+        end.delay_ms = self._delay(job, failure) if failure.retryable else None
+        return end
+
+    def _delay(self, job: Job, failure: Failure) -> int | None:
+        """Ask the author's own function, if there is one, how long to wait before the next attempt."""
+        command = job.command
+        try:
+            backoff = self._handler(command.workflow, command.function or command.step).backoff
+            if backoff is None:
+                return None
+            return milliseconds(backoff(command.ordinal or command.attempt, failure))
+        except Exception as error:
+            # It must not hide why the attempt failed.
+            job.wrote(
+                "error", f"the policy's own delay is taken: backoff= failed: {failure_from(error).message}"
+            )
+            return None
 
     def _who(self, job: Job) -> dict[str, Any]:
         command = job.command
@@ -289,3 +318,15 @@ class Attempts:
 
     def _say(self, job: Job, message: AttemptMessage, then: Callable[[], None]) -> None:
         self._reports.add(None, message, then)
+
+
+def _cancelled(who: dict[str, Any]) -> AttemptFailed:
+    return AttemptFailed(**who, failure=Failure("cancelled", "the attempt was cancelled", retryable=False))
+
+
+def _add_what_is_left(end: AttemptEnd, job: Job) -> None:
+    """Add what the attempt changed and wrote, before what a process of its own said of that."""
+    changes, logs = job.left()
+    end.logs = (*logs, *end.logs)
+    if type(end) is not AttemptFailed:
+        end.changes = (*changes, *end.changes)

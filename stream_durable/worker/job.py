@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from threading import Lock
+from typing import Any
 
 from stream_durable.core.effects import Command
+from stream_durable.core.messages import Change, LogLine
+from stream_durable.sdk.context import Context
+from stream_durable.sdk.values import Values
+from stream_durable.worker.ends import context_of
+from stream_durable.worker.logs import Lines
 from stream_durable.worker.offsets import DoneOffsets
 
 JobKey = tuple[str, str, int]
@@ -17,12 +24,19 @@ class Job:
     It is also what the handler's context asks about the attempt, from whichever thread it runs in.
     """
 
-    __slots__ = ("announced", "beat", "command", "is_cancelled", "is_overdue", "label", "marks",
-                 "percent", "started", "task")  # fmt: skip
+    __slots__ = ("announced", "beat", "command", "has_references", "is_cancelled", "is_in_thread",
+                 "is_overdue", "label", "lines", "marks", "must_answer", "percent", "started", "task",
+                 "timeout_ms", "values")  # fmt: skip
 
-    def __init__(self, command: Command, offsets: DoneOffsets, offset: int) -> None:
+    def __init__(
+        self, command: Command, offsets: DoneOffsets, offset: int, *, has_references: bool = False
+    ) -> None:
         """A command that has been taken but not begun."""
         self.command = command
+        #: Whether some of what it hands over may be kept elsewhere.
+        self.has_references = has_references
+        #: How long the attempt may take from its start; None: as long as it likes.
+        self.timeout_ms = command.timeout_ms
         #: Where the command is on its topic; in several places if the attempt was asked for repeatedly.
         self.marks = [(offsets, offset)]
         #: Milliseconds of this machine's clock.
@@ -33,10 +47,18 @@ class Job:
         self.task: asyncio.Task[None] | None = None
         #: Whether the run asked for it to be dropped.
         self.is_cancelled = False
+        #: Whether it waits to hear that it was.
+        self.must_answer = False
+        #: Whether a thread works at it now.
+        self.is_in_thread = False
         #: Whether its time is over while a thread, which cannot be stopped, still works at it.
         self.is_overdue = False
         self.percent: float | None = None
         self.label: str | None = None
+        #: The run's context, once a function that takes it is about to be called.
+        self.values: Values | None = None
+        #: What the function has written, if anything.
+        self.lines: Lines | None = None
 
     @property
     def key(self) -> JobKey:
@@ -64,7 +86,7 @@ class Job:
     @property
     def deadline(self) -> datetime | None:
         """When the attempt runs out of time."""
-        timeout = self.command.timeout_ms
+        timeout = self.timeout_ms
         return None if timeout is None else datetime.fromtimestamp((self.started + timeout) / 1_000, UTC)
 
     @property
@@ -75,3 +97,31 @@ class Job:
     def progress(self, percent: float, label: str | None, /) -> None:
         """Note how far the attempt is; it travels with the next heartbeat."""
         self.percent, self.label = percent, label
+
+    def context(self, value: Any) -> Context[Any]:
+        """Make a context, with the run's input in its type."""
+        return context_of(self.command, self, value)
+
+    def wrote(self, level: str, text: str, /) -> None:
+        """Keep a line that the function wrote."""
+        self._written().add(level, text)
+
+    def printed(self, text: str, /) -> None:
+        """Keep what the function printed."""
+        self._written().print(text)
+
+    def left(self) -> tuple[tuple[Change, ...], tuple[LogLine, ...]]:
+        """Return what the attempt leaves behind besides its answer; nothing is added to it any more."""
+        values, lines = self.values, self.lines
+        return () if values is None else values.changes, () if lines is None else lines.taken()
+
+    def _written(self) -> Lines:
+        if self.lines is None:
+            # Of two threads that both write first, one must not take the other's lines away.
+            with _first_line:
+                if self.lines is None:
+                    self.lines = Lines()
+        return self.lines
+
+
+_first_line = Lock()

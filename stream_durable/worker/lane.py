@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.reference import MARK
 from stream_durable.persistence import persist
 from stream_durable.ports import Assigned, CommandLog, LogLost, Outgoing, Publisher, Record, Revoked
 from stream_durable.settings import WorkerSettings
@@ -138,10 +139,10 @@ class Lane:
                 offsets.done(record.offset)
                 continue
             if isinstance(command, CancelAttempt):
-                self._attempts.cancel((command.run, command.step, command.attempt))
-                offsets.done(record.offset)
+                self._attempts.cancel(command, offsets, record.offset)
             else:
-                self._attempts.add(Job(command, offsets, record.offset))
+                has_references = record.value is not None and MARK in record.value
+                self._attempts.add(Job(command, offsets, record.offset, has_references=has_references))
         self._hold_back(records)
         await self._attempts.room()
 

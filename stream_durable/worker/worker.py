@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from stream_durable.ports import Clock, CommandLog, Publisher
+from stream_durable.payloads import Payloads
+from stream_durable.ports import Blobs, Clock, CommandLog, Publisher
 from stream_durable.sdk.handler import Handler
 from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import Metrics
 from stream_durable.worker.attempts import Attempts
 from stream_durable.worker.lane import Lane
+from stream_durable.worker.logs import captured
 from stream_durable.worker.reports import Reports
 
 
@@ -21,6 +23,7 @@ class Worker:
         self,
         logs: Mapping[str, CommandLog],
         publisher: Publisher,
+        blobs: Blobs,
         handler: Callable[[str, str], Handler],
         clock: Clock,
         settings: WorkerSettings,
@@ -32,7 +35,9 @@ class Worker:
         self._settings = settings
         self._logs = logs
         self._reports = Reports(publisher)
-        self._attempts = Attempts(handler, self._reports, clock, settings, metrics, worker=worker)
+        self._attempts = Attempts(
+            handler, self._reports, Payloads(blobs), clock, settings, metrics, worker=worker
+        )
         self._lanes = [Lane(q, log, publisher, self._attempts, settings, metrics) for q, log in logs.items()]
 
     @property
@@ -49,12 +54,15 @@ class Worker:
         """Work until cancelled; then drain: finish or give back, report, commit, leave."""
         reporting = asyncio.create_task(self._reports.run())
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._attempts.watch())
-                for lane in self._lanes:
-                    group.create_task(lane.run())
+            with captured():
+                try:
+                    async with asyncio.TaskGroup() as group:
+                        group.create_task(self._attempts.watch())
+                        for lane in self._lanes:
+                            group.create_task(lane.run())
+                finally:
+                    await self._attempts.drain(self._settings.drain_ms / 1_000)
         finally:
-            await self._attempts.drain(self._settings.drain_ms / 1_000)
             await self._reports.flushed()
             reporting.cancel()
             for lane in self._lanes:

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from architecture.sources import literals, migration, modules
-from stream_durable.core.rows import EventRow, RunChange, RunRow, StepRow, WaitRow
+from stream_durable.core.rows import (
+    AttemptRow,
+    EventRow,
+    GateRow,
+    PlaceRow,
+    RunChange,
+    RunRow,
+    StepRow,
+    WaitRow,
+)
 from stream_durable.ports import TimerRow
 from stream_durable.postgres.queries import queries
 
@@ -21,6 +30,10 @@ SQL = re.compile(
 
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
+
+MIGRATIONS = (1, 2)
+#: Where a run's id has this name, for it is not the first thing the row is about.
+RUN_ID = ("step", "step_state", "attempt", "attempt_state")
 
 #: Queries that nothing asks for, and why they are there.
 UNUSED = {"partition_list": "shows people where every partition stands; no command does so yet"}
@@ -92,21 +105,26 @@ def test_every_query_says_what_it_is_for() -> None:
 
 def columns_of(what: str, name: str) -> list[str]:
     """Return the names of the columns of a table or a type."""
-    body = re.search(
-        rf"create {what} {name} (?:as )?\((.*?)\n?\)(?: with \(.*?\))?;", migration(1), re.DOTALL
-    )
+    every = "".join(migration(version) for version in MIGRATIONS)
+    body = re.search(rf"create {what} {name} (?:as )?\((.*?)\n?\)(?: with \(.*?\))?;", every, re.DOTALL)
     assert body is not None, name
     flat = re.sub(r"\([^()]*(\([^()]*\)[^()]*)*\)", "", body[1])
-    return [column.split()[0] for column in flat.split(",") if column.split()[0] != "primary"]
+    columns = [column.split()[0] for column in flat.split(",") if column.split()[0] != "primary"]
+    for change in re.findall(rf"alter table {name}\s(.*?);", every, re.DOTALL):
+        columns += re.findall(r"add column (\w+)", change)
+    return columns
 
 
 @pytest.mark.parametrize(
     ("what", "name", "row"),
-    [("table", "run", RunRow), ("table", "step", StepRow), ("type", "run_change", RunChange),
-     ("type", "event_change", EventRow), ("type", "wait_change", WaitRow),
+    [("table", "run", RunRow), ("table", "step", StepRow), ("table", "attempt", AttemptRow),
+     ("type", "run_state", RunRow), ("type", "run_progress", RunChange), ("type", "step_state", StepRow),
+     ("type", "attempt_state", AttemptRow), ("type", "event_change", EventRow),
+     ("type", "wait_change", WaitRow), ("table", "gate", GateRow), ("type", "gate_change", GateRow),
+     ("table", "gate_place", PlaceRow), ("type", "place_change", PlaceRow),
      ("type", "timer_change", TimerRow)],
 )  # fmt: skip
 def test_rows_are_in_the_order_of_their_columns(what: str, name: str, row: Any) -> None:
-    fields = [{"run": "run_id"}.get(f, f) if name == "step" else f for f in row._fields]
+    fields = [{"run": "run_id"}.get(f, f) if name in RUN_ID else f for f in row._fields]
 
     assert columns_of(what, name) == fields

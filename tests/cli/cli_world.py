@@ -6,14 +6,20 @@ import json
 import os
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from typer.testing import CliRunner, Result
 
 from stream_durable.cli.root import app
+from stream_durable.local.process import free_ports, wait_for
 
 HERE = Path(__file__).parent
+
+SECONDS = 30.0
+ROLES = ("reconciler", "worker", "ingress")
 
 
 class Cli:
@@ -76,3 +82,36 @@ class Processes:
         for process in self._started:
             process.popen.kill()
             process.popen.wait()
+
+
+class Instance:
+    """Three services on topics and a schema of their own."""
+
+    def __init__(self, environment: dict[str, str], processes: Processes) -> None:
+        self.environment = environment
+        self._processes = processes
+        self.ports = dict(zip(ROLES, free_ports(len(ROLES)), strict=True))
+        self.services: dict[str, Process] = {}
+
+    def start(self, role: str) -> Process:
+        app = ("orders_app:app",) if role == "worker" else ()
+        arguments = (role, *app, "--health-port", str(self.ports[role]))
+        self.services[role] = self._processes.start(*arguments, environment=self.environment)
+        return self.services[role]
+
+    def until_ready(self, *roles: str) -> None:
+        for role in roles:
+            wait_for(lambda role=role: self.get(role, "/readyz")[0] == 200, seconds=SECONDS, what=role)
+
+    def get(self, role: str, path: str) -> tuple[int, str]:
+        """Ask a service's health server; 0: it does not answer."""
+        service = self.services[role]
+        assert service.popen.poll() is None, service.text()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[role]}{path}", timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""

@@ -42,6 +42,10 @@ def test_all_commands_of_the_reference_are_there() -> None:
     assert {" ".join(path) for path in commands()} == {
         "dev", "demo", "up", "reconciler", "worker", "ingress", "publish", "signal", "bench",
         "runs start", "runs list", "runs show", "runs cancel", "workflows list", "workflows show",
+        "runs count", "runs pause", "runs resume", "runs skip", "runs retry", "runs again", "runs children",
+        "runs tree", "runs attempts", "runs logs", "dead list", "dead show", "dead redrive",
+        "gates list",
+        "runs graph", "runs report", "workflows graph", "workflows diff",
         "topics plan", "topics apply", "db migrate", "db check", "replay rebuild", "replay verify",
         "config show",
     }  # fmt: skip

@@ -3,96 +3,18 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import socket
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
-from cli_world import Cli, Process, Processes
+from cli_world import ROLES, SECONDS, Cli, Instance, Processes
 
-from stream_durable.local.kafka import LocalKafka
-from stream_durable.local.postgres import LocalPostgres
-from stream_durable.local.process import free_ports, wait_for
+from stream_durable.local.process import wait_for
 
 pytestmark = pytest.mark.real
-
-SECONDS = 30.0
-ROLES = ("reconciler", "worker", "ingress")
-
-
-class Instance:
-    """Three services on topics and a schema of their own."""
-
-    def __init__(self, environment: dict[str, str], processes: Processes) -> None:
-        self.environment = environment
-        self._processes = processes
-        self.ports = dict(zip(ROLES, free_ports(len(ROLES)), strict=True))
-        self.services: dict[str, Process] = {}
-
-    def start(self, role: str) -> Process:
-        app = ("orders_app:app",) if role == "worker" else ()
-        arguments = (role, *app, "--health-port", str(self.ports[role]))
-        self.services[role] = self._processes.start(*arguments, environment=self.environment)
-        return self.services[role]
-
-    def until_ready(self, *roles: str) -> None:
-        for role in roles:
-            wait_for(lambda role=role: self.get(role, "/readyz")[0] == 200, seconds=SECONDS, what=role)
-
-    def get(self, role: str, path: str) -> tuple[int, str]:
-        """Ask a service's health server; 0: it does not answer."""
-        service = self.services[role]
-        assert service.popen.poll() is None, service.text()
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[role]}{path}", timeout=5) as response:
-                return response.status, response.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
-
-
-@pytest.fixture(scope="module")
-def instance(
-    kafka_broker: LocalKafka, postgres_server: LocalPostgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Instance]:
-    name = f"sd_{secrets.token_hex(4)}"
-    postgres_server.create_database(name)
-    environment = {
-        "STREAM_DURABLE_PREFIX": name,
-        "STREAM_DURABLE_KAFKA__BOOTSTRAP": kafka_broker.bootstrap,
-        "STREAM_DURABLE_KAFKA__REPLICATION": "1",
-        "STREAM_DURABLE_KAFKA__PARTITIONS": "2",
-        "STREAM_DURABLE_KAFKA__SESSION_TIMEOUT_MS": "3000",
-        "STREAM_DURABLE_KAFKA__HEARTBEAT_MS": "500",
-        "STREAM_DURABLE_POSTGRES__DSN": postgres_server.dsn(name),
-        "STREAM_DURABLE_WORKER__DRAIN_MS": "1000",
-    }
-    processes = Processes(tmp_path_factory.mktemp("services"))
-    for command in (("db", "migrate"), ("topics", "apply")):
-        assert processes.start(*command, environment=environment).popen.wait(SECONDS) == 0
-    started = Instance(environment, processes)
-    for role in ROLES:
-        started.start(role)
-    started.until_ready(*ROLES)
-    yield started
-    processes.kill_all()
-    postgres_server.drop_database(name)
-
-
-@pytest.fixture
-def on_instance(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> Instance:
-    """Configure the commands of this process for the instance."""
-    for name, value in instance.environment.items():
-        monkeypatch.setenv(name, value)
-    return instance
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from stream_durable import App, Client, Fail, RunCancelled, RunFailed, Workflow
 from stream_durable.client import BlockingClient
-from stream_durable.client.edge import Edge
-from stream_durable.client.run import Event
+from stream_durable.client.edge import Edge, Ports
+from stream_durable.client.watching import Event
 from stream_durable.core.errors import BrokenError, RejectedError, TransientError
 from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
@@ -273,7 +273,7 @@ async def test_a_watch_may_be_left_and_ends_with_its_time(instance: Instance) ->
 
 
 async def test_a_watch_does_not_depend_on_clocks(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream_durable.client.run._SETTLE_SECONDS", 0.5)
+    monkeypatch.setattr("stream_durable.client.watching._SETTLE_SECONDS", 0.5)
     run = await instance.client.start(orders, Order(id="42"))
     await run.result(timeout="30s")
     await execute(instance, "update run set created = created + 86400000")
@@ -286,7 +286,7 @@ async def test_a_watch_does_not_depend_on_clocks(instance: Instance, monkeypatch
 async def test_a_watch_tells_what_has_not_expired(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stream_durable.client.run._SETTLE_SECONDS", 0.5)
+    monkeypatch.setattr("stream_durable.client.watching._SETTLE_SECONDS", 0.5)
     run = await instance.client.start(orders, Order(id="42"))
     await run.result(timeout="30s")
     await run.state()
@@ -425,23 +425,6 @@ def test_a_blocking_client_has_the_words_of_the_other() -> None:
         Client.sync(Settings()).run("x")
 
 
-async def test_runs_are_listed_page_by_page(instance: Instance) -> None:
-    client, views = instance.client, instance.ports.views
-    for i in range(5):
-        await (await client.start(orders, Order(id=str(i)), id=f"o{i}")).result(timeout="30s")
-    await (await client.start(payments, {"id": "1"}, id="p")).state()
-
-    page = await views.run_list(workflow="order", limit=3)
-    rest = await views.run_list(workflow="order", limit=3, after=page.following)
-
-    assert [run.id for run in page.runs + rest.runs] == ["o4", "o3", "o2", "o1", "o0"]
-    assert rest.following is None
-    assert [run.id for run in (await views.run_list(status=["waiting"])).runs] == ["p"]
-    assert len((await views.run_list(limit=6)).runs) == 6
-    assert [step.name for step in await views.step_list("o1")] == ["charge", "reserve"]
-    assert [step.name for step in await views.step_list("o1", after="charge")] == ["reserve"]
-
-
 async def test_a_schema_and_topics_that_are_missing_are_named_with_the_remedy(settings: Settings) -> None:
     async with Client(settings) as client:
         with pytest.raises(BrokenError, match="run `stream-durable db migrate`"):
@@ -454,7 +437,7 @@ async def test_patience_ends_with_the_cause(settings: Settings) -> None:
     async def refused() -> None:
         raise TransientError("nobody is there")
 
-    edge = Edge(None, 0.2)  # type: ignore[arg-type]  # nothing of it is used
+    edge = Edge(Ports(*[None] * 6), 0.2)  # type: ignore[arg-type]  # nothing of it is used
     with pytest.raises(TransientError, match=r"could not ask within 0\.2 s; the last answer was: nobody"):
         await edge.ask(refused, "ask")
 

@@ -89,3 +89,15 @@ def test_steps_that_have_expired_in_the_middle_are_skipped() -> None:
     order.skip()
 
     assert list(order.take()) == [step(3), run(2, 3, "run.completed")]
+
+
+def test_a_run_that_goes_on_after_its_end_is_told_further() -> None:
+    order = Sequence()
+    assert told(order, *STORY) == STORY
+    assert (order.has_ended, order.run_sequence) == (True, 2)
+
+    order.go_on()
+    more = [run(3, 3, "run.retried"), step(4), run(4, 4, "run.completed")]
+
+    assert told(order, *reversed(more)) == more
+    assert order.has_ended

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from stream_durable.core.errors import BrokenError
-from stream_durable.core.rows import EventRow, RunChange, RunRow, StepRow, WaitRow
+from stream_durable.core.rows import EventRow, GateRow, PlaceRow, RunChange, RunRow, StepRow, WaitRow
 from stream_durable.ports import Claim, DeadRow, Share, Store, TimerRow
 
 START = (-1, "channel", "", "")
@@ -19,7 +19,7 @@ def run_row(run: str = "r", partition: int = 0) -> RunRow:
 
 
 def change(run: str = "r") -> RunChange:
-    return RunChange(run, "completed", 20, 21, b"1", b"{}", 30, 40, 2, None, None)
+    return RunChange(run, "completed", 20, 21, b"1", b"{}", 30, 40, 2, 2, None, None)
 
 
 def step_row(run: str = "r", name: str = "s", attempt: int = 1) -> StepRow:
@@ -239,6 +239,51 @@ async def test_events_and_waits_come_and_go(store: Store) -> None:
     assert sorted(map(tuple, before.waits)) == [("c/k", "r", "w1"), ("c/k", "r", "w2")]
     assert [tuple(row) for row in after.events] == [("c/k", "e2", b"3", 30)]
     assert [tuple(row) for row in after.waits] == [("c/k", "r", "w2")]
+
+
+async def test_gates_and_their_places_come_and_go(store: Store) -> None:
+    token, _ = await owned(store)
+    first, second = share(token), share(token, 1, 2)
+    first.gates = [GateRow("bank", 0, b"{}"), GateRow("other", 0, b"[]")]
+    first.places = [
+        PlaceRow("bank", "r", "s", 0, 1, 1, True),
+        PlaceRow("bank", "r", "t", 0, 1, 2, False),
+        PlaceRow("other", "r", "s", 0, 1, 1, False),
+    ]
+    second.gates = [GateRow("bank", 0, b"1")]
+    second.places = [
+        PlaceRow("bank", "r", "s", 0, None, None, None),
+        PlaceRow("bank", "r", "t", 0, 2, 3, True),
+        PlaceRow("bank", "r", "u", 0, None, None, None),
+    ]
+
+    assert await store.commit([first])
+    before = await store.load([], [], ["bank", "nobody"])
+    assert await store.commit([second])
+    after = await store.load([], [], ["bank"])
+
+    assert [tuple(row) for row in before.gates] == [("bank", b"{}")]
+    assert sorted(map(tuple, before.places)) == [
+        ("bank", "r", "s", 1, 1, True),
+        ("bank", "r", "t", 1, 2, False),
+    ]
+    assert [tuple(row) for row in after.gates] == [("bank", b"1")]
+    assert [tuple(row) for row in after.places] == [("bank", "r", "t", 2, 3, True)]
+
+
+async def test_a_fenced_owner_changes_no_gate(store: Store) -> None:
+    token, _ = await owned(store)
+    first, stale = share(token), share(token, 1, 2)
+    first.gates, first.places = [GateRow("bank", 0, b"1")], [PlaceRow("bank", "r", "s", 0, 1, 1, False)]
+    stale.gates, stale.places = [GateRow("bank", 0, b"2")], [PlaceRow("bank", "r", "s", 0, None, None, None)]
+    assert await store.commit([first])
+    await owned(store)
+
+    assert not await store.commit([stale])
+
+    loaded = await store.load([], [], ["bank"])
+    assert [tuple(row) for row in loaded.gates] == [("bank", b"1")]
+    assert len(loaded.places) == 1
 
 
 async def test_timers_are_read_in_windows_in_the_order_in_which_they_come_due(store: Store) -> None:

@@ -1,12 +1,14 @@
 """The inbox is made anew under a live instance's state: noticed, held or continued, nothing stuck."""
 
+import asyncio
+
 import asyncpg
 import pytest
 from confluent_kafka.admin import AdminClient
 from instances import running, settings_of
 from waiting import eventually
 
-from stream_durable import App, Workflow
+from stream_durable import App, Breaker, Retry, Workflow
 from stream_durable.kafka.topics import Topics
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.settings import Settings
@@ -22,7 +24,18 @@ async def close(go: str) -> str:
     return f"closed by {go}"
 
 
-APP = App("lost", workflows=[approvals])
+payments = Workflow("payment")
+down = asyncio.Event()
+
+
+@payments.step(breaker=Breaker("bank", failures=1, reset="2s"), retry=Retry(9, base="10ms"))
+async def charge() -> str:
+    if down.is_set():
+        raise ConnectionError("the bank does not answer")
+    return "charged"
+
+
+APP = App("lost", workflows=[approvals, payments])
 
 
 @pytest.fixture
@@ -104,3 +117,24 @@ async def test_an_attempt_whose_answer_was_on_the_lost_log_is_asked_for_again(se
 
     async with running(settings.override({"engine.on_lost_log": "continue_latest"}), APP) as instance:
         assert await instance.client.run("order-1").result(timeout="30s") == "closed by tom"
+
+
+async def test_a_gate_that_was_open_is_so_still_and_who_waited_passes_in_the_end(settings: Settings) -> None:
+    down.set()
+    async with running(settings, APP) as instance:
+        for number in range(3):
+            await instance.client.start(payments, id=f"payment-{number}")
+
+        async def is_held() -> bool:
+            gates = await instance.ports.views.gate_list()
+            return [(gate.state, gate.waiting) for gate in gates] == [("open", 3)]
+
+        await eventually(is_held, "the gate is open and all of them wait", seconds=30)
+    down.clear()
+    await inbox_made_anew(settings)
+    assert len(await rows(settings, "select 1 from gate_place")) == 3
+
+    async with running(settings.override({"engine.on_lost_log": "continue_latest"}), APP) as instance:
+        results = [await instance.client.run(f"payment-{n}").result(timeout="30s") for n in range(3)]
+
+    assert results == ["charged"] * 3

@@ -12,9 +12,10 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from property.world import Choices, World, laws, lives
+from property.shapes import Choices
+from property.world import World, laws, lives
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import Definition
+from stream_durable.core.definition.nodes import BranchNode, Definition
 from stream_durable.core.ids import partition_of
 from stream_durable.core.messages import (
     AttemptCompleted,
@@ -33,8 +34,8 @@ from stream_durable.wire.inbox import VALUE_BYTES_MAX, encode
 PARTITIONS = 3
 TOKEN = UUID(int=7)
 
-#: A definition that no validation would let pass: to ask for `b` is a bug, and raises.
-BROKEN = Graph(Definition(name="broken", nodes=(step("a"), step("b", "a", takes=("ghost",)))))
+#: A definition that no validation would let pass: to begin `b` is a bug, and raises.
+BROKEN = Graph(Definition(name="broken", nodes=(step("a"), BranchNode(name="b", after=("a",)))))
 
 JUNK = (
     None, b"", b"\x00\xff", b"{}", b"[1]", b'{"type":"run.rewind","run":"run-0"}', b'{"type":"run.cancel"}',
@@ -77,19 +78,26 @@ class Owner:
         self.cache.shrink()
 
     def _load(self, reads: list[batch.Read]) -> None:
-        runs, channels = batch.missing(reads, self.cache)
-        for key in runs:
+        missing = batch.missing(reads, self.cache)
+        for key in missing.runs:
             if key in self.saved.runs:
                 graph = self.graphs[self.saved.runs[key].fingerprint]
                 self.cache.keep("run", self.saved.load_run(key, graph))
-        for key in channels:
+        for key in missing.channels:
             channel = self.saved.load_channel(key, partition_of(key, PARTITIONS))
             if not channel.is_empty:
                 self.cache.keep("channel", channel)
+        for key in missing.gates:
+            gate = self.saved.load_gate(key, partition_of(key, PARTITIONS))
+            if not gate.is_empty:
+                self.cache.keep("gate", gate)
 
     def _save(self, finished: batch.Finished) -> None:
         share = finished.share
-        self.saved.write(share.runs, share.run_changes, share.steps, share.events, share.waits, share.timers)
+        self.saved.write(
+            share.runs, share.run_changes, share.steps, share.events, share.waits, share.timers, share.gates,
+            share.places,
+        )  # fmt: skip
         self._note(share)
         for message in finished.messages:
             self.published.setdefault((share.partition, message.topic), []).append(message)

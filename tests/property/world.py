@@ -1,50 +1,55 @@
 """An engine without an engine: one run, the channels it meets, and a source of choices.
 
 Everything random is read from a string of bytes, so that Hypothesis can make an example smaller.
+Gates and children are not folded: what they are asked is noted, and the world answers for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from builders import NOON, RUN, event, everything, lasting_picture, picture, signal, sleep, step
+from builders import NOON, RUN, everything, lasting_picture, picture
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from property import answers
+from property.shapes import EVENTS, NODE_BYTES, Choices, random_definition
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import AnyNode, Definition, SignalNode
-from stream_durable.core.definition.validate import validate
+from stream_durable.core.definition.nodes import BranchNode, SignalNode
 from stream_durable.core.effects import Command, Effects
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.failure import Failure
 from stream_durable.core.fold import Entity, create, fold
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import (
     AttemptCompleted,
-    AttemptFailed,
-    AttemptHeartbeat,
+    AttemptEnd,
     AttemptReturned,
-    AttemptStarted,
     CancelRun,
+    CancelStep,
     ChannelTimerFired,
+    ChildEnded,
     EventDelivered,
     EventPublished,
+    GateAsked,
+    GateLeft,
+    GatePassed,
     Message,
+    PauseRun,
+    ResumeRun,
+    RetryRun,
     RunTimerFired,
     SignalRun,
+    SkipStep,
     StartRun,
     WaitClosed,
     WaitOpened,
     timer_fired,
 )
-from stream_durable.core.policy import RetryPolicy
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
-
-T = TypeVar("T")
 
 #: How every law is tried; enough to meet each kind of node in each state many times over.
 laws = settings(
@@ -53,76 +58,12 @@ laws = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
 
-#: Bytes that a node and a message take from the source of choices, about.
-NODE_BYTES, MOVE_BYTES = 14, 6
+#: Bytes that a message takes from the source of choices, about.
+MOVE_BYTES = 7
 
-#: What a wait's key is read from; once in a while there is none.
-OUTPUTS = (*[b'{"id":"k1"}', b'{"id": 7, "more": [1, 2]}'] * 12, b"null", b'"x"', b'{"id":null}')
-INPUTS = (*[b'{"id":"k1"}', b'{"id":7}'] * 6, b"null")
 SIGNALS = ("go", "stop", "other")
-EVENTS = ("paid", "shipped")
 #: Id of an event that no channel delivered.
 FORGED = "forged"
-WORKERS = ("w1", "w1", "w1", "w1", "w2", "")
-
-
-class Choices:
-    """Choices read from bytes; when these are used up, always the first."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    @property
-    def is_used_up(self) -> bool:
-        return self._at >= len(self._data)
-
-    def below(self, bound: int) -> int:
-        """Return a number from 0 up to a bound of 256 at the most."""
-        if self.is_used_up or bound <= 1:
-            return 0
-        self._at += 1
-        return self._data[self._at - 1] % bound
-
-    def of(self, values: Sequence[T]) -> T:
-        return values[self.below(len(values))]
-
-    def chance(self, of_hundred: int) -> bool:
-        return self.below(100) >= 100 - of_hundred
-
-
-def random_definition(choose: Choices, size: int) -> Definition:
-    """Return a sound definition of this many nodes, of all kinds."""
-    nodes: list[AnyNode] = []
-    for i in range(size):
-        names = [node.name for node in nodes]
-        after = tuple(dict.fromkeys(choose.of(names[-8:]) for _ in range(choose.below(4)) if names))
-        nodes.append(_random_node(choose, f"n{i}", after))
-    # A definition may name its nodes in any order.
-    if choose.chance(50):
-        nodes.reverse()
-    made = Definition(name="order", nodes=tuple(nodes), timeout_ms=60_000 if choose.chance(20) else None)
-    assert not validate(made)
-    return made
-
-
-def _random_node(choose: Choices, name: str, after: tuple[str, ...]) -> AnyNode:
-    kind = choose.below(8)
-    limit: dict[str, Any] = {}
-    if choose.chance(30):
-        limit = {"timeout_ms": 3_000, "on_timeout": choose.of(('"late"', '{"id":"k2"}', '{"id":7}', None))}
-    if kind == 5:
-        return sleep(name, *after, ms=choose.of((0, 10, 1_000)))
-    if kind == 6:
-        return signal(name, *after, signals=choose.of((("go",), ("go", "stop"), ("stop",))), **limit)
-    if kind == 7:
-        key = f"{choose.of(after)}.id" if after and choose.chance(40) else "input.id"
-        return event(name, *after, of=choose.of(EVENTS), key=key, **limit)
-    retry = RetryPolicy(attempts=1 + choose.below(8), base_ms=choose.of((10, 100)), jitter=0.5)
-    takes = tuple(a for a in after if choose.chance(50))
-    return step(
-        name, *after, retry=retry, takes=takes, takes_input=choose.chance(50), queue=choose.of(("q", "r"))
-    )
 
 
 class Told(NamedTuple):
@@ -149,8 +90,13 @@ class World:
         self.now = NOON
         self.entities: dict[str, Entity] = {}
         self.trail: list[Told] = []
-        #: Attempts asked for, by step; the timers that are set; messages on their way.
+        #: Attempts asked for and not answered, and those answered, by step.
         self.asked: dict[str, int] = {}
+        self.answered: dict[str, int] = {}
+        #: Attempts that wait for a gate, by step; the children under way, with the step each is for.
+        self.gated: dict[str, int] = {}
+        self.children: dict[str, str] = {}
+        #: The timers that are set; messages on their way.
         self.timers: dict[tuple[Any, str, str], int] = {}
         self.under_way: list[Message] = []
         self.said: list[StepEvent | RunEvent] = []
@@ -168,9 +114,12 @@ class World:
         before = None if entity is None else picture(entity)
         folded = fold_into(self.entities, message, self.now, self.graph)
         if folded.outcome is not Outcome.APPLIED:
-            assert not any(everything(folded.effects)), "what is not applied asks for nothing"
+            if not isinstance(message, StartRun):
+                assert not any(everything(folded.effects)), "what is not applied asks for nothing"
             if entity is not None:
                 assert picture(entity) == before, f"{folded} changed something"
+        elif isinstance(message, AttemptEnd) and not isinstance(message, AttemptReturned):
+            self.answered[message.step] = self.asked.pop(message.step, message.attempt)
         self._note(folded.effects)
         return folded
 
@@ -178,14 +127,25 @@ class World:
         for _, command in effects.commands:
             if type(command) is Command:
                 self.asked[command.step] = command.attempt
-            else:
-                self.asked.pop(command.step, None)
+            elif not command.must_answer and (known := self.asked.pop(command.step, None)) is not None:
+                self.answered[command.step] = known
         for name, due in effects.timers.items():
             if due is None:
                 self.timers.pop(name, None)
             else:
                 self.timers[name] = due
-        self.under_way += effects.messages
+        for message in effects.messages:
+            if isinstance(message, GateAsked):
+                self.gated[message.step] = message.attempt
+            elif isinstance(message, GateLeft):
+                self.gated.pop(message.step, None)
+            elif isinstance(message, StartRun):
+                self.children[message.key] = message.parent_step
+            elif message.key == RUN or not isinstance(message, CancelRun):
+                self.under_way.append(message)
+            else:
+                # What a cancelled child says comes when it comes.
+                self.under_way.append(answers.ended(message.key, self.children.pop(message.key), "cancelled"))
         self.said += effects.events
 
     # What may happen next.
@@ -194,24 +154,32 @@ class World:
         """Return any message, sensible or not."""
         if choose.chance(4):
             self.now += choose.of((1, 50, 5_000))
-        kind = choose.below(16)
-        if kind < 6:
+        kind = choose.below(24)
+        if kind < 10:
             return self._report(choose)
-        if kind < 8 and self.under_way:
+        if kind < 13 and self.under_way:
             return self._next_on_its_way(choose)
-        if kind < 10 and self.timers:
+        if kind < 15 and self.timers:
             return self._timer(choose)
-        if kind == 10:
+        if kind == 15 and self.children:
+            child, step = choose.of(sorted(self.children.items()))
+            return answers.of_child(choose, child, step)
+        if kind == 16 and self.gated:
+            step, attempt = choose.of(sorted(self.gated.items()))
+            return GatePassed(key=RUN, step=step, attempt=attempt, gate="bank")
+        if kind == 17:
             return SignalRun(
-                key=RUN, id=f"s{choose.below(40)}", signal=choose.of(SIGNALS), data=_data(choose)
+                key=RUN, id=f"s{choose.below(40)}", signal=choose.of(SIGNALS), data=answers.data(choose)
             )
-        if kind == 11:
+        if kind == 18:
             key = f"{choose.of(EVENTS)}/{choose.of(('k1', 'k2', '7'))}"
             return EventPublished(
-                key=key, id=f"e{choose.below(8)}", data=_data(choose), ttl_ms=choose.of((5, 900))
+                key=key, id=f"e{choose.below(8)}", data=answers.data(choose), ttl_ms=choose.of((5, 900))
             )
-        if kind == 12 and self.trail:
+        if kind == 19 and self.trail:
             return self.trail[-1 - choose.below(min(len(self.trail), 256))].message
+        if kind in (20, 21):
+            return self._order(choose)
         return self._nonsense(choose)
 
     def _next_on_its_way(self, choose: Choices) -> Message:
@@ -221,11 +189,15 @@ class World:
         return self.under_way.pop(first)
 
     def _report(self, choose: Choices) -> Message:
-        if not self.asked:
+        asked = self.answered if choose.chance(6) or not self.asked else self.asked
+        if not asked:
             return self._nonsense(choose)
-        name = choose.of(sorted(self.asked)[:256])
-        attempt = self.asked[name]
-        return report(choose, name, attempt)
+        name = choose.of(sorted(asked)[:256])
+        return answers.report(choose, name, asked[name], is_selector=self._is_selector(name))
+
+    def _is_selector(self, name: str) -> bool:
+        i = self.graph.index.get(name)
+        return i is not None and isinstance(self.graph.nodes[i], BranchNode)
 
     def _timer(self, choose: Choices) -> Message:
         (kind, key, name), due = choose.of(sorted(self.timers.items(), key=lambda t: (t[1], t[0]))[:256])
@@ -233,23 +205,50 @@ class World:
         self.now = max(self.now, due - choose.of((0, 0, 3)))
         return timer_fired(kind, key, name, due)
 
-    def _nonsense(self, choose: Choices) -> Message:
-        name = choose.of([*self.graph.names, "ghost"][:256])
+    def _order(self, choose: Choices) -> Message:
+        """Return something that people order a run to do."""
+        number, name = len(self.trail), choose.of(self._names()[:256])
+        if RUN in self.entities and self.run.is_paused and choose.chance(60):
+            context = choose.of((None, None, Raw(b'{"by":"hand"}'), Raw(b"[]")))
+            return ResumeRun(key=RUN, id=f"o{number}", context=context)
         kind = choose.below(10)
         if kind < 3:
-            return report(choose, name, 1 + choose.below(4))
+            return PauseRun(key=RUN, id=f"o{number}", reason="wait")
         if kind == 3:
-            return EventDelivered(key=RUN, wait=name, id=FORGED, data=_data(choose))
+            return ResumeRun(key=RUN, id=f"o{number}")
+        if kind < 6:
+            return CancelStep(key=RUN, id=f"o{number}", step=name, reason=choose.of(("", "why")))
+        if kind < 8:
+            return SkipStep(key=RUN, id=f"o{number}", step=name)
+        if kind == 8:
+            return RetryRun(key=RUN, id=f"o{number}", step=choose.of((name, "")), whole=choose.chance(20))
+        if choose.chance(30):
+            return CancelRun(key=RUN, id="c1", reason=choose.of(("", "why")), compensate=choose.chance(50))
+        return self._report(choose)
+
+    def _names(self) -> list[str]:
+        """Return the names of all steps that there are now."""
+        return list(self.run.graph.names if RUN in self.entities else self.graph.names)
+
+    def _nonsense(self, choose: Choices) -> Message:
+        name = choose.of([*self._names(), "ghost", "ghost[0]"][:256])
+        kind = choose.below(11)
+        if kind < 3:
+            return answers.report(choose, name, 1 + choose.below(4), is_selector=False)
+        if kind == 3:
+            return EventDelivered(key=RUN, wait=name, id=FORGED, data=answers.data(choose))
         if kind == 4:
             return RunTimerFired(key=RUN, timer=choose.of((name, "")), due=self.now + choose.of((0, 100)))
-        if kind == 5 and choose.chance(10):
-            return CancelRun(key=RUN, id="c1", reason=choose.of(("", "why")))
+        if kind == 5:
+            return ChildEnded(key=RUN, step=name, child=f"{RUN}/{name}", status="completed")
         if kind == 6:
             return StartRun(key=RUN, id="again", workflow="order", fingerprint=self.graph.fingerprint)
-        channel = f"{choose.of(EVENTS)}/k1"
         if kind == 7:
-            return WaitOpened(key=channel, run="run-2", wait=name)
+            return GatePassed(key=RUN, step=name, attempt=1 + choose.below(2))
+        channel = f"{choose.of(EVENTS)}/k1"
         if kind == 8:
+            return WaitOpened(key=channel, run="run-2", wait=name)
+        if kind == 9:
             return WaitClosed(key=channel, run="run-2", wait=name)
         return ChannelTimerFired(key=channel, timer="", due=self.now)
 
@@ -259,8 +258,15 @@ class World:
         """Return the answer to some open question; None when there is no question left."""
         if self.under_way:
             return self.under_way.pop(0)
+        if self.run.is_paused:
+            return ResumeRun(key=RUN, id=f"answer-{len(self.trail)}")
         for name, attempt in self.asked.items():
-            return AttemptCompleted(key=RUN, step=name, attempt=attempt, output=Raw(b'{"id":"k9"}'))
+            output = b"0" if self._is_selector(name) else answers.GOOD
+            return AttemptCompleted(key=RUN, step=name, attempt=attempt, output=Raw(output))
+        for child, step in self.children.items():
+            return ChildEnded(key=RUN, step=step, child=child, status="completed", output=Raw(answers.GOOD))
+        for name, attempt in self.gated.items():
+            return GatePassed(key=RUN, step=name, attempt=attempt)
         if self.timers:
             (kind, key, name), due = min(self.timers.items(), key=lambda t: (t[1], t[0]))
             self.now = max(self.now, due)
@@ -269,43 +275,43 @@ class World:
             if isinstance(entity, Channel) and any(run == RUN for run, _ in entity.waits):
                 return EventPublished(key=key, id=f"answer-{len(self.trail)}", data=Raw(b"5"), ttl_ms=1)
         for i in sorted(self.run.waiting):
-            node = self.graph.nodes[i]
+            node = self.run.graph.nodes[i]
             if isinstance(node, SignalNode):
                 return SignalRun(key=RUN, id=f"answer-{len(self.trail)}", signal=node.signals[0])
         return None
 
     def answer_everything(self) -> None:
         """Answer until the run has ended or there is no question left."""
-        for _ in range(20 * self.graph.size + 100):
+        for _ in range(30 * self.run.graph.size + 300):
             message = None if self.run.has_ended else self.answer()
             if message is None:
                 return
-            folded = self.tell(message)
-            if isinstance(message, AttemptCompleted) and folded.outcome is not Outcome.APPLIED:
-                self.asked.pop(message.step, None)
-        raise AssertionError("answers lead to questions without an end")
+            self.settle(message, self.tell(message))
+        raise AssertionError(f"answers lead to questions without an end: {self.stuck()}")
 
+    def settle(self, message: Message, folded: Folded) -> None:
+        """Forget a question whose answer the run does not want."""
+        if isinstance(message, ChildEnded):
+            self.children.pop(message.child, None)
+        elif isinstance(message, GatePassed):
+            if self.gated.get(message.step) == message.attempt:
+                self.gated.pop(message.step)
+        elif isinstance(message, AttemptEnd) and folded.outcome is not Outcome.APPLIED:
+            if self.asked.get(message.step) == message.attempt:
+                self.asked.pop(message.step)
 
-def report(choose: Choices, name: str, attempt: int) -> Message:
-    """Return anything a worker may say of an attempt."""
-    kind = choose.below(8)
-    about: dict[str, Any] = {"key": RUN, "step": name, "attempt": attempt, "worker": choose.of(WORKERS)}
-    if kind < 3:
-        return AttemptCompleted(**about, output=Raw(choose.of(OUTPUTS)), started=5, finished=6)
-    if kind == 3:
-        failure = Failure(choose.of(("Oops", "Other")), "broken", retryable=not choose.chance(3))
-        return AttemptFailed(**about, failure=failure)
-    if kind == 4:
-        return AttemptHeartbeat(**about, lease_ms=choose.of((40, 2_000)))
-    if kind == 5:
-        return AttemptReturned(**about, delay_ms=choose.of((0, 30)))
-    return AttemptStarted(
-        **about, lease_ms=choose.of((40, 2_000)), timeout_ms=choose.of((None, None, None, 30, 900))
-    )
-
-
-def _data(choose: Choices) -> Raw:
-    return Raw(choose.of(OUTPUTS))
+    def stuck(self) -> str:
+        """Return what each step that has not ended stands at, for people."""
+        run, graph = self.run, self.run.graph
+        lines = [f"run {run.status} left={run.left} active={run.active} failure={run.failure}"]
+        for i in range(graph.size):
+            step = run.steps.get(i)
+            if step is None or step.status not in ("completed", "failed", "skipped", "cancelled", "compensated"):
+                on = [f"{graph.names[j]}:{s.status if (s := run.steps.get(j)) else None}"
+                      for j in graph.dependencies[i]]  # fmt: skip
+                about = None if step is None else (step.status, step.attempt, step.due, step.detail)
+                lines.append(f"  {graph.names[i]} needs {run.need[i]} after {on} is {about}: {graph.nodes[i]}")
+        return "\n".join(lines)
 
 
 def fold_into(entities: dict[str, Entity], message: Message, now: int, graph: Graph) -> Folded:
@@ -331,8 +337,9 @@ def begun(shape: Choices, choose: Choices, size: int) -> tuple[World, Choices]:
     """Return a world in which a run has begun, though some messages for it may have come before."""
     world = World(Graph(random_definition(shape, size)))
     for _ in range(choose.below(3)):
-        world.tell(world.move(choose))
-    world.tell(a_start(world.graph, choose.of(INPUTS)))
+        if not isinstance(message := world.move(choose), StartRun):
+            world.tell(message)
+    world.tell(a_start(world.graph, choose.of(answers.INPUTS)))
     return world, choose
 
 
@@ -352,7 +359,8 @@ def lives(draw: Callable[[Any], Any], size_max: int = 60, moves_max: int = 150) 
     world, choose = draw(beginnings(size_max, moves_max))
     after_the_end = 0
     while not choose.is_used_up and after_the_end < 10:
-        world.tell(world.move(choose))
+        message = world.move(choose)
+        world.settle(message, world.tell(message))
         after_the_end += world.run.has_ended
     return world
 
@@ -361,3 +369,5 @@ def a_start(graph: Graph, given: bytes) -> StartRun:
     return StartRun(
         key=RUN, id="start-1", workflow="order", fingerprint=graph.fingerprint, input=Raw(given), trace="00-1"
     )
+
+

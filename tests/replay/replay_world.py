@@ -19,6 +19,9 @@ from stream_durable.core.messages import (
     AttemptStarted,
     CancelRun,
     EventPublished,
+    GateAsked,
+    GateLeft,
+    GateTimerFired,
     Message,
     SignalRun,
     StartRun,
@@ -139,11 +142,31 @@ def a_story(runs: int = 24, batch: int = 1_000, padding: int = 0) -> MemoryLog:
     for i in range(0, runs, 2):
         log.add(SignalRun(key=f"run-{i}", id=f"m{i}", signal="approve", data=Raw(b'"yes"')))
         log.add(SignalRun(key=f"run-{i}", id=f"n{i}", signal="later", data=Raw(b"1")))
+    for i in range(runs):
+        _charge(log, i)
     for i in range(0, runs, 4):
         channel = channel_id("paid", f"early-{i}")
         early = EventPublished(key=channel, id=f"e{i}", data=Raw(b"{}"), ttl_ms=60_000)
         log.add(early, early, CancelRun(key=f"run-{i}", id=f"c{i}", reason="enough"))
     return log
+
+
+def _charge(log: MemoryLog, i: int) -> None:
+    """Let attempts of runs elsewhere ask one of two gates, until it opens, is tried, and holds the others."""
+    bank, run = f"bank-{i % 2}", f"elsewhere-{i}"
+    asked = GateAsked(key=bank, run=run, step="charge", attempt=1, failures=2)
+    log.add(asked, asked)
+    if i < 6:
+        log.add(GateLeft(key=bank, run=run, step="charge", attempt=1, is_ok=None if i < 2 else False))
+    if i in (10, 11):
+        log.add(GateTimerFired(key=bank, timer="", due=_reset_of(log, bank)))
+
+
+def _reset_of(log: MemoryLog, gate: str) -> int:
+    """Return when a gate that opened with its second failure may be tried."""
+    records = log.records[partition_of(gate, PARTITIONS)]
+    left = [r.time for r in records if r.key == gate.encode() and b'"is_ok":false' in (r.value or b"")]
+    return left[1] + 30_000
 
 
 def _reserve(log: MemoryLog, i: int) -> None:

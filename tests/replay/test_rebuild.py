@@ -12,7 +12,7 @@ from replay_world import ORDER, PARTITIONS, MemoryLog, a_story, schema, start, w
 from stream_durable.core.errors import BrokenError, RejectedError
 from stream_durable.core.messages import AttemptCompleted
 from stream_durable.ports import PartitionState
-from stream_durable.postgres.snapshot import snapshot
+from stream_durable.postgres.snapshot import TABLES, snapshot
 from stream_durable.replay.rebuild import Progress, rebuild
 from stream_durable.replay.verify import verify
 
@@ -52,7 +52,7 @@ async def test_every_table_has_rows_in_the_story(database: str) -> None:
     await rebuild(live)
 
     count = 0
-    for table in ("run", "step", "channel_event", "channel_wait", "timer"):
+    for table in TABLES:
         [[of_table]] = await rows(database, f"select count(*)::int from live.{table}")
         assert isinstance(of_table, int)
         assert of_table

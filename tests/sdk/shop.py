@@ -31,7 +31,11 @@ async def charge(order: Order, reserve: list[str]) -> Receipt:
     return Receipt(number=f"R-{order.id}", amount=order.total)
 
 
-@orders.step(after=charge)
+@charge.compensate
+async def refund(order: Order, charge: Receipt) -> None: ...
+
+
+@orders.step(after=charge, when=lambda order: order.total > 0)
 def ship(ctx: Context[Order]) -> dict[str, str]:
     ctx.log.info("shipping %s", ctx.run_id)
     ctx.progress(50, "packed")

@@ -10,8 +10,18 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from stream_durable import Fail
 from stream_durable.core.failure import MESSAGE_LENGTH_MAX, Failure
-from stream_durable.sdk.answers import CODE_LENGTH_MAX, TRACE_LENGTH_MAX, failure_from
-from stream_durable.sdk.errors import HandoverError, Problem
+from stream_durable.sdk.answers import (
+    CODE_LENGTH_MAX,
+    TRACE_LENGTH_MAX,
+    Expand,
+    Finish,
+    Graft,
+    Jump,
+    Skip,
+    Snooze,
+    failure_from,
+)
+from stream_durable.sdk.errors import HandoverError, OptionError, Problem
 
 
 def raised(error: BaseException) -> BaseException:
@@ -118,3 +128,38 @@ def test_a_validation_error_of_the_author_shows_no_values() -> None:
     assert secret not in str(failure)
     assert failure.trace is not None
     assert failure.trace.endswith("ValidationError: Login: name: Field required\n")
+
+
+def test_added_steps_wait_for_others_of_the_expansion_as_they_are_or_by_name() -> None:
+    first, named = Graft("scan", 1), Graft("scan", 2, name="42")
+    last = Graft("scan", 3, after=[first, "42"])
+
+    assert Expand([first, named, last]).after == ((), (), ("0", "42"))
+    assert Expand(iter([named])).steps == (named,)
+    assert Expand([]).steps == ()
+    assert Finish().output is None
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: Skip(None), "Skip takes a text as its reason, not None"),  # type: ignore[arg-type]
+        (lambda: Snooze("soon"), "'soon' is not a duration"),
+        (lambda: Jump(None), "Jump takes a step or its name, not None"),  # type: ignore[arg-type]
+        (lambda: Expand(["scan"]), "a list of what a template's `of` returns"),  # type: ignore[list-item]
+        (lambda: Expand([], concurrency=0), "concurrency= takes a number from 1, not 0"),
+        (lambda: Expand([], on_error="x"), "on_error= takes one of fail_fast, complete_all"),  # type: ignore[arg-type]
+        (lambda: Expand([Graft("s", name="a"), Graft("s", name="a")]), "two of its steps are called 'a'"),
+        (lambda: Expand([Graft("s", after="b")]), "step '0' is after 'b', which is not in the expansion"),
+        (lambda: Expand([Graft("s", name="a", after="a")]), "steps wait for each other: a -> a"),
+        (lambda: Expand([Graft("s")] * 10_001), "10000 steps at most, not 10001"),
+        (lambda: Graft("s", name="a[0]"), "'a\\[0\\]' is no name for an added step"),
+    ],
+)
+def test_an_answer_that_means_nothing_is_refused_where_it_is_made(make: Any, reason: str) -> None:
+    with pytest.raises(OptionError, match=reason):
+        make()
+
+
+def test_an_added_step_does_not_show_its_item() -> None:
+    assert "hidden" not in repr(Graft("scan", "hidden"))

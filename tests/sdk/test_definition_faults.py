@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from stream_durable import App, Context, DefinitionError, Retry, Workflow
 from stream_durable.core.definition.validate import RESERVED
+from stream_durable.sdk.handler import Given
 
 if TYPE_CHECKING:
     from decimal import Decimal as Hidden
@@ -397,7 +398,7 @@ def test_a_type_of_an_enclosing_function_is_found() -> None:
         return [order, ctx.input]
 
     handler = flow.handlers()["a"]
-    answer = handler.call(handler.arguments(b'{"id":"42"}', {}, Context))
+    answer = handler.call(handler.arguments(Given(b'{"id":"42"}', {}, Context)))
     assert answer == [Local(id="42"), Local(id="42")]
 
 

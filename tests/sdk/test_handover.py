@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 
 from stream_durable import Context, Workflow
 from stream_durable.sdk.errors import HandoverError
-from stream_durable.sdk.handler import Handler
+from stream_durable.sdk.handler import Given, Handler
 
 
 class Order(BaseModel):
@@ -75,7 +75,7 @@ def given(taken: Any, data: bytes) -> Any:
     def work(input: Any) -> None: ...
 
     work.__annotations__["input"] = taken
-    return handler_of(work).arguments(data, {}, Context)[0]
+    return handler_of(work).arguments(Given(data, {}, Context))[0]
 
 
 def refusal(call: Callable[[], object]) -> str:
@@ -93,7 +93,7 @@ def test_a_step_gets_its_input_and_the_outputs_it_names_in_their_types() -> None
     handler = handler_of(work, Order, points=lambda: 1, note=lambda: 1)
 
     outputs = {"points": Raw(b'[{"x":1}]'), "note": Raw(b'{"any":[null]}')}
-    values = handler.arguments(Raw(b'{"id":"42","total":9}'), outputs, Context)
+    values = handler.arguments(Given(Raw(b'{"id":"42","total":9}'), outputs, Context))
     assert values == [Order(id="42", total=9.0), [Point(1)], {"any": [None]}]
     assert (handler.takes_input, handler.takes) == (True, ("points", "note"))
 
@@ -104,14 +104,14 @@ def test_positional_and_named_parameters_and_defaults_all_find_their_place() -> 
 
     handler = handler_of(work, a=lambda: 1, b=lambda: 1)
 
-    values = handler.arguments(b"1", {"a": b"2", "b": b"4"}, Context)
+    values = handler.arguments(Given(b"1", {"a": b"2", "b": b"4"}, Context))
     assert handler.call(values) == [2, "EUR", 1, 4, 3]
 
 
 def test_a_lambda_takes_the_input_by_its_only_parameter() -> None:
     handler = handler_of(lambda order: order["id"])
 
-    assert handler.call(handler.arguments(b'{"id":"42"}', {}, Context)) == "42"
+    assert handler.call(handler.arguments(Given(b'{"id":"42"}', {}, Context))) == "42"
 
 
 def test_a_context_is_made_with_the_input_in_the_type_it_names() -> None:
@@ -120,20 +120,20 @@ def test_a_context_is_made_with_the_input_in_the_type_it_names() -> None:
     def both(ctx: Context, order: Order) -> None: ...
 
     order = b'{"id":"42","total":9.5}'
-    [context] = handler_of(typed, Order).arguments(b'{"x":1}', {}, Context)
+    [context] = handler_of(typed, Order).arguments(Given(b'{"x":1}', {}, Context))
     assert context.input == Point(1)
-    [context] = handler_of(untyped, Order).arguments(order, {}, Context)
+    [context] = handler_of(untyped, Order).arguments(Given(order, {}, Context))
     assert context.input == Order(id="42", total=9.5)
-    [context] = handler_of(untyped).arguments(order, {}, Context)
+    [context] = handler_of(untyped).arguments(Given(order, {}, Context))
     assert context.input == {"id": "42", "total": 9.5}
-    context, same = handler_of(both, Order).arguments(order, {}, Context)
+    context, same = handler_of(both, Order).arguments(Given(order, {}, Context))
     assert context.input is same
 
 
 def test_an_optional_parameter_is_bound_as_if_it_were_not() -> None:
     def work(order: Order | None = None, ctx: Context[Annotated[Order, "?"]] | None = None) -> None: ...
 
-    order, context = handler_of(work, Order).arguments(b'{"id":"42","total":9.5}', {}, Context)
+    order, context = handler_of(work, Order).arguments(Given(b'{"id":"42","total":9.5}', {}, Context))
 
     assert order == context.input == Order(id="42", total=9.5)
 
@@ -142,7 +142,7 @@ def test_a_context_is_not_made_for_a_step_that_takes_none() -> None:
     def never(_: object) -> Context[Any]:
         raise AssertionError
 
-    assert handler_of(lambda: 1).arguments(b"null", {}, never) == []
+    assert handler_of(lambda: 1).arguments(Given(b"null", {}, never)) == []
 
 
 @pytest.mark.parametrize(
@@ -199,11 +199,23 @@ def test_many_problems_are_counted() -> None:
     assert refusal(lambda: given(list[Literal["a"]], data)).endswith("; 4: Input should be 'a'; and 4 more")
 
 
-def test_an_output_that_the_command_does_not_carry_is_refused() -> None:
-    handler = handler_of(lambda a, b: 1, a=lambda: 1, b=lambda: 1)
+def test_what_a_step_without_an_output_leaves_is_the_default_or_none() -> None:
+    def work(a: int = 7, b: int | None = None, *, c: Order | None, d: Any) -> None: ...
 
-    assert refusal(lambda: handler.arguments(b"null", {"a": b"1"}, Context)) == (
-        "invalid_input: parameter 'b' does not fit: the command carries no output of step 'b'"
+    flow = handler_of(work, a=lambda: 1, b=lambda: 1, c=lambda: 1, d=lambda: 1)
+
+    assert flow.arguments(Given(b"null", {}, Context)) == [7, None, None, None]
+    assert flow.arguments(Given(b"null", {"a": b"1", "b": b"2"}, Context)) == [1, 2, None, None]
+
+
+def test_an_output_that_is_not_there_is_refused_where_none_does_not_fit() -> None:
+    def work(a: Any, b: int) -> None: ...
+
+    handler = handler_of(work, a=lambda: 1, b=lambda: 1)
+
+    assert refusal(lambda: handler.arguments(Given(b"null", {"a": b"1"}, Context))) == (
+        "invalid_input: parameter 'b' does not fit: step 'b' has no output (it was skipped, failed or not "
+        "waited for): give the parameter a default or allow None"
     )
 
 
@@ -220,7 +232,7 @@ def test_an_error_in_a_validator_of_the_author_is_their_own() -> None:
     work.__annotations__["order"] = Broken
     handler = handler_of(work, order=lambda: 1)
     with pytest.raises(KeyError):
-        handler.arguments(b"1", {"order": b"1"}, Context)
+        handler.arguments(Given(b"1", {"order": b"1"}, Context))
 
 
 @pytest.mark.parametrize(

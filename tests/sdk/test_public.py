@@ -20,7 +20,10 @@ from typing import Any, assert_type
 
 from shop import Order, Receipt, charge, orders, reserve, ship
 
-from stream_durable import App, Context, Retry, Workflow
+from stream_durable import (
+    App, Breaker, Context, Expand, Failure, Finish, Happened, Jump, Results, Retry, Skip, Snooze, Workflow,
+    any_of, some_of,
+)
 
 
 async def plain_calls(order: Order) -> None:
@@ -50,6 +53,69 @@ def named(order: Context[Order]) -> float:
 added = flow.add("added", named, after=[follow_up, cooled])
 assert_type(added(Context(Order(id="1", items=[], total=1))), float)
 app = App("both", workflows=[orders, flow])
+
+
+@charge.compensate(timeout="10s")
+async def give_back(order: Order, charge: Receipt) -> None: ...
+
+
+@flow.step(after=[any_of(added, go), some_of(2, "a", cooled, paid), cooled.even_if_failed], when=lambda a: a)
+def decide(checks: Results[Receipt], plain: Results) -> int | Jump | Skip:
+    assert_type(checks.ok, dict[str, Receipt])
+    assert_type(checks.failed, dict[str, Failure])
+    assert_type(plain["x"], Any | Failure | None)
+    return Jump(added) if checks.failed else Snooze("5m")  # type: ignore[return-value]
+
+
+checks = flow.parallel("checks", [added, cooled], on_error="complete_all", concurrency=2, after=go)
+kind = flow.branch("kind", on=lambda order: order["kind"], after=checks)
+
+
+@kind.case("digital", retry=Retry(2))
+def mail(order: dict[str, Any]) -> str:
+    return "sent"
+
+
+@kind.case(when=lambda order: True)
+def pack(order: dict[str, Any]) -> str:
+    return "packed"
+
+
+@kind.otherwise
+async def ask(ctx: Context) -> None: ...
+
+
+assert_type(mail({}), str)
+kind.clause("big").sleep("dried", "1h")
+kind.add(2, "by_call", named, on_error="skip")
+page = flow.child("page", orders, input={"id": "input.id"}, until="page.done", every="5s", on_error="skip")
+
+
+@flow.each(added, concurrency=10, on_error="complete_all", breaker=Breaker("bank"))
+def resize(item: str) -> str:
+    return item
+
+
+@flow.template(process=True)
+def scan(item: str) -> bytes:
+    return item.encode()
+
+
+@flow.step(total="1h", timeout=lambda order: "5s")
+def expand(resize: list[str]) -> Expand | Finish:
+    assert_type(scan("x"), bytes)
+    return Expand([scan.of(each) for each in resize]) if resize else Finish("none")
+
+
+@flow.on_failure
+async def tell(what: Happened, ctx: Context) -> None:
+    assert_type(what.failure, Failure | None)
+
+
+assert_type(resize("x"), str)
+flow.sleep("nap", "1s", when=named)  # type: ignore[call-arg]
+flow.add("odd", named, timout="5s")  # type: ignore[call-arg]
+kind.case("x", on_error="complete_all")(mail)  # type: ignore[arg-type]
 added(1)  # type: ignore[arg-type]
 ship()  # type: ignore[call-arg]
 flow.step("name")  # type: ignore[call-overload]

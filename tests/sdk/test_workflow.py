@@ -24,6 +24,7 @@ from stream_durable.core.definition.nodes import (
     encode_definition,
 )
 from stream_durable.core.policy import RetryPolicy
+from stream_durable.sdk.handler import Given
 
 
 def test_the_program_of_the_documentation_is_this_graph() -> None:
@@ -37,10 +38,14 @@ def test_the_program_of_the_documentation_is_this_graph() -> None:
                 retry=RetryPolicy(5, jitter=0.2),
                 timeout_ms=30_000,
                 takes=("reserve",),
+                compensation=StepNode(name="charge~compensate", retry=RetryPolicy(3), takes=("charge",)),
             ),
-            StepNode(name="ship", after=("charge",), retry=RetryPolicy(3)),
+            StepNode(
+                name="ship", after=("charge",), retry=RetryPolicy(3), takes=("charge",), takes_context=True
+            ),
         ),
         timeout_ms=259_200_000,
+        keeps_context=True,
     )
 
 
@@ -51,9 +56,10 @@ def test_the_program_of_the_documentation_runs_step_by_step() -> None:
         return Context(given, run_id="order-42")
 
     reserve, charge, ship = (shop.app.handler("order", step) for step in ("reserve", "charge", "ship"))
-    reserved = reserve.encode(asyncio.run(reserve.call(reserve.arguments(order, {}, context))))
-    charged = charge.encode(asyncio.run(charge.call(charge.arguments(order, {"reserve": reserved}, context))))
-    shipped = ship.encode(ship.call(ship.arguments(order, {}, context)))
+    reserved = reserve.encode(asyncio.run(reserve.call(reserve.arguments(Given(order, {}, context)))))
+    given = Given(order, {"reserve": reserved}, context)
+    charged = charge.encode(asyncio.run(charge.call(charge.arguments(given))))
+    shipped = ship.encode(ship.call(ship.arguments(Given(order, {}, context))))
 
     assert reserved == b'["reserved tea"]'
     assert charged == b'{"number":"R-42","amount":9.5}'
@@ -228,7 +234,7 @@ def test_a_step_of_one_workflow_can_be_a_step_of_another() -> None:
 
     for workflow in ("one", "other"):
         handler = handlers(workflow, "work")
-        assert handler.call(handler.arguments(b"1", {}, Context)) == 2
+        assert handler.call(handler.arguments(Given(b"1", {}, Context))) == 2
 
 
 def test_what_is_called_may_be_more_than_a_function() -> None:
@@ -264,6 +270,6 @@ def test_what_is_called_may_be_more_than_a_function() -> None:
     handlers = flow.handlers()
     answers = {}
     for step, handler in handlers.items():
-        answer = handler.call(handler.arguments(b"7", {}, Context))
+        answer = handler.call(handler.arguments(Given(b"7", {}, Context)))
         answers[step] = asyncio.run(answer) if handler.is_async else answer
     assert answers == {"object": 7, "method": 7, "partial": 14, "keyword": 21, "wrapped": 7}

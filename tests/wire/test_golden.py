@@ -21,16 +21,33 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.messages import (
     MESSAGE_TYPES,
     AttemptCompleted,
+    AttemptExpanded,
     AttemptFailed,
+    AttemptFinished,
     AttemptHeartbeat,
+    AttemptJumped,
     AttemptReturned,
+    AttemptSkipped,
     AttemptStarted,
     CancelRun,
+    CancelStep,
+    Change,
     ChannelTimerFired,
+    ChildEnded,
     EventDelivered,
     EventPublished,
+    GateAsked,
+    GateLeft,
+    GatePassed,
+    GateTimerFired,
+    Grafted,
+    LogLine,
+    PauseRun,
+    ResumeRun,
+    RetryRun,
     RunTimerFired,
     SignalRun,
+    SkipStep,
     StartRun,
     WaitClosed,
     WaitOpened,
@@ -40,10 +57,23 @@ from stream_durable.wire.inbox import decode_command, decode_message, encode
 GOLDEN = Path(__file__).with_name("golden")
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 FINGERPRINT = "0123456789abcdef"
-RUN, CHANNEL = "run-1", "paid/order-7"
+RUN, CHANNEL, GATE = "run-1", "paid/order-7", "bank"
 DATA = Raw('{"total": 12.50,"to":"Zoë"}'.encode())
 ATTEMPT: dict[str, Any] = {"key": RUN, "step": "charge", "attempt": 2}
 CLOCK = {"started": 1_764_000_000_100, "finished": 1_764_000_000_120}
+#: What an attempt may leave behind, whichever way it ended.
+LEFT: dict[str, Any] = {
+    "worker": "w1",
+    **CLOCK,
+    "changes": (
+        Change("put", "card", Raw(b'"visa"')),
+        Change("merge", "", Raw(b'{"a":1}')),
+        Change("append", "seen", Raw(b"7")),
+        Change("increment", "calls", Raw(b"-2")),
+        Change("delete", "draft"),
+    ),
+    "logs": (LogLine(1_764_000_000_110, "INFO", 'called "Zoë"'),),
+}
 
 #: One value for each line of `inbox.jsonl`, in its order: of each type the barest and the fullest.
 MESSAGES = [
@@ -85,6 +115,66 @@ MESSAGES = [
     ChannelTimerFired(key=CHANNEL, timer="", due=1_764_000_000_000),
     AttemptReturned(**ATTEMPT),
     AttemptReturned(**ATTEMPT, worker="w1", delay_ms=250, reason="drained"),
+    StartRun(
+        key=RUN,
+        id="m1",
+        workflow="order",
+        fingerprint=FINGERPRINT,
+        input=DATA,
+        tags=("eu", "Größe"),
+        trace=TRACE,
+        at=1_764_000_060_000,
+        queue="fast",
+        priority=-5,
+        metadata=Raw(b'{"by":"shop"}'),
+        parent="run-0",
+        parent_step="ship",
+        depth=3,
+    ),
+    CancelRun(key=RUN, id="m2", reason="asked twice", compensate=True),
+    AttemptCompleted(**ATTEMPT, **LEFT, output=DATA),
+    AttemptFailed(**ATTEMPT, **LEFT, failure=Failure("no_card", "no such card"), delay_ms=1_500),
+    AttemptReturned(**ATTEMPT, **LEFT, delay_ms=250, reason="not yet"),
+    PauseRun(key=RUN, id="m6"),
+    PauseRun(key=RUN, id="m6", reason="stocktaking"),
+    ResumeRun(key=RUN, id="m7"),
+    ResumeRun(key=RUN, id="m7", context=Raw(b'{"limit":5}')),
+    CancelStep(key=RUN, id="m8", step="charge"),
+    CancelStep(key=RUN, id="m8", step="charge", reason="paid in cash"),
+    SkipStep(key=RUN, id="m9", step="charge"),
+    SkipStep(key=RUN, id="m9", step="charge", reason="paid in cash"),
+    RetryRun(key=RUN, id="m10"),
+    RetryRun(key=RUN, id="m10", step="charge", whole=True),
+    ChildEnded(key=RUN, step="ship", child="run-1/ship", status="completed"),
+    ChildEnded(
+        key=RUN,
+        step="ship",
+        child="run-1/ship/2",
+        status="failed",
+        output=DATA,
+        failure=Failure("no_card", "no such card", step="charge"),
+    ),
+    AttemptSkipped(**ATTEMPT),
+    AttemptSkipped(**ATTEMPT, **LEFT, reason="free of charge"),
+    AttemptJumped(**ATTEMPT, to="ship"),
+    AttemptJumped(**ATTEMPT, **LEFT, to="ship", output=DATA),
+    AttemptExpanded(**ATTEMPT),
+    AttemptExpanded(
+        **ATTEMPT,
+        **LEFT,
+        steps=(Grafted(of="scan"), Grafted(of="pack", name="box", item=DATA, after=("0",))),
+        concurrency=4,
+        complete_all=True,
+    ),
+    AttemptFinished(**ATTEMPT),
+    AttemptFinished(**ATTEMPT, **LEFT, output=DATA),
+    GateAsked(key=GATE, run=RUN, step="charge", attempt=2),
+    GateAsked(key=GATE, run=RUN, step="charge", attempt=2, failures=3, window_ms=10_000, reset_ms=5_000),
+    GateLeft(key=GATE, run=RUN, step="charge", attempt=2),
+    GateLeft(key=GATE, run=RUN, step="charge", attempt=2, is_ok=False),
+    GateTimerFired(key=GATE, timer="", due=1_764_000_000_000),
+    GatePassed(**ATTEMPT),
+    GatePassed(**ATTEMPT, gate=GATE),
 ]
 
 ASKED: dict[str, Any] = {"run": RUN, "step": "charge", "attempt": 2}
@@ -103,6 +193,27 @@ COMMANDS = [
         trace=TRACE,
     ),
     CancelAttempt(**ASKED),
+    Command(
+        run=RUN,
+        step="charge[3]~compensate",
+        attempt=5,
+        workflow="order",
+        fingerprint=FINGERPRINT,
+        input=DATA,
+        outputs={"charge": Raw(b"true")},
+        timeout_ms=60_000,
+        trace=TRACE,
+        function="charge~compensate",
+        item=DATA,
+        context=Raw(b'{"card":"visa"}'),
+        happened=Raw(b'{"run":"run-1","step":"charge[3]"}'),
+        ordinal=2,
+        priority=-5,
+        tags=("eu", "Größe"),
+        metadata=Raw(b'{"by":"shop"}'),
+        picks=("charge.kind", "charge.total"),
+    ),
+    CancelAttempt(**ASKED, must_answer=True),
 ]
 
 
@@ -115,6 +226,8 @@ PAIRS = [
     *zip(COMMANDS, lines("commands.jsonl"), [decode_command] * len(COMMANDS), strict=True),
 ]
 LINES = [(line, decode) for _, line, decode in PAIRS]
+#: Lines as they were written once: their fields come in another order today, and they are read as ever.
+ONCE = {lines("inbox.jsonl")[11], lines("inbox.jsonl")[13]}
 
 pairs = pytest.mark.parametrize(
     ("value", "line", "decode"), PAIRS, ids=[f"{i}-{type(pair[0]).__name__}" for i, pair in enumerate(PAIRS)]
@@ -123,7 +236,10 @@ pairs = pytest.mark.parametrize(
 
 @pairs
 def test_what_is_written_today_is_the_golden_line(value: Any, line: bytes, decode: Any) -> None:
-    assert encode(value) == line
+    if line in ONCE:
+        assert json.loads(encode(value)) == json.loads(line)
+    else:
+        assert encode(value) == line
 
 
 @pairs

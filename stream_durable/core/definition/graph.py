@@ -2,36 +2,254 @@
 
 from __future__ import annotations
 
-from stream_durable.core.definition.nodes import AnyNode, Definition, SignalNode
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from stream_durable.core.definition.nodes import (
+    AnyNode,
+    BranchNode,
+    ChildNode,
+    Definition,
+    EachNode,
+    EventNode,
+    ParallelNode,
+    SignalNode,
+    StepNode,
+)
+from stream_durable.core.definition.paths import rest_of, root_of
+
+#: Nodes that have members: they end when these have.
+GROUPS = (ParallelNode, EachNode, BranchNode)
+
+
+class Links(NamedTuple):
+    """What hangs on the end of a step beside the steps that wait for it to pass."""
+
+    #: Steps that wait for its end, however it ends.
+    followers: tuple[int, ...] = ()
+    #: The joins it is a part of.
+    joins: tuple[int, ...] = ()
+    #: The group or branch it is a member of; -1: none.
+    owner: int = -1
+    #: Whether it is called when a thing of its run happens, and is no part of the graph proper.
+    is_helper: bool = False
+
+
+NO_LINKS = Links()
+
+
+class JoinPlan(NamedTuple):
+    """A step waits until enough of these have completed."""
+
+    step: int
+    of: tuple[int, ...]
+    enough: int
+    cancel_rest: bool
 
 
 class Graph:
     """A definition prepared once and shared by all its runs. Never changed after construction."""
 
-    __slots__ = ("definition", "dependencies", "dependents", "entry", "fingerprint", "index",
-                 "name", "names", "need", "nodes", "sinks", "size", "takers")  # fmt: skip
+    __slots__ = ("definition", "definition_size", "dependencies", "dependents", "entry", "fingerprint",
+                 "has_clean_up", "has_compensation", "hooks", "index", "joins", "links", "members", "name",
+                 "names", "need", "nodes", "own_weight", "picks", "sinks", "size", "takers", "templates",
+                 "total")  # fmt: skip
 
     def __init__(self, definition: Definition, fingerprint: str | None = None) -> None:
         """Index the nodes; the definition must have passed `validate`."""
         self.definition = definition
         self.name = definition.name
         self.fingerprint = fingerprint or definition.fingerprint()
-        self.nodes: tuple[AnyNode, ...] = definition.nodes
-        self.size = len(self.nodes)
-        self.names = tuple(node.name for node in self.nodes)
+        self.nodes: tuple[AnyNode, ...] | list[AnyNode] = definition.nodes
+        self.size = self.definition_size = len(self.nodes)
+        #: Steps of the graph proper, without helpers.
+        self.total = self.size
+        self.own_weight = 0
+        self.names: tuple[str, ...] | list[str] = tuple(node.name for node in self.nodes)
         self.index = {name: i for i, name in enumerate(self.names)}
-        self.dependencies = tuple(tuple(self.index[a] for a in n.after) for n in self.nodes)
-        dependents: list[list[int]] = [[] for _ in self.nodes]
-        for i, upstream in enumerate(self.dependencies):
-            for j in upstream:
-                dependents[j].append(i)
-        self.dependents = tuple(map(tuple, dependents))
-        #: How many steps each step waits for; a run copies this and counts down.
-        self.need = tuple(map(len, self.dependencies))
+        self.dependencies: tuple[tuple[int, ...], ...] | list[tuple[int, ...]] = tuple(
+            tuple(self.index[a] for a in n.after) for n in self.nodes
+        )
+        #: How many things each step waits for; a run copies this and counts down.
+        self.need: tuple[int, ...] | list[int] = tuple(
+            len(d) + len(n.joins) + (n.member_of is not None)
+            for d, n in zip(self.dependencies, self.nodes, strict=True)
+        )
         self.entry = tuple(i for i, n in enumerate(self.need) if not n)
-        self.sinks = tuple(i for i, out in enumerate(self.dependents) if not out)
+        self._link()
         #: The waits that each signal may end, in the order of the definition.
         self.takers: dict[str, list[int]] = {}
         for i, node in enumerate(self.nodes):
             for signal in node.signals if type(node) is SignalNode else ():
                 self.takers.setdefault(signal, []).append(i)
+        self.hooks = {hook.name.removeprefix("~"): hook for hook in definition.hooks}
+        self.templates = {template.name: template for template in definition.templates}
+        for node in self.nodes:
+            if type(node) is EachNode:
+                self.templates.setdefault(node.name, node.step)
+            elif type(node) is StepNode:
+                self.templates.setdefault(node.name, node)
+        self.has_compensation = any(t.compensation is not None for t in self.templates.values())
+        self.picks = _picks(definition)
+
+    def _link(self) -> None:
+        """Find what hangs on the end of each step."""
+        dependents: list[list[int]] = [[] for _ in self.nodes]
+        followers: dict[int, list[int]] = {}
+        joined: dict[int, list[int]] = {}
+        owners: dict[int, int] = {}
+        members: dict[int, list[int]] = {}
+        joins: list[JoinPlan] = []
+        for i, (node, upstream) in enumerate(zip(self.nodes, self.dependencies, strict=True)):
+            for j in upstream:
+                if node.ended and self.names[j] in node.ended:
+                    followers.setdefault(j, []).append(i)
+                else:
+                    dependents[j].append(i)
+            for join in node.joins:
+                of = tuple(self.index[name] for name in join.of)
+                for j in of:
+                    joined.setdefault(j, []).append(len(joins))
+                joins.append(JoinPlan(i, of, join.enough, join.cancel_rest))
+            if node.member_of is not None:
+                owners[i] = self.index[node.member_of]
+                members.setdefault(owners[i], []).append(i)
+        self.dependents: tuple[tuple[int, ...], ...] | list[tuple[int, ...]] = tuple(map(tuple, dependents))
+        self.joins = tuple(joins)
+        #: By group or branch.
+        self.members: Mapping[int, tuple[int, ...] | range] = {i: tuple(m) for i, m in members.items()}
+        linked = {*followers, *joined, *owners}
+        #: Only of steps that have some.
+        self.links: dict[int, Links] = {
+            i: Links(tuple(followers.get(i, ())), tuple(joined.get(i, ())), owners.get(i, -1))
+            for i in sorted(linked)
+        }
+        self.sinks = tuple(i for i, out in enumerate(dependents) if not out and i not in linked)
+        #: Whether anything may still have to run once a run is to end badly.
+        self.has_clean_up = bool(followers)
+
+    def owner(self, i: int) -> int:
+        """Return the group or branch that a step is a member of; -1: none."""
+        links = self.links.get(i)
+        return -1 if links is None else links.owner
+
+    def is_helper(self, i: int) -> bool:
+        """Say whether a step is a hook or undoes another one."""
+        links = self.links.get(i)
+        return links is not None and links.is_helper
+
+    def grown(self) -> Grown:
+        """Return a copy that a run may add steps to."""
+        return Grown(self)
+
+    def followers_of(self, i: int) -> list[int]:
+        """Return all steps whose beginning the end of this one may allow, members of a group included."""
+        return [*self.members.get(i, ()), *self._beyond(i)]
+
+    def _beyond(self, i: int) -> list[int]:
+        links = self.links.get(i, NO_LINKS)
+        found = [*self.dependents[i], *links.followers, *(self.joins[k].step for k in links.joins)]
+        if links.owner >= 0:
+            # The end of a member leads to that of its group, and to what is after the group.
+            found += self._beyond(links.owner)
+        return found
+
+    def after(self, i: int) -> set[int]:
+        """Return all steps that come after this one, directly or not, without the groups it is inside of."""
+        found: set[int] = set()
+        pending = self.followers_of(i)
+        while pending:
+            j = pending.pop()
+            if j not in found:
+                found.add(j)
+                pending += self.followers_of(j)
+        return found
+
+
+class Grown(Graph):
+    """The graph of one run, with the steps that were added to it."""
+
+    __slots__ = ("base", "grafts")
+
+    def __init__(self, graph: Graph) -> None:
+        """Copy what will grow; the rest is shared."""
+        self.base = graph
+        for name in Graph.__slots__:
+            setattr(self, name, getattr(graph, name))
+        self.nodes = list(graph.nodes)
+        self.names = list(graph.names)
+        self.index = dict(graph.index)
+        self.dependencies = list(graph.dependencies)
+        self.dependents = list(graph.dependents)
+        self.links = dict(graph.links)
+        self.members = dict(graph.members)
+        self.need = list(graph.need)
+        #: How many grafts there have been.
+        self.grafts = 0
+        self.own_weight = 200 * self.size
+
+    def grown(self) -> Grown:
+        """Return itself: it is the run's own."""
+        return self
+
+    def graft(self, owner: int, names: list[str], nodes: list[StepNode], after: list[tuple[int, ...]]) -> int:
+        """Add members to a step, each with the positions it comes after; return the index of the first.
+
+        One that comes after none waits for its turn alone.
+        """
+        first = self.size
+        members = Links(owner=owner)
+        for position, (name, node) in enumerate(zip(names, nodes, strict=True)):
+            self._add(name, node, members)
+            self.need.append(1 + len(after[position]))  # type: ignore[union-attr]  # lists here
+            self.dependencies[-1] = tuple(first + p for p in after[position])  # type: ignore[index]
+        for position, upstream in enumerate(after):
+            for p in upstream:
+                self.dependents[first + p] += (first + position,)  # type: ignore[index]
+        self.members = {**self.members, owner: range(first, self.size)}
+        self.total += len(names)
+        self.grafts += 1
+        return first
+
+    def help(self, name: str, node: StepNode) -> int:
+        """Add a step that is no part of the graph proper; return its index."""
+        self._add(name, node, _HELPER)
+        self.need.append(0)  # type: ignore[union-attr]
+        return self.size - 1
+
+    def _add(self, name: str, node: StepNode, links: Links) -> None:
+        self.index[name] = self.size
+        self.nodes.append(node)  # type: ignore[union-attr]
+        self.names.append(name)  # type: ignore[union-attr]
+        self.dependencies.append(())  # type: ignore[union-attr]
+        self.dependents.append(())  # type: ignore[union-attr]
+        self.links[self.size] = links
+        self.size += 1
+        self.own_weight += 400
+
+
+_HELPER = Links(is_helper=True)
+
+
+def _picks(definition: Definition) -> dict[str, tuple[str, ...]]:
+    """Return, by step, the paths into its output that the fold reads."""
+    found: dict[str, dict[str, None]] = {}
+    for node in definition.nodes:
+        for path in _paths(node):
+            found.setdefault(root_of(path), {})[rest_of(path)] = None
+    return {name: tuple(paths) for name, paths in found.items()}
+
+
+def _paths(node: AnyNode) -> list[str]:
+    if type(node) is EventNode:
+        return [node.key]
+    if type(node) is EachNode:
+        return [node.over]
+    if type(node) is BranchNode:
+        return [] if node.on is None else [node.on]
+    if type(node) is ChildNode:
+        given = node.input.values() if isinstance(node.input, dict) else [node.input or ""]
+        paths = [*given, *node.again.values(), node.until or ""]
+        # A value as a whole is handed on by reference.
+        return [path for path in paths if rest_of(path) and not path.startswith("=")]
+    return []

@@ -4,11 +4,37 @@ from __future__ import annotations
 
 from functools import cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from stream_durable.core.policy import NO_RETRY, RetryPolicy
+
+#: What a step that failed for good does to its run: ends it, or lets the steps after it go on, either as if
+#: the step had been skipped or with its failure on record.
+OnError = Literal["fail", "skip", "continue"]
+#: What a failed member does to its group: ends it at once, or is kept as one of its results.
+OnMemberError = Literal["fail_fast", "complete_all"]
+
+
+class Join(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """So many of these steps must have completed; a race where one is enough."""
+
+    of: tuple[str, ...]
+    enough: int = 1
+    #: Whether those that are still under way then are cancelled.
+    cancel_rest: bool = False
+
+
+class Breaker(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A circuit breaker that attempts pass, shared by all that name the same dependency."""
+
+    name: str
+    #: So many failures within the window open it.
+    failures: int = 5
+    window_ms: int = 60_000
+    #: How long it stays open before one attempt may try whether the dependency is back.
+    reset_ms: int = 30_000
 
 
 class Node(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="kind"):
@@ -16,6 +42,13 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_fi
 
     name: str
     after: tuple[str, ...] = ()
+    #: Those of `after` whose end is enough, however they ended.
+    ended: tuple[str, ...] = ()
+    joins: tuple[Join, ...] = ()
+    #: The group or the branch that this node is a member of, and in which of the branch's clauses.
+    member_of: str | None = None
+    clause: int = 0
+    on_error: OnError = "fail"
 
 
 class StepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="step"):
@@ -28,6 +61,13 @@ class StepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="step"):
     #: Whether the function takes the run's input, and which outputs; nothing else travels.
     takes_input: bool = True
     takes: tuple[str, ...] = ()
+    #: Whether it takes what the run's context holds.
+    takes_context: bool = False
+    #: How long the step may take in all, from when it may begin: attempts and the time between them.
+    total_ms: int | None = None
+    #: What undoes the step after it has completed, if the run fails later.
+    compensation: StepNode | None = None
+    breaker: Breaker | None = None
 
 
 class SleepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="sleep"):
@@ -55,7 +95,55 @@ class EventNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="event"
     on_timeout: str | None = None
 
 
-AnyNode = StepNode | SleepNode | SignalNode | EventNode
+class ParallelNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="parallel"):
+    """A group: the nodes that say they are members of it. Its output is what each came to, by name."""
+
+    on_member_error: OnMemberError = "fail_fast"
+    #: So many members run at once; None: all of them.
+    concurrency: int | None = None
+
+
+class EachNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="each"):
+    """One step for each item of the list at a path. Its output is the list of theirs, in the items' order."""
+
+    over: str
+    #: What each member is; it has the name of this node.
+    step: StepNode
+    concurrency: int | None = None
+    #: So many completed members suffice, and the rest is cancelled; None: all of them.
+    enough: int | None = None
+    on_member_error: OnMemberError = "fail_fast"
+
+
+class BranchNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="branch"):
+    """Picks one of its clauses; its members in the others are skipped. Its output is that of the clause."""
+
+    #: A path to the value that decides; None: `selector` does, on a worker, and answers the clause's number.
+    on: str | None = None
+    selector: StepNode | None = None
+    #: JSON text of the value that picks each clause; None: the clause for every other value.
+    cases: tuple[str | None, ...] = ()
+
+
+class ChildNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="child"):
+    """A run of another workflow; its output is the step's."""
+
+    workflow: str
+    fingerprint: str
+    #: A path to the child's input, or its fields, each with a path or with `=` and the JSON text of a value;
+    #: None: the child's input is null.
+    input: str | dict[str, str] | None = None
+    retry: RetryPolicy = NO_RETRY
+    timeout_ms: int | None = None
+    #: The child runs again until the value at this path is true. Paths begin with the name of this node.
+    until: str | None = None
+    #: What the next input takes from the output of the last round, by field; other fields stay as they are.
+    again: dict[str, str] = {}
+    at_most: int = 1_000
+    every_ms: int = 0
+
+
+AnyNode = StepNode | SleepNode | SignalNode | EventNode | ParallelNode | EachNode | BranchNode | ChildNode
 
 
 class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -64,10 +152,24 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     name: str
     nodes: tuple[AnyNode, ...]
     timeout_ms: int | None = None
+    #: Steps that are in no graph until a step answers with them.
+    templates: tuple[StepNode, ...] = ()
+    #: What is called when a thing of its name happens: see `HOOKS`.
+    hooks: tuple[StepNode, ...] = ()
+    #: How often the whole graph is tried; its delays are between two tries.
+    restart: RetryPolicy = NO_RETRY
+    #: Whether what steps answer is merged into the run's context: some function takes it.
+    keeps_context: bool = False
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change whenever anything in the definition changes."""
         return fingerprint_of(encode_definition(self))
+
+
+#: Hooks that are called once before the run ends in this way, and those that are called for steps.
+RUN_HOOKS = ("on_success", "on_failure", "on_cancel")
+STEP_HOOKS = ("on_step_start", "on_step_complete", "on_step_fail", "on_attempt_fail")
+HOOKS = (*RUN_HOOKS, *STEP_HOOKS)
 
 
 _encoder = msgspec.json.Encoder(order="sorted")
@@ -107,9 +209,14 @@ def _canonical(value: Any) -> Any:
         return fields
     if isinstance(value, tuple):
         return [_canonical(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _canonical(one) for name, one in value.items()}
     return value
 
 
 @cache
 def _defaults(kind: type[msgspec.Struct]) -> tuple[Any, ...]:
-    return tuple(field.default for field in msgspec.structs.fields(kind))
+    return tuple(
+        field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        for field in msgspec.structs.fields(kind)
+    )

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+from msgspec import Raw
+
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.reference import is_reference, parse
 
 
 def root_of(path: str) -> str:
     """Return the first part of a path: `input`, or the step whose output it reads."""
     return path.split(".", 1)[0]
+
+
+def rest_of(path: str) -> str:
+    """Return a path without its first part."""
+    return path.partition(".")[2]
 
 
 def read_path(path: str, value: Any) -> Any:
@@ -22,3 +31,37 @@ def read_path(path: str, value: Any) -> Any:
         else:
             raise RejectedError("path_missing", f"nothing is at {path!r}: {part!r} is not there")
     return value
+
+
+def value_at(path: str, data: bytes) -> Any:
+    """Read a path in the JSON of its root, which may be a reference that has the value picked."""
+    if is_reference(data):
+        rest = rest_of(path)
+        picked = parse(data).picked
+        if rest not in picked:
+            raise RejectedError("path_missing", f"nothing is at {path!r}")
+        return picked[rest]
+    try:
+        decoded = msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RejectedError("bad_json", f"nothing can be read at {path!r}: {error}") from error
+    return read_path(path, decoded)
+
+
+def raw_at(path: str, data: bytes) -> bytes:
+    """Return the JSON text of what is at a path."""
+    if not rest_of(path):
+        return data
+    try:
+        return msgspec.json.encode(value_at(path, data))
+    except UnicodeEncodeError as error:
+        raise RejectedError("bad_json", f"what is at {path!r} is not valid Unicode") from error
+
+
+def items_at(path: str, data: bytes) -> list[Raw]:
+    """Return the items of the list at a path, each as it is written there."""
+    text = msgspec.json.encode(value_at(path, data)) if rest_of(path) or is_reference(data) else data
+    try:
+        return msgspec.json.decode(text, type=list[Raw])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RejectedError("not_a_list", f"what is at {path!r} is not a list") from error

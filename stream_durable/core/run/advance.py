@@ -1,336 +1,242 @@
-"""How a run moves on: a step begins, ends well, ends badly, and the run ends with the last of them.
+"""How a run moves on: steps end, others begin in turn, and the run ends with the last of them.
 
-Every message handler ends here. The work of one message is proportional to the dependents of the
-step it concerns, never to the size of the run; only the end of a run looks at all of its steps.
+Every message handler ends here. The work of one message is proportional to what hangs on the step
+it concerns, never to the size of the run; only the end of a run looks at all of its steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import msgspec
-from msgspec import Raw
-
-from stream_durable.core.definition.nodes import EventNode, SignalNode, SleepNode, StepNode
-from stream_durable.core.definition.paths import read_path, root_of
-from stream_durable.core.effects import CancelAttempt, Command, Effects
-from stream_durable.core.errors import RejectedError
+from stream_durable.core.definition.graph import Links
+from stream_durable.core.definition.nodes import BranchNode, StepNode
+from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
-from stream_durable.core.ids import ID_LENGTH_MAX, PAYLOAD_BYTES_MAX, channel_id
 from stream_durable.core.lifecycle import (
-    RUN_COMPLETED,
-    RUN_FAILED,
-    STEP_CANCELLED,
-    STEP_COMPLETED,
-    STEP_FAILED,
-    STEP_WAITING,
-    RunEvent,
-    StepEvent,
+    STEP_COMPENSATED,
+    STEP_EVENTS,
 )
-from stream_durable.core.messages import WaitClosed, WaitOpened
-from stream_durable.core.run.state import Run, Step, raw_or_null
+from stream_durable.core.run import groups, hooks
+from stream_durable.core.run.again import restart
+from stream_durable.core.run.begin import End, begin_each
+from stream_durable.core.run.counters import SETTLED, join_verdict
+from stream_durable.core.run.ending import conclude, fail_run, stop_step
+from stream_durable.core.run.say import clear_due, say_step
+from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import (
     CANCELLED,
+    COMPENSATED,
     COMPLETED,
     FAILED,
-    READY,
-    RUNNING,
+    PENDING,
+    SKIPPED,
     STEP_ENDED,
-    WAITING,
+    STEP_PASSED,
 )
-
-
-def begin(run: Run, ready: Iterable[int], now: int, out: Effects) -> None:
-    """Begin steps whose dependencies have all ended, and whatever that lets begin in turn.
-
-    A wait whose signal is already there is over at once, and so may be the next: hence a list that
-    grows while it is worked off, and no recursion, however long such a chain is.
-    """
-    answered: list[tuple[int, bytes]] = []
-    _begin_each(run, ready, now, out, answered)
-    _settle(run, answered, now, out)
-
-
-def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
-    """Ask a worker for an attempt, handing over what the function takes and nothing else."""
-    graph = run.graph
-    node = graph.nodes[i]
-    assert type(node) is StepNode
-    steps, index = run.steps, graph.index
-    out.commands.append(
-        (
-            node.queue,
-            Command(
-                run=run.id,
-                step=node.name,
-                attempt=attempt,
-                workflow=graph.name,
-                fingerprint=graph.fingerprint,
-                input=Raw(run.input) if node.takes_input else Raw(b"null"),
-                outputs={name: raw_or_null(steps[index[name]].output) for name in node.takes},
-                timeout_ms=node.timeout_ms,
-                trace=run.trace,
-            ),
-        )
-    )
-
-
-def _is_too_large(run: Run, node: StepNode) -> bool:
-    """Say whether the command would not fit into a record: better a step that failed than a stuck outbox."""
-    size = len(run.input) if node.takes_input else 0
-    steps, index = run.steps, run.graph.index
-    for name in node.takes:
-        size += len(steps[index[name]].output or b"")
-    return size > PAYLOAD_BYTES_MAX
 
 
 def complete(run: Run, i: int, output: bytes, now: int, out: Effects) -> None:
     """End a begun step with its output and begin what waited for it; the last one ends the run."""
-    _settle(run, [(i, output)], now, out)
+    work_off(run, [(i, COMPLETED, output, None)], [], now, out)
 
 
-def _settle(run: Run, answered: list[tuple[int, bytes]], now: int, out: Effects) -> None:
-    for i, output in answered:
-        if run.ended is not None:
+def fail(run: Run, i: int, failure: Failure, now: int, out: Effects) -> None:
+    """End a begun step for good without an output."""
+    work_off(run, [(i, FAILED, None, failure)], [], now, out)
+
+
+def work_off(run: Run, ends: list[End], ready: list[int], now: int, out: Effects) -> None:
+    """Begin what is ready and end what is over, and whatever that makes ready or ends in turn."""
+    if ready:
+        begin_each(run, ready, now, out, ends)
+    while True:
+        for end in ends:
+            if run.ended is not None:
+                return
+            ready = []
+            _end_step(run, end, now, out, ready, ends)
+            if ready:
+                begin_each(run, ready, now, out, ends)
+        if run.left or run.ended is not None:
             return
-        step = run.steps[i]
-        if step.status == WAITING:
-            run.waiting.remove(i)
-        else:
-            run.active -= 1
-        step.status = COMPLETED
-        step.output = output
-        step.failure = None
-        run.payload += len(output)
-        clear_due(run, i, step, out)
-        run.touched[i] = None
-        run.left -= 1
-        say_step(run, STEP_COMPLETED, i, step, now, out)
-        if not run.left:
-            _complete_run(run, now, out)
-            return
-        need = run.need
-        ready = []
-        for j in run.graph.dependents[i]:
-            need[j] -= 1
-            if not need[j]:
-                ready.append(j)
-        _begin_each(run, ready, now, out, answered)
-
-
-def _begin_each(
-    run: Run, ready: Iterable[int], now: int, out: Effects, answered: list[tuple[int, bytes]]
-) -> None:
-    for i in ready:
-        node = run.graph.nodes[i]
-        if type(node) is StepNode:
-            run.active += 1
-            if _is_too_large(run, node):
-                text = f"input and outputs together have more than {PAYLOAD_BYTES_MAX} bytes of JSON"
-                failure = Failure("input_too_large", text, retryable=False)
-                fail(run, i, begun_step(run, i), failure, now, out)
-            else:
-                dispatch(run, i, 1, out)
-        else:
-            output = _begin_wait(run, i, now, out)
-            if output is not None:
-                answered.append((i, output))
-        if run.ended is not None:
+        ends = []
+        if conclude(run, now, out):
+            begin_each(run, restart(run, now, out), now, out, ends)
+        if not ends:
             return
 
 
-def _begin_wait(run: Run, i: int, now: int, out: Effects) -> bytes | None:
-    """Begin a step that no worker makes; return its output if what it waits for is there already."""
-    node = run.graph.nodes[i]
-    step = run.steps[i] = Step(WAITING)
-    step.started = now
-    run.touched[i] = None
-    run.waiting.add(i)
-    if type(node) is SleepNode:
-        set_due(run, i, step, now + node.duration_ms, out)
-        say_step(run, STEP_WAITING, i, step, now, out)
-    elif type(node) is SignalNode:
-        return _begin_signal(run, i, step, node, now, out)
-    elif type(node) is EventNode:
-        _begin_event(run, i, step, node, now, out)
-    return None
-
-
-def fail(run: Run, i: int, step: Step, failure: Failure, now: int, out: Effects) -> None:
-    """End a step for good without an output, and the run with it."""
-    if step.status == WAITING:
-        run.waiting.remove(i)
-    else:
-        run.active -= 1
-    step.status = FAILED
-    step.failure = failure
-    clear_due(run, i, step, out)
-    run.touched[i] = None
-    run.left -= 1
-    say_step(run, STEP_FAILED, i, step, now, out)
-    end(run, FAILED, now, out, msgspec.structs.replace(failure, step=run.graph.names[i]))
-    say_run(run, RUN_FAILED, now, out)
-
-
-def end(run: Run, status: str, now: int, out: Effects, failure: Failure | None = None) -> None:
-    """Close what is still open and put the run into a status that nothing changes any more."""
-    for i in range(run.graph.size):
-        if not run.need[i]:
-            _cancel_step(run, i, now, out)
-    run.status = status
-    run.ended = now
-    run.failure = failure
-    run.active = 0
-    run.waiting.clear()
-    if run.due is not None:
-        run.due = None
-        out.timers["run", run.id, ""] = None
-
-
-def redrive(run: Run, out: Effects) -> None:
-    """Ask again for everything that is outstanding; whoever answered already is told apart by attempt."""
-    for i, node in enumerate(run.graph.nodes):
-        step = run.steps.get(i)
-        if run.need[i] or (step is not None and step.status in STEP_ENDED):
-            continue
-        if type(node) is StepNode:
-            if step is None or step.status in (READY, RUNNING):
-                dispatch(run, i, step.attempt if step else 1, out)
-        elif type(node) is EventNode:
-            out.messages.append(
-                WaitOpened(key=channel_id(node.event, event_key(run, node)), run=run.id, wait=node.name)
-            )
-
-
-def say_step(run: Run, kind: str, i: int, step: Step, now: int, out: Effects) -> None:
-    """State publicly what happened to a step."""
-    run.step_sequence += 1
-    graph = run.graph
-    out.events.append(
-        StepEvent(kind, run.id, graph.name, graph.fingerprint, run.step_sequence, now, graph.names[i],
-                  step.attempt, step.output, step.failure, step.started, step.finished, step.worker,
-                  run.trace)
-    )  # fmt: skip
-
-
-def say_run(run: Run, kind: str, now: int, out: Effects) -> None:
-    """State publicly what happened to the run."""
-    run.run_sequence += 1
-    graph = run.graph
-    out.events.append(
-        RunEvent(kind, run.id, graph.name, graph.fingerprint, run.run_sequence, now, run.step_sequence,
-                 run.start_id, run.output, run.failure, run.trace)
-    )  # fmt: skip
-
-
-def set_due(run: Run, i: int, step: Step, due: int, out: Effects) -> None:
-    """Give a step its timer; an earlier one is replaced."""
-    step.due = due
-    out.timers["run", run.id, run.graph.names[i]] = due
-
-
-def clear_due(run: Run, i: int, step: Step, out: Effects) -> None:
-    """Take a step's timer away, if it has one."""
-    if step.due is not None:
-        step.due = None
-        out.timers["run", run.id, run.graph.names[i]] = None
-
-
-def begun_step(run: Run, i: int) -> Step:
-    """Return a step that has begun, writing down what until now only the graph said about it."""
+def _end_step(run: Run, end: End, now: int, out: Effects, ready: list[int], ends: list[End]) -> None:
+    i, status, output, failure = end
     step = run.steps.get(i)
     if step is None:
         step = run.steps[i] = Step()
-    return step
-
-
-def _begin_signal(run: Run, i: int, step: Step, node: SignalNode, now: int, out: Effects) -> bytes | None:
-    if run.mail is not None:
-        for position, (_, name, data) in enumerate(run.mail.kept):
-            if name in node.signals:
-                del run.mail.kept[position]
-                run.payload -= len(data)
-                return signal_output(node, name, data)
-    if node.timeout_ms is not None:
-        set_due(run, i, step, now + node.timeout_ms, out)
-    say_step(run, STEP_WAITING, i, step, now, out)
-    return None
-
-
-def _begin_event(run: Run, i: int, step: Step, node: EventNode, now: int, out: Effects) -> None:
-    try:
-        key = event_key(run, node)
-    except RejectedError as error:
-        fail(run, i, step, Failure(error.code, str(error), retryable=False), now, out)
+        was_begun = not run.need[i]
+    elif step.status in STEP_ENDED:
         return
-    if node.timeout_ms is not None:
-        set_due(run, i, step, now + node.timeout_ms, out)
-    say_step(run, STEP_WAITING, i, step, now, out)
-    out.messages.append(WaitOpened(key=channel_id(node.event, key), run=run.id, wait=node.name))
-
-
-def signal_output(node: SignalNode, name: str, data: bytes) -> bytes:
-    """Return what a wait for signals answers: the data, with the name where several could come."""
-    if len(node.signals) == 1:
-        return data
-    return b'{"signal":"%b","data":%b}' % (name.encode(), data)
-
-
-def event_key(run: Run, node: EventNode) -> str:
-    """Read the correlation key of a wait from the run's input or an output."""
-    root = root_of(node.key)
-    source = run.input if root == "input" else run.steps[run.graph.index[root]].output
-    try:
-        decoded = msgspec.json.decode(source or b"null")
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise RejectedError("bad_key", f"no key can be read at {node.key!r}: {error}") from error
-    value = read_path(node.key, decoded)
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        kind = type(value).__name__
-        raise RejectedError("bad_key", f"{node.key!r} holds a {kind}; a key is a text or a whole number")
-    key = str(value)
-    if not key or len(key) + len(node.event) >= ID_LENGTH_MAX:
-        raise RejectedError("bad_key", f"the key at {node.key!r} has {len(key)} characters")
-    if "\x00" in key:
-        raise RejectedError("bad_key", f"the key at {node.key!r} holds a NUL character")
-    return key
-
-
-def _cancel_step(run: Run, i: int, now: int, out: Effects) -> None:
-    step = begun_step(run, i)
-    if step.status in STEP_ENDED:
+    elif status in (CANCELLED, SKIPPED) and step.detail is not None and step.detail.is_stopping:
+        # What it did would have to be undone: its answer is waited for, even if its group has ended.
         return
-    node = run.graph.nodes[i]
-    if type(node) is StepNode and step.status in (READY, RUNNING):
-        out.commands.append((node.queue, CancelAttempt(run=run.id, step=node.name, attempt=step.attempt)))
-    elif type(node) is EventNode and step.status == WAITING:
-        channel = channel_id(node.event, event_key(run, node))
-        out.messages.append(WaitClosed(key=channel, run=run.id, wait=node.name))
-    step.status = CANCELLED
+    else:
+        was_begun = step.status != PENDING
+    _leave(run, i, step, status, out, was_begun=was_begun)
+    if status == COMPLETED:
+        step.output = output
+        step.failure = None
+        if output is not None:
+            run.payload += len(output)
+    else:
+        step.failure = failure
+        if status == FAILED and run.graph.nodes[i].on_error == "skip":
+            status = SKIPPED
+    step.status = status
+    if was_begun and step.finished is None:
+        step.finished = now
     clear_due(run, i, step, out)
     run.touched[i] = None
     run.left -= 1
-    say_step(run, STEP_CANCELLED, i, step, now, out)
+    if was_begun or status == SKIPPED:
+        say_step(run, STEP_EVENTS[status], i, step, now, out)
+        step.sequence = run.step_sequence
+    if run.graph.hooks:
+        _call_hooks(run, i, step, now, out)
+    _move_on(run, i, step, now, out, ready, ends, was_begun=was_begun)
 
 
-def _complete_run(run: Run, now: int, out: Effects) -> None:
-    output = _output(run)
-    run.ended = now
-    if len(output) <= PAYLOAD_BYTES_MAX:
-        run.status, run.output = COMPLETED, output
+def _leave(run: Run, i: int, step: Step, status: str, out: Effects, *, was_begun: bool) -> None:
+    """Take a step out of the counts of what is under way."""
+    if not was_begun:
+        step.detailed().is_idle = True
+        return
+    if status not in (COMPLETED, FAILED):
+        stop_step(run, i, step, out)
+    if i in run.waiting:
+        run.waiting.remove(i)
+    elif i not in run.open:
+        node = run.graph.nodes[i]
+        run.active -= type(node) is StepNode or (type(node) is BranchNode and node.selector is not None)
+
+
+def _move_on(
+    run: Run,
+    i: int,
+    step: Step,
+    now: int,
+    out: Effects,
+    ready: list[int],
+    ends: list[End],
+    *,
+    was_begun: bool,
+) -> None:
+    """See what the end of a step means for everything that hangs on it."""
+    graph, status = run.graph, step.status
+    links = graph.links.get(i) if graph.links else None
+    if links is not None and links.is_helper:
+        _helped(run, i, step, now, out)
+        return
+    passed = status in STEP_PASSED or (status == FAILED and graph.nodes[i].on_error == "continue")
+    _release(run, i, ready, ends, passed=passed)
+    if links is not None:
+        _release_links(run, i, links, step, now, out, ready, ends, was_begun=was_begun, passed=passed)
+        if run.ended is not None:
+            return
+    if i in run.open or (graph.members and i in graph.members):
+        groups.close(run, i, status, ends)
+    if status == FAILED and not passed and _is_fatal(run, i, links):
+        fail_run(run, (step.failure or Failure("failed")).at(graph.names[i]), now, out, ends, ready)
+
+
+def _release(run: Run, i: int, ready: list[int], ends: list[End], *, passed: bool) -> None:
+    """Let the steps after this one begin, or cancel them."""
+    need, steps = run.need, run.steps
+    if not passed:
+        if run.graph.dependents[i]:
+            text = f"step {run.graph.names[i]!r}, which it waits for, did not pass"
+            why = Failure("cancelled", text, retryable=False)
+            ends += [(j, CANCELLED, None, why) for j in run.graph.dependents[i]]
+        return
+    for j in run.graph.dependents[i]:
+        need[j] -= 1
+        if not need[j] and ((waiting := steps.get(j)) is None or waiting.status == PENDING):
+            ready.append(j)
+
+
+def _release_links(
+    run: Run, i: int, links: Links, step: Step, now: int, out: Effects, ready: list[int], ends: list[End], *,
+    was_begun: bool, passed: bool,
+) -> None:  # fmt: skip
+    for j in links.followers:
+        run.need[j] -= 1
+        _ready(run, j, ready)
+    for k in links.joins:
+        _joined(run, k, step.status, now, out, ready, ends, passed=passed)
+    if links.owner >= 0:
+        status = COMPLETED if passed and step.status == FAILED else step.status
+        groups.member_ended(
+            run, links.owner, i, status, step.failure, was_begun=was_begun, ready=ready, ends=ends
+        )
+
+
+def _ready(run: Run, j: int, ready: list[int]) -> None:
+    if not run.need[j]:
+        step = run.steps.get(j)
+        if step is None or step.status == PENDING:
+            ready.append(j)
+
+
+def _joined(
+    run: Run, k: int, status: str, now: int, out: Effects, ready: list[int], ends: list[End], *, passed: bool
+) -> None:
+    """Count the end of one of the steps of a join, and settle the join if that decides it."""
+    join = run.graph.joins[k]
+    counts = run.joined.get(k)
+    if counts is None:
+        counts = run.joined[k] = [0, 0, 0]
+    if counts[0] == SETTLED:
+        return
+    counts[0 if status == COMPLETED else 1 if passed else 2] += 1
+    verdict = join_verdict(counts, join.enough, len(join.of))
+    if verdict is None:
+        return
+    counts[0] = SETTLED
+    if verdict:
+        run.need[join.step] -= 1
+        _ready(run, join.step, ready)
+        if join.cancel_rest:
+            why = Failure("cancelled", "enough of the others have completed", retryable=False)
+            ends += [(j, CANCELLED, None, why) for j in join.of]
     else:
-        text = f"the outputs of the last steps together have more than {PAYLOAD_BYTES_MAX} bytes of JSON"
-        run.status, run.failure = FAILED, Failure("output_too_large", text, retryable=False)
-    if run.due is not None:
-        run.due = None
-        out.timers["run", run.id, ""] = None
-    say_run(run, RUN_COMPLETED if run.failure is None else RUN_FAILED, now, out)
+        why = Failure("cancelled", "not enough of what it waits for has completed", retryable=False)
+        ends.append((join.step, CANCELLED, None, why))
+        for j in join.of:
+            step = run.steps.get(j)
+            if step is not None and step.status == FAILED and step.failure is not None:
+                # Borne until now, for another one might have completed.
+                fail_run(run, step.failure.at(run.graph.names[j]), now, out, ends, ready)
+                return
 
 
-def _output(run: Run) -> bytes:
-    """A run's output is what its last step answered; with several last steps, each by its name."""
-    graph, steps = run.graph, run.steps
-    if len(graph.sinks) == 1:
-        return steps[graph.sinks[0]].output or b"null"
-    parts = (b'"%b":%b' % (graph.names[i].encode(), steps[i].output or b"null") for i in graph.sinks)
-    return b"{%b}" % b",".join(parts)
+def _is_fatal(run: Run, i: int, links: Links | None) -> bool:
+    """Say whether the failure of a step is that of its run; its group, or the races it is in, may bear it."""
+    if links is None:
+        return True
+    if links.owner >= 0:
+        return False
+    return not links.joins or bool(run.graph.dependents[i])
+
+
+def _call_hooks(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
+    if step.status == COMPLETED:
+        hooks.call_step_hook(run, "on_step_complete", i, step, now, out)
+    elif step.status == FAILED:
+        hooks.call_step_hook(run, "on_step_fail", i, step, now, out)
+
+
+def _helped(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
+    """Note on a step that it has been undone."""
+    target, _, kind = run.graph.names[i].rpartition("~")
+    if kind != "compensate" or step.status != COMPLETED:
+        return
+    done = run.graph.index[target]
+    undone = run.steps[done]
+    undone.status = COMPENSATED
+    run.touched[done] = None
+    say_step(run, STEP_COMPENSATED, done, undone, now, out)

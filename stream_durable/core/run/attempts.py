@@ -2,61 +2,95 @@
 
 from __future__ import annotations
 
-from stream_durable.core.definition.nodes import StepNode
-from stream_durable.core.effects import Effects
+import msgspec
+
+from stream_durable.core.definition.nodes import BranchNode, StepNode
+from stream_durable.core.effects import AttemptNote, Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import STEP_RETRYING
 from stream_durable.core.messages import (
     AttemptCompleted,
+    AttemptEnd,
+    AttemptExpanded,
     AttemptFailed,
+    AttemptFinished,
     AttemptHeartbeat,
+    AttemptJumped,
     AttemptMessage,
     AttemptReturned,
+    AttemptSkipped,
     AttemptStarted,
+    GatePassed,
 )
-from stream_durable.core.run.advance import clear_due, complete, dispatch, fail, say_step, set_due
+from stream_durable.core.run import context, groups, hooks
+from stream_durable.core.run.advance import complete, work_off
+from stream_durable.core.run.asking import ask_gate, dispatch
+from stream_durable.core.run.begin import End, hold
+from stream_durable.core.run.ending import leave_gate, stop_step
+from stream_durable.core.run.say import clear_due, say_step, set_due
 from stream_durable.core.run.state import Run, Step
-from stream_durable.core.status import COMPLETED, FAILED, READY, RETRYING, RUNNING, Outcome
+from stream_durable.core.status import (
+    CANCELLED,
+    COMPENSATED,
+    COMPLETED,
+    FAILED,
+    PENDING,
+    READY,
+    RETRYING,
+    RUNNING,
+    SKIPPED,
+    Outcome,
+)
 
 #: How often the worker of one attempt may be lost before that counts as a failure of the attempt.
 LOSSES_MAX = 3
 
 #: Where a step stands when what this type of message says of its attempt has been said before.
 _SAID: dict[type[AttemptMessage], tuple[str, ...]] = {
-    AttemptCompleted: (COMPLETED,),
-    AttemptFailed: (RETRYING, FAILED),
+    AttemptCompleted: (COMPLETED, COMPENSATED),
+    AttemptFailed: (RETRYING, FAILED, SKIPPED),
+    AttemptSkipped: (SKIPPED,),
+    AttemptJumped: (COMPLETED, COMPENSATED),
+    AttemptExpanded: (COMPLETED, FAILED, COMPENSATED),
+    AttemptFinished: (COMPLETED,),
 }
 
 
 def completed(run: Run, message: AttemptCompleted, now: int, out: Effects) -> Outcome:
     """Take over the value of an attempt, if the attempt is still wanted."""
-    i = _index(run, message)
-    step = _open_step(run, i, message)
+    i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step
-    run.steps[i] = step
-    step.started, step.finished, step.worker = message.started, message.finished, message.worker
-    complete(run, i, bytes(message.output), now, out)
+    failure = take(run, i, step, message, out)
+    output = bytes(message.output)
+    if failure is None and run.graph.definition.keeps_context and not run.graph.is_helper(i):
+        failure = context.merge_output(run, output)
+    if failure is not None:
+        work_off(run, [(i, FAILED, None, failure)], [], now, out)
+    elif type(run.graph.nodes[i]) is BranchNode:
+        _selected(run, i, step, output, now, out)
+    else:
+        complete(run, i, output, now, out)
     return Outcome.APPLIED
 
 
 def failed(run: Run, message: AttemptFailed, now: int, out: Effects) -> Outcome:
     """Plan the next attempt as the policy says, or fail the step."""
-    i = _index(run, message)
-    step = _open_step(run, i, message)
+    i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step
-    run.steps[i] = step
-    step.started, step.finished, step.worker = message.started, message.finished, message.worker
-    fail_attempt(run, i, step, message.failure, now, out)
+    _note(run, i, step, message, FAILED, message.failure, out)
+    if has_stopped(step):
+        work_off(run, [(i, CANCELLED, None, message.failure)], [], now, out)
+    else:
+        fail_attempt(run, i, step, message.failure, now, out, delay_ms=message.delay_ms)
     return Outcome.APPLIED
 
 
 def started(run: Run, message: AttemptStarted, now: int, out: Effects) -> Outcome:
     """Note who makes a long attempt, and hold a lease for it."""
-    i = _index(run, message)
-    step = _open_step(run, i, message)
+    i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step
     if step.status == RUNNING and step.worker == message.worker:
@@ -72,26 +106,32 @@ def started(run: Run, message: AttemptStarted, now: int, out: Effects) -> Outcom
 
 def heartbeat(run: Run, message: AttemptHeartbeat, now: int, out: Effects) -> Outcome:
     """Extend the lease of a running attempt."""
-    i = _index(run, message)
-    step = _open_step(run, i, message)
+    i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step
     if step.status != RUNNING or step.worker != message.worker:
         return Outcome.LATE
+    if message.percent is not None or message.label is not None:
+        detail = step.detailed()
+        detail.percent, detail.label = message.percent, message.label
     _lease(run, i, step, now, message.lease_ms, out)
     return Outcome.APPLIED
 
 
 def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outcome:
     """Ask for the same attempt again, at once or after the time the worker named."""
-    i = _index(run, message)
-    step = _open_step(run, i, message)
+    i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step
     if step.status == RUNNING and step.worker != message.worker:
         return Outcome.LATE
-    run.steps[i] = step
-    if message.delay_ms:
+    failure = take(run, i, step, message, out, is_end=False)
+    if failure is not None:
+        leave_gate(run, i, step, out)
+        work_off(run, [(i, FAILED, None, failure)], [], now, out)
+    elif has_stopped(step):
+        work_off(run, [(i, CANCELLED, None, Failure("cancelled", message.reason))], [], now, out)
+    elif message.delay_ms:
         step.status = READY
         step.deadline = None
         step.worker = message.worker
@@ -104,11 +144,27 @@ def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outc
     return Outcome.APPLIED
 
 
+def passed_gate(run: Run, message: GatePassed, now: int, out: Effects) -> Outcome:
+    """Make the attempt that a gate has let pass."""
+    i = run.graph.index.get(message.step)
+    step = None if i is None else run.steps.get(i)
+    if i is None or step is None or step.attempt != message.attempt or step.status != READY:
+        return Outcome.LATE
+    if step.detail is None or step.detail.held != "gate":
+        return Outcome.DUPLICATE
+    step.detail.held = ""
+    run.touched[i] = None
+    dispatch(run, i, step.attempt, out)
+    return Outcome.APPLIED
+
+
 def ask_again(run: Run, i: int, step: Step, out: Effects) -> None:
     """Ask for the step's current attempt once more."""
     step.status = READY
     step.deadline = None
     run.touched[i] = None
+    if step.detail is not None and step.detail.until is not None:
+        set_due(run, i, step, step.detail.until, out)
     dispatch(run, i, step.attempt, out)
 
 
@@ -117,7 +173,31 @@ def retry(run: Run, i: int, step: Step, out: Effects) -> None:
     step.due = None
     step.attempt += 1
     step.started = step.finished = step.worker = None
-    ask_again(run, i, step, out)
+    node = run.graph.nodes[i]
+    if run.is_paused and not run.graph.is_helper(i):
+        run.active -= 1
+        groups.give_up_place(run, i)
+        hold(run, i, "paused")
+    elif type(node) is StepNode and node.breaker is not None:
+        run.touched[i] = None
+        if step.detail is not None and step.detail.until is not None:
+            set_due(run, i, step, step.detail.until, out)
+        ask_gate(run, i, step, node, out)
+    else:
+        ask_again(run, i, step, out)
+
+
+def out_of_time(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
+    """Fail a step whose time in all is over; False: it is not."""
+    until = None if step.detail is None else step.detail.until
+    if until is None or max(now, step.due or 0) < until:
+        return False
+    node = run.graph.nodes[i]
+    limit = getattr(node, "total_ms", None) or getattr(node, "timeout_ms", None)
+    failure = Failure("timeout", f"the step did not end within {limit} ms in all", retryable=False)
+    stop_step(run, i, step, out)
+    work_off(run, [(i, FAILED, None, failure)], [], now, out)
+    return True
 
 
 def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
@@ -125,6 +205,10 @@ def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
     # The reconciler's clock may be ahead of the log's: what was due has come.
     moment = max(now, step.due or 0)
     step.due = None
+    if has_stopped(step):
+        no_answer = Failure("cancelled", "the attempt was asked to stop and did not answer", retryable=False)
+        work_off(run, [(i, CANCELLED, None, no_answer)], [], now, out)
+        return
     if step.deadline is not None and moment >= step.deadline:
         failure = Failure("timeout", "the attempt ran out of time")
         fail_attempt(run, i, step, failure, now, out)
@@ -137,13 +221,23 @@ def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
     fail_attempt(run, i, step, lost, now, out)
 
 
-def fail_attempt(run: Run, i: int, step: Step, failure: Failure, now: int, out: Effects) -> None:
+def fail_attempt(
+    run: Run, i: int, step: Step, failure: Failure, now: int, out: Effects, *, delay_ms: int | None = None
+) -> None:
     """Plan the next attempt as the policy says, or fail the step."""
     node = run.graph.nodes[i]
+    if type(node) is BranchNode and node.selector is not None:
+        node = node.selector
     assert type(node) is StepNode
+    leave_gate(run, i, step, out, is_ok=False)
     policy = node.retry
-    if not policy.allows(failure.code, step.attempt, retryable=failure.retryable):
-        fail(run, i, step, failure, now, out)
+    first = 1 if step.detail is None else step.detail.first
+    number = step.attempt - first + 1
+    if run.graph.hooks:
+        step.failure = failure
+        hooks.call_step_hook(run, "on_attempt_fail", i, step, now, out)
+    if not policy.allows(failure.code, number, retryable=failure.retryable):
+        work_off(run, [(i, FAILED, None, failure)], [], now, out)
         return
     step.status = RETRYING
     step.failure = failure
@@ -151,7 +245,67 @@ def fail_attempt(run: Run, i: int, step: Step, failure: Failure, now: int, out: 
     step.losses = 0
     run.touched[i] = None
     say_step(run, STEP_RETRYING, i, step, now, out)
-    set_due(run, i, step, now + policy.delay_ms(step.attempt, run.id, node.name), out)
+    delay = policy.delay_ms(number, run.id, run.graph.names[i]) if delay_ms is None else delay_ms
+    set_due(run, i, step, now + delay, out)
+
+
+def _selected(run: Run, i: int, step: Step, output: bytes, now: int, out: Effects) -> None:
+    """Go on with the clause that a selector chose."""
+    node = run.graph.nodes[i]
+    assert type(node) is BranchNode
+    clause = msgspec.json.decode(output)
+    ready: list[int] = []
+    ends: list[End] = []
+    if clause is not None and not (isinstance(clause, int) and 0 <= clause < len(node.cases)):
+        text = f"the branch has {len(node.cases)} clauses, and {clause!r} was chosen"
+        ends.append((i, FAILED, None, Failure("bad_clause", text, retryable=False)))
+    else:
+        run.active -= 1
+        clear_due(run, i, step, out)
+        run.touched[i] = None
+        groups.pick(run, i, step, clause, ready, ends)
+    work_off(run, ends, ready, now, out)
+
+
+def has_stopped(step: Step) -> bool:
+    """Note that no answer is waited for any more, if one was; say so."""
+    if step.detail is None or not step.detail.is_stopping:
+        return False
+    step.detail.is_stopping = False
+    return True
+
+
+def take(
+    run: Run, i: int, step: Step, message: AttemptEnd, out: Effects, *, is_end: bool = True
+) -> Failure | None:
+    """Note who made an attempt, and do to the run's context what it asked for; say why that cannot be."""
+    run.steps[i] = step
+    if is_end:
+        step.started, step.finished, step.worker = message.started, message.finished, message.worker
+        if type(node := run.graph.nodes[i]) is StepNode and node.breaker is not None:
+            leave_gate(run, i, step, out, is_ok=True)
+    if message.logs:
+        out.attempts[run.id, run.graph.names[i], step.attempt] = AttemptNote(
+            run.partition, COMPLETED if is_end else READY, message.started or None, message.finished or None,
+            message.worker, None, message.logs,
+        )  # fmt: skip
+    return context.change(run, message.changes) if message.changes else None
+
+
+def _note(
+    run: Run, i: int, step: Step, message: AttemptEnd, status: str, failure: Failure, out: Effects
+) -> None:
+    run.steps[i] = step
+    step.started, step.finished, step.worker = message.started, message.finished, message.worker
+    out.attempts[run.id, run.graph.names[i], step.attempt] = AttemptNote(
+        run.partition, status, message.started or None, message.finished or None, message.worker, failure,
+        message.logs,
+    )  # fmt: skip
+
+
+def is_made(name: str) -> bool:
+    """Say whether a step of this name was made at run time: it may be gone, for its maker has begun anew."""
+    return name.endswith("]") or "~" in name
 
 
 def _lease(run: Run, i: int, step: Step, now: int, lease_ms: int, out: Effects) -> None:
@@ -162,33 +316,34 @@ def _lease(run: Run, i: int, step: Step, now: int, lease_ms: int, out: Effects) 
     run.touched[i] = None
 
 
-def _index(run: Run, message: AttemptMessage) -> int:
-    i = run.graph.index.get(message.step)
-    if i is None:
-        raise RejectedError("unknown_step", f"run {run.id!r} has no step {message.step[:128]!r}")
-    return i
-
-
-def _open_step(run: Run, i: int, message: AttemptMessage) -> Step | Outcome:
+def open_step(run: Run, message: AttemptMessage) -> tuple[int, Step | Outcome]:
     """Return the step if this attempt is the one that is wanted, else what the message is instead.
 
     A step of which only the graph knew is not written down yet: the message may change nothing.
     """
+    i = run.graph.index.get(message.step)
+    if i is None:
+        if is_made(message.step):
+            return -1, Outcome.LATE
+        raise RejectedError("unknown_step", f"run {run.id!r} has no step {message.step[:128]!r}")
     step = run.steps.get(i)
     if step is None:
         if run.ended is not None:
-            return Outcome.LATE
-        if run.need[i] or type(run.graph.nodes[i]) is not StepNode:
+            return i, Outcome.LATE
+        has_begun = run.status != PENDING and not run.need[i]
+        if not has_begun or type(run.graph.nodes[i]) is not StepNode:
             raise RejectedError("not_begun", f"step {message.step!r} of run {run.id!r} has not begun")
         step = Step()
-    if step.status in (READY, RUNNING):
-        if step.attempt == message.attempt:
-            return step
-        if message.attempt > step.attempt:
+    if step.status in (READY, RUNNING) and i not in run.open:
+        is_gated = step.detail is not None and step.detail.held == "gate"
+        if step.attempt == message.attempt and not is_gated:
+            return i, step
+        if message.attempt > step.attempt - is_gated:
             raise RejectedError(
                 "unknown_attempt",
                 f"attempt {message.attempt} of step {message.step!r} was never asked for",
             )
-        return Outcome.LATE
-    is_repeat = step.attempt == message.attempt and step.status in _SAID.get(type(message), ())
-    return Outcome.DUPLICATE if is_repeat else Outcome.LATE
+        return i, Outcome.LATE
+    said = _SAID.get(type(message), ())
+    is_repeat = step.attempt == message.attempt and (step.status in said or i in run.open)
+    return i, Outcome.DUPLICATE if is_repeat else Outcome.LATE

@@ -3,47 +3,105 @@
 from __future__ import annotations
 
 from stream_durable.core.effects import Effects
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
-from stream_durable.core.lifecycle import RUN_CANCELLED, RUN_FAILED, RUN_STARTED
+from stream_durable.core.lifecycle import RUN_CANCELLING, RUN_SCHEDULED, RUN_STARTED
 from stream_durable.core.messages import CancelRun, StartRun
-from stream_durable.core.run.advance import begin, end, say_run
-from stream_durable.core.run.state import Run
-from stream_durable.core.status import CANCELLED, FAILED, PENDING, RUNNING, Outcome
+from stream_durable.core.run.advance import work_off
+from stream_durable.core.run.again import beginnings
+from stream_durable.core.run.begin import End
+from stream_durable.core.run.children import refused, tell_parent
+from stream_durable.core.run.ending import end, wind_down
+from stream_durable.core.run.say import say_run
+from stream_durable.core.run.state import Request, Requests, Run
+from stream_durable.core.status import CANCELLED, CANCELLING, FAILED, PENDING, RUNNING, Outcome
 
 
 def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
     """Begin the run; a second start of the same id changes nothing, whoever sent it."""
-    if run.status != PENDING:
+    if run.created:
+        _answer_again(run, message, out)
         return Outcome.DUPLICATE
-    run.status = RUNNING
     run.created = now
     run.start_id = message.id
     run.input = bytes(message.input)
     run.payload = len(run.input)
     run.tags = message.tags
     run.trace = message.trace
+    run.queue = message.queue or None
+    run.priority = message.priority
+    run.metadata = None if message.metadata is None else bytes(message.metadata)
+    run.parent, run.parent_step = message.parent or None, message.parent_step or None
+    run.depth = message.depth
+    if message.at is not None and message.at > now:
+        run.due = message.at
+        out.timers["run", run.id, ""] = run.due
+        say_run(run, RUN_SCHEDULED, now, out)
+    else:
+        begin(run, now, out)
+    return Outcome.APPLIED
+
+
+def begin(run: Run, now: int, out: Effects) -> None:
+    """Begin a run whose time has come."""
+    is_first = run.attempt == 1
+    run.status = RUNNING
     timeout = run.graph.definition.timeout_ms
     if timeout is not None:
         run.due = now + timeout
         out.timers["run", run.id, ""] = run.due
+    elif run.due is not None:
+        run.due = None
+        out.timers["run", run.id, ""] = None
     say_run(run, RUN_STARTED, now, out)
-    begin(run, run.graph.entry, now, out)
-    return Outcome.APPLIED
+    work_off(run, [], list(run.graph.entry) if is_first else beginnings(run), now, out)
 
 
 def cancel(run: Run, message: CancelRun, now: int, out: Effects) -> Outcome:
-    """End the run at once; workers that have its attempts are asked to drop them."""
+    """Put the run on its way to an end; workers that have its attempts are asked to drop them."""
     if run.has_ended:
         return Outcome.DUPLICATE if run.status == CANCELLED else Outcome.LATE
+    if run.cancel_request is not None or run.has_seen(message.id):
+        return Outcome.DUPLICATE
+    if run.failure is not None:
+        return Outcome.LATE
+    requests = run.requests = run.requests or Requests()
+    requests.cancel = Request(message.id, now, message.reason, message.compensate)
+    requests.remember(message.id)
     reason = message.reason or "cancelled by request"
-    end(run, CANCELLED, now, out, Failure("cancelled", reason, retryable=False))
-    say_run(run, RUN_CANCELLED, now, out)
+    run.failure = Failure("cancelled", reason, retryable=False)
+    if run.status == PENDING:
+        end(run, CANCELLED, now, out)
+        return Outcome.APPLIED
+    run.status = CANCELLING
+    ends: list[End] = []
+    wind_down(run, CANCELLED, now, out, ends)
+    if run.ended is None:
+        say_run(run, RUN_CANCELLING, now, out)
+        work_off(run, ends, [], now, out)
     return Outcome.APPLIED
 
 
 def run_out_of_time(run: Run, now: int, out: Effects) -> None:
-    """Fail the run because its time-out has passed."""
+    """Fail the run because its time-out has passed; one that is being put in order goes on with that."""
+    run.due = None
+    out.timers["run", run.id, ""] = None
+    if run.failure is not None or run.output is not None:
+        return
     limit = run.graph.definition.timeout_ms
-    failure = Failure("timeout", f"the run did not end within {limit} ms", retryable=False)
-    end(run, FAILED, now, out, failure)
-    say_run(run, RUN_FAILED, now, out)
+    run.failure = Failure("timeout", f"the run did not end within {limit} ms", retryable=False)
+    ends: list[End] = []
+    wind_down(run, FAILED, now, out, ends)
+    if run.ended is None:
+        work_off(run, ends, [], now, out)
+
+
+def _answer_again(run: Run, message: StartRun, out: Effects) -> None:
+    """Tell a parent that starts its child again what came of it, or that the id is another run's."""
+    if not message.parent:
+        return
+    if message.parent != run.parent or message.parent_step != run.parent_step:
+        text = "there is a run of this id that somebody else has started"
+        out.messages.append(refused(message, RejectedError("id_taken", text)))
+    elif run.has_ended:
+        tell_parent(run, out)

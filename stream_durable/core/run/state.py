@@ -6,18 +6,70 @@ that is what the graph says about it, and neither memory nor a row is spent on r
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Raw
 
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.failure import Failure
+from stream_durable.core.messages import Grafted, OptionalRaw
 from stream_durable.core.status import PENDING, READY, RUN_ENDED
+
+_encode = msgspec.json.Encoder().encode
+
+#: Ids of orders to a run that are remembered.
+ORDERS_SEEN_MAX = 20
+
+
+class Graft(msgspec.Struct, omit_defaults=True):
+    """The members that a step got at run time."""
+
+    #: Which graft of the run it is, and which of this step: members are told apart by it.
+    at: int
+    count: int
+    turn: int = 1
+    #: What they are, where the definition does not say it.
+    steps: tuple[Grafted, ...] = ()
+    concurrency: int | None = None
+    enough: int | None = None
+    complete_all: bool = False
+    #: Whether members wait for one another.
+    is_chained: bool = False
+
+
+class Detail(msgspec.Struct, omit_defaults=True):
+    """What few steps have."""
+
+    #: The attempt from which retries are counted: the step was begun anew with it.
+    first: int = 1
+    #: When the step is out of time, whatever its attempts.
+    until: int | None = None
+    #: Why a step that could begin has not: `paused`, `group` or `gate`.
+    held: str = ""
+    #: Whether the attempt was asked to stop and its answer is waited for.
+    is_stopping: bool = False
+    #: Whether the step ended without having begun.
+    is_idle: bool = False
+    graft: Graft | None = None
+    #: How many grafts the step had before it was begun anew.
+    turns: int = 0
+    #: The clause that a branch has picked.
+    clause: int | None = None
+    #: The child under way, which round it is, and its input if that is not the first.
+    child: str = ""
+    round: int = 0
+    input: OptionalRaw = None
+    #: What a hook is told of.
+    happened: OptionalRaw = None
+    #: How far the attempt is, as it said last.
+    percent: float | None = None
+    label: str | None = None
 
 
 class Step:
     """What is known of a step beyond what the graph says."""
 
-    __slots__ = ("attempt", "deadline", "due", "failure", "finished", "losses", "output",
-                 "started", "status", "worker")  # fmt: skip
+    __slots__ = ("attempt", "deadline", "detail", "due", "failure", "finished", "losses", "output",
+                 "sequence", "started", "status", "worker")  # fmt: skip
 
     def __init__(self, status: str = READY, attempt: int = 1) -> None:
         """A step in this status with nothing else known of it."""
@@ -34,6 +86,15 @@ class Step:
         self.deadline: int | None = None
         #: How often a worker was lost during this attempt.
         self.losses = 0
+        #: The statement that said how it ended.
+        self.sequence: int | None = None
+        self.detail: Detail | None = None
+
+    def detailed(self) -> Detail:
+        """Return the detail for writing."""
+        if self.detail is None:
+            self.detail = Detail()
+        return self.detail
 
 
 class Mail:
@@ -50,18 +111,45 @@ class Mail:
         self.kept: list[tuple[str, str, bytes]] = list(kept or ())
 
 
+class Request(msgspec.Struct, omit_defaults=True):
+    """Something that was asked of a run."""
+
+    id: str
+    at: int
+    reason: str = ""
+    compensate: bool = False
+
+
+class Requests(msgspec.Struct, omit_defaults=True):
+    """What has been asked of a run, apart from what came of it."""
+
+    cancel: Request | None = None
+    pause: Request | None = None
+    resume: Request | None = None
+    retry: Request | None = None
+    #: Ids of the latest orders that were carried out: a repeat that comes late does nothing.
+    seen: list[str] = []
+
+    def remember(self, order: str) -> None:
+        """Note that this order was carried out."""
+        self.seen.append(order)
+        del self.seen[:-ORDERS_SEEN_MAX]
+
+
 class Run:
     """One execution of a workflow."""
 
-    __slots__ = ("active", "created", "due", "ended", "failure", "graph", "id", "input", "is_new", "left",
-                 "mail", "need", "output", "partition",
-        "payload", "run_sequence", "start_id", "status",
-                 "step_sequence", "steps", "tags", "touched", "trace", "updated", "waiting")  # fmt: skip
+    __slots__ = ("active", "attempt", "context", "created", "depth", "due", "ended", "failure", "graph",
+                 "id", "input", "is_new", "items", "joined", "left", "mail", "metadata", "need", "open",
+                 "orphans", "output", "parent", "parent_step", "partition", "payload", "priority",
+                 "queue", "requests", "run_sequence", "start_id", "status", "step_sequence", "steps", "tags",
+                 "touched", "trace", "undo", "updated", "waiting")  # fmt: skip
 
     def __init__(self, key: str, partition: int, graph: Graph) -> None:
         """A run that has been named but not started."""
         self.id = key
         self.partition = partition
+        #: The workflow's graph; one of the run's own once a step has added to it.
         self.graph = graph
         self.status = PENDING
         self.created = 0
@@ -70,19 +158,41 @@ class Run:
         self.start_id = ""
         self.input: bytes = b"null"
         self.output: bytes | None = None
+        #: Why the run fails or is cancelled; there before the run has ended, while it is put in order.
         self.failure: Failure | None = None
         self.trace: str | None = None
         self.tags: tuple[str, ...] = ()
+        self.queue: str | None = None
+        self.priority = 0
+        self.metadata: bytes | None = None
+        self.parent: str | None = None
+        self.parent_step: str | None = None
+        self.depth = 0
+        #: Which try of the whole graph it is.
+        self.attempt = 1
+        #: What steps have put into the run's context, by key; and whether that changed since it was stored.
+        self.context: Context | None = None
+        self.requests: Requests | None = None
         self.step_sequence = 0
         self.run_sequence = 0
         #: Steps that have not ended; how many of these are with workers, and which of them wait.
         self.left = graph.size
         self.active = 0
         self.waiting: set[int] = set()
-        #: Dependencies that have not ended, by step.
+        #: What each step still waits for: dependencies that have not ended, and its turn in a group.
         self.need = list(graph.need)
+        #: Of groups and branches that have begun: how many members have not ended, and other counts.
+        self.open: dict[int, Open] = {}
+        #: Of joins: how many members have completed, and how many can no longer.
+        self.joined: dict[int, list[int]] = {}
+        #: The items that members of a group are made for, once they were looked at.
+        self.items: dict[int, list[Raw]] | None = None
+        #: Steps that are still to be undone, the next one last, once that has begun.
+        self.undo: list[int] | None = None
         self.steps: dict[int, Step] = {}
-        #: When the run as a whole runs out of time.
+        #: Steps that have no place in the graph any more, as long as their last row is not stored.
+        self.orphans: dict[str, Step] | None = None
+        #: When the run as a whole runs out of time, or, before it has begun, when it begins.
         self.due: int | None = None
         self.mail: Mail | None = None
         #: Not stored yet, and which steps have changed since the last time it was.
@@ -96,9 +206,56 @@ class Run:
         """Whether anything can still happen to this run."""
         return self.status in RUN_ENDED
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether no step may begin."""
+        return self.requests is not None and self.requests.pause is not None
+
+    def has_seen(self, order: str) -> bool:
+        """Say whether an order of this id was carried out."""
+        return self.requests is not None and order in self.requests.seen
+
+    @property
+    def cancel_request(self) -> Request | None:
+        """What asked for the run's end, if anything did."""
+        return None if self.requests is None else self.requests.cancel
+
     def weight(self) -> int:
         """Estimate the bytes this run takes in memory: what the cache is bounded by."""
-        return 1_100 + 9 * self.graph.size + 260 * len(self.steps) + self.payload
+        return 1_200 + 9 * self.graph.size + 270 * len(self.steps) + self.graph.own_weight + self.payload
+
+
+class Open:
+    """A group or a branch that has begun."""
+
+    __slots__ = ("completed", "held", "left", "lost", "running", "turn")
+
+    def __init__(self, left: int) -> None:
+        """One of whose members none has begun."""
+        #: Members that have not ended, those that completed, and those that can no longer.
+        self.left = left
+        self.completed = 0
+        self.lost = 0
+        #: Members that have begun and not ended, where that is limited, and who is next.
+        self.running = 0
+        self.turn = 0
+        self.held: set[int] = set()
+
+
+class Context:
+    """The run's context: a JSON object, changed key by key."""
+
+    __slots__ = ("fields", "is_dirty", "size")
+
+    def __init__(self, fields: dict[str, Raw] | None = None) -> None:
+        """An empty one, or the one that was stored."""
+        self.fields = fields or {}
+        self.is_dirty = False
+        self.size = sum(len(bytes(value)) + len(key) + 4 for key, value in self.fields.items())
+
+    def encoded(self) -> Raw:
+        """Return it as one JSON object."""
+        return Raw(_encode(self.fields))
 
 
 def raw_or_null(value: bytes | None) -> Raw:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from stream_durable.core.definition.nodes import EventNode, SignalNode, SleepNode
+from msgspec import Raw
+
+from stream_durable.core.definition.nodes import ChildNode, EventNode, SignalNode, SleepNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import channel_id
-from stream_durable.core.messages import EventDelivered, RunTimerFired, SignalRun, WaitClosed
-from stream_durable.core.run import attempts
-from stream_durable.core.run.advance import complete, event_key, fail, signal_output
-from stream_durable.core.run.start import run_out_of_time
+from stream_durable.core.messages import ChildEnded, EventDelivered, RunTimerFired, SignalRun, WaitClosed
+from stream_durable.core.run import attempts, children
+from stream_durable.core.run.advance import complete, fail
+from stream_durable.core.run.begin import event_key, signal_output
+from stream_durable.core.run.say import set_due
+from stream_durable.core.run.start import begin, run_out_of_time
 from stream_durable.core.run.state import Mail, Run, Step
-from stream_durable.core.status import READY, RETRYING, RUNNING, WAITING, Outcome
+from stream_durable.core.status import COMPLETED, PENDING, READY, RETRYING, RUNNING, WAITING, Outcome
 
 #: Signals kept for waits that have not begun; one more is refused, and kept as evidence.
 KEPT_MAX = 1_000
@@ -61,30 +65,106 @@ def event(run: Run, message: EventDelivered, now: int, out: Effects) -> Outcome:
     return Outcome.APPLIED
 
 
+def child(run: Run, message: ChildEnded, now: int, out: Effects) -> Outcome:
+    """Take over what a child came to, or start the next one."""
+    i = run.graph.index.get(message.step)
+    if i is None or type(run.graph.nodes[i]) is not ChildNode:
+        raise RejectedError("unknown_step", f"no step {message.step[:128]!r} of run {run.id!r} has children")
+    step = run.steps.get(i)
+    if step is None or step.status != WAITING or step.detail is None or step.detail.child != message.child:
+        return Outcome.LATE
+    node = run.graph.nodes[i]
+    assert isinstance(node, ChildNode)
+    if message.status != COMPLETED:
+        _child_failed(run, i, step, node, message, now, out)
+        return Outcome.APPLIED
+    output = bytes(message.output)
+    try:
+        following = children.next_input(run, node, i, output)
+    except RejectedError as error:
+        fail(run, i, Failure(error.code, str(error), retryable=False), now, out)
+        return Outcome.APPLIED
+    if following is None:
+        complete(run, i, output, now, out)
+    elif step.detail.round >= node.at_most:
+        text = f"the child has run {node.at_most} times, and {node.until!r} is still not so"
+        fail(run, i, Failure("too_many_rounds", text, retryable=False), now, out)
+    else:
+        step.detail.round += 1
+        step.detail.input = Raw(following)
+        _ask_for_child(run, i, step, node, node.every_ms, now, out)
+    return Outcome.APPLIED
+
+
+def _child_failed(
+    run: Run, i: int, step: Step, node: ChildNode, message: ChildEnded, now: int, out: Effects
+) -> None:
+    given = message.failure or Failure(message.status)
+    failure = Failure(
+        given.code, f"run {message.child!r}: {given.message}", retryable=given.retryable,
+        details={"child": message.child, "status": message.status, "step": given.step,
+                 "details": given.details},
+    )  # fmt: skip
+    detail = step.detailed()
+    number = step.attempt - detail.first + 1
+    if not node.retry.allows(failure.code, number, retryable=True):
+        fail(run, i, failure, now, out)
+        return
+    step.attempt += 1
+    step.failure = failure
+    delay = node.retry.delay_ms(number, run.id, node.name)
+    _ask_for_child(run, i, step, node, delay, now, out)
+
+
+def _ask_for_child(
+    run: Run, i: int, step: Step, node: ChildNode, delay_ms: int, now: int, out: Effects
+) -> None:
+    """Start the next child after a time; what is said of the one before no longer counts."""
+    run.touched[i] = None
+    detail = step.detailed()
+    if delay_ms:
+        detail.child = ""
+        set_due(run, i, step, now + delay_ms, out)
+    else:
+        children.ask_for_child(run, i, step, node, out)
+
+
 def timer(run: Run, message: RunTimerFired, now: int, out: Effects) -> Outcome:
     """Do what was planned for this moment, unless the plan has changed since."""
     if not message.timer:
         if run.due != message.due:
             return Outcome.LATE
-        run_out_of_time(run, now, out)
+        if run.status == PENDING:
+            begin(run, now, out)
+        else:
+            run_out_of_time(run, now, out)
         return Outcome.APPLIED
     i = run.graph.index.get(message.timer)
     if i is None:
+        if attempts.is_made(message.timer):
+            return Outcome.LATE
         raise RejectedError("unknown_step", f"run {run.id!r} has no step {message.timer[:128]!r}")
     step = run.steps.get(i)
     if step is None or step.due != message.due:
         return Outcome.LATE
     out.timers["run", run.id, message.timer] = None
+    if not attempts.out_of_time(run, i, step, now, out):
+        _time_has_come(run, i, step, now, out)
+    return Outcome.APPLIED
+
+
+def _time_has_come(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
+    """Do what a step waited for the time to do."""
+    is_stopping = step.detail is not None and step.detail.is_stopping
     if step.status == RETRYING:
         attempts.retry(run, i, step, out)
+    elif step.status == RUNNING or (step.status == READY and is_stopping):
+        attempts.lease_over(run, i, step, now, out)
     elif step.status == READY:
         step.due = None
         attempts.ask_again(run, i, step, out)
-    elif step.status == RUNNING:
-        attempts.lease_over(run, i, step, now, out)
     else:
         _wait_over(run, i, step, now, out)
-    return Outcome.APPLIED
 
 
 def _has_room(mail: Mail, data: bytes) -> bool:
@@ -106,6 +186,12 @@ def _wait_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
     if type(node) is SleepNode:
         complete(run, i, b"null", now, out)
         return
+    if type(node) is ChildNode:
+        # The pause between two rounds, or before the next try, is over.
+        if step.detail is not None and step.detail.until is not None:
+            set_due(run, i, step, step.detail.until, out)
+        children.ask_for_child(run, i, step, node, out)
+        return
     assert isinstance(node, SignalNode | EventNode)
     if type(node) is EventNode:
         channel = channel_id(node.event, event_key(run, node))
@@ -114,4 +200,4 @@ def _wait_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
         complete(run, i, node.on_timeout.encode(), now, out)
         return
     failure = Failure("timeout", f"nothing came within {node.timeout_ms} ms", retryable=False)
-    fail(run, i, step, failure, now, out)
+    fail(run, i, failure, now, out)

@@ -1,6 +1,7 @@
 -- name: batch_commit
 -- Saves a batch of all partitions of one owner, or nothing: one row out, true when saved.
--- $1 shares, $2 runs, $3 run changes, $4 steps, $5 events, $6 waits, $7 timers, $8 dead letters, $9 outbox marks
+-- $1 shares, $2 runs, $3 run changes, $4 steps, $5 events, $6 waits, $7 timers, $8 dead letters, $9 outbox marks,
+-- $10 attempts, $11 gates, $12 places at gates
 -- Rows come as arrays of composites: one function scan each, where a column each would cost one per column.
 with share as materialized (
   select * from unnest($1::share[])
@@ -35,26 +36,29 @@ outbox_in as (
 ),
 runs_in as (
   insert into run (id, partition, workflow, fingerprint, status, created, updated, ended, start_id, input,
-    output, failure, step_sequence, run_sequence, done, total, due, tags, trace, mail)
-  select * from unnest($2::run_row[])
+    output, failure, step_sequence, run_sequence, done, total, due, tags, trace, mail, queue, priority, metadata,
+    parent, parent_step, depth, attempt, context, requests)
+  select * from unnest($2::run_state[])
   where (select ok from fits)
 ),
 runs_changed as (
   update run r
   set status = u.status, updated = u.updated, ended = u.ended, output = u.output, failure = u.failure,
-    step_sequence = u.step_sequence, run_sequence = u.run_sequence, done = u.done, due = u.due, mail = u.mail
-  from unnest($3::run_change[]) u
+    step_sequence = u.step_sequence, run_sequence = u.run_sequence, done = u.done, total = u.total, due = u.due,
+    mail = u.mail, attempt = u.attempt, context = coalesce(u.context, r.context), requests = u.requests
+  from unnest($3::run_progress[]) u
   where r.id = u.id and (select ok from fits)
 ),
 steps_in as (
   insert into step (run_id, name, status, attempt, output, failure, started, finished, worker, due,
-    deadline, losses)
-  select * from unnest($4::step_row[])
+    deadline, losses, sequence, detail)
+  select * from unnest($4::step_state[])
   where (select ok from fits)
   on conflict (run_id, name) do update
   set status = excluded.status, attempt = excluded.attempt, output = excluded.output,
     failure = excluded.failure, started = excluded.started, finished = excluded.finished,
-    worker = excluded.worker, due = excluded.due, deadline = excluded.deadline, losses = excluded.losses
+    worker = excluded.worker, due = excluded.due, deadline = excluded.deadline, losses = excluded.losses,
+    sequence = excluded.sequence, detail = excluded.detail
 ),
 events_in as (
   insert into channel_event (channel, id, partition, data, expires)
@@ -96,6 +100,33 @@ dead_in as (
   insert into dead_letter (partition, generation, log_offset, code, reason, key, value, log_time)
   select * from unnest($8::dead_row[])
   where (select ok from fits)
+),
+attempts_in as (
+  insert into attempt (run_id, step, attempt, partition, status, started, finished, worker, failure, logs)
+  select * from unnest($10::attempt_state[])
+  where (select ok from fits)
+  on conflict (run_id, step, attempt) do update
+  set status = excluded.status, started = excluded.started, finished = excluded.finished,
+    worker = excluded.worker, failure = excluded.failure, logs = excluded.logs
+),
+gates_in as (
+  insert into gate (name, partition, body)
+  select * from unnest($11::gate_change[])
+  where (select ok from fits)
+  on conflict (name) do update set body = excluded.body
+),
+places_in as (
+  insert into gate_place (gate, run, step, partition, attempt, ordinal, is_inside)
+  select *
+  from unnest($12::place_change[]) u
+  where u.is_inside is not null and (select ok from fits)
+  on conflict (gate, run, step) do update
+  set attempt = excluded.attempt, ordinal = excluded.ordinal, is_inside = excluded.is_inside
+),
+places_out as (
+  delete from gate_place p
+  using unnest($12::place_change[]) u
+  where p.gate = u.gate and p.run = u.run and p.step = u.step and u.is_inside is null and (select ok from fits)
 ),
 outbox_out as (
   delete from outbox o

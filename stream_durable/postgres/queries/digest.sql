@@ -17,6 +17,7 @@ select
   and not exists (select from run)
   and not exists (select from channel_event)
   and not exists (select from channel_wait)
+  and not exists (select from gate)
   and not exists (select from timer)
   and not exists (select from evidence)
 
@@ -44,6 +45,14 @@ from (
 ) as hashed
 group by partition
 
+-- name: digest_attempt
+-- Digest of what is kept of attempts, of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select a.partition, md5(a::text) as hash from attempt a) as hashed
+group by partition
+
 -- name: digest_channel_event
 -- Digest of the kept events of each partition.
 select partition, count(*) as rows,
@@ -58,6 +67,22 @@ select partition, count(*) as rows,
   sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
   sum(('x' || right(hash, 16))::bit(64)::bigint) as low
 from (select w.partition, md5(w::text) as hash from channel_wait w) as hashed
+group by partition
+
+-- name: digest_gate
+-- Digest of the gates of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select g.partition, md5(g::text) as hash from gate g) as hashed
+group by partition
+
+-- name: digest_gate_place
+-- Digest of the places at gates of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select p.partition, md5(p::text) as hash from gate_place p) as hashed
 group by partition
 
 -- name: digest_timer
@@ -83,6 +108,13 @@ left join run r on r.id = s.run_id
 where coalesce(r.partition, -1) = any($1::int[])
 order by s.run_id, s.name
 
+-- name: mark_attempt
+-- Key and hash of what is kept of attempts of the partitions $1, by key.
+select a.run_id, a.step, a.attempt::text, md5(a::text)
+from attempt a
+where a.partition = any($1::int[])
+order by a.run_id, a.step, a.attempt::text collate "C"
+
 -- name: mark_channel_event
 -- Key and hash of the kept events of the partitions $1, by key.
 select e.channel, e.id, md5(e::text)
@@ -96,6 +128,20 @@ select w.channel, w.run, w.wait, md5(w::text)
 from channel_wait w
 where w.partition = any($1::int[])
 order by w.channel, w.run, w.wait
+
+-- name: mark_gate
+-- Key and hash of the gates of the partitions $1, by key.
+select g.name, md5(g::text)
+from gate g
+where g.partition = any($1::int[])
+order by g.name
+
+-- name: mark_gate_place
+-- Key and hash of the places at gates of the partitions $1, by key.
+select p.gate, p.run, p.step, md5(p::text)
+from gate_place p
+where p.partition = any($1::int[])
+order by p.gate, p.run, p.step
 
 -- name: mark_timer
 -- Key and hash of the timers of the partitions $1, by key.
@@ -114,6 +160,10 @@ select * from run where id = $1
 -- The step $2 of run $1, column by column.
 select * from step where run_id = $1 and name = $2
 
+-- name: row_attempt
+-- Attempt $3 of step $2 of run $1, column by column.
+select * from attempt where run_id = $1 and step = $2 and attempt = $3::text::int
+
 -- name: row_channel_event
 -- The event $2 of channel $1, column by column.
 select * from channel_event where channel = $1 and id = $2
@@ -121,6 +171,14 @@ select * from channel_event where channel = $1 and id = $2
 -- name: row_channel_wait
 -- The wait $3 of run $2 on channel $1, column by column.
 select * from channel_wait where channel = $1 and run = $2 and wait = $3
+
+-- name: row_gate
+-- The gate $1, column by column.
+select * from gate where name = $1
+
+-- name: row_gate_place
+-- The place of step $3 of run $2 at gate $1, column by column.
+select * from gate_place where gate = $1 and run = $2 and step = $3
 
 -- name: row_timer
 -- The timer $3 of the $1 $2, column by column.

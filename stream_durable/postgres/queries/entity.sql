@@ -1,13 +1,15 @@
 -- name: run_load
 -- The rows of the runs $1, in the order of RunRow.
 select id, partition, workflow, fingerprint, status, created, updated, ended, start_id, input, output, failure,
-  step_sequence, run_sequence, done, total, due, tags, trace, mail
+  step_sequence, run_sequence, done, total, due, tags, trace, mail, queue, priority, metadata, parent,
+  parent_step, depth, attempt, context, requests
 from run
 where id = any($1::text[])
 
 -- name: step_load
 -- The rows of the steps of the runs $1, in the order of StepRow.
-select run_id, name, status, attempt, output, failure, started, finished, worker, due, deadline, losses
+select run_id, name, status, attempt, output, failure, started, finished, worker, due, deadline, losses,
+  sequence, detail
 from step
 where run_id = any($1::text[])
 
@@ -22,6 +24,18 @@ where channel = any($1::text[])
 select channel, run, wait
 from channel_wait
 where channel = any($1::text[])
+
+-- name: gate_load
+-- What the gates $1 remember.
+select name, body
+from gate
+where name = any($1::text[])
+
+-- name: gate_place_load
+-- Who has passed the gates $1 or waits before them.
+select gate, run, step, attempt, ordinal, is_inside
+from gate_place
+where gate = any($1::text[])
 
 -- name: timer_window
 -- At most $7 timers of partition $1 beyond ($2 due, $3 kind, $4 key, $5 name) and due by $6.

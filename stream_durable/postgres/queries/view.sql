@@ -1,20 +1,101 @@
 -- name: view_run_list
--- At most $5 runs beyond ($3 created, $4 id), newest first, of statuses $1 (null: all) and workflow $2 (null: all).
-select id, workflow, fingerprint, status, created, updated, ended, done, total, tags, failure
+-- At most $16 runs beyond ($14 created, $15 id), newest first. What is null is no condition:
+-- $1 workflow, $2 fingerprint, $3 statuses, $4 whether they are open, $5 whether they have a failure,
+-- $6 tag as JSON, $7 queue, $8 parent, $9 created since, $10 and before, $11 updated since, $12 and before,
+-- $13 bytes that the input holds. $4 and $5 follow from $3; said outright they let partial indexes apply.
+select id, workflow, fingerprint, status, created, updated, ended, done, total, tags, failure, queue, priority,
+  metadata, parent, parent_step, attempt
 from run
-where (created, id) < ($3, $4)
-  and ($1::text[] is null or status = any($1::text[]))
-  and ($2::text is null or workflow = $2)
+where (created, id) < ($14, $15)
+  and ($1::text is null or workflow = $1)
+  and ($2::text is null or fingerprint = $2)
+  and ($3::text[] is null or status = any($3::text[]))
+  and ($4::boolean is null or (ended is null) = $4)
+  and ($5::boolean is null or (failure is not null) = $5)
+  and ($6::text is null or (
+    strpos(tags, $6) > 0
+    and exists (select from json_array_elements(tags::json) as held (tag) where held.tag::text = $6)))
+  and ($7::text is null or coalesce(queue, 'default') = $7)
+  and ($8::text is null or parent = $8)
+  and ($9::bigint is null or created >= $9)
+  and ($10::bigint is null or created < $10)
+  and ($11::bigint is null or updated >= $11)
+  and ($12::bigint is null or updated < $12)
+  and ($13::bytea is null or position($13::bytea in input) > 0)
 order by created desc, id desc
-limit $5
+limit $16
+
+-- name: view_run_count
+-- How many runs there are, $14 at most; $1 to $13 as in view_run_list.
+select count(*)
+from (
+  select
+  from run
+  where ($1::text is null or workflow = $1)
+    and ($2::text is null or fingerprint = $2)
+    and ($3::text[] is null or status = any($3::text[]))
+    and ($4::boolean is null or (ended is null) = $4)
+    and ($5::boolean is null or (failure is not null) = $5)
+    and ($6::text is null or (
+      strpos(tags, $6) > 0
+      and exists (select from json_array_elements(tags::json) as held (tag) where held.tag::text = $6)))
+    and ($7::text is null or coalesce(queue, 'default') = $7)
+    and ($8::text is null or parent = $8)
+    and ($9::bigint is null or created >= $9)
+    and ($10::bigint is null or created < $10)
+    and ($11::bigint is null or updated >= $11)
+    and ($12::bigint is null or updated < $12)
+    and ($13::bytea is null or position($13::bytea in input) > 0)
+  limit $14
+) found
+
+-- name: view_run_children
+-- How many runs the steps of run $1 have started.
+select count(*)
+from run
+where parent = $1
+
+-- name: view_run_family
+-- At most $2 runs of the family of run $1: its first ancestor, then generation by generation.
+with recursive above as (
+  select id, parent from run where id = $1
+  union
+  select r.id, r.parent from above a join run r on r.id = a.parent
+),
+family as (
+  select a.id
+  from above a
+  where not exists (select from run p where p.id = a.parent)
+  union all
+  select r.id from family f join run r on r.parent = f.id
+),
+-- Limited here, so that no more of the family is looked for than is asked for.
+chosen as materialized (
+  select id from family limit $2
+)
+select r.id, r.workflow, r.fingerprint, r.status, r.created, r.updated, r.ended, r.done, r.total, r.tags, r.failure,
+  r.queue, r.priority, r.metadata, r.parent, r.parent_step, r.attempt
+from chosen c
+join run r on r.id = c.id
 
 -- name: view_step_list
 -- At most $3 steps of run $1 beyond name $2, in the order of StepRow.
-select run_id, name, status, attempt, output, failure, started, finished, worker, due, deadline, losses
+select run_id, name, status, attempt, output, failure, started, finished, worker, due, deadline, losses,
+  sequence, detail
 from step
 where run_id = $1 and name > $2
 order by name
 limit $3
+
+-- name: view_attempt_list
+-- At most $5 attempts of run $1 and of step $2 (null: of all) beyond ($3 step, $4 attempt), as AttemptRow.
+select run_id, step, attempt, partition, status, started, finished, worker, failure, logs
+from attempt
+where run_id = $1
+  and ($2::text is null or step = $2)
+  and (step, attempt) > ($3, $4)
+order by step, attempt
+limit $5
 
 -- name: view_run_ids
 -- At most $3 ids of runs from $1 on and before $2.
@@ -23,3 +104,45 @@ from run
 where id >= $1 and id < $2
 order by id
 limit $3
+
+-- name: view_gate_list
+-- At most $2 gates beyond name $1: failures are those that count now, or that opened the gate.
+select g.name, b.j ->> 'state' as state, (b.j ->> 'since')::bigint as since, (b.j ->> 'due')::bigint as due,
+  (
+    select count(*)::int
+    from json_array_elements(b.j -> 'recent') as r (j)
+    where b.j ->> 'state' <> 'closed'
+      or (r.j ->> 0)::bigint > extract(epoch from now()) * 1000 - (b.j -> 'limits' ->> 1)::bigint
+  ) as failures,
+  (b.j -> 'limits' ->> 0)::int as failures_max,
+  (select count(*)::int from gate_place p where p.gate = g.name and not p.is_inside) as waiting
+from gate g
+cross join lateral (select convert_from(g.body, 'UTF8')::json as j) b
+where g.name > $1
+order by g.name
+limit $2
+
+-- name: view_live_versions
+-- How many runs have not ended, by workflow and version.
+select workflow, fingerprint, count(*)
+from run
+where ended is null
+group by workflow, fingerprint
+order by workflow, fingerprint
+
+-- name: view_live_runs
+-- Of the runs of workflow $1 at version $2 that have not ended: those whose step $3 is in none of statuses $4
+-- (null: all of them), as their number and the first $5 ids. A step without a row is in none.
+with live as (
+  select r.id, r.created
+  from run r
+  where r.ended is null and r.workflow = $1 and r.fingerprint = $2
+    and ($3::text is null or not exists (
+      select 1
+      from step s
+      where s.run_id = r.id and s.name = $3 and s.status = any($4::text[])
+    ))
+)
+select
+  (select count(*) from live),
+  array(select id from live order by created, id limit $5)

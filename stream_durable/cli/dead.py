@@ -1,0 +1,82 @@
+"""Commands about dead letters: runs that failed for good, and what is to become of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from stream_durable.cli.errors import UsageError
+from stream_durable.cli.history import attempts
+from stream_durable.cli.orders import redrive as redrive_runs
+from stream_durable.cli.output import Format, Output
+from stream_durable.cli.runs import After, Limit, show_page
+from stream_durable.cli.selection import OptionalRunId, RunId, Selection, Yes, selects
+from stream_durable.cli.values import load_settings
+
+app = typer.Typer(help="Runs that failed for good.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Runs that failed for good."""
+
+
+@app.command("list")
+@selects
+def list_dead(
+    which: Selection, limit: Limit = 50, after: After = None, output: Output = Format.TABLE
+) -> None:
+    """List runs that failed for good, whether or not what they did was undone, the newest first.
+
+    Example: `stream-durable dead list --workflow order --since 1d`
+    """
+    query = which._replace(failed=True).filter().query()
+    show_page(query, limit, after, output, empty="There is no such run.")
+
+
+@app.command("show")
+def show_dead(run: RunId, output: Output = Format.TABLE) -> None:
+    """Show what a run that failed has tried, attempt by attempt, with the failures.
+
+    Example: `stream-durable dead show order-42`
+    """
+    found = asyncio.run(_dead(run))
+    attempts(found, None, output)
+
+
+@app.command("redrive")
+@selects
+def redrive(
+    which: Selection,
+    run: OptionalRunId = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Make everything anew, from the beginning.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Make anew what failed in a run, or in all runs that failed and meet the conditions.
+
+    Example: `stream-durable dead redrive --workflow order --since 1d --yes`
+    """
+    if run is None:
+        which = which._replace(failed=True)
+    redrive_runs(run, which, yes, whole=whole)
+
+
+async def _dead(written: str) -> str:
+    """Return the id of a run that failed."""
+    from stream_durable.cli.lookup import find_in
+    from stream_durable.client.filter import LOST
+    from stream_durable.postgres.views import PostgresViews
+
+    views = PostgresViews(load_settings().postgres)
+    try:
+        found = await find_in(views, written)
+        row = await views.run_get(found)
+    finally:
+        await views.close()
+    if row is None or row.status not in LOST:
+        raise UsageError(
+            f"run {found!r} has not failed: `stream-durable runs show {found}` shows how it stands"
+        )
+    return found

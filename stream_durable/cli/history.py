@@ -1,0 +1,139 @@
+"""Commands about where a run comes from, what it led to, and what its steps tried and wrote."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stream_durable.cli.output import Format, Output, lasted, show, show_one
+from stream_durable.cli.runs import After, Limit, show_page
+from stream_durable.cli.selection import RunId
+from stream_durable.cli.values import load_settings
+
+if TYPE_CHECKING:
+    from stream_durable.client import AttemptState, Member, RunHandle
+
+Step = Annotated[str | None, typer.Argument(metavar="[STEP]", help="Of this step alone.", show_default=False)]
+
+
+def children(run: RunId, limit: Limit = 50, after: After = None, output: Output = Format.TABLE) -> None:
+    """List the runs that the steps of a run have started, the newest first.
+
+    Example: `stream-durable runs children order-42`
+    """
+    from stream_durable.cli.lookup import find_run
+    from stream_durable.ports import RunQuery
+
+    parent = asyncio.run(find_run(load_settings(), run))
+    show_page(RunQuery(parent=parent), limit, after, output, empty=f"{parent} has started no runs.")
+
+
+def tree(
+    run: RunId,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")] = 1_000,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show the family of a run: its first ancestor, and all that came of that.
+
+    Example: `stream-durable runs tree order-42`
+    """
+    found, family = asyncio.run(_asked(run, lambda handle: handle.family(limit=limit)))
+    if output is not Format.TABLE:
+        show_one({**_branch(family.first), "is_whole": family.is_whole}, output)
+    else:
+        for text in _lines(family.first, found, "", ""):
+            typer.echo(text)
+    if not family.is_whole:
+        typer.echo(f"There are more than {limit} (--limit).", err=True)
+
+
+def attempts(run: RunId, step: Step = None, output: Output = Format.TABLE) -> None:
+    """List what the steps of a run have tried, one attempt after the other.
+
+    Example: `stream-durable runs attempts order-42 charge`
+    """
+    _, found = asyncio.run(_asked(run, lambda handle: handle.attempts(step)))
+    columns = ("step", "attempt", "status", "took", "worker", "failure")
+    rows = [_attempt(one, is_short=output is Format.TABLE) for one in found]
+    show(rows, columns, output, empty="Nothing was tried yet.")
+
+
+def logs(run: RunId, step: Step = None, output: Output = Format.TABLE) -> None:
+    """Print what the steps of a run wrote in attempts that have ended, the oldest line first.
+
+    Example: `stream-durable runs logs order-42 charge`
+    """
+    _, lines = asyncio.run(_asked(run, lambda handle: handle.logs(step)))
+    if output is not Format.TABLE:
+        show([line._asdict() for line in lines], (), output, empty="")
+        return
+    for line in lines:
+        time = line.time.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+        typer.echo(f"{time} {line.level:<8} {line.step}/{line.attempt}  {line.text}")
+    if not lines:
+        typer.echo("Nothing was written.", err=True)
+
+
+async def _asked(run: str, ask: Callable[[RunHandle], Awaitable[Any]]) -> tuple[str, Any]:
+    from stream_durable import bootstrap
+    from stream_durable.cli.lookup import find_run
+
+    settings = load_settings()
+    run_id = await find_run(settings, run)
+    async with bootstrap.client(settings) as client:
+        return run_id, await ask(client.run(run_id))
+
+
+def _branch(member: Member) -> dict[str, Any]:
+    run = member.run
+    return {
+        "id": run.id,
+        "workflow": run.workflow,
+        "status": run.status,
+        "step": run.parent_step,
+        "created": run.created,
+        "ended": run.ended,
+        "children": [_branch(child) for child in member.children],
+    }
+
+
+def _lines(member: Member, found: str, before: str, below: str) -> Iterator[str]:
+    run = member.run
+    mark = "  <- this one" if run.id == found else ""
+    yield f"{before}{run.id}  {run.workflow}  {run.status}  {run.done}/{run.total}{mark}"
+    for i, child in enumerate(member.children):
+        is_last = i == len(member.children) - 1
+        yield from _lines(
+            child, found, below + ("└─ " if is_last else "├─ "), below + ("   " if is_last else "│  ")
+        )
+
+
+def _attempt(one: AttemptState, *, is_short: bool) -> dict[str, Any]:
+    failure = one.failure
+    row: dict[str, Any] = {
+        "step": one.step,
+        "attempt": one.attempt,
+        "status": one.status,
+        "started": one.started,
+        "finished": one.finished,
+        "took": _took(one),
+        "worker": one.worker,
+    }
+    if is_short:
+        return {**row, "failure": None if failure is None else f"{failure.code}: {failure.message}"}
+    import msgspec
+
+    return {
+        **row,
+        "failure": None if failure is None else msgspec.to_builtins(failure),
+        "logs": [line._asdict() for line in one.logs],
+    }
+
+
+def _took(one: AttemptState) -> str | None:
+    if one.started is None or one.finished is None:
+        return None
+    return lasted(int(one.started.timestamp() * 1_000), int(one.finished.timestamp() * 1_000))

@@ -1,0 +1,211 @@
+"""Commands that tell runs what to do: one by its id, or all that the options name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stream_durable.cli.output import Format, Output, show_one
+from stream_durable.cli.selection import OptionalRunId, RunId, Selection, Yes, one_or_many, selects
+from stream_durable.cli.values import load_settings, read_json
+from stream_durable.core.errors import RejectedError
+
+if TYPE_CHECKING:
+    from stream_durable.client import AsyncClient, RunFilter, RunHandle
+
+Reason = Annotated[str, typer.Option("--reason", help="Kept with the run.")]
+Step = Annotated[str, typer.Argument(help="Name of the step, or of a group of steps.")]
+
+
+@selects
+def cancel(
+    which: Selection,
+    run: OptionalRunId = None,
+    reason: Reason = "",
+    compensate: Annotated[
+        bool, typer.Option("--compensate", help="Undo what completed, as if the run had failed.")
+    ] = False,
+    step: Annotated[
+        str | None, typer.Option("--step", help="End this step, or group of steps, alone.")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """End a run before its end, one step of it, or all runs that the options name.
+
+    Attempts that run are told to stop, children are cancelled too, and the run's clean-up is done.
+
+    Example: `stream-durable runs cancel order-42 --reason "ordered twice"`
+    """
+    if step is not None:
+        if run is None or compensate:
+            raise typer.BadParameter("--step is for one run, and without --compensate")
+        _tell_one("cancel", run, lambda handle: handle.cancel_step(step, reason), f"{step} of ")
+        return
+    _tell(
+        "cancel", run, which, yes,
+        lambda handle: handle.cancel(reason, compensate=compensate),
+        lambda client, chosen: client.cancel_all(chosen, reason, compensate=compensate, progress=_progress),
+    )  # fmt: skip
+
+
+@selects
+def pause(which: Selection, run: OptionalRunId = None, reason: Reason = "", yes: Yes = False) -> None:
+    """Let no step of a run begin until it is resumed, or of all runs that the options name.
+
+    Steps that are under way go on, and so does time.
+
+    Example: `stream-durable runs pause order-42 --reason "the bank is away"`
+    """
+    _tell(
+        "pause", run, which, yes,
+        lambda handle: handle.pause(reason),
+        lambda client, chosen: client.pause_all(chosen, reason, progress=_progress),
+    )  # fmt: skip
+
+
+@selects
+def resume(
+    which: Selection,
+    run: OptionalRunId = None,
+    context: Annotated[
+        str | None,
+        typer.Option("--context", help="A JSON object to merge into the run's context, or @file, or -."),
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Let a paused run go on, or all those that the options name.
+
+    Example: `stream-durable runs resume order-42 --context '{"approved_by": "tom"}'`
+    """
+    merged = None if context is None else read_json(context, "--context")
+    _tell(
+        "resume", run, which, yes,
+        lambda handle: handle.resume(context=merged),
+        lambda client, chosen: client.resume_all(chosen, context=merged, progress=_progress),
+    )  # fmt: skip
+
+
+def skip(run: RunId, step: Step, reason: Reason = "") -> None:
+    """End one step, or a group of steps, as not needed; what comes after it goes on.
+
+    Example: `stream-durable runs skip order-42 released --reason "released by phone"`
+    """
+    _tell_one("skip", run, lambda handle: handle.skip_step(step, reason), f"{step} of ")
+
+
+@selects
+def retry(
+    which: Selection,
+    run: OptionalRunId = None,
+    step: Annotated[str | None, typer.Option("--step", help="Make this step anew, and all after it.")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Make everything anew, from the beginning.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Make anew what failed or was cancelled in a run and all after it, or in all runs that the options name.
+
+    Example: `stream-durable runs retry order-42 --step charge`
+    """
+    if step is not None:
+        if run is None:
+            raise typer.BadParameter("--step is for one run")
+        _tell_one("retry", run, lambda handle: handle.retry(step, whole=whole), f"{step} of ")
+        return
+    redrive(run, which, yes, whole=whole)
+
+
+def redrive(run: str | None, which: Selection, yes: bool, *, whole: bool) -> None:
+    """Make steps anew in one run, or in all that ended badly among those that are meant."""
+    _tell(
+        "retry", run, which, yes,
+        lambda handle: handle.retry(whole=whole),
+        lambda client, chosen: client.retry_all(chosen, whole=whole, progress=_progress),
+    )  # fmt: skip
+
+
+def again(
+    run: RunId,
+    run_id: Annotated[
+        str | None, typer.Option("--id", help="Starting twice with one id is one run.", show_default="drawn")
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Start another run with the same input, tags and metadata, by the newest version of its workflow.
+
+    Example: `stream-durable runs again order-42 --id order-42-b`
+    """
+
+    async def start(handle: RunHandle) -> RunHandle:
+        return await handle.start_again(id=run_id)
+
+    _, started = asyncio.run(_with_run(run, start, may_have_ended=True))
+    if output is Format.TABLE:
+        was = "Started" if started.created else "It was started before:"
+        typer.echo(f"{was} {started.id}.")
+    else:
+        show_one({"id": started.id, "created": started.created}, output)
+
+
+def _tell(
+    verb: str,
+    run: str | None,
+    which: Selection,
+    yes: bool,
+    one: Callable[[RunHandle], Awaitable[str]],
+    many: Callable[[AsyncClient, RunFilter], Awaitable[int]],
+) -> None:
+    one_or_many(run, which)
+    if run is not None:
+        _tell_one(verb, run, one)
+        return
+    told = asyncio.run(_tell_many(verb, which, yes, many))
+    if told is not None:
+        typer.echo(f"Asked to {verb} {told} {'run' if told == 1 else 'runs'}.")
+
+
+def _tell_one(verb: str, run: str, order: Callable[[RunHandle], Awaitable[str]], what: str = "") -> None:
+    found, _ = asyncio.run(_with_run(run, order, may_have_ended=verb == "retry"))
+    typer.echo(f"Asked to {verb} {what}{found}.")
+
+
+async def _with_run(
+    written: str, act: Callable[[RunHandle], Awaitable[Any]], *, may_have_ended: bool
+) -> tuple[str, Any]:
+    from stream_durable import bootstrap
+    from stream_durable.cli.lookup import find_in
+    from stream_durable.postgres.views import PostgresViews
+
+    settings = load_settings()
+    views = PostgresViews(settings.postgres)
+    try:
+        run = await find_in(views, written)
+        row = await views.run_get(run)
+    finally:
+        await views.close()
+    if row is not None and row.ended is not None and not may_have_ended:
+        raise RejectedError("has_ended", f"run {run!r} has ended as {row.status}: nothing would change")
+    async with bootstrap.client(settings) as client:
+        return run, await act(client.run(run))
+
+
+async def _tell_many(
+    verb: str, which: Selection, yes: bool, order: Callable[[AsyncClient, RunFilter], Awaitable[int]]
+) -> int | None:
+    """Tell all that are meant, once that is confirmed; None: it was not."""
+    from stream_durable import bootstrap
+
+    chosen = which.filter()
+    async with bootstrap.client(load_settings()) as client:
+        if not yes:
+            found = await client.count(chosen)
+            number = found.found if found.is_exact else f"more than {found.found}"
+            question = f"These conditions are met by {number} runs. {verb.capitalize()} those that can be?"
+            if not await asyncio.to_thread(typer.confirm, question, err=True):
+                return None
+        return await order(client, chosen)
+
+
+def _progress(told: int) -> None:
+    typer.echo(f"{told:,} told", err=True)

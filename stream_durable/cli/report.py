@@ -1,0 +1,34 @@
+"""Where the time of a run went."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from stream_durable.cli.graph import run_and_graph
+from stream_durable.cli.selection import RunId
+from stream_durable.cli.values import load_settings
+
+
+def report_run(
+    run: RunId,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Show the steps of a run in the order in which they ended, how long each waited and ran, and the longest
+    chain of them, which is why the run took as long as it did.
+
+    Example: `stream-durable runs report order-42`
+    """
+    from stream_durable.pictures import report, table
+
+    graph, state = asyncio.run(run_and_graph(load_settings(), run))
+    found = report(graph.definition, state)
+    if as_json:
+        fields = {**found._asdict(), "steps": [step._asdict() for step in found.steps]}
+        typer.echo(json.dumps(fields, indent=2, default=str))
+    else:
+        typer.echo(table(found, is_coloured=sys.stdout.isatty()), nl=False)

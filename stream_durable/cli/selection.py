@@ -1,0 +1,147 @@
+"""Which runs a command means: one by its id, or all that meet the conditions its options name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
+
+import typer
+
+from stream_durable.cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from stream_durable.client import RunFilter
+
+
+class RunStatus(StrEnum):
+    """Where a run can stand."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    WAITING = "waiting"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    COMPENSATING = "compensating"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    COMPENSATED = "compensated"
+    COMPENSATION_FAILED = "compensation_failed"
+
+
+RunId = Annotated[
+    str, typer.Argument(metavar="RUN", help="Id of the run, or a unique beginning of it.", show_default=False)
+]
+#: Of commands that mean one run, or else all that the options name.
+OptionalRunId = Annotated[
+    str | None,
+    typer.Argument(metavar="[RUN]", help="Id of the run, or a unique beginning of it.", show_default=False),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before many runs are told.")]
+
+
+class Selection(NamedTuple):
+    """The conditions, as they stand on the command line. Each field is an option of whoever `selects`."""
+
+    workflow: Annotated[str | None, typer.Option("--workflow", "-w", help="Only of this workflow.")] = None
+    fingerprint: Annotated[
+        str | None, typer.Option("--fingerprint", help="Only of this version of their workflow.")
+    ] = None
+    status: Annotated[
+        list[RunStatus] | None, typer.Option("--status", "-s", help="Only these; may be repeated.")
+    ] = None
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only those that failed for good, undone or not.")
+    ] = False
+    tag: Annotated[str | None, typer.Option("--tag", help="Only with this tag.")] = None
+    queue: Annotated[str | None, typer.Option("--queue", help="Only those started on this queue.")] = None
+    parent: Annotated[str | None, typer.Option("--parent", help="Only those this run has started.")] = None
+    created_since: Annotated[
+        str | None,
+        typer.Option("--since", help='Created since then: a time, or "2h" for two hours ago.'),
+    ] = None
+    created_before: Annotated[str | None, typer.Option("--before", help="Created before then.")] = None
+    updated_since: Annotated[
+        str | None, typer.Option("--updated-since", help="Last changed, or ended, since then.")
+    ] = None
+    updated_before: Annotated[
+        str | None, typer.Option("--updated-before", help="Last changed, or ended, before then.")
+    ] = None
+    input_text: Annotated[
+        str | None, typer.Option("--text", help="Only with this in the JSON of their input.")
+    ] = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is said, so that all runs are meant."""
+        return not any(self)
+
+    def filter(self) -> RunFilter:
+        """Return the conditions as the client takes them."""
+        from stream_durable.client import RunFilter
+
+        return RunFilter(
+            workflow=self.workflow,
+            fingerprint=self.fingerprint,
+            status=[one.value for one in self.status or ()],
+            failed=self.failed,
+            tag=self.tag,
+            queue=self.queue,
+            parent=self.parent,
+            created_since=_moment("--since", self.created_since),
+            created_before=_moment("--before", self.created_before),
+            updated_since=_moment("--updated-since", self.updated_since),
+            updated_before=_moment("--updated-before", self.updated_before),
+            input_text=self.input_text,
+        )
+
+
+def selects(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `Selection`, which come to it in its parameter `which`."""
+    hints = get_type_hints(Selection, include_extras=True)
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
+        for name, default in Selection._field_defaults.items()
+    ]
+    own = inspect.signature(command, eval_str=True)
+
+    @wraps(command)
+    def gathered(**given: Any) -> None:
+        which = Selection(**{name: given.pop(name) for name in Selection._fields})
+        command(which=which, **given)
+
+    parameters: list[inspect.Parameter] = []
+    for parameter in own.parameters.values():
+        found = options if parameter.name == "which" else [parameter]
+        parameters += [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in found]
+    gathered.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # what typer reads
+    gathered.__annotations__ = {one.name: one.annotation for one in parameters}
+    return gathered
+
+
+def one_or_many(run: str | None, which: Selection) -> None:
+    """Refuse what means no run, or one and also others."""
+    if run is not None and not which.is_empty:
+        raise UsageError("name a run or say which runs are meant, not both")
+    if run is None and which.is_empty:
+        raise UsageError("name a run, or say which runs are meant, such as --workflow order")
+
+
+def read_time(text: str, option: str) -> datetime:
+    """Return a time as people write it; without a time zone it is one of this machine's clock."""
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        text = f"{option}: {text!r} is no time; write 2030-01-31T09:00 or 2030-01-31T09:00+02:00"
+        raise UsageError(text) from None
+
+
+def _moment(option: str, text: str | None) -> datetime | str | None:
+    """Return a time, or a duration, which is so long ago."""
+    if text is None or not text[:4].isdigit() or len(text) < len("2030-01-31"):
+        return text
+    return read_time(text, option)

@@ -1,0 +1,151 @@
+"""Runs and their steps as rows: what tables and programs are shown of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from stream_durable.cli.output import cell_text, console, lasted, moment
+
+if TYPE_CHECKING:
+    from stream_durable.core.definition.graph import Graph
+    from stream_durable.core.rows import RunRow, StepRow
+    from stream_durable.ports import RunSummary, StoredRun
+
+LIST_COLUMNS = ("id", "workflow", "status", "steps", "created", "took", "failure")
+STEP_COLUMNS = ("step", "status", "attempt", "took", "note", "worker", "failure")
+
+
+def summary_row(run: RunSummary, *, is_short: bool) -> dict[str, Any]:
+    """Return a run as a line of a list; `is_short` for people."""
+    from stream_durable.cli.follow import failure_text
+    from stream_durable.client.listing import cursor
+    from stream_durable.ports import RunPosition
+
+    return {
+        "id": run.id,
+        "workflow": run.workflow,
+        "fingerprint": run.fingerprint,
+        "status": run.status,
+        "steps": f"{run.done}/{run.total}",
+        "created": moment(run.created),
+        "updated": moment(run.updated),
+        "ended": moment(run.ended),
+        "took": lasted(run.created, run.ended),
+        "tags": _json(run.tags) or [],
+        "queue": run.queue,
+        "priority": run.priority,
+        "metadata": _json(run.metadata) or {},
+        "parent": run.parent,
+        "parent_step": run.parent_step,
+        "attempt": run.attempt,
+        "failure": failure_text(run.failure) if is_short else _json(run.failure),
+        "cursor": cursor(RunPosition(run.created, run.id)),
+    }
+
+
+def run_row(stored: StoredRun) -> dict[str, Any]:
+    """Return all that is known of a run but its steps."""
+    run = stored.run
+    return {
+        "id": run.id,
+        "workflow": run.workflow,
+        "fingerprint": run.fingerprint,
+        "status": run.status,
+        "progress": f"{run.done}/{run.total}",
+        "created": moment(run.created),
+        "begins" if run.status == "pending" else "deadline": moment(run.due),
+        "ended": moment(run.ended),
+        "took": lasted(run.created, run.ended),
+        "attempt": run.attempt,
+        "tags": _json(run.tags) or [],
+        "queue": run.queue,
+        "priority": run.priority,
+        "metadata": _json(run.metadata) or {},
+        "parent": run.parent,
+        "parent_step": run.parent_step,
+        "children": stored.children,
+        "requests": _requests(run),
+        "input": _json(run.input),
+        "context": _json(run.context) or {},
+        "output": _json(run.output),
+        "failure": _json(run.failure),
+    }
+
+
+def step_rows(stored: StoredRun, graph: Graph | None) -> list[dict[str, Any]]:
+    """Return a row for each step: those that have begun in the order in which they did, then the others."""
+    from stream_durable.client.state import run_state
+
+    begun = sorted(stored.steps, key=lambda step: (step.started or step.finished or sys.maxsize, step.name))
+    names = {step.name for step in begun}
+    states = run_state(stored, graph).steps.values() if graph is not None else ()
+    rest = ({"step": state.name, "status": state.status} for state in states if state.name not in names)
+    return [*map(_step, begun), *rest]
+
+
+def print_run(stored: StoredRun) -> None:
+    """Print what there is to say of a run, a line each."""
+    from rich.text import Text
+
+    out = console()
+    for name, value in run_row(stored).items():
+        if value not in (None, [], {}) and (name, value) not in _USUAL:
+            out.print(Text(f"{name:<12}", style="bold"), cell_text(value, 200), sep="", markup=False)
+    out.print()
+
+
+#: What is so of nearly every run.
+_USUAL = (("attempt", 1), ("priority", 0), ("children", 0))
+
+
+def _requests(run: RunRow) -> dict[str, Any]:
+    """Return what was asked of a run, with times that people can read."""
+    asked: dict[str, Any] = _json(run.requests) or {}
+    return {
+        kind: {**request, "at": moment(request["at"])}
+        for kind, request in asked.items()
+        if request is not None
+    }
+
+
+def _step(step: StepRow) -> dict[str, Any]:
+    from stream_durable.cli.follow import failure_text
+
+    detail: dict[str, Any] = _json(step.detail) or {}
+    has_begun = step.status != "pending" and not detail.get("is_idle")
+    return {
+        "step": step.name,
+        "status": step.status,
+        "attempt": step.attempt if has_begun else None,
+        "took": lasted(step.started, step.finished),
+        "note": _note(step, detail),
+        "worker": step.worker,
+        "failure": failure_text(step.failure),
+        "started": moment(step.started),
+        "finished": moment(step.finished),
+        "due": moment(step.due),
+        "held": detail.get("held") or None,
+        "percent": detail.get("percent"),
+        "label": detail.get("label"),
+        "child": detail.get("child") or None,
+        "output": _json(step.output),
+    }
+
+
+def _note(step: StepRow, detail: dict[str, Any]) -> str | None:
+    """Say what a step is at, in a few words."""
+    if detail.get("held"):
+        return f"held: {detail['held']}"
+    if step.status == "running" and detail.get("percent") is not None:
+        return f"{detail['percent']:g}% {detail.get('label') or ''}".rstrip()
+    if detail.get("child"):
+        return f"run {detail['child']}"
+    if step.status in ("waiting", "retrying") and step.due is not None:
+        return f"until {cell_text(moment(step.due))}"
+    return None
+
+
+def _json(data: bytes | str | None) -> Any:
+    return None if data is None else json.loads(data)

@@ -1,0 +1,98 @@
+"""What the steps of a run tried, one attempt after the other, and what they wrote meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import msgspec
+
+from stream_durable.client.edge import Edge
+from stream_durable.client.state import moment
+from stream_durable.core.failure import Failure
+from stream_durable.core.messages import LogLine
+from stream_durable.core.rows import AttemptRow, StepRow
+from stream_durable.core.status import PENDING, READY, RETRYING, WAITING
+
+_PAGE: Final = 1_000
+#: A step in one of these is between attempts; what its row says of one is said of the last.
+_BETWEEN: Final = frozenset({PENDING, READY, RETRYING, WAITING})
+
+_failure = msgspec.json.Decoder(Failure).decode
+_lines = msgspec.json.Decoder(tuple[LogLine, ...]).decode
+
+
+class LogEntry(NamedTuple):
+    """A line that a step wrote: by `logging`, by `ctx.log` or by `print`."""
+
+    step: str
+    attempt: int
+    #: By the clock of the worker.
+    time: datetime
+    level: str
+    text: str
+
+
+class AttemptState(NamedTuple):
+    """One attempt of a step."""
+
+    step: str
+    #: Counts from 1.
+    attempt: int
+    #: `failed`, `completed`, `ready` if it was given back, or where the step stands.
+    status: str
+    #: By the clock of the worker.
+    started: datetime | None
+    finished: datetime | None
+    worker: str | None
+    failure: Failure | None
+    logs: tuple[LogEntry, ...]
+
+
+async def attempts(edge: Edge, run: str, step: str | None, steps: Iterable[StepRow]) -> list[AttemptState]:
+    """Return what was tried, by step and number.
+
+    An attempt that succeeded at once and wrote nothing is only what the row of its step says.
+    """
+    kept: dict[tuple[str, int], AttemptRow] = {}
+    after = ("", 0)
+    while True:
+        page = await _page(edge, run, step, after)
+        kept.update({(row.step, row.attempt): row for row in page})
+        if len(page) < _PAGE:
+            break
+        after = (page[-1].step, page[-1].attempt)
+    for row in steps:
+        is_meant = step is None or row.name == step
+        if is_meant and row.worker is not None and row.status not in _BETWEEN:
+            kept.setdefault((row.name, row.attempt), _last(row))
+    return [_state(kept[key]) for key in sorted(kept)]
+
+
+async def _page(edge: Edge, run: str, step: str | None, after: tuple[str, int]) -> list[AttemptRow]:
+    views = edge.ports.views
+    doing = f"read the attempts of run {run!r}"
+    return await edge.ask(lambda: views.attempt_list(run, step=step, after=after, limit=_PAGE), doing)
+
+
+def _last(row: StepRow) -> AttemptRow:
+    """Return what the row of a step says of its last attempt."""
+    return AttemptRow(
+        row.run, row.name, row.attempt, 0, row.status, row.started, row.finished,
+        row.worker, row.failure, None,
+    )  # fmt: skip
+
+
+def _state(row: AttemptRow) -> AttemptState:
+    lines = () if row.logs is None else _lines(row.logs)
+    return AttemptState(
+        row.step,
+        row.attempt,
+        row.status,
+        moment(row.started) if row.started else None,
+        moment(row.finished) if row.finished else None,
+        row.worker,
+        None if row.failure is None else _failure(row.failure),
+        tuple(LogEntry(row.step, row.attempt, moment(line.time), line.level, line.text) for line in lines),
+    )

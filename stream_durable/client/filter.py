@@ -1,0 +1,109 @@
+"""Which runs somebody means: the conditions by which runs are listed, counted and told things together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.status import (
+    CANCELLING,
+    COMPENSATED,
+    COMPENSATING,
+    COMPENSATION_FAILED,
+    FAILED,
+    PAUSED,
+    PENDING,
+    RUN_ENDED,
+    RUNNING,
+    WAITING,
+)
+from stream_durable.ports import RunQuery
+from stream_durable.sdk.durations import Duration, milliseconds
+from stream_durable.sdk.workflow import Workflow
+
+#: A moment; a duration is so long ago.
+Moment = datetime | Duration
+
+#: Runs in one of these may still come to something by themselves.
+OPEN: Final = frozenset({PENDING, RUNNING, WAITING, PAUSED, CANCELLING, COMPENSATING})
+#: Runs in one of these did not come to what they were started for.
+LOST: Final = frozenset({FAILED, COMPENSATED, COMPENSATION_FAILED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs are meant: those that meet all conditions that are given.
+
+    >>> RunFilter(workflow="order", status="waiting", created_before="7d")  # doctest: +ELLIPSIS
+    RunFilter(workflow='order', ...)
+    """
+
+    workflow: Workflow | str | None = None
+    #: The version of the workflow.
+    fingerprint: str | None = None
+    #: One, or any of several.
+    status: str | Sequence[str] = ()
+    #: Only those that ended as failed, compensated or compensation_failed.
+    failed: bool = False
+    tag: str | None = None
+    #: The queue of the steps that name none of their own.
+    queue: str | None = None
+    #: The run that started them.
+    parent: str | None = None
+    #: From this moment on, and before this one. A run is `updated` when it changes, and last when it ends.
+    created_since: Moment | None = None
+    created_before: Moment | None = None
+    updated_since: Moment | None = None
+    updated_before: Moment | None = None
+    #: What the JSON of the input holds, letter for letter.
+    input_text: str | None = None
+
+    def query(self, among: frozenset[str] | None = None) -> RunQuery | None:
+        """Return the conditions with moments fixed; None: no run in any status of `among` can meet them."""
+        chosen = _statuses(self.status)
+        for narrower in (LOST if self.failed else None, among):
+            if narrower is not None:
+                chosen = chosen & narrower if chosen else narrower
+                if not chosen:
+                    return None
+        now = datetime.now(UTC)
+        return RunQuery(
+            workflow=self.workflow.name if isinstance(self.workflow, Workflow) else self.workflow,
+            fingerprint=self.fingerprint,
+            status=tuple(sorted(chosen)),
+            tag=self.tag,
+            queue=self.queue,
+            parent=self.parent,
+            created_since=_millis("created_since", self.created_since, now),
+            created_before=_millis("created_before", self.created_before, now),
+            updated_since=_millis("updated_since", self.updated_since, now),
+            updated_before=_millis("updated_before", self.updated_before, now),
+            input_text=self.input_text,
+        )
+
+
+def since_epoch(name: str, moment: datetime) -> int:
+    """Return a moment in milliseconds; one without a time zone could be any of many."""
+    if moment.tzinfo is None:
+        text = f"{name}={moment.isoformat()} has no time zone: write datetime.now(UTC), or append Z or +02:00"
+        raise RejectedError("bad_time", text)
+    return int(moment.timestamp() * 1_000)
+
+
+def _millis(name: str, moment: Moment | None, now: datetime) -> int | None:
+    if moment is None:
+        return None
+    if isinstance(moment, datetime):
+        return since_epoch(name, moment)
+    return since_epoch(name, now) - milliseconds(moment)
+
+
+def _statuses(given: str | Sequence[str]) -> frozenset[str]:
+    chosen = frozenset([given] if isinstance(given, str) else given)
+    if unknown := chosen - OPEN - RUN_ENDED:
+        known = ", ".join(sorted(OPEN | RUN_ENDED))
+        raise RejectedError("bad_status", f"no run is ever {sorted(unknown)[0]!r}; there are {known}")
+    return chosen

@@ -1,0 +1,160 @@
+"""Runs as they are found among others: lines of lists, pages of them, and families."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from stream_durable.client.edge import Edge
+from stream_durable.client.filter import RunFilter
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.failure import Failure
+from stream_durable.ports import RunPosition, RunSummary
+
+#: How far a count goes: further than people read numbers, and no more than a second of a server's time.
+COUNT_MAX: Final = 100_000
+
+_failure = msgspec.json.Decoder(Failure).decode
+
+
+class RunEntry(NamedTuple):
+    """A run as a line of a list."""
+
+    id: str
+    workflow: str
+    fingerprint: str
+    status: str
+    created: datetime
+    updated: datetime
+    ended: datetime | None
+    #: Steps that have ended, and all of them.
+    done: int
+    total: int
+    tags: tuple[str, ...]
+    failure: Failure | None
+    #: None: that of the workers, `default`.
+    queue: str | None
+    priority: int
+    metadata: Mapping[str, Any]
+    #: The run that started it, and by which step.
+    parent: str | None
+    parent_step: str | None
+    #: Which try of the whole graph it is.
+    attempt: int
+
+
+class RunList(NamedTuple):
+    """A page of runs, newest first."""
+
+    runs: list[RunEntry]
+    #: What `after=` takes to go on; None: there are no more.
+    following: str | None
+
+
+class RunCount(NamedTuple):
+    """How many runs there are."""
+
+    found: int
+    #: False: there are more; counting stopped.
+    is_exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A run within its family."""
+
+    run: RunEntry
+    #: Those its steps have started, the oldest first.
+    children: list[Member] = field(default_factory=list)
+
+
+class Family(NamedTuple):
+    """All runs that one run, which nobody's step started, has led to."""
+
+    first: Member
+    #: False: there are more, below those that are here.
+    is_whole: bool
+
+
+async def listed(
+    edge: Edge, which: RunFilter, limit: int, after: str | None, *, among: frozenset[str] | None = None
+) -> RunList:
+    """Return a page of the runs that are meant, and that are in any status of `among`."""
+    query, views = which.query(among), edge.ports.views
+    position = None if after is None else read_cursor(after)
+    if query is None:
+        return RunList([], None)
+    page = await edge.ask(lambda: views.run_list(query, limit=limit, after=position), "list runs")
+    following = None if page.following is None else cursor(page.following)
+    return RunList([entry(run) for run in page.runs], following)
+
+
+async def counted(edge: Edge, which: RunFilter, at_most: int) -> RunCount:
+    """Count the runs that are meant, as far as that."""
+    query, views = which.query(), edge.ports.views
+    if query is None:
+        return RunCount(0, is_exact=True)
+    found = await edge.ask(lambda: views.run_count(query, at_most=at_most + 1), "count runs")
+    return RunCount(min(found, at_most), found <= at_most)
+
+
+async def family(edge: Edge, run: str, limit: int) -> Family | None:
+    """Return the family of a run; None: there is no such run."""
+    views = edge.ports.views
+    found = await edge.ask(lambda: views.run_family(run, limit=limit + 1), f"read the family of run {run!r}")
+    if not found:
+        return None
+    members = {one.id: Member(entry(one)) for one in sorted(found, key=lambda one: (one.created, one.id))}
+    first = None
+    for member in members.values():
+        above = members.get(member.run.parent or "")
+        if above is None:
+            first = member
+        else:
+            above.children.append(member)
+    assert first is not None, "a run is not its own ancestor"
+    return Family(first, len(found) <= limit)
+
+
+def entry(run: RunSummary) -> RunEntry:
+    """Return a row as people read it."""
+    return RunEntry(
+        run.id,
+        run.workflow,
+        run.fingerprint,
+        run.status,
+        _moment(run.created),
+        _moment(run.updated),
+        None if run.ended is None else _moment(run.ended),
+        run.done,
+        run.total,
+        tuple(msgspec.json.decode(run.tags)) if run.tags else (),
+        _failure(run.failure) if run.failure is not None else None,
+        run.queue,
+        run.priority,
+        {} if run.metadata is None else msgspec.json.decode(run.metadata),
+        run.parent,
+        run.parent_step,
+        run.attempt,
+    )
+
+
+def cursor(position: RunPosition) -> str:
+    """Return a place in a list as a text that a program keeps without looking inside."""
+    return f"{position.created}.{position.id}"
+
+
+def read_cursor(text: str) -> RunPosition:
+    """Return the place that a text stands for."""
+    created, point, run = text.partition(".")
+    if not point or not created.isascii() or not created.isdigit() or len(created) > 18:
+        raise RejectedError("bad_cursor", f"{text[:128]!r} is no place in a list: give what `following` said")
+    return RunPosition(int(created), run)
+
+
+def _moment(millis: int) -> datetime:
+    return datetime.fromtimestamp(millis / 1_000, UTC)

@@ -1,0 +1,54 @@
+"""What a run cannot do is refused before it is told: the log would only keep it as a dead letter."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Final
+
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.messages import RetryRun
+from stream_durable.core.run.again import failed_steps
+from stream_durable.core.run.state import Run
+from stream_durable.core.status import PENDING
+
+_NAMES_SHOWN: Final = 20
+
+
+def check_end_step(run: Run, name: str) -> None:
+    """Refuse to end a step of a run that has none under way."""
+    check_step(run, name)
+    if run.status == PENDING:
+        text = f"run {run.id!r} has not begun: cancel it as a whole, or wait"
+        raise RejectedError("not_begun", text)
+
+
+def check_step(run: Run, name: str) -> int:
+    """Return the place of a step in its run, or refuse a name that no step of it has."""
+    graph = run.graph
+    if name in graph.index:
+        return graph.index[name]
+    close = get_close_matches(name, graph.index, 1)
+    shown = ", ".join(list(graph.names)[:_NAMES_SHOWN])
+    meant = f": is {close[0]!r} meant?" if close else f"; it has {shown}"
+    raise RejectedError("unknown_step", f"run {run.id!r} has no step {name[:128]!r}{meant}")
+
+
+def check_retry(run: Run, order: RetryRun) -> None:
+    """Refuse to have steps made anew where there are none, or where the run is about to end."""
+    if order.step and order.whole:
+        raise RejectedError("contradiction", "retry one step and all after it, or the whole run, not both")
+    if run.ended is None and (run.failure is not None or run.output is not None or run.status == PENDING):
+        text = "has not begun" if run.status == PENDING else "is about to end: wait for that"
+        raise RejectedError("not_ended", f"run {run.id!r} cannot be retried now: it {text}")
+    if order.step:
+        i = check_step(run, order.step)
+        if run.graph.is_helper(i):
+            text = f"{order.step!r} is called beside the graph: retry the step that it belongs to"
+            raise RejectedError("not_a_step", text)
+        step = run.steps.get(i)
+        is_idle = step is not None and step.detail is not None and step.detail.is_idle
+        if is_idle or (step is None and run.need[i]):
+            raise RejectedError("not_begun", f"step {order.step!r} of run {run.id!r} has not begun")
+    elif not order.whole and all(run.graph.is_helper(i) for i in failed_steps(run)):
+        text = f"no step of run {run.id!r} has failed or was cancelled: name one, or retry the whole run"
+        raise RejectedError("nothing_to_retry", text)

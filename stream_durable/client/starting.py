@@ -1,0 +1,78 @@
+"""How a run is started: which definition is meant, when it begins, and that one id is one run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import Final
+
+from stream_durable.client.edge import Edge
+from stream_durable.client.filter import since_epoch
+from stream_durable.client.values import is_same
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.messages import StartRun
+from stream_durable.core.rows import RunRow
+from stream_durable.sdk.durations import Duration, milliseconds
+from stream_durable.sdk.workflow import Workflow
+
+_NAMES_SHOWN: Final = 20
+
+
+async def resolve(edge: Edge, workflow: Workflow | str) -> tuple[str, str]:
+    """Return name and fingerprint of what is to be started; its definition is on the log by then."""
+    catalogue = edge.ports.catalogue
+    if isinstance(workflow, Workflow):
+        await _register(edge, workflow)
+        return workflow.name, workflow.fingerprint
+    await edge.ask(catalogue.catch_up, "read the definitions")
+    graph = catalogue.current(workflow)
+    if graph is None:
+        raise _unknown_workflow(workflow, catalogue.workflows())
+    return workflow, graph.fingerprint
+
+
+async def _register(edge: Edge, workflow: Workflow) -> None:
+    """Make sure that a definition is on the log, and before it those of the children that its steps start."""
+    catalogue, definition = edge.ports.catalogue, workflow.definition()
+    if catalogue.graph(workflow.fingerprint) is None:
+        await edge.ask(catalogue.catch_up, "read the definitions")
+    for child in workflow.children:
+        await _register(edge, child)
+    if catalogue.graph(workflow.fingerprint) is None:
+        await edge.ask(lambda: catalogue.register(definition), f"register workflow {workflow.name!r}")
+
+
+def beginning(at: datetime | None, delay: Duration | None) -> int | None:
+    """Return when a run is to begin, in milliseconds; None: at once."""
+    if at is not None and delay is not None:
+        raise RejectedError("contradiction", "a run begins at= a moment or after a delay=, not both")
+    if at is not None:
+        return max(0, since_epoch("at", at))
+    if delay is not None:
+        return since_epoch("now", datetime.now(UTC)) + milliseconds(delay)
+    return None
+
+
+def check_same(row: RunRow, message: StartRun) -> None:
+    """Refuse a second start that is not the first one again."""
+    if row.workflow != message.workflow:
+        raise RejectedError(
+            "different_workflow",
+            f"run {row.id!r} exists and is one of workflow {row.workflow!r}, not of {message.workflow!r}: "
+            "take another id",
+        )
+    if not is_same(row.input, message.input):
+        raise RejectedError(
+            "different_input",
+            f"run {row.id!r} exists and was started with another input: take another id, or leave it be",
+        )
+
+
+def _unknown_workflow(name: str, known: list[str]) -> RejectedError:
+    close = get_close_matches(name, known, 1)
+    meant = f"; is {close[0]!r} meant?" if close else "."
+    shown = ", ".join(known[:_NAMES_SHOWN]) or "none"
+    return RejectedError(
+        "unknown_workflow",
+        f"no workflow {name[:128]!r} is registered{meant} There are: {shown}. Start a worker that carries it",
+    )

@@ -1,0 +1,40 @@
+"""One order to many runs: page by page, so that neither memory nor the broker holds all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from stream_durable.client.edge import Edge
+from stream_durable.core.messages import RunMessage
+from stream_durable.ports import RunQuery
+
+#: Runs that are told at once; the next ones are looked for when these are told.
+PAGE_RUNS = 500
+
+#: Hears how many runs have been told so far.
+Progress = Callable[[int], None]
+
+
+async def order_all(
+    edge: Edge,
+    query: RunQuery | None,
+    order: Callable[[str], RunMessage],
+    doing: str,
+    progress: Progress | None,
+) -> int:
+    """Give the order to every run that the query means; return to how many it was given.
+
+    Runs that are started meanwhile are newer than where the first page begins, and are left alone.
+    """
+    views, told, after = edge.ports.views, 0, None
+    while query is not None:
+        start = after
+        page = await edge.ask(lambda: views.run_list(query, limit=PAGE_RUNS, after=start), "list runs")  # noqa: B023
+        await edge.send_all([order(run.id) for run in page.runs], doing)
+        told += len(page.runs)
+        if progress is not None:
+            progress(told)
+        if page.following is None:
+            break
+        after = page.following
+    return told

@@ -1,0 +1,228 @@
+"""What can be wrong with one node by itself: its numbers, its names, and options that exclude each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from stream_durable.core.definition.nodes import (
+    AnyNode,
+    BranchNode,
+    ChildNode,
+    EachNode,
+    EventNode,
+    Node,
+    ParallelNode,
+    SignalNode,
+    SleepNode,
+    StepNode,
+)
+from stream_durable.core.definition.paths import root_of
+from stream_durable.core.definition.retry_faults import retry_faults
+from stream_durable.core.ids import NAME
+
+
+class Fault(NamedTuple):
+    """One thing wrong: the node concerned (None: the workflow itself), a stable code, the sentence."""
+
+    node: str | None
+    code: str
+    message: str
+
+
+def label_of(node: Node) -> str:
+    """Return what sentences about a node call it."""
+    for kind, word in _WORDS.items():
+        if isinstance(node, kind):
+            return f"{word} {node.name!r}"
+    return f"step {node.name!r}"
+
+
+def node_faults(node: AnyNode, known: Collection[str]) -> Iterator[Fault]:
+    """Say what is wrong with a node of the graph by itself; `known` are the names of all."""
+    label = label_of(node)
+    if isinstance(node, StepNode):
+        yield from step_faults(node, label)
+        return
+    for code, text in _of_kind(node):
+        yield Fault(node.name, code, label + text)
+    for code, text in _paths(node, known):
+        yield Fault(node.name, code, label + text)
+    if isinstance(node, EachNode):
+        yield from step_faults(node.step, label)
+
+
+def step_faults(node: StepNode, label: str) -> Iterator[Fault]:
+    """Say what is wrong with a function's node, wherever it is, and with its compensation."""
+    for code, text in _step(node):
+        yield Fault(node.name, code, label + text)
+    if node.compensation is not None:
+        yield from step_faults(node.compensation, f"compensation of {label}")
+
+
+def _of_kind(node: AnyNode) -> Iterator[tuple[str, str]]:
+    """Return codes, and what follows the name of the node in the sentence."""
+    if isinstance(node, SleepNode):
+        if node.duration_ms < 0:
+            yield "duration", ": a sleep cannot be less than nothing"
+    elif isinstance(node, SignalNode):
+        yield from _signal(node)
+    elif isinstance(node, EventNode):
+        if not NAME.match(node.event):
+            yield "bad_name", f": {node.event!r} is not a name for an event: {RULE}"
+        yield from _time_limit(node)
+    elif isinstance(node, ParallelNode):
+        yield from _at_least_one("concurrency", node.concurrency)
+    elif isinstance(node, EachNode):
+        yield from _at_least_one("concurrency", node.concurrency)
+        yield from _at_least_one("enough", node.enough)
+    elif isinstance(node, BranchNode):
+        yield from _branch(node)
+    elif isinstance(node, ChildNode):
+        yield from _child(node)
+
+
+def _step(node: StepNode) -> Iterator[tuple[str, str]]:
+    for code, text in retry_faults(node.retry):
+        yield code, f": {text}"
+    for limit in (node.timeout_ms, node.total_ms):
+        if limit is not None and limit <= 0:
+            yield "timeout", TOO_SHORT
+    if node.timeout_ms is not None and node.total_ms is not None and 0 < node.total_ms < node.timeout_ms:
+        text = f": it may take {node.total_ms} ms in all, but {node.timeout_ms} ms for one attempt"
+        yield "contradiction", text
+    if not NAME.match(node.queue):
+        yield "bad_queue", f": {node.queue!r} is not a name for a queue: {RULE}"
+    breaker = node.breaker
+    if breaker is not None:
+        if not NAME.match(breaker.name):
+            yield "bad_name", f": {breaker.name!r} is not a name for a breaker: {RULE}"
+        if breaker.failures < 1:
+            yield "breaker", f": breaker {breaker.name!r} needs one failure at the least to open"
+        if breaker.window_ms <= 0 or breaker.reset_ms <= 0:
+            yield "breaker", f": window and reset of breaker {breaker.name!r} must be longer than nothing"
+
+
+def _signal(node: SignalNode) -> Iterator[tuple[str, str]]:
+    if not node.signals:
+        yield "no_signal", " names no signal"
+    for signal, times in Counter(node.signals).items():
+        if not NAME.match(signal):
+            yield "bad_name", f": {signal!r} is not a name for a signal: {RULE}"
+        if times > 1:
+            yield "same_signal", f" names signal {signal!r} twice"
+    yield from _time_limit(node)
+
+
+def _time_limit(node: SignalNode | EventNode) -> Iterator[tuple[str, str]]:
+    if node.timeout_ms is not None and node.timeout_ms <= 0:
+        yield "timeout", TOO_SHORT
+    if node.on_timeout is not None and node.timeout_ms is None:
+        yield "contradiction", " has an output for when its time is over, but no time-out"
+
+
+def _branch(node: BranchNode) -> Iterator[tuple[str, str]]:
+    if (node.on is None) == (node.selector is None):
+        yield "contradiction", " is decided by a path or by a function, by one of the two"
+    if not node.cases:
+        yield "empty", " has no clauses"
+    seen: set[bytes | None] = set()
+    for case in node.cases:
+        try:
+            value = None if case is None else _comparable(case)
+        except msgspec.DecodeError:
+            yield "not_json", f" has a clause for {case}, which is not JSON"
+            continue
+        if value in seen:
+            rest = "all the rest" if case is None else case
+            yield "same_case", f" has two clauses for {rest}"
+        seen.add(value)
+
+
+def _comparable(case: str) -> bytes:
+    """Return the same for two cases that a value equals both: 1 is 1.0."""
+    value = msgspec.json.decode(case)
+    return msgspec.json.encode(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
+def _child(node: ChildNode) -> Iterator[tuple[str, str]]:
+    for code, text in retry_faults(node.retry):
+        yield code, f": {text}"
+    if not NAME.match(node.workflow):
+        yield "bad_name", f": {node.workflow!r} is not a name for a workflow: {RULE}"
+    if node.timeout_ms is not None and node.timeout_ms <= 0:
+        yield "timeout", TOO_SHORT
+    for field, value in node.input.items() if isinstance(node.input, dict) else ():
+        if value.startswith("=") and not _is_json(value[1:]):
+            yield "not_json", f" has {value!r} as {field!r} of its input: what follows the = is not JSON"
+    if node.until is not None:
+        yield from _rounds(node, node.until)
+    elif node.again or node.every_ms:
+        yield "contradiction", " is to run again, but nothing says until when"
+
+
+def _rounds(node: ChildNode, until: str) -> Iterator[tuple[str, str]]:
+    for path in (until, *node.again.values()):
+        if root_of(path) != node.name or not all(path.split(".")):
+            text = f": {path!r} is no path into its own output: write one such as {node.name}.done"
+            yield "until_path", text
+    yield from _at_least_one("at_most", node.at_most)
+    if node.every_ms < 0:
+        yield "duration", ": the time between two rounds cannot be less than nothing"
+
+
+def _at_least_one(option: str, count: int | None) -> Iterator[tuple[str, str]]:
+    if count is not None and count < 1:
+        yield "count", f": {option} is {count}, and must be 1 or more"
+
+
+def _paths(node: AnyNode, known: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Say which of the paths that a node reads lead to nothing that it waits for."""
+    what, paths = _read(node)
+    if not paths:
+        return
+    upstream = {*node.after, *(name for join in node.joins for name in join.of)}
+    for path in paths:
+        root = root_of(path)
+        if not all(path.split(".")):
+            wrong = "which is no path: write one such as input.id"
+        elif root != "input" and root not in known:
+            wrong = f"but {root!r} is neither the input nor a step"
+        elif root != "input" and root not in upstream:
+            wrong = f"but does not come after {root!r}"
+        else:
+            continue
+        yield f"{what}_path", f" reads its {what} at {path!r}, {wrong}"
+
+
+def _read(node: AnyNode) -> tuple[str, list[str]]:
+    """Return what a node reads at paths, in a word, and the paths."""
+    if isinstance(node, EventNode):
+        return "key", [node.key]
+    if isinstance(node, EachNode):
+        return "list", [node.over]
+    if isinstance(node, BranchNode) and node.on is not None:
+        return "value", [node.on]
+    if not isinstance(node, ChildNode) or node.input is None:
+        return "", []
+    if isinstance(node.input, str):
+        return "input", [node.input]
+    return "input", [path for path in node.input.values() if not path.startswith("=")]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+_WORDS: dict[type[Node], str] = {
+    SignalNode: "wait", EventNode: "wait", ParallelNode: "group", BranchNode: "branch", ChildNode: "child",
+}  # fmt: skip
+RULE = "letters, digits and _ . : - only, beginning with a letter or _, at most 128"
+TOO_SHORT = ": a time-out must be longer than nothing"

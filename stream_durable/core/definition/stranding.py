@@ -1,0 +1,238 @@
+"""Which runs of an old version would not get on with the functions of a new one, and why.
+
+A run keeps the definition that it began with, so what has changed in the graph does not touch it. It is
+the functions that workers carry which are no longer those that the definition was made with: one may
+be gone, or want what the old definition does not hand over. Types are not compared: nobody knows
+whether what an old step answered still fits until it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from stream_durable.core.definition.nodes import (
+    AnyNode,
+    BranchNode,
+    ChildNode,
+    Definition,
+    EachNode,
+    StepNode,
+)
+from stream_durable.core.status import CANCELLED, COMPENSATED, FAILED, SKIPPED, STEP_ENDED
+
+
+class Needs(NamedTuple):
+    """What a function cannot do without: there is neither a default for it nor may it be None."""
+
+    outputs: frozenset[str] = frozenset()
+    input: bool = False
+    item: bool = False
+
+    def with_those_of(self, others: Iterable[Needs]) -> Needs:
+        """Return what all of them together cannot do without."""
+        found = [self, *others]
+        outputs = frozenset[str]().union(*(each.outputs for each in found))
+        return Needs(outputs, any(each.input for each in found), any(each.item for each in found))
+
+
+class Carried(NamedTuple):
+    """What the workers of an app can do for one workflow."""
+
+    definition: Definition
+    #: By the name of the function.
+    functions: Mapping[str, Needs]
+
+
+class Strand(NamedTuple):
+    """Why runs of the old version would fail."""
+
+    #: Such as `gone`; for programs.
+    code: str
+    step: str | None
+    text: str
+    remedy: str
+    #: A run in which the step is in one of these gets on all the same; empty: every live run is concerned.
+    safe: frozenset[str]
+
+
+class Notice(NamedTuple):
+    """What deserves a look although nothing fails for it."""
+
+    step: str | None
+    text: str
+
+
+#: A compensation is not called any more when the step has come to one of these.
+_NOT_UNDONE: Final = frozenset({FAILED, SKIPPED, CANCELLED, COMPENSATED})
+
+
+class _Called(NamedTuple):
+    """A function that runs of a definition may still call."""
+
+    node: StepNode
+    #: The step that calls it; None: any, or the run itself.
+    step: str | None
+    safe: frozenset[str]
+    has_item: bool
+    #: The outputs that are handed over beside those in `takes`.
+    given: frozenset[str] = frozenset()
+
+
+def strands(
+    old: Definition,
+    apps: Mapping[str, Carried],
+    definitions: Mapping[str, Definition] | None = None,
+    *,
+    is_alone: bool = False,
+) -> list[Strand]:
+    """Return why live runs of `old` would fail with what is carried, by workflow, in `apps`.
+
+    With the definitions by fingerprint the runs that its steps have yet to start are looked at too. A
+    workflow that nothing is carried of is somebody else's, unless the app is alone.
+    """
+    return _Judgement(apps, definitions or {}, is_alone=is_alone).strands(old)
+
+
+def notices(old: Definition, carried: Carried, queues: frozenset[str]) -> list[Notice]:
+    """Return what else deserves a look; `queues` are those that steps of the app are sent to."""
+    found = []
+    unserved: dict[str, list[str]] = {}
+    for called in _functions(old):
+        if called.node.queue not in queues:
+            unserved.setdefault(called.node.queue, []).append(called.node.name)
+    for queue, names in unserved.items():
+        text = f"live runs send {_listed(names)} to queue {queue!r}, which no step of the app names any more"
+        found.append(Notice(names[0], f"{text}: keep a worker with --queue {queue}"))
+    before = {called.node.name for called in _functions(old)}
+    come = [template.name for template in carried.definition.templates if template.name not in before]
+    if come:
+        text = f"a live run has no template {_listed(come)}: a step that answers it with one would fail"
+        found.append(Notice(None, text))
+    return found
+
+
+def queues_of(definition: Definition) -> frozenset[str]:
+    """Return the queues that all functions of a definition are sent to."""
+    return frozenset(called.node.queue for called in _functions(definition))
+
+
+class _Judgement:
+    """Looks at one definition, and at those of its children, each once."""
+
+    def __init__(
+        self, apps: Mapping[str, Carried], definitions: Mapping[str, Definition], *, is_alone: bool
+    ) -> None:
+        self._apps = apps
+        self._definitions = definitions
+        self._is_alone = is_alone
+        #: By fingerprint.
+        self._children: dict[str, list[Strand]] = {}
+
+    def strands(self, old: Definition) -> list[Strand]:
+        found = list(self._own(old))
+        for node in old.nodes:
+            if isinstance(node, ChildNode):
+                found += self._of_child(node, _safe(old, STEP_ENDED))
+        return found
+
+    def _own(self, old: Definition) -> Iterator[Strand]:
+        carried = self._apps.get(old.name)
+        if carried is not None:
+            for called in _functions(old):
+                yield from _unfit(called, carried.functions)
+            yield from _other_clauses(old, carried)
+        elif self._is_alone:
+            text = f"the app carries no workflow {old.name!r}"
+            yield Strand("no_workflow", None, text, f"keep workflow {old.name!r} {_UNTIL}", frozenset())
+
+    def _of_child(self, node: ChildNode, safe: frozenset[str]) -> Iterator[Strand]:
+        version = node.fingerprint
+        if version not in self._children:
+            child = self._definitions.get(version)
+            self._children[version] = [] if child is None else self.strands(child)
+        for inner in self._children[version]:
+            at = "" if inner.step is None else f"step {inner.step!r}: "
+            text = f"in the run of {node.workflow!r} that it starts, {at}{inner.text}"
+            yield Strand("child", node.name, text, inner.remedy, safe)
+
+
+def _functions(old: Definition) -> Iterator[_Called]:
+    """Return all functions that a definition calls, and until when."""
+    done = _safe(old, STEP_ENDED)
+    for node in old.nodes:
+        if isinstance(node, StepNode):
+            yield _Called(node, node.name, done, has_item=False)
+        elif isinstance(node, EachNode):
+            yield _Called(node.step, node.name, done, has_item=True)
+        elif isinstance(node, BranchNode) and node.selector is not None:
+            yield _Called(node.selector, node.name, done, has_item=False)
+        yield from _compensation(node, node.name, _safe(old, _NOT_UNDONE))
+    for template in old.templates:
+        yield _Called(template, None, frozenset(), has_item=True)
+        yield from _compensation(template, None, frozenset())
+    for hook in old.hooks:
+        yield _Called(hook, None, frozenset(), has_item=False)
+
+
+def _compensation(node: AnyNode, step: str | None, safe: frozenset[str]) -> Iterator[_Called]:
+    is_each = isinstance(node, EachNode)
+    function = node.step if isinstance(node, EachNode) else node
+    if isinstance(function, StepNode) and function.compensation is not None:
+        # Of what is made for items, some may have completed although the whole has not.
+        safe = safe & {SKIPPED} if is_each else safe
+        own = frozenset({function.name})
+        yield _Called(function.compensation, step, safe, is_each or step is None, own)
+
+
+def _unfit(called: _Called, functions: Mapping[str, Needs]) -> Iterator[Strand]:
+    """Say why what is carried under a function's name would not do in its place."""
+    node, step, safe = called.node, called.step, called.safe
+    needs = functions.get(node.name)
+    if needs is None:
+        yield Strand(
+            "gone", step, f"no function {node.name!r} is carried any more",
+            f"keep a function named {node.name!r} {_UNTIL}", safe,
+        )  # fmt: skip
+        return
+    missing = sorted(needs.outputs.difference(node.takes, called.given))
+    if missing:
+        text = f"{node.name!r} now takes the output of {_listed(missing)}, {_NOT_GIVEN}"
+        yield Strand("takes", step, text, f"give the parameter a default {_OR_NAME}", safe)
+    if needs.input and not node.takes_input:
+        text = f"{node.name!r} now takes the run's input, {_NOT_GIVEN}"
+        yield Strand("takes_input", step, text, f"let it do without {_OR_NAME}", safe)
+    if needs.item and not called.has_item:
+        text = f"{node.name!r} is now called for an item, and in their definition there is none"
+        yield Strand("takes_item", step, text, f"give the parameter a default {_OR_NAME}", safe)
+
+
+def _other_clauses(old: Definition, carried: Carried) -> Iterator[Strand]:
+    """Say where a function picks a clause by its number, and the numbers mean other clauses now."""
+    now = {node.name: node for node in carried.definition.nodes if isinstance(node, BranchNode)}
+    for node in old.nodes:
+        new = now.get(node.name)
+        if not isinstance(node, BranchNode) or node.selector is None or new is None or new.selector is None:
+            continue
+        # A clause more at the end takes nothing from the others, unless one of them was for all the rest.
+        is_longer = new.cases[: len(node.cases)] == node.cases and None not in node.cases
+        if new.cases != node.cases and not is_longer:
+            text = (
+                "its function picks among the clauses of the new version: another one than is meant may run"
+            )
+            remedy = f"give the new branch another name, and keep this one {_UNTIL}"
+            yield Strand("clauses", node.name, text, remedy, _safe(old, STEP_ENDED))
+
+
+def _safe(old: Definition, statuses: frozenset[str]) -> frozenset[str]:
+    """Return the statuses in which a step needs its function no more: none, if the graph may begin anew."""
+    return statuses if old.restart.attempts == 1 else frozenset()
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+_NOT_GIVEN = "which their definition does not hand over"
+_UNTIL = "until these runs have ended; or cancel them"
+_OR_NAME = f"or a new name to the step, and keep the old function {_UNTIL}"

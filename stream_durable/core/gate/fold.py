@@ -1,0 +1,165 @@
+"""What each message means for a gate.
+
+Closed, it lets everybody pass and counts failures. Open, it holds everybody back until its time is
+over. Half-open, it lets one attempt try: a success closes it, a failure opens it again.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from stream_durable.core.effects import Effects
+from stream_durable.core.gate.state import CLOSED, HALF_OPEN, OPEN, Gate, Limits, State
+from stream_durable.core.messages import GateAsked, GateLeft, GatePassed, GateTimerFired
+from stream_durable.core.status import Outcome
+
+_TIMER = ""
+#: A gate that is to open after more failures than this opens after so many: it keeps each of them.
+FAILURES_MAX = 1_000
+#: How long an attempt may try until another one may too. It may still answer; it may also be lost.
+TRY_MS = 60_000
+#: So many that try are kept in mind; of more, the oldest is taken for lost.
+INSIDE_MAX = 10
+#: Those who waited pass in portions, so that what has just come back is not overrun by all of them,
+#: and what fails again keeps the rest back.
+PORTION = 500
+PORTION_MS = 100
+
+
+def ask(gate: Gate, message: GateAsked, now: int, out: Effects) -> Outcome:
+    """Let an attempt pass, or keep it waiting."""
+    key = (message.run, message.step)
+    place = gate.inside.get(key) or gate.waiting.get(key)
+    if place is not None:
+        if message.attempt < place.attempt:
+            return Outcome.LATE
+        if message.attempt == place.attempt and key in gate.waiting:
+            return Outcome.DUPLICATE
+        if message.attempt == place.attempt:
+            _pass(gate, key, message.attempt, out)
+            return Outcome.APPLIED
+        _forget(gate, key, out)
+    limits = Limits(message.failures, message.window_ms, message.reset_ms)
+    if limits != gate.limits:
+        gate.limits = limits
+        gate.is_touched = True
+        gate.since = gate.since or now
+    if gate.state == CLOSED and not gate.waiting:
+        _pass(gate, key, message.attempt, out)
+    else:
+        gate.wait(key, message.attempt)
+        _try_next(gate, now, out)
+    return Outcome.APPLIED
+
+
+def leave(gate: Gate, message: GateLeft, now: int, out: Effects) -> Outcome:
+    """Free a place, and judge the dependency by how the attempt ended."""
+    key = (message.run, message.step)
+    place = gate.inside.get(key) or gate.waiting.get(key)
+    if place is not None and place.attempt != message.attempt:
+        return Outcome.LATE
+    if place is None:
+        if gate.state != CLOSED or gate.limits is None:
+            return Outcome.LATE
+        return _count(gate, message, gate.limits, now, out) if message.is_ok is False else Outcome.APPLIED
+    has_tried = key in gate.inside
+    _forget(gate, key, out)
+    if has_tried and message.is_ok is True:
+        _close(gate, now, out)
+    elif has_tried and message.is_ok is False:
+        _open(gate, now, out)
+    else:
+        _try_next(gate, now, out)
+    return Outcome.APPLIED
+
+
+def fire(gate: Gate, message: GateTimerFired, now: int, out: Effects) -> Outcome:
+    """Do what it is time for."""
+    if message.due != gate.due:
+        return Outcome.LATE
+    # The reconciler's clock may be ahead of the log's: what was due has come.
+    moment = max(now, message.due)
+    _plan(gate, None, out)
+    if gate.state == CLOSED:
+        _let_portion_pass(gate, moment, out)
+        return Outcome.APPLIED
+    if gate.state == OPEN:
+        _become(gate, HALF_OPEN, moment)
+    _try_next(gate, moment, out)
+    return Outcome.APPLIED
+
+
+def _count(gate: Gate, message: GateLeft, limits: Limits, now: int, out: Effects) -> Outcome:
+    """Note a failure, and open the gate if it was one too many."""
+    failed = (message.run, message.step, message.attempt)
+    if failed in gate.recent:
+        return Outcome.DUPLICATE
+    gate.recent = {each: at for each, at in gate.recent.items() if at > now - limits.window_ms}
+    gate.recent[failed] = now
+    gate.is_touched = True
+    if len(gate.recent) >= min(limits.failures, FAILURES_MAX):
+        _open(gate, now, out)
+    return Outcome.APPLIED
+
+
+def _open(gate: Gate, now: int, out: Effects) -> None:
+    """Hold everybody back. What others say who were let try before says nothing about what comes now."""
+    assert gate.limits is not None
+    _become(gate, OPEN, now)
+    _plan(gate, now + gate.limits.reset_ms, out)
+
+
+def _close(gate: Gate, now: int, out: Effects) -> None:
+    """Let everybody pass again."""
+    _become(gate, CLOSED, now)
+    gate.recent.clear()
+    _let_portion_pass(gate, now, out)
+
+
+def _try_next(gate: Gate, now: int, out: Effects) -> None:
+    """Let whoever has waited longest try, unless somebody is about it."""
+    if gate.state != HALF_OPEN or gate.due is not None or not gate.waiting:
+        return
+    if len(gate.inside) >= INSIDE_MAX:
+        gate.leave(next(iter(gate.inside)))
+    key = next(iter(gate.waiting))
+    place = gate.inside[key] = gate.waiting.pop(key)
+    gate.touched_places[key] = None
+    _pass(gate, key, place.attempt, out)
+    _plan(gate, now + TRY_MS, out)
+
+
+def _let_portion_pass(gate: Gate, now: int, out: Effects) -> None:
+    """Let those pass who have waited longest, and see to the others later."""
+    for key in list(islice(gate.waiting, PORTION)):
+        _pass(gate, key, gate.waiting[key].attempt, out)
+        gate.leave(key)
+    _plan(gate, now + PORTION_MS if gate.waiting else None, out)
+
+
+def _forget(gate: Gate, key: tuple[str, str], out: Effects) -> None:
+    """Give up a place; if it was that of whoever tries at the moment, another one may."""
+    if gate.inside and key == next(reversed(gate.inside)):
+        _plan(gate, None, out)
+    gate.leave(key)
+
+
+def _become(gate: Gate, state: State, now: int) -> None:
+    gate.state = state
+    gate.since = now
+    gate.is_touched = True
+    for key in list(gate.inside):
+        gate.leave(key)
+
+
+def _pass(gate: Gate, key: tuple[str, str], attempt: int, out: Effects) -> None:
+    run, step = key
+    out.messages.append(GatePassed(key=run, step=step, attempt=attempt, gate=gate.id))
+
+
+def _plan(gate: Gate, due: int | None, out: Effects) -> None:
+    """Ask to be told when there is something to do."""
+    if due != gate.due:
+        gate.due = due
+        gate.is_touched = True
+        out.timers["gate", gate.id, _TIMER] = due

@@ -1,0 +1,97 @@
+"""A gate in memory: where its dependency stands, who tries it and who waits."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+State = Literal["closed", "open", "half-open"]
+CLOSED: Final = "closed"
+OPEN: Final = "open"
+HALF_OPEN: Final = "half-open"
+
+#: (run, step)
+PlaceKey = tuple[str, str]
+
+
+class Limits(NamedTuple):
+    """How a breaker is set."""
+
+    #: So many failures within the window open it.
+    failures: int
+    window_ms: int
+    #: How long it stays open before one attempt may try.
+    reset_ms: int
+
+
+class Place(NamedTuple):
+    """Where an attempt stands at a gate."""
+
+    attempt: int
+    #: Lower is earlier, among the places that the gate has.
+    ordinal: int
+
+
+class Gate:
+    """The circuit breaker of one dependency.
+
+    While it is closed and nobody waits, those who pass are not written down: what they say when they
+    leave is all that counts, and a dependency that works costs no row for an attempt.
+    """
+
+    __slots__ = (
+        "due",
+        "id",
+        "inside",
+        "is_touched",
+        "limits",
+        "partition",
+        "recent",
+        "since",
+        "state",
+        "touched_places",
+        "updated",
+        "waiting",
+    )
+
+    def __init__(self, key: str, partition: int) -> None:
+        """A gate that nobody has asked yet."""
+        self.id = key
+        self.partition = partition
+        #: As whoever asked last has it; None: nobody has asked.
+        self.limits: Limits | None = None
+        self.state: State = CLOSED
+        #: When it came into this state.
+        self.since = 0
+        #: When its timer fires: there is time to try, or for another one to try, or for more to pass.
+        self.due: int | None = None
+        #: (run, step, attempt) -> when it failed, oldest first: what opens the gate, or has opened it.
+        self.recent: dict[tuple[str, str, int], int] = {}
+        #: Those who try whether the dependency is back, and those who wait; both in order.
+        self.inside: dict[PlaceKey, Place] = {}
+        self.waiting: dict[PlaceKey, Place] = {}
+        self.updated = 0
+        #: What has changed since it was last stored: the gate itself, and places.
+        self.is_touched = False
+        self.touched_places: dict[PlaceKey, None] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left to remember."""
+        return self.limits is None
+
+    def wait(self, key: PlaceKey, attempt: int) -> None:
+        """Put an attempt at the end of those who wait."""
+        places = self.waiting or self.inside
+        last = places[next(reversed(places))].ordinal if places else 0
+        self.waiting[key] = Place(attempt, last + 1)
+        self.touched_places[key] = None
+
+    def leave(self, key: PlaceKey) -> None:
+        """Give up a place."""
+        self.inside.pop(key, None)
+        self.waiting.pop(key, None)
+        self.touched_places[key] = None
+
+    def weight(self) -> int:
+        """Estimate the bytes this gate takes in memory."""
+        return 900 + 250 * len(self.recent) + 300 * (len(self.inside) + len(self.waiting))

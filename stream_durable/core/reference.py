@@ -1,0 +1,64 @@
+"""Large values by reference: where the bytes are, in place of the bytes.
+
+A reference is itself JSON, so it goes wherever a value goes without anybody in between looking at
+it: into rows, commands, outputs of runs. What the reconciler reads of a value travels with it.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+#: What every reference begins with, and what tells that a composed value may hold one.
+PREFIX = b'{"$blob":['
+MARK = b'"$blob"'
+
+
+class Reference(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a value is: a record of the topic of large values, and how to tell that it is the right one."""
+
+    place: tuple[int, int, int, str] = msgspec.field(name="$blob")
+    #: What is at the paths that the reconciler reads, each as it goes on behind the value's own name.
+    picked: dict[str, Any] = {}
+
+    @property
+    def partition(self) -> int:
+        """The partition of the record."""
+        return self.place[0]
+
+    @property
+    def offset(self) -> int:
+        """The offset of the record."""
+        return self.place[1]
+
+    @property
+    def size(self) -> int:
+        """How many bytes the value has."""
+        return self.place[2]
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the value."""
+        return self.place[3]
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Reference).decode
+
+
+def reference(partition: int, offset: int, data: bytes, picked: dict[str, Raw]) -> bytes:
+    """Return what stands for `data`, which is the record at this place."""
+    return _encode(Reference((partition, offset, len(data), sha256(data).hexdigest()), dict(picked)))
+
+
+def is_reference(data: bytes) -> bool:
+    """Say whether a value is a reference."""
+    return data.startswith(PREFIX)
+
+
+def parse(data: bytes) -> Reference:
+    """Read a reference; raise `msgspec.DecodeError` for what only looks like one."""
+    return _decode(data)

@@ -1,0 +1,213 @@
+"""Steps that are made anew: the whole graph by the workflow's own policy, or some of it by hand.
+
+Attempts go on being numbered where they were, so that what a late worker says of an earlier one is
+told apart, and so that no idempotency key is used twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stream_durable.core.definition.graph import Graph, Grown
+from stream_durable.core.definition.nodes import BranchNode
+from stream_durable.core.effects import Effects
+from stream_durable.core.lifecycle import RUN_RETRIED
+from stream_durable.core.run.counters import SETTLED, place
+from stream_durable.core.run.ending import stop_step
+from stream_durable.core.run.say import clear_due, say_run
+from stream_durable.core.run.state import Context, Detail, Run, Step
+from stream_durable.core.status import CANCELLED, COMPENSATED, FAILED, PENDING, RUNNING, STEP_ENDED
+
+
+def restart(run: Run, now: int, out: Effects) -> list[int]:
+    """Begin the next try of the whole graph; return what begins with it."""
+    run.attempt += 1
+    forget_outcome(run, out)
+    reset(run, range(run.graph.size), (), out)
+    run.context = Context({})
+    run.context.is_dirty = True
+    say_run(run, RUN_RETRIED, now, out)
+    delay = run.graph.definition.restart.delay_ms(run.attempt - 1, run.id)
+    limit = run.graph.definition.timeout_ms
+    if delay:
+        run.status = PENDING
+        run.due = now + delay
+        out.timers["run", run.id, ""] = run.due
+        return []
+    if limit is not None:
+        run.due = now + limit
+        out.timers["run", run.id, ""] = run.due
+    return beginnings(run)
+
+
+def forget_outcome(run: Run, out: Effects) -> None:
+    """Let a run that has ended, or is about to, be one that runs."""
+    run.status = RUNNING
+    run.ended = None
+    run.output = None
+    run.failure = None
+    if run.requests is not None:
+        run.requests.cancel = None
+    if run.due is not None:
+        run.due = None
+        out.timers["run", run.id, ""] = None
+
+
+def reset(run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects) -> None:
+    """Put steps back to where they had not begun, whatever they are at, and groups to where they wait."""
+    graph = run.graph
+    chosen = set(which)
+    # Members that a step got at run time go with it; it will get others.
+    for i in sorted(chosen):
+        if isinstance(graph.members.get(i), range):
+            chosen.update(graph.members[i])
+    dropped: set[str] = set()
+    # By name where the order of the index depends on what the run was through.
+    for i in sorted(
+        chosen, key=lambda i: (graph.is_helper(i), graph.names[i] if graph.is_helper(i) else "", i)
+    ):
+        step = run.steps.get(i)
+        if step is None and not run.need[i]:
+            step = run.steps[i] = Step()
+        if step is not None:
+            run.touched[i] = None
+            _stop(run, i, step, out)
+            if i >= graph.definition_size and not graph.is_helper(i) and graph.owner(i) in chosen:
+                step.status = step.status if step.status in STEP_ENDED else CANCELLED
+                dropped.add(graph.names[i])
+            else:
+                run.steps[i] = _anew(step)
+    for i in reopened:
+        _write_down(run, i)
+        if (group := run.steps.get(i)) is not None and group.status in STEP_ENDED:
+            group.status = RUNNING
+            group.failure = group.finished = group.sequence = None
+            run.touched[i] = None
+    _rebuild(run, dropped)
+
+
+def _write_down(run: Run, i: int) -> None:
+    """Write down which members of a group have begun: from their order alone it can be told no longer."""
+    for m in run.graph.members[i]:
+        if m not in run.steps and not run.need[m]:
+            run.steps[m] = Step()
+            run.touched[m] = None
+
+
+def _stop(run: Run, i: int, step: Step, out: Effects) -> None:
+    """Let go of what a step is at, and of what it came to."""
+    if step.status not in STEP_ENDED and step.status != PENDING:
+        stop_step(run, i, step, out)
+    clear_due(run, i, step, out)
+    run.payload -= len(step.output or b"")
+
+
+def downstream(run: Run, starts: Iterable[int]) -> tuple[set[int], set[int]]:
+    """Return steps with all that comes after them, helpers too, and the groups that are to wait again."""
+    graph, steps = run.graph, run.steps
+    found: set[int] = set()
+    reopened: set[int] = set()
+    pending = list(starts)
+    while pending:
+        i = pending.pop()
+        owner = graph.owner(i)
+        if i in found or not _is_wanted_by(run, owner, i, found):
+            continue
+        found.add(i)
+        pending += graph.followers_of(i)
+        while owner >= 0 and owner not in found and owner not in reopened:
+            reopened.add(owner)
+            # What was cancelled for its sake is wanted again.
+            pending += (m for m in graph.members[owner] if (s := steps.get(m)) and s.status == CANCELLED)
+            owner = graph.owner(owner)
+    names = {graph.names[i] for i in found}
+    found |= {i for i in steps if graph.is_helper(i) and graph.names[i].rpartition("~")[0] in {"", *names}}
+    return found, reopened - found
+
+
+def _is_wanted_by(run: Run, owner: int, i: int, found: set[int]) -> bool:
+    """Say whether a group lets this member begin, now that it has begun, or will begin again."""
+    if owner < 0 or owner in found:
+        return True
+    group = run.steps.get(owner)
+    if group is None or (group.detail is not None and group.detail.is_idle):
+        return False
+    node = run.graph.nodes[owner]
+    clause = None if group.detail is None else group.detail.clause
+    return type(node) is not BranchNode or run.graph.nodes[i].clause == clause
+
+
+def beginnings(run: Run) -> list[int]:
+    """Return the steps that were put back and need wait for nothing."""
+    return sorted(
+        i
+        for i, step in run.steps.items()
+        if step.status == PENDING and not run.need[i] and not run.graph.is_helper(i)
+    )
+
+
+def stranded(run: Run) -> list[int]:
+    """Return the steps that were put back, but wait for one that has ended and did not pass."""
+    graph, steps = run.graph, run.steps
+    lost = {
+        i
+        for i, step in steps.items()
+        if step.status in (FAILED, CANCELLED)
+        and not (step.status == FAILED and graph.nodes[i].on_error == "continue")
+    }
+    found = {
+        i
+        for j in lost
+        for i in graph.dependents[j]
+        if (step := steps.get(i)) is not None and step.status == PENDING
+    }
+    for k, join in enumerate(graph.joins):
+        step = steps.get(join.step)
+        if step is not None and step.status == PENDING and not lost.isdisjoint(join.of):
+            counts = run.joined.get(k)
+            if (
+                counts is not None
+                and counts[0] == SETTLED
+                and counts[1] + counts[2] > len(join.of) - join.enough
+            ):
+                found.add(join.step)
+    return sorted(found)
+
+
+def _anew(step: Step) -> Step:
+    fresh = Step(PENDING, step.attempt)
+    detail = step.detail
+    if detail is None or not detail.is_idle:
+        fresh.attempt += 1
+    fresh.detail = Detail(first=fresh.attempt)
+    if detail is not None:
+        # The next members are numbered after all there have been.
+        fresh.detail.turns = detail.turns if detail.graft is None else detail.graft.turn
+    return fresh
+
+
+def _rebuild(run: Run, dropped: set[str]) -> None:
+    graph = run.graph
+    named = {graph.names[i]: step for i, step in run.steps.items()}
+    touched = [graph.names[i] for i in run.touched]
+    gone = {name: named.pop(name) for name in dropped}
+    run.items = None
+    place(run, base_of(graph), named)
+    index = run.graph.index
+    run.touched = dict.fromkeys(index[name] for name in touched if name in index)
+    run.orphans = {**(run.orphans or {}), **{name: gone[name] for name in touched if name in gone}}
+
+
+def base_of(graph: Graph) -> Graph:
+    """Return the graph that a run's own one has grown from."""
+    return graph.base if isinstance(graph, Grown) else graph
+
+
+def failed_steps(run: Run) -> list[int]:
+    """Return the steps that did not come to a good end, or whose good end was undone."""
+    return [i for i, step in run.steps.items() if step.status in (FAILED, CANCELLED, COMPENSATED)]
+
+
+def undone_steps(run: Run) -> list[int]:
+    """Return the steps whose good end was undone."""
+    return [i for i, step in run.steps.items() if step.status == COMPENSATED]

@@ -1,0 +1,132 @@
+"""What an attempt may answer beside a value: that it is not needed, and how its run goes on instead."""
+
+from __future__ import annotations
+
+from stream_durable.core.definition.nodes import StepNode
+from stream_durable.core.effects import Effects
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.failure import Failure
+from stream_durable.core.messages import AttemptExpanded, AttemptFinished, AttemptJumped, AttemptSkipped
+from stream_durable.core.run import groups
+from stream_durable.core.run.advance import complete, work_off
+from stream_durable.core.run.attempts import has_stopped, open_step, take
+from stream_durable.core.run.begin import End
+from stream_durable.core.run.say import clear_due, set_due
+from stream_durable.core.run.state import Run, Step
+from stream_durable.core.status import CANCELLED, COMPLETED, FAILED, SKIPPED, Outcome
+
+
+def skipped(run: Run, message: AttemptSkipped, now: int, out: Effects) -> Outcome:
+    """End a step that is not needed."""
+    i, step = open_step(run, message)
+    if not isinstance(step, Step):
+        return step
+    failure = take(run, i, step, message, out)
+    has_stopped(step)
+    end: End = (i, SKIPPED, None, Failure("skipped", message.reason, retryable=False))
+    work_off(run, [end if failure is None else (i, FAILED, None, failure)], [], now, out)
+    return Outcome.APPLIED
+
+
+def jumped(run: Run, message: AttemptJumped, now: int, out: Effects) -> Outcome:
+    """Complete a step, and skip what lies between it and the step it names."""
+    i, step = open_step(run, message)
+    if not isinstance(step, Step):
+        return step
+    failure = take(run, i, step, message, out)
+    between: list[int] = []
+    if failure is None and not has_stopped(step):
+        try:
+            between = _between(run, i, message.to)
+        except RejectedError as error:
+            failure = Failure(error.code, str(error), retryable=False)
+    if failure is not None:
+        work_off(run, [(i, FAILED, None, failure)], [], now, out)
+        return Outcome.APPLIED
+    why = Failure("jumped_over", f"step {message.step!r} jumped to {message.to!r}", retryable=False)
+    ends: list[End] = [(j, SKIPPED, None, why) for j in between]
+    ends.append((i, COMPLETED, bytes(message.output), None))
+    work_off(run, ends, [], now, out)
+    return Outcome.APPLIED
+
+
+def expanded(run: Run, message: AttemptExpanded, now: int, out: Effects) -> Outcome:
+    """Add the steps that a step answered with."""
+    i, step = open_step(run, message)
+    if not isinstance(step, Step):
+        return step
+    failure = take(run, i, step, message, out)
+    ready: list[int] = []
+    ends: list[End] = []
+    if failure is None and not isinstance(run.graph.nodes[i], StepNode):
+        failure = Failure("bad_expansion", "only a step can be expanded", retryable=False)
+    if failure is None and run.graph.is_helper(i):
+        failure = Failure("bad_expansion", "a helper cannot add to the graph", retryable=False)
+    if failure is not None:
+        ends.append((i, FAILED, None, failure))
+    elif has_stopped(step):
+        # The step is done and can be undone; what it would have added comes too late.
+        ends.append((i, COMPLETED, b"[]", None))
+    else:
+        clear_due(run, i, step, out)
+        if step.detail is not None and step.detail.until is not None:
+            set_due(run, i, step, step.detail.until, out)
+        run.touched[i] = None
+        try:
+            groups.expand(run, i, step, message, ready, ends)
+        except RejectedError as error:
+            ends.append((i, FAILED, None, Failure(error.code, str(error), retryable=False)))
+    work_off(run, ends, ready, now, out)
+    return Outcome.APPLIED
+
+
+def finished(run: Run, message: AttemptFinished, now: int, out: Effects) -> Outcome:
+    """Complete the run with this output; nothing else is needed."""
+    i, step = open_step(run, message)
+    if not isinstance(step, Step):
+        return step
+    failure = take(run, i, step, message, out)
+    if failure is None and run.graph.is_helper(i):
+        failure = Failure("bad_finish", "a helper cannot finish the run", retryable=False)
+    if failure is not None:
+        work_off(run, [(i, FAILED, None, failure)], [], now, out)
+        return Outcome.APPLIED
+    output = bytes(message.output)
+    if run.failure is None:
+        run.output = output
+        not_needed = Failure("cancelled", "the run has been finished", retryable=False)
+        graph = run.graph
+        inside = set(_enclosing(run, i))
+        ends: list[End] = [(j, CANCELLED, None, not_needed) for j in sorted(graph.after(i) - inside)]
+        ends += [
+            (j, CANCELLED, None, not_needed)
+            for j in range(graph.size)
+            if j != i and j not in inside and not run.need[j] and not graph.is_helper(j)
+        ]
+        work_off(run, [*ends, (i, COMPLETED, output, None)], [], now, out)
+    else:
+        complete(run, i, output, now, out)
+    return Outcome.APPLIED
+
+
+def _between(run: Run, i: int, to: str) -> list[int]:
+    """Return the steps that a jump passes over, or say why it cannot be made."""
+    graph = run.graph
+    target = graph.index.get(to)
+    if target is None:
+        raise RejectedError("bad_jump", f"there is no step {to!r} to jump to")
+    beyond_target = graph.after(target)
+    if target == i or i in beyond_target:
+        text = f"a jump goes forward: {graph.names[i]!r} comes after {to!r}, or is it"
+        raise RejectedError("bad_jump", text)
+    after = graph.after(i)
+    beyond = {*beyond_target, target, *_enclosing(run, i), *_enclosing(run, target)}
+    return [j for j in sorted(after - beyond) if not groups.has_ended(run, j) and run.need[j]]
+
+
+def _enclosing(run: Run, i: int) -> list[int]:
+    """Return the groups and branches that a step is inside of."""
+    found = []
+    while (i := run.graph.owner(i)) >= 0:
+        found.append(i)
+    return found

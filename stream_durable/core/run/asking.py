@@ -1,0 +1,120 @@
+"""Asking a worker for an attempt, or first the gate before it."""
+
+from __future__ import annotations
+
+from msgspec import Raw
+
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.nodes import BranchNode, StepNode
+from stream_durable.core.effects import Command, Effects
+from stream_durable.core.ids import HANDOVER_BYTES_MAX
+from stream_durable.core.messages import GateAsked
+from stream_durable.core.run import groups
+from stream_durable.core.run.state import Run, Step, raw_or_null
+from stream_durable.core.run.values import output_of
+from stream_durable.core.status import READY
+
+
+def ask_gate(run: Run, i: int, step: Step, node: StepNode, out: Effects) -> None:
+    """Ask the breaker of a step whether its next attempt may be made."""
+    breaker = node.breaker
+    assert breaker is not None
+    step.status = READY
+    step.detailed().held = "gate"
+    out.messages.append(
+        GateAsked(
+            key=breaker.name, run=run.id, step=run.graph.names[i], attempt=step.attempt,
+            failures=breaker.failures, window_ms=breaker.window_ms, reset_ms=breaker.reset_ms,
+        )
+    )  # fmt: skip
+
+
+def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
+    """Ask a worker for an attempt, handing over what the function takes and nothing else."""
+    graph = run.graph
+    node = graph.nodes[i]
+    if type(node) is BranchNode and node.selector is not None:
+        node = node.selector
+    assert type(node) is StepNode
+    name = graph.names[i]
+    command = Command(
+        run=run.id,
+        step=name,
+        attempt=attempt,
+        workflow=graph.name,
+        fingerprint=graph.fingerprint,
+        input=Raw(run.input) if node.takes_input else Raw(b"null"),
+        outputs=_outputs(run, graph, node) if node.takes else {},
+        timeout_ms=node.timeout_ms,
+        trace=run.trace,
+    )
+    if name != node.name:
+        command.function = node.name
+    if run.priority:
+        command.priority = run.priority
+    if graph.picks and (picks := graph.picks.get(name)) is not None:
+        command.picks = picks
+    if node.takes_context:
+        _add_context(run, command)
+    if i >= graph.definition_size:
+        _add_dynamic(run, i, node, command)
+    if (step := run.steps.get(i)) is not None and step.detail is not None and step.detail.first > 1:
+        command.ordinal = attempt - step.detail.first + 1
+    queue = run.queue if run.queue is not None and node.queue == "default" else node.queue
+    out.commands.append((queue, command))
+
+
+def _outputs(run: Run, graph: Graph, node: StepNode) -> dict[str, Raw]:
+    steps, index = run.steps, graph.index
+    outputs = {}
+    for name in node.takes:
+        i = index.get(name)
+        if i is None:
+            # The name of a template: of which of its steps is known where one of these is undone.
+            continue
+        step = steps.get(i)
+        if step is not None and step.output is not None:
+            outputs[name] = Raw(step.output)
+        elif (output := output_of(run, i)) is not None:
+            outputs[name] = Raw(output)
+    return outputs
+
+
+def _add_context(run: Run, command: Command) -> None:
+    if run.context is not None:
+        command.context = run.context.encoded()
+    command.tags = run.tags
+    if run.metadata is not None:
+        command.metadata = Raw(run.metadata)
+
+
+def _add_dynamic(run: Run, i: int, node: StepNode, command: Command) -> None:
+    """Add what a member was made for, or a hook is told of."""
+    step = run.steps.get(i)
+    if step is not None and step.detail is not None and step.detail.happened is not None:
+        command.happened = step.detail.happened
+    member = i
+    if run.graph.is_helper(i):
+        target, own = run.graph.names[i].rpartition("~")[0], node.name.partition("~")[0]
+        member = run.graph.index.get(target, -1)
+        if own in node.takes and own != target:
+            # What undoes a member is given the output of that one, not of its group.
+            command.outputs[own] = raw_or_null(output_of(run, member))
+    if member >= 0 and (item := groups.item_of(run, member)) is not None:
+        command.item = item
+
+
+def is_too_large(run: Run, node: StepNode) -> bool:
+    """Say whether the command would not fit into a record: better a step that failed than a stuck outbox."""
+    size = len(run.input) if node.takes_input else 0
+    steps, index = run.steps, run.graph.index
+    for name in node.takes:
+        i = index.get(name, -1)
+        step = steps.get(i)
+        if step is not None and step.output is not None:
+            size += len(step.output)
+        elif i in run.graph.members:
+            size += len(output_of(run, i) or b"")
+    if node.takes_context and run.context is not None:
+        size += run.context.size
+    return size > HANDOVER_BYTES_MAX

@@ -1,0 +1,156 @@
+"""Runs that a run starts and waits for."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from stream_durable.core.definition.nodes import ChildNode
+from stream_durable.core.definition.paths import raw_at, root_of, value_at
+from stream_durable.core.effects import Effects
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.failure import Failure
+from stream_durable.core.ids import ID_LENGTH_MAX, PAYLOAD_BYTES_MAX
+from stream_durable.core.lifecycle import STEP_WAITING
+from stream_durable.core.messages import CancelRun, ChildEnded, StartRun
+from stream_durable.core.run.say import say_step, set_due
+from stream_durable.core.run.state import Run, Step, raw_or_null
+from stream_durable.core.run.values import root_value
+from stream_durable.core.status import FAILED
+
+#: Generations of runs below one that nobody's step started. More is a workflow that calls itself.
+DEPTH_MAX = 100
+
+End = tuple[int, str, bytes | None, Failure | None]
+
+
+def begin_child(
+    run: Run, i: int, step: Step, node: ChildNode, now: int, out: Effects, ends: list[End]
+) -> None:
+    """Start the first child of a step, or the one that is tried again."""
+    detail = step.detailed()
+    detail.round = 1
+    try:
+        if run.depth >= DEPTH_MAX:
+            text = f"the run is {run.depth} generations below the first one; no more may follow"
+            raise RejectedError("too_deep", text)
+        detail.input = Raw(_first_input(run, node))
+    except RejectedError as error:
+        ends.append((i, FAILED, None, Failure(error.code, str(error), retryable=False)))
+        return
+    if node.timeout_ms is not None:
+        detail.until = now + node.timeout_ms
+        set_due(run, i, step, detail.until, out)
+    ask_for_child(run, i, step, node, out)
+    say_step(run, STEP_WAITING, i, step, now, out)
+
+
+def ask_for_child(run: Run, i: int, step: Step, node: ChildNode, out: Effects) -> None:
+    """Start the child of this round; started twice it is one run."""
+    detail = step.detailed()
+    detail.child = child_id(run, run.graph.names[i], step.attempt, detail.round)
+    run.touched[i] = None
+    out.messages.append(
+        StartRun(
+            key=detail.child,
+            id=detail.child,
+            workflow=node.workflow,
+            fingerprint=node.fingerprint,
+            input=detail.input if detail.input is not None else Raw(b"null"),
+            tags=run.tags,
+            trace=run.trace,
+            queue=run.queue or "",
+            priority=run.priority,
+            parent=run.id,
+            parent_step=run.graph.names[i],
+            depth=run.depth + 1,
+        )
+    )
+
+
+def child_id(run: Run, step: str, attempt: int, number: int) -> str:
+    """Return the id of a child; the same for the same attempt and round, however often it is asked for."""
+    key = f"{run.id}/{step}"
+    if attempt > 1:
+        key += f"@{attempt}"
+    if number > 1:
+        key += f"/{number}"
+    if len(key) > ID_LENGTH_MAX:
+        key = f"{key[: ID_LENGTH_MAX - 40]}~{blake2b(key.encode(), digest_size=16).hexdigest()}"
+    return key
+
+
+def cancel_child(step: Step, reason: str, out: Effects) -> None:
+    """Ask for the end of the child that a step waits for."""
+    if step.detail is not None and step.detail.child:
+        child = step.detail.child
+        out.messages.append(CancelRun(key=child, id=f"parent/{child}", reason=reason))
+
+
+def next_input(run: Run, node: ChildNode, i: int, output: bytes) -> bytes | None:
+    """Return the input of the child's next round; None: there is none, since it says that it is done."""
+    if node.until is None or _is_true(value_at(node.until, output)):
+        return None
+    step = run.steps[i]
+    assert step.detail is not None
+    given = step.detail.input
+    fields = msgspec.json.decode(given if given is not None else b"null")
+    if node.again:
+        merged = dict(fields) if isinstance(fields, dict) else {}
+        for field, path in node.again.items():
+            merged[field] = _next_value(path, output)
+        return _bounded(msgspec.json.encode(merged))
+    return _bounded(output)
+
+
+def tell_parent(run: Run, out: Effects) -> None:
+    """Tell the run whose step started this one how it has ended."""
+    if run.parent is not None and run.parent_step is not None:
+        out.messages.append(
+            ChildEnded(
+                key=run.parent, step=run.parent_step, child=run.id, status=run.status,
+                output=raw_or_null(run.output), failure=run.failure,
+            )
+        )  # fmt: skip
+
+
+def refused(message: StartRun, error: RejectedError) -> ChildEnded:
+    """Return what a parent is told whose child cannot be started: it must not wait for ever."""
+    failure = Failure(error.code, f"run {message.key!r} could not be started: {error}", retryable=False)
+    return ChildEnded(
+        key=message.parent, step=message.parent_step, child=message.key, status=FAILED, failure=failure
+    )
+
+
+def _first_input(run: Run, node: ChildNode) -> bytes:
+    if node.input is None:
+        return b"null"
+    if isinstance(node.input, str):
+        return _bounded(_text(run, node.input))
+    parts = (msgspec.json.encode(field) + b":" + _text(run, path) for field, path in node.input.items())
+    return _bounded(b"{%b}" % b",".join(parts))
+
+
+def _text(run: Run, path: str) -> bytes:
+    if path.startswith("="):
+        return path[1:].encode()
+    return raw_at(path, root_value(run, root_of(path)))
+
+
+def _next_value(path: str, output: bytes) -> Any:
+    return msgspec.json.decode(path[1:]) if path.startswith("=") else value_at(path, output)
+
+
+def _bounded(data: bytes) -> bytes:
+    if len(data) > PAYLOAD_BYTES_MAX:
+        text = f"the child's input has {len(data)} bytes of JSON; {PAYLOAD_BYTES_MAX} are the most"
+        raise RejectedError("input_too_large", text)
+    return data
+
+
+def _is_true(value: Any) -> bool:
+    """Say whether a value ends a repetition: true, or anything that is neither 0 nor empty nor null."""
+    return bool(value)

@@ -1,0 +1,104 @@
+"""The run's context: what steps leave there for all that come after, key by key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from stream_durable.core.failure import Failure
+from stream_durable.core.ids import PAYLOAD_BYTES_MAX
+from stream_durable.core.messages import Change
+from stream_durable.core.reference import is_reference
+from stream_durable.core.run.state import Context, Run
+
+_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def merge_output(run: Run, output: bytes) -> Failure | None:
+    """Merge what a step returned into the context, if it is an object and not elsewhere."""
+    if not output.startswith(b"{") or is_reference(output):
+        return None
+    return _merge(run, _fields(output))
+
+
+def merge_object(run: Run, data: bytes) -> Failure | None:
+    """Merge an object that came from outside."""
+    return _merge(run, _fields(data))
+
+
+def change(run: Run, changes: tuple[Change, ...]) -> Failure | None:
+    """Do to the context what a step asked for; all of it, or nothing if it cannot be done."""
+    context = _context(run)
+    before = dict(context.fields)
+    try:
+        for one in changes:
+            _apply(context.fields, one)
+    except (TypeError, ValueError) as error:
+        context.fields = before
+        return Failure("bad_change", str(error), retryable=False)
+    return _settle(run, context, before)
+
+
+def _merge(run: Run, fields: dict[str, Raw]) -> Failure | None:
+    context = _context(run)
+    before = dict(context.fields)
+    context.fields.update(fields)
+    return _settle(run, context, before)
+
+
+def _context(run: Run) -> Context:
+    if run.context is None:
+        run.context = Context()
+    return run.context
+
+
+def _settle(run: Run, context: Context, before: dict[str, Raw]) -> Failure | None:
+    size = sum(len(bytes(value)) + len(key) + 4 for key, value in context.fields.items())
+    if size > PAYLOAD_BYTES_MAX:
+        context.fields = before
+        text = f"the run's context would have {size} bytes of JSON; {PAYLOAD_BYTES_MAX} are the most"
+        return Failure("context_too_large", text, retryable=False)
+    run.payload += size - context.size
+    context.size = size
+    context.is_dirty = True
+    return None
+
+
+def _apply(fields: dict[str, Raw], one: Change) -> None:
+    key = one.key
+    if one.kind == "delete":
+        fields.pop(key, None)
+    elif one.kind == "put":
+        fields[key] = Raw(bytes(one.value))
+    elif one.kind == "merge":
+        given = _fields(bytes(one.value))
+        if not key:
+            fields.update(given)
+        else:
+            fields[key] = Raw(_encode({**_present(fields, key, dict, {}), **given}))
+    elif one.kind == "append":
+        fields[key] = Raw(_encode([*_present(fields, key, list, []), Raw(bytes(one.value))]))
+    else:
+        by = msgspec.json.decode(one.value)
+        fields[key] = Raw(_encode(_number(key, fields.get(key)) + by))
+
+
+def _present(fields: dict[str, Raw], key: str, kind: type, default: Any) -> Any:
+    held = fields.get(key)
+    if held is None:
+        return default
+    value = msgspec.json.decode(held)
+    if not isinstance(value, kind):
+        name = "an object" if kind is dict else "a list"
+        raise TypeError(f"what the context holds under {key!r} is not {name}")
+    return value
+
+
+def _number(key: str, held: Raw | None) -> Any:
+    value = 0 if held is None else msgspec.json.decode(held)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"what the context holds under {key!r} is not a number")
+    return value

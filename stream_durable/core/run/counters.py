@@ -1,0 +1,214 @@
+"""The counters of a run, told from its steps: what is kept in memory alone, for speed, is derived here.
+
+Whatever changes a step one by one keeps its counters up to date; this is for when a run comes back
+from the store, or when steps of it are made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.nodes import BranchNode, ParallelNode, StepNode
+from stream_durable.core.run import groups
+from stream_durable.core.run.state import Open, Run, Step
+from stream_durable.core.status import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    PENDING,
+    READY,
+    RETRYING,
+    RUNNING,
+    STEP_ENDED,
+    STEP_PASSED,
+    WAITING,
+)
+
+#: The first count of a join that needs no more counting.
+SETTLED = -1
+
+
+def place(run: Run, base: Graph, steps: Mapping[str, Step]) -> dict[str, Step]:
+    """Give a run its steps by name, with the graph that they have made of `base`, and count.
+
+    Return those that have no place in it: members of a step that has got others since.
+    """
+    run.graph = base
+    grafts = sorted(
+        (step.detail.graft.at, name)
+        for name, step in steps.items()
+        if step.detail is not None and step.detail.graft is not None
+    )
+    helpers = [name for name in steps if "~" in name and base.index.get(name) is None and name[-1] != "]"]
+    if grafts or helpers:
+        _grow(run, base, steps, [name for _, name in grafts], sorted(helpers))
+    index = run.graph.index
+    run.steps = {index[name]: step for name, step in steps.items() if name in index}
+    recount(run)
+    return {name: step for name, step in steps.items() if name not in index}
+
+
+def _grow(run: Run, base: Graph, steps: Mapping[str, Step], owners: list[str], helpers: list[str]) -> None:
+    graph = run.graph = base.grown()
+    for name in owners:
+        i = graph.index.get(name)
+        detail = steps[name].detail
+        assert detail is not None
+        if i is not None and detail.graft is not None:
+            groups.plant(graph, i, detail.graft)
+            graph.grafts = detail.graft.at + 1
+    for name in helpers:
+        node = groups.helper_node(graph, name)
+        if node is not None:
+            graph.help(name, node)
+
+
+def recount(run: Run) -> None:
+    """Count anew what the steps of a run amount to."""
+    graph = run.graph
+    need = run.need = list(graph.need)
+    run.left, run.active = graph.total, 0
+    run.waiting, run.open, run.joined = set(), {}, {}
+    run.undo = None
+    for i, step in run.steps.items():
+        _count_end(run, i, step)
+    for k, counts in run.joined.items():
+        join = graph.joins[k]
+        verdict = join_verdict(counts, join.enough, len(join.of))
+        if verdict is not None:
+            counts[0] = SETTLED
+            need[join.step] -= verdict
+    for i in graph.members:
+        group = run.steps.get(i)
+        if group is not None and group.status == RUNNING and _has_opened(run, i, group):
+            _count_members(run, i, group)
+    if run.ended is None and run.status != PENDING:
+        _count_active(run)
+
+
+def _count_end(run: Run, i: int, step: Step) -> None:
+    graph, need = run.graph, run.need
+    links = graph.links.get(i)
+    if links is not None and links.is_helper:
+        run.left += step.status not in STEP_ENDED and step.status != PENDING
+        return
+    if step.status not in STEP_ENDED:
+        return
+    run.left -= 1
+    passed = step.status in STEP_PASSED or (step.status == FAILED and graph.nodes[i].on_error == "continue")
+    if passed:
+        for j in graph.dependents[i]:
+            need[j] -= 1
+    if links is None:
+        return
+    for j in links.followers:
+        need[j] -= 1
+    for k in links.joins:
+        counts = run.joined.setdefault(k, [0, 0, 0])
+        counts[0 if step.status == COMPLETED else 1 if passed else 2] += 1
+
+
+def _has_opened(run: Run, i: int, step: Step) -> bool:
+    node = run.graph.nodes[i]
+    if type(node) is ParallelNode:
+        return True
+    detail = step.detail
+    if type(node) is BranchNode:
+        return node.selector is None or (detail is not None and detail.clause is not None)
+    return detail is not None and detail.graft is not None
+
+
+def _count_members(run: Run, i: int, step: Step) -> None:
+    graph, steps, need = run.graph, run.steps, run.need
+    members = graph.members[i]
+    opened = run.open[i] = Open(len(members))
+    for m in members:
+        member = steps.get(m)
+        if member is None or member.status not in STEP_ENDED:
+            continue
+        opened.left -= 1
+        passed = member.status == FAILED and graph.nodes[m].on_error == "continue"
+        opened.completed += member.status == COMPLETED or passed
+        opened.lost += member.status in (FAILED, CANCELLED) and not passed
+    if groups.is_ordered(run, i):
+        _give_turns(run, i, opened)
+        return
+    clause = step.detail.clause if step.detail is not None else None
+    is_branch = type(graph.nodes[i]) is BranchNode
+    is_counted = groups.is_counted(run, i)
+    for m in members:
+        if is_branch and graph.nodes[m].clause != clause:
+            continue
+        need[m] -= 1
+        member = steps.get(m)
+        if is_counted and member is not None:
+            _count_room(opened, m, member)
+
+
+def _count_room(opened: Open, m: int, member: Step) -> None:
+    if member.status == PENDING:
+        if member.detail is not None and member.detail.held == "group":
+            opened.held.add(m)
+    elif member.status not in STEP_ENDED:
+        opened.running += 1
+
+
+def _give_turns(run: Run, i: int, opened: Open) -> None:
+    """Give as many turns as have been given: those the group began with, and one for each that has ended."""
+    members = run.graph.members[i]
+    turns = groups.window(run, i) or len(members)
+    others: list[tuple[int, int]] = []
+    for position, m in enumerate(members):
+        member = run.steps.get(m)
+        has_ended = member is not None and member.status in STEP_ENDED
+        if member is not None and _had_turn(member):
+            run.need[m] -= 1
+            turns -= not has_ended
+        elif not has_ended:
+            others.append((position, m))
+    # Of those that nothing is known of, the first have been asked for.
+    for _, m in others[:turns]:
+        run.need[m] -= 1
+    opened.turn = others[turns][0] if turns < len(others) else len(members)
+
+
+def _had_turn(member: Step) -> bool:
+    """Say whether a member has begun, or could have but was held."""
+    detail = member.detail
+    if detail is not None and detail.held:
+        return True
+    return member.status != PENDING and (detail is None or not detail.is_idle)
+
+
+def _count_active(run: Run) -> None:
+    need = run.need
+    for i, step in run.steps.items():
+        if step.detail is not None and step.detail.is_stopping:
+            # It has begun, though its group may have ended without it.
+            need[i] = 0
+    for i in range(run.graph.size):
+        if not need[i]:
+            _count_begun(run, i, run.steps.get(i))
+
+
+def _count_begun(run: Run, i: int, step: Step | None) -> None:
+    node = run.graph.nodes[i]
+    if step is None:
+        run.active += type(node) is StepNode
+    elif step.status == WAITING:
+        run.waiting.add(i)
+    elif step.status in (READY, RUNNING, RETRYING) and i not in run.open:
+        run.active += type(node) is StepNode or (type(node) is BranchNode and node.selector is not None)
+
+
+def join_verdict(counts: list[int], enough: int, size: int) -> bool | None:
+    """Say whether a join with so many completed, skipped and lost members is met; None: it is open."""
+    completed, skipped, lost = counts
+    if completed >= enough:
+        return True
+    remaining = size - completed - skipped - lost
+    if not lost:
+        # None failed: when no more can come, what was skipped is as good.
+        return True if not remaining else None
+    return False if completed + remaining < enough else None

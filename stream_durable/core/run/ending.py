@@ -1,0 +1,286 @@
+"""How a run comes to its end: at once, or after what it owes has been done.
+
+A run that fails or is cancelled cancels what is under way. Then comes clean-up, the steps that wait
+for an end however it came; then what completed is undone, newest first; then the whole graph may be
+tried again; then the author's hook is called; then the run has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from stream_durable.core.definition.nodes import BranchNode, ChildNode, EventNode, StepNode
+from stream_durable.core.effects import CancelAttempt, Effects
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.failure import Failure
+from stream_durable.core.ids import PAYLOAD_BYTES_MAX, channel_id
+from stream_durable.core.lifecycle import RUN_EVENTS, STEP_CANCELLED
+from stream_durable.core.messages import GateLeft, WaitClosed
+from stream_durable.core.run import hooks
+from stream_durable.core.run.begin import End, event_key
+from stream_durable.core.run.children import cancel_child, tell_parent
+from stream_durable.core.run.say import begun_step, clear_due, say_run, say_step, set_due
+from stream_durable.core.run.state import Run, Step
+from stream_durable.core.run.values import run_output
+from stream_durable.core.status import (
+    CANCELLED,
+    COMPENSATED,
+    COMPENSATING,
+    COMPENSATION_FAILED,
+    COMPLETED,
+    FAILED,
+    PENDING,
+    READY,
+    RUNNING,
+    STEP_ENDED,
+    WAITING,
+)
+
+#: How long an attempt that was asked to stop may take to answer, if nothing else bounds it.
+STOP_MS = 60_000
+
+
+def fail_run(
+    run: Run, failure: Failure, now: int, out: Effects, ends: list[End], ready: Collection[int]
+) -> None:
+    """Let the run fail, unless it is on its way to an end already."""
+    if run.failure is not None or run.output is not None or run.ended is not None:
+        return
+    run.failure = failure
+    wind_down(run, FAILED, now, out, ends, ready)
+
+
+def wind_down(
+    run: Run, status: str, now: int, out: Effects, ends: list[End], ready: Collection[int] = ()
+) -> None:
+    """Stop what is under way, but for clean-up that is ready; if nothing comes after, the run has ended."""
+    definition = run.graph.definition
+    graph = run.graph
+    owes = graph.has_clean_up or graph.has_compensation or definition.hooks
+    if not owes and not (status == FAILED and may_restart(run)):
+        end(run, status, now, out)
+        return
+    why = Failure("cancelled", "the run is on its way to its end", retryable=False)
+    for i in range(graph.size):
+        step = run.steps.get(i)
+        if run.need[i] or i in ready or graph.is_helper(i) or _has_ended(step):
+            continue
+        if status != COMPLETED and _must_answer(run, i):
+            _ask_to_stop(run, i, now, out)
+            ends += [(j, CANCELLED, None, why) for j in graph.dependents[i]]
+        else:
+            ends.append((i, CANCELLED, None, why))
+
+
+def _has_ended(step: Step | None) -> bool:
+    return step is not None and step.status in STEP_ENDED
+
+
+def conclude(run: Run, now: int, out: Effects) -> bool:
+    """Do the next thing that is owed, or end the run. Say whether the whole graph is to be tried again."""
+    if run.failure is None and run.output is None:
+        run.failure = _cancelled_by_hand(run)
+    if run.failure is None:
+        if not hooks.call_run_hook(run, "on_success", COMPLETED, now, out):
+            _complete(run, now, out)
+        return False
+    request = run.cancel_request
+    is_cancelled = request is not None or _step_was_cancelled(run)
+    if (request.compensate if request else not is_cancelled) and _undo_next(run, now, out):
+        return False
+    if not is_cancelled and may_restart(run):
+        return True
+    status = _outcome(run, CANCELLED if is_cancelled else FAILED)
+    hook = "on_cancel" if is_cancelled else "on_failure"
+    if not hooks.call_run_hook(run, hook, status, now, out):
+        _finish(run, status, now, out)
+    return False
+
+
+def may_restart(run: Run) -> bool:
+    """Say whether the workflow's own policy has the whole graph tried again."""
+    policy, failure = run.graph.definition.restart, run.failure
+    if policy.attempts <= run.attempt or failure is None:
+        return False
+    return policy.allows(failure.code, run.attempt, retryable=True)
+
+
+def end(run: Run, status: str, now: int, out: Effects) -> None:
+    """Close what is still open, and put the run into a status that nothing changes any more by itself."""
+    if run.status != PENDING:
+        for i in range(run.graph.size):
+            if not run.need[i]:
+                _cancel_step(run, i, now, out)
+    run.active = 0
+    run.waiting.clear()
+    run.open.clear()
+    _finish(run, status, now, out)
+
+
+def stop_step(run: Run, i: int, step: Step, out: Effects) -> None:
+    """Tell whoever has a begun step, or will wake it, that nobody waits for it any more."""
+    node = run.graph.nodes[i]
+    if type(node) is StepNode or (type(node) is BranchNode and node.selector is not None):
+        if step.status in (READY, RUNNING) and i not in run.open:
+            _drop_attempt(run, i, step, out, must_answer=False)
+    elif step.status != WAITING:
+        return
+    elif type(node) is EventNode:
+        _close_wait(run, node, out)
+    elif type(node) is ChildNode:
+        cancel_child(step, f"run {run.id!r}, which started it, needs it no more", out)
+
+
+def _close_wait(run: Run, node: EventNode, out: Effects) -> None:
+    try:
+        key = event_key(run, node)
+    except RejectedError:
+        # Where no key can be read, no wait was opened.
+        return
+    out.messages.append(WaitClosed(key=channel_id(node.event, key), run=run.id, wait=node.name))
+
+
+def leave_gate(run: Run, i: int, step: Step, out: Effects, *, is_ok: bool | None = None) -> None:
+    """Tell the gate that an attempt passed, or waits to pass, that it is over."""
+    node = run.graph.nodes[i]
+    if type(node) is StepNode and node.breaker is not None:
+        name, breaker = run.graph.names[i], node.breaker.name
+        out.messages.append(GateLeft(key=breaker, run=run.id, step=name, attempt=step.attempt, is_ok=is_ok))
+
+
+def _drop_attempt(run: Run, i: int, step: Step, out: Effects, *, must_answer: bool) -> None:
+    node = run.graph.nodes[i]
+    if type(node) is BranchNode and node.selector is not None:
+        node = node.selector
+    assert type(node) is StepNode
+    if step.detail is None or step.detail.held != "gate":
+        name = run.graph.names[i]
+        cancel = CancelAttempt(run=run.id, step=name, attempt=step.attempt, must_answer=must_answer)
+        queue = run.queue if run.queue is not None and node.queue == "default" else node.queue
+        out.commands.append((queue, cancel))
+    leave_gate(run, i, step, out)
+
+
+def _must_answer(run: Run, i: int) -> bool:
+    """Say whether it matters how an attempt ended that is under way: what it did would have to be undone."""
+    node = run.graph.nodes[i]
+    if type(node) is not StepNode or node.compensation is None or i in run.open:
+        return False
+    step = run.steps.get(i)
+    if step is None:
+        return True
+    is_held = step.detail is not None and bool(step.detail.held)
+    return step.status in (READY, RUNNING) and not is_held
+
+
+def _ask_to_stop(run: Run, i: int, now: int, out: Effects) -> None:
+    node = run.graph.nodes[i]
+    assert type(node) is StepNode
+    step = begun_step(run, i)
+    step.detailed().is_stopping = True
+    run.touched[i] = None
+    _drop_attempt(run, i, step, out, must_answer=True)
+    set_due(run, i, step, now + (node.timeout_ms or STOP_MS), out)
+
+
+def _cancel_step(run: Run, i: int, now: int, out: Effects) -> None:
+    step = begun_step(run, i)
+    if step.status in STEP_ENDED:
+        return
+    was_begun = step.status != PENDING
+    stop_step(run, i, step, out)
+    step.status = CANCELLED
+    clear_due(run, i, step, out)
+    run.touched[i] = None
+    run.left -= 1
+    if not was_begun:
+        step.detailed().is_idle = True
+        return
+    say_step(run, STEP_CANCELLED, i, step, now, out)
+    step.sequence = run.step_sequence
+
+
+def _undo_next(run: Run, now: int, out: Effects) -> bool:
+    """Begin to undo the step that completed last of those that are not undone; False: there is none."""
+    graph = run.graph
+    if not graph.has_compensation:
+        return False
+    if run.undo is None:
+        undo = [
+            (step.sequence or 0, i)
+            for i, step in run.steps.items()
+            if step.status == COMPLETED
+            and isinstance(node := graph.nodes[i], StepNode)
+            and node.compensation is not None
+            and not _was_tried(run, f"{graph.names[i]}~compensate")
+        ]
+        run.undo = [i for _, i in sorted(undo)]
+    if not run.undo:
+        return False
+    i = run.undo.pop()
+    node = graph.nodes[i]
+    assert type(node) is StepNode
+    assert node.compensation is not None
+    run.status = COMPENSATING
+    failure = run.failure
+    happened = hooks.Happened(FAILED, failure.step if failure else None, 0, failure)
+    hooks.begin_helper(run, f"{graph.names[i]}~compensate", node.compensation, now, out, happened)
+    return True
+
+
+def _was_tried(run: Run, name: str) -> bool:
+    i = run.graph.index.get(name)
+    step = None if i is None else run.steps.get(i)
+    return step is not None and step.status in STEP_ENDED
+
+
+def _cancelled_by_hand(run: Run) -> Failure | None:
+    """Return why a run has nothing to answer with: every last step was cancelled, or what it waited for."""
+    sinks = [run.steps.get(i) for i in run.graph.sinks]
+    if not all(step is not None and step.status == CANCELLED for step in sinks):
+        return None
+    i = run.graph.sinks[0]
+    return (run.steps[i].failure or Failure("cancelled", retryable=False)).at(run.graph.names[i])
+
+
+def _step_was_cancelled(run: Run) -> bool:
+    """Say whether a run is to end because a step was cancelled, and not because one failed."""
+    i = None if run.failure is None or run.failure.step is None else run.graph.index.get(run.failure.step)
+    step = None if i is None else run.steps.get(i)
+    return step is not None and step.status == CANCELLED
+
+
+def _outcome(run: Run, otherwise: str) -> str:
+    """Return how a run ends that does not complete."""
+    is_undone = False
+    if run.graph.has_compensation:
+        for i, step in run.steps.items():
+            if not run.graph.names[i].endswith("~compensate"):
+                continue
+            if step.status == FAILED:
+                return COMPENSATION_FAILED
+            is_undone = is_undone or step.status == COMPLETED
+    return COMPENSATED if is_undone else otherwise
+
+
+def _complete(run: Run, now: int, out: Effects) -> None:
+    output = run.output if run.output is not None else run_output(run)
+    if len(output) <= PAYLOAD_BYTES_MAX:
+        run.output = output
+        _finish(run, COMPLETED, now, out)
+    else:
+        text = f"the outputs of the last steps together have more than {PAYLOAD_BYTES_MAX} bytes of JSON"
+        run.failure = Failure("output_too_large", text, retryable=False)
+        _finish(run, FAILED, now, out)
+
+
+def _finish(run: Run, status: str, now: int, out: Effects) -> None:
+    run.status = status
+    run.ended = now
+    run.undo = None
+    if run.due is not None:
+        run.due = None
+        out.timers["run", run.id, ""] = None
+    say_run(run, RUN_EVENTS[status], now, out)
+    if run.parent is not None:
+        tell_parent(run, out)

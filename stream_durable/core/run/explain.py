@@ -1,0 +1,158 @@
+"""What a step waits for: told from the state alone, for whoever asks why nothing happens.
+
+The fold counts what is missing and does not say what it is; here it is looked for, step by step, so this is
+for people and never on the way of a message.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+from stream_durable.core.definition.graph import JoinPlan
+from stream_durable.core.definition.nodes import (
+    BranchNode,
+    ChildNode,
+    EventNode,
+    SignalNode,
+    SleepNode,
+    StepNode,
+)
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.run.begin import event_key
+from stream_durable.core.run.state import Run, Step
+from stream_durable.core.status import (
+    COMPLETED,
+    PENDING,
+    READY,
+    RETRYING,
+    RUNNING,
+    STEP_ENDED,
+    WAITING,
+)
+
+CauseKind = Literal[
+    "begin", "step", "join", "branch", "group", "paused", "queue", "worker", "answer", "breaker", "later",
+    "retry", "time", "event", "signal", "child", "next child", "members",
+]  # fmt: skip
+
+_DONE: Final = frozenset({COMPLETED})
+
+
+class Cause(NamedTuple):
+    """One thing that a step waits for."""
+
+    kind: CauseKind
+    #: Who or what it is, as far as that has a name.
+    name: str = ""
+    #: More of it: a status, a key, a number.
+    about: str = ""
+    #: When it is over at the latest, or is to happen; milliseconds of log time.
+    due: int | None = None
+
+
+def causes(run: Run, i: int) -> tuple[Cause, ...]:
+    """Return all that a step waits for; nothing if it, or its run, has ended."""
+    step = run.steps.get(i)
+    if run.ended is not None or (step is not None and step.status in STEP_ENDED):
+        return ()
+    if run.status == PENDING:
+        return (Cause("begin", due=run.due),)
+    if step is None:
+        return _before(run, i, None) if run.need[i] else (Cause("queue", _queue(run, i)),)
+    if step.status == PENDING:
+        return _before(run, i, step)
+    return (_under_way(run, i, step),)
+
+
+def _before(run: Run, i: int, step: Step | None) -> tuple[Cause, ...]:
+    """Say why a step has not begun."""
+    graph, names = run.graph, run.graph.names
+    held = "" if step is None or step.detail is None else step.detail.held
+    if held == "paused":
+        return (Cause("paused"),)
+    owner = graph.owner(i)
+    if held == "group":
+        return (Cause("group", names[owner]),)
+    found = [
+        Cause("step", names[j], status_of(run, j))
+        for j in graph.dependencies[i]
+        if status_of(run, j) not in STEP_ENDED
+    ]
+    found += [_join(run, join) for join in graph.joins if join.step == i and not _is_met(run, join)]
+    if owner >= 0 and owner not in run.open:
+        found.append(Cause("step", names[owner], status_of(run, owner)))
+    elif owner >= 0 and not found:
+        # Its turn has not come: of an ordered group, or one whose clauses are still to be decided.
+        kind: CauseKind = "branch" if type(graph.nodes[owner]) is BranchNode else "group"
+        found.append(Cause(kind, names[owner]))
+    return tuple(found)
+
+
+def _join(run: Run, join: JoinPlan) -> Cause:
+    names = run.graph.names
+    done = sum(status_of(run, j) in _DONE for j in join.of)
+    return Cause("join", ", ".join(names[j] for j in join.of), f"{done} of {join.enough}")
+
+
+def _is_met(run: Run, join: JoinPlan) -> bool:
+    return sum(status_of(run, j) in _DONE for j in join.of) >= join.enough
+
+
+def _under_way(run: Run, i: int, step: Step) -> Cause:
+    """Say what a step that has begun is waiting for."""
+    node, detail = run.graph.nodes[i], step.detail
+    if i in run.open:
+        opened = run.open[i]
+        return Cause("members", about=f"{opened.left} of {len(run.graph.members.get(i, ()))}")
+    if detail is not None and detail.is_stopping:
+        return Cause("answer", step.worker or "", due=step.due)
+    if step.status == RETRYING:
+        return Cause("retry", about=str(step.attempt + 1), due=step.due)
+    if step.status == RUNNING:
+        return Cause("worker", step.worker or "", due=step.deadline)
+    if step.status == WAITING:
+        return _wait(run, step, node)
+    if detail is not None and detail.held == "gate":
+        assert isinstance(node, StepNode)
+        return Cause("breaker", "" if node.breaker is None else node.breaker.name)
+    if step.status == READY and is_put_off(step):
+        reason = "" if step.failure is None else step.failure.message
+        return Cause("later", about=reason, due=step.due)
+    return Cause("queue", _queue(run, i))
+
+
+def _wait(run: Run, step: Step, node: object) -> Cause:
+    if type(node) is SleepNode:
+        return Cause("time", due=step.due)
+    if type(node) is SignalNode:
+        return Cause("signal", " or ".join(node.signals), due=step.due)
+    if type(node) is EventNode:
+        try:
+            key = event_key(run, node)
+        except RejectedError:
+            key = ""  # its path led somewhere when the wait began, and no longer does
+        return Cause("event", node.event, key, step.due)
+    assert isinstance(node, ChildNode), node
+    child = "" if step.detail is None else step.detail.child
+    return Cause("child", child) if child else Cause("next child", node.workflow, due=step.due)
+
+
+def status_of(run: Run, i: int) -> str:
+    """Return the status of a step, also of one that is no more than what the graph says of it."""
+    step = run.steps.get(i)
+    if step is not None:
+        return step.status
+    return READY if not run.need[i] and run.ended is None and run.status != PENDING else PENDING
+
+
+def is_put_off(step: Step) -> bool:
+    """Say whether a step's own attempt asked to be made again later."""
+    until = None if step.detail is None else step.detail.until
+    return step.status == READY and step.due is not None and step.due != until
+
+
+def _queue(run: Run, i: int) -> str:
+    node = run.graph.nodes[i]
+    own = node.selector if type(node) is BranchNode else node
+    queue = own.queue if isinstance(own, StepNode) else "default"
+    return run.queue if run.queue is not None and queue == "default" else queue

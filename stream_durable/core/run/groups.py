@@ -1,0 +1,361 @@
+"""Groups and branches: steps that have members, begin by letting these begin, and end with them.
+
+A group whose members need not wait for one another gives them their turn in order, so that where it
+stands is a number; of one whose members do, those whose turn it is not yet are held by name.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+from stream_durable.core.definition.graph import Graph, Grown
+from stream_durable.core.definition.nodes import BranchNode, EachNode, ParallelNode, StepNode
+from stream_durable.core.definition.paths import items_at, root_of, value_at
+from stream_durable.core.effects import Effects
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.failure import Failure
+from stream_durable.core.messages import AttemptExpanded, Grafted
+from stream_durable.core.run.state import Graft, Open, Run, Step
+from stream_durable.core.run.values import root_value
+from stream_durable.core.status import CANCELLED, COMPLETED, FAILED, RUNNING, SKIPPED, STEP_ENDED
+
+#: Steps that a run may have, those added at run time included.
+STEPS_MAX = 10_000
+#: Members of one group that are with workers at the same time, unless it says another number.
+WINDOW = 500
+
+End = tuple[int, str, bytes | None, Failure | None]
+
+
+def begin_group(
+    run: Run, i: int, step: Step, now: int, out: Effects, ready: list[int], ends: list[End]
+) -> None:
+    """Begin a group, or pick the clause of a branch."""
+    node = run.graph.nodes[i]
+    step.status = RUNNING
+    try:
+        if type(node) is EachNode:
+            items = items_at(node.over, root_value(run, root_of(node.over)))
+            if node.enough is not None and node.enough > len(items):
+                text = f"{node.enough} must complete, and there are {len(items)} items"
+                raise RejectedError("not_enough_items", text)
+            turn = _next_graft(step)
+            graft(run, i, step, Graft(0, len(items), turn, enough=node.enough, concurrency=node.concurrency,
+                                      complete_all=node.on_member_error == "complete_all"))  # fmt: skip
+            run.items = {i: items}
+        elif type(node) is BranchNode:
+            assert node.on is not None
+            value = value_at(node.on, root_value(run, root_of(node.on)))
+            pick(run, i, step, clause_of(node, value), ready, ends)
+            return
+    except RejectedError as error:
+        ends.append((i, FAILED, None, Failure(error.code, str(error), retryable=False)))
+        return
+    open_group(run, i, ready, ends)
+
+
+def open_group(run: Run, i: int, ready: list[int], ends: list[End]) -> None:
+    """Give the members of a group that has begun their turn, as far as it may."""
+    members = [m for m in run.graph.members.get(i, ()) if not has_ended(run, m)]
+    opened = run.open[i] = Open(len(members))
+    if not members:
+        ends.append((i, COMPLETED, None, None))
+    elif is_ordered(run, i):
+        for _ in range(min(len(members), window(run, i) or len(members))):
+            next_turn(run, i, opened, ready)
+    else:
+        for m in members:
+            give_turn(run, m, ready)
+
+
+def has_ended(run: Run, i: int) -> bool:
+    """Say whether a step is over."""
+    step = run.steps.get(i)
+    return step is not None and step.status in STEP_ENDED
+
+
+def clause_of(node: BranchNode, value: object) -> int | None:
+    """Return the clause that a value picks; None: there is none for it."""
+    otherwise = None
+    for clause, case in enumerate(node.cases):
+        if case is None:
+            otherwise = clause
+        elif same(msgspec.json.decode(case), value):
+            return clause
+    return otherwise
+
+
+def same(one: object, other: object) -> bool:
+    """Say whether two JSON values are equal; true is not 1."""
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
+def pick(run: Run, i: int, step: Step, clause: int | None, ready: list[int], ends: list[End]) -> None:
+    """Let the members of one clause begin, and skip the others with all that is in them."""
+    graph = run.graph
+    step.status = RUNNING
+    step.detailed().clause = clause
+    members = [m for m in graph.members.get(i, ()) if not has_ended(run, m)]
+    opened = run.open[i] = Open(len(members))
+    reason = Failure("not_chosen", "another clause of the branch was chosen", retryable=False)
+    for m in members:
+        if graph.nodes[m].clause == clause:
+            give_turn(run, m, ready)
+        else:
+            ends.append((m, SKIPPED, None, reason))
+    if not opened.left:
+        ends.append((i, COMPLETED, None, None))
+
+
+def expand(run: Run, i: int, step: Step, message: AttemptExpanded, ready: list[int], ends: list[End]) -> None:
+    """Add the steps that a step answered with; it ends when they have."""
+    positions = {given.name or str(p): p for p, given in enumerate(message.steps)}
+    wrong = _wrong(run, message.steps, positions)
+    if wrong is not None:
+        ends.append((i, FAILED, None, Failure("bad_expansion", wrong, retryable=False)))
+        return
+    run.active -= 1
+    step.status = RUNNING
+    is_chained = any(given.after for given in message.steps)
+    graft(run, i, step, Graft(0, len(message.steps), _next_graft(step), message.steps, message.concurrency,
+                              complete_all=message.complete_all, is_chained=is_chained))  # fmt: skip
+    open_group(run, i, ready, ends)
+
+
+def _next_graft(step: Step) -> int:
+    return 1 if step.detail is None else step.detail.turns + 1
+
+
+def _wrong(run: Run, steps: tuple[Grafted, ...], positions: dict[str, int]) -> str | None:
+    """Say what is wrong with an expansion."""
+    if len(positions) < len(steps):
+        return "two steps of the expansion have the same name"
+    if run.graph.size + len(steps) > STEPS_MAX + run.graph.definition_size:
+        return f"with {len(steps)} steps more the run has more than {STEPS_MAX} steps that were added to it"
+    for given in steps:
+        if given.of not in run.graph.templates:
+            return f"the workflow has no step or template {given.of!r}"
+        if "[" in given.name or "]" in given.name or "~" in given.name or "\x00" in given.name:
+            return f"{given.name!r} cannot be the name of a step: it holds a bracket or a tilde"
+        for name in given.after:
+            if name not in positions:
+                return f"a step of the expansion comes after {name!r}, which is not among them"
+    return _find_cycle(steps, positions)
+
+
+def _find_cycle(steps: tuple[Grafted, ...], positions: dict[str, int]) -> str | None:
+    """Say which steps of an expansion wait for one another."""
+    left = {p: len(set(given.after)) for p, given in enumerate(steps)}
+    dependents: dict[int, list[int]] = {}
+    for p, given in enumerate(steps):
+        for name in dict.fromkeys(given.after):
+            dependents.setdefault(positions[name], []).append(p)
+    free = [p for p, count in left.items() if not count]
+    while free:
+        p = free.pop()
+        del left[p]
+        for q in dependents.get(p, ()):
+            left[q] -= 1
+            if not left[q]:
+                free.append(q)
+    if not left:
+        return None
+    names = ", ".join(repr(steps[p].name or str(p)) for p in list(left)[:5])
+    return f"steps of the expansion wait for one another: {names}"
+
+
+def graft(run: Run, i: int, step: Step, made: Graft) -> None:
+    """Add the members of a step to the run's graph."""
+    if made.count > STEPS_MAX or run.graph.size + made.count > STEPS_MAX + run.graph.definition_size:
+        text = f"{made.count} items: a run has at most {STEPS_MAX} steps that were added to it"
+        raise RejectedError("too_many_steps", text)
+    graph = run.graph = run.graph.grown()
+    made.at = graph.grafts
+    step.detailed().graft = made
+    first = plant(graph, i, made)
+    run.need += graph.need[first:]
+    run.left += made.count
+    run.items = None
+
+
+def plant(graph: Grown, i: int, made: Graft) -> int:
+    """Give a step its members; return the index of the first."""
+    name = graph.names[i] if made.turn == 1 else f"{graph.names[i]}~{made.turn}"
+    node = graph.nodes[i]
+    if type(node) is EachNode and not made.steps:
+        names = [f"{name}[{p}]" for p in range(made.count)]
+        return graph.graft(i, names, [node.step] * made.count, [()] * made.count)
+    positions = {given.name or str(p): p for p, given in enumerate(made.steps)}
+    names = [f"{name}[{given.name or p}]" for p, given in enumerate(made.steps)]
+    nodes = [graph.templates[given.of] for given in made.steps]
+    after = [tuple(positions[a] for a in dict.fromkeys(given.after)) for given in made.steps]
+    return graph.graft(i, names, nodes, after)
+
+
+def item_of(run: Run, i: int) -> Raw | None:
+    """Return what a member was made for."""
+    owner = run.graph.owner(i)
+    if owner < 0:
+        return None
+    made = graft_of(run, owner)
+    if made is None:
+        return None
+    position = i - run.graph.members[owner][0]
+    if made.steps:
+        return made.steps[position].item
+    if run.items is None:
+        run.items = {}
+    items = run.items.get(owner)
+    if items is None:
+        node = run.graph.nodes[owner]
+        assert type(node) is EachNode
+        items = run.items[owner] = items_at(node.over, root_value(run, root_of(node.over)))
+    return items[position]
+
+
+def graft_of(run: Run, i: int) -> Graft | None:
+    """Return how the members of a step were added to it."""
+    step = run.steps.get(i)
+    return None if step is None or step.detail is None else step.detail.graft
+
+
+def is_ordered(run: Run, i: int) -> bool:
+    """Say whether the members of a group begin in their order, since none waits for another."""
+    made = graft_of(run, i)
+    return made is not None and not made.is_chained
+
+
+def window(run: Run, i: int) -> int | None:
+    """Return how many members of a group may be under way at the same time."""
+    made = graft_of(run, i)
+    if made is not None:
+        return made.concurrency or WINDOW
+    node = run.graph.nodes[i]
+    return node.concurrency if type(node) is ParallelNode else None
+
+
+def is_counted(run: Run, i: int) -> bool:
+    """Say whether a group has to know which of its members have begun: those have a row then."""
+    return not is_ordered(run, i) and window(run, i) is not None
+
+
+def next_turn(run: Run, i: int, opened: Open, ready: list[int]) -> None:
+    """Let the next member of an ordered group begin."""
+    members = run.graph.members[i]
+    while opened.turn < len(members):
+        m = members[opened.turn]
+        opened.turn += 1
+        if run.need[m] and not has_ended(run, m):
+            give_turn(run, m, ready)
+            return
+
+
+def give_turn(run: Run, m: int, ready: list[int]) -> None:
+    """Take away what a member waits for beside its dependencies."""
+    run.need[m] -= 1
+    if not run.need[m]:
+        ready.append(m)
+
+
+def admit(run: Run, m: int, owner: int) -> bool:
+    """Say whether a member may begin now; if not, it is held until another one ends."""
+    opened = run.open.get(owner)
+    if opened is None:
+        # The group has just ended, and what ends it is about to end its members.
+        return False
+    if not is_counted(run, owner):
+        return True
+    opened.held.discard(m)
+    limit = window(run, owner)
+    assert limit is not None
+    if opened.running < limit:
+        opened.running += 1
+        return True
+    opened.held.add(m)
+    return False
+
+
+def give_up_place(run: Run, m: int) -> None:
+    """Let a member that had begun count as one that has not: it is held until the run goes on."""
+    owner = run.graph.owner(m)
+    if owner >= 0 and owner in run.open and is_counted(run, owner):
+        run.open[owner].running -= 1
+
+
+def member_ended(
+    run: Run, owner: int, m: int, status: str, failure: Failure | None, *, was_begun: bool,
+    ready: list[int], ends: list[End],
+) -> None:  # fmt: skip
+    """Count the end of a member; the last one ends the group, or one that settles how it ends."""
+    opened = run.open.get(owner)
+    group = run.steps.get(owner)
+    if opened is None or group is None or group.status in STEP_ENDED:
+        return
+    opened.left -= 1
+    node = run.graph.nodes[owner]
+    if was_begun and is_counted(run, owner):
+        opened.running -= 1
+    opened.held.discard(m)
+    if status == COMPLETED:
+        opened.completed += 1
+    elif status in (FAILED, CANCELLED):
+        opened.lost += 1
+    made = graft_of(run, owner)
+    verdict = _verdict(node, made, opened, status)
+    if verdict is not None:
+        why = failure.at(run.graph.names[m]) if failure is not None and verdict == FAILED else None
+        ends.append((owner, verdict, None, why))
+    elif not opened.left:
+        ends.append((owner, COMPLETED, None, None))
+    elif was_begun or not run.need[m]:
+        # It had its turn, even if it was held and never used it.
+        _let_in(run, owner, opened, ready)
+
+
+def _verdict(node: object, made: Graft | None, opened: Open, status: str) -> str | None:
+    """Say how a group ends before all of its members have; None: it goes on."""
+    if made is not None and made.enough is not None:
+        if opened.completed >= made.enough:
+            return COMPLETED
+        return FAILED if opened.completed + opened.left < made.enough else None
+    if status != FAILED:
+        return None
+    return FAILED if type(node) is BranchNode or _is_fail_fast(node, made) else None
+
+
+def _let_in(run: Run, owner: int, opened: Open, ready: list[int]) -> None:
+    """Let another member begin in place of one that has ended."""
+    if is_ordered(run, owner):
+        next_turn(run, owner, opened, ready)
+    elif opened.held:
+        limit = window(run, owner)
+        if limit is None or opened.running < limit:
+            m = min(opened.held)
+            opened.held.remove(m)
+            ready.append(m)
+
+
+def _is_fail_fast(node: object, made: Graft | None) -> bool:
+    if made is not None:
+        return not made.complete_all
+    return type(node) is ParallelNode and node.on_member_error == "fail_fast"
+
+
+def close(run: Run, owner: int, status: str, ends: list[End]) -> None:
+    """End the members of a group that has ended, as far as they have not."""
+    run.open.pop(owner, None)
+    members = run.graph.members.get(owner, ())
+    why = Failure("cancelled", f"{run.graph.names[owner]!r} has ended", retryable=False)
+    end = SKIPPED if status == SKIPPED else CANCELLED
+    ends += [(m, end, None, why) for m in members if not has_ended(run, m)]
+
+
+def helper_node(graph: Graph, name: str) -> StepNode | None:
+    """Return what a helper of this name is: it says which, and of which step."""
+    target, _, kind = name.rpartition("~")
+    if kind == "compensate":
+        i = graph.index.get(target)
+        node = None if i is None else graph.nodes[i]
+        return node.compensation if isinstance(node, StepNode) else None
+    return graph.hooks.get(kind.partition(".")[0])

@@ -1,0 +1,94 @@
+"""Steps that are no part of the graph proper: hooks, and what undoes a step.
+
+They are asked of workers, retried and kept like any other step, under names that no author can give.
+What becomes of a hook never changes what becomes of its run.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+from stream_durable.core.definition.nodes import StepNode
+from stream_durable.core.effects import Effects
+from stream_durable.core.failure import Failure
+from stream_durable.core.messages import OptionalRaw
+from stream_durable.core.run.asking import dispatch
+from stream_durable.core.run.say import set_due
+from stream_durable.core.run.state import Run, Step
+from stream_durable.core.run.values import output_of
+from stream_durable.core.status import PENDING, READY
+
+
+class Happened(msgspec.Struct, omit_defaults=True):
+    """What a hook is told of."""
+
+    status: str
+    step: str | None = None
+    attempt: int = 0
+    failure: Failure | None = None
+    output: OptionalRaw = None
+    reason: str | None = None
+
+
+def call_run_hook(run: Run, kind: str, status: str, now: int, out: Effects) -> bool:
+    """Call what the author wants called before a run ends; False: nothing, or it has been called."""
+    node = run.graph.hooks.get(kind)
+    name = f"~{kind}"
+    if node is None or _was_called(run, name):
+        return False
+    failure = run.failure
+    happened = Happened(status, failure.step if failure is not None else None, 0, failure)
+    if run.cancel_request is not None:
+        happened.reason = run.cancel_request.reason
+    begin_helper(run, name, node, now, out, happened)
+    return True
+
+
+def call_step_hook(run: Run, kind: str, i: int, step: Step, now: int, out: Effects) -> None:
+    """Call what the author wants called when this happens to a step."""
+    node = run.graph.hooks.get(kind)
+    if node is None or run.graph.is_helper(i):
+        return
+    name = f"{run.graph.names[i]}~{kind}"
+    if kind == "on_attempt_fail" or step.attempt > 1:
+        name += f".{step.attempt}"
+    if _was_called(run, name):
+        return
+    output = output_of(run, i)
+    happened = Happened(
+        step.status, run.graph.names[i], step.attempt, step.failure, None if output is None else Raw(output)
+    )
+    begin_helper(run, name, node, now, out, happened)
+
+
+def begin_helper(
+    run: Run, name: str, node: StepNode, now: int, out: Effects, happened: Happened | None = None
+) -> int:
+    """Ask a worker for a helper; return its index."""
+    graph = run.graph = run.graph.grown()
+    i = graph.index.get(name, -1)
+    if i < 0:
+        i = graph.help(name, node)
+        run.need.append(0)
+    step = run.steps.get(i)
+    if step is None:
+        step = run.steps[i] = Step()
+    step.status = READY
+    detail = step.detailed()
+    if happened is not None:
+        detail.happened = Raw(msgspec.json.encode(happened))
+    run.touched[i] = None
+    run.left += 1
+    run.active += 1
+    if node.total_ms is not None:
+        detail.until = now + node.total_ms
+        set_due(run, i, step, detail.until, out)
+    dispatch(run, i, step.attempt, out)
+    return i
+
+
+def _was_called(run: Run, name: str) -> bool:
+    i = run.graph.index.get(name)
+    step = None if i is None else run.steps.get(i)
+    return step is not None and step.status != PENDING

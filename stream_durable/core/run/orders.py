@@ -1,0 +1,155 @@
+"""What people order a run to do: pause, go on, cancel or skip a step, make steps anew."""
+
+from __future__ import annotations
+
+from stream_durable.core.effects import Effects
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.failure import Failure
+from stream_durable.core.lifecycle import RUN_PAUSED, RUN_RESUMED, RUN_RETRIED
+from stream_durable.core.messages import CancelStep, PauseRun, ResumeRun, RetryRun, SkipStep
+from stream_durable.core.run import context
+from stream_durable.core.run.advance import work_off
+from stream_durable.core.run.again import (
+    beginnings,
+    downstream,
+    failed_steps,
+    forget_outcome,
+    reset,
+    stranded,
+    undone_steps,
+)
+from stream_durable.core.run.attempts import has_stopped
+from stream_durable.core.run.groups import has_ended
+from stream_durable.core.run.say import say_run
+from stream_durable.core.run.state import Context, Request, Requests, Run
+from stream_durable.core.status import CANCELLED, PENDING, SKIPPED, Outcome
+
+
+def pause(run: Run, message: PauseRun, now: int, out: Effects) -> Outcome:
+    """Let no step begin until the run is resumed."""
+    if run.has_ended:
+        return Outcome.LATE
+    if run.is_paused or run.has_seen(message.id):
+        return Outcome.DUPLICATE
+    requests = run.requests = run.requests or Requests()
+    requests.remember(message.id)
+    requests.pause = Request(message.id, now, message.reason)
+    say_run(run, RUN_PAUSED, now, out)
+    return Outcome.APPLIED
+
+
+def resume(run: Run, message: ResumeRun, now: int, out: Effects) -> Outcome:
+    """Begin what could have begun meanwhile."""
+    if run.has_ended or run.requests is None or run.requests.pause is None:
+        return Outcome.LATE
+    if run.has_seen(message.id):
+        return Outcome.DUPLICATE
+    if message.context is not None:
+        _merge(run, bytes(message.context))
+    run.requests.remember(message.id)
+    run.requests.resume = Request(message.id, now)
+    run.requests.pause = None
+    say_run(run, RUN_RESUMED, now, out)
+    held = [
+        i
+        for i, step in run.steps.items()
+        if step.status == PENDING and step.detail is not None and step.detail.held == "paused"
+    ]
+    work_off(run, [], sorted(held), now, out)
+    return Outcome.APPLIED
+
+
+def cancel_step(run: Run, message: CancelStep, now: int, out: Effects) -> Outcome:
+    """End one step before its end, and what only makes sense after it."""
+    return _end_by_hand(run, message, CANCELLED, now, out)
+
+
+def skip_step(run: Run, message: SkipStep, now: int, out: Effects) -> Outcome:
+    """Go on as if one step were not needed."""
+    return _end_by_hand(run, message, SKIPPED, now, out)
+
+
+def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
+    """Make steps anew, in place."""
+    if run.has_seen(message.id):
+        return Outcome.DUPLICATE
+    if run.ended is None and (run.failure is not None or run.output is not None or run.status == PENDING):
+        return Outcome.LATE
+    which, reopened = _chosen(run, message)
+    requests = run.requests = run.requests or Requests()
+    requests.retry = Request(message.id, now)
+    requests.remember(message.id)
+    if run.ended is not None:
+        # Nobody could resume it any more, and whoever wants it made anew wants it to run.
+        requests.pause = None
+        forget_outcome(run, out)
+        limit = run.graph.definition.timeout_ms
+        if limit is not None:
+            run.due = now + limit
+            out.timers["run", run.id, ""] = run.due
+    reset(run, which, reopened, out)
+    if message.whole:
+        run.context = Context({})
+        run.context.is_dirty = True
+    say_run(run, RUN_RETRIED, now, out)
+    why = Failure("cancelled", "what it waits for has come to no good end", retryable=False)
+    work_off(run, [(i, CANCELLED, None, why) for i in stranded(run)], beginnings(run), now, out)
+    return Outcome.APPLIED
+
+
+def _chosen(run: Run, message: RetryRun) -> tuple[set[int], set[int]]:
+    if message.whole:
+        return set(range(run.graph.size)), set()
+    if message.step:
+        i = _index(run, message.step)
+        if run.graph.is_helper(i):
+            raise RejectedError("not_a_step", f"{message.step!r} is a helper; it follows its step")
+        step = run.steps.get(i)
+        is_idle = step is not None and step.detail is not None and step.detail.is_idle
+        if is_idle or (step is None and run.need[i]):
+            raise RejectedError("not_begun", f"step {message.step!r} of run {run.id!r} has not begun")
+        # Nothing can go on from what was undone, nor a run that has ended from what else went wrong in it.
+        others = undone_steps(run) if run.ended is None else failed_steps(run)
+        return downstream(run, [i, *(j for j in others if not run.graph.is_helper(j))])
+    failed = [i for i in failed_steps(run) if not run.graph.is_helper(i)]
+    if not failed:
+        text = f"no step of run {run.id!r} has failed or was cancelled; name one, or have all made anew"
+        raise RejectedError("nothing_to_retry", text)
+    return downstream(run, failed)
+
+
+def _end_by_hand(run: Run, message: CancelStep | SkipStep, status: str, now: int, out: Effects) -> Outcome:
+    if run.has_ended:
+        return Outcome.LATE
+    if run.status == PENDING:
+        raise RejectedError("not_begun", f"run {run.id!r} has not begun")
+    if run.has_seen(message.id):
+        return Outcome.DUPLICATE
+    i = _index(run, message.step)
+    if has_ended(run, i):
+        return Outcome.DUPLICATE if run.steps[i].status == status else Outcome.LATE
+    if run.graph.is_helper(i) and run.steps[i].status == PENDING:
+        # It was called in an earlier try; nobody waits for it now.
+        return Outcome.LATE
+    run.requests = run.requests or Requests()
+    run.requests.remember(message.id)
+    reason = message.reason or f"{status} by request"
+    if (step := run.steps.get(i)) is not None:
+        has_stopped(step)
+    work_off(run, [(i, status, None, Failure(status, reason, retryable=False))], [], now, out)
+    return Outcome.APPLIED
+
+
+def _index(run: Run, name: str) -> int:
+    i = run.graph.index.get(name)
+    if i is None:
+        raise RejectedError("unknown_step", f"run {run.id!r} has no step {name[:128]!r}")
+    return i
+
+
+def _merge(run: Run, data: bytes) -> None:
+    if not data.startswith(b"{"):
+        raise RejectedError("bad_context", "what is merged into the context has to be an object")
+    failure = context.merge_object(run, data)
+    if failure is not None:
+        raise RejectedError(failure.code, failure.message)

@@ -1,0 +1,45 @@
+"""Asking once more for everything that is outstanding, when nobody knows what has been said."""
+
+from __future__ import annotations
+
+from stream_durable.core.definition.nodes import BranchNode, ChildNode, EventNode, StepNode
+from stream_durable.core.effects import Effects
+from stream_durable.core.ids import channel_id
+from stream_durable.core.messages import WaitOpened
+from stream_durable.core.run.asking import ask_gate, dispatch
+from stream_durable.core.run.begin import event_key
+from stream_durable.core.run.children import ask_for_child, tell_parent
+from stream_durable.core.run.state import Run, Step
+from stream_durable.core.status import PENDING, READY, RUNNING, WAITING
+
+
+def redrive(run: Run, out: Effects) -> None:
+    """Ask again for everything that is outstanding; whoever answered already is told apart by attempt."""
+    if run.ended is not None:
+        if run.parent is not None:
+            tell_parent(run, out)
+        return
+    if run.status == PENDING:
+        return
+    for i in range(run.graph.size):
+        if not run.need[i]:
+            _ask(run, i, run.steps.get(i), out)
+
+
+def _ask(run: Run, i: int, step: Step | None, out: Effects) -> None:
+    node = run.graph.nodes[i]
+    if step is None:
+        if type(node) is StepNode:
+            dispatch(run, i, 1, out)
+    elif i in run.open:
+        return
+    elif step.status in (READY, RUNNING) and type(node) in (StepNode, BranchNode):
+        if isinstance(node, StepNode) and step.detail is not None and step.detail.held == "gate":
+            ask_gate(run, i, step, node, out)
+        else:
+            dispatch(run, i, step.attempt, out)
+    elif step.status == WAITING and isinstance(node, EventNode):
+        key = channel_id(node.event, event_key(run, node))
+        out.messages.append(WaitOpened(key=key, run=run.id, wait=node.name))
+    elif step.status == WAITING and isinstance(node, ChildNode) and step.detail and step.detail.child:
+        ask_for_child(run, i, step, node, out)

@@ -1,0 +1,51 @@
+"""What is said in public about a run and its steps, and when they want to be told the time."""
+
+from __future__ import annotations
+
+from stream_durable.core.effects import Effects
+from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.core.run.state import Run, Step
+
+
+def say_step(run: Run, kind: str, i: int, step: Step, now: int, out: Effects) -> None:
+    """State publicly what happened to a step."""
+    run.step_sequence += 1
+    graph = run.graph
+    out.events.append(
+        StepEvent(kind, run.id, graph.name, graph.fingerprint, run.step_sequence, now, graph.names[i],
+                  step.attempt, step.output, step.failure, step.started, step.finished, step.worker,
+                  run.trace)
+    )  # fmt: skip
+
+
+def say_run(run: Run, kind: str, now: int, out: Effects) -> None:
+    """State publicly what happened to the run."""
+    run.run_sequence += 1
+    graph = run.graph
+    out.events.append(
+        RunEvent(kind, run.id, graph.name, graph.fingerprint, run.run_sequence, now, run.step_sequence,
+                 run.start_id, run.output, run.failure, run.trace)
+    )  # fmt: skip
+
+
+def set_due(run: Run, i: int, step: Step, due: int, out: Effects) -> None:
+    """Give a step its timer in place of an earlier one, none later than the end of its time in all."""
+    if step.detail is not None and step.detail.until is not None:
+        due = min(due, step.detail.until)
+    step.due = due
+    out.timers["run", run.id, run.graph.names[i]] = due
+
+
+def clear_due(run: Run, i: int, step: Step, out: Effects) -> None:
+    """Take a step's timer away, if it has one; one that has a time in all keeps that."""
+    if step.due is not None:
+        step.due = None
+        out.timers["run", run.id, run.graph.names[i]] = None
+
+
+def begun_step(run: Run, i: int) -> Step:
+    """Return a step that has begun, writing down what until now only the graph said about it."""
+    step = run.steps.get(i)
+    if step is None:
+        step = run.steps[i] = Step()
+    return step

@@ -1,0 +1,73 @@
+"""What the steps of a run have come to, as JSON: of one that has members it is put together from theirs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stream_durable.core.definition.nodes import BranchNode, ParallelNode
+from stream_durable.core.failure import Failure
+from stream_durable.core.run.state import Run, Step
+from stream_durable.core.status import COMPENSATED, COMPLETED, FAILED, SKIPPED
+
+_encode = msgspec.json.Encoder().encode
+
+
+def output_of(run: Run, i: int) -> bytes | None:
+    """Return the output of a step; None: it has none, for it was skipped, say, or has not ended."""
+    step = run.steps.get(i)
+    if step is None or step.status not in (COMPLETED, COMPENSATED):
+        return None
+    if step.output is not None:
+        return step.output
+    node = run.graph.nodes[i]
+    if type(node) is ParallelNode:
+        return b"{%b}" % b",".join(
+            b"%b:%b" % (_encode(run.graph.names[m]), _result(run, m)) for m in run.graph.members.get(i, ())
+        )
+    if type(node) is BranchNode:
+        return _of_clause(run, i, step)
+    return b"[%b]" % b",".join(output_of(run, m) or b"null" for m in run.graph.members.get(i, ()))
+
+
+def root_value(run: Run, root: str) -> bytes:
+    """Return what a path begins at: the input, the run's context or the output of a step."""
+    if root == "input":
+        return run.input
+    if root == "context":
+        return b"{}" if run.context is None else bytes(run.context.encoded())
+    return output_of(run, run.graph.index[root]) or b"null"
+
+
+def run_output(run: Run) -> bytes:
+    """Return what a run answers: the output of its last step; with several last steps, each by its name."""
+    sinks = run.graph.sinks
+    if len(sinks) == 1:
+        return output_of(run, sinks[0]) or b"null"
+    names = run.graph.names
+    return b"{%b}" % b",".join(b'"%b":%b' % (names[i].encode(), output_of(run, i) or b"null") for i in sinks)
+
+
+def _result(run: Run, i: int) -> bytes:
+    """Return what became of a member of a parallel group."""
+    step = run.steps.get(i)
+    if step is not None and step.status == FAILED:
+        return b'{"failure":%b}' % _encode(step.failure or Failure("failed"))
+    if step is None or step.status != COMPLETED:
+        skipped = step is not None and step.status == SKIPPED
+        return b'{"skipped":true}' if skipped else b'{"cancelled":true}'
+    return b'{"output":%b}' % (output_of(run, i) or b"null")
+
+
+def _of_clause(run: Run, i: int, step: Step) -> bytes:
+    """Return the output of the last steps of the clause that ran."""
+    graph = run.graph
+    clause = None if step.detail is None else step.detail.clause
+    inside = [m for m in graph.members.get(i, ()) if graph.nodes[m].clause == clause]
+    mine = set(inside)
+    last = [m for m in inside if not mine.intersection(graph.dependents[m])]
+    if len(last) == 1:
+        return output_of(run, last[0]) or b"null"
+    if not last:
+        return b"null"
+    names = graph.names
+    return b"{%b}" % b",".join(b'"%b":%b' % (names[m].encode(), output_of(run, m) or b"null") for m in last)

@@ -1,0 +1,117 @@
+"""Large values on a topic of their own: written by the publisher that is there, read one by one.
+
+Reading has a consumer without a group and a thread that makes every call on it. Both are made when
+the first value is asked for, since most processes never ask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from stream_durable.core.errors import RejectedError, TransientError
+from stream_durable.kafka.config import BLOB_MESSAGE_BYTES_MAX, config, transient
+from stream_durable.kafka.publisher import KafkaPublisher
+from stream_durable.ports import Outgoing
+from stream_durable.settings import KafkaSettings
+
+_TOPIC = "blobs"
+_POLL_SECONDS = 0.1
+_CALL_SECONDS = 10.0
+#: A new leader may know a little later what was acknowledged before it was one.
+_END_SECONDS = 3.0
+
+
+class KafkaBlobs:
+    """Keeps large values of one instance."""
+
+    def __init__(
+        self, settings: KafkaSettings, prefix: str, publisher: KafkaPublisher, *, client: str
+    ) -> None:
+        """Connect to nothing yet."""
+        self._settings = settings
+        self._topic = f"{prefix}.{_TOPIC}"
+        self._publisher = publisher
+        self._client = client
+        self._consumer: Consumer | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        #: Set by anybody, so that a broker that is away holds up no end.
+        self._is_closed = False
+
+    async def put(self, key: str, data: bytes) -> tuple[int, int]:
+        """Keep a value; return its partition and offset once it is acknowledged."""
+        try:
+            return await self._publisher.place(Outgoing(_TOPIC, None, key.encode(), data))
+        except RejectedError as error:
+            raise RejectedError(
+                "payload_refused",
+                f"topic {self._topic} takes no value of {len(data)} bytes ({error}): "
+                f"set its max.message.bytes to {BLOB_MESSAGE_BYTES_MAX}",
+            ) from error
+
+    async def get(self, partition: int, offset: int) -> bytes | None:
+        """Return the value at a place; None: it is not there, or not any more."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="blobs")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, partition, offset)
+
+    async def close(self) -> None:
+        """Let go of the consumer."""
+        self._is_closed = True
+        if self._thread is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._end)
+            self._thread.shutdown(wait=False)
+
+    def _read(self, partition: int, offset: int) -> bytes | None:
+        consumer = self._consumer = self._consumer or self._made()
+        try:
+            consumer.assign([TopicPartition(self._topic, partition, offset)])
+            return self._found(consumer, offset)
+        except KafkaException as error:
+            raise transient(error) from error
+        finally:
+            consumer.unassign()
+
+    def _found(self, consumer: Consumer, offset: int) -> bytes | None:
+        give_up = time.monotonic() + _CALL_SECONDS
+        until = give_up
+        while (now := time.monotonic()) < until and not self._is_closed:
+            message = consumer.poll(_POLL_SECONDS)
+            if message is None:
+                continue
+            error = message.error()
+            if error is None:
+                return message.value() if message.offset() == offset else None
+            if error.code() == KafkaError._AUTO_OFFSET_RESET:
+                return None
+            if error.code() == KafkaError._PARTITION_EOF:
+                until = min(until, now + _END_SECONDS)
+            elif error.fatal() or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise transient(error)
+        if until < give_up:
+            return None
+        raise TransientError(f"Kafka does not answer for {self._topic}")
+
+    def _made(self) -> Consumer:
+        return Consumer(
+            config(
+                self._settings,
+                self._client,
+                # The client wants a name although no group is joined.
+                group_id=f"{self._topic}.unused",
+                enable_auto_commit=False,
+                enable_auto_offset_store=False,
+                auto_offset_reset="error",
+                enable_partition_eof=True,
+                # One value is wanted; what lies behind it is not.
+                queued_min_messages=1,
+                queued_max_messages_kbytes=1,
+            )
+        )
+
+    def _end(self) -> None:
+        if self._consumer is not None:
+            self._consumer.close()

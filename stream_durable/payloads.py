@@ -1,0 +1,115 @@
+"""Large values stored and read back: wherever a reference stands, its value is put in its place.
+
+A reference may stand for a value as a whole, or for parts of one that was put together from outputs of
+several steps. What nobody stored by reference is looked through once for the mark, and passed on as it is.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from hashlib import sha256
+
+import msgspec
+from msgspec import Raw
+
+from stream_durable.core.definition.paths import read_path
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.reference import MARK, Reference, is_reference, parse, reference
+from stream_durable.persistence import persist
+from stream_durable.ports import Blobs
+
+#: The longest value that is kept by reference.
+STORED_BYTES_MAX = 4_000_000
+#: Groups within groups nest their members' outputs; deeper a mark is the author's own.
+_DEPTH_MAX = 8
+
+
+class PayloadLostError(RejectedError):
+    """A value that was kept by reference cannot be had any more."""
+
+    def __init__(self, where: Reference, cause: str) -> None:
+        super().__init__(
+            "payload_lost",
+            f"a value of {where.size} bytes is not where it was kept, at offset {where.offset} of partition "
+            f"{where.partition} of topic blobs: {cause}. Keep that topic for longer than runs last; to make "
+            "the value anew, retry the run from the step whose output it is",
+        )
+
+
+class Payloads:
+    """The topic of large values, with those that were used last in memory."""
+
+    def __init__(self, blobs: Blobs, *, cache_bytes_max: int = 64 * 1024 * 1024) -> None:
+        """Hold nothing yet."""
+        self._blobs = blobs
+        self._cache_bytes_max = cache_bytes_max
+        self._cache: OrderedDict[str, bytes] = OrderedDict()
+        self._cached_bytes = 0
+
+    async def stored(self, key: str, data: bytes, picks: Sequence[str] = ()) -> bytes:
+        """Keep a value and return its reference, with what is at the paths that the reconciler reads."""
+        picked = _picked(data, picks)
+        partition, offset = await persist(lambda: self._blobs.put(key, data), "keep a large value")
+        made = reference(partition, offset, data, picked)
+        self._remember(parse(made).digest, data)
+        return made
+
+    async def resolved(self, data: bytes) -> bytes:
+        """Return a JSON value with all references in it replaced by what they stand for."""
+        return await self._resolved(data, _DEPTH_MAX) if MARK in data else data
+
+    async def _resolved(self, data: bytes, depth: int) -> bytes:
+        if is_reference(data):
+            try:
+                where = parse(data)
+            except msgspec.DecodeError:
+                return data  # the author's own, which only looks like one
+            return await self._value(where)
+        if depth and data.startswith(b"["):
+            items = msgspec.json.decode(data, type=list[Raw])
+            return msgspec.json.encode([await self._part(item, depth) for item in items])
+        if depth and data.startswith(b"{"):
+            fields = msgspec.json.decode(data, type=dict[str, Raw])
+            return msgspec.json.encode({name: await self._part(item, depth) for name, item in fields.items()})
+        return data
+
+    async def _part(self, part: Raw, depth: int) -> Raw:
+        data = bytes(part)
+        return Raw(await self._resolved(data, depth - 1)) if MARK in data else part
+
+    async def _value(self, where: Reference) -> bytes:
+        data = self._cache.get(where.digest)
+        if data is not None:
+            self._cache.move_to_end(where.digest)
+            return data
+        data = await persist(lambda: self._blobs.get(where.partition, where.offset), "read a large value")
+        if data is None:
+            raise PayloadLostError(where, "the record is gone")
+        if len(data) != where.size or sha256(data).hexdigest() != where.digest:
+            raise PayloadLostError(where, "another record is there, so the topic was made anew")
+        self._remember(where.digest, data)
+        return data
+
+    def _remember(self, digest: str, data: bytes) -> None:
+        if digest in self._cache or len(data) > self._cache_bytes_max:
+            return
+        self._cache[digest] = data
+        self._cached_bytes += len(data)
+        while self._cached_bytes > self._cache_bytes_max:
+            _, oldest = self._cache.popitem(last=False)
+            self._cached_bytes -= len(oldest)
+
+
+def _picked(data: bytes, picks: Sequence[str]) -> dict[str, Raw]:
+    """Return what is at these paths, as far as there is something."""
+    if not picks:
+        return {}
+    value = msgspec.json.decode(data)
+    picked: dict[str, Raw] = {}
+    for path in picks:
+        try:
+            picked[path] = Raw(msgspec.json.encode(read_path(f"output.{path}" if path else "output", value)))
+        except RejectedError:
+            continue  # whoever reads it will find it missing, as it would in the value itself
+    return picked

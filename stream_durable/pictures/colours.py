@@ -1,0 +1,40 @@
+"""The colour of each status: of what is filled with it, and of its outline. Words always say it too."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from stream_durable.core.status import (
+    CANCELLED,
+    COMPENSATED,
+    COMPLETED,
+    FAILED,
+    PENDING,
+    READY,
+    RETRYING,
+    RUNNING,
+    SKIPPED,
+    WAITING,
+)
+
+
+class Colour(NamedTuple):
+    """Light enough for black text, and the number by which terminals know something like it."""
+
+    fill: str
+    line: str
+    terminal: int
+
+
+COLOURS: Final = {
+    PENDING: Colour("#f1f3f5", "#868e96", 90),
+    READY: Colour("#e3fafc", "#0c8599", 36),
+    RUNNING: Colour("#99e9f2", "#0b7285", 36),
+    WAITING: Colour("#d0ebff", "#1971c2", 34),
+    RETRYING: Colour("#ffec99", "#e67700", 33),
+    COMPLETED: Colour("#d3f9d8", "#2b8a3e", 32),
+    FAILED: Colour("#ffc9c9", "#c92a2a", 31),
+    SKIPPED: Colour("#e9ecef", "#495057", 90),
+    CANCELLED: Colour("#fff3bf", "#5c940d", 33),
+    COMPENSATED: Colour("#ffe8cc", "#d9480f", 33),
+}

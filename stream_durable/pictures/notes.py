@@ -1,0 +1,116 @@
+"""What a node does beyond waiting for others, in a few words."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stream_durable.core.definition.nodes import (
+    AnyNode,
+    BranchNode,
+    ChildNode,
+    EachNode,
+    EventNode,
+    ParallelNode,
+    SignalNode,
+    SleepNode,
+    StepNode,
+)
+
+_CASE_MAX = 60
+_UNITS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1))
+
+
+def lasting(ms: int) -> str:
+    """Return a duration as people write it: its two largest units, such as `1 h 30 min`."""
+    parts = []
+    for i, (unit, size) in enumerate(_UNITS):
+        if ms < size:
+            continue
+        if unit == "s" and ms % 1_000:
+            parts.append(f"{ms / 1_000:.1f} s")
+        else:
+            parts.append(f"{ms // size} {unit}")
+            smaller, unit_size = _UNITS[min(i + 1, len(_UNITS) - 1)]
+            if unit not in ("s", "ms") and (rest := ms % size // unit_size):
+                parts.append(f"{rest} {smaller}")
+        break
+    return " ".join(parts) or "0 ms"
+
+
+def notes_of(node: AnyNode) -> list[str]:
+    """Say what a node does, and what becomes of its run if it fails unless that fails too."""
+    notes = _notes(node)
+    if node.on_error != "fail":
+        notes.append("skipped if it fails" if node.on_error == "skip" else "may fail")
+    return notes
+
+
+def case_of(node: BranchNode, clause: int) -> str:
+    """Return for which value a clause is."""
+    case = node.cases[clause] if clause < len(node.cases) else None
+    if case is None:
+        return "otherwise"
+    value = msgspec.json.decode(case)
+    shown = value if isinstance(value, str) else case
+    return shown if len(shown) <= _CASE_MAX else f"{shown[: _CASE_MAX - 1]}…"
+
+
+def _notes(node: AnyNode) -> list[str]:  # noqa: C901 - one line for each kind of node
+    match node:
+        case StepNode():
+            return _step(node)
+        case SleepNode():
+            return [f"sleep {lasting(node.duration_ms)}"]
+        case SignalNode():
+            return [f"signal {' or '.join(node.signals)}", *_limit(node)]
+        case EventNode():
+            return [f"event {node.event} with the key at {node.key}", *_limit(node)]
+        case ParallelNode():
+            return ["parallel", *_members(node)]
+        case EachNode():
+            enough = [] if node.enough is None else [f"{node.enough} suffice"]
+            return [f"for each of {node.over}", *_members(node), *enough, *_step(node.step)]
+        case BranchNode():
+            return [f"branch by {node.on}" if node.on is not None else "branch by a function"]
+        case ChildNode():
+            return _child(node)
+
+
+def _step(node: StepNode) -> list[str]:
+    notes = [] if node.queue == "default" else [f"queue {node.queue}"]
+    if node.retry.attempts > 1:
+        notes.append(f"up to {node.retry.attempts} attempts")
+    if node.timeout_ms is not None:
+        notes.append(f"{lasting(node.timeout_ms)} for an attempt")
+    if node.total_ms is not None:
+        notes.append(f"{lasting(node.total_ms)} in all")
+    if node.breaker is not None:
+        notes.append(f"breaker {node.breaker.name}")
+    return notes
+
+
+def _child(node: ChildNode) -> list[str]:
+    notes = [f"run of {node.workflow}"]
+    if node.until is not None:
+        notes.append(f"again until {node.until}, {node.at_most} times at most")
+        if node.every_ms:
+            notes.append(f"every {lasting(node.every_ms)}")
+    if node.retry.attempts > 1:
+        notes.append(f"up to {node.retry.attempts} attempts")
+    if node.timeout_ms is not None:
+        notes.append(f"{lasting(node.timeout_ms)} at most")
+    return notes
+
+
+def _members(node: ParallelNode | EachNode) -> list[str]:
+    notes = [] if node.on_member_error == "fail_fast" else ["all to their end"]
+    if node.concurrency is not None:
+        notes.append(f"{node.concurrency} at once")
+    return notes
+
+
+def _limit(node: SignalNode | EventNode) -> list[str]:
+    if node.timeout_ms is None:
+        return []
+    instead = "" if node.on_timeout is None else f", then {node.on_timeout}"
+    return [f"{lasting(node.timeout_ms)} at most{instead}"]

@@ -1,0 +1,95 @@
+"""Where the steps of a run stand, as far as a picture shows it, in few words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from stream_durable.core.failure import Failure
+from stream_durable.core.status import (
+    CANCELLED,
+    COMPENSATED,
+    COMPLETED,
+    FAILED,
+    PENDING,
+    READY,
+    RETRYING,
+    RUNNING,
+    SKIPPED,
+    WAITING,
+)
+
+
+class Standing(Protocol):
+    """What is looked at of the state of a step."""
+
+    @property
+    def status(self) -> str:
+        """One of `core.status`."""
+
+    @property
+    def attempt(self) -> int:
+        """Counts from 1; 0: it has not begun."""
+
+    @property
+    def started(self) -> datetime | None:
+        """When its last attempt began."""
+
+    @property
+    def finished(self) -> datetime | None:
+        """When it ended."""
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why it did not succeed."""
+
+    @property
+    def child(self) -> str | None:
+        """The run that it started last, if it starts runs."""
+
+
+#: The steps of a run by name, with those that it got on its way and its helpers.
+States = Mapping[str, Standing]
+
+#: In the order in which counts are listed: what is over, what is under way, what is to come.
+_ORDER = (COMPLETED, FAILED, SKIPPED, CANCELLED, COMPENSATED, RUNNING, WAITING, RETRYING, READY, PENDING)
+
+
+def words_of(state: Standing) -> str:
+    """Say where a step stands: `completed`, or `failed (card_declined), attempt 3`."""
+    words = state.status
+    code = None if state.failure is None else state.failure.code
+    if code is not None and code != state.status:
+        words += f" ({code})"
+    return f"{words}, attempt {state.attempt}" if state.attempt > 1 else words
+
+
+def counts_of(states: Iterable[Standing], what: str) -> str:
+    """Say where several stand: `12 members: 10 completed, 2 running`."""
+    counts = Counter(state.status for state in states)
+    parts = ", ".join(f"{counts[status]} {status}" for status in _ORDER if counts[status])
+    total = counts.total()
+    return f"{total} {what}{'' if total == 1 else 's'}: {parts}"
+
+
+def owner_of(name: str) -> str | None:
+    """Return the step of the definition that a member belongs to, however deep; None: it is no member.
+
+    `resize[3]` and, once `resize` was begun anew, `resize~2[3]` are members; a helper is none.
+    """
+    if not name.endswith("]"):
+        return None
+    return name.partition("[")[0].partition("~")[0]
+
+
+def helped_by(name: str) -> tuple[str, str] | None:
+    """Return the step that a helper belongs to and what kind of helper it is; None: it is none.
+
+    Of `resize[3]~compensate` that is `resize`, of `~on_failure` the empty name: the run itself.
+    """
+    step, tilde, kind = name.rpartition("~")
+    if not tilde or name.endswith("]"):
+        return None
+    return step.partition("[")[0].partition("~")[0], kind.partition(".")[0]

@@ -1,0 +1,59 @@
+"""What an author wrote, kept as it is until the names of all steps are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from stream_durable.core.definition.nodes import AnyNode, StepNode
+from stream_durable.sdk.options import Options
+from stream_durable.sdk.origin import Origin
+from stream_durable.sdk.retry import DelayAfter
+
+if TYPE_CHECKING:
+    from stream_durable.sdk.workflow import Workflow
+
+
+class Work(NamedTuple):
+    """A function that a worker calls, and what else it calls for the same attempt."""
+
+    function: Callable[..., Any]
+    #: What annotations of the function may name beyond its globals.
+    local_names: Mapping[str, Any]
+    condition: Callable[..., Any] | None = None
+    limit: Callable[..., Any] | None = None
+    delay_after: DelayAfter | None = None
+    in_process: bool = False
+    #: Steps whose outputs are handed over though no parameter is named like them.
+    reads: tuple[str, ...] = ()
+
+
+class ClauseDraft(NamedTuple):
+    """A clause of a branch: the JSON of its value, or its condition; with neither it is for all the rest."""
+
+    case: str | None = None
+    condition: Callable[..., Any] | None = None
+    local_names: Mapping[str, Any] = {}
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """One thing that was defined, with what is wrong with it so far."""
+
+    node: AnyNode
+    origin: Origin
+    options: Options
+    #: None: no function belongs to it.
+    work: Work | None = None
+    #: Whether it is in the graph, can be added to it by an answer, or is called when something happens.
+    role: Literal["node", "template", "hook"] = "node"
+    compensation: Draft | None = None
+    #: Of a group.
+    members: tuple[str, ...] = ()
+    #: Of a branch.
+    clauses: list[ClauseDraft] = field(default_factory=list)
+    #: Of a branch that no path decides.
+    selector: StepNode | None = None
+    #: The workflow that a child is a run of.
+    child: Workflow | None = None

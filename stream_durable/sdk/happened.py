@@ -1,0 +1,39 @@
+"""What a hook is told of: a run or a step that began, ended, or failed once more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from stream_durable.core.failure import Failure
+
+
+class Happened(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Handed to a hook's parameter of this type. A test makes its own.
+
+    >>> Happened(run="order-42", workflow="order", step="charge", status="completed").step
+    'charge'
+    """
+
+    #: Where the run, or the step that is told of, stands now.
+    status: str
+    run: str = ""
+    workflow: str = ""
+    #: Of a run as a whole: the step that it failed of, if it did.
+    step: str | None = None
+    #: Of a step, from 1.
+    attempt: int = 0
+    failure: Failure | None = None
+    #: What the step came to, as JSON has it.
+    output: Any = None
+    #: Why it was cancelled.
+    reason: str | None = None
+
+
+_decode = msgspec.json.Decoder(Happened).decode
+
+
+def read_happened(data: bytes) -> Happened:
+    """Read what the worker hands over."""
+    return _decode(data)

@@ -1,0 +1,45 @@
+"""Which workflows are children of which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from stream_durable.core.definition.nesting import NESTING_MAX
+from stream_durable.sdk.options import Options
+
+if TYPE_CHECKING:
+    from stream_durable.sdk.workflow import Workflow
+
+
+def prepared_child(workflow: Workflow, child: Workflow, options: Options) -> str | None:
+    """Return the fingerprint of a child, or note why it cannot be one; raise its own faults."""
+    if child.name == workflow.name:
+        return None  # which the core says
+    generation = {child: None}
+    for _ in range(NESTING_MAX):
+        if workflow in generation:
+            text = f"workflow {child.name!r} has {workflow.name!r} among its own children: that never ends"
+            options.fault("own_child", text)
+            return None
+        generation = dict.fromkeys(younger for each in generation for younger in each.children)
+        if not generation:
+            return child.fingerprint
+    options.fault("nesting", f"children are nested deeper than {NESTING_MAX}")
+    return None
+
+
+def with_children(workflows: Iterable[Workflow]) -> list[Workflow]:
+    """Return workflows and all that they start, each after those that it starts."""
+    found: dict[Workflow, None] = {}
+    pending = [(workflow, False) for workflow in workflows][::-1]
+    begun: set[Workflow] = set()
+    while pending:
+        workflow, is_done = pending.pop()
+        if is_done:
+            found[workflow] = None
+        elif workflow not in begun:
+            begun.add(workflow)
+            pending.append((workflow, True))
+            pending += [(child, False) for child in workflow.children]
+    return list(found)

@@ -1,0 +1,354 @@
+"""Where steps are defined: a workflow, or a clause of one of its branches. Both take every kind of step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
+
+from stream_durable.core.definition.nodes import (
+    BranchNode,
+    EventNode,
+    OnMemberError,
+    ParallelNode,
+    SignalNode,
+    SleepNode,
+    StepNode,
+)
+from stream_durable.sdk.draft import ClauseDraft, Draft, Work
+from stream_durable.sdk.drafting import (
+    Place,
+    child_draft,
+    each_draft,
+    function_draft,
+    order_of,
+    own_name,
+)
+from stream_durable.sdk.durations import Duration
+from stream_durable.sdk.options import Options, name_of
+from stream_durable.sdk.origin import author_frame, local_names, origin_of_call, origin_of_function
+from stream_durable.sdk.plain_json import write_plain
+from stream_durable.sdk.retry import Retry
+from stream_durable.sdk.step_options import (
+    AddOptions,
+    CaseOptions,
+    EachOptions,
+    NodeOptions,
+    OrderOptions,
+    StepOptions,
+)
+from stream_durable.sdk.steps import Step, StepFunction, checked_function, plain, read_names, refused
+
+if TYPE_CHECKING:
+    from stream_durable.sdk.workflow import Workflow
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_AnyStep = TypeVar("_AnyStep", bound=Step)
+#: Stands where no value is given, as None is one.
+_NO_VALUE: Any = object()
+
+
+class Scope:
+    """Adds steps to its workflow, each at its place in it."""
+
+    _workflow: Workflow
+    _place = Place()
+
+    @overload
+    def step(self, function: Callable[P, R], /) -> StepFunction[P, R]: ...
+
+    @overload
+    def step(
+        self, function: None = None, /, **options: Unpack[StepOptions]
+    ) -> Callable[[Callable[P, R]], StepFunction[P, R]]: ...
+
+    def step(self, function: Callable[P, R] | None = None, /, **options: Unpack[StepOptions]) -> Any:
+        """Make the decorated function a step, named as it is; with options: `@orders.step(timeout="30s")`."""
+
+        def decorate(decorated: Callable[P, R]) -> StepFunction[P, R]:
+            return self._decorated("step", decorated, options)
+
+        return decorate if function is None else decorate(function)
+
+    def add(self, name: str, function: Callable[P, R], **options: Unpack[AddOptions]) -> StepFunction[P, R]:
+        """Add a step by a call: what the decorator does, for graphs that are made from data."""
+        draft = function_draft(
+            AddOptions, name_of(name), function, origin_of_call(author_frame()), options, self._workflow,
+            self._place,
+        )  # fmt: skip
+        return self._keep(draft, StepFunction(self._workflow, draft, plain(function)))
+
+    def each(
+        self, source: Step | str, **options: Unpack[EachOptions]
+    ) -> Callable[[Callable[P, R]], StepFunction[P, R]]:
+        """Make the decorated function a step for each item of a list; its parameter `item` gets the item.
+
+        The list is the output of a step, or what is at a path such as `input.urls`. What they answer is a
+        list in the order of the items, and goes to a parameter named like this step.
+        """
+
+        def decorate(decorated: Callable[P, R]) -> StepFunction[P, R]:
+            checked_function("each", decorated, self._workflow)
+            name = own_name(decorated, options.get("name"))
+            origin = origin_of_function(decorated, author_frame())
+            draft = each_draft(
+                EachOptions, name, source, decorated, origin, options, self._workflow, self._place
+            )
+            return self._keep(draft, StepFunction(self._workflow, draft, plain(decorated)))
+
+        return decorate
+
+    def sleep(self, name: str, duration: Duration, **options: Unpack[OrderOptions]) -> Step:
+        """Add a step that ends after a time."""
+        options_of = Options(f"step {name_of(name)!r}")
+        order = order_of(options_of, options, OrderOptions, self._workflow, self._place)
+        length = options_of.duration("a sleep", duration)
+        node = SleepNode(name=name_of(name), duration_ms=length or 0, **order)
+        draft = Draft(node, origin_of_call(author_frame()), options_of)
+        return self._keep(draft, Step(self._workflow, draft))
+
+    def wait_signal(
+        self,
+        name: str,
+        signal: str | None = None,
+        *,
+        any_of: Iterable[str] | None = None,
+        timeout: Duration | None = None,
+        on_timeout: object = "fail",
+        **options: Unpack[NodeOptions],
+    ) -> Step:
+        """Add a step that ends when a signal comes to the run; its output is what the signal carries.
+
+        The signal is named like the step unless another is named. With more than one in `any_of` the
+        output is `{"signal": name, "data": ...}`. When the time is over the step fails with the code
+        `timeout`, or `on_timeout` is its output.
+        """
+        name = name_of(name)
+        options_of = Options(f"wait {name!r}")
+        order = order_of(options_of, options, NodeOptions, self._workflow, self._place)
+        if signal is not None and any_of is not None:
+            options_of.fault("contradiction", "a wait takes one signal or any_of= several, not both")
+        several: object = any_of
+        if isinstance(several, str) or not isinstance(several, Iterable | None):
+            options_of.fault("bad_option", f"any_of= takes several names, not {several!r}")
+            any_of = [name]
+        signals = [name if signal is None else signal] if any_of is None else any_of
+        limit_ms, output = options_of.time_limit(timeout, on_timeout)
+        node = SignalNode(
+            name=name, signals=tuple(map(name_of, signals)), timeout_ms=limit_ms, on_timeout=output, **order
+        )
+        draft = Draft(node, origin_of_call(author_frame()), options_of)
+        return self._keep(draft, Step(self._workflow, draft))
+
+    def wait_event(
+        self,
+        name: str,
+        event: str,
+        *,
+        key: str,
+        timeout: Duration | None = None,
+        on_timeout: object = "fail",
+        **options: Unpack[NodeOptions],
+    ) -> Step:
+        """Add a step that ends when an event of this name and key happens, or has happened before.
+
+        Its output is what the event carries. `key` is a path to the correlation key, such as `input.id`, or
+        `charge.number`, which makes the wait come after that step.
+        """
+        options_of = Options(f"wait {name_of(name)!r}")
+        order = order_of(options_of, options, NodeOptions, self._workflow, self._place)
+        limit_ms, output = options_of.time_limit(timeout, on_timeout)
+        node = EventNode(
+            name=name_of(name), event=name_of(event), key=name_of(key),
+            timeout_ms=limit_ms, on_timeout=output, **order,
+        )  # fmt: skip
+        draft = Draft(node, origin_of_call(author_frame()), options_of)
+        return self._keep(draft, Step(self._workflow, draft))
+
+    def parallel(
+        self,
+        name: str,
+        members: Iterable[Step | str],
+        *,
+        on_error: OnMemberError = "fail_fast",
+        concurrency: int | None = None,
+        **options: Unpack[OrderOptions],
+    ) -> Step:
+        """Make steps that are defined already the members of a group, and wait for the group as for one step.
+
+        What they come to goes to a parameter named like the group, as `Results`. `fail_fast`: the first
+        member that fails ends the group, which fails. `complete_all`: all end, and the group completes.
+        """
+        options_of = Options(f"group {name_of(name)!r}")
+        order = order_of(options_of, options, OrderOptions, self._workflow, self._place)
+        node = ParallelNode(
+            name=name_of(name),
+            on_member_error=options_of.word("on_error=", on_error, OnMemberError, "fail_fast"),
+            concurrency=options_of.count("concurrency=", concurrency),
+            **order,
+        )
+        names = read_names(options_of, "parallel()", members, self._workflow)
+        draft = Draft(node, origin_of_call(author_frame()), options_of, members=names)
+        return self._keep(draft, Step(self._workflow, draft))
+
+    def branch(
+        self,
+        name: str,
+        *,
+        on: Step | str | Callable[..., Any] | None = None,
+        retry: Retry | None = None,
+        queue: str = "default",
+        **options: Unpack[NodeOptions],
+    ) -> Branch:
+        """Begin a branch: one of its clauses runs, and the steps of the others are skipped.
+
+        `on` is the path to the value that picks the clause, or a function that answers it; without it, each
+        clause has a condition. Its output is that of the last steps of the clause that ran.
+        """
+        options_of = Options(f"branch {name_of(name)!r}")
+        order = order_of(options_of, options, NodeOptions, self._workflow, self._place)
+        path = name_of(on.name if isinstance(on, Step) else on) if isinstance(on, str | Step) else None
+        tries = options_of.retry(retry, self._workflow._tries)
+        draft = Draft(
+            BranchNode(name=name_of(name), on=path, **order), origin_of_call(author_frame()), options_of
+        )
+        draft.selector = StepNode(name=name_of(name), retry=tries.policy, queue=name_of(queue))
+        decides = None if path is not None else options_of.function("on=", on)
+        if decides is not None:
+            draft.work = Work(decides, local_names(author_frame()), delay_after=tries.delay_after)
+        return self._keep(draft, Branch(self._workflow, draft))
+
+    def child(
+        self,
+        name: str,
+        workflow: Workflow,
+        *,
+        input: object = None,  # noqa: A002 - the word for it everywhere
+        until: str | None = None,
+        again: Mapping[str, str] | None = None,
+        at_most: int | None = None,
+        every: Duration | None = None,
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+        **options: Unpack[NodeOptions],
+    ) -> Step:
+        """Add a step that is a run of another workflow; its output is that run's.
+
+        `input` is a path, or an object of paths, as in `{"order": "input.id"}`; what is no text stands for
+        itself, and a text that begins with `=` is JSON. With `until`, a path such as `page.done`, the
+        child runs again until the value there is true, `again` taking over parts of its output as input.
+        """
+        options_of = Options(f"child {name_of(name)!r}")
+        order = order_of(options_of, options, NodeOptions, self._workflow, self._place)
+        started: object = workflow
+        if not isinstance(started, Scope) or isinstance(started, Clause):
+            text = f"child() takes a name and a workflow, not {started!r}"
+            raise refused(self._workflow, "bad_child", text)
+        given = {
+            "input": input, "until": until, "again": again, "at_most": at_most, "every": every,
+            "retry": retry, "timeout": timeout,
+        }  # fmt: skip
+        draft = child_draft(name_of(name), workflow, options_of, order, origin_of_call(author_frame()), given)
+        return self._keep(draft, Step(self._workflow, draft))
+
+    def _decorated(
+        self, what: str, function: Callable[P, R], options: Mapping[str, Any]
+    ) -> StepFunction[P, R]:
+        function = plain(checked_function(what, function, self._workflow))
+        given = dict(options)
+        name = own_name(function, given.pop("name", None))
+        origin = origin_of_function(function, author_frame())
+        draft = function_draft(AddOptions, name, function, origin, given, self._workflow, self._place)
+        return self._keep(draft, StepFunction(self._workflow, draft, function))
+
+    def _keep(self, draft: Draft, step: _AnyStep) -> _AnyStep:
+        self._workflow._add_draft(draft)
+        return step
+
+
+class Branch(Step):
+    """A branch, to which clauses are added, by decorators or by calls.
+
+    All that is given for one value belongs to one clause, and so does what is given for one condition, which
+    is one function. A clause of which more is wanted than steps that are functions is had by `clause`.
+    """
+
+    def case(
+        self,
+        value: object = _NO_VALUE,
+        *,
+        when: Callable[..., Any] | None = None,
+        **options: Unpack[CaseOptions],
+    ) -> Callable[[Callable[P, R]], StepFunction[P, R]]:
+        """Make the decorated function a step of the clause for this value, or with this condition."""
+        clause = self._clause("case", value, when)
+
+        def decorate(decorated: Callable[P, R]) -> StepFunction[P, R]:
+            return clause._decorated("case", decorated, options)
+
+        return decorate
+
+    @overload
+    def otherwise(self, function: Callable[P, R], /) -> StepFunction[P, R]: ...
+
+    @overload
+    def otherwise(
+        self, function: None = None, /, **options: Unpack[StepOptions]
+    ) -> Callable[[Callable[P, R]], StepFunction[P, R]]: ...
+
+    def otherwise(self, function: Callable[P, R] | None = None, /, **options: Unpack[StepOptions]) -> Any:
+        """Make the decorated function a step of the clause for all that no other clause is for."""
+        clause = self._at(ClauseDraft())
+
+        def decorate(decorated: Callable[P, R]) -> StepFunction[P, R]:
+            return clause._decorated("otherwise", decorated, options)
+
+        return decorate if function is None else decorate(function)
+
+    def add(
+        self, value: object, name: str, function: Callable[P, R], **options: Unpack[AddOptions]
+    ) -> StepFunction[P, R]:
+        """Add a step to the clause for a value by a call."""
+        return self._clause("add", value, None).add(name, function, **options)
+
+    def clause(self, value: object = _NO_VALUE, *, when: Callable[..., Any] | None = None) -> Clause:
+        """Return the clause for a value or with a condition; without either, that for all the rest.
+
+        It takes every kind of step, as a workflow does: waits, groups, children, branches in turn.
+        """
+        if value is _NO_VALUE and when is None:
+            return self._at(ClauseDraft())
+        return self._clause("clause", value, when)
+
+    def _clause(self, what: str, value: object, when: Callable[..., Any] | None) -> Clause:
+        options = self._draft.options
+        if value is _NO_VALUE:
+            if not callable(when):
+                text = f"{what}() takes a value, or a function as when=, not {when!r}"
+                raise refused(self.workflow, "bad_clause", text)
+            return self._at(ClauseDraft(condition=when, local_names=local_names(author_frame())))
+        if when is not None:
+            text = f"{what}() takes a value or when=, not both: conditions of a step are for clause().step()"
+            options.fault("contradiction", text)
+        case = options.json(f"{what}()", value)
+        return self._at(ClauseDraft(case if case is not None else write_plain(repr(value)).decode()))
+
+    def _at(self, clause: ClauseDraft) -> Clause:
+        clauses = self._draft.clauses
+        for i, known in enumerate(clauses):
+            if known.case == clause.case and known.condition is clause.condition:
+                return Clause(self.workflow, Place(self.name, i))
+        self.workflow._check_open(self._draft, origin_of_call(author_frame()))
+        clauses.append(clause)
+        return Clause(self.workflow, Place(self.name, len(clauses) - 1))
+
+
+class Clause(Scope):
+    """One of the ways that a branch may go."""
+
+    def __init__(self, workflow: Workflow, place: Place) -> None:
+        self._workflow = workflow
+        self._place = place
+
+    def __repr__(self) -> str:
+        return f"<clause {self._place.clause} of branch {self._place.branch!r}>"

@@ -1,0 +1,82 @@
+"""What the users' test engine stands on: services in memory and virtual time, or real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Literal, Protocol, TypeVar
+
+from stream_durable.client import AsyncClient
+from stream_durable.client.edge import Ports
+from stream_durable.sdk.workflow import Workflow
+from stream_durable.testing.mishaps import Mishaps
+
+_Answer = TypeVar("_Answer")
+
+#: How many timers may fire, and how many seconds of this machine may go by, before a call gives up: what
+#: takes longer goes round in circles.
+TIMERS_MAX = 10_000
+SECONDS_MAX = 60.0
+
+
+class Rest(IntEnum):
+    """How much is under way."""
+
+    #: Records that nobody has read, or commits, commands or reports that are on their way.
+    BUSY = 0
+    #: Attempts, and nothing else.
+    ATTEMPTS = 1
+    #: Nothing: only time or a message can change something.
+    QUIET = 2
+
+
+#: Why a call gave up: nothing can happen any more, the time it had is over, or it goes round in circles.
+GaveUp = Literal["nothing", "time", "timers"]
+
+#: Whether what is waited for has come about; asked again and again, with how much is under way.
+Goal = Callable[[Rest], Coroutine[Any, Any, bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """How far a call lets time pass."""
+
+    goal: Goal
+    #: Milliseconds; no timer beyond fires.
+    until: int
+    #: Whether time is to go there even if nothing happens on the way.
+    goes_there: bool = False
+
+
+class Backend(Protocol):
+    """The services of one test, with everything that runs on them."""
+
+    name: str
+    mishaps: Mishaps
+    client: AsyncClient
+    ports: Ports
+
+    def now(self) -> int:
+        """Return the time, in milliseconds since the epoch."""
+
+    def do(self, make: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
+        """Run a coroutine beside the services to its end."""
+
+    def carry(self, workflow: Workflow | None, queue: str | None) -> None:
+        """Let workers serve a workflow with its children, and a queue."""
+
+    def pass_time(self, passing: Passing) -> GaveUp | None:
+        """Go on until the goal is reached, from timer to timer; or say why that cannot be."""
+
+    def check_crash(self) -> None:
+        """Refuse, or skip the test, if workers cannot be made to crash."""
+
+    def redeliver(self) -> None:
+        """Append every record of the inbox and of the command topics once more."""
+
+    def restart(self) -> None:
+        """End the reconciler without a word; another one takes over."""
+
+    def close(self) -> None:
+        """End everything."""

@@ -1,0 +1,49 @@
+"""The app of a test: it takes workflows when they are first started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import MappingProxyType
+
+from stream_durable.core.definition.nodes import AnyNode, BranchNode, EachNode, StepNode
+from stream_durable.sdk.app import App
+from stream_durable.sdk.handler import Handler
+from stream_durable.sdk.workflow import Workflow
+
+
+class GrowingApp(App):
+    """An app that is empty in the beginning."""
+
+    def __init__(self) -> None:
+        self.name = "test"
+        self.workflows = MappingProxyType({})
+        self._handlers: dict[tuple[str, str], Handler] = {}
+
+    def carry(self, workflow: Workflow) -> bool:
+        """Take a workflow with all that it starts; say whether it is new."""
+        if self.workflows.get(workflow.name) is workflow:
+            return False
+        # From the beginning, so that what does not go together is refused as in production.
+        super().__init__(self.name, workflows=[*self.workflows.values(), workflow])
+        return True
+
+    def queues(self) -> set[str]:
+        """Return the queues that steps, and what is called besides them, name."""
+        return {
+            step.queue
+            for definition in self.definitions()
+            for node in (*definition.nodes, *definition.templates, *definition.hooks)
+            for step in _steps_of(node)
+        }
+
+
+def _steps_of(node: AnyNode) -> Iterable[StepNode]:
+    """Return what workers are asked for on behalf of a node."""
+    if type(node) is StepNode:
+        yield node
+        if node.compensation is not None:
+            yield node.compensation
+    elif type(node) is EachNode:
+        yield from _steps_of(node.step)
+    elif type(node) is BranchNode and node.selector is not None:
+        yield node.selector

@@ -1,0 +1,254 @@
+"""The engine in the hands of a test: runs are started for real, time passes when the test says so.
+
+Whatever a call says has been acted on when it returns, as far as that needs no time; from then on only time
+or another call changes anything. The fixture `engine` of the pytest plugin gives one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from functools import wraps
+from types import TracebackType
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar
+
+from stream_durable.client import AsyncClient, RunHandle
+from stream_durable.client.edge import Ports
+from stream_durable.client.filter import OPEN
+from stream_durable.client.state import moment
+from stream_durable.core.status import PAUSED, PENDING, RETRYING, RUN_ENDED, WAITING
+from stream_durable.ports import RunQuery
+from stream_durable.sdk.durations import Duration, milliseconds
+from stream_durable.sdk.workflow import Workflow
+from stream_durable.testing.backend import TIMERS_MAX, Backend, GaveUp, Goal, Passing, Rest
+from stream_durable.testing.handles import Teller, TestedRun, Told
+from stream_durable.testing.mishaps import Target
+from stream_durable.testing.virtual import VirtualBackend
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: How far a call lets time pass in search of what it waits for, unless it says otherwise.
+WITHIN: Final = "30d"
+_RUNS_MAX = 1_000
+_KNOWN: Final = OPEN | RUN_ENDED
+#: Statuses in which a run stays, so that everything else may come to rest before they are looked at.
+_LASTING: Final = RUN_ENDED | {WAITING, PAUSED, PENDING}
+
+
+class Stuck(AssertionError):  # noqa: N818 - it is read as a sentence
+    """What a test waits for cannot come about, or takes too long."""
+
+
+class _Start(Generic[P]):
+    """The method that starts a run: its workflow is carried from then on."""
+
+    def __init__(self, method: Callable[Concatenate[Any, P], Coroutine[Any, Any, RunHandle]]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, engine: Engine, owner: object = None) -> Callable[P, Coroutine[Any, Any, TestedRun]]:
+        @wraps(self._method)
+        async def call(*arguments: P.args, **options: P.kwargs) -> TestedRun:
+            engine._carry(arguments[0] if arguments else options.get("workflow"), options)
+            return TestedRun(engine, engine.tell(lambda: self._method(engine._target, *arguments, **options)))
+
+        return call
+
+
+class Engine(Teller):
+    """One instance of everything, made for one test."""
+
+    start = _Start(AsyncClient.start)
+    publish = Told(AsyncClient.publish)
+    signal = Told(AsyncClient.signal)
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._target = backend.client
+        self._engine = self
+
+    @classmethod
+    def memory(cls) -> Self:
+        """Return an engine in memory, on virtual time; to be closed, or used with `with`."""
+        return cls(VirtualBackend())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<engine {self._backend.name}>"
+
+    @property
+    def now(self) -> datetime:
+        """The time, which passes when the test lets it."""
+        return moment(self.now_ms)
+
+    @property
+    def now_ms(self) -> int:
+        """The same in milliseconds since the epoch."""
+        return self._backend.now()
+
+    @property
+    def ports(self) -> Ports:
+        """What a client has of this instance."""
+        return self._backend.ports
+
+    @property
+    def runs(self) -> list[TestedRun]:
+        """All runs, those of children too, the oldest first."""
+        views = self.ports.views
+        page = self.ask(lambda: views.run_list(RunQuery(), limit=_RUNS_MAX))
+        return [self.run(run.id) for run in reversed(page.runs)]
+
+    def run(self, id: str) -> TestedRun:  # noqa: A002 - the word for it everywhere
+        """Return a run by its id."""
+        return TestedRun(self, self._target.run(id))
+
+    async def until_idle(self, *, within: Duration = WITHIN) -> None:
+        """Let everything happen until what is left waits, for a message or for its time.
+
+        Time passes as far as attempts and the pauses before the next ones take. It does not pass for waits:
+        sleeps and time-outs go on with `advance`.
+        """
+
+        async def goal(rest: Rest) -> bool:
+            return rest == Rest.QUIET and not await self._is_retrying()
+
+        gave_up = self._pass(goal, within)
+        if gave_up is not None:
+            raise Stuck(f"the engine did not come to rest: {_why(gave_up, within)}\n\n{self.tables()}")
+
+    async def until_waiting(self, run: TestedRun, *, within: Duration = WITHIN) -> None:
+        """Let everything happen until a run waits: for a message, a person or its time."""
+        await self.until(run, WAITING, within=within)
+
+    async def until(self, run: TestedRun, *statuses: str, within: Duration = WITHIN) -> None:
+        """Let everything happen, and time pass as far as it takes, until a run has one of these statuses."""
+        if unknown := set(statuses) - _KNOWN:
+            known = ", ".join(sorted(_KNOWN))
+            raise ValueError(f"no run is ever {sorted(unknown)[0]!r}; there are {known}")
+        views, last = self.ports.views, ""
+
+        async def goal(rest: Rest) -> bool:
+            nonlocal last
+            row = await views.run_get(run.id)
+            last = "" if row is None else row.status
+            if last in RUN_ENDED or (last in statuses and last in _LASTING):
+                return rest > Rest.BUSY
+            return last in statuses
+
+        gave_up = self._pass(goal, within)
+        if gave_up is not None or last not in statuses:
+            wanted = " or ".join(statuses)
+            why = f"it has ended as {last}" if gave_up is None else _why(gave_up, within)
+            raise Stuck(f"run {run.id!r} is {last or 'not there'}, not {wanted}: {why}\n\n{run.table}")
+
+    async def advance(self, duration: Duration) -> None:
+        """Let so much time pass, with all that happens meanwhile."""
+        goes_to = self.now_ms + milliseconds(duration)
+
+        async def goal(rest: Rest) -> bool:
+            return self.now_ms >= goes_to and rest > Rest.BUSY
+
+        gave_up = self._backend.pass_time(Passing(goal, goes_to, goes_there=True))
+        if gave_up is not None:
+            raise Stuck(f"{duration} did not pass: {_why(gave_up, duration)}\n\n{self.tables()}")
+
+    def fail(self, step: Target, times: int = 1, error: BaseException | None = None) -> None:
+        """Let the next attempts of a step fail, with this error, without a call of its function."""
+        self._backend.mishaps.fail(step, times, error)
+
+    def stub(self, step: Target, answer: Any) -> None:
+        """Let a step answer with this value; a function is called in place of the step's own."""
+        self._backend.mishaps.stub(step, answer)
+
+    def crash_after(self, step: Target, times: int = 1) -> None:
+        """Let the worker die after the function has ended, and before anybody hears of it."""
+        self._backend.check_crash()
+        self._backend.mishaps.crash(step, "after", times)
+
+    def crash_before(self, step: Target, times: int = 1) -> None:
+        """Let the worker die when it is about to call the function."""
+        self._backend.check_crash()
+        self._backend.mishaps.crash(step, "before", times)
+
+    def calls(self, step: Target) -> int:
+        """Return how often a step's function, or what stands in for it, has been called."""
+        return self._backend.mishaps.calls(step)
+
+    def redeliver(self) -> None:
+        """Deliver everything once more that has reached the reconciler and the workers so far."""
+        self._backend.redeliver()
+
+    def restart(self) -> None:
+        """Let the reconciler die; another one takes over from what was saved."""
+        self._backend.restart()
+
+    def tables(self) -> str:
+        """Return all runs as tables, which is what is shown when a test fails."""
+        return "\n\n".join(run.table for run in self.runs) or "there are no runs"
+
+    def last_words(self) -> str:
+        """Return the same when a test has failed, with whatever the failure has left of the engine."""
+        try:
+            return self.tables()
+        except Exception as error:
+            return f"they cannot be shown: {type(error).__name__}: {error}"
+
+    def close(self) -> None:
+        """End everything; what was kept is gone."""
+        self._backend.close()
+
+    def ask(self, make: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        """Run a coroutine of the client beside the services."""
+        return self._backend.do(make)
+
+    def tell(self, make: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        """Run one that says something, and let it be acted on."""
+        result = self._backend.do(make)
+
+        async def goal(rest: Rest) -> bool:
+            return rest > Rest.BUSY
+
+        self._pass(goal, "0s")
+        return result
+
+    def _carry(self, workflow: object, options: dict[str, Any]) -> None:
+        """Let workers serve what is about to be started."""
+        self._backend.carry(workflow if isinstance(workflow, Workflow) else None, options.get("queue"))
+        if (delay := options.pop("delay", None)) is not None:
+            # The client would count from the time of this machine.
+            options["at"] = self.now + timedelta(milliseconds=milliseconds(delay))
+
+    def _pass(self, goal: Goal, within: Duration) -> GaveUp | None:
+        return self._backend.pass_time(Passing(goal, self.now_ms + milliseconds(within)))
+
+    async def _is_retrying(self) -> bool:
+        """Say whether a step, or a whole run, is about to be tried again."""
+        views = self.ports.views
+        page = await views.run_list(RunQuery(status=tuple(sorted(OPEN))), limit=_RUNS_MAX)
+        for run in page.runs:
+            if run.status == PENDING and run.attempt > 1:
+                return True
+            if any(row.status == RETRYING for row in await views.step_list(run.id, limit=100_000)):
+                return True
+        return False
+
+
+def _why(gave_up: GaveUp, within: Duration) -> str:
+    match gave_up:
+        case "nothing":
+            return "nothing can happen any more, for no timer is set and no attempt under way"
+        case "time":
+            return f"{within} have passed; within= allows more"
+        case "timers":
+            return f"{TIMERS_MAX} timers have fired, and there is no end to it"

@@ -1,0 +1,223 @@
+"""A run and its steps in the hands of a test: what is asked is answered as of now, without `await`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime
+from difflib import get_close_matches
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from stream_durable.client import RunHandle, RunState, StepState
+from stream_durable.client.sequence import Sequence
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.failure import Failure
+from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.core.run.explain import causes
+from stream_durable.core.run.state import Run
+from stream_durable.testing.mishaps import Named
+from stream_durable.testing.table import run_table, said
+
+if TYPE_CHECKING:
+    from stream_durable.testing.engine import Engine
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Told(Generic[P, R]):
+    """A method of the client, which here returns when what it said has been heard and acted on."""
+
+    def __init__(self, method: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, teller: Teller, owner: object = None) -> Callable[P, Coroutine[Any, Any, R]]:
+        @wraps(self._method)
+        async def call(*arguments: P.args, **options: P.kwargs) -> R:
+            return teller._engine.tell(lambda: self._method(teller._target, *arguments, **options))
+
+        return call
+
+
+class Teller:
+    """Something whose methods are those of `_target`."""
+
+    _target: Any
+    _engine: Engine
+
+
+class TestedRun(Teller):
+    """One run, by its id."""
+
+    #: pytest looks for classes with names like this one.
+    __test__ = False
+
+    cancel = Told(RunHandle.cancel)
+    pause = Told(RunHandle.pause)
+    resume = Told(RunHandle.resume)
+    cancel_step = Told(RunHandle.cancel_step)
+    skip_step = Told(RunHandle.skip_step)
+    retry = Told(RunHandle.retry)
+
+    def __init__(self, engine: Engine, handle: RunHandle) -> None:
+        self._engine = engine
+        self._target: RunHandle = handle
+        self.id = handle.id
+        #: Whether the call that gave us this handle is what started the run.
+        self.created = handle.created
+
+    def __repr__(self) -> str:
+        return f"<run {self.id!r}>"
+
+    @property
+    def state(self) -> RunState:
+        """All of it at one moment."""
+        return self._engine.ask(self._target.state)
+
+    @property
+    def status(self) -> str:
+        """Where the run stands: `running`, `waiting`, `completed` and so on."""
+        return self.state.status
+
+    @property
+    def input(self) -> Any:
+        """What it was started with, as JSON."""
+        return self.state.input
+
+    @property
+    def output(self) -> Any:
+        """What it came to, as JSON."""
+        return self.state.output
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why it came to nothing."""
+        return self.state.failure
+
+    @property
+    def context(self) -> Mapping[str, Any]:
+        """What steps have put into the run's context."""
+        return self.state.context
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What it was started with."""
+        return self.state.tags
+
+    @property
+    def steps(self) -> Mapping[str, TestedStep]:
+        """All steps, in the order of the definition, with those made at run time behind them."""
+        return {name: TestedStep(self, name) for name in self.state.steps}
+
+    def step(self, step: Named | str) -> TestedStep:
+        """Return one step; also a hook, or what undoes a step, by its name."""
+        name = step if isinstance(step, str) else step.name
+        state = self.state
+        if name not in state.steps and name not in state.helpers:
+            known = [*state.steps, *state.helpers]
+            close = get_close_matches(name, known, 1)
+            meant = f"; is {close[0]!r} meant?" if close else "."
+            text = f"{self!r} has no step {name!r}{meant} There are: {', '.join(known)}"
+            raise RejectedError("unknown_step", text)
+        return TestedStep(self, name)
+
+    @property
+    def children(self) -> list[TestedRun]:
+        """The runs that its steps have started, the oldest first."""
+        listed = self._engine.ask(lambda: self._target.children(limit=1_000))
+        return [self._engine.run(run.id) for run in reversed(listed.runs)]
+
+    @property
+    def events(self) -> list[RunEvent | StepEvent]:
+        """What has been said publicly about the run and its steps so far, in order."""
+        return self._engine.ask(self._said)
+
+    @property
+    def table(self) -> str:
+        """The run as the table that is shown when a test fails."""
+        return run_table(self._thawed(), self._engine.now_ms)
+
+    async def _said(self) -> list[RunEvent | StepEvent]:
+        ports = self._engine.ports
+        row = await ports.views.run_get(self.id)
+        order, found = Sequence(), list[RunEvent | StepEvent]()
+        if row is None:
+            return found
+        async with ports.events.past(self.id, 1) as events:
+            async for event in events:
+                if event is not None:
+                    order.add(event)
+                    found += order.take()
+                if len(found) >= row.run_sequence + row.step_sequence:
+                    break
+        return found
+
+    def _thawed(self) -> Run:
+        return self._engine.ask(self._target._thawed)
+
+
+class TestedStep:
+    """One step of a run, by its name."""
+
+    __test__ = False
+
+    def __init__(self, run: TestedRun, name: str) -> None:
+        self._run = run
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<step {self.name!r} of {self._run!r}>"
+
+    @property
+    def state(self) -> StepState:
+        """All of it at one moment."""
+        state = self._run.state
+        return state.steps[self.name] if self.name in state.steps else state.helpers[self.name]
+
+    @property
+    def status(self) -> str:
+        """Where the step stands: `pending`, `waiting`, `completed` and so on."""
+        return self.state.status
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts have been begun. One that a crash repeats is still the same attempt."""
+        return self.state.attempt
+
+    @property
+    def output(self) -> Any:
+        """What the step came to, as JSON; of a group, what its members came to."""
+        return self.state.output
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the step, or its latest attempt, failed, or why it was skipped."""
+        return self.state.failure
+
+    @property
+    def started(self) -> datetime | None:
+        """When its latest attempt, or its wait, began."""
+        return self.state.started
+
+    @property
+    def finished(self) -> datetime | None:
+        """When its latest attempt ended; waits have none."""
+        return self.state.finished
+
+    @property
+    def worker(self) -> str | None:
+        """Who made its latest attempt."""
+        return self.state.worker
+
+    @property
+    def due(self) -> datetime | None:
+        """When its time-out, its next attempt or the end of its sleep comes."""
+        return self.state.due
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """Why it has not gone on, in words; nothing if it has ended."""
+        run = self._run._thawed()
+        found = causes(run, run.graph.index[self.name])
+        return tuple(said(cause, self._run._engine.now_ms) for cause in found)

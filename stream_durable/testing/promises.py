@@ -1,0 +1,250 @@
+"""What the language promises to authors, whatever goes wrong: order, undoing, children, the context.
+
+Each check looks at what was applied to a run in the order of the log, and at what became public, never at
+the counters by which the fold comes to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from stream_durable.core.definition.nodes import EachNode, ParallelNode, StepNode
+from stream_durable.core.effects import Command
+from stream_durable.core.lifecycle import RUN_RETRIED, STEP_COMPLETED, STEP_FAILED, STEP_SKIPPED, StepEvent
+from stream_durable.core.messages import (
+    AttemptEnd,
+    AttemptFailed,
+    AttemptReturned,
+    CancelRun,
+    CancelStep,
+    ChildEnded,
+    RetryRun,
+    SkipStep,
+)
+from stream_durable.core.run.state import Run
+from stream_durable.core.status import (
+    CANCELLED,
+    COMPENSATED,
+    COMPLETED,
+    PENDING,
+    STEP_ENDED,
+    Outcome,
+)
+from stream_durable.testing.oracle import Folded, Oracle
+from stream_durable.testing.workload.functions import MARKED, MARKS
+from stream_durable.testing.world import World
+
+Check = Callable[[World, Oracle], Iterator[str]]
+
+_UNDOES = "~compensate"
+
+
+def an_ended_run_asks_for_nothing(world: World, oracle: Oracle) -> Iterator[str]:
+    """Nothing is called after its run has ended except what was under way."""
+    for run in oracle.runs():
+        for folded in oracle.applied.get(run.id, ()):
+            asked = {(c.step, c.attempt): type(c) for c in folded.commands}
+            if folded.has_ended and Command in asked.values():
+                yield f"{run.id} has ended, and this was asked for: {asked}"
+    for (key, name), step in world.store.tables.steps.items():
+        if world.store.tables.runs[key].ended and step.status not in STEP_ENDED and step.status != PENDING:
+            yield f"{key} has ended, and its step {name!r} is {step.status}"
+
+
+def an_attempt_has_one_function(world: World, oracle: Oracle) -> Iterator[str]:
+    """The same idempotency key never stands for another function."""
+    functions: dict[tuple[str, str, int], str] = {}
+    for run in oracle.runs():
+        for folded in oracle.applied.get(run.id, ()):
+            for c in _asked(folded):
+                if functions.setdefault((c.run, c.step, c.attempt), c.function) != c.function:
+                    yield f"{c.run}/{c.step}/{c.attempt} was asked of another function, {c.function!r}"
+
+
+def what_is_done_is_not_done_again(world: World, oracle: Oracle) -> Iterator[str]:
+    """A step that has ended is asked for again only if steps were made anew in between."""
+    for run in oracle.runs():
+        done: dict[str, int] = {}
+        for folded in oracle.applied.get(run.id, ()):
+            if _began_anew(folded):
+                done.clear()
+            for command in _asked(folded):
+                if done.get(command.step, command.attempt) != command.attempt:
+                    yield f"{run.id}/{command.step}/{command.attempt} was asked for after it was done"
+                elif command.step in done:
+                    yield f"{run.id}/{command.step}/{command.attempt} was asked for again after its answer"
+            message = folded.message
+            is_end = isinstance(message, AttemptEnd) and not isinstance(
+                message, AttemptFailed | AttemptReturned
+            )
+            if is_end and not _began_anew(folded):
+                done[message.step] = message.attempt
+
+
+def steps_begin_in_order(world: World, oracle: Oracle) -> Iterator[str]:
+    """No step begins before what it waits for has ended as it has to, nor a race's before it is decided."""
+    for run in oracle.runs():
+        graph, stands = run.graph, {}
+        for folded in oracle.applied.get(run.id, ()):
+            for event in folded.events:
+                if isinstance(event, StepEvent):
+                    stands[event.step] = event.type
+            for command in _asked(folded):
+                i = graph.index.get(command.step, graph.size)
+                if i >= graph.definition_size:
+                    continue
+                node = graph.nodes[i]
+                for name in node.after:
+                    if name not in node.ended and not _has_passed(run, stands, name):
+                        yield f"{run.id}/{command.step} began, and {name!r} has not passed"
+                for join in node.joins:
+                    met = sum(stands.get(name) == STEP_COMPLETED for name in join.of)
+                    if met < join.enough and not all(_has_passed(run, stands, name) for name in join.of):
+                        yield f"{run.id}/{command.step} began with {met} of {join.enough} of {join.of}"
+
+
+def _has_passed(run: Run, stands: dict[str, str], name: str) -> bool:
+    event = stands.get(name)
+    if event == STEP_FAILED:
+        return run.graph.nodes[run.graph.index[name]].on_error == "continue"
+    return event in (STEP_COMPLETED, STEP_SKIPPED)
+
+
+def groups_wait_for_their_members(world: World, oracle: Oracle) -> Iterator[str]:
+    """A group that completes has let all its members end, unless some are enough; then these have completed."""
+    for run in oracle.runs():
+        for i, members in run.graph.members.items():
+            group, node = run.steps.get(i), run.graph.nodes[i]
+            if group is None or group.status != COMPLETED or not isinstance(node, ParallelNode | EachNode):
+                continue
+            name = run.graph.names[i]
+            found = [(run.graph.names[m], run.steps.get(m)) for m in members]
+            if isinstance(node, EachNode) and node.enough is not None:
+                completed = sum(s is not None and s.status in (COMPLETED, COMPENSATED) for _, s in found)
+                if completed < node.enough:
+                    yield f"{run.id}/{name} completed with {completed} of {node.enough} members"
+                continue
+            for member, step in found:
+                if step is None or step.status not in STEP_ENDED:
+                    yield f"{run.id}/{name} has completed, and its member {member!r} has not ended"
+                elif step.failure is not None and step.failure.message == f"{name!r} has ended":
+                    yield f"{run.id}/{name} has completed without its member {member!r}"
+
+
+def the_context_holds_what_was_left(world: World, oracle: Oracle) -> Iterator[str]:
+    """The run's context has what completed attempts put there, each once, in the order of the log."""
+    for run in oracle.runs():
+        wanted: list[str] = []
+        for folded in oracle.applied.get(run.id, ()):
+            message = folded.message
+            if isinstance(message, AttemptEnd) and not isinstance(message, AttemptFailed):
+                for change in message.changes:
+                    if change.key == MARKS:
+                        wanted.append(msgspec.json.decode(change.value))
+                        if wanted[-1] != f"{run.id}/{message.step}/{message.attempt}":
+                            yield f"{message.step}/{message.attempt} of {run.id} left what {wanted[-1]} did"
+            if _began_anew(folded) and (not isinstance(message, RetryRun) or message.whole):
+                wanted.clear()
+        fields = {} if run.context is None else run.context.fields
+        found = msgspec.json.decode(fields.get(MARKS, b"[]"))
+        counted = msgspec.json.decode(fields.get(MARKED, b"0"))
+        if found != wanted:
+            yield f"the context of {run.id} holds {found}, and attempts have left {wanted}"
+        if counted != len(wanted):
+            yield f"the context of {run.id} counts {counted}, and {len(wanted)} attempts have counted"
+
+
+def undoing_goes_backwards(world: World, oracle: Oracle) -> Iterator[str]:
+    """What completed last is undone first, one at a time, each once."""
+    for run in oracle.runs():
+        completed: dict[str, int] = {}
+        last: int | None = None
+        for event in (event for folded in oracle.applied.get(run.id, ()) for event in folded.events):
+            if isinstance(event, StepEvent):
+                if event.type == STEP_COMPLETED:
+                    completed[event.step] = event.sequence
+                if event.step.endswith(_UNDOES) and event.type in (STEP_COMPLETED, STEP_FAILED):
+                    at = completed.get(event.step.removesuffix(_UNDOES))
+                    if at is None:
+                        yield f"{run.id}/{event.step} undid what had not completed"
+                    elif last is not None and at >= last:
+                        yield f"{run.id}/{event.step} came too early or twice: {at} after {last}"
+                    last = at
+            elif event.type == RUN_RETRIED:
+                last = None
+
+
+def what_was_done_is_undone(world: World, oracle: Oracle) -> Iterator[str]:
+    """A run that failed has undone all that completed in it; undisturbed, all that its functions did."""
+    for run in oracle.runs():
+        request = run.cancel_request
+        is_cancelled = run.status == CANCELLED or request is not None
+        if not run.has_ended or run.status == COMPLETED:
+            continue
+        if is_cancelled and not (request is not None and request.compensate):
+            continue
+        for i, step in run.steps.items():
+            node, name = run.graph.nodes[i], run.graph.names[i]
+            if not isinstance(node, StepNode) or node.compensation is None:
+                continue
+            undo = run.graph.index.get(name + _UNDOES)
+            tried = None if undo is None else run.steps.get(undo)
+            if step.status == COMPLETED and (tried is None or tried.status not in STEP_ENDED):
+                yield f"{run.id}/{name} completed, the run is {run.status}, and nobody undid it"
+            if step.status == CANCELLED and _is_undisturbed(world, oracle, run):
+                for made in world.calls.outputs.get((run.id, name, step.attempt), ()):
+                    yield f"{run.id}/{name} did {made!r}, and nobody undid it"
+
+
+def _is_undisturbed(world: World, oracle: Oracle, run: Run) -> bool:
+    """Say whether neither the weather nor a person had a hand in a run."""
+    orders = (CancelStep, SkipStep, RetryRun)
+    return not world.weather.hits and not any(
+        isinstance(folded.message, orders) for folded in oracle.applied[run.id]
+    )
+
+
+def children_and_parents_know_of_each_other(world: World, oracle: Oracle) -> Iterator[str]:
+    """Every child's end reaches its parent; and a child that is needed no more is told so."""
+    told, taken, ended = set(), set(), set()
+    for judged in oracle.judged.values():
+        message = judged.message
+        if isinstance(message, ChildEnded):
+            told.add((message.key, message.child, message.status))
+            if judged.outcome is Outcome.APPLIED:
+                taken.add(message.child)
+        elif isinstance(message, CancelRun) and message.id.startswith("parent/"):
+            ended.add(message.key)
+    for run in oracle.runs():
+        if run.parent is None:
+            continue
+        if run.has_ended and (run.parent, run.id, run.status) not in told:
+            yield f"run {run.id!r} is {run.status}, and its parent was not told"
+        parent = oracle.entities.get(("run", run.parent))
+        if not isinstance(parent, Run):
+            yield f"run {run.id!r} has no parent"
+        elif parent.has_ended and run.id not in taken and run.id not in ended:
+            yield f"run {run.parent!r} has ended, and its child {run.id!r} was left alone"
+
+
+def _asked(folded: Folded) -> list[Command]:
+    return [command for command in folded.commands if isinstance(command, Command)]
+
+
+def _began_anew(folded: Folded) -> bool:
+    return any(event.type == RUN_RETRIED for event in folded.events)
+
+
+PROMISES: tuple[Check, ...] = (
+    an_ended_run_asks_for_nothing,
+    an_attempt_has_one_function,
+    what_is_done_is_not_done_again,
+    steps_begin_in_order,
+    groups_wait_for_their_members,
+    the_context_holds_what_was_left,
+    undoing_goes_backwards,
+    what_was_done_is_undone,
+    children_and_parents_know_of_each_other,
+)

@@ -1,0 +1,375 @@
+"""The engine of a test on a real Kafka and a real Postgres: own topics and an own schema, all in one process.
+
+Time is this machine's and an offset. The offset is added to what the reconciler and the workers take for the
+time, and to the time of the records they read, so that sleeps and time-outs need not be waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import pytest
+
+from stream_durable import bootstrap
+from stream_durable.client import AsyncClient
+from stream_durable.core.errors import RejectedError
+from stream_durable.engine.reconciler import Reconciler
+from stream_durable.kafka.reader import KafkaReader
+from stream_durable.local.kafka import LocalKafka
+from stream_durable.local.postgres import LocalPostgres
+from stream_durable.persistence import persist
+from stream_durable.ports import Log, LogBounds, LogEvent, Outgoing, Record, Span, TimerPosition
+from stream_durable.postgres.migrate import drop, migrate
+from stream_durable.sdk.handler import Handler
+from stream_durable.sdk.workflow import Workflow
+from stream_durable.services.roles import make_topics
+from stream_durable.services.running import is_configured
+from stream_durable.settings import Settings
+from stream_durable.telemetry import Metrics
+from stream_durable.testing.backend import SECONDS_MAX, TIMERS_MAX, GaveUp, Passing, Rest
+from stream_durable.testing.carrying import GrowingApp
+from stream_durable.testing.mishaps import ArrangedHandler, Mishaps
+from stream_durable.testing.thread import EngineThread
+from stream_durable.worker.worker import Worker
+
+_Answer = TypeVar("_Answer")
+
+_PARTITIONS: Final = 2
+_DEFAULT: Final = "default"
+_LOOK_SECONDS: Final = 0.01
+_FIRST_TIMER: Final[TimerPosition] = (-1, "channel", "", "")
+_END_OF_TIME: Final = 1 << 62
+
+
+@contextmanager
+def services() -> Iterator[Settings]:
+    """Give the services that are configured; what is not is started, and ends with the block."""
+    settings = Settings.load()
+    with ExitStack() as stack:
+        home = Path(tempfile.mkdtemp(prefix="stream-durable-"))
+        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        values: dict[str, object] = {}
+        with ThreadPoolExecutor(2) as threads:
+            started = []
+            if not is_configured(settings, "kafka.bootstrap"):
+                started.append(threads.submit(_start_kafka, home, stack))
+            if not is_configured(settings, "postgres.dsn"):
+                started.append(threads.submit(_start_postgres, home, stack))
+            for each in started:
+                values |= each.result()
+        # Clients that are not freed yet would complain that their broker is gone.
+        stack.callback(gc.collect)
+        yield settings.override(values)
+
+
+def _start_kafka(home: Path, stack: ExitStack) -> dict[str, object]:
+    if missing := LocalKafka.available():
+        raise RejectedError("no_local_kafka", f"{missing}, or set STREAM_DURABLE_KAFKA__BOOTSTRAP")
+    kafka = LocalKafka(home / "kafka")
+    stack.callback(kafka.stop)
+    kafka.start()
+    return {"kafka.bootstrap": kafka.bootstrap, "kafka.replication": 1}
+
+
+def _start_postgres(home: Path, stack: ExitStack) -> dict[str, object]:
+    if missing := LocalPostgres.available():
+        raise RejectedError("no_local_postgres", f"{missing}, or set STREAM_DURABLE_POSTGRES__DSN")
+    postgres = LocalPostgres(home / "postgres")
+    stack.callback(postgres.stop)
+    postgres.start()
+    return {"postgres.dsn": postgres.dsn()}
+
+
+class ShiftedClock:
+    """This machine's clock, and how far the test has gone ahead of it."""
+
+    def __init__(self) -> None:
+        """Begin with the time there is."""
+        self.ahead_ms = 0
+
+    def now(self) -> int:
+        """Return milliseconds since the epoch."""
+        return time.time_ns() // 1_000_000 + self.ahead_ms
+
+
+class ShiftedLog:
+    """A log whose records are of the test's time: of when each was first read, however often it is."""
+
+    def __init__(self, log: Log, clock: ShiftedClock, seen: dict[tuple[int, int], int]) -> None:
+        """`seen` remembers by how much each record was shifted, also for later readers."""
+        self._log = log
+        self._clock = clock
+        self._seen = seen
+
+    async def next(self) -> LogEvent:
+        """Wait for what comes next."""
+        event = await self._log.next()
+        return [self._shifted(record) for record in event] if isinstance(event, list) else event
+
+    def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
+        """Begin to fetch a partition."""
+        self._log.fetch(partition, offset, leader_epoch)
+
+    def stop_fetching(self, partition: int) -> None:
+        """Fetch no more from a partition."""
+        self._log.stop_fetching(partition)
+
+    async def bounds(self, partition: int) -> LogBounds:
+        """Say which log this partition is now."""
+        return await self._log.bounds(partition)
+
+    def note_progress(self, offsets: dict[int, int]) -> None:
+        """Tell lag tools how far we are."""
+        self._log.note_progress(offsets)
+
+    async def close(self) -> None:
+        """Leave the group."""
+        await self._log.close()
+
+    def _shifted(self, record: Record) -> Record:
+        ahead = self._seen.setdefault((record.partition, record.offset), self._clock.ahead_ms)
+        return record._replace(time=record.time + ahead)
+
+
+class _ArrangedApp(GrowingApp):
+    """An app to whose functions what was arranged happens."""
+
+    def __init__(self, mishaps: Mishaps) -> None:
+        super().__init__()
+        self._mishaps = mishaps
+
+    def handler(self, workflow: str, step: str) -> Handler:
+        """Return the function of a step, with what was arranged for it."""
+        return ArrangedHandler(super().handler(workflow, step), self._mishaps, lambda: None)
+
+
+class RealBackend:
+    """The engine on real services."""
+
+    name = "real"
+
+    def __init__(self, reachable: Settings) -> None:
+        """Make topics and a schema, and start everything."""
+        token = f"sd_test_{secrets.token_hex(4)}"
+        self._settings = reachable.override({
+            "prefix": token, "postgres.db_schema": token, "kafka.partitions": _PARTITIONS,
+            "worker.drain_ms": 1_000,
+        })  # fmt: skip
+        self.mishaps = Mishaps()
+        self._app = _ArrangedApp(self.mishaps)
+        self._clock = ShiftedClock()
+        self._seen: dict[tuple[int, int], int] = {}
+        self._metrics = Metrics()
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._programs: dict[str, Reconciler | Worker] = {}
+        self._stack = AsyncExitStack()
+        self._loop = asyncio.new_event_loop()
+        self._thread = EngineThread("stream-durable engine")
+        self.do(self._begin)
+
+    def now(self) -> int:
+        """Return the time of the test."""
+        return self._clock.now()
+
+    def do(self, make: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
+        """Run a coroutine beside the services; they stand still when it has ended."""
+        return self._thread.do(lambda: self._loop.run_until_complete(make()))
+
+    def carry(self, workflow: Workflow | None, queue: str | None) -> None:
+        """Let workers serve a workflow with its children, and a queue."""
+        is_new = workflow is not None and self._app.carry(workflow)
+        queues = self._app.queues() | ({queue} if queue else set())
+        missing = sorted(each for each in queues if f"worker {each}" not in self._programs)
+        if is_new or missing:
+            self.do(lambda: self._serve(missing))
+
+    def pass_time(self, passing: Passing) -> GaveUp | None:
+        """Let everything go on."""
+        return self.do(lambda: self._pass(passing))
+
+    def check_crash(self) -> None:
+        """Skip the test: nothing within this process dies as a process does."""
+        pytest.skip("workers crash in memory alone: on real services, kill a worker process instead")
+
+    def redeliver(self) -> None:
+        """Append every record of the inbox and of the command topics once more."""
+        self.do(self._redeliver)
+
+    def restart(self) -> None:
+        """End the reconciler, and start another one with nothing in memory."""
+        self.do(self._restart)
+
+    def close(self) -> None:
+        """End everything, and remove the schema; topics are left, as others might still read them."""
+        self._thread.close(self._close)
+
+    async def _begin(self) -> None:
+        await migrate(self._settings.postgres, _PARTITIONS)
+        await make_topics(self._settings, (_DEFAULT,))
+        self._start("reconciler", self._reconciler)
+        self.ports = await self._stack.enter_async_context(bootstrap.client_ports(self._settings))
+        self.client = AsyncClient(lambda: nullcontext(self.ports))
+        await self._stack.enter_async_context(self.client)
+        await self._serve([_DEFAULT])
+
+    async def _serve(self, queues: list[str]) -> None:
+        if queues:
+            await make_topics(self._settings, tuple(queues))
+        for definition in self._app.definitions():
+            await persist(lambda d=definition: self.ports.catalogue.register(d), "register")  # type: ignore[misc]
+        for queue in queues:
+            self._start(f"worker {queue}", lambda name=queue: self._worker(name))  # type: ignore[misc]
+        await self._until(lambda: self._programs.keys() >= {f"worker {queue}" for queue in queues})
+
+    def _reconciler(self) -> AbstractAsyncContextManager[Reconciler]:
+        def through(log: Log) -> Log:
+            return ShiftedLog(log, self._clock, self._seen)
+
+        return bootstrap.reconciler(self._settings, self._metrics, clock=self._clock, through=through)
+
+    def _worker(self, queue: str) -> AbstractAsyncContextManager[Worker]:
+        settings = self._settings.override({"worker.queues": (queue,)})
+        return bootstrap.worker(settings, self._app, Metrics(), clock=self._clock)
+
+    def _start(
+        self, name: str, assemble: Callable[[], AbstractAsyncContextManager[Reconciler | Worker]]
+    ) -> None:
+        async def serve() -> None:
+            async with AsyncExitStack() as stack:
+                # Topics that were just made have no leader for a moment.
+                program = await persist(lambda: stack.enter_async_context(assemble()), "assemble")
+                self._programs[name] = program
+                await program.run()
+
+        self._running[name] = asyncio.get_running_loop().create_task(serve())
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + SECONDS_MAX
+        while not is_so():
+            self._check(deadline)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _check(self, deadline: float) -> None:
+        for name, running in self._running.items():
+            if running.done():
+                running.result()
+                raise RuntimeError(f"the {name} has ended by itself")
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the engine has worked for {SECONDS_MAX:.0f} s, and there is no end to it")
+
+    async def _pass(self, passing: Passing) -> GaveUp | None:
+        deadline, fired = time.monotonic() + SECONDS_MAX, 0
+        while True:
+            self._check(deadline)
+            rest = await self._rest()
+            if await passing.goal(rest):
+                return None
+            is_over = self.now() >= passing.until
+            due = await self._next_due() if rest == Rest.QUIET else None
+            if rest < Rest.QUIET:
+                if rest == Rest.ATTEMPTS and is_over:
+                    return "time"
+                await asyncio.sleep(_LOOK_SECONDS)
+            elif due is not None and due <= passing.until:
+                fired += 1
+                if fired > TIMERS_MAX:
+                    return "timers"
+                self._go_to(due)
+            elif due is None and not passing.goes_there:
+                return "nothing"
+            elif is_over:
+                return "time"
+            else:
+                self._go_to(passing.until)
+
+    def _go_to(self, moment: int) -> None:
+        """Let time pass at once, and the reconciler notice it."""
+        self._clock.ahead_ms += max(0, moment - self.now())
+        reconciler = self._programs["reconciler"]
+        assert isinstance(reconciler, Reconciler)
+        reconciler._timers._wake.set()
+
+    async def _rest(self) -> Rest:
+        """Say how much is under way: whatever is said while it is looked for is on the inbox in the end."""
+        reconciler = self._programs.get("reconciler")
+        if not isinstance(reconciler, Reconciler) or len(reconciler.partitions) < _PARTITIONS:
+            return Rest.BUSY
+        ends = await self._ends(reconciler._log)
+        if any(reconciler.partitions[p].next_offset < high for p, (_, high) in ends.items()):
+            return Rest.BUSY
+        if reconciler._writing.locked() or not reconciler._publishing._idle.is_set():
+            return Rest.BUSY
+        workers = [each for each in self._programs.values() if isinstance(each, Worker)]
+        rests = [await self._rest_of(worker) for worker in workers]
+        due = await self._next_due()
+        if await self._ends(reconciler._log) != ends or (due is not None and due <= self.now()):
+            return Rest.BUSY
+        return min(rests)
+
+    async def _rest_of(self, worker: Worker) -> Rest:
+        for lane in worker._lanes:
+            if len(lane.partitions) < _PARTITIONS:
+                return Rest.BUSY
+            for partition, (low, high) in (await self._ends(lane._log)).items():
+                if high > low and lane._offsets[partition]._highest + 1 < high:
+                    return Rest.BUSY
+        if not worker._reports._idle.is_set():
+            return Rest.BUSY
+        return Rest.ATTEMPTS if worker._attempts._jobs else Rest.QUIET
+
+    async def _ends(self, log: Log) -> dict[int, tuple[int, int]]:
+        bounds = {p: await persist(lambda p=p: log.bounds(p), "look") for p in range(_PARTITIONS)}  # type: ignore[misc]
+        return {p: (found.low, found.high) for p, found in bounds.items()}
+
+    async def _next_due(self) -> int | None:
+        reconciler = self._programs["reconciler"]
+        assert isinstance(reconciler, Reconciler)
+        store, found = reconciler._store, []
+        for partition in range(_PARTITIONS):
+            found += await store.timers(partition, _FIRST_TIMER, _END_OF_TIME, 1)
+        return min((position[0] for position in found), default=None)
+
+    async def _redeliver(self) -> None:
+        queues = [name.removeprefix("worker ") for name in self._programs if name != "reconciler"]
+        kafka, prefix = self._settings.kafka, self._settings.prefix
+        for topic in ("inbox", *(f"commands.{queue}" for queue in queues)):
+            reader = KafkaReader(kafka, f"{prefix}.{topic}", client="redeliver", records_max=1_000)
+            spans = [Span(p, found.low, found.high) for p, found in (await reader.bounds()).items()]
+            async for records in reader.read(spans):
+                again = [(Outgoing(topic, r.partition, r.key, r.value), r.headers) for r in records]
+                await self.ports.publisher.publish(again)
+
+    async def _restart(self) -> None:
+        await self._stop("reconciler")
+        self._start("reconciler", self._reconciler)
+        await self._until(lambda: "reconciler" in self._programs)
+
+    async def _stop(self, name: str) -> None:
+        running = self._running.pop(name)
+        self._programs.pop(name, None)
+        running.cancel()
+        await asyncio.wait([running])
+
+    def _close(self) -> None:
+        try:
+            self._loop.run_until_complete(self._end())
+        finally:
+            self._loop.close()
+
+    async def _end(self) -> None:
+        for name in list(self._running):
+            await self._stop(name)
+        await self._stack.aclose()
+        await drop(self._settings.postgres)
+        await self._loop.shutdown_asyncgens()
+        await self._loop.shutdown_default_executor()

@@ -1,0 +1,119 @@
+"""A run as a table for people: where each step stands, what it waits for, and why it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from stream_durable.core.failure import Failure
+from stream_durable.core.rows import phase
+from stream_durable.core.run.explain import Cause, causes, status_of
+from stream_durable.core.run.state import Run
+from stream_durable.core.status import COMPLETED, PENDING, STEP_ENDED
+
+HEAD: Final = ("step", "status", "attempt", "waits for", "failure")
+#: A table is there to be looked at; what is wrong with a group is seen at its first members too.
+STEPS_MAX: Final = 200
+_TEXT_MAX: Final = 100
+
+_WORDS: Final = {
+    "begin": "the time at which the run begins",
+    "step": "step {name} ({about})",
+    "join": "some of {name}: {about} have completed",
+    "branch": "the choice of branch {name}",
+    "group": "its turn in group {name}",
+    "paused": "the run to be resumed",
+    "queue": "a worker of queue {name}",
+    "worker": "worker {name}",
+    "answer": "the worker's answer to a cancellation",
+    "breaker": "breaker {name}",
+    "later": "the time that it asked for: {about}",
+    "retry": "attempt {about}",
+    "time": "the time",
+    "event": "event {name} with key {about}",
+    "signal": "signal {name}",
+    "child": "run {name}",
+    "next child": "the time of the next run of {name}",
+    "members": "{about} members",
+}
+#: What happens at the moment that is known, where it is not what is waited for.
+_OTHERWISE: Final = frozenset({"event", "signal", "worker", "answer"})
+
+
+def run_table(run: Run, now: int) -> str:
+    """Return a run as a title and a table of its steps."""
+    shown = range(min(run.graph.size, STEPS_MAX))
+    rows = [HEAD, *(_row(run, i, now) for i in shown)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    lines = [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    if run.graph.size > STEPS_MAX:
+        lines.append(f"  and {run.graph.size - STEPS_MAX} more")
+    return "\n".join([_title(run, now), *lines])
+
+
+def said(cause: Cause, now: int) -> str:
+    """Return what a step waits for in words."""
+    text = _WORDS[cause.kind].format(name=cause.name or "?", about=cause.about or "?").removesuffix(": ?")
+    if cause.due is None:
+        return text
+    when = span(cause.due - now)
+    return f"{text}, {when} left" if cause.kind in _OTHERWISE else f"{text}, in {when}"
+
+
+def said_all(found: Iterable[Cause], now: int) -> str:
+    """Return all that a step waits for in one line."""
+    return "; ".join(said(cause, now) for cause in found)
+
+
+def span(millis: int) -> str:
+    """Return a length of time as durations are written, its two largest units.
+
+    >>> span(7_200_000), span(90_500), span(1_500), span(0)
+    ('2h', '1m30s', '1s500ms', '0ms')
+    """
+    if millis < 0:
+        return f"-{span(-millis)}"
+    parts = []
+    for name, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)):
+        count, millis = divmod(millis, size)
+        if count:
+            parts.append(f"{count}{name}")
+        elif parts:
+            break
+    return "".join(parts[:2]) or "0ms"
+
+
+def _title(run: Run, now: int) -> str:
+    title = f"run {run.id} of workflow {run.graph.name} is {phase(run)}"
+    if run.ended is not None:
+        title += f", {span(run.ended - run.created)} after its start"
+    else:
+        title += f", {span(now - run.created)} after its start"
+    if run.failure is not None:
+        title += f": {_failed(run.failure)}"
+    return title
+
+
+def _row(run: Run, i: int, now: int) -> Sequence[str]:
+    step = run.steps.get(i)
+    status = status_of(run, i)
+    attempt = 0 if status == PENDING else 1 if step is None else step.attempt
+    if step is not None and step.detail is not None and step.detail.is_idle:
+        attempt = 0
+    failure = "" if step is None or step.failure is None else _failed(step.failure)
+    if step is not None and status == COMPLETED:
+        failure = ""
+    waits = "" if status in STEP_ENDED else said_all(causes(run, i), now)
+    return run.graph.names[i], status, str(attempt or ""), _short(waits), _short(failure)
+
+
+def _failed(failure: Failure) -> str:
+    text = f"{failure.code}: {failure.message}" if failure.message else failure.code
+    return text.splitlines()[0]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _TEXT_MAX else f"{text[: _TEXT_MAX - 3]}..."

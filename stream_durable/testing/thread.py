@@ -1,0 +1,70 @@
+"""A thread that does one thing after another for a test, so that its loops are not the test's own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from stream_durable.core.errors import RejectedError
+
+_Answer = TypeVar("_Answer")
+
+
+class EngineThread:
+    """Carries out what it is given, in order, while whoever gave it waits.
+
+    The test waits as a whole, its loop included: whichever runner it has, and also if it has none.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Begin the thread; it ends with the program, even if what it does has no end."""
+        self._calls: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+        #: Whether a call was broken off while the thread was at it.
+        self.is_given_up = False
+
+    def do(self, call: Callable[[], _Answer]) -> _Answer:
+        """Wait until it is done, and return what it answered or raise what it raised."""
+        if threading.current_thread() is self._thread:
+            text = "the engine was asked from inside a step, which it runs at this moment: ask from the test"
+            raise RejectedError("inside", text)
+        if self.is_given_up:
+            text = "the engine is still at what a call that was broken off has asked for: take another one"
+            raise RejectedError("given_up", text)
+        answer: Future[_Answer] = Future()
+        self._calls.put((call, answer))
+        try:
+            return answer.result()
+        finally:
+            # A test that is out of time, or whose author has lost patience, leaves it at its work.
+            self.is_given_up = not answer.done()
+
+    def close(self, last: Callable[[], object]) -> None:
+        """End the thread with a last call; if it is stuck, when that is over, and nobody waits for it."""
+        try:
+            if self.is_given_up:
+                self._calls.put((last, Future()))
+            else:
+                self.do(last)
+        finally:
+            self._calls.put(None)
+            if not self.is_given_up:
+                self._thread.join()
+
+    def _work(self) -> None:
+        while (given := self._calls.get()) is not None:
+            call, answer = given
+            try:
+                result = call()
+            except BaseException as error:  # whatever it is, the one who waits is to have it
+                with suppress(BaseException):
+                    answer.set_exception(error)
+            else:
+                answer.set_result(result)
+            # What it refers to must not live until the next call.
+            del given, call, answer

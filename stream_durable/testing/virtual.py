@@ -1,0 +1,233 @@
+"""The engine of a test in memory: one world without faults, on virtual time, in a thread of its own.
+
+The loop runs while a call of the test is under way, and stands still between calls. Where nothing is under
+way it jumps to the next timer, as if the machine had been suspended; while an attempt is made, time passes
+second by second, since leases and heartbeats count.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
+from typing import Any, TypeVar
+
+from stream_durable.client import AsyncClient
+from stream_durable.core.errors import BrokenError
+from stream_durable.engine.reconciler import Reconciler
+from stream_durable.sdk.handler import Handler
+from stream_durable.sdk.workflow import Workflow
+from stream_durable.settings import EngineSettings, WorkerSettings
+from stream_durable.testing.backend import SECONDS_MAX, TIMERS_MAX, GaveUp, Passing, Rest
+from stream_durable.testing.carrying import GrowingApp
+from stream_durable.testing.faults import Faults, Process, immediately
+from stream_durable.testing.memory import VirtualClock
+from stream_durable.testing.mishaps import ArrangedHandler, Mishaps
+from stream_durable.testing.thread import EngineThread
+from stream_durable.testing.views import memory_ports
+from stream_durable.testing.world import QUEUE, Slot, World
+
+_Answer = TypeVar("_Answer")
+
+#: A call of a service takes this long: nothing that a test would notice, but an order in time.
+_CALL_SECONDS = 1e-6
+#: An attempt that goes on within this time waits for a service, not for its own time.
+_SOON_SECONDS = 1e-3
+
+
+class QuietWorld(World):
+    """A world in which nothing goes wrong but what a test arranges."""
+
+    def __init__(self, app: GrowingApp, mishaps: Mishaps) -> None:
+        """Start nothing yet."""
+        faults = Faults(delay=_CALL_SECONDS)
+        super().__init__(
+            0, app, partitions=1, reconcilers=1, workers=0, faults=faults, engine=EngineSettings(),
+            worker=WorkerSettings(),
+        )  # fmt: skip
+        self._mishaps = mishaps
+        self.loop.thread_seconds = lambda: 0.0
+        self.loop.set_exception_handler(None)
+
+    def watched(self, handler: Handler, process: Process) -> Handler:
+        """Return a handler to which what was arranged happens."""
+        return ArrangedHandler(handler, self._mishaps, process.kill)
+
+    def rest(self) -> Rest:
+        """Say how much is under way."""
+        rests = [self._rest_of(slot) for slot in self.slots]
+        tables, inbox = self.store.tables, self.broker.topic("inbox").partitions
+        if any(tables.partitions[p].next_offset != log.high for p, log in enumerate(inbox) if log.records):
+            return Rest.BUSY
+        due = self.next_due()
+        if due is not None and due <= self.clock.now():
+            return Rest.BUSY
+        rest = min(rests)
+        is_soon = self.loop.next_moment() - self.loop.time() < _SOON_SECONDS
+        return Rest.BUSY if rest == Rest.ATTEMPTS and is_soon else rest
+
+    def next_due(self) -> int | None:
+        """Return when the next timer fires."""
+        return min((due for _, due in self.store.tables.timers.values()), default=None)
+
+    def serve(self, queue: str) -> None:
+        """Start a worker of a queue."""
+        slot = Slot("worker", len(self.slots), queue)
+        self.slots.append(slot)
+        self.start(slot)
+
+    def _rest_of(self, slot: Slot) -> Rest:
+        program, process = slot.program, slot.process
+        if program is None or process is None or not process.is_running or not self._has_read_all(slot):
+            return Rest.BUSY
+        if isinstance(program, Reconciler):
+            is_saying = program._writing.locked() or not program._publishing._idle.is_set()
+            return Rest.BUSY if is_saying else Rest.QUIET
+        if not program._reports._idle.is_set():
+            return Rest.BUSY
+        return Rest.ATTEMPTS if program._attempts._jobs else Rest.QUIET
+
+    def _has_read_all(self, slot: Slot) -> bool:
+        assert slot.log is not None
+        log = slot.log.log
+        ends = [partition.high for partition in self.broker.topic(log.name).partitions]
+        return not log._events and all(log.fetching.get(p) == high for p, high in enumerate(ends))
+
+
+class VirtualBackend:
+    """The engine in memory."""
+
+    name = "memory"
+
+    def __init__(self) -> None:
+        """Make the services; they begin with the first call."""
+        self.mishaps = Mishaps()
+        self._app = GrowingApp()
+        self._world = QuietWorld(self._app, self.mishaps)
+        self.ports = memory_ports(self._world.broker, self._world.store, self._world.engine.event_ttl_ms)
+        self.client = AsyncClient(lambda: nullcontext(self.ports))
+        self._queues: set[str] = set()
+        self._thread: EngineThread | None = None
+
+    def now(self) -> int:
+        """Return the virtual time."""
+        return self._world.clock.now()
+
+    def do(self, make: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
+        """Run a coroutine to its end; time passes as far as it takes."""
+        return self._open().do(lambda: self._run(make()))
+
+    def carry(self, workflow: Workflow | None, queue: str | None) -> None:
+        """Let workers serve a workflow with its children, and a queue."""
+        if workflow is not None and self._app.carry(workflow):
+            self.do(self._register)
+        wanted = self._app.queues() | ({queue} if queue else set())
+        for each in sorted(wanted - self._queues):
+            self._queues.add(each)
+            self._open().do(lambda name=each: self._world.serve(name))  # type: ignore[misc]
+
+    def pass_time(self, passing: Passing) -> GaveUp | None:
+        """Let the world go on."""
+        return self._open().do(lambda: self._pass(passing))
+
+    def check_crash(self) -> None:
+        """Workers here are made to crash."""
+
+    def redeliver(self) -> None:
+        """Append every record of the inbox and of the command topics once more."""
+        broker = self._world.broker
+        for topic in [name for name in broker.names() if name == "inbox" or name.startswith("commands.")]:
+            for record in broker.topic(topic).records():
+                broker.append(topic, record.partition, record.key, record.value, record.headers)
+
+    def restart(self) -> None:
+        """Kill the reconciler."""
+        self._open().do(lambda: self._world.crash(self._world.slots[0]))
+
+    def close(self) -> None:
+        """End the world and its thread."""
+        if self._thread is not None:
+            self._thread.close(self._end)
+        else:
+            self._world.loop.close()
+
+    def _open(self) -> EngineThread:
+        if self._thread is None:
+            self._thread = EngineThread("stream-durable engine")
+            self._queues.add(QUEUE)
+            self._thread.do(self._begin)
+        return self._thread
+
+    def _begin(self) -> None:
+        self._run(self._world.open())
+        self._world.serve(QUEUE)
+        self._run(self.client.__aenter__())
+
+    async def _register(self) -> None:
+        for definition in self._app.definitions():
+            await self.ports.catalogue.register(definition)
+
+    def _run(self, coroutine: Coroutine[Any, Any, _Answer]) -> _Answer:
+        began = time.monotonic()
+
+        def at_rest() -> bool:
+            self._check(began)
+            return False
+
+        loop = self._world.loop
+        loop.at_rest = at_rest
+        return loop.run_until_complete(coroutine)
+
+    def _pass(self, passing: Passing) -> GaveUp | None:
+        """Run the loop, asking at the end of each moment whether to go on, and when."""
+        world, loop = self._world, self._world.loop
+        began, fired = time.monotonic(), 0
+        limit = _seconds(passing.until)
+        outcome: list[GaveUp | None] = []
+
+        def stop(why: GaveUp | None) -> bool:
+            outcome.append(why)
+            loop.stop()
+            return True
+
+        def at_rest() -> bool:
+            nonlocal fired
+            self._check(began)
+            rest = world.rest()
+            if immediately(passing.goal(rest)):
+                return stop(None)
+            if rest == Rest.BUSY or (rest == Rest.ATTEMPTS and loop.next_moment() < limit):
+                return False
+            due = world.next_due() if rest == Rest.QUIET else None
+            if due is not None and due <= passing.until:
+                fired += 1
+                loop.jump(_seconds(due))
+                return fired <= TIMERS_MAX or stop("timers")
+            if rest == Rest.QUIET and due is None and not passing.goes_there:
+                return stop("nothing")
+            if loop.time() >= limit:
+                return stop("time")
+            loop.jump(limit)
+            return True
+
+        loop.at_rest = at_rest
+        loop.run_forever()
+        return outcome[0]
+
+    def _check(self, began: float) -> None:
+        """Raise if a part of the engine has broken, or nothing comes of it in any time."""
+        if self._world.journal.seen_wrong:
+            raise BrokenError("; ".join(self._world.journal.seen_wrong))
+        if time.monotonic() - began > SECONDS_MAX:
+            raise TimeoutError(f"the engine has worked for {SECONDS_MAX:.0f} s, and there is no end to it")
+
+    def _end(self) -> None:
+        self._world.loop.at_rest = None
+        self._run(self.client.__aexit__(None, None, None))
+        self._world.loop.at_rest = None
+        self._world._end()
+
+
+def _seconds(millis: int) -> float:
+    # A little later, so that the clock, which cuts, has got there.
+    return (millis - VirtualClock.EPOCH_MS) / 1_000 + 1e-6

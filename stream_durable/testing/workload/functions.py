@@ -1,0 +1,134 @@
+"""The functions that steps of the simulated workflows are.
+
+What an attempt comes to is drawn from its own key and from how much trouble the run's input asks for, so
+that one definition has many lives, and an attempt that is made again goes as it went before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+from typing import Any
+
+from stream_durable.core.ids import fraction
+from stream_durable.sdk.answers import Fail
+from stream_durable.sdk.context import Context
+from stream_durable.sdk.retry import Retry
+
+#: Under this key of its context a run keeps which attempts have left something there.
+MARKS = "marks"
+#: And under this how many they were.
+MARKED = "marked"
+
+#: Some more tries, soon.
+SOON = Retry(4, base="100ms", cap="800ms", jitter=0.5)
+
+_serial = count()
+
+
+def restart_serial() -> None:
+    """Number answers from the beginning, so that a seed gives the same bytes every time."""
+    global _serial  # noqa: PLW0603 - one world at a time
+    _serial = count()
+
+
+def answer(ctx: Context[Any]) -> dict[str, Any]:
+    """Note in the run's context that this attempt was made; no two calls answer the same."""
+    ctx.append(MARKS, ctx.idempotency_key)
+    ctx.increment(MARKED)
+    return {"of": ctx.idempotency_key, "call": next(_serial)}
+
+
+def chance(ctx: Context[Any], of: str) -> float:
+    """Draw for this attempt."""
+    return fraction(of, ctx.idempotency_key)
+
+
+def stumble(ctx: Context[Any]) -> None:
+    """Fail, once or for good, as often as the input wants it."""
+    drawn, trouble = chance(ctx, "trouble"), ctx.input["trouble"]
+    if drawn < trouble * 0.35:
+        raise Fail("no_way", "this does not work", retryable=False)
+    if drawn < trouble:
+        raise ConnectionError("not now")
+
+
+async def work(ctx: Context[Any]) -> dict[str, Any]:
+    """Take no time or some, and now and then a lot; and fail now and then."""
+    drawn = chance(ctx, "time")
+    if drawn > 0.4:
+        await asyncio.sleep(0.05 * drawn if drawn < 0.9 else 1.5 * drawn)
+    stumble(ctx)
+    return answer(ctx)
+
+
+async def quick(ctx: Context[Any]) -> dict[str, Any]:
+    """Take a moment."""
+    await asyncio.sleep(0.002 + 0.05 * fraction(ctx.idempotency_key))
+    return answer(ctx)
+
+
+async def instant(ctx: Context[Any]) -> dict[str, Any]:
+    """Await nothing."""
+    return answer(ctx)
+
+
+def threaded(ctx: Context[Any]) -> dict[str, Any]:
+    """Be called in a thread."""
+    return answer(ctx)
+
+
+async def plain(input: Any) -> dict[str, Any]:  # noqa: A002 - the name that binds it
+    """Take the input alone: the command carries nothing else."""
+    return {"id": input["id"], "call": next(_serial)}
+
+
+async def long(ctx: Context[Any]) -> dict[str, Any]:
+    """Outlast the moment from which a worker announces an attempt."""
+    for part in range(4):
+        ctx.progress(part * 25, "at it")
+        await asyncio.sleep(0.4 + 0.4 * fraction(ctx.idempotency_key))
+    return answer(ctx)
+
+
+async def flaky(ctx: Context[Any]) -> dict[str, Any]:
+    """Succeed with the third attempt."""
+    await asyncio.sleep(0.01)
+    if ctx.attempt < 3:
+        raise ConnectionError("not yet")
+    return answer(ctx)
+
+
+async def doomed(ctx: Context[Any]) -> dict[str, Any]:
+    """Fail for good, whatever is done."""
+    await asyncio.sleep(0.3)
+    raise Fail("no_way", "this never works", retryable=False)
+
+
+async def dawdling(ctx: Context[Any]) -> dict[str, Any]:
+    """Run into a time-out with the first attempt."""
+    await asyncio.sleep(2.0 if ctx.attempt == 1 else 0.01)
+    return answer(ctx)
+
+
+async def always_late(ctx: Context[Any]) -> dict[str, Any]:
+    """Run into every time-out."""
+    await asyncio.sleep(30.0)
+    return answer(ctx)
+
+
+async def number(ctx: Context[Any]) -> dict[str, Any]:
+    """Answer with something that a path can lead to."""
+    stumble(ctx)
+    return {**answer(ctx), "number": ctx.run_id, "items": ctx.input["items"], "kind": ctx.input["kind"]}
+
+
+async def large(ctx: Context[Any]) -> dict[str, Any]:
+    """Answer with so much that it travels by reference, or with little."""
+    much = "x" * (1_500 if chance(ctx, "much") < 0.7 else 5)
+    return {**await number(ctx), "much": much}
+
+
+async def item_work(ctx: Context[Any], item: Any) -> dict[str, Any]:
+    """Do what there is to do for one item."""
+    return {**await work(ctx), "item": item}

@@ -1,0 +1,96 @@
+"""How a step's functions are called: on the loop, in a thread, or in a process of their own.
+
+One attempt may call several: what decides how long it may take, what decides whether it is needed at all, and
+the function itself. All get what the same command hands over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from stream_durable.sdk.answers import Fail, Skip
+from stream_durable.sdk.durations import milliseconds
+from stream_durable.sdk.errors import OptionError
+from stream_durable.sdk.handler import Given, Handler
+from stream_durable.settings import WorkerSettings
+from stream_durable.worker.job import Job
+from stream_durable.worker.processes import Processes
+
+
+class Calling:
+    """The threads and processes of a worker, and the time-outs of what they do."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        """Begin no thread and no process yet."""
+        self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="attempt")
+        self._processes = Processes(settings.processes)
+
+    async def result(self, handler: Handler, given: Given, job: Job) -> Any:
+        """Return what a function answered, or the message about it if it ran in a process."""
+        if handler.limit is not None:
+            job.timeout_ms = await self._timeout(handler.limit, given, job)
+        timeout = job.timeout_ms
+        limit = asyncio.timeout(None if timeout is None else timeout / 1_000)
+        try:
+            async with limit:
+                return await self._unless_skipped(handler, given, job)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            # A thread cannot be stopped: `ctx.cancelled` tells it that nobody waits any more.
+            job.is_overdue = job.is_in_thread
+            raise Fail("timeout", f"the attempt did not end within {timeout} ms") from error
+        finally:
+            job.is_in_thread = False
+
+    def close(self) -> None:
+        """Begin nothing more; threads end when what they do has ended, idle processes at once."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._processes.close()
+
+    async def _timeout(self, limit: Handler, given: Given, job: Job) -> int:
+        value = await self._called(limit, given, job)
+        try:
+            return milliseconds(value)
+        except OptionError as error:
+            raise Fail(
+                "bad_timeout", f"what the function given as timeout= returned cannot be used: {error}",
+                retryable=False,
+            ) from None  # fmt: skip
+
+    async def _unless_skipped(self, handler: Handler, given: Given, job: Job) -> Any:
+        if handler.condition is not None and not await self._called(handler.condition, given, job):
+            return Skip("its condition is not met")
+        if handler.in_process:
+            _check_wanted(job)
+            due = None if job.timeout_ms is None else job.started + job.timeout_ms
+            return await self._processes.make(handler, job.command, due, job.progress)
+        return await self._called(handler, given, job)
+
+    async def _called(self, handler: Handler, given: Given, job: Job) -> Any:
+        arguments = handler.arguments(given)
+        _check_wanted(job)
+        if handler.is_async:
+            return await handler.call(arguments)
+        job.is_in_thread = True
+        run = contextvars.copy_context().run
+        loop = asyncio.get_running_loop()
+        result = await loop.run_in_executor(self._threads, run, _call, job, handler, arguments)
+        job.is_in_thread = False
+        return result
+
+
+def _call(job: Job, handler: Handler, arguments: Sequence[Any]) -> Any:
+    """Call a function in a thread, unless it has waited for one too long."""
+    _check_wanted(job)
+    return handler.call(arguments)
+
+
+def _check_wanted(job: Job) -> None:
+    """Begin nothing for an attempt that was cancelled while a thread was at it."""
+    if job.is_cancelled:
+        raise Fail("cancelled", "the attempt was cancelled before its function was called", retryable=False)

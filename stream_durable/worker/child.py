@@ -1,0 +1,128 @@
+"""What runs in a process of its own: it is asked for one attempt at a time, and says how it ended.
+
+What comes in and goes out is JSON, never anything that is executed when it is read. The function is found
+as any import finds it: by the name of its module, and there as the step that a decorator left in its place.
+"""
+
+from __future__ import annotations
+
+import signal
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache
+from importlib import import_module
+from multiprocessing.connection import Connection
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from stream_durable.core.effects import Command
+from stream_durable.core.messages import AttemptEnd, AttemptFailed, AttemptHeartbeat
+from stream_durable.sdk.answers import Fail, failure_from
+from stream_durable.sdk.context import Context
+from stream_durable.sdk.handler import Handler
+from stream_durable.sdk.values import Values
+from stream_durable.sdk.workflow import Workflow
+from stream_durable.worker.ends import context_of, end_of, given_of
+from stream_durable.worker.logs import WRITER, Lines, captured
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Call(msgspec.Struct):
+    """One attempt that is asked for."""
+
+    command: Command
+    #: Where the function is.
+    module: str
+    name: str
+    #: When it runs out of time, milliseconds since the epoch.
+    deadline_ms: int | None = None
+
+
+_decode = msgspec.json.Decoder(Call).decode
+
+
+def serve(connection: Connection) -> None:
+    """Make attempts until nobody asks any more."""
+    # An interrupt from the keyboard goes to all processes; what becomes of us is our worker's to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with captured(), suppress(EOFError, OSError):
+        while True:
+            call = _decode(connection.recv_bytes())
+            connection.send_bytes(_encode(_made(call, connection)))
+
+
+def _made(call: Call, connection: Connection) -> AttemptEnd:
+    command = call.command
+    who: dict[str, Any] = {"key": command.run, "step": command.step, "attempt": command.attempt}
+    attempt = _Attempt(call, who, connection)
+    WRITER.set(attempt)
+    end: AttemptEnd
+    try:
+        handler = _handler(call.module, call.name, command.workflow, command.function or command.step)
+        result = handler.call(handler.arguments(given_of(command, attempt.context)))
+        end = end_of(handler, result, who)
+        if attempt.values is not None:
+            end.changes = attempt.values.changes
+    except Exception as error:
+        end = AttemptFailed(**who, failure=failure_from(error))
+    end.logs = attempt.lines.taken()
+    return end
+
+
+class _Attempt:
+    """What a context asks here. It is never told that it was cancelled: the process is ended instead."""
+
+    cancelled = False
+
+    def __init__(self, call: Call, who: dict[str, Any], connection: Connection) -> None:
+        self._command = call.command
+        self._who = who
+        self._connection = connection
+        self._lock = Lock()
+        self.values: Values | None = None
+        self.lines = Lines()
+        due = call.deadline_ms
+        self.deadline = None if due is None else datetime.fromtimestamp(due / 1_000, UTC)
+
+    def progress(self, percent: float, label: str | None, /) -> None:
+        with self._lock:
+            self._connection.send_bytes(_encode(AttemptHeartbeat(**self._who, percent=percent, label=label)))
+
+    def context(self, value: Any) -> Context[Any]:
+        return context_of(self._command, self, value)
+
+    def wrote(self, level: str, text: str, /) -> None:
+        self.lines.add(level, text)
+
+    def printed(self, text: str, /) -> None:
+        self.lines.print(text)
+
+
+@cache
+def _handler(module: str, name: str, workflow: str, function: str) -> Handler:
+    """Find the function of a step by importing it."""
+    try:
+        found: Any = import_module(module)
+        around = vars(found).values()
+        for part in name.split("."):
+            found = getattr(found, part)
+    except Exception as error:  # a module is code of the author's and may do anything
+        raise not_importable(module, name, f"{type(error).__name__}: {error}") from error
+    owners = [getattr(found, "workflow", None), *around]
+    for owner in owners:
+        if isinstance(owner, Workflow) and owner.name == workflow:
+            return owner.handlers()[function]
+    raise not_importable(module, name, f"there is no workflow {workflow!r} in that module")
+
+
+def not_importable(module: str, name: str, cause: str) -> Fail:
+    """Return the failure of a step whose function another process cannot find."""
+    return Fail(
+        "not_importable",
+        f"a process of its own cannot find the function {name!r} in module {module!r}: {cause}. Define the "
+        "function and its workflow at the top of a module, or leave out process=True",
+        retryable=False,
+    )

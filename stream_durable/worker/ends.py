@@ -1,0 +1,161 @@
+"""From a command to what a function is given, and from what it answered to the message about it.
+
+The same in a worker and in a process of its own, so neither knows of the other here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Raw
+
+from stream_durable.core.effects import Command
+from stream_durable.core.ids import PAYLOAD_BYTES_MAX
+from stream_durable.core.messages import (
+    AttemptCompleted,
+    AttemptEnd,
+    AttemptExpanded,
+    AttemptFinished,
+    AttemptJumped,
+    AttemptReturned,
+    AttemptSkipped,
+    Grafted,
+)
+from stream_durable.core.reference import PREFIX
+from stream_durable.sdk.answers import Expand, Fail, Finish, Jump, Skip, Snooze
+from stream_durable.sdk.context import Context, Control
+from stream_durable.sdk.errors import HandoverError, Problem
+from stream_durable.sdk.handler import Given, Handler
+from stream_durable.sdk.handover import DOES_NOT_FIT, problems
+from stream_durable.sdk.untyped import write_untyped
+from stream_durable.sdk.values import Values
+
+REASON_LENGTH_MAX = 4_000
+
+
+class Attempt(Control, Protocol):
+    """What a context asks, and where the run's context is once one was made."""
+
+    values: Values | None
+
+
+def given_of(command: Command, context: Callable[[Any], Context[Any]]) -> Given:
+    """Return what a command hands over."""
+    outputs, item, happened = command.outputs, command.item, command.happened
+    return Given(
+        bytes(command.input),
+        {name: bytes(value) for name, value in outputs.items()} if outputs else _NO_OUTPUTS,
+        context,
+        None if item is None else bytes(item),
+        None if happened is None else _with_names(command, bytes(happened)),
+    )
+
+
+_NO_OUTPUTS: dict[str, bytes] = {}
+
+
+def context_of(command: Command, attempt: Attempt, value: Any) -> Context[Any]:
+    """Return a context with the run's input in its type. All of one attempt share what they change."""
+    if attempt.values is None:
+        attempt.values = Values() if command.context is None else Values(bytes(command.context))
+    return Context(
+        value, attempt, run_id=command.run, workflow=command.workflow, step=command.step,
+        attempt=command.attempt, values=attempt.values, outputs=command.outputs, tags=command.tags,
+        metadata=command.metadata,
+    )  # fmt: skip
+
+
+def _with_names(command: Command, happened: bytes) -> bytes:
+    """Add what a hook is told of besides, and every command says."""
+    fields = msgspec.json.decode(happened, type=dict[str, Raw])
+    return msgspec.json.encode({"run": command.run, "workflow": command.workflow, **fields})
+
+
+def end_of(handler: Handler, result: Any, who: dict[str, Any]) -> AttemptEnd:
+    """Return what to say of an attempt whose function returned this; `who` says of which.
+
+    A message that a process of its own has made is what it is.
+    """
+    say = _ANSWERS.get(type(result))
+    if say is not None:
+        return say(handler, result, who)
+    output = handler.encode(result)
+    if output.startswith(PREFIX):
+        raise _not_own(handler)
+    return AttemptCompleted(**who, output=Raw(output))
+
+
+def _skipped(_: Handler, answer: Skip, who: dict[str, Any]) -> AttemptEnd:
+    return AttemptSkipped(**who, reason=answer.reason[:REASON_LENGTH_MAX])
+
+
+def _snoozed(_: Handler, answer: Snooze, who: dict[str, Any]) -> AttemptEnd:
+    return AttemptReturned(**who, delay_ms=answer.delay_ms, reason=answer.reason[:REASON_LENGTH_MAX])
+
+
+def _jumped(handler: Handler, answer: Jump, who: dict[str, Any]) -> AttemptEnd:
+    return AttemptJumped(**who, to=answer.target, output=_untyped(handler, answer.output, "output of Jump"))
+
+
+def _finished(handler: Handler, answer: Finish, who: dict[str, Any]) -> AttemptEnd:
+    return AttemptFinished(**who, output=_untyped(handler, answer.output, "output of Finish"))
+
+
+def _expanded(handler: Handler, answer: Expand, who: dict[str, Any]) -> AttemptEnd:
+    steps = tuple(
+        Grafted(
+            of=step.of,
+            name=step.name or "",
+            item=_untyped(handler, step.item, f"item {i} of Expand"),
+            after=after,
+        )
+        for i, (step, after) in enumerate(zip(answer.steps, answer.after, strict=True))
+    )
+    size = sum(len(bytes(step.item)) + 64 for step in steps)
+    if size > PAYLOAD_BYTES_MAX:
+        raise Fail(
+            "output_too_large",
+            f"the steps to be added are {size} bytes of JSON, and {PAYLOAD_BYTES_MAX} are the most: let "
+            "their items name what they are about instead of holding it",
+            retryable=False,
+        )
+    return AttemptExpanded(
+        **who, steps=steps, concurrency=answer.concurrency, complete_all=answer.on_error == "complete_all"
+    )
+
+
+def _said(_: Handler, end: AttemptEnd, who: dict[str, Any]) -> AttemptEnd:
+    """Pass on what a process of its own has made: only we know our name."""
+    end.worker = who["worker"]
+    return end
+
+
+_ANSWERS: dict[type, Callable[[Handler, Any, dict[str, Any]], AttemptEnd]] = {
+    Skip: _skipped,
+    Snooze: _snoozed,
+    Jump: _jumped,
+    Finish: _finished,
+    Expand: _expanded,
+    **dict.fromkeys(
+        (AttemptCompleted, AttemptReturned, AttemptSkipped, AttemptJumped, AttemptFinished, AttemptExpanded),
+        _said,
+    ),
+}
+
+
+def _untyped(handler: Handler, value: Any, what: str) -> Raw:
+    try:
+        data = write_untyped(value)
+    except DOES_NOT_FIT as error:
+        raise HandoverError("invalid_output", handler.workflow, handler.step, what, problems(error)) from None
+    if data.startswith(PREFIX):
+        raise _not_own(handler)
+    return Raw(data)
+
+
+def _not_own(handler: Handler) -> HandoverError:
+    """The author's own value must not pass for a reference to somebody else's."""
+    found = [Problem("$blob", "this key stands for a value that is kept elsewhere: take another")]
+    return HandoverError("invalid_output", handler.workflow, handler.step, "output", found)

@@ -1,0 +1,85 @@
+"""What an attempt takes and says, and the messages that carry it: too large a value is kept elsewhere."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+from stream_durable.core.effects import Command
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.ids import PAYLOAD_BYTES_MAX
+from stream_durable.core.messages import (
+    AttemptCompleted,
+    AttemptEnd,
+    AttemptExpanded,
+    AttemptFinished,
+    AttemptJumped,
+)
+from stream_durable.payloads import STORED_BYTES_MAX, PayloadLostError, Payloads
+from stream_durable.sdk.answers import Fail
+from stream_durable.worker.job import Job
+
+_encode = msgspec.json.Encoder().encode
+#: What says with which value an attempt ended.
+_WITH_OUTPUT = (AttemptCompleted, AttemptJumped, AttemptFinished)
+
+
+class Fitting:
+    """Large values of a worker's commands and answers."""
+
+    def __init__(self, payloads: Payloads, inline_bytes_max: int) -> None:
+        """Let outputs up to a bound travel with what is said of them."""
+        self._payloads = payloads
+        self._inline_bytes_max = inline_bytes_max
+
+    async def resolved(self, command: Command) -> Command:
+        """Return a command with the values in it that are kept elsewhere."""
+
+        async def found(value: Raw) -> Raw:
+            return Raw(await self._payloads.resolved(bytes(value)))
+
+        try:
+            return msgspec.structs.replace(
+                command,
+                input=await found(command.input),
+                outputs={name: await found(value) for name, value in command.outputs.items()},
+                item=None if command.item is None else await found(command.item),
+                happened=None if command.happened is None else await found(command.happened),
+            )
+        except PayloadLostError as error:
+            raise Fail(error.code, str(error), retryable=False) from None
+
+    def is_large(self, end: AttemptEnd) -> bool:
+        """Say whether an attempt ended with an output that does not travel with the message about it."""
+        return isinstance(end, _WITH_OUTPUT) and len(end.output) > self._inline_bytes_max
+
+    async def fit(self, job: Job, end: AttemptEnd) -> None:
+        """See that what an attempt says fits into a message, beside what it changed of the context."""
+        changes = end.changes if job.values is None else (*job.values.changes, *end.changes)
+        room = PAYLOAD_BYTES_MAX - (len(_encode(changes)) if changes else 0)
+        if isinstance(end, AttemptExpanded):
+            if (size := len(_encode(end.steps))) > room:
+                raise _too_large(size, " of steps to be added", room)
+        elif isinstance(end, _WITH_OUTPUT) and len(end.output) > min(room, self._inline_bytes_max):
+            end.output = Raw(await self._stored(job.command, bytes(end.output), room))
+
+    async def _stored(self, command: Command, output: bytes, room: int) -> bytes:
+        """Keep an output elsewhere; return its reference."""
+        if len(output) > STORED_BYTES_MAX:
+            raise _too_large(len(output), "", STORED_BYTES_MAX)
+        key = f"{command.run}/{command.step}/{command.attempt}"
+        try:
+            stored = await self._payloads.stored(key, output, command.picks)
+        except RejectedError as error:
+            raise Fail(error.code, str(error)) from None
+        if len(stored) > room:
+            raise _too_large(len(stored), " at the paths that other steps' options read", room)
+        return stored
+
+
+def _too_large(size: int, what: str, most: int) -> Fail:
+    return Fail(
+        "output_too_large",
+        f"the step returned {size} bytes of JSON{what}; {most} are the most",
+        retryable=False,
+    )

@@ -1,0 +1,163 @@
+"""What a step's function writes, by logging and by print, kept with its attempt.
+
+Whose line it is tells a context variable, which is set for each attempt. So it is known in the function,
+in the tasks it makes, in `asyncio.to_thread`, and in our own threads. A thread that the function starts by
+itself has no context of ours: there `ctx.log` is heard, since the context knows its attempt, and anything
+else once the thread is started with `contextvars.copy_context().run`. To give every new thread the context
+of whoever starts it would be worse: a pool's threads are started by one attempt and work for many.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import Lock
+from typing import Any, Protocol, TextIO
+
+import msgspec
+
+from stream_durable.core.messages import LogLine
+from stream_durable.sdk.step_log import level_of, text_of
+
+#: Of one attempt. What is more is counted in a last line.
+LINES_MAX = 200
+LINE_LENGTH_MAX = 2_000
+BYTES_MAX = 64 * 1024
+#: What prints instead of logging has no level; it is shown by this word.
+PRINTED = "print"
+
+#: What a line needs beside its text.
+_AROUND_BYTES = 40
+_OURS = "stream_durable."
+_encode = msgspec.json.Encoder().encode
+
+
+class Writer(Protocol):
+    """An attempt that hears what its function writes."""
+
+    def wrote(self, level: str, text: str, /) -> None:
+        """Keep a line."""
+
+    def printed(self, text: str, /) -> None:
+        """Keep what was printed, which need not be whole lines."""
+
+
+#: The attempt that the running code belongs to.
+WRITER: ContextVar[Writer | None] = ContextVar("stream_durable_attempt", default=None)
+
+
+class Lines:
+    """The lines of one attempt, bounded. Threads of one attempt share it."""
+
+    __slots__ = ("_bytes", "_dropped", "_lines", "_lock", "_partial")
+
+    def __init__(self) -> None:
+        """Nothing written yet."""
+        self._lines: list[LogLine] = []
+        self._bytes = 0
+        self._dropped = 0
+        #: What was printed since the last end of a line.
+        self._partial = ""
+        self._lock = Lock()
+
+    def add(self, level: str, text: str) -> None:
+        """Keep a line, or count it as left out."""
+        with self._lock:
+            self._add(level, text)
+
+    def print(self, text: str) -> None:
+        """Keep the lines that end here, and the beginning of the next."""
+        with self._lock:
+            *whole, rest = text.split("\n")
+            for line in whole:
+                self._add(PRINTED, self._partial + line)
+                self._partial = ""
+            if len(self._partial) <= LINE_LENGTH_MAX:
+                self._partial += rest[: LINE_LENGTH_MAX + 1]
+
+    def taken(self) -> tuple[LogLine, ...]:
+        """Return all lines; if some were left out the last one says how many."""
+        with self._lock:
+            if self._partial:
+                self._add(PRINTED, self._partial)
+                self._partial = ""
+            if self._dropped:
+                lines = "line was" if self._dropped == 1 else "lines were"
+                self._lines.append(LogLine(_now(), "info", f"({self._dropped} more {lines} left out)"))
+                self._dropped = 0
+            return tuple(self._lines)
+
+    def _add(self, level: str, text: str) -> None:
+        if self._dropped or len(self._lines) >= LINES_MAX:
+            self._dropped += 1
+            return
+        if len(text) > LINE_LENGTH_MAX:
+            text = text[: LINE_LENGTH_MAX - 3] + "..."
+        # Lone surrogates can be in a file's name; no encoder takes them.
+        text = text.encode("utf-8", "replace").decode()
+        size = len(_encode(text)) + _AROUND_BYTES
+        if self._bytes + size > BYTES_MAX:
+            self._dropped += 1
+            return
+        self._bytes += size
+        self._lines.append(LogLine(_now(), level, text))
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@contextmanager
+def captured() -> Iterator[None]:
+    """Listen to logging and to standard output within the block; both go on as before.
+
+    They are the process's, and so is this: several workers in one process listen once.
+    """
+    global _listening  # noqa: PLW0603 - like the two things that are listened to
+    if not _listening:
+        logging.getLogger().addHandler(_records)
+        sys.stdout = _Output(sys.stdout)
+    _listening += 1
+    try:
+        yield
+    finally:
+        _listening -= 1
+        if not _listening:
+            logging.getLogger().removeHandler(_records)
+            if isinstance(sys.stdout, _Output):
+                sys.stdout = sys.stdout.stream
+
+
+_listening = 0
+
+
+class _Records(logging.Handler):
+    """Gives each record to the attempt that wrote it. What our own code says is not the step's."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        writer = WRITER.get()
+        if writer is not None and not record.name.startswith(_OURS):
+            writer.wrote(level_of(record.levelno), text_of(record))
+
+
+_records = _Records()
+
+
+class _Output:
+    """Standard output, which tells the attempt that is running what it writes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        writer = WRITER.get()
+        if writer is not None:
+            writer.printed(text)
+        return self.stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)

@@ -1,0 +1,71 @@
+"""Commands that wait for a place: the higher priority first, and in their order within one.
+
+One line per priority, so adding and taking cost the same however many wait. Most have the usual priority, 0,
+and their line is always there.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from collections.abc import Callable
+
+from stream_durable.worker.job import Job
+
+
+class Queue:
+    """Jobs that have not begun."""
+
+    __slots__ = ("_others", "_priorities", "_usual", "count")
+
+    def __init__(self) -> None:
+        """Nothing waits."""
+        self._usual: deque[Job] = deque()
+        #: Lines of other priorities, none of them empty, and these priorities with the highest last.
+        self._others: dict[int, deque[Job]] = {}
+        self._priorities: list[int] = []
+        #: How many wait.
+        self.count = 0
+
+    def add(self, job: Job) -> None:
+        """Put a job behind those of its priority."""
+        self.count += 1
+        priority = job.command.priority
+        if not priority:
+            self._usual.append(job)
+            return
+        line = self._others.get(priority)
+        if line is None:
+            line = self._others[priority] = deque()
+            insort(self._priorities, priority)
+        line.append(job)
+
+    def take(self) -> Job:
+        """Return the first of the highest priority; there must be one."""
+        self.count -= 1
+        if self._priorities and (self._priorities[-1] > 0 or not self._usual):
+            return self._take_other(self._priorities[-1])
+        return self._usual.popleft()
+
+    def keep(self, is_kept: Callable[[Job], bool]) -> None:
+        """Drop those that are not to be kept."""
+        jobs = [*self._usual, *(job for line in self._others.values() for job in line)]
+        self.clear()
+        for job in jobs:
+            if is_kept(job):
+                self.add(job)
+
+    def clear(self) -> None:
+        """Drop all."""
+        self._usual.clear()
+        self._others.clear()
+        self._priorities.clear()
+        self.count = 0
+
+    def _take_other(self, priority: int) -> Job:
+        line = self._others[priority]
+        job = line.popleft()
+        if not line:
+            del self._others[priority]
+            self._priorities.pop()
+        return job

@@ -1,0 +1,72 @@
+"""`gates`, on a real schema."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+from builders import NOON
+from cli_world import Cli
+from pydantic import SecretStr
+
+from stream_durable.core import rows
+from stream_durable.core.effects import Effects
+from stream_durable.core.fold import fold
+from stream_durable.core.gate.state import Gate
+from stream_durable.core.messages import GateAsked, GateLeft
+from stream_durable.ports import Share
+from stream_durable.postgres.store import PostgresStore
+from stream_durable.settings import PostgresSettings
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def schema(monkeypatch: pytest.MonkeyPatch, database: str, cli: Cli) -> str:
+    monkeypatch.setenv("STREAM_DURABLE_POSTGRES__DSN", database)
+    cli("db", "migrate")
+    return database
+
+
+def gate(name: str, failures: int, waiting: int) -> Gate:
+    """Return a gate that opens with its second failure."""
+    made = Gate(name, 0)
+    for number in range(max(1, failures)):
+        asked = GateAsked(key=name, run=f"f{number}", step="s", attempt=1, failures=2)
+        fold(made, asked, NOON, Effects())
+    for number in range(failures):
+        fold(made, GateLeft(key=name, run=f"f{number}", step="s", attempt=1, is_ok=False), NOON, Effects())
+    for number in range(waiting):
+        fold(made, GateAsked(key=name, run=f"w{number}", step="s", attempt=1, failures=2), NOON, Effects())
+    return made
+
+
+async def save(database: str, *gates: Gate) -> None:
+    store = PostgresStore(PostgresSettings(dsn=SecretStr(database)))
+    token = uuid4()
+    await store.claim(0, "test", token)
+    share = Share(0, token, 0, 1, NOON, 0, 1, 0, evidence=b"{}")
+    for each in gates:
+        made, places = rows.gate_rows(each)
+        share.gates += made
+        share.places += places
+    assert await store.commit([share])
+    await store.close()
+
+
+def test_gates_are_listed_with_where_they_stand(cli: Cli, schema: str) -> None:
+    assert "No step has passed a gate yet" in cli("gates", "list").stdout
+    asyncio.run(save(schema, gate("bank", 2, 3), gate("mail", 1, 0)))
+
+    bank, mail = cli.rows("gates", "list")
+
+    assert [bank[name] for name in ("name", "state", "failures", "failures_max", "waiting")] == [
+        "bank", "open", 2, 2, 3,
+    ]  # fmt: skip
+    assert bank["since"] < bank["next"]
+    # A failure that lies before the window does not count.
+    assert [mail[name] for name in ("name", "state", "failures", "waiting", "next")] == [
+        "mail", "closed", 0, 0, None,
+    ]  # fmt: skip
+    assert "bank" in cli("gates", "list").stdout

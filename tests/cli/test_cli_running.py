@@ -1,0 +1,136 @@
+"""Commands that start runs later, find them, and tell them what to do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from cli_world import SECONDS, Cli
+
+from stream_durable.local.process import wait_for
+
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("on_instance")]
+
+
+def start(cli: Cli, run: str, *options: str, workflow: str = "order", **fields: Any) -> None:
+    given = fields if workflow == "quick" else {"id": run, **fields}
+    cli("runs", "start", workflow, "--input", json.dumps(given), "--id", run, *options)
+
+
+def until(cli: Cli, run: str, status: str, **steps: str) -> dict[str, Any]:
+    """Wait until a run and some of its steps stand like this; return what is shown."""
+    shown: dict[str, Any] = {}
+
+    def stands() -> bool:
+        shown.update(cli.rows("runs", "show", run))
+        found = {step["step"]: step["status"] for step in shown["steps"]}
+        return shown["status"] == status and all(found.get(name) == one for name, one in steps.items())
+
+    wait_for(stands, seconds=SECONDS, what=f"{run} to be {status} with {steps}; it is {shown}")
+    return shown
+
+
+def test_a_run_begins_later_and_keeps_what_it_was_given(cli: Cli) -> None:
+    start(cli, "later-1", "--delay", "1h", "--priority", "5", "--tag", "vip", "--meta", '{"who": "tom"}')
+    start(cli, "later-2", "--at", "2100-01-31T09:00")
+
+    shown = cli.rows("runs", "show", "later-1")
+    assert (shown["status"], shown["priority"], shown["tags"]) == ("pending", 5, ["vip"])
+    assert shown["metadata"] == {"who": "tom"}
+    assert cli.rows("runs", "show", "later-2")["begins"].startswith("2100-01-3")
+    assert "later-1" in cli("runs", "list", "--status", "pending", "--tag", "vip").stdout
+    assert "not both" in cli("runs", "start", "quick", "--delay", "1h", "--at", "2100-01-31", code=2).stderr
+    assert "is no time" in cli("runs", "start", "quick", "--at", "tomorrow", code=2).stderr
+
+
+def test_runs_are_found_by_what_is_known_of_them(cli: Cli) -> None:
+    for i in range(5):
+        start(cli, f"find-{i}", "--tag", "found", workflow="slow")
+
+    assert cli("runs", "count", "--tag", "found").stdout.strip() == "5"
+    assert cli.rows("runs", "count", "--tag", "found", "--at-most", "3") == {"found": 3, "is_exact": False}
+    assert cli("runs", "count", "--tag", "found", "--before", "1h").stdout.strip() == "0"
+    assert cli("runs", "count", "--text", '"id":"find-3"', "--since", "1h").stdout.strip() == "1"
+    first = cli("runs", "list", "--tag", "found", "--limit", "3", "--output", "json")
+    rows = json.loads(first.stdout)
+    assert f"--after {rows[-1]['cursor']}" in first.stderr
+    rest = cli.rows("runs", "list", "--tag", "found", "--limit", "3", "--after", rows[-1]["cursor"])
+    assert [row["id"] for row in rows + rest] == [f"find-{i}" for i in (4, 3, 2, 1, 0)]
+    assert "no place in a list" in cli("runs", "list", "--after", "there", code=2).stderr
+
+    result = cli("runs", "cancel", "--tag", "found", "--reason", "tidying", stdin="n\n")
+    assert "met by 5 runs" in result.stderr
+    assert cli("runs", "count", "--tag", "found", "--status", "cancelled").stdout.strip() == "0"
+    assert "Asked to cancel 5 runs." in cli("runs", "cancel", "--tag", "found", "--yes").stdout
+    for i in range(5):
+        until(cli, f"find-{i}", "cancelled")
+
+
+def test_a_run_is_paused_and_goes_on(cli: Cli) -> None:
+    start(cli, "pause-1")
+    until(cli, "pause-1", "waiting", paid="waiting")
+
+    cli("runs", "pause", "pause-1", "--reason", "lunch")
+    until(cli, "pause-1", "paused")
+    cli("publish", "payment.captured", "--key", "pause-1", "--data", '{"amount": 1}')
+    shown = until(cli, "pause-1", "paused", paid="completed")
+    assert shown["requests"]["pause"]["reason"] == "lunch"
+    assert [step["held"] for step in shown["steps"] if step["step"] == "released"] == ["paused"]
+    assert "held: paused" in cli("runs", "show", "pause-1").stdout
+
+    cli("runs", "resume", "pause-1", "--context", '{"by": "tom"}')
+    assert until(cli, "pause-1", "waiting", released="waiting")["context"]["by"] == "tom"
+    assert "Asked to pause 1 run." in cli("runs", "pause", "--text", "pause-1", "--yes").stdout
+    until(cli, "pause-1", "paused")
+    assert "Asked to resume 1 run." in cli("runs", "resume", "--status", "paused", "--yes").stdout
+    until(cli, "pause-1", "waiting")
+
+
+def test_steps_are_skipped_and_ended_by_hand(cli: Cli) -> None:
+    start(cli, "hand-1")
+    until(cli, "hand-1", "waiting", paid="waiting")
+
+    assert "is 'paid' meant?" in cli("runs", "skip", "hand-1", "pad", code=1).stderr
+    cli("runs", "skip", "hand-1", "paid", "--reason", "paid in cash")
+    until(cli, "hand-1", "waiting", paid="skipped", released="waiting")
+    cli("runs", "cancel", "hand-1", "--step", "released")
+    until(cli, "hand-1", "completed", released="cancelled", ship="cancelled")
+    assert "--step is for one run" in cli("runs", "cancel", "--step", "x", "--tag", "y", code=2).output
+
+
+def test_what_failed_is_listed_looked_at_and_made_anew(cli: Cli) -> None:
+    for run in ("dear-1", "dear-2"):
+        start(cli, run, "--tag", "dear", total=5_000)
+        until(cli, run, "failed")
+
+    assert [row["id"] for row in cli.rows("dead", "list", "--tag", "dear")] == ["dear-2", "dear-1"]
+    (attempt,) = cli.rows("dead", "show", "dear-1")
+    assert (attempt["step"], attempt["failure"]["code"]) == ("charge", "too_much")
+    cli("runs", "retry", "dear-1")
+    cli("dead", "redrive", "--tag", "dear", "--whole", "--yes")
+    wait_for(
+        lambda: {row["attempt"] for row in cli.rows("runs", "attempts", "dear-2", "charge")} == {1, 2},
+        seconds=SECONDS,
+        what="the second attempt",
+    )
+    assert "too_much" in cli("runs", "attempts", "dear-2").stdout
+    assert cli.rows("runs", "logs", "dear-2") == []
+    start(cli, "fine", workflow="quick", n=1)
+    until(cli, "fine", "completed")
+    assert "has not failed" in cli("dead", "show", "fine", code=2).stderr
+    assert "has ended as completed" in cli("runs", "pause", "fine", code=1).stderr
+    assert "Asked to retry two of fine." in cli("runs", "retry", "fine", "--step", "two").stdout
+    until(cli, "fine", "completed")
+    assert "name one, or retry" in cli("runs", "retry", "fine", code=1).stderr
+
+
+def test_a_run_is_started_again_and_has_a_family(cli: Cli) -> None:
+    start(cli, "again-1", workflow="quick", n=20)
+    until(cli, "again-1", "completed")
+
+    assert "Started again-2." in cli("runs", "again", "again-1", "--id", "again-2").stdout
+    assert until(cli, "again-2", "completed")["output"] == 42
+    assert "again-1  quick  completed  2/2  <- this one" in cli("runs", "tree", "again-1").stdout
+    assert cli.rows("runs", "tree", "again-1")["children"] == []
+    assert cli.rows("runs", "children", "again-1") == []

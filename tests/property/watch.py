@@ -1,0 +1,200 @@
+"""An eye on a run from outside: it knows the definition and what is said, and none of the run's counting.
+
+It looks after every message. What it reads of the run are the statuses of its steps, which is what
+rows and pages show; who may begin, how many at once and what is undone it works out for itself.
+"""
+
+from __future__ import annotations
+
+from builders import RUN
+
+from property.world import Folded, World
+from stream_durable.core.definition.nodes import AnyNode, BranchNode, EachNode, ParallelNode
+from stream_durable.core.effects import Command
+from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.core.messages import (
+    AttemptEnd,
+    AttemptExpanded,
+    AttemptReturned,
+    GatePassed,
+    Message,
+    RetryRun,
+    StartRun,
+)
+from stream_durable.core.status import Outcome
+
+BEGUN = frozenset({"ready", "running", "waiting", "retrying"})
+ENDED = frozenset({"completed", "failed", "skipped", "cancelled", "compensated"})
+DONE = frozenset({"completed", "compensated"})
+
+
+class Watch:
+    """Looks at a world after every message."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        #: Attempts asked for, the latest of each step, and those that have been answered for good.
+        self.asked: dict[str, int] = {}
+        self.answered: set[tuple[str, int]] = set()
+        #: Steps that have completed and have not been made anew since, with how often the run has been tried.
+        self.completed: dict[str, None] = {}
+        self.undone: list[str] = []
+        self.is_retried_by_hand = False
+        #: How many members each expansion lets run at once, and whether one failure ends it.
+        self.limits: dict[str, int | None] = {}
+        # The world has been told of the start.
+        self.asked.update(world.asked)
+
+    def tell(self, message: Message) -> Folded:
+        """Tell the world a message, and look at what comes of it."""
+        run = self.world.run
+        was_paused, had_ended = run.is_paused, run.has_ended
+        folded = self.world.tell(message)
+        if message.key == RUN:
+            if folded.outcome is Outcome.APPLIED:
+                self._note(message)
+            if had_ended and not isinstance(message, RetryRun | StartRun):
+                assert folded.outcome is not Outcome.APPLIED or message.key != RUN, "an ended run moved"
+            self._look_at_asking(message, folded, was_paused=was_paused and run.is_paused)
+            self._look_at_steps()
+            self._look_at_compensation(folded)
+        self.world.settle(message, folded)
+        return folded
+
+    def _note(self, message: Message) -> None:
+        if isinstance(message, AttemptEnd) and not isinstance(message, AttemptReturned):
+            self.answered.add((message.step, message.attempt))
+        if isinstance(message, AttemptExpanded):
+            self.limits[message.step] = message.concurrency
+        self.is_retried_by_hand |= isinstance(message, RetryRun)
+
+    # Attempts.
+
+    def _look_at_asking(self, message: Message, folded: Folded, *, was_paused: bool) -> None:
+        for event in folded.effects.events:
+            if isinstance(event, RunEvent) and event.type == "run.retried":
+                self.completed.clear()
+                self.undone.clear()
+        for _, command in folded.effects.commands:
+            if type(command) is not Command:
+                continue
+            latest = self.asked.get(command.step, 0)
+            assert (command.step, command.attempt) not in self.answered, f"{command.step} was answered already"
+            assert command.attempt >= latest, f"{command.step} goes back from {latest} to {command.attempt}"
+            is_first = command.attempt > latest
+            if is_first and was_paused and not isinstance(message, GatePassed) and "~" not in command.step.replace("~2[", "[").replace("~3[", "["):
+                raise AssertionError(f"{command.step} begins attempt {command.attempt} while paused")
+            assert command.step not in self.completed, f"{command.step} is asked for though it completed"
+            self.asked[command.step] = command.attempt
+
+    # Steps.
+
+    def _look_at_steps(self) -> None:
+        run, graph = self.world.run, self.world.run.graph
+        status = {name: self._status(i) for i, name in enumerate(graph.names)}
+        nodes = dict(zip(graph.names, graph.nodes, strict=True))
+        for name in self.completed:
+            assert status.get(name) in (*DONE, None), f"{name} had completed"
+        self.completed |= {
+            name: None for name, s in status.items() if s == "completed" and name not in self.completed
+        }
+        if run.has_ended:
+            assert not BEGUN & {s.status for s in run.steps.values()}, "a step of an ended run is under way"
+            return
+        begun = [name for name, s in status.items() if s in BEGUN or (s is None and name in self.world.asked)]
+        for i, name in enumerate(graph.names):
+            if name in begun and not graph.is_helper(i):
+                if i < graph.definition_size:
+                    self._may_run(name, nodes[name], status)
+                if (owner := graph.owner(i)) >= 0:
+                    self._may_run_inside(i, name, owner, status)
+        for i in graph.members:
+            if status[graph.names[i]] == "running":
+                self._look_at_group(i, begun)
+
+    def _status(self, i: int) -> str | None:
+        step = self.world.run.steps.get(i)
+        return None if step is None else step.status
+
+    def _may_run(self, name: str, node: AnyNode, status: dict[str, str | None]) -> None:
+        for upstream in node.after:
+            if upstream in node.ended:
+                assert status[upstream] in ENDED, f"{name} runs, and {upstream} is {status[upstream]}"
+            else:
+                assert self._passed(upstream, status), f"{name} runs, and {upstream} is {status[upstream]}"
+        for join in node.joins:
+            done = sum(status[one] in DONE for one in join.of)
+            if done < join.enough:
+                assert all(self._passed(one, status) for one in join.of), f"{name} runs, with {done} of {join}"
+
+    def _passed(self, name: str, status: dict[str, str | None]) -> bool:
+        graph = self.world.graph
+        is_borne = status[name] == "failed" and graph.nodes[graph.index[name]].on_error == "continue"
+        return is_borne or status[name] in (*DONE, "skipped")
+
+    def _may_run_inside(self, i: int, name: str, owner: int, status: dict[str, str | None]) -> None:
+        run = self.world.run
+        group = status[run.graph.names[owner]]
+        stopping = (s := run.steps.get(i)) is not None and s.detail is not None and s.detail.is_stopping
+        assert group == "running" or stopping, f"{name} runs in a group that is {group}"
+        if isinstance(node := run.graph.nodes[owner], BranchNode):
+            detail = run.steps[owner].detail
+            assert detail is not None
+            assert run.graph.nodes[i].clause == detail.clause, f"{name} runs, and {node.name} chose {detail}"
+
+    def _look_at_group(self, i: int, begun: list[str]) -> None:
+        run, graph = self.world.run, self.world.run.graph
+        name, node = graph.names[i], graph.nodes[i]
+        step = run.steps[i]
+        is_expanded = not isinstance(node, ParallelNode | EachNode | BranchNode)
+        if isinstance(node, BranchNode):
+            return
+        if not isinstance(node, ParallelNode) and (step.detail is None or step.detail.graft is None):
+            return
+        limit = self.limits[name] if is_expanded else node.concurrency  # type: ignore[union-attr]
+        inside = [graph.names[m] for m in graph.members[i]]
+        running = [m for m in inside if m in begun]
+        assert limit is None or len(running) <= limit, f"{name} runs {running}, {limit} at most"
+        left = [m for m in inside if self._status(graph.index[m]) not in ENDED]
+        assert left, f"{name} runs, and all its members have ended"
+        if isinstance(node, EachNode) and node.enough is not None and not self.is_retried_by_hand:
+            done = [m for m in inside if self._status(graph.index[m]) == "completed"]
+            assert len(done) < node.enough, f"{name} runs, and {done} have completed"
+
+    # Compensation.
+
+    def _look_at_compensation(self, folded: Folded) -> None:
+        run = self.world.run
+        for _, command in folded.effects.commands:
+            if type(command) is Command and command.step.endswith("~compensate") and command.attempt == self._first(command.step):
+                name = command.step.removesuffix("~compensate")
+                if name in self.undone:
+                    continue
+                assert run.failure is not None, f"{name} is undone, and the run does not fail"
+                assert run.cancel_request is None or run.cancel_request.compensate
+                self.undone.append(name)
+        if folded.effects.events and run.has_ended and not self.is_retried_by_hand:
+            self._look_at_what_is_undone()
+
+    def _first(self, helper: str) -> int:
+        step = self.world.run.steps[self.world.run.graph.index[helper]]
+        return 1 if step.detail is None else step.detail.first
+
+    def _look_at_what_is_undone(self) -> None:
+        run, world = self.world.run, self.world
+        ends: list[str] = []
+        for event in world.said:
+            if isinstance(event, RunEvent) and event.type == "run.retried":
+                ends.clear()
+            elif isinstance(event, StepEvent) and event.type == "step.completed":
+                ends.append(event.step)
+        due = [name for name in reversed(ends) if self._compensation(name)]
+        request = run.cancel_request
+        if run.failure is None or (request is not None and not request.compensate):
+            assert not self.undone or run.status != "completed", f"{self.undone} were undone"
+        else:
+            assert self.undone == due, f"undone {self.undone}, and completed were {due[::-1]}"
+
+    def _compensation(self, name: str) -> bool:
+        i = self.world.run.graph.index.get(name)
+        return i is not None and getattr(self.world.run.graph.nodes[i], "compensation", None) is not None

@@ -1,0 +1,120 @@
+"""A worker in memory: commands in, messages out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from stream_durable import App, Workflow
+from stream_durable.bootstrap import SystemClock
+from stream_durable.core.effects import CancelAttempt, Command
+from stream_durable.core.messages import AttemptEnd, AttemptMessage
+from stream_durable.settings import WorkerSettings
+from stream_durable.telemetry import Metrics
+from stream_durable.testing.broker import Broker
+from stream_durable.testing.memory import MemoryBlobs, MemoryLog, MemoryPublisher
+from stream_durable.wire.inbox import decode_message, encode
+from stream_durable.worker.worker import Worker
+
+SECONDS = 20.0
+TOPIC = "commands.default"
+
+
+def raw(value: Any) -> Raw:
+    return Raw(msgspec.json.encode(value))
+
+
+def value(data: Raw) -> Any:
+    return msgspec.json.decode(data)
+
+
+class Site:
+    """What is said to the worker, and what it says."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.broker = Broker(SystemClock(), 1)
+        self.blobs = MemoryBlobs(self.broker)
+        self.said: list[AttemptMessage] = []
+        self._changed = asyncio.Event()
+        self.broker.watchers.append(self._watch)
+
+    def ask(self, step: str, *, attempt: int = 1, run: str = "run", **fields: Any) -> None:
+        """Ask for an attempt; values are given as Python has them."""
+        for name in ("input", "item", "context", "happened", "metadata"):
+            if name in fields and not isinstance(fields[name], Raw):
+                fields[name] = raw(fields[name])
+        outputs = {
+            name: one if isinstance(one, Raw) else raw(one) for name, one in fields.pop("outputs", {}).items()
+        }
+        (workflow,) = self.app.workflows
+        self.send(
+            Command(
+                run=run, step=step, attempt=attempt, workflow=workflow, fingerprint="f", outputs=outputs,
+                **{"input": Raw(b"null"), **fields},
+            )
+        )  # fmt: skip
+
+    def cancel(self, step: str, *, attempt: int = 1, run: str = "run", must_answer: bool = False) -> None:
+        """Ask for an attempt to be dropped."""
+        self.send(CancelAttempt(run=run, step=step, attempt=attempt, must_answer=must_answer))
+
+    def send(self, command: Command | CancelAttempt) -> None:
+        self.broker.append(TOPIC, 0, command.run.encode(), encode(command))
+
+    async def ends(self, count: int = 1) -> list[Any]:
+        """Wait until so many attempts have ended, and return what was said of that."""
+        async with asyncio.timeout(SECONDS):
+            while len(found := [one for one in self.said if isinstance(one, AttemptEnd)]) < count:
+                await self.changed()
+        return found
+
+    async def end(self) -> Any:
+        """Wait for the end of one attempt."""
+        (end,) = await self.ends()
+        return end
+
+    async def changed(self) -> None:
+        """Wait until the worker has said something more."""
+        self._changed.clear()
+        await self._changed.wait()
+
+    async def all_done(self) -> None:
+        """Wait until the worker has committed every command as done."""
+        group = self.broker.group("worker", TOPIC)
+        high = self.broker.topic(TOPIC).partitions[0].high
+        async with asyncio.timeout(SECONDS):
+            while (group.offsets.get(0) or (None,))[0] != high:
+                await asyncio.sleep(0)
+
+    def _watch(self, topic: str, record: Any) -> None:
+        if topic == "inbox":
+            message = decode_message(record.value)
+            assert isinstance(message, AttemptMessage)
+            self.said.append(message)
+            self._changed.set()
+
+
+@asynccontextmanager
+async def working(flow: Workflow, **settings: Any) -> AsyncIterator[Site]:
+    """Run a worker that carries a workflow until the end of the block."""
+    site = Site(App("app", workflows=[flow]))
+    loop = asyncio.get_running_loop()
+    log = MemoryLog(site.broker, TOPIC, "worker", loop.call_later)
+    log.open()
+    worker = Worker(
+        {"default": log}, MemoryPublisher(site.broker), site.blobs, site.app.handler, SystemClock(),
+        WorkerSettings(**{"offset_commit_ms": 50, "drain_ms": 0, **settings}), Metrics(), worker="w",
+    )  # fmt: skip
+    task = asyncio.create_task(worker.run())
+    try:
+        yield site
+    finally:
+        task.cancel()
+        outcome = (await asyncio.gather(task, return_exceptions=True))[0]
+        assert isinstance(outcome, asyncio.CancelledError), outcome
