@@ -102,7 +102,9 @@ def each(
     return EachNode(name=name, after=after, over=over, step=made, **options)
 
 
-def branch(name: str, *after: str, cases: tuple[str | None, ...] = ('"a"', '"b"'), **options: Any) -> BranchNode:
+def branch(
+    name: str, *after: str, cases: tuple[str | None, ...] = ('"a"', '"b"'), **options: Any
+) -> BranchNode:
     """Return a branch on `input.kind`, or on what a worker selects."""
     if options.pop("is_selected", False):
         return BranchNode(name=name, after=after, selector=StepNode(name=name), cases=cases, **options)
@@ -184,7 +186,8 @@ class Play:
     def tell(self, message: Message) -> Said:
         """Fold a message into the run."""
         effects = Effects()
-        return Said(fold(self.run, message, self.now, effects), effects)
+        self.last = Said(fold(self.run, message, self.now, effects), effects)
+        return self.last
 
     def refused(self, message: Message) -> str:
         """Return the code with which a message is refused, having made sure that it changed nothing."""
@@ -345,6 +348,8 @@ def lasting_picture(entity: Entity) -> dict[str, Any]:
     if not isinstance(entity, Run):
         del seen["updated"]
         return seen
+    # An estimate: what members that are gone have left in their rows is counted, or not.
+    del seen["payload"]
     names = entity.graph.names
     seen["graph"] = (entity.graph.fingerprint, sorted(names), entity.graph.total)
     seen["steps"] = {names[i]: step for i, step in seen["steps"].items()}
@@ -354,7 +359,8 @@ def lasting_picture(entity: Entity) -> dict[str, Any]:
 def counters(run: Run) -> dict[str, Any]:
     """Return what a run counts, by the names of its steps, as far as that still matters."""
     names, graph = run.graph.names, run.graph
-    counted: dict[str, Any] = {"left": run.left, "active": run.active, "waiting": {names[i] for i in run.waiting}}
+    waiting = {names[i] for i in run.waiting}
+    counted: dict[str, Any] = {"left": run.left, "active": run.active, "waiting": waiting}
     if run.ended is not None:
         return {"left": 0, "active": 0, "waiting": set(), "need": {}, "open": {}, "joined": {}}
     counted["need"] = {

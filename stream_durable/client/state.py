@@ -15,7 +15,7 @@ from stream_durable.core.rows import thaw_run
 from stream_durable.core.run import state as core
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.values import output_of
-from stream_durable.core.status import PENDING, READY, RETRYING, RUNNING, WAITING
+from stream_durable.core.status import CANCELLED, PENDING, READY, RETRYING, RUNNING, WAITING
 from stream_durable.ports import StoredRun
 
 #: A step in one of these has begun and not ended.
@@ -26,7 +26,7 @@ class StepState(NamedTuple):
     """Where a step of a run stands."""
 
     name: str
-    #: `pending` until its dependencies have ended, and for ever if the run ended before; then `ready`.
+    #: `pending` until its dependencies have ended, then `ready`; `cancelled` if the run ended before that.
     status: str
     #: Counts from 1; 0: it has not begun.
     attempt: int
@@ -162,7 +162,7 @@ def moment(millis: int) -> datetime:
 def _step_state(run: Run, i: int, name: str) -> StepState:
     step = run.steps.get(i)
     if step is None:
-        step = Step(PENDING, 0)
+        step = Step(PENDING if run.ended is None else CANCELLED, 0)
         if not run.need[i] and run.ended is None and run.status != PENDING:
             step = Step(READY, 1)
     detail = step.detail or core.Detail()

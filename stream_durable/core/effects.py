@@ -35,6 +35,8 @@ class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", t
     happened: OptionalRaw = None
     #: Which attempt of the step it is since the step was last begun anew: what retries are counted by.
     ordinal: int = 0
+    #: How often the attempt has been given back.
+    returns: int = 0
     priority: int = 0
     tags: tuple[str, ...] = ()
     metadata: OptionalRaw = None

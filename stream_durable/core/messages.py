@@ -67,6 +67,8 @@ class StartRun(RunMessage, kw_only=True, tag="run.start"):
     parent: OptionalText = ""
     parent_step: OptionalText = ""
     depth: Annotated[int, Meta(ge=0, le=1_000)] = 0
+    #: Paths into the run's output that the parent reads, if that travels by reference.
+    picks: tuple[OptionalText, ...] = ()
 
 
 class CancelRun(RunMessage, kw_only=True, tag="run.cancel"):
@@ -210,6 +212,8 @@ class AttemptReturned(AttemptEnd, kw_only=True, tag="attempt.returned"):
 
     delay_ms: Millis = 0
     reason: Annotated[str, Meta(max_length=4_000)] = ""
+    #: How often the attempt had been given back before: the command says it, and a repeat says the same.
+    returns: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
 
 
 class AttemptSkipped(AttemptEnd, kw_only=True, tag="attempt.skipped"):

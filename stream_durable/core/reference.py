@@ -59,6 +59,31 @@ def is_reference(data: bytes) -> bool:
     return data.startswith(PREFIX)
 
 
+def holds_reference(data: bytes) -> bool:
+    """Say whether a value is, or anywhere holds, what would be taken for a reference.
+
+    A value that somebody else made must not: whoever reads it would be given a value of another run.
+    """
+    return MARK in data and (is_reference(data) or _holds(msgspec.json.decode(data)))
+
+
+def _holds(value: Any) -> bool:
+    pending = [value]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            if _is_place(value.get("$blob")):
+                return True
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value
+    return False
+
+
+def _is_place(value: Any) -> bool:
+    return isinstance(value, list) and list(map(type, value)) == [int, int, int, str]
+
+
 def parse(data: bytes) -> Reference:
     """Read a reference; raise `msgspec.DecodeError` for what only looks like one."""
     return _decode(data)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import KW_ONLY, dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, final, get_args
@@ -256,15 +256,34 @@ def _message(error: BaseException) -> str:
 
 
 def _trace(error: BaseException) -> str:
-    if isinstance(error, ValidationError):
-        lines = traceback.format_tb(error.__traceback__, -TRACE_FRAMES_MAX)
-        lines += [f"{type(error).__name__}: {_message(error)}\n"]
-    else:
-        lines = traceback.format_exception(error, limit=-TRACE_FRAMES_MAX)
-    text = "".join(lines)
+    text = "".join(_trace_lines(error, set()))
     if len(text) > TRACE_LENGTH_MAX:
         text = "...\n" + text[4 - TRACE_LENGTH_MAX :]
     return _unicode(text)
+
+
+def _trace_lines(error: BaseException, seen: set[int]) -> Iterator[str]:
+    """Write an exception with what led to it; the library's own way shows the values that models refuse."""
+    seen.add(id(error))
+    cause, between = error.__cause__, "The above exception was the direct cause of the following exception"
+    if cause is None and not error.__suppress_context__:
+        cause, between = error.__context__, "During handling of the above exception, another one occurred"
+    if cause is not None and id(cause) not in seen:
+        yield from _trace_lines(cause, seen)
+        yield f"\n{between}:\n\n"
+    yield "Traceback (most recent call last):\n"
+    yield from traceback.format_tb(error.__traceback__, -TRACE_FRAMES_MAX)
+    yield f"{_name_of(type(error))}: {_message(error)}\n"
+    yield from (f"{note}\n" for note in getattr(error, "__notes__", ()))
+    for number, inner in enumerate(getattr(error, "exceptions", ()), 1):
+        if isinstance(inner, BaseException) and id(inner) not in seen:
+            yield f"\nException {number} of the group:\n"
+            yield from _trace_lines(inner, seen)
+
+
+def _name_of(kind: type[BaseException]) -> str:
+    is_plain = kind.__module__ in ("builtins", "__main__")
+    return kind.__qualname__ if is_plain else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _cut(text: str, length: int) -> str:

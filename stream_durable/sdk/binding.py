@@ -1,9 +1,9 @@
 """Which value each parameter of a function gets, decided when the workflow is defined.
 
-In this order: a parameter annotated `Context`, and in a hook `Happened`; one named like a step, which makes
-the step wait for that one and hands over its output; `item`, in what is made for an item; one annotated with
-the workflow's input type, or named `input`; the only parameter of a lambda; one with a default, which it
-keeps. Anything else is a fault.
+In this order: a parameter annotated `Context` (of a lambda: named `ctx`), and in a hook `Happened`; one named
+like a step, which makes the step wait for that one and hands over its output; `item`, in what is made for an
+item; one annotated with the workflow's input type, or named `input`; one with a default, which it keeps; the
+only parameter of a lambda. Anything else is a fault.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ class Binder:
             options.fault("bad_parameter", f"'{stars}{name}' cannot be bound: name each parameter")
             return None
         hint = hints.of(name, f"parameter {name!r}", options)
-        source = self._source(parameter, hint, offer, is_only=hints.is_lambda and hints.count == 1)
+        is_lambda, is_only = hints.is_lambda, hints.is_lambda and hints.count == 1
+        source = self._source(parameter, hint, offer, is_lambda=is_lambda, is_only=is_only)
         default = NO_DEFAULT if parameter.default is parameter.empty else parameter.default
         if source == Source.DEFAULT:
             return Argument(name, source, bytes, default)
@@ -144,11 +145,12 @@ class Binder:
         return codec.read if codec is not None else None
 
     def _source(
-        self, parameter: inspect.Parameter, hint: Any, offer: Offer, *, is_only: bool
+        self, parameter: inspect.Parameter, hint: Any, offer: Offer, *, is_lambda: bool, is_only: bool
     ) -> Source | None:
         about = bare(hint)
         has_default = parameter.default is not parameter.empty
-        if about is Context or get_origin(about) is Context:
+        is_named_so = is_lambda and parameter.name == "ctx" and "ctx" not in offer.steps
+        if about is Context or get_origin(about) is Context or is_named_so:
             return Source.CONTEXT
         if offer.is_told and about is Happened:
             return Source.HAPPENED

@@ -217,7 +217,8 @@ class _Preparation:
         given = node.input.values() if isinstance(node.input, dict) else (node.input,)
         paths = [path for path in given if path is not None and not path.startswith("=")]
         node = self._waiting(node, map(root_of, paths))
-        return replace(node, fingerprint="" if child is None else child)
+        undo = self._compensation(draft, self._offer)
+        return replace(node, fingerprint="" if child is None else child, compensation=undo)
 
     def _compensation(self, draft: Draft, offer: Offer) -> StepNode | None:
         undo = draft.compensation

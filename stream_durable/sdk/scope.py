@@ -36,7 +36,7 @@ from stream_durable.sdk.step_options import (
     OrderOptions,
     StepOptions,
 )
-from stream_durable.sdk.steps import Step, StepFunction, checked_function, plain, read_names, refused
+from stream_durable.sdk.steps import Child, Step, StepFunction, checked_function, plain, read_names, refused
 
 if TYPE_CHECKING:
     from stream_durable.sdk.workflow import Workflow
@@ -231,7 +231,7 @@ class Scope:
         retry: Retry | None = None,
         timeout: Duration | None = None,
         **options: Unpack[NodeOptions],
-    ) -> Step:
+    ) -> Child:
         """Add a step that is a run of another workflow; its output is that run's.
 
         `input` is a path, or an object of paths, as in `{"order": "input.id"}`; what is no text stands for
@@ -249,7 +249,7 @@ class Scope:
             "retry": retry, "timeout": timeout,
         }  # fmt: skip
         draft = child_draft(name_of(name), workflow, options_of, order, origin_of_call(author_frame()), given)
-        return self._keep(draft, Step(self._workflow, draft))
+        return self._keep(draft, Child(self._workflow, draft))
 
     def _decorated(
         self, what: str, function: Callable[P, R], options: Mapping[str, Any]

@@ -89,10 +89,25 @@ class Step:
         def refuse(function: Callable[..., Any], options: CallOptions) -> None:
             self.workflow._check_open(self._draft, origin_of_call(author_frame()))
             self._draft.options.fault(
-                "bad_compensation", "only a step that is a function can have a compensation"
+                "bad_compensation", "only a function or a child can have a compensation"
             )
 
         return Decorator("compensate", self.workflow, refuse)
+
+
+class Child(Step):
+    """A step that is a run of another workflow."""
+
+    @property
+    def compensate(self) -> Decorator:
+        """Say what undoes what the child did after it has completed, if the run fails later.
+
+        The function's parameters are bound like those of a step; the child's output goes by the step's name.
+        """
+        return Decorator("compensate", self.workflow, self._compensate)
+
+    def _compensate(self, function: Callable[..., Any], options: CallOptions) -> None:
+        self.workflow._compensate(self._draft, function, options)
 
 
 class Function(Generic[P, R]):

@@ -88,12 +88,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
         future: asyncio.Future[_Result] = self.create_future()
 
         def call() -> None:
+            # As in a thread: no loop is running there, so the function may run one of its own.
+            asyncio._set_running_loop(None)
             try:
                 answer = func(*args)
-            except Exception as error:
+            except BaseException as error:  # noqa: BLE001 - whatever it is goes to who waits for the thread
                 self.call_later(self.thread_seconds(), _fail, future, error)
             else:
                 self.call_later(self.thread_seconds(), _answer, future, answer)
+            finally:
+                asyncio._set_running_loop(self)
 
         self.call_soon(call)
         return future
@@ -156,6 +160,6 @@ def _answer(future: asyncio.Future[_Result], answer: _Result) -> None:
         future.set_result(answer)
 
 
-def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
     if not future.done():
         future.set_exception(error)

@@ -6,16 +6,18 @@ the counters by which the fold comes to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from stream_durable.core.definition.nodes import EachNode, ParallelNode, StepNode
+from stream_durable.core.definition.nodes import BranchNode, EachNode, ParallelNode, StepNode
 from stream_durable.core.effects import Command
 from stream_durable.core.lifecycle import RUN_RETRIED, STEP_COMPLETED, STEP_FAILED, STEP_SKIPPED, StepEvent
 from stream_durable.core.messages import (
     AttemptEnd,
     AttemptFailed,
+    AttemptFinished,
+    AttemptJumped,
     AttemptReturned,
     CancelRun,
     CancelStep,
@@ -29,6 +31,7 @@ from stream_durable.core.status import (
     COMPENSATED,
     COMPLETED,
     PENDING,
+    SKIPPED,
     STEP_ENDED,
     Outcome,
 )
@@ -49,7 +52,9 @@ def an_ended_run_asks_for_nothing(world: World, oracle: Oracle) -> Iterator[str]
             if folded.has_ended and Command in asked.values():
                 yield f"{run.id} has ended, and this was asked for: {asked}"
     for (key, name), step in world.store.tables.steps.items():
-        if world.store.tables.runs[key].ended and step.status not in STEP_ENDED and step.status != PENDING:
+        run_row = world.store.tables.runs.get(key)
+        is_open = step.status not in STEP_ENDED and step.status != PENDING
+        if is_open and run_row is not None and run_row.ended is not None:
             yield f"{key} has ended, and its step {name!r} is {step.status}"
 
 
@@ -76,33 +81,35 @@ def what_is_done_is_not_done_again(world: World, oracle: Oracle) -> Iterator[str
                 elif command.step in done:
                     yield f"{run.id}/{command.step}/{command.attempt} was asked for again after its answer"
             message = folded.message
-            is_end = isinstance(message, AttemptEnd) and not isinstance(
-                message, AttemptFailed | AttemptReturned
-            )
-            if is_end and not _began_anew(folded):
+            if isinstance(message, AttemptFailed | AttemptReturned) or _began_anew(folded):
+                continue
+            if isinstance(message, AttemptEnd):
                 done[message.step] = message.attempt
 
 
 def steps_begin_in_order(world: World, oracle: Oracle) -> Iterator[str]:
     """No step begins before what it waits for has ended as it has to, nor a race's before it is decided."""
     for run in oracle.runs():
-        graph, stands = run.graph, {}
+        stands: dict[str, str] = {}
         for folded in oracle.applied.get(run.id, ()):
-            for event in folded.events:
-                if isinstance(event, StepEvent):
-                    stands[event.step] = event.type
+            stands |= {event.step: event.type for event in folded.events if isinstance(event, StepEvent)}
             for command in _asked(folded):
-                i = graph.index.get(command.step, graph.size)
-                if i >= graph.definition_size:
-                    continue
-                node = graph.nodes[i]
-                for name in node.after:
-                    if name not in node.ended and not _has_passed(run, stands, name):
-                        yield f"{run.id}/{command.step} began, and {name!r} has not passed"
-                for join in node.joins:
-                    met = sum(stands.get(name) == STEP_COMPLETED for name in join.of)
-                    if met < join.enough and not all(_has_passed(run, stands, name) for name in join.of):
-                        yield f"{run.id}/{command.step} began with {met} of {join.enough} of {join.of}"
+                for text in _too_early(run, stands, command.step):
+                    yield f"{run.id}/{command.step} began, and {text}"
+
+
+def _too_early(run: Run, stands: dict[str, str], step: str) -> Iterator[str]:
+    i = run.graph.index.get(step, run.graph.size)
+    if i >= run.graph.definition_size:
+        return
+    node = run.graph.nodes[i]
+    for name in node.after:
+        if name not in node.ended and not _has_passed(run, stands, name):
+            yield f"{name!r} has not passed"
+    for join in node.joins:
+        met = sum(stands.get(name) == STEP_COMPLETED for name in join.of)
+        if met < join.enough and not all(_has_passed(run, stands, name) for name in join.of):
+            yield f"{met} of {join.of} have completed, where {join.enough} are enough"
 
 
 def _has_passed(run: Run, stands: dict[str, str], name: str) -> bool:
@@ -113,7 +120,7 @@ def _has_passed(run: Run, stands: dict[str, str], name: str) -> bool:
 
 
 def groups_wait_for_their_members(world: World, oracle: Oracle) -> Iterator[str]:
-    """A group that completes has let all its members end, unless some are enough; then these have completed."""
+    """A group that completes has let all its members end; where some are enough, these have completed."""
     for run in oracle.runs():
         for i, members in run.graph.members.items():
             group, node = run.steps.get(i), run.graph.nodes[i]
@@ -131,6 +138,61 @@ def groups_wait_for_their_members(world: World, oracle: Oracle) -> Iterator[str]
                     yield f"{run.id}/{name} has completed, and its member {member!r} has not ended"
                 elif step.failure is not None and step.failure.message == f"{name!r} has ended":
                     yield f"{run.id}/{name} has completed without its member {member!r}"
+
+
+def clauses_that_were_not_picked_are_left_out(world: World, oracle: Oracle) -> Iterator[str]:
+    """Of a branch that completes, the steps of all clauses but one are skipped, with all that is inside."""
+    for run in oracle.runs():
+        for i, members in run.graph.members.items():
+            branch, node = run.steps.get(i), run.graph.nodes[i]
+            if branch is None or branch.status != COMPLETED or not isinstance(node, BranchNode):
+                continue
+            picked = None if branch.detail is None else branch.detail.clause
+            for m in _with_inner(run, [m for m in members if run.graph.nodes[m].clause != picked]):
+                step = run.steps.get(m)
+                # Cancelled where somebody did so by hand before the clause was picked.
+                if step is None or step.status not in (SKIPPED, CANCELLED):
+                    yield f"{run.id}/{run.graph.names[m]} is in no clause that was picked, and not skipped"
+
+
+def _with_inner(run: Run, steps: Iterable[int]) -> Iterator[int]:
+    for i in steps:
+        yield i
+        yield from _with_inner(run, run.graph.members.get(i, ()))
+
+
+def a_jump_passes_over_what_lies_between(world: World, oracle: Oracle) -> Iterator[str]:
+    """What comes after a step that jumps, and neither is the target nor comes after it, does not begin."""
+    for run in oracle.runs():
+        passed: set[int] = set()
+        for folded in oracle.applied.get(run.id, ()):
+            if _began_anew(folded):
+                passed.clear()
+            message = folded.message
+            said = [event for event in folded.events if isinstance(event, StepEvent)]
+            if isinstance(message, AttemptJumped) and STEP_COMPLETED in (
+                event.type for event in said if event.step == message.step
+            ):
+                graph = run.graph
+                i, target = graph.index[message.step], graph.index[message.to]
+                passed |= graph.after(i) - graph.after(target) - {target}
+            for command in _asked(folded):
+                if run.graph.index.get(command.step) in passed:
+                    yield f"{run.id}/{command.step} began, and had been jumped over"
+
+
+def a_run_that_is_finished_has_that_output(world: World, oracle: Oracle) -> Iterator[str]:
+    """What a step answers with `Finish` is the run's output."""
+    for run in oracle.runs():
+        wanted: bytes | None = None
+        for folded in oracle.applied.get(run.id, ()):
+            message, said = folded.message, {event.type for event in folded.events}
+            if RUN_RETRIED in said:
+                wanted = None
+            elif isinstance(message, AttemptFinished) and STEP_COMPLETED in said:
+                wanted = bytes(message.output)
+        if wanted is not None and run.status == COMPLETED and run.output != wanted:
+            yield f"{run.id} was finished with {wanted!r}, and its output is {run.output!r}"
 
 
 def the_context_holds_what_was_left(world: World, oracle: Oracle) -> Iterator[str]:
@@ -243,6 +305,9 @@ PROMISES: tuple[Check, ...] = (
     what_is_done_is_not_done_again,
     steps_begin_in_order,
     groups_wait_for_their_members,
+    clauses_that_were_not_picked_are_left_out,
+    a_jump_passes_over_what_lies_between,
+    a_run_that_is_finished_has_that_output,
     the_context_holds_what_was_left,
     undoing_goes_backwards,
     what_was_done_is_undone,

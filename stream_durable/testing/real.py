@@ -25,6 +25,7 @@ from stream_durable.client import AsyncClient
 from stream_durable.core.errors import RejectedError
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.kafka.reader import KafkaReader
+from stream_durable.kafka.topics import Topics
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
 from stream_durable.persistence import persist
@@ -215,7 +216,7 @@ class RealBackend:
 
     async def _begin(self) -> None:
         await migrate(self._settings.postgres, _PARTITIONS)
-        await make_topics(self._settings, (_DEFAULT,))
+        await self._make_topics([_DEFAULT])
         self._start("reconciler", self._reconciler)
         self.ports = await self._stack.enter_async_context(bootstrap.client_ports(self._settings))
         self.client = AsyncClient(lambda: nullcontext(self.ports))
@@ -223,13 +224,20 @@ class RealBackend:
         await self._serve([_DEFAULT])
 
     async def _serve(self, queues: list[str]) -> None:
-        if queues:
-            await make_topics(self._settings, tuple(queues))
+        await self._make_topics(queues)
         for definition in self._app.definitions():
             await persist(lambda d=definition: self.ports.catalogue.register(d), "register")  # type: ignore[misc]
         for queue in queues:
             self._start(f"worker {queue}", lambda name=queue: self._worker(name))  # type: ignore[misc]
         await self._until(lambda: self._programs.keys() >= {f"worker {queue}" for queue in queues})
+
+    async def _make_topics(self, queues: list[str]) -> None:
+        await make_topics(self._settings, tuple(queues))
+        topics, deadline = Topics(self._settings, tuple(queues)), time.monotonic() + SECONDS_MAX
+        # What the controller has made, brokers hear of a little later.
+        while any(step.action != "ok" for step in await persist(topics.plan, "look at the topics")):
+            self._check(deadline)
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def _reconciler(self) -> AbstractAsyncContextManager[Reconciler]:
         def through(log: Log) -> Log:

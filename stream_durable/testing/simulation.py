@@ -13,7 +13,7 @@ from stream_durable.testing import workload
 from stream_durable.testing.faults import Faults
 from stream_durable.testing.invariants import violations
 from stream_durable.testing.store import MemoryStore
-from stream_durable.testing.world import World
+from stream_durable.testing.world import ENGINE, World
 
 #: With the faults gone, everything must have settled within so many virtual seconds.
 LIVENESS_SECONDS = 90.0
@@ -53,9 +53,11 @@ def simulate(
     rng = Random(f"plan {seed}")  # noqa: S311 - a simulation, not a secret
     app = _app()
     partitions = rng.choice((1, 2, 4))
+    # In some worlds timers are read anew all the time, and few at once.
+    timers = {"timer_horizon_ms": rng.choice((5_100, 6_000)), "timers_held_max": rng.choice((3, 100))}
     world = World(
         seed, app, partitions=partitions, reconcilers=rng.choice((1, 2, 2, 3)), workers=rng.choice((1, 2, 2)),
-        faults=faults, make_store=make_store,
+        faults=faults, engine=ENGINE.model_copy(update=timers), make_store=make_store,
     )  # fmt: skip
     plan = workload.drawn(
         rng, app, runs=rng.randint(6, 12), seconds=rng.uniform(2.0, 6.0), partitions=partitions

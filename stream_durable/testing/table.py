@@ -9,7 +9,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.rows import phase
 from stream_durable.core.run.explain import Cause, causes, status_of
 from stream_durable.core.run.state import Run
-from stream_durable.core.status import COMPLETED, PENDING, STEP_ENDED
+from stream_durable.core.status import COMPLETED, PENDING, READY, STEP_ENDED
 
 HEAD: Final = ("step", "status", "attempt", "waits for", "failure")
 #: A table is there to be looked at; what is wrong with a group is seen at its first members too.
@@ -100,7 +100,7 @@ def _title(run: Run, now: int) -> str:
 def _row(run: Run, i: int, now: int) -> Sequence[str]:
     step = run.steps.get(i)
     status = status_of(run, i)
-    attempt = 0 if status == PENDING else 1 if step is None else step.attempt
+    attempt = int(status == READY) if step is None else step.attempt if status != PENDING else 0
     if step is not None and step.detail is not None and step.detail.is_idle:
         attempt = 0
     failure = "" if step is None or step.failure is None else _failed(step.failure)

@@ -135,10 +135,7 @@ class VirtualBackend:
 
     def redeliver(self) -> None:
         """Append every record of the inbox and of the command topics once more."""
-        broker = self._world.broker
-        for topic in [name for name in broker.names() if name == "inbox" or name.startswith("commands.")]:
-            for record in broker.topic(topic).records():
-                broker.append(topic, record.partition, record.key, record.value, record.headers)
+        self._open().do(self._redeliver)
 
     def restart(self) -> None:
         """Kill the reconciler."""
@@ -166,6 +163,12 @@ class VirtualBackend:
     async def _register(self) -> None:
         for definition in self._app.definitions():
             await self.ports.catalogue.register(definition)
+
+    def _redeliver(self) -> None:
+        broker = self._world.broker
+        for topic in [name for name in broker.names() if name == "inbox" or name.startswith("commands.")]:
+            for record in broker.topic(topic).records():
+                broker.append(topic, record.partition, record.key, record.value, record.headers)
 
     def _run(self, coroutine: Coroutine[Any, Any, _Answer]) -> _Answer:
         began = time.monotonic()

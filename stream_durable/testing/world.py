@@ -19,12 +19,13 @@ from typing import Any
 
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.persistence import persist
-from stream_durable.ports import Outgoing, Record
+from stream_durable.ports import Record
 from stream_durable.sdk.app import App
 from stream_durable.sdk.handler import Handler
 from stream_durable.settings import EngineSettings, WorkerSettings
 from stream_durable.telemetry import ROOT, Metrics
 from stream_durable.testing.broker import Broker
+from stream_durable.testing.clients import Clients
 from stream_durable.testing.faults import Faults, Process, Weather
 from stream_durable.testing.loop import VirtualLoop
 from stream_durable.testing.memory import VirtualClock, prepared
@@ -38,7 +39,7 @@ from stream_durable.testing.remote import (
     WatchedHandler,
 )
 from stream_durable.testing.store import MemoryStore
-from stream_durable.testing.workload import Plan, Sent
+from stream_durable.testing.workload import Plan
 from stream_durable.worker.worker import Worker
 
 SOURCE = "/stream-durable/simulated"
@@ -79,8 +80,6 @@ class Journal:
     #: (partition, offset) of records on the inbox that make no sense, and of those on command topics.
     garbage: set[tuple[int, int]] = field(default_factory=set)
     garbage_commands: set[tuple[int, int]] = field(default_factory=set)
-    #: Messages of clients that were acknowledged.
-    acknowledged: list[Sent] = field(default_factory=list)
     #: What was wrong at the moment at which it was seen.
     seen_wrong: list[str] = field(default_factory=list)
 
@@ -119,10 +118,9 @@ class World:
         self.session_seconds = self.rng.uniform(1.5, 4.0)
         self.engine = engine
         self._worker = worker
-        self._garbage_values: set[tuple[str, bytes | None, bytes | None]] = set()
         self.slots = [Slot("reconciler", i) for i in range(reconcilers)]
         self.slots += [Slot("worker", i) for i in range(workers)]
-        self._clients: list[asyncio.Task[None]] = []
+        self.clients = Clients(self.weather, self.broker, self.store)
         self._graphs = {graph.fingerprint: graph for graph in map(prepared, app.definitions())}
         self.loop.thread_seconds = self._thread_seconds
         self.loop.set_exception_handler(self._complained)
@@ -194,16 +192,14 @@ class World:
 
     def begin(self, plan: Plan) -> None:
         """Let clients work through a plan."""
-        for number, script in enumerate(plan.scripts):
-            process = Process(self.weather, f"client-{number}")
-            self._clients.append(self.loop.create_task(self._send(process, script)))
+        self.clients.begin(plan)
 
     @property
     def is_idle(self) -> bool:
         """Whether clients are done, all runs have ended, and nothing is left to be read or said."""
         tables = self.store.tables
         return (
-            all(client.done() for client in self._clients)
+            self.clients.are_done
             and not tables.outbox
             and all(run.ended is not None for run in tables.runs.values())
             and not any(key[0] == "run" for key in tables.timers)
@@ -302,26 +298,6 @@ class World:
         """Return a handler whose calls are noted."""
         return WatchedHandler(handler, process, self.calls)
 
-    async def _send(self, process: Process, script: list[Sent]) -> None:
-        publisher = RemotePublisher(process, self.broker)
-        for sent in script:
-            await asyncio.sleep(max(0.0, sent.at - self.loop.time()))
-            if sent.waits_for_end:
-                await self._end_of(sent.key)
-            partition = sent.partition
-            if partition == -1:
-                partition = (self.broker.home(sent.key) + 1) % self.partitions
-            if sent.is_garbage:
-                self._garbage_values.add((sent.topic, sent.key, sent.value))
-            message = Outgoing(sent.topic, partition, sent.key, sent.value)
-            await persist(lambda m=message: publisher.publish([(m, None)]), "send")  # type: ignore[misc]
-            self.journal.acknowledged.append(sent)
-
-    async def _end_of(self, run: bytes | None) -> None:
-        runs, key = self.store.tables.runs, (run or b"").decode()
-        while key not in runs or runs[key].ended is None:  # noqa: ASYNC110 - the store calls nobody
-            await asyncio.sleep(0.2)
-
     def _died(self, slot: Slot, process: Process) -> None:
         """Tell the group when its patience is over, and start a successor."""
         log = slot.log
@@ -349,7 +325,7 @@ class World:
     def _watch(self, topic: str, record: Record) -> None:
         """Look at a record at the moment at which it reaches the log."""
         place = (record.partition, record.offset)
-        if (topic, record.key, record.value) in self._garbage_values:
+        if (topic, record.key, record.value) in self.clients.garbage:
             (self.journal.garbage if topic == "inbox" else self.journal.garbage_commands).add(place)
         elif topic in ("steps", "runs"):
             self._watch_statement(topic, record)
@@ -383,9 +359,7 @@ class World:
             if slot.process is not None:
                 slot.process.kill()
                 slot.process._clear_away()
-        for client in self._clients:
-            client.cancel()
-        self.loop.run_until_complete(asyncio.wait([*self._clients, self.loop.create_task(asyncio.sleep(0))]))
+        self.loop.run_until_complete(self.clients.end())
         self.loop.close()
 
 

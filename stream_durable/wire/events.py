@@ -21,6 +21,7 @@ from msgspec import Meta, Raw
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import ID_LENGTH_MAX, NAME, PAYLOAD_BYTES_MAX, channel_id
 from stream_durable.core.messages import NULL, EventPublished, Message, SignalRun, StartRun, Text
+from stream_durable.core.reference import holds_reference
 from stream_durable.wire.cloudevents import read_headers
 from stream_durable.wire.inbox import VALUE_BYTES_MAX, decode_message, encode
 
@@ -121,7 +122,13 @@ def admit(message: Message) -> bytes:
     except UnicodeEncodeError as error:
         raise RejectedError("invalid", "a text in it is not valid Unicode") from error
     if len(data) > VALUE_BYTES_MAX:
-        raise RejectedError("too_large", f"the message has {len(data)} bytes, {VALUE_BYTES_MAX} are the most")
+        text = f"with all that it carries the message has {len(data)} bytes, {VALUE_BYTES_MAX} are the most"
+        raise RejectedError("too_large", f"{text}: keep metadata, reasons and tags short")
+    if holds_reference(data):
+        text = (
+            'it holds an object with the key "$blob", which stands for a value kept elsewhere: take another'
+        )
+        raise RejectedError("reserved_key", text)
     try:
         decode_message(data)
     except RejectedError as error:

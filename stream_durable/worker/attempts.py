@@ -158,7 +158,7 @@ class Attempts:
             if job.task is not None:
                 job.task.cancel()
             if job.announced:
-                self._say(job, AttemptReturned(**self._who(job), reason="the worker stops"), lambda: None)
+                self._say(job, self._given_back(job, "the worker stops"), lambda: None)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
         self._calling.close()
@@ -226,7 +226,10 @@ class Attempts:
                 end = self._failed(job, failure_from(error))
             else:
                 raise
-        except Exception as error:
+        except GeneratorExit:
+            # The loop is taken down, and this with it.
+            raise
+        except BaseException as error:  # noqa: BLE001 - `sys.exit()` in a step is the step's failure
             end = self._failed(job, failure_from(error))
         finally:
             job.task = None
@@ -244,6 +247,10 @@ class Attempts:
             _add_what_is_left(end, job)
         self._say(job, end, job.done)
 
+    def _given_back(self, job: Job, reason: str, delay_ms: int = 0) -> AttemptReturned:
+        returns = job.command.returns
+        return AttemptReturned(**self._who(job), delay_ms=delay_ms, reason=reason, returns=returns)
+
     def _drop(self, job: Job) -> None:
         """Let a cancelled attempt be over, with a word if somebody waits for it."""
         self._metrics.count_attempts("cancelled")
@@ -259,7 +266,7 @@ class Attempts:
             handler = self._handler(command.workflow, command.function or command.step)
         except NotCarriedError as error:
             # A deployment is under way, or workers of different code share a queue. Not the run's fault.
-            return AttemptReturned(**self._who(job), delay_ms=_NO_HANDLER_MS, reason=str(error))
+            return self._given_back(job, str(error), _NO_HANDLER_MS)
         if job.has_references:
             job.command = await self._fitting.resolved(command)
         given = given_of(job.command, job.context)
@@ -279,7 +286,9 @@ class Attempts:
         end = end_of(handler, result, self._who(job))
         if job.values is not None or end.changes or self._fitting.is_large(end):
             await self._fitting.fit(job, end)
-        if type(end) is not AttemptReturned:
+        if type(end) is AttemptReturned:
+            end.returns = command.returns
+        else:
             self._metrics.count_attempts("completed")
         end.started, end.finished = job.started, self._clock.now()
         return end

@@ -23,7 +23,7 @@ from stream_durable.core.messages import (
     AttemptSkipped,
     Grafted,
 )
-from stream_durable.core.reference import PREFIX
+from stream_durable.core.reference import holds_reference
 from stream_durable.sdk.answers import Expand, Fail, Finish, Jump, Skip, Snooze
 from stream_durable.sdk.context import Context, Control
 from stream_durable.sdk.errors import HandoverError, Problem
@@ -82,7 +82,7 @@ def end_of(handler: Handler, result: Any, who: dict[str, Any]) -> AttemptEnd:
     if say is not None:
         return say(handler, result, who)
     output = handler.encode(result)
-    if output.startswith(PREFIX):
+    if holds_reference(output):
         raise _not_own(handler)
     return AttemptCompleted(**who, output=Raw(output))
 
@@ -150,7 +150,7 @@ def _untyped(handler: Handler, value: Any, what: str) -> Raw:
         data = write_untyped(value)
     except DOES_NOT_FIT as error:
         raise HandoverError("invalid_output", handler.workflow, handler.step, what, problems(error)) from None
-    if data.startswith(PREFIX):
+    if holds_reference(data):
         raise _not_own(handler)
     return Raw(data)
 

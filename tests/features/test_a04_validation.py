@@ -187,7 +187,6 @@ CONTRADICTIONS: list[tuple[Callable[[Workflow], object], str]] = [
         "step 'a': Retry: base=, cap= and jitter= say nothing if backoff= is a function",
     ),
     (lambda w: w.parallel("a", []), "group 'a' has no members"),
-    (lambda w: w.parallel("a", ["nobody"]), "group 'a': it has member 'nobody', which does not exist"),
     (lambda w: w.branch("a", on="input"), "branch 'a' has no clauses"),
     (lambda w: w.each("input", enough=0)(work), "step 'work': enough is 0, and must be 1 or more"),
     (lambda w: w.each("input", concurrency=0)(work), "step 'work': concurrency is 0, and must be 1 or more"),
@@ -278,6 +277,19 @@ def test_nothing_is_judged_before_it_is_asked_for() -> None:
     flow = Workflow("order")
     flow.add("a", work, after="later", timeout="nonsense")
     assert repr(flow) == "<workflow 'order'>"
+
+
+def test_members_that_are_none() -> None:
+    flow = Workflow("order")
+    flow.add("a", work)
+    flow.parallel("one", ["a", "nobody"])
+    flow.parallel("two", ["a", "a"])
+    assert refusal(flow) == [
+        "step 'a': it is a member of two groups, 'one' and 'two'",
+        "group 'one': it has member 'nobody', which does not exist",
+        "group 'two': it has member 'a' twice",
+        "group 'two' has no members",
+    ]
 
 
 def test_steps_outside_of_a_branch_wait_for_the_branch() -> None:

@@ -120,7 +120,8 @@ async def test_a_race_that_nobody_can_win_fails_the_run(engine: Engine) -> None:
     await engine.until_idle()
     assert run.status == "failed"
     assert run.failure is not None
-    assert (run.failure.code, run.failure.message) == ("lost", "two fell")
+    assert (run.failure.code, run.failure.message) == ("lost", "one fell")
+    assert run.step("two").status == "failed"
     assert run.step("end").attempts == 0
 
 
@@ -208,6 +209,7 @@ async def test_some_can_be_met_as_long_as_enough_are_left(engine: Engine) -> Non
     begun = engine.now
     await engine.until(second, "failed")
     assert (engine.now - begun).total_seconds() < 10, "it fails as soon as it cannot be met any more"
+    await engine.until(first, "completed")
     assert first.output == "met"
     assert second.step("c").status == "cancelled"
 

@@ -45,7 +45,7 @@ def data(choose: Choices) -> Raw:
     return Raw(choose.of(OUTPUTS))
 
 
-def report(choose: Choices, name: str, attempt: int, *, is_selector: bool) -> Message:
+def report(choose: Choices, name: str, attempt: int, *, is_selector: bool) -> Message:  # noqa: C901 - a line for each kind
     """Return anything a worker may say of an attempt."""
     kind = choose.below(20)
     about: dict[str, Any] = {"key": RUN, "step": name, "attempt": attempt, "worker": choose.of(WORKERS)}

@@ -1,4 +1,4 @@
-"""Definitions of any shape: every kind of node inside and after every other, read from a source of choices."""
+"""Definitions of any shape: every kind of node inside and after every other."""
 
 from __future__ import annotations
 
@@ -135,9 +135,11 @@ def _fill_clauses(nodes: list[AnyNode]) -> None:
     """Give every clause and every group a step at least."""
     filled = {(node.member_of, node.clause) for node in nodes}
     for node in [node for node in nodes if isinstance(node, ParallelNode | BranchNode)]:
-        for clause in range(len(node.cases) if isinstance(node, BranchNode) else 1):
-            if (node.name, clause) not in filled:
-                nodes.append(StepNode(name=f"{node.name}-{clause}", member_of=node.name, clause=clause))
+        nodes += [
+            StepNode(name=f"{node.name}-{clause}", member_of=node.name, clause=clause)
+            for clause in range(len(node.cases) if isinstance(node, BranchNode) else 1)
+            if (node.name, clause) not in filled
+        ]
 
 
 def _free_those_with_groups(nodes: list[AnyNode]) -> None:

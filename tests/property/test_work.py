@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from builders import RUN, Play, event, signal, sleep, step
+from builders import RUN, Play, each, event, inside, parallel, signal, sleep, step
 
 from stream_durable.core.definition.nodes import AnyNode
 from stream_durable.core.effects import Effects
@@ -18,6 +18,7 @@ from stream_durable.core.rows import run_change, step_rows
 
 SMALL, LARGE = 10, 5_000
 RETRY = RetryPolicy(attempts=5)
+INPUT = b'{"id":1,%b}' % b",".join(b'"of-%d":%b' % (n, bytes(str([0] * n), "utf8")) for n in (SMALL, LARGE))
 
 
 def fan(n: int, **options: Any) -> tuple[AnyNode, ...]:
@@ -39,6 +40,11 @@ def in_fan(play: Play) -> Play:
     return play
 
 
+def group(n: int, **options: Any) -> tuple[AnyNode, ...]:
+    """Return a group of n steps, and one that comes after it."""
+    return (parallel("g", **options), *(inside("g", step(f"s{i}")) for i in range(n)), step("z", "g"))
+
+
 MOMENTS: dict[str, tuple[Callable[[int], tuple[AnyNode, ...]], Callable[[Play], object]]] = {
     "a result in a fan": (fan, lambda p: in_fan(p).completed("s3")),
     "a failure that is retried": (lambda n: fan(n, retry=RETRY), lambda p: in_fan(p).failed("s3")),
@@ -52,6 +58,18 @@ MOMENTS: dict[str, tuple[Callable[[int], tuple[AnyNode, ...]], Callable[[Play], 
     "a signal nobody awaits": (waits(lambda i: signal(f"s{i}")), lambda p: p.signalled("other")),
     "a sleep that is over": (waits(lambda i: sleep(f"s{i}")), lambda p: p.fire("s3")),
     "an event": (waits(lambda i: event(f"s{i}")), lambda p: p.delivered("s3")),
+    "a result in a group": (group, lambda p: p.completed("s3")),
+    "a result in a group where so many run at once": (
+        lambda n: group(n, concurrency=5), lambda p: p.completed("s3")
+    ),
+    "a failure in a group that completes all": (
+        lambda n: group(n, on_member_error="complete_all"), lambda p: p.failed("s3")
+    ),
+    "a result in a list where so many run at once": (
+        lambda n: (each("g", over=f"input.of-{n}", concurrency=5), step("z", "g")),
+        lambda p: p.completed("g[3]"),
+    ),
+    "a step skipped by hand": (fan, lambda p: in_fan(p).step_skipped("s3")),
     "a wait out of time": (
         waits(lambda i: event(f"s{i}", timeout_ms=5, on_timeout="0")), lambda p: p.fire("s3")
     ),
@@ -60,7 +78,7 @@ MOMENTS: dict[str, tuple[Callable[[int], tuple[AnyNode, ...]], Callable[[Play], 
 
 def work(nodes: tuple[AnyNode, ...], do: Callable[[Play], object]) -> tuple[int, int, int]:
     """Return calls, effects and steps written of the last message that is told."""
-    play = Play(*nodes, input=b'{"id":1}')
+    play = Play(*nodes, input=INPUT)
     counts = (0, 0, 0)
 
     def counted(message: Message) -> Any:

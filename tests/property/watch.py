@@ -79,13 +79,17 @@ class Watch:
             if type(command) is not Command:
                 continue
             latest = self.asked.get(command.step, 0)
-            assert (command.step, command.attempt) not in self.answered, f"{command.step} was answered already"
-            assert command.attempt >= latest, f"{command.step} goes back from {latest} to {command.attempt}"
-            is_first = command.attempt > latest
-            if is_first and was_paused and not isinstance(message, GatePassed) and "~" not in command.step.replace("~2[", "[").replace("~3[", "["):
-                raise AssertionError(f"{command.step} begins attempt {command.attempt} while paused")
-            assert command.step not in self.completed, f"{command.step} is asked for though it completed"
+            name, attempt = command.step, command.attempt
+            assert (name, attempt) not in self.answered, f"{name} was answered already"
+            assert attempt >= latest, f"{name} goes back from {latest} to {attempt}"
+            if attempt > latest and was_paused and not isinstance(message, GatePassed):
+                assert self._is_helper(name), f"{name} begins attempt {attempt} while paused"
+            assert name not in self.completed, f"{name} is asked for though it completed"
             self.asked[command.step] = command.attempt
+
+    def _is_helper(self, name: str) -> bool:
+        graph = self.world.run.graph
+        return graph.is_helper(graph.index[name])
 
     # Steps.
 
@@ -125,7 +129,7 @@ class Watch:
         for join in node.joins:
             done = sum(status[one] in DONE for one in join.of)
             if done < join.enough:
-                assert all(self._passed(one, status) for one in join.of), f"{name} runs, with {done} of {join}"
+                assert all(self._passed(one, status) for one in join.of), f"{name} runs with {done} of {join}"
 
     def _passed(self, name: str, status: dict[str, str | None]) -> bool:
         graph = self.world.graph
@@ -166,19 +170,13 @@ class Watch:
     def _look_at_compensation(self, folded: Folded) -> None:
         run = self.world.run
         for _, command in folded.effects.commands:
-            if type(command) is Command and command.step.endswith("~compensate") and command.attempt == self._first(command.step):
-                name = command.step.removesuffix("~compensate")
-                if name in self.undone:
-                    continue
+            name, _, kind = command.step.rpartition("~")
+            if type(command) is Command and kind == "compensate" and name not in self.undone:
                 assert run.failure is not None, f"{name} is undone, and the run does not fail"
                 assert run.cancel_request is None or run.cancel_request.compensate
                 self.undone.append(name)
         if folded.effects.events and run.has_ended and not self.is_retried_by_hand:
             self._look_at_what_is_undone()
-
-    def _first(self, helper: str) -> int:
-        step = self.world.run.steps[self.world.run.graph.index[helper]]
-        return 1 if step.detail is None else step.detail.first
 
     def _look_at_what_is_undone(self) -> None:
         run, world = self.world.run, self.world
@@ -190,7 +188,8 @@ class Watch:
                 ends.append(event.step)
         due = [name for name in reversed(ends) if self._compensation(name)]
         request = run.cancel_request
-        if run.failure is None or (request is not None and not request.compensate):
+        is_wanted = run.status != "cancelled" if request is None else request.compensate
+        if run.failure is None or not is_wanted:
             assert not self.undone or run.status != "completed", f"{self.undone} were undone"
         else:
             assert self.undone == due, f"undone {self.undone}, and completed were {due[::-1]}"

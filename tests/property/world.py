@@ -49,7 +49,7 @@ from stream_durable.core.messages import (
     timer_fired,
 )
 from stream_durable.core.run.state import Run
-from stream_durable.core.status import Outcome
+from stream_durable.core.status import STEP_ENDED, Outcome
 
 #: How every law is tried; enough to meet each kind of node in each state many times over.
 laws = settings(
@@ -62,6 +62,8 @@ laws = settings(
 MOVE_BYTES = 7
 
 SIGNALS = ("go", "stop", "other")
+#: What is answered even if it changes nothing: a parent is told again, and a gate that nobody is there.
+MAY_ANSWER_AGAIN = (StartRun, GatePassed)
 #: Id of an event that no channel delivered.
 FORGED = "forged"
 
@@ -93,6 +95,8 @@ class World:
         #: Attempts asked for and not answered, and those answered, by step.
         self.asked: dict[str, int] = {}
         self.answered: dict[str, int] = {}
+        #: How often each attempt asked for has been given back.
+        self.returns: dict[str, int] = {}
         #: Attempts that wait for a gate, by step; the children under way, with the step each is for.
         self.gated: dict[str, int] = {}
         self.children: dict[str, str] = {}
@@ -114,7 +118,7 @@ class World:
         before = None if entity is None else picture(entity)
         folded = fold_into(self.entities, message, self.now, self.graph)
         if folded.outcome is not Outcome.APPLIED:
-            if not isinstance(message, StartRun):
+            if not isinstance(message, MAY_ANSWER_AGAIN):
                 assert not any(everything(folded.effects)), "what is not applied asks for nothing"
             if entity is not None:
                 assert picture(entity) == before, f"{folded} changed something"
@@ -123,10 +127,11 @@ class World:
         self._note(folded.effects)
         return folded
 
-    def _note(self, effects: Effects) -> None:
+    def _note(self, effects: Effects) -> None:  # noqa: C901 - a line for each kind
         for _, command in effects.commands:
             if type(command) is Command:
                 self.asked[command.step] = command.attempt
+                self.returns[command.step] = command.returns
             elif not command.must_answer and (known := self.asked.pop(command.step, None)) is not None:
                 self.answered[command.step] = known
         for name, due in effects.timers.items():
@@ -150,7 +155,7 @@ class World:
 
     # What may happen next.
 
-    def move(self, choose: Choices) -> Message:
+    def move(self, choose: Choices) -> Message:  # noqa: C901 - a line for each kind
         """Return any message, sensible or not."""
         if choose.chance(4):
             self.now += choose.of((1, 50, 5_000))
@@ -193,7 +198,10 @@ class World:
         if not asked:
             return self._nonsense(choose)
         name = choose.of(sorted(asked)[:256])
-        return answers.report(choose, name, asked[name], is_selector=self._is_selector(name))
+        message = answers.report(choose, name, asked[name], is_selector=self._is_selector(name))
+        if isinstance(message, AttemptReturned):
+            message.returns = self.returns[name]
+        return message
 
     def _is_selector(self, name: str) -> bool:
         i = self.graph.index.get(name)
@@ -254,7 +262,7 @@ class World:
 
     # What must happen so that a run ends.
 
-    def answer(self) -> Message | None:
+    def answer(self) -> Message | None:  # noqa: C901 - a line for each kind
         """Return the answer to some open question; None when there is no question left."""
         if self.under_way:
             return self.under_way.pop(0)
@@ -293,12 +301,15 @@ class World:
         """Forget a question whose answer the run does not want."""
         if isinstance(message, ChildEnded):
             self.children.pop(message.child, None)
-        elif isinstance(message, GatePassed):
-            if self.gated.get(message.step) == message.attempt:
-                self.gated.pop(message.step)
-        elif isinstance(message, AttemptEnd) and folded.outcome is not Outcome.APPLIED:
-            if self.asked.get(message.step) == message.attempt:
-                self.asked.pop(message.step)
+        elif isinstance(message, GatePassed) and self.gated.get(message.step) == message.attempt:
+            self.gated.pop(message.step)
+        elif (
+            isinstance(message, AttemptEnd)
+            and not isinstance(message, AttemptReturned)
+            and folded.outcome is not Outcome.APPLIED
+            and self.asked.get(message.step) == message.attempt
+        ):
+            self.asked.pop(message.step)
 
     def stuck(self) -> str:
         """Return what each step that has not ended stands at, for people."""
@@ -306,11 +317,12 @@ class World:
         lines = [f"run {run.status} left={run.left} active={run.active} failure={run.failure}"]
         for i in range(graph.size):
             step = run.steps.get(i)
-            if step is None or step.status not in ("completed", "failed", "skipped", "cancelled", "compensated"):
+            if step is None or step.status not in STEP_ENDED:
                 on = [f"{graph.names[j]}:{s.status if (s := run.steps.get(j)) else None}"
                       for j in graph.dependencies[i]]  # fmt: skip
                 about = None if step is None else (step.status, step.attempt, step.due, step.detail)
-                lines.append(f"  {graph.names[i]} needs {run.need[i]} after {on} is {about}: {graph.nodes[i]}")
+                lines.append(f"  {graph.names[i]} needs {run.need[i]} after {on} is {about}")
+                lines.append(f"    {graph.nodes[i]}")
         return "\n".join(lines)
 
 

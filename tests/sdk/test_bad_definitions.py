@@ -273,7 +273,7 @@ def item_of_a_single_step(flow: Workflow) -> None:
 # Compensations and hooks
 
 
-@says("wait 'go': only a step that is a function can have a compensation")
+@says("wait 'go': only a function or a child can have a compensation")
 def undo_a_wait(flow: Workflow) -> None:
     flow.wait_signal("go").compensate(work)
 

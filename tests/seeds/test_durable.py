@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from stream_durable import Context, DefinitionError, Fail, Finish, Jump, Retry, Workflow
+from stream_durable.core.errors import RejectedError
 from stream_durable.testing.engine import Engine
 
 # A pipeline
@@ -24,7 +25,7 @@ from stream_durable.testing.engine import Engine
 
 async def test_an_order_goes_from_step_to_step(engine: Engine) -> None:
     """There each step hands a whole map to the next; here a step names those whose outputs it takes."""
-    flow = Workflow("process_order", timeout="2h")
+    flow = Workflow("order_line", timeout="2h")
 
     @flow.step
     async def validate(input: dict[str, Any]) -> dict[str, Any]:
@@ -44,10 +45,10 @@ async def test_an_order_goes_from_step_to_step(engine: Engine) -> None:
     async def confirm(charge: str) -> str:
         return f"confirmed {charge}"
 
-    run = await engine.start(flow, {"id": "order_123", "items": [{"price": 3}, {"price": 4}]})
+    run = await engine.start(flow, {"id": "o-7", "items": [{"price": 3}, {"price": 4}]})
     await engine.until_idle()
 
-    assert (run.status, run.output) == ("completed", "confirmed order_123: 7")
+    assert (run.status, run.output) == ("completed", "confirmed o-7: 7")
     assert run.step("charge").attempts == 3
 
 
@@ -64,9 +65,36 @@ async def test_one_step_is_tried_once_unless_it_says_more(engine: Engine) -> Non
     assert (run.status, run.step("step").attempts) == ("failed", 1)
 
 
+async def test_a_run_of_one_id_is_one_run(engine: Engine) -> None:
+    flow = Workflow("started_twice")
+    calls: list[int] = []
+    flow.add("count", lambda input: calls.append(input["id"]))
+
+    first = await engine.start(flow, {"id": 7}, id="order-7")
+    second = await engine.start(flow, {"id": 7}, id="order-7")
+    await engine.until_idle()
+
+    assert (first.created, second.created) == (True, False)
+    assert calls == [7]
+    with pytest.raises(RejectedError, match="another input"):
+        await engine.start(flow, {"id": 8}, id="order-7")
+
+
+async def test_a_step_runs_in_its_queue_and_all_others_in_that_of_the_run(engine: Engine) -> None:
+    flow = Workflow("queues")
+    flow.add("classify", lambda: "invoice", queue="ai")
+    flow.add("store", lambda classify: classify)
+
+    run = await engine.start(flow, queue="priority")
+    await engine.until_idle()
+
+    assert run.status == "completed"
+    assert run.state.queue == "priority"
+
+
 async def test_a_campaign_counts_what_was_sent_and_what_was_not(engine: Engine) -> None:
     """There one step runs through all; here each recipient is a step of its own, and is retried alone."""
-    flow = Workflow("send_campaign")
+    flow = Workflow("campaign")
 
     @flow.step
     async def load(input: int) -> list[str]:
@@ -93,6 +121,7 @@ async def test_a_campaign_counts_what_was_sent_and_what_was_not(engine: Engine) 
 
 
 async def test_what_steps_put_into_the_context_stays(engine: Engine) -> None:
+    """There a merge goes into objects within objects; here it is of one level, and `at=` names another."""
     flow = Workflow("context")
     seen: dict[str, Any] = {}
 
@@ -125,7 +154,7 @@ async def test_what_steps_put_into_the_context_stays(engine: Engine) -> None:
     assert seen["own"] == (7, True, None, 5)
     assert run.output == {"order_id": 7, "total": 7, "tries": 11, "fresh": 2, "temporary": None}
     assert run.context["events"] == [{"type": "begun"}, {"type": "changed"}]
-    assert run.context["settings"] == {"sms": True, "push": False}, "a merge is of one level"
+    assert run.context["settings"] == {"sms": True, "push": False}
 
 
 async def test_a_failed_attempt_leaves_nothing_in_the_context(engine: Engine) -> None:
@@ -241,7 +270,7 @@ async def test_a_value_that_no_clause_is_for_skips_them_all(engine: Engine) -> N
 
 def documents(kind: str) -> Workflow:
     """A clause of several steps, and a step after the branch that reads what they left in the context."""
-    flow = Workflow("process_document")
+    flow = Workflow("documents")
 
     @flow.step
     async def fetch(input: str) -> dict[str, str]:
@@ -289,7 +318,7 @@ def documents(kind: str) -> Workflow:
     ],
 )
 async def test_a_document_is_treated_as_what_it_is(engine: Engine, kind: str, stored: dict[str, Any]) -> None:
-    run = await engine.start(documents(kind), "doc_123")
+    run = await engine.start(documents(kind), "d-5")
     await engine.until_idle()
 
     assert (run.status, run.output) == ("completed", {"kind": kind, **stored})
@@ -308,7 +337,7 @@ def test_a_step_after_a_branch_takes_the_branch_and_not_what_is_inside() -> None
 
 
 def order_by_type() -> Workflow:
-    flow = Workflow("order_by_type")
+    flow = Workflow("delivery_kinds")
 
     @flow.step
     async def load(input: str) -> dict[str, str]:
@@ -371,7 +400,7 @@ async def test_steps_of_a_clause_come_in_the_order_of_their_dependencies(engine:
 
 
 async def test_a_branch_in_a_branch(engine: Engine) -> None:
-    flow = Workflow("verify_user")
+    flow = Workflow("verification")
 
     @flow.step
     async def look(input: dict[str, Any]) -> dict[str, Any]:
@@ -506,7 +535,7 @@ async def test_a_step_may_end_the_run(engine: Engine) -> None:
 
 
 async def test_a_trial_reminds_after_days(engine: Engine) -> None:
-    flow = Workflow("trial_reminder")
+    flow = Workflow("trial")
     sent: list[str] = []
     flow.add("welcome", lambda: sent.append("welcome"))
     flow.sleep("three_days", "3d", after="welcome")
@@ -527,7 +556,7 @@ async def test_a_trial_reminds_after_days(engine: Engine) -> None:
 
 
 def payment_flow() -> Workflow:
-    flow = Workflow("payment_flow")
+    flow = Workflow("invoice_payment")
     flow.add("invoice", lambda input: {"invoice": f"i-{input['order']}"})
     expired = {"signal": "payment.expired", "data": None}
     flow.wait_signal(
@@ -554,11 +583,11 @@ async def test_the_first_of_several_signals_wins(engine: Engine) -> None:
     run = await engine.start(payment_flow(), {"order": "7"}, id="pay-7")
     await engine.until_waiting(run)
     await engine.advance("2d")
-    await engine.signal("pay-7", "payment.success", {"transaction": "txn_123"})
-    await engine.signal("pay-7", "payment.failed", {"transaction": "txn_123"})
+    await engine.signal("pay-7", "payment.success", {"transaction": "t-9"})
+    await engine.signal("pay-7", "payment.failed", {"transaction": "t-9"})
     await engine.until_idle()
 
-    assert (run.status, run.output) == ("completed", "fulfilled txn_123")
+    assert (run.status, run.output) == ("completed", "fulfilled t-9")
 
 
 async def test_a_wait_that_is_over_has_the_value_that_was_named(engine: Engine) -> None:
@@ -590,7 +619,7 @@ async def test_an_event_wakes_the_run_that_it_is_about(engine: Engine) -> None:
 
 
 async def test_a_contract_needs_all_approvals(engine: Engine) -> None:
-    flow = Workflow("contract_approval")
+    flow = Workflow("contract")
     departments = ["legal", "finance", "management"]
     flow.parallel(
         "approvals", [flow.wait_signal(each, timeout="5d") for each in departments], on_error="complete_all"

@@ -163,7 +163,7 @@ async def test_the_step_after_a_block_decides_what_a_failure_means(
     @flow.step
     async def check(sent: Results[str]) -> str:
         if not sent.ok:
-            raise Fail("all_failed", "All notifications failed", retryable=False)
+            raise Fail("all_failed", "nobody could be told", retryable=False)
         return "partial" if sent.failed else "all"
 
     run = await engine.start(flow, {"sms": sms, "mail": mail})
@@ -195,7 +195,7 @@ def order_checks() -> Workflow:
             return Jump("backorder")
         if failed == {"payment": "card_declined"}:
             return Jump("payment_issue")
-        raise Fail("not_valid", "Order validation failed", details=failed, retryable=False)
+        raise Fail("not_valid", "the order cannot be checked", details=failed, retryable=False)
 
     @flow.step(after=decide)
     async def fulfil(decide: dict[str, Any]) -> str:
@@ -258,7 +258,7 @@ class Booking(BaseModel):
 
 
 def trip(log: list[str], *, broken: tuple[str, ...] = ("charge",), again: int = 0) -> Workflow:
-    flow = Workflow("book_trip")
+    flow = Workflow("trip")
 
     def do(what: str) -> None:
         log.append(what)
@@ -393,14 +393,14 @@ def payment_workflow() -> Workflow:
 
 async def test_a_parent_waits_for_its_child(engine: Engine) -> None:
     """There the parent sees the child's whole context; here it sees what the child puts out."""
-    email = Workflow("send_email")
+    email = Workflow("mailer")
 
     @email.step
     async def deliver(input: dict[str, str], ctx: Context) -> str:
         ctx.put("delivered", True)
         return f"{input['template']} to {input['to']}"
 
-    flow = Workflow("order_pipeline")
+    flow = Workflow("order_with_children")
 
     @flow.step
     async def validate(input: dict[str, Any]) -> dict[str, Any]:
@@ -423,16 +423,16 @@ async def test_a_parent_waits_for_its_child(engine: Engine) -> None:
 
 
 async def test_a_child_may_have_children(engine: Engine) -> None:
-    c, b, a = Workflow("step_c"), Workflow("step_b"), Workflow("step_a")
-    c.add("work", lambda: {"c_result": "done"})
+    c, b, a = Workflow("lowest"), Workflow("middle"), Workflow("highest")
+    c.add("work", lambda: {"found": "done"})
     b.child("call_c", c)
-    b.add("hand_on", lambda call_c: {"b_result": call_c["c_result"]})
+    b.add("hand_on", lambda call_c: {"handed_on": call_c["found"]})
     a.child("call_b", b)
 
     run = await engine.start(a, id="a")
     await engine.until_idle()
 
-    assert run.output == {"b_result": "done"}
+    assert run.output == {"handed_on": "done"}
     assert [each.id for each in engine.runs] == ["a", "a/call_b", "a/call_b/call_c"]
 
 
@@ -453,7 +453,7 @@ async def test_a_child_that_fails_fails_its_parent(engine: Engine) -> None:
 
 
 async def test_a_parent_can_go_on_when_its_child_has_failed(engine: Engine) -> None:
-    flow = Workflow("resilient_order")
+    flow = Workflow("tolerant_order")
     flow.child("pay", payment_workflow(), input={"amount": "input"}, on_error="continue")
     paid = flow.branch("paid", on=lambda pay: pay is not None)
     paid.add(True, "fulfil", lambda: {"fulfilled": True})
@@ -493,7 +493,7 @@ async def test_children_in_a_block_may_wait(engine: Engine) -> None:
     lookup.sleep("nap", "1h")
     lookup.add("answer", lambda input: f"customer {input}", after="nap")
     stock.add("answer", lambda: (_ for _ in ()).throw(Fail("unknown_item", retryable=False)))
-    flow = Workflow("enrich_order")
+    flow = Workflow("enriched_order")
     flow.parallel(
         "enriched",
         [flow.child("customer", lookup, input="input"), flow.child("stock", stock)],
@@ -525,7 +525,7 @@ async def test_cancelling_a_parent_cancels_its_children_and_theirs(engine: Engin
 
     run = await engine.start(flow, id="p")
     await engine.until_idle()
-    await run.cancel("User cancelled order")
+    await run.cancel("nobody wants it")
     await engine.until_idle()
 
     assert {each.id: each.status for each in engine.runs} == {
@@ -533,6 +533,24 @@ async def test_cancelling_a_parent_cancels_its_children_and_theirs(engine: Engin
     }  # fmt: skip
     assert len(told) == 1
     assert told[0].startswith("p/slow: ")
+
+
+async def test_a_child_that_somebody_cancels_fails_the_step_of_its_parent(engine: Engine) -> None:
+    child = Workflow("cancelled_child")
+    child.wait_signal("never")
+    flow = Workflow("parent_of_cancelled")
+    flow.child("wait", child)
+
+    run = await engine.start(flow, id="p")
+    await engine.until_waiting(run)
+    await engine.run("p/wait").cancel("not needed")
+    await engine.until_idle()
+
+    assert run.status == "failed"
+    failure = run.step("wait").failure
+    assert failure is not None
+    assert failure.code == "cancelled"
+    assert "not needed" in failure.message
 
 
 async def test_a_failure_of_a_parent_cancels_its_children(engine: Engine) -> None:
@@ -585,6 +603,45 @@ async def test_two_children_of_one_workflow_have_a_name_each(engine: Engine) -> 
     assert run.output == {
         "welcome": {"template": "welcome"}, "getting_started": {"template": "getting_started"},
     }  # fmt: skip
+
+
+async def test_what_a_child_under_way_has_done_is_undone_with_its_parent(engine: Engine) -> None:
+    done: list[str] = []
+    child = Workflow("paying_child")
+    pay = child.add("pay", lambda: done.append("paid"))
+    pay.compensate(lambda: done.append("refunded"))
+    child.wait_signal("delivered", after=pay)
+    flow = Workflow("parent_of_payment")
+    flow.child("order", child)
+
+    run = await engine.start(flow, id="p")
+    await engine.until_waiting(run)
+    await run.cancel("changed my mind", compensate=True)
+    await engine.until_idle()
+
+    assert done == ["paid", "refunded"]
+    assert engine.run("p/order").status == "compensated"
+
+
+async def test_a_child_that_completed_is_undone_by_a_function_of_its_parent(engine: Engine) -> None:
+    undone: list[str] = []
+    flow = Workflow("undoing_a_child")
+    paid = flow.child("pay", payment_workflow(), input={"amount": "input"})
+
+    @paid.compensate
+    async def refund(pay: dict[str, str]) -> None:
+        undone.append(pay["payment_id"])
+
+    @flow.step(after=paid)
+    async def ship() -> None:
+        raise Fail("no_stock", retryable=False)
+
+    run = await engine.start(flow, 50)
+    await engine.until_idle()
+
+    assert run.status == "compensated"
+    assert run.step("pay").status == "compensated"
+    assert undone == ["pay_50"]
 
 
 # A child that runs again and again

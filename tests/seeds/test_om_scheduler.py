@@ -21,11 +21,11 @@ from stream_durable.testing.engine import Engine
 
 
 async def test_results_gather_in_the_context(engine: Engine) -> None:
-    flow = Workflow("user_onboarding")
+    flow = Workflow("new_account")
 
     @flow.step
     async def create_account(input: dict[str, str]) -> dict[str, Any]:
-        return {"email": input["email"], "user_id": 123}
+        return {"email": input["email"], "user_id": 41}
 
     @flow.step(after=create_account)
     async def setup_profile(ctx: Context) -> dict[str, int]:
@@ -33,13 +33,13 @@ async def test_results_gather_in_the_context(engine: Engine) -> None:
 
     @flow.step(after=setup_profile)
     async def send_welcome(ctx: Context) -> None:
-        assert ctx.get("user_id") == 123
+        assert ctx.get("user_id") == 41
 
-    run = await engine.start(flow, {"email": "alice@example.com", "name": "Alice"})
+    run = await engine.start(flow, {"email": "ann@example.org", "name": "Annie"})
     await engine.until_idle()
 
     assert run.status == "completed"
-    assert run.context == {"email": "alice@example.com", "user_id": 123, "profile_id": 124}
+    assert run.context == {"email": "ann@example.org", "user_id": 41, "profile_id": 42}
 
 
 async def test_the_input_is_not_in_the_context_unless_a_step_puts_it_there(engine: Engine) -> None:
@@ -48,9 +48,9 @@ async def test_the_input_is_not_in_the_context_unless_a_step_puts_it_there(engin
 
     @flow.step
     async def look(ctx: Context[dict[str, str]]) -> bool:
-        return ctx.has("email") or ctx.input["email"] != "alice@example.com"
+        return ctx.has("email") or ctx.input["email"] != "ann@example.org"
 
-    run = await engine.start(flow, {"email": "alice@example.com"})
+    run = await engine.start(flow, {"email": "ann@example.org"})
     await engine.until_idle()
 
     assert (run.output, run.context) == (False, {})
@@ -68,7 +68,7 @@ async def test_the_same_graph_by_calls(engine: Engine) -> None:
     flow.add("setup_profile", profile, after="create_account")
     flow.add("send_welcome", lambda: "sent", after="setup_profile")
 
-    run = await engine.start(flow, {"name": "Alice"})
+    run = await engine.start(flow, {"name": "Annie"})
     await engine.until_idle()
 
     assert run.step("setup_profile").output == {"profile_id": 6}
@@ -138,7 +138,7 @@ async def test_a_snoozed_step_is_asked_again_and_uses_up_no_attempt(engine: Engi
 
 
 async def test_one_upload_to_three_stores_and_one_word_about_it(engine: Engine) -> None:
-    flow = Workflow("multi_upload")
+    flow = Workflow("uploads_of_one")
 
     @flow.step
     async def prepare(input: str) -> dict[str, str]:
@@ -402,7 +402,7 @@ async def test_the_step_after_either_runs_if_both_were_skipped(engine: Engine) -
 
 async def test_conditions_that_may_hold_together_are_conditions_of_steps(engine: Engine) -> None:
     """There a branch runs each job whose condition holds; here it picks one clause, and `when=` does that."""
-    flow = Workflow("order_processing")
+    flow = Workflow("order_by_stock")
 
     @flow.step
     async def check_stock(input: int) -> dict[str, int]:
@@ -468,7 +468,7 @@ async def test_a_branch_by_conditions_picks_the_first_that_holds(engine: Engine)
 
 async def test_a_workflow_is_a_step_of_another(engine: Engine) -> None:
     """There the child begins with the parent's context; here it gets what `input=` picks."""
-    notification = Workflow("send_notification")
+    notification = Workflow("notification")
 
     @notification.step
     async def compose(input: dict[str, str]) -> dict[str, str]:
@@ -511,7 +511,7 @@ async def test_a_workflow_is_a_step_of_another(engine: Engine) -> None:
 
 
 async def test_a_batch_becomes_steps_and_their_results_a_summary(engine: Engine) -> None:
-    flow = Workflow("batch_processor")
+    flow = Workflow("batch")
 
     @flow.template
     async def process_item(item: dict[str, int]) -> int:

@@ -44,7 +44,7 @@ class Order(BaseModel):
 
 
 def order_workflow(world: World) -> Workflow:  # noqa: C901 - of its steps, each is simple
-    flow = Workflow("order_processing", input=Order, timeout="30m")
+    flow = Workflow("order", input=Order, timeout="30m")
 
     @flow.step
     async def validate(order: Order) -> dict[str, Any]:
@@ -204,7 +204,7 @@ async def test_an_order_that_takes_too_long_is_undone(engine: Engine) -> None:
 
 
 def pipeline(world: World) -> Workflow:
-    flow = Workflow("daily_data_pipeline", timeout="2h")
+    flow = Workflow("nightly", timeout="2h")
 
     @flow.step
     async def prepare(input: dict[str, str] | None) -> dict[str, str]:
@@ -287,7 +287,7 @@ class Signup(BaseModel):
 
 
 def signup_workflow(world: World) -> Workflow:
-    flow = Workflow("user_signup", input=Signup, timeout="7d")
+    flow = Workflow("signup", input=Signup, timeout="7d")
 
     @flow.step
     async def create_account(signup: Signup) -> dict[str, Any]:
@@ -390,7 +390,7 @@ async def test_a_signup_is_complete_though_a_mail_bounced(engine: Engine) -> Non
 
 
 async def test_images_are_processed_so_many_at_a_time(engine: Engine) -> None:
-    flow = Workflow("image_processing", timeout="1h")
+    flow = Workflow("images", timeout="1h")
     under_way: list[int] = []
     most: list[int] = []
 
@@ -430,7 +430,7 @@ async def test_images_are_processed_so_many_at_a_time(engine: Engine) -> None:
 
 
 def migration(world: World, drained_after: int) -> Workflow:
-    flow = Workflow("tenant_migration", timeout="4h")
+    flow = Workflow("migration", timeout="4h")
     looks: list[int] = []
 
     @flow.step

@@ -1,9 +1,9 @@
 """What users of a job kit's workflow module rely on: typed graphs, conditions, sub-workflows, validation.
 
 What happens while runs go on is in `test_oqronkit_running`. Left out: the limit of runs at once and the
-status `pending` that comes of it (E7), listing runs by status (E4) and what is set for all workflows of a process at
-once (defaults are per workflow here, and none is a time limit that an author did not write). Crashes of
-workers and reconcilers are the simulation's business.
+status `pending` that comes of it (E7), listing runs by status (E4) and what is set for all workflows of a
+process at once (defaults are per workflow here, and none is a time limit that an author did not write).
+Crashes of workers and reconcilers are the simulation's business.
 """
 
 # ruff: noqa: A002, A006 - `input` is what authors write
@@ -318,16 +318,16 @@ def test_a_workflow_that_is_its_own_child_is_refused() -> None:
 
 
 def test_a_step_is_a_function_or_a_child_and_not_both() -> None:
-    """There one record has both fields; here those are two calls, and a child has nothing of a function's."""
+    """There one record has both fields; here those are two calls, and each refuses what is the other's."""
     child = Workflow("child_of_both")
     child.add("one", work)
     flow = Workflow("both")
-    step = flow.child("pay", child)
 
-    @step.compensate
-    def undo() -> None: ...
-
-    assert _codes(flow) == {("pay", "bad_compensation")}
+    with pytest.raises(DefinitionError, match="takes a name and a workflow"):
+        flow.child("pay", work)  # type: ignore[arg-type]
+    with pytest.raises(DefinitionError):
+        flow.add("pay", child)  # type: ignore[arg-type]
+        flow.definition()
 
 
 def test_a_test_of_a_step_needs_no_engine() -> None:

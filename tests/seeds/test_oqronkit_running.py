@@ -130,7 +130,7 @@ async def test_one_step_and_all_after_it_can_be_made_anew(engine: Engine) -> Non
     run = await engine.start(flow)
     await engine.until_idle()
     assert run.status == "failed"
-    assert run.step("c").status == "pending", "it can never begin, and did not"
+    assert (run.step("c").status, run.step("c").attempts) == ("cancelled", 0)
 
     is_broken[0] = False
     await run.retry("b")
@@ -166,6 +166,59 @@ async def test_a_run_can_be_made_anew_from_its_roots(engine: Engine) -> None:
     assert run.status == "completed"
     assert calls == ["a", "b", "a", "b"]
     assert run.output == 4
+
+
+async def test_what_failed_among_many_is_made_anew_and_nothing_else(engine: Engine) -> None:
+    flow = Workflow("among_many")
+    calls: list[int] = []
+    is_broken = [True]
+
+    @flow.each("input", on_error="complete_all")
+    async def send(item: int) -> int:
+        calls.append(item)
+        if item == 2 and is_broken[0]:
+            raise Fail("bounced", retryable=False)
+        return item
+
+    @flow.step
+    async def check(send: list[int | None]) -> int:
+        if None in send:
+            raise Fail("incomplete", retryable=False)
+        return len(send)
+
+    run = await engine.start(flow, [1, 2, 3])
+    await engine.until_idle()
+    assert run.status == "failed"
+
+    is_broken[0] = False
+    await run.retry()
+    await engine.until_idle()
+    assert (run.status, run.output) == ("completed", 3)
+    assert sorted(calls) == [1, 2, 2, 3]
+
+
+async def test_a_child_that_failed_is_started_anew(engine: Engine) -> None:
+    child = Workflow("fragile")
+    is_broken = [True]
+
+    @child.step
+    async def work() -> str:
+        if is_broken[0]:
+            raise Fail("no_space", retryable=False)
+        return "done"
+
+    flow = Workflow("with_fragile")
+    flow.child("kid", child)
+    flow.add("after", lambda kid: kid)
+
+    run = await engine.start(flow)
+    await engine.until_idle()
+    is_broken[0] = False
+    await run.retry("kid")
+    await engine.until_idle()
+
+    assert (run.status, run.output) == ("completed", "done")
+    assert [each.status for each in run.children] == ["failed", "completed"]
 
 
 # Hooks
@@ -319,7 +372,7 @@ async def test_a_run_that_takes_too_long_fails_and_what_is_under_way_is_cancelle
     assert "5 min" in run.failure.message or "5m" in run.failure.message or "300" in run.failure.message
     assert run.step("fast").status == "completed"
     assert run.step("slow").status == "cancelled"
-    assert run.step("never").status == "pending", "it can never begin, and did not"
+    assert run.step("never").status == "cancelled"
     assert left == ["slow"]
 
 
@@ -399,8 +452,7 @@ async def test_cancelling_a_run_reaches_what_is_under_way(engine: Engine) -> Non
     await engine.until_idle()
 
     assert run.status == "cancelled"
-    assert {run.step(name).status for name in ("one", "two")} == {"cancelled"}
-    assert run.step("after").attempts == 0
+    assert {run.step(name).status for name in ("one", "two", "after")} == {"cancelled"}
     assert left == ["left", "left"]
 
 

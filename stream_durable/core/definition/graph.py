@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from stream_durable.core.definition.nodes import (
@@ -89,7 +89,10 @@ class Graph:
                 self.templates.setdefault(node.name, node.step)
             elif type(node) is StepNode:
                 self.templates.setdefault(node.name, node)
-        self.has_compensation = any(t.compensation is not None for t in self.templates.values())
+        children = [node for node in self.nodes if isinstance(node, ChildNode)]
+        self.has_compensation = any(t.compensation is not None for t in self.templates.values()) or any(
+            child.compensation is not None for child in children
+        )
         self.picks = _picks(definition)
 
     def _link(self) -> None:
@@ -146,12 +149,33 @@ class Graph:
         """Return all steps whose beginning the end of this one may allow, members of a group included."""
         return [*self.members.get(i, ()), *self._beyond(i)]
 
-    def _beyond(self, i: int) -> list[int]:
+    def picks_of(self, name: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the paths into a step's output that are read: here, and by a parent that wants these."""
+        own = self.picks.get(name, ())
+        if not wanted:
+            return own
+        nodes = {node.name: node for node in self.definition.nodes}
+        found = dict.fromkeys(own)
+        for rest in wanted:
+            for i in self.sinks:
+                sink = nodes[self.names[i]].name
+                first, _, more = rest.partition(".")
+                if len(self.sinks) == 1 or first == sink:
+                    inner = rest if len(self.sinks) == 1 else more
+                    found |= {path: None for step, path in _sources(nodes, sink, inner) if step == name}
+        return tuple(found)
+
+    def waiting_for(self, i: int) -> list[int]:
+        """Return all steps that say that they come after this one."""
         links = self.links.get(i, NO_LINKS)
-        found = [*self.dependents[i], *links.followers, *(self.joins[k].step for k in links.joins)]
-        if links.owner >= 0:
+        return [*self.dependents[i], *links.followers, *(self.joins[k].step for k in links.joins)]
+
+    def _beyond(self, i: int) -> list[int]:
+        found = self.waiting_for(i)
+        owner = self.owner(i)
+        if owner >= 0:
             # The end of a member leads to that of its group, and to what is after the group.
-            found += self._beyond(links.owner)
+            found += self._beyond(owner)
         return found
 
     def after(self, i: int) -> set[int]:
@@ -234,10 +258,31 @@ _HELPER = Links(is_helper=True)
 def _picks(definition: Definition) -> dict[str, tuple[str, ...]]:
     """Return, by step, the paths into its output that the fold reads."""
     found: dict[str, dict[str, None]] = {}
+    nodes = {node.name: node for node in definition.nodes}
     for node in definition.nodes:
         for path in _paths(node):
-            found.setdefault(root_of(path), {})[rest_of(path)] = None
+            for name, rest in _sources(nodes, root_of(path), rest_of(path)):
+                found.setdefault(name, {})[rest] = None
     return {name: tuple(paths) for name, paths in found.items()}
+
+
+def _sources(nodes: Mapping[str, AnyNode], name: str, rest: str) -> Iterator[tuple[str, str]]:
+    """Return which steps a path reads, and what of them: a group's output is made of its members'."""
+    node = nodes.get(name)
+    first, _, more = rest.partition(".")
+    if type(node) is ParallelNode:
+        yield from _sources(nodes, first, rest_of(more))
+    elif type(node) is EachNode:
+        yield name, more
+    elif type(node) is BranchNode:
+        for one in nodes.values():
+            if one.member_of == name:
+                # It may be the one last step of its clause, or one of several that go by their names.
+                yield from _sources(nodes, one.name, rest)
+                if one.name == first:
+                    yield from _sources(nodes, one.name, more)
+    else:
+        yield name, rest
 
 
 def _paths(node: AnyNode) -> list[str]:

@@ -53,6 +53,8 @@ def node_faults(node: AnyNode, known: Collection[str]) -> Iterator[Fault]:
         yield Fault(node.name, code, label + text)
     if isinstance(node, EachNode):
         yield from step_faults(node.step, label)
+    elif isinstance(node, ChildNode) and node.compensation is not None:
+        yield from step_faults(node.compensation, f"compensation of {label}")
 
 
 def step_faults(node: StepNode, label: str) -> Iterator[Fault]:

@@ -141,6 +141,8 @@ class ChildNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="child"
     again: dict[str, str] = {}
     at_most: int = 1_000
     every_ms: int = 0
+    #: What undoes what the child did, if the run fails later.
+    compensation: StepNode | None = None
 
 
 AnyNode = StepNode | SleepNode | SignalNode | EventNode | ParallelNode | EachNode | BranchNode | ChildNode

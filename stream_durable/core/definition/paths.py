@@ -10,6 +10,8 @@ from msgspec import Raw
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.reference import is_reference, parse
 
+_REFERENCE = "$blob"
+
 
 def root_of(path: str) -> str:
     """Return the first part of a path: `input`, or the step whose output it reads."""
@@ -23,7 +25,13 @@ def rest_of(path: str) -> str:
 
 def read_path(path: str, value: Any) -> Any:
     """Follow the parts after the root into a decoded JSON value; say which part is missing."""
-    for part in path.split(".")[1:]:
+    parts = path.split(".")
+    for at, part in enumerate(parts[1:], 1):
+        if isinstance(value, dict) and _REFERENCE in value:
+            # Of a value that is elsewhere, put together with others, there is what was picked.
+            picked, rest = value.get("picked", {}), ".".join(parts[at:])
+            if rest in picked:
+                return picked[rest]
         if isinstance(value, dict) and part in value:
             value = value[part]
         elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
@@ -37,7 +45,10 @@ def value_at(path: str, data: bytes) -> Any:
     """Read a path in the JSON of its root, which may be a reference that has the value picked."""
     if is_reference(data):
         rest = rest_of(path)
-        picked = parse(data).picked
+        try:
+            picked = parse(data).picked
+        except msgspec.DecodeError as error:
+            raise RejectedError("bad_json", f"nothing can be read at {path!r}: {error}") from error
         if rest not in picked:
             raise RejectedError("path_missing", f"nothing is at {path!r}")
         return picked[rest]

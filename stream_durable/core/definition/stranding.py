@@ -178,7 +178,7 @@ def _functions(old: Definition) -> Iterator[_Called]:
 def _compensation(node: AnyNode, step: str | None, safe: frozenset[str]) -> Iterator[_Called]:
     is_each = isinstance(node, EachNode)
     function = node.step if isinstance(node, EachNode) else node
-    if isinstance(function, StepNode) and function.compensation is not None:
+    if isinstance(function, StepNode | ChildNode) and function.compensation is not None:
         # Of what is made for items, some may have completed although the whole has not.
         safe = safe & {SKIPPED} if is_each else safe
         own = frozenset({function.name})

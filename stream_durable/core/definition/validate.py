@@ -125,9 +125,11 @@ def _join(node: AnyNode, label: str, of: tuple[str, ...], enough: int) -> Iterat
 def _taken(node: AnyNode, known: set[str]) -> Iterator[Fault]:
     """Say which outputs a function takes that need not be there when it is called."""
     called = _called(node)
+    label = label_of(node)
+    if isinstance(node, ChildNode) and (undo := node.compensation) is not None:
+        yield from _unknown(undo, f"compensation of {label}", undo.takes, known)
     if called is None:
         return
-    label = label_of(node)
     upstream = {*node.after, *(name for join in node.joins for name in join.of)}
     yield from _unknown(called, label, called.takes, known)
     for taken in called.takes:

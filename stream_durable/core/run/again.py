@@ -24,8 +24,7 @@ def restart(run: Run, now: int, out: Effects) -> list[int]:
     run.attempt += 1
     forget_outcome(run, out)
     reset(run, range(run.graph.size), (), out)
-    run.context = Context({})
-    run.context.is_dirty = True
+    forget_context(run)
     say_run(run, RUN_RETRIED, now, out)
     delay = run.graph.definition.restart.delay_ms(run.attempt - 1, run.id)
     limit = run.graph.definition.timeout_ms
@@ -38,6 +37,14 @@ def restart(run: Run, now: int, out: Effects) -> list[int]:
         run.due = now + limit
         out.timers["run", run.id, ""] = run.due
     return beginnings(run)
+
+
+def forget_context(run: Run) -> None:
+    """Empty the run's context."""
+    if run.context is not None:
+        run.payload -= run.context.size
+    run.context = Context({})
+    run.context.is_dirty = True
 
 
 def forget_outcome(run: Run, out: Effects) -> None:
@@ -72,7 +79,7 @@ def reset(run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects)
         if step is not None:
             run.touched[i] = None
             _stop(run, i, step, out)
-            if i >= graph.definition_size and not graph.is_helper(i) and graph.owner(i) in chosen:
+            if _goes_with(graph, i, chosen, dropped):
                 step.status = step.status if step.status in STEP_ENDED else CANCELLED
                 dropped.add(graph.names[i])
             else:
@@ -84,6 +91,13 @@ def reset(run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects)
             group.failure = group.finished = group.sequence = None
             run.touched[i] = None
     _rebuild(run, dropped)
+
+
+def _goes_with(graph: Graph, i: int, chosen: set[int], dropped: set[str]) -> bool:
+    """Say whether a step was made for one that gets others in its place, or helps one that goes."""
+    if graph.is_helper(i):
+        return graph.names[i].rpartition("~")[0] in dropped
+    return i >= graph.definition_size and graph.owner(i) in chosen
 
 
 def _write_down(run: Run, i: int) -> None:
@@ -205,7 +219,9 @@ def base_of(graph: Graph) -> Graph:
 
 def failed_steps(run: Run) -> list[int]:
     """Return the steps that did not come to a good end, or whose good end was undone."""
-    return [i for i, step in run.steps.items() if step.status in (FAILED, CANCELLED, COMPENSATED)]
+    lost = {i for i, step in run.steps.items() if step.status in (FAILED, CANCELLED, COMPENSATED)}
+    # A group with members is made to wait again for those made anew: the others keep what they came to.
+    return [i for i in run.steps if i in lost and lost.isdisjoint(run.graph.members.get(i, ()))]
 
 
 def undone_steps(run: Run) -> list[int]:

@@ -7,7 +7,7 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import AttemptExpanded, AttemptFinished, AttemptJumped, AttemptSkipped
-from stream_durable.core.run import groups
+from stream_durable.core.run import context, groups
 from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.attempts import has_stopped, open_step, take
 from stream_durable.core.run.begin import End
@@ -34,6 +34,8 @@ def jumped(run: Run, message: AttemptJumped, now: int, out: Effects) -> Outcome:
     if not isinstance(step, Step):
         return step
     failure = take(run, i, step, message, out)
+    if failure is None and run.graph.definition.keeps_context:
+        failure = context.merge_output(run, bytes(message.output))
     between: list[int] = []
     if failure is None and not has_stopped(step):
         try:
@@ -121,7 +123,9 @@ def _between(run: Run, i: int, to: str) -> list[int]:
         raise RejectedError("bad_jump", text)
     after = graph.after(i)
     beyond = {*beyond_target, target, *_enclosing(run, i), *_enclosing(run, target)}
-    return [j for j in sorted(after - beyond) if not groups.has_ended(run, j) and run.need[j]]
+    between = [j for j in sorted(after - beyond) if not groups.has_ended(run, j) and run.need[j]]
+    # The last of them first: one that is skipped lets those after it begin.
+    return sorted(between, key=lambda j: len(graph.after(j)))
 
 
 def _enclosing(run: Run, i: int) -> list[int]:

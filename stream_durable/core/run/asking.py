@@ -52,14 +52,17 @@ def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
         command.function = node.name
     if run.priority:
         command.priority = run.priority
-    if graph.picks and (picks := graph.picks.get(name)) is not None:
-        command.picks = picks
+    if graph.picks or run.requests is not None:
+        wanted = () if run.requests is None else run.requests.picks
+        command.picks = graph.picks_of(node.name if name[-1] == "]" else name, wanted)
     if node.takes_context:
         _add_context(run, command)
     if i >= graph.definition_size:
         _add_dynamic(run, i, node, command)
-    if (step := run.steps.get(i)) is not None and step.detail is not None and step.detail.first > 1:
-        command.ordinal = attempt - step.detail.first + 1
+    if (step := run.steps.get(i)) is not None and step.detail is not None:
+        command.returns = step.detail.returns
+        if step.detail.first > 1:
+            command.ordinal = attempt - step.detail.first + 1
     queue = run.queue if run.queue is not None and node.queue == "default" else node.queue
     out.commands.append((queue, command))
 

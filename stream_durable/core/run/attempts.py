@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from stream_durable.core.definition.nodes import BranchNode, StepNode
+from stream_durable.core.definition.paths import value_at
 from stream_durable.core.effects import AttemptNote, Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
@@ -21,6 +20,7 @@ from stream_durable.core.messages import (
     AttemptReturned,
     AttemptSkipped,
     AttemptStarted,
+    GateLeft,
     GatePassed,
 )
 from stream_durable.core.run import context, groups, hooks
@@ -123,8 +123,11 @@ def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outc
     i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step
+    if message.returns != (0 if step.detail is None else step.detail.returns):
+        return Outcome.DUPLICATE
     if step.status == RUNNING and step.worker != message.worker:
         return Outcome.LATE
+    step.detailed().returns += 1
     failure = take(run, i, step, message, out, is_end=False)
     if failure is not None:
         leave_gate(run, i, step, out)
@@ -149,6 +152,7 @@ def passed_gate(run: Run, message: GatePassed, now: int, out: Effects) -> Outcom
     i = run.graph.index.get(message.step)
     step = None if i is None else run.steps.get(i)
     if i is None or step is None or step.attempt != message.attempt or step.status != READY:
+        _decline(run, step, message, out)
         return Outcome.LATE
     if step.detail is None or step.detail.held != "gate":
         return Outcome.DUPLICATE
@@ -156,6 +160,15 @@ def passed_gate(run: Run, message: GatePassed, now: int, out: Effects) -> Outcom
     run.touched[i] = None
     dispatch(run, i, step.attempt, out)
     return Outcome.APPLIED
+
+
+def _decline(run: Run, step: Step | None, message: GatePassed, out: Effects) -> None:
+    """Leave a gate that lets an attempt pass which is over: its question was repeated after it had left."""
+    if step is not None and step.attempt == message.attempt and step.status == RUNNING:
+        return
+    if message.gate:
+        left = GateLeft(key=message.gate, run=run.id, step=message.step, attempt=message.attempt)
+        out.messages.append(left)
 
 
 def ask_again(run: Run, i: int, step: Step, out: Effects) -> None:
@@ -172,6 +185,8 @@ def retry(run: Run, i: int, step: Step, out: Effects) -> None:
     """Make the attempt that was planned."""
     step.due = None
     step.attempt += 1
+    if step.detail is not None:
+        step.detail.returns = 0
     step.started = step.finished = step.worker = None
     node = run.graph.nodes[i]
     if run.is_paused and not run.graph.is_helper(i):
@@ -253,11 +268,14 @@ def _selected(run: Run, i: int, step: Step, output: bytes, now: int, out: Effect
     """Go on with the clause that a selector chose."""
     node = run.graph.nodes[i]
     assert type(node) is BranchNode
-    clause = msgspec.json.decode(output)
+    try:
+        clause = value_at(node.name, output)
+    except RejectedError as error:
+        clause = str(error)
     ready: list[int] = []
     ends: list[End] = []
-    if clause is not None and not (isinstance(clause, int) and 0 <= clause < len(node.cases)):
-        text = f"the branch has {len(node.cases)} clauses, and {clause!r} was chosen"
+    if clause is not None and not (type(clause) is int and 0 <= clause < len(node.cases)):
+        text = f"the branch has {len(node.cases)} clauses, and {str(clause)[:100]!r} was chosen"
         ends.append((i, FAILED, None, Failure("bad_clause", text, retryable=False)))
     else:
         run.active -= 1

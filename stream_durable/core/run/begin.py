@@ -100,6 +100,8 @@ def _begin_other(run: Run, i: int, now: int, out: Effects, ready: list[int], end
         step.detail.held = ""
     step.started = now
     run.touched[i] = None
+    if run.graph.hooks:
+        hooks.call_step_hook(run, "on_step_start", i, step, now, out)
     if type(node) is BranchNode and node.selector is not None:
         run.active += 1
         step.status = READY

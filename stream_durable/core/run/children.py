@@ -67,6 +67,7 @@ def ask_for_child(run: Run, i: int, step: Step, node: ChildNode, out: Effects) -
             parent=run.id,
             parent_step=run.graph.names[i],
             depth=run.depth + 1,
+            picks=run.graph.picks_of(run.graph.names[i], () if run.requests is None else run.requests.picks),
         )
     )
 
@@ -83,11 +84,11 @@ def child_id(run: Run, step: str, attempt: int, number: int) -> str:
     return key
 
 
-def cancel_child(step: Step, reason: str, out: Effects) -> None:
-    """Ask for the end of the child that a step waits for."""
+def cancel_child(step: Step, reason: str, out: Effects, *, compensate: bool) -> None:
+    """Ask for the end of the child that a step waits for; it undoes what it did if its parent does."""
     if step.detail is not None and step.detail.child:
         child = step.detail.child
-        out.messages.append(CancelRun(key=child, id=f"parent/{child}", reason=reason))
+        out.messages.append(CancelRun(key=child, id=f"parent/{child}", reason=reason, compensate=compensate))
 
 
 def next_input(run: Run, node: ChildNode, i: int, output: bytes) -> bytes | None:
@@ -97,8 +98,8 @@ def next_input(run: Run, node: ChildNode, i: int, output: bytes) -> bytes | None
     step = run.steps[i]
     assert step.detail is not None
     given = step.detail.input
-    fields = msgspec.json.decode(given if given is not None else b"null")
     if node.again:
+        fields = value_at("input", bytes(given) if given is not None else b"null")
         merged = dict(fields) if isinstance(fields, dict) else {}
         for field, path in node.again.items():
             merged[field] = _next_value(path, output)

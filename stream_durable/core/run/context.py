@@ -36,7 +36,7 @@ def change(run: Run, changes: tuple[Change, ...]) -> Failure | None:
     try:
         for one in changes:
             _apply(context.fields, one)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         context.fields = before
         return Failure("bad_change", str(error), retryable=False)
     return _settle(run, context, before)

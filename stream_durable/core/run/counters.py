@@ -59,8 +59,9 @@ def _grow(run: Run, base: Graph, steps: Mapping[str, Step], owners: list[str], h
             groups.plant(graph, i, detail.graft)
             graph.grafts = detail.graft.at + 1
     for name in helpers:
-        node = groups.helper_node(graph, name)
-        if node is not None:
+        node, target = groups.helper_node(graph, name), name.rpartition("~")[0]
+        # Those of a member that is gone are gone with it.
+        if node is not None and (not target or target in graph.index):
             graph.help(name, node)
 
 

@@ -39,6 +39,9 @@ from stream_durable.core.status import (
 #: How long an attempt that was asked to stop may take to answer, if nothing else bounds it.
 STOP_MS = 60_000
 
+#: Why a step is cancelled that has nothing to do with why its run ends.
+RUN_ENDS = Failure("cancelled", "the run is on its way to its end", retryable=False)
+
 
 def fail_run(
     run: Run, failure: Failure, now: int, out: Effects, ends: list[End], ready: Collection[int]
@@ -60,16 +63,15 @@ def wind_down(
     if not owes and not (status == FAILED and may_restart(run)):
         end(run, status, now, out)
         return
-    why = Failure("cancelled", "the run is on its way to its end", retryable=False)
     for i in range(graph.size):
         step = run.steps.get(i)
         if run.need[i] or i in ready or graph.is_helper(i) or _has_ended(step):
             continue
         if status != COMPLETED and _must_answer(run, i):
             _ask_to_stop(run, i, now, out)
-            ends += [(j, CANCELLED, None, why) for j in graph.dependents[i]]
+            ends += [(j, CANCELLED, None, RUN_ENDS) for j in graph.dependents[i]]
         else:
-            ends.append((i, CANCELLED, None, why))
+            ends.append((i, CANCELLED, None, RUN_ENDS))
 
 
 def _has_ended(step: Step | None) -> bool:
@@ -128,7 +130,14 @@ def stop_step(run: Run, i: int, step: Step, out: Effects) -> None:
     elif type(node) is EventNode:
         _close_wait(run, node, out)
     elif type(node) is ChildNode:
-        cancel_child(step, f"run {run.id!r}, which started it, needs it no more", out)
+        reason = f"run {run.id!r}, which started it, needs it no more"
+        cancel_child(step, reason, out, compensate=_is_undone(run))
+
+
+def _is_undone(run: Run) -> bool:
+    """Say whether what a run has done is undone now."""
+    request = run.cancel_request
+    return run.failure is not None and (request is None or request.compensate)
 
 
 def _close_wait(run: Run, node: EventNode, out: Effects) -> None:
@@ -190,6 +199,7 @@ def _cancel_step(run: Run, i: int, now: int, out: Effects) -> None:
     was_begun = step.status != PENDING
     stop_step(run, i, step, out)
     step.status = CANCELLED
+    step.failure = RUN_ENDS
     clear_due(run, i, step, out)
     run.touched[i] = None
     run.left -= 1
@@ -210,7 +220,7 @@ def _undo_next(run: Run, now: int, out: Effects) -> bool:
             (step.sequence or 0, i)
             for i, step in run.steps.items()
             if step.status == COMPLETED
-            and isinstance(node := graph.nodes[i], StepNode)
+            and isinstance(node := graph.nodes[i], StepNode | ChildNode)
             and node.compensation is not None
             and not _was_tried(run, f"{graph.names[i]}~compensate")
         ]
@@ -219,7 +229,7 @@ def _undo_next(run: Run, now: int, out: Effects) -> bool:
         return False
     i = run.undo.pop()
     node = graph.nodes[i]
-    assert type(node) is StepNode
+    assert isinstance(node, StepNode | ChildNode)
     assert node.compensation is not None
     run.status = COMPENSATING
     failure = run.failure

@@ -21,6 +21,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.run.begin import event_key
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import (
+    CANCELLED,
     COMPLETED,
     PENDING,
     READY,
@@ -142,7 +143,9 @@ def status_of(run: Run, i: int) -> str:
     step = run.steps.get(i)
     if step is not None:
         return step.status
-    return READY if not run.need[i] and run.ended is None and run.status != PENDING else PENDING
+    if run.ended is not None:
+        return CANCELLED
+    return PENDING if run.need[i] or run.status == PENDING else READY
 
 
 def is_put_off(step: Step) -> bool:

@@ -10,18 +10,21 @@ import msgspec
 from msgspec import Raw
 
 from stream_durable.core.definition.graph import Graph, Grown
-from stream_durable.core.definition.nodes import BranchNode, EachNode, ParallelNode, StepNode
+from stream_durable.core.definition.nodes import BranchNode, ChildNode, EachNode, ParallelNode, StepNode
 from stream_durable.core.definition.paths import items_at, root_of, value_at
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
+from stream_durable.core.ids import ID_LENGTH_MAX
 from stream_durable.core.messages import AttemptExpanded, Grafted
 from stream_durable.core.run.state import Graft, Open, Run, Step
 from stream_durable.core.run.values import root_value
-from stream_durable.core.status import CANCELLED, COMPLETED, FAILED, RUNNING, SKIPPED, STEP_ENDED
+from stream_durable.core.status import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, SKIPPED, STEP_ENDED
 
 #: Steps that a run may have, those added at run time included.
 STEPS_MAX = 10_000
+#: Longest name of an added step, with what is left for its number and for what is called beside it.
+NAME_LENGTH_MAX = ID_LENGTH_MAX - 50
 #: Members of one group that are with workers at the same time, unless it says another number.
 WINDOW = 500
 
@@ -69,6 +72,12 @@ def open_group(run: Run, i: int, ready: list[int], ends: list[End]) -> None:
             give_turn(run, m, ready)
 
 
+def has_begun(run: Run, i: int) -> bool:
+    """Say whether a step is or was under way."""
+    step = run.steps.get(i)
+    return not run.need[i] if step is None else step.status != PENDING
+
+
 def has_ended(run: Run, i: int) -> bool:
     """Say whether a step is over."""
     step = run.steps.get(i)
@@ -112,6 +121,8 @@ def expand(run: Run, i: int, step: Step, message: AttemptExpanded, ready: list[i
     """Add the steps that a step answered with; it ends when they have."""
     positions = {given.name or str(p): p for p, given in enumerate(message.steps)}
     wrong = _wrong(run, message.steps, positions)
+    if max(map(len, positions), default=0) + len(run.graph.names[i]) > NAME_LENGTH_MAX:
+        wrong = f"a name is too long: with those of the steps it is inside of, {NAME_LENGTH_MAX} at most"
     if wrong is not None:
         ends.append((i, FAILED, None, Failure("bad_expansion", wrong, retryable=False)))
         return
@@ -343,12 +354,13 @@ def _is_fail_fast(node: object, made: Graft | None) -> bool:
 
 
 def close(run: Run, owner: int, status: str, ends: list[End]) -> None:
-    """End the members of a group that has ended, as far as they have not."""
+    """End the members of a group that has ended, as far as they have not; what had begun is cancelled."""
     run.open.pop(owner, None)
-    members = run.graph.members.get(owner, ())
-    why = Failure("cancelled", f"{run.graph.names[owner]!r} has ended", retryable=False)
-    end = SKIPPED if status == SKIPPED else CANCELLED
-    ends += [(m, end, None, why) for m in members if not has_ended(run, m)]
+    text = f"{run.graph.names[owner]!r}, which it is a member of, has ended"
+    for m in run.graph.members.get(owner, ()):
+        if not has_ended(run, m):
+            end = SKIPPED if status == SKIPPED and not has_begun(run, m) else CANCELLED
+            ends.append((m, end, None, Failure(end, text, retryable=False)))
 
 
 def helper_node(graph: Graph, name: str) -> StepNode | None:
@@ -357,5 +369,5 @@ def helper_node(graph: Graph, name: str) -> StepNode | None:
     if kind == "compensate":
         i = graph.index.get(target)
         node = None if i is None else graph.nodes[i]
-        return node.compensation if isinstance(node, StepNode) else None
+        return node.compensation if isinstance(node, StepNode | ChildNode) else None
     return graph.hooks.get(kind.partition(".")[0])

@@ -13,6 +13,7 @@ from stream_durable.core.run.again import (
     beginnings,
     downstream,
     failed_steps,
+    forget_context,
     forget_outcome,
     reset,
     stranded,
@@ -21,13 +22,14 @@ from stream_durable.core.run.again import (
 from stream_durable.core.run.attempts import has_stopped
 from stream_durable.core.run.groups import has_ended
 from stream_durable.core.run.say import say_run
-from stream_durable.core.run.state import Context, Request, Requests, Run
+from stream_durable.core.run.state import Request, Requests, Run
 from stream_durable.core.status import CANCELLED, PENDING, SKIPPED, Outcome
 
 
 def pause(run: Run, message: PauseRun, now: int, out: Effects) -> Outcome:
     """Let no step begin until the run is resumed."""
-    if run.has_ended:
+    if run.has_ended or run.failure is not None or run.output is not None:
+        # On its way to an end, a run goes all of the way.
         return Outcome.LATE
     if run.is_paused or run.has_seen(message.id):
         return Outcome.DUPLICATE
@@ -89,8 +91,7 @@ def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
             out.timers["run", run.id, ""] = run.due
     reset(run, which, reopened, out)
     if message.whole:
-        run.context = Context({})
-        run.context.is_dirty = True
+        forget_context(run)
     say_run(run, RUN_RETRIED, now, out)
     why = Failure("cancelled", "what it waits for has come to no good end", retryable=False)
     work_off(run, [(i, CANCELLED, None, why) for i in stranded(run)], beginnings(run), now, out)

@@ -33,6 +33,8 @@ def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
     run.metadata = None if message.metadata is None else bytes(message.metadata)
     run.parent, run.parent_step = message.parent or None, message.parent_step or None
     run.depth = message.depth
+    if message.picks:
+        run.requests = Requests(picks=message.picks)
     if message.at is not None and message.at > now:
         run.due = message.at
         out.timers["run", run.id, ""] = run.due

@@ -45,6 +45,8 @@ class Detail(msgspec.Struct, omit_defaults=True):
     until: int | None = None
     #: Why a step that could begin has not: `paused`, `group` or `gate`.
     held: str = ""
+    #: How often the attempt has been given back.
+    returns: int = 0
     #: Whether the attempt was asked to stop and its answer is waited for.
     is_stopping: bool = False
     #: Whether the step ended without having begun.
@@ -127,6 +129,8 @@ class Requests(msgspec.Struct, omit_defaults=True):
     pause: Request | None = None
     resume: Request | None = None
     retry: Request | None = None
+    #: Paths into the run's output that its parent reads.
+    picks: tuple[str, ...] = ()
     #: Ids of the latest orders that were carried out: a repeat that comes late does nothing.
     seen: list[str] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode, ParallelNode
 from stream_durable.core.failure import Failure
 from stream_durable.core.run.state import Run, Step
@@ -58,13 +59,20 @@ def _result(run: Run, i: int) -> bytes:
     return b'{"output":%b}' % (output_of(run, i) or b"null")
 
 
+def _is_inside(graph: Graph, i: int, branch: int) -> bool:
+    """Say whether a step is in a branch, at whatever depth."""
+    while (i := graph.owner(i)) >= 0:
+        if i == branch:
+            return True
+    return False
+
+
 def _of_clause(run: Run, i: int, step: Step) -> bytes:
     """Return the output of the last steps of the clause that ran."""
     graph = run.graph
     clause = None if step.detail is None else step.detail.clause
     inside = [m for m in graph.members.get(i, ()) if graph.nodes[m].clause == clause]
-    mine = set(inside)
-    last = [m for m in inside if not mine.intersection(graph.dependents[m])]
+    last = [m for m in inside if not any(_is_inside(graph, j, i) for j in graph.waiting_for(m))]
     if len(last) == 1:
         return output_of(run, last[0]) or b"null"
     if not last:

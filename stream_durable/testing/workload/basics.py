@@ -23,7 +23,7 @@ from stream_durable.testing.workload.functions import (
 def _chain() -> Workflow:
     flow = Workflow("chain")
     flow.add("one", quick)
-    flow.add("two", threaded, after="one")
+    flow.add("two", threaded, after="one", timeout="250ms", retry=SOON)
     flow.add("three", instant, after="two")
     return flow
 
@@ -40,7 +40,7 @@ def _bare() -> Workflow:
 def _diamond() -> Workflow:
     flow = Workflow("diamond")
     flow.add("top", instant)
-    flow.add("left", threaded, after="top")
+    flow.add("left", threaded, after="top", timeout="100ms", retry=SOON)
     flow.add("right", quick, after="top")
     flow.add("bottom", quick, after=("left", "right"))
     return flow
@@ -50,7 +50,7 @@ def _fan() -> Workflow:
     flow = Workflow("fan")
     flow.add("split", instant)
     parts = [flow.add(f"part_{i}", quick if i % 2 else work, after="split", retry=SOON) for i in range(6)]
-    flow.add("join", threaded, after=parts)
+    flow.add("join", threaded, after=parts, timeout="200ms", retry=SOON)
     return flow
 
 

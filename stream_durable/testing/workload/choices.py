@@ -17,14 +17,16 @@ from stream_durable.testing.workload.functions import (
     instant,
     large,
     quick,
+    stumble,
     threaded,
     work,
 )
 
 
 async def _letter(ctx: Context[Any]) -> str:
-    stumble_not = chance(ctx, "letter")
-    return "a" if stumble_not < 0.4 else "b" if stumble_not < 0.7 else "z"
+    stumble(ctx)
+    drawn = chance(ctx, "letter")
+    return "a" if drawn < 0.4 else "b" if drawn < 0.7 else "z"
 
 
 def _branched() -> Workflow:
@@ -52,9 +54,9 @@ def _conditional() -> Workflow:
     """Clauses with conditions, of which none may be met; and a step with one."""
     flow = Workflow("conditional", retry=SOON)
     kind = flow.branch("kind")
-    kind.case(when=lambda input: input["trouble"] > 0.3, name="troubled")(work)
-    kind.case(when=lambda input: len(input["items"]) > 2, name="many")(work)
-    flow.add("perhaps", quick, when=lambda input: input["kind"] != "a", after=kind)
+    kind.case(when=lambda given: given["trouble"] > 0.3, name="troubled")(work)
+    kind.case(when=lambda given: len(given["items"]) > 2, name="many")(work)
+    flow.add("perhaps", quick, when=lambda given: given["kind"] != "a", after=kind)
     flow.add("close", instant, after="perhaps")
     return flow
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from stream_durable.core.messages import Message
 from stream_durable.wire.inbox import encode
@@ -19,8 +20,8 @@ class Sent:
     value: bytes | None
     #: Whether it makes no sense: it belongs among the dead letters and nowhere else.
     is_garbage: bool = False
-    #: Whether it is sent when its run has ended, and not before.
-    waits_for_end: bool = False
+    #: What its run must have come to before it is sent.
+    once: Literal["", "begun", "ended"] = ""
 
 
 @dataclass(slots=True)
@@ -28,11 +29,12 @@ class Plan:
     """What clients do in one world. Each script is sent in order, one by one."""
 
     scripts: list[list[Sent]] = field(default_factory=list)
-    runs: list[str] = field(default_factory=list)
+    #: When the first thing is sent about which run.
+    runs: dict[str, float] = field(default_factory=dict)
     #: Until when somebody begins something.
     seconds: float = 0.0
 
 
-def message(at: float, said: Message, *, waits_for_end: bool = False) -> Sent:
+def message(at: float, said: Message, *, once: Literal["", "begun", "ended"] = "") -> Sent:
     """Return a message of a client as what it sends."""
-    return Sent(at, "inbox", None, said.key.encode(), encode(said), waits_for_end=waits_for_end)
+    return Sent(at, "inbox", None, said.key.encode(), encode(said), once=once)

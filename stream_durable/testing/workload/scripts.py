@@ -31,6 +31,12 @@ from stream_durable.wire.inbox import encode
 _PAID = ("events", "expecting", "bounded", "bulky")
 #: And those in which somebody waits for a word.
 _TOLD = ("signals", "branched", "failing")
+#: Whose runs start others: under which steps, and which.
+_CHILDREN = {
+    "parent": (("family", "middle"), ("hurried", "leaf"), ("family/deeper", "leaf")),
+    "middle": (("deeper", "leaf"),),
+    "looping": (("page", "paged"), ("page/2", "paged")),
+}
 
 
 def application() -> App:
@@ -48,12 +54,14 @@ def drawn(rng: Random, app: App, *, runs: int, seconds: float, partitions: int) 
     order += rng.choices(order, k=runs // 4)
     for number, name in enumerate(order):
         run = f"{name}-{number}"
-        plan.runs.append(run)
-        plan.scripts.append(list(_script(rng, app, name, run, rng.uniform(0.0, seconds))))
+        at = plan.runs[run] = rng.uniform(0.0, seconds)
+        plan.scripts.append(list(_script(rng, app, name, run, at)))
+        if name in _CHILDREN and rng.random() < 0.3:
+            plan.scripts.append(list(_to_child(rng, app, run, at, rng.choice(_CHILDREN[name]))))
     for _ in range(rng.choice((0, 0, 1, 3))):
         at = rng.uniform(0.0, seconds)
         plan.scripts.append([message(at, _published("shared", f"g{rng.randrange(2)}", rng, ttl_ms=4_000))])
-    for number in range(rng.choice((0, 0, 3, 8))):
+    for number in range(rng.choice((0, 2, 6, 15))):
         plan.scripts.append([_garbage(rng, plan, number, rng.uniform(0.0, seconds), partitions)])
     return plan
 
@@ -76,6 +84,20 @@ def _script(rng: Random, app: App, name: str, run: str, at: float) -> Iterator[S
     yield from _ordered(rng, app, name, run, at)
     if rng.random() < 0.15:
         yield from _again(rng, app, name, run, at)
+
+
+def _to_child(rng: Random, app: App, run: str, at: float, child: tuple[str, str]) -> Iterator[Sent]:
+    """Order a run about that another one has started."""
+    path, name = child
+    key = f"{run}/{path}"
+    kind = rng.choice(("cancel", "pause", "again", "again"))
+    if kind == "cancel":
+        yield message(at, CancelRun(key=key, id=f"cancel {key}", reason="enough"), once="begun")
+    elif kind == "pause":
+        yield message(at, PauseRun(key=key, id=f"pause {key}"), once="begun")
+        yield message(at + rng.uniform(0.1, 2.0), ResumeRun(key=key, id=f"resume {key}"), once="begun")
+    else:
+        yield message(at, _retry(rng, app, name, key, "again"), once="ended")
 
 
 def _start(rng: Random, app: App, name: str, run: str, at: float) -> StartRun:
@@ -135,7 +157,7 @@ def _again(rng: Random, app: App, name: str, run: str, at: float) -> Iterator[Se
     """Have some of a run made anew once it has ended, perhaps twice."""
     for number in range(rng.choice((1, 1, 2))):
         at += rng.uniform(0.0, 1.0)
-        yield message(at, _retry(rng, app, name, run, f"again {number}"), waits_for_end=True)
+        yield message(at, _retry(rng, app, name, run, f"again {number}"), once="ended")
 
 
 def _retry(rng: Random, app: App, name: str, run: str, which: str) -> RetryRun:
@@ -160,9 +182,9 @@ def _published(event: str, key: str, rng: Random, ttl_ms: int = 6_000) -> EventP
 
 def _garbage(rng: Random, plan: Plan, number: int, at: float, partitions: int) -> Sent:
     """Return a record that cannot be applied, whenever it comes."""
-    run = rng.choice(plan.runs)
+    run = rng.choice(list(plan.runs))
     # Where there is one partition, no record is in the wrong one.
-    kind = rng.choice((0, 1, 2, 3, 4, 5, 6, 7, 7, 7, 7)) if partitions > 1 else rng.randrange(7)
+    kind = rng.choice((*range(7), *(7,) * 10)) if partitions > 1 else rng.randrange(7)
     stranger = f"stranger-{number}"
     if kind == 0:
         return Sent(at, "inbox", rng.randrange(partitions), b"x", b"no JSON at all", is_garbage=True)
@@ -182,6 +204,8 @@ def _garbage(rng: Random, plan: Plan, number: int, at: float, partitions: int) -
         return Sent(at, "inbox", None, run.encode(), encode(result), is_garbage=True)
     if kind == 6:
         return Sent(at, "commands.default", rng.randrange(partitions), b"x", b'{"type":"?"}', is_garbage=True)
+    # While the run is about, so that whoever reads the record has a reason to load it.
+    at = plan.runs[run] + rng.uniform(0.0, 3.0)
     lost = SignalRun(key=run, id="lost", signal="go")
     # To a partition in which the run does not live, as a producer with another partitioner would do it.
     return Sent(at, "inbox", -1, run.encode(), encode(lost), is_garbage=True)

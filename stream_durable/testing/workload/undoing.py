@@ -116,7 +116,7 @@ def _patient() -> Workflow:
     """Time-outs of all attempts together and of each by a function, and waits between them by another."""
     flow = Workflow("patient")
     flow.add("tried", work, retry=Retry(20, backoff=_soon), total="1200ms", on_error="continue")
-    flow.add("timed", work, timeout=lambda input: "100ms" if input["trouble"] > 0.3 else "2s", retry=SOON)
+    flow.add("timed", work, timeout=lambda given: "100ms" if given["trouble"] > 0.3 else "2s", retry=SOON)
     flow.add("close", instant, after=["tried", "timed"])
     return flow
 

@@ -1,0 +1,27 @@
+"""How what is broken on purpose has to be found."""
+
+from collections.abc import Callable
+
+import pytest
+
+from stream_durable.testing.faults import Faults
+from stream_durable.testing.simulation import simulate
+from stream_durable.testing.store import MemoryStore
+
+
+def found(
+    within: int,
+    by: str,
+    *,
+    faults: Faults | None = None,
+    make_store: Callable[[int], MemoryStore] = MemoryStore,
+) -> None:
+    """Demand that one of so many seeds breaks this invariant."""
+    seen: set[str] = set()
+    for seed in range(within):
+        trial = simulate(seed, faults=faults, make_store=make_store)
+        broken = {text.split(":")[0] for text in trial.violations}
+        if by in broken:
+            return
+        seen |= broken
+    pytest.fail(f"{within} seeds did not show it by {by}, but by {seen or 'nothing'}")

@@ -1,0 +1,179 @@
+"""The language broken on purpose, one promise after the other: each breach must be found.
+
+The oracle folds with the same broken code, so only what is promised can tell, and never a comparison of two
+folds, unless the breach is in how a run comes back from the store.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from simulation.broken import found
+
+from stream_durable.core import rows
+from stream_durable.core.effects import Effects
+from stream_durable.core.fold import HANDLERS
+from stream_durable.core.messages import ResumeRun
+from stream_durable.core.run import advance, again, answers, context, counters, ending, groups
+from stream_durable.core.run.state import Open, Requests, Run, Step
+from stream_durable.core.status import SKIPPED, Outcome
+from stream_durable.engine import loading
+from stream_durable.testing.faults import Faults
+
+#: Everything is loaded again and again, and nobody dies.
+HANDED_OVER = Faults(handovers=1.5, delay=0.002)
+
+
+def test_members_whose_end_counts_twice_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = groups.member_ended
+
+    def twice(*args: Any, **options: Any) -> None:
+        count(*args, **options)
+        count(*args, **options)
+
+    monkeypatch.setattr(groups, "member_ended", twice)
+
+    found(20, by="groups_wait_for_their_members")
+
+
+def test_undoing_in_the_order_of_completion_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forwards(undo: Iterable[Any]) -> list[Any]:
+        return sorted(undo, reverse=True)
+
+    monkeypatch.setattr(ending, "sorted", forwards, raising=False)
+
+    found(40, by="undoing_goes_backwards")
+
+
+def test_a_join_that_one_member_is_enough_for_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def met(counts: list[int], enough: int, size: int) -> bool | None:
+        return True
+
+    monkeypatch.setattr(advance, "join_verdict", met)
+    monkeypatch.setattr(counters, "join_verdict", met)
+
+    found(60, by="steps_begin_in_order")
+
+
+def test_a_clause_whose_inner_steps_are_not_skipped_with_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    close = groups.close
+
+    def leave_members(run: Run, owner: int, status: str, ends: list[Any]) -> None:
+        close(run, owner, status, [] if status == SKIPPED else ends)
+
+    monkeypatch.setattr(groups, "close", leave_members)
+
+    found(40, by="everything_has_ended")
+
+
+def test_a_resumption_that_forgets_what_was_held_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    resume = HANDLERS[ResumeRun]
+
+    def forget(run: Run, message: ResumeRun, now: int, out: Effects) -> Outcome:
+        for step in run.steps.values():
+            if step.detail is not None:
+                step.detail.held = ""
+        return resume(run, message, now, out)
+
+    monkeypatch.setitem(HANDLERS, ResumeRun, forget)
+
+    found(40, by="everything_has_ended")
+
+
+def test_an_order_that_is_carried_out_again_when_it_comes_again_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Requests, "remember", lambda self, order: None)
+
+    found(150, by="everything_has_ended", faults=Faults(duplicate=0.4))
+
+
+def test_a_child_that_is_forgotten_when_its_parent_is_loaded_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    thaw = rows._thaw_step
+
+    def without_child(row: Any) -> Step:
+        step = thaw(row)
+        if step.detail is not None:
+            step.detail.child = ""
+        return step
+
+    monkeypatch.setattr(rows, "_thaw_step", without_child)
+
+    found(60, by="everything_has_ended", faults=HANDED_OVER)
+
+
+def test_a_turn_that_is_forgotten_when_a_group_is_loaded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    give = counters._give_turns
+
+    def one_too_few(run: Run, i: int, opened: Open) -> None:
+        give(run, i, opened)
+        if opened.turn > 1:
+            opened.turn -= 1
+            run.need[run.graph.members[i][opened.turn]] += 1
+
+    monkeypatch.setattr(counters, "_give_turns", one_too_few)
+
+    found(100, by="state_is_the_fold_of_the_log", faults=HANDED_OVER)
+
+
+def test_a_context_that_is_forgotten_when_a_run_is_loaded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "_context", lambda data: {})
+
+    found(20, by="state_is_the_fold_of_the_log", faults=HANDED_OVER)
+
+
+def test_a_new_try_that_numbers_attempts_from_the_beginning_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    anew = again._anew
+
+    def from_one(step: Step) -> Step:
+        fresh = anew(step)
+        fresh.attempt = fresh.detailed().first = 1
+        return fresh
+
+    monkeypatch.setattr(again, "_anew", from_one)
+
+    found(40, by="outputs_come_from_calls")
+
+
+def test_a_step_under_way_that_is_not_waited_for_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "_must_answer", lambda run, i: False)
+
+    found(60, by="what_was_done_is_undone", faults=Faults.none())
+
+
+def test_a_parent_that_is_not_told_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "tell_parent", lambda run, out: None)
+
+    found(20, by="children_and_parents_know_of_each_other")
+
+
+def test_a_child_that_outlives_its_parent_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "cancel_child", lambda *step, **how: None)
+
+    found(60, by="children_and_parents_know_of_each_other")
+
+
+def test_attempts_that_are_forgotten_when_a_gate_is_loaded_are_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    thaw = rows.thaw_gate
+    monkeypatch.setattr(
+        loading, "thaw_gate", lambda key, partition, body, places: thaw(key, partition, body, ())
+    )
+
+    found(150, by="everything_has_ended", faults=HANDED_OVER)
+
+
+def test_changes_that_are_made_twice_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    change = context.change
+    monkeypatch.setattr(context, "change", lambda run, changes: change(run, (*changes, *changes)))
+
+    found(5, by="the_context_holds_what_was_left")
+
+
+def test_a_jump_that_passes_over_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "_between", lambda run, i, to: [])
+
+    found(60, by="a_jump_passes_over_what_lies_between")
