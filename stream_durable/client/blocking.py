@@ -95,6 +95,7 @@ class BlockingRun(_Facade):
     logs = _Blocking(RunHandle.logs)
     children = _Blocking(RunHandle.children)
     family = _Blocking(RunHandle.family)
+    signal = _Blocking(RunHandle.signal)
     cancel = _Blocking(RunHandle.cancel)
     pause = _Blocking(RunHandle.pause)
     resume = _Blocking(RunHandle.resume)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from uuid import uuid4
 
 from stream_durable.client.edge import Edge, Ports
@@ -24,10 +24,17 @@ from stream_durable.core.messages import CancelRun, PauseRun, ResumeRun, RetryRu
 from stream_durable.core.status import CANCELLED, CANCELLING, COMPENSATING, PAUSED
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.workflow import Workflow
-from stream_durable.wire.events import published, signalled
+from stream_durable.wire.events import published
 
 #: Runs in one of these are not yet being brought to their end.
 _GOING = OPEN - {CANCELLING, COMPENSATING}
+
+
+class HasId(Protocol):
+    """A run that somebody holds."""
+
+    @property
+    def id(self) -> str: ...
 
 
 class AsyncClient:
@@ -114,16 +121,14 @@ class AsyncClient:
 
     async def signal(
         self,
-        run: str,
+        run: str | HasId,
         name: str,
         data: Any = None,
         *,
         id: str | None = None,  # noqa: A002 - the word for it everywhere
     ) -> None:
         """Give a signal to a run, which keeps it until a step waits for it; under one `id` it comes once."""
-        body = self._edge.values.plain(data, f"the data of signal {name!r}")
-        message = signalled(run_id(run), name, body, id=id or uuid4().hex)
-        await self._edge.send(message, f"signal run {run!r}")
+        await self.run(run if isinstance(run, str) else run.id).signal(name, data, id=id)
 
     async def cancel(self, run: str, reason: str = "", *, compensate: bool = False) -> str:
         """Ask for the end of a run."""

@@ -41,6 +41,7 @@ from stream_durable.payloads import PayloadLostError
 from stream_durable.persistence import persist
 from stream_durable.ports import StoredRun
 from stream_durable.sdk.durations import Duration, milliseconds
+from stream_durable.wire.events import signalled
 
 _failure = msgspec.json.Decoder(Failure).decode
 
@@ -126,6 +127,18 @@ class RunHandle:
             found = await family(self._edge, self.id, limit)
         assert found is not None, "a run is in its own family"
         return found
+
+    async def signal(
+        self,
+        name: str,
+        data: Any = None,
+        *,
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
+    ) -> None:
+        """Give the run a signal, which it keeps until a step waits for it; under one `id` it comes once."""
+        body = self._edge.values.plain(data, f"the data of signal {name!r}")
+        message = signalled(self.id, name, body, id=id or uuid4().hex)
+        await self._edge.send(message, f"signal run {self.id!r}")
 
     async def cancel(self, reason: str = "", *, compensate: bool = False) -> str:
         """Ask for the end of the run; it has ended when `result` says so.

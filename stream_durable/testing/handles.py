@@ -59,6 +59,9 @@ class TestedRun(Teller):
     cancel_step = Told(RunHandle.cancel_step)
     skip_step = Told(RunHandle.skip_step)
     retry = Told(RunHandle.retry)
+    signal = Told(RunHandle.signal)
+    attempts = Told(RunHandle.attempts)
+    logs = Told(RunHandle.logs)
 
     def __init__(self, engine: Engine, handle: RunHandle) -> None:
         self._engine = engine

@@ -248,8 +248,7 @@ class Attempts:
         self._say(job, end, job.done)
 
     def _given_back(self, job: Job, reason: str, delay_ms: int = 0) -> AttemptReturned:
-        returns = job.command.returns
-        return AttemptReturned(**self._who(job), delay_ms=delay_ms, reason=reason, returns=returns)
+        return AttemptReturned(**self._who(job), delay_ms=delay_ms, reason=reason, returns=job.returns)
 
     def _drop(self, job: Job) -> None:
         """Let a cancelled attempt be over, with a word if somebody waits for it."""
@@ -287,7 +286,7 @@ class Attempts:
         if job.values is not None or end.changes or self._fitting.is_large(end):
             await self._fitting.fit(job, end)
         if type(end) is AttemptReturned:
-            end.returns = command.returns
+            end.returns = job.returns
         else:
             self._metrics.count_attempts("completed")
         end.started, end.finished = job.started, self._clock.now()

@@ -25,8 +25,8 @@ class Job:
     """
 
     __slots__ = ("announced", "beat", "command", "has_references", "is_cancelled", "is_in_thread",
-                 "is_overdue", "label", "lines", "marks", "must_answer", "percent", "started", "task",
-                 "timeout_ms", "values")  # fmt: skip
+                 "is_overdue", "label", "lines", "marks", "must_answer", "percent", "returns", "started",
+                 "task", "timeout_ms", "values")  # fmt: skip
 
     def __init__(
         self, command: Command, offsets: DoneOffsets, offset: int, *, has_references: bool = False
@@ -35,6 +35,8 @@ class Job:
         self.command = command
         #: Whether some of what it hands over may be kept elsewhere.
         self.has_references = has_references
+        #: How often the attempt had been given back when it was last asked for.
+        self.returns = command.returns
         #: How long the attempt may take from its start; None: as long as it likes.
         self.timeout_ms = command.timeout_ms
         #: Where the command is on its topic; in several places if the attempt was asked for repeatedly.
@@ -73,10 +75,15 @@ class Job:
     def stand_for(self, repeated: Job) -> None:
         """Take on a command that asks for the same attempt: it is done when this one is.
 
-        A lease that the attempt had may be over by now, so it is announced anew.
+        A lease that the attempt had may be over by now, so it is announced anew. And if it was given back
+        meanwhile, what comes out has to answer the later question: nobody waits for an answer to the earlier.
         """
         self.marks += repeated.marks
         self.announced = 0
+        if repeated.returns > self.returns:
+            self.returns = repeated.returns
+            if self.task is None:
+                self.command, self.has_references = repeated.command, repeated.has_references
 
     def leave(self, gone: DoneOffsets) -> bool:
         """Forget the places in a partition that was taken away; say whether there are no others."""

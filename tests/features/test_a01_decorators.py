@@ -1,6 +1,6 @@
 """A1: functions become steps by a decorator; a parameter named like a step receives its output."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006, PLW0108 - values are bound by the names of parameters
 
 from __future__ import annotations
 
@@ -282,13 +282,17 @@ def test_what_cannot_be_bound_is_said_with_what_may_be_meant() -> None:
     def wrong(charge: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
     assert refusal(flow) == [
-        "step 'ship': parameter 'chrage' (Receipt) is neither a step nor Order, the input, nor a Context; "
-        "is 'charge' meant?",
+        (
+            "step 'ship': parameter 'chrage' (Receipt) is neither a step nor Order, the input, nor a Context; "
+            "is 'charge' meant?"
+        ),
         "step 'ship': parameter 'sum' (float) is neither a step nor Order, the input, nor a Context",
         "step 'ship': '*rest' cannot be bound: name each parameter",
         "step 'ship': '**more' cannot be bound: name each parameter",
-        "step 'wrong': the annotation 'Nowhere' of parameter 'charge' cannot be resolved: "
-        "name 'Nowhere' is not defined",
+        (
+            "step 'wrong': the annotation 'Nowhere' of parameter 'charge' cannot be resolved: "
+            "name 'Nowhere' is not defined"
+        ),
     ]
 
 
@@ -325,5 +329,7 @@ def test_a_definition_that_was_taken_takes_no_further_steps() -> None:
     flow = Workflow("order")
     flow.add("a", lambda: 1)
     flow.definition()
-    with pytest.raises(DefinitionError, match="step 'b' comes too late: an App, or somebody else, has taken the definition"):
+    with pytest.raises(
+        DefinitionError, match="step 'b' comes too late: an App, or somebody else, has taken the definition"
+    ):
         flow.add("b", lambda: 2)

@@ -1,6 +1,6 @@
 """A2: the same graph built by calls, for graphs made from data."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006, PLW0108 - values are bound by the names of parameters
 
 from __future__ import annotations
 
@@ -69,7 +69,13 @@ async def test_both_ways_run_alike(engine: Engine, make: Callable[[], Workflow])
 
 
 async def test_a_graph_made_from_data(engine: Engine) -> None:
-    edges = {"fetch": [], "clean": ["fetch"], "count": ["clean"], "sum": ["clean"], "report": ["count", "sum"]}
+    edges = {
+        "fetch": [],
+        "clean": ["fetch"],
+        "count": ["clean"],
+        "sum": ["clean"],
+        "report": ["count", "sum"],
+    }
     order: list[str] = []
 
     def work(ctx: Context, name: str) -> str:
@@ -97,7 +103,9 @@ async def test_steps_of_a_loop_have_each_their_own_by_a_default(engine: Engine) 
     assert run.output == {"a": "aa", "b": "bb", "c": "cc"}
 
 
-async def test_one_function_may_be_many_steps_and_a_step_may_be_the_function_of_another(engine: Engine) -> None:
+async def test_one_function_may_be_many_steps_and_a_step_may_be_the_function_of_another(
+    engine: Engine,
+) -> None:
     flow = Workflow("often")
 
     def count(ctx: Context) -> str:
@@ -120,7 +128,13 @@ async def test_waits_groups_children_and_races_are_made_by_calls_too(engine: Eng
     data: list[dict[str, Any]] = [
         {"make": flow.sleep, "name": "nap", "duration": "5s"},
         {"make": flow.wait_signal, "name": "go", "timeout": "1m", "on_timeout": "late"},
-        {"make": flow.child, "name": "small", "workflow": small, "input": "input.x", "after": any_of("nap", "go")},
+        {
+            "make": flow.child,
+            "name": "small",
+            "workflow": small,
+            "input": "input.x",
+            "after": any_of("nap", "go"),
+        },
         {"make": flow.parallel, "name": "all", "members": ["nap", "small"]},
     ]
     for options in data:

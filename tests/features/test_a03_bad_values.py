@@ -1,6 +1,6 @@
 """A3: values that cannot be handed over, at every place where a value changes hands."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006, PLW0108 - values are bound by the names of parameters
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ LIKE_A_REFERENCE = {"$blob": [0, 0, 10, "aa"]}
 
 
 @pytest.mark.parametrize("value", [LIKE_A_REFERENCE, [LIKE_A_REFERENCE], {"v": LIKE_A_REFERENCE}], ids=str)
-async def test_a_value_that_looks_like_a_reference_cannot_come_from_outside(engine: Engine, value: Any) -> None:
+async def test_a_value_that_looks_like_a_reference_cannot_come_from_outside(
+    engine: Engine, value: Any
+) -> None:
     flow = Workflow("order")
     flow.wait_signal("go", timeout="1h")
     flow.add("a", lambda input, go: input)
@@ -306,7 +308,10 @@ async def test_a_childs_input_that_does_not_fit_fails_the_child_which_says_so(en
     await engine.until_idle()
     failure = failed(run, "small")
     assert failure.code == "invalid_input"
-    assert "workflow 'small', step 'only': the parameter 'size' does not fit: n: Input should be a valid integer" in failure.message
+    assert (
+        "workflow 'small', step 'only': the parameter 'size' does not fit: n: Input should be a valid integer"
+        in failure.message
+    )
 
 
 def test_a_childs_input_that_is_no_json_is_refused_when_defined() -> None:
@@ -508,7 +513,9 @@ def everything_shown(caplog: pytest.LogCaptureFixture) -> Callable[[TestedRun], 
         events = [msgspec.to_builtins(event) for event in run.events]
         state = run.state
         attempts = run._engine.ask(run._target.attempts)
-        return "\n".join(map(repr, (events, state, run.table, run.failure, attempts, caplog.text, run.context)))
+        return "\n".join(
+            map(repr, (events, state, run.table, run.failure, attempts, caplog.text, run.context))
+        )
 
     return shown
 
@@ -596,7 +603,9 @@ async def test_a_secret_in_a_value_that_does_not_fit_is_not_shown(
     assert SECRET not in everything_shown(run)
 
 
-async def test_a_secret_in_an_input_that_is_refused_is_not_shown(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_secret_in_an_input_that_is_refused_is_not_shown(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
     class Strict(BaseModel):
         password: SecretStr
         n: int

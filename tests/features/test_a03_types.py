@@ -1,6 +1,6 @@
 """A3: typed input and output, validated at the start, between steps and at the end."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006, PLW0108 - values are bound by the names of parameters
 
 from __future__ import annotations
 
@@ -138,8 +138,10 @@ async def test_without_annotations_values_are_json_as_it_stands(engine: Engine) 
     [
         (
             {"id": "42", "items": [{"name": "tea", "price": 9.5}, {"name": 7}]},
-            "the input of workflow 'order' does not fit: items.1.name: Input should be a valid string; "
-            "items.1.price: Field required",
+            (
+                "the input of workflow 'order' does not fit: items.1.name: Input should be a valid string; "
+                "items.1.price: Field required"
+            ),
         ),
         ({"items": []}, "the input of workflow 'order' does not fit: id: Field required"),
         (
@@ -165,7 +167,9 @@ async def test_plain_input_types_are_strict(engine: Engine) -> None:
     flow = Workflow("count", input=int)
     flow.add("a", lambda input: input + 1)
     for wrong in ("3", 1.5, None, [3]):
-        with pytest.raises(RejectedError, match="the input of workflow 'count' does not fit: Expected `int`, got "):
+        with pytest.raises(
+            RejectedError, match="the input of workflow 'count' does not fit: Expected `int`, got "
+        ):
             await engine.start(flow, wrong)
     run = await engine.start(flow, 3)
     await engine.until_idle()
@@ -189,7 +193,9 @@ async def test_an_input_that_a_run_was_given_by_name_is_checked_where_it_is_read
 # Between steps
 
 
-async def test_an_output_that_does_not_fit_its_annotation_names_workflow_step_and_field(engine: Engine) -> None:
+async def test_an_output_that_does_not_fit_its_annotation_names_workflow_step_and_field(
+    engine: Engine,
+) -> None:
     flow = Workflow("order")
 
     @flow.step
@@ -202,8 +208,8 @@ async def test_an_output_that_does_not_fit_its_annotation_names_workflow_step_an
     assert failure is not None
     assert (failure.code, failure.retryable, failure.message) == (
         "invalid_output", False,
-        "workflow 'order', step 'charge': the output does not fit: price: Input should be a valid number, "
-        "unable to parse string as a number",
+        ("workflow 'order', step 'charge': the output does not fit: price: Input should be a valid number, "
+        "unable to parse string as a number"),
     )  # fmt: skip
     assert run.status == "failed"
 
@@ -308,7 +314,9 @@ async def test_numbers_that_json_cannot_hold_are_refused_on_the_way_in(engine: E
             await engine.start(flow, {"x": number})
 
 
-@pytest.mark.parametrize("number", [2**53 + 1, 2**64 - 1, -(2**63), 2**70, 10**400, 1e308, 5e-324, 0.1 + 0.2], ids=str)
+@pytest.mark.parametrize(
+    "number", [2**53 + 1, 2**64 - 1, -(2**63), 2**70, 10**400, 1e308, 5e-324, 0.1 + 0.2], ids=str
+)
 async def test_numbers_come_through_exactly(engine: Engine, number: float) -> None:
     flow = Workflow("number")
     flow.add("a", lambda input: input)
@@ -348,15 +356,21 @@ def test_types_that_can_be_no_json_are_refused_when_defined() -> None:
     def b(a: Socket) -> Results: ...
 
     assert refusal(flow) == [
-        "workflow 'order': the type given as input= cannot be JSON as "
-        "test_types_that_can_be_no_json_are_refused_when_defined.<locals>.Socket: Unable to generate "
-        "pydantic-core schema for <class 'test_a03_types.test_types_that_can_be_no_json_are_refused_when_defined"
-        ".<locals>.Socket'>",
-        "step 'a': what it returns cannot be JSON as test_types_that_can_be_no_json_are_refused_when_defined."
-        "<locals>.Socket: Unable to generate pydantic-core schema for <class 'test_a03_types."
-        "test_types_that_can_be_no_json_are_refused_when_defined.<locals>.Socket'>",
-        "step 'b': parameter 'a' cannot be JSON as test_types_that_can_be_no_json_are_refused_when_defined."
-        "<locals>.Socket: Unable to generate pydantic-core schema for <class 'test_a03_types."
-        "test_types_that_can_be_no_json_are_refused_when_defined.<locals>.Socket'>",
+        (
+            "workflow 'order': the type given as input= cannot be JSON as "
+            "test_types_that_can_be_no_json_are_refused_when_defined.<locals>.Socket: Unable to generate "
+            "pydantic-core schema for <class 'test_a03_types.test_types_that_can_be_no_json_are_refused_when_defined"
+            ".<locals>.Socket'>"
+        ),
+        (
+            "step 'a': what it returns cannot be JSON as test_types_that_can_be_no_json_are_refused_when_defined."
+            "<locals>.Socket: Unable to generate pydantic-core schema for <class 'test_a03_types."
+            "test_types_that_can_be_no_json_are_refused_when_defined.<locals>.Socket'>"
+        ),
+        (
+            "step 'b': parameter 'a' cannot be JSON as test_types_that_can_be_no_json_are_refused_when_defined."
+            "<locals>.Socket: Unable to generate pydantic-core schema for <class 'test_a03_types."
+            "test_types_that_can_be_no_json_are_refused_when_defined.<locals>.Socket'>"
+        ),
         "step 'b': what it returns cannot be JSON as Results: return its `ok`, say",
     ]

@@ -44,7 +44,10 @@ def test_two_workflows_of_one_name_in_an_app() -> None:
     first, second = Workflow("order"), Workflow("order")
     first.add("a", work)
     second.add("b", work)
-    with pytest.raises(DefinitionError, match=r"app 'shop' has 1 fault:\n.*two workflows are called 'order': .*py:\d+ and .*py:\d+"):
+    with pytest.raises(
+        DefinitionError,
+        match=r"app 'shop' has 1 fault:\n.*two workflows are called 'order': .*py:\d+ and .*py:\d+",
+    ):
         App("shop", workflows=[first, second])
 
 
@@ -90,7 +93,10 @@ def test_two_cycles_are_two_faults() -> None:
     flow = Workflow("order")
     for one, other in (("a", "b"), ("b", "a"), ("c", "d"), ("d", "c")):
         flow.add(one, work, after=other)
-    assert refusal(flow) == ["steps wait for one another: a -> b -> a", "steps wait for one another: c -> d -> c"]
+    assert refusal(flow) == [
+        "steps wait for one another: a -> b -> a",
+        "steps wait for one another: c -> d -> c",
+    ]
 
 
 def test_a_cycle_through_what_a_wait_and_a_child_read() -> None:
@@ -165,7 +171,9 @@ def test_groups_and_branches_are_nested_twenty_deep_at_most() -> None:
     assert refusal(groups(21)) == ["step 'x' is inside of itself, or nested deeper than 20"]
 
 
-@pytest.mark.parametrize("value", [{1, 2}, math.nan, b"x", object(), {1: 2}], ids=["set", "nan", "bytes", "object", "key"])
+@pytest.mark.parametrize(
+    "value", [{1, 2}, math.nan, b"x", object(), {1: 2}], ids=["set", "nan", "bytes", "object", "key"]
+)
 def test_payloads_that_are_not_json(value: Any) -> None:
     flow = Workflow("order")
     flow.wait_signal("go", timeout="5s", on_timeout=value)
@@ -177,9 +185,15 @@ def test_payloads_that_are_not_json(value: Any) -> None:
 
 
 CONTRADICTIONS: list[tuple[Callable[[Workflow], object], str]] = [
-    (lambda w: w.wait_signal("a", "x", any_of=["y"]), "wait 'a': a wait takes one signal or any_of= several, not both"),
+    (
+        lambda w: w.wait_signal("a", "x", any_of=["y"]),
+        "wait 'a': a wait takes one signal or any_of= several, not both",
+    ),
     (lambda w: w.wait_signal("a", on_timeout=1), "wait 'a': on_timeout= says nothing without a timeout="),
-    (lambda w: w.add("a", work, timeout="2s", total="1s"), "step 'a': it may take 1000 ms in all, but 2000 ms for one attempt"),
+    (
+        lambda w: w.add("a", work, timeout="2s", total="1s"),
+        "step 'a': it may take 1000 ms in all, but 2000 ms for one attempt",
+    ),
     (lambda w: w.add("a", work, retry=Retry(3, base="2m", cap="1m")), "step 'a': "),
     (lambda w: w.add("a", work, retry=Retry(3, on="x", not_on="x")), "step 'a': "),
     (
@@ -196,7 +210,10 @@ CONTRADICTIONS: list[tuple[Callable[[Workflow], object], str]] = [
     (lambda w: w.add("a", work, timeout="soon"), "step 'a': timeout= takes a duration: "),
     (lambda w: w.sleep("a", "-1s"), "step 'a': a sleep takes a duration: "),
     (lambda w: w.add("a", work, queue="a b"), f"step 'a': 'a b' is not a name for a queue: {RULE}"),
-    (lambda w: w.add("a", work, on_error="never"), "step 'a': on_error= takes one of fail, skip, continue, not 'never'"),
+    (
+        lambda w: w.add("a", work, on_error="never"),
+        "step 'a': on_error= takes one of fail, skip, continue, not 'never'",
+    ),
     (lambda w: w.add("a", work, wen=work), "step 'a': there is no option wen= here; is when= meant?"),
     (lambda w: w.add("a", work, after=some_of(3, "b", "c")), "step 'a' waits for 3 of 2 steps"),
 ]
@@ -250,7 +267,13 @@ def test_all_at_once_in_the_order_of_the_file_and_each_with_its_place() -> None:
     assert len(faults) == 7
     lines = [fault.origin.line for fault in faults if fault.step is not None]
     assert lines == sorted(lines)
-    assert {fault.code for fault in faults} >= {"unknown_step", "bad_duration", "unbound_parameter", "duplicate", "timeout"}
+    assert {fault.code for fault in faults} >= {
+        "unknown_step",
+        "bad_duration",
+        "unbound_parameter",
+        "duplicate",
+        "timeout",
+    }
     assert all(__file__ in str(fault.origin) for fault in faults)
 
 

@@ -1,6 +1,6 @@
 """A5: all, any, some, a group, a graft; and edges that do not mind how the step before has ended."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006, PLW0108 - values are bound by the names of parameters
 
 from __future__ import annotations
 
@@ -156,8 +156,10 @@ async def test_a_member_that_was_not_waited_for_and_has_no_default_is_told(engin
     assert failure is not None
     assert (failure.code, failure.message) == (
         "invalid_input",
-        "workflow 'any', step 'end': the parameter 'slow' does not fit: step 'slow' has no output (it was skipped, "
-        "failed or not waited for): give the parameter a default or allow None",
+        (
+            "workflow 'any', step 'end': the parameter 'slow' does not fit: step 'slow' has no output (it was skipped, "
+            "failed or not waited for): give the parameter a default or allow None"
+        ),
     )
 
 
@@ -226,7 +228,11 @@ async def test_a_step_waits_for_a_race_and_others_at_once(engine: Engine) -> Non
 async def test_two_races_in_one_step(engine: Engine) -> None:
     flow = Workflow("mixed")
     racers(flow, a=1, b=2, c=3, d=9)
-    flow.add("end", lambda a, b, c, d: [a, b, c, d], after=[any_of("a", "b", cancel_rest=True), any_of("c", "d", cancel_rest=True)])
+    flow.add(
+        "end",
+        lambda a, b, c, d: [a, b, c, d],
+        after=[any_of("a", "b", cancel_rest=True), any_of("c", "d", cancel_rest=True)],
+    )
     run = await engine.start(flow)
     await engine.until_idle()
     assert run.output == ["a", None, "c", None]
@@ -392,7 +398,9 @@ async def test_clean_up_sees_the_context_and_the_input(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("on_error", ["skip", "continue"])
-async def test_what_may_fail_lets_plain_edges_go_on(engine: Engine, on_error: Literal["skip", "continue"]) -> None:
+async def test_what_may_fail_lets_plain_edges_go_on(
+    engine: Engine, on_error: Literal["skip", "continue"]
+) -> None:
     flow = Workflow("optional")
 
     @flow.step(on_error=on_error)

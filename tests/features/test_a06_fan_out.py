@@ -1,6 +1,6 @@
 """A6: fan-out, fan-in, chains, diamonds, races; parallel groups with a limit of how many run at once."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006, PLW0108 - values are bound by the names of parameters
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A7: `when=` skips a step; the steps after it go on and see no output."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006, PLW0108 - values are bound by the names of parameters
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ class Order(BaseModel):
     total: float
 
 
-@pytest.mark.parametrize(("total", "status", "output"), [(1.0, "completed", "boss asked"), (0.0, "skipped", None)])
-async def test_a_condition_on_the_input(engine: Engine, total: float, status: str, output: str | None) -> None:
+@pytest.mark.parametrize(
+    ("total", "status", "output"), [(1.0, "completed", "boss asked"), (0.0, "skipped", None)]
+)
+async def test_a_condition_on_the_input(
+    engine: Engine, total: float, status: str, output: str | None
+) -> None:
     flow = Workflow("order", input=Order)
 
     @flow.step(when=lambda order: order.total > 0)
@@ -81,8 +85,8 @@ async def test_what_has_no_output_is_none_the_default_or_a_failure_that_says_so(
     assert failure is not None
     assert (failure.code, failure.retryable, failure.message) == (
         "invalid_input", False,
-        "workflow 'order', step 'needs': the parameter 'a' does not fit: step 'a' has no output (it was skipped, "
-        "failed or not waited for): give the parameter a default or allow None",
+        ("workflow 'order', step 'needs': the parameter 'a' does not fit: step 'a' has no output (it was skipped, "
+        "failed or not waited for): give the parameter a default or allow None"),
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """A8: one clause of a branch runs, the others are skipped; steps after the branch run whichever ran."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006, PLW0108 - values are bound by the names of parameters
 
 from __future__ import annotations
 
@@ -56,13 +56,17 @@ def shipping() -> Workflow:
         (None, ["ask"], "asked, closed"),
     ],
 )
-async def test_one_clause_runs_by_the_value_at_a_path(engine: Engine, kind: Any, ran: list[str], output: str) -> None:
+async def test_one_clause_runs_by_the_value_at_a_path(
+    engine: Engine, kind: Any, ran: list[str], output: str
+) -> None:
     run = await engine.start(shipping(), {"kind": kind})
     await engine.until_idle()
     assert run.output == output
     clauses = ["mail", "pack", "hand_over", "ask"]
     assert [name for name in clauses if run.step(name).status == "completed"] == ran
-    assert [name for name in clauses if run.step(name).status == "skipped"] == [n for n in clauses if n not in ran]
+    assert [name for name in clauses if run.step(name).status == "skipped"] == [
+        n for n in clauses if n not in ran
+    ]
     assert sum(engine.calls(name) for name in clauses) == len(ran)
 
 
@@ -77,7 +81,15 @@ async def test_which_clause_ran_is_told(engine: Engine) -> None:
 
 @pytest.mark.parametrize(
     ("value", "output"),
-    [(1, "one"), (1.0, "one"), (True, "true"), ("1", "text"), (None, "null"), ([1, {"a": 2}], "list"), (2, None)],
+    [
+        (1, "one"),
+        (1.0, "one"),
+        (True, "true"),
+        ("1", "text"),
+        (None, "null"),
+        ([1, {"a": 2}], "list"),
+        (2, None),
+    ],
     ids=repr,
 )
 async def test_values_are_compared_as_json(engine: Engine, value: Any, output: str | None) -> None:
@@ -91,7 +103,9 @@ async def test_values_are_compared_as_json(engine: Engine, value: Any, output: s
     assert (run.status, run.output) == ("completed", output)
 
 
-async def test_without_a_clause_for_the_value_all_is_skipped_and_the_branch_completes_with_null(engine: Engine) -> None:
+async def test_without_a_clause_for_the_value_all_is_skipped_and_the_branch_completes_with_null(
+    engine: Engine,
+) -> None:
     flow = Workflow("none")
     kind = flow.branch("kind", on="input")
     kind.add("a", "x", lambda: "x")
@@ -123,7 +137,10 @@ async def test_a_function_answers_the_value(engine: Engine) -> None:
     kind.add("large", "freight", lambda: "freight")
     kind.add("small", "letter", lambda: "letter")
     flow.add("end", lambda kind: kind)
-    large, small = await engine.start(flow, Order(id="1", total=6)), await engine.start(flow, Order(id="2", total=5))
+    large, small = (
+        await engine.start(flow, Order(id="1", total=6)),
+        await engine.start(flow, Order(id="2", total=5)),
+    )
     await engine.until_idle()
     assert (large.output, small.output) == ("freight", "letter")
 
@@ -228,9 +245,9 @@ async def test_clauses_hold_waits_groups_children_each_and_branches(engine: Engi
     await engine.until_idle()
     assert run.output == [6, [2, 3]]
     assert (other.status, other.output) == ("completed", None)
-    assert {name: step.status for name, step in other.steps.items() if name not in ("kind", "end")} == dict.fromkeys(
-        ["nap", "go", "small", "each", "a", "group", "inner", "six", "seven"], "skipped"
-    )
+    assert {
+        name: step.status for name, step in other.steps.items() if name not in ("kind", "end")
+    } == dict.fromkeys(["nap", "go", "small", "each", "a", "group", "inner", "six", "seven"], "skipped")
     assert other.children == []
 
 
@@ -332,4 +349,7 @@ def test_what_a_branch_cannot_mean() -> None:
     assert "branch 'both': on= decides, so none of its clauses can have a condition" in faults
     assert "branch 'neither': it has a clause for \"x\", but no on= to decide by" in faults
     assert "branch 'same' has two clauses for 1.0" in faults
-    assert "branch 'nowhere' reads its value at 'nobody.kind', but 'nobody' is neither the input nor a step" in faults
+    assert (
+        "branch 'nowhere' reads its value at 'nobody.kind', but 'nobody' is neither the input nor a step"
+        in faults
+    )

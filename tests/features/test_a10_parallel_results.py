@@ -1,6 +1,6 @@
 """A10: a group keeps each member's value or failure apart; a step after it merges, fails or jumps."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006, PLW0108 - values are bound by the names of parameters
 
 from __future__ import annotations
 

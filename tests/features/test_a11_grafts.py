@@ -1,6 +1,6 @@
 """A11, B5: a step answers with more steps, known only at run time; later steps wait for all of them."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006, PLW0108 - values are bound by the names of parameters
 
 from __future__ import annotations
 
@@ -230,9 +230,17 @@ async def test_enough_of_each(engine: Engine) -> None:
     await engine.until_idle()
     assert run.output == [None, 2, None, 3]
     assert (engine.now - begun).total_seconds() < 10
-    assert [run.step(f"each[{i}]").status for i in range(4)] == ["cancelled", "completed", "failed", "completed"]
+    assert [run.step(f"each[{i}]").status for i in range(4)] == [
+        "cancelled",
+        "completed",
+        "failed",
+        "completed",
+    ]
     assert few.failure is not None
-    assert (few.failure.code, few.failure.message) == ("not_enough_items", "2 must complete, and there are 1 items")
+    assert (few.failure.code, few.failure.message) == (
+        "not_enough_items",
+        "2 must complete, and there are 1 items",
+    )
 
 
 async def test_too_few_are_left_to_be_enough(engine: Engine) -> None:
@@ -350,7 +358,10 @@ async def test_what_is_of_another_workflow_cannot_be_added(engine: Engine) -> No
     await engine.until_idle()
     failure = run.failure
     assert failure is not None
-    assert (failure.code, failure.message) == ("bad_expansion", "the workflow has no step or template 'foreign'")
+    assert (failure.code, failure.message) == (
+        "bad_expansion",
+        "the workflow has no step or template 'foreign'",
+    )
 
 
 def test_what_expand_refuses_at_once() -> None:
@@ -362,13 +373,28 @@ def test_what_expand_refuses_at_once() -> None:
 
     first = scan.of(1)
     for make, says in [
-        (lambda: Expand([scan.of(1, name="x"), scan.of(2, name="x")]), "Expand: two of its steps are called 'x'; give each its own name="),
-        (lambda: Expand([scan.of(1, after="y")]), "Expand: step '0' is after 'y', which is not in the expansion"),
-        (lambda: Expand([scan.of(1, name="a", after="b"), scan.of(2, name="b", after="a")]), "Expand: steps wait for each other: "),
+        (
+            lambda: Expand([scan.of(1, name="x"), scan.of(2, name="x")]),
+            "Expand: two of its steps are called 'x'; give each its own name=",
+        ),
+        (
+            lambda: Expand([scan.of(1, after="y")]),
+            "Expand: step '0' is after 'y', which is not in the expansion",
+        ),
+        (
+            lambda: Expand([scan.of(1, name="a", after="b"), scan.of(2, name="b", after="a")]),
+            "Expand: steps wait for each other: ",
+        ),
         (lambda: Expand([1, 2]), "Expand takes a list of what a template's `of` returns, and nothing else"),  # type: ignore[list-item]
         (lambda: Expand([first], concurrency=0), "concurrency= takes a number from 1, not 0"),
-        (lambda: Expand([first], on_error="never"), "on_error= takes one of fail_fast, complete_all, not 'never'"),  # type: ignore[arg-type]
-        (lambda: scan.of(1, name="a b"), "'a b' is no name for an added step: 1 to 128 letters, digits and `_ . : -`"),
+        (
+            lambda: Expand([first], on_error="never"),
+            "on_error= takes one of fail_fast, complete_all, not 'never'",
+        ),  # type: ignore[arg-type]
+        (
+            lambda: scan.of(1, name="a b"),
+            "'a b' is no name for an added step: 1 to 128 letters, digits and `_ . : -`",
+        ),
         (lambda: Expand([scan.of(i) for i in range(10_001)]), "Expand takes 10000 steps at most, not 10001"),
     ]:
         with pytest.raises(RejectedError) as caught:
@@ -391,8 +417,12 @@ def test_nothing_waits_for_a_template_or_takes_its_output() -> None:
 
     assert refusal(flow) == [
         "step 'a' waits for 'scan', which is a template: wait for the step that expands into it",
-        "step 'b': parameter 'scan' is neither a step nor a Context; 'scan' is a template: take the output of the "
-        "step that expands into it",
-        "step 'c': parameter 'item' (int) is neither a step nor a Context; only what is made by each() or of a "
-        "template has an item",
+        (
+            "step 'b': parameter 'scan' is neither a step nor a Context; 'scan' is a template: take the output of the "
+            "step that expands into it"
+        ),
+        (
+            "step 'c': parameter 'item' (int) is neither a step nor a Context; only what is made by each() or of a "
+            "template has an item"
+        ),
     ]

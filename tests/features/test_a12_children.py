@@ -1,6 +1,6 @@
 """A12: a child workflow as a step, with input mapping; its output is the step's output."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006, PLW0108 - values are bound by the names of parameters
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ async def test_the_output_of_the_child_is_the_output_of_the_step(engine: Engine)
     assert run.output == "mailed I-42"
     assert run.step("invoice").output == {"number": "I-42", "amount": 9.5}
     (child,) = run.children
-    assert (child.id, child.status, child.input) == ("order-42/invoice", "completed", {"order": "42", "amount": 9.5})
+    assert (child.id, child.status, child.input) == (
+        "order-42/invoice",
+        "completed",
+        {"order": "42", "amount": 9.5},
+    )
     assert child.state.parent == "order-42"
     assert child.state.parent_step == "invoice"
     assert child.tags == ("vip",)
@@ -62,7 +66,10 @@ async def test_what_is_read_of_a_step_is_waited_for() -> None:
         ("input.a.b", [1, 2]),
         ("input.a.b.1", 2),
         ({"x": "input.n"}, {"x": 3}),
-        ({"x": "input.a", "y": 7, "z": None, "t": True, "l": [1]}, {"x": {"b": [1, 2]}, "y": 7, "z": None, "t": True, "l": [1]}),
+        (
+            {"x": "input.a", "y": 7, "z": None, "t": True, "l": [1]},
+            {"x": {"b": [1, 2]}, "y": 7, "z": None, "t": True, "l": [1]},
+        ),
         ({"x": '="DE"', "y": "=[1, 2]"}, {"x": "DE", "y": [1, 2]}),
         ({}, {}),
     ],
@@ -286,6 +293,6 @@ def test_what_a_child_cannot_mean() -> None:
         "child 'a' reads its input at 'nobody.id', but 'nobody' is neither the input nor a step",
         "child 'b' reads its input at 'input..x', which is no path: write one such as input.id",
         "child 'c' has '=[1' as 'x' of its input: what follows the = is not JSON",
-        'child \'d\': input= takes a path such as "input.id", or an object of paths, not 7',
+        "child 'd': input= takes a path such as \"input.id\", or an object of paths, not 7",
         "child 'e': a time-out must be longer than nothing",
     ]

@@ -1,6 +1,6 @@
 """A13: a definition has a fingerprint; a run keeps the one it began with; what would strand runs is told before."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006, PLW0108 - values are bound by the names of parameters
 
 from __future__ import annotations
 
@@ -195,7 +195,9 @@ def test_what_has_changed_is_told_step_by_step() -> None:
     assert found == {("options", "b"), ("order", "b"), ("added", "c")}
 
 
-async def test_a_function_that_nobody_carries_any_more_is_asked_for_until_somebody_does(engine: Engine) -> None:
+async def test_a_function_that_nobody_carries_any_more_is_asked_for_until_somebody_does(
+    engine: Engine,
+) -> None:
     """A deployment that lacks a function fails no run: the attempt is handed back until workers carry it."""
     flow = Workflow("order")
     flow.add("a", lambda: 1)

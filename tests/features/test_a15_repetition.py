@@ -1,6 +1,6 @@
 """A15: a child runs again, with its output as its next input, until a value at a path says so."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006, PLW0108 - values are bound by the names of parameters
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ def pages(last: int) -> Workflow:
 async def test_a_child_runs_until_it_says_that_it_is_done(engine: Engine) -> None:
     flow = Workflow("book")
     flow.child(
-        "page", pages(3), input={"cursor": "input.from", "kept": 7}, until="page.done", again={"cursor": "page.next"}
+        "page",
+        pages(3),
+        input={"cursor": "input.from", "kept": 7},
+        until="page.done",
+        again={"cursor": "page.next"},
     )
     flow.add("end", lambda page: page)
     run = await engine.start(flow, {"from": 1}, id="b")
@@ -73,7 +77,9 @@ async def test_a_delay_between_the_rounds(engine: Engine) -> None:
 
 async def test_only_so_many_rounds(engine: Engine) -> None:
     flow = Workflow("book")
-    flow.child("page", pages(100), input={"cursor": 1}, until="page.done", again={"cursor": "page.next"}, at_most=3)
+    flow.child(
+        "page", pages(100), input={"cursor": 1}, until="page.done", again={"cursor": "page.next"}, at_most=3
+    )
     run = await engine.start(flow)
     await engine.until_idle()
     failure = run.failure
@@ -92,7 +98,17 @@ async def test_a_thousand_rounds_are_the_most_unless_more_are_asked_for() -> Non
 
 
 @pytest.mark.parametrize(
-    ("value", "is_done"), [(True, True), (False, False), (None, False), (0, False), (1, True), ("", False), ("x", True), ([], False)]
+    ("value", "is_done"),
+    [
+        (True, True),
+        (False, False),
+        (None, False),
+        (0, False),
+        (1, True),
+        ("", False),
+        ("x", True),
+        ([], False),
+    ],
 )
 async def test_what_ends_it(engine: Engine, value: Any, is_done: bool) -> None:
     small = Workflow("small")
@@ -151,7 +167,9 @@ async def test_cancelling_ends_the_loop_and_the_round_that_is_under_way(engine: 
 
 async def test_cancelling_between_two_rounds(engine: Engine) -> None:
     flow = Workflow("loop")
-    flow.child("page", pages(9), input={"cursor": 1}, until="page.done", again={"cursor": "page.next"}, every="1h")
+    flow.child(
+        "page", pages(9), input={"cursor": 1}, until="page.done", again={"cursor": "page.next"}, every="1h"
+    )
     run = await engine.start(flow)
     await run.cancel("enough")
     await engine.advance("2h")
@@ -174,7 +192,9 @@ async def test_an_endless_run_keeps_no_endless_history(engine: Engine) -> None:
 
 async def test_a_loop_survives_a_restart_and_repeats(engine: Engine) -> None:
     flow = Workflow("loop")
-    flow.child("page", pages(3), input={"cursor": 1}, until="page.done", again={"cursor": "page.next"}, every="1h")
+    flow.child(
+        "page", pages(3), input={"cursor": 1}, until="page.done", again={"cursor": "page.next"}, every="1h"
+    )
     run = await engine.start(flow)
     await engine.advance("1h")
     engine.restart()

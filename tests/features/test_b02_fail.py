@@ -87,16 +87,26 @@ class Unspeakable(Exception):
         (Fail("a", "a \ud800 surrogate"), "a", "a ? surrogate"),
         (ValueError("m" * 10_000), "ValueError", "m" * 3_997 + "..."),
         (Unspeakable(), "Unspeakable", "(no message: ValueError while it was made)"),
-        (Fail("a", "b", details="d" * 20_000), "a", "b (its details were left out: 20002 bytes, more than 16000)"),
+        (
+            Fail("a", "b", details="d" * 20_000),
+            "a",
+            "b (its details were left out: 20002 bytes, more than 16000)",
+        ),
         (AssertionError(), "AssertionError", ""),
         (StopIteration(3), "RuntimeError", "coroutine raised StopIteration"),
-        (ExceptionGroup("both", [ValueError("a"), KeyError("b")]), "ExceptionGroup", "both (2 sub-exceptions)"),
+        (
+            ExceptionGroup("both", [ValueError("a"), KeyError("b")]),
+            "ExceptionGroup",
+            "both (2 sub-exceptions)",
+        ),
         (asyncio.CancelledError(), "CancelledError", ""),
         (TimeoutError("slow"), "TimeoutError", "slow"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
-async def test_whatever_is_raised_becomes_a_failure(engine: Engine, error: BaseException, code: str, message: str) -> None:
+async def test_whatever_is_raised_becomes_a_failure(
+    engine: Engine, error: BaseException, code: str, message: str
+) -> None:
     async def step() -> None:
         raise error
 

@@ -62,7 +62,13 @@ async def test_jumps_follow_each_other(engine: Engine) -> None:
     flow.add("e", lambda: "end", after="d")
     run = await engine.start(flow)
     await engine.until_idle()
-    assert [step.status for step in run.steps.values()] == ["completed", "skipped", "completed", "skipped", "completed"]
+    assert [step.status for step in run.steps.values()] == [
+        "completed",
+        "skipped",
+        "completed",
+        "skipped",
+        "completed",
+    ]
 
 
 async def test_a_jump_comes_after_failed_attempts_as_any_answer_does(engine: Engine) -> None:

@@ -87,8 +87,10 @@ async def test_an_output_that_was_not_handed_over_says_how_to_get_it(engine: Eng
     assert run.failure is not None
     assert (run.failure.code, run.failure.message, run.failure.retryable) == (
         "no_output",
-        "step 'look' was handed no output of step 'a': name it in the step's reads=, and give a default here if it "
-        "may be skipped, fail or not be waited for",
+        (
+            "step 'look' was handed no output of step 'a': name it in the step's reads=, and give a default here if it "
+            "may be skipped, fail or not be waited for"
+        ),
         False,
     )
 
@@ -181,7 +183,9 @@ async def test_the_logger_knows_where_it_is_and_its_lines_are_kept(
         ("work", 1, "info", "attempt 1"), ("work", 1, "print", "printed"),
         ("work", 2, "info", "attempt 2"), ("work", 2, "print", "printed"),
     ]  # fmt: skip
-    records = [record for record in caplog.records if "attempt" in record.getMessage() and hasattr(record, "run")]
+    records = [
+        record for record in caplog.records if "attempt" in record.getMessage() and hasattr(record, "run")
+    ]
     assert [(r.run, r.step, r.attempt, r.workflow) for r in records] == [  # type: ignore[attr-defined]
         ("r", "work", 1, "order"), ("r", "work", 2, "order"),
     ]  # fmt: skip

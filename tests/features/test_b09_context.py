@@ -12,7 +12,9 @@ from stream_durable import Context, Fail, Retry, Skip, Snooze, Workflow
 from stream_durable.testing import Engine
 
 
-async def after(engine: Engine, change: Callable[[Context], Any], values: dict[str, Any] | None = None) -> Any:
+async def after(
+    engine: Engine, change: Callable[[Context], Any], values: dict[str, Any] | None = None
+) -> Any:
     """Return the context of a run in which one step found these values and did this to them."""
     flow = Workflow("order")
     flow.add("first", lambda: values or {})
@@ -47,10 +49,12 @@ async def after(engine: Engine, change: Callable[[Context], Any], values: dict[s
         (lambda ctx: [ctx.append("a", i) for i in range(3)], {}, {"a": [0, 1, 2]}),
         (lambda ctx: (ctx.put("a", 1), ctx.delete("a"), ctx.increment("a", 7)), {}, {"a": 7}),
         (lambda ctx: ctx.put("a.b", 1), {}, {"a.b": 1}),
-        (lambda ctx: ctx.put("ä\u0000\"\\", "😀"), {}, {"ä\u0000\"\\": "😀"}),
+        (lambda ctx: ctx.put('ä\u0000"\\', "😀"), {}, {'ä\u0000"\\': "😀"}),
     ],
 )
-async def test_each_helper(engine: Engine, change: Any, values: dict[str, Any], context: dict[str, Any]) -> None:
+async def test_each_helper(
+    engine: Engine, change: Any, values: dict[str, Any], context: dict[str, Any]
+) -> None:
     assert await after(engine, change, values) == context
 
 
@@ -169,13 +173,25 @@ async def test_a_failed_attempt_leaves_nothing_to_the_next(engine: Engine) -> No
     ("change", "says"),
     [
         (lambda ctx: ctx.append("n", 1), "append at 'n' needs a list there, and there is something else"),
-        (lambda ctx: ctx.increment("t"), "increment at 't' needs a number that can take it there, and there is something else"),
-        (lambda ctx: ctx.increment("b"), "increment at 'b' needs a number that can take it there, and there is something else"),
-        (lambda ctx: ctx.merge({"x": 1}, at="n"), "merge at 'n' needs an object there, and there is something else"),
+        (
+            lambda ctx: ctx.increment("t"),
+            "increment at 't' needs a number that can take it there, and there is something else",
+        ),
+        (
+            lambda ctx: ctx.increment("b"),
+            "increment at 'b' needs a number that can take it there, and there is something else",
+        ),
+        (
+            lambda ctx: ctx.merge({"x": 1}, at="n"),
+            "merge at 'n' needs an object there, and there is something else",
+        ),
         (lambda ctx: ctx.merge([1]), "merge takes an object, to set its fields"),
         (lambda ctx: ctx.put("", 1), "a key of the context is a text, not ''"),
         (lambda ctx: ctx.put(7, 1), "a key of the context is a text, not 7"),
-        (lambda ctx: ctx.increment("n", by=True), "increment at 'n' adds a number, not an object of type bool"),
+        (
+            lambda ctx: ctx.increment("n", by=True),
+            "increment at 'n' adds a number, not an object of type bool",
+        ),
     ],
 )
 async def test_changes_that_cannot_be_made(engine: Engine, change: Any, says: str) -> None:

@@ -1,6 +1,6 @@
 """B10: the run completes now with this output, and the rest is cancelled."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006, PLW0108 - values are bound by the names of parameters
 
 from __future__ import annotations
 

@@ -209,7 +209,11 @@ async def test_between_two_attempts_a_step_is_retrying_and_says_until_when(engin
     run = await engine.start(flow)
     await engine.advance("1m")
     state = run.step("step").state
-    assert (state.status, state.attempt, failure_of(run.step("step")).message) == ("retrying", 1, "come again")
+    assert (state.status, state.attempt, failure_of(run.step("step")).message) == (
+        "retrying",
+        1,
+        "come again",
+    )
     assert state.due is not None
     assert abs((state.due - begun).total_seconds() - 3600) < 1
     assert run.status in ("running", "waiting")

@@ -31,7 +31,9 @@ def seconds_since(begun: Any, engine: Engine) -> float:
     return float((engine.now - begun).total_seconds())
 
 
-@pytest.mark.parametrize("timeout", ["10s", timedelta(seconds=10), lambda: "10s", lambda input: timedelta(seconds=10)])
+@pytest.mark.parametrize(
+    "timeout", ["10s", timedelta(seconds=10), lambda: "10s", lambda input: timedelta(seconds=10)]
+)
 async def test_an_attempt_that_takes_too_long_fails(engine: Engine, timeout: Any) -> None:
     flow = Workflow("flow")
     flow.add("slow", nap(60), timeout=timeout)

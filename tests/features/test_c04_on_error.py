@@ -83,7 +83,9 @@ async def test_it_is_for_failures_for_good_only(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("policy", ["skip", "continue"])
-async def test_a_last_step_that_may_fail_leaves_the_run_without_its_output(engine: Engine, policy: Policy) -> None:
+async def test_a_last_step_that_may_fail_leaves_the_run_without_its_output(
+    engine: Engine, policy: Policy
+) -> None:
     flow = Workflow("last")
     flow.add("x", lambda: 1 / 0, on_error=policy)
     flow.add("z", lambda: 26)

@@ -12,7 +12,7 @@ from outcomes import Clock, failure_of
 from pydantic import BaseModel
 from refusals import refusal
 
-from stream_durable import Context, DefinitionError, Expand, Fail, Finish, Happened, Retry, Skip, Workflow
+from stream_durable import Context, Expand, Fail, Finish, Happened, Retry, Skip, Workflow
 from stream_durable.testing import Engine
 
 
@@ -89,7 +89,9 @@ async def test_what_undoes_gets_output_input_and_context(engine: Engine) -> None
     @charge.compensate
     def refund(charge: Receipt, quote: int, input: dict[str, int], ctx: Context, why: Happened) -> None:
         assert why.failure is not None
-        seen.extend([charge.number, quote, input, ctx.get("account"), ctx.step, ctx.attempt, why.failure.code])
+        seen.extend(
+            [charge.number, quote, input, ctx.get("account"), ctx.step, ctx.attempt, why.failure.code]
+        )
         seen.append(why.step)
 
     flow.add("boom", boom, after=charge)
@@ -301,7 +303,11 @@ async def test_a_failed_child_has_undone_its_own_and_the_parent_may_go_on(engine
     flow.add("end", lambda kid="nothing": kid)
     run = await engine.start(flow)
     await engine.until(run, "completed")
-    assert (undone, run.output, [child.status for child in run.children]) == (["pay"], "nothing", ["compensated"])
+    assert (undone, run.output, [child.status for child in run.children]) == (
+        ["pay"],
+        "nothing",
+        ["compensated"],
+    )
     assert failure_of(run.step("kid")).code == "boom"
 
 
@@ -382,5 +388,6 @@ def test_what_cannot_be_undone_is_refused() -> None:
     faults = refusal(flow)
     assert any("two compensations" in fault for fault in faults)
     assert any("'nobody'" in fault and "compensation" in fault for fault in faults)
-    with pytest.raises(DefinitionError, match="compensation"):
-        Workflow("waits").sleep("nap", "1s").compensate(lambda: 1)
+    waits = Workflow("waits")
+    waits.sleep("nap", "1s").compensate(lambda: 1)
+    assert any("'nap'" in fault and "compensation" in fault for fault in refusal(waits))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 from stream_durable.core.effects import Command
@@ -83,6 +83,21 @@ def test_a_repeated_command_is_done_when_the_attempt_is_and_not_before() -> None
     job.done()
 
     assert (before.base, after.base) == (6, 6)
+
+
+def test_an_attempt_that_was_given_back_answers_the_question_that_was_asked_last() -> None:
+    waiting, running = Job(command(), taken(5), 5), Job(command(), taken(5), 5)
+    running.task = cast("asyncio.Task[None]", object())
+    again = command()
+    again.returns = 1
+
+    for job in (waiting, running):
+        job.stand_for(Job(again, taken(6), 6))
+        job.stand_for(Job(command(), taken(7), 7))
+
+    assert (waiting.returns, running.returns) == (1, 1)
+    assert waiting.command is again
+    assert running.command is not again
 
 
 def test_a_job_that_is_wanted_in_one_partition_outlives_the_loss_of_another() -> None:

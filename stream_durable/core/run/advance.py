@@ -208,7 +208,8 @@ def _joined(
         ends.append((join.step, CANCELLED, None, why))
         for j in join.of:
             step = run.steps.get(j)
-            if step is not None and step.status == FAILED and step.failure is not None:
+            is_borne = run.graph.owner(j) >= 0 or run.graph.nodes[j].on_error == "continue"
+            if step is not None and step.status == FAILED and step.failure is not None and not is_borne:
                 # Borne until now, for another one might have completed.
                 fail_run(run, step.failure.at(run.graph.names[j]), now, out, ends, ready)
                 return

@@ -88,7 +88,9 @@ def cancel_child(step: Step, reason: str, out: Effects, *, compensate: bool) -> 
     """Ask for the end of the child that a step waits for; it undoes what it did if its parent does."""
     if step.detail is not None and step.detail.child:
         child = step.detail.child
-        out.messages.append(CancelRun(key=child, id=f"parent/{child}", reason=reason, compensate=compensate))
+        out.messages.append(
+            CancelRun(key=child, id=f"parent/{child}"[:ID_LENGTH_MAX], reason=reason, compensate=compensate)
+        )
 
 
 def next_input(run: Run, node: ChildNode, i: int, output: bytes) -> bytes | None:

@@ -143,7 +143,7 @@ def _count_members(run: Run, i: int, step: Step) -> None:
             continue
         need[m] -= 1
         member = steps.get(m)
-        if is_counted and member is not None:
+        if is_counted and member is not None and groups.takes_place(run, m):
             _count_room(opened, m, member)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from stream_durable.core.definition.graph import Graph, Grown
+from stream_durable.core.definition.graph import GROUPS, Graph, Grown
 from stream_durable.core.definition.nodes import BranchNode, ChildNode, EachNode, ParallelNode, StepNode
 from stream_durable.core.definition.paths import items_at, root_of, value_at
 from stream_durable.core.effects import Effects
@@ -275,7 +275,7 @@ def admit(run: Run, m: int, owner: int) -> bool:
     if opened is None:
         # The group has just ended, and what ends it is about to end its members.
         return False
-    if not is_counted(run, owner):
+    if not is_counted(run, owner) or not takes_place(run, m):
         return True
     opened.held.discard(m)
     limit = window(run, owner)
@@ -285,6 +285,14 @@ def admit(run: Run, m: int, owner: int) -> bool:
         return True
     opened.held.add(m)
     return False
+
+
+def takes_place(run: Run, m: int) -> bool:
+    """Say whether a member counts towards the limit of its group.
+
+    A group inside of it does not: it might wait for the very member that waits for its place.
+    """
+    return not isinstance(run.graph.nodes[m], GROUPS)
 
 
 def give_up_place(run: Run, m: int) -> None:
@@ -305,7 +313,7 @@ def member_ended(
         return
     opened.left -= 1
     node = run.graph.nodes[owner]
-    if was_begun and is_counted(run, owner):
+    if was_begun and is_counted(run, owner) and takes_place(run, m):
         opened.running -= 1
     opened.held.discard(m)
     if status == COMPLETED:
