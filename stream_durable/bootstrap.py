@@ -32,6 +32,7 @@ from stream_durable.replay import verify as verifying
 from stream_durable.sdk.app import App
 from stream_durable.settings import Settings
 from stream_durable.telemetry import Metrics
+from stream_durable.worker.logs import captured
 from stream_durable.worker.worker import Worker
 
 
@@ -93,7 +94,7 @@ async def reconciler(
 async def worker(
     settings: Settings, app: App, metrics: Metrics, *, clock: Clock | None = None
 ) -> AsyncIterator[Worker]:
-    """Assemble a worker that carries an app; it works while its `run` does."""
+    """Assemble a worker that carries an app; it works while its `run` does, and what steps write is heard."""
     name = process_name(settings, "worker")
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name)
     blobs = KafkaBlobs(settings.kafka, settings.prefix, publisher, client=name)
@@ -114,9 +115,11 @@ async def worker(
             await definitions.register(definition)
         for log in logs.values():
             log.open()
-        yield Worker(
+        made = Worker(
             logs, publisher, blobs, app.handler, clock or SystemClock(), settings.worker, metrics, worker=name
         )
+        with captured():
+            yield made
     finally:
         await blobs.close()
         await publisher.close()

@@ -105,8 +105,8 @@ def _requests(run: RunRow) -> dict[str, Any]:
     asked: dict[str, Any] = _json(run.requests) or {}
     return {
         kind: {**request, "at": moment(request["at"])}
-        for kind, request in asked.items()
-        if request is not None
+        for kind in ("cancel", "pause", "resume", "retry")
+        if (request := asked.get(kind)) is not None
     }
 
 

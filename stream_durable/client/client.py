@@ -16,7 +16,7 @@ from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.filter import LOST, OPEN, RunFilter
 from stream_durable.client.listing import COUNT_MAX, RunCount, RunList, counted, listed
 from stream_durable.client.run import RunHandle, start
-from stream_durable.client.starting import beginning, resolve
+from stream_durable.client.starting import a_queue, beginning, resolve, some_tags
 from stream_durable.client.together import Progress, order_all
 from stream_durable.client.values import run_id
 from stream_durable.core.errors import RejectedError
@@ -92,10 +92,10 @@ class AsyncClient:
             workflow=name,
             fingerprint=fingerprint,
             input=data,
-            tags=tuple(tags),
+            tags=some_tags(tags),
             trace=trace,
             at=begins,
-            queue=queue or "",
+            queue=a_queue(queue),
             priority=priority,
             metadata=edge.values.an_object(metadata, f"the metadata of a run of workflow {name!r}"),
         )

@@ -17,6 +17,8 @@ from stream_durable.ports import RunPosition, RunSummary
 
 #: How far a count goes: further than people read numbers, and no more than a second of a server's time.
 COUNT_MAX: Final = 100_000
+#: The longest page: what a client and a server hold at a time without noticing it.
+LIMIT_MAX: Final = 10_000
 
 _failure = msgspec.json.Decoder(Failure).decode
 
@@ -88,6 +90,8 @@ async def listed(
     position = None if after is None else read_cursor(after)
     if query is None:
         return RunList([], None)
+    if not 1 <= limit <= LIMIT_MAX:
+        raise RejectedError("bad_limit", f"limit= takes 1 to {LIMIT_MAX} runs, not {limit}")
     page = await edge.ask(lambda: views.run_list(query, limit=limit, after=position), "list runs")
     following = None if page.following is None else cursor(page.following)
     return RunList([entry(run) for run in page.runs], following)

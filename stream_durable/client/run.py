@@ -36,7 +36,7 @@ from stream_durable.core.messages import (
 )
 from stream_durable.core.rows import RunRow, thaw_run
 from stream_durable.core.run.state import Run
-from stream_durable.core.status import COMPLETED, RUN_ENDED
+from stream_durable.core.status import CANCELLED, COMPLETED, RUN_ENDED
 from stream_durable.payloads import PayloadLostError
 from stream_durable.persistence import persist
 from stream_durable.ports import StoredRun
@@ -78,7 +78,8 @@ class RunHandle:
         if status == COMPLETED:
             return None if output is None else msgspec.json.decode(await self._edge.resolved(output))
         failure = failure or Failure(status)
-        kind = RunCancelled if failure.code == "cancelled" and failure.step is None else RunFailed
+        is_cancelled = status == CANCELLED or (failure.code == "cancelled" and failure.step is None)
+        kind = RunCancelled if is_cancelled else RunFailed
         raise kind(self.id, failure, status)
 
     async def state(self) -> RunState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Final
@@ -10,6 +11,7 @@ from stream_durable.client.edge import Edge
 from stream_durable.client.filter import since_epoch
 from stream_durable.client.values import is_same
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.ids import QUEUE, QUEUE_RULE
 from stream_durable.core.messages import StartRun
 from stream_durable.core.rows import RunRow
 from stream_durable.sdk.durations import Duration, milliseconds
@@ -51,6 +53,20 @@ def beginning(at: datetime | None, delay: Duration | None) -> int | None:
     if delay is not None:
         return since_epoch("now", datetime.now(UTC)) + milliseconds(delay)
     return None
+
+
+def a_queue(name: str | None) -> str:
+    """Return the name of a queue as a message has it, or say why it is none."""
+    if name and not QUEUE.match(name):
+        raise RejectedError("bad_queue", f"{name[:128]!r} is not a name for a queue: {QUEUE_RULE}")
+    return name or ""
+
+
+def some_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return tags, and not the letters of one that was given in place of a list."""
+    if isinstance(tags, str):
+        raise RejectedError("bad_tags", f"tags= takes a list of texts: write tags=[{tags!r}]")
+    return tuple(tags)
 
 
 def check_same(row: RunRow, message: StartRun) -> None:

@@ -177,7 +177,7 @@ def _step_state(run: Run, i: int, name: str) -> StepState:
         _moment(step.started),
         _moment(step.finished),
         step.worker,
-        detail.held or None,
+        detail.held or _held(run, i, step),
         _moment(step.due),
         detail.percent,
         detail.label,
@@ -185,6 +185,13 @@ def _step_state(run: Run, i: int, name: str) -> StepState:
         _clause(run, i, detail.clause),
         tuple(graph.names[m] for m in graph.members.get(i, ())),
     )
+
+
+def _held(run: Run, i: int, step: Step) -> str | None:
+    """Say that a step waits for nothing but its turn among the members of its group."""
+    owner = run.graph.owner(i)
+    is_next = step.status == PENDING and owner in run.open and run.need[i] == 1
+    return "group" if is_next and not run.graph.dependencies[i] else None
 
 
 def _clause(run: Run, i: int, clause: int | None) -> Any:

@@ -17,7 +17,7 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.gate import fold as gate_fold
 from stream_durable.core.gate.state import Gate
-from stream_durable.core.ids import ID_LENGTH_MAX, PAYLOAD_BYTES_MAX
+from stream_durable.core.ids import ID_LENGTH_MAX, PAYLOAD_BYTES_MAX, QUEUE, QUEUE_RULE
 from stream_durable.core.messages import (
     AttemptCompleted,
     AttemptExpanded,
@@ -110,6 +110,8 @@ def create(message: Message, partition: int, graphs: Callable[[str], Graph | Non
             "unknown_workflow",
             f"workflow {message.workflow[:128]!r} has no definition {message.fingerprint[:64]!r}",
         )
+    if message.queue and not QUEUE.match(message.queue):
+        raise RejectedError("bad_queue", f"{message.queue[:128]!r} is not a name for a queue: {QUEUE_RULE}")
     if len(bytes(message.input)) > PAYLOAD_BYTES_MAX:
         raise RejectedError("too_large", f"an input has at most {PAYLOAD_BYTES_MAX} bytes of JSON")
     return Run(key, partition, graph)

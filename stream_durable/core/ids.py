@@ -20,6 +20,10 @@ HANDOVER_BYTES_MAX = 4_000_000
 #: Names of workflows, steps, events and signals. No slash, so that `name/key` splits in one way.
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:\-]{0,127}\Z")
 
+#: Names of queues; a topic's name takes no more, and leaves room for the rest of it.
+QUEUE = re.compile(r"[A-Za-z0-9_.\-]{1,100}\Z")
+QUEUE_RULE = "letters, digits and _ . - only, at most 100"
+
 
 def channel_id(event: str, key: str) -> str:
     """Return the id of the channel on which events of this name and key meet their waits."""

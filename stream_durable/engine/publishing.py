@@ -11,14 +11,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from stream_durable.core.errors import MissingTopicError
 from stream_durable.engine import outbox
 from stream_durable.engine.partition import Partition
 from stream_durable.persistence import persist
-from stream_durable.ports import Outgoing, Publisher
-from stream_durable.telemetry import Metrics
+from stream_durable.ports import Headers, Outgoing, Publisher
+from stream_durable.telemetry import WORLD_REFUSED, Metrics, logger
+
+_log = logger(__name__)
+
+#: A topic of our own that is missing is asked for again after this long.
+_TOPIC_SECONDS = 2.0
 
 
 class _Row(NamedTuple):
@@ -85,8 +91,21 @@ class Publishing:
         source = self._source
         made = [outbox.with_headers(message, source) for message in messages]
         started = time.perf_counter()
-        await persist(lambda: self._publisher.publish(made), "publish")
+        while missing := await self._attempt(made):
+            if not all(outbox.is_commands(topic) for topic in missing):
+                # Somebody has to make what we cannot do without; that can be waited for.
+                await asyncio.sleep(_TOPIC_SECONDS)
+            made = [outbox.sendable(one, missing) for one in made]
         self._metrics.publish_seconds.observe(time.perf_counter() - started)
+
+    async def _attempt(self, made: Sequence[tuple[Outgoing, Headers | None]]) -> frozenset[str]:
+        """Publish; return the topics that there are none of, if that is why not all is published."""
+        try:
+            await persist(lambda: self._publisher.publish(made), "publish", unless=MissingTopicError)
+        except MissingTopicError as error:
+            _log.warning(WORLD_REFUSED, reason=str(error), doing="publish")
+            return error.topics
+        return frozenset()
 
     async def _publish(self, rows: list[_Row]) -> None:
         await self.publish_now([message for row in rows for message in row.messages])

@@ -10,7 +10,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from stream_durable.core.errors import RejectedError
+from stream_durable.core.errors import MissingTopicError, RejectedError, TransientError
 from stream_durable.kafka.config import MESSAGE_BYTES_MAX, PARTITIONER, config, transient
 from stream_durable.ports import Headers, Outgoing
 from stream_durable.settings import KafkaSettings
@@ -19,23 +19,46 @@ from stream_durable.telemetry import PRODUCER_REPLACED, logger
 _log = logger(__name__)
 
 
+#: What the broker, or our own client on its behalf, says of a topic that is not there.
+_NO_TOPIC = frozenset({KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART})
+#: How long the brokers may take to make a new topic known, before one is held to be missing.
+_KNOWN_MS = 5_000
+_CALL_SECONDS = 15.0
+
+
 class _Burst:
     """The acknowledgements of the messages that were published together: one wake-up for all."""
 
-    __slots__ = ("error", "future", "left", "loop")
+    __slots__ = ("error", "future", "left", "loop", "missing", "refused")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, count: int) -> None:
         self.loop = loop
         self.future: asyncio.Future[None] = loop.create_future()
+        #: Not acknowledged; the producer's thread counts these, ours those that were not even taken.
         self.left = count
+        self.refused = 0
         self.error: KafkaError | None = None
+        #: Topics, with the instance's prefix, that there are none of.
+        self.missing: set[str] = set()
 
-    def __call__(self, error: KafkaError | None, _: Any) -> None:
+    def __call__(self, error: KafkaError | None, message: Any) -> None:
         if error is not None:
-            self.error = error
+            self._note(error, message.topic())
         self.left -= 1
-        if not self.left:
+        if self.left == self.refused:
             self.loop.call_soon_threadsafe(self._resolve)
+
+    def refuse(self, error: KafkaError, topic: str) -> None:
+        """Do without the acknowledgement of a message that the client does not take."""
+        self._note(error, topic)
+        self.refused += 1
+        if self.left == self.refused:
+            self._resolve()
+
+    def _note(self, error: KafkaError, topic: str) -> None:
+        self.error = error
+        if error.code() in _NO_TOPIC:
+            self.missing.add(topic)
 
     def _resolve(self) -> None:
         if self.future.done():
@@ -98,8 +121,16 @@ class KafkaPublisher:
 
     async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> None:
         """Publish in order and wait for every acknowledgement."""
-        if messages:
-            await self._hand_over(messages, _Burst(asyncio.get_running_loop(), len(messages)))
+        if not messages:
+            return
+        burst = _Burst(asyncio.get_running_loop(), len(messages))
+        try:
+            await self._hand_over(messages, burst)
+        except TransientError as error:
+            loop = asyncio.get_running_loop()
+            if missing := await loop.run_in_executor(None, self._missing, burst.missing):
+                raise MissingTopicError(missing) from error
+            raise
 
     async def place(self, message: Outgoing) -> tuple[int, int]:
         """Publish one message; return its partition and offset.
@@ -130,9 +161,18 @@ class KafkaPublisher:
                     # The local queue is full: the broker has to catch up before we go on.
                     await asyncio.sleep(0.005)
                 except KafkaException as error:
-                    burst(error.args[0], None)
+                    burst.refuse(error.args[0], topic)
                     break
         await burst.future
+
+    def _missing(self, topics: set[str]) -> frozenset[str]:
+        """Ask the brokers which topics there are none of; then the client sees those made since, too."""
+        try:
+            there = (self._producer.list_topics(topic, _CALL_SECONDS).topics for topic in topics)
+            missing = [name for found in there for name, topic in found.items() if topic.error is not None]
+        except KafkaException as error:
+            raise transient(error) from error
+        return frozenset(name.removeprefix(f"{self._prefix}.") for name in missing)
 
     async def close(self) -> None:
         """Wait for what is under way, within reason, and stop."""
@@ -160,6 +200,7 @@ class KafkaPublisher:
             message_max_bytes=MESSAGE_BYTES_MAX,
             # Never: a message that timed out and is published again would come after its successors.
             message_timeout_ms=0,
+            topic_metadata_propagation_max_ms=_KNOWN_MS,
             queue_buffering_max_messages=500_000,
             socket_nagle_disable=True,
         )

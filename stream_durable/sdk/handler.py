@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
+from types import CoroutineType
 from typing import Any, NamedTuple
 
 from stream_durable.core.definition.stranding import Needs
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.errors import HandoverError, Problem
 from stream_durable.sdk.handover import DOES_NOT_FIT, Read, Write, problems
+from stream_durable.sdk.plain_json import COROUTINE
 from stream_durable.sdk.retry import DelayAfter
 
 
@@ -134,11 +136,17 @@ class Handler:
     def call(self, arguments: Sequence[Any]) -> Any:
         """Call the function; what comes back is a coroutine if `is_async`."""
         if not self._keywords:
-            return self.function(*arguments)
-        positional = len(arguments) - len(self._keywords)
-        return self.function(
-            *arguments[:positional], **dict(zip(self._keywords, arguments[positional:], strict=True))
-        )
+            result = self.function(*arguments)
+        else:
+            positional = len(arguments) - len(self._keywords)
+            named = dict(zip(self._keywords, arguments[positional:], strict=True))
+            result = self.function(*arguments[:positional], **named)
+        if type(result) is CoroutineType and not self.is_async:
+            # Nobody would await it, and it would pass for an answer: a condition that is always true, say.
+            result.close()
+            problem = Problem("", COROUTINE)
+            raise HandoverError("invalid_output", self.workflow, self.step, "output", [problem])
+        return result
 
     def encode(self, result: Any) -> bytes:
         """Return what the function answered as JSON bytes, or raise `HandoverError`."""

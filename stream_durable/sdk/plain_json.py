@@ -16,6 +16,9 @@ from stream_durable.sdk.errors import Problem
 #: Deeper values are refused. It ends the search in a value that contains itself.
 DEPTH_MAX = 100
 
+#: Why what an async function gives is no value.
+COROUTINE = "a coroutine is not JSON: define the function with `async def`"
+
 _ATOMS = frozenset({str, int, bool, type(None)})
 _encode = msgspec.json.Encoder().encode
 
@@ -94,5 +97,5 @@ def _reason(value: Any) -> str:
         return f"{value} is not a number in JSON"
     name = type(value).__name__
     if name == "coroutine":
-        return "a coroutine is not JSON: define the function with `async def`"
+        return COROUTINE
     return f"an object of type {name} is not JSON: annotate what the function returns to have it converted"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Literal, Protocol, TypeVar
@@ -65,6 +65,9 @@ class Backend(Protocol):
 
     def carry(self, workflow: Workflow | None, queue: str | None) -> None:
         """Let workers serve a workflow with its children, and a queue."""
+
+    def deploy(self, workflows: Iterable[Workflow]) -> None:
+        """Let workers serve these workflows in place of those of the same names."""
 
     def pass_time(self, passing: Passing) -> GaveUp | None:
         """Go on until the goal is reached, from timer to timer; or say why that cannot be."""

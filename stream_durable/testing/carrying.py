@@ -8,6 +8,7 @@ from types import MappingProxyType
 from stream_durable.core.definition.nodes import AnyNode, BranchNode, EachNode, StepNode
 from stream_durable.sdk.app import App
 from stream_durable.sdk.handler import Handler
+from stream_durable.sdk.lineage import with_children
 from stream_durable.sdk.workflow import Workflow
 
 
@@ -26,6 +27,13 @@ class GrowingApp(App):
         # From the beginning, so that what does not go together is refused as in production.
         super().__init__(self.name, workflows=[*self.workflows.values(), workflow])
         return True
+
+    def deploy(self, workflows: Iterable[Workflow]) -> None:
+        """Take workflows in place of those of the same names, with all that they start."""
+        new = with_children(workflows)
+        names = {workflow.name for workflow in new}
+        others = [workflow for name, workflow in self.workflows.items() if name not in names]
+        super().__init__(self.name, workflows=[*others, *new])
 
     def queues(self) -> set[str]:
         """Return the queues that steps, and what is called besides them, name."""

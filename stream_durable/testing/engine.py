@@ -185,6 +185,14 @@ class Engine(Teller):
         """Return how often a step's function, or what stands in for it, has been called."""
         return self._backend.mishaps.calls(step)
 
+    def deploy(self, *workflows: Workflow) -> None:
+        """Let workers carry these in place of the workflows of the same names.
+
+        Runs that are there keep their definitions, and are served by the new functions; runs that are started
+        from now on begin the new versions.
+        """
+        self._backend.deploy(workflows)
+
     def redeliver(self) -> None:
         """Deliver everything once more that has reached the reconciler and the workers so far."""
         self._backend.redeliver()

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager, nullcontext
 from pathlib import Path
@@ -193,6 +193,12 @@ class RealBackend:
         missing = sorted(each for each in queues if f"worker {each}" not in self._programs)
         if is_new or missing:
             self.do(lambda: self._serve(missing))
+
+    def deploy(self, workflows: Iterable[Workflow]) -> None:
+        """Let workers serve these workflows in place of those of the same names."""
+        self._app.deploy(workflows)
+        missing = sorted(each for each in self._app.queues() if f"worker {each}" not in self._programs)
+        self.do(lambda: self._serve(missing))
 
     def pass_time(self, passing: Passing) -> GaveUp | None:
         """Let everything go on."""

@@ -8,8 +8,8 @@ second by second, since leases and heartbeats count.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import nullcontext
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import ExitStack, nullcontext
 from typing import Any, TypeVar
 
 from stream_durable.client import AsyncClient
@@ -26,6 +26,7 @@ from stream_durable.testing.mishaps import ArrangedHandler, Mishaps
 from stream_durable.testing.thread import EngineThread
 from stream_durable.testing.views import memory_ports
 from stream_durable.testing.world import QUEUE, Slot, World
+from stream_durable.worker.logs import captured
 
 _Answer = TypeVar("_Answer")
 
@@ -108,6 +109,7 @@ class VirtualBackend:
         self.client = AsyncClient(lambda: nullcontext(self.ports))
         self._queues: set[str] = set()
         self._thread: EngineThread | None = None
+        self._listening = ExitStack()
 
     def now(self) -> int:
         """Return the virtual time."""
@@ -121,7 +123,15 @@ class VirtualBackend:
         """Let workers serve a workflow with its children, and a queue."""
         if workflow is not None and self._app.carry(workflow):
             self.do(self._register)
-        wanted = self._app.queues() | ({queue} if queue else set())
+        self._serve(self._app.queues() | ({queue} if queue else set()))
+
+    def deploy(self, workflows: Iterable[Workflow]) -> None:
+        """Let workers serve these workflows in place of those of the same names."""
+        self._app.deploy(workflows)
+        self.do(self._register)
+        self._serve(self._app.queues())
+
+    def _serve(self, wanted: set[str]) -> None:
         for each in sorted(wanted - self._queues):
             self._queues.add(each)
             self._open().do(lambda name=each: self._world.serve(name))  # type: ignore[misc]
@@ -158,6 +168,8 @@ class VirtualBackend:
     def _begin(self) -> None:
         self._run(self._world.open())
         self._world.serve(QUEUE)
+        # Not the workers themselves: one that crashes would go on listening.
+        self._listening.enter_context(captured())
         self._run(self.client.__aenter__())
 
     async def _register(self) -> None:
@@ -225,6 +237,7 @@ class VirtualBackend:
             raise TimeoutError(f"the engine has worked for {SECONDS_MAX:.0f} s, and there is no end to it")
 
     def _end(self) -> None:
+        self._listening.close()
         self._world.loop.at_rest = None
         self._run(self.client.__aexit__(None, None, None))
         self._world.loop.at_rest = None

@@ -36,7 +36,7 @@ from stream_durable.worker.calling import Calling
 from stream_durable.worker.ends import end_of, given_of
 from stream_durable.worker.fitting import Fitting
 from stream_durable.worker.job import Job, JobKey
-from stream_durable.worker.logs import WRITER
+from stream_durable.worker.logs import WRITER, listen_on
 from stream_durable.worker.offsets import DoneOffsets
 from stream_durable.worker.queue import Queue
 from stream_durable.worker.reports import Reports
@@ -214,6 +214,7 @@ class Attempts:
         job.task = task
         job.started = self._clock.now()
         WRITER.set(job)
+        listen_on()
         end: AttemptEnd | None
         try:
             end = await self._made(job)
@@ -226,10 +227,11 @@ class Attempts:
                 end = self._failed(job, failure_from(error))
             else:
                 raise
-        except GeneratorExit:
-            # The loop is taken down, and this with it.
-            raise
-        except BaseException as error:  # noqa: BLE001 - `sys.exit()` in a step is the step's failure
+        except BaseException as error:
+            if isinstance(error, GeneratorExit) and not _is_running(task):
+                # The loop is taken down, and this with it.
+                raise
+            # `sys.exit()` in a step is the step's failure, and so is whatever else it raises.
             end = self._failed(job, failure_from(error))
         finally:
             job.task = None
@@ -326,6 +328,13 @@ class Attempts:
 
     def _say(self, job: Job, message: AttemptMessage, then: Callable[[], None]) -> None:
         self._reports.add(None, message, then)
+
+
+def _is_running(task: asyncio.Task[None]) -> bool:
+    try:
+        return asyncio.current_task() is task
+    except RuntimeError:
+        return False
 
 
 def _cancelled(who: dict[str, Any]) -> AttemptFailed:

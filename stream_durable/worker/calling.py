@@ -37,7 +37,11 @@ class Calling:
         limit = asyncio.timeout(None if timeout is None else timeout / 1_000)
         try:
             async with limit:
-                return await self._unless_skipped(handler, given, job)
+                result = await self._unless_skipped(handler, given, job)
+            if limit.expired():
+                # It went on after it was told to stop, and nobody waits any more for what it came to.
+                raise TimeoutError
+            return result
         except TimeoutError as error:
             if not limit.expired():
                 raise

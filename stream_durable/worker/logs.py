@@ -135,6 +135,12 @@ def captured() -> Iterator[None]:
 _listening = 0
 
 
+def listen_on() -> None:
+    """Listen to what is standard output now: a program may have put another in its place since."""
+    if type(sys.stdout) is not _Output and _listening:
+        sys.stdout = _Output(sys.stdout)
+
+
 class _Records(logging.Handler):
     """Gives each record to the attempt that wrote it. What our own code says is not the step's."""
 

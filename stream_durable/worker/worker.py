@@ -12,7 +12,6 @@ from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import Metrics
 from stream_durable.worker.attempts import Attempts
 from stream_durable.worker.lane import Lane
-from stream_durable.worker.logs import captured
 from stream_durable.worker.reports import Reports
 
 
@@ -54,14 +53,13 @@ class Worker:
         """Work until cancelled; then drain: finish or give back, report, commit, leave."""
         reporting = asyncio.create_task(self._reports.run())
         try:
-            with captured():
-                try:
-                    async with asyncio.TaskGroup() as group:
-                        group.create_task(self._attempts.watch())
-                        for lane in self._lanes:
-                            group.create_task(lane.run())
-                finally:
-                    await self._attempts.drain(self._settings.drain_ms / 1_000)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._attempts.watch())
+                    for lane in self._lanes:
+                        group.create_task(lane.run())
+            finally:
+                await self._attempts.drain(self._settings.drain_ms / 1_000)
         finally:
             await self._reports.flushed()
             reporting.cancel()

@@ -95,7 +95,7 @@ def test_steps_are_skipped_and_ended_by_hand(cli: Cli) -> None:
     cli("runs", "skip", "hand-1", "paid", "--reason", "paid in cash")
     until(cli, "hand-1", "waiting", paid="skipped", released="waiting")
     cli("runs", "cancel", "hand-1", "--step", "released")
-    until(cli, "hand-1", "completed", released="cancelled", ship="cancelled")
+    until(cli, "hand-1", "cancelled", released="cancelled", ship="cancelled")
     assert "--step is for one run" in cli("runs", "cancel", "--step", "x", "--tag", "y", code=2).output
 
 

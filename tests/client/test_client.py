@@ -230,7 +230,7 @@ async def test_a_run_is_cancelled(instance: Instance) -> None:
     state = await run.state()
     assert {name: step.status for name, step in state.steps.items()} == {
         "paid": "cancelled",
-        "book": "pending",
+        "book": "cancelled",
     }
 
 

@@ -210,7 +210,8 @@ async def test_a_step_is_skipped_or_cancelled_by_hand(instance: Instance) -> Non
     assert step.failure is not None
     assert (step.status, step.failure.message) == ("skipped", "released by phone")
     # What is left of the run decides how it ends, and here nothing is left.
-    assert await cancelled.result(timeout="30s") is None
+    with pytest.raises(RunCancelled, match="step 'go', which it waits for, did not pass"):
+        await cancelled.result(timeout="30s")
     state = await cancelled.state()
     assert {name: step.status for name, step in state.steps.items()} == {
         "go": "cancelled",

@@ -1,4 +1,4 @@
-"""The same programs on the engine in memory and on real services: what memory promises, Kafka and Postgres keep.
+"""The same programs in memory and on real services: what memory promises, Kafka and Postgres keep.
 
 Together they touch everything that a workflow can say, what a failure does to it, and how it is run.
 """
@@ -531,7 +531,7 @@ async def test_starts_later_on_other_queues_and_lists(engine: Engine) -> None:
 
 
 async def test_nothing_happens_twice(engine: Engine) -> None:
-    """Everything is delivered again and the reconciler is lost in between: the record of the run does not change."""
+    """Everything is delivered again and the reconciler is lost: the record of the run does not change."""
     flow = Workflow("twice")
 
     @flow.step
@@ -561,3 +561,17 @@ async def test_nothing_happens_twice(engine: Engine) -> None:
     assert run.output == 6
     assert run.context == {"n": 1, "seen": 1, "sum": 6}
     assert [event.type for event in run.events].count("run.completed") == 1
+
+
+async def test_plain_functions_are_called_in_threads_and_may_run_loops_of_their_own(engine: Engine) -> None:
+    """A1: what a library does within a plain function is its own affair."""
+    flow = Workflow("threads")
+
+    async def fetch() -> str:
+        await asyncio.sleep(0)
+        return "fetched"
+
+    flow.add("work", lambda: asyncio.run(fetch()))
+    run = await engine.start(flow)
+    await engine.until(run, "completed", "failed")
+    assert (run.failure, run.output) == (None, "fetched")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builders import Play, Saved, each, hook, step
+from builders import Play, Saved, branch, each, hook, inside, step
 from msgspec import Raw
 
 from stream_durable.core.definition.nodes import Breaker
@@ -119,3 +119,36 @@ def test_what_is_made_anew_twice_in_one_batch_is_stored_as_if_in_two() -> None:
         return saved.all()
 
     assert stored(is_one_batch=True) == stored(is_one_batch=False)
+
+
+def test_a_branch_that_had_picked_nothing_is_made_anew_with_a_member_that_was_cancelled() -> None:
+    play = Play(
+        branch("kind", is_selected=True, cases=("0", None)),
+        inside("kind", step("one"), clause=0), inside("kind", step("two"), clause=1), step("end", "kind"),
+    )  # fmt: skip
+    play.step_cancelled("one")
+    play.cancelled()
+
+    assert play.retried().asked == [("kind", 2)]
+
+
+def test_a_cancelled_member_of_a_clause_that_was_not_picked_is_nothing_to_retry() -> None:
+    play = Play(
+        step("w"), branch("kind", "w"),
+        inside("kind", step("one"), clause=0), inside("kind", step("two"), clause=1),
+        input=b'{"kind":"a"}',
+    )  # fmt: skip
+    play.step_cancelled("two")
+    play.completed("w")
+    play.completed("one")
+    assert play.run.status == "completed"
+
+    assert play.refused(RetryRun(key=RUN, id="retry")) == "nothing_to_retry"
+
+
+def test_of_a_run_that_was_cancelled_before_it_began_no_step_alone_can_be_made_anew() -> None:
+    play = Play(step("a"), step("b"), start={"at": 1_765_000_000_000})
+    play.cancelled()
+
+    assert play.refused(RetryRun(key=RUN, id="retry", step="a")) == "not_begun"
+    assert play.retried(whole=True).asked == [("a", 2), ("b", 2)]

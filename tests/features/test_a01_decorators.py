@@ -283,7 +283,8 @@ def test_what_cannot_be_bound_is_said_with_what_may_be_meant() -> None:
 
     assert refusal(flow) == [
         (
-            "step 'ship': parameter 'chrage' (Receipt) is neither a step nor Order, the input, nor a Context; "
+            "step 'ship': parameter 'chrage' (Receipt) is neither a step nor Order, the input, nor a "
+            "Context; "
             "is 'charge' meant?"
         ),
         "step 'ship': parameter 'sum' (float) is neither a step nor Order, the input, nor a Context",
@@ -300,8 +301,9 @@ def test_without_an_input_type_the_remedy_is_the_parameter_called_input() -> Non
     flow = Workflow("order")
     flow.add("a", lambda x, y: None)
     assert refusal(flow) == [
-        "step 'a': parameter 'x' is neither a step nor a Context; the run's input goes to a parameter named 'input'",
-        "step 'a': parameter 'y' is neither a step nor a Context; the run's input goes to a parameter named 'input'",
+        f"step 'a': parameter {name!r} is neither a step nor a Context; "
+        "the run's input goes to a parameter named 'input'"
+        for name in "xy"
     ]
 
 

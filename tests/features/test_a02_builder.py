@@ -152,6 +152,9 @@ def test_all_that_is_wrong_with_a_graph_from_data_is_said_at_once_each_where_it_
         flow.add(name, lambda: None, after=after)
     assert refusal(flow) == [
         "steps wait for one another: a -> b -> a",
-        "'c c' is not a name for a step: letters, digits and _ . : - only, beginning with a letter or _, at most 128",
+        (
+            "'c c' is not a name for a step: "
+            "letters, digits and _ . : - only, beginning with a letter or _, at most 128"
+        ),
         "step 'c c' waits for 'd', which does not exist",
     ]

@@ -1,4 +1,4 @@
-"""A4: everything that is wrong with a definition is said when it is defined, all at once, with file and line."""
+"""A4: all that is wrong with a definition is said when it is defined, at once, with file and line."""
 
 # ruff: noqa: A002 - `input` is what authors write
 
@@ -15,6 +15,7 @@ from refusals import refusal
 from stream_durable import App, DefinitionError, Retry, Workflow, any_of, some_of
 
 RULE = "letters, digits and _ . : - only, beginning with a letter or _, at most 128"
+QUEUE_RULE = "letters, digits and _ . - only, at most 100"
 
 
 def work() -> None: ...
@@ -119,7 +120,7 @@ def test_a_deep_graph_is_judged_without_trouble() -> None:
 
 
 def test_a_step_with_both_a_function_and_a_child() -> None:
-    """There is no way to write it: a child takes a workflow, a step a function, and each refuses the other."""
+    """It cannot be written: a child takes a workflow, a step a function, and each refuses the other."""
     small = Workflow("small")
     small.add("x", work)
     flow = Workflow("order")
@@ -209,7 +210,7 @@ CONTRADICTIONS: list[tuple[Callable[[Workflow], object], str]] = [
     (lambda w: w.add("a", work, timeout=timedelta(seconds=-1)), "step 'a': "),
     (lambda w: w.add("a", work, timeout="soon"), "step 'a': timeout= takes a duration: "),
     (lambda w: w.sleep("a", "-1s"), "step 'a': a sleep takes a duration: "),
-    (lambda w: w.add("a", work, queue="a b"), f"step 'a': 'a b' is not a name for a queue: {RULE}"),
+    (lambda w: w.add("a", work, queue="a b"), f"step 'a': 'a b' is not a name for a queue: {QUEUE_RULE}"),
     (
         lambda w: w.add("a", work, on_error="never"),
         "step 'a': on_error= takes one of fail, skip, continue, not 'never'",

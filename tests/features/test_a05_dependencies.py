@@ -157,7 +157,8 @@ async def test_a_member_that_was_not_waited_for_and_has_no_default_is_told(engin
     assert (failure.code, failure.message) == (
         "invalid_input",
         (
-            "workflow 'any', step 'end': the parameter 'slow' does not fit: step 'slow' has no output (it was skipped, "
+            "workflow 'any', step 'end': the parameter 'slow' does not fit: step 'slow' has no "
+            "output (it was skipped, "
             "failed or not waited for): give the parameter a default or allow None"
         ),
     )
@@ -412,3 +413,109 @@ async def test_what_may_fail_lets_plain_edges_go_on(
     await engine.until_idle()
     assert (run.status, run.output) == ("completed", None)
     assert run.step("work").status == {"skip": "skipped", "continue": "failed"}[on_error]
+
+
+# Edges to what is no function
+
+
+async def test_a_group_in_a_race_may_fail_as_any_racer(engine: Engine) -> None:
+    flow = Workflow("race")
+    racers(flow, falls=-1, other=60, comes=5)
+    flow.parallel("group", ["falls", "other"])
+    flow.add("end", lambda group, comes: [group, comes], after=any_of("group", "comes"))
+    run = await engine.start(flow)
+    await engine.until_idle()
+    assert (run.status, run.output) == ("completed", [None, "comes"])
+    assert statuses(run)["group"] == "failed"
+    assert statuses(run)["other"] == "cancelled"
+
+
+async def test_each_a_branch_and_an_expansion_may_fail_in_a_race(engine: Engine) -> None:
+    flow = Workflow("race")
+    racers(flow, comes=5)
+
+    @flow.each("input")
+    def each(item: int) -> None:
+        raise Fail("down", retryable=False)
+
+    @flow.template
+    def torn(item: int) -> None:
+        raise Fail("torn", retryable=False)
+
+    flow.add("graft", lambda: Expand([torn.of(1)]))
+    kind = flow.branch("kind", on="input.0")
+
+    @kind.otherwise
+    def bad() -> None:
+        raise Fail("bad", retryable=False)
+
+    flow.add("end", lambda comes: comes, after=any_of("each", "graft", "kind", "comes"))
+    run = await engine.start(flow, [1, 2])
+    await engine.until_idle()
+    assert (run.status, run.output) == ("completed", "comes"), run.table
+    assert {statuses(run)[name] for name in ("each", "graft", "kind")} == {"failed"}
+
+
+async def test_cancelling_the_rest_reaches_all_that_is_in_it(engine: Engine) -> None:
+    small = Workflow("small")
+    small.sleep("nap", "1d")
+    flow = Workflow("race")
+    racers(flow, quick=1, member=3_600)
+    flow.child("child", small)
+    flow.parallel("group", ["member"])
+
+    @flow.each("input")
+    async def each(item: int) -> None:
+        await asyncio.sleep(3_600)
+
+    losers = ["child", "group", "each"]
+    flow.add("end", lambda quick: quick, after=any_of("quick", *losers, cancel_rest=True))
+    run = await engine.start(flow, [1, 2])
+    begun = engine.now
+    await engine.until_idle()
+    assert (run.status, run.output) == ("completed", "quick")
+    assert (engine.now - begun).total_seconds() < 10
+    found = statuses(run)
+    assert {found[name] for name in (*losers, "member", "each[0]", "each[1]")} == {"cancelled"}
+    assert run.children[0].status == "cancelled"
+
+
+async def test_clean_up_after_a_wait_a_child_and_each(engine: Engine) -> None:
+    bad = Workflow("bad")
+    bad.add("only", lambda: 1 / 0)
+    flow = Workflow("clean")
+    go = flow.wait_signal("go", timeout="1m", on_error="continue")
+    child = flow.child("child", bad, after=go)
+
+    @flow.each("input", after=child)
+    def each(item: int) -> int:
+        return item
+
+    flow.add("after_go", lambda: "go", after=go.even_if_failed)
+    flow.add("after_child", lambda: "child", after=child.even_if_failed)
+    flow.add("after_each", lambda: "each", after=each.even_if_failed)
+    run = await engine.start(flow, [1])
+    await engine.advance("1m")
+    await engine.until_idle()
+    assert run.status == "failed"
+    assert [run.step(f"after_{name}").output for name in ("go", "child", "each")] == ["go", "child", "each"]
+
+
+async def test_a_member_of_a_group_is_a_racer_too(engine: Engine) -> None:
+    flow = Workflow("race")
+    racers(flow, a=-1, b=5, c=60)
+    flow.parallel("group", ["a", "b", "c"], on_error="complete_all")
+    flow.add("first", lambda a, b: [a, b], after=any_of("a", "b"))
+    run = await engine.start(flow)
+    await engine.until_idle()
+    assert run.status == "completed"
+    assert run.step("first").output == [None, "b"]
+
+
+async def test_an_edge_twice_is_one_edge(engine: Engine) -> None:
+    flow = Workflow("twice")
+    a = flow.add("a", lambda: 1)
+    flow.add("b", lambda a: a + 1, after=[a, "a", a])
+    run = await engine.start(flow)
+    await engine.until_idle()
+    assert run.output == 2

@@ -85,7 +85,8 @@ async def test_what_has_no_output_is_none_the_default_or_a_failure_that_says_so(
     assert failure is not None
     assert (failure.code, failure.retryable, failure.message) == (
         "invalid_input", False,
-        ("workflow 'order', step 'needs': the parameter 'a' does not fit: step 'a' has no output (it was skipped, "
+        ("workflow 'order', step 'needs': the parameter 'a' does not fit: step 'a' has no output "
+        "(it was skipped, "
         "failed or not waited for): give the parameter a default or allow None"),
     )  # fmt: skip
 

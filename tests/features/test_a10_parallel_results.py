@@ -169,8 +169,9 @@ async def test_what_comes_after_a_group_merges_fails_jumps_or_finishes(engine: E
         assert run.failure is not None
         assert (run.status, run.failure.message) == ("failed", "fraud failed")
         return
+    merged = {"stock": 3, "address": "Rome", "failed": ["fraud"]}
     assert run.output == {
-        "merges": [{"stock": 3, "address": "Rome", "failed": ["fraud"]}, {"gone": {"stock": 3, "address": "Rome", "failed": ["fraud"]}}],
+        "merges": [merged, {"gone": merged}],
         "jumps": ["jumped", None],
         "finishes": "finished",
     }[how]  # fmt: skip

@@ -418,11 +418,13 @@ def test_nothing_waits_for_a_template_or_takes_its_output() -> None:
     assert refusal(flow) == [
         "step 'a' waits for 'scan', which is a template: wait for the step that expands into it",
         (
-            "step 'b': parameter 'scan' is neither a step nor a Context; 'scan' is a template: take the output of the "
+            "step 'b': parameter 'scan' is neither a step nor a Context; 'scan' is a template: "
+            "take the output of the "
             "step that expands into it"
         ),
         (
-            "step 'c': parameter 'item' (int) is neither a step nor a Context; only what is made by each() or of a "
+            "step 'c': parameter 'item' (int) is neither a step nor a Context; only what is made by "
+            "each() or of a "
             "template has an item"
         ),
     ]

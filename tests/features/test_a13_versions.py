@@ -1,4 +1,4 @@
-"""A13: a definition has a fingerprint; a run keeps the one it began with; what would strand runs is told before."""
+"""A13: definitions have fingerprints, runs keep theirs, and what would strand runs is told before."""
 
 # ruff: noqa: A002, A006, PLW0108 - values are bound by the names of parameters
 
@@ -81,7 +81,7 @@ def test_the_fingerprint_of_a_child_is_in_it() -> None:
 async def test_a_run_keeps_the_definition_it_began_with(engine: Engine) -> None:
     old, new = order(), order(cool=True)
     first = await engine.start(old)
-    engine.ask(lambda: engine.ports.catalogue.register(new.definition()))
+    engine.deploy(new)
     second = await engine.start("order")
 
     for run in (first, second):
@@ -97,7 +97,7 @@ async def test_a_run_keeps_the_definition_it_began_with(engine: Engine) -> None:
 
 async def test_a_run_keeps_it_over_a_restart_of_the_reconciler(engine: Engine) -> None:
     run = await engine.start(order())
-    engine.ask(lambda: engine.ports.catalogue.register(order(cool=True).definition()))
+    engine.deploy(order(cool=True))
     engine.restart()
     await engine.signal(run.id, "go")
     await engine.until_idle()
@@ -123,7 +123,7 @@ async def test_children_that_a_run_starts_are_of_the_version_it_knows(engine: En
 
 async def test_a_start_by_name_means_the_version_registered_last(engine: Engine) -> None:
     await engine.start(order(), id="first")
-    engine.ask(lambda: engine.ports.catalogue.register(order(cool=True).definition()))
+    engine.deploy(order(cool=True))
     run = await engine.start("order", id="second")
     assert run.state.fingerprint == order(cool=True).fingerprint
 
@@ -211,3 +211,18 @@ async def test_a_function_that_nobody_carries_any_more_is_asked_for_until_somebo
     assert run.status in ("running", "waiting")
     assert run.step("b").attempts == 1
     assert run.step("b").status != "failed"
+
+    engine.deploy(later)
+    await engine.until(run, "completed")
+    assert run.output == 1
+
+
+async def test_runs_that_are_there_are_served_by_the_functions_of_the_new_version(engine: Engine) -> None:
+    run = await engine.start(order())
+    fixed = Workflow("order")
+    fixed.add("close", lambda charge: f"closed {charge} for good")
+    fixed.add("charge", lambda: "R-2")
+    engine.deploy(fixed)
+    await engine.signal(run.id, "go")
+    assert run.output == "closed R-1 for good"
+    assert (await engine.start("order")).failure is None

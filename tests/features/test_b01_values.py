@@ -1,4 +1,4 @@
-"""B1: a step answers with a value, with nothing, or with a typed model; a mapping is merged into the context."""
+"""B1: a step answers with a value, nothing, or a typed model; a mapping is merged into the context."""
 
 from __future__ import annotations
 

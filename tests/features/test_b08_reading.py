@@ -32,7 +32,8 @@ async def test_everything_a_step_can_ask(engine: Engine) -> None:
         left = ctx.deadline - engine.now
         return {
             "input": ctx.input.id, "run": ctx.run_id, "workflow": ctx.workflow, "step": ctx.step,
-            "attempt": ctx.attempt, "key": ctx.idempotency_key, "tags": list(ctx.tags), "metadata": ctx.metadata,
+            "attempt": ctx.attempt, "key": ctx.idempotency_key, "tags": list(ctx.tags),
+            "metadata": ctx.metadata,
             "left": timedelta(seconds=29) < left <= timedelta(seconds=30), "cancelled": ctx.cancelled,
             "charge": ctx.output("charge"),
         }  # fmt: skip
@@ -88,7 +89,8 @@ async def test_an_output_that_was_not_handed_over_says_how_to_get_it(engine: Eng
     assert (run.failure.code, run.failure.message, run.failure.retryable) == (
         "no_output",
         (
-            "step 'look' was handed no output of step 'a': name it in the step's reads=, and give a default here if it "
+            "step 'look' was handed no output of step 'a': name it in the step's reads=, "
+            "and give a default here if it "
             "may be skipped, fail or not be waited for"
         ),
         False,

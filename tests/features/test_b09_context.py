@@ -143,7 +143,7 @@ async def test_whose_changes_are_kept(engine: Engine, how: str) -> None:
                 return Skip("no")
             case "snoozes":
                 return "well" if ctx.get("n") == 2 else Snooze("1m")
-        await asyncio.sleep(3_600)
+        return await asyncio.sleep(3_600)
 
     run = await engine.start(flow)
     await engine.advance("2m")

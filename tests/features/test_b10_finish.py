@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -205,10 +206,8 @@ async def test_a_failure_that_came_first_wins(engine: Engine) -> None:
 
     @flow.step
     async def finishes() -> Finish:
-        try:
+        with suppress(asyncio.CancelledError):
             await asyncio.sleep(10)
-        except asyncio.CancelledError:
-            pass
         return Finish("too late")
 
     run = await engine.start(flow)

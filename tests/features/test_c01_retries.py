@@ -1,6 +1,6 @@
 """C1: how often a step is tried, after which waits, and for which failures."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006 - `input` is what authors write
 
 from __future__ import annotations
 
@@ -266,6 +266,10 @@ def test_a_retry_that_cannot_be_is_refused_with_all_that_is_wrong() -> None:
     said = {name: [fault for fault in faults if f"'{name}'" in fault.partition(":")[0]] for name in "abcdefg"}
     assert [len(said[name]) for name in "abcdefg"] == [1, 1, 1, 1, 4, 1, 2]
     for name, words in {
-        "a": "at least one attempt", "b": "between 0 and 1", "c": "above its cap", "d": "'x'", "f": "Retry(3)",
-    }.items():  # fmt: skip
+        "a": "at least one attempt",
+        "b": "between 0 and 1",
+        "c": "above its cap",
+        "d": "'x'",
+        "f": "Retry(3)",
+    }.items():
         assert words in said[name][0]

@@ -1,6 +1,6 @@
 """C4: a failure for good fails the run, skips the step, or is recorded while the run goes on."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006 - `input` is what authors write
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def failing(kind: str, policy: Policy) -> Workflow:
             flow.add("x", lambda: 1, when=lambda input: broken(), on_error=policy)
         case "event":
             flow.wait_event("x", "paid", key="input.id", timeout="1m", on_error=policy)
-        case "limit":
+        case _:
             flow.add("x", lambda: 1, timeout=lambda input: broken(), on_error=policy)
 
     @flow.step

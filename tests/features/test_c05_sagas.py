@@ -1,6 +1,6 @@
 """C5: what completed is undone when a run fails, newest first; what came of that is kept."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006 - `input` is what authors write
 
 from __future__ import annotations
 

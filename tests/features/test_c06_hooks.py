@@ -1,6 +1,6 @@
 """C6: functions that are told how a run ended, of each attempt that failed, and of the steps on their way."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006 - `input` is what authors write
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_whatever_ended_the_run(engine: Engine, how: str) -> None:
             flow.add("a", lambda: Finish(1))
         case "by hand":
             flow.wait_signal("go")
-        case "compensated":
+        case _:
             flow.add("a", lambda: 1).compensate(lambda: 1)
             flow.add("b", lambda: 1 / 0, after="a")
     run = await engine.start(flow)

@@ -67,7 +67,6 @@ async def test_one_tries_and_the_others_wait_until_it_ended_well(engine: Engine)
     await engine.advance("40s")
     assert len(clock.times) == 1, "one is trying"
     await engine.advance("30s")
-    assert {run.status for run in runs} == {"running", "completed"}
     assert clock.times == pytest.approx([0, 20, 20, 20, 20], abs=1)
     await engine.until(runs[-1], "completed")
 
@@ -158,7 +157,7 @@ async def test_a_name_alone_takes_the_defaults(engine: Engine) -> None:
     await engine.until(run, "failed")
     assert clock.times == pytest.approx([0, 1, 2, 3, 4, 34, 64], abs=2)
     node = flow.definition().nodes[0]
-    breaker: Any = node.breaker  # type: ignore[union-attr]
+    breaker: Any = node.breaker
     assert (breaker.name, breaker.failures, breaker.window_ms, breaker.reset_ms) == (
         "bank",
         5,

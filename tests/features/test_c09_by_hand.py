@@ -1,6 +1,6 @@
 """C9: by hand, one step and all after it is made anew, or what failed, or the whole run, in place."""
 
-# ruff: noqa: A002 - `input` is what authors write
+# ruff: noqa: A002, A006 - `input` is what authors write
 
 from __future__ import annotations
 

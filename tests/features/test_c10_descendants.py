@@ -1,4 +1,7 @@
-"""C10: a failure that is tried again keeps what comes after pending; one for good cancels it, unless the edge goes on."""
+"""C10: what comes after a failure is pending while that is tried again, and cancelled when it is for good.
+
+An edge that says so goes on.
+"""
 
 from __future__ import annotations
 

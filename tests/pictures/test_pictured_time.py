@@ -68,7 +68,14 @@ def test_a_race_is_decided_by_the_one_that_was_enough() -> None:
 def test_the_time_of_a_group_is_that_of_its_members() -> None:
     group = of(step("a"), ParallelNode(name="g", after=("a",)), step("x", member_of="g"),
                step("y", "x", member_of="g"), step("z", member_of="g"), step("end", "g"))  # fmt: skip
-    states = {"a": ran(0, 1), "g": ran(1, 8), "x": ran(2, 3), "y": ran(3, 8), "z": ran(1, 5), "end": ran(8, 9)}
+    states = {
+        "a": ran(0, 1),
+        "g": ran(1, 8),
+        "x": ran(2, 3),
+        "y": ran(3, 8),
+        "z": ran(1, 5),
+        "end": ran(8, 9),
+    }
     found = report(group, Stood(states, at(9)))
 
     assert found.critical == ("a", "x", "y", "end")

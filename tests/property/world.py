@@ -381,5 +381,3 @@ def a_start(graph: Graph, given: bytes) -> StartRun:
     return StartRun(
         key=RUN, id="start-1", workflow="order", fingerprint=graph.fingerprint, input=Raw(given), trace="00-1"
     )
-
-

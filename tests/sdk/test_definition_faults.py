@@ -31,6 +31,7 @@ class Step(BaseModel):
 Build = Callable[[Workflow], None]
 CASES: list[tuple[str, Build]] = []
 RULE = "letters, digits and _ . : - only, beginning with a letter or _, at most 128"
+QUEUE_RULE = "letters, digits and _ . - only, at most 100"
 FORM = 'write "90s", "1h30m", "2d", "500ms", or a timedelta'
 
 
@@ -164,7 +165,7 @@ def bad_backoff(flow: Workflow) -> None:
     flow.add("a", good, retry=Retry(2, backoff="random"))  # type: ignore[arg-type]
 
 
-@says(f"step 'a': 'my queue' is not a name for a queue: {RULE}")
+@says(f"step 'a': 'my queue' is not a name for a queue: {QUEUE_RULE}")
 def bad_queue(flow: Workflow) -> None:
     flow.add("a", good, queue="my queue")
 

@@ -168,7 +168,9 @@ def test_attempts_that_are_forgotten_when_a_gate_is_loaded_are_found(
 
 def test_changes_that_are_made_twice_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     change = context.change
-    monkeypatch.setattr(context, "change", lambda run, changes: change(run, (*changes, *changes)))
+    monkeypatch.setattr(
+        context, "change", lambda run, changes, output=None: change(run, (*changes, *changes), output)
+    )
 
     found(5, by="the_context_holds_what_was_left")
 

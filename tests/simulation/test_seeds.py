@@ -13,7 +13,7 @@ import pytest
 from stream_durable.testing.faults import Faults
 from stream_durable.testing.simulation import Trial, simulate
 
-SEEDS = 320
+SEEDS = 480
 CHUNK = 20
 
 #: Parts of what a fault that hit is called.
@@ -60,12 +60,13 @@ def test_the_weather_has_everything_in_it(first: int) -> None:
         assert any(kind in hit for hit in hits), f"{kind!r} never happened: {hits}"
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_without_faults_nothing_is_repeated(seed: int) -> None:
-    trial = simulate(seed, faults=Faults.none())
+@pytest.mark.parametrize("first", range(0, 80, CHUNK))
+def test_without_faults_nothing_is_repeated_and_nothing_done_in_vain(first: int) -> None:
+    for seed in range(first, first + CHUNK):
+        trial = simulate(seed, faults=Faults.none())
 
-    assert not trial.violations, trial.report()
-    assert not trial.hits
+        assert not trial.violations, trial.report()
+        assert not trial.hits
 
 
 def test_a_seed_is_the_same_world_in_every_process() -> None:
@@ -92,8 +93,7 @@ def test_a_seed_is_the_same_world_in_every_process() -> None:
 
 #: Seeds that show a bug of ours when its repair is taken back, by what it was.
 FOUND = {
-    "a_misrouted_record_brought_a_run_into_the_cache_where_it_went_stale": (106, 201, 361, 408),
-    "a_timer_committed_while_more_were_read_was_never_held": (91, 136, 137, 297),
+    "a_misrouted_record_brought_a_run_into_the_cache_where_it_went_stale": (84, 101, 152, 264),
 }
 
 

@@ -19,6 +19,7 @@ from stream_durable.telemetry import Metrics
 from stream_durable.testing.broker import Broker
 from stream_durable.testing.memory import MemoryBlobs, MemoryLog, MemoryPublisher
 from stream_durable.wire.inbox import decode_message, encode
+from stream_durable.worker.logs import captured
 from stream_durable.worker.worker import Worker
 
 SECONDS = 20.0
@@ -113,7 +114,8 @@ async def working(flow: Workflow, **settings: Any) -> AsyncIterator[Site]:
     )  # fmt: skip
     task = asyncio.create_task(worker.run())
     try:
-        yield site
+        with captured():
+            yield site
     finally:
         task.cancel()
         outcome = (await asyncio.gather(task, return_exceptions=True))[0]

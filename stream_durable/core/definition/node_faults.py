@@ -22,7 +22,7 @@ from stream_durable.core.definition.nodes import (
 )
 from stream_durable.core.definition.paths import root_of
 from stream_durable.core.definition.retry_faults import retry_faults
-from stream_durable.core.ids import NAME
+from stream_durable.core.ids import NAME, QUEUE, QUEUE_RULE
 
 
 class Fault(NamedTuple):
@@ -96,8 +96,8 @@ def _step(node: StepNode) -> Iterator[tuple[str, str]]:
     if node.timeout_ms is not None and node.total_ms is not None and 0 < node.total_ms < node.timeout_ms:
         text = f": it may take {node.total_ms} ms in all, but {node.timeout_ms} ms for one attempt"
         yield "contradiction", text
-    if not NAME.match(node.queue):
-        yield "bad_queue", f": {node.queue!r} is not a name for a queue: {RULE}"
+    if not QUEUE.match(node.queue):
+        yield "bad_queue", f": {node.queue!r} is not a name for a queue: {QUEUE_RULE}"
     breaker = node.breaker
     if breaker is not None:
         if not NAME.match(breaker.name):

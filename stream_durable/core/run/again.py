@@ -220,8 +220,12 @@ def base_of(graph: Graph) -> Graph:
 def failed_steps(run: Run) -> list[int]:
     """Return the steps that did not come to a good end, or whose good end was undone."""
     lost = {i for i, step in run.steps.items() if step.status in (FAILED, CANCELLED, COMPENSATED)}
-    # A group with members is made to wait again for those made anew: the others keep what they came to.
-    return [i for i in run.steps if i in lost and lost.isdisjoint(run.graph.members.get(i, ()))]
+    return [i for i in run.steps if i in lost and not _is_made_to_wait(run, i, lost)]
+
+
+def _is_made_to_wait(run: Run, i: int, lost: set[int]) -> bool:
+    """Say whether a group waits again for members made anew, while the others keep what they came to."""
+    return any(m in lost and _is_wanted_by(run, i, m, set()) for m in run.graph.members.get(i, ()))
 
 
 def undone_steps(run: Run) -> list[int]:

@@ -7,7 +7,7 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import AttemptExpanded, AttemptFinished, AttemptJumped, AttemptSkipped
-from stream_durable.core.run import context, groups
+from stream_durable.core.run import groups
 from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.attempts import has_stopped, open_step, take
 from stream_durable.core.run.begin import End
@@ -33,10 +33,10 @@ def jumped(run: Run, message: AttemptJumped, now: int, out: Effects) -> Outcome:
     i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step
-    failure = take(run, i, step, message, out)
-    if failure is None and run.graph.definition.keeps_context:
-        failure = context.merge_output(run, bytes(message.output))
+    failure = take(run, i, step, message, out, output=bytes(message.output))
     between: list[int] = []
+    if failure is None and run.graph.is_helper(i):
+        failure = Failure("bad_jump", "a helper cannot jump", retryable=False)
     if failure is None and not has_stopped(step):
         try:
             between = _between(run, i, message.to)

@@ -62,10 +62,8 @@ def completed(run: Run, message: AttemptCompleted, now: int, out: Effects) -> Ou
     i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step
-    failure = take(run, i, step, message, out)
     output = bytes(message.output)
-    if failure is None and run.graph.definition.keeps_context and not run.graph.is_helper(i):
-        failure = context.merge_output(run, output)
+    failure = take(run, i, step, message, out, output=output)
     if failure is not None:
         work_off(run, [(i, FAILED, None, failure)], [], now, out)
     elif type(run.graph.nodes[i]) is BranchNode:
@@ -294,8 +292,9 @@ def has_stopped(step: Step) -> bool:
 
 
 def take(
-    run: Run, i: int, step: Step, message: AttemptEnd, out: Effects, *, is_end: bool = True
-) -> Failure | None:
+    run: Run, i: int, step: Step, message: AttemptEnd, out: Effects, *, is_end: bool = True,
+    output: bytes | None = None,
+) -> Failure | None:  # fmt: skip
     """Note who made an attempt, and do to the run's context what it asked for; say why that cannot be."""
     run.steps[i] = step
     if is_end:
@@ -307,6 +306,8 @@ def take(
             run.partition, COMPLETED if is_end else READY, message.started or None, message.finished or None,
             message.worker, None, message.logs,
         )  # fmt: skip
+    if run.graph.definition.keeps_context:
+        return context.change(run, message.changes, None if run.graph.is_helper(i) else output)
     return context.change(run, message.changes) if message.changes else None
 
 

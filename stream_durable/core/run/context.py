@@ -17,35 +17,29 @@ _fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def merge_output(run: Run, output: bytes) -> Failure | None:
-    """Merge what a step returned into the context, if it is an object and not elsewhere."""
-    if not output.startswith(b"{") or is_reference(output):
+def merge(run: Run, data: bytes) -> Failure | None:
+    """Merge an object into the context."""
+    return change(run, (), data)
+
+
+def change(run: Run, changes: tuple[Change, ...], output: bytes | None = None) -> Failure | None:
+    """Merge what a step returned, if it is an object and not elsewhere, and then do what it asked for.
+
+    All of it, or nothing if it cannot be done.
+    """
+    is_merged = output is not None and output.startswith(b"{") and not is_reference(output)
+    if not changes and not is_merged:
         return None
-    return _merge(run, _fields(output))
-
-
-def merge_object(run: Run, data: bytes) -> Failure | None:
-    """Merge an object that came from outside."""
-    return _merge(run, _fields(data))
-
-
-def change(run: Run, changes: tuple[Change, ...]) -> Failure | None:
-    """Do to the context what a step asked for; all of it, or nothing if it cannot be done."""
     context = _context(run)
     before = dict(context.fields)
     try:
+        if is_merged and output is not None:
+            context.fields.update(_fields(output))
         for one in changes:
             _apply(context.fields, one)
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         context.fields = before
         return Failure("bad_change", str(error), retryable=False)
-    return _settle(run, context, before)
-
-
-def _merge(run: Run, fields: dict[str, Raw]) -> Failure | None:
-    context = _context(run)
-    before = dict(context.fields)
-    context.fields.update(fields)
     return _settle(run, context, before)
 
 

@@ -16,7 +16,7 @@ from stream_durable.core.messages import OptionalRaw
 from stream_durable.core.run.asking import dispatch
 from stream_durable.core.run.say import set_due
 from stream_durable.core.run.state import Run, Step
-from stream_durable.core.run.values import output_of
+from stream_durable.core.run.values import output_of, run_output
 from stream_durable.core.status import PENDING, READY
 
 
@@ -41,6 +41,8 @@ def call_run_hook(run: Run, kind: str, status: str, now: int, out: Effects) -> b
     happened = Happened(status, failure.step if failure is not None else None, 0, failure)
     if run.cancel_request is not None:
         happened.reason = run.cancel_request.reason
+    elif failure is None:
+        happened.output = Raw(run.output if run.output is not None else run_output(run))
     begin_helper(run, name, node, now, out, happened)
     return True
 

@@ -107,16 +107,16 @@ def _chosen(run: Run, message: RetryRun) -> tuple[set[int], set[int]]:
             raise RejectedError("not_a_step", f"{message.step!r} is a helper; it follows its step")
         step = run.steps.get(i)
         is_idle = step is not None and step.detail is not None and step.detail.is_idle
-        if is_idle or (step is None and run.need[i]):
+        if is_idle or (step is None and (run.need[i] or run.has_ended)):
             raise RejectedError("not_begun", f"step {message.step!r} of run {run.id!r} has not begun")
         # Nothing can go on from what was undone, nor a run that has ended from what else went wrong in it.
         others = undone_steps(run) if run.ended is None else failed_steps(run)
         return downstream(run, [i, *(j for j in others if not run.graph.is_helper(j))])
-    failed = [i for i in failed_steps(run) if not run.graph.is_helper(i)]
-    if not failed:
+    which, reopened = downstream(run, [i for i in failed_steps(run) if not run.graph.is_helper(i)])
+    if not which:
         text = f"no step of run {run.id!r} has failed or was cancelled; name one, or have all made anew"
         raise RejectedError("nothing_to_retry", text)
-    return downstream(run, failed)
+    return which, reopened
 
 
 def _end_by_hand(run: Run, message: CancelStep | SkipStep, status: str, now: int, out: Effects) -> Outcome:
@@ -151,6 +151,6 @@ def _index(run: Run, name: str) -> int:
 def _merge(run: Run, data: bytes) -> None:
     if not data.startswith(b"{"):
         raise RejectedError("bad_context", "what is merged into the context has to be an object")
-    failure = context.merge_object(run, data)
+    failure = context.merge(run, data)
     if failure is not None:
         raise RejectedError(failure.code, failure.message)

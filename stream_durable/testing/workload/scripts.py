@@ -38,6 +38,9 @@ _CHILDREN = {
     "looping": (("page", "paged"), ("page/2", "paged")),
 }
 
+#: Records are repeated this much later at the most.
+_REPEAT_SECONDS = 7.0
+
 
 def application() -> App:
     """Return one app with all workflows."""
@@ -49,13 +52,15 @@ def application() -> App:
 def drawn(rng: Random, app: App, *, runs: int, seconds: float, partitions: int) -> Plan:
     """Draw what clients do: so many runs of all kinds of workflows, begun within so many seconds."""
     plan = Plan(seconds=seconds)
+    # In some worlds nobody can keep their hands off.
+    meddling = rng.choice((0.5, 1.0, 1.0, 4.0))
     order = rng.sample(list(app.workflows), min(runs, len(app.workflows)))
     # A few of the same kind meet where they share something.
     order += rng.choices(order, k=runs // 4)
     for number, name in enumerate(order):
         run = f"{name}-{number}"
         at = plan.runs[run] = rng.uniform(0.0, seconds)
-        plan.scripts.append(list(_script(rng, app, name, run, at)))
+        plan.scripts.append(list(_script(rng, app, name, run, at, meddling)))
         if name in _CHILDREN and rng.random() < 0.3:
             plan.scripts.append(list(_to_child(rng, app, run, at, rng.choice(_CHILDREN[name]))))
     for _ in range(rng.choice((0, 0, 1, 3))):
@@ -66,7 +71,7 @@ def drawn(rng: Random, app: App, *, runs: int, seconds: float, partitions: int) 
     return plan
 
 
-def _script(rng: Random, app: App, name: str, run: str, at: float) -> Iterator[Sent]:
+def _script(rng: Random, app: App, name: str, run: str, at: float, meddling: float) -> Iterator[Sent]:
     """Say what is sent about one run, in order."""
     start = _start(rng, app, name, run, at)
     early = rng.random() < 0.4
@@ -81,8 +86,12 @@ def _script(rng: Random, app: App, name: str, run: str, at: float) -> Iterator[S
         yield message(at + rng.uniform(0.0, 3.0), _published("payment", run, rng))
     if name == "events" and rng.random() < 0.6:
         yield message(at + rng.uniform(0.0, 4.0), _published("sight", run, rng))
-    yield from _ordered(rng, app, name, run, at)
-    if rng.random() < 0.15:
+    ordered = list(_ordered(rng, app, name, run, at, meddling))
+    yield from ordered
+    if any(b"run.pause" in (sent.value or b"") for sent in ordered):
+        # A pause that came too late is forgotten; its repeat must not meet the run that is made anew.
+        at = ordered[-1].at + _REPEAT_SECONDS
+    if rng.random() < 0.15 * meddling:
         yield from _again(rng, app, name, run, at)
 
 
@@ -130,27 +139,29 @@ def _signalled(rng: Random, run: str, at: float) -> Iterator[Sent]:
             yield message(at, SignalRun(key=run, id=f"{name} {run}", signal=name, data=Raw(b'{"n":1}')))
 
 
-def _ordered(rng: Random, app: App, name: str, run: str, at: float) -> Iterator[Sent]:
+def _ordered(rng: Random, app: App, name: str, run: str, at: float, meddling: float) -> Iterator[Sent]:
     """Order the run about, at moments that fit or do not."""
-    at += rng.uniform(0.0, 1.5)
-    if rng.random() < 0.15:
-        yield message(at, PauseRun(key=run, id=f"pause {run}", reason="look first"))
-        at += rng.uniform(0.1, 2.0)
-        resume = ResumeRun(key=run, id=f"resume {run}")
-        if rng.random() < 0.5:
-            resume.context = Raw(b'{"resumed":true}')
-        yield message(at, resume)
-    for order, chance in ((CancelStep, 0.1), (SkipStep, 0.1)):
-        if rng.random() < chance:
-            at += rng.uniform(0.0, 1.0)
-            step = _any_step(rng, app, name)
-            yield message(at, order(key=run, id=f"{order.__name__} {run}", step=step))
+    for number in range(1 if meddling <= 1.0 else 2):
+        at += rng.uniform(0.0, 1.5)
+        if rng.random() < 0.15 * meddling:
+            yield message(at, PauseRun(key=run, id=f"pause {number} {run}", reason="look first"))
+            at += rng.uniform(0.1, 2.0)
+            resume = ResumeRun(key=run, id=f"resume {number} {run}")
+            if rng.random() < 0.5:
+                resume.context = Raw(b'{"resumed":true}')
+            yield message(at, resume)
+        for order in (CancelStep, SkipStep):
+            if rng.random() < 0.1 * meddling:
+                at += rng.uniform(0.0, 1.0)
+                identity = f"{order.__name__} {number} {run}"
+                yield message(at, order(key=run, id=identity, step=_any_step(rng, app, name)))
+        if rng.random() < 0.05 * meddling:
+            at += rng.uniform(0.0, 1.5)
+            yield message(at, _retry(rng, app, name, run, f"early {number}"))
     if rng.random() < 0.12:
         at += rng.uniform(0.0, 2.0)
         is_undone = rng.random() < 0.5
         yield message(at, CancelRun(key=run, id=f"cancel {run}", reason="enough", compensate=is_undone))
-    elif rng.random() < 0.05:
-        yield message(at + rng.uniform(0.0, 1.5), _retry(rng, app, name, run, "early"))
 
 
 def _again(rng: Random, app: App, name: str, run: str, at: float) -> Iterator[Sent]:

@@ -72,6 +72,11 @@ def _guarded() -> Workflow:
     return flow
 
 
+async def _visited(ctx: Context[Any], family: Any) -> None:
+    await asyncio.sleep(0.2 * chance(ctx, "time"))
+    stumble(ctx)
+
+
 def _leaf() -> Workflow:
     flow = Workflow("leaf")
     flow.add("does", work)
@@ -106,7 +111,8 @@ def families() -> list[Workflow]:
     middle = _middle(leaf)
     parent = Workflow("parent")
     parent.add("ready", quick)
-    parent.child("family", middle, input="input", after="ready", on_error="continue")
+    family = parent.child("family", middle, input="input", after="ready", on_error="continue")
+    family.compensate(retry=SOON)(_visited)
     parent.child("hurried", leaf, input="input", timeout="900ms", retry=Retry(2, base="100ms"), after="ready")
     parent.add("swept", work, retry=SOON, after=["family"])
     looping = Workflow("looping")

@@ -1,0 +1,41 @@
+"""A queue without a topic fails the steps that go to it, and holds up nobody else."""
+
+import asyncio
+
+import pytest
+from instances import running, settings_of
+
+from stream_durable import App, RunFailed, Workflow
+from stream_durable.kafka.topics import Topics
+from stream_durable.local.kafka import LocalKafka
+
+pytestmark = pytest.mark.real
+
+calls = Workflow("calls")
+calls.add("first", lambda: "said")
+calls.add("second", lambda first: f"{first} twice")
+
+APP = App("missing", workflows=[calls])
+
+
+async def test_a_queue_without_a_topic_holds_up_nobody(
+    kafka_broker: LocalKafka, database: str, prefix: str
+) -> None:
+    settings = settings_of(kafka_broker, database, prefix)
+    async with running(settings, APP) as instance, asyncio.timeout(90):
+        stranded = [await instance.client.start(calls, queue="nowhere", id=f"lost-{n}") for n in range(4)]
+        others = [await instance.client.start(calls, id=f"well-{n}") for n in range(8)]
+        assert [await run.result() for run in others] == ["said twice"] * 8
+
+        for run in stranded:
+            with pytest.raises(RunFailed, match="queue 'nowhere' has no topic") as raised:
+                await run.result()
+            assert raised.value.failure.code == "no_queue"
+            state = await run.state()
+            assert (state.steps["first"].status, state.steps["first"].attempt) == ("failed", 1)
+
+        # What its message says, is the remedy.
+        await Topics(settings, ("default", "nowhere")).apply()
+        await stranded[0].retry()
+        [command] = await instance.records("commands.nowhere", lambda found: len(found) == 1)
+        assert command.key() == b"lost-0"
