@@ -6,6 +6,7 @@ partition (it was fenced, or a fold went wrong) is settled by forgetting its ent
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from stream_durable.core.fold import Entity
@@ -19,7 +20,10 @@ class Cache:
         """An empty cache that holds about this many bytes between batches."""
         self.bytes_max = bytes_max
         self.bytes = 0
-        self._entities: dict[Kind, dict[str, Entity]] = {"run": {}, "channel": {}, "gate": {}}
+        # A plain dict finds its first key slowly once many before it are gone.
+        self._entities: dict[Kind, OrderedDict[str, Entity]] = {
+            "run": OrderedDict(), "channel": OrderedDict(), "gate": OrderedDict(),
+        }  # fmt: skip
         self._weights: dict[tuple[Kind, str], int] = {}
 
     def of(self, kind: Kind) -> dict[str, Entity]:
@@ -29,8 +33,8 @@ class Cache:
     def keep(self, kind: Kind, entity: Entity) -> None:
         """Hold an entity, as the most recently used."""
         entities, key = self._entities[kind], entity.id
-        entities.pop(key, None)
         entities[key] = entity
+        entities.move_to_end(key)
         weight = entity.weight()
         self.bytes += weight - self._weights.get((kind, key), 0)
         self._weights[kind, key] = weight
