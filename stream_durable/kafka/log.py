@@ -54,24 +54,22 @@ class GroupLog:
         """Join nothing yet; `open` does."""
         self._topic = topic
         self._records_max = records_max
-        self._consumer = Consumer(
-            config(
-                settings,
-                client,
-                group_id=group,
-                enable_auto_commit=False,
-                auto_offset_reset=reset,
-                partition_assignment_strategy="cooperative-sticky",
-                session_timeout_ms=settings.session_timeout_ms,
-                heartbeat_interval_ms=settings.heartbeat_ms,
-                max_poll_interval_ms=60_000,
-                # Else the fetcher sleeps a second whenever the local queue was full for a moment.
-                fetch_queue_backoff_ms=5,
-                queued_min_messages=20_000,
-                queued_max_messages_kbytes=32_768,
-            )
+        self._config = config(
+            settings,
+            client,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset=reset,
+            partition_assignment_strategy="cooperative-sticky",
+            session_timeout_ms=settings.session_timeout_ms,
+            heartbeat_interval_ms=settings.heartbeat_ms,
+            max_poll_interval_ms=60_000,
+            # Else the fetcher sleeps a second whenever the local queue was full for a moment.
+            fetch_queue_backoff_ms=5,
+            queued_min_messages=20_000,
+            queued_max_messages_kbytes=32_768,
         )
-        self._admin = AdminClient(config(settings, client))
+        self._admin_config = config(settings, client)
         #: What the group gave us; an order to fetch that was overtaken by a revocation is void.
         self._given: set[int] = set()
         #: Being taken away: what was done for them may still be committed.
@@ -93,6 +91,8 @@ class GroupLog:
     def open(self) -> None:
         """Join the group. To be called on the loop that will take the events."""
         self._loop = asyncio.get_running_loop()
+        self._admin = AdminClient(self._admin_config)
+        self._consumer = Consumer(self._config)
         self._consumer.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )

@@ -182,6 +182,9 @@ class KafkaPublisher:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._producer.flush, 10.0)
         await loop.run_in_executor(None, self._thread.join, 2.0)
+        # What nobody acknowledges is given up, for closing waits for it.
+        self._producer.purge()
+        await loop.run_in_executor(None, self._producer.close)
         atexit.unregister(self._end)
 
     def _end(self) -> None:
