@@ -17,7 +17,7 @@ from stream_durable.sdk.workflow import Workflow
 
 if TYPE_CHECKING:
     from stream_durable.bootstrap import Client
-    from stream_durable.client import RunCancelled, RunFailed
+    from stream_durable.client import RunCancelled, RunFailed, RunFilter
 
 __all__ = [
     "App",
@@ -35,6 +35,7 @@ __all__ = [
     "Retry",
     "RunCancelled",
     "RunFailed",
+    "RunFilter",
     "Skip",
     "Snooze",
     "Workflow",
@@ -47,6 +48,7 @@ _WHEN_ASKED_FOR = {
     "Client": "stream_durable.bootstrap",
     "RunCancelled": "stream_durable.client",
     "RunFailed": "stream_durable.client",
+    "RunFilter": "stream_durable.client",
 }
 
 
