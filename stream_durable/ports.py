@@ -432,6 +432,8 @@ class RunQuery(NamedTuple):
     updated_before: int | None = None
     #: What the JSON of the input holds, letter for letter.
     input_text: str | None = None
+    #: None of those that were cancelled and undone, as somebody asked.
+    unasked: bool = False
 
 
 class RunSummary(NamedTuple):

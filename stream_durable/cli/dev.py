@@ -61,7 +61,8 @@ def dev(
 
 
 def _print_started(it: Laptop, app: App, *, is_reloading: bool) -> None:
-    name = next(iter(app.workflows))
+    children = {child.name for workflow in app.workflows.values() for child in workflow.children}
+    name = next(name for name in app.workflows if name not in children)
     lines = {
         "Postgres": it.postgres,
         "Kafka": it.kafka,

@@ -78,11 +78,15 @@ def step_rows(stored: StoredRun, graph: Graph | None) -> list[dict[str, Any]]:
     """Return a row for each step: those that have begun in the order in which they did, then the others."""
     from stream_durable.client.state import run_state
 
-    begun = sorted(stored.steps, key=lambda step: (step.started or step.finished or sys.maxsize, step.name))
-    names = {step.name for step in begun}
-    states = run_state(stored, graph).steps.values() if graph is not None else ()
-    rest = ({"step": state.name, "status": state.status} for state in states if state.name not in names)
-    return [*map(_step, begun), *rest]
+    states = run_state(stored, graph).steps if graph is not None else {}
+    place = {name: i for i, name in enumerate(states)}
+
+    def order(step: StepRow) -> tuple[int, int, str]:
+        return step.started or step.finished or sys.maxsize, place.get(step.name, 0), step.name
+
+    names = {step.name for step in stored.steps}
+    rest = ({"step": name, "status": state.status} for name, state in states.items() if name not in names)
+    return [*map(_step, sorted(stored.steps, key=order)), *rest]
 
 
 def print_run(stored: StoredRun) -> None:

@@ -202,12 +202,16 @@ class AsyncClient:
     async def retry_all(
         self, which: RunFilter, *, whole: bool = False, progress: Progress | None = None
     ) -> int:
-        """Make anew what failed in the runs that are meant and ended badly; return how many these are."""
+        """Make anew what failed in the runs that are meant and ended badly; return how many these are.
+
+        Those that were cancelled are not meant, unless `status` says so.
+        """
 
         def order(run: str) -> RetryRun:
             return RetryRun(key=run, id=uuid4().hex, whole=whole)
 
-        return await order_all(self._edge, which.query(LOST | {CANCELLED}), order, "retry runs", progress)
+        among = LOST | {CANCELLED} if which.status else LOST
+        return await order_all(self._edge, which.query(among), order, "retry runs", progress)
 
     @property
     def _edge(self) -> Edge:

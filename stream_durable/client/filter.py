@@ -46,7 +46,7 @@ class RunFilter:
     fingerprint: str | None = None
     #: One, or any of several.
     status: str | Sequence[str] = ()
-    #: Only those that ended as failed, compensated or compensation_failed.
+    #: Only those that ended as failed, compensated or compensation_failed, unless somebody cancelled them.
     failed: bool = False
     tag: str | None = None
     #: The queue of the steps that name none of their own.
@@ -82,6 +82,7 @@ class RunFilter:
             updated_since=_millis("updated_since", self.updated_since, now),
             updated_before=_millis("updated_before", self.updated_before, now),
             input_text=self.input_text,
+            unasked=self.failed or among is LOST,
         )
 
 

@@ -10,8 +10,10 @@ import msgspec
 
 from stream_durable.client.edge import Ports
 from stream_durable.core.definition.graph import Graph
+from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.rows import AttemptRow, RunRow, StepRow, thaw_gate
+from stream_durable.core.status import COMPENSATED
 from stream_durable.ports import GateSummary, Record, RunPage, RunPosition, RunQuery, RunSummary, StoredRun
 from stream_durable.testing.broker import Broker
 from stream_durable.testing.memory import MemoryBlobs, MemoryDefinitions, MemoryPublisher
@@ -203,11 +205,23 @@ def _matches(row: RunRow, query: RunQuery) -> bool:
         and query.fingerprint in (None, row.fingerprint)
         and (not query.status or row.status in query.status)
         and (query.tag is None or query.tag in _tags(row.tags or "[]"))
-        and query.queue in (None, row.queue)
+        and query.queue in (None, row.queue or "default")
         and query.parent in (None, row.parent)
         and _is_between(row.created, query.created_since, query.created_before)
         and _is_between(row.updated, query.updated_since, query.updated_before)
         and (query.input_text is None or query.input_text in bytes(row.input).decode())
+        and not (query.unasked and _was_asked_for(row))
+    )
+
+
+def _was_asked_for(row: RunRow) -> bool:
+    """Say whether a run was undone because somebody asked for its end."""
+    failure = None if row.failure is None else msgspec.json.decode(row.failure, type=Failure)
+    return (
+        row.status == COMPENSATED
+        and failure is not None
+        and failure.code == "cancelled"
+        and failure.step is None
     )
 
 

@@ -77,6 +77,19 @@ def tags(*names: str) -> str:
     return msgspec.json.encode(names).decode()
 
 
+async def test_what_was_undone_because_somebody_cancelled_it_is_left_out_if_asked_for(world: World) -> None:
+    asked, by_hand = b'{"code":"cancelled","message":"enough"}', b'{"code":"cancelled","step":"a"}'
+    await world.write(
+        [
+            run("asked", 10, "compensated", failure=asked),
+            run("by hand", 20, "compensated", failure=by_hand),
+            run("stuck", 30, "compensation_failed", failure=asked),
+            run("open", 40),
+        ]
+    )
+    assert await world.ids(RunQuery(unasked=True)) == ["open", "stuck", "by hand"]
+
+
 async def test_every_condition_picks_the_runs_it_means(world: World) -> None:
     await world.write(
         [
@@ -104,6 +117,7 @@ async def test_every_condition_picks_the_runs_it_means(world: World) -> None:
     assert await world.ids(RunQuery(input_text="Zoë")) == ["b"]
     assert await world.ids(RunQuery(input_text='"id":"42"')) == ["e", "d", "c", "a"]
     assert await world.ids(RunQuery(input_text="%")) == []
+    assert await world.ids(RunQuery(status=("compensated", "failed"), unasked=True)) == ["e", "b"]
     several = RunQuery(workflow="order", status=("failed",), tag="eu", created_before=21)
     assert await world.ids(several) == ["b"]
     (found,) = (await world.views.run_list(RunQuery(parent="c"))).runs

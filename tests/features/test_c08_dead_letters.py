@@ -35,6 +35,8 @@ async def release(reserve: str) -> None:
 
 @pay.step(retry=Retry(2, base="10ms"))
 async def charge(reserve: str) -> str:
+    if reserve == "slow":
+        await asyncio.Event().wait()
     if "down" in BANK:
         raise Fail("bank_down", f"cannot charge for {reserve}")
     return f"charged for {reserve}"
@@ -69,10 +71,18 @@ async def test_the_dead_letters_of_runs(settings: Settings) -> None:
             assert failed.value.status == status
         cancelled = await client.start(waits, id="cancelled")
         await cancelled.cancel("not wanted")
+        undone = await client.start(pay, "slow", id="undone")
         await client.start(waits, id="waiting")
 
+        async def is_reserved() -> bool:
+            return (await undone.state()).steps["reserve"].status == "completed"
+
+        await eventually(is_reserved, "it has something to undo", seconds=SECONDS)
+        await undone.cancel("not wanted", compensate=True)
+
         async def ended() -> bool:
-            return (await cancelled.state()).status == "cancelled"
+            stands = (await cancelled.state()).status, (await undone.state()).status
+            return stands == ("cancelled", "compensated")
 
         await eventually(ended, "the run is cancelled", seconds=SECONDS)
 

@@ -1,12 +1,13 @@
 -- name: view_run_list
--- At most $16 runs beyond ($14 created, $15 id), newest first. What is null is no condition:
+-- At most $17 runs beyond ($15 created, $16 id), newest first. What is null is no condition:
 -- $1 workflow, $2 fingerprint, $3 statuses, $4 whether they are open, $5 whether they have a failure,
 -- $6 tag as JSON, $7 queue, $8 parent, $9 created since, $10 and before, $11 updated since, $12 and before,
--- $13 bytes that the input holds. $4 and $5 follow from $3; said outright they let partial indexes apply.
+-- $13 bytes that the input holds, $14 whether those are left out that were undone because somebody asked for
+-- their end. $4 and $5 follow from $3; said outright they let partial indexes apply.
 select id, workflow, fingerprint, status, created, updated, ended, done, total, tags, failure, queue, priority,
   metadata, parent, parent_step, attempt
 from run
-where (created, id) < ($14, $15)
+where (created, id) < ($15, $16)
   and ($1::text is null or workflow = $1)
   and ($2::text is null or fingerprint = $2)
   and ($3::text[] is null or status = any($3::text[]))
@@ -22,11 +23,14 @@ where (created, id) < ($14, $15)
   and ($11::bigint is null or updated >= $11)
   and ($12::bigint is null or updated < $12)
   and ($13::bytea is null or position($13::bytea in input) > 0)
+  and (not $14::boolean or status <> 'compensated'
+    or convert_from(failure, 'UTF8')::json ->> 'code' <> 'cancelled'
+    or convert_from(failure, 'UTF8')::json ->> 'step' is not null)
 order by created desc, id desc
-limit $16
+limit $17
 
 -- name: view_run_count
--- How many runs there are, $14 at most; $1 to $13 as in view_run_list.
+-- How many runs there are, $15 at most; $1 to $14 as in view_run_list.
 select count(*)
 from (
   select
@@ -46,7 +50,10 @@ from (
     and ($11::bigint is null or updated >= $11)
     and ($12::bigint is null or updated < $12)
     and ($13::bytea is null or position($13::bytea in input) > 0)
-  limit $14
+    and (not $14::boolean or status <> 'compensated'
+      or convert_from(failure, 'UTF8')::json ->> 'code' <> 'cancelled'
+      or convert_from(failure, 'UTF8')::json ->> 'step' is not null)
+  limit $15
 ) found
 
 -- name: view_run_children
