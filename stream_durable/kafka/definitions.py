@@ -91,11 +91,21 @@ class KafkaDefinitions:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._thread, self._check_queues, definition)
             key = f"{graph.name}/{graph.fingerprint}".encode()
-            assert self._publisher is not None, "these definitions were opened for reading"
-            message = Outgoing(TOPIC, 0, key, encode_definition(definition))
-            await self._publisher.publish([(message, None)])
+            await self._publish(Outgoing(TOPIC, 0, key, encode_definition(definition)), graph.name)
             self._keep(graph)
         return graph.fingerprint
+
+    async def _publish(self, message: Outgoing, name: str) -> None:
+        assert self._publisher is not None, "these definitions were opened for reading"
+        try:
+            await self._publisher.place(message)
+        except RejectedError as error:
+            size = len(message.value or b"")
+            text = f"workflow {name!r} has {size} bytes as data, which topic {self._part.topic} does not take"
+            remedy = (
+                "raise the topic's max.message.bytes, or let steps be made at run time by `each` or `Expand`"
+            )
+            raise RejectedError("definition_too_large", f"{text}: {remedy}") from error
 
     async def close(self) -> None:
         """Let go of the consumer."""

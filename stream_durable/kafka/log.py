@@ -190,6 +190,8 @@ class GroupLog:
         self._revoked.set()
         while self._thread.is_alive():
             await self._loop.run_in_executor(None, self._thread.join, 1.0)
+        # It has no end of its own but that of the object.
+        del self._admin
 
     def _serve(self) -> None:
         try:
