@@ -13,7 +13,7 @@ from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
+@pytest_asyncio.fixture(loop_scope="session", scope="package")
 async def site(kafka_broker: LocalKafka, postgres_server: LocalPostgres) -> AsyncIterator[Site]:
     """A reconciler and a worker in this process, and runs that garbage may be about."""
     one = name()

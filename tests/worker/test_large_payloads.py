@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from waiting import eventually
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.reference import parse
@@ -93,10 +95,19 @@ async def test_a_topic_that_takes_less_says_so_and_the_producer_goes_on(
         for future in admin.incremental_alter_configs([resource]).values():
             future.result()
 
-        with pytest.raises(
-            RejectedError, match="takes no value of 200000 bytes .* max.message.bytes to 5000000"
-        ):
-            await persist(lambda: blobs.put("key", b"x" * 200_000), "put")
+        said = ""
+
+        async def is_refused() -> bool:
+            nonlocal said
+            try:
+                await persist(lambda: blobs.put("key", b"x" * 200_000), "put")
+            except RejectedError as error:
+                said = str(error)
+            return bool(said)
+
+        # The broker hears of its new setting a little later.
+        await eventually(is_refused, "the topic takes less", seconds=30)
+        assert re.search("takes no value of 200000 bytes .* max.message.bytes to 5000000", said)
         place = await persist(lambda: blobs.put("key", b"after"), "put")
         await persist(lambda: publisher.publish([(Outgoing("inbox", 0, b"key", b"{}"), None)]), "publish")
 
