@@ -10,7 +10,7 @@ from msgspec import Raw
 from pydantic import BaseModel
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.ids import ID_LENGTH_MAX
+from stream_durable.core.ids import ID_LENGTH_MAX, PAYLOAD_BYTES_MAX
 from stream_durable.sdk.errors import PROBLEMS_SHOWN
 from stream_durable.sdk.handover import DOES_NOT_FIT, Codecs, problems
 from stream_durable.sdk.workflow import Workflow
@@ -48,7 +48,7 @@ class Values:
         if hint is None:
             hint = type(value) if isinstance(value, BaseModel) else Any
         try:
-            return Raw(self._codecs.of(hint).write(value))
+            data = self._codecs.of(hint).write(value)
         except DOES_NOT_FIT as error:
             found = problems(error)
             shown = "; ".join(map(str, found[:PROBLEMS_SHOWN]))
@@ -56,6 +56,10 @@ class Values:
                 shown += f"; and {len(found) - PROBLEMS_SHOWN} more"
             # Without its cause, which shows the value.
             raise RejectedError("invalid_input", f"{what} does not fit: {shown}") from None
+        if len(data) > PAYLOAD_BYTES_MAX:
+            text = f"{what} is {len(data)} bytes of JSON, and {PAYLOAD_BYTES_MAX} are the most"
+            raise RejectedError("too_large", f"{text}: keep it elsewhere, and pass on where it is")
+        return Raw(data)
 
 
 def run_id(given: str) -> str:

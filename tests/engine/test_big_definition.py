@@ -1,4 +1,4 @@
-"""A definition of ten thousand steps on real services: made known, begun, and refused when it is too large."""
+"""A definition of ten thousand steps on real services: made known, begun; refused when it is too large."""
 
 import asyncio
 import time

@@ -80,9 +80,11 @@ async def test_an_input_that_is_too_large(engine: Engine) -> None:
     flow.add("a", lambda input: len(input))
     with pytest.raises(RejectedError) as caught:
         await engine.start(flow, large())
-    assert (caught.value.code, str(caught.value)) == (
-        "too_large", "it carries 5000002 bytes of JSON, 900000 are the most: pass large data by reference",
-    )  # fmt: skip
+    assert caught.value.code == "too_large"
+    assert str(caught.value) == (
+        "the input of workflow 'order' is 5000002 bytes of JSON, and 900000 are the most: "
+        "keep it elsewhere, and pass on where it is"
+    )
     untouched(engine)
 
 
