@@ -88,6 +88,7 @@ def reset(run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects)
         _write_down(run, i)
         if (group := run.steps.get(i)) is not None and group.status in STEP_ENDED:
             group.status = RUNNING
+            group.attempt += 1
             group.failure = group.finished = group.sequence = None
             run.touched[i] = None
     _rebuild(run, dropped)
