@@ -12,6 +12,7 @@ the process. Elsewhere than on Linux a child can outlive a parent that was kille
 
 import fcntl
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -21,12 +22,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Self
 
 LOOPBACK = "127.0.0.1"
+
+#: Below those that Linux (from 32,768 on) and others (from 49,152 on) give to outgoing connections.
+_PORTS = range(20_000, 32_768)
 
 #: Enough for a Java stack trace with its cause, and still readable in a terminal.
 _TAIL_LINES = 25
@@ -160,12 +164,23 @@ def only_one(lock: Path) -> Iterator[None]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Let the kernel pick ports, holding all of them until each differs from the others."""
+    """Pick ports at random out of those that are free and that no outgoing connection is given.
+
+    One that the kernel picked would be its to give away again, to any connection that is opened
+    between now and the moment the service listens.
+    """
+    found: list[int] = []
     with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((LOOPBACK, 0))
-        return [one.getsockname()[1] for one in sockets]
+        for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+            with suppress(OSError):
+                held.enter_context(socket.socket()).bind((LOOPBACK, port))
+                found.append(port)
+            if len(found) == count:
+                return found
+    raise LocalServiceError(
+        f"fewer than {count} of the ports {_PORTS[0]} to {_PORTS[-1]} are free on {LOOPBACK}: "
+        "end what uses them"
+    )
 
 
 def refuse_taken_port(name: str, port: int) -> None:

@@ -17,6 +17,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from stream_durable.local import process
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
 from stream_durable.local.process import Child, LocalServiceError, free_ports, wait_for
@@ -285,6 +286,22 @@ async def test_each_test_has_an_empty_database_of_its_own(
 
 def test_free_ports_differ() -> None:
     assert len(set(free_ports(20))) == 20
+
+
+def test_a_free_port_is_neither_taken_nor_one_that_a_connection_may_be_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (port,) = free_ports(1)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as connection,
+    ):
+        assert port < min(connection.getsockname()[1], server.getsockname()[1])
+
+    with socket.create_server(("127.0.0.1", port)):
+        monkeypatch.setattr(process, "_PORTS", range(port, port + 1))
+        with pytest.raises(LocalServiceError, match=f"fewer than 1 of the ports {port} to {port} are free"):
+            free_ports(1)
 
 
 def test_what_is_missing_is_named_with_the_command_that_installs_it(
