@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from builders import Play, branch, each, hook, inside, parallel, signal, step, undoing
+from builders import Play, branch, each, event, hook, inside, parallel, signal, step, undoing
 
 from stream_durable.core.definition.nodes import Breaker
 from stream_durable.core.messages import (
@@ -13,6 +13,7 @@ from stream_durable.core.messages import (
     GatePassed,
     RetryRun,
     SkipStep,
+    WaitClosed,
 )
 from stream_durable.core.policy import RetryPolicy
 from stream_durable.core.status import Outcome
@@ -171,3 +172,14 @@ def test_all_is_made_anew_when_a_list_had_some_left() -> None:
 
     assert said.asked == [("g[0]", 2), ("g[1]", 2)]
     play.reload()
+
+
+def test_a_wait_is_closed_where_it_is_open_though_its_key_is_made_anew() -> None:
+    play = Play(step("a"), event("paid", "a", key="a.id"))
+    play.completed("a", b'{"id":"first"}')
+
+    closed = [message for message in play.retried("a").messages if isinstance(message, WaitClosed)]
+
+    assert [(message.key, message.wait) for message in closed] == [("paid/first", "paid")]
+    (opened,) = play.completed("a", b'{"id":"second"}', attempt=2).messages
+    assert opened.key == "paid/second"

@@ -69,6 +69,27 @@ def reset(run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects)
         if isinstance(graph.members.get(i), range):
             chosen.update(graph.members[i])
     dropped: set[str] = set()
+    # Not before all are stopped: where a wait is open is found in what a step before it answered.
+    for i in _stopped(run, chosen, out):
+        step = run.steps[i]
+        if _goes_with(graph, i, chosen, dropped):
+            step.status = step.status if step.status in STEP_ENDED else CANCELLED
+            dropped.add(graph.names[i])
+        else:
+            run.steps[i] = _anew(step)
+    for i in reopened:
+        _write_down(run, i)
+        if (group := run.steps.get(i)) is not None and group.status in STEP_ENDED:
+            group.status = RUNNING
+            group.attempt += 1
+            group.failure = group.finished = group.sequence = None
+            run.touched[i] = None
+    _rebuild(run, dropped)
+
+
+def _stopped(run: Run, chosen: set[int], out: Effects) -> list[int]:
+    """Stop those of the steps that have begun, and return them in an order that a replay repeats."""
+    graph, found = run.graph, []
     # By name where the order of the index depends on what the run was through.
     for i in sorted(
         chosen, key=lambda i: (graph.is_helper(i), graph.names[i] if graph.is_helper(i) else "", i)
@@ -79,19 +100,8 @@ def reset(run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects)
         if step is not None:
             run.touched[i] = None
             _stop(run, i, step, out)
-            if _goes_with(graph, i, chosen, dropped):
-                step.status = step.status if step.status in STEP_ENDED else CANCELLED
-                dropped.add(graph.names[i])
-            else:
-                run.steps[i] = _anew(step)
-    for i in reopened:
-        _write_down(run, i)
-        if (group := run.steps.get(i)) is not None and group.status in STEP_ENDED:
-            group.status = RUNNING
-            group.attempt += 1
-            group.failure = group.finished = group.sequence = None
-            run.touched[i] = None
-    _rebuild(run, dropped)
+            found.append(i)
+    return found
 
 
 def _goes_with(graph: Graph, i: int, chosen: set[int], dropped: set[str]) -> bool:
