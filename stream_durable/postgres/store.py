@@ -14,8 +14,11 @@ import asyncpg
 
 from stream_durable.ports import Claim, Cursor, Loaded, Share, TimerPosition
 from stream_durable.postgres.connection import Lane
-from stream_durable.postgres.queries import queries
+from stream_durable.postgres.queries import queries, usual
 from stream_durable.settings import PostgresSettings
+
+#: So many of a batch's arguments are what the usual statement takes.
+_USUAL = 5
 
 
 class PostgresStore:
@@ -25,7 +28,8 @@ class PostgresStore:
         """Connect when first needed."""
         self._batches = Lane(settings, keyed_plans=True)
         self._takeovers = Lane(settings, keyed_plans=True)
-        self._commit: tuple[asyncpg.Connection, asyncpg.prepared_stmt.PreparedStatement] | None = None
+        #: Of which connection they are, and the usual and the whole statement.
+        self._commits: tuple[asyncpg.Connection, list[asyncpg.prepared_stmt.PreparedStatement]] | None = None
 
     async def claim(self, partition: int, owner: str, token: UUID) -> Claim:
         """Become the owner of a partition."""
@@ -75,9 +79,13 @@ class PostgresStore:
         """Write all shares with one statement, or nothing."""
         arguments = commit_arguments(shares)
         async with self._batches.use() as connection:
-            if self._commit is None or self._commit[0] is not connection:
-                self._commit = (connection, await connection.prepare(queries()["batch_commit"]))
-            return bool(await self._commit[1].fetchval(*arguments))
+            if self._commits is None or self._commits[0] is not connection:
+                query = queries()["batch_commit"]
+                self._commits = connection, [await connection.prepare(q) for q in (usual(query), query)]
+            short, whole = self._commits[1]
+            if any(arguments[_USUAL:]):
+                return bool(await whole.fetchval(*arguments))
+            return bool(await short.fetchval(*arguments[:_USUAL]))
 
     async def cursors(self, partitions: Sequence[int]) -> dict[int, Cursor]:
         """Read who owns these partitions and where they stand."""
@@ -127,7 +135,7 @@ class PostgresStore:
 
 
 def commit_arguments(shares: Sequence[Share]) -> list[list[Any]]:
-    """Return the rows of a batch as the statement takes them."""
+    """Return the rows of a batch as the statement takes them, those that few batches have at the end."""
     return [
         [
             (s.partition, s.token, s.from_offset, s.to_offset, s.clock, s.leader_epoch, s.fingerprint,
@@ -137,11 +145,11 @@ def commit_arguments(shares: Sequence[Share]) -> list[list[Any]]:
         [row for s in shares for row in s.runs],
         [row for s in shares for row in s.run_changes],
         [row for s in shares for row in s.steps],
+        [(s.partition, offset) for s in shares for offset in s.published],
         [row for s in shares for row in s.events],
         [row for s in shares for row in s.waits],
         [row for s in shares for row in s.timers],
         [row for s in shares for row in s.dead],
-        [(s.partition, offset) for s in shares for offset in s.published],
         [row for s in shares for row in s.attempts],
         [row for s in shares for row in s.gates],
         [row for s in shares for row in s.places],

@@ -1,11 +1,17 @@
 """The store in Postgres meets the contract of stores."""
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 
+import asyncpg
 import pytest
 from contract.store_contract import *  # noqa: F403 - the tests of the contract
+from contract.store_contract import change, owned, run_row, share, step_row
 
+from stream_durable.core.rows import AttemptRow, EventRow, GateRow, PlaceRow, WaitRow
+from stream_durable.ports import DeadRow, Share, TimerRow
 from stream_durable.postgres.migrate import migrate
+from stream_durable.postgres.queries import queries, usual
 from stream_durable.postgres.store import PostgresStore
 from stream_durable.settings import PostgresSettings
 
@@ -19,3 +25,44 @@ async def store(database: str) -> AsyncIterator[PostgresStore]:
     store = PostgresStore(settings)
     yield store
     await store.close()
+
+
+SELDOM: dict[str, Callable[[Share], None]] = {
+    "channel_event": lambda s: s.events.append(EventRow("c/k", "e1", 0, b"1", 10)),
+    "channel_wait": lambda s: s.waits.append(WaitRow("c/k", "r", "w1", 0, True)),
+    "timer": lambda s: s.timers.append(TimerRow("run", "r", "", 0, 10)),
+    "dead_letter": lambda s: s.dead.append(DeadRow(0, 0, 1, "unreadable", "no JSON", None, b"", 5)),
+    "attempt": lambda s: s.attempts.append(
+        AttemptRow("r", "s", 1, 0, "failed", 1, 2, "worker", b"{}", b"[]")
+    ),
+    "gate": lambda s: s.gates.append(GateRow("bank", 0, b"{}")),
+    "gate_place": lambda s: s.places.append(PlaceRow("bank", "r", "s", 0, 1, 1, True)),
+}
+
+
+@pytest.mark.parametrize("table", SELDOM)
+async def test_what_a_batch_seldom_has_is_saved_if_it_is_all_there_is(
+    store: PostgresStore, database: str, table: str
+) -> None:
+    token, _ = await owned(store)
+    usual_one, with_it = share(token), share(token, 1, 2)
+    usual_one.runs, usual_one.steps, usual_one.outbox = [run_row()], [step_row()], b"said"
+    with_it.run_changes, with_it.published = [change()], [0]
+    SELDOM[table](with_it)
+
+    assert await store.commit([usual_one])
+    assert await store.commit([with_it])
+
+    connection = await asyncpg.connect(database, server_settings={"search_path": "contract"})
+    counts = {each: await connection.fetchval(f"select count(*) from {each}") for each in (*SELDOM, "outbox")}
+    await connection.close()
+    assert counts == {**dict.fromkeys((*SELDOM, "outbox"), 0), table: 1}
+
+
+def test_the_usual_statement_writes_to_no_table_that_a_batch_seldom_needs() -> None:
+    def written(query: str) -> set[str]:
+        return set(re.findall(r"^  (?:insert into|update|delete from) (\w+)", query, re.MULTILINE))
+
+    whole = queries()["batch_commit"]
+
+    assert written(whole) - written(usual(whole)) == set(SELDOM)

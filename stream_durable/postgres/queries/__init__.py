@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 
 _HEAD = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_SELDOM = re.compile(r"^-- seldom$.*?^-- usual$\n", re.MULTILINE | re.DOTALL)
 
 
 @cache
@@ -20,3 +21,8 @@ def queries() -> dict[str, str]:
                 assert name not in found, f"two queries are called {name}"
                 found[name] = text.strip()
     return found
+
+
+def usual(query: str) -> str:
+    """Return a statement without its parts between the lines `-- seldom` and `-- usual`."""
+    return _SELDOM.sub("", query)

@@ -1,8 +1,10 @@
 -- name: batch_commit
 -- Saves a batch of all partitions of one owner, or nothing: one row out, true when saved.
--- $1 shares, $2 runs, $3 run changes, $4 steps, $5 events, $6 waits, $7 timers, $8 dead letters, $9 outbox marks,
+-- $1 shares, $2 runs, $3 run changes, $4 steps, $5 outbox marks, $6 events, $7 waits, $8 timers, $9 dead letters,
 -- $10 attempts, $11 gates, $12 places at gates
 -- Rows come as arrays of composites: one function scan each, where a column each would cost one per column.
+-- What is marked as seldom is left out of the statement for a batch that has nothing from $6 on: each part that
+-- writes to a table makes ready for it, whether or not there is a row.
 with share as materialized (
   select * from unnest($1::share[])
 ),
@@ -60,45 +62,46 @@ steps_in as (
     worker = excluded.worker, due = excluded.due, deadline = excluded.deadline, losses = excluded.losses,
     sequence = excluded.sequence, detail = excluded.detail
 ),
+-- seldom
 events_in as (
   insert into channel_event (channel, id, partition, data, expires)
   select u.channel, u.id, u.partition, u.data, u.expires
-  from unnest($5::event_change[]) u
+  from unnest($6::event_change[]) u
   where u.data is not null and (select ok from fits)
   on conflict (channel, id) do update set data = excluded.data, expires = excluded.expires
 ),
 events_out as (
   delete from channel_event e
-  using unnest($5::event_change[]) u
+  using unnest($6::event_change[]) u
   where e.channel = u.channel and e.id = u.id and u.data is null and (select ok from fits)
 ),
 waits_in as (
   insert into channel_wait (channel, run, wait, partition)
   select u.channel, u.run, u.wait, u.partition
-  from unnest($6::wait_change[]) u
+  from unnest($7::wait_change[]) u
   where u.is_open and (select ok from fits)
   on conflict do nothing
 ),
 waits_out as (
   delete from channel_wait w
-  using unnest($6::wait_change[]) u
+  using unnest($7::wait_change[]) u
   where w.channel = u.channel and w.run = u.run and w.wait = u.wait and not u.is_open and (select ok from fits)
 ),
 timers_in as (
   insert into timer (kind, key, name, partition, due)
   select u.kind, u.key, u.name, u.partition, u.due
-  from unnest($7::timer_change[]) u
+  from unnest($8::timer_change[]) u
   where u.due is not null and (select ok from fits)
   on conflict (kind, key, name) do update set due = excluded.due
 ),
 timers_out as (
   delete from timer t
-  using unnest($7::timer_change[]) u
+  using unnest($8::timer_change[]) u
   where t.kind = u.kind and t.key = u.key and t.name = u.name and u.due is null and (select ok from fits)
 ),
 dead_in as (
   insert into dead_letter (partition, generation, log_offset, code, reason, key, value, log_time)
-  select * from unnest($8::dead_row[])
+  select * from unnest($9::dead_row[])
   where (select ok from fits)
 ),
 attempts_in as (
@@ -128,9 +131,10 @@ places_out as (
   using unnest($12::place_change[]) u
   where p.gate = u.gate and p.run = u.run and p.step = u.step and u.is_inside is null and (select ok from fits)
 ),
+-- usual
 outbox_out as (
   delete from outbox o
-  using unnest($9::outbox_mark[]) u
+  using unnest($5::outbox_mark[]) u
   where o.partition = u.partition and o.from_offset = u.from_offset and (select ok from fits)
 )
 select ok from fits
