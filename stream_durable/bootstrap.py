@@ -30,7 +30,7 @@ from stream_durable.postgres.views import PostgresViews
 from stream_durable.replay import rebuild as rebuilding
 from stream_durable.replay import verify as verifying
 from stream_durable.sdk.app import App
-from stream_durable.settings import Settings
+from stream_durable.settings import Settings, describe
 from stream_durable.telemetry import Metrics
 from stream_durable.worker.logs import captured
 from stream_durable.worker.worker import Worker
@@ -230,8 +230,10 @@ async def client_ports(settings: Settings | Path | None) -> AsyncIterator[Ports]
     views = PostgresViews(settings.postgres)
     events = KafkaRunEvents(settings.kafka, settings.prefix, client=name)
     blobs = KafkaBlobs(settings.kafka, settings.prefix, publisher, client=name)
+    shown = {row.path: row.value for row in describe(settings)}
+    where = f"Kafka at {shown['kafka.bootstrap']}, Postgres at {shown['postgres.dsn']}"
     try:
-        yield Ports(publisher, definitions, views, events, blobs, settings.engine.event_ttl_ms)
+        yield Ports(publisher, definitions, views, events, blobs, settings.engine.event_ttl_ms, where)
     finally:
         await blobs.close()
         await events.close()

@@ -33,6 +33,8 @@ class Ports(NamedTuple):
     blobs: Blobs
     #: How long an event that nobody waits for is kept, unless it says otherwise.
     event_ttl_ms: int
+    #: Which world that is, for people.
+    where: str
 
 
 class Edge:
@@ -62,8 +64,9 @@ class Edge:
         except TimeoutError:
             why = f"the last answer was: {cause}" if cause is not None else "there was no answer"
             raise TransientError(
-                f"could not {doing} within {self.patience_seconds:g} s; {why}. Try again when it is back"
-            ) from cause
+                f"could not {doing} within {self.patience_seconds:g} s; {why}. Asked was {self.ports.where}: "
+                "try again when it is back, or say in the settings where else it is"
+            ) from None
 
     def check(self, message: Message) -> None:
         """Refuse what `send` would refuse."""

@@ -25,7 +25,9 @@ def config(settings: KafkaSettings, client: str, **ours: Any) -> dict[str, Any]:
         "bootstrap.servers": settings.bootstrap,
         "client.id": client,
         "retry.backoff.ms": 50,
-        "reconnect.backoff.ms": 50,
+        # librdkafka begins anew with the first of the two for a broker that refuses, and says so each time:
+        # with less it wrote forty lines a second.
+        "reconnect.backoff.ms": 500,
         "reconnect.backoff.max.ms": 500,
         "socket.keepalive.enable": True,
         # librdkafka reports connection trouble by itself; what matters to us reaches us as errors.

@@ -21,6 +21,7 @@ from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.kafka.config import config, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.kafka.publisher import KafkaPublisher
+from stream_durable.kafka.threads import outcome
 from stream_durable.ports import Outgoing
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import DEFINITION_REJECTED, logger
@@ -78,7 +79,7 @@ class KafkaDefinitions:
         reading = self._reading
         if reading is None or reading.done() or reading.running():
             reading = self._reading = self._thread.submit(self._read_to_end)
-        await asyncio.shield(asyncio.wrap_future(reading))
+        await outcome(reading)
 
     async def register(self, definition: Definition) -> str:
         """Publish a definition, unless it is known already.

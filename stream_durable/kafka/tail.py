@@ -25,6 +25,7 @@ from stream_durable.core.errors import RejectedError, StreamDurableError
 from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.kafka.config import config, transient
+from stream_durable.kafka.threads import outcome
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import RECORD_REJECTED, WORLD_REFUSED, logger
 from stream_durable.wire.lifecycle import decode
@@ -170,7 +171,7 @@ class _Live:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="tail-live", daemon=True)
                 self._thread.start()
-        await asyncio.shield(asyncio.wrap_future(ready))
+        await outcome(ready)
 
     def unfollow(self, key: bytes, feed: _Feed[RunEvent]) -> None:
         """Give this feed no more."""
@@ -268,7 +269,7 @@ class _Past:
     async def start(self) -> None:
         """Begin to read; return when it is certain where."""
         self._thread.start()
-        await asyncio.shield(asyncio.wrap_future(self._ready))
+        await outcome(self._ready)
 
     def stop(self) -> None:
         """End the thread; it needs a moment."""

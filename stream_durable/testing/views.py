@@ -32,6 +32,7 @@ def memory_ports(broker: Broker, store: MemoryStore, event_ttl_ms: int) -> Ports
         events=MemoryRunEvents(broker),
         blobs=MemoryBlobs(broker),
         event_ttl_ms=event_ttl_ms,
+        where="memory",
     )
 
 

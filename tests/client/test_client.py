@@ -437,9 +437,14 @@ async def test_patience_ends_with_the_cause(settings: Settings) -> None:
     async def refused() -> None:
         raise TransientError("nobody is there")
 
-    edge = Edge(Ports(*[None] * 6), 0.2)  # type: ignore[arg-type]  # nothing of it is used
-    with pytest.raises(TransientError, match=r"could not ask within 0\.2 s; the last answer was: nobody"):
-        await edge.ask(refused, "ask")
+    ports = Ports(*[None] * 6, where="Kafka at far:9092")  # type: ignore[arg-type]  # nothing else is used
+    with pytest.raises(TransientError) as raised:
+        await Edge(ports, 0.2).ask(refused, "ask")
+
+    assert str(raised.value) == (
+        "could not ask within 0.2 s; the last answer was: nobody is there. Asked was Kafka at far:9092: "
+        "try again when it is back, or say in the settings where else it is"
+    )
 
 
 async def test_a_start_that_nobody_begins_is_said_to_be_on_the_log(settings: Settings) -> None:

@@ -1,0 +1,17 @@
+"""Waiting, on the loop, for what a thread does with a client of librdkafka."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from typing import TypeVar
+
+_Answer = TypeVar("_Answer")
+
+
+async def outcome(future: Future[_Answer]) -> _Answer:
+    """Wait for what a thread comes to; whoever stops waiting leaves it to its end."""
+    waited = asyncio.wrap_future(future)
+    # Nobody may be left to hear of a failure, and asyncio would complain of that on standard error.
+    waited.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return await asyncio.shield(waited)
