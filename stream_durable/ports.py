@@ -341,8 +341,8 @@ class Store(Protocol):
     ) -> list[TimerPosition]:
         """Return the timers of a partition beyond a position and due by `until`, nearest first."""
 
-    async def unfinished(self, partition: int, after: str, limit: int) -> list[str]:
-        """Return ids of runs that have not ended, in order, beyond `after`."""
+    async def unfinished(self, partition: int, after: RunPosition, limit: int) -> list[RunPosition]:
+        """Return runs that have not ended, the oldest first, beyond `after`."""
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -408,7 +408,7 @@ class StoredRun(NamedTuple):
 
 
 class RunPosition(NamedTuple):
-    """Where a page of runs begins: beyond this one, towards the older."""
+    """A run's place among all, by age. Pages begin beyond one."""
 
     created: int
     id: str

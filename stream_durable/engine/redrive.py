@@ -16,7 +16,7 @@ from stream_durable.engine.cache import Cache
 from stream_durable.engine.loading import load_entities
 from stream_durable.engine.publishing import Publishing
 from stream_durable.persistence import persist
-from stream_durable.ports import Definitions, Keys, Store
+from stream_durable.ports import Definitions, Keys, RunPosition, Store
 from stream_durable.telemetry import WORK_REQUESTED, logger
 
 _log = logger(__name__)
@@ -39,18 +39,18 @@ class Redrive:
 
     async def partition(self, partition: int) -> None:
         """Ask again for all unfinished runs of a partition."""
-        after, count = "", 0
-        while keys := await self._page(partition, after):
-            after = keys[-1]
-            count += len(keys)
+        after, count = RunPosition(-1, ""), 0
+        while page := await self._page(partition, after):
+            after = page[-1]
+            count += len(page)
             effects = Effects()
-            for run in (await self._load(keys)).values():
+            for run in (await self._load([run.id for run in page])).values():
                 assert type(run) is Run
                 redrive(run, effects)
             await self._publishing.publish_now(outbox.outgoing(effects, partition))
         _log.info(WORK_REQUESTED, partition=partition, runs=count)
 
-    async def _page(self, partition: int, after: str) -> list[str]:
+    async def _page(self, partition: int, after: RunPosition) -> list[RunPosition]:
         return await persist(
             lambda: self._store.unfinished(partition, after, _PAGE), "read what is unfinished"
         )

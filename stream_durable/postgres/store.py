@@ -12,7 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
-from stream_durable.ports import Claim, Cursor, Loaded, Share, TimerPosition
+from stream_durable.ports import Claim, Cursor, Loaded, RunPosition, Share, TimerPosition
 from stream_durable.postgres.connection import Lane
 from stream_durable.postgres.queries import queries, usual
 from stream_durable.settings import PostgresSettings
@@ -122,11 +122,11 @@ class PostgresStore:
             found = await connection.fetch(queries()["timer_window"], partition, *after, until, limit)
         return [(row[0], row[1], row[2], row[3]) for row in found]
 
-    async def unfinished(self, partition: int, after: str, limit: int) -> list[str]:
-        """Return ids of runs that have not ended."""
+    async def unfinished(self, partition: int, after: RunPosition, limit: int) -> list[RunPosition]:
+        """Return runs that have not ended."""
         async with self._takeovers.use() as connection:
-            found = await connection.fetch(queries()["run_unfinished"], partition, after, limit)
-        return [row[0] for row in found]
+            found = await connection.fetch(queries()["run_unfinished"], partition, *after, limit)
+        return [RunPosition(*row) for row in found]
 
     async def close(self) -> None:
         """Let go of both connections."""

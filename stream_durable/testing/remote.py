@@ -19,6 +19,7 @@ from stream_durable.ports import (
     LogBounds,
     LogEvent,
     Outgoing,
+    RunPosition,
     Share,
     Store,
     TimerPosition,
@@ -104,9 +105,9 @@ class RemoteStore:
         )
         return found
 
-    async def unfinished(self, partition: int, after: str, limit: int) -> list[str]:
-        """Return ids of runs that have not ended."""
-        found: list[str] = await self._ask(
+    async def unfinished(self, partition: int, after: RunPosition, limit: int) -> list[RunPosition]:
+        """Return runs that have not ended."""
+        found: list[RunPosition] = await self._ask(
             "unfinished", lambda: self._store.unfinished(partition, after, limit)
         )
         return found

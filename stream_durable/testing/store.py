@@ -12,7 +12,7 @@ from uuid import UUID
 
 from stream_durable.core.errors import BrokenError, TransientError
 from stream_durable.core.rows import AttemptRow, GateRow, PlaceRow, RunRow, StepRow
-from stream_durable.ports import Claim, Cursor, DeadRow, Loaded, Share, TimerPosition
+from stream_durable.ports import Claim, Cursor, DeadRow, Loaded, RunPosition, Share, TimerPosition
 
 TimerKey = tuple[str, str, str]
 
@@ -175,10 +175,12 @@ class MemoryStore:
         )
         return [position for position in found if position > after][:limit]
 
-    async def unfinished(self, partition: int, after: str, limit: int) -> list[str]:
-        """Return ids of runs that have not ended."""
+    async def unfinished(self, partition: int, after: RunPosition, limit: int) -> list[RunPosition]:
+        """Return runs that have not ended."""
         open_runs = (
-            row.id for row in self.tables.runs.values() if row.partition == partition and row.ended is None
+            RunPosition(row.created, row.id)
+            for row in self.tables.runs.values()
+            if row.partition == partition and row.ended is None
         )
         return sorted(run for run in open_runs if run > after)[:limit]
 

@@ -6,7 +6,7 @@ import pytest
 
 from stream_durable.core.errors import BrokenError
 from stream_durable.core.rows import EventRow, GateRow, PlaceRow, RunChange, RunRow, StepRow, WaitRow
-from stream_durable.ports import Claim, DeadRow, Share, Store, TimerRow
+from stream_durable.ports import Claim, DeadRow, RunPosition, Share, Store, TimerRow
 
 START = (-1, "channel", "", "")
 
@@ -376,15 +376,15 @@ async def test_runs_that_have_not_ended_are_listed_page_by_page(store: Store) ->
     token, _ = await owned(store, 0)
     other, _ = await owned(store, 1)
     mine, theirs = share(token), share(other, partition=1)
-    mine.runs = [run_row(run) for run in ("d", "b", "a", "c")]
+    mine.runs = [run_row(run) for run in ("d", "b", "a")] + [run_row("c")._replace(created=0)]
     theirs.runs = [run_row("aa", partition=1)]
     assert await store.commit([mine, theirs])
     ended = share(token, 1, 2)
     ended.run_changes = [change("b")]
     assert await store.commit([ended])
 
-    assert await store.unfinished(0, "", 2) == ["a", "c"]
-    assert await store.unfinished(0, "c", 2) == ["d"]
+    assert await store.unfinished(0, RunPosition(-1, ""), 2) == [(0, "c"), (1, "a")]
+    assert await store.unfinished(0, RunPosition(1, "a"), 2) == [(1, "d")]
 
 
 async def test_an_unknown_outcome_can_be_read_off_the_cursors(store: Store) -> None:

@@ -16,6 +16,8 @@ create index run_workflow on run (workflow, created, id);
 -- Neither names the status: a run that only begins or ceases to wait leaves all indexes as they are.
 create index run_open on run (created, id) where ended is null;
 create index run_failed on run (created, id) where failure is not null;
+-- What it was for, run_open answers too; each index costs a start 5 µs.
+drop index run_unfinished;
 comment on column run.queue is 'Where steps go that name no queue of their own.';
 comment on column run.parent is 'The run that started it, by its step parent_step.';
 comment on column run.attempt is 'Which try of the whole graph it is.';

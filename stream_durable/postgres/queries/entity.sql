@@ -48,12 +48,13 @@ order by due, kind, key, name
 limit $7
 
 -- name: run_unfinished
--- At most $3 runs of partition $1 beyond id $2 that have not ended.
-select id
+-- At most $4 runs of partition $1 beyond ($2 created, $3 id) that have not ended. Read by the index of all that have
+-- not ended: it is seldom asked, and an index for it would have to be written to at every start and end of a run.
+select created, id
 from run
-where partition = $1 and id > $2 and ended is null
-order by id
-limit $3
+where partition = $1 and (created, id) > ($2, $3) and ended is null
+order by created, id
+limit $4
 
 -- name: outbox_left
 -- What the last owner of partition $1 may not have said.
