@@ -11,12 +11,17 @@ alter table run
   add column context bytea,
   add column requests bytea;
 alter table run alter column context set storage external;
-create index run_children on run (parent, created, id) where parent is not null;
-create index run_workflow on run (workflow, created, id);
+-- Runs are read by age, page by page, and few are of the same millisecond: what an index does not order is sorted
+-- as it comes. Without the id an index is a seventh as large and costs a start less; each is written to at a
+-- run's start and again at its end.
+drop index run_created;
+create index run_created on run (created);
+create index run_children on run (parent, created) where parent is not null;
+create index run_workflow on run (workflow, created);
 -- Neither names the status: a run that only begins or ceases to wait leaves all indexes as they are.
-create index run_open on run (created, id) where ended is null;
-create index run_failed on run (created, id) where failure is not null;
--- What it was for, run_open answers too; each index costs a start 5 µs.
+create index run_open on run (created) where ended is null;
+create index run_failed on run (created) where failure is not null;
+-- What it was for, run_open answers too.
 drop index run_unfinished;
 comment on column run.queue is 'Where steps go that name no queue of their own.';
 comment on column run.parent is 'The run that started it, by its step parent_step.';
