@@ -7,6 +7,8 @@ from enum import IntEnum
 from types import CoroutineType
 from typing import Any, NamedTuple
 
+import msgspec
+
 from stream_durable.core.definition.stranding import Needs
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.errors import HandoverError, Problem
@@ -42,7 +44,7 @@ class Argument(NamedTuple):
     default: Any = NO_DEFAULT
 
 
-class Given(NamedTuple):
+class Given(msgspec.Struct, frozen=True):
     """What an attempt is given, as a command carries it."""
 
     input: bytes

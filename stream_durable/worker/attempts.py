@@ -79,6 +79,8 @@ class Attempts:
         self._room = asyncio.Event()
         self._room.set()
         self._is_draining = False
+        #: Attempts that have completed and are not counted yet: one by one it is dear.
+        self._completed = 0
 
     def add(self, job: Job) -> None:
         """Take a job; it begins as soon as a place is free."""
@@ -161,6 +163,7 @@ class Attempts:
                 self._say(job, self._given_back(job, "the worker stops"), lambda: None)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
+        self._count_completed()
         self._calling.close()
 
     async def watch(self) -> None:
@@ -168,6 +171,7 @@ class Attempts:
         settings = self._settings
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            self._count_completed()
             now = self._clock.now()
             for job in list(self._running.values()):
                 if job.is_cancelled and not job.must_answer:
@@ -181,6 +185,11 @@ class Attempts:
                         **self._who(job), lease_ms=settings.lease_ms, percent=job.percent, label=job.label
                     )
                     self._say(job, beat, lambda: None)
+
+    def _count_completed(self) -> None:
+        if self._completed:
+            self._metrics.count_attempts("completed", self._completed)
+            self._completed = 0
 
     def _announce(self, job: Job, now: int) -> None:
         job.announced = job.beat = now
@@ -290,7 +299,7 @@ class Attempts:
         if type(end) is AttemptReturned:
             end.returns = job.returns
         else:
-            self._metrics.count_attempts("completed")
+            self._completed += 1
         end.started, end.finished = job.started, self._clock.now()
         return end
 

@@ -25,14 +25,16 @@ class Job:
     """
 
     __slots__ = ("announced", "beat", "command", "has_references", "is_cancelled", "is_in_thread",
-                 "is_overdue", "label", "lines", "marks", "must_answer", "percent", "returns", "started",
-                 "task", "timeout_ms", "values")  # fmt: skip
+                 "is_overdue", "key", "label", "lines", "marks", "must_answer", "percent", "returns",
+                 "started", "task", "timeout_ms", "values")  # fmt: skip
 
     def __init__(
         self, command: Command, offsets: DoneOffsets, offset: int, *, has_references: bool = False
     ) -> None:
         """A command that has been taken but not begun."""
         self.command = command
+        #: What tells this attempt from every other.
+        self.key: JobKey = (command.run, command.step, command.attempt)
         #: Whether some of what it hands over may be kept elsewhere.
         self.has_references = has_references
         #: How often the attempt had been given back when it was last asked for.
@@ -61,11 +63,6 @@ class Job:
         self.values: Values | None = None
         #: What the function has written, if anything.
         self.lines: Lines | None = None
-
-    @property
-    def key(self) -> JobKey:
-        """What tells this attempt from every other."""
-        return (self.command.run, self.command.step, self.command.attempt)
 
     def done(self) -> None:
         """Count the command as done for Kafka: it will not be delivered again."""

@@ -35,10 +35,11 @@ class Reports:
 
     def add(self, partition: int | None, message: AttemptMessage, then: Callable[[], None]) -> None:
         """Say this, and do `then` when it has been heard."""
+        if not self._waiting:
+            self._idle.clear()
+            self._wake.set()
         self._waiting.append((Outgoing("inbox", partition, message.key.encode(), encode(message)), None))
         self._after.append(then)
-        self._idle.clear()
-        self._wake.set()
         if len(self._waiting) >= _WAITING_MAX:
             self._room.clear()
 

@@ -205,8 +205,8 @@ def test_results_have_values_in_their_type_and_every_member_by_name() -> None:
     with pytest.raises(KeyError):
         checks["d"]
     assert handlers["plain"].call(handlers["plain"].arguments(given)) == {"a": receipt}
-    assert handlers["perhaps"].arguments(given._replace(outputs={})) == [None]
-    wrong = given._replace(outputs={"checks": b'{"a":{"output":{"number":7}}}'})
+    assert handlers["perhaps"].arguments(msgspec.structs.replace(given, outputs={})) == [None]
+    wrong = msgspec.structs.replace(given, outputs={"checks": b'{"a":{"output":{"number":7}}}'})
     with pytest.raises(HandoverError, match=r"parameter 'checks' does not fit: number: "):
         handlers["decide"].arguments(wrong)
 
