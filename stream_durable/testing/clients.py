@@ -47,8 +47,10 @@ class Clients:
 
     async def _send(self, process: Process, script: list[Sent]) -> None:
         publisher = RemotePublisher(process, self._broker)
+        acknowledged = 0.0
         for sent in script:
-            await asyncio.sleep(max(0.0, sent.at - self._weather.loop.time()))
+            moment = max(sent.at, acknowledged + sent.after)
+            await asyncio.sleep(max(0.0, moment - self._weather.loop.time()))
             if not await self._has_come(sent):
                 continue
             partition = sent.partition
@@ -59,6 +61,7 @@ class Clients:
             message = Outgoing(sent.topic, partition, sent.key, sent.value)
             await persist(lambda m=message: publisher.publish([(m, None)]), "send")  # type: ignore[misc]
             self.acknowledged.append(sent)
+            acknowledged = self._weather.loop.time()
 
     async def _has_come(self, sent: Sent) -> bool:
         """Wait for the moment at which something is to be sent; False: it will not come."""

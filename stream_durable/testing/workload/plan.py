@@ -22,6 +22,8 @@ class Sent:
     is_garbage: bool = False
     #: What its run must have come to before it is sent.
     once: Literal["", "begun", "ended"] = ""
+    #: How many seconds must have passed since what is before it in its script was acknowledged.
+    after: float = 0.0
 
 
 @dataclass(slots=True)
@@ -35,6 +37,8 @@ class Plan:
     seconds: float = 0.0
 
 
-def message(at: float, said: Message, *, once: Literal["", "begun", "ended"] = "") -> Sent:
+def message(
+    at: float, said: Message, *, once: Literal["", "begun", "ended"] = "", after: float = 0.0
+) -> Sent:
     """Return a message of a client as what it sends."""
-    return Sent(at, "inbox", None, said.key.encode(), encode(said), once=once)
+    return Sent(at, "inbox", None, said.key.encode(), encode(said), once=once, after=after)

@@ -88,11 +88,10 @@ def _script(rng: Random, app: App, name: str, run: str, at: float, meddling: flo
         yield message(at + rng.uniform(0.0, 4.0), _published("sight", run, rng))
     ordered = list(_ordered(rng, app, name, run, at, meddling))
     yield from ordered
-    if any(b"run.pause" in (sent.value or b"") for sent in ordered):
-        # A pause that came too late is forgotten; its repeat must not meet the run that is made anew.
-        at = ordered[-1].at + _REPEAT_SECONDS
+    # A pause that came too late is forgotten; its repeat must not meet the run that is made anew.
+    after = _REPEAT_SECONDS if any(b"run.pause" in (sent.value or b"") for sent in ordered) else 0.0
     if rng.random() < 0.15 * meddling:
-        yield from _again(rng, app, name, run, at)
+        yield from _again(rng, app, name, run, at, after)
 
 
 def _to_child(rng: Random, app: App, run: str, at: float, child: tuple[str, str]) -> Iterator[Sent]:
@@ -164,11 +163,11 @@ def _ordered(rng: Random, app: App, name: str, run: str, at: float, meddling: fl
         yield message(at, CancelRun(key=run, id=f"cancel {run}", reason="enough", compensate=is_undone))
 
 
-def _again(rng: Random, app: App, name: str, run: str, at: float) -> Iterator[Sent]:
+def _again(rng: Random, app: App, name: str, run: str, at: float, after: float) -> Iterator[Sent]:
     """Have some of a run made anew once it has ended, perhaps twice."""
     for number in range(rng.choice((1, 1, 2))):
         at += rng.uniform(0.0, 1.0)
-        yield message(at, _retry(rng, app, name, run, f"again {number}"), once="ended")
+        yield message(at, _retry(rng, app, name, run, f"again {number}"), once="ended", after=after)
 
 
 def _retry(rng: Random, app: App, name: str, run: str, which: str) -> RetryRun:
