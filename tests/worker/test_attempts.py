@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from waiting import eventually
 from worker_site import value, working
 
 from stream_durable import Context, Fail, Retry, Workflow
@@ -51,6 +52,24 @@ async def test_a_value_is_an_output() -> None:
     assert isinstance(end, AttemptCompleted)
     assert (value(end.output), end.worker, end.changes, end.logs) == (2, "w", (), ())
     assert 0 < end.started <= end.finished
+
+
+async def test_what_ends_is_counted_while_the_worker_works() -> None:
+    async with working(one(lambda given: 1 // given)) as site:
+
+        def counted(outcome: str) -> float | None:
+            return site.metrics.registry.get_sample_value(
+                "stream_durable_attempts_total", {"outcome": outcome}
+            )
+
+        async def is_counted() -> bool:
+            return (counted("completed"), counted("failed")) == (2, 1)
+
+        for number, given in enumerate((1, 0, 1)):
+            site.ask("a", run=f"run-{number}", input=given)
+        await site.ends(3)
+
+        await eventually(is_counted, "the counters of attempts", seconds=5)
 
 
 async def test_skip() -> None:

@@ -42,6 +42,7 @@ class Site:
         self.broker = Broker(SystemClock(), 1)
         self.blobs = MemoryBlobs(self.broker)
         self.said: list[AttemptMessage] = []
+        self.metrics = Metrics()
         self._changed = asyncio.Event()
         self.broker.watchers.append(self._watch)
 
@@ -110,7 +111,7 @@ async def working(flow: Workflow, **settings: Any) -> AsyncIterator[Site]:
     log.open()
     worker = Worker(
         {"default": log}, MemoryPublisher(site.broker), site.blobs, site.app.handler, SystemClock(),
-        WorkerSettings(**{"offset_commit_ms": 50, "drain_ms": 0, **settings}), Metrics(), worker="w",
+        WorkerSettings(**{"offset_commit_ms": 50, "drain_ms": 0, **settings}), site.metrics, worker="w",
     )  # fmt: skip
     task = asyncio.create_task(worker.run())
     try:

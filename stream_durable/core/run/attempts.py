@@ -24,7 +24,7 @@ from stream_durable.core.messages import (
     GatePassed,
 )
 from stream_durable.core.run import context, groups, hooks
-from stream_durable.core.run.advance import work_off
+from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.asking import ask_gate, dispatch
 from stream_durable.core.run.begin import End, hold
 from stream_durable.core.run.ending import leave_gate, stop_step
@@ -69,7 +69,7 @@ def completed(run: Run, message: AttemptCompleted, now: int, out: Effects) -> Ou
     elif type(run.graph.nodes[i]) is BranchNode:
         _selected(run, i, step, output, now, out)
     else:
-        work_off(run, [(i, COMPLETED, output, None)], [], now, out)
+        complete(run, i, output, now, out)
     return Outcome.APPLIED
 
 
