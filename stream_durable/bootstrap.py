@@ -60,7 +60,7 @@ async def reconciler(
     """Assemble a reconciler; it works while its `run` does. A test may have it see another time."""
     name = process_name(settings, "reconciler")
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name)
-    definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name)
+    definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name, metrics=metrics)
     store = PostgresStore(settings.postgres)
     log = GroupLog(
         settings.kafka,
@@ -98,7 +98,7 @@ async def worker(
     name = process_name(settings, "worker")
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name)
     blobs = KafkaBlobs(settings.kafka, settings.prefix, publisher, client=name)
-    definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name)
+    definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name, metrics=metrics)
     logs = {
         queue: GroupLog(
             settings.kafka,
@@ -203,7 +203,7 @@ async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress
     """Assemble an ingress; it works while its `run` does."""
     name = process_name(settings, "ingress")
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name)
-    definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name)
+    definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name, metrics=metrics)
     log = GroupLog(
         settings.kafka,
         f"{settings.prefix}.events",

@@ -178,18 +178,27 @@ class Definitions(Protocol):
     def graph(self, fingerprint: str) -> Graph | None:
         """Return a graph that is known already."""
 
+    def is_newer(self, fingerprint: str) -> bool:
+        """Whether a definition is there that takes a newer release than this one."""
+
+    def lacking(self, fingerprint: str) -> str:
+        """Say why there is no graph of this fingerprint, and what to do about it."""
+
     async def catch_up(self) -> None:
         """Read what has been registered up to now."""
 
     async def register(self, definition: Definition) -> str:
-        """Make a definition known to everybody; return its fingerprint."""
+        """Make a definition known to everybody; return its fingerprint. Refuse one that has faults."""
 
 
 class Catalogue(Definitions, Protocol):
     """The definitions, and which of them a start by name means."""
 
-    def current(self, workflow: str) -> Graph | None:
-        """Return the definition of this name that was registered last, as far as has been read."""
+    def current(self, workflow: str) -> str | None:
+        """Return the fingerprint of the definition of this name that was registered last, as far as was read.
+
+        It may be one that this release cannot fold: a run of it is for those that can.
+        """
 
     def workflows(self) -> list[str]:
         """Return the names of all workflows that have been read, sorted."""

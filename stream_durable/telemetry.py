@@ -135,7 +135,7 @@ KAFKA_COMPLAINED: Final = LogEvent(
 DEFINITION_REJECTED: Final = LogEvent(
     "definition.rejected",
     "warning",
-    "error",
+    "offset reason",
     "A record of the definitions topic is no definition and is left out.",
 )
 KAFKA_LOST: Final = LogEvent("kafka.lost", "warning", "reason", "No broker answers; work waits.")
@@ -264,6 +264,9 @@ class Metrics:
         )
         self.fenced = self._counter(
             "fenced_total", "Commits refused since another process had taken a partition."
+        )
+        self.definitions_rejected = self._counter(
+            "definitions_rejected_total", "Records of the definitions topic that are no definitions."
         )
         self.timers_fired = self._counter("timers_fired_total", "Timers put on the inbox when due.")
         self.cache_bytes = self._gauge("cache_bytes", "Estimated bytes of entities kept in memory.")

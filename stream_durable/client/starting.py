@@ -27,10 +27,10 @@ async def resolve(edge: Edge, workflow: Workflow | str) -> tuple[str, str]:
         await _register(edge, workflow)
         return workflow.name, workflow.fingerprint
     await edge.ask(catalogue.catch_up, "read the definitions")
-    graph = catalogue.current(workflow)
-    if graph is None:
+    fingerprint = catalogue.current(workflow)
+    if fingerprint is None:
         raise _unknown_workflow(workflow, catalogue.workflows())
-    return workflow, graph.fingerprint
+    return workflow, fingerprint
 
 
 async def _register(edge: Edge, workflow: Workflow) -> None:

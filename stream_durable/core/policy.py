@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from stream_durable.core.ids import fraction
+from stream_durable.core.messages import Millis
+
+#: Bounds are part of the types: what is read holds no number that cannot be stored or calculated with.
+Count = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 
 Backoff = Literal["fixed", "linear", "exponential"]
 
 
-class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
+class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """How often a step is tried and how long to wait between two tries."""
 
     #: Attempts in all, the first included.
-    attempts: int = 1
+    attempts: Count = 1
     backoff: Backoff = "exponential"
-    base_ms: int = 1_000
-    cap_ms: int = 60_000
+    base_ms: Millis = 1_000
+    cap_ms: Millis = 60_000
     #: Share of the delay, 0 to 1, by which it may be shorter; spreads a herd of retries.
-    jitter: float = 0.0
+    jitter: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.0
     #: Codes that are retried; empty means all.
     on: tuple[str, ...] = ()
     #: Codes that are never retried.

@@ -146,8 +146,8 @@ class Ingress:
             raise message
         if not isinstance(message, events.Start):
             return message
-        graph = self._catalogue.current(message.workflow)
-        if graph is None:
+        fingerprint = self._catalogue.current(message.workflow)
+        if fingerprint is None:
             known = self._catalogue.workflows()
             shown = ", ".join(known[:_NAMES_SHOWN]) or "none"
             raise RejectedError(
@@ -155,7 +155,7 @@ class Ingress:
                 f"no workflow {message.workflow[:128]!r} is registered; there are: {shown}. Start a worker "
                 "that carries it, then redrive this",
             )
-        return message.of(graph.fingerprint)
+        return message.of(fingerprint)
 
 
 def _whether_stored(is_stored: bool) -> None:  # noqa: FBT001

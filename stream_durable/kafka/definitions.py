@@ -5,18 +5,12 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import msgspec
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import (
-    Definition,
-    decode_definition,
-    encode_definition,
-    fingerprint_of,
-)
+from stream_durable.core.definition.nodes import Definition
+from stream_durable.core.definition.reading import Known, admitted, definition_key, read_definition
 from stream_durable.core.definition.stranding import queues_of
-from stream_durable.core.definition.validate import validate
 from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.kafka.config import config, transient
 from stream_durable.kafka.mock import is_mock
@@ -24,7 +18,7 @@ from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.threads import outcome
 from stream_durable.ports import Outgoing
 from stream_durable.settings import KafkaSettings
-from stream_durable.telemetry import DEFINITION_REJECTED, logger
+from stream_durable.telemetry import DEFINITION_REJECTED, Metrics, logger
 
 _log = logger(__name__)
 
@@ -36,14 +30,19 @@ class KafkaDefinitions:
     """Graphs by fingerprint, read from the topic when one is asked for that is not known."""
 
     def __init__(
-        self, settings: KafkaSettings, prefix: str, publisher: KafkaPublisher | None, *, client: str
+        self,
+        settings: KafkaSettings,
+        prefix: str,
+        publisher: KafkaPublisher | None,
+        *,
+        client: str,
+        metrics: Metrics | None = None,
     ) -> None:
         """Read nothing yet. Without a publisher nothing can be registered, only read."""
         self._publisher = publisher
+        self._metrics = metrics
         self._part = TopicPartition(f"{prefix}.{TOPIC}", 0, OFFSET_BEGINNING)
-        self._graphs: dict[str, Graph] = {}
-        #: By workflow, the one that came last on the topic.
-        self._current: dict[str, Graph] = {}
+        self._known = Known()
         self._position = 0
         self._consumer: Consumer | None = None
         self._config = config(
@@ -60,19 +59,27 @@ class KafkaDefinitions:
 
     def graph(self, fingerprint: str) -> Graph | None:
         """Return a graph that is known already."""
-        return self._graphs.get(fingerprint)
+        return self._known.graphs.get(fingerprint)
+
+    def is_newer(self, fingerprint: str) -> bool:
+        """Whether a definition is there that takes a newer release than this one."""
+        return fingerprint in self._known.newer
+
+    def lacking(self, fingerprint: str) -> str:
+        """Say why there is no graph of this fingerprint, and what to do about it."""
+        return self._known.lacking(fingerprint)
 
     def known(self) -> list[Graph]:
         """Return all graphs that have been read."""
-        return list(self._graphs.values())
+        return list(self._known.graphs.values())
 
-    def current(self, workflow: str) -> Graph | None:
-        """Return the definition of this name that was registered last."""
-        return self._current.get(workflow)
+    def current(self, workflow: str) -> str | None:
+        """Return the fingerprint of the definition of this name that was registered last."""
+        return self._known.current.get(workflow)
 
     def workflows(self) -> list[str]:
         """Return the names of all workflows."""
-        return sorted(self._current)
+        return sorted(self._known.current)
 
     async def catch_up(self) -> None:
         """Read the topic to its end; callers that come before a reading has begun share it."""
@@ -84,17 +91,22 @@ class KafkaDefinitions:
     async def register(self, definition: Definition) -> str:
         """Publish a definition, unless it is known already.
 
-        One that names a queue without a topic is refused here: a command for it could never be
-        published, and would hold up everything that its reconciler has to say.
+        One that has faults is refused here, and so is one that names a queue without a topic: a command
+        for it could never be published.
         """
-        graph = Graph(definition)
-        if graph.fingerprint not in self._graphs:
+        fingerprint = definition.fingerprint()
+        if fingerprint not in self._known.graphs:
+            data = admitted(definition)
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._thread, self._check_queues, definition)
-            key = f"{graph.name}/{graph.fingerprint}".encode()
-            await self._publish(Outgoing(TOPIC, 0, key, encode_definition(definition)), graph.name)
-            self._keep(graph)
-        return graph.fingerprint
+            await self.restore(definition.name, fingerprint, data)
+        return fingerprint
+
+    async def restore(self, name: str, fingerprint: str, data: bytes) -> None:
+        """Publish a definition that was registered once, as it was published then."""
+        key = definition_key(name, fingerprint)
+        await self._publish(Outgoing(TOPIC, 0, key, data), name)
+        self._known.keep(read_definition(key, data))
 
     async def _publish(self, message: Outgoing, name: str) -> None:
         assert self._publisher is not None, "these definitions were opened for reading"
@@ -138,7 +150,7 @@ class KafkaDefinitions:
                 if message.error() is not None:
                     raise transient(message.error())
                 self._position = (message.offset() or 0) + 1
-                self._learn(message.value())
+                self._learn(message)
         finally:
             consumer.unassign()
 
@@ -159,19 +171,13 @@ class KafkaDefinitions:
                 f"`stream-durable topics apply --queue {missing[0]}`",
             )
 
-    def _learn(self, value: bytes | None) -> None:
+    def _learn(self, message: Message) -> None:
+        value = message.value()
         if value is None:
             return
         try:
-            definition = decode_definition(value)
-        except msgspec.DecodeError as error:
-            _log.warning(DEFINITION_REJECTED, error=str(error))
-            return
-        if faults := validate(definition):
-            _log.warning(DEFINITION_REJECTED, error=faults[0].message)
-            return
-        graph = Graph(definition, fingerprint_of(value))
-        self._keep(graph)
-
-    def _keep(self, graph: Graph) -> None:
-        self._graphs[graph.fingerprint] = self._current[graph.name] = graph
+            self._known.keep(read_definition(message.key(), value))
+        except RejectedError as error:
+            _log.warning(DEFINITION_REJECTED, offset=message.offset(), reason=str(error))
+            if self._metrics is not None:
+                self._metrics.definitions_rejected.inc()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import decode_definition, encode_definition
+from stream_durable.core.definition.nodes import decode_definition, encode_definition, fingerprint_of
 from stream_durable.core.errors import TransientError
 from stream_durable.kafka.definitions import KafkaDefinitions
 from stream_durable.kafka.publisher import KafkaPublisher
@@ -28,7 +28,9 @@ class DefinitionKeeper:
     async def restore(self) -> None:
         """Publish what was kept."""
         for file in sorted(self._directory.glob("*.json")):
-            await self._definitions.register(decode_definition(file.read_bytes()))
+            data = file.read_bytes()
+            # Not validated again: it was once, and runs of it go on.
+            await self._definitions.restore(decode_definition(data).name, fingerprint_of(data), data)
 
     async def run(self) -> None:
         """Keep what is published, until cancelled."""

@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache
 
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import Definition, decode_definition, encode_definition
+from stream_durable.core.definition.nodes import Definition, encode_definition, fingerprint_of
+from stream_durable.core.definition.reading import Known, admitted, definition_key, read_definition
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.format import FORMAT
 from stream_durable.ports import (
     Assigned,
     Headers,
@@ -254,41 +259,50 @@ class MemoryBlobs:
 class MemoryDefinitions:
     """Graphs by fingerprint, as far as they have been read from the topic."""
 
-    def __init__(self, broker: Broker) -> None:
-        """Read nothing yet."""
+    def __init__(self, broker: Broker, knows: int = FORMAT) -> None:
+        """Read nothing yet; nothing of a format beyond `knows` is ever read."""
         self._broker = broker
-        self._graphs: dict[str, Graph] = {}
+        self._knows = knows
+        self._known = Known()
         self._position = 0
 
     def graph(self, fingerprint: str) -> Graph | None:
         """Return a graph that is known already."""
-        return self._graphs.get(fingerprint)
+        return self._known.graphs.get(fingerprint)
+
+    def is_newer(self, fingerprint: str) -> bool:
+        """Whether a definition is there that takes a newer release than this one."""
+        return fingerprint in self._known.newer
+
+    def lacking(self, fingerprint: str) -> str:
+        """Say why there is no graph of this fingerprint, and what to do about it."""
+        return self._known.lacking(fingerprint)
 
     async def catch_up(self) -> None:
         """Read the topic to its end."""
         for record in self._broker.topic("definitions").partitions[0].read(self._position, 1 << 30):
             self._position = record.offset + 1
             if record.value is not None:
-                graph = prepared(decode_definition(record.value))
-                self._graphs[graph.fingerprint] = graph
+                with suppress(RejectedError):
+                    self._known.keep(_read(record.key, record.value, self._knows))
 
     async def register(self, definition: Definition) -> str:
         """Publish a definition, unless it is known already."""
         graph = prepared(definition)
-        if graph.fingerprint not in self._graphs:
-            key = f"{graph.name}/{graph.fingerprint}".encode()
-            self._broker.append("definitions", 0, key, encode_definition(definition))
-            self._graphs[graph.fingerprint] = graph
+        if graph.fingerprint not in self._known.graphs:
+            key = definition_key(graph.name, graph.fingerprint)
+            self._broker.append("definitions", 0, key, admitted(definition))
+            self._known.keep(graph)
         return graph.fingerprint
 
 
-_prepared: dict[str, Graph] = {}
+#: Graphs never change, so those of many processes of one world are made once.
+_read = cache(read_definition)
 
 
 def prepared(definition: Definition) -> Graph:
-    """Return the graph of a definition, made once: graphs never change."""
-    fingerprint = definition.fingerprint()
-    graph = _prepared.get(fingerprint)
-    if graph is None:
-        graph = _prepared[fingerprint] = Graph(definition)
+    """Return the graph of a definition, made once."""
+    data = encode_definition(definition)
+    graph = _read(definition_key(definition.name, fingerprint_of(data)), data, definition.format)
+    assert isinstance(graph, Graph)
     return graph

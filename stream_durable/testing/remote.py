@@ -11,6 +11,7 @@ from uuid import UUID
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.errors import TransientError
+from stream_durable.core.format import FORMAT
 from stream_durable.ports import (
     Claim,
     Cursor,
@@ -249,14 +250,22 @@ class RemoteLog:
 class RemoteDefinitions:
     """The definitions topic at the other end of a connection."""
 
-    def __init__(self, process: Process, broker: Broker) -> None:
-        """Serve one process."""
+    def __init__(self, process: Process, broker: Broker, knows: int = FORMAT) -> None:
+        """Serve one process, of a release that knows formats up to this one."""
         self._process = process
-        self._definitions = MemoryDefinitions(broker)
+        self._definitions = MemoryDefinitions(broker, knows)
 
     def graph(self, fingerprint: str) -> Graph | None:
         """Return a graph that is known already."""
         return self._definitions.graph(fingerprint)
+
+    def is_newer(self, fingerprint: str) -> bool:
+        """Whether a definition is there that takes a newer release than this one."""
+        return self._definitions.is_newer(fingerprint)
+
+    def lacking(self, fingerprint: str) -> str:
+        """Say why there is no graph of this fingerprint, and what to do about it."""
+        return self._definitions.lacking(fingerprint)
 
     async def catch_up(self) -> None:
         """Read the topic to its end."""

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from stream_durable.client.edge import Ports
-from stream_durable.core.definition.graph import Graph
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.rows import AttemptRow, RunRow, StepRow, thaw_gate
@@ -39,13 +38,13 @@ def memory_ports(broker: Broker, store: MemoryStore, event_ttl_ms: int) -> Ports
 class MemoryCatalogue(MemoryDefinitions):
     """The definitions, and which of them a start by name means."""
 
-    def current(self, workflow: str) -> Graph | None:
-        """Return the definition of this name that was registered last."""
-        return next((graph for graph in reversed(self._graphs.values()) if graph.name == workflow), None)
+    def current(self, workflow: str) -> str | None:
+        """Return the fingerprint of the definition of this name that was registered last."""
+        return self._known.current.get(workflow)
 
     def workflows(self) -> list[str]:
         """Return the names of all workflows, sorted."""
-        return sorted({graph.name for graph in self._graphs.values()})
+        return sorted(self._known.current)
 
 
 class MemoryViews:

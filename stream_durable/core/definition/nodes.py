@@ -1,4 +1,8 @@
-"""The nodes of a graph, serialisable without code, and the definition that holds them."""
+"""The nodes of a graph, serialisable without code, and the definition that holds them.
+
+A field may be added with a default; a definition that uses it says so by `format`. Fields that a release
+does not know it refuses, for a run folded without them would be another one.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from stream_durable.core.policy import NO_RETRY, RetryPolicy
+from stream_durable.core.format import Format
+from stream_durable.core.messages import Millis
+from stream_durable.core.policy import NO_RETRY, Count, RetryPolicy
 
 #: What a step that failed for good does to its run: ends it, or lets the steps after it go on, either as if
 #: the step had been skipped or with its failure on record.
@@ -17,27 +23,34 @@ OnError = Literal["fail", "skip", "continue"]
 OnMemberError = Literal["fail_fast", "complete_all"]
 
 
-class Join(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Join(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
     """So many of these steps must have completed; a race where one is enough."""
 
     of: tuple[str, ...]
-    enough: int = 1
+    enough: Count = 1
     #: Whether those that are still under way then are cancelled.
     cancel_rest: bool = False
 
 
-class Breaker(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Breaker(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
     """A circuit breaker that attempts pass, shared by all that name the same dependency."""
 
     name: str
     #: So many failures within the window open it.
-    failures: int = 5
-    window_ms: int = 60_000
+    failures: Count = 5
+    window_ms: Millis = 60_000
     #: How long it stays open before one attempt may try whether the dependency is back.
-    reset_ms: int = 30_000
+    reset_ms: Millis = 30_000
 
 
-class Node(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="kind"):
+class Node(
+    msgspec.Struct,
+    frozen=True,
+    omit_defaults=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+):
     """What every node has: a name, and what must have ended before it may begin."""
 
     name: str
@@ -47,7 +60,7 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_fi
     joins: tuple[Join, ...] = ()
     #: The group or the branch that this node is a member of, and in which of the branch's clauses.
     member_of: str | None = None
-    clause: int = 0
+    clause: Count = 0
     on_error: OnError = "fail"
 
 
@@ -57,14 +70,14 @@ class StepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="step"):
     queue: str = "default"
     retry: RetryPolicy = NO_RETRY
     #: How long one attempt may take, from its start on a worker.
-    timeout_ms: int | None = None
+    timeout_ms: Millis | None = None
     #: Whether the function takes the run's input, and which outputs; nothing else travels.
     takes_input: bool = True
     takes: tuple[str, ...] = ()
     #: Whether it takes what the run's context holds.
     takes_context: bool = False
     #: How long the step may take in all, from when it may begin: attempts and the time between them.
-    total_ms: int | None = None
+    total_ms: Millis | None = None
     #: What undoes the step after it has completed, if the run fails later.
     compensation: StepNode | None = None
     breaker: Breaker | None = None
@@ -73,14 +86,14 @@ class StepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="step"):
 class SleepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="sleep"):
     """Waits for a time."""
 
-    duration_ms: int
+    duration_ms: Millis
 
 
 class SignalNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="signal"):
     """Waits for one of the named signals to the run."""
 
     signals: tuple[str, ...]
-    timeout_ms: int | None = None
+    timeout_ms: Millis | None = None
     #: JSON text of the output when the time is over; None: the step fails with code `timeout`.
     on_timeout: str | None = None
 
@@ -91,7 +104,7 @@ class EventNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="event"
     event: str
     #: A path such as `input.id` or `charge.number`.
     key: str
-    timeout_ms: int | None = None
+    timeout_ms: Millis | None = None
     on_timeout: str | None = None
 
 
@@ -100,7 +113,7 @@ class ParallelNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="par
 
     on_member_error: OnMemberError = "fail_fast"
     #: So many members run at once; None: all of them.
-    concurrency: int | None = None
+    concurrency: Count | None = None
 
 
 class EachNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="each"):
@@ -109,9 +122,9 @@ class EachNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="each"):
     over: str
     #: What each member is; it has the name of this node.
     step: StepNode
-    concurrency: int | None = None
+    concurrency: Count | None = None
     #: So many completed members suffice, and the rest is cancelled; None: all of them.
-    enough: int | None = None
+    enough: Count | None = None
     on_member_error: OnMemberError = "fail_fast"
 
 
@@ -134,13 +147,13 @@ class ChildNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="child"
     #: None: the child's input is null.
     input: str | dict[str, str] | None = None
     retry: RetryPolicy = NO_RETRY
-    timeout_ms: int | None = None
+    timeout_ms: Millis | None = None
     #: The child runs again until the value at this path is true. Paths begin with the name of this node.
     until: str | None = None
     #: What the next input takes from the output of the last round, by field; other fields stay as they are.
     again: dict[str, str] = {}
-    at_most: int = 1_000
-    every_ms: int = 0
+    at_most: Count = 1_000
+    every_ms: Millis = 0
     #: What undoes what the child did, if the run fails later.
     compensation: StepNode | None = None
 
@@ -148,12 +161,12 @@ class ChildNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="child"
 AnyNode = StepNode | SleepNode | SignalNode | EventNode | ParallelNode | EachNode | BranchNode | ChildNode
 
 
-class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
     """A named graph and its options. Its fingerprint is its identity: a run keeps the one it began with."""
 
     name: str
     nodes: tuple[AnyNode, ...]
-    timeout_ms: int | None = None
+    timeout_ms: Millis | None = None
     #: Steps that are in no graph until a step answers with them.
     templates: tuple[StepNode, ...] = ()
     #: What is called when a thing of its name happens: see `HOOKS`.
@@ -162,6 +175,8 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     restart: RetryPolicy = NO_RETRY
     #: Whether what steps answer is merged into the run's context: some function takes it.
     keeps_context: bool = False
+    #: What it takes to fold a run of this: a release that does not know it leaves the run to one that does.
+    format: Format = 1
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change whenever anything in the definition changes."""

@@ -1,0 +1,114 @@
+"""Definitions at the border: what may be registered, and what a record of their topic holds.
+
+What is registered is validated. What is read is not: a later release that is stricter must not forget
+the definitions of runs that go on. A definition of a newer format is known by name, and not read.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.nodes import (
+    Definition,
+    decode_definition,
+    encode_definition,
+    fingerprint_of,
+)
+from stream_durable.core.definition.validate import validate
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.format import FORMAT, Format
+
+_REASON_LENGTH_MAX = 300
+
+
+class Newer(NamedTuple):
+    """A definition that takes a release which knows a newer format than this one."""
+
+    name: str
+    fingerprint: str
+    format: int
+
+
+class _Stamp(msgspec.Struct):
+    """What is read of a definition of any format."""
+
+    name: str
+    format: Format = 1
+
+
+_stamp = msgspec.json.Decoder(_Stamp).decode
+
+
+def definition_key(name: str, fingerprint: str) -> bytes:
+    """Return the key under which a definition is published."""
+    return f"{name}/{fingerprint}".encode()
+
+
+def admitted(definition: Definition) -> bytes:
+    """Return a definition as it is published, or refuse one that has faults or could not be read back."""
+    if faults := validate(definition):
+        raise RejectedError("bad_definition", faults[0].message)
+    data = encode_definition(definition)
+    try:
+        decode_definition(data)
+    except msgspec.DecodeError as error:
+        raise RejectedError("bad_definition", f"workflow {definition.name!r}: {error}") from error
+    return data
+
+
+def read_definition(key: bytes | None, value: bytes, knows: int = FORMAT) -> Graph | Newer:
+    """Return what a record of the definitions topic holds, or refuse it, whatever it is.
+
+    `knows` is the newest format that is read.
+    """
+    try:
+        return _read(key, value, knows)
+    except RejectedError:
+        raise
+    except Exception as error:
+        # One record, from whomever: it may break the reading in ways that nobody has thought of.
+        reason = f"it is no definition: {type(error).__name__}: {error}"[:_REASON_LENGTH_MAX]
+        raise RejectedError("bad_definition", reason) from error
+
+
+def _read(key: bytes | None, value: bytes, knows: int) -> Graph | Newer:
+    stamp, fingerprint = _stamp(value), fingerprint_of(value)
+    if key != definition_key(stamp.name, fingerprint):
+        raise RejectedError("wrong_key", f"its key is not its name and its fingerprint, {fingerprint}")
+    if stamp.format > knows:
+        return Newer(stamp.name, fingerprint, stamp.format)
+    return Graph(decode_definition(value), fingerprint)
+
+
+class Known:
+    """The definitions that have been read so far."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self.graphs: dict[str, Graph] = {}
+        #: By fingerprint, those that this release cannot fold.
+        self.newer: dict[str, Newer] = {}
+        #: By workflow, the fingerprint of the one that came last, of whatever format.
+        self.current: dict[str, str] = {}
+
+    def keep(self, found: Graph | Newer) -> None:
+        """Keep a definition, as the one of its name that came last."""
+        if isinstance(found, Newer):
+            self.newer[found.fingerprint] = found
+        else:
+            self.graphs[found.fingerprint] = found
+        self.current[found.name] = found.fingerprint
+
+    def lacking(self, fingerprint: str) -> str:
+        """Say why there is no graph of this fingerprint, and what to do about it."""
+        if (newer := self.newer.get(fingerprint)) is not None:
+            return (
+                f"definition {fingerprint[:64]} of workflow {newer.name[:128]!r} has format {newer.format}, "
+                "which this release does not know: a newer one has to take over"
+            )
+        return (
+            f"definition {fingerprint[:64]} is not on the definitions topic: start a worker that carries it"
+        )
