@@ -303,9 +303,9 @@ class Loaded(NamedTuple):
     runs: Sequence[Sequence[Any]]
     #: Each with the run's id first.
     steps: Sequence[Sequence[Any]]
-    #: (channel, id, data, expires)
+    #: (channel, id, data, expires, wakes to)
     events: Sequence[Sequence[Any]]
-    #: (channel, run, wait)
+    #: (channel, run, wait, position, attempt)
     waits: Sequence[Sequence[Any]]
     #: (gate, body)
     gates: Sequence[Sequence[Any]] = ()

@@ -467,7 +467,7 @@ class Saved:
         for event_row in events:
             _put(self.events, event_row[:2], event_row, event_row.data is not None)
         for wait_row in waits:
-            _put(self.waits, wait_row[:3], wait_row, wait_row.is_open)
+            _put(self.waits, wait_row[:3], wait_row, wait_row.position is not None)
         for timer_row in timers:
             _put(self.timers, timer_row[:3], timer_row, timer_row.due is not None)
         for gate_row in gates:
@@ -481,8 +481,8 @@ class Saved:
         return rows.thaw_run(self.runs[key], named, graph)
 
     def load_channel(self, key: str, partition: int) -> Channel:
-        events = [(e.id, e.data, e.expires) for e in self.events.values() if e.channel == key]
-        waits = [(w.run, w.wait) for w in self.waits.values() if w.channel == key]
+        events = [(e.id, e.data, e.expires, e.wakes_to) for e in self.events.values() if e.channel == key]
+        waits = [(w.run, w.wait, w.position, w.attempt) for w in self.waits.values() if w.channel == key]
         return rows.thaw_channel(key, partition, events, waits)
 
     def load_gate(self, key: str, partition: int) -> Gate:

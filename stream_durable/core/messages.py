@@ -30,6 +30,8 @@ Text = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)]
 OptionalText = Annotated[str, Meta(max_length=ID_LENGTH_MAX)]
 Millis = Annotated[int, Meta(ge=0, le=1 << 53)]
 Ordinal = Annotated[int, Meta(ge=1, le=(1 << 31) - 1)]
+#: Of which attempt of its step a wait is; 0 in messages of releases that did not say it: whichever there is.
+WaitAttempt = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 
 
 class Message(msgspec.Struct, omit_defaults=True, kw_only=True, tag_field="type"):
@@ -261,6 +263,15 @@ class EventDelivered(RunMessage, kw_only=True, tag="event.delivered"):
     wait: Text
     id: Text
     data: Raw = NULL
+    attempt: WaitAttempt = 0
+
+
+class WaitChecked(RunMessage, kw_only=True, tag="wait.check"):
+    """A channel asks whether the run still waits, since the message that opened the wait came late."""
+
+    wait: Text
+    channel: Text
+    attempt: WaitAttempt = 0
 
 
 class RunTimerFired(RunMessage, kw_only=True, tag="run.timer"):
@@ -291,6 +302,9 @@ class WaitOpened(ChannelMessage, kw_only=True, tag="channel.wait"):
 
     run: Text
     wait: Text
+    attempt: WaitAttempt = 0
+    #: Log time since which the run waits; 0: not said.
+    since: Millis = 0
 
 
 class WaitClosed(ChannelMessage, kw_only=True, tag="channel.unwait"):
@@ -298,6 +312,11 @@ class WaitClosed(ChannelMessage, kw_only=True, tag="channel.unwait"):
 
     run: Text
     wait: Text
+    attempt: WaitAttempt = 0
+
+
+class ChannelContinued(ChannelMessage, kw_only=True, tag="channel.continue"):
+    """A channel goes on with what was too much for one record."""
 
 
 class ChannelTimerFired(ChannelMessage, kw_only=True, tag="channel.timer"):
@@ -334,6 +353,8 @@ class GateLeft(GateMessage, kw_only=True, tag="gate.leave"):
     attempt: Ordinal
     #: Whether the dependency answered; None: nobody knows, for the attempt was cancelled.
     is_ok: bool | None = None
+    #: Log time since which the attempt is over; 0: not said.
+    since: Millis = 0
 
 
 class GateTimerFired(GateMessage, kw_only=True, tag="gate.timer"):
@@ -380,6 +401,8 @@ AnyMessage = (
     | GateLeft
     | GateTimerFired
     | GatePassed
+    | WaitChecked
+    | ChannelContinued
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -412,6 +435,8 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     GateLeft,
     GateTimerFired,
     GatePassed,
+    WaitChecked,
+    ChannelContinued,
 )
 
 

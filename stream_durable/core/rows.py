@@ -7,11 +7,12 @@ was just created is one full row, afterwards its few moving columns; of its step
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
-from stream_durable.core.channel.state import Channel
+from stream_durable.core.channel.state import Channel, KeptEvent, OpenWait
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
@@ -130,16 +131,19 @@ class EventRow(NamedTuple):
     partition: int
     data: bytes | None
     expires: int | None
+    #: Position of the last wait that it is still to wake.
+    wakes_to: int | None = None
 
 
 class WaitRow(NamedTuple):
-    """A wait that is open on a channel, or is to be forgotten."""
+    """A wait that is open on a channel; without a position it is to be forgotten."""
 
     channel: str
     run: str
     wait: str
     partition: int
-    is_open: bool
+    position: int | None
+    attempt: int | None = None
 
 
 class GateRow(NamedTuple):
@@ -263,25 +267,28 @@ def channel_rows(channel: Channel) -> tuple[list[EventRow], list[WaitRow]]:
     events = [
         EventRow(key, i, partition, *channel.events.get(i, (None, None))) for i in channel.touched_events
     ]
-    waits = [
-        WaitRow(key, run, wait, partition, (run, wait) in channel.waits)
-        for run, wait in channel.touched_waits
-    ]
+    waits = []
+    for run, wait in channel.touched_waits:
+        held = channel.waits.get((run, wait))
+        position, attempt = (None, None) if held is None else (held.position, held.attempt)
+        waits.append(WaitRow(key, run, wait, partition, position, attempt))
     return events, waits
 
 
 def thaw_channel(
     key: str, partition: int, events: Iterable[Sequence[Any]], waits: Iterable[Sequence[Any]]
 ) -> Channel:
-    """Return the channel with these (id, data, expires) and (run, wait)."""
+    """Return the channel with these (id, data, expires, wakes to) and (run, wait, position, attempt)."""
     channel = Channel(key, partition)
     channel.is_new = False
-    for event_id, data, expires in events:
-        channel.events[event_id] = (data, expires)
+    for event_id, data, expires, wakes_to in events:
+        channel.events[event_id] = KeptEvent(data, expires, wakes_to)
         channel.payload += len(data)
-    for run, wait in waits:
-        channel.waits.add((run, wait))
-    channel.due = min((expires for _, expires in channel.events.values()), default=None)
+    for run, wait, position, attempt in sorted(waits, key=itemgetter(2, 0, 1)):
+        channel.waits[run, wait] = OpenWait(attempt, position)
+    waking = [(e.wakes_to, i) for i, e in channel.events.items() if e.wakes_to is not None]
+    channel.waking.extend((i, wakes_to) for wakes_to, i in sorted(waking))
+    channel.due = min((e.expires for e in channel.events.values() if e.wakes_to is None), default=None)
     return channel
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import asyncpg
 
 from stream_durable.core.errors import BrokenError, RejectedError
+from stream_durable.core.messages import MESSAGE_TYPES
 from stream_durable.postgres.connection import connect, translated
 from stream_durable.postgres.queries import queries
 from stream_durable.settings import PostgresSettings
@@ -60,6 +61,7 @@ async def migrate(settings: PostgresSettings, partition_count: int) -> list[str]
                         queries()["migration_record"], migration.version, migration.name, migration.checksum
                     )
                 applied.append(migration.name)
+            await _name_message_types(connection)
             await _make_partitions(connection, partition_count)
     finally:
         connection.terminate()
@@ -97,6 +99,11 @@ async def check(settings: PostgresSettings) -> list[str]:
             return [m.name for m in await _pending(connection)]
     finally:
         connection.terminate()
+
+
+async def _name_message_types(connection: asyncpg.Connection) -> None:
+    names = [str(kind.__struct_config__.tag) for kind in MESSAGE_TYPES]
+    await connection.execute(queries()["migration_message_types"], list(range(len(names))), names)
 
 
 async def _make_partitions(connection: asyncpg.Connection, count: int) -> None:

@@ -40,6 +40,8 @@ class Faults:
     late: float = 0.0
     duplicate: float = 0.0
     gap: float = 0.0
+    #: That a process is stopped just before it publishes, for so long that it is replaced meanwhile.
+    stall: float = 0.0
     freezes: float = 0.0
     handovers: float = 0.0
     stops: float = 0.0
@@ -76,6 +78,7 @@ class Faults:
             outages=some(0.3, 0.05, 0.2),
             delay=rng.choice((0.0005, 0.002, 0.01, 0.03)),
             skew_ms=rng.choice((0, 0, 5, 40)),
+            stall=some(0.3, 0.001, 0.02),
         )
 
 
@@ -138,6 +141,8 @@ class Process:
         self.is_running = True
         self.is_dead = False
         self.failure: BaseException | None = None
+        #: Stops this process for longer than its group is patient.
+        self.stall: Callable[[], None] = lambda: None
         self._tasks: list[asyncio.Task[Any]] = []
         self._held: list[asyncio.Handle] = []
         self._context = Context()
@@ -216,6 +221,9 @@ class Process:
         """Send a request to a service and wait for its answer, if there is one."""
         await self.crash_point(f"{where}, before")
         weather, faults = self.weather, self.weather.faults
+        if where == "publish" and weather.chance(faults.stall, "stall before publishing"):
+            self.stall()
+            await asyncio.sleep(0.0)
         weather.calls += 1
         loop = weather.loop
         if weather.is_out(service) or weather.chance(faults.refuse, f"{where} refused"):

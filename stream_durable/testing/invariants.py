@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from stream_durable.core import rows
-from stream_durable.core.definition.nodes import StepNode
+from stream_durable.core.definition.nodes import EventNode, StepNode
 from stream_durable.core.effects import CancelAttempt, Command
+from stream_durable.core.ids import channel_id
 from stream_durable.core.messages import (
     AttemptCompleted,
     AttemptFinished,
@@ -29,7 +30,8 @@ from stream_durable.core.messages import (
 )
 from stream_durable.core.reference import is_reference, parse
 from stream_durable.core.rows import RunRow
-from stream_durable.core.status import COMPLETED, Outcome
+from stream_durable.core.run.begin import event_key
+from stream_durable.core.status import COMPLETED, WAITING, Outcome
 from stream_durable.engine.batch import Evidence
 from stream_durable.testing.faults import immediately
 from stream_durable.testing.memory import MemoryBlobs
@@ -50,12 +52,12 @@ def state_is_the_fold_of_the_log(world: World, oracle: Oracle) -> Iterator[str]:
     tables = world.store.tables
     yield from _differences("run", tables.runs, oracle.run_rows())
     yield from _differences("step", tables.steps, oracle.step_rows())
-    events, waits = {}, set()
+    events, waits = {}, {}
     for channel in oracle.channels():
         events.update({(channel.id, i): kept for i, kept in channel.events.items()})
-        waits |= {(channel.id, run, wait) for run, wait in channel.waits}
+        waits.update({(channel.id, *key): (w.position, w.attempt) for key, w in channel.waits.items()})
     yield from _differences("kept event", tables.events, events)
-    yield from _differences("wait", dict.fromkeys(tables.waits), dict.fromkeys(waits))
+    yield from _differences("wait", tables.waits, waits)
     yield from _gates_differ(world, oracle)
     timers = {key: due for key, (_, due) in tables.timers.items()}
     yield from _differences("timer", timers, oracle.timers)
@@ -90,6 +92,23 @@ def timers_are_those_entities_wait_for(world: World, oracle: Oracle) -> Iterator
             wanted["gate", gate.id, ""] = gate.due
     timers = {key: due for key, (_, due) in world.store.tables.timers.items()}
     yield from _differences("timer of an entity", timers, wanted)
+
+
+def waits_are_open_on_their_channels(world: World, oracle: Oracle) -> Iterator[str]:
+    """I10: what a run waits for is waited for on its channel, which keeps no event that would wake it."""
+    channels = {channel.id: channel for channel in oracle.channels()}
+    for run in oracle.runs():
+        for i in run.waiting if run.ended is None else ():
+            node, step = run.graph.nodes[i], run.steps[i]
+            if not isinstance(node, EventNode) or step.status != WAITING:
+                continue
+            name = channel_id(node.event, event_key(run, node))
+            channel = channels.get(name)
+            held = None if channel is None else channel.waits.get((run.id, node.name))
+            if held is None or held.attempt != step.attempt:
+                yield f"{run.id}/{node.name} waits, and channel {name!r} does not know of it: {held}"
+            elif channel is not None and any(e.expires > channel.updated for e in channel.events.values()):
+                yield f"{run.id}/{node.name} waits on {name!r}, which keeps an event"
 
 
 def evidence_is_complete(world: World, oracle: Oracle) -> Iterator[str]:
@@ -327,6 +346,7 @@ CHECKS: tuple[Check, ...] = (
     nothing_was_wrong_meanwhile,
     state_is_the_fold_of_the_log,
     timers_are_those_entities_wait_for,
+    waits_are_open_on_their_channels,
     evidence_is_complete,
     offsets_join,
     commands_have_causes,

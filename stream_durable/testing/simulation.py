@@ -46,9 +46,13 @@ def _app() -> App:
 
 
 def simulate(
-    seed: int, *, faults: Faults | None = None, make_store: Callable[[int], MemoryStore] = MemoryStore
+    seed: int,
+    *,
+    faults: Faults | None = None,
+    make_store: Callable[[int], MemoryStore] = MemoryStore,
+    only: tuple[str, ...] = (),
 ) -> Trial:
-    """Run the world of one seed and check it."""
+    """Run the world of one seed, with runs of all workflows or of some, and check it."""
     workload.restart_serial()
     rng = Random(f"plan {seed}")  # noqa: S311 - a simulation, not a secret
     app = _app()
@@ -60,7 +64,7 @@ def simulate(
         faults=faults, engine=ENGINE.model_copy(update=timers), make_store=make_store,
     )  # fmt: skip
     plan = workload.drawn(
-        rng, app, runs=rng.randint(6, 12), seconds=rng.uniform(2.0, 6.0), partitions=partitions
+        rng, app, runs=rng.randint(6, 12), seconds=rng.uniform(2.0, 6.0), partitions=partitions, only=only
     )
 
     async def story(world: World) -> None:

@@ -60,9 +60,9 @@ class Tables:
     #: (run, step, attempt)
     attempts: dict[tuple[str, str, int], AttemptRow] = field(default_factory=dict)
     #: (channel, id) -> (data, expires)
-    events: dict[tuple[str, str], tuple[bytes, int]] = field(default_factory=dict)
+    events: dict[tuple[str, str], tuple[bytes, int, int | None]] = field(default_factory=dict)
     #: (channel, run, wait)
-    waits: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    waits: dict[tuple[str, str, str], tuple[int, int | None]] = field(default_factory=dict)
     gates: dict[str, GateRow] = field(default_factory=dict)
     #: (gate, run, step)
     places: dict[tuple[str, str, str], PlaceRow] = field(default_factory=dict)
@@ -161,7 +161,7 @@ class MemoryStore:
             [tuple(tables.runs[run]) for run in dict.fromkeys(runs) if run in asked],
             [tuple(row) for key, row in tables.steps.items() if key[0] in asked],
             [(*key, *row) for key, row in tables.events.items() if key[0] in wanted],
-            [key for key in tables.waits if key[0] in wanted],
+            [(*key, *row) for key, row in tables.waits.items() if key[0] in wanted],
             [(gate, tables.gates[gate].body) for gate in dict.fromkeys(gates) if gate in tables.gates],
             [(*key, *row[4:]) for key, row in tables.places.items() if key[0] in gates],
         )
@@ -246,10 +246,10 @@ class MemoryStore:
             if event.data is None or event.expires is None:
                 tables.events.pop((event.channel, event.id), None)
             else:
-                tables.events[event.channel, event.id] = (event.data, event.expires)
+                tables.events[event.channel, event.id] = (event.data, event.expires, event.wakes_to)
         for wait in share.waits:
-            if wait.is_open:
-                tables.waits[wait.channel, wait.run, wait.wait] = wait.partition
+            if wait.position is not None:
+                tables.waits[wait.channel, wait.run, wait.wait] = (wait.position, wait.attempt)
             else:
                 tables.waits.pop((wait.channel, wait.run, wait.wait), None)
 

@@ -152,6 +152,7 @@ class World:
         name = f"{slot.role}-{slot.number}.{slot.incarnation}"
         process = Process(self.weather, name, lambda process: self._died(slot, process))
         slot.process = process
+        process.stall = lambda: self.freeze(slot, self.rng.uniform(1.2, 4.0) * self.session_seconds)
         process.start(
             self._reconcile(slot, process) if slot.role == "reconciler" else self._work(slot, process)
         )

@@ -31,7 +31,7 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = (1, 2)
+MIGRATIONS = (1, 2, 3)
 #: Where a run's id has this name, for it is not the first thing the row is about.
 RUN_ID = ("step", "step_state", "attempt", "attempt_state")
 
@@ -119,8 +119,8 @@ def columns_of(what: str, name: str) -> list[str]:
     ("what", "name", "row"),
     [("table", "run", RunRow), ("table", "step", StepRow), ("table", "attempt", AttemptRow),
      ("type", "run_state", RunRow), ("type", "run_progress", RunChange), ("type", "step_state", StepRow),
-     ("type", "attempt_state", AttemptRow), ("type", "event_change", EventRow),
-     ("type", "wait_change", WaitRow), ("table", "gate", GateRow), ("type", "gate_change", GateRow),
+     ("type", "attempt_state", AttemptRow), ("type", "event_state", EventRow),
+     ("type", "wait_state", WaitRow), ("table", "gate", GateRow), ("type", "gate_change", GateRow),
      ("table", "gate_place", PlaceRow), ("type", "place_change", PlaceRow),
      ("type", "timer_change", TimerRow)],
 )  # fmt: skip

@@ -225,20 +225,23 @@ async def test_steps_of_other_runs_are_not_loaded(store: Store) -> None:
 async def test_events_and_waits_come_and_go(store: Store) -> None:
     token, _ = await owned(store)
     first, second = share(token), share(token, 1, 2)
-    first.events = [EventRow("c/k", "e1", 0, b"1", 10), EventRow("c/k", "e2", 0, b"2", 20)]
-    first.waits = [WaitRow("c/k", "r", "w1", 0, True), WaitRow("c/k", "r", "w2", 0, True)]
+    first.events = [EventRow("c/k", "e1", 0, b"1", 10), EventRow("c/k", "e2", 0, b"2", 20, 7)]
+    first.waits = [WaitRow("c/k", "r", "w1", 0, 1, 1), WaitRow("c/k", "r", "w2", 0, 2, 1)]
     second.events = [EventRow("c/k", "e1", 0, None, None), EventRow("c/k", "e2", 0, b"3", 30)]
-    second.waits = [WaitRow("c/k", "r", "w1", 0, False), WaitRow("c/k", "r", "w2", 0, True)]
+    second.waits = [WaitRow("c/k", "r", "w1", 0, None), WaitRow("c/k", "r", "w2", 0, 3, 2)]
 
     assert await store.commit([first])
     before = await store.load([], ["c/k"])
     assert await store.commit([second])
     after = await store.load([], ["c/k"])
 
-    assert sorted(map(tuple, before.events)) == [("c/k", "e1", b"1", 10), ("c/k", "e2", b"2", 20)]
-    assert sorted(map(tuple, before.waits)) == [("c/k", "r", "w1"), ("c/k", "r", "w2")]
-    assert [tuple(row) for row in after.events] == [("c/k", "e2", b"3", 30)]
-    assert [tuple(row) for row in after.waits] == [("c/k", "r", "w2")]
+    assert sorted(map(tuple, before.events)) == [
+        ("c/k", "e1", b"1", 10, None),
+        ("c/k", "e2", b"2", 20, 7),
+    ]
+    assert sorted(map(tuple, before.waits)) == [("c/k", "r", "w1", 1, 1), ("c/k", "r", "w2", 2, 1)]
+    assert [tuple(row) for row in after.events] == [("c/k", "e2", b"3", 30, None)]
+    assert [tuple(row) for row in after.waits] == [("c/k", "r", "w2", 3, 2)]
 
 
 async def test_gates_and_their_places_come_and_go(store: Store) -> None:

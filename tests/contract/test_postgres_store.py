@@ -29,7 +29,7 @@ async def store(database: str) -> AsyncIterator[PostgresStore]:
 
 SELDOM: dict[str, Callable[[Share], None]] = {
     "channel_event": lambda s: s.events.append(EventRow("c/k", "e1", 0, b"1", 10)),
-    "channel_wait": lambda s: s.waits.append(WaitRow("c/k", "r", "w1", 0, True)),
+    "channel_wait": lambda s: s.waits.append(WaitRow("c/k", "r", "w1", 0, 1, 1)),
     "timer": lambda s: s.timers.append(TimerRow("run", "r", "", 0, 10)),
     "dead_letter": lambda s: s.dead.append(DeadRow(0, 0, 1, "unreadable", "no JSON", None, b"", 5)),
     "attempt": lambda s: s.attempts.append(

@@ -71,7 +71,7 @@ class TestFailure:
 
         said = play.failed("a")
 
-        assert said.messages == [WaitClosed(key="paid/7", run=RUN, wait="pay")]
+        assert said.messages == [WaitClosed(key="paid/7", run=RUN, wait="pay", attempt=1)]
         assert said.timers == {"nap": None, "pay": None, "ok": None}
         assert said.cancels == []
 
@@ -110,7 +110,7 @@ class TestCancel:
         said = play.cancelled("not needed")
 
         assert said.cancels == [("a", 1)]
-        assert said.messages == [WaitClosed(key="paid/7", run=RUN, wait="w")]
+        assert said.messages == [WaitClosed(key="paid/7", run=RUN, wait="w", attempt=1)]
         assert said.timers == {"nap": None, "": None}
         assert said.facts == ["step.cancelled a", "step.cancelled w", "step.cancelled nap", "run.cancelled"]
 

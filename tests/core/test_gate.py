@@ -45,8 +45,10 @@ class Door:
     def ask(self, run: str = "r1", attempt: int = 1) -> Outcome:
         return self.tell(GateAsked(key=BANK, run=run, step="charge", attempt=attempt, **self.limits))
 
-    def leave(self, run: str = "r1", attempt: int = 1, *, is_ok: bool | None) -> Outcome:
-        return self.tell(GateLeft(key=BANK, run=run, step="charge", attempt=attempt, is_ok=is_ok))
+    def leave(self, run: str = "r1", attempt: int = 1, *, is_ok: bool | None, since: int = 0) -> Outcome:
+        return self.tell(
+            GateLeft(key=BANK, run=run, step="charge", attempt=attempt, is_ok=is_ok, since=since)
+        )
 
     def fire(self) -> Outcome:
         """Move the clock to when the gate asked to be told, and tell it."""
@@ -438,3 +440,41 @@ def test_it_weighs_more_the_more_it_keeps() -> None:
     door.ask("r1")
 
     assert empty < opened < door.gate.weight()
+
+
+class TestFailuresThatComeLate:
+    """An owner that was replaced, and goes on, publishes once more what it had saved before."""
+
+    def test_one_from_before_the_gate_closed_again_does_not_count(self) -> None:
+        door = Door(failures=1)
+        failed_at = door.now
+        door.ask("r1")
+        door.leave("r1", is_ok=False, since=failed_at)
+        door.ask("r2")
+        door.fire()
+        door.leave("r2", is_ok=True)
+        assert door.gate.state == "closed"
+
+        assert door.leave("r1", is_ok=False, since=failed_at) is Outcome.LATE
+        assert door.gate.state == "closed"
+
+    def test_one_from_before_the_window_does_not_count(self) -> None:
+        door = Door(failures=1, window_ms=10_000)
+        door.ask("r1")
+        failed_at = door.now
+        door.now += 10_000
+
+        assert door.leave("r1", is_ok=False, since=failed_at) is Outcome.LATE
+
+    def test_one_in_time_counts_from_when_it_happened(self) -> None:
+        door = Door(failures=2, window_ms=10_000)
+        door.ask("r1")
+        door.ask("r2")
+        failed_at = door.now
+        door.now += 5_000
+        door.leave("r1", is_ok=False, since=failed_at)
+        door.now += 6_000
+
+        door.leave("r2", is_ok=False, since=door.now)
+
+        assert door.gate.state == "closed"

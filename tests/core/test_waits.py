@@ -7,7 +7,14 @@ import json
 import pytest
 from builders import NOON, RUN, Play, event, signal, sleep, step
 
-from stream_durable.core.messages import EventDelivered, RunTimerFired, SignalRun, WaitClosed, WaitOpened
+from stream_durable.core.messages import (
+    EventDelivered,
+    RunTimerFired,
+    SignalRun,
+    WaitChecked,
+    WaitClosed,
+    WaitOpened,
+)
 from stream_durable.core.run.waits import KEPT_MAX, SEEN_MAX
 from stream_durable.core.status import Outcome
 
@@ -152,7 +159,7 @@ class TestEvent:
     def test_a_wait_is_opened_on_the_channel_of_its_key(self) -> None:
         play = Play(event("w"), input=SEVEN)
 
-        assert play.began.messages == [WaitOpened(key="paid/7", run=RUN, wait="w")]
+        assert play.began.messages == [WaitOpened(key="paid/7", run=RUN, wait="w", attempt=1, since=play.now)]
         assert play.began.facts == ["run.started", "step.waiting w"]
 
     def test_the_key_may_be_read_from_an_output(self) -> None:
@@ -160,7 +167,7 @@ class TestEvent:
 
         said = play.completed("a", b'{"orders":[{"id":"x"},{"id":"y"}]}')
 
-        assert said.messages == [WaitOpened(key="paid/y", run=RUN, wait="w")]
+        assert said.messages == [WaitOpened(key="paid/y", run=RUN, wait="w", attempt=1, since=play.now)]
 
     def test_a_delivered_event_ends_the_wait(self) -> None:
         play = Play(event("w"), input=SEVEN)
@@ -179,6 +186,27 @@ class TestEvent:
         assert late.outcome is Outcome.LATE
         assert late.is_silent
         assert play.step("w").output == b"1"
+
+    def test_an_event_for_an_earlier_wait_of_the_step_is_late(self) -> None:
+        play = Play(event("w", key="input.id"), input=SEVEN)
+        play.retried(whole=True)
+        assert play.last.messages[-1] == WaitOpened(
+            key="paid/7", run=RUN, wait="w", attempt=2, since=play.now
+        )
+
+        earlier = play.tell(EventDelivered(key=RUN, wait="w", id="e", attempt=1))
+        assert (earlier.outcome, earlier.is_silent) == (Outcome.LATE, True)
+
+        assert play.tell(EventDelivered(key=RUN, wait="w", id="e", attempt=2)).outcome is Outcome.APPLIED
+
+    def test_a_channel_that_asks_after_a_wait_is_told_if_it_is_over(self) -> None:
+        play = Play(event("w"), input=SEVEN)
+        check = WaitChecked(key=RUN, wait="w", channel="paid/7", attempt=1)
+        assert play.tell(check).is_silent
+
+        play.delivered("w", b"1")
+
+        assert play.tell(check).messages == [WaitClosed(key="paid/7", run=RUN, wait="w", attempt=1)]
 
     def test_an_event_for_a_wait_that_has_not_begun_is_late(self) -> None:
         play = Play(step("a"), event("w", "a"), input=SEVEN)
@@ -238,7 +266,7 @@ class TestEvent:
 
         said = play.completed("a", b"{}")
 
-        assert said.messages == [WaitClosed(key="paid/7", run=RUN, wait="v")]
+        assert said.messages == [WaitClosed(key="paid/7", run=RUN, wait="v", attempt=1)]
 
 
 class TestSleep:
@@ -296,13 +324,13 @@ class TestTimeout:
 
         said = play.fire("w")
 
-        assert said.messages == [WaitClosed(key="paid/7", run=RUN, wait="w")]
+        assert said.messages == [WaitClosed(key="paid/7", run=RUN, wait="w", attempt=1)]
         assert said.facts == ["step.completed w", "run.completed"]
 
     def test_a_channel_is_told_once_when_the_time_out_fails_the_run(self) -> None:
         play = Play(event("w", timeout_ms=1_000), input=SEVEN)
 
-        assert play.fire("w").messages == [WaitClosed(key="paid/7", run=RUN, wait="w")]
+        assert play.fire("w").messages == [WaitClosed(key="paid/7", run=RUN, wait="w", attempt=1)]
 
     def test_what_came_in_time_drops_the_timer(self) -> None:
         play = Play(signal("w", timeout_ms=1_000), step("a", "w"))

@@ -32,9 +32,11 @@ from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import (
     MESSAGE_TYPES,
     AttemptReturned,
+    ChannelContinued,
     EventDelivered,
     RetryRun,
     StartRun,
+    WaitChecked,
     WaitOpened,
 )
 from stream_durable.core.rows import run_row
@@ -42,6 +44,8 @@ from stream_durable.core.run.state import Run
 from stream_durable.core.status import RUN_ENDED, STEP_ENDED, Outcome
 
 encode = msgspec.json.Encoder(order="deterministic").encode
+#: It takes hundreds of waits until a channel sends it, or a message that came seconds late.
+ELSEWHERE = (ChannelContinued, WaitChecked)
 
 
 def retell(world: World, trail: list[Told]) -> tuple[dict[str, Entity], list[Folded]]:
@@ -270,7 +274,7 @@ def test_what_the_laws_try_reaches_everything() -> None:
         met.add(("run", world.run.status))
 
     #: A gate is an entity of its own, and its messages are tried elsewhere.
-    kinds = {kind for kind in MESSAGE_TYPES if kind.kind != "gate"}
+    kinds = {kind for kind in MESSAGE_TYPES if kind.kind != "gate" and kind not in ELSEWHERE}
     assert {(kind, True) for kind in kinds if kind is not StartRun} <= met
     assert {(kind, False) for kind in kinds} <= met
     assert {"ready", "running", "waiting", "retrying", *STEP_ENDED} <= met

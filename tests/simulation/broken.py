@@ -15,11 +15,12 @@ def found(
     *,
     faults: Faults | None = None,
     make_store: Callable[[int], MemoryStore] = MemoryStore,
+    only: tuple[str, ...] = (),
 ) -> None:
     """Demand that one of so many seeds breaks this invariant."""
     seen: set[str] = set()
     for seed in range(within):
-        trial = simulate(seed, faults=faults, make_store=make_store)
+        trial = simulate(seed, faults=faults, make_store=make_store, only=only)
         broken = {text.split(":")[0] for text in trial.violations}
         if by in broken:
             return

@@ -11,9 +11,10 @@ import pytest
 from simulation.broken import found
 
 from stream_durable.core import rows
+from stream_durable.core.channel.state import Channel
 from stream_durable.core.effects import Effects
 from stream_durable.core.fold import HANDLERS
-from stream_durable.core.messages import ResumeRun
+from stream_durable.core.messages import ResumeRun, WaitClosed
 from stream_durable.core.run import advance, again, answers, context, counters, ending, groups
 from stream_durable.core.run.state import Open, Requests, Run, Step
 from stream_durable.core.status import SKIPPED, Outcome
@@ -179,3 +180,18 @@ def test_a_jump_that_passes_over_nothing_is_found(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(answers, "_between", lambda run, i, to: [])
 
     found(60, by="a_jump_passes_over_what_lies_between")
+
+
+def test_a_wait_that_a_late_message_of_a_replaced_owner_closes_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def close(channel: Channel, message: WaitClosed, now: int, out: Effects) -> Outcome:
+        key = (message.run, message.wait)
+        is_open = key in channel.waits
+        channel.remove_wait(key)
+        return Outcome.APPLIED if is_open else Outcome.LATE
+
+    monkeypatch.setitem(HANDLERS, WaitClosed, close)
+
+    stopped = Faults(stall=0.05, delay=0.002)
+    found(100, by="waits_are_open_on_their_channels", faults=stopped, only=("renewed",))

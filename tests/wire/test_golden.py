@@ -32,6 +32,7 @@ from stream_durable.core.messages import (
     CancelRun,
     CancelStep,
     Change,
+    ChannelContinued,
     ChannelTimerFired,
     ChildEnded,
     EventDelivered,
@@ -49,6 +50,7 @@ from stream_durable.core.messages import (
     SignalRun,
     SkipStep,
     StartRun,
+    WaitChecked,
     WaitClosed,
     WaitOpened,
 )
@@ -176,6 +178,13 @@ MESSAGES = [
     GateTimerFired(key=GATE, timer="", due=1_764_000_000_000),
     GatePassed(**ATTEMPT),
     GatePassed(**ATTEMPT, gate=GATE),
+    EventDelivered(key=RUN, wait="paid", id="m4", data=DATA, attempt=2),
+    WaitOpened(key=CHANNEL, run=RUN, wait="paid", attempt=2, since=1_764_000_000_000),
+    WaitClosed(key=CHANNEL, run=RUN, wait="paid", attempt=2),
+    WaitChecked(key=RUN, wait="paid", channel=CHANNEL),
+    WaitChecked(key=RUN, wait="paid", channel=CHANNEL, attempt=2),
+    ChannelContinued(key=CHANNEL),
+    GateLeft(key=GATE, run=RUN, step="charge", attempt=2, is_ok=False, since=1_764_000_000_000),
 ]
 
 ASKED: dict[str, Any] = {"run": RUN, "step": "charge", "attempt": 2}

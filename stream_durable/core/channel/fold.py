@@ -1,17 +1,26 @@
-"""What each message means for a channel."""
+"""What each message means for a channel.
+
+An event wakes the waits that are open when it comes. Of many, a portion is woken at once; the others are
+woken by continuation messages that the channel sends to itself, so that no record causes effects without
+bound. Each wait that an event is to wake belongs to it from then on, whatever comes meanwhile.
+"""
 
 from __future__ import annotations
 
+from itertools import islice
+
 from msgspec import Raw
 
-from stream_durable.core.channel.state import Channel
+from stream_durable.core.channel.state import Channel, KeptEvent, WaitKey
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import (
+    ChannelContinued,
     ChannelTimerFired,
     EventDelivered,
     EventPublished,
+    WaitChecked,
     WaitClosed,
     WaitOpened,
 )
@@ -21,6 +30,12 @@ _EXPIRY = ""
 #: What a channel keeps until it expires; one more event is refused, and kept as evidence.
 EVENTS_MAX = 10_000
 EVENTS_BYTES_MAX = 16_000_000
+#: Waits that one record wakes, and the bytes of data that it sends them.
+PORTION = 500
+PORTION_BYTES = 4_000_000
+#: A message that opens a wait and is older than this may come from an owner that was replaced since: the run
+#: is asked whether it still waits.
+LATE_MS = 3_000
 
 
 def publish(channel: Channel, message: EventPublished, now: int, out: Effects) -> Outcome:
@@ -32,13 +47,24 @@ def publish(channel: Channel, message: EventPublished, now: int, out: Effects) -
         raise RejectedError("too_large", f"an event has at most {PAYLOAD_BYTES_MAX} bytes of data")
     if len(channel.events) >= EVENTS_MAX or channel.payload + len(data) > EVENTS_BYTES_MAX:
         raise RejectedError("channel_full", f"channel {channel.id!r} keeps as many events as it may")
-    channel.events[message.id] = (data, now + message.ttl_ms)
+    last = channel.last_position
+    wakes_to = last if last > channel.claimed else None
+    channel.events[message.id] = KeptEvent(data, now + message.ttl_ms, wakes_to)
     channel.payload += len(data)
     channel.touched_events[message.id] = None
-    for run, wait in sorted(channel.waits):
-        channel.touched_waits[run, wait] = None
-        out.messages.append(EventDelivered(key=run, wait=wait, id=message.id, data=message.data))
-    channel.waits.clear()
+    if wakes_to is not None:
+        channel.waking.append((message.id, wakes_to))
+        if len(channel.waking) == 1:
+            _wake_portion(channel, out)
+    _plan(channel, out)
+    return Outcome.APPLIED
+
+
+def go_on(channel: Channel, message: ChannelContinued, now: int, out: Effects) -> Outcome:
+    """Wake the next portion of the waits that events are to wake."""
+    if not channel.waking:
+        return Outcome.LATE
+    _wake_portion(channel, out)
     _plan(channel, out)
     return Outcome.APPLIED
 
@@ -46,26 +72,31 @@ def publish(channel: Channel, message: EventPublished, now: int, out: Effects) -
 def open_wait(channel: Channel, message: WaitOpened, now: int, out: Effects) -> Outcome:
     """Answer a wait from the kept event that expires first, or note the wait."""
     key = (message.run, message.wait)
-    if key in channel.waits:
-        return Outcome.DUPLICATE
-    kept = [(expires, i) for i, (_, expires) in channel.events.items() if expires > now]
+    held = channel.waits.get(key)
+    if held is not None:
+        if held.attempt > message.attempt > 0:
+            return Outcome.LATE
+        if held.attempt == message.attempt or not message.attempt:
+            return _answer_claimed(channel, key, out)
+        channel.remove_wait(key)
+    kept = [(event.expires, i) for i, event in channel.events.items() if event.expires > now]
     if kept:
-        _, event_id = min(kept)
-        data = Raw(channel.events[event_id][0])
-        out.messages.append(EventDelivered(key=message.run, wait=message.wait, id=event_id, data=data))
+        _deliver(channel, key, message.attempt, min(kept)[1], out)
         return Outcome.APPLIED
-    channel.waits.add(key)
-    channel.touched_waits[key] = None
+    channel.add_wait(key, message.attempt)
+    if message.since and now - message.since > LATE_MS:
+        check = WaitChecked(key=message.run, wait=message.wait, channel=channel.id, attempt=message.attempt)
+        out.messages.append(check)
     return Outcome.APPLIED
 
 
 def close_wait(channel: Channel, message: WaitClosed, now: int, out: Effects) -> Outcome:
-    """Forget a wait."""
+    """Forget a wait, unless it is a later one than the message is about."""
     key = (message.run, message.wait)
-    if key not in channel.waits:
+    held = channel.waits.get(key)
+    if held is None or held.attempt > message.attempt > 0:
         return Outcome.LATE
-    channel.waits.remove(key)
-    channel.touched_waits[key] = None
+    channel.remove_wait(key)
     return Outcome.APPLIED
 
 
@@ -73,9 +104,10 @@ def expire(channel: Channel, message: ChannelTimerFired, now: int, out: Effects)
     """Drop the events whose time is over."""
     if message.due != channel.due:
         return Outcome.LATE
-    for event_id in [e for e, (_, expires) in channel.events.items() if expires <= message.due]:
-        channel.payload -= len(channel.events.pop(event_id)[0])
-        channel.touched_events[event_id] = None
+    waking = {event_id for event_id, _ in channel.waking}
+    for event_id in [e for e, kept in channel.events.items() if kept.expires <= message.due]:
+        if event_id not in waking:
+            _forget(channel, event_id)
     channel.due = None
     _plan(channel, out)
     if channel.due is None:
@@ -83,9 +115,49 @@ def expire(channel: Channel, message: ChannelTimerFired, now: int, out: Effects)
     return Outcome.APPLIED
 
 
+def _wake_portion(channel: Channel, out: Effects) -> None:
+    """Wake those that have waited longest, and see to the others with another record."""
+    event_id, wakes_to = channel.waking[0]
+    event = channel.events[event_id]
+    limit = max(1, min(PORTION, PORTION_BYTES // (len(event.data) + 1)))
+    portion = [key for key, held in islice(channel.waits.items(), limit) if held.position <= wakes_to]
+    for key in portion:
+        _deliver(channel, key, channel.waits[key].attempt, event_id, out)
+        channel.remove_wait(key)
+    if not channel.waits or channel.waits[next(iter(channel.waits))].position > wakes_to:
+        channel.waking.popleft()
+        channel.events[event_id] = event._replace(wakes_to=None)
+        channel.touched_events[event_id] = None
+    if channel.waking:
+        out.messages.append(ChannelContinued(key=channel.id))
+
+
+def _answer_claimed(channel: Channel, key: WaitKey, out: Effects) -> Outcome:
+    """Wake a wait that is asked for again while an event that is to wake it is being delivered."""
+    held = channel.waits[key]
+    for event_id, wakes_to in channel.waking:
+        if held.position <= wakes_to:
+            _deliver(channel, key, held.attempt, event_id, out)
+            channel.remove_wait(key)
+            return Outcome.APPLIED
+    return Outcome.DUPLICATE
+
+
+def _deliver(channel: Channel, key: WaitKey, attempt: int, event_id: str, out: Effects) -> None:
+    run, wait = key
+    data = Raw(channel.events[event_id].data)
+    out.messages.append(EventDelivered(key=run, wait=wait, id=event_id, data=data, attempt=attempt))
+
+
+def _forget(channel: Channel, event_id: str) -> None:
+    channel.payload -= len(channel.events.pop(event_id).data)
+    channel.touched_events[event_id] = None
+
+
 def _plan(channel: Channel, out: Effects) -> None:
     """Ask to be told when the next event expires."""
-    due = min((expires for _, expires in channel.events.values()), default=None)
+    waking = {event_id for event_id, _ in channel.waking}
+    due = min((kept.expires for i, kept in channel.events.items() if i not in waking), default=None)
     if due != channel.due:
         channel.due = due
         out.timers["channel", channel.id, _EXPIRY] = due

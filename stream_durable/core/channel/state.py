@@ -2,6 +2,30 @@
 
 from __future__ import annotations
 
+from collections import deque
+from typing import NamedTuple
+
+#: (run, wait)
+WaitKey = tuple[str, str]
+
+
+class OpenWait(NamedTuple):
+    """A wait that is open."""
+
+    #: Which attempt of the waiting step it is: a message about an earlier one changes nothing.
+    attempt: int
+    #: Waits are woken in this order, which is the one in which they were opened.
+    position: int
+
+
+class KeptEvent(NamedTuple):
+    """An event that is kept for waits which have not begun yet."""
+
+    data: bytes
+    expires: int
+    #: The last of the waits that were open when the event came; None: none was left for it to wake.
+    wakes_to: int | None = None
+
 
 class Channel:
     """Where events and waits of one name and key meet."""
@@ -17,29 +41,51 @@ class Channel:
         "touched_waits",
         "updated",
         "waits",
+        "waking",
     )
 
     def __init__(self, key: str, partition: int) -> None:
         """A channel on which nothing has happened yet."""
         self.id = key
         self.partition = partition
-        #: id -> (data, when it expires).
-        self.events: dict[str, tuple[bytes, int]] = {}
-        #: (run, wait).
-        self.waits: set[tuple[str, str]] = set()
+        self.events: dict[str, KeptEvent] = {}
+        #: In the order of their positions.
+        self.waits: dict[WaitKey, OpenWait] = {}
+        #: Events that have not yet woken all they wake, the oldest first: (id, last position).
+        self.waking: deque[tuple[str, int]] = deque()
         self.due: int | None = None
         #: Bytes of payload held in memory, for `weight`.
         self.payload = 0
         self.updated = 0
         self.is_new = True
         self.touched_events: dict[str, None] = {}
-        self.touched_waits: dict[tuple[str, str], None] = {}
+        self.touched_waits: dict[WaitKey, None] = {}
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is left to remember."""
         return not self.events and not self.waits
 
+    @property
+    def last_position(self) -> int:
+        """The position of the wait that was opened last, of those that are still open."""
+        return self.waits[next(reversed(self.waits))].position if self.waits else 0
+
+    @property
+    def claimed(self) -> int:
+        """Up to which position waits belong to an event that is being delivered."""
+        return self.waking[-1][1] if self.waking else 0
+
+    def add_wait(self, key: WaitKey, attempt: int) -> None:
+        """Open a wait, behind those that are open."""
+        self.waits[key] = OpenWait(attempt, max(self.last_position, self.claimed) + 1)
+        self.touched_waits[key] = None
+
+    def remove_wait(self, key: WaitKey) -> None:
+        """Close a wait, if it is open."""
+        if self.waits.pop(key, None) is not None:
+            self.touched_waits[key] = None
+
     def weight(self) -> int:
         """Estimate the bytes this channel takes in memory."""
-        return 700 + 300 * len(self.events) + self.payload + 250 * len(self.waits)
+        return 700 + 300 * len(self.events) + self.payload + 350 * len(self.waits)

@@ -90,12 +90,19 @@ def fire(gate: Gate, message: GateTimerFired, now: int, out: Effects) -> Outcome
 
 
 def _count(gate: Gate, message: GateLeft, limits: Limits, now: int, out: Effects) -> Outcome:
-    """Note a failure, and open the gate if it was one too many."""
+    """Note a failure, and open the gate if it was one too many.
+
+    One from before the gate closed, or from before the window, says nothing about the dependency as it is
+    now: it is a repeat, or comes late.
+    """
     failed = (message.run, message.step, message.attempt)
     if failed in gate.recent:
         return Outcome.DUPLICATE
+    at = min(message.since or now, now)
+    if at <= now - limits.window_ms or (message.since and at < gate.since):
+        return Outcome.LATE
     gate.recent = {each: at for each, at in gate.recent.items() if at > now - limits.window_ms}
-    gate.recent[failed] = now
+    gate.recent[failed] = at
     gate.is_touched = True
     if len(gate.recent) >= min(limits.failures, FAILURES_MAX):
         _open(gate, now, out)

@@ -242,7 +242,7 @@ def fail_attempt(
     if type(node) is BranchNode and node.selector is not None:
         node = node.selector
     assert type(node) is StepNode
-    leave_gate(run, i, step, out, is_ok=False)
+    leave_gate(run, i, step, out, is_ok=False, since=now)
     policy = node.retry
     first = 1 if step.detail is None else step.detail.first
     number = step.attempt - first + 1

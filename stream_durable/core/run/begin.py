@@ -153,7 +153,8 @@ def _begin_event(
     if node.timeout_ms is not None:
         set_due(run, i, step, now + node.timeout_ms, out)
     say_step(run, STEP_WAITING, i, step, now, out)
-    out.messages.append(WaitOpened(key=channel_id(node.event, key), run=run.id, wait=node.name))
+    channel = channel_id(node.event, key)
+    out.messages.append(WaitOpened(key=channel, run=run.id, wait=node.name, attempt=step.attempt, since=now))
 
 
 def signal_output(node: SignalNode, name: str, data: bytes) -> bytes:

@@ -128,7 +128,7 @@ def stop_step(run: Run, i: int, step: Step, out: Effects) -> None:
     elif step.status != WAITING:
         return
     elif type(node) is EventNode:
-        _close_wait(run, node, out)
+        close_wait(run, node, step, out)
     elif type(node) is ChildNode:
         reason = f"run {run.id!r}, which started it, needs it no more"
         cancel_child(step, reason, out, compensate=_is_undone(run))
@@ -140,21 +140,26 @@ def _is_undone(run: Run) -> bool:
     return run.failure is not None and (request is None or request.compensate)
 
 
-def _close_wait(run: Run, node: EventNode, out: Effects) -> None:
+def close_wait(run: Run, node: EventNode, step: Step, out: Effects) -> None:
+    """Tell the channel that the step waits no longer."""
     try:
         key = event_key(run, node)
     except RejectedError:
         # Where no key can be read, no wait was opened.
         return
-    out.messages.append(WaitClosed(key=channel_id(node.event, key), run=run.id, wait=node.name))
+    closed = WaitClosed(key=channel_id(node.event, key), run=run.id, wait=node.name, attempt=step.attempt)
+    out.messages.append(closed)
 
 
-def leave_gate(run: Run, i: int, step: Step, out: Effects, *, is_ok: bool | None = None) -> None:
-    """Tell the gate that an attempt passed, or waits to pass, that it is over."""
+def leave_gate(
+    run: Run, i: int, step: Step, out: Effects, *, is_ok: bool | None = None, since: int = 0
+) -> None:
+    """Tell the gate that an attempt which passed it, or waits to pass, is over; `since` is when it failed."""
     node = run.graph.nodes[i]
     if type(node) is StepNode and node.breaker is not None:
         name, breaker = run.graph.names[i], node.breaker.name
-        out.messages.append(GateLeft(key=breaker, run=run.id, step=name, attempt=step.attempt, is_ok=is_ok))
+        left = GateLeft(key=breaker, run=run.id, step=name, attempt=step.attempt, is_ok=is_ok, since=since)
+        out.messages.append(left)
 
 
 def _drop_attempt(run: Run, i: int, step: Step, out: Effects, *, must_answer: bool) -> None:

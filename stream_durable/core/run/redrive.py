@@ -40,6 +40,6 @@ def _ask(run: Run, i: int, step: Step | None, out: Effects) -> None:
             dispatch(run, i, step.attempt, out)
     elif step.status == WAITING and isinstance(node, EventNode):
         key = channel_id(node.event, event_key(run, node))
-        out.messages.append(WaitOpened(key=key, run=run.id, wait=node.name))
+        out.messages.append(WaitOpened(key=key, run=run.id, wait=node.name, attempt=step.attempt))
     elif step.status == WAITING and isinstance(node, ChildNode) and step.detail and step.detail.child:
         ask_for_child(run, i, step, node, out)

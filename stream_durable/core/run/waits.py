@@ -8,11 +8,18 @@ from stream_durable.core.definition.nodes import ChildNode, EventNode, SignalNod
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
-from stream_durable.core.ids import channel_id
-from stream_durable.core.messages import ChildEnded, EventDelivered, RunTimerFired, SignalRun, WaitClosed
+from stream_durable.core.messages import (
+    ChildEnded,
+    EventDelivered,
+    RunTimerFired,
+    SignalRun,
+    WaitChecked,
+    WaitClosed,
+)
 from stream_durable.core.run import attempts, children
 from stream_durable.core.run.advance import complete, fail
-from stream_durable.core.run.begin import event_key, signal_output
+from stream_durable.core.run.begin import signal_output
+from stream_durable.core.run.ending import close_wait
 from stream_durable.core.run.say import set_due
 from stream_durable.core.run.start import begin, run_out_of_time
 from stream_durable.core.run.state import Mail, Run, Step
@@ -58,11 +65,25 @@ def event(run: Run, message: EventDelivered, now: int, out: Effects) -> Outcome:
         raise RejectedError("unknown_wait", f"run {run.id!r} has no wait {message.wait[:128]!r}")
     if type(run.graph.nodes[i]) is not EventNode:
         raise RejectedError("unknown_wait", f"step {message.wait!r} of run {run.id!r} waits for no event")
-    step = run.steps.get(i)
-    if step is None or step.status != WAITING:
+    if not _waits_still(run.steps.get(i), message.attempt):
         return Outcome.LATE
     complete(run, i, bytes(message.data), now, out)
     return Outcome.APPLIED
+
+
+def check(run: Run, message: WaitChecked, now: int, out: Effects) -> Outcome:
+    """Have a channel forget a wait that is over."""
+    i = run.graph.index.get(message.wait)
+    step = None if i is None else run.steps.get(i)
+    if _waits_still(step, message.attempt):
+        return Outcome.DUPLICATE
+    closed = WaitClosed(key=message.channel, run=run.id, wait=message.wait, attempt=message.attempt)
+    out.messages.append(closed)
+    return Outcome.LATE
+
+
+def _waits_still(step: Step | None, attempt: int) -> bool:
+    return step is not None and step.status == WAITING and attempt in (0, step.attempt)
 
 
 def child(run: Run, message: ChildEnded, now: int, out: Effects) -> Outcome:
@@ -194,8 +215,7 @@ def _wait_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
         return
     assert isinstance(node, SignalNode | EventNode)
     if type(node) is EventNode:
-        channel = channel_id(node.event, event_key(run, node))
-        out.messages.append(WaitClosed(key=channel, run=run.id, wait=node.name))
+        close_wait(run, node, step, out)
     if node.on_timeout is not None:
         complete(run, i, node.on_timeout.encode(), now, out)
         return

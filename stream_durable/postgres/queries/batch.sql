@@ -64,28 +64,30 @@ steps_in as (
 ),
 -- seldom
 events_in as (
-  insert into channel_event (channel, id, partition, data, expires)
-  select u.channel, u.id, u.partition, u.data, u.expires
-  from unnest($6::event_change[]) u
+  insert into channel_event (channel, id, partition, data, expires, wakes_to)
+  select u.channel, u.id, u.partition, u.data, u.expires, u.wakes_to
+  from unnest($6::event_state[]) u
   where u.data is not null and (select ok from fits)
-  on conflict (channel, id) do update set data = excluded.data, expires = excluded.expires
+  on conflict (channel, id) do update
+  set data = excluded.data, expires = excluded.expires, wakes_to = excluded.wakes_to
 ),
 events_out as (
   delete from channel_event e
-  using unnest($6::event_change[]) u
+  using unnest($6::event_state[]) u
   where e.channel = u.channel and e.id = u.id and u.data is null and (select ok from fits)
 ),
 waits_in as (
-  insert into channel_wait (channel, run, wait, partition)
-  select u.channel, u.run, u.wait, u.partition
-  from unnest($7::wait_change[]) u
-  where u.is_open and (select ok from fits)
-  on conflict do nothing
+  insert into channel_wait (channel, run, wait, partition, position, attempt)
+  select u.channel, u.run, u.wait, u.partition, u.position, u.attempt
+  from unnest($7::wait_state[]) u
+  where u.position is not null and (select ok from fits)
+  on conflict (channel, run, wait) do update set position = excluded.position, attempt = excluded.attempt
 ),
 waits_out as (
   delete from channel_wait w
-  using unnest($7::wait_change[]) u
-  where w.channel = u.channel and w.run = u.run and w.wait = u.wait and not u.is_open and (select ok from fits)
+  using unnest($7::wait_state[]) u
+  where w.channel = u.channel and w.run = u.run and w.wait = u.wait and u.position is null
+    and (select ok from fits)
 ),
 timers_in as (
   insert into timer (kind, key, name, partition, due)

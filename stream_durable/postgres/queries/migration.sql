@@ -27,6 +27,12 @@ select to_regclass('schema_migration')::text
 -- Which files have been applied.
 select version, checksum from schema_migration
 
+-- name: migration_message_types
+-- Names the types of messages: their positions $1, their names $2.
+insert into message_type (position, name)
+select * from unnest($1::int[], $2::text[])
+on conflict (position) do update set name = excluded.name
+
 -- name: migration_record
 -- Notes that a file has been applied.
 insert into schema_migration (version, name, checksum) values ($1, $2, $3)

@@ -15,6 +15,7 @@ from stream_durable.testing.workload.functions import (
     number,
     plain,
     quick,
+    shaky,
     threaded,
     work,
 )
@@ -111,6 +112,15 @@ def _expecting() -> Workflow:
     return flow
 
 
+def _renewed() -> Workflow:
+    """Its graph is begun again while it waits, more often than not; only a late event ends the wait."""
+    flow = Workflow("renewed", restart=Retry(4, base="50ms", cap="400ms"))
+    flow.wait_event("paid", "payment", key="input.id")
+    flow.add("shaky", shaky)
+    flow.add("end", instant, after=("paid", "shaky"))
+    return flow
+
+
 def _sleepy() -> Workflow:
     flow = Workflow("sleepy")
     flow.sleep("nap", "700ms")
@@ -139,5 +149,5 @@ def _misdirected() -> Workflow:
 
 MAKERS = (
     _chain, _bare, _diamond, _fan, _retried, _failing, _impatient, _long_steps, _signals, _events, _expecting,
-    _sleepy, _bounded, _misdirected,
+    _renewed, _sleepy, _bounded, _misdirected,
 )  # fmt: skip

@@ -99,6 +99,14 @@ async def flaky(ctx: Context[Any]) -> dict[str, Any]:
     return answer(ctx)
 
 
+async def shaky(ctx: Context[Any]) -> dict[str, Any]:
+    """Fail for good with most attempts, after a while."""
+    await asyncio.sleep(0.8 * chance(ctx, "time"))
+    if chance(ctx, "shaky") < 0.6:
+        raise Fail("shaky", "not this time", retryable=False)
+    return answer(ctx)
+
+
 async def doomed(ctx: Context[Any]) -> dict[str, Any]:
     """Fail for good, whatever is done."""
     await asyncio.sleep(0.3)

@@ -49,12 +49,14 @@ def application() -> App:
     return App("simulated", workflows=[*(make() for make in makers), *sharing.families()])
 
 
-def drawn(rng: Random, app: App, *, runs: int, seconds: float, partitions: int) -> Plan:
-    """Draw what clients do: so many runs of all kinds of workflows, begun within so many seconds."""
+def drawn(
+    rng: Random, app: App, *, runs: int, seconds: float, partitions: int, only: tuple[str, ...] = ()
+) -> Plan:
+    """Draw what clients do: so many runs, of all workflows or only of some, within so many seconds."""
     plan = Plan(seconds=seconds)
     # In some worlds nobody can keep their hands off.
     meddling = rng.choice((0.5, 1.0, 1.0, 4.0))
-    order = rng.sample(list(app.workflows), min(runs, len(app.workflows)))
+    order = list(rng.choices(only, k=runs) if only else rng.sample(list(app.workflows), runs))
     # A few of the same kind meet where they share something.
     order += rng.choices(order, k=runs // 4)
     for number, name in enumerate(order):
@@ -84,6 +86,9 @@ def _script(rng: Random, app: App, name: str, run: str, at: float, meddling: flo
         yield from _signalled(rng, run, at)
     if name in _PAID and not early and rng.random() < 0.7:
         yield message(at + rng.uniform(0.0, 3.0), _published("payment", run, rng))
+    if name == "renewed":
+        # Nothing else ends the wait.
+        yield message(at + rng.uniform(1.0, 9.0), _published("payment", run, rng, ttl_ms=3_600_000))
     if name == "events" and rng.random() < 0.6:
         yield message(at + rng.uniform(0.0, 4.0), _published("sight", run, rng))
     ordered = list(_ordered(rng, app, name, run, at, meddling))
