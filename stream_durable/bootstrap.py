@@ -22,6 +22,7 @@ from stream_durable.kafka.log import GroupLog
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.reader import KafkaReader
 from stream_durable.kafka.tail import KafkaRunEvents
+from stream_durable.kafka.verdicts import KafkaVerdicts
 from stream_durable.ports import Clock, Log
 from stream_durable.postgres.migrate import check, drop, make
 from stream_durable.postgres.snapshot import snapshot
@@ -61,6 +62,7 @@ async def reconciler(
     name = process_name(settings, "reconciler")
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name)
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name, metrics=metrics)
+    verdicts = KafkaVerdicts(settings.kafka, settings.prefix, client=name)
     store = PostgresStore(settings.postgres)
     log = GroupLog(
         settings.kafka,
@@ -77,6 +79,7 @@ async def reconciler(
             store,
             publisher,
             definitions,
+            verdicts,
             clock or SystemClock(),
             settings.engine,
             metrics,
@@ -87,6 +90,7 @@ async def reconciler(
     finally:
         await publisher.close()
         await definitions.close()
+        await verdicts.close()
         await store.close()
 
 
@@ -178,16 +182,16 @@ async def _world(target: Settings) -> AsyncIterator[rebuilding.World]:
     """Assemble what a rebuild needs. There is no producer in it: nothing can be said to anybody."""
     name = process_name(target, "rebuild")
     definitions = KafkaDefinitions(target.kafka, target.prefix, None, client=name)
-    inbox, dead = (
+    inbox, verdicts = (
         KafkaReader(
             target.kafka, f"{target.prefix}.{topic}", client=name, records_max=rebuilding.BATCH_RECORDS_MAX
         )
-        for topic in ("inbox", "dead")
+        for topic in ("inbox", "verdicts")
     )
     try:
         yield rebuilding.World(
             inbox=inbox,
-            dead=dead,
+            verdicts=verdicts,
             definitions=definitions,
             look=lambda: snapshot(target.postgres),
             store=lambda: PostgresStore(target.postgres),

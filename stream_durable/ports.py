@@ -27,6 +27,7 @@ from stream_durable.core.rows import (
     StepRow,
     WaitRow,
 )
+from stream_durable.wire.verdicts import Verdict
 
 Headers = list[tuple[str, bytes]]
 
@@ -202,6 +203,16 @@ class Catalogue(Definitions, Protocol):
 
     def workflows(self) -> list[str]:
         """Return the names of all workflows that have been read, sorted."""
+
+
+class VerdictLog(Protocol):
+    """What was decided about records of the inbox and does not follow from the inbox alone."""
+
+    async def about(self, partition: int, offset: int, since: int) -> list[Verdict]:
+        """Return the verdicts about records of a partition from an offset on, the first of each first.
+
+        `since` is a log time that none of these records is older than.
+        """
 
 
 class TimerRow(NamedTuple):

@@ -21,7 +21,7 @@ from stream_durable.core.fold import Entity, create, fold
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import partition_of
 from stream_durable.core.messages import KINDS, MESSAGE_TYPES, AnyMessage, Kind, Message, StartRun
-from stream_durable.core.run.children import refused
+from stream_durable.core.run.children import refused as child_refused
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
 from stream_durable.engine import outbox
@@ -30,6 +30,7 @@ from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.ports import DeadRow, Keys, Outgoing, Record, Share, TimerRow
 from stream_durable.wire.dead import storable
 from stream_durable.wire.inbox import VALUE_BYTES_MAX, decode_message
+from stream_durable.wire.verdicts import VERDICT_CODES
 
 _encode = msgspec.json.Encoder().encode
 _TYPE_INDEX: dict[type[Message], int] = {t: i for i, t in enumerate(MESSAGE_TYPES)}
@@ -54,6 +55,10 @@ class Unfoldable(Exception):
         """Name the record."""
         super().__init__(f"{type(cause).__name__}: {cause}")
         self.record = record
+
+
+#: Records that are refused whatever is in them: (partition, offset) -> why.
+Refused = dict[tuple[int, int], RejectedError]
 
 
 class Read(NamedTuple):
@@ -123,7 +128,7 @@ def fold_records(  # noqa: C901 - the hottest loop there is: a call less for eac
     partitions: dict[int, Partition],
     cache: Cache,
     graphs: Callable[[str], Graph | None],
-    poison: dict[tuple[int, int], str],
+    refused: Refused,
     partition_count: int,
 ) -> list[Folding]:
     """Fold what was read. Entities change in place; raise `Unfoldable` if one may be half changed."""
@@ -140,8 +145,8 @@ def fold_records(  # noqa: C901 - the hottest loop there is: a call less for eac
         try:
             if isinstance(message, RejectedError):
                 raise message
-            if poison and (reason := poison.get((record.partition, record.offset))) is not None:
-                raise RejectedError("unfoldable", reason)
+            if refused and (refusal := refused.get((record.partition, record.offset))) is not None:
+                raise refusal
             kind, key = message.kind, message.key
             entity = held[kind].get(key)
             if entity is None:
@@ -223,7 +228,7 @@ def _bury(
     reason = storable(str(error))
     folding.exceptions += 1
     if type(message) is StartRun and message.parent and error.code != "wrong_partition":
-        folding.effects.messages.append(refused(message, error))
+        folding.effects.messages.append(child_refused(message, error))
     folding.dead.append(
         DeadRow(
             record.partition,
@@ -236,6 +241,8 @@ def _bury(
             record.time,
         )
     )
+    if error.code in VERDICT_CODES:
+        folding.letters.append(outbox.verdict(record, error.code, reason))
     folding.letters.append(outbox.dead_letter(outbox.INBOX, record, error.code, reason))
     _note(folding.evidence, record, message, Outcome.DEAD, now)
 

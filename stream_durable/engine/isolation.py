@@ -1,33 +1,35 @@
-"""A record that kills the process which folds it, set aside so that its partition can go on.
+"""Records that are set aside so that their partition can go on, and how that is remembered.
 
-Such a record leaves no exception behind, only takeovers without progress. After a few of them the
-partition's records are folded one by one, and before each one its offset is noted in the partition's
-row. When the same offset has been noted too often, the record goes to the dead letter topic first,
-as a fact on a log, and is then folded as a dead letter: a rebuild reads that topic beforehand and
-comes out the same.
+One that kills the process which folds it leaves no exception behind, only takeovers without progress. After
+a few of them the partition's records are folded one by one, and before each one its offset is noted in the
+partition's row. When the same offset has been noted too often, the record is folded as a dead letter.
+
+That it was is a verdict (`wire.verdicts`), and so are other refusals that the inbox alone does not explain.
+A verdict is saved with the state it led to, in the outbox, and published with what else that says; so one
+who was replaced meanwhile decides nothing. Whoever folds the same records again reads it first.
 """
 
 from __future__ import annotations
 
-from stream_durable.engine import outbox
-from stream_durable.engine.partition import Partition
+from collections.abc import Iterable
+
+from stream_durable.core.errors import RejectedError
+from stream_durable.engine import batch
+from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.persistence import persist
-from stream_durable.ports import Publisher, Record, Store
-from stream_durable.telemetry import RECORD_ISOLATED, logger
+from stream_durable.ports import Record, Store
+from stream_durable.telemetry import RECORD_ISOLATED, RECORD_POISONED, logger
+from stream_durable.wire.verdicts import CRASHES, UNFOLDABLE, Verdict, Verdicts
 
 _log = logger(__name__)
-
-#: The code under which a rebuild finds these records on the dead letter topic.
-CRASHES = "crashes"
 
 
 class Isolation:
     """Watches over the records of partitions that do not move on."""
 
-    def __init__(self, store: Store, publisher: Publisher, takeovers_max: int) -> None:
+    def __init__(self, store: Store, takeovers_max: int) -> None:
         """Set a record aside when it was folded alone more than `takeovers_max` times."""
         self._store = store
-        self._publisher = publisher
         self._takeovers_max = takeovers_max
 
     async def judge(self, partition: Partition, record: Record) -> str | None:
@@ -37,10 +39,49 @@ class Isolation:
         )
         if times <= self._takeovers_max:
             return None
-        reason = f"the process died {times - 1} times while it folded this record"
-        letter = outbox.dead_letter(outbox.INBOX, record, CRASHES, reason)
-        await persist(
-            lambda: self._publisher.publish([outbox.with_headers(letter, "")]), "set a record aside"
-        )
         _log.error(RECORD_ISOLATED, partition=partition.id, offset=record.offset, takeovers=times - 1)
-        return reason
+        return f"the process died {times - 1} times while it folded this record"
+
+
+class Refusals:
+    """Records that are refused whatever is in them, by what was decided before or is found out now."""
+
+    def __init__(self, verdicts: Verdicts | None = None) -> None:
+        """Begin with what was decided before."""
+        self._verdicts: dict[tuple[int, int], Verdict] = dict(verdicts or {})
+        self.known: batch.Refused = {}
+
+    def learn(self, partition: int, verdicts: Iterable[Verdict]) -> None:
+        """Take note of what was decided before; the first verdict about a record counts."""
+        for verdict in verdicts:
+            self._verdicts.setdefault((partition, verdict.offset), verdict)
+
+    def forget(self, partitions: Iterable[int]) -> None:
+        """Let go of what concerns these partitions."""
+        gone = set(partitions)
+        self._verdicts = {place: v for place, v in self._verdicts.items() if place[0] not in gone}
+        self.known = {place: error for place, error in self.known.items() if place[0] not in gone}
+
+    def read(self, record: Record) -> batch.Read:
+        """Read a record, of which a verdict may be known."""
+        place = (record.partition, record.offset)
+        verdict = self._verdicts.get(place) if self._verdicts else None
+        if verdict is None or verdict.fingerprint != fingerprint(record):
+            return batch.read(record)
+        if verdict.code == CRASHES:
+            # Not even decoded: nobody knows what it was that killed the process.
+            return batch.Read(record, verdict.error())
+        self.known[place] = verdict.error()
+        return batch.read(record)
+
+    def set_aside(self, error: batch.Unfoldable) -> None:
+        """Refuse from now on a record on which the fold raised."""
+        record = error.record
+        self.known[record.partition, record.offset] = RejectedError(UNFOLDABLE, str(error))
+        _log.error(
+            RECORD_POISONED,
+            partition=record.partition,
+            offset=record.offset,
+            error=str(error),
+            exc_info=error.__cause__,
+        )

@@ -11,11 +11,13 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import StepEvent
 from stream_durable.core.messages import AttemptFailed
+from stream_durable.engine.partition import fingerprint
 from stream_durable.ports import Headers, Outgoing, Record
 from stream_durable.wire import cloudevents, inbox, lifecycle
 from stream_durable.wire.dead import dead_letter_headers
+from stream_durable.wire.verdicts import Verdict, encode_verdict
 
-INBOX, STEPS, RUNS, DEAD = "inbox", "steps", "runs", "dead"
+INBOX, STEPS, RUNS, DEAD, VERDICTS = "inbox", "steps", "runs", "dead", "verdicts"
 COMMANDS = "commands."
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -50,6 +52,13 @@ def dead_letter(topic: str, record: Record, code: str, reason: str) -> Outgoing:
     """Return the record that keeps what could not be applied: bytes untouched, reason and origin beside."""
     origin = dead_letter_headers(topic, record.partition, record.offset, record.time, code, reason)
     return Outgoing(DEAD, None, record.key, record.value, [*(record.headers or ()), *origin])
+
+
+def verdict(record: Record, code: str, reason: str) -> Outgoing:
+    """Return the record that lets everybody who folds this one again refuse it in the same way."""
+    found = Verdict(offset=record.offset, fingerprint=fingerprint(record), code=code, reason=reason)
+    key = b"%d/%d" % (record.partition, record.offset)
+    return Outgoing(VERDICTS, record.partition, key, encode_verdict(found))
 
 
 def is_commands(topic: str) -> bool:

@@ -23,7 +23,7 @@ from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
-from stream_durable.engine.isolation import CRASHES, Isolation
+from stream_durable.engine.isolation import Isolation, Refusals
 from stream_durable.engine.loading import load_entities
 from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.engine.publishing import Publishing
@@ -43,15 +43,16 @@ from stream_durable.ports import (
     Record,
     Revoked,
     Store,
+    VerdictLog,
 )
 from stream_durable.settings import EngineSettings
 from stream_durable.telemetry import (
     PARTITION_FENCED,
-    RECORD_POISONED,
     WORLD_REFUSED,
     Metrics,
     logger,
 )
+from stream_durable.wire.verdicts import CRASHES, Verdict
 
 _log = logger(__name__)
 
@@ -75,6 +76,7 @@ class Reconciler:
         store: Store,
         publisher: Publisher,
         definitions: Definitions,
+        verdicts: VerdictLog,
         clock: Clock,
         settings: EngineSettings,
         metrics: Metrics,
@@ -102,13 +104,12 @@ class Reconciler:
             window_max=settings.timers_held_max,
         )
         self._takeovers = Takeovers(
-            log, store, self._publishing, self._timers, self._own,
+            log, store, verdicts, self._publishing, self._timers, self._own,
             Redrive(store, definitions, self._publishing, partition_count), settings, metrics, owner=owner,
         )  # fmt: skip
-        self._isolation = Isolation(store, publisher, settings.stall_takeovers_max)
+        self._isolation = Isolation(store, settings.stall_takeovers_max)
         self._watch = Watch(log, self._partitions, self._lost)
-        #: Records that made the fold raise: (partition, offset) -> what it raised.
-        self._poison: dict[tuple[int, int], str] = {}
+        self._refusals = Refusals()
         self._writing = asyncio.Lock()
         #: Whether the group has taken us in, with partitions or to stand by.
         self.is_member = False
@@ -166,11 +167,12 @@ class Reconciler:
             elif isinstance(event, LogLost):
                 self._lost(event.partition, "the log does not hold the offset we stand at")
 
-    def _own(self, partition: Partition) -> None:
+    def _own(self, partition: Partition, verdicts: Iterable[Verdict]) -> None:
         # A record that came to the wrong partition may have brought in an entity of this one, which has
         # moved on under its owner since.
         self._cache.forget_partitions([partition.id])
         self._partitions[partition.id] = partition
+        self._refusals.learn(partition.id, verdicts)
         self._metrics.partitions_owned.set(len(self._partitions))
 
     def _let_go(self, partitions: Iterable[int]) -> None:
@@ -178,6 +180,7 @@ class Reconciler:
         self._takeovers.cancel(gone)
         for partition in gone:
             self._partitions.pop(partition, None)
+        self._refusals.forget(gone)
         self._cache.forget_partitions(gone)
         self._timers.drop(gone)
         self._metrics.partitions_owned.set(len(self._partitions))
@@ -201,7 +204,7 @@ class Reconciler:
     async def _apply(self, records: list[Record]) -> None:
         """Read, load, fold, save and hand over for publishing what has arrived."""
         async with self._writing:
-            reads = [batch.read(record) for record in self._current(records)]
+            reads = [self._refusals.read(record) for record in self._current(records)]
             if any(p.cautious for p in self._partitions.values()):
                 reads = await self._fold_one_by_one(reads)
             await self._apply_reads(reads)
@@ -228,11 +231,13 @@ class Reconciler:
             reads = [r for r in reads if r.record.partition in self._partitions]
             try:
                 foldings = batch.fold_records(
-                    reads, self._partitions, self._cache, self._definitions.graph, self._poison,
+                    reads, self._partitions, self._cache, self._definitions.graph, self._refusals.known,
                     self._partition_count,
                 )  # fmt: skip
             except batch.Unfoldable as error:
-                self._set_aside(error, reads)
+                # What may have been changed by half is read anew.
+                self._refusals.set_aside(error)
+                self._cache.forget_partitions({r.record.partition for r in reads})
                 continue
             await self._commit([batch.finish(folding) for folding in foldings])
             return
@@ -265,19 +270,6 @@ class Reconciler:
 
     async def _load(self, keys: Keys) -> None:
         await load_entities(self._store, self._definitions, self._cache, keys, self._partition_count)
-
-    def _set_aside(self, error: batch.Unfoldable, reads: list[batch.Read]) -> None:
-        """Mark a record on which the fold raised, and forget what may have been changed by half."""
-        record = error.record
-        self._poison[record.partition, record.offset] = str(error)
-        self._cache.forget_partitions({r.record.partition for r in reads})
-        _log.error(
-            RECORD_POISONED,
-            partition=record.partition,
-            offset=record.offset,
-            error=str(error),
-            exc_info=error.__cause__,
-        )
 
     async def _commit(self, finished: list[batch.Finished]) -> None:
         """Save all shares with one statement; drop the partitions that are no longer ours."""

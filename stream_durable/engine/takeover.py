@@ -3,7 +3,7 @@
 1. One statement stamps its row with a fresh random token; from here on the last owner writes nothing.
 2. The log is checked: the same topic, and our offset within it. Otherwise it was lost (`lost_log`).
 3. What the last owner saved and may not have said is said, before anything new.
-4. The near timers are loaded.
+4. What was decided about records that are to be folded (again) is read, and the near timers are loaded.
 5. Fetching begins at the stored offset less one, under the stored leader epoch: the record before
    our offset must be the one that was folded last, or the log is another one at the same offsets.
 
@@ -21,9 +21,10 @@ from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.redrive import Redrive
 from stream_durable.engine.timers import Timers
 from stream_durable.persistence import persist
-from stream_durable.ports import Claim, Log, LogBounds, Store
+from stream_durable.ports import Claim, Log, LogBounds, Store, VerdictLog
 from stream_durable.settings import EngineSettings
 from stream_durable.telemetry import LOG_LOST, PARTITION_HALTED, PARTITION_TAKEN, Metrics, logger
+from stream_durable.wire.verdicts import Verdict
 
 _log = logger(__name__)
 
@@ -37,9 +38,10 @@ class Takeovers:
         self,
         log: Log,
         store: Store,
+        verdicts: VerdictLog,
         publishing: Publishing,
         timers: Timers,
-        own: Callable[[Partition], None],
+        own: Callable[[Partition, list[Verdict]], None],
         redrive: Redrive,
         settings: EngineSettings,
         metrics: Metrics,
@@ -49,6 +51,7 @@ class Takeovers:
         """Take over for `owner`; hand each partition to `own` when it is ready."""
         self._log = log
         self._store = store
+        self._verdicts = verdicts
         self._publishing = publishing
         self._timers = timers
         self._own = own
@@ -99,6 +102,9 @@ class Takeovers:
         if claim.stalls > self._settings.stall_takeovers_max and claim.next_offset < bounds.high:
             owned.cautious = self._settings.batch_records_max
         await self._publishing.publish_left(owned, claim.outbox)
+        verdicts = await persist(
+            lambda: self._verdicts.about(partition, claim.next_offset, claim.clock), "read the verdicts"
+        )
         await persist(lambda: self._timers.load(partition), "load timers")
         start = claim.next_offset
         if claim.fingerprint and reason is None and start > bounds.low:
@@ -109,7 +115,7 @@ class Takeovers:
                 lambda: self._store.must_redrive(partition, token, is_due=False), "note the redrive"
             )
         del self._tasks[partition]
-        self._own(owned)
+        self._own(owned, verdicts)
         self._log.fetch(partition, start, claim.leader_epoch if reason is None else -1)
         self._metrics.takeovers.inc()
         _log.info(PARTITION_TAKEN, partition=partition, offset=start, owner_number=claim.epoch)

@@ -49,6 +49,7 @@ def wanted(settings: Settings, queues: tuple[str, ...]) -> list[Wanted]:
         Wanted(f"{p}.runs", n, _WEEKS),
         Wanted(f"{p}.blobs", n, {**_FOREVER, **blob}),
         Wanted(f"{p}.definitions", 1, {"cleanup.policy": "compact", **blob}),
+        Wanted(f"{p}.verdicts", n, {**_FOREVER, "message.timestamp.type": "LogAppendTime"}),
         Wanted(f"{p}.dead", n, {**_FOREVER, **large}),
     ]
 

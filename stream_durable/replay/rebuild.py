@@ -30,6 +30,7 @@ from stream_durable.core.messages import KINDS
 from stream_durable.core.run.state import Run
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
+from stream_durable.engine.isolation import Refusals
 from stream_durable.engine.loading import load_entities
 from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.persistence import persist
@@ -45,9 +46,10 @@ from stream_durable.ports import (
     Store,
 )
 from stream_durable.replay.spans import OWNER, check_free, span_of
-from stream_durable.replay.verdicts import Verdicts, read_verdicts
+from stream_durable.replay.verdicts import read_verdicts
 from stream_durable.settings import EngineSettings
-from stream_durable.telemetry import RECORD_POISONED, WORLD_REFUSED, logger
+from stream_durable.telemetry import WORLD_REFUSED, logger
+from stream_durable.wire.verdicts import Verdicts
 
 _log = logger(__name__)
 
@@ -101,7 +103,7 @@ class World:
     """What a rebuild reads from and writes to."""
 
     inbox: LogReader
-    dead: LogReader
+    verdicts: LogReader
     definitions: Definitions
     #: Opens a look at the schema that is rebuilt.
     look: Callable[[], AbstractAsyncContextManager[State]]
@@ -153,7 +155,7 @@ async def rebuild(
     tally.report()
     left = [span for span in spans if span.start < span.end]
     if left:
-        verdicts = await read_verdicts(world.dead)
+        verdicts = await read_verdicts(world.verdicts)
         await world.definitions.catch_up()
         await _run_lanes(world, left, bounds, verdicts, tally)
     offsets = {partition: reached.done for partition, reached in tally.reached.items()}
@@ -209,12 +211,10 @@ class _Lane:
 
     def __init__(self, world: World, verdicts: Verdicts, tally: _Tally) -> None:
         self._world = world
-        self._verdicts = verdicts
+        self._refusals = Refusals(verdicts)
         self._tally = tally
         self._store = world.store()
         self._cache = Cache(world.settings.cache_bytes_max)
-        #: Records on which the fold raised, as in the reconciler.
-        self._poison: dict[tuple[int, int], str] = {}
 
     async def close(self) -> None:
         await self._store.close()
@@ -258,7 +258,7 @@ class _Lane:
         """Load, fold and save one batch."""
         if not records:
             return
-        reads = [self._read(record) for record in records]
+        reads = [self._refusals.read(record) for record in records]
         folding = None
         while folding is None:
             await self._prepare(reads)
@@ -269,32 +269,19 @@ class _Lane:
         self._keep(folding)
         self._tally.add(share, len(records))
 
-    def _read(self, record: Record) -> batch.Read:
-        # Not even decoded: nobody knows what it was that killed the process.
-        verdict = self._verdicts.get((record.partition, record.offset)) if self._verdicts else None
-        return batch.read(record) if verdict is None else batch.Read(record, verdict)
-
     def _fold(self, partition: Partition, reads: list[batch.Read]) -> batch.Folding | None:
         """Fold a batch; None when a record had to be set aside and all must be folded again."""
         try:
             [folding] = batch.fold_records(
-                reads, {partition.id: partition}, self._cache, self._world.definitions.graph, self._poison,
-                self._world.partition_count,
+                reads, {partition.id: partition}, self._cache, self._world.definitions.graph,
+                self._refusals.known, self._world.partition_count,
             )  # fmt: skip
         except batch.Unfoldable as error:
-            self._set_aside(error)
+            # What may have been changed by half is read anew.
+            self._refusals.set_aside(error)
+            self._cache.forget_partitions([partition.id])
             return None
         return folding
-
-    def _set_aside(self, error: batch.Unfoldable) -> None:
-        """Mark a record on which the fold raised, and forget what may have been changed by half."""
-        record = error.record
-        self._poison[record.partition, record.offset] = str(error)
-        self._cache.forget_partitions([record.partition])
-        _log.error(
-            RECORD_POISONED, partition=record.partition, offset=record.offset, error=str(error),
-            exc_info=error.__cause__,
-        )  # fmt: skip
 
     async def _prepare(self, reads: list[batch.Read]) -> None:
         """Load what the batch needs and is not in memory."""

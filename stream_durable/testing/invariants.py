@@ -39,6 +39,7 @@ from stream_durable.testing.oracle import Oracle
 from stream_durable.testing.promises import PROMISES
 from stream_durable.testing.world import World
 from stream_durable.wire import cloudevents, inbox, lifecycle
+from stream_durable.wire.verdicts import CRASHES
 
 Check = Callable[[World, Oracle], Iterator[str]]
 
@@ -269,9 +270,10 @@ def timers_fire_in_time(world: World, oracle: Oracle) -> Iterator[str]:
 def dead_letters_are_garbage(world: World, oracle: Oracle) -> Iterator[str]:
     """I11: what is on the dead letter topic, and in its table, is exactly the garbage that was sent."""
     journal = world.journal
-    if oracle.isolated and world.weather.crashes < world.engine.stall_takeovers_max:
-        yield f"{oracle.isolated} were set aside for killing after {world.weather.crashes} crashes"
-    garbage = journal.garbage | oracle.isolated | oracle.untimely()
+    isolated = {place for place, verdict in oracle.verdicts.items() if verdict.code == CRASHES}
+    if isolated and world.weather.crashes < world.engine.stall_takeovers_max:
+        yield f"{isolated} were set aside for killing after {world.weather.crashes} crashes"
+    garbage = journal.garbage | isolated | oracle.untimely()
     kept = {(partition, offset) for partition, _, offset in world.store.tables.dead}
     yield from _differences("dead letter row", dict.fromkeys(kept), dict.fromkeys(garbage))
     judged = {place for place, each in oracle.judged.items() if each.outcome is Outcome.DEAD}

@@ -24,6 +24,7 @@ from stream_durable.ports import (
     Revoked,
 )
 from stream_durable.testing.broker import Broker
+from stream_durable.wire.verdicts import Verdict, decode_verdict
 
 #: How long a member that is told to give partitions up waits for the batch under way.
 _REVOKE_SECONDS = 5.0
@@ -294,6 +295,20 @@ class MemoryDefinitions:
             self._broker.append("definitions", 0, key, admitted(definition))
             self._known.keep(graph)
         return graph.fingerprint
+
+
+class MemoryVerdicts:
+    """What was decided about records, on a topic of the broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        """Read from this broker."""
+        self._broker = broker
+
+    async def about(self, partition: int, offset: int, since: int) -> list[Verdict]:
+        """Return the verdicts about records from an offset on."""
+        records = self._broker.topic("verdicts").partitions[partition].records
+        found = [decode_verdict(record.value) for record in records]
+        return [verdict for verdict in found if verdict.offset >= offset]
 
 
 #: Graphs never change, so those of many processes of one world are made once.

@@ -22,10 +22,10 @@ from stream_durable.core.messages import AttemptEnd, AttemptReturned, CancelStep
 from stream_durable.core.rows import RunRow, StepRow
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
-from stream_durable.engine.isolation import CRASHES
 from stream_durable.ports import Record
 from stream_durable.testing.broker import Broker
 from stream_durable.wire.inbox import decode_message
+from stream_durable.wire.verdicts import Verdict, decode_verdict
 
 #: (kind, key, name) of a timer.
 TimerKey = tuple[str, str, str]
@@ -65,8 +65,8 @@ class Oracle:
         self.entities: dict[tuple[str, str], Entity] = {}
         self.judged: dict[tuple[int, int], Judged] = {}
         self.next_offset: dict[int, int] = {}
-        #: Records that killed whoever folded them and were set aside: facts on the log of the dead.
-        self.isolated: set[tuple[int, int]] = set()
+        #: What was decided about records and does not follow from the inbox alone.
+        self.verdicts: dict[tuple[int, int], Verdict] = {}
         #: By run, the statements in their order.
         self.step_events: dict[str, list[StepEvent]] = {}
         self.run_events: dict[str, list[RunEvent]] = {}
@@ -87,10 +87,9 @@ class Oracle:
 
     def fold_all(self, broker: Broker) -> None:
         """Fold the inbox as it is."""
-        for letter in broker.topic("dead").records():
-            headers = dict(letter.headers or ())
-            if headers["sd_code"] == CRASHES.encode():
-                self.isolated.add((int(headers["sd_partition"]), int(headers["sd_offset"])))
+        for noted in broker.topic("verdicts").records():
+            verdict = decode_verdict(noted.value)
+            self.verdicts.setdefault((noted.partition, verdict.offset), verdict)
         for partition, log in enumerate(broker.topic("inbox").partitions):
             clock = 0
             for record in log.records:
@@ -138,8 +137,8 @@ class Oracle:
         message: Message | None = None
         effects = Effects()
         try:
-            if (record.partition, record.offset) in self.isolated:
-                raise RejectedError(CRASHES, "it was set aside")
+            if (verdict := self.verdicts.get((record.partition, record.offset))) is not None:
+                raise verdict.error()
             if record.value is None:
                 raise RejectedError("unreadable", "no value")
             read = decode_message(record.value)

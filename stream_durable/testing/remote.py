@@ -30,7 +30,8 @@ from stream_durable.sdk.handler import Given, Handler
 from stream_durable.sdk.untyped import write_untyped
 from stream_durable.testing.broker import Broker
 from stream_durable.testing.faults import Process, immediately
-from stream_durable.testing.memory import MemoryBlobs, MemoryDefinitions, MemoryLog
+from stream_durable.testing.memory import MemoryBlobs, MemoryDefinitions, MemoryLog, MemoryVerdicts
+from stream_durable.wire.verdicts import Verdict
 
 KAFKA, POSTGRES = "Kafka", "Postgres"
 #: An order to the log's thread is carried out this much later.
@@ -275,6 +276,21 @@ class RemoteDefinitions:
         """Make a definition known to everybody."""
         return await self._process.call(
             "definitions.register", KAFKA, lambda: immediately(self._definitions.register(definition))
+        )
+
+
+class RemoteVerdicts:
+    """The topic of verdicts at the other end of a connection."""
+
+    def __init__(self, process: Process, broker: Broker) -> None:
+        """Serve one process."""
+        self._process = process
+        self._verdicts = MemoryVerdicts(broker)
+
+    async def about(self, partition: int, offset: int, since: int) -> list[Verdict]:
+        """Return the verdicts about records from an offset on."""
+        return await self._process.call(
+            "verdicts.read", KAFKA, lambda: immediately(self._verdicts.about(partition, offset, since))
         )
 
 

@@ -36,6 +36,7 @@ from stream_durable.testing.remote import (
     RemoteLog,
     RemotePublisher,
     RemoteStore,
+    RemoteVerdicts,
     WatchedHandler,
 )
 from stream_durable.testing.store import MemoryStore
@@ -274,8 +275,9 @@ class World:
         )
         log.open()
         reconciler = Reconciler(
-            log, RemoteStore(process, self.store), RemotePublisher(process, self.broker), definitions, clock,
-            self.engine, _metrics(), owner=process.name, source=SOURCE, partition_count=self.partitions,
+            log, RemoteStore(process, self.store), RemotePublisher(process, self.broker), definitions,
+            RemoteVerdicts(process, self.broker), clock, self.engine, _metrics(), owner=process.name,
+            source=SOURCE, partition_count=self.partitions,
         )  # fmt: skip
         slot.program = reconciler
         await reconciler.run()

@@ -92,6 +92,12 @@ class KnownDefinitions:
     def graph(self, fingerprint: str) -> Graph | None:
         return self._graphs.get(fingerprint)
 
+    def is_newer(self, fingerprint: str) -> bool:
+        return False
+
+    def lacking(self, fingerprint: str) -> str:
+        return f"definition {fingerprint} is not known"
+
     async def catch_up(self) -> None:
         """Know everything."""
 
@@ -107,7 +113,7 @@ async def world(
     settings: PostgresSettings,
     inbox: MemoryLog,
     *,
-    dead: MemoryLog | None = None,
+    verdicts: MemoryLog | None = None,
     known: Iterable[Definition] = (ORDER,),
     cache_bytes_max: int = 64 * 1024 * 1024,
 ) -> World:
@@ -115,7 +121,7 @@ async def world(
     await make(settings, PARTITIONS)
     return World(
         inbox=inbox,
-        dead=dead or MemoryLog(),
+        verdicts=verdicts or MemoryLog(),
         definitions=KnownDefinitions(*known),
         look=lambda: snapshot(settings),
         store=lambda: PostgresStore(settings),

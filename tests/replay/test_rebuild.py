@@ -11,7 +11,8 @@ from replay_world import ORDER, PARTITIONS, MemoryLog, a_story, schema, start, w
 
 from stream_durable.core.errors import BrokenError, RejectedError
 from stream_durable.core.messages import AttemptCompleted
-from stream_durable.ports import PartitionState
+from stream_durable.engine import outbox
+from stream_durable.ports import PartitionState, Record
 from stream_durable.postgres.snapshot import TABLES, snapshot
 from stream_durable.replay.rebuild import Progress, rebuild
 from stream_durable.replay.verify import verify
@@ -225,21 +226,19 @@ async def test_it_does_not_resume_on_other_records_at_the_same_offsets(database:
 
 
 async def test_a_record_that_killed_the_process_is_skipped_as_it_was_when_it_was_lived(database: str) -> None:
-    log, dead = MemoryLog(), MemoryLog()
+    log, verdicts = MemoryLog(), MemoryLog()
     log.add(start(1))
     done = AttemptCompleted(key="run-1", step="reserve", attempt=1)
     log.add(done)
     [deadly] = [r for records in log.records.values() for r in records if b"attempt.completed" in r.value]
-    origin = {
-        "sd_code": "crashes", "sd_reason": "it died", "sd_topic": "inbox",
-        "sd_partition": str(deadly.partition), "sd_offset": str(deadly.offset),
-    }  # fmt: skip
-    dead.put("run-1", deadly.value, headers=origin)
-    dead.put("run-1", b"", headers={**origin, "sd_topic": "events", "sd_offset": "0"})
-    dead.put("run-1", b"", headers={**origin, "sd_code": "unreadable", "sd_offset": "0"})
-    dead.put("run-1", b"", headers={"sd_code": "crashes", "sd_topic": "inbox", "sd_offset": "x"})
+    put(verdicts, deadly, "crashes", "it died")
+    put(verdicts, deadly, "unfoldable", "said once more")
+    another = deadly._replace(offset=0)
+    put(verdicts, another, "crashes", "a record of a log that was here before")
+    verdicts.put("x", b"garbage", partition=deadly.partition)
+    verdicts.put("x", None, partition=deadly.partition)
 
-    told = await rebuild(await world(schema(database, "live"), log, dead=dead))
+    told = await rebuild(await world(schema(database, "live"), log, verdicts=verdicts))
 
     assert told.exceptions == 1
     assert await rows(database, "select code, reason, log_offset from live.dead_letter") == [
@@ -248,23 +247,37 @@ async def test_a_record_that_killed_the_process_is_skipped_as_it_was_when_it_was
     assert await rows(database, "select status, done from live.run") == [("running", 0)]
 
 
-async def test_a_start_that_was_refused_stays_refused_when_its_definition_came_later(database: str) -> None:
+async def test_what_others_may_write_decides_nothing(database: str) -> None:
     log, dead = MemoryLog(), MemoryLog()
+    log.add(start(1))
+    [early] = [r for records in log.records.values() for r in records]
+    origin = {
+        "sd_code": "crashes", "sd_reason": "no", "sd_topic": "inbox",
+        "sd_partition": str(early.partition), "sd_offset": "0",
+    }  # fmt: skip
+    dead.put("run-1", early.value, headers=origin)
+
+    told = await rebuild(await world(schema(database, "live"), log, verdicts=dead))
+
+    assert told.exceptions == 0
+
+
+async def test_a_start_that_was_refused_stays_refused_when_its_definition_came_later(database: str) -> None:
+    log, verdicts = MemoryLog(), MemoryLog()
     log.add(start(1))
     [early] = [r for records in log.records.values() for r in records]
     live = await world(schema(database, "live"), log, known=())
     await rebuild(live)
     [[reason]] = await rows(database, "select reason from live.dead_letter")
-    dead.put(
-        "run-1",
-        early.value,
-        headers={
-            "sd_code": "unknown_workflow", "sd_reason": str(reason), "sd_topic": "inbox",
-            "sd_partition": str(early.partition), "sd_offset": "0",
-        },
-    )  # fmt: skip
+    put(verdicts, early, "unknown_workflow", str(reason))
 
-    again = await world(schema(database, "again"), log, dead=dead, known=[ORDER])
+    again = await world(schema(database, "again"), log, verdicts=verdicts, known=[ORDER])
 
     assert (await verify(again, live.look)).is_equal
     assert not await rows(database, "select 1 from again.run")
+
+
+def put(verdicts: MemoryLog, record: Record, code: str, reason: str) -> None:
+    found = outbox.verdict(record, code, reason)
+    assert found.key is not None
+    verdicts.put(found.key.decode(), found.value, partition=found.partition)

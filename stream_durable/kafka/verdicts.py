@@ -1,0 +1,102 @@
+"""The verdicts topic, read for one partition when it is taken over. It holds few records."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
+
+from stream_durable.core.errors import RejectedError, TransientError
+from stream_durable.kafka.config import config, transient
+from stream_durable.settings import KafkaSettings
+from stream_durable.telemetry import RECORD_REJECTED, logger
+from stream_durable.wire.verdicts import Verdict, decode_verdict
+
+_log = logger(__name__)
+
+TOPIC = "verdicts"
+_CALL_SECONDS = 10.0
+#: A verdict is later than the record it is about, as far as the clocks of brokers agree.
+_SKEW_MS = 600_000
+
+
+class KafkaVerdicts:
+    """Reads what was decided about records that are still to be folded."""
+
+    def __init__(self, settings: KafkaSettings, prefix: str, *, client: str) -> None:
+        """Connect when first asked."""
+        self._topic = f"{prefix}.{TOPIC}"
+        self._config = config(
+            settings,
+            client,
+            group_id=f"{prefix}.unused",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_wait_max_ms=10,
+        )
+        self._consumer: Consumer | None = None
+        #: One thread owns the consumer.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="verdicts")
+
+    async def about(self, partition: int, offset: int, since: int) -> list[Verdict]:
+        """Return the verdicts about records from this offset on, which are not older than `since`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._about, partition, offset, since)
+
+    async def close(self) -> None:
+        """Let go of the consumer."""
+        if self._consumer is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._consumer.close)
+        self._thread.shutdown(wait=False)
+
+    def _about(self, partition: int, offset: int, since: int) -> list[Verdict]:
+        try:
+            if self._consumer is None:
+                self._consumer = Consumer(self._config)
+            part = TopicPartition(self._topic, partition)
+            bounds = self._consumer.get_watermark_offsets(part, timeout=_CALL_SECONDS)
+            if bounds is None:
+                raise TransientError("Kafka does not answer")
+            low, high = bounds
+            start = low if low == high else self._first(partition, max(0, since - _SKEW_MS), high)
+            return self._read(self._consumer, partition, start, high, offset) if start < high else []
+        except KafkaException as error:
+            raise transient(error) from error
+
+    def _first(self, partition: int, since: int, high: int) -> int:
+        assert self._consumer is not None
+        asked = [TopicPartition(self._topic, partition, since)]
+        (found,) = self._consumer.offsets_for_times(asked, timeout=_CALL_SECONDS)
+        if found.error is not None:
+            raise transient(found.error)
+        return high if found.offset == OFFSET_END else found.offset
+
+    def _read(self, consumer: Consumer, partition: int, start: int, end: int, offset: int) -> list[Verdict]:
+        verdicts: list[Verdict] = []
+        consumer.assign([TopicPartition(self._topic, partition, start)])
+        try:
+            position = start
+            while position < end:
+                message = consumer.poll(_CALL_SECONDS)
+                if message is None:
+                    raise TransientError("Kafka does not answer")
+                if message.error() is not None:
+                    raise transient(message.error())
+                at = message.offset() or 0
+                position = at + 1
+                verdict = self._verdict(partition, at, message.value())
+                if verdict is not None and verdict.offset >= offset:
+                    verdicts.append(verdict)
+        finally:
+            consumer.unassign()
+        return verdicts
+
+    def _verdict(self, partition: int, offset: int, value: bytes | None) -> Verdict | None:
+        try:
+            return decode_verdict(value)
+        except RejectedError as error:
+            _log.warning(
+                RECORD_REJECTED, topic=TOPIC, partition=partition, offset=offset, reason=str(error)[:300]
+            )
+            return None

@@ -1,0 +1,57 @@
+"""Verdicts: decisions about records of the inbox that do not follow from the inbox alone.
+
+A record that kills the process which folds it, one on which the fold fails, one that cannot be stored, a
+start whose definition nobody has registered yet, one that an operator has set aside. Whoever folds the log
+again, in a rebuild or after the state went back, has to judge them as they were judged the first time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from stream_durable.core.errors import RejectedError
+
+CRASHES: Final = "crashes"
+UNFOLDABLE: Final = "unfoldable"
+UNSTORABLE: Final = "unstorable"
+BURIED: Final = "buried"
+#: Refusals that the log alone does not explain. Every other one is made again by whoever folds it.
+VERDICT_CODES: Final = frozenset({CRASHES, UNFOLDABLE, UNSTORABLE, BURIED, "unknown_workflow"})
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How one record was refused; it is on the partition of the same number as the record."""
+
+    offset: Annotated[int, Meta(ge=0, le=1 << 62)]
+    #: Of the record: another one at the same offset, in a log that was made anew, is not meant.
+    fingerprint: Annotated[int, Meta(ge=0, lt=1 << 32)]
+    code: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    reason: Annotated[str, Meta(max_length=1_000)]
+
+    def error(self) -> RejectedError:
+        """Return the refusal."""
+        return RejectedError(self.code, self.reason)
+
+
+#: (partition, offset) of the inbox -> how it was refused.
+Verdicts = Mapping[tuple[int, int], Verdict]
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Verdict).decode
+
+
+def encode_verdict(verdict: Verdict) -> bytes:
+    """Return a verdict as the value of a record."""
+    return _encode(verdict)
+
+
+def decode_verdict(value: bytes | None) -> Verdict:
+    """Read a verdict, or say why it is none."""
+    try:
+        return _decode(value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RejectedError("unreadable", f"not a verdict: {error}") from error
