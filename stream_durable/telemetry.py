@@ -81,6 +81,15 @@ PARTITION_FENCED: Final = LogEvent(
 PARTITION_HALTED: Final = LogEvent(
     "partition.halted", "error", "partition offset reason", "The partition waits for a person; others go on."
 )
+PARTITION_HELD: Final = LogEvent(
+    "partition.held",
+    "error",
+    "partition offset run fingerprint reason",
+    "The partition stands at this record, which cannot be folded here and must not be lost; others go on.",
+)
+PARTITION_RELEASED: Final = LogEvent(
+    "partition.released", "info", "partition offset", "What the partition was held for is there: it goes on."
+)
 PARTITION_STALLED: Final = LogEvent(
     "partition.stalled",
     "warning",
@@ -259,6 +268,10 @@ class Metrics:
         self._reasons: dict[str, Counter] = {}
         #: Summed over all reconcilers it is the number of partitions, or some have no owner.
         self.partitions_owned = self._gauge("partitions_owned", "Inbox partitions that this process owns.")
+        self.partitions_held = self._gauge(
+            "partitions_held",
+            "Partitions that stand at a record which cannot be folded here; must be 0.",
+        )
         self.takeovers = self._counter(
             "takeovers_total", "Partitions taken over; a steady rate means that owners chase each other."
         )

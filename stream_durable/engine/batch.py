@@ -291,13 +291,26 @@ def _write_gate(share: Share, gate: Gate) -> None:
     gate.touched_places.clear()
 
 
-def fingerprints_needed(reads: list[Read], graphs: Callable[[str], Graph | None]) -> bool:
-    """Say whether a start names a definition that has not been seen yet."""
-    return any(type(message) is StartRun and graphs(message.fingerprint) is None for _, message in reads)
+def unclear(
+    reads: Sequence[Read], graphs: Callable[[str], Graph | None], refused: Refused
+) -> list[tuple[Record, StartRun]]:
+    """Return the starts that name a definition which has not been seen yet, less those that are refused."""
+    return [
+        (record, message)
+        for record, message in reads
+        if type(message) is StartRun
+        and graphs(message.fingerprint) is None
+        and (record.partition, record.offset) not in refused
+    ]
 
 
-def missing(reads: list[Read], cache: Cache) -> Keys:
-    """Return the entities that a batch concerns and that are not in memory."""
+def missing(reads: list[Read], cache: Cache, refused: Refused) -> Keys:
+    """Return the entities that a batch concerns and that are not in memory.
+
+    A record that is refused concerns none: its run may be one that cannot be had.
+    """
+    if refused:
+        reads = [read for read in reads if (read.record.partition, read.record.offset) not in refused]
     held = {kind: cache.of(kind) for kind in KINDS}
     absent: dict[Kind, dict[str, None]] = {kind: {} for kind in KINDS}
     for _, message in reads:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from stream_durable.core.errors import TransientError
 from stream_durable.core.ids import partition_of
 from stream_durable.core.rows import RunRow, thaw_channel, thaw_gate, thaw_run
 from stream_durable.engine.cache import Cache
@@ -18,10 +17,13 @@ async def load_entities(
     cache: Cache,
     keys: Keys,
     partition_count: int,
-) -> None:
-    """Bring these entities into the cache; those that do not exist stay away."""
+) -> dict[str, str]:
+    """Bring these entities into the cache; those that do not exist stay away.
+
+    Returns the runs whose definition is not known here, with its fingerprint: these stay away too.
+    """
     loaded = await store.load(*keys)
-    await _thaw_runs(loaded, definitions, cache)
+    lacking = _thaw_runs(loaded, definitions, cache)
     for key in keys.channels:
         events = [row[1:] for row in loaded.events if row[0] == key]
         waits = [row[1:] for row in loaded.waits if row[0] == key]
@@ -30,22 +32,19 @@ async def load_entities(
     for key, body in loaded.gates:
         places = [row[1:] for row in loaded.places if row[0] == key]
         cache.keep("gate", thaw_gate(key, partition_of(key, partition_count), body, places))
+    return lacking
 
 
-async def _thaw_runs(loaded: Loaded, definitions: Definitions, cache: Cache) -> None:
+def _thaw_runs(loaded: Loaded, definitions: Definitions, cache: Cache) -> dict[str, str]:
     steps: dict[str, list[Sequence[Any]]] = {}
     for row in loaded.steps:
         steps.setdefault(row[0], []).append(row)
+    lacking: dict[str, str] = {}
     for row in loaded.runs:
         stored = RunRow._make(row)
         graph = definitions.graph(stored.fingerprint)
         if graph is None:
-            await definitions.catch_up()
-            graph = definitions.graph(stored.fingerprint)
-        if graph is None:
-            # Not the record's fault: burying it would lose a fact, so the partition waits.
-            raise TransientError(
-                f"run {stored.id!r} needs definition {stored.fingerprint} of workflow {stored.workflow!r}, "
-                "which is not on the definitions topic; start a worker that carries it"
-            )
-        cache.keep("run", thaw_run(row, steps.get(stored.id, ()), graph))
+            lacking[stored.id] = stored.fingerprint
+        else:
+            cache.keep("run", thaw_run(row, steps.get(stored.id, ()), graph))
+    return lacking

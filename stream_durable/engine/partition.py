@@ -12,8 +12,8 @@ class Partition:
     """Where the fold of one owned partition stands."""
 
     __slots__ = (
-        "cautious", "clock", "fingerprint", "generation", "id", "leader_epoch", "next_offset", "published",
-        "token", "topic_id", "verify_offset",
+        "awaits", "cautious", "clock", "fingerprint", "generation", "id", "leader_epoch", "next_offset",
+        "published", "token", "topic_id", "verify_offset",
     )  # fmt: skip
 
     def __init__(self, claim: Claim, token: UUID) -> None:
@@ -30,6 +30,9 @@ class Partition:
         self.cautious = 0
         #: The offset whose record must have the fingerprint that was stored; None: nothing to verify.
         self.verify_offset: int | None = None
+        #: The record that comes next, where the partition was held at it: what was fetched beyond it before
+        #: does not count. None: whatever comes.
+        self.awaits: int | None = None
         #: Outbox rows, by first offset, that are acknowledged and go with the next commit.
         self.published: list[int] = []
 

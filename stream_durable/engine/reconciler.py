@@ -23,6 +23,7 @@ from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
+from stream_durable.engine.holds import Holds
 from stream_durable.engine.isolation import Isolation, Refusals
 from stream_durable.engine.loading import load_entities
 from stream_durable.engine.partition import Partition, fingerprint
@@ -108,8 +109,9 @@ class Reconciler:
             Redrive(store, definitions, self._publishing, partition_count), settings, metrics, owner=owner,
         )  # fmt: skip
         self._isolation = Isolation(store, settings.stall_takeovers_max)
-        self._watch = Watch(log, self._partitions, self._lost)
         self._refusals = Refusals()
+        self._holds = Holds(log, definitions, verdicts, self._partitions, self._refusals, metrics)
+        self._watch = Watch(log, self._partitions, self._lost, self._holds.__contains__)
         self._writing = asyncio.Lock()
         #: Whether the group has taken us in, with partitions or to stand by.
         self.is_member = False
@@ -118,6 +120,10 @@ class Reconciler:
     def partitions(self) -> dict[int, Partition]:
         """The partitions owned now."""
         return self._partitions
+
+    def held(self) -> dict[int, str]:
+        """Say of each partition that stands still, waiting for what is not here, why it does."""
+        return self._holds.reasons()
 
     @property
     def is_taking_over(self) -> bool:
@@ -132,6 +138,7 @@ class Reconciler:
                 group.create_task(self._timers.run())
                 group.create_task(self._tidy())
                 group.create_task(self._watch.run())
+                group.create_task(self._holds.run())
                 self._takeovers.group = group
                 try:
                     await self._consume()
@@ -181,6 +188,7 @@ class Reconciler:
         for partition in gone:
             self._partitions.pop(partition, None)
         self._refusals.forget(gone)
+        self._holds.forget(gone)
         self._cache.forget_partitions(gone)
         self._timers.drop(gone)
         self._metrics.partitions_owned.set(len(self._partitions))
@@ -227,8 +235,8 @@ class Reconciler:
     async def _apply_reads(self, reads: list[batch.Read]) -> None:
         while reads:
             await self._prepare(reads)
-            # While we waited, partitions may have been taken away.
-            reads = [r for r in reads if r.record.partition in self._partitions]
+            # While we waited, partitions may have been taken away, or held at one of these records.
+            reads = [r for r in reads if self._is_due(r.record)]
             try:
                 foldings = batch.fold_records(
                     reads, self._partitions, self._cache, self._definitions.graph, self._refusals.known,
@@ -242,6 +250,10 @@ class Reconciler:
             await self._commit([batch.finish(folding) for folding in foldings])
             return
 
+    def _is_due(self, record: Record) -> bool:
+        partition = self._partitions.get(record.partition)
+        return partition is not None and (partition.awaits is None or record.offset < partition.awaits)
+
     def _current(self, records: list[Record]) -> list[Record]:
         """Return the records that this owner has not folded yet, and check that the log is the same."""
         current = []
@@ -250,6 +262,10 @@ class Reconciler:
             partition = self._partitions.get(record.partition)
             if partition is None:
                 continue
+            if partition.awaits is not None:
+                if partition.id in self._holds or record.offset != partition.awaits:
+                    continue
+                partition.awaits = None
             if record.offset >= expected.get(record.partition, partition.next_offset):
                 expected[record.partition] = record.offset + 1
                 current.append(record)
@@ -260,16 +276,16 @@ class Reconciler:
         return [r for r in current if r.partition in self._partitions]
 
     async def _prepare(self, reads: list[batch.Read]) -> None:
-        """Load what the batch needs and is not in memory, however long the world takes."""
-        if batch.fingerprints_needed(reads, self._definitions.graph):
-            await persist(self._definitions.catch_up, "read the definitions")
-        keys = batch.missing(reads, self._cache)
-        if any(keys):
+        """Load what the batch needs and is not in memory; hold the partitions of what cannot be had."""
+        await self._holds.check_starts(reads)
+        while any(keys := batch.missing(reads, self._cache, self._refusals.known)):
             self._metrics.cache_loads.inc(sum(map(len, keys)))
-            await persist(lambda: self._load(keys), "load entities")
+            lacking = await persist(lambda keys=keys: self._load(keys), "load entities")  # type: ignore[misc]
+            if not lacking or not await self._holds.check_runs(reads, lacking):
+                return
 
-    async def _load(self, keys: Keys) -> None:
-        await load_entities(self._store, self._definitions, self._cache, keys, self._partition_count)
+    async def _load(self, keys: Keys) -> dict[str, str]:
+        return await load_entities(self._store, self._definitions, self._cache, keys, self._partition_count)
 
     async def _commit(self, finished: list[batch.Finished]) -> None:
         """Save all shares with one statement; drop the partitions that are no longer ours."""

@@ -9,6 +9,7 @@ owner does all of it again; the partition's row keeps in mind that it has to.
 from __future__ import annotations
 
 from stream_durable.core.effects import Effects
+from stream_durable.core.errors import TransientError
 from stream_durable.core.run.redrive import redrive
 from stream_durable.core.run.state import Run
 from stream_durable.engine import outbox
@@ -58,8 +59,14 @@ class Redrive:
     async def _load(self, keys: list[str]) -> dict[str, object]:
         # A cache of its own: the one of the batches holds what has been folded, and is not ours to fill.
         cache = Cache(0)
-        await persist(
-            lambda: load_entities(self._store, self._definitions, cache, Keys(keys), self._partition_count),
-            "load what is unfinished",
-        )
+        await persist(lambda: self._load_all(cache, keys), "load what is unfinished")
         return dict(cache.of("run"))
+
+    async def _load_all(self, cache: Cache, keys: list[str]) -> None:
+        lacking = await load_entities(
+            self._store, self._definitions, cache, Keys(keys), self._partition_count
+        )
+        if lacking:
+            await self._definitions.catch_up()
+            run, fingerprint = next(iter(lacking.items()))
+            raise TransientError(f"run {run!r}: {self._definitions.lacking(fingerprint)}")

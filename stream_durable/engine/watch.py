@@ -24,9 +24,14 @@ class Watch:
     """Compares each owned partition with its log."""
 
     def __init__(
-        self, log: Log, partitions: Mapping[int, Partition], lost: Callable[[int, str], None]
+        self,
+        log: Log,
+        partitions: Mapping[int, Partition],
+        lost: Callable[[int, str], None],
+        is_held: Callable[[int], bool] = lambda partition: False,
     ) -> None:
-        """Call `lost` for a partition whose log is another one."""
+        """Call `lost` for a partition whose log is another one; one that is held stands still on purpose."""
+        self._is_held = is_held
         self._log = log
         self._partitions = partitions
         self._lost = lost
@@ -53,7 +58,8 @@ class Watch:
             return
         stood = self._stood.get(partition.id)
         self._stood[partition.id] = (partition, partition.next_offset)
-        if bounds.high > partition.next_offset and stood == (partition, partition.next_offset):
+        stands = stood == (partition, partition.next_offset)
+        if bounds.high > partition.next_offset and stands and not self._is_held(partition.id):
             _log.warning(
                 PARTITION_STALLED,
                 partition=partition.id,

@@ -36,6 +36,7 @@ from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.persistence import persist
 from stream_durable.ports import (
     Definitions,
+    Keys,
     LogBounds,
     LogReader,
     PartitionState,
@@ -285,15 +286,25 @@ class _Lane:
 
     async def _prepare(self, reads: list[batch.Read]) -> None:
         """Load what the batch needs and is not in memory."""
-        world = self._world
-        keys = batch.missing(reads, self._cache)
+        definitions = self._world.definitions
+        for _, message in batch.unclear(reads, definitions.graph, self._refusals.known):
+            self._check_format(message.key, message.fingerprint)
+        keys = batch.missing(reads, self._cache, self._refusals.known)
         if any(keys):
-            await persist(
-                lambda: load_entities(
-                    self._store, world.definitions, self._cache, keys, world.partition_count
-                ),
-                "load entities",
-            )
+            await persist(lambda: self._load(keys), "load entities")
+
+    async def _load(self, keys: Keys) -> None:
+        definitions, count = self._world.definitions, self._world.partition_count
+        lacking = await load_entities(self._store, definitions, self._cache, keys, count)
+        for run, lacked in lacking.items():
+            self._check_format(run, lacked)
+            raise TransientError(f"run {run!r}: {definitions.lacking(lacked)}")
+
+    def _check_format(self, run: str, lacked: str) -> None:
+        """Refuse to go on where only a newer release can."""
+        definitions = self._world.definitions
+        if definitions.is_newer(lacked):
+            raise RejectedError("newer_format", f"run {run!r}: {definitions.lacking(lacked)}")
 
     async def _save(self, share: Share) -> None:
         """Save a share, whatever it takes; stop when somebody else writes into the schema."""

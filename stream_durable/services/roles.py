@@ -47,8 +47,12 @@ async def reconciler(settings: Settings, metrics: Metrics) -> AsyncIterator[Serv
                 return _NOT_TAKEN_IN
             return "partitions are being taken over" if found.is_taking_over else None
 
+        def holds() -> str | None:
+            return "; ".join(f"partition {p} is held: {why}" for p, why in found.held().items()) or None
+
         checks: dict[str, Check] = {
             "partitions": owns,
+            "held": holds,
             "kafka": kafka.check,
             "postgres": postgres.check,
         }

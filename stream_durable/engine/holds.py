@@ -1,0 +1,168 @@
+"""Partitions that stand at a record which cannot be folded here and must not be buried either.
+
+A run whose definition is nowhere, or which takes a newer release, is no reason to lose what was said to it.
+Its record is left where it is, and so is everything behind it: to fold the later records of other runs would
+need a place to keep those of this one, and its order. So the partition is not fetched any more, and all
+others go on. Now and then it is looked whether what was lacking is there; then it goes on at that record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from stream_durable.core.errors import TransientError
+from stream_durable.engine import batch
+from stream_durable.engine.isolation import Refusals
+from stream_durable.engine.partition import Partition
+from stream_durable.ports import Definitions, Log, VerdictLog
+from stream_durable.telemetry import (
+    PARTITION_HELD,
+    PARTITION_RELEASED,
+    WORLD_REFUSED,
+    Metrics,
+    logger,
+)
+
+_log = logger(__name__)
+
+_FIRST_SECONDS = 0.1
+_LONGEST_SECONDS = 5.0
+#: A batch waits no longer than this for the definitions: other partitions wait with it.
+_PATIENCE_SECONDS = 1.0
+
+
+class Hold(NamedTuple):
+    """What a partition waits for."""
+
+    offset: int
+    key: str
+    fingerprint: str
+    reason: str
+    #: Whether it is enough that the definitions could be read; else this one has to be among them.
+    was_unread: bool = False
+
+
+class Holds:
+    """The partitions of a reconciler that are held, and the look for what they wait for."""
+
+    def __init__(
+        self,
+        log: Log,
+        definitions: Definitions,
+        verdicts: VerdictLog,
+        partitions: Mapping[int, Partition],
+        refusals: Refusals,
+        metrics: Metrics,
+    ) -> None:
+        """Hold nothing yet."""
+        self._log = log
+        self._definitions = definitions
+        self._verdicts = verdicts
+        self._partitions = partitions
+        self._refusals = refusals
+        self._held: dict[int, Hold] = {}
+        self._any = asyncio.Event()
+        metrics.partitions_held.set_function(self._held.__len__)
+
+    def __contains__(self, partition: int) -> bool:
+        """Whether a partition is held."""
+        return partition in self._held
+
+    def reasons(self) -> dict[int, str]:
+        """Say of each partition that is held why it is."""
+        return {partition: hold.reason for partition, hold in self._held.items()}
+
+    async def check_starts(self, reads: Sequence[batch.Read]) -> None:
+        """Hold the partitions of those starts whose definition is not known here and may be elsewhere."""
+        unclear = batch.unclear(reads, self._definitions.graph, self._refusals.known)
+        if not unclear:
+            return
+        trouble = await self._read_definitions()
+        for record, message in unclear:
+            fingerprint = message.fingerprint
+            if trouble is not None:
+                hold = Hold(record.offset, message.key, fingerprint, trouble, was_unread=True)
+                self._begin(record.partition, hold)
+            elif self._definitions.is_newer(fingerprint):
+                reason = self._definitions.lacking(fingerprint)
+                self._begin(record.partition, Hold(record.offset, message.key, fingerprint, reason))
+
+    async def check_runs(self, reads: Iterable[batch.Read], lacking: dict[str, str]) -> bool:
+        """Hold the partitions of these runs at their first record, unless what they lack is there by now.
+
+        `lacking` says which definition each run lacks. Returns whether loading them is worth another try.
+        """
+        await self._read_definitions()
+        still = {run: each for run, each in lacking.items() if self._definitions.graph(each) is None}
+        for record, message in reads:
+            if not isinstance(message, Exception) and message.kind == "run" and message.key in still:
+                fingerprint = still[message.key]
+                reason = self._definitions.lacking(fingerprint)
+                self._begin(record.partition, Hold(record.offset, message.key, fingerprint, reason))
+        return len(still) < len(lacking)
+
+    def forget(self, partitions: Iterable[int]) -> None:
+        """Let go of partitions that are no longer ours."""
+        for partition in partitions:
+            self._held.pop(partition, None)
+
+    async def run(self) -> None:
+        """Look, until cancelled, whether what is waited for is there."""
+        while True:
+            await self._any.wait()
+            delay = _FIRST_SECONDS
+            while self._held:
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, _LONGEST_SECONDS)
+                try:
+                    await self._look()
+                except TransientError as error:
+                    _log.warning(WORLD_REFUSED, reason=str(error), doing="look for what is lacking")
+            self._any.clear()
+
+    def _begin(self, number: int, hold: Hold) -> None:
+        """Fetch no more of a partition; of several records that it is held at, the first one counts."""
+        partition, held = self._partitions.get(number), self._held.get(number)
+        if partition is None or (held is not None and held.offset <= hold.offset):
+            return
+        partition.awaits = hold.offset
+        self._held[number] = hold
+        self._log.stop_fetching(number)
+        self._any.set()
+        _log.error(
+            PARTITION_HELD,
+            partition=number,
+            offset=hold.offset,
+            run=hold.key,
+            fingerprint=hold.fingerprint,
+            reason=hold.reason,
+        )
+
+    async def _look(self) -> None:
+        await self._definitions.catch_up()
+        for number, hold in list(self._held.items()):
+            partition = self._partitions.get(number)
+            if partition is None:
+                continue
+            verdicts = await self._verdicts.about(number, hold.offset, partition.clock)
+            if self._held.get(number) is not hold:
+                continue
+            self._refusals.learn(number, verdicts)
+            is_judged = any(verdict.offset == hold.offset for verdict in verdicts)
+            if hold.was_unread or is_judged or self._definitions.graph(hold.fingerprint) is not None:
+                del self._held[number]
+                self._log.fetch(number, hold.offset, partition.leader_epoch)
+                _log.info(PARTITION_RELEASED, partition=number, offset=hold.offset)
+
+    async def _read_definitions(self) -> str | None:
+        """Read them; say why not, where that takes longer than others can wait."""
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self._definitions.catch_up()
+        except TransientError as error:
+            return f"the definitions cannot be read: {error}"
+        except TimeoutError:
+            return "the definitions cannot be read: Kafka takes too long"
+        return None
