@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak check bench clean
+.PHONY: help setup demo test soak fuzz check bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -19,6 +19,9 @@ test: $(READY) ## run all tests, those with a real Kafka and Postgres too
 
 soak: $(READY) ## simulate many seeds: make soak SEEDS=20000 FIRST=0
 	@$(BIN)/python -m stream_durable.testing --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),0)
+
+fuzz: $(READY) ## write damaged records to every topic: make fuzz RECORDS=1000000 SEED=7
+	@PYTHONPATH=tests $(BIN)/python -m fuzz --records $(or $(RECORDS),20000) $(if $(SEED),--seed $(SEED))
 
 check: $(READY) ## lint, format, types and import contracts
 	@$(BIN)/ruff check

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import stream_durable
@@ -14,20 +14,19 @@ from kill.instance import Instance
 from kill.workflows import JOURNALS
 from stream_durable.local.process import dying_with_us
 
-RECONCILER, WORKER = "reconciler", "worker"
+RECONCILER, WORKER, INGRESS = "reconciler", "worker", "ingress"
 
 _HERE = Path(__file__).parent
 _STOP_SECONDS = 20.0
 
 
-def command(role: str) -> list[str]:
+def command(role: str, app: str) -> list[str]:
     """How one service is started."""
-    target = ["kill.workflows:app"] if role == WORKER else []
-    return [sys.executable, "-m", "stream_durable", role, *target]
+    return [sys.executable, "-m", "stream_durable", role, *([app] if role == WORKER else [])]
 
 
 class Process:
-    """One reconciler or one worker."""
+    """One reconciler, worker or ingress."""
 
     def __init__(self, role: str, child: "subprocess.Popen[bytes]", log: Path) -> None:
         self.role = role
@@ -40,6 +39,10 @@ class Process:
     def name(self) -> str:
         """Under which it appears in rows."""
         return f"{self.role}-{socket.gethostname()}-{self.child.pid}"
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
 
     @property
     def running(self) -> bool:
@@ -68,15 +71,20 @@ class Process:
 class Fleet:
     """Two reconcilers and two workers, unless a test wants others."""
 
-    def __init__(self, instance: Instance, home: Path) -> None:
+    def __init__(self, instance: Instance, home: Path, app: str = "kill.workflows:app") -> None:
+        """`app` is what the workers carry."""
         self._instance = instance
         self._home = home
+        self._app = app
         self.journals = home / "journals"
         self.journals.mkdir(parents=True)
         self.processes: list[Process] = []
 
-    def start(self, role: str) -> Process:
-        """Start one more; a container runtime would do so whenever one has ended."""
+    def start(self, role: str, other: Sequence[str] = ()) -> Process:
+        """Start one more; a container runtime would do so whenever one has ended.
+
+        `other` is the command of a process that is none of the services.
+        """
         log = self._home / f"{role}-{len(self.processes)}.log"
         environment = {
             **os.environ,
@@ -87,7 +95,7 @@ class Fleet:
         }
         with log.open("ab") as output:
             child = subprocess.Popen(
-                [*dying_with_us("KILL"), *command(role)],
+                [*dying_with_us("KILL"), *(other or command(role, self._app))],
                 cwd=self._home,
                 env=environment,
                 stdin=subprocess.DEVNULL,

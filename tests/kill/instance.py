@@ -145,12 +145,14 @@ class Looks:
 class Instance(Looks):
     """Settings, topics and schema of one test, and the environment of its processes."""
 
-    def __init__(self, name: str, kafka: LocalKafka, dsn: str, more: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, kafka: LocalKafka, dsn: str, more: Mapping[str, str], partitions: int = 8
+    ) -> None:
         """`more` is for the processes alone."""
         super().__init__(
             Settings(
                 prefix=name,
-                kafka=KafkaSettings(bootstrap=kafka.bootstrap, replication=1),
+                kafka=KafkaSettings(bootstrap=kafka.bootstrap, partitions=partitions, replication=1),
                 postgres=PostgresSettings(dsn=dsn, db_schema=name),
             )
         )
@@ -158,6 +160,7 @@ class Instance(Looks):
         self.environment = {
             "STREAM_DURABLE_PREFIX": name,
             "STREAM_DURABLE_KAFKA__BOOTSTRAP": kafka.bootstrap,
+            "STREAM_DURABLE_KAFKA__PARTITIONS": str(partitions),
             "STREAM_DURABLE_KAFKA__REPLICATION": "1",
             "STREAM_DURABLE_POSTGRES__DSN": dsn,
             "STREAM_DURABLE_POSTGRES__DB_SCHEMA": name,
