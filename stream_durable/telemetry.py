@@ -78,6 +78,12 @@ PARTITION_TAKEN: Final = LogEvent(
 PARTITION_FENCED: Final = LogEvent(
     "partition.fenced", "warning", "partition offset", "Another owner has it: a commit was refused whole."
 )
+PARTITION_RESTORED: Final = LogEvent(
+    "partition.restored",
+    "warning",
+    "partition offset stored",
+    "The partition's row has another owner, or was restored from earlier: it is taken over again.",
+)
 PARTITION_HALTED: Final = LogEvent(
     "partition.halted", "error", "partition offset reason", "The partition waits for a person; others go on."
 )
@@ -94,7 +100,7 @@ PARTITION_STALLED: Final = LogEvent(
     "partition.stalled",
     "warning",
     "partition offset high_watermark",
-    "Records are there but none was delivered, so the partition is assigned anew.",
+    "Records are there but none was delivered, so the partition is assigned again.",
 )
 LOG_LOST: Final = LogEvent(
     "log.lost",

@@ -68,10 +68,14 @@ class AttemptNote(NamedTuple):
     logs: tuple[LogLine, ...]
 
 
+#: A timer may come to the log this much before its moment: clocks differ a little.
+EARLY_MS = 1_000
+
+
 class Effects:
     """What the messages of one batch ask of the outside, in the order in which they asked."""
 
-    __slots__ = ("attempts", "commands", "events", "messages", "timers")
+    __slots__ = ("attempts", "commands", "events", "has_early_timer", "messages", "timers")
 
     def __init__(self) -> None:
         """Begin with nothing asked."""
@@ -84,3 +88,13 @@ class Effects:
         self.timers: dict[tuple[Kind, str, str], int | None] = {}
         #: (run, step, attempt) -> what there is to keep of it; the last word counts.
         self.attempts: dict[tuple[str, str, int], AttemptNote] = {}
+        #: Whether a timer came to the log before its moment, by the log's clock.
+        self.has_early_timer = False
+
+    def plan_again(self, timer: tuple[Kind, str, str], due: int, now: int) -> bool:
+        """Ask again for a timer that fired before its moment; say whether it did."""
+        if due - now <= EARLY_MS:
+            return False
+        self.timers[timer] = due
+        self.has_early_timer = True
+        return True

@@ -26,6 +26,7 @@ from stream_durable.engine.cache import Cache
 from stream_durable.engine.holds import Holds
 from stream_durable.engine.isolation import Isolation, Refusals
 from stream_durable.engine.loading import load_entities
+from stream_durable.engine.log_clock import LogClock
 from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.redrive import Redrive
@@ -96,14 +97,11 @@ class Reconciler:
         self._partitions: dict[int, Partition] = {}
         self._cache = Cache(settings.cache_bytes_max)
         self._publishing = Publishing(publisher, source, metrics)
+        self._clock = LogClock(clock)
         self._timers = Timers(
-            store,
-            publisher,
-            clock,
-            metrics,
-            horizon_ms=settings.timer_horizon_ms,
-            window_max=settings.timers_held_max,
-        )
+            store, publisher, self._clock, metrics,
+            horizon_ms=settings.timer_horizon_ms, window_max=settings.timers_held_max,
+        )  # fmt: skip
         self._takeovers = Takeovers(
             log, store, verdicts, self._publishing, self._timers, self._own,
             Redrive(store, definitions, self._publishing, partition_count), settings, metrics, owner=owner,
@@ -111,7 +109,7 @@ class Reconciler:
         self._isolation = Isolation(store, settings.stall_takeovers_max)
         self._refusals = Refusals()
         self._holds = Holds(log, definitions, verdicts, self._partitions, self._refusals, metrics)
-        self._watch = Watch(log, self._partitions, self._lost, self._holds.__contains__)
+        self._watch = Watch(log, store, self._partitions, self._lost, self._fenced, self._holds.__contains__)
         self._writing = asyncio.Lock()
         #: Whether the group has taken us in, with partitions or to stand by.
         self.is_member = False
@@ -169,6 +167,7 @@ class Reconciler:
                 self._takeovers.begin(event.partitions)
             elif isinstance(event, Revoked):
                 self._takeovers.cancel(event.partitions)
+                self._holds.forget(event.partitions)
                 await self._say_the_rest(event.partitions)
                 self._let_go(event.partitions)
             elif isinstance(event, LogLost):
@@ -211,26 +210,25 @@ class Reconciler:
 
     async def _apply(self, records: list[Record]) -> None:
         """Read, load, fold, save and hand over for publishing what has arrived."""
+        self._clock.hear(records[-1].time)
         async with self._writing:
             reads = [self._refusals.read(record) for record in self._current(records)]
-            if any(p.cautious for p in self._partitions.values()):
-                reads = await self._fold_one_by_one(reads)
-            await self._apply_reads(reads)
+            cautious = {p.id for p in self._partitions.values() if p.cautious}
+            suspects = [r for r in reads if r.record.partition in cautious]
+            await self._apply_reads([r for r in reads if r.record.partition not in cautious])
+            await self._fold_one_by_one(suspects)
 
-    async def _fold_one_by_one(self, reads: list[batch.Read]) -> list[batch.Read]:
-        """Fold the records of partitions that got nowhere each by itself; return the others."""
-        others = []
+    async def _fold_one_by_one(self, reads: list[batch.Read]) -> None:
+        """Fold the records of partitions that got nowhere each by itself, after those of the others."""
         for r in reads:
             partition = self._partitions.get(r.record.partition)
-            if partition is None or not partition.cautious:
-                others.append(r)
+            if partition is None:
                 continue
             reason = await self._isolation.judge(partition, r.record)
             if reason is not None:
                 r = batch.Read(r.record, RejectedError(CRASHES, reason))  # noqa: PLW2901
-            partition.cautious -= 1
+            partition.cautious = max(0, partition.cautious - 1)
             await self._apply_reads([r])
-        return others
 
     async def _apply_reads(self, reads: list[batch.Read]) -> None:
         while reads:
@@ -247,6 +245,8 @@ class Reconciler:
                 self._refusals.set_aside(error)
                 self._cache.forget_partitions({r.record.partition for r in reads})
                 continue
+            if any(folding.effects.has_early_timer for folding in foldings):
+                self._clock.was_early()
             await self._commit([batch.finish(folding) for folding in foldings])
             return
 
@@ -339,7 +339,7 @@ class Reconciler:
         return unsaved
 
     def _fenced(self, partitions: list[int]) -> None:
-        """Somebody else owns these now; if the group goes on meaning us, ask again later."""
+        """Somebody else owns these now, or they were set back; if the group goes on meaning us, ask again."""
         self._metrics.fenced.inc(len(partitions))
         _log.warning(PARTITION_FENCED, partition=partitions)
         for partition in partitions:

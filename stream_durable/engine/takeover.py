@@ -99,8 +99,12 @@ class Takeovers:
             await persist(lambda: self._store.identify(partition, token, bounds.topic_id), "note the log")
             claim = claim._replace(topic_id=bounds.topic_id)
         owned = Partition(claim, token)
-        if claim.stalls > self._settings.stall_takeovers_max and claim.next_offset < bounds.high:
-            owned.cautious = self._settings.batch_records_max
+        if claim.next_offset < bounds.high:
+            if claim.stalls > self._settings.stall_takeovers_max:
+                owned.cautious = self._settings.batch_records_max
+        elif claim.stalls > 1:
+            # Nothing is there to fold: earlier takeovers say nothing about the records to come.
+            await persist(lambda: self._store.commit([owned.share()]), "forget earlier takeovers")
         await self._publishing.publish_left(owned, claim.outbox)
         verdicts = await persist(
             lambda: self._verdicts.about(partition, claim.next_offset, claim.clock), "read the verdicts"
@@ -151,7 +155,7 @@ class Takeovers:
 def lost_log(claim: Claim, bounds: LogBounds) -> str | None:
     """Say why the log cannot be the one that was folded so far, if it cannot."""
     if claim.topic_id is not None and claim.topic_id != bounds.topic_id:
-        return f"the topic was made anew: it was {claim.topic_id} and is {bounds.topic_id}"
+        return f"the topic was recreated: it was {claim.topic_id} and is {bounds.topic_id}"
     if claim.next_offset < bounds.low:
         return f"offset {claim.next_offset} has expired: the log begins at {bounds.low}"
     if claim.next_offset > bounds.high:

@@ -122,6 +122,8 @@ class Timers:
         while self._heap and self._heap[0][0][0] <= now and len(fired) < _FIRE_MAX:
             position, partition = heapq.heappop(self._heap)
             if self._due.get(position[1:]) == position[0]:
+                # Not when it is acknowledged: by then the entity may have asked for the same moment again.
+                del self._due[position[1:]]
                 fired.append((position, partition))
         if not fired:
             return
@@ -135,16 +137,11 @@ class Timers:
             _log.warning(WORLD_REFUSED, reason=str(error), doing="fire timers")
             await asyncio.sleep(0.1)
             for position, partition in fired:
-                if partition in self._until:
-                    heapq.heappush(self._heap, (position, partition))
-                else:
-                    # Dropped meanwhile. When it is loaded again it must not be taken for one that is held.
-                    self._due.pop(position[1:], None)
+                # Of what the entity has planned meanwhile the later word counts.
+                if partition in self._until and position[1:] not in self._due:
+                    self._push(position, partition)
             return
         self._metrics.timers_fired.inc(len(fired))
-        for position, _ in fired:
-            if self._due.get(position[1:]) == position[0]:
-                del self._due[position[1:]]
 
     async def _refill(self, partition: int) -> None:
         try:

@@ -1,59 +1,95 @@
-"""Looks after the owned partitions: is it still the same log, and does what is there arrive?
+"""Looks after the owned partitions: is it still the same log and state, and does what is there arrive?
 
-A client that reads a topic which was made anew, longer than its position, reads on without a word;
-and a fetcher may fall silent for reasons of its own. Neither shows in what arrives, so it is looked
-at now and then.
+A client that reads a topic which was recreated, longer than its position, reads on without a word; a fetcher
+may fall silent for reasons of its own; and a database that was restored from an earlier moment is noticed by
+the next commit of a partition alone. None of it shows in what arrives, so it is looked at now and then.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from itertools import count
 
 from stream_durable.core.errors import TransientError
 from stream_durable.engine.partition import Partition
-from stream_durable.ports import Log
-from stream_durable.telemetry import PARTITION_STALLED, WORLD_REFUSED, logger
+from stream_durable.ports import Log, Store
+from stream_durable.telemetry import PARTITION_RESTORED, PARTITION_STALLED, WORLD_REFUSED, logger
 
 _log = logger(__name__)
 
-_LOOK_SECONDS = 30.0
+#: Between two looks at the rows of all partitions, which are one query.
+_ROWS_SECONDS = 5.0
+#: The logs are looked at with every so many of them: that is a request for each partition.
+_LOGS_EVERY = 6
 
 
 class Watch:
-    """Compares each owned partition with its log."""
+    """Compares each owned partition with its row and with its log."""
 
     def __init__(
         self,
         log: Log,
+        store: Store,
         partitions: Mapping[int, Partition],
         lost: Callable[[int, str], None],
-        is_held: Callable[[int], bool] = lambda partition: False,
+        fenced: Callable[[list[int]], None],
+        is_held: Callable[[int], bool],
     ) -> None:
-        """Call `lost` for a partition whose log is another one; one that is held stands still on purpose."""
-        self._is_held = is_held
+        """Call `lost` for a partition whose log is another one, `fenced` for those whose row is.
+
+        One that is held stands still on purpose.
+        """
         self._log = log
+        self._store = store
         self._partitions = partitions
         self._lost = lost
+        self._fenced = fenced
+        self._is_held = is_held
         #: Where each partition stood at the last look, and under which takeover.
         self._stood: dict[int, tuple[Partition, int]] = {}
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            for partition in list(self._partitions.values()):
+        for look in count(1):
+            await asyncio.sleep(_ROWS_SECONDS)
+            try:
+                await self._look_at_rows()
+            except TransientError as error:
+                _log.warning(WORLD_REFUSED, reason=str(error), doing="look at the rows of partitions")
+            for partition in list(self._partitions.values()) if not look % _LOGS_EVERY else ():
                 try:
-                    await self._look(partition)
+                    await self._look_at_log(partition)
                 except TransientError as error:
                     _log.warning(WORLD_REFUSED, reason=str(error), doing="look at the log")
 
-    async def _look(self, partition: Partition) -> None:
+    async def _look_at_rows(self) -> None:
+        """Find partitions whose row names another owner, or an offset that we were beyond before we asked."""
+        stood = {p.id: (p, p.next_offset) for p in self._partitions.values()}
+        if not stood:
+            return
+        cursors = await self._store.cursors(list(stood))
+        gone = []
+        for number, (partition, offset) in stood.items():
+            cursor = cursors.get(number)
+            if self._partitions.get(number) is not partition:
+                continue
+            if cursor is None or cursor.token != partition.token or cursor.next_offset < offset:
+                gone.append(number)
+                _log.warning(
+                    PARTITION_RESTORED, partition=number, offset=offset, stored=cursor and cursor.next_offset
+                )
+        if gone:
+            self._fenced(gone)
+
+    async def _look_at_log(self, partition: Partition) -> None:
+        if self._partitions.get(partition.id) is not partition:
+            return
         bounds = await self._log.bounds(partition.id)
         if self._partitions.get(partition.id) is not partition:
             return
         if partition.topic_id != bounds.topic_id:
-            text = f"the topic was made anew: it was {partition.topic_id} and is {bounds.topic_id}"
+            text = f"the topic was recreated: it was {partition.topic_id} and is {bounds.topic_id}"
             self._lost(partition.id, text)
             return
         stood = self._stood.get(partition.id)

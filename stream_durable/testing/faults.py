@@ -77,7 +77,7 @@ class Faults:
             stops=some(0.4, 0.05, 0.3),
             outages=some(0.3, 0.05, 0.2),
             delay=rng.choice((0.0005, 0.002, 0.01, 0.03)),
-            skew_ms=rng.choice((0, 0, 5, 40)),
+            skew_ms=rng.choice((0, 0, 5, 40, 15_000)),
             stall=some(0.3, 0.001, 0.02),
         )
 

@@ -6,7 +6,7 @@ import pytest
 from builders import NOON, Saved
 
 from stream_durable.core import rows
-from stream_durable.core.effects import Effects
+from stream_durable.core.effects import EARLY_MS, Effects
 from stream_durable.core.fold import create, fold
 from stream_durable.core.gate.fold import FAILURES_MAX, INSIDE_MAX, PORTION, PORTION_MS, TRY_MS
 from stream_durable.core.gate.state import Gate
@@ -405,6 +405,7 @@ def test_a_timer_that_fires_before_the_log_has_come_so_far_counts_from_its_own_m
     door.ask("r1")
     due = door.due()
     assert due is not None
+    door.now = due - EARLY_MS
 
     door.tell(GateTimerFired(key=BANK, timer="", due=due))
 

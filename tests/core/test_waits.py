@@ -7,7 +7,9 @@ import json
 import pytest
 from builders import NOON, RUN, Play, event, signal, sleep, step
 
+from stream_durable.core.effects import EARLY_MS
 from stream_durable.core.messages import (
+    AttemptStarted,
     EventDelivered,
     RunTimerFired,
     SignalRun,
@@ -349,3 +351,44 @@ class TestTimeout:
         play.fire("v")
 
         assert play.signalled("go", b"1").facts == ["step.completed w"]
+
+
+class TestTimersBeforeTheirMoment:
+    """Whoever puts a timer on the log goes by a clock of its own; what counts is the log's."""
+
+    def test_one_that_is_early_is_planned_again_and_changes_nothing(self) -> None:
+        play = Play(sleep("nap", ms=60_000))
+        due = play.due("nap")
+        assert due is not None
+        play.now = due - EARLY_MS - 1
+
+        said = play.tell(RunTimerFired(key=RUN, timer="nap", due=due))
+
+        assert (said.outcome, said.facts, said.timers) == (Outcome.LATE, [], {"nap": due})
+        assert play.fire("nap").facts == ["step.completed nap", "run.completed"]
+
+    def test_clocks_may_differ_a_little(self) -> None:
+        play = Play(sleep("nap", ms=60_000))
+        due = play.due("nap")
+        assert due is not None
+        play.now = due - EARLY_MS
+
+        assert play.tell(RunTimerFired(key=RUN, timer="nap", due=due)).outcome is Outcome.APPLIED
+
+    def test_a_worker_is_not_lost_before_its_lease_is_over_by_the_log(self) -> None:
+        play = Play(step("a"))
+        play.tell(AttemptStarted(key=RUN, step="a", attempt=1, worker="w", lease_ms=30_000))
+        due = play.due("a")
+        assert due is not None
+
+        assert play.tell(RunTimerFired(key=RUN, timer="a", due=due)).outcome is Outcome.LATE
+
+        assert play.step("a").losses == 0
+        assert play.due("a") == due
+
+    def test_the_run_itself_does_not_run_out_of_time_early(self) -> None:
+        play = Play(signal("go"), timeout_ms=60_000)
+
+        said = play.tell(RunTimerFired(key=RUN, timer="", due=play.run.due))
+
+        assert (said.outcome, said.timers) == (Outcome.LATE, {"": play.run.due})

@@ -81,7 +81,7 @@ async def test_a_log_made_anew_holds_its_partitions_and_says_why(settings: Setti
 
         async def held() -> bool:
             found = await rows(settings, "select lost_reason from partition")
-            return all("made anew" in (row["lost_reason"] or "") for row in found)
+            return all("recreated" in (row["lost_reason"] or "") for row in found)
 
         await eventually(held, "all partitions say why they stand still", seconds=30)
 

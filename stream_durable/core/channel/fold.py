@@ -102,7 +102,7 @@ def close_wait(channel: Channel, message: WaitClosed, now: int, out: Effects) ->
 
 def expire(channel: Channel, message: ChannelTimerFired, now: int, out: Effects) -> Outcome:
     """Drop the events whose time is over."""
-    if message.due != channel.due:
+    if message.due != channel.due or out.plan_again(("channel", channel.id, _EXPIRY), message.due, now):
         return Outcome.LATE
     waking = {event_id for event_id, _ in channel.waking}
     for event_id in [e for e, kept in channel.events.items() if kept.expires <= message.due]:

@@ -75,9 +75,9 @@ def leave(gate: Gate, message: GateLeft, now: int, out: Effects) -> Outcome:
 
 def fire(gate: Gate, message: GateTimerFired, now: int, out: Effects) -> Outcome:
     """Do what it is time for."""
-    if message.due != gate.due:
+    if message.due != gate.due or out.plan_again(("gate", gate.id, _TIMER), message.due, now):
         return Outcome.LATE
-    # The reconciler's clock may be ahead of the log's: what was due has come.
+    # Within what clocks differ by, what was due has come.
     moment = max(now, message.due)
     _plan(gate, None, out)
     if gate.state == CLOSED:

@@ -215,7 +215,7 @@ def out_of_time(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
 
 def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
     """Deal with an attempt that ran out of time, or whose worker has fallen silent."""
-    # The reconciler's clock may be ahead of the log's: what was due has come.
+    # Within what clocks differ by, what was due has come.
     moment = max(now, step.due or 0)
     step.due = None
     if has_stopped(step):

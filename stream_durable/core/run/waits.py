@@ -153,7 +153,7 @@ def _ask_for_child(
 def timer(run: Run, message: RunTimerFired, now: int, out: Effects) -> Outcome:
     """Do what was planned for this moment, unless the plan has changed since."""
     if not message.timer:
-        if run.due != message.due:
+        if run.due != message.due or out.plan_again(("run", run.id, ""), message.due, now):
             return Outcome.LATE
         if run.status == PENDING:
             begin(run, now, out)
@@ -167,6 +167,8 @@ def timer(run: Run, message: RunTimerFired, now: int, out: Effects) -> Outcome:
         raise RejectedError("unknown_step", f"run {run.id!r} has no step {message.timer[:128]!r}")
     step = run.steps.get(i)
     if step is None or step.due != message.due:
+        return Outcome.LATE
+    if out.plan_again(("run", run.id, message.timer), message.due, now):
         return Outcome.LATE
     out.timers["run", run.id, message.timer] = None
     if not attempts.out_of_time(run, i, step, now, out):

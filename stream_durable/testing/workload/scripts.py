@@ -145,9 +145,12 @@ def _signalled(rng: Random, run: str, at: float) -> Iterator[Sent]:
 
 def _ordered(rng: Random, app: App, name: str, run: str, at: float, meddling: float) -> Iterator[Sent]:
     """Order the run about, at moments that fit or do not."""
+    # See `_script`: a repeated pause must not meet a run that was begun again since.
+    was_paused = False
     for number in range(1 if meddling <= 1.0 else 2):
         at += rng.uniform(0.0, 1.5)
         if rng.random() < 0.15 * meddling:
+            was_paused = True
             yield message(at, PauseRun(key=run, id=f"pause {number} {run}", reason="look first"))
             at += rng.uniform(0.1, 2.0)
             resume = ResumeRun(key=run, id=f"resume {number} {run}")
@@ -161,7 +164,8 @@ def _ordered(rng: Random, app: App, name: str, run: str, at: float, meddling: fl
                 yield message(at, order(key=run, id=identity, step=_any_step(rng, app, name)))
         if rng.random() < 0.05 * meddling:
             at += rng.uniform(0.0, 1.5)
-            yield message(at, _retry(rng, app, name, run, f"early {number}"))
+            early = _retry(rng, app, name, run, f"early {number}")
+            yield message(at, early, after=_REPEAT_SECONDS if was_paused else 0.0)
     if rng.random() < 0.12:
         at += rng.uniform(0.0, 2.0)
         is_undone = rng.random() < 0.5
