@@ -24,21 +24,28 @@ async def load_entities(
     """
     loaded = await store.load(*keys)
     lacking = _thaw_runs(loaded, definitions, cache)
-    for key in keys.channels:
-        events = [row[1:] for row in loaded.events if row[0] == key]
-        waits = [row[1:] for row in loaded.waits if row[0] == key]
-        if events or waits:
-            cache.keep("channel", thaw_channel(key, partition_of(key, partition_count), events, waits))
+    events, waits = _by_entity(loaded.events), _by_entity(loaded.waits)
+    for key in {**events, **waits}:
+        home = partition_of(key, partition_count)
+        rows = ((row[1:] for row in held.get(key, ())) for held in (events, waits))
+        cache.keep("channel", thaw_channel(key, home, *rows))
+    places = _by_entity(loaded.places)
     for key, body in loaded.gates:
-        places = [row[1:] for row in loaded.places if row[0] == key]
-        cache.keep("gate", thaw_gate(key, partition_of(key, partition_count), body, places))
+        held = (row[1:] for row in places.get(key, ()))
+        cache.keep("gate", thaw_gate(key, partition_of(key, partition_count), body, held))
     return lacking
 
 
+def _by_entity(rows: Sequence[Sequence[Any]]) -> dict[str, list[Sequence[Any]]]:
+    """Sort rows by the entity that they begin with."""
+    found: dict[str, list[Sequence[Any]]] = {}
+    for row in rows:
+        found.setdefault(row[0], []).append(row)
+    return found
+
+
 def _thaw_runs(loaded: Loaded, definitions: Definitions, cache: Cache) -> dict[str, str]:
-    steps: dict[str, list[Sequence[Any]]] = {}
-    for row in loaded.steps:
-        steps.setdefault(row[0], []).append(row)
+    steps = _by_entity(loaded.steps)
     lacking: dict[str, str] = {}
     for row in loaded.runs:
         stored = RunRow._make(row)
