@@ -10,7 +10,7 @@ from msgspec import Raw
 from pydantic import BaseModel
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.ids import ID_LENGTH_MAX, PAYLOAD_BYTES_MAX
+from stream_durable.core.ids import ID_BYTES_MAX, PAYLOAD_BYTES_MAX, byte_length, fits
 from stream_durable.sdk.errors import PROBLEMS_SHOWN
 from stream_durable.sdk.handover import DOES_NOT_FIT, Codecs, problems
 from stream_durable.sdk.workflow import Workflow
@@ -64,10 +64,9 @@ class Values:
 
 def run_id(given: str) -> str:
     """Return the id of a run if it can be one, else say why not."""
-    if not given or len(given) > ID_LENGTH_MAX:
-        raise RejectedError(
-            "bad_id", f"a run's id has 1 to {ID_LENGTH_MAX} characters, this one {len(given)}"
-        )
+    if not given or not fits(given):
+        text = f"a run's id has 1 to {ID_BYTES_MAX} bytes of UTF-8, this one {byte_length(given)}"
+        raise RejectedError("bad_id", text if not given else f"{text}: take a shorter one, or a digest of it")
     if "\x00" in given:
         raise RejectedError("bad_id", f"{given!r} cannot be a run's id: it holds a NUL character")
     try:

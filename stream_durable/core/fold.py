@@ -17,7 +17,7 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.gate import fold as gate_fold
 from stream_durable.core.gate.state import Gate
-from stream_durable.core.ids import ID_LENGTH_MAX, PAYLOAD_BYTES_MAX, QUEUE, QUEUE_RULE
+from stream_durable.core.ids import ID_BYTES_MAX, PAYLOAD_BYTES_MAX, QUEUE, QUEUE_RULE, byte_length, fits
 from stream_durable.core.messages import (
     AttemptCompleted,
     AttemptExpanded,
@@ -100,8 +100,9 @@ def fold(entity: Entity, message: Message, now: int, out: Effects) -> Outcome:
 def create(message: Message, partition: int, graphs: Callable[[str], Graph | None]) -> Entity:
     """Return the entity a message is the first to reach, or refuse a message that cannot be first."""
     key = message.key
-    if not key or len(key) > ID_LENGTH_MAX:
-        raise RejectedError("bad_id", f"an id has 1 to {ID_LENGTH_MAX} characters, this one {len(key)}")
+    if not key or not fits(key):
+        text = f"an id has 1 to {ID_BYTES_MAX} bytes of UTF-8, this one {byte_length(key)}"
+        raise RejectedError("bad_id", text)
     if message.kind == "channel":
         return Channel(key, partition)
     if message.kind == "gate":

@@ -6,8 +6,11 @@ import re
 from hashlib import blake2b
 from struct import unpack_from
 
-#: Longest id an entity may have: it is a Kafka key, a primary key and a line on a screen.
-ID_LENGTH_MAX = 512
+#: Longest id or key, in bytes of UTF-8: it is a Kafka key, a line on a screen, and part of an index key of
+#: the database. Such a key has at most 2,704 bytes, and some are made of three ids.
+ID_BYTES_MAX = 512
+#: As many characters fit whatever they are: UTF-8 has at most four bytes for one.
+_ALWAYS_FITS = ID_BYTES_MAX // 4
 
 #: Longest JSON value that is handed on as a whole: as an input, an output or the
 #: data of an event. With its envelope it still fits into a record of a broker as it comes.
@@ -23,6 +26,23 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:\-]{0,127}\Z")
 #: Names of queues; a topic's name takes no more, and leaves room for the rest of it.
 QUEUE = re.compile(r"[A-Za-z0-9_.\-]{1,100}\Z")
 QUEUE_RULE = "letters, digits and _ . - only, at most 100"
+
+
+def byte_length(text: str) -> int:
+    """Return how many bytes a text takes; what is not valid Unicode is for others to refuse."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def fits(text: str) -> bool:
+    """Say whether a text is short enough for an id. Encodes nothing but long texts that are not ASCII."""
+    return len(text) <= _ALWAYS_FITS or byte_length(text) <= ID_BYTES_MAX
+
+
+def clipped(text: str, bytes_max: int = ID_BYTES_MAX) -> str:
+    """Return as much of the beginning of a text as fits, in whole characters."""
+    if len(text) * 4 <= bytes_max:
+        return text
+    return text.encode()[:bytes_max].decode(errors="ignore")
 
 
 def channel_id(event: str, key: str) -> str:

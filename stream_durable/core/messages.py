@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Raw, field
 
 from stream_durable.core.failure import Failure
-from stream_durable.core.ids import ID_LENGTH_MAX
+from stream_durable.core.ids import ID_BYTES_MAX
 
 Kind = Literal["run", "channel", "gate"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -25,9 +25,10 @@ else:
     # The library reads nothing but null into a union with `Raw`. What is absent stays at its default, None.
     OptionalRaw = Raw
 
-#: Bounds are part of the types, so that what cannot be stored is refused where it is read.
-Text = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)]
-OptionalText = Annotated[str, Meta(max_length=ID_LENGTH_MAX)]
+#: Bounds are part of the types, so that what cannot be stored is refused where it is read. These count
+#: characters; `decode_message` counts the bytes of those that are not ASCII.
+Text = Annotated[str, Meta(min_length=1, max_length=ID_BYTES_MAX)]
+OptionalText = Annotated[str, Meta(max_length=ID_BYTES_MAX)]
 Millis = Annotated[int, Meta(ge=0, le=1 << 53)]
 Ordinal = Annotated[int, Meta(ge=1, le=(1 << 31) - 1)]
 #: Of which attempt of its step a wait is; 0 in messages of releases that did not say it: whichever there is.

@@ -11,7 +11,7 @@ import msgspec
 
 from stream_durable.client.values import Values, run_id
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.ids import ID_LENGTH_MAX
+from stream_durable.core.ids import fits
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.wire import events
 
@@ -103,6 +103,6 @@ class Writer:
 
 
 def _message_id(text: str) -> str:
-    if len(text) <= ID_LENGTH_MAX:
+    if fits(text):
         return text
     return blake2b(text.encode(), digest_size=20).hexdigest()

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.ids import ID_LENGTH_MAX, NAME, PAYLOAD_BYTES_MAX, channel_id
+from stream_durable.core.ids import ID_BYTES_MAX, NAME, PAYLOAD_BYTES_MAX, byte_length, channel_id, fits
 from stream_durable.core.messages import NULL, EventPublished, Message, SignalRun, StartRun, Text
 from stream_durable.core.reference import holds_reference
 from stream_durable.wire.cloudevents import read_headers
@@ -140,9 +140,9 @@ def published(event: str, key: str, data: Raw, *, id: str, ttl_ms: int) -> Event
     """Return the message that tells a channel of an event, or say what is wrong with its name or key."""
     _check_name("an event", event)
     channel = channel_id(event, key)
-    if not key or len(channel) > ID_LENGTH_MAX:
-        text = f"name and key of an event have at most {ID_LENGTH_MAX - 1} characters, and the key has one"
-        raise RejectedError("bad_key", f"{text}; this key has {len(key)}")
+    if not key or not fits(channel):
+        text = f"name and key of an event have at most {ID_BYTES_MAX - 1} bytes of UTF-8, and the key has one"
+        raise RejectedError("bad_key", f"{text}; this key has {byte_length(key)}")
     return EventPublished(key=channel, id=id, data=data, ttl_ms=ttl_ms)
 
 
@@ -242,10 +242,10 @@ def _event(record: _Record, name: str, key: str | None, data: Raw, identity: str
 
 def _qualified(source: str, identity: str) -> str:
     """Return an id that no other source can have used."""
-    if not source or len(identity) > ID_LENGTH_MAX:
+    if not source or not fits(identity):
         return identity
     qualified = f"{source}#{identity}"
-    if len(qualified) <= ID_LENGTH_MAX:
+    if fits(qualified):
         return qualified
     return blake2b(qualified.encode("utf-8", "replace"), digest_size=20).hexdigest()
 

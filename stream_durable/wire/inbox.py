@@ -8,6 +8,7 @@ import msgspec
 
 from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.ids import ID_BYTES_MAX, byte_length, fits
 from stream_durable.core.messages import AnyMessage, Message
 
 #: A record's value above this is refused unread: no tool of ours writes one.
@@ -26,14 +27,15 @@ def encode(value: Message | Command | CancelAttempt) -> bytes:
 def decode_message(value: bytes) -> AnyMessage:
     """Read a record of the inbox, or say why it cannot be read."""
     try:
-        if not value.isascii():
+        is_ascii = value.isascii()
+        if not is_ascii:
             # Payloads are passed on unread; what is not text must not get that far.
             value.decode()
         message = _message(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RejectedError("unreadable", f"not a message of the inbox: {error}") from error
-    if b"\\u0000" in value:
-        _refuse_nul(message)
+    if not is_ascii or b"\\u" in value:
+        _check_texts(message)
     return message
 
 
@@ -49,12 +51,17 @@ def decode_command(value: bytes) -> Command | CancelAttempt:
 _FREE_TEXT = frozenset({"reason", "label"})
 
 
-def _refuse_nul(message: Message) -> None:
-    """Refuse a NUL in a name or an id: the database cannot keep one. In payloads it is harmless."""
+def _check_texts(message: Message) -> None:
+    """Refuse names and ids that the database cannot keep: that hold a NUL, or have too many bytes."""
     for name in message.__struct_fields__:
         if name in _FREE_TEXT:
             continue
         value = getattr(message, name)
         for text in value if isinstance(value, tuple) else (value,):
-            if isinstance(text, str) and "\x00" in text:
+            if not isinstance(text, str):
+                continue
+            if "\x00" in text:
                 raise RejectedError("unreadable", f"{name} holds a NUL character")
+            if not fits(text):
+                size = f"{byte_length(text)} bytes of UTF-8, {ID_BYTES_MAX} are the most"
+                raise RejectedError("bad_id", f"{name} has {size}: take a shorter one, or a digest of it")

@@ -186,16 +186,22 @@ async def test_what_does_not_fit_is_refused_before_it_is_sent(instance: Instance
         await client.start(orders, {"id": "42", "total": "much"})
     with pytest.raises(RejectedError, match="input of workflow 'payment' does not fit: id: .*object"):
         await client.start(payments, {"id": object()})
-    with pytest.raises(RejectedError, match="1 to 512 characters, this one 513"):
+    with pytest.raises(RejectedError, match="1 to 512 bytes of UTF-8, this one 513"):
         await client.start(payments, {}, id="x" * 513)
+    with pytest.raises(RejectedError, match="this one 513: take a shorter one"):
+        await client.start(payments, {}, id="訂" * 171)
     with pytest.raises(RejectedError, match="NUL"):
         await client.start(payments, {}, id="a\x00b")
     with pytest.raises(RejectedError, match="900000 are the most"):
         await client.start(payments, {"id": "x" * 900_000})
     with pytest.raises(RejectedError, match="'no/name' is not a name"):
         await client.publish("no/name", key="42")
-    with pytest.raises(RejectedError, match="characters"):
+    with pytest.raises(RejectedError, match="511 bytes of UTF-8"):
         await client.publish("payment.captured", key="x" * 512)
+    with pytest.raises(RejectedError, match="this key has 513"):
+        await client.publish("payment.captured", key="訂" * 171)
+    with pytest.raises(RejectedError, match="bytes of UTF-8"):
+        await client.publish("payment.captured", key="42", id="訂" * 171)
     with pytest.raises(RejectedError, match="'' is not a name"):
         await client.signal("order-42", "")
     with pytest.raises(RejectedError, match="not valid Unicode"):

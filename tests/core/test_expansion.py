@@ -52,6 +52,7 @@ def test_an_expansion_into_nothing_is_done() -> None:
         (Grafted(of="scan", name="x~y"),),
         (Grafted(of="scan", after=("1",)), Grafted(of="scan", after=("0",))),
         (Grafted(of="scan", name="x" * 512),),
+        (Grafted(of="scan", name="訂" * 160),),
     ],
 )
 def test_an_expansion_that_makes_no_sense_fails_its_step(steps: tuple[Grafted, ...]) -> None:

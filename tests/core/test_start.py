@@ -9,7 +9,7 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Command
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.fold import create
-from stream_durable.core.ids import ID_LENGTH_MAX
+from stream_durable.core.ids import ID_BYTES_MAX
 from stream_durable.core.lifecycle import RunEvent
 from stream_durable.core.messages import CancelRun, EventPublished, Message, StartRun
 from stream_durable.core.status import Outcome
@@ -105,7 +105,7 @@ def test_a_start_of_an_unknown_definition_is_refused(start: StartRun) -> None:
     assert refused.value.code == "unknown_workflow"
 
 
-@pytest.mark.parametrize("key", ["", "x" * (ID_LENGTH_MAX + 1)], ids=["empty", "too long"])
+@pytest.mark.parametrize("key", ["", "x" * (ID_BYTES_MAX + 1), "é" * 257], ids=["empty", "too long", "bytes"])
 def test_an_id_that_cannot_be_kept_is_refused(key: str) -> None:
     messages: list[Message] = [a_start(key), EventPublished(key=key, id="e", ttl_ms=1)]
 
@@ -116,6 +116,6 @@ def test_an_id_that_cannot_be_kept_is_refused(key: str) -> None:
 
 
 def test_the_longest_id_there_may_be_is_taken() -> None:
-    key = "x" * ID_LENGTH_MAX
+    key = "x" * ID_BYTES_MAX
 
     assert create(a_start(key), 0, {GRAPH.fingerprint: GRAPH}.get).id == key

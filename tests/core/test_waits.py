@@ -233,11 +233,25 @@ class TestEvent:
             (b'{"id":{"a":1}}', "bad_key"),
             (b'{"id":""}', "bad_key"),
             (b'{"id":"%b"}' % (b"x" * 512), "bad_key"),
+            (b'{"id":"%b"}' % ("訂" * 171).encode(), "bad_key"),
             (b'{"id":"a\\u0000b"}', "bad_key"),
             (b'{"id":1e999}', "bad_key"),
             (b'{"id":%b}' % (b"1" * 5_000), "bad_key"),
         ],
-        ids=["null", "nothing", "none", "bool", "float", "object", "empty", "long", "NUL", "huge", "digits"],
+        ids=[
+            "null",
+            "nothing",
+            "none",
+            "bool",
+            "float",
+            "object",
+            "empty",
+            "long",
+            "wide",
+            "NUL",
+            "huge",
+            "digits",
+        ],
     )
     def test_a_key_that_is_none_fails_the_step(self, given: bytes, code: str) -> None:
         play = Play(event("w"), input=given)

@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="session"), pytes
 
 _SECONDS = 30.0
 _LONG = "x" * 10_000
+#: Fewer characters than an id may have bytes, and more bytes.
+_WIDE = "訂" * 500
 _DEEP = b"[" * 100_000 + b"]" * 100_000
 _LARGE = b'"' + b"x" * 5_000_000 + b'"'
 _HUGE = 10**30
@@ -73,6 +75,16 @@ DEAD: dict[str, tuple[str, Callable[[Site], Thrown]]] = {
         lambda s: Thrown(b"r", start(s, "?").replace(b"?", b"\\udfff")),
     ),
     "an id of 10,000 characters": ("unreadable", lambda s: Thrown(_LONG.encode(), start(s, _LONG))),
+    "an id of 500 letters of three bytes each": ("bad_id", lambda s: Thrown(_WIDE.encode(), start(s, _WIDE))),
+    "an event of 500 letters of three bytes each": (
+        "bad_id",
+        lambda _: Thrown(
+            _WIDE.encode(),
+            json.dumps(
+                {"type": "channel.event", "channel": _WIDE, "id": _WIDE, "ttl_ms": 60_000}, ensure_ascii=True
+            ).encode(),
+        ),
+    ),
     "an empty id": ("unreadable", lambda s: Thrown(b"", start(s, ""))),
     "a huge attempt": (
         "unreadable",

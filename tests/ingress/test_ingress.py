@@ -201,6 +201,8 @@ async def test_a_start_means_the_version_that_was_registered_last(instance: Inst
 
 LONG = "x" * 10_000
 DEEP = b'{"type":"payment.captured","key":"42","data":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+#: Fewer characters than an id may have bytes, and more bytes.
+WIDE = "訂" * 500
 NO_HEADERS: dict[str, str | bytes | None] = {}
 
 #: The code of the reason, then the record.
@@ -238,6 +240,8 @@ BAD: list[tuple[str, bytes | None, bytes | None, dict[str, str | bytes | None]]]
     ("invalid", b"42", msgspec.json.encode({"type": "a", "key": "1", "message_id": LONG}), NO_HEADERS),
     ("invalid", b"42", b"1", {"ce_type": "payment.captured", "ce_id": LONG}),
     ("bad_key", b"42", msgspec.json.encode({"type": "a", "key": "x" * 511}), NO_HEADERS),
+    ("bad_key", b"42", msgspec.json.encode({"type": "a", "key": WIDE, "message_id": WIDE}), NO_HEADERS),
+    ("invalid", b"42", msgspec.json.encode({"type": "a", "key": "42", "message_id": WIDE}), NO_HEADERS),
     ("bad_key", b"\xff", b'{"type":"payment.captured"}', NO_HEADERS),
     ("bad_name", b"42", b'{"type":"payment/captured","key":"42"}', NO_HEADERS),
     ("bad_name", b"r", b'{"signal":"","run":"r"}'.replace(b'""', b'"-"'), NO_HEADERS),

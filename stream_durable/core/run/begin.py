@@ -21,7 +21,7 @@ from stream_durable.core.definition.paths import root_of, value_at
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
-from stream_durable.core.ids import HANDOVER_BYTES_MAX, ID_LENGTH_MAX, channel_id
+from stream_durable.core.ids import HANDOVER_BYTES_MAX, ID_BYTES_MAX, byte_length, channel_id, fits
 from stream_durable.core.lifecycle import STEP_WAITING
 from stream_durable.core.messages import WaitOpened
 from stream_durable.core.run import groups, hooks
@@ -176,8 +176,9 @@ def event_key(run: Run, node: EventNode) -> str:
         kind = type(value).__name__
         raise RejectedError("bad_key", f"{node.key!r} holds a {kind}; a key is a text or a whole number")
     key = str(value)
-    if not key or len(key) + len(node.event) >= ID_LENGTH_MAX:
-        raise RejectedError("bad_key", f"the key at {node.key!r} has {len(key)} characters")
+    if not key or not fits(channel_id(node.event, key)):
+        text = f"with the event's name a key has 1 to {ID_BYTES_MAX - 1} bytes of UTF-8"
+        raise RejectedError("bad_key", f"the key at {node.key!r} has {byte_length(key)} bytes: {text}")
     if "\x00" in key:
         raise RejectedError("bad_key", f"the key at {node.key!r} holds a NUL character")
     return key

@@ -13,7 +13,7 @@ from stream_durable.core.definition.paths import raw_at, root_of, value_at
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
-from stream_durable.core.ids import ID_LENGTH_MAX, PAYLOAD_BYTES_MAX
+from stream_durable.core.ids import ID_BYTES_MAX, PAYLOAD_BYTES_MAX, clipped, fits
 from stream_durable.core.lifecycle import STEP_WAITING
 from stream_durable.core.messages import CancelRun, ChildEnded, StartRun
 from stream_durable.core.run.say import say_step, set_due
@@ -79,8 +79,8 @@ def child_id(run: Run, step: str, attempt: int, number: int) -> str:
         key += f"@{attempt}"
     if number > 1:
         key += f"/{number}"
-    if len(key) > ID_LENGTH_MAX:
-        key = f"{key[: ID_LENGTH_MAX - 40]}~{blake2b(key.encode(), digest_size=16).hexdigest()}"
+    if not fits(key):
+        key = f"{clipped(key, ID_BYTES_MAX - 40)}~{blake2b(key.encode(), digest_size=16).hexdigest()}"
     return key
 
 
@@ -89,7 +89,7 @@ def cancel_child(step: Step, reason: str, out: Effects, *, compensate: bool) -> 
     if step.detail is not None and step.detail.child:
         child = step.detail.child
         out.messages.append(
-            CancelRun(key=child, id=f"parent/{child}"[:ID_LENGTH_MAX], reason=reason, compensate=compensate)
+            CancelRun(key=child, id=clipped(f"parent/{child}"), reason=reason, compensate=compensate)
         )
 
 

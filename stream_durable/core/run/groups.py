@@ -15,7 +15,7 @@ from stream_durable.core.definition.paths import items_at, root_of, value_at
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
-from stream_durable.core.ids import ID_LENGTH_MAX
+from stream_durable.core.ids import ID_BYTES_MAX, byte_length
 from stream_durable.core.messages import AttemptExpanded, Grafted
 from stream_durable.core.run.state import Graft, Open, Run, Step
 from stream_durable.core.run.values import root_value
@@ -23,8 +23,8 @@ from stream_durable.core.status import CANCELLED, COMPLETED, FAILED, PENDING, RU
 
 #: Steps that a run may have, those added at run time included.
 STEPS_MAX = 10_000
-#: Longest name of an added step, with what is left for its number and for what is called beside it.
-NAME_LENGTH_MAX = ID_LENGTH_MAX - 50
+#: Longest name of an added step, in bytes, with what is left for its number and for what is called beside it.
+NAME_BYTES_MAX = ID_BYTES_MAX - 50
 #: Members of one group that are with workers at the same time, unless it says another number.
 WINDOW = 500
 
@@ -121,8 +121,8 @@ def expand(run: Run, i: int, step: Step, message: AttemptExpanded, ready: list[i
     """Add the steps that a step answered with; it ends when they have."""
     positions = {given.name or str(p): p for p, given in enumerate(message.steps)}
     wrong = _wrong(run, message.steps, positions)
-    if max(map(len, positions), default=0) + len(run.graph.names[i]) > NAME_LENGTH_MAX:
-        wrong = f"a name is too long: with those of the steps it is inside of, {NAME_LENGTH_MAX} at most"
+    if max(map(byte_length, positions), default=0) + byte_length(run.graph.names[i]) > NAME_BYTES_MAX:
+        wrong = f"a name is too long: with those of the steps it is inside of, {NAME_BYTES_MAX} bytes at most"
     if wrong is not None:
         ends.append((i, FAILED, None, Failure("bad_expansion", wrong, retryable=False)))
         return
