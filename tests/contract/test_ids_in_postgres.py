@@ -67,7 +67,7 @@ async def test_every_id_that_is_taken_can_be_part_of_every_key(database: str) ->
         found.steps.append(step_row(text, text))
         found.attempts.append(AttemptRow(text, text, 1, 0, "failed", 1, 2, text, b"{}", b"[]"))
         found.events.append(EventRow(text, text, 0, b"1", 10))
-        found.waits.append(WaitRow(text, text, text, 0, True))
+        found.waits.append(WaitRow(text, text, text, 0, 1, 1))
         found.timers.append(TimerRow("channel", text, text, 0, 10))
         found.places.append(PlaceRow(text, text, text, 0, 1, 1, True))
 
@@ -76,7 +76,7 @@ async def test_every_id_that_is_taken_can_be_part_of_every_key(database: str) ->
     loaded = await store.load(taken, taken, taken)
     await store.close()
     assert {row[0] for row in loaded.runs} == {row[1] for row in loaded.steps} == set(taken)
-    assert {row[:3] for row in map(tuple, loaded.waits)} == {(text, text, text) for text in taken}
+    assert {tuple(row)[:3] for row in loaded.waits} == {(text, text, text) for text in taken}
 
 
 async def test_the_widest_key_of_the_schema_is_measured(database: str) -> None:

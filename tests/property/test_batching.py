@@ -16,6 +16,7 @@ from property.shapes import Choices
 from property.world import World, laws, lives
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode, Definition
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import partition_of
 from stream_durable.core.messages import (
     AttemptCompleted,
@@ -53,7 +54,7 @@ class Owner:
         self.partitions = {
             i: Partition(Claim(i, 1, 0, 0, "topic", -1, 0, 0, 0, []), TOKEN) for i in range(PARTITIONS)
         }
-        self.poison: dict[tuple[int, int], str] = {}
+        self.poison: dict[tuple[int, int], RejectedError] = {}
         self.saved = Saved()
         self.published: dict[tuple[int, str], list[Any]] = {}
         self.evidence: dict[int, list[tuple[Any, ...]]] = {}
@@ -69,7 +70,9 @@ class Owner:
                     reads, self.partitions, self.cache, self.graphs.get, self.poison, PARTITIONS
                 )
             except batch.Unfoldable as error:
-                self.poison[error.record.partition, error.record.offset] = str(error)
+                self.poison[error.record.partition, error.record.offset] = RejectedError(
+                    "unfoldable", str(error)
+                )
                 self.cache.forget_partitions({record.partition for record in records})
                 continue
             break
@@ -78,7 +81,7 @@ class Owner:
         self.cache.shrink()
 
     def _load(self, reads: list[batch.Read]) -> None:
-        missing = batch.missing(reads, self.cache)
+        missing = batch.missing(reads, self.cache, {})
         for key in missing.runs:
             if key in self.saved.runs:
                 graph = self.graphs[self.saved.runs[key].fingerprint]
@@ -118,7 +121,8 @@ class Owner:
         cursors = [(p.next_offset, p.clock, p.fingerprint) for p in self.partitions.values()]
         return {
             "rows": self.saved.all(), "published": self.published, "evidence": self.evidence,
-            "dead": sorted(self.dead), "exceptions": self.exceptions, "poison": self.poison,
+            "dead": sorted(self.dead), "exceptions": self.exceptions,
+            "poison": {at: str(error) for at, error in self.poison.items()},
             "cursors": cursors,
         }  # fmt: skip
 
