@@ -30,6 +30,7 @@ from stream_durable.postgres.store import PostgresStore
 from stream_durable.postgres.views import PostgresViews
 from stream_durable.replay import rebuild as rebuilding
 from stream_durable.replay import verify as verifying
+from stream_durable.replay import waits as waiting
 from stream_durable.sdk.app import App
 from stream_durable.settings import Settings, describe
 from stream_durable.telemetry import Metrics
@@ -175,6 +176,22 @@ async def verify(
     finally:
         if keep_as is None:
             await drop(scratch.postgres)
+
+
+async def stray_waits(settings: Settings, *, patience_seconds: float = 10.0) -> list[waiting.StrayWait]:
+    """Return the waits of which a run and its channel think differently; the live system may go on."""
+    name = process_name(settings, "waits")
+    definitions = KafkaDefinitions(settings.kafka, settings.prefix, None, client=name)
+    store = PostgresStore(settings.postgres)
+    try:
+        await definitions.catch_up()
+        world = waiting.World(
+            lambda: snapshot(settings.postgres), store, definitions, settings.kafka.partitions
+        )
+        return await waiting.stray_waits(world, patience_seconds=patience_seconds)
+    finally:
+        await store.close()
+        await definitions.close()
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ import asyncpg
 from stream_durable.ports import Digest, PartitionState, RowMark
 from stream_durable.postgres.connection import connect, translated
 from stream_durable.postgres.queries import queries
+from stream_durable.replay.waits import Wait
 from stream_durable.settings import PostgresSettings
 
 #: The tables that make up the state, in the order in which differences are told.
@@ -72,6 +73,18 @@ class Snapshot:
         row = await self._connection.fetchrow(queries()[f"row_{table}"], *key)
         return None if row is None else dict(row)
 
-    async def _fetch(self, query: str) -> list[asyncpg.Record]:
-        found: list[asyncpg.Record] = await self._connection.fetch(queries()[query], timeout=_DAY_SECONDS)
+    async def unwanted(self, limit: int) -> list[Wait]:
+        """Return waits on channels that no step of a run is in."""
+        return [Wait(*row) for row in await self._fetch("waits_unwanted", limit)]
+
+    async def unanswered(self, waits: Sequence[Wait]) -> list[tuple[Wait, bool]]:
+        """Of these waits return those that their channel does not have, and whether it keeps an event."""
+        columns = zip(*waits, strict=True) if waits else ((), (), ())
+        rows = await self._fetch("waits_unanswered", *map(list, columns))
+        return [(Wait(*row[:3]), row["is_missed"]) for row in rows]
+
+    async def _fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        found: list[asyncpg.Record] = await self._connection.fetch(
+            queries()[query], *arguments, timeout=_DAY_SECONDS
+        )
         return found

@@ -1,0 +1,109 @@
+"""Waits of which the run and its channel think differently: what no replay shows, for the log says so itself.
+
+A run that waits for an event has a wait on the event's channel, and a channel has no wait that no run is
+in. Between the two are messages, so either may be otherwise for a moment: only what is found twice, some
+time apart, is told. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Final, Literal, NamedTuple, Protocol
+
+from stream_durable.core.effects import Effects
+from stream_durable.core.messages import WaitOpened
+from stream_durable.core.run.redrive import redrive
+from stream_durable.core.run.state import Run
+from stream_durable.engine.cache import Cache
+from stream_durable.engine.loading import load_entities
+from stream_durable.ports import Definitions, Keys, RunPosition, Store
+
+#: `missed_event`: the run waits, and its channel keeps an event that would end the wait. `unknown_wait`: the
+#: run waits, and no event can reach it. `unwanted_wait`: the channel has a wait that no run is in.
+Kind = Literal["missed_event", "unknown_wait", "unwanted_wait"]
+
+_PAGE: Final = 500
+_UNWANTED_MAX: Final = 10_000
+
+
+class Wait(NamedTuple):
+    """A wait of a step of a run, on a channel."""
+
+    channel: str
+    run: str
+    step: str
+
+
+class StrayWait(NamedTuple):
+    """A wait that is known to one side alone."""
+
+    kind: Kind
+    wait: Wait
+
+    @property
+    def remedy(self) -> str:
+        """What an operator can do about it."""
+        if self.kind == "unwanted_wait":
+            return "nothing has to be done: an event to it is noted as late"
+        return f"publish the event again under a new id, or end the wait: `runs cancel-step {self.wait.run}`"
+
+
+class WaitRows(Protocol):
+    """What the rows of channels say."""
+
+    async def unwanted(self, limit: int) -> list[Wait]:
+        """Return waits that no step of a run is in."""
+
+    async def unanswered(self, waits: Sequence[Wait]) -> list[tuple[Wait, bool]]:
+        """Of these waits return those that their channel does not have, and whether it keeps an event."""
+
+
+class World(NamedTuple):
+    """What is looked at."""
+
+    rows: Callable[[], AbstractAsyncContextManager[WaitRows]]
+    store: Store
+    definitions: Definitions
+    partition_count: int
+
+
+async def stray_waits(world: World, *, patience_seconds: float = 10.0) -> list[StrayWait]:
+    """Look twice, that far apart, and return what was there both times.
+
+    Reads all runs that have not ended, page by page. A run whose definition is not known is passed over.
+    """
+    first = await _look(world)
+    if not first:
+        return []
+    await asyncio.sleep(patience_seconds)
+    again = await _look(world)
+    return [stray for stray in first if stray in again]
+
+
+async def _look(world: World) -> dict[StrayWait, None]:
+    async with world.rows() as rows:
+        found = [StrayWait("unwanted_wait", wait) for wait in await rows.unwanted(_UNWANTED_MAX)]
+        for partition in range(world.partition_count):
+            after = RunPosition(-1, "")
+            while page := await world.store.unfinished(partition, after, _PAGE):
+                after = page[-1]
+                for wait, is_missed in await rows.unanswered(await _open_waits(world, page)):
+                    found.append(StrayWait("missed_event" if is_missed else "unknown_wait", wait))
+    return dict.fromkeys(found)
+
+
+async def _open_waits(world: World, page: Sequence[RunPosition]) -> list[Wait]:
+    """Return the waits for events that these runs are in."""
+    cache = Cache(0)
+    keys = Keys([position.id for position in page])
+    if await load_entities(world.store, world.definitions, cache, keys, world.partition_count):
+        await world.definitions.catch_up()
+        await load_entities(world.store, world.definitions, cache, keys, world.partition_count)
+    effects = Effects()
+    for run in dict(cache.of("run")).values():
+        assert type(run) is Run
+        redrive(run, effects)
+    opened = (message for message in effects.messages if isinstance(message, WaitOpened))
+    return [Wait(message.key, message.run, message.wait) for message in opened]
