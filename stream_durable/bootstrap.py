@@ -37,6 +37,10 @@ from stream_durable.telemetry import Metrics
 from stream_durable.worker.logs import captured
 from stream_durable.worker.worker import Worker
 
+#: Commands that a worker reads ahead: twice what it can run, so that others get their share, but enough for
+#: priorities to mean something, and no more than one batch.
+_READ_MIN, _READ_MAX = 20, 1_000
+
 
 class SystemClock:
     """This machine's clock."""
@@ -110,7 +114,7 @@ async def worker(
             f"{settings.prefix}.commands.{queue}",
             f"{settings.prefix}.worker.{queue}",
             client=name,
-            records_max=1_000,
+            records_max=max(_READ_MIN, min(_READ_MAX, 2 * settings.worker.concurrency)),
             reset="earliest",
         )
         for queue in settings.worker.queues

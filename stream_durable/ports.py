@@ -7,7 +7,8 @@ exception of a driver passes a port: an adapter raises `TransientError` when try
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -66,6 +67,18 @@ class LogLost(NamedTuple):
 LogEvent = list[Record] | Assigned | Revoked | LogLost
 
 
+def without(events: Iterable[LogEvent], gone: set[int]) -> deque[LogEvent]:
+    """Return events without what they say of these partitions."""
+    left: deque[LogEvent] = deque()
+    for event in events:
+        if isinstance(event, list):
+            if records := [record for record in event if record.partition not in gone]:
+                left.append(records)
+        elif not isinstance(event, LogLost) or event.partition not in gone:
+            left.append(event)
+    return left
+
+
 class LogBounds(NamedTuple):
     """Which log it is, and from where to where it reaches."""
 
@@ -78,7 +91,7 @@ class Log(Protocol):
     """A topic read as a member of a group, from offsets that we name."""
 
     async def next(self) -> LogEvent:
-        """Wait for what comes next."""
+        """Wait for what comes next. Partitions given and taken away overtake records."""
 
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
         """Begin to fetch an assigned partition at an offset."""
@@ -98,6 +111,9 @@ class Log(Protocol):
 
 class CommandLog(Log, Protocol):
     """A command topic: its offsets are kept in Kafka, with the set of those done beyond the lowest."""
+
+    async def moved(self) -> Assigned | Revoked:
+        """Wait until partitions are given or taken away, and leave records where they are."""
 
     async def committed(self, partition: int) -> tuple[int | None, str | None]:
         """Return the committed offset and metadata of a partition."""

@@ -128,6 +128,11 @@ async def running(settings: Settings, app: App) -> AsyncIterator[Instance]:
         yield Instance(settings, metrics, ports, client)
 
 
+def another_worker(settings: Settings, app: App) -> AbstractAsyncContextManager[None]:
+    """Run one more worker until the end of the block."""
+    return _task(_serve(partial(_worker, settings, Metrics(), app=app)))
+
+
 @asynccontextmanager
 async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     task = asyncio.create_task(work)

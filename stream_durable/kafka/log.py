@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from stream_durable.core.errors import TransientError
+from stream_durable.kafka.arrivals import Arrivals
 from stream_durable.kafka.config import config, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.ports import Assigned, LogBounds, LogEvent, LogLost, Record, Revoked
@@ -77,15 +78,13 @@ class GroupLog:
         self._fetching: set[int] = set()
         self._paused: set[int] = set()
         self._orders: deque[Callable[[], object]] = deque()
-        self._events: deque[LogEvent] = deque()
+        self._arrivals = Arrivals(records_max)
         self._held = 0
-        self._arrived = asyncio.Event()
         self._taken = threading.Event()
         #: Set by the loop when it has dealt with the revocation that it was told of last.
         self._revoked = threading.Event()
         self._is_revoking = False
         self._is_stopping = False
-        self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._serve, name=f"log-{topic}", daemon=True)
 
     def open(self) -> None:
@@ -100,25 +99,26 @@ class GroupLog:
 
     async def next(self) -> LogEvent:
         """Wait for what comes next; batches that wait together come together."""
+        self._answer_revocation()
+        event = await self._arrivals.next()
+        if isinstance(event, list):
+            self._held -= len(event)
+            self._taken.set()
+        self._is_revoking = isinstance(event, Revoked)
+        return event
+
+    async def moved(self) -> Assigned | Revoked:
+        """Wait until partitions are given or taken away, and leave records where they are."""
+        self._answer_revocation()
+        move = await self._arrivals.moved()
+        self._is_revoking = isinstance(move, Revoked)
+        return move
+
+    def _answer_revocation(self) -> None:
+        """Let the log's thread go on: what it told of last has been dealt with."""
         if self._is_revoking:
             self._is_revoking = False
             self._revoked.set()
-        while not self._events:
-            if self._failure is not None:
-                raise self._failure
-            self._arrived.clear()
-            await self._arrived.wait()
-        event = self._events.popleft()
-        if isinstance(event, list):
-            while self._events and isinstance(self._events[0], list) and len(event) < self._records_max:
-                following = self._events.popleft()
-                assert isinstance(following, list)
-                event += following
-            self._held -= len(event)
-            self._taken.set()
-        else:
-            self._is_revoking = isinstance(event, Revoked)
-        return event
 
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
         """Begin to fetch a partition at an offset."""
@@ -200,8 +200,7 @@ class GroupLog:
                 if self._held < self._records_max or self._hold_back():
                     self._poll(_POLL_SECONDS)
         except BaseException as error:  # The loop must hear of it: this thread has nobody to tell.
-            self._failure = error
-            self._call(self._arrived.set)
+            self._call(self._arrivals.fail, error)
         finally:
             self._is_stopping = True
             # What was ordered before the end, such as the last commit, is still carried out.
@@ -342,8 +341,9 @@ class GroupLog:
         self._call(self._take_in, event)
 
     def _take_in(self, event: LogEvent) -> None:
-        self._events.append(event)
-        self._arrived.set()
+        if dropped := self._arrivals.put(event):
+            self._held -= dropped
+            self._taken.set()
 
     def _call(self, function: Callable[..., object], *arguments: object) -> None:
         try:

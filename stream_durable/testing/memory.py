@@ -22,6 +22,7 @@ from stream_durable.ports import (
     Outgoing,
     Record,
     Revoked,
+    without,
 )
 from stream_durable.testing.broker import Broker
 from stream_durable.wire.verdicts import Verdict, decode_verdict
@@ -69,6 +70,9 @@ class MemoryLog:
         self._records_max = records_max
         self.fetching: dict[int, int] = {}
         self._events: deque[LogEvent] = deque()
+        #: They overtake what was read.
+        self._moves: deque[Assigned | Revoked] = deque()
+        self._is_revoking = False
         self._held = 0
         self._arrived = asyncio.Event()
         self._releasing: list[int] = []
@@ -89,18 +93,35 @@ class MemoryLog:
     async def next(self) -> LogEvent:
         """Wait for what comes next."""
         self._release()
-        while not self._events:
-            self._arrived.clear()
-            await self._arrived.wait()
+        while not self._moves and not self._events:
+            await self._arrival()
+        if self._moves:
+            return self._move()
         event = self._events.popleft()
         if isinstance(event, list):
             self._held -= len(event)
             self._poke()
-        elif isinstance(event, Assigned):
-            self._heard.update(event.partitions)
-        elif isinstance(event, Revoked):
-            self._heard.difference_update(event.partitions)
         return event
+
+    async def moved(self) -> Assigned | Revoked:
+        """Wait until partitions are given or taken away."""
+        self._release()
+        while not self._moves:
+            await self._arrival()
+        return self._move()
+
+    async def _arrival(self) -> None:
+        self._arrived.clear()
+        await self._arrived.wait()
+
+    def _move(self) -> Assigned | Revoked:
+        move = self._moves.popleft()
+        if isinstance(move, Assigned):
+            self._heard.update(move.partitions)
+        else:
+            self._heard.difference_update(move.partitions)
+        self._is_revoking = isinstance(move, Revoked)
+        return move
 
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
         """Begin to fetch a partition at an offset; an order that a revocation has overtaken is void."""
@@ -181,7 +202,7 @@ class MemoryLog:
         self._later(_REVOKE_SECONDS, lambda: self._release_these(partitions))
 
     def _release(self) -> None:
-        if self._releasing:
+        if self._is_revoking and self._releasing:
             self._release_these(list(self._releasing))
 
     def _release_these(self, partitions: list[int]) -> None:
@@ -191,7 +212,13 @@ class MemoryLog:
             self.group.released(self, mine)
 
     def _tell(self, event: LogEvent) -> None:
-        self._events.append(event)
+        if isinstance(event, Assigned | Revoked):
+            if isinstance(event, Revoked):
+                self._events = without(self._events, set(event.partitions))
+                self._held = sum(len(event) for event in self._events if isinstance(event, list))
+            self._moves.append(event)
+        else:
+            self._events.append(event)
         self._arrived.set()
 
     def _poke(self) -> None:

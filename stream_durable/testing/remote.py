@@ -13,6 +13,7 @@ from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.errors import TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.ports import (
+    Assigned,
     Claim,
     Cursor,
     Headers,
@@ -20,6 +21,7 @@ from stream_durable.ports import (
     LogBounds,
     LogEvent,
     Outgoing,
+    Revoked,
     RunPosition,
     Share,
     Store,
@@ -199,6 +201,13 @@ class RemoteLog:
         """Wait for what comes next."""
         self._process.alive()
         event = await self.log.next()
+        await self._process.crash_point("log.next")
+        return event
+
+    async def moved(self) -> Assigned | Revoked:
+        """Wait until partitions are given or taken away."""
+        self._process.alive()
+        event = await self.log.moved()
         await self._process.crash_point("log.next")
         return event
 

@@ -71,6 +71,8 @@ class Attempts:
         self._metrics = metrics
         self._worker = worker
         self._queue = Queue()
+        #: Room is made when half of the places to wait are free, so that the lanes are not woken for each.
+        self._refill_below = max(1, settings.concurrency // 2)
         self._jobs: dict[JobKey, Job] = {}
         self._running: dict[JobKey, Job] = {}
         metrics.attempts_running.set_function(self._running.__len__)
@@ -99,6 +101,11 @@ class Attempts:
             task = asyncio.create_task(self._work())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether jobs can be taken without piling up: as many may wait as may run."""
+        return self._room.is_set() and self._reports.has_room
 
     async def room(self) -> None:
         """Wait until jobs can be taken without piling up."""
@@ -142,18 +149,27 @@ class Attempts:
             return not is_over
 
         self._queue.keep(is_kept)
-        if self._queue.count < self._settings.concurrency:
-            self._room.set()
+        self._make_room()
         return dropped
 
-    async def drain(self, seconds: float) -> None:
-        """Begin nothing more; let what runs end, and give back what does not in time.
+    def announce_all(self) -> None:
+        """Announce whatever runs, so that its lease counts and not the partition of its command."""
+        now = self._clock.now()
+        for job in self._running.values():
+            if not job.announced and not job.is_cancelled:
+                self._announce(job, now)
 
-        Jobs that were not begun are simply left: their commands are not done, so another worker gets
-        them. An announced one is, so it is given back by a message.
+    def begin_no_more(self) -> None:
+        """Begin nothing more, and announce what runs: other workers can have the partitions then.
+
+        Jobs that were not begun are simply left: their commands are not done, so another worker gets them.
         """
         self._is_draining = True
         self._queue.clear()
+        self.announce_all()
+
+    async def drain(self, seconds: float) -> None:
+        """Let what runs end, and give back what does not in time."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
         for job in list(self._running.values()):
@@ -186,6 +202,10 @@ class Attempts:
                     )
                     self._say(job, beat, lambda: None)
 
+    def _make_room(self) -> None:
+        if self._queue.count < self._refill_below:
+            self._room.set()
+
     def _count_completed(self) -> None:
         if self._completed:
             self._metrics.count_attempts("completed", self._completed)
@@ -205,7 +225,7 @@ class Attempts:
         turn = 0
         while self._queue.count:
             job = self._queue.take()
-            if self._queue.count < self._settings.concurrency:
+            if self._queue.count < self._refill_below:
                 self._room.set()
             if job.is_cancelled:
                 del self._jobs[job.key]

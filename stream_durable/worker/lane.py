@@ -14,7 +14,16 @@ from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.reference import MARK
 from stream_durable.persistence import persist
-from stream_durable.ports import Assigned, CommandLog, LogLost, Outgoing, Publisher, Record, Revoked
+from stream_durable.ports import (
+    Assigned,
+    CommandLog,
+    LogEvent,
+    LogLost,
+    Outgoing,
+    Publisher,
+    Record,
+    Revoked,
+)
 from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import COMMAND_REJECTED, Metrics, logger
 from stream_durable.wire.dead import dead_letter_headers
@@ -71,9 +80,9 @@ class Lane:
             self._group = group
             group.create_task(self._commit_often())
             while True:
-                event = await self._log.next()
+                event = await self._next()
                 if isinstance(event, list):
-                    await self._take(event)
+                    self._take(event)
                 elif isinstance(event, Assigned):
                     self.is_member = True
                     self._begin(event.partitions)
@@ -81,6 +90,24 @@ class Lane:
                     await self._hand_over(event.partitions)
                 elif isinstance(event, LogLost):
                     self._begin([event.partition])
+
+    async def leave(self) -> None:
+        """Leave the group in good order: others take over at once what has not begun here."""
+        self.commit_now()
+        await self._log.close()
+
+    async def _next(self) -> LogEvent | None:
+        """Wait for what comes next; without room for commands for partitions that move, or for room."""
+        if self._attempts.has_room:
+            return await self._log.next()
+        moved = asyncio.create_task(self._log.moved())
+        room = asyncio.create_task(self._attempts.room())
+        try:
+            await asyncio.wait((moved, room), return_when=asyncio.FIRST_COMPLETED)
+            return moved.result() if moved.done() else None
+        finally:
+            moved.cancel()
+            room.cancel()
 
     def commit_now(self) -> None:
         """Commit what is done; the order is carried out before the group is left."""
@@ -97,7 +124,7 @@ class Lane:
     async def _hand_over(self, partitions: tuple[int, ...]) -> None:
         """Let go of partitions so that their next worker repeats nothing, as far as that is soon possible.
 
-        What has not begun is dropped and left to it. What has is let end, or announced, and reported.
+        What has not begun is dropped and left to it. What has is announced: its lease counts from then on.
         """
         left: list[tuple[DoneOffsets, int]] = []
         for partition in partitions:
@@ -105,6 +132,7 @@ class Lane:
                 task.cancel()
             if offsets := self._offsets.get(partition):
                 left.append((offsets, self._attempts.leave(offsets)))
+        self._attempts.announce_all()
         with suppress(TimeoutError):
             async with asyncio.timeout(_HAND_OVER_SECONDS):
                 while any(offsets.unfinished > dropped for offsets, dropped in left):
@@ -127,33 +155,34 @@ class Lane:
         del self._resuming[partition]
         self._log.fetch(partition, bounds.low if offset is None else offset, -1)
 
-    async def _take(self, records: list[Record]) -> None:
+    def _take(self, records: list[Record]) -> None:
         for record in records:
-            offsets = self._offsets.get(record.partition)
-            if offsets is None or not offsets.take(record.offset):
-                continue
-            try:
-                command = self._read(record)
-            except RejectedError as error:
-                await self._bury(record, error)
-                offsets.done(record.offset)
-                continue
-            if isinstance(command, CancelAttempt):
-                self._attempts.cancel(command, offsets, record.offset)
-            else:
-                has_references = record.value is not None and MARK in record.value
-                self._attempts.add(Job(command, offsets, record.offset, has_references=has_references))
-        self._hold_back(records)
-        await self._attempts.room()
+            self._take_one(record)
 
-    def _hold_back(self, records: list[Record]) -> None:
+    def _take_one(self, record: Record) -> None:
+        offsets = self._offsets.get(record.partition)
+        if offsets is None or not offsets.take(record.offset):
+            return
+        try:
+            command = self._read(record)
+        except RejectedError as error:
+            assert self._group is not None
+            self._group.create_task(self._bury(record, error, offsets))
+            return
+        if isinstance(command, CancelAttempt):
+            self._attempts.cancel(command, offsets, record.offset)
+        else:
+            has_references = record.value is not None and MARK in record.value
+            self._attempts.add(Job(command, offsets, record.offset, has_references=has_references))
+        if offsets.is_full:
+            self._hold_back(record)
+
+    def _hold_back(self, record: Record) -> None:
         """Let the set of those done behind a stuck command not outgrow its room."""
-        for record in records:
-            offsets = self._offsets.get(record.partition)
-            if offsets is not None and offsets.is_full:
-                if record.partition not in self._held_back:
-                    self._log.stop_fetching(record.partition)
-                self._held_back[record.partition] = record.offset + 1
+        if record.partition not in self._held_back:
+            self._log.stop_fetching(record.partition)
+        # What has been read by now still comes, and moves this on.
+        self._held_back[record.partition] = record.offset + 1
 
     def _go_on(self) -> None:
         for partition, offset in list(self._held_back.items()):
@@ -166,7 +195,7 @@ class Lane:
             raise RejectedError("unreadable", "the record has no value")
         return decode_command(record.value)
 
-    async def _bury(self, record: Record, error: RejectedError) -> None:
+    async def _bury(self, record: Record, error: RejectedError, offsets: DoneOffsets) -> None:
         """Keep what is no command where an operator finds it."""
         _log.warning(
             COMMAND_REJECTED, topic=self._topic, partition=record.partition, offset=record.offset,
@@ -179,6 +208,7 @@ class Lane:
         letters = [(letter, [*(record.headers or ()), *headers])]
         await persist(lambda: self._publisher.publish(letters), "publish a dead letter")
         self._metrics.count_dead_letters(error.code)
+        offsets.done(record.offset)
 
     async def _commit_often(self) -> None:
         while True:

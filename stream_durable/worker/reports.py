@@ -43,6 +43,11 @@ class Reports:
         if len(self._waiting) >= _WAITING_MAX:
             self._room.clear()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the broker keeps up with us."""
+        return self._room.is_set()
+
     async def room(self) -> None:
         """Wait until the broker has caught up with us."""
         await self._room.wait()

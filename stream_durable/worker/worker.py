@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from stream_durable.payloads import Payloads
 from stream_durable.ports import Blobs, Clock, CommandLog, Publisher
@@ -13,6 +14,9 @@ from stream_durable.telemetry import Metrics
 from stream_durable.worker.attempts import Attempts
 from stream_durable.worker.lane import Lane
 from stream_durable.worker.reports import Reports
+
+#: How long a stop waits until it is heard that what runs is under way.
+_HAND_OVER_SECONDS = 3.0
 
 
 class Worker:
@@ -50,20 +54,29 @@ class Worker:
         return all(lane.is_member for lane in self._lanes)
 
     async def run(self) -> None:
-        """Work until cancelled; then drain: finish or give back, report, commit, leave."""
+        """Work until cancelled; then leave the groups, and let end what has begun or give it back."""
         reporting = asyncio.create_task(self._reports.run())
+        watching = asyncio.create_task(self._attempts.watch())
         try:
             try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._attempts.watch())
-                    for lane in self._lanes:
-                        group.create_task(lane.run())
+                await self._serve()
             finally:
+                await self._leave()
                 await self._attempts.drain(self._settings.drain_ms / 1_000)
         finally:
             await self._reports.flushed()
+            watching.cancel()
             reporting.cancel()
+
+    async def _serve(self) -> None:
+        async with asyncio.TaskGroup() as group:
             for lane in self._lanes:
-                lane.commit_now()
-            for log in self._logs.values():
-                await log.close()
+                group.create_task(lane.run())
+
+    async def _leave(self) -> None:
+        """Give up all partitions at once: nothing more begins here, and what has begun has its lease."""
+        self._attempts.begin_no_more()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HAND_OVER_SECONDS):
+                await self._reports.flushed()
+        await asyncio.gather(*(lane.leave() for lane in self._lanes))

@@ -43,6 +43,7 @@ class Site:
         self.blobs = MemoryBlobs(self.broker)
         self.said: list[AttemptMessage] = []
         self.metrics = Metrics()
+        self.task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self.broker.watchers.append(self._watch)
 
@@ -68,6 +69,11 @@ class Site:
 
     def send(self, command: Command | CancelAttempt) -> None:
         self.broker.append(TOPIC, 0, command.run.encode(), encode(command))
+
+    def stop(self) -> None:
+        """Ask the worker to end in good order."""
+        assert self.task is not None
+        self.task.cancel()
 
     async def ends(self, count: int = 1) -> list[Any]:
         """Wait until so many attempts have ended, and return what was said of that."""
@@ -113,11 +119,12 @@ async def working(flow: Workflow, **settings: Any) -> AsyncIterator[Site]:
         {"default": log}, MemoryPublisher(site.broker), site.blobs, site.app.handler, SystemClock(),
         WorkerSettings(**{"offset_commit_ms": 50, "drain_ms": 0, **settings}), site.metrics, worker="w",
     )  # fmt: skip
-    task = asyncio.create_task(worker.run())
+    task = site.task = asyncio.create_task(worker.run())
     try:
         with captured():
             yield site
     finally:
-        task.cancel()
+        if not task.cancelling():
+            task.cancel()
         outcome = (await asyncio.gather(task, return_exceptions=True))[0]
         assert isinstance(outcome, asyncio.CancelledError), outcome

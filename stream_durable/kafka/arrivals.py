@@ -1,0 +1,72 @@
+"""What a log's thread has handed to the event loop and nobody has taken yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from stream_durable.ports import Assigned, LogEvent, Revoked, without
+
+
+class Arrivals:
+    """Records in order. Partitions given and taken away overtake them: whoever is full has to hear."""
+
+    def __init__(self, records_max: int) -> None:
+        """Nothing has arrived; batches that wait together are joined up to so many records."""
+        self._records_max = records_max
+        self._events: deque[LogEvent] = deque()
+        self._moves: deque[Assigned | Revoked] = deque()
+        self._arrived = asyncio.Event()
+        self._failure: BaseException | None = None
+
+    def put(self, event: LogEvent) -> int:
+        """Keep an event; return how many records were dropped, since their partition was taken away."""
+        dropped = 0
+        if isinstance(event, Assigned | Revoked):
+            if isinstance(event, Revoked):
+                dropped = self._drop(set(event.partitions))
+            self._moves.append(event)
+        else:
+            self._events.append(event)
+        self._arrived.set()
+        return dropped
+
+    def fail(self, error: BaseException) -> None:
+        """Raise this to whoever waits for more than there is."""
+        self._failure = error
+        self._arrived.set()
+
+    async def next(self) -> LogEvent:
+        """Wait for what comes next."""
+        while not self._moves and not self._events:
+            await self._arrival()
+        return self._moves.popleft() if self._moves else self._joined(self._events.popleft())
+
+    async def moved(self) -> Assigned | Revoked:
+        """Wait until partitions are given or taken away, and leave records where they are."""
+        while not self._moves:
+            await self._arrival()
+        return self._moves.popleft()
+
+    async def _arrival(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._arrived.clear()
+        await self._arrived.wait()
+
+    def _joined(self, event: LogEvent) -> LogEvent:
+        while isinstance(event, list) and self._events and len(event) < self._records_max:
+            if not isinstance(following := self._events[0], list):
+                break
+            event += following
+            self._events.popleft()
+        return event
+
+    def _drop(self, gone: set[int]) -> int:
+        """Drop what was read of partitions that were taken away: were they given again, it would mix."""
+        before = self._count()
+        self._events = without(self._events, gone)
+        return before - self._count()
+
+    def _count(self) -> int:
+        return sum(len(event) for event in self._events if isinstance(event, list))
