@@ -75,7 +75,7 @@ EARLY_MS = 1_000
 class Effects:
     """What the messages of one batch ask of the outside, in the order in which they asked."""
 
-    __slots__ = ("attempts", "commands", "events", "has_early_timer", "messages", "timers")
+    __slots__ = ("attempts", "commands", "events", "has_early_timer", "load", "messages", "timers")
 
     def __init__(self) -> None:
         """Begin with nothing asked."""
@@ -90,6 +90,8 @@ class Effects:
         self.attempts: dict[tuple[str, str, int], AttemptNote] = {}
         #: Whether a timer came to the log before its moment, by the log's clock.
         self.has_early_timer = False
+        #: What the steps weigh that the message being folded has begun.
+        self.load = 0
 
     def plan_again(self, timer: tuple[Kind, str, str], due: int, now: int) -> bool:
         """Ask again for a timer that fired before its moment; say whether it did."""

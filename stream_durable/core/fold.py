@@ -43,6 +43,7 @@ from stream_durable.core.messages import (
     PauseRun,
     ResumeRun,
     RetryRun,
+    RunContinued,
     RunTimerFired,
     SignalRun,
     SkipStep,
@@ -80,6 +81,7 @@ HANDLERS: dict[type[Message], Handler] = {
     SignalRun: waits.signal,
     EventDelivered: waits.event,
     WaitChecked: waits.check,
+    RunContinued: orders.go_on,
     RunTimerFired: waits.timer,
     EventPublished: channel_fold.publish,
     WaitOpened: channel_fold.open_wait,
@@ -94,6 +96,7 @@ HANDLERS: dict[type[Message], Handler] = {
 
 def fold(entity: Entity, message: Message, now: int, out: Effects) -> Outcome:
     """Apply one message to its entity."""
+    out.load = 0
     return HANDLERS[type(message)](entity, message, now, out)
 
 

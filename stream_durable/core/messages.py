@@ -282,6 +282,10 @@ class RunTimerFired(RunMessage, kw_only=True, tag="run.timer"):
     due: Millis
 
 
+class RunContinued(RunMessage, kw_only=True, tag="run.continue"):
+    """A run goes on with what was too much for one record."""
+
+
 class ChannelMessage(Message, kw_only=True):
     """What can reach a channel."""
 
@@ -404,6 +408,7 @@ AnyMessage = (
     | GatePassed
     | WaitChecked
     | ChannelContinued
+    | RunContinued
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -438,6 +443,7 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     GatePassed,
     WaitChecked,
     ChannelContinued,
+    RunContinued,
 )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from random import Random
 
+from stream_durable.core.run import portions
 from stream_durable.sdk.app import App
 from stream_durable.testing import workload
 from stream_durable.testing.faults import Faults
@@ -74,6 +76,24 @@ def simulate(
         world.calm()
         await world.settle(LIVENESS_SECONDS)
 
+    with _portions_of(rng.choice((portions.LOAD_MAX, portions.LOAD_MAX, 2 * portions.STEP_LOAD))):
+        return _tried(world, story)
+
+
+@contextmanager
+def _portions_of(load: int) -> Iterator[None]:
+    """Let a record begin so much; little, and even small runs are worked off in portions."""
+    usual = portions.LOAD_MAX
+    portions.LOAD_MAX = load
+    try:
+        yield
+    finally:
+        portions.LOAD_MAX = usual
+
+
+def _tried(world: World, story: Callable[[World], Awaitable[None]]) -> Trial:
     world.run(story)
     runs = Counter(run.status for run in world.store.tables.runs.values())
-    return Trial(seed, violations(world), world.weather.hits, runs, world.weather.calls, world.loop.time())
+    return Trial(
+        world.seed, violations(world), world.weather.hits, runs, world.weather.calls, world.loop.time()
+    )

@@ -33,6 +33,7 @@ _WORDS: Final = {
     "event": "event {name} with key {about}",
     "signal": "signal {name}",
     "child": "run {name}",
+    "turn": "its turn: the run begins so many steps with each record",
     "next child": "the time of the next run of {name}",
     "members": "{about} members",
 }

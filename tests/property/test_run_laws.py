@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from random import Random
 
 import msgspec
+import pytest
 from builders import RUN, Saved, counters, everything, lasting_picture, picture
 from hypothesis import event, given
 from hypothesis import strategies as st
@@ -40,12 +42,21 @@ from stream_durable.core.messages import (
     WaitOpened,
 )
 from stream_durable.core.rows import run_row
+from stream_durable.core.run import portions
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import RUN_ENDED, STEP_ENDED, Outcome
 
 encode = msgspec.json.Encoder(order="deterministic").encode
 #: It takes hundreds of waits until a channel sends it, or a message that came seconds late.
 ELSEWHERE = (ChannelContinued, WaitChecked)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_portions() -> Iterator[None]:
+    """Let a record begin a few steps only, so that graphs of these sizes are begun in portions."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(portions, "LOAD_MAX", 4 * portions.STEP_LOAD)
+        yield
 
 
 def retell(world: World, trail: list[Told]) -> tuple[dict[str, Entity], list[Folded]]:

@@ -44,6 +44,7 @@ from stream_durable.core.messages import (
     SignalRun,
     SkipStep,
     StartRun,
+    WaitChecked,
     WaitClosed,
     WaitOpened,
     timer_fired,
@@ -62,8 +63,9 @@ laws = settings(
 MOVE_BYTES = 7
 
 SIGNALS = ("go", "stop", "other")
-#: What is answered even if it changes nothing: a parent is told again, and a gate that nobody is there.
-MAY_ANSWER_AGAIN = (StartRun, GatePassed)
+#: What is answered even if it changes nothing: a parent is told again, a gate that nobody is there, a channel
+#: that nobody waits; and a timer that was early is planned again.
+MAY_ANSWER_AGAIN = (StartRun, GatePassed, WaitChecked, RunTimerFired, ChannelTimerFired)
 #: Id of an event that no channel delivered.
 FORGED = "forged"
 

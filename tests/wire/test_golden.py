@@ -46,6 +46,7 @@ from stream_durable.core.messages import (
     PauseRun,
     ResumeRun,
     RetryRun,
+    RunContinued,
     RunTimerFired,
     SignalRun,
     SkipStep,
@@ -184,6 +185,7 @@ MESSAGES = [
     WaitChecked(key=RUN, wait="paid", channel=CHANNEL),
     WaitChecked(key=RUN, wait="paid", channel=CHANNEL, attempt=2),
     ChannelContinued(key=CHANNEL),
+    RunContinued(key=RUN),
     GateLeft(key=GATE, run=RUN, step="charge", attempt=2, is_ok=False, since=1_764_000_000_000),
 ]
 

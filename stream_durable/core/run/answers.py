@@ -7,7 +7,7 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import AttemptExpanded, AttemptFinished, AttemptJumped, AttemptSkipped
-from stream_durable.core.run import groups
+from stream_durable.core.run import groups, portions
 from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.attempts import has_stopped, open_step, take
 from stream_durable.core.run.begin import End
@@ -95,6 +95,7 @@ def finished(run: Run, message: AttemptFinished, now: int, out: Effects) -> Outc
         return Outcome.APPLIED
     output = bytes(message.output)
     if run.failure is None:
+        portions.withdraw(run)
         run.output = output
         not_needed = Failure("cancelled", "the run has been finished", retryable=False)
         graph = run.graph

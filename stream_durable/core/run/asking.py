@@ -7,7 +7,6 @@ from msgspec import Raw
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode, StepNode
 from stream_durable.core.effects import Command, Effects
-from stream_durable.core.ids import HANDOVER_BYTES_MAX
 from stream_durable.core.messages import GateAsked
 from stream_durable.core.run import groups
 from stream_durable.core.run.state import Run, Step, raw_or_null
@@ -107,8 +106,8 @@ def _add_dynamic(run: Run, i: int, node: StepNode, command: Command) -> None:
         command.item = item
 
 
-def is_too_large(run: Run, node: StepNode) -> bool:
-    """Say whether the command would not fit into a record: better a step that failed than a stuck outbox."""
+def handover_bytes(run: Run, node: StepNode) -> int:
+    """Return the bytes of the values that a step is handed with its command."""
     size = len(run.input) if node.takes_input else 0
     steps, index = run.steps, run.graph.index
     for name in node.takes:
@@ -120,4 +119,4 @@ def is_too_large(run: Run, node: StepNode) -> bool:
             size += len(output_of(run, i) or b"")
     if node.takes_context and run.context is not None:
         size += run.context.size
-    return size > HANDOVER_BYTES_MAX
+    return size

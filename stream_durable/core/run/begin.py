@@ -24,8 +24,8 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.ids import HANDOVER_BYTES_MAX, ID_BYTES_MAX, byte_length, channel_id, fits
 from stream_durable.core.lifecycle import STEP_WAITING
 from stream_durable.core.messages import WaitOpened
-from stream_durable.core.run import groups, hooks
-from stream_durable.core.run.asking import ask_gate, dispatch, is_too_large
+from stream_durable.core.run import groups, hooks, portions
+from stream_durable.core.run.asking import ask_gate, dispatch, handover_bytes
 from stream_durable.core.run.children import begin_child
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.state import Run, Step
@@ -43,6 +43,9 @@ def begin_each(run: Run, ready: list[int], now: int, out: Effects, ends: list[En
         graph = run.graph
         if is_paused:
             hold(run, i, "paused")
+            continue
+        if out.load >= portions.LOAD_MAX:
+            portions.defer(run, i, out)
             continue
         node = graph.nodes[i]
         if graph.links and (owner := graph.owner(i)) >= 0 and not groups.admit(run, i, owner):
@@ -80,7 +83,9 @@ def _begin_step(run: Run, i: int, node: StepNode, now: int, out: Effects, ends: 
             set_due(run, i, step, until, out)
     if run.graph.hooks:
         hooks.call_step_hook(run, "on_step_start", i, step or Step(), now, out)
-    if is_too_large(run, node):
+    size = handover_bytes(run, node)
+    out.load += portions.STEP_LOAD + size
+    if size > HANDOVER_BYTES_MAX:
         text = f"input and outputs together have more than {HANDOVER_BYTES_MAX} bytes of JSON"
         ends.append((i, FAILED, None, Failure("input_too_large", text, retryable=False)))
     elif node.breaker is not None:

@@ -16,6 +16,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.ids import ID_BYTES_MAX, PAYLOAD_BYTES_MAX, clipped, fits
 from stream_durable.core.lifecycle import STEP_WAITING
 from stream_durable.core.messages import CancelRun, ChildEnded, StartRun
+from stream_durable.core.run.portions import STEP_LOAD
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.state import Run, Step, raw_or_null
 from stream_durable.core.run.values import root_value
@@ -51,6 +52,7 @@ def begin_child(
 def ask_for_child(run: Run, i: int, step: Step, node: ChildNode, out: Effects) -> None:
     """Start the child of this round; started twice it is one run."""
     detail = step.detailed()
+    out.load += STEP_LOAD + len(bytes(detail.input or b""))
     detail.child = child_id(run, run.graph.names[i], step.attempt, detail.round)
     run.touched[i] = None
     out.messages.append(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode, ParallelNode, StepNode
-from stream_durable.core.run import groups
+from stream_durable.core.run import groups, portions
 from stream_durable.core.run.state import Open, Run, Step
 from stream_durable.core.status import (
     CANCELLED,
@@ -84,6 +84,7 @@ def recount(run: Run) -> None:
         group = run.steps.get(i)
         if group is not None and group.status == RUNNING and _has_opened(run, i, group):
             _count_members(run, i, group)
+    portions.count(run)
     if run.ended is None and run.status != PENDING:
         _count_active(run)
 

@@ -16,7 +16,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX, channel_id
 from stream_durable.core.lifecycle import RUN_EVENTS, STEP_CANCELLED
 from stream_durable.core.messages import GateLeft, WaitClosed
-from stream_durable.core.run import hooks
+from stream_durable.core.run import hooks, portions
 from stream_durable.core.run.begin import End, event_key
 from stream_durable.core.run.children import cancel_child, tell_parent
 from stream_durable.core.run.say import begun_step, clear_due, say_run, say_step, set_due
@@ -63,6 +63,7 @@ def wind_down(
     if not owes and not (status == FAILED and may_restart(run)):
         end(run, status, now, out)
         return
+    portions.withdraw(run)
     for i in range(graph.size):
         step = run.steps.get(i)
         if run.need[i] or i in ready or graph.is_helper(i) or _has_ended(step):
@@ -110,6 +111,7 @@ def may_restart(run: Run) -> bool:
 def end(run: Run, status: str, now: int, out: Effects) -> None:
     """Close what is still open, and put the run into a status that nothing changes any more by itself."""
     if run.status != PENDING:
+        portions.withdraw(run)
         for i in range(run.graph.size):
             if not run.need[i]:
                 _cancel_step(run, i, now, out)

@@ -19,6 +19,7 @@ from stream_durable.core.definition.nodes import (
 )
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.run.begin import event_key
+from stream_durable.core.run.portions import is_deferred
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import (
     CANCELLED,
@@ -33,7 +34,7 @@ from stream_durable.core.status import (
 
 CauseKind = Literal[
     "begin", "step", "join", "branch", "group", "paused", "queue", "worker", "answer", "breaker", "later",
-    "retry", "time", "event", "signal", "child", "next child", "members",
+    "retry", "time", "event", "signal", "child", "next child", "members", "turn",
 ]  # fmt: skip
 
 _DONE: Final = frozenset({COMPLETED})
@@ -71,6 +72,8 @@ def _before(run: Run, i: int, step: Step | None) -> tuple[Cause, ...]:
     held = "" if step is None or step.detail is None else step.detail.held
     if held == "paused":
         return (Cause("paused"),)
+    if is_deferred(run, i):
+        return (Cause("turn"),)
     owner = graph.owner(i)
     if held == "group":
         return (Cause("group", names[owner]),)

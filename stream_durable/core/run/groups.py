@@ -17,6 +17,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length
 from stream_durable.core.messages import AttemptExpanded, Grafted
+from stream_durable.core.run.portions import is_deferred
 from stream_durable.core.run.state import Graft, Open, Run, Step
 from stream_durable.core.run.values import root_value
 from stream_durable.core.status import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, SKIPPED, STEP_ENDED
@@ -327,7 +328,7 @@ def member_ended(
         ends.append((owner, verdict, None, why))
     elif not opened.left:
         ends.append((owner, COMPLETED, None, None))
-    elif was_begun or not run.need[m]:
+    elif was_begun or not run.need[m] or is_deferred(run, m):
         # It had its turn, even if it was held and never used it.
         _let_in(run, owner, opened, ready)
 

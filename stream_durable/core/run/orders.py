@@ -6,8 +6,8 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RUN_PAUSED, RUN_RESUMED, RUN_RETRIED
-from stream_durable.core.messages import CancelStep, PauseRun, ResumeRun, RetryRun, SkipStep
-from stream_durable.core.run import context
+from stream_durable.core.messages import CancelStep, PauseRun, ResumeRun, RetryRun, RunContinued, SkipStep
+from stream_durable.core.run import context, portions
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.again import (
     beginnings,
@@ -58,6 +58,18 @@ def resume(run: Run, message: ResumeRun, now: int, out: Effects) -> Outcome:
         if step.status == PENDING and step.detail is not None and step.detail.held == "paused"
     ]
     work_off(run, [], sorted(held), now, out)
+    return Outcome.APPLIED
+
+
+def go_on(run: Run, message: RunContinued, now: int, out: Effects) -> Outcome:
+    """Begin the next of the steps that one record did not begin."""
+    if run.requests is None or not run.requests.deferred:
+        return Outcome.LATE
+    ready = portions.take_up(run)
+    is_over = not run.requests.deferred
+    work_off(run, [], ready, now, out)
+    if not is_over and run.requests.deferred:
+        out.messages.append(RunContinued(key=run.id))
     return Outcome.APPLIED
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stream_durable.core.definition.nodes import BranchNode, ChildNode, EventNode, StepNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.ids import channel_id
-from stream_durable.core.messages import WaitOpened
+from stream_durable.core.messages import RunContinued, WaitOpened
 from stream_durable.core.run.asking import ask_gate, dispatch
 from stream_durable.core.run.begin import event_key
 from stream_durable.core.run.children import ask_for_child, tell_parent
@@ -21,6 +21,8 @@ def redrive(run: Run, out: Effects) -> None:
         return
     if run.status == PENDING:
         return
+    if run.requests is not None and run.requests.deferred:
+        out.messages.append(RunContinued(key=run.id))
     for i in range(run.graph.size):
         if not run.need[i]:
             _ask(run, i, run.steps.get(i), out)

@@ -133,6 +133,8 @@ class Requests(msgspec.Struct, omit_defaults=True):
     picks: tuple[str, ...] = ()
     #: Ids of the latest orders that were carried out: a repeat that comes late does nothing.
     seen: list[str] = []
+    #: Steps that could begin and wait for a record that continues the one which let them.
+    deferred: list[str] = []
 
     def remember(self, order: str) -> None:
         """Note that this order was carried out."""

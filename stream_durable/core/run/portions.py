@@ -1,0 +1,73 @@
+"""No record causes effects without bound: what is too much for one is deferred to records that continue it.
+
+A run that lets thousands of steps begin, or a few with very large inputs, begins as many as one record may.
+The others are deferred, and the run sends itself a message with which it goes on. A deferred step waits for
+one thing more, its turn, so that everybody else takes it for one that has not begun.
+"""
+
+from __future__ import annotations
+
+from stream_durable.core.effects import Effects
+from stream_durable.core.messages import RunContinued
+from stream_durable.core.run.state import Requests, Run, Step
+from stream_durable.core.status import PENDING
+
+#: What the steps that one record begins may weigh: 500 small ones, or a few megabytes.
+LOAD_MAX = 4_000_000
+#: What a step weighs besides the values that are handed to it.
+STEP_LOAD = 8_000
+#: Deferred steps that a record takes up at the most.
+PORTION = 500
+
+
+def defer(run: Run, i: int, out: Effects) -> None:
+    """Let a step that could begin wait for the record that continues this one."""
+    requests = run.requests = run.requests or Requests()
+    if not requests.deferred:
+        out.messages.append(RunContinued(key=run.id))
+    requests.deferred.append(run.graph.names[i])
+    run.need[i] += 1
+
+
+def take_up(run: Run) -> list[int]:
+    """Give the next deferred steps their turn; return those that may begin."""
+    requests = run.requests
+    assert requests is not None
+    names, requests.deferred = requests.deferred[:PORTION], requests.deferred[PORTION:]
+    ready = []
+    for i in _known(run, names):
+        run.need[i] -= 1
+        step = run.steps.get(i)
+        if not run.need[i] and (step is None or step.status == PENDING):
+            ready.append(i)
+    return ready
+
+
+def withdraw(run: Run) -> None:
+    """Let no deferred step wait for its turn any more, since its run is about to end: it could have begun."""
+    if run.requests is None or not run.requests.deferred:
+        return
+    names, run.requests.deferred = run.requests.deferred, []
+    for i in _known(run, names):
+        run.need[i] -= 1
+        if i not in run.steps:
+            run.steps[i] = Step(PENDING)
+            run.touched[i] = None
+
+
+def is_deferred(run: Run, i: int) -> bool:
+    """Say whether a step could have begun, and waits for its turn."""
+    return run.requests is not None and run.graph.names[i] in run.requests.deferred
+
+
+def count(run: Run) -> None:
+    """Count the turns that deferred steps wait for."""
+    if run.requests is not None:
+        for i in _known(run, run.requests.deferred):
+            run.need[i] += 1
+
+
+def _known(run: Run, names: list[str]) -> list[int]:
+    """Return the steps of these names that there are: those of a group that was begun again may be gone."""
+    index = run.graph.index
+    return [i for name in names if (i := index.get(name)) is not None]
