@@ -22,17 +22,21 @@ def _group() -> None:
 def migrate(output: Output = Format.TABLE) -> None:
     """Bring the schema up to date; run it before new code is started.
 
-    Safe to run again, and by several at once: one migrates and the others wait.
+    Safe to run while everything goes on, to interrupt, and by several at once: one migrates, the others wait.
 
     Example: `stream-durable db migrate`
     """
     from stream_durable.postgres import migrate as migrations
 
     settings = load_settings()
-    applied = asyncio.run(migrations.migrate(settings.postgres, settings.kafka.partitions))
+    applied = asyncio.run(migrations.migrate(settings.postgres, settings.kafka.partitions, say=_say))
     rows = [{"migration": name, "status": "applied"} for name in applied]
     up_to_date = f"Schema {settings.postgres.db_schema} is up to date."
     show(rows, ("migration", "status"), output, empty=up_to_date)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 @app.command()

@@ -37,13 +37,15 @@ _TRANSIENT = (
 )
 
 
-async def connect(settings: PostgresSettings, *, keyed_plans: bool = False) -> asyncpg.Connection:
-    """Open a connection whose every statement is bounded in time and sees our schema alone."""
+async def connect(
+    settings: PostgresSettings, *, keyed_plans: bool = False, is_patient: bool = False
+) -> asyncpg.Connection:
+    """Open a connection that sees our schema alone; its statements are bounded unless it is patient."""
     server_settings = {
         "search_path": settings.db_schema,
         "application_name": "stream_durable",
-        "statement_timeout": str(settings.statement_timeout_ms),
-        "lock_timeout": str(settings.lock_timeout_ms),
+        "statement_timeout": "0" if is_patient else str(settings.statement_timeout_ms),
+        "lock_timeout": "0" if is_patient else str(settings.lock_timeout_ms),
         # A stopped client must not hold a lock for as long as it is stopped.
         "idle_in_transaction_session_timeout": "1000",
         **(KEYED_PLANS if keyed_plans else FITTED_PLANS),
@@ -52,7 +54,7 @@ async def connect(settings: PostgresSettings, *, keyed_plans: bool = False) -> a
         return await asyncpg.connect(
             settings.dsn.get_secret_value(),
             timeout=10,
-            command_timeout=settings.statement_timeout_ms / 1_000 + 5,
+            command_timeout=None if is_patient else settings.statement_timeout_ms / 1_000 + 5,
             server_settings=server_settings,
         )
 

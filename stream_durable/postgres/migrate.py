@@ -1,4 +1,8 @@
-"""Migrations: numbered files, forward only, each in a transaction, all under one lock.
+"""Migrations: applied forward only, step by step, while everything goes on.
+
+A step that needs a lock waits for it only shortly, for whoever comes after it waits as well, and tries
+again; what takes long is done without such a lock. What is done is noted with each step, so that a migration
+that was interrupted goes on where it was, whatever interrupted it. One migrates at a time.
 
 `expand` files may run before the new code is there, `contract` files only after the old code is
 gone. A file that was changed after it had been applied is an error: the database would not be what
@@ -7,65 +11,137 @@ the files say.
 
 from __future__ import annotations
 
-from hashlib import sha256
-from importlib.resources import files
-from typing import NamedTuple
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
 
 import asyncpg
 
 from stream_durable.core.errors import BrokenError, RejectedError
 from stream_durable.core.messages import MESSAGE_TYPES
 from stream_durable.postgres.connection import connect, translated
+from stream_durable.postgres.migration_files import Migration, Step, migrations
 from stream_durable.postgres.queries import queries
 from stream_durable.settings import PostgresSettings
 
+#: How long a step waits for a lock, and with it all who come after it; and how long it lets them go on then.
+LOCK_MS = 100
+_PAUSE_SECONDS = 0.5
+#: How often it is said that something still goes on.
+_SAY_SECONDS = 10.0
 
-class Migration(NamedTuple):
-    """One file."""
-
-    version: int
-    name: str
-    text: str
-
-    @property
-    def checksum(self) -> str:
-        """Tell whether the file is still the one that was applied."""
-        return sha256(self.text.encode()).hexdigest()
+Say = Callable[[str], None]
 
 
-def migrations() -> list[Migration]:
-    """Return all files in order."""
-    folder = files("stream_durable.postgres").joinpath("migrations")
-    return sorted(
-        Migration(int(file.name.split("_", 1)[0]), file.name, file.read_text())
-        for file in folder.iterdir()
-        if file.name.endswith(".sql")
-    )
+def _silent(line: str) -> None:
+    """Say nothing."""
 
 
-async def migrate(settings: PostgresSettings, partition_count: int) -> list[str]:
-    """Bring the schema up to date; return the names of the files that were applied."""
-    connection = await connect(settings)
-    applied = []
+async def migrate(
+    settings: PostgresSettings, partition_count: int, *, say: Say = _silent, last: int | None = None
+) -> list[str]:
+    """Bring the schema up to date, or up to file `last`; return the names of the files that were applied."""
+    connection = await connect(settings, is_patient=True)
     try:
         with translated():
-            await connection.execute(queries()["migration_lock"])
+            await _lock(connection, say)
             await connection.execute(
                 await connection.fetchval(queries()["migration_schema"], settings.db_schema)
             )
             await connection.execute(queries()["migration_table"])
-            for migration in await _pending(connection):
-                async with connection.transaction():
-                    await connection.execute(migration.text)
-                    await connection.execute(
-                        queries()["migration_record"], migration.version, migration.name, migration.checksum
-                    )
-                applied.append(migration.name)
-            await _name_message_types(connection)
+            await connection.execute(queries()["migration_step_table"])
+            pending = [m for m in await _pending(connection) if last is None or m.version <= last]
+            await _apply_all(connection, pending, say)
+            if last is None:
+                await _name_message_types(connection)
             await _make_partitions(connection, partition_count)
     finally:
         connection.terminate()
-    return applied
+    return [migration.name for migration in pending]
+
+
+async def _lock(connection: asyncpg.Connection, say: Say) -> None:
+    """Become the only one who migrates. A statement that waits holds up `create index concurrently`."""
+    since = said = monotonic()
+    while not await connection.fetchval(queries()["migration_lock"]):
+        if monotonic() >= said:
+            say(f"waiting for another migration in this database ({monotonic() - since:.0f} s)")
+            said += _SAY_SECONDS
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _apply_all(connection: asyncpg.Connection, pending: list[Migration], say: Say) -> None:
+    is_empty = not await connection.fetchval(queries()["migration_is_begun"])
+    for migration in pending:
+        if is_empty:
+            async with connection.transaction():
+                await connection.execute(migration.at_once)
+                await _note(connection, migration)
+        else:
+            await _apply(connection, migration, say)
+            await _note(connection, migration)
+
+
+async def _apply(connection: asyncpg.Connection, migration: Migration, say: Say) -> None:
+    done = await _done(connection, migration)
+    steps = migration.steps
+    for number, step in enumerate(steps, 1):
+        if step.name in done:
+            continue
+        what = f"{migration.name}, step {number} of {len(steps)}: {step.name}"
+        say(what)
+        apply = _apply_concurrently if step.is_concurrent else _apply_locked
+        await _observed(apply(connection, migration, step), what, say)
+
+
+async def _apply_concurrently(connection: asyncpg.Connection, migration: Migration, step: Step) -> None:
+    """Apply a step that locks nobody out; what an interruption left of an index is removed first."""
+    is_valid = None
+    if step.builds is not None:
+        is_valid = await connection.fetchval(queries()["migration_index_state"], step.builds)
+    if is_valid is False:
+        await connection.execute(await connection.fetchval(queries()["migration_index_drop"], step.builds))
+    if not is_valid:
+        await connection.execute(step.text)
+    await connection.execute(queries()["migration_step_record"], migration.version, step.name)
+
+
+async def _apply_locked(connection: asyncpg.Connection, migration: Migration, step: Step) -> None:
+    """Apply a step as soon as its locks are to be had without holding others up."""
+    while True:
+        try:
+            async with connection.transaction():
+                await connection.execute(queries()["migration_lock_limit"], str(LOCK_MS))
+                await connection.execute(step.text)
+                await connection.execute(queries()["migration_step_record"], migration.version, step.name)
+        except asyncpg.LockNotAvailableError:
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            return
+
+
+async def _observed(work: Awaitable[None], what: str, say: Say) -> None:
+    """Wait for a step, and say now and then that it goes on."""
+    task = asyncio.ensure_future(work)
+    since = monotonic()
+    try:
+        while not (await asyncio.wait([task], timeout=_SAY_SECONDS))[0]:
+            say(f"{what}: {monotonic() - since:.0f} s so far")
+    finally:
+        task.cancel()
+    await task
+
+
+async def _note(connection: asyncpg.Connection, migration: Migration) -> None:
+    await connection.execute(
+        queries()["migration_record"], migration.version, migration.name, migration.checksums[0]
+    )
+
+
+async def _done(connection: asyncpg.Connection, migration: Migration) -> set[str]:
+    if await connection.fetchval(queries()["migration_step_table_exists"]) is None:
+        return set()
+    return {row[0] for row in await connection.fetch(queries()["migration_steps_done"], migration.version)}
 
 
 async def make(settings: PostgresSettings, partition_count: int) -> None:
@@ -92,13 +168,19 @@ async def drop(settings: PostgresSettings) -> None:
 
 
 async def check(settings: PostgresSettings) -> list[str]:
-    """Return the names of the files that still have to be applied."""
+    """Return the names of the files that still have to be applied, with the steps of those that are begun."""
     connection = await connect(settings)
     try:
         with translated():
-            return [m.name for m in await _pending(connection)]
+            return [await _lacking(connection, migration) for migration in await _pending(connection)]
     finally:
         connection.terminate()
+
+
+async def _lacking(connection: asyncpg.Connection, migration: Migration) -> str:
+    done = await _done(connection, migration)
+    left = [step.name for step in migration.steps if step.name not in done]
+    return f"{migration.name} (left of it: {', '.join(left)})" if done else migration.name
 
 
 async def _name_message_types(connection: asyncpg.Connection) -> None:
@@ -122,6 +204,6 @@ async def _pending(connection: asyncpg.Connection) -> list[Migration]:
         return migrations()
     applied = {row[0]: row[1] for row in await connection.fetch(queries()["migration_applied"])}
     for migration in migrations():
-        if applied.get(migration.version, migration.checksum) != migration.checksum:
+        if applied.get(migration.version, migration.checksum) not in migration.checksums:
             raise BrokenError(f"migration {migration.name} was changed after it had been applied")
     return [m for m in migrations() if m.version not in applied]

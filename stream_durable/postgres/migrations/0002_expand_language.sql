@@ -1,5 +1,7 @@
 -- What runs, steps and gates are besides: how a run was started, what is asked of it, what its steps tried.
+-- formerly: 8e6560c7b2911f41fad7f53e793ee54e08d42618b75bb7a27c81651fa9e4f44a
 
+-- step: columns of run
 alter table run
   add column queue text collate "C",
   add column priority int not null default 0,
@@ -11,34 +13,49 @@ alter table run
   add column context bytea,
   add column requests bytea;
 alter table run alter column context set storage external;
--- Runs are read by age, page by page, and few are of the same millisecond: what an index does not order is sorted
--- as it comes. Without the id an index is a seventh as large and costs a start less; each is written to at a
--- run's start and again at its end.
-drop index run_created;
-create index run_created on run (created);
-create index run_children on run (parent, created) where parent is not null;
-create index run_workflow on run (workflow, created);
--- Neither names the status: a run that only begins or ceases to wait leaves all indexes as they are.
-create index run_open on run (created) where ended is null;
-create index run_failed on run (created) where failure is not null;
--- What it was for, run_open answers too.
-drop index run_unfinished;
 comment on column run.queue is 'Where steps go that name no queue of their own.';
 comment on column run.parent is 'The run that started it, by its step parent_step.';
 comment on column run.attempt is 'Which try of the whole graph it is.';
 comment on column run.context is 'What steps have put there: a JSON object.';
 comment on column run.requests is 'What has been asked of the run and by which message, apart from what came of it.';
 
-alter table step add column sequence bigint, add column detail bytea;
-alter table step drop constraint step_status_check;
-alter table step add constraint step_status_check check (status in (
-  'pending', 'ready', 'running', 'waiting', 'retrying', 'completed', 'failed', 'skipped', 'cancelled',
-  'compensated'));
+-- Runs are read by age, page by page, and few are of the same millisecond: what an index does not order is sorted
+-- as it comes. Without the id an index is a seventh as large and costs a start less; each is written to at a
+-- run's start and again at its end.
+-- step, concurrently: index of runs by age
+create index concurrently run_created_alone on run (created);
+-- step, concurrently: without the index of runs by age and id
+drop index concurrently if exists run_created;
+-- step: name of the index of runs by age
+alter index run_created_alone rename to run_created;
+-- step, concurrently: index of runs by parent
+create index concurrently run_children on run (parent, created) where parent is not null;
+-- step, concurrently: index of runs by workflow
+create index concurrently run_workflow on run (workflow, created);
+-- Neither names the status: a run that only begins or ceases to wait leaves all indexes as they are.
+-- step, concurrently: index of runs that have not ended
+create index concurrently run_open on run (created) where ended is null;
+-- step, concurrently: index of runs that failed
+create index concurrently run_failed on run (created) where failure is not null;
+-- What it was for, run_open answers too.
+-- step, concurrently: without the index of unfinished runs
+drop index concurrently if exists run_unfinished;
+-- step: columns of step
+alter table step
+  add column sequence bigint,
+  add column detail bytea,
+  drop constraint step_status_check,
+  add constraint step_status_check check (status in (
+    'pending', 'ready', 'running', 'waiting', 'retrying', 'completed', 'failed', 'skipped', 'cancelled',
+    'compensated')) not valid;
 alter table step alter column detail set storage external;
 comment on column step.sequence is
   'The statement about the run''s steps that said how it ended: the order in which steps ended.';
 comment on column step.detail is 'What few steps have: where it stands in its group, its child, its progress.';
+-- step, concurrently: statuses of the steps there are
+alter table step validate constraint step_status_check;
 
+-- step: attempts, gates, what batches are made of
 create table attempt (
   run_id text collate "C" not null,
   step text collate "C" not null,

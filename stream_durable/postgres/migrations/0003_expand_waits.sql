@@ -1,14 +1,17 @@
 -- Which attempt of its step a wait is of, in which order waits are woken, and how far an event has come with it.
 
+-- step: columns of channel_wait
 alter table channel_wait
   add column position bigint not null default 1,
   add column attempt int not null default 0;
 comment on column channel_wait.position is 'Waits of a channel are woken in this order.';
 comment on column channel_wait.attempt is
   'Attempt of the waiting step: what is said of an earlier one changes nothing. 0: an older release did not say.';
+-- step: columns of channel_event
 alter table channel_event add column wakes_to bigint;
 comment on column channel_event.wakes_to is 'Position of the last wait that the event is still to wake.';
 
+-- step: what batches are made of, and names of messages
 create type event_state as (
   channel text, id text, partition int, data bytea, expires bigint, wakes_to bigint
 );

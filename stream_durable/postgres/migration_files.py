@@ -1,0 +1,76 @@
+"""Migrations as they are written: numbered files, each made of steps.
+
+A step begins with a line `-- step: its name` and is applied in a transaction. One that begins with
+`-- step, concurrently: its name` is a single statement that is applied outside of one: it takes long and
+locks nobody out. A file without such lines is one step. A line `-- formerly: checksum` says that the file was
+written otherwise before, to the same effect: who applied it then has applied it.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from importlib.resources import files
+from typing import NamedTuple
+
+_STEP = re.compile(r"^-- step(, concurrently)?: (.+)$", re.MULTILINE)
+_FORMERLY = re.compile(r"^-- formerly: (\w+)$", re.MULTILINE)
+_INDEX = re.compile(r"^create index concurrently (\w+)", re.MULTILINE)
+
+
+class Step(NamedTuple):
+    """A part of a migration that is applied as a whole, or not at all."""
+
+    name: str
+    text: str
+    is_concurrent: bool
+
+    @property
+    def builds(self) -> str | None:
+        """The index that the step builds, and leaves behind unusable when it is interrupted."""
+        found = _INDEX.search(self.text)
+        return found[1] if self.is_concurrent and found else None
+
+
+class Migration(NamedTuple):
+    """One file."""
+
+    version: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        """Tell whether the file is still the one that was applied."""
+        return sha256(self.text.encode()).hexdigest()
+
+    @property
+    def checksums(self) -> list[str]:
+        """Of the file as it was and as it is; the first is noted, which older releases know too."""
+        return [*_FORMERLY.findall(self.text), self.checksum]
+
+    @property
+    def steps(self) -> list[Step]:
+        """Return what it is made of, in order."""
+        parts = _STEP.split(self.text)
+        if len(parts) == 1:
+            return [Step("all", self.text, is_concurrent=False)]
+        return [
+            Step(name, text.strip(), bool(mark))
+            for mark, name, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
+        ]
+
+    @property
+    def at_once(self) -> str:
+        """Return the whole for a schema in which there is nothing yet that could be held up."""
+        return "\n".join(step.text.replace(" concurrently ", " ") for step in self.steps)
+
+
+def migrations() -> list[Migration]:
+    """Return all files in order."""
+    folder = files("stream_durable.postgres").joinpath("migrations")
+    return sorted(
+        Migration(int(file.name.split("_", 1)[0]), file.name, file.read_text())
+        for file in folder.iterdir()
+        if file.name.endswith(".sql")
+    )
