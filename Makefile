@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak fuzz check bench clean
+.PHONY: help setup demo test soak fuzz chaos check bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -22,6 +22,9 @@ soak: $(READY) ## simulate many seeds: make soak SEEDS=20000 FIRST=0
 
 fuzz: $(READY) ## write damaged records to every topic: make fuzz RECORDS=1000000 SEED=7
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --records $(or $(RECORDS),20000) $(if $(SEED),--seed $(SEED))
+
+chaos: $(READY) ## break everything at once, again and again: make chaos MINUTES=60 SEED=7
+	@PYTHONPATH=tests $(BIN)/python -u -m chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 check: $(READY) ## lint, format, types and import contracts
 	@$(BIN)/ruff check

@@ -10,6 +10,7 @@ from fuzz.corpus import MARKER, Record, valid
 BYTES_MAX = 12_000_000
 #: Of so many records one is large.
 _LARGE_EVERY = 400
+_PAYLOADS = ("input", "data", "output")
 _CODECS = ("lz4", "zstd", "gzip")
 
 #: One character of every class that somebody has been caught by; from 1 to 4 bytes, and what is none.
@@ -44,12 +45,13 @@ def _large(made: Record, rng: Random, largest: int) -> Record:
     fields = _fields(made)
     codec = rng.choice((*_CODECS, "none"))
     size = rng.choice((80_000, 400_000, 899_000, 940_000)) if codec == "none" else rng.randrange(1, largest)
-    text = MARKER + rng.choice(("x", "[", "字", "\x00"))[0] * min(size, largest // 6)
-    if codec != "none":
-        text = MARKER + "x" * size
+    letter = "x" if codec != "none" else rng.choice(("x", "[", "字", "\x00"))
+    names = [*fields, *_PAYLOADS] if fields is not None else [*_PAYLOADS]
+    name = rng.choice(names)
+    # A text that is not in the place of a payload is not one: names and types may be told.
+    text = (MARKER if name in _PAYLOADS else "") + letter * size
     if fields is None:
         return made._replace(value=(made.value or b"") + text.encode()[:size], codec=codec)
-    name = rng.choice([*fields, "input", "data", "output", "id"])
     fields[name] = text
     return made._replace(value=json.dumps(fields, ensure_ascii=False).encode(), codec=codec)
 
