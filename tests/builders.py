@@ -235,7 +235,7 @@ class Play:
     ) -> Said:
         failure = None if status == "completed" else Failure("Broken", "the child broke", step="s")
         return self.tell(
-            ChildEnded(key=RUN, step=name, child=child or f"{RUN}/{name}", status=status, output=Raw(output),
+            ChildEnded(key=RUN, step=name, child=child or f"{RUN}//{name}", status=status, output=Raw(output),
                        failure=failure)
         )  # fmt: skip
 

@@ -17,7 +17,16 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.gate import fold as gate_fold
 from stream_durable.core.gate.state import Gate
-from stream_durable.core.ids import ID_BYTES_MAX, PAYLOAD_BYTES_MAX, QUEUE, QUEUE_RULE, byte_length, fits
+from stream_durable.core.ids import (
+    ID_BYTES_MAX,
+    PAYLOAD_BYTES_MAX,
+    QUEUE,
+    QUEUE_RULE,
+    RESERVED_RULE,
+    byte_length,
+    fits,
+    is_derived,
+)
 from stream_durable.core.messages import (
     AttemptCompleted,
     AttemptExpanded,
@@ -112,6 +121,8 @@ def create(message: Message, partition: int, graphs: Callable[[str], Graph | Non
         return Gate(key, partition)
     if type(message) is not StartRun:
         raise RejectedError("unknown_run", f"there is no run {key!r}")
+    if is_derived(key) and not message.parent:
+        raise RejectedError("reserved_id", f"{key[:128]!r} cannot be a run's id: {RESERVED_RULE}")
     graph = graphs(message.fingerprint)
     if graph is None or graph.name != message.workflow:
         raise RejectedError(

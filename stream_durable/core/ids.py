@@ -45,6 +45,25 @@ def clipped(text: str, bytes_max: int = ID_BYTES_MAX) -> str:
     return text.encode()[:bytes_max].decode(errors="ignore")
 
 
+#: Between a run and what it started: no id from outside may hold it.
+CHILD_MARK = "//"
+RESERVED_RULE = f"{CHILD_MARK!r} is kept for the ids of runs that other runs start: take another separator"
+
+
+def child_id(run: str, of: str) -> str:
+    """Return the id of a run that another one starts; `of` says by which step, attempt and round."""
+    key = f"{run}{CHILD_MARK}{of}"
+    if fits(key):
+        return key
+    digest = blake2b(key.encode(), digest_size=16).hexdigest()
+    return f"{clipped(run, ID_BYTES_MAX - 40)}{CHILD_MARK}{digest}"
+
+
+def is_derived(run: str) -> bool:
+    """Say whether an id is one that only a run that starts another can give."""
+    return CHILD_MARK in run
+
+
 def channel_id(event: str, key: str) -> str:
     """Return the id of the channel on which events of this name and key meet their waits."""
     return f"{event}/{key}"

@@ -19,7 +19,16 @@ import msgspec
 from msgspec import Meta, Raw
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.ids import ID_BYTES_MAX, NAME, PAYLOAD_BYTES_MAX, byte_length, channel_id, fits
+from stream_durable.core.ids import (
+    ID_BYTES_MAX,
+    NAME,
+    PAYLOAD_BYTES_MAX,
+    RESERVED_RULE,
+    byte_length,
+    channel_id,
+    fits,
+    is_derived,
+)
 from stream_durable.core.messages import NULL, EventPublished, Message, SignalRun, StartRun, Text
 from stream_durable.core.reference import holds_reference
 from stream_durable.wire.cloudevents import read_headers
@@ -124,6 +133,8 @@ def admit(message: Message) -> bytes:
     if len(data) > VALUE_BYTES_MAX:
         text = f"with all that it carries the message has {len(data)} bytes, {VALUE_BYTES_MAX} are the most"
         raise RejectedError("too_large", f"{text}: keep metadata, reasons and tags short")
+    if type(message) is StartRun and is_derived(message.key):
+        raise RejectedError("reserved_id", f"{message.key[:128]!r} cannot be a run's id: {RESERVED_RULE}")
     if holds_reference(data):
         text = (
             'it holds an object with the key "$blob", which stands for a value kept elsewhere: take another'

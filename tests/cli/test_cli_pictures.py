@@ -116,7 +116,7 @@ def test_a_run_of_all_shapes_is_drawn_with_what_it_was_given_on_its_way(cli: Cli
     steps = {step["name"]: step for step in found["steps"]}
 
     assert "completed; 3 members: 2 completed, 1 failed" in drawn["resize"]
-    assert f"completed; {run}/part" in drawn["part"]
+    assert f"completed; {run}//part" in drawn["part"]
     assert drawn["cold"].startswith("cold skipped (not_chosen)")
     assert drawn["end"].startswith("end failed (enough)")
     assert drawn["list_urls~compensate"].startswith("list_urls~compensate completed")

@@ -250,11 +250,11 @@ async def test_children_and_repetition(engine: Engine) -> None:
     await engine.until(run, "completed")
     assert run.output == [{"next": 3, "done": True}, None]
     assert {child.id: child.status for child in run.children} == {
-        "book-1/pages": "completed", "book-1/pages/2": "completed", "book-1/bad": "failed",
+        "book-1//pages": "completed", "book-1//pages/2": "completed", "book-1//bad": "failed",
     }  # fmt: skip
     failure = run.step("bad").failure
     assert failure is not None
-    assert (failure.code, failure.message) == ("no_paper", "run 'book-1/bad': it was to be expected")
+    assert (failure.code, failure.message) == ("no_paper", "run 'book-1//bad': it was to be expected")
     family = engine.ask(run.children[0]._target.family)
     assert family.first.run.id == "book-1"
     assert len(family.first.children) == 3

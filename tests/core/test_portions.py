@@ -108,7 +108,7 @@ def test_children_are_started_in_portions() -> None:
     assert len(started) == 3
 
     started += [m.key for m in play.tell(GO_ON).messages if isinstance(m, StartRun)]
-    assert started == [f"{RUN}/c{i}" for i in range(5)]
+    assert started == [f"{RUN}//c{i}" for i in range(5)]
 
 
 def test_a_cancelled_run_begins_no_more() -> None:

@@ -41,7 +41,7 @@ async def test_the_output_of_the_child_is_the_output_of_the_step(engine: Engine)
     assert run.step("invoice").output == {"number": "I-42", "amount": 9.5}
     (child,) = run.children
     assert (child.id, child.status, child.input) == (
-        "order-42/invoice",
+        "order-42//invoice",
         "completed",
         {"order": "42", "amount": 9.5},
     )
@@ -121,7 +121,7 @@ async def test_a_failure_of_the_child_is_the_steps(engine: Engine) -> None:
     failure = run.failure
     assert failure is not None
     assert (run.status, failure.step, failure.code, failure.message) == (
-        "failed", "small", "no_paper", "run 'order-1/small': the printer is empty",
+        "failed", "small", "no_paper", "run 'order-1//small': the printer is empty",
     )  # fmt: skip
     assert run.children[0].status == "failed"
 
@@ -218,7 +218,7 @@ async def test_children_of_children(engine: Engine) -> None:
     run = await engine.start(below, 0, id="top")
     await engine.until_idle()
     assert run.output == 6
-    assert engine.runs[-1].id == "top" + "/below" * 5
+    assert engine.runs[-1].id == "top" + "//below" * 5
 
 
 async def test_one_workflow_as_several_steps(engine: Engine) -> None:
@@ -256,8 +256,8 @@ async def test_a_waiting_child_makes_its_parent_wait(engine: Engine) -> None:
     flow.child("small", small)
     run = await engine.start(flow, id="o")
     assert (run.status, run.step("small").status) == ("waiting", "waiting")
-    assert run.step("small").state.child == "o/small"
-    await engine.signal("o/small", "go", "now")
+    assert run.step("small").state.child == "o//small"
+    await engine.signal("o//small", "go", "now")
     assert run.output == "now"
 
 

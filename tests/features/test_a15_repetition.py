@@ -37,7 +37,7 @@ async def test_a_child_runs_until_it_says_that_it_is_done(engine: Engine) -> Non
     run = await engine.start(flow, {"from": 1}, id="b")
     await engine.until_idle()
     assert run.output == {"next": 4, "done": True, "kept": 7}
-    assert [child.id for child in run.children] == ["b/page", "b/page/2", "b/page/3"]
+    assert [child.id for child in run.children] == ["b//page", "b//page/2", "b//page/3"]
     assert [child.input for child in run.children] == [{"cursor": i, "kept": 7} for i in (1, 2, 3)]
     assert run.step("page").attempts == 1
 

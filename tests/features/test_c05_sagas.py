@@ -266,7 +266,7 @@ async def test_a_child_that_completed_is_undone_by_its_parent(engine: Engine) ->
     flow, undone = child_and_parent()
     run = await engine.start(flow, id="p")
     await engine.until_waiting(run)
-    await engine.signal("p/kid", "go")
+    await engine.signal("p//kid", "go")
     await engine.until(run, "compensated")
     assert undone == ["kid R-1"]
     assert [child.status for child in run.children] == ["completed"]

@@ -303,7 +303,7 @@ async def test_a_child_has_hooks_of_its_own(engine: Engine) -> None:
     told_small, told = hooked(small, *ENDS), hooked(flow, *ENDS)
     run = await engine.start(flow, id="p")
     await engine.until(run, "completed")
-    assert [happened.run for _, happened in told_small] == ["p/kid"]
+    assert [happened.run for _, happened in told_small] == ["p//kid"]
     assert [happened.run for _, happened in told] == ["p"]
 
 

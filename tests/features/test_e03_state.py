@@ -123,7 +123,7 @@ async def test_groups_branches_children_and_what_was_made_at_run_time(engine: En
     run = await engine.start(flow, [5, 6], id="p")
     await engine.advance("10s")
     steps = run.state.steps
-    assert (steps["kid"].status, steps["kid"].child) == ("waiting", "p/kid")
+    assert (steps["kid"].status, steps["kid"].child) == ("waiting", "p//kid")
     assert steps["each"].members == ("each[0]", "each[1]")
     assert (steps["each[0]"].status, steps["each[1]"].status) == ("running", "pending")
     assert steps["each[1]"].held == "group"

@@ -158,7 +158,7 @@ async def test_children_and_theirs(engine: Engine) -> None:
     await run.cancel("enough")
     await engine.until_idle()
     assert {one.id: one.status for one in engine.runs} == {
-        "p": "cancelled", "p/kid": "cancelled", "p/kid/kid": "cancelled",
+        "p": "cancelled", "p//kid": "cancelled", "p//kid//kid": "cancelled",
     }  # fmt: skip
 
 

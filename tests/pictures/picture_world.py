@@ -95,7 +95,7 @@ STATES = {
     "charge": failed("declined", 3),
     "paid": Stands("pending", 0),
     "kind": Stands("running"),
-    "invoice": Stands("waiting", child="order-42/invoice"),
+    "invoice": Stands("waiting", child="order-42//invoice"),
     "resize": Stands("running"),
     "resize[0]": Stands("completed"),
     "resize[1]": Stands("completed"),

@@ -38,7 +38,7 @@ def test_everything_is_in_the_picture(draw: Draw) -> None:
     for word in ["digital", "7", "otherwise", "any 1 of", "however it ends", "1 h 30 min", "queue gpu"]:
         assert word in drawn
     assert "3 members: 2 completed, 1 failed" in drawn
-    assert "order-42/invoice" in drawn
+    assert "order-42//invoice" in drawn
     assert "failed (declined), attempt 3" in drawn
 
 

@@ -28,7 +28,7 @@ raws = st.sampled_from(
 texts = st.sampled_from(["", "why", "\U0001f355", "\n"])
 numbers = st.sampled_from([0, 1, 2, 30_000, 1 << 53])
 helpers = st.sampled_from(["~on_failure", "n0~compensate", "n1[0]", "n1[0]~compensate", "n0~on_step_start"])
-children = st.sampled_from(["run-1/n0", "run-1/n1", "run-1/n1@2", "run-1/n0/2", "x" * 512])
+children = st.sampled_from(["run-1//n0", "run-1//n1", "run-1//n1@2", "run-1//n0/2", "x" * 512])
 changes = st.builds(
     Change,
     st.sampled_from(["put", "merge", "append", "increment", "delete"]),

@@ -250,7 +250,7 @@ class World:
         if kind == 4:
             return RunTimerFired(key=RUN, timer=choose.of((name, "")), due=self.now + choose.of((0, 100)))
         if kind == 5:
-            return ChildEnded(key=RUN, step=name, child=f"{RUN}/{name}", status="completed")
+            return ChildEnded(key=RUN, step=name, child=f"{RUN}//{name}", status="completed")
         if kind == 6:
             return StartRun(key=RUN, id="again", workflow="order", fingerprint=self.graph.fingerprint)
         if kind == 7:

@@ -417,9 +417,9 @@ async def test_a_parent_waits_for_its_child(engine: Engine) -> None:
     await engine.until_idle()
 
     assert (run.status, run.output) == ("completed", ["pay_99", "confirmed to ann@example.org"])
-    assert [child.id for child in run.children] == ["o-1/charge", "o-1/mail"]
+    assert [child.id for child in run.children] == ["o-1//charge", "o-1//mail"]
     assert {child.state.parent for child in run.children} == {"o-1"}
-    assert engine.run("o-1/charge").status == "completed"
+    assert engine.run("o-1//charge").status == "completed"
 
 
 async def test_a_child_may_have_children(engine: Engine) -> None:
@@ -433,7 +433,7 @@ async def test_a_child_may_have_children(engine: Engine) -> None:
     await engine.until_idle()
 
     assert run.output == {"handed_on": "done"}
-    assert [each.id for each in engine.runs] == ["a", "a/call_b", "a/call_b/call_c"]
+    assert [each.id for each in engine.runs] == ["a", "a//call_b", "a//call_b//call_c"]
 
 
 async def test_a_child_that_fails_fails_its_parent(engine: Engine) -> None:
@@ -484,7 +484,7 @@ async def test_a_child_that_takes_too_long_is_given_up(engine: Engine) -> None:
     failure = run.step("wait").failure
     assert failure is not None
     assert failure.code == "timeout"
-    assert engine.run("p/wait").status == "cancelled"
+    assert engine.run("p//wait").status == "cancelled"
 
 
 async def test_children_in_a_block_may_wait(engine: Engine) -> None:
@@ -529,10 +529,10 @@ async def test_cancelling_a_parent_cancels_its_children_and_theirs(engine: Engin
     await engine.until_idle()
 
     assert {each.id: each.status for each in engine.runs} == {
-        "p": "cancelled", "p/quick": "completed", "p/slow": "cancelled", "p/slow/below": "cancelled",
+        "p": "cancelled", "p//quick": "completed", "p//slow": "cancelled", "p//slow//below": "cancelled",
     }  # fmt: skip
     assert len(told) == 1
-    assert told[0].startswith("p/slow: ")
+    assert told[0].startswith("p//slow: ")
 
 
 async def test_a_child_that_somebody_cancels_fails_the_step_of_its_parent(engine: Engine) -> None:
@@ -543,7 +543,7 @@ async def test_a_child_that_somebody_cancels_fails_the_step_of_its_parent(engine
 
     run = await engine.start(flow, id="p")
     await engine.until_waiting(run)
-    await engine.run("p/wait").cancel("not needed")
+    await engine.run("p//wait").cancel("not needed")
     await engine.until_idle()
 
     assert run.status == "failed"
@@ -567,7 +567,7 @@ async def test_a_failure_of_a_parent_cancels_its_children(engine: Engine) -> Non
     await engine.until_idle()
 
     assert run.status == "failed"
-    assert engine.run("p/wait").status == "cancelled"
+    assert engine.run("p//wait").status == "cancelled"
 
 
 async def test_a_child_is_started_once_whatever_crashes(engine: Engine) -> None:
@@ -585,8 +585,8 @@ async def test_a_child_is_started_once_whatever_crashes(engine: Engine) -> None:
     engine.redeliver()
     await engine.until(run, "completed")
 
-    assert [each.id for each in engine.runs] == ["p", "p/counted"]
-    assert engine.run("p/counted").step("work").attempts == 1, "a crash repeats an attempt, and uses up none"
+    assert [each.id for each in engine.runs] == ["p", "p//counted"]
+    assert engine.run("p//counted").step("work").attempts == 1, "a crash repeats an attempt, and uses up none"
     assert len(calls) >= 2
 
 
@@ -620,7 +620,7 @@ async def test_what_a_child_under_way_has_done_is_undone_with_its_parent(engine:
     await engine.until_idle()
 
     assert done == ["paid", "refunded"]
-    assert engine.run("p/order").status == "compensated"
+    assert engine.run("p//order").status == "compensated"
 
 
 async def test_a_child_that_completed_is_undone_by_a_function_of_its_parent(engine: Engine) -> None:
@@ -666,7 +666,7 @@ async def test_pages_are_fetched_until_there_are_no_more(engine: Engine) -> None
     await engine.advance("10s")
 
     assert (run.status, run.output) == ("completed", {"done": True, "next": 4})
-    assert [child.id for child in run.children] == ["p/page", "p/page/2", "p/page/3"]
+    assert [child.id for child in run.children] == ["p//page", "p//page/2", "p//page/3"]
 
 
 async def test_a_child_that_is_never_done_fails_after_so_many_rounds(engine: Engine) -> None:

@@ -236,7 +236,7 @@ async def test_the_output_of_a_child_is_the_output_of_its_step(engine: Engine) -
     await engine.until_idle()
 
     assert run.output == {"completed": True, "charged": True, "for": "invoice for u-1"}
-    assert engine.run("signup-1/billing").output == {"charged": True, "for": "invoice for u-1"}
+    assert engine.run("signup-1//billing").output == {"charged": True, "for": "invoice for u-1"}
 
 
 async def test_a_child_without_a_mapping_gets_no_input(engine: Engine) -> None:

@@ -67,7 +67,7 @@ async def test_until_goes_through_sleeps_and_children(engine: Engine) -> None:
 
     assert run.output == 3
     assert engine.now - began >= timedelta(hours=2)
-    assert [child.id for child in run.children] == [f"book-1/all_pages{n}" for n in ("", "/2", "/3")]
+    assert [child.id for child in run.children] == [f"book-1//all_pages{n}" for n in ("", "/2", "/3")]
     assert run.step(all_pages).output == {"next": 3, "done": True}
     assert len(engine.runs) == 4
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -13,7 +12,7 @@ from stream_durable.core.definition.paths import raw_at, root_of, value_at
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
-from stream_durable.core.ids import ID_BYTES_MAX, PAYLOAD_BYTES_MAX, clipped, fits
+from stream_durable.core.ids import PAYLOAD_BYTES_MAX, child_id, clipped
 from stream_durable.core.lifecycle import STEP_WAITING
 from stream_durable.core.messages import CancelRun, ChildEnded, StartRun
 from stream_durable.core.run.portions import STEP_LOAD
@@ -53,7 +52,7 @@ def ask_for_child(run: Run, i: int, step: Step, node: ChildNode, out: Effects) -
     """Start the child of this round; started twice it is one run."""
     detail = step.detailed()
     out.load += STEP_LOAD + len(bytes(detail.input or b""))
-    detail.child = child_id(run, run.graph.names[i], step.attempt, detail.round)
+    detail.child = _child_of(run, run.graph.names[i], step.attempt, detail.round)
     run.touched[i] = None
     out.messages.append(
         StartRun(
@@ -74,16 +73,10 @@ def ask_for_child(run: Run, i: int, step: Step, node: ChildNode, out: Effects) -
     )
 
 
-def child_id(run: Run, step: str, attempt: int, number: int) -> str:
+def _child_of(run: Run, step: str, attempt: int, number: int) -> str:
     """Return the id of a child; the same for the same attempt and round, however often it is asked for."""
-    key = f"{run.id}/{step}"
-    if attempt > 1:
-        key += f"@{attempt}"
-    if number > 1:
-        key += f"/{number}"
-    if not fits(key):
-        key = f"{clipped(key, ID_BYTES_MAX - 40)}~{blake2b(key.encode(), digest_size=16).hexdigest()}"
-    return key
+    of = step if attempt == 1 else f"{step}@{attempt}"
+    return child_id(run.id, of if number == 1 else f"{of}/{number}")
 
 
 def cancel_child(step: Step, reason: str, out: Effects, *, compensate: bool) -> None:

@@ -33,7 +33,7 @@ _PAID = ("events", "expecting", "bounded", "bulky")
 _TOLD = ("signals", "branched", "failing")
 #: Whose runs start others: under which steps, and which.
 _CHILDREN = {
-    "parent": (("family", "middle"), ("hurried", "leaf"), ("family/deeper", "leaf")),
+    "parent": (("family", "middle"), ("hurried", "leaf"), ("family//deeper", "leaf")),
     "middle": (("deeper", "leaf"),),
     "looping": (("page", "paged"), ("page/2", "paged")),
 }
@@ -102,7 +102,7 @@ def _script(rng: Random, app: App, name: str, run: str, at: float, meddling: flo
 def _to_child(rng: Random, app: App, run: str, at: float, child: tuple[str, str]) -> Iterator[Sent]:
     """Order a run about that another one has started."""
     path, name = child
-    key = f"{run}/{path}"
+    key = f"{run}//{path}"
     kind = rng.choice(("cancel", "pause", "again", "again"))
     if kind == "cancel":
         yield message(at, CancelRun(key=key, id=f"cancel {key}", reason="enough"), once="begun")
