@@ -16,6 +16,7 @@ from uuid import UUID
 
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
+from stream_durable.core.format import FORMAT
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Kind
 from stream_durable.core.rows import (
@@ -271,6 +272,8 @@ class Share:
     #: Of the last record folded: recognises a log that is another one at the same offsets.
     fingerprint: int
     generation: int
+    #: By which the partition goes on from here.
+    format: int = 1
     evidence: bytes = b""
     #: How many records of the share were anything but applied.
     exceptions: int = 0
@@ -307,6 +310,8 @@ class Claim(NamedTuple):
     outbox: list[tuple[int, bytes]]
     #: Whether the state was rebuilt, so that nobody knows what was said of it.
     must_redrive: bool = False
+    #: In which the state is written, and by whose rules the next record is folded.
+    format: int = 1
 
 
 class Cursor(NamedTuple):
@@ -343,8 +348,11 @@ class Loaded(NamedTuple):
 class Store(Protocol):
     """The state, as a reconciler reads and writes it."""
 
-    async def claim(self, partition: int, owner: str, token: UUID) -> Claim:
-        """Become the owner of a partition; whoever was it before can write nothing more."""
+    async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
+        """Become the owner of a partition; whoever was it before can write nothing more.
+
+        Raises `NewerFormatError`, and changes nothing, where its format is beyond what the owner knows.
+        """
 
     async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
         """Note which log the partition is, the first time it is read."""
@@ -394,6 +402,7 @@ class PartitionState(NamedTuple):
     fingerprint: int
     generation: int
     topic_id: str | None
+    format: int = 1
 
 
 class Digest(NamedTuple):

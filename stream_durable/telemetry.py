@@ -93,6 +93,12 @@ PARTITION_HELD: Final = LogEvent(
     "partition offset run fingerprint reason",
     "The partition stands at this record, which cannot be folded here and must not be lost; others go on.",
 )
+PARTITION_REFUSED: Final = LogEvent(
+    "partition.refused",
+    "error",
+    "partition reason",
+    "A newer release has written the partition's state; this one stands by and changes nothing.",
+)
 PARTITION_RELEASED: Final = LogEvent(
     "partition.released", "info", "partition offset", "What the partition was held for is there: it goes on."
 )

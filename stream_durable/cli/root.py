@@ -18,6 +18,7 @@ from stream_durable.cli import (
     history,
     messages,
     orders,
+    partitions,
     replay,
     report,
     runs,
@@ -66,6 +67,7 @@ app.add_typer(workflows.app, name="workflows", rich_help_panel=_RUNS)
 app.add_typer(gates.app, name="gates", rich_help_panel=_OPERATIONS)
 app.add_typer(topics.app, name="topics", rich_help_panel=_OPERATIONS)
 app.add_typer(db.app, name="db", rich_help_panel=_OPERATIONS)
+app.add_typer(partitions.app, name="partitions", rich_help_panel=_OPERATIONS)
 app.add_typer(replay.app, name="replay", rich_help_panel=_OPERATIONS)
 app.add_typer(config.app, name="config", rich_help_panel=_OPERATIONS)
 app.command("bench", rich_help_panel=_OPERATIONS)(bench.bench)

@@ -75,10 +75,14 @@ EARLY_MS = 1_000
 class Effects:
     """What the messages of one batch ask of the outside, in the order in which they asked."""
 
-    __slots__ = ("attempts", "commands", "events", "has_early_timer", "load", "messages", "timers")
+    __slots__ = (
+        "attempts", "commands", "events", "format", "has_early_timer", "load", "messages", "timers",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
-        """Begin with nothing asked."""
+    def __init__(self, in_format: int = 1) -> None:
+        """Begin with nothing asked, in the format that the partition has."""
+        #: By whose rules a message is folded: a change of the fold asks here whether it is in force yet.
+        self.format = in_format
         #: (queue, command)
         self.commands: list[tuple[str, Command | CancelAttempt]] = []
         self.events: list[StepEvent | RunEvent] = []

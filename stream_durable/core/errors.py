@@ -17,6 +17,17 @@ class RejectedError(StreamDurableError):
         self.code = code
 
 
+class NewerFormatError(RejectedError):
+    """What is there was written by a newer release, which alone can go on from it."""
+
+    def __init__(self, what: str, found: int, knows: int) -> None:
+        super().__init__(
+            "newer_format",
+            f"{what} has format {found}, and this release knows none beyond {knows}: "
+            "a newer one has to take over",
+        )
+
+
 class TransientError(StreamDurableError):
     """The world is wrong at the moment: a broker or a database is away. Retrying helps."""
 

@@ -27,6 +27,7 @@ from stream_durable.core.ids import (
     fits,
     is_derived,
 )
+from stream_durable.core.log import Log, raise_format
 from stream_durable.core.messages import (
     AttemptCompleted,
     AttemptExpanded,
@@ -44,6 +45,7 @@ from stream_durable.core.messages import (
     ChildEnded,
     EventDelivered,
     EventPublished,
+    FormatRaised,
     GateAsked,
     GateLeft,
     GatePassed,
@@ -65,7 +67,7 @@ from stream_durable.core.run import answers, attempts, orders, start, waits
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
 
-Entity = Run | Channel | Gate
+Entity = Run | Channel | Gate | Log
 Handler = Callable[[Any, Any, int, Effects], Outcome]
 
 HANDLERS: dict[type[Message], Handler] = {
@@ -100,6 +102,7 @@ HANDLERS: dict[type[Message], Handler] = {
     GateAsked: gate_fold.ask,
     GateLeft: gate_fold.leave,
     GateTimerFired: gate_fold.fire,
+    FormatRaised: raise_format,
 }
 
 
@@ -119,6 +122,8 @@ def create(message: Message, partition: int, graphs: Callable[[str], Graph | Non
         return Channel(key, partition)
     if message.kind == "gate":
         return Gate(key, partition)
+    if message.kind == "log":
+        return Log(key, partition)
     if type(message) is not StartRun:
         raise RejectedError("unknown_run", f"there is no run {key!r}")
     if is_derived(key) and not message.parent:

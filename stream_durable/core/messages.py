@@ -13,9 +13,10 @@ import msgspec
 from msgspec import Meta, Raw, field
 
 from stream_durable.core.failure import Failure
+from stream_durable.core.format import Format
 from stream_durable.core.ids import ID_BYTES_MAX
 
-Kind = Literal["run", "channel", "gate"]
+Kind = Literal["run", "channel", "gate", "log"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 NULL = Raw(b"null")
 
@@ -377,6 +378,19 @@ class GatePassed(RunMessage, kw_only=True, tag="gate.pass"):
     gate: OptionalText = ""
 
 
+class LogMessage(Message, kw_only=True):
+    """What concerns a partition of the inbox as a whole. Its key is the partition's number."""
+
+    kind: ClassVar[Kind] = "log"
+    key: Text = field(name="log")
+
+
+class FormatRaised(LogMessage, kw_only=True, tag="log.format"):
+    """From here on the records of this partition are folded, and its state is written, by a newer format."""
+
+    format: Format
+
+
 AnyMessage = (
     StartRun
     | CancelRun
@@ -409,6 +423,7 @@ AnyMessage = (
     | WaitChecked
     | ChannelContinued
     | RunContinued
+    | FormatRaised
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -444,6 +459,7 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     WaitChecked,
     ChannelContinued,
     RunContinued,
+    FormatRaised,
 )
 
 

@@ -20,7 +20,16 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.fold import Entity, create, fold
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import partition_of
-from stream_durable.core.messages import KINDS, MESSAGE_TYPES, AnyMessage, Kind, Message, StartRun
+from stream_durable.core.log import Log
+from stream_durable.core.messages import (
+    KINDS,
+    MESSAGE_TYPES,
+    AnyMessage,
+    FormatRaised,
+    Kind,
+    Message,
+    StartRun,
+)
 from stream_durable.core.run.children import refused as child_refused
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
@@ -29,7 +38,7 @@ from stream_durable.engine.cache import Cache
 from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.ports import DeadRow, Keys, Outgoing, Record, Share, TimerRow
 from stream_durable.wire.dead import storable
-from stream_durable.wire.inbox import VALUE_BYTES_MAX, decode_message
+from stream_durable.wire.inbox import VALUE_BYTES_MAX, UnknownTypeError, decode_message
 from stream_durable.wire.verdicts import VERDICT_CODES
 
 _encode = msgspec.json.Encoder().encode
@@ -87,7 +96,7 @@ class Folding:
         """Begin where the partition stands."""
         self.partition = partition
         self.clock = partition.clock
-        self.effects = Effects()
+        self.effects = Effects(partition.format)
         self.touched: dict[tuple[Kind, str], Entity] = {}
         self.evidence = Evidence([], [], [], [], [])
         self.exceptions = 0
@@ -182,6 +191,7 @@ def finish(folding: Folding) -> Finished:
 def state_of(folding: Folding) -> Share:
     """Write down what a partition's records have done as a share that says nothing to anybody."""
     share = folding.partition.share()
+    share.format = folding.effects.format
     last = folding.last
     if last is not None:
         share.to_offset = last.offset + 1
@@ -196,9 +206,11 @@ def state_of(folding: Folding) -> Share:
             _write_run(share, entity)
         elif type(entity) is Channel:
             _write_channel(share, entity)
-        else:
-            assert type(entity) is Gate
+        elif type(entity) is Gate:
             _write_gate(share, entity)
+        else:
+            # In which format its partition is, the share itself says.
+            assert type(entity) is Log
     if folding.effects.attempts:
         share.attempts = rows.attempt_rows(folding.effects)
     share.timers = [
@@ -212,7 +224,10 @@ def _created(
     message: Message, record: Record, graphs: Callable[[str], Graph | None], partition_count: int
 ) -> Entity:
     entity = create(message, record.partition, graphs)
-    home = partition_of(message.key, partition_count)
+    if type(entity) is Log:
+        home = record.partition if message.key == str(record.partition) else -1
+    else:
+        home = partition_of(message.key, partition_count)
     if home != record.partition:
         raise _elsewhere(message, home)
     return entity
@@ -291,17 +306,27 @@ def _write_gate(share: Share, gate: Gate) -> None:
     gate.touched_places.clear()
 
 
-def unclear(
-    reads: Sequence[Read], graphs: Callable[[str], Graph | None], refused: Refused
-) -> list[tuple[Record, StartRun]]:
-    """Return the starts that name a definition which has not been seen yet, less those that are refused."""
+_CHECKED = frozenset({StartRun, FormatRaised, UnknownTypeError})
+
+
+def unclear(reads: Sequence[Read], graphs: Callable[[str], Graph | None], refused: Refused) -> list[Read]:
+    """Return the records of which it is not clear whether they can be folded here, less those refused.
+
+    Starts that name a definition which has not been seen yet, and what may be of a newer format.
+    """
     return [
-        (record, message)
-        for record, message in reads
-        if type(message) is StartRun
-        and graphs(message.fingerprint) is None
-        and (record.partition, record.offset) not in refused
+        read
+        for read in reads
+        if type(read.message) in _CHECKED
+        and (type(read.message) is not StartRun or graphs(read.message.fingerprint) is None)
+        and (read.record.partition, read.record.offset) not in refused
     ]
+
+
+def format_of(read: Read) -> int:
+    """Return the format that it takes to fold a record, as far as it says so itself."""
+    message = read.message
+    return message.format if isinstance(message, FormatRaised | UnknownTypeError) else 1
 
 
 def missing(reads: list[Read], cache: Cache, refused: Refused) -> Keys:

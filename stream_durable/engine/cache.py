@@ -22,7 +22,7 @@ class Cache:
         self.bytes = 0
         # A plain dict finds its first key slowly once many before it are gone.
         self._entities: dict[Kind, OrderedDict[str, Entity]] = {
-            "run": OrderedDict(), "channel": OrderedDict(), "gate": OrderedDict(),
+            "run": OrderedDict(), "channel": OrderedDict(), "gate": OrderedDict(), "log": OrderedDict(),
         }  # fmt: skip
         self._weights: dict[tuple[Kind, str], int] = {}
 

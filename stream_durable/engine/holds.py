@@ -12,16 +12,16 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from stream_durable.core.errors import TransientError
+from stream_durable.core.errors import NewerFormatError, TransientError
+from stream_durable.core.messages import StartRun
 from stream_durable.engine import batch
 from stream_durable.engine.isolation import Refusals
 from stream_durable.engine.partition import Partition
-from stream_durable.ports import Definitions, Log, VerdictLog
+from stream_durable.ports import Definitions, Log, Record, VerdictLog
 from stream_durable.telemetry import (
     PARTITION_HELD,
     PARTITION_RELEASED,
     WORLD_REFUSED,
-    Metrics,
     logger,
 )
 
@@ -54,9 +54,10 @@ class Holds:
         verdicts: VerdictLog,
         partitions: Mapping[int, Partition],
         refusals: Refusals,
-        metrics: Metrics,
+        knows: int,
     ) -> None:
-        """Hold nothing yet."""
+        """Hold nothing yet; what takes a newer format than one `knows` is not for us."""
+        self._knows = knows
         self._log = log
         self._definitions = definitions
         self._verdicts = verdicts
@@ -64,7 +65,6 @@ class Holds:
         self._refusals = refusals
         self._held: dict[int, Hold] = {}
         self._any = asyncio.Event()
-        metrics.partitions_held.set_function(self._held.__len__)
 
     def __contains__(self, partition: int) -> bool:
         """Whether a partition is held."""
@@ -74,13 +74,24 @@ class Holds:
         """Say of each partition that is held why it is."""
         return {partition: hold.reason for partition, hold in self._held.items()}
 
-    async def check_starts(self, reads: Sequence[batch.Read]) -> None:
-        """Hold the partitions of those starts whose definition is not known here and may be elsewhere."""
+    async def check(self, reads: Sequence[batch.Read]) -> None:
+        """Hold the partitions of records that take a newer release, or a definition that may be elsewhere."""
         unclear = batch.unclear(reads, self._definitions.graph, self._refusals.known)
-        if not unclear:
-            return
+        starts = []
+        for read in unclear:
+            if isinstance(read.message, StartRun):
+                starts.append((read.record, read.message))
+            elif (found := batch.format_of(read)) > self._knows:
+                reason = str(
+                    NewerFormatError(f"the record at offset {read.record.offset}", found, self._knows)
+                )
+                self._begin(read.record.partition, Hold(read.record.offset, "", "", reason))
+        if starts:
+            await self._check_starts(starts)
+
+    async def _check_starts(self, starts: list[tuple[Record, StartRun]]) -> None:
         trouble = await self._read_definitions()
-        for record, message in unclear:
+        for record, message in starts:
             fingerprint = message.fingerprint
             if trouble is not None:
                 hold = Hold(record.offset, message.key, fingerprint, trouble, was_unread=True)

@@ -12,8 +12,8 @@ class Partition:
     """Where the fold of one owned partition stands."""
 
     __slots__ = (
-        "awaits", "cautious", "clock", "fingerprint", "generation", "id", "leader_epoch", "next_offset",
-        "published", "token", "topic_id", "verify_offset",
+        "awaits", "cautious", "clock", "fingerprint", "format", "generation", "id", "leader_epoch",
+        "next_offset", "published", "token", "topic_id", "verify_offset",
     )  # fmt: skip
 
     def __init__(self, claim: Claim, token: UUID) -> None:
@@ -26,6 +26,7 @@ class Partition:
         self.generation = claim.generation
         self.fingerprint = claim.fingerprint
         self.topic_id = claim.topic_id
+        self.format = claim.format
         #: How many records are still to be folded one by one, since the last owners got nowhere.
         self.cautious = 0
         #: The offset whose record must have the fingerprint that was stored; None: nothing to verify.
@@ -42,13 +43,19 @@ class Partition:
             self.id, self.token, self.next_offset, self.next_offset, self.clock, self.leader_epoch,
             self.fingerprint, self.generation,
         )  # fmt: skip
+        share.format = self.format
         share.published, self.published = self.published, []
         return share
+
+    def is_due(self, record: Record) -> bool:
+        """Whether a record comes before the one that the partition is held at, if it is."""
+        return self.awaits is None or record.offset < self.awaits
 
     def moved(self, share: Share) -> None:
         """Note that a share has been saved."""
         self.next_offset = share.to_offset
         self.clock = share.clock
+        self.format = share.format
         self.leader_epoch = share.leader_epoch
         self.fingerprint = share.fingerprint
 

@@ -16,9 +16,11 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from itertools import count
 
 from stream_durable.core.errors import RejectedError, TransientError
+from stream_durable.core.format import FORMAT
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
 from stream_durable.engine import batch
@@ -38,7 +40,6 @@ from stream_durable.ports import (
     Assigned,
     Clock,
     Definitions,
-    Keys,
     Log,
     LogLost,
     Publisher,
@@ -86,8 +87,9 @@ class Reconciler:
         owner: str,
         source: str,
         partition_count: int,
+        knows: int = FORMAT,
     ) -> None:
-        """Serve as `owner`; publish as `source`."""
+        """Serve as `owner`; publish as `source`; leave what takes a newer format than one `knows`."""
         self._log = log
         self._store = store
         self._definitions = definitions
@@ -104,11 +106,13 @@ class Reconciler:
         )  # fmt: skip
         self._takeovers = Takeovers(
             log, store, verdicts, self._publishing, self._timers, self._own,
-            Redrive(store, definitions, self._publishing, partition_count), settings, metrics, owner=owner,
+            Redrive(store, definitions, self._publishing, partition_count), settings, metrics,
+            owner=owner, knows=knows,
         )  # fmt: skip
         self._isolation = Isolation(store, settings.stall_takeovers_max)
         self._refusals = Refusals()
-        self._holds = Holds(log, definitions, verdicts, self._partitions, self._refusals, metrics)
+        self._holds = Holds(log, definitions, verdicts, self._partitions, self._refusals, knows)
+        metrics.partitions_held.set_function(lambda: len(self.held()))
         self._watch = Watch(log, store, self._partitions, self._lost, self._fenced, self._holds.__contains__)
         self._writing = asyncio.Lock()
         #: Whether the group has taken us in, with partitions or to stand by.
@@ -121,7 +125,7 @@ class Reconciler:
 
     def held(self) -> dict[int, str]:
         """Say of each partition that stands still, waiting for what is not here, why it does."""
-        return self._holds.reasons()
+        return self._holds.reasons() | self._takeovers.refused
 
     @property
     def is_taking_over(self) -> bool:
@@ -234,7 +238,8 @@ class Reconciler:
         while reads:
             await self._prepare(reads)
             # While we waited, partitions may have been taken away, or held at one of these records.
-            reads = [r for r in reads if self._is_due(r.record)]
+            owned = self._partitions
+            reads = [r for r in reads if (p := owned.get(r.record.partition)) and p.is_due(r.record)]
             try:
                 foldings = batch.fold_records(
                     reads, self._partitions, self._cache, self._definitions.graph, self._refusals.known,
@@ -249,10 +254,6 @@ class Reconciler:
                 self._clock.was_early()
             await self._commit([batch.finish(folding) for folding in foldings])
             return
-
-    def _is_due(self, record: Record) -> bool:
-        partition = self._partitions.get(record.partition)
-        return partition is not None and (partition.awaits is None or record.offset < partition.awaits)
 
     def _current(self, records: list[Record]) -> list[Record]:
         """Return the records that this owner has not folded yet, and check that the log is the same."""
@@ -277,15 +278,14 @@ class Reconciler:
 
     async def _prepare(self, reads: list[batch.Read]) -> None:
         """Load what the batch needs and is not in memory; hold the partitions of what cannot be had."""
-        await self._holds.check_starts(reads)
+        await self._holds.check(reads)
         while any(keys := batch.missing(reads, self._cache, self._refusals.known)):
             self._metrics.cache_loads.inc(sum(map(len, keys)))
-            lacking = await persist(lambda keys=keys: self._load(keys), "load entities")  # type: ignore[misc]
+            world = self._store, self._definitions, self._cache
+            load = partial(load_entities, *world, keys, self._partition_count)
+            lacking = await persist(load, "load entities")
             if not lacking or not await self._holds.check_runs(reads, lacking):
                 return
-
-    async def _load(self, keys: Keys) -> dict[str, str]:
-        return await load_entities(self._store, self._definitions, self._cache, keys, self._partition_count)
 
     async def _commit(self, finished: list[batch.Finished]) -> None:
         """Save all shares with one statement; drop the partitions that are no longer ours."""

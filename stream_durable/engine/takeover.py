@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from uuid import UUID, uuid4
 
+from stream_durable.core.errors import NewerFormatError
 from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.redrive import Redrive
@@ -23,10 +24,20 @@ from stream_durable.engine.timers import Timers
 from stream_durable.persistence import persist
 from stream_durable.ports import Claim, Log, LogBounds, Store, VerdictLog
 from stream_durable.settings import EngineSettings
-from stream_durable.telemetry import LOG_LOST, PARTITION_HALTED, PARTITION_TAKEN, Metrics, logger
+from stream_durable.telemetry import (
+    LOG_LOST,
+    PARTITION_HALTED,
+    PARTITION_REFUSED,
+    PARTITION_TAKEN,
+    Metrics,
+    logger,
+)
 from stream_durable.wire.verdicts import Verdict
 
 _log = logger(__name__)
+
+#: A partition that is for newer releases is asked for again after this long.
+_STAND_BY_SECONDS = 5.0
 
 
 class Takeovers:
@@ -47,8 +58,10 @@ class Takeovers:
         metrics: Metrics,
         *,
         owner: str,
+        knows: int,
     ) -> None:
-        """Take over for `owner`; hand each partition to `own` when it is ready."""
+        """Take over for `owner`, who knows formats up to this one; hand over to `own` what is ready."""
+        self._knows = knows
         self._log = log
         self._store = store
         self._verdicts = verdicts
@@ -62,6 +75,8 @@ class Takeovers:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         #: Partitions that stand still because their log was lost, with the reason.
         self.halted: dict[int, str] = {}
+        #: Partitions that are for newer releases, with the reason.
+        self.refused: dict[int, str] = {}
 
     @property
     def is_busy(self) -> bool:
@@ -79,6 +94,7 @@ class Takeovers:
         """Stop taking these over: they are no longer meant for us."""
         for partition in partitions:
             self.halted.pop(partition, None)
+            self.refused.pop(partition, None)
             if task := self._tasks.pop(partition, None):
                 task.cancel()
 
@@ -86,7 +102,7 @@ class Takeovers:
         if delay:
             await asyncio.sleep(delay)
         token = uuid4()
-        claim = await persist(lambda: self._store.claim(partition, self._owner, token), "claim")
+        claim = await self._claim(partition, token)
         bounds = await persist(lambda: self._log.bounds(partition), "read the log's bounds")
         reason = lost or lost_log(claim, bounds)
         if reason is not None:
@@ -123,6 +139,22 @@ class Takeovers:
         self._log.fetch(partition, start, claim.leader_epoch if reason is None else -1)
         self._metrics.takeovers.inc()
         _log.info(PARTITION_TAKEN, partition=partition, offset=start, owner_number=claim.epoch)
+
+    async def _claim(self, partition: int, token: UUID) -> Claim:
+        """Become the owner, or stand by while the state is one that only newer releases go on from."""
+        while True:
+            try:
+                claim = await persist(
+                    lambda: self._store.claim(partition, self._owner, token, self._knows), "claim"
+                )
+            except NewerFormatError as error:
+                if partition not in self.refused:
+                    _log.error(PARTITION_REFUSED, partition=partition, reason=str(error))
+                self.refused[partition] = str(error)
+                await asyncio.sleep(_STAND_BY_SECONDS)
+            else:
+                self.refused.pop(partition, None)
+                return claim
 
     async def _new_log(self, claim: Claim, token: UUID, bounds: LogBounds, reason: str) -> Claim | None:
         """Record that the log was lost, and go on with the new one if we are told to."""

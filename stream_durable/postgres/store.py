@@ -12,6 +12,8 @@ from uuid import UUID
 
 import asyncpg
 
+from stream_durable.core.errors import NewerFormatError
+from stream_durable.core.format import FORMAT
 from stream_durable.ports import Claim, Cursor, Loaded, RunPosition, Share, TimerPosition
 from stream_durable.postgres.connection import Lane
 from stream_durable.postgres.queries import queries, usual
@@ -31,17 +33,21 @@ class PostgresStore:
         #: Of which connection they are, and the usual and the whole statement.
         self._commits: tuple[asyncpg.Connection, list[asyncpg.prepared_stmt.PreparedStatement]] | None = None
 
-    async def claim(self, partition: int, owner: str, token: UUID) -> Claim:
-        """Become the owner of a partition."""
+    async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
+        """Become the owner of a partition, unless its format is beyond what the owner knows."""
         async with self._takeovers.use() as connection:
-            row = await connection.fetchrow(queries()["partition_claim"], partition, owner, token)
+            row = await connection.fetchrow(queries()["partition_claim"], partition, owner, token, knows)
             if row is None:
+                found = await connection.fetchval(queries()["partition_format"], partition)
+                if found is not None and found > knows:
+                    raise NewerFormatError(f"partition {partition}", found, knows)
                 raise asyncpg.InterfaceError(f"the schema has no partition {partition}; run `db migrate`")
             left = await connection.fetch(queries()["outbox_left"], partition)
         return Claim(
             partition, row["epoch"], row["next_offset"], row["log_clock"], row["topic_id"],
             row["leader_epoch"], row["fingerprint"], row["generation"], row["stalls"],
             [(r["from_offset"], r["body"]) for r in left], row["must_redrive"],
+            row["format"],
         )  # fmt: skip
 
     async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
@@ -139,7 +145,7 @@ def commit_arguments(shares: Sequence[Share]) -> list[list[Any]]:
     return [
         [
             (s.partition, s.token, s.from_offset, s.to_offset, s.clock, s.leader_epoch, s.fingerprint,
-             s.generation, s.evidence, s.exceptions, s.outbox)
+             s.generation, s.evidence, s.exceptions, s.outbox, s.format)
             for s in shares
         ],
         [row for s in shares for row in s.runs],

@@ -25,8 +25,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import uuid4
 
-from stream_durable.core.errors import BrokenError, RejectedError, TransientError
-from stream_durable.core.messages import KINDS
+from stream_durable.core.errors import BrokenError, NewerFormatError, RejectedError, TransientError
+from stream_durable.core.format import FORMAT
+from stream_durable.core.messages import KINDS, StartRun
 from stream_durable.core.run.state import Run
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
@@ -287,8 +288,14 @@ class _Lane:
     async def _prepare(self, reads: list[batch.Read]) -> None:
         """Load what the batch needs and is not in memory."""
         definitions = self._world.definitions
-        for _, message in batch.unclear(reads, definitions.graph, self._refusals.known):
-            self._check_format(message.key, message.fingerprint)
+        for read in batch.unclear(reads, definitions.graph, self._refusals.known):
+            if isinstance(read.message, StartRun):
+                self._check_format(read.message.key, read.message.fingerprint)
+            elif (found := batch.format_of(read)) > FORMAT:
+                record = read.record
+                raise NewerFormatError(
+                    f"partition {record.partition}, from offset {record.offset} on,", found, FORMAT
+                )
         keys = batch.missing(reads, self._cache, self._refusals.known)
         if any(keys):
             await persist(lambda: self._load(keys), "load entities")

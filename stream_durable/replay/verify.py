@@ -118,6 +118,7 @@ def _partition_rows(live: Sequence[PartitionState], rebuilt: Sequence[PartitionS
         for state in live
         for column, ours, other in (
             ("next_offset", state.next_offset, theirs[state.partition].next_offset),
+            ("format", state.format, theirs[state.partition].format),
             ("log_clock", state.clock, theirs[state.partition].clock),
             ("fingerprint", state.fingerprint, theirs[state.partition].fingerprint),
         )

@@ -17,6 +17,7 @@ from stream_durable.postgres.probe import PostgresProbe
 from stream_durable.sdk.app import App
 from stream_durable.services.host import Role, Service
 from stream_durable.services.probes import Probe
+from stream_durable.services.upgrades import check_format
 from stream_durable.settings import Settings
 from stream_durable.telemetry import (
     KAFKA_LOST,
@@ -37,6 +38,7 @@ _NOT_TAKEN_IN: Final = "the group has not taken it in yet"
 async def reconciler(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
     """A reconciler on topics and a schema that are as they should be."""
     await check_schema(settings)
+    await check_format(settings)
     await check_topics(settings, ())
     async with AsyncExitStack() as stack:
         kafka, postgres = _kafka(settings), await _postgres(settings, stack)

@@ -18,6 +18,7 @@ from stream_durable.core.fold import Entity, create, fold
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.core.log import Log
 from stream_durable.core.messages import AttemptEnd, AttemptReturned, CancelStep, Message, RetryRun, SkipStep
 from stream_durable.core.rows import RunRow, StepRow
 from stream_durable.core.run.state import Run
@@ -62,6 +63,8 @@ class Oracle:
         """Nothing folded yet."""
         self._partition_count = partition_count
         self._graphs = graphs
+        #: By partition, the one that was raised last.
+        self.formats: dict[int, int] = {}
         self.entities: dict[tuple[str, str], Entity] = {}
         self.judged: dict[tuple[int, int], Judged] = {}
         self.next_offset: dict[int, int] = {}
@@ -135,7 +138,7 @@ class Oracle:
 
     def _fold(self, record: Record, clock: int) -> Judged:
         message: Message | None = None
-        effects = Effects()
+        effects = Effects(self.formats.get(record.partition, 1))
         try:
             if (verdict := self.verdicts.get((record.partition, record.offset))) is not None:
                 raise verdict.error()
@@ -151,6 +154,7 @@ class Oracle:
             return Judged(message, Outcome.DEAD, clock, error.code)
         if outcome is Outcome.APPLIED:
             entity.updated = clock
+            self.formats[record.partition] = effects.format
             if isinstance(entity, Run):
                 self._note(entity, message, clock, effects)
         if isinstance(entity, Run):
@@ -162,7 +166,12 @@ class Oracle:
         entity = self.entities.get((message.kind, message.key))
         if entity is None:
             entity = create(message, partition, self._graphs)
-        if partition_of(message.key, self._partition_count) != partition:
+        is_home = (
+            message.key == str(partition)
+            if isinstance(entity, Log)
+            else partition_of(message.key, self._partition_count) == partition
+        )
+        if not is_home:
             raise RejectedError("wrong_partition", "it lives elsewhere")
         self.entities[message.kind, message.key] = entity
         return entity

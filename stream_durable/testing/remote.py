@@ -51,9 +51,9 @@ class RemoteStore:
     async def _ask(self, where: str, act: Callable[[], Any]) -> Any:
         return await self._process.call(f"store.{where}", POSTGRES, lambda: immediately(act()))
 
-    async def claim(self, partition: int, owner: str, token: UUID) -> Claim:
+    async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
         """Become the owner of a partition."""
-        claim: Claim = await self._ask("claim", lambda: self._store.claim(partition, owner, token))
+        claim: Claim = await self._ask("claim", lambda: self._store.claim(partition, owner, token, knows))
         return claim
 
     async def identify(self, partition: int, token: UUID, topic_id: str) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from stream_durable.core.errors import BrokenError, TransientError
+from stream_durable.core.errors import BrokenError, NewerFormatError, TransientError
+from stream_durable.core.format import FORMAT
 from stream_durable.core.rows import AttemptRow, GateRow, PlaceRow, RunRow, StepRow
 from stream_durable.ports import Claim, Cursor, DeadRow, Loaded, RunPosition, Share, TimerPosition
 
@@ -36,6 +37,8 @@ class PartitionRow:
     suspect_token: UUID | None = None
     suspicions: int = 0
     must_redrive: bool = False
+    format: int = 1
+    owner_format: int = 1
 
 
 class EvidenceRow(NamedTuple):
@@ -83,18 +86,20 @@ class MemoryStore:
         """Make the rows of so many partitions."""
         self.tables = Tables({p: PartitionRow() for p in range(partitions)})
 
-    async def claim(self, partition: int, owner: str, token: UUID) -> Claim:
-        """Become the owner of a partition."""
+    async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
+        """Become the owner of a partition, unless its format is beyond what the owner knows."""
         row = self.tables.partitions.get(partition)
         if row is None:
             raise TransientError(f"the schema has no partition {partition}")
-        row.owner, row.token = owner, token
+        if row.format > knows:
+            raise NewerFormatError(f"partition {partition}", row.format, knows)
+        row.owner, row.token, row.owner_format = owner, token, knows
         row.epoch += 1
         row.stalls += 1
         left = sorted((offset, body) for (p, offset), body in self.tables.outbox.items() if p == partition)
         return Claim(
             partition, row.epoch, row.next_offset, row.clock, row.topic_id, row.leader_epoch, row.fingerprint,
-            row.generation, row.stalls, left, row.must_redrive,
+            row.generation, row.stalls, left, row.must_redrive, row.format,
         )  # fmt: skip
 
     async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
@@ -204,6 +209,7 @@ class MemoryStore:
         row = tables.partitions[share.partition]
         row.next_offset, row.clock, row.stalls = share.to_offset, share.clock, 0
         row.leader_epoch, row.fingerprint = share.leader_epoch, share.fingerprint
+        row.format = share.format
         if share.to_offset > share.from_offset:
             key = (share.partition, share.generation, share.from_offset)
             tables.evidence[key] = EvidenceRow(

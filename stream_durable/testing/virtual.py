@@ -73,7 +73,7 @@ class QuietWorld(World):
 
     def serve(self, queue: str) -> None:
         """Start a worker of a queue."""
-        slot = Slot("worker", len(self.slots), queue)
+        slot = Slot("worker", len(self.slots), queue=queue)
         self.slots.append(slot)
         self.start(slot)
 

@@ -17,6 +17,7 @@ from functools import cache
 from random import Random
 from typing import Any
 
+from stream_durable.core.format import FORMAT
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.persistence import persist
 from stream_durable.ports import Record
@@ -66,6 +67,8 @@ class Slot:
 
     role: str
     number: int
+    #: The newest format that a reconciler knows.
+    knows: int = FORMAT
     #: The queue that a worker serves.
     queue: str = QUEUE
     incarnation: int = 0
@@ -100,6 +103,7 @@ class World:
         engine: EngineSettings = ENGINE,
         worker: WorkerSettings = WORKER,
         make_store: Callable[[int], MemoryStore] = MemoryStore,
+        knows: int = FORMAT,
     ) -> None:
         """Start nothing yet; without `faults` they are drawn from the seed."""
         self.seed = seed
@@ -119,7 +123,7 @@ class World:
         self.session_seconds = self.rng.uniform(1.5, 4.0)
         self.engine = engine
         self._worker = worker
-        self.slots = [Slot("reconciler", i) for i in range(reconcilers)]
+        self.slots = [Slot("reconciler", i, knows) for i in range(reconcilers)]
         self.slots += [Slot("worker", i) for i in range(workers)]
         self.clients = Clients(self.weather, self.broker, self.store)
         self._graphs = {graph.fingerprint: graph for graph in map(prepared, app.definitions())}
@@ -268,7 +272,7 @@ class World:
     async def _reconcile(self, slot: Slot, process: Process) -> None:
         skew = self.weather.faults.skew_ms
         clock = VirtualClock(self.loop.time, self.rng.randint(-skew, skew))
-        definitions = RemoteDefinitions(process, self.broker)
+        definitions = RemoteDefinitions(process, self.broker, slot.knows)
         await persist(definitions.catch_up, "read the definitions")
         log = slot.log = RemoteLog(
             process, self.broker, "inbox", "reconciler", records_max=self.engine.batch_records_max
@@ -277,7 +281,7 @@ class World:
         reconciler = Reconciler(
             log, RemoteStore(process, self.store), RemotePublisher(process, self.broker), definitions,
             RemoteVerdicts(process, self.broker), clock, self.engine, _metrics(), owner=process.name,
-            source=SOURCE, partition_count=self.partitions,
+            source=SOURCE, partition_count=self.partitions, knows=slot.knows,
         )  # fmt: skip
         slot.program = reconciler
         await reconciler.run()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.format import Format
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, fits
 from stream_durable.core.messages import AnyMessage, Message
 
@@ -24,6 +27,26 @@ def encode(value: Message | Command | CancelAttempt) -> bytes:
     return _encode(value)
 
 
+class UnknownTypeError(RejectedError):
+    """A well-formed message of a type that this release does not know, or does not know like this."""
+
+    def __init__(self, cause: Exception, type: str, format: int) -> None:  # noqa: A002 - as the message says it
+        super().__init__("unreadable", f"not a message of the inbox: {cause}")
+        #: What the message says that it takes; of the first one nobody needs to wait for a newer release.
+        self.format = format
+        self.type = type
+
+
+class _Stamp(msgspec.Struct):
+    """What every message of every release has."""
+
+    type: Annotated[str, Meta(pattern=r"^[a-z]{1,40}\.[a-z_]{1,40}$")]
+    format: Format = 1
+
+
+_stamp = msgspec.json.Decoder(_Stamp).decode
+
+
 def decode_message(value: bytes) -> AnyMessage:
     """Read a record of the inbox, or say why it cannot be read."""
     try:
@@ -33,10 +56,19 @@ def decode_message(value: bytes) -> AnyMessage:
             value.decode()
         message = _message(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RejectedError("unreadable", f"not a message of the inbox: {error}") from error
+        raise _unreadable(value, error) from error
     if not is_ascii or b"\\u" in value:
         _check_texts(message)
     return message
+
+
+def _unreadable(value: bytes, cause: Exception) -> RejectedError:
+    """Tell what a newer release may have written from what nobody can read."""
+    try:
+        stamp = _stamp(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return RejectedError("unreadable", f"not a message of the inbox: {cause}")
+    return UnknownTypeError(cause, stamp.type, stamp.format)
 
 
 def decode_command(value: bytes) -> Command | CancelAttempt:

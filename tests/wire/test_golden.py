@@ -37,6 +37,7 @@ from stream_durable.core.messages import (
     ChildEnded,
     EventDelivered,
     EventPublished,
+    FormatRaised,
     GateAsked,
     GateLeft,
     GatePassed,
@@ -187,6 +188,7 @@ MESSAGES = [
     ChannelContinued(key=CHANNEL),
     RunContinued(key=RUN),
     GateLeft(key=GATE, run=RUN, step="charge", attempt=2, is_ok=False, since=1_764_000_000_000),
+    FormatRaised(key="3", format=2),
 ]
 
 ASKED: dict[str, Any] = {"run": RUN, "step": "charge", "attempt": 2}

@@ -6,7 +6,7 @@
 -- What is marked as seldom is left out of the statement for a batch that has nothing from $6 on: each part that
 -- writes to a table makes ready for it, whether or not there is a row.
 with share as materialized (
-  select * from unnest($1::share[])
+  select * from unnest($1::share_state[])
 ),
 held as (
   select p.id
@@ -15,12 +15,12 @@ held as (
   for update of p
 ),
 fits as materialized (
-  select count(*) = cardinality($1::share[]) as ok from held
+  select count(*) = cardinality($1::share_state[]) as ok from held
 ),
 moved as (
   update partition p
   set next_offset = u.to_offset, log_clock = u.clock, leader_epoch = u.leader_epoch,
-    fingerprint = u.fingerprint, stalls = 0
+    fingerprint = u.fingerprint, stalls = 0, format = u.format
   from share u
   where p.id = u.partition and (select ok from fits)
 ),

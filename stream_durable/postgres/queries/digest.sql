@@ -6,7 +6,7 @@ select
 
 -- name: digest_partition
 -- Where every partition stands.
-select id, owner, next_offset, log_clock, fingerprint, generation, topic_id
+select id, owner, next_offset, log_clock, fingerprint, generation, topic_id, format
 from partition
 order by id
 

@@ -9,11 +9,23 @@ on conflict do nothing
 select count(*) from partition
 
 -- name: partition_claim
--- Makes $2, under token $3, the owner of partition $1.
+-- Makes $2, under token $3, the owner of partition $1, unless its format is beyond $4.
 update partition
-set owner = $2, owner_token = $3, epoch = epoch + 1, stalls = stalls + 1
+set owner = $2, owner_token = $3, owner_format = $4, epoch = epoch + 1, stalls = stalls + 1
+where id = $1 and format <= $4
+returning epoch, next_offset, log_clock, topic_id, leader_epoch, fingerprint, generation, stalls, must_redrive, format
+
+-- name: partition_format
+-- The format of partition $1.
+select format
+from partition
 where id = $1
-returning epoch, next_offset, log_clock, topic_id, leader_epoch, fingerprint, generation, stalls, must_redrive
+
+-- name: partition_formats
+-- The format of each partition, who owns it, and the newest format that this one knows.
+select id, format, owner, owner_format, next_offset
+from partition
+order by id
 
 -- name: partition_identify
 -- Notes which topic partition $1, owned under token $2, is.

@@ -1,0 +1,68 @@
+"""Commands about the partitions of the inbox."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from stream_durable.cli.output import Format, Output, show
+from stream_durable.cli.values import load_settings
+
+_HELP = "The partitions of the inbox: where they stand, and in which format they go on."
+app = typer.Typer(help=_HELP, no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """The partitions of the inbox: where they stand, and in which format they go on."""
+
+
+@app.command("list")
+def list_partitions(output: Output = Format.TABLE) -> None:
+    """List the partitions with their format, their owner, and the newest format that it knows.
+
+    Example: `stream-durable partitions list`
+    """
+    from stream_durable.postgres.formats import formats
+
+    found = asyncio.run(formats(load_settings().postgres))
+    rows = [one._asdict() for one in found]
+    columns = ("partition", "next_offset", "format", "owner", "owner_format")
+    show(rows, columns, output, empty="There are no partitions.")
+
+
+@app.command("raise")
+def raise_partitions(output: Output = Format.TABLE) -> None:
+    """Let all partitions go on in the newest format of this release.
+
+    The last step of an upgrade, once no process of an older release is left. There is no way back: an older
+    release does not go on from here. Refused while a partition has an owner of an older release.
+
+    Example: `stream-durable partitions raise`
+    """
+    from stream_durable.core.format import FORMAT
+    from stream_durable.services.upgrades import raise_format
+
+    raised = asyncio.run(raise_format(load_settings()))
+    rows = [{"partition": one.partition, "before": one.format, "format": FORMAT} for one in raised]
+    show(rows, ("partition", "before", "format"), output, empty=f"Every partition has format {FORMAT}.")
+
+
+@app.command("bury")
+def bury_record(
+    partition: Annotated[int, typer.Argument(help="The partition that is held.", min=0)],
+    offset: Annotated[int, typer.Argument(help="The offset of the record that it is held at.", min=0)],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for those who find it among the dead.")],
+) -> None:
+    """Set aside the record that a partition is held at, as a dead letter, so that it goes on.
+
+    What the record says is lost to its run. The reconciler's log and `/readyz` name partition and offset.
+
+    Example: `stream-durable partitions bury 3 17 --reason "its workflow is gone for good"`
+    """
+    from stream_durable.services.upgrades import bury
+
+    asyncio.run(bury(load_settings(), partition, offset, reason))
+    typer.echo(f"The record at offset {offset} of partition {partition} is set aside.")

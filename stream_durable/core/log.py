@@ -1,0 +1,36 @@
+"""A partition of the inbox as an entity of its own: what is said about all that follows on it."""
+
+from __future__ import annotations
+
+from stream_durable.core.effects import Effects
+from stream_durable.core.messages import FormatRaised
+from stream_durable.core.status import Outcome
+
+
+class Log:
+    """A partition. In which format it is, its row says and the effects of its records carry."""
+
+    __slots__ = ("id", "partition", "updated")
+
+    def __init__(self, key: str, partition: int) -> None:
+        """The partition of this number."""
+        self.id = key
+        self.partition = partition
+        self.updated = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of it is to be kept in memory or in rows of its own."""
+        return True
+
+    def weight(self) -> int:
+        """Return about how many bytes it takes."""
+        return 0
+
+
+def raise_format(log: Log, message: FormatRaised, now: int, out: Effects) -> Outcome:
+    """Let all that follows be folded by a newer format; it never goes back."""
+    if message.format <= out.format:
+        return Outcome.DUPLICATE
+    out.format = message.format
+    return Outcome.APPLIED

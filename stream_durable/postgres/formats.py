@@ -1,0 +1,30 @@
+"""In which format each partition is, and who owns it: what an upgrade has to know."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from stream_durable.postgres.connection import connect, translated
+from stream_durable.postgres.queries import queries
+from stream_durable.settings import PostgresSettings
+
+
+class Standing(NamedTuple):
+    """Where a partition stands."""
+
+    partition: int
+    format: int
+    owner: str | None
+    #: The newest format that its owner knows.
+    owner_format: int
+    next_offset: int
+
+
+async def formats(settings: PostgresSettings) -> list[Standing]:
+    """Return where each partition stands."""
+    connection = await connect(settings)
+    try:
+        with translated():
+            return [Standing(*row) for row in await connection.fetch(queries()["partition_formats"])]
+    finally:
+        connection.terminate()

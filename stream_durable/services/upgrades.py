@@ -1,0 +1,86 @@
+"""What an operator decides on the log: to go on in a newer format, to set a record aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Final
+
+from stream_durable.core.errors import NewerFormatError, RejectedError
+from stream_durable.core.format import FORMAT
+from stream_durable.core.messages import FormatRaised
+from stream_durable.engine import outbox
+from stream_durable.kafka.publisher import KafkaPublisher
+from stream_durable.kafka.reader import KafkaReader
+from stream_durable.persistence import persist
+from stream_durable.ports import Outgoing, Record, Span
+from stream_durable.postgres.formats import Standing, formats
+from stream_durable.settings import Settings
+from stream_durable.wire.inbox import encode
+from stream_durable.wire.verdicts import BURIED
+
+_CLIENT: Final = "stream-durable-upgrade"
+
+
+async def check_format(settings: Settings) -> None:
+    """Refuse to work where a newer release has gone on: before the group gives us what is not for us."""
+    for standing in await formats(settings.postgres):
+        if standing.format > FORMAT:
+            raise NewerFormatError(f"partition {standing.partition}", standing.format, FORMAT)
+
+
+async def raise_format(settings: Settings) -> list[Standing]:
+    """Let every partition go on in the newest format of this release; return those that are raised.
+
+    Refused while the owner of a partition is of an older release: it would stand still there.
+    """
+    standing = await formats(settings.postgres)
+    if old := [one for one in standing if one.owner is not None and one.owner_format < FORMAT]:
+        raise RejectedError(
+            "older_owner",
+            f"partition {old[0].partition} is owned by {old[0].owner}, which knows format "
+            f"{old[0].owner_format} and not {FORMAT}: replace all processes of older releases first",
+        )
+    behind = [one for one in standing if one.format < FORMAT]
+    await _publish(settings, [format_record(one.partition, FORMAT) for one in behind])
+    return behind
+
+
+def format_record(partition: int, to: int) -> Outgoing:
+    """Return the record from which on a partition is of this format."""
+    message = FormatRaised(key=str(partition), format=to)
+    return Outgoing(outbox.INBOX, partition, message.key.encode(), encode(message))
+
+
+async def bury(settings: Settings, partition: int, offset: int, reason: str) -> Record:
+    """Set aside the record that a partition stands at; whoever folds the log again does so too."""
+    record = await _next(settings, partition)
+    if record is None or record.offset != offset:
+        at = "at the end of its log" if record is None else f"at offset {record.offset}"
+        raise RejectedError(
+            "not_held", f"partition {partition} stands {at}: only the record that comes next can be set aside"
+        )
+    await _publish(settings, [outbox.verdict(record, BURIED, reason)])
+    return record
+
+
+async def _next(settings: Settings, partition: int) -> Record | None:
+    found = [one for one in await formats(settings.postgres) if one.partition == partition]
+    if not found:
+        raise RejectedError("unknown_partition", f"there is no partition {partition}")
+    reader = KafkaReader(settings.kafka, f"{settings.prefix}.inbox", client=_CLIENT, records_max=1)
+    bounds = (await reader.bounds())[partition]
+    span = Span(partition, max(bounds.low, found[0].next_offset), bounds.high)
+    async with aclosing(reader.read([span])) as batches:
+        async for records in batches:
+            return records[0]
+    return None
+
+
+async def _publish(settings: Settings, messages: Sequence[Outgoing]) -> None:
+    publisher = KafkaPublisher(settings.kafka, settings.prefix, client=_CLIENT)
+    try:
+        made = [(message, None) for message in messages]
+        await persist(lambda: publisher.publish(made), "publish what was decided")
+    finally:
+        await publisher.close()
