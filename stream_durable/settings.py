@@ -676,6 +676,11 @@ def far_brokers(kafka: KafkaSettings) -> list[str]:
     return [broker for broker in kafka.bootstrap.split(",") if not _is_loopback(_host(broker))]
 
 
+def far_database(postgres: PostgresSettings) -> list[str]:
+    """Return the hosts of the database that are not this machine."""
+    return [host for host in _postgres_hosts(postgres.dsn) if not _is_loopback(host)]
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost" or host.startswith("/"):
         return True
@@ -699,7 +704,7 @@ def _kafka_dangers(kafka: KafkaSettings) -> list[str]:
 
 
 def _postgres_dangers(postgres: PostgresSettings) -> list[str]:
-    far = [host for host in _postgres_hosts(postgres.dsn) if not _is_loopback(host)]
+    far = far_database(postgres)
     if not far or _ssl_mode(postgres) in _ENCRYPTED_MODES:
         return []
     return [

@@ -28,3 +28,13 @@ async def formats(settings: PostgresSettings) -> list[Standing]:
             return [Standing(*row) for row in await connection.fetch(queries()["partition_formats"])]
     finally:
         connection.terminate()
+
+
+async def is_superuser(settings: PostgresSettings) -> bool:
+    """Say whether our role may do everything in this database."""
+    connection = await connect(settings)
+    try:
+        with translated():
+            return bool(await connection.fetchval(queries()["role_is_superuser"]))
+    finally:
+        connection.terminate()

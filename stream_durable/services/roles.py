@@ -17,6 +17,7 @@ from stream_durable.postgres.probe import PostgresProbe
 from stream_durable.sdk.app import App
 from stream_durable.services.host import Role, Service
 from stream_durable.services.probes import Probe
+from stream_durable.services.rights import question_rights, question_role
 from stream_durable.services.upgrades import check_format
 from stream_durable.settings import Settings
 from stream_durable.telemetry import (
@@ -40,6 +41,8 @@ async def reconciler(settings: Settings, metrics: Metrics) -> AsyncIterator[Serv
     await check_schema(settings)
     await check_format(settings)
     await check_topics(settings, ())
+    await question_rights(settings, "reconciler")
+    await question_role(settings)
     async with AsyncExitStack() as stack:
         kafka, postgres = _kafka(settings), await _postgres(settings, stack)
         found = await stack.enter_async_context(bootstrap.reconciler(settings, metrics))
@@ -67,6 +70,7 @@ def worker(app: App) -> Role:
     @asynccontextmanager
     async def role(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
         await check_topics(settings, settings.worker.queues)
+        await question_rights(settings, "worker")
         if unserved := set(queues_of(app)) - set(settings.worker.queues):
             note = f"worker.queues: steps of the app wait in {', '.join(sorted(unserved))} for another worker"
             _log.warning(SETTINGS_QUESTIONED, note=note)
@@ -85,6 +89,7 @@ def worker(app: App) -> Role:
 async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
     """An ingress, which needs no database."""
     await check_topics(settings, ())
+    await question_rights(settings, "ingress")
     kafka = _kafka(settings)
     async with bootstrap.ingress(settings, metrics) as found:
 

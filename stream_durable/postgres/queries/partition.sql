@@ -21,6 +21,12 @@ select format
 from partition
 where id = $1
 
+-- name: role_is_superuser
+-- Whether this connection's role may do everything.
+select rolsuper
+from pg_roles
+where rolname = current_user
+
 -- name: partition_formats
 -- The format of each partition, who owns it, and the newest format that this one knows.
 select id, format, owner, owner_format, next_offset

@@ -1,0 +1,68 @@
+"""Whether a process may do more on the topics than its role needs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AclOperation, AdminClient
+
+from stream_durable.kafka.config import config, transient
+from stream_durable.kafka.mock import is_mock
+from stream_durable.settings import Settings
+
+_CALL_SECONDS: Final = 10.0
+#: What each role needs to write, without the instance's prefix; `commands.` stands for every queue.
+WRITES: Final[Mapping[str, frozenset[str]]] = {
+    "reconciler": frozenset({"inbox", "commands.", "steps", "runs", "verdicts", "dead"}),
+    "worker": frozenset({"inbox", "definitions", "blobs", "dead"}),
+    "ingress": frozenset({"inbox", "dead"}),
+}
+#: What is asked about: where a right too many lets somebody decide what others believe.
+_ASKED: Final = ("inbox", "steps", "runs", "definitions", "blobs", "verdicts", "dead")
+#: A broker without an authorizer says of everybody that he may do all of this.
+_EVERYTHING: Final = frozenset(
+    {AclOperation.ALTER, AclOperation.DELETE, AclOperation.ALTER_CONFIGS, AclOperation.WRITE}
+)
+
+
+async def excess(settings: Settings, role: str) -> list[str]:
+    """Return the topics that this process may write although its role does not.
+
+    Nothing where the broker does not check rights: there everybody may do everything.
+    """
+    return await asyncio.get_running_loop().run_in_executor(None, _excess, settings, role)
+
+
+def _excess(settings: Settings, role: str) -> list[str]:
+    names = [f"{settings.prefix}.{topic}" for topic in _ASKED]
+    admin = AdminClient(config(settings.kafka, "stream-durable-rights"))
+    try:
+        if is_mock(admin.list_topics(timeout=_CALL_SECONDS).cluster_id):
+            # It answers no administrator.
+            return []
+        answers = admin.describe_topics(
+            TopicCollection(names), include_authorized_operations=True, request_timeout=_CALL_SECONDS
+        )
+        rights = {
+            name.removeprefix(f"{settings.prefix}."): frozenset(
+                answer.result(_CALL_SECONDS).authorized_operations or ()
+            )
+            for name, answer in answers.items()
+        }
+    except KafkaException as error:
+        raise transient(error) from error
+    return beyond(role, rights)
+
+
+def beyond(role: str, rights: Mapping[str, frozenset[AclOperation]]) -> list[str]:
+    """Return the topics that may be written without need, unless everything may be done everywhere."""
+    if all(operations >= _EVERYTHING for operations in rights.values()):
+        return []
+    return sorted(
+        topic
+        for topic, operations in rights.items()
+        if AclOperation.WRITE in operations and topic not in WRITES[role]
+    )
