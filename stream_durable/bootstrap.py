@@ -65,7 +65,7 @@ async def reconciler(
 ) -> AsyncIterator[Reconciler]:
     """Assemble a reconciler; it works while its `run` does. A test may have it see another time."""
     name = process_name(settings, "reconciler")
-    publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name)
+    publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name, serves=True)
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name, metrics=metrics)
     verdicts = KafkaVerdicts(settings.kafka, settings.prefix, client=name)
     store = PostgresStore(settings.postgres)
@@ -105,7 +105,7 @@ async def worker(
 ) -> AsyncIterator[Worker]:
     """Assemble a worker that carries an app; it works while its `run` does, and what steps write is heard."""
     name = process_name(settings, "worker")
-    publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name)
+    publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name, serves=True)
     blobs = KafkaBlobs(settings.kafka, settings.prefix, publisher, client=name)
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name, metrics=metrics)
     logs = {
@@ -227,7 +227,7 @@ async def _world(target: Settings) -> AsyncIterator[rebuilding.World]:
 async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress]:
     """Assemble an ingress; it works while its `run` does."""
     name = process_name(settings, "ingress")
-    publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name)
+    publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name, serves=True)
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name, metrics=metrics)
     log = GroupLog(
         settings.kafka,
@@ -239,7 +239,14 @@ async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress
     try:
         await definitions.catch_up()
         log.open()
-        yield Ingress(log, publisher, definitions, metrics, ttl_ms=settings.engine.event_ttl_ms)
+        yield Ingress(
+            log,
+            publisher,
+            definitions,
+            metrics,
+            ttl_ms=settings.engine.event_ttl_ms,
+            bytes_max=settings.engine.unpublished_bytes_max,
+        )
     finally:
         await publisher.close()
         await definitions.close()

@@ -16,19 +16,12 @@ _FIRST_SECONDS = 0.05
 _LONGEST_SECONDS = 2.0
 
 
-async def persist(
-    call: Callable[[], Awaitable[_Answer]], doing: str, *, unless: type[TransientError] | tuple[()] = ()
-) -> _Answer:
-    """Do a thing until it succeeds; `doing` says in the log what waits.
-
-    It ends only by cancellation, or by a failure that is `unless`.
-    """
+async def persist(call: Callable[[], Awaitable[_Answer]], doing: str) -> _Answer:
+    """Do a thing until it succeeds, or it is cancelled; `doing` says in the log what waits."""
     delay = _FIRST_SECONDS
     while True:
         try:
             return await call()
-        except unless:
-            raise
         except TransientError as error:
             _log.warning(WORLD_REFUSED, reason=str(error), doing=doing)
             await asyncio.sleep(delay)

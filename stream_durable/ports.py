@@ -157,11 +157,31 @@ class Outgoing(NamedTuple):
     meta: Any = None
 
 
-class Publisher(Protocol):
-    """An idempotent producer that is made once and kept."""
+class Refusal(NamedTuple):
+    """A message that will never be taken as it is."""
 
-    async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> None:
-        """Publish in order; return when all are acknowledged, raise `TransientError` if one is not."""
+    #: Which of those that were sent together.
+    at: int
+    #: `too_large`, `invalid`, `no_topic`, `not_authorised`
+    code: str
+    #: For people: what the broker said.
+    reason: str
+
+
+class Publisher(Protocol):
+    """An idempotent producer that is made once and kept.
+
+    What the brokers do not acknowledge is sent again until they do, each message by itself and in order
+    within its partition. One that is stuck holds up only its own partition.
+    """
+
+    def send(
+        self, messages: Sequence[tuple[Outgoing, Headers | None]], done: Callable[[list[Refusal]], None]
+    ) -> None:
+        """Publish in order; `done` hears on the loop when each is acknowledged or refused, and which was."""
+
+    async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> list[Refusal]:
+        """Do the same and wait for it; return what was refused."""
 
     async def close(self) -> None:
         """Wait for what is under way, within reason, and stop."""

@@ -217,6 +217,9 @@ class EngineSettings(Branch):
     on_lost_log: Literal["halt", "continue_earliest", "continue_latest"] = Field(default="halt")
     """What a partition does whose log was truncated, deleted or replaced: wait for a person, or go on at
     the oldest or the newest record left. To go on is to accept that records are gone."""
+    unpublished_bytes_max: int = Field(default=16_000_000, ge=1_000_000, le=1 << 34)
+    """Messages of a partition that are saved and that Kafka has not acknowledged: with more, the partition
+    waits. Low slows a reconciler down while a broker is slow; high lets one that is away fill the memory."""
     stall_takeovers_max: int = Field(default=3, ge=1, le=100)
     """Takeovers of a partition without progress after which its next record is folded alone and, if it
     kills the process again, set aside. 1 blames a record for any crash; high prolongs the outage."""

@@ -141,6 +141,18 @@ WORLD_REFUSED: Final = LogEvent(
     "reason doing",
     "Kafka or Postgres did not let us; what we do waits and is tried again.",
 )
+MESSAGE_REFUSED: Final = LogEvent(
+    "message.refused",
+    "warning",
+    "topic code reason",
+    "A message will never be taken by its topic as it is; what depends on it is told so.",
+)
+MESSAGE_DROPPED: Final = LogEvent(
+    "message.dropped",
+    "error",
+    "topic code reason",
+    "A message was refused, and so was everything that could be said in its place.",
+)
 RECORD_POISONED: Final = LogEvent(
     "record.poisoned",
     "error",
@@ -278,6 +290,11 @@ class Metrics:
             "dead_letters_total", "Records put on the dead letter topic, by the code of the reason.", "reason"
         )
         self._reasons: dict[str, Counter] = {}
+        self._refused = self._counter(
+            "messages_refused_total",
+            "Messages that their topics will never take, by the reason; something else was said instead.",
+            "reason",
+        )
         #: Summed over all reconcilers it is the number of partitions, or some have no owner.
         self.partitions_owned = self._gauge("partitions_owned", "Inbox partitions that this process owns.")
         self.partitions_held = self._gauge(
@@ -326,6 +343,10 @@ class Metrics:
             reason = reason if is_bounded else "other"
             self._reasons[reason] = self._dead_letters.labels(reason)
         self._reasons[reason].inc(count)
+
+    def count_refused(self, code: str) -> None:
+        """Count a message that will never be taken, by what it was refused for."""
+        self._refused.labels(code).inc()
 
     def count_attempts(self, outcome: AttemptOutcome, count: int = 1) -> None:
         """Count attempts that ended alike."""

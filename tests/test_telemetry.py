@@ -34,6 +34,7 @@ NAMES = {
     "definitions_rejected",
     "fenced",
     "lost_log",
+    "messages_refused",
     "outbox_rows",
     "partitions_held",
     "partitions_owned",

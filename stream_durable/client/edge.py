@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Final, NamedTuple, TypeVar
 
 from stream_durable.client.values import Values
-from stream_durable.core.errors import TransientError
+from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Message
 from stream_durable.core.reference import MARK
@@ -79,7 +79,15 @@ class Edge:
     async def send_all(self, messages: Sequence[Message], doing: str) -> None:
         """Put messages on the inbox, in order as far as they are for the same entity."""
         records = [Outgoing("inbox", None, one.key.encode(), admit(one)) for one in messages]
-        await self.ask(lambda: self.ports.publisher.publish([(record, None) for record in records]), doing)
+        await self.ask(lambda: self._publish(records), doing)
+
+    async def _publish(self, records: Sequence[Outgoing]) -> None:
+        """Publish; raise why a message is refused, or what has to be there first."""
+        for refusal in await self.ports.publisher.publish([(record, None) for record in records]):
+            if refusal.code == "no_topic":
+                remedy = "`stream-durable topics apply` makes it"
+                raise TransientError(f"there is no topic {records[0].topic} ({refusal.reason}): {remedy}")
+            raise RejectedError(refusal.code, f"the inbox does not take it: {refusal.reason}")
 
     async def resolved(self, data: bytes) -> bytes:
         """Return a JSON value with the large values in it that travelled by reference."""

@@ -246,8 +246,15 @@ class RunHandle:
             async for event in events:
                 status = event.type.removeprefix("run.")
                 if status in RUN_ENDED:
+                    if status == COMPLETED and event.output is None:
+                        # It was too large for its topic, and is where the state is.
+                        return await self._ended_as()
                     return status, event.output, event.failure
         raise AssertionError("a live tail has no end")
+
+    async def _ended_as(self) -> tuple[str, bytes | None, Failure | None]:
+        row = (await self._stored()).run
+        return row.status, row.output, None if row.failure is None else _failure(row.failure)
 
     async def _graph(self, row: RunRow) -> Graph:
         catalogue = self._edge.ports.catalogue

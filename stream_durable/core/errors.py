@@ -34,19 +34,6 @@ class TransientError(StreamDurableError):
     code = "transient"
 
 
-class MissingTopicError(TransientError):
-    """Some of what was to be published is for topics that do not exist; the rest is acknowledged."""
-
-    code = "missing_topic"
-
-    def __init__(self, topics: frozenset[str]) -> None:
-        super().__init__(
-            f"there is no topic {', '.join(sorted(topics))}: `stream-durable topics apply` makes it"
-        )
-        #: Without the instance's prefix.
-        self.topics = topics
-
-
 class BrokenError(StreamDurableError):
     """We are wrong: an invariant does not hold. Stop the part concerned and tell a person."""
 

@@ -119,6 +119,22 @@ class Holds:
         for partition in partitions:
             self._held.pop(partition, None)
 
+    def leave(self, partitions: Iterable[int]) -> None:
+        """Whatever these wait for, they are not to be fetched by us again."""
+        self.forget(partitions)
+        for number in partitions:
+            if (partition := self._partitions.get(number)) is not None:
+                partition.is_full = False
+
+    def hold_back(self, partition: Partition, is_full: bool) -> None:  # noqa: FBT001
+        """Fetch no more of a partition whose messages the brokers do not take, or go on with it."""
+        if self._partitions.get(partition.id) is not partition:
+            return
+        if is_full:
+            self._log.stop_fetching(partition.id)
+        elif partition.id not in self._held:
+            self._log.fetch(partition.id, partition.next_offset, partition.leader_epoch)
+
     async def run(self) -> None:
         """Look, until cancelled, whether what is waited for is there."""
         while True:

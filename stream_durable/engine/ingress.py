@@ -1,8 +1,9 @@
 """The ingress: takes what others put on the events topic and puts it on the inbox.
 
-Its group's offsets are kept in Kafka and committed only after everything that came of a batch is
-acknowledged. So a crash repeats records, and a repeat changes nothing, since ids are derived from the
-record's own id, else from the topic, partition and offset.
+Its group's offsets are kept in Kafka, and of a partition only what has been acknowledged is committed. So a
+crash repeats records, and a repeat changes nothing, since ids are derived from the record's own id, else
+from the topic, partition and offset. A partition whose records the inbox does not acknowledge waits, and
+holds up no other.
 
 A start by name is given the fingerprint that is current here and now: the decision is put on the log
 with it. What cannot be taken goes to the dead letters with the reason, and the partition goes on.
@@ -11,6 +12,7 @@ with it. What cannot be taken goes to the dead letters with the reason, and the 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import NamedTuple
 
 from stream_durable.core.errors import RejectedError
@@ -26,9 +28,10 @@ from stream_durable.ports import (
     Outgoing,
     Publisher,
     Record,
+    Refusal,
     Revoked,
 )
-from stream_durable.telemetry import RECORD_POISONED, RECORD_REJECTED, Metrics, logger
+from stream_durable.telemetry import MESSAGE_DROPPED, RECORD_POISONED, RECORD_REJECTED, Metrics, logger
 from stream_durable.wire import events
 
 _log = logger(__name__)
@@ -42,27 +45,63 @@ class _Read(NamedTuple):
     message: events.FromOutside | RejectedError
 
 
+class _Taken:
+    """Records of one partition that were put on the inbox together."""
+
+    __slots__ = ("bytes", "is_settled", "reached")
+
+    def __init__(self, reached: int, size: int) -> None:
+        self.reached = reached
+        self.bytes = size
+        self.is_settled = False
+
+
+class _Source:
+    """A partition that is read, since it was given to us."""
+
+    __slots__ = ("bytes", "is_full", "next_offset", "taken", "topic_id")
+
+    def __init__(self, topic_id: str, offset: int) -> None:
+        #: A topic made anew has other ids.
+        self.topic_id = topic_id
+        self.next_offset = offset
+        #: What the inbox has not acknowledged yet, the oldest first.
+        self.taken: deque[_Taken] = deque()
+        self.bytes = 0
+        self.is_full = False
+
+
 class Ingress:
     """Serves the partitions of the events topic that its group gives it."""
 
     def __init__(
-        self, log: CommandLog, publisher: Publisher, catalogue: Catalogue, metrics: Metrics, *, ttl_ms: int
+        self,
+        log: CommandLog,
+        publisher: Publisher,
+        catalogue: Catalogue,
+        metrics: Metrics,
+        *,
+        ttl_ms: int,
+        bytes_max: int = 16_000_000,
     ) -> None:
-        """Take nothing yet; events that nobody waits for are kept for `ttl_ms`."""
+        """Take nothing yet; events that nobody waits for are kept for `ttl_ms`.
+
+        A partition of which the inbox has more than `bytes_max` to acknowledge waits.
+        """
         self._log = log
         self._publisher = publisher
         self._catalogue = catalogue
         self._metrics = metrics
         self._ttl_ms = ttl_ms
-        #: Partitions that are read, and which topic they are of: a topic made anew has other ids.
-        self._topic_ids: dict[int, str] = {}
+        self._bytes_max = bytes_max
+        self._sources: dict[int, _Source] = {}
         #: Whether the group has taken us in, with partitions or to stand by.
         self.is_member = False
 
     @property
     def partitions(self) -> list[int]:
         """The partitions that are read now."""
-        return list(self._topic_ids)
+        return list(self._sources)
 
     async def run(self) -> None:
         """Take records until cancelled; what was acknowledged by then is committed."""
@@ -76,7 +115,7 @@ class Ingress:
                     self.is_member = True
                 elif isinstance(event, Revoked):
                     for partition in event.partitions:
-                        self._topic_ids.pop(partition, None)
+                        self._sources.pop(partition, None)
                 elif isinstance(event, LogLost):
                     await self._begin(event.partition)
         finally:
@@ -88,23 +127,77 @@ class Ingress:
         bounds = await persist(lambda: self._log.bounds(partition), "read the log's bounds")
         if offset is None or not bounds.low <= offset <= bounds.high:
             offset = bounds.low
-        self._topic_ids[partition] = bounds.topic_id
+        self._sources[partition] = _Source(bounds.topic_id, offset)
         self._log.fetch(partition, offset, -1)
 
     async def _take(self, records: list[Record]) -> None:
-        """Put on the inbox what has come, and only then count it as taken."""
-        reads = [self._read(record) for record in records if record.partition in self._topic_ids]
-        if any(isinstance(read.message, events.Start) for read in reads):
+        """Put on the inbox what has come."""
+        reads: dict[int, list[_Read]] = {}
+        for record in records:
+            source = self._sources.get(record.partition)
+            if source is not None and record.offset >= source.next_offset:
+                source.next_offset = record.offset + 1
+                reads.setdefault(record.partition, []).append(self._read(record))
+        if any(isinstance(read.message, events.Start) for found in reads.values() for read in found):
             # A version that was registered a moment ago is the one that is meant.
             await persist(self._catalogue.catch_up, "read the definitions")
+        for partition, found in reads.items():
+            # While we waited, partitions may have been taken away.
+            if (source := self._sources.get(partition)) is not None:
+                self._put(partition, source, found)
+
+    def _put(self, partition: int, source: _Source, reads: list[_Read]) -> None:
         messages = [self._outgoing(read) for read in reads]
-        await persist(lambda: self._publisher.publish(messages), "put events on the inbox")
-        reached = {record.partition: record.offset + 1 for record, _ in reads}
+        size = sum(len(message.value or b"") for message, _ in messages)
+        taken = _Taken(reads[-1].record.offset + 1, size)
+        source.taken.append(taken)
+        source.bytes += size
+        if not source.is_full and source.bytes > self._bytes_max:
+            source.is_full = True
+            self._log.stop_fetching(partition)
+
+        def done(refusals: list[Refusal]) -> None:
+            if letters := [self._instead(messages[r.at][0], reads[r.at].record, r) for r in refusals]:
+                self._publisher.send(letters, settled)
+            else:
+                settled([])
+
+        def settled(refusals: list[Refusal]) -> None:
+            for refusal in refusals:
+                _log.error(MESSAGE_DROPPED, topic=outbox.DEAD, code=refusal.code, reason=refusal.reason)
+            self._settled(partition, source, taken)
+
+        self._publisher.send(messages, done)
+
+    def _settled(self, partition: int, source: _Source, taken: _Taken) -> None:
+        """Count as taken what has been acknowledged, and all before it."""
+        taken.is_settled = True
+        reached = None
+        while source.taken and source.taken[0].is_settled:
+            over = source.taken.popleft()
+            source.bytes -= over.bytes
+            reached = over.reached
+        if reached is None or self._sources.get(partition) is not source:
+            return
         # Should it fail, a later one covers it, or the records come again and change nothing.
-        self._log.commit([(p, offset, "") for p, offset in reached.items()], _whether_stored)
+        self._log.commit([(partition, reached, "")], _whether_stored)
+        if source.is_full and source.bytes * 2 < self._bytes_max:
+            source.is_full = False
+            self._log.fetch(partition, source.next_offset, -1)
+
+    def _instead(
+        self, message: Outgoing, record: Record, refusal: Refusal
+    ) -> tuple[Outgoing, Headers | None]:
+        """Return the dead letter for what the inbox, or the topic of dead letters, does not take."""
+        self._metrics.count_refused(refusal.code)
+        if message.topic == outbox.DEAD and (shorter := outbox.instead(message, refusal)) is not None:
+            return outbox.with_headers(shorter, "")
+        code = f"refused_{refusal.code}"
+        self._metrics.count_dead_letters(code)
+        return outbox.with_headers(outbox.dead_letter(_TOPIC, record, code, refusal.reason), "")
 
     def _read(self, record: Record) -> _Read:
-        own_id = f"{self._topic_ids[record.partition]}-{record.partition}-{record.offset}"
+        own_id = f"{self._sources[record.partition].topic_id}-{record.partition}-{record.offset}"
         try:
             message = events.read(
                 record.key, record.value, record.headers, own_id=own_id, ttl_ms=self._ttl_ms

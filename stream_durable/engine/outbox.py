@@ -6,15 +6,19 @@ The stored form says everything a successor needs to publish the same bytes unde
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
 from stream_durable.core.effects import Effects
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import StepEvent
-from stream_durable.core.messages import AttemptFailed
+from stream_durable.core.messages import AttemptFailed, ChildEnded, StartRun
+from stream_durable.core.run.children import refused
+from stream_durable.core.status import FAILED
 from stream_durable.engine.partition import fingerprint
-from stream_durable.ports import Headers, Outgoing, Record
+from stream_durable.ports import Headers, Outgoing, Record, Refusal
 from stream_durable.wire import cloudevents, inbox, lifecycle
-from stream_durable.wire.dead import dead_letter_headers
+from stream_durable.wire.dead import Letter, dead_letter_headers, letter, without_value
 from stream_durable.wire.verdicts import Verdict, encode_verdict
 
 INBOX, STEPS, RUNS, DEAD, VERDICTS = "inbox", "steps", "runs", "dead", "verdicts"
@@ -51,7 +55,7 @@ def outgoing(effects: Effects, partition: int) -> list[Outgoing]:
 def dead_letter(topic: str, record: Record, code: str, reason: str) -> Outgoing:
     """Return the record that keeps what could not be applied: bytes untouched, reason and origin beside."""
     origin = dead_letter_headers(topic, record.partition, record.offset, record.time, code, reason)
-    return Outgoing(DEAD, None, record.key, record.value, [*(record.headers or ()), *origin])
+    return Outgoing(DEAD, None, *letter(record.key, record.value, record.headers, origin))
 
 
 def verdict(record: Record, code: str, reason: str) -> Outgoing:
@@ -61,34 +65,105 @@ def verdict(record: Record, code: str, reason: str) -> Outgoing:
     return Outgoing(VERDICTS, record.partition, key, encode_verdict(found))
 
 
-def is_commands(topic: str) -> bool:
-    """Say whether a topic is for workers."""
-    return topic.startswith(COMMANDS)
+def instead(message: Outgoing, refusal: Refusal) -> Outgoing | None:
+    """Return what is said in place of a message that its topic will never take; None: nothing is left to say.
 
-
-def sendable(
-    given: tuple[Outgoing, Headers | None], missing: frozenset[str]
-) -> tuple[Outgoing, Headers | None]:
-    """Return a message, or what is said instead of a command for a queue that has no topic.
-
-    One queue that is not there must hold up nobody else. So the attempt fails, and this is a fact on the
-    log like any other. Told to stop what could not begin, nobody hears it: the failure says so again, and
-    the second time is the first one's repeat.
+    So a refusal becomes a fact. A command's attempt fails; a statement leaves out what makes it large, or is
+    a dead letter; so is a message to another entity, but for those that somebody waits for; a dead letter
+    is kept without its value.
     """
-    message, _ = given
-    if message.topic not in missing or not is_commands(message.topic):
-        return given
-    assert message.value is not None, "a command is never empty"
-    queue = message.topic.removeprefix(COMMANDS)
-    command = inbox.decode_command(message.value)
-    remedy = f"`stream-durable topics apply --queue {queue}` makes it; then retry the step"
-    failed = AttemptFailed(
-        key=command.run,
-        step=command.step,
-        attempt=command.attempt,
-        failure=Failure("no_queue", f"queue {queue!r} has no topic: {remedy}", retryable=False),
+    if message.topic.startswith(COMMANDS):
+        return _attempt_failed(message, refusal)
+    if message.topic in (STEPS, RUNS) and len(message.meta) == _META_LENGTH:
+        return _shortened(message, refusal)
+    if message.topic == DEAD:
+        whole = Letter(*message[2:])
+        return Outgoing(DEAD, None, *without_value(whole)) if whole.is_whole else None
+    if message.topic == INBOX and (told := _told_instead(message, refusal)) is not None:
+        return told
+    return dead_letter(
+        message.topic,
+        Record(-1, -1, 0, message.key, message.value),
+        f"refused_{refusal.code}",
+        refusal.reason,
     )
-    return Outgoing(INBOX, None, message.key, inbox.encode(failed)), None
+
+
+_META_LENGTH = 6
+_FAILURE_LENGTH_MAX = 1_000
+
+
+def _attempt_failed(message: Outgoing, refusal: Refusal) -> Outgoing:
+    """Say that an attempt failed which no worker can be asked for.
+
+    Told to stop what could not begin, nobody hears it: the failure says so again, and the second time is
+    the first one's repeat.
+    """
+    assert message.value is not None, "a command is never empty"
+    command = inbox.decode_command(message.value)
+    failure = _why_not_asked(message.topic.removeprefix(COMMANDS), len(message.value), refusal)
+    failed = AttemptFailed(key=command.run, step=command.step, attempt=command.attempt, failure=failure)
+    return Outgoing(INBOX, message.partition, message.key, inbox.encode(failed))
+
+
+def _why_not_asked(queue: str, size: int, refusal: Refusal) -> Failure:
+    match refusal.code:
+        case "no_topic":
+            remedy = f"`stream-durable topics apply --queue {queue}` makes it; then retry the step"
+            return Failure("no_queue", f"queue {queue!r} has no topic: {remedy}", retryable=False)
+        case "not_authorised":
+            text = (
+                f"queue {queue!r} is closed to the reconciler ({refusal.reason}): give it the right to write"
+            )
+            return Failure(
+                "queue_closed", f"{text} to the queue's topic; then retry the step", retryable=False
+            )
+        case "too_large":
+            text = f"what the step takes has {size} bytes; queue {queue!r} takes less ({refusal.reason})"
+            remedy = (
+                "raise max.message.bytes of its topic, see `stream-durable topics plan`; then retry the step"
+            )
+            return Failure("input_too_large", f"{text}: {remedy}", retryable=False)
+        case _:
+            return Failure(
+                "command_refused", f"queue {queue!r} refuses it: {refusal.reason}", retryable=False
+            )
+
+
+def _shortened(message: Outgoing, refusal: Refusal) -> Outgoing:
+    """Return a statement under the same id without its output and the details of its failure."""
+    assert message.value is not None, "a statement is never empty"
+    meta = (*message.meta, f"output and details are left out: {refusal.reason}"[:_FAILURE_LENGTH_MAX])
+    return message._replace(value=lifecycle.encode(shortened(lifecycle.decode(message.value))), meta=meta)
+
+
+def shortened(event: lifecycle.Event) -> lifecycle.Event:
+    """Return a statement without its output and without the details of its failure."""
+    failure = event.failure
+    if failure is not None:
+        failure = replace(failure, message=failure.message[:_FAILURE_LENGTH_MAX], details=None, trace=None)
+    return replace(event, output=None, failure=failure)
+
+
+def _told_instead(message: Outgoing, refusal: Refusal) -> Outgoing | None:
+    """Tell a run that waits for a child what it cannot be told, or what the child cannot be."""
+    assert message.value is not None, "a message is never empty"
+    said = inbox.decode_message(message.value)
+    if isinstance(said, StartRun) and said.parent:
+        told = refused(said, RejectedError("input_too_large", refusal.reason))
+    elif isinstance(said, ChildEnded) and (said.failure is None or said.failure.code != _UNTOLD):
+        text = f"what run {said.child!r} came to does not fit into a message: {refusal.reason}"
+        told = ChildEnded(
+            key=said.key, step=said.step, child=said.child, status=FAILED,
+            failure=Failure(_UNTOLD, text, retryable=False),
+        )  # fmt: skip
+    else:
+        return None
+    return Outgoing(INBOX, None, told.key.encode(), inbox.encode(told))
+
+
+#: The failure of a child whose output or failure is too large to be told.
+_UNTOLD = "output_too_large"
 
 
 def pack(messages: list[Outgoing]) -> bytes:

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import zlib
+from collections import deque
 from uuid import UUID
 
 from stream_durable.ports import Claim, Record, Share
+
+
+class Row:
+    """An outbox row."""
+
+    __slots__ = ("bytes", "from_offset", "is_settled")
+
+    def __init__(self, from_offset: int, size: int) -> None:
+        """Nothing of it has been published yet."""
+        self.from_offset = from_offset
+        self.bytes = size
+        #: Whether each of its messages was acknowledged, or something else said in its place.
+        self.is_settled = False
 
 
 class Partition:
     """Where the fold of one owned partition stands."""
 
     __slots__ = (
-        "awaits", "cautious", "clock", "fingerprint", "format", "generation", "id", "leader_epoch",
-        "next_offset", "published", "token", "topic_id", "verify_offset",
+        "awaits", "cautious", "clock", "fingerprint", "format", "generation", "id", "is_full", "leader_epoch",
+        "next_offset", "published", "token", "topic_id", "unpublished", "unpublished_bytes", "verify_offset",
     )  # fmt: skip
 
     def __init__(self, claim: Claim, token: UUID) -> None:
@@ -36,6 +50,11 @@ class Partition:
         self.awaits: int | None = None
         #: Outbox rows, by first offset, that are acknowledged and go with the next commit.
         self.published: list[int] = []
+        #: Outbox rows that are not, in the order in which they were saved.
+        self.unpublished: deque[Row] = deque()
+        self.unpublished_bytes = 0
+        #: Whether nothing more is fetched until some of them are.
+        self.is_full = False
 
     def share(self) -> Share:
         """Return a share that does nothing yet; it takes the acknowledged outbox rows along."""

@@ -1,113 +1,118 @@
-"""Speak after saving: what a commit left in the outbox is published, in order, until it is acknowledged.
+"""Speak after saving: what a commit left in the outbox is handed over for publishing at once.
 
-One call is under way at a time and takes all that has been saved meanwhile, so order needs no care
-and bursts batch by themselves. A call that fails is made again, whole: the same ids and bytes, and
-readers drop repeats. What is acknowledged leaves the outbox with a later commit of its partition. A
-crash anywhere repeats at most what the outbox still holds.
+Each message is acknowledged by itself, in order per partition of its topic, so one that is stuck holds up
+neither its neighbours nor other partitions. A message that will never be taken becomes a fact instead
+(`outbox.instead`). An outbox row of which every message is settled leaves the outbox with a later commit of
+its partition, rows in the order in which they were saved. A crash anywhere repeats at most what the outbox
+still holds: the same ids and bytes, and readers drop repeats.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
 
-from stream_durable.core.errors import MissingTopicError
 from stream_durable.engine import outbox
-from stream_durable.engine.partition import Partition
-from stream_durable.persistence import persist
-from stream_durable.ports import Headers, Outgoing, Publisher
-from stream_durable.telemetry import WORLD_REFUSED, Metrics, logger
+from stream_durable.engine.partition import Partition, Row
+from stream_durable.ports import Outgoing, Publisher, Refusal
+from stream_durable.telemetry import MESSAGE_DROPPED, Metrics, logger
 
 _log = logger(__name__)
 
-#: A topic of our own that is missing is asked for again after this long.
-_TOPIC_SECONDS = 2.0
-
-
-class _Row(NamedTuple):
-    """An outbox row of a partition that we own."""
-
-    partition: Partition
-    from_offset: int
-    messages: list[Outgoing]
-
 
 class Publishing:
-    """Publishes outbox rows in the order in which they were saved."""
+    """Publishes outbox rows; those of one partition in the order in which they were saved."""
 
-    def __init__(self, publisher: Publisher, source: str, metrics: Metrics, *, rows_max: int = 512) -> None:
-        """Publish as `source`; more than `rows_max` rows that wait hold up the next commit."""
+    def __init__(
+        self,
+        publisher: Publisher,
+        source: str,
+        metrics: Metrics,
+        *,
+        bytes_max: int,
+        hold: Callable[[Partition, bool], None],
+    ) -> None:
+        """Publish as `source`.
+
+        `hold` hears of a partition of which more than `bytes_max` are unpublished, and again when less
+        than half of that is.
+        """
         self._publisher = publisher
         self._metrics = metrics
         self._source = source
-        self._rows_max = rows_max
-        self._waiting: deque[_Row] = deque()
-        metrics.outbox_rows.set_function(self._waiting.__len__)
-        self._wake = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._bytes_max = bytes_max
+        self._hold = hold
+        self._rows = 0
+        metrics.outbox_rows.set_function(lambda: self._rows)
+        self._settled = asyncio.Event()
 
-    def add(self, partition: Partition, from_offset: int, messages: list[Outgoing]) -> None:
-        """Take a row that has been saved."""
-        self._waiting.append(_Row(partition, from_offset, messages))
-        self._idle.clear()
-        self._wake.set()
-        if len(self._waiting) >= self._rows_max:
-            self._room.clear()
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything that was saved has been published."""
+        return not self._rows
 
-    async def room(self) -> None:
-        """Wait until the broker has caught up with us."""
-        await self._room.wait()
+    def add(self, partition: Partition, from_offset: int, messages: list[Outgoing], size: int) -> None:
+        """Publish a row that has been saved, `size` bytes in all."""
+        row = Row(from_offset, size)
+        partition.unpublished.append(row)
+        partition.unpublished_bytes += size
+        self._rows += 1
+        self.say(messages, lambda: self._row_settled(partition, row))
+        if partition.unpublished_bytes > self._bytes_max:
+            partition.is_full = True
+            self._hold(partition, True)  # noqa: FBT003
 
-    async def said(self) -> None:
-        """Wait until everything that was saved has been acknowledged."""
-        await self._idle.wait()
-
-    async def run(self) -> None:
-        """Publish until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                rows = list(self._waiting)
-                self._waiting.clear()
-                self._room.set()
-                await self._publish(rows)
-            self._idle.set()
-
-    async def publish_left(self, partition: Partition, rows: Iterable[tuple[int, bytes]]) -> None:
-        """Publish what the last owner saved and may not have said, before anything new is said."""
-        left = [_Row(partition, offset, outbox.unpack(body)) for offset, body in rows]
-        if left:
-            await self._publish(left)
+    def publish_left(self, partition: Partition, rows: Iterable[tuple[int, bytes]]) -> None:
+        """Publish what the last owner saved and may not have published, before anything new."""
+        for offset, body in rows:
+            self.add(partition, offset, outbox.unpack(body), len(body))
 
     async def publish_now(self, messages: list[Outgoing]) -> None:
-        """Publish what no outbox holds, before anything new is said."""
-        source = self._source
-        made = [outbox.with_headers(message, source) for message in messages]
-        started = time.perf_counter()
-        while missing := await self._attempt(made):
-            if not all(outbox.is_commands(topic) for topic in missing):
-                # Somebody has to make what we cannot do without; that can be waited for.
-                await asyncio.sleep(_TOPIC_SECONDS)
-            made = [outbox.sendable(one, missing) for one in made]
-        self._metrics.publish_seconds.observe(time.perf_counter() - started)
+        """Publish what no outbox holds, and wait until all of it is settled."""
+        settled = asyncio.Event()
+        self.say(messages, settled.set)
+        await settled.wait()
 
-    async def _attempt(self, made: Sequence[tuple[Outgoing, Headers | None]]) -> frozenset[str]:
-        """Publish; return the topics that there are none of, if that is why not all is published."""
-        try:
-            await persist(lambda: self._publisher.publish(made), "publish", unless=MissingTopicError)
-        except MissingTopicError as error:
-            _log.warning(WORLD_REFUSED, reason=str(error), doing="publish")
-            return error.topics
-        return frozenset()
+    async def settled(self, partitions: Iterable[Partition]) -> None:
+        """Wait until everything that was saved of these partitions has been published."""
+        left = list(partitions)
+        while any(partition.unpublished for partition in left):
+            self._settled.clear()
+            await self._settled.wait()
 
-    async def _publish(self, rows: list[_Row]) -> None:
-        await self.publish_now([message for row in rows for message in row.messages])
-        for row in rows:
-            row.partition.published.append(row.from_offset)
+    def say(self, messages: list[Outgoing], then: Callable[[], None]) -> None:
+        """Publish messages, or what has to be said in their place, and then do `then`."""
+        source, started = self._source, time.perf_counter()
+
+        def done(refusals: list[Refusal]) -> None:
+            self._metrics.publish_seconds.observe(time.perf_counter() - started)
+            if not refusals:
+                then()
+                return
+            told = (self._instead(messages[refusal.at], refusal) for refusal in refusals)
+            self.say([message for message in told if message is not None], then)
+
+        self._publisher.send([outbox.with_headers(message, source) for message in messages], done)
+
+    def _instead(self, message: Outgoing, refusal: Refusal) -> Outgoing | None:
+        told = outbox.instead(message, refusal)
+        self._metrics.count_refused(refusal.code)
+        if told is None:
+            _log.error(MESSAGE_DROPPED, topic=message.topic, code=refusal.code, reason=refusal.reason)
+        elif told.topic == outbox.DEAD != message.topic:
+            self._metrics.count_dead_letters(f"refused_{refusal.code}")
+        return told
+
+    def _row_settled(self, partition: Partition, row: Row) -> None:
+        row.is_settled = True
+        rows = partition.unpublished
+        while rows and rows[0].is_settled:
+            over = rows.popleft()
+            self._rows -= 1
+            partition.published.append(over.from_offset)
+            partition.unpublished_bytes -= over.bytes
+        self._settled.set()
+        if partition.is_full and partition.unpublished_bytes * 2 < self._bytes_max:
+            partition.is_full = False
+            self._hold(partition, False)  # noqa: FBT003

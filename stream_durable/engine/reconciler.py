@@ -98,7 +98,10 @@ class Reconciler:
         self._partition_count = partition_count
         self._partitions: dict[int, Partition] = {}
         self._cache = Cache(settings.cache_bytes_max)
-        self._publishing = Publishing(publisher, source, metrics)
+        self._refusals = Refusals()
+        self._holds = Holds(log, definitions, verdicts, self._partitions, self._refusals, knows)
+        hold, unpublished_max = self._holds.hold_back, settings.unpublished_bytes_max
+        self._publishing = Publishing(publisher, source, metrics, bytes_max=unpublished_max, hold=hold)
         self._clock = LogClock(clock)
         self._timers = Timers(
             store, publisher, self._clock, metrics,
@@ -110,8 +113,6 @@ class Reconciler:
             owner=owner, knows=knows,
         )  # fmt: skip
         self._isolation = Isolation(store, settings.stall_takeovers_max)
-        self._refusals = Refusals()
-        self._holds = Holds(log, definitions, verdicts, self._partitions, self._refusals, knows)
         metrics.partitions_held.set_function(lambda: len(self.held()))
         self._watch = Watch(log, store, self._partitions, self._lost, self._fenced, self._holds.__contains__)
         self._writing = asyncio.Lock()
@@ -136,7 +137,6 @@ class Reconciler:
         """Reconcile until cancelled; then leave in good order."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._publishing.run())
                 group.create_task(self._timers.run())
                 group.create_task(self._tidy())
                 group.create_task(self._watch.run())
@@ -151,11 +151,12 @@ class Reconciler:
 
     async def _say_the_rest(self, partitions: Iterable[int]) -> None:
         """Before giving these up in good order, say what has been saved: no successor must say it again."""
-        if not any(partition in self._partitions for partition in partitions):
+        owned = [p for i in partitions if (p := self._partitions.get(i)) is not None]
+        if not owned:
             return
         try:
             async with asyncio.timeout(_LEAVE_SECONDS):
-                await self._publishing.said()
+                await self._publishing.settled(owned)
                 await self._remove_published(partitions)
         except TimeoutError:
             _log.warning(WORLD_REFUSED, reason="it takes too long", doing="say the rest before leaving")
@@ -165,13 +166,12 @@ class Reconciler:
             event = await self._log.next()
             if isinstance(event, list):
                 await self._apply_whole(event)
-                await self._publishing.room()
             elif isinstance(event, Assigned):
                 self.is_member = True
                 self._takeovers.begin(event.partitions)
             elif isinstance(event, Revoked):
                 self._takeovers.cancel(event.partitions)
-                self._holds.forget(event.partitions)
+                self._holds.leave(event.partitions)
                 await self._say_the_rest(event.partitions)
                 self._let_go(event.partitions)
             elif isinstance(event, LogLost):
@@ -396,4 +396,5 @@ class Reconciler:
                 self._cache.keep(kind, entity)
         self._timers.apply(share.timers)
         if finished.messages:
-            self._publishing.add(partition, share.from_offset, finished.messages)
+            assert share.outbox is not None
+            self._publishing.add(partition, share.from_offset, finished.messages, len(share.outbox))

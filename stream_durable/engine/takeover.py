@@ -2,7 +2,7 @@
 
 1. One statement stamps its row with a fresh random token; from here on the last owner writes nothing.
 2. The log is checked: the same topic, and our offset within it. Otherwise it was lost (`lost_log`).
-3. What the last owner saved and may not have said is said, before anything new.
+3. What the last owner saved and may not have said is handed over for publishing, before anything new.
 4. What was decided about records that are to be folded (again) is read, and the near timers are loaded.
 5. Fetching begins at the stored offset less one, under the stored leader epoch: the record before
    our offset must be the one that was folded last, or the log is another one at the same offsets.
@@ -121,7 +121,7 @@ class Takeovers:
         elif claim.stalls > 1:
             # Nothing is there to fold: earlier takeovers say nothing about the records to come.
             await persist(lambda: self._store.commit([owned.share()]), "forget earlier takeovers")
-        await self._publishing.publish_left(owned, claim.outbox)
+        self._publishing.publish_left(owned, claim.outbox)
         verdicts = await persist(
             lambda: self._verdicts.about(partition, claim.next_offset, claim.clock), "read the verdicts"
         )
@@ -136,7 +136,7 @@ class Takeovers:
             )
         del self._tasks[partition]
         self._own(owned, verdicts)
-        self._log.fetch(partition, start, claim.leader_epoch if reason is None else -1)
+        self._fetch(owned, start, claim.leader_epoch if reason is None else -1)
         self._metrics.takeovers.inc()
         _log.info(PARTITION_TAKEN, partition=partition, offset=start, owner_number=claim.epoch)
 
@@ -155,6 +155,11 @@ class Takeovers:
             else:
                 self.refused.pop(partition, None)
                 return claim
+
+    def _fetch(self, owned: Partition, offset: int, leader_epoch: int) -> None:
+        # A full one is fetched as soon as enough is published of what its last owner left.
+        if not owned.is_full:
+            self._log.fetch(owned.id, offset, leader_epoch)
 
     async def _new_log(self, claim: Claim, token: UUID, bounds: LogBounds, reason: str) -> Claim | None:
         """Record that the log was lost, and go on with the new one if we are told to."""

@@ -15,15 +15,15 @@ from collections.abc import Iterable
 from stream_durable.core.errors import TransientError
 from stream_durable.core.messages import Kind, timer_fired
 from stream_durable.engine.outbox import INBOX
-from stream_durable.ports import Clock, Outgoing, Publisher, Store, TimerPosition, TimerRow
-from stream_durable.telemetry import WORLD_REFUSED, Metrics, logger
+from stream_durable.ports import Clock, Outgoing, Publisher, Refusal, Store, TimerPosition, TimerRow
+from stream_durable.telemetry import MESSAGE_DROPPED, WORLD_REFUSED, Metrics, logger
 from stream_durable.wire.inbox import encode
 
 _log = logger(__name__)
 
 #: The next window is loaded this long before the current one ends.
 _LEAD_MS = 5_000
-#: How many timers fire in one call to the publisher.
+#: How many timers fire at once.
 _FIRE_MAX = 1_000
 #: Looked at the clock at least this often, so that a suspended machine or a clock step is noticed.
 _LOOK_SECONDS = 1.0
@@ -102,7 +102,9 @@ class Timers:
             due = self._heap[0][0][0] if self._heap else None
             refill = min(((until[0] - _LEAD_MS, p) for p, until in self._until.items()), default=None)
             if due is not None and due <= now:
-                await self._fire(now)
+                self._fire(now)
+                # Others have their turn, however many timers there are.
+                await asyncio.sleep(0)
             elif refill is not None and refill[0] <= now:
                 await self._refill(refill[1])
             else:
@@ -117,31 +119,33 @@ class Timers:
         except TimeoutError:
             return
 
-    async def _fire(self, now: int) -> None:
-        fired: list[tuple[TimerPosition, int]] = []
-        while self._heap and self._heap[0][0][0] <= now and len(fired) < _FIRE_MAX:
+    def _fire(self, now: int) -> None:
+        """Put what is due on the inbox; a partition that does not take it holds up no other."""
+        fired: dict[int, list[TimerPosition]] = {}
+        for _ in range(_FIRE_MAX):
+            if not self._heap or self._heap[0][0][0] > now:
+                break
             position, partition = heapq.heappop(self._heap)
             if self._due.get(position[1:]) == position[0]:
                 # Not when it is acknowledged: by then the entity may have asked for the same moment again.
                 del self._due[position[1:]]
-                fired.append((position, partition))
-        if not fired:
-            return
+                fired.setdefault(partition, []).append(position)
+        for partition, positions in fired.items():
+            self._publish(partition, positions)
+
+    def _publish(self, partition: int, positions: list[TimerPosition]) -> None:
         messages = [
             (Outgoing(INBOX, partition, key.encode(), encode(timer_fired(kind, key, name, due))), None)
-            for (due, kind, key, name), partition in fired
+            for due, kind, key, name in positions
         ]
-        try:
-            await self._publisher.publish(messages)
-        except TransientError as error:
-            _log.warning(WORLD_REFUSED, reason=str(error), doing="fire timers")
-            await asyncio.sleep(0.1)
-            for position, partition in fired:
-                # Of what the entity has planned meanwhile the later word counts.
-                if partition in self._until and position[1:] not in self._due:
-                    self._push(position, partition)
-            return
-        self._metrics.timers_fired.inc(len(fired))
+
+        def done(refusals: list[Refusal]) -> None:
+            for refusal in refusals:
+                # It stays in the store, and the next owner of the partition tries again.
+                _log.error(MESSAGE_DROPPED, topic=INBOX, code=refusal.code, reason=refusal.reason)
+            self._metrics.timers_fired.inc(len(positions) - len(refusals))
+
+        self._publisher.send(messages, done)
 
     async def _refill(self, partition: int) -> None:
         try:

@@ -1,94 +1,70 @@
-"""One idempotent producer, made at start-up and kept: a new one's first delivery takes half a second."""
+"""One idempotent producer, made at start-up and kept: a new one's first delivery takes half a second.
+
+What librdkafka does with errors, and what follows:
+
+- It tries again by itself whatever may pass, in order, as long as `message.timeout.ms` is 0. A partition
+  without a leader keeps its messages waiting there and holds up no other.
+- A batch that is refused for good fails whole; then all that is under way is awaited and the producer gets
+  a new epoch, 0.1 s on a quiet machine in which nothing is sent. What stood behind the batch would then be
+  sent before what failed in it is sent again, so we take back what is queued when we hear of a refusal.
+- A topic that is gone fails after `topic.metadata.propagation.max.ms`; later messages for it at once.
+- A fatal error ends the producer; it is replaced, and what it had not acknowledged is sent again in order.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import atexit
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from stream_durable.core.errors import MissingTopicError, RejectedError, TransientError
-from stream_durable.kafka.config import MESSAGE_BYTES_MAX, PARTITIONER, config, transient
-from stream_durable.ports import Headers, Outgoing
+from stream_durable.core.errors import RejectedError, TransientError
+from stream_durable.core.ids import partition_of
+from stream_durable.kafka.config import MESSAGE_BYTES_MAX, PARTITIONER, config
+from stream_durable.kafka.limits import Limits
+from stream_durable.lanes import BATCH_BYTES, Concerns, LaneKey, Trouble
+from stream_durable.ports import Headers, Outgoing, Refusal
+from stream_durable.sending import Delivery, Sender
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import PRODUCER_REPLACED, logger
 
 _log = logger(__name__)
 
-
-#: What the broker, or our own client on its behalf, says of a topic that is not there.
-_NO_TOPIC = frozenset({KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART})
+#: What the broker, or our own client on its behalf, says of a topic or a partition that is not there; the
+#: client says it of a broker that is merely away, too.
+_MISSING = frozenset({
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.TOPIC_EXCEPTION,
+})  # fmt: skip
+_TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+_INVALID = frozenset({
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_MSG_SIZE,
+    KafkaError.INVALID_TIMESTAMP,
+    KafkaError.POLICY_VIOLATION,
+    KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+    KafkaError._BAD_MSG,
+    KafkaError._INVALID_ARG,
+})  # fmt: skip
 #: How long the brokers may take to make a new topic known, before one is held to be missing.
 _KNOWN_MS = 5_000
-_CALL_SECONDS = 15.0
+_DRAIN_SECONDS = 10.0
 
 
-class _Burst:
-    """The acknowledgements of the messages that were published together: one wake-up for all."""
-
-    __slots__ = ("error", "future", "left", "loop", "missing", "refused")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, count: int) -> None:
-        self.loop = loop
-        self.future: asyncio.Future[None] = loop.create_future()
-        #: Not acknowledged; the producer's thread counts these, ours those that were not even taken.
-        self.left = count
-        self.refused = 0
-        self.error: KafkaError | None = None
-        #: Topics, with the instance's prefix, that there are none of.
-        self.missing: set[str] = set()
-
-    def __call__(self, error: KafkaError | None, message: Any) -> None:
-        if error is not None:
-            self._note(error, message.topic())
-        self.left -= 1
-        if self.left == self.refused:
-            self.loop.call_soon_threadsafe(self._resolve)
-
-    def refuse(self, error: KafkaError, topic: str) -> None:
-        """Do without the acknowledgement of a message that the client does not take."""
-        self._note(error, topic)
-        self.refused += 1
-        if self.left == self.refused:
-            self._resolve()
-
-    def _note(self, error: KafkaError, topic: str) -> None:
-        self.error = error
-        if error.code() in _NO_TOPIC:
-            self.missing.add(topic)
-
-    def _resolve(self) -> None:
-        if self.future.done():
-            return
-        if self.error is None:
-            self.future.set_result(None)
-        else:
-            self.future.set_exception(transient(self.error))
-
-
-class _Placed(_Burst):
-    """The acknowledgement of one message, which says where it is."""
+class _Placed(Delivery):
+    """One message, and where it is once it is acknowledged."""
 
     __slots__ = ("place",)
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop, 1)
-        self.place = (-1, -1)
-
-    def __call__(self, error: KafkaError | None, message: Any) -> None:
+    def settle(self, i: int, error: Any, placed: Any) -> None:
         if error is None:
-            self.place = (message.partition(), message.offset())
-        super().__call__(error, message)
-
-    def _resolve(self) -> None:
-        if self.error is not None and self.error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-            if not self.future.done():
-                self.future.set_exception(RejectedError("refused_by_topic", self.error.str()))
-        else:
-            super()._resolve()
+            self.place: tuple[int, int] = (placed.partition(), placed.offset())
+        super().settle(i, error, placed)
 
 
 class _Fate:
@@ -102,94 +78,78 @@ class _Fate:
             self.is_broken = True
 
 
-class KafkaPublisher:
-    """Publishes in order; a call returns when the brokers have acknowledged all of it."""
+class _Wire:
+    """The producer, and the thread in which its acknowledgements arrive."""
 
-    def __init__(self, settings: KafkaSettings, prefix: str, *, client: str) -> None:
-        """Connect at once, so that the first message need not wait for it."""
+    def __init__(self, settings: KafkaSettings, prefix: str, client: str, limits: Limits) -> None:
         self._settings = settings
         self._client = client
         self._prefix = prefix
-        self._topics: dict[str, str] = {}
-        self._is_closed = False
+        self._limits = limits
+        #: Topics by their names without the prefix.
+        self.topics: dict[str, str] = {}
+        self.is_closed = False
         self._fate = _Fate()
-        self._producer = self._make()
-        self._thread = threading.Thread(target=self._serve, name="publisher", daemon=True)
-        self._thread.start()
-        # A thread that is inside the client when the interpreter ends can take the process down.
-        atexit.register(self._end)
+        self.producer = self._make()
+        self.thread = threading.Thread(target=self._serve, name="publisher", daemon=True)
+        self.thread.start()
 
-    async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> None:
-        """Publish in order and wait for every acknowledgement."""
-        if not messages:
-            return
-        burst = _Burst(asyncio.get_running_loop(), len(messages))
+    def produce(
+        self, message: Outgoing, headers: Headers | None, settle: Callable[[Any, Any], None]
+    ) -> KafkaError | None:
+        """Hand a message to the producer; return why it does not take it."""
+        topic = self.topics.get(message.topic) or self._topic(message.topic)
+        partition = -1 if message.partition is None else message.partition
+        produce: Any = self.producer.produce
         try:
-            await self._hand_over(messages, burst)
-        except TransientError as error:
-            loop = asyncio.get_running_loop()
-            if missing := await loop.run_in_executor(None, self._missing, burst.missing):
-                raise MissingTopicError(missing) from error
-            raise
-
-    async def place(self, message: Outgoing) -> tuple[int, int]:
-        """Publish one message; return its partition and offset.
-
-        Raises `RejectedError` if the topic takes none so large.
-        """
-        placed = _Placed(asyncio.get_running_loop())
-        await self._hand_over([(message, None)], placed)
-        return placed.place
-
-    async def _hand_over(self, messages: Sequence[tuple[Outgoing, Headers | None]], burst: _Burst) -> None:
-        if self._fate.is_broken:
-            self._rebuild()
-        produce: Any = self._producer.produce
-        topics, prefix = self._topics, self._prefix
-        for message, headers in messages:
-            name = message.topic
-            topic = topics.get(name) or topics.setdefault(name, f"{prefix}.{name}")
-            partition = -1 if message.partition is None else message.partition
-            while True:
-                try:
-                    if headers is None:
-                        produce(topic, message.value, message.key, partition, burst)
-                    else:
-                        produce(topic, message.value, message.key, partition, burst, headers=headers)
-                    break
-                except BufferError:
-                    # The local queue is full: the broker has to catch up before we go on.
-                    await asyncio.sleep(0.005)
-                except KafkaException as error:
-                    burst.refuse(error.args[0], topic)
-                    break
-        await burst.future
-
-    def _missing(self, topics: set[str]) -> frozenset[str]:
-        """Ask the brokers which topics there are none of; then the client sees those made since, too."""
-        try:
-            there = (self._producer.list_topics(topic, _CALL_SECONDS).topics for topic in topics)
-            missing = [name for found in there for name, topic in found.items() if topic.error is not None]
+            if headers is None:
+                produce(topic, message.value, message.key, partition, settle)
+            else:
+                produce(topic, message.value, message.key, partition, settle, headers=headers)
+        except BufferError:
+            return KafkaError(KafkaError._QUEUE_FULL)
         except KafkaException as error:
-            raise transient(error) from error
-        return frozenset(name.removeprefix(f"{self._prefix}.") for name in missing)
+            found: KafkaError = error.args[0]
+            return found
+        return None
 
-    async def close(self) -> None:
-        """Wait for what is under way, within reason, and stop."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self._producer.flush, 10.0)
-        await loop.run_in_executor(None, self._thread.join, 2.0)
-        # What nobody acknowledges is given up, for closing waits for it.
-        self._producer.purge()
-        await loop.run_in_executor(None, self._producer.close)
-        atexit.unregister(self._end)
+    def lane(self, message: Outgoing) -> LaneKey:
+        """Say where a message goes; without a key it goes anywhere."""
+        if message.partition is not None:
+            return message.topic, message.partition
+        if message.key is None:
+            return message.topic, -1
+        try:
+            return message.topic, partition_of(message.key.decode(), self._settings.partitions)
+        except UnicodeDecodeError:
+            return message.topic, -1
 
-    def _end(self) -> None:
-        self._is_closed = True
-        self._thread.join(1.0)
+    def trouble(self, error: KafkaError) -> Trouble:
+        """Say what an error means."""
+        code = error.code()
+        if code in _TOO_LARGE:
+            return Trouble(Concerns.MESSAGE, "too_large", error.str())
+        if code in _INVALID:
+            return Trouble(Concerns.MESSAGE, "invalid", error.str())
+        if code in _MISSING:
+            return Trouble(Concerns.TOPIC, "no_topic", error.str())
+        if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            return Trouble(Concerns.TOPIC, "not_authorised", error.str())
+        return Trouble(Concerns.MOMENT, "away", error.str())
+
+    def take_back(self, error: KafkaError) -> None:
+        """After a refusal let nothing that is queued be sent before what shared the batch."""
+        if error.code() in _TOO_LARGE or error.code() in _INVALID:
+            self.producer.purge(in_queue=True, in_flight=False, blocking=False)
+
+    async def look(self, lane: LaneKey) -> bool:
+        """Ask the brokers about a topic."""
+        return await asyncio.get_running_loop().run_in_executor(None, self._limits.look, *lane)
+
+    def _topic(self, name: str) -> str:
+        topic = self.topics[name] = f"{self._prefix}.{name}"
+        self._limits.look_soon()
+        return topic
 
     def _make(self) -> Producer:
         made = config(
@@ -199,6 +159,7 @@ class KafkaPublisher:
             acks="all",
             # Bursts batch by themselves; any other value costs its time at every hop.
             linger_ms=0,
+            batch_size=BATCH_BYTES,
             partitioner=PARTITIONER,
             message_max_bytes=MESSAGE_BYTES_MAX,
             # Never: a message that timed out and is published again would come after its successors.
@@ -209,13 +170,76 @@ class KafkaPublisher:
         )
         return Producer({**made, "error_cb": self._fate.note})
 
-    def _rebuild(self) -> None:
-        """Replace a producer that died; what it still held fails and is published again by its caller."""
-        self._producer.purge()
-        self._producer.poll(0)
-        self._fate = _Fate()
-        self._producer = self._make()
-
     def _serve(self) -> None:
-        while not self._is_closed:
-            self._producer.poll(0.1)
+        while not self.is_closed:
+            self.producer.poll(0.1)
+            if self._fate.is_broken:
+                self._replace()
+
+    def _replace(self) -> None:
+        """Replace a producer that died; what it still held fails, and is sent again by the next."""
+        dead = self.producer
+        self._fate = _Fate()
+        self.producer = self._make()
+        dead.purge()
+        while len(dead) and not self.is_closed:
+            dead.poll(0.1)
+
+
+class KafkaPublisher(Sender):
+    """Publishes in order per partition, each message until it is acknowledged or refused."""
+
+    def __init__(self, settings: KafkaSettings, prefix: str, *, client: str, serves: bool = False) -> None:
+        """Connect at once, so that the first message need not wait for it.
+
+        One that `serves` learns what topics take before they refuse it, and waits for topics of ours that
+        are missing; those of queues are refused, and for others all are.
+        """
+        self._topic_limits = Limits(settings, prefix, client=client)
+        self._kafka = _Wire(settings, prefix, client, self._topic_limits)
+        super().__init__(
+            self._kafka,
+            self._topic_limits.bytes,
+            refuses=(lambda topic: topic.startswith("commands.")) if serves else lambda topic: True,
+        )
+        if serves:
+            self._topic_limits.watch(self._kafka.topics)
+        self._is_closed = False
+        # A thread that is inside the client when the interpreter ends can take the process down.
+        atexit.register(self._leave)
+
+    async def place(self, message: Outgoing) -> tuple[int, int]:
+        """Publish one message; return its partition and offset.
+
+        Raises `RejectedError` if the topic takes none so large, `TransientError` if there is no such topic.
+        """
+        settled: asyncio.Future[list[Refusal]] = asyncio.get_running_loop().create_future()
+        placed = _Placed(
+            self, [(message, None)], lambda found: None if settled.done() else settled.set_result(found)
+        )
+        self._send(placed)
+        for refusal in await settled:
+            if refusal.code in ("no_topic", "not_authorised"):
+                raise TransientError(f"Kafka: {refusal.reason}: {message.topic}")
+            raise RejectedError("refused_by_topic", refusal.reason)
+        return placed.place
+
+    async def close(self) -> None:
+        """Wait for what is under way, within reason, and stop."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self.stop()
+        self._topic_limits.close()
+        loop, kafka = asyncio.get_running_loop(), self._kafka
+        await loop.run_in_executor(None, kafka.producer.flush, _DRAIN_SECONDS)
+        kafka.is_closed = True
+        await loop.run_in_executor(None, kafka.thread.join, 2.0)
+        # What nobody acknowledges is given up, for closing waits for it.
+        kafka.producer.purge()
+        await loop.run_in_executor(None, kafka.producer.close)
+        atexit.unregister(self._leave)
+
+    def _leave(self) -> None:
+        self._kafka.is_closed = True
+        self._kafka.thread.join(1.0)

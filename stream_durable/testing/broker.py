@@ -82,6 +82,16 @@ class Broker:
         #: Called with each record that is appended.
         self.watchers: list[Callable[[str, Record], None]] = []
         self._readers: dict[str, list[Callable[[], None]]] = {}
+        #: How large a message a topic takes; any, if it is not here.
+        self.limits: dict[str, int] = {}
+        #: Partitions without a leader: (topic, partition) -> until when, in milliseconds.
+        self.leaderless: dict[tuple[str, int], int] = {}
+        #: Called with what a client has done that none may do.
+        self.complain: Callable[[str], None] = lambda what: None
+
+    def has_no_leader(self, topic: str, partition: int) -> bool:
+        """Say whether a partition takes nothing at the moment."""
+        return self.leaderless.get((topic, partition), 0) > self._clock.now()
 
     def topic(self, name: str) -> Topic:
         """Return a topic; it is made when it is first asked for."""

@@ -9,7 +9,7 @@ from stream_durable.persistence import persist
 from stream_durable.ports import Outgoing
 from stream_durable.testing.broker import Broker
 from stream_durable.testing.faults import Process, Weather
-from stream_durable.testing.remote import RemotePublisher
+from stream_durable.testing.producing import RemotePublisher
 from stream_durable.testing.store import MemoryStore
 from stream_durable.testing.workload import Plan, Sent
 

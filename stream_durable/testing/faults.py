@@ -46,6 +46,10 @@ class Faults:
     handovers: float = 0.0
     stops: float = 0.0
     outages: float = 0.0
+    #: A partition of some topic loses its leader for a while.
+    leaderless: float = 0.0
+    #: How likely it is that the public topics take no large messages.
+    narrow: float = 0.0
     #: A typical delay of a call, in seconds; some take up to a hundred times as long.
     delay: float = 0.001
     #: Clocks of processes are wrong by up to this.
@@ -79,6 +83,8 @@ class Faults:
             delay=rng.choice((0.0005, 0.002, 0.01, 0.03)),
             skew_ms=rng.choice((0, 0, 5, 40, 15_000)),
             stall=some(0.3, 0.001, 0.02),
+            leaderless=some(0.3, 0.05, 0.4),
+            narrow=some(0.3, 1.0, 1.0),
         )
 
 

@@ -37,8 +37,9 @@ from stream_durable.testing.faults import immediately
 from stream_durable.testing.memory import MemoryBlobs
 from stream_durable.testing.oracle import Oracle
 from stream_durable.testing.promises import PROMISES
+from stream_durable.testing.statements import lifecycle_is_gapless
 from stream_durable.testing.world import World
-from stream_durable.wire import cloudevents, inbox, lifecycle
+from stream_durable.wire import inbox
 from stream_durable.wire.verdicts import CRASHES
 
 Check = Callable[[World, Oracle], Iterator[str]]
@@ -231,31 +232,6 @@ def calls_stay_within_budget(world: World, oracle: Oracle) -> Iterator[str]:
             yield f"{key} was called, and nobody asked for it"
 
 
-def lifecycle_is_gapless(world: World, oracle: Oracle) -> Iterator[str]:
-    """I8: without repeats, the statements about a run are 1, 2, 3 and so on, and say what the fold says."""
-    for topic, wanted in (("steps", oracle.step_events), ("runs", oracle.run_events)):
-        last: dict[str, int] = {}
-        for record in world.broker.topic(topic).records():
-            headers = dict(record.headers or ())
-            run, _, number = headers["ce_id"].decode().rsplit("/", 2)
-            sequence = int(number)
-            statements = wanted.get(run, ())
-            if sequence > len(statements):
-                yield f"{topic}: {run} has a statement {sequence}, the fold says {len(statements)}"
-                continue
-            statement = statements[sequence - 1]
-            if record.value != lifecycle.encode(statement):
-                yield f"{topic}: statement {sequence} about {run} is not that of the fold: {statement}"
-            if headers != dict(cloudevents.headers(statement, headers["ce_source"].decode())):
-                yield f"{topic}: the headers of statement {sequence} about {run} are others"
-            if sequence > last.get(run, 0) + 1:
-                yield f"{topic}: {run} has statement {sequence} after {last.get(run, 0)}"
-            last[run] = max(last.get(run, 0), sequence)
-        for run, statements in wanted.items():
-            if last.get(run, 0) != len(statements):
-                yield f"{topic}: {run} has {last.get(run, 0)} statements, the fold says {len(statements)}"
-
-
 def timers_fire_in_time(world: World, oracle: Oracle) -> Iterator[str]:
     """I9: no timer fires that nobody asked for, and none changes anything before its time by the log."""
     for (partition, offset), judged in oracle.judged.items():
@@ -283,7 +259,10 @@ def dead_letters_are_garbage(world: World, oracle: Oracle) -> Iterator[str]:
     for record in world.broker.topic("dead").records():
         headers = dict(record.headers or ())
         origin = (int(headers["sd_partition"]), int(headers["sd_offset"]))
-        said[headers["sd_topic"].decode()].add(origin)
+        topic = headers["sd_topic"].decode()
+        if topic not in said:
+            yield f"a message for {topic} is a dead letter: {headers['sd_reason']!r}"
+        said.setdefault(topic, set()).add(origin)
     yield from _differences("dead letter", dict.fromkeys(said["inbox"]), dict.fromkeys(garbage))
     yield from _differences(
         "dead command", dict.fromkeys(said["commands.default"]), dict.fromkeys(journal.garbage_commands)

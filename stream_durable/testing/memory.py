@@ -21,6 +21,7 @@ from stream_durable.ports import (
     LogLost,
     Outgoing,
     Record,
+    Refusal,
     Revoked,
     without,
 )
@@ -252,10 +253,18 @@ class MemoryPublisher:
         """Publish to this broker."""
         self._broker = broker
 
-    async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> None:
+    def send(
+        self, messages: Sequence[tuple[Outgoing, Headers | None]], done: Callable[[list[Refusal]], None]
+    ) -> None:
         """Append all."""
         for message, headers in messages:
             self._broker.append(message.topic, message.partition, message.key, message.value, headers)
+        done([])
+
+    async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> list[Refusal]:
+        """Append all."""
+        self.send(messages, lambda _: None)
+        return []
 
     async def close(self) -> None:
         """Nothing is ever under way."""

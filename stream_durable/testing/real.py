@@ -321,7 +321,7 @@ class RealBackend:
         ends = await self._ends(reconciler._log)
         if any(reconciler.partitions[p].next_offset < high for p, (_, high) in ends.items()):
             return Rest.BUSY
-        if reconciler._writing.locked() or not reconciler._publishing._idle.is_set():
+        if reconciler._writing.locked() or not reconciler._publishing.is_idle:
             return Rest.BUSY
         workers = [each for each in self._programs.values() if isinstance(each, Worker)]
         rests = [await self._rest_of(worker) for worker in workers]

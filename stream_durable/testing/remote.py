@@ -10,17 +10,14 @@ from uuid import UUID
 
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
-from stream_durable.core.errors import TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.ports import (
     Assigned,
     Claim,
     Cursor,
-    Headers,
     Loaded,
     LogBounds,
     LogEvent,
-    Outgoing,
     Revoked,
     RunPosition,
     Share,
@@ -118,44 +115,6 @@ class RemoteStore:
 
     async def close(self) -> None:
         """Hang up."""
-
-
-class RemotePublisher:
-    """A producer: in order, and when it fails then from some message on."""
-
-    def __init__(self, process: Process, broker: Broker) -> None:
-        """Serve one process."""
-        self._process = process
-        self._broker = broker
-
-    async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> None:
-        """Append all, or raise after some."""
-        if not messages:
-            return
-        sent = list(messages)
-        weather = self._process.weather
-        if weather.chance(weather.faults.lose_answer / 2, "publish cut short"):
-            del sent[weather.rng.randrange(len(sent)) :]
-            await self._process.call("publish", KAFKA, lambda: self._append(sent))
-            raise TransientError("the connection broke while messages were sent")
-        await self._process.call("publish", KAFKA, lambda: self._append(sent))
-
-    def _append(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> None:
-        weather, broker = self._process.weather, self._broker
-        for message, headers in messages:
-            topic, partition, key, value, _ = message
-            broker.append(topic, partition, key, value, headers)
-            if topic != "definitions" and weather.chance(
-                weather.faults.duplicate, f"duplicate on {topic[:8]}"
-            ):
-                again = (topic, partition, key, value, headers)
-                if weather.rng.random() < 0.5:
-                    broker.append(*again)
-                else:
-                    weather.later(weather.rng.uniform(0.0, 3.0), lambda again=again: broker.append(*again))  # type: ignore[misc]
-
-    async def close(self) -> None:
-        """Stop."""
 
 
 class RemoteBlobs:

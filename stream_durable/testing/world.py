@@ -30,12 +30,12 @@ from stream_durable.testing.clients import Clients
 from stream_durable.testing.faults import Faults, Process, Weather
 from stream_durable.testing.loop import VirtualLoop
 from stream_durable.testing.memory import VirtualClock, prepared
+from stream_durable.testing.producing import RemotePublisher
 from stream_durable.testing.remote import (
     Calls,
     RemoteBlobs,
     RemoteDefinitions,
     RemoteLog,
-    RemotePublisher,
     RemoteStore,
     RemoteVerdicts,
     WatchedHandler,
@@ -46,6 +46,8 @@ from stream_durable.worker.worker import Worker
 
 SOURCE = "/stream-durable/simulated"
 QUEUE = "default"
+#: What public topics take where they take little: statements without outputs, and few others.
+NARROW_BYTES = (1_000, 1_500)
 
 #: Short, since virtual seconds cost real time: every process looks around several times in each.
 ENGINE = EngineSettings(timer_horizon_ms=6_000, timers_held_max=100, batch_records_max=100)
@@ -117,8 +119,11 @@ class World:
         self.broker = Broker(self.clock, partitions)
         self.broker.gap = self._gap
         self.broker.watchers.append(self._watch)
+        if self.weather.chance(drawn.narrow, "narrow topics"):
+            self.broker.limits = dict.fromkeys(("steps", "runs"), self.rng.choice(NARROW_BYTES))
         self.store = make_store(partitions)
         self.journal = Journal()
+        self.broker.complain = self.journal.seen_wrong.append
         self.calls = Calls()
         self.session_seconds = self.rng.uniform(1.5, 4.0)
         self.engine = engine
@@ -239,6 +244,7 @@ class World:
             "handover": faults.handovers,
             "stop": faults.stops,
             "outage": faults.outages,
+            "no leader": faults.leaderless,
         }
         total = sum(rates.values())
         while total and self.loop.time() < end:
@@ -250,6 +256,7 @@ class World:
     def calm(self) -> None:
         """Let nothing more go wrong, and let everybody run."""
         self.weather.clear()
+        self.broker.leaderless.clear()
         for slot in self.slots:
             process, log = slot.process, slot.log
             if process is not None and log is not None and not process.is_running and not process.is_dead:
@@ -260,6 +267,11 @@ class World:
         slot = self.rng.choice(self.slots)
         if kind == "outage":
             self.weather.outage(self.rng.choice(("Kafka", "Postgres")), self.rng.uniform(0.2, 3.0))
+            return
+        if kind == "no leader":
+            self.weather.hits["partition without a leader"] += 1
+            lane = self.rng.choice(self.broker.names()), self.rng.randrange(self.partitions)
+            self.broker.leaderless[lane] = self.clock.now() + self.rng.randrange(200, 4_000)
             return
         self.weather.hits[f"{kind} of a {slot.role}" if kind != "handover" else kind] += 1
         if kind == "freeze":

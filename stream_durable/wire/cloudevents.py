@@ -14,9 +14,13 @@ from functools import lru_cache
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 
-#: What the headers of an event are made of: type, whether it is about a step, sequence, time, run, trace.
-Meta = tuple[str, bool, int, int, str, str | None]
+#: What the headers of an event are made of: type, whether it is about a step, sequence, time, run, trace; and
+#: of one that was shortened, why.
+Meta = tuple[str, bool, int, int, str, str | None] | tuple[str, bool, int, int, str, str | None, str]
 Header = tuple[str, bytes]
+
+#: Says of an event that its output or the details of its failure are left out, and why.
+SHORTENED = "sd_shortened"
 
 _SPECVERSION: Header = ("ce_specversion", b"1.0")
 _CONTENT_TYPE: Header = ("content-type", b"application/avro")
@@ -34,7 +38,7 @@ def headers(event: StepEvent | RunEvent, source: str) -> list[Header]:
 
 def headers_from(meta: Meta, source: str) -> list[Header]:
     """Return the headers of the event of which `meta` was kept."""
-    kind, is_step, sequence, time, run, trace = meta
+    kind, is_step, sequence, time, run, trace = meta[:6]
     made = [
         _SPECVERSION,
         ("ce_id", (f"{run}/step/{sequence}" if is_step else f"{run}/run/{sequence}").encode()),
@@ -46,6 +50,8 @@ def headers_from(meta: Meta, source: str) -> list[Header]:
     ]
     if trace:
         made.append(("traceparent", trace.encode()))
+    if len(meta) > 6:
+        made.append((SHORTENED, meta[6].encode()))
     return made
 
 

@@ -1,8 +1,57 @@
-"""Dead letters: the bytes of a record untouched, and beside them in headers where it was and why."""
+"""Dead letters: the bytes of a record untouched, and beside them in headers where it was and why.
+
+A record that is larger than any topic of ours takes, since it was compressed on its way here, is kept
+without its value: its size and digest are said, and it is still where it was.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
 _REASON_LENGTH_MAX = 1_000
+#: A letter of more than this is kept without its value; the topic takes twice as much.
+_LETTER_BYTES_MAX = 5_000_000
+_KEY_BYTES_MAX = 1_024
+_SIZE, _DIGEST = "sd_value_bytes", "sd_value_sha256"
+
+Header = tuple[str, bytes]
+
+
+class Letter(NamedTuple):
+    """The record that keeps what could not be applied."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[Header]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has what the record had."""
+        return not any(name == _DIGEST for name, _ in self.headers)
+
+
+def letter(
+    key: bytes | None, value: bytes | None, headers: Sequence[Header] | None, origin: list[Header]
+) -> Letter:
+    """Return the letter that keeps a record; without its value if that is too large."""
+    made = Letter(key, value, [*(headers or ()), *origin])
+    size = len(value or b"") + sum(len(name) + len(said or b"") for name, said in made.headers)
+    return made if size <= _LETTER_BYTES_MAX else without_value(made)
+
+
+def without_value(whole: Letter) -> Letter:
+    """Return a letter that says how large the value was and what its digest is, and where it is."""
+    key, value, headers = whole
+    value = value or b""
+    # Ours come last, and what the record brought along may be what is too large.
+    ours = {name: said for name, said in headers if name in _ORIGIN}
+    said = [*ours.items(), (_SIZE, b"%d" % len(value)), (_DIGEST, sha256(value).hexdigest().encode())]
+    return Letter(key if key is None or len(key) <= _KEY_BYTES_MAX else None, None, said)
+
+
+_ORIGIN = frozenset({"sd_code", "sd_reason", "sd_topic", "sd_partition", "sd_offset", "sd_time"})
 
 
 def storable(reason: str) -> str:

@@ -356,7 +356,7 @@ class Attempts:
         }
 
     def _say(self, job: Job, message: AttemptMessage, then: Callable[[], None]) -> None:
-        self._reports.add(None, message, then)
+        self._reports.add(job.partition, message, then)
 
 
 def _is_running(task: asyncio.Task[None]) -> bool:

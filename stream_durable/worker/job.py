@@ -25,14 +25,23 @@ class Job:
     """
 
     __slots__ = ("announced", "beat", "command", "has_references", "is_cancelled", "is_in_thread",
-                 "is_overdue", "key", "label", "lines", "marks", "must_answer", "percent", "returns",
+                 "is_overdue", "key", "label", "lines", "marks", "must_answer", "partition", "percent",
+                 "returns",
                  "started", "task", "timeout_ms", "values")  # fmt: skip
 
     def __init__(
-        self, command: Command, offsets: DoneOffsets, offset: int, *, has_references: bool = False
+        self,
+        command: Command,
+        offsets: DoneOffsets,
+        offset: int,
+        *,
+        partition: int = 0,
+        has_references: bool = False,
     ) -> None:
         """A command that has been taken but not begun."""
         self.command = command
+        #: Of the command's topic, and of the inbox.
+        self.partition = partition
         #: What tells this attempt from every other.
         self.key: JobKey = (command.run, command.step, command.attempt)
         #: Whether some of what it hands over may be kept elsewhere.

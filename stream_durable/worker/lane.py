@@ -22,11 +22,12 @@ from stream_durable.ports import (
     Outgoing,
     Publisher,
     Record,
+    Refusal,
     Revoked,
 )
 from stream_durable.settings import WorkerSettings
-from stream_durable.telemetry import COMMAND_REJECTED, Metrics, logger
-from stream_durable.wire.dead import dead_letter_headers
+from stream_durable.telemetry import COMMAND_REJECTED, MESSAGE_DROPPED, Metrics, logger
+from stream_durable.wire.dead import Letter, dead_letter_headers, letter, without_value
 from stream_durable.wire.inbox import decode_command
 from stream_durable.worker.attempts import Attempts
 from stream_durable.worker.job import Job
@@ -166,14 +167,21 @@ class Lane:
         try:
             command = self._read(record)
         except RejectedError as error:
-            assert self._group is not None
-            self._group.create_task(self._bury(record, error, offsets))
+            self._bury(record, error, offsets)
             return
         if isinstance(command, CancelAttempt):
             self._attempts.cancel(command, offsets, record.offset)
         else:
             has_references = record.value is not None and MARK in record.value
-            self._attempts.add(Job(command, offsets, record.offset, has_references=has_references))
+            self._attempts.add(
+                Job(
+                    command,
+                    offsets,
+                    record.offset,
+                    partition=record.partition,
+                    has_references=has_references,
+                )
+            )
         if offsets.is_full:
             self._hold_back(record)
 
@@ -195,7 +203,7 @@ class Lane:
             raise RejectedError("unreadable", "the record has no value")
         return decode_command(record.value)
 
-    async def _bury(self, record: Record, error: RejectedError, offsets: DoneOffsets) -> None:
+    def _bury(self, record: Record, error: RejectedError, offsets: DoneOffsets) -> None:
         """Keep what is no command where an operator finds it."""
         _log.warning(
             COMMAND_REJECTED, topic=self._topic, partition=record.partition, offset=record.offset,
@@ -204,11 +212,23 @@ class Lane:
         headers = dead_letter_headers(
             self._topic, record.partition, record.offset, record.time, error.code, str(error)
         )
-        letter = Outgoing("dead", None, record.key, record.value)
-        letters = [(letter, [*(record.headers or ()), *headers])]
-        await persist(lambda: self._publisher.publish(letters), "publish a dead letter")
+        self._publish_letter(
+            letter(record.key, record.value, record.headers, headers), offsets, record.offset
+        )
         self._metrics.count_dead_letters(error.code)
-        offsets.done(record.offset)
+
+    def _publish_letter(self, made: Letter, offsets: DoneOffsets, offset: int) -> None:
+        """Publish a dead letter, without its value if it is refused whole, and only then count it as done."""
+
+        def done(refusals: list[Refusal]) -> None:
+            if refusals and made.is_whole:
+                self._publish_letter(without_value(made), offsets, offset)
+                return
+            for refusal in refusals:
+                _log.error(MESSAGE_DROPPED, topic="dead", code=refusal.code, reason=refusal.reason)
+            offsets.done(offset)
+
+        self._publisher.send([(Outgoing("dead", None, made.key, made.value), made.headers)], done)
 
     async def _commit_often(self) -> None:
         while True:

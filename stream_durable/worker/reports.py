@@ -1,21 +1,44 @@
 """What the worker tells the inbox, and what is done once the inbox has it.
 
-One call is under way at a time and takes all that has come meanwhile. A command counts as done only
-when its result is acknowledged, so a worker that dies repeats an attempt rather than losing one.
+Of each partition one burst is under way at a time, and what has come meanwhile goes with the next: a
+partition that is stuck holds up no other. A command counts as done only when its result is acknowledged, so
+a worker that dies repeats an attempt rather than losing one. A report that the inbox will never take becomes
+a failure of its attempt, which says why.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
-from stream_durable.core.messages import AttemptMessage
-from stream_durable.persistence import persist
-from stream_durable.ports import Headers, Outgoing, Publisher
+from msgspec.structs import replace
+
+from stream_durable.core.failure import Failure
+from stream_durable.core.messages import AttemptEnd, AttemptFailed, AttemptMessage
+from stream_durable.ports import Headers, Outgoing, Publisher, Refusal
+from stream_durable.telemetry import MESSAGE_DROPPED, logger
 from stream_durable.wire.inbox import encode
+
+_log = logger(__name__)
 
 #: More reports than this that wait for the broker hold up new attempts.
 _WAITING_MAX = 10_000
+
+
+class _Report(NamedTuple):
+    message: AttemptMessage
+    then: Callable[[], None]
+
+
+class _Line:
+    """What is to be said to one partition."""
+
+    __slots__ = ("is_under_way", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: list[_Report] = []
+        self.is_under_way = False
 
 
 class Reports:
@@ -24,23 +47,30 @@ class Reports:
     def __init__(self, publisher: Publisher) -> None:
         """Nothing to say yet."""
         self._publisher = publisher
-        self._waiting: list[tuple[Outgoing, Headers | None]] = []
-        self._after: list[Callable[[], None]] = []
-        self._wake = asyncio.Event()
+        self._lines: dict[int, _Line] = {}
+        #: Lines that begin to speak when the loop comes round.
+        self._ready: list[_Line] = []
+        #: Said, or to be said, and not heard.
+        self._count = 0
         self._room = asyncio.Event()
         self._room.set()
         self._heard = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def add(self, partition: int | None, message: AttemptMessage, then: Callable[[], None]) -> None:
-        """Say this, and do `then` when it has been heard."""
-        if not self._waiting:
-            self._idle.clear()
-            self._wake.set()
-        self._waiting.append((Outgoing("inbox", partition, message.key.encode(), encode(message)), None))
-        self._after.append(then)
-        if len(self._waiting) >= _WAITING_MAX:
+    def add(self, partition: int, message: AttemptMessage, then: Callable[[], None]) -> None:
+        """Say this, and do `then` when it has been heard. `partition` is where its run lives."""
+        line = self._lines.get(partition)
+        if line is None:
+            line = self._lines[partition] = _Line()
+        if not (line.waiting or line.is_under_way):
+            if not self._ready:
+                asyncio.get_running_loop().call_soon(self._speak)
+            self._ready.append(line)
+        line.waiting.append(_Report(message, then))
+        self._count += 1
+        self._idle.clear()
+        if self._count >= _WAITING_MAX:
             self._room.clear()
 
     @property
@@ -60,21 +90,62 @@ class Reports:
         """Wait until everything has been heard."""
         await self._idle.wait()
 
-    async def run(self) -> None:
-        """Publish until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                messages, self._waiting = self._waiting, []
-                after, self._after = self._after, []
-                self._room.set()
-                await self._publish(messages)
-                for then in after:
-                    then()
-                self._heard.set()
-                self._heard.clear()
+    def _speak(self) -> None:
+        ready, self._ready = self._ready, []
+        for line in ready:
+            self._say(line)
+
+    def _say(self, line: _Line) -> None:
+        reports, line.waiting = line.waiting, []
+        line.is_under_way = True
+        self._publish([report.message for report in reports], lambda: self._said(line, reports))
+
+    def _publish(self, messages: list[AttemptMessage], then: Callable[[], None]) -> None:
+        def done(refusals: list[Refusal]) -> None:
+            told = [_instead(messages[refusal.at], refusal) for refusal in refusals]
+            if left := [message for message in told if message is not None]:
+                self._publish(left, then)
+            else:
+                then()
+
+        self._publisher.send([_record(message) for message in messages], done)
+
+    def _said(self, line: _Line, reports: list[_Report]) -> None:
+        line.is_under_way = False
+        for report in reports:
+            report.then()
+        self._count -= len(reports)
+        if self._count < _WAITING_MAX:
+            self._room.set()
+        self._heard.set()
+        self._heard.clear()
+        if line.waiting:
+            self._say(line)
+        elif not self._count:
             self._idle.set()
 
-    async def _publish(self, messages: list[tuple[Outgoing, Headers | None]]) -> None:
-        await persist(lambda: self._publisher.publish(messages), "report to the inbox")
+
+def _record(message: AttemptMessage) -> tuple[Outgoing, Headers | None]:
+    return Outgoing("inbox", None, message.key.encode(), encode(message)), None
+
+
+def _instead(message: AttemptMessage, refusal: Refusal) -> AttemptMessage | None:
+    """Return what is said in place of a report that the inbox does not take; None: nothing is left to say."""
+    if not isinstance(message, AttemptEnd):
+        # That an attempt runs, or how far it is, is no more than a note.
+        _log.error(MESSAGE_DROPPED, topic="inbox", code=refusal.code, reason=refusal.reason)
+        return None
+    failure = Failure(
+        "report_refused",
+        f"what the step returned, raised or wrote to its log does not fit into a message: {refusal.reason}",
+        retryable=False,
+    )
+    if isinstance(message, AttemptFailed):
+        if message.failure.code == failure.code:
+            _log.error(MESSAGE_DROPPED, topic="inbox", code=refusal.code, reason=refusal.reason)
+            return None
+        failure = replace(failure, message=f"{message.failure.code}; {failure.message}")
+    return AttemptFailed(
+        key=message.key, step=message.step, attempt=message.attempt, worker=message.worker,
+        started=message.started, finished=message.finished, failure=failure,
+    )  # fmt: skip

@@ -55,7 +55,6 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled; then leave the groups, and let end what has begun or give it back."""
-        reporting = asyncio.create_task(self._reports.run())
         watching = asyncio.create_task(self._attempts.watch())
         try:
             try:
@@ -66,7 +65,6 @@ class Worker:
         finally:
             await self._reports.flushed()
             watching.cancel()
-            reporting.cancel()
 
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as group:

@@ -14,8 +14,11 @@ from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.engine.timers import Timers
+from stream_durable.lanes import Concerns, Lane, Trouble
 from stream_durable.ports import Share
+from stream_durable.sending import Delivery, Sender
 from stream_durable.testing.faults import Faults
+from stream_durable.testing.producing import AWAY
 from stream_durable.testing.store import MemoryStore
 from stream_durable.worker.job import Job
 from stream_durable.worker.reports import Reports
@@ -99,7 +102,7 @@ def test_commands_with_a_drawn_identity_are_found(monkeypatch: pytest.MonkeyPatc
 
 
 def test_saying_nothing_of_what_a_dead_owner_left_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def skip(self: Publishing, partition: Any, rows: Any) -> None:
+    def skip(self: Publishing, partition: Any, rows: Any) -> None:
         partition.published += [offset for offset, _ in rows]
 
     monkeypatch.setattr(Publishing, "publish_left", skip)
@@ -152,7 +155,7 @@ def test_timers_committed_while_others_are_read_and_lost_are_found(monkeypatch: 
     monkeypatch.setattr(Timers, "apply", forget)
 
     # Nobody dies, so nobody reads all timers anew.
-    found(100, by="everything_has_ended", faults=Faults(late=0.05, delay=0.03))
+    found(200, by="everything_has_ended", faults=Faults(late=0.2, delay=0.03))
 
 
 def test_a_timeout_of_a_thread_that_is_not_reported_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,3 +193,57 @@ class FromTheStart(MemoryStore):
 
 def test_an_offset_that_is_not_kept_is_found() -> None:
     found(60, by="evidence_is_complete", make_store=FromTheStart)
+
+
+def test_repeating_a_whole_burst_for_one_message_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = Sender._failed
+
+    def repeat(self: Sender, delivery: Delivery, i: int, error: Any) -> None:
+        for j, (message, headers) in enumerate(delivery.messages):
+            if j != i and delivery.settled[j]:
+                self._wire.produce(message, headers, lambda *_: None)
+        failed(self, delivery, i, error)
+
+    monkeypatch.setattr(Sender, "_failed", repeat)
+
+    found(60, by="nothing_was_wrong_meanwhile", faults=Faults(narrow=1.0))
+
+
+def test_trying_for_ever_what_will_never_be_taken_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    pause = Sender._pause
+
+    async def patient(self: Sender, lane: Lane, trouble: Trouble) -> None:
+        await pause(self, lane, trouble._replace(concerns=Concerns.MOMENT))
+
+    monkeypatch.setattr(Sender, "_look_at", patient)
+    monkeypatch.setattr(Sender, "_refuse", lambda self, delivery, i, trouble: self._failed(delivery, i, AWAY))
+
+    found(40, by="everything_has_ended", faults=Faults(narrow=1.0))
+
+
+def test_blaming_each_message_of_a_batch_for_one_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def blame(self: Sender, delivery: Delivery, i: int, error: Any) -> None:
+        trouble = self._wire.trouble(error)
+        if trouble.concerns is Concerns.MESSAGE:
+            self._refuse(delivery, i, trouble)
+        else:
+            failed(self, delivery, i, error)
+
+    failed = Sender._failed
+    monkeypatch.setattr(Sender, "_failed", blame)
+
+    found(80, by="lifecycle_is_gapless", faults=Faults(narrow=1.0))
+
+
+def test_an_outbox_row_that_is_removed_before_it_is_published_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    say = Publishing.say
+
+    def hasty(self: Publishing, messages: Any, then: Callable[[], None]) -> None:
+        then()
+        say(self, messages, lambda: None)
+
+    monkeypatch.setattr(Publishing, "say", hasty)
+
+    found(100, by="lifecycle_is_gapless", faults=Faults(crash=0.02, leaderless=0.5, crashes_max=20))

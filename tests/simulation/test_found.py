@@ -1,14 +1,13 @@
 """Bugs that seeds have found and that need too rare a moment to be left to chance."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 from uuid import uuid4
 
 from stream_durable.core.effects import Command
-from stream_durable.core.errors import TransientError
 from stream_durable.engine.timers import Timers
-from stream_durable.ports import Headers, Outgoing, Share, TimerRow
+from stream_durable.ports import Headers, Outgoing, Refusal, Share, TimerRow
 from stream_durable.telemetry import Metrics
 from stream_durable.testing.loop import VirtualLoop
 from stream_durable.testing.memory import VirtualClock
@@ -24,11 +23,18 @@ class Refusing:
         self.refused = asyncio.Event()
         self.published: list[Outgoing] = []
 
-    async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> None:
+    def send(
+        self, messages: Sequence[tuple[Outgoing, Headers | None]], done: Callable[[list[Refusal]], None]
+    ) -> None:
         if not self.refused.is_set():
             self.refused.set()
-            raise TransientError("not now")
+            done([Refusal(0, "invalid", "not now")])
+            return
         self.published += [message for message, _ in messages]
+        done([])
+
+    async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> list[Refusal]:
+        raise NotImplementedError
 
     async def close(self) -> None:
         pass

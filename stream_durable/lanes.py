@@ -1,0 +1,99 @@
+"""What sending is made of: a client of the broker, what its errors mean, and the lanes in its care."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from stream_durable.ports import Headers, Outgoing
+
+if TYPE_CHECKING:
+    from stream_durable.sending import Delivery
+
+LaneKey = tuple[str, int]
+
+#: The client puts so many bytes into one batch at most, but for a single message that is larger.
+BATCH_BYTES = 1_000_000
+#: How long a lane pauses at first before it tries again.
+FIRST_SECONDS = 0.05
+#: What a record and the batch around it take beyond key, value and headers, and each header beyond its own.
+_ENVELOPE_BYTES, _HEADER_BYTES = 100, 10
+
+
+class Concerns(Enum):
+    """What a message could not be delivered for."""
+
+    #: Itself, or one that shared its batch.
+    MESSAGE = auto()
+    #: Its topic, which is missing or closed to us.
+    TOPIC = auto()
+    #: Nothing that lasts: trying again helps.
+    MOMENT = auto()
+
+
+class Trouble(NamedTuple):
+    """Why a message was not acknowledged."""
+
+    concerns: Concerns
+    code: str
+    reason: str
+
+
+class Wire(Protocol):
+    """A client of the broker: keeps the order of a partition as long as nothing fails."""
+
+    def produce(
+        self, message: Outgoing, headers: Headers | None, settle: Callable[[Any, Any], None]
+    ) -> Any | None:
+        """Take a message, or return the error for which it is not taken.
+
+        `settle` is called once for one that was taken, in any thread, with None or the error. When a
+        message is refused, what is still queued behind it in its lane is not sent, but comes back, too.
+        """
+
+    def take_back(self, error: Any) -> None:
+        """Hear, in any thread, of an error; if it is a refusal, let what is queued come back."""
+
+    def lane(self, message: Outgoing) -> LaneKey:
+        """Say where a message goes."""
+
+    def trouble(self, error: Any) -> Trouble:
+        """Say what an error means."""
+
+    async def look(self, lane: LaneKey) -> bool:
+        """Say whether a lane is there, and learn its topic's limit; `TransientError` if nobody answers."""
+
+
+class Lane:
+    """One partition of one topic, while it does not run by itself."""
+
+    __slots__ = ("alone", "delay", "flying", "is_held", "key", "waiting")
+
+    def __init__(self, key: LaneKey) -> None:
+        self.key = key
+        #: (delivery's number, position, delivery, whether it has to be sent alone), the oldest first.
+        self.waiting: list[tuple[int, int, Delivery, bool]] = []
+        #: What the client has: (delivery's number, position) -> bytes.
+        self.flying: dict[tuple[int, int], int] = {}
+        #: The one that flies with no other beside it.
+        self.alone: tuple[int, int] | None = None
+        self.is_held = False
+        self.delay = FIRST_SECONDS
+
+    def add(self, delivery: Delivery, i: int, *, is_alone: bool) -> None:
+        heapq.heappush(self.waiting, (delivery.number, i, delivery, is_alone))
+
+    def forget(self, place: tuple[int, int]) -> None:
+        self.flying.pop(place, None)
+        if self.alone == place:
+            self.alone = None
+
+
+def size_of(message: Outgoing, headers: Headers | None) -> int:
+    """Return how many bytes a message has on the wire, at the most, with a batch of its own around it."""
+    size = _ENVELOPE_BYTES + len(message.value or b"") + len(message.key or b"")
+    if headers:
+        size += sum(_HEADER_BYTES + len(name.encode()) + len(value or b"") for name, value in headers)
+    return size

@@ -1,0 +1,321 @@
+"""Sending: every message is acknowledged by itself, and a lane that is stuck holds up no other.
+
+A lane is one partition of one topic. Messages of a lane are handed to the client in the order in which they
+were sent. As long as all goes well a lane is nothing but the client's own queue: nothing is kept here, and
+nothing waits. When a message is not acknowledged, its lane is kept here until it runs again:
+
+- The broker is away, or has no room: the message is sent again, after a pause, before what came after it.
+- A broker refuses a whole batch for one record in it. So each message of a batch that was refused is sent
+  alone, in order; one that is refused alone is refused, and the sender hears why.
+- A topic that is missing or closed to us: messages for it are refused, or wait until somebody mends it.
+
+What was acknowledged is never sent again. Where a topic's limit is known, a message that is larger is refused
+here, before it is sent and before it costs its neighbours anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from stream_durable.core.errors import TransientError
+from stream_durable.lanes import BATCH_BYTES, FIRST_SECONDS, Concerns, Lane, LaneKey, Trouble, Wire, size_of
+from stream_durable.ports import Headers, Outgoing, Refusal
+from stream_durable.telemetry import MESSAGE_REFUSED, WORLD_REFUSED, logger
+
+_log = logger(__name__)
+
+Messages = Sequence[tuple[Outgoing, Headers | None]]
+
+#: What is short of its topic's limit by so much needs no exact measure.
+_SLACK_BYTES = 16_384
+#: The limit of a topic of which none is known.
+_NEVER = 1 << 60
+_LONGEST_SECONDS = 2.0
+
+
+class Delivery:
+    """Messages that were sent together, and what has become of each."""
+
+    __slots__ = ("acknowledged", "done", "messages", "number", "refusals", "sender", "settled", "taken")
+
+    def __init__(self, sender: Sender, messages: Messages, done: Callable[[list[Refusal]], None]) -> None:
+        self.sender = sender
+        #: In the order in which they were sent.
+        self.number = 0
+        self.messages = messages
+        self.done = done
+        #: Counted where acknowledgements arrive; refusals are counted on the loop.
+        self.acknowledged = 0
+        self.refusals: list[Refusal] = []
+        #: Per message: whether it has been acknowledged, or refused.
+        self.settled = bytearray(len(messages))
+        #: How many have been looked at.
+        self.taken = len(messages)
+
+    @property
+    def is_over(self) -> bool:
+        return self.acknowledged + len(self.refusals) == len(self.messages)
+
+    def settle(self, i: int, error: Any, placed: Any) -> None:
+        """Hear, in any thread, what has become of a message."""
+        if error is None:
+            self.settled[i] = 1
+            self.acknowledged += 1
+            if not (self.sender.has_lanes or self.acknowledged + len(self.refusals) == len(self.messages)):
+                return
+        else:
+            self.sender.take_back(error)
+        self.sender.tell(self, i, error)
+
+
+class Sender:
+    """Sends messages over a wire, each until it is acknowledged or refused."""
+
+    def __init__(self, wire: Wire, limits: Mapping[str, int], *, refuses: Callable[[str], bool]) -> None:
+        """Send nothing yet.
+
+        `limits` says how many bytes a message for a topic may have, as far as is known, and may grow.
+        `refuses` says of a topic whether its messages are refused while it is missing or closed to us;
+        those of the others wait.
+        """
+        self._wire = wire
+        self.take_back = wire.take_back
+        self._limits = limits
+        self._refuses = refuses
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._numbers = 0
+        #: Not over yet, the oldest first.
+        self._outstanding: dict[int, Delivery] = {}
+        self._lanes: dict[LaneKey, Lane] = {}
+        #: Read wherever acknowledgements arrive: whether each of them is to be told.
+        self.has_lanes = False
+        #: What was told and not heard yet.
+        self._told: deque[tuple[Delivery, int, Any]] = deque()
+        self._is_called = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def send(self, messages: Messages, done: Callable[[list[Refusal]], None]) -> None:
+        """Send messages, in order per partition, and wait for nothing.
+
+        `done` hears on the loop when each is acknowledged or refused, and which was refused.
+        """
+        self._send(Delivery(self, messages, done))
+
+    async def publish(self, messages: Messages) -> list[Refusal]:
+        """Send messages and wait until each is acknowledged or refused; return what was refused."""
+        if not messages:
+            return []
+        settled: asyncio.Future[list[Refusal]] = asyncio.get_running_loop().create_future()
+
+        def done(refusals: list[Refusal]) -> None:
+            if not settled.done():
+                settled.set_result(refusals)
+
+        self.send(messages, done)
+        return await settled
+
+    def _send(self, delivery: Delivery) -> None:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        self._numbers += 1
+        delivery.number = self._numbers
+        self._outstanding[delivery.number] = delivery
+        messages = delivery.messages
+        if not messages:
+            self.tell(delivery, -1, None)
+        limits, produce, settle = self._limits, self._wire.produce, delivery.settle
+        for i, (message, headers) in enumerate(messages):
+            limit = limits.get(message.topic, _NEVER)
+            if self._lanes or limit < BATCH_BYTES or len(message.value or b"") + _SLACK_BYTES > limit:
+                delivery.taken = i
+                if self._is_kept(delivery, i, limit):
+                    continue
+            error = produce(message, headers, partial(settle, i))
+            if error is not None:
+                delivery.taken = i
+                self._failed(delivery, i, error)
+        delivery.taken = len(messages)
+        if self._lanes:
+            self._go_on()
+
+    def tell(self, delivery: Delivery, i: int, error: Any) -> None:
+        """Let the loop hear of something, from any thread."""
+        self._told.append((delivery, i, error))
+        if not self._is_called:
+            self._is_called = True
+            assert self._loop is not None
+            # A loop that has ended has nobody left to hear it.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._hear)
+
+    def _is_kept(self, delivery: Delivery, i: int, limit: int) -> bool:
+        """Keep a message here if it must wait for others, or is too large; False: it may go."""
+        message, headers = delivery.messages[i]
+        size = size_of(message, headers)
+        if size > limit:
+            self._refuse(delivery, i, _too_large(message, size, limit))
+            return True
+        key = self._wire.lane(message)
+        lane = self._lanes.get(key)
+        if lane is None:
+            if limit >= BATCH_BYTES:
+                return False
+            # A batch of messages that all fit may be more than the topic takes.
+            lane = self._open(key)
+        lane.add(delivery, i, is_alone=False)
+        return True
+
+    def _hear(self) -> None:
+        self._is_called = False
+        told = self._told
+        while told:
+            delivery, i, error = told.popleft()
+            if error is not None:
+                self._failed(delivery, i, error)
+            elif self._lanes and i >= 0:
+                self._acknowledged(delivery, i)
+            if delivery.is_over:
+                self._end(delivery)
+        if self._lanes:
+            self._go_on()
+
+    def _end(self, delivery: Delivery) -> None:
+        if self._outstanding.pop(delivery.number, None) is not None:
+            delivery.done(delivery.refusals)
+
+    def _acknowledged(self, delivery: Delivery, i: int) -> None:
+        lane = self._lanes.get(self._wire.lane(delivery.messages[i][0]))
+        if lane is not None:
+            lane.forget((delivery.number, i))
+            lane.delay = FIRST_SECONDS
+
+    def _failed(self, delivery: Delivery, i: int, error: Any) -> None:
+        """Decide what becomes of a message that was not acknowledged."""
+        message = delivery.messages[i][0]
+        trouble = self._wire.trouble(error)
+        lane = self._open(self._wire.lane(message))
+        place = (delivery.number, i)
+        was_alone = lane.alone == place
+        lane.forget(place)
+        if trouble.concerns is Concerns.MESSAGE:
+            if was_alone:
+                self._refuse(delivery, i, trouble)
+                return
+            lane.add(delivery, i, is_alone=True)
+            self._hold(lane, self._look_at(lane, trouble))
+            return
+        lane.add(delivery, i, is_alone=was_alone)
+        if trouble.concerns is Concerns.TOPIC:
+            self._hold(lane, self._look_at(lane, trouble))
+        else:
+            self._hold(lane, self._pause(lane, trouble))
+
+    def _open(self, key: LaneKey) -> Lane:
+        """Return the lane, which is kept here from now on."""
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(key)
+            # In this order: what is settled from now on is told.
+            self.has_lanes = True
+            for delivery in self._outstanding.values():
+                for i in range(delivery.taken):
+                    if not delivery.settled[i] and self._wire.lane(delivery.messages[i][0]) == key:
+                        lane.flying[delivery.number, i] = size_of(*delivery.messages[i])
+        return lane
+
+    def _hold(self, lane: Lane, until: Any) -> None:
+        """Let nothing of a lane go before this is over."""
+        if lane.is_held:
+            until.close()
+            return
+        lane.is_held = True
+        task = asyncio.get_running_loop().create_task(until)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _pause(self, lane: Lane, trouble: Trouble) -> None:
+        _log.warning(WORLD_REFUSED, reason=trouble.reason, doing=f"publish to {lane.key[0]}")
+        await asyncio.sleep(lane.delay)
+        lane.delay = min(lane.delay * 2, _LONGEST_SECONDS)
+        lane.is_held = False
+        self._go_on()
+
+    async def _look_at(self, lane: Lane, trouble: Trouble) -> None:
+        """Ask the brokers about the topic, and refuse what is for one that is missing or closed to us."""
+        topic = lane.key[0]
+        is_there = True
+        try:
+            is_there = await self._wire.look(lane.key)
+        except TransientError as error:
+            _log.warning(WORLD_REFUSED, reason=str(error), doing=f"look at topic {topic}")
+        if not is_there or trouble.code == "not_authorised":
+            _log.warning(WORLD_REFUSED, reason=trouble.reason, doing=f"publish to {topic}")
+            if self._refuses(topic):
+                self._refuse_all(lane, trouble)
+            else:
+                await asyncio.sleep(_LONGEST_SECONDS)
+        elif trouble.concerns is not Concerns.MESSAGE:
+            await asyncio.sleep(lane.delay)
+            lane.delay = min(lane.delay * 2, _LONGEST_SECONDS)
+        lane.is_held = False
+        self._go_on()
+
+    def _refuse_all(self, lane: Lane, trouble: Trouble) -> None:
+        waiting, lane.waiting = lane.waiting, []
+        for _, i, delivery, _ in waiting:
+            self._refuse(delivery, i, trouble)
+
+    def _refuse(self, delivery: Delivery, i: int, trouble: Trouble) -> None:
+        message = delivery.messages[i][0]
+        _log.warning(MESSAGE_REFUSED, topic=message.topic, code=trouble.code, reason=trouble.reason)
+        delivery.settled[i] = 1
+        delivery.refusals.append(Refusal(i, trouble.code, trouble.reason))
+        if delivery.is_over:
+            self.tell(delivery, -1, None)
+
+    def _go_on(self) -> None:
+        for lane in list(self._lanes.values()):
+            if not lane.is_held:
+                self._run(lane)
+
+    def _run(self, lane: Lane) -> None:
+        """Send what may go; a lane in which nothing waits or flies runs by itself again."""
+        limit = self._limits.get(lane.key[0], _NEVER)
+        window = min(limit, BATCH_BYTES)
+        while lane.waiting and not lane.is_held:
+            number, i, delivery, is_alone = lane.waiting[0]
+            message, headers = delivery.messages[i]
+            size = size_of(message, headers)
+            if size > limit:
+                heapq.heappop(lane.waiting)
+                self._refuse(delivery, i, _too_large(message, size, limit))
+                continue
+            if lane.flying and (
+                is_alone or lane.alone is not None or sum(lane.flying.values()) + size > window
+            ):
+                return
+            heapq.heappop(lane.waiting)
+            lane.flying[number, i] = size
+            lane.alone = (number, i) if is_alone else None
+            error = self._wire.produce(message, headers, partial(delivery.settle, i))
+            if error is not None:
+                self._failed(delivery, i, error)
+        if not lane.waiting and not lane.flying and not lane.is_held:
+            del self._lanes[lane.key]
+            self.has_lanes = bool(self._lanes)
+
+    def stop(self) -> None:
+        """Try nothing again."""
+        for task in self._tasks:
+            task.cancel()
+
+
+def _too_large(message: Outgoing, size: int, limit: int) -> Trouble:
+    text = f"the message has {size} bytes, and topic {message.topic} takes {limit}"
+    return Trouble(Concerns.MESSAGE, "too_large", text)
