@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from stream_durable.bench.migrating import measure
 from stream_durable.core.errors import BrokenError
 from stream_durable.postgres.migrate import LOCK_MS, check, migrate
 from stream_durable.postgres.migration_files import Migration, migrations
@@ -169,6 +170,18 @@ async def test_who_writes_is_not_held_up_behind_a_migration_that_waits(
     finally:
         migrating.cancel()
         await reader.close()
+
+
+async def test_who_writes_is_not_held_up_by_a_migration_of_many_rows(settings: PostgresSettings) -> None:
+    said: list[str] = []
+
+    before, during = await measure(settings, 60_000, quiet=2, say=said.append)
+
+    assert before.commits
+    assert during.commits > 20, "commits went on"
+    # Of a migration that locks the tables, the longest commit takes as long as all of it.
+    assert during.longest < max(1_000, 500 * during.seconds), (said, before, during)
+    assert await check(settings) == []
 
 
 async def test_a_file_that_was_changed_is_refused(

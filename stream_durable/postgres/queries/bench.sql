@@ -24,3 +24,30 @@ vacuum analyze
 -- name: bench_checkpoint
 -- The same, for the disk.
 checkpoint
+
+-- name: bench_grow_runs
+-- Makes runs $1 to $2 as the first migration has them.
+insert into run (id, partition, workflow, fingerprint, status, created, updated, ended, start_id, input, output,
+  failure, step_sequence, run_sequence, done, total)
+select 'run-' || n, n % 8, 'flow-' || n % 20, 'f', 'completed', n, n, n, 's', '{}', '1',
+  case when n % 50 = 0 then '{}'::bytea end, 3, 2, 3, 3
+from generate_series($1::bigint, $2::bigint) n
+
+-- name: bench_grow_steps
+-- Gives each of the runs $1 to $2 three steps.
+insert into step (run_id, name, status, attempt, output, losses)
+select 'run-' || n, 'step-' || s, 'completed', 1, '1', 0
+from generate_series($1::bigint, $2::bigint) n
+cross join generate_series(1, 3) s
+
+-- name: bench_write
+-- What a small batch writes, with the columns of the first migration: a run $1 and its step, and a change to run $2.
+with run_in as (
+  insert into run (id, partition, workflow, fingerprint, status, created, updated, start_id, input, step_sequence,
+    run_sequence, done, total)
+  values ($1, 0, 'flow', 'f', 'running', 1, 1, 's', '{}', 1, 1, 0, 3)
+),
+step_in as (
+  insert into step (run_id, name, status, attempt, losses) values ($1, 'step-1', 'running', 1, 0)
+)
+update run set updated = updated + 1, run_sequence = run_sequence + 1 where id = $2
