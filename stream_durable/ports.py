@@ -29,6 +29,7 @@ from stream_durable.core.rows import (
     StepRow,
     WaitRow,
 )
+from stream_durable.core.signal_rows import SignalRow
 from stream_durable.wire.verdicts import Verdict
 
 Headers = list[tuple[str, bytes]]
@@ -308,6 +309,7 @@ class Share:
     attempts: list[AttemptRow] = field(default_factory=list)
     gates: list[GateRow] = field(default_factory=list)
     places: list[PlaceRow] = field(default_factory=list)
+    signals: list[SignalRow] = field(default_factory=list)
     #: Outbox rows, by their first offset, whose messages have been acknowledged.
     published: list[int] = field(default_factory=list)
 
@@ -363,6 +365,8 @@ class Loaded(NamedTuple):
     gates: Sequence[Sequence[Any]] = ()
     #: (gate, run, step, attempt, ordinal, is_inside)
     places: Sequence[Sequence[Any]] = ()
+    #: (run, position, id, name, data), of runs whose row says that there are any.
+    signals: Sequence[Sequence[Any]] = ()
 
 
 class Store(Protocol):

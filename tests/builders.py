@@ -58,9 +58,18 @@ from stream_durable.core.messages import (
     timer_fired,
 )
 from stream_durable.core.policy import NO_RETRY, RetryPolicy
-from stream_durable.core.rows import EventRow, GateRow, PlaceRow, RunChange, RunRow, StepRow, WaitRow
+from stream_durable.core.rows import (
+    EventRow,
+    GateRow,
+    PlaceRow,
+    RunChange,
+    RunRow,
+    StepRow,
+    WaitRow,
+)
 from stream_durable.core.run.again import base_of
 from stream_durable.core.run.state import Context, Detail, Mail, Open, Requests, Run, Step
+from stream_durable.core.signal_rows import SignalRow, signal_rows
 from stream_durable.core.status import STEP_ENDED, Outcome
 from stream_durable.ports import TimerRow
 
@@ -416,13 +425,16 @@ class Saved:
         self.waits: dict[tuple[str, str, str], WaitRow] = {}
         self.gates: dict[str, GateRow] = {}
         self.places: dict[tuple[str, str, str], PlaceRow] = {}
+        self.signals: dict[tuple[str, int], SignalRow] = {}
         self.timers: dict[tuple[Kind, str, str], TimerRow] = {}
 
     def save(self, entity: Entity) -> None:
         """Write what changed in an entity."""
         if isinstance(entity, Run):
             made, moved = ([rows.run_row(entity)], []) if entity.is_new else ([], [rows.run_change(entity)])
-            self.write(made, moved, rows.step_rows(entity), [], [], [])
+            self.write(made, moved, rows.step_rows(entity), [], [], [], signals=signal_rows(entity))
+            if entity.mail is not None:
+                entity.mail.touched.clear()
             entity.is_new = False
             entity.touched.clear()
             entity.orphans = None
@@ -442,7 +454,7 @@ class Saved:
         asked = effects.timers.items()
         self.write([], [], [], [], [], [TimerRow(k, key, name, 0, due) for (k, key, name), due in asked])
 
-    def write(
+    def write(  # noqa: C901 - a loop a table
         self,
         runs: Iterable[RunRow],
         changes: Iterable[RunChange],
@@ -452,6 +464,7 @@ class Saved:
         timers: Iterable[TimerRow],
         gates: Iterable[GateRow] = (),
         places: Iterable[PlaceRow] = (),
+        signals: Iterable[SignalRow] = (),
     ) -> None:
         """Do what the statement `batch_commit` does."""
         for row in runs:
@@ -474,11 +487,14 @@ class Saved:
             self.gates[gate_row.name] = gate_row
         for place_row in places:
             _put(self.places, place_row[:3], place_row, place_row.is_inside is not None)
+        for signal_row in signals:
+            _put(self.signals, signal_row[:2], signal_row, signal_row.id is not None)
 
     def load_run(self, key: str, graph: Graph) -> Run:
         # In an order in which they were not written: a store promises none.
         named = sorted((row for row in self.steps.values() if row.run == key), key=_key, reverse=True)
-        return rows.thaw_run(self.runs[key], named, graph)
+        signals = [(*row[:2], *row[3:]) for row in self.signals.values() if row.run == key]
+        return rows.thaw_run(self.runs[key], named, graph, signals[::-1])
 
     def load_channel(self, key: str, partition: int) -> Channel:
         events = [(e.id, e.data, e.expires, e.wakes_to) for e in self.events.values() if e.channel == key]

@@ -18,7 +18,8 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
 from stream_durable.core.gate.state import Gate, Limits, Place, State
 from stream_durable.core.run.counters import place
-from stream_durable.core.run.state import Context, Detail, Mail, Requests, Run, Step
+from stream_durable.core.run.state import Context, Detail, Requests, Run, Step
+from stream_durable.core.signal_rows import older_mail, thaw_mail
 from stream_durable.core.status import PAUSED, RUNNING, WAITING
 
 _encode = msgspec.json.Encoder().encode
@@ -27,7 +28,6 @@ _detail = msgspec.json.Decoder(Detail).decode
 _context = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _requests = msgspec.json.Decoder(Requests).decode
 _tags = msgspec.json.Decoder(tuple[str, ...]).decode
-_mail = msgspec.json.Decoder(tuple[list[str], list[tuple[str, str, msgspec.Raw]]]).decode
 
 
 class RunRow(NamedTuple):
@@ -53,6 +53,7 @@ class RunRow(NamedTuple):
     #: A JSON list.
     tags: str | None
     trace: str | None
+    #: Empty: the run has signals, in rows of their own. Else they are in it, as an older release wrote them.
     mail: bytes | None
     queue: str | None = None
     priority: int = 0
@@ -175,7 +176,7 @@ def run_row(run: Run) -> RunRow:
         run.ended, run.start_id, run.input, run.output, _failure_bytes(run.failure), run.step_sequence,
         run.run_sequence, max(0, run.graph.total - run.left), run.graph.total, run.due,
         _encode(run.tags).decode() if run.tags else None,
-        run.trace, _mail_bytes(run.mail), run.queue, run.priority, run.metadata, run.parent, run.parent_step,
+        run.trace, _has_signals(run), run.queue, run.priority, run.metadata, run.parent, run.parent_step,
         run.depth, run.attempt, None if run.context is None else bytes(run.context.encoded()),
         None if run.requests is None else _encode(run.requests),
     )  # fmt: skip
@@ -187,7 +188,7 @@ def run_change(run: Run) -> RunChange:
     return RunChange(
         run.id, phase(run), run.updated, run.ended, run.output, _failure_bytes(run.failure),
         run.step_sequence, run.run_sequence, max(0, run.graph.total - run.left), run.graph.total, run.due,
-        _mail_bytes(run.mail), run.attempt,
+        _has_signals(run), run.attempt,
         None if context is None or not context.is_dirty else bytes(context.encoded()),
         None if run.requests is None else _encode(run.requests),
     )  # fmt: skip
@@ -200,6 +201,10 @@ def step_rows(run: Run) -> list[StepRow]:
     if run.orphans:
         found += [_step_row(key, name, step) for name, step in run.orphans.items()]
     return found
+
+
+def _has_signals(run: Run) -> bytes | None:
+    return None if run.mail is None else b""
 
 
 def attempt_rows(effects: Effects) -> list[AttemptRow]:
@@ -228,8 +233,10 @@ def phase(run: Run) -> str:
     return WAITING if run.waiting and not run.active else RUNNING
 
 
-def thaw_run(row: Sequence[Any], steps: Iterable[Sequence[Any]], graph: Graph) -> Run:
-    """Return the run that these rows describe."""
+def thaw_run(
+    row: Sequence[Any], steps: Iterable[Sequence[Any]], graph: Graph, signals: Iterable[Sequence[Any]] = ()
+) -> Run:
+    """Return the run that these rows describe; signals as (run, position, id, name, data)."""
     stored = RunRow._make(row)
     run = Run(stored.id, stored.partition, graph)
     run.is_new = False
@@ -243,9 +250,8 @@ def thaw_run(row: Sequence[Any], steps: Iterable[Sequence[Any]], graph: Graph) -
     run.parent, run.parent_step, run.depth = stored.parent, stored.parent_step, stored.depth
     run.attempt = stored.attempt
     if stored.mail is not None:
-        seen, kept = _mail(stored.mail)
-        run.mail = Mail(seen, [(i, name, bytes(data)) for i, name, data in kept])
-        run.payload = sum(len(data) for _, _, data in run.mail.kept)
+        run.mail = older_mail(stored.mail) if stored.mail else thaw_mail(signals)
+        run.payload = run.mail.size
     if stored.context is not None:
         run.context = Context(_context(stored.context))
         run.payload += run.context.size
@@ -311,12 +317,6 @@ def _detail_bytes(detail: Detail | None) -> bytes | None:
 
 def _failure_bytes(failure: Failure | None) -> bytes | None:
     return None if failure is None else _encode(failure)
-
-
-def _mail_bytes(mail: Mail | None) -> bytes | None:
-    if mail is None:
-        return None
-    return _encode((list(mail.seen), [(i, name, msgspec.Raw(data)) for i, name, data in mail.kept]))
 
 
 class _GateBody(msgspec.Struct):

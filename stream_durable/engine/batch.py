@@ -32,6 +32,7 @@ from stream_durable.core.messages import (
 )
 from stream_durable.core.run.children import refused as child_refused
 from stream_durable.core.run.state import Run
+from stream_durable.core.signal_rows import signal_rows
 from stream_durable.core.status import Outcome
 from stream_durable.engine import outbox
 from stream_durable.engine.cache import Cache
@@ -286,6 +287,9 @@ def _write_run(share: Share, run: Run) -> None:
         share.steps += rows.step_rows(run)
         run.touched.clear()
         run.orphans = None
+    if run.mail is not None and run.mail.touched:
+        share.signals += signal_rows(run)
+        run.mail.touched.clear()
     if run.context is not None:
         run.context.is_dirty = False
 

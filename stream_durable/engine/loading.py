@@ -45,7 +45,7 @@ def _by_entity(rows: Sequence[Sequence[Any]]) -> dict[str, list[Sequence[Any]]]:
 
 
 def _thaw_runs(loaded: Loaded, definitions: Definitions, cache: Cache) -> dict[str, str]:
-    steps = _by_entity(loaded.steps)
+    steps, signals = _by_entity(loaded.steps), _by_entity(loaded.signals)
     lacking: dict[str, str] = {}
     for row in loaded.runs:
         stored = RunRow._make(row)
@@ -53,5 +53,5 @@ def _thaw_runs(loaded: Loaded, definitions: Definitions, cache: Cache) -> dict[s
         if graph is None:
             lacking[stored.id] = stored.fingerprint
         else:
-            cache.keep("run", thaw_run(row, steps.get(stored.id, ()), graph))
+            cache.keep("run", thaw_run(row, steps.get(stored.id, ()), graph, signals.get(stored.id, ())))
     return lacking

@@ -19,7 +19,9 @@ from stream_durable.replay.waits import Wait
 from stream_durable.settings import PostgresSettings
 
 #: The tables that make up the state, in the order in which differences are told.
-TABLES = ("run", "step", "attempt", "channel_event", "channel_wait", "gate", "gate_place", "timer")
+TABLES = (
+    "run", "step", "attempt", "run_signal", "channel_event", "channel_wait", "gate", "gate_place", "timer",
+)  # fmt: skip
 _MARKS = 5_000
 #: The driver's own bound, which cannot be lifted, on a statement that the server does not bound.
 _DAY_SECONDS = 86_400.0

@@ -107,18 +107,21 @@ class PostgresStore:
         waits: list[Any] = []
         gate_rows: list[Any] = []
         places: list[Any] = []
+        signals: list[Any] = []
         async with self._batches.use() as connection:
             if runs:
                 run_rows = await connection.fetch(queries()["run_load"], runs)
             if run_rows:
                 steps = await connection.fetch(queries()["step_load"], [row[0] for row in run_rows])
+            if with_signals := [row["id"] for row in run_rows if row["mail"] == b""]:
+                signals = await connection.fetch(queries()["run_signal_load"], with_signals)
             if channels:
                 events = await connection.fetch(queries()["channel_event_load"], channels)
                 waits = await connection.fetch(queries()["channel_wait_load"], channels)
             if gates:
                 gate_rows = await connection.fetch(queries()["gate_load"], gates)
                 places = await connection.fetch(queries()["gate_place_load"], gates)
-        return Loaded(run_rows, steps, events, waits, gate_rows, places)
+        return Loaded(run_rows, steps, events, waits, gate_rows, places, signals)
 
     async def timers(
         self, partition: int, after: TimerPosition, until: int, limit: int
@@ -159,4 +162,5 @@ def commit_arguments(shares: Sequence[Share]) -> list[list[Any]]:
         [row for s in shares for row in s.attempts],
         [row for s in shares for row in s.gates],
         [row for s in shares for row in s.places],
+        [row for s in shares for row in s.signals],
     ]  # fmt: skip

@@ -56,6 +56,7 @@ def state_is_the_fold_of_the_log(world: World, oracle: Oracle) -> Iterator[str]:
     tables = world.store.tables
     yield from _differences("run", tables.runs, oracle.run_rows())
     yield from _differences("step", tables.steps, oracle.step_rows())
+    yield from _differences("signal", tables.signals, oracle.signal_rows())
     events, waits = {}, {}
     for channel in oracle.channels():
         events.update({(channel.id, i): kept for i, kept in channel.events.items()})
@@ -63,8 +64,7 @@ def state_is_the_fold_of_the_log(world: World, oracle: Oracle) -> Iterator[str]:
     yield from _differences("kept event", tables.events, events)
     yield from _differences("wait", tables.waits, waits)
     yield from _gates_differ(world, oracle)
-    timers = {key: due for key, (_, due) in tables.timers.items()}
-    yield from _differences("timer", timers, oracle.timers)
+    yield from _differences("timer", {key: due for key, (_, due) in tables.timers.items()}, oracle.timers)
 
 
 def _gates_differ(world: World, oracle: Oracle) -> Iterator[str]:

@@ -22,6 +22,7 @@ from stream_durable.core.log import Log
 from stream_durable.core.messages import AttemptEnd, AttemptReturned, CancelStep, Message, RetryRun, SkipStep
 from stream_durable.core.rows import RunRow, StepRow
 from stream_durable.core.run.state import Run
+from stream_durable.core.signal_rows import SignalRow, signal_rows
 from stream_durable.core.status import Outcome
 from stream_durable.ports import Record
 from stream_durable.testing.broker import Broker
@@ -123,6 +124,10 @@ class Oracle:
             )
             found.update({(row.run, row.name): row for row in rows.step_rows(run)})
         return found
+
+    def signal_rows(self) -> dict[tuple[str, int], SignalRow]:
+        """Return the row of every signal that runs remember; nothing here ever counts them as stored."""
+        return {row[:2]: row for run in self.runs() for row in signal_rows(run) if row.id is not None}
 
     def channels(self) -> list[Channel]:
         """Return every channel."""

@@ -13,6 +13,7 @@ from uuid import UUID
 from stream_durable.core.errors import BrokenError, NewerFormatError, TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.core.rows import AttemptRow, GateRow, PlaceRow, RunRow, StepRow
+from stream_durable.core.signal_rows import SignalRow
 from stream_durable.ports import Claim, Cursor, DeadRow, Loaded, RunPosition, Share, TimerPosition
 
 TimerKey = tuple[str, str, str]
@@ -69,6 +70,7 @@ class Tables:
     gates: dict[str, GateRow] = field(default_factory=dict)
     #: (gate, run, step)
     places: dict[tuple[str, str, str], PlaceRow] = field(default_factory=dict)
+    signals: dict[tuple[str, int], SignalRow] = field(default_factory=dict)
     #: (kind, key, name) -> (partition, due)
     timers: dict[TimerKey, tuple[int, int]] = field(default_factory=dict)
     #: (partition, generation, from offset)
@@ -169,6 +171,7 @@ class MemoryStore:
             [(*key, *row) for key, row in tables.waits.items() if key[0] in wanted],
             [(gate, tables.gates[gate].body) for gate in dict.fromkeys(gates) if gate in tables.gates],
             [(*key, *row[4:]) for key, row in tables.places.items() if key[0] in gates],
+            [(*key, *row[3:]) for key, row in tables.signals.items() if key[0] in asked],
         )
 
     async def timers(
@@ -243,6 +246,11 @@ class MemoryStore:
                 tables.runs[change.id] = known._replace(**change._replace(context=context)._asdict())
         for step in share.steps:
             tables.steps[step.run, step.name] = step
+        for signal in share.signals:
+            if signal.id is None:
+                tables.signals.pop(signal[:2], None)
+            else:
+                tables.signals[signal[:2]] = signal
         for attempt in share.attempts:
             tables.attempts[attempt.run, attempt.step, attempt.attempt] = attempt
 
@@ -297,6 +305,7 @@ class MemoryStore:
             "step": [(s.run, s.name) for share in shares for s in share.steps],
             "event": [(e.channel, e.id) for share in shares for e in share.events],
             "gate": [g.name for share in shares for g in share.gates],
+            "signal": [s[:2] for share in shares for s in share.signals],
             "place": [p[:3] for share in shares for p in share.places],
             "timer": [t[:3] for share in shares for t in share.timers],
         }

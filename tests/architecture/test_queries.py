@@ -19,6 +19,7 @@ from stream_durable.core.rows import (
     StepRow,
     WaitRow,
 )
+from stream_durable.core.signal_rows import SignalRow
 from stream_durable.ports import TimerRow
 from stream_durable.postgres.queries import queries
 
@@ -31,9 +32,9 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = (1, 2, 3)
+MIGRATIONS = (1, 2, 3, 4, 5)
 #: Where a run's id has this name, for it is not the first thing the row is about.
-RUN_ID = ("step", "step_state", "attempt", "attempt_state")
+RUN_ID = ("signal_change", "step", "step_state", "attempt", "attempt_state")
 
 #: Queries that nothing asks for, and why they are there.
 UNUSED = {"partition_list": "shows people where every partition stands; no command does so yet"}
@@ -122,7 +123,7 @@ def columns_of(what: str, name: str) -> list[str]:
      ("type", "attempt_state", AttemptRow), ("type", "event_state", EventRow),
      ("type", "wait_state", WaitRow), ("table", "gate", GateRow), ("type", "gate_change", GateRow),
      ("table", "gate_place", PlaceRow), ("type", "place_change", PlaceRow),
-     ("type", "timer_change", TimerRow)],
+     ("type", "timer_change", TimerRow), ("type", "signal_change", SignalRow)],
 )  # fmt: skip
 def test_rows_are_in_the_order_of_their_columns(what: str, name: str, row: Any) -> None:
     fields = [{"run": "run_id"}.get(f, f) if name in RUN_ID else f for f in row._fields]

@@ -9,6 +9,7 @@ from contract.store_contract import *  # noqa: F403 - the tests of the contract
 from contract.store_contract import change, owned, run_row, share, step_row
 
 from stream_durable.core.rows import AttemptRow, EventRow, GateRow, PlaceRow, WaitRow
+from stream_durable.core.signal_rows import SignalRow
 from stream_durable.ports import DeadRow, Share, TimerRow
 from stream_durable.postgres.migrate import migrate
 from stream_durable.postgres.queries import queries, usual
@@ -36,6 +37,7 @@ SELDOM: dict[str, Callable[[Share], None]] = {
         AttemptRow("r", "s", 1, 0, "failed", 1, 2, "worker", b"{}", b"[]")
     ),
     "gate": lambda s: s.gates.append(GateRow("bank", 0, b"{}")),
+    "run_signal": lambda s: s.signals.append(SignalRow("r", 1, 0, "i", "go", b"1")),
     "gate_place": lambda s: s.places.append(PlaceRow("bank", "r", "s", 0, 1, 1, True)),
 }
 

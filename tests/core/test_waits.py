@@ -17,7 +17,8 @@ from stream_durable.core.messages import (
     WaitClosed,
     WaitOpened,
 )
-from stream_durable.core.run.waits import KEPT_MAX, SEEN_MAX
+from stream_durable.core.run.state import SEEN_MAX
+from stream_durable.core.run.waits import KEPT_MAX
 from stream_durable.core.status import Outcome
 
 SEVEN = b'{"id":7}'
@@ -76,7 +77,7 @@ class TestSignal:
 
         assert play.status("w") == "waiting"
         assert play.run.mail is not None
-        assert [name for _, name, _ in play.run.mail.kept] == ["other"]
+        assert [name for _, name, _ in play.run.mail.kept.values()] == ["other"]
 
     def test_of_several_waits_the_first_of_the_definition_gets_it(self) -> None:
         play = Play(signal("v"), signal("w"))

@@ -99,7 +99,7 @@ class Owner:
         share = finished.share
         self.saved.write(
             share.runs, share.run_changes, share.steps, share.events, share.waits, share.timers, share.gates,
-            share.places,
+            share.places, share.signals,
         )  # fmt: skip
         self._note(share)
         for message in finished.messages:

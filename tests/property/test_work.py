@@ -124,7 +124,7 @@ def test_a_box_full_of_signals_is_not_gone_through_for_another() -> None:
     for i in range(900):
         play.signalled("other", id=f"s{i}")
     assert play.run.mail is not None
-    play.run.mail.kept = Ungone(play.run.mail.kept)
+    play.run.mail.kept = UngoneDict(play.run.mail.kept)
 
     assert play.tell(SignalRun(key=RUN, id="now", signal="go")).facts == ["step.completed w"]
 

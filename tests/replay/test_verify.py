@@ -18,6 +18,7 @@ KEYS = {
     "run": ("id",),
     "step": ("run_id", "name"),
     "attempt": ("run_id", "step", "attempt"),
+    "run_signal": ("run_id", "position"),
     "channel_event": ("channel", "id"),
     "channel_wait": ("channel", "run", "wait"),
     "gate": ("name",),
@@ -58,7 +59,8 @@ def other(value: object, column: str, kind: str) -> object:
     if kind == "bool":
         return not value
     nothing = {"text": "", "bytea": b"", "int4": 0, "int8": 0}[kind]
-    more = {"text": "x", "bytea": b"\0", "int4": 1, "int8": 1}[kind]
+    # Beyond those that the neighbours of a row have.
+    more = {"text": "x", "bytea": b"\0", "int4": 1_000, "int8": 1_000}[kind]
     return (nothing if value is None else value) + more  # type: ignore[operator]
 
 

@@ -135,13 +135,11 @@ def _begin_wait(run: Run, i: int, step: Step, now: int, out: Effects, ends: list
 def _begin_signal(
     run: Run, i: int, step: Step, node: SignalNode, now: int, out: Effects, ends: list[End]
 ) -> None:
-    if run.mail is not None:
-        for position, (_, name, data) in enumerate(run.mail.kept):
-            if name in node.signals:
-                del run.mail.kept[position]
-                run.payload -= len(data)
-                ends.append((i, COMPLETED, signal_output(node, name, data), None))
-                return
+    if run.mail is not None and (taken := run.mail.take(node.signals)) is not None:
+        name, data = taken
+        run.payload -= len(data)
+        ends.append((i, COMPLETED, signal_output(node, name, data), None))
+        return
     if node.timeout_ms is not None:
         set_due(run, i, step, now + node.timeout_ms, out)
     say_step(run, STEP_WAITING, i, step, now, out)

@@ -6,6 +6,8 @@ that is what the graph says about it, and neither memory nor a row is spent on r
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 from msgspec import Raw
 
@@ -99,18 +101,48 @@ class Step:
         return self.detail
 
 
+#: Ids of signals that are remembered, so that a repeat of one does nothing.
+SEEN_MAX = 1_000
+
+
 class Mail:
     """Signals of a run: which were seen, and those that came before anybody waited for them."""
 
-    __slots__ = ("kept", "seen")
+    __slots__ = ("kept", "last", "seen", "size", "touched")
 
-    def __init__(
-        self, seen: list[str] | None = None, kept: list[tuple[str, str, bytes]] | None = None
-    ) -> None:
-        """An empty box, or the one that was stored."""
-        self.seen: dict[str, None] = dict.fromkeys(seen or ())
-        #: (id, signal, data), oldest first.
-        self.kept: list[tuple[str, str, bytes]] = list(kept or ())
+    def __init__(self) -> None:
+        """An empty box."""
+        #: id -> its position among all that ever came, oldest first.
+        self.seen: dict[str, int] = {}
+        #: position -> (id, signal, data), oldest first.
+        self.kept: dict[int, tuple[str, str, bytes]] = {}
+        #: Bytes of what is kept.
+        self.size = 0
+        self.last = 0
+        #: Position and id of those that have changed since the last time they were stored.
+        self.touched: dict[int, str] = {}
+
+    def add(self, signal_id: str, signal: str, data: bytes | None) -> None:
+        """Note that a signal was seen, and keep its data if there is any."""
+        self.last += 1
+        self.seen[signal_id] = self.last
+        self.touched[self.last] = signal_id
+        if data is not None:
+            self.kept[self.last] = (signal_id, signal, data)
+            self.size += len(data)
+        if len(self.seen) > SEEN_MAX:
+            oldest = next(iter(self.seen))
+            self.touched[self.seen.pop(oldest)] = oldest
+
+    def take(self, signals: Collection[str]) -> tuple[str, bytes] | None:
+        """Return name and data of the oldest that is kept of these, and keep it no more."""
+        for position, (signal_id, name, data) in self.kept.items():
+            if name in signals:
+                del self.kept[position]
+                self.size -= len(data)
+                self.touched[position] = signal_id
+                return name, data
+        return None
 
 
 class Request(msgspec.Struct, omit_defaults=True):

@@ -28,8 +28,6 @@ from stream_durable.core.status import COMPLETED, PENDING, READY, RETRYING, RUNN
 #: Signals kept for waits that have not begun; one more is refused, and kept as evidence.
 KEPT_MAX = 1_000
 KEPT_BYTES_MAX = 4_000_000
-#: Ids remembered so that a repeat of a signal does nothing.
-SEEN_MAX = 1_000
 
 
 def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
@@ -45,11 +43,8 @@ def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
     i = _waiting_for(run, message.signal)
     if i is None and not _has_room(mail, data):
         raise RejectedError("mail_full", f"run {run.id!r} keeps as many signals for later as it may")
-    mail.seen[message.id] = None
-    if len(mail.seen) > SEEN_MAX:
-        del mail.seen[next(iter(mail.seen))]
+    mail.add(message.id, message.signal, data if i is None else None)
     if i is None:
-        mail.kept.append((message.id, message.signal, data))
         run.payload += len(data)
         return Outcome.APPLIED
     node = run.graph.nodes[i]
@@ -191,8 +186,7 @@ def _time_has_come(run: Run, i: int, step: Step, now: int, out: Effects) -> None
 
 
 def _has_room(mail: Mail, data: bytes) -> bool:
-    kept = sum(len(one) for _, _, one in mail.kept)
-    return len(mail.kept) < KEPT_MAX and kept + len(data) <= KEPT_BYTES_MAX
+    return len(mail.kept) < KEPT_MAX and mail.size + len(data) <= KEPT_BYTES_MAX
 
 
 def _waiting_for(run: Run, name: str) -> int | None:

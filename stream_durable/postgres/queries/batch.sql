@@ -1,7 +1,7 @@
 -- name: batch_commit
 -- Saves a batch of all partitions of one owner, or nothing: one row out, true when saved.
 -- $1 shares, $2 runs, $3 run changes, $4 steps, $5 outbox marks, $6 events, $7 waits, $8 timers, $9 dead letters,
--- $10 attempts, $11 gates, $12 places at gates
+-- $10 attempts, $11 gates, $12 places at gates, $13 signals
 -- Rows come as arrays of composites: one function scan each, where a column each would cost one per column.
 -- What is marked as seldom is left out of the statement for a batch that has nothing from $6 on: each part that
 -- writes to a table makes ready for it, whether or not there is a row.
@@ -132,6 +132,18 @@ places_out as (
   delete from gate_place p
   using unnest($12::place_change[]) u
   where p.gate = u.gate and p.run = u.run and p.step = u.step and u.is_inside is null and (select ok from fits)
+),
+signals_in as (
+  insert into run_signal (run_id, position, partition, id, name, data)
+  select *
+  from unnest($13::signal_change[]) u
+  where u.id is not null and (select ok from fits)
+  on conflict (run_id, position) do update set id = excluded.id, name = excluded.name, data = excluded.data
+),
+signals_out as (
+  delete from run_signal s
+  using unnest($13::signal_change[]) u
+  where s.run_id = u.run_id and s.position = u.position and u.id is null and (select ok from fits)
 ),
 -- usual
 outbox_out as (

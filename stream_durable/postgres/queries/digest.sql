@@ -53,6 +53,14 @@ select partition, count(*) as rows,
 from (select a.partition, md5(a::text) as hash from attempt a) as hashed
 group by partition
 
+-- name: digest_run_signal
+-- Digest of the signals of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select s.partition, md5(s::text) as hash from run_signal s) as hashed
+group by partition
+
 -- name: digest_channel_event
 -- Digest of the kept events of each partition.
 select partition, count(*) as rows,
@@ -115,6 +123,13 @@ from attempt a
 where a.partition = any($1::int[])
 order by a.run_id, a.step, a.attempt::text collate "C"
 
+-- name: mark_run_signal
+-- Key and hash of the signals of the partitions $1, by key.
+select s.run_id, s.position::text, md5(s::text)
+from run_signal s
+where s.partition = any($1::int[])
+order by s.run_id, s.position::text collate "C"
+
 -- name: mark_channel_event
 -- Key and hash of the kept events of the partitions $1, by key.
 select e.channel, e.id, md5(e::text)
@@ -163,6 +178,10 @@ select * from step where run_id = $1 and name = $2
 -- name: row_attempt
 -- Attempt $3 of step $2 of run $1, column by column.
 select * from attempt where run_id = $1 and step = $2 and attempt = $3::text::int
+
+-- name: row_run_signal
+-- The signal at position $2 of run $1, column by column.
+select * from run_signal where run_id = $1 and position = $2::text::bigint
 
 -- name: row_channel_event
 -- The event $2 of channel $1, column by column.

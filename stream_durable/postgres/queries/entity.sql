@@ -13,6 +13,12 @@ select run_id, name, status, attempt, output, failure, started, finished, worker
 from step
 where run_id = any($1::text[])
 
+-- name: run_signal_load
+-- The signals of the runs $1.
+select run_id, position, id, name, data
+from run_signal
+where run_id = any($1::text[])
+
 -- name: channel_event_load
 -- The events that the channels $1 keep.
 select channel, id, data, expires, wakes_to

@@ -1,0 +1,65 @@
+"""Signals of a run as rows and back: one for each that it remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import msgspec
+
+from stream_durable.core.run.state import SEEN_MAX, Mail, Run
+
+_older = msgspec.json.Decoder(tuple[list[str], list[tuple[str, str, msgspec.Raw]]]).decode
+
+
+class SignalRow(NamedTuple):
+    """A signal that a run has seen; without an id it is to be forgotten."""
+
+    run: str
+    position: int
+    partition: int
+    id: str | None
+    #: Both until a wait takes it.
+    name: str | None = None
+    data: bytes | None = None
+
+
+def signal_rows(run: Run) -> list[SignalRow]:
+    """Return the rows of the signals that changed."""
+    mail = run.mail
+    if mail is None:
+        return []
+    found = []
+    for position, signal_id in mail.touched.items():
+        kept = mail.kept.get(position)
+        if kept is not None:
+            found.append(SignalRow(run.id, position, run.partition, *kept))
+        else:
+            is_seen = mail.seen.get(signal_id) == position
+            found.append(SignalRow(run.id, position, run.partition, signal_id if is_seen else None))
+    return found
+
+
+def thaw_mail(signals: Iterable[Sequence[Any]]) -> Mail:
+    """Return what these (run, position, id, name, data) say."""
+    mail = Mail()
+    rows = sorted(signals, key=itemgetter(1))
+    for _, position, signal_id, name, data in rows:
+        mail.last = position
+        if data is not None:
+            mail.kept[position] = (signal_id, name, data)
+            mail.size += len(data)
+    # Rows from before those that are remembered are there because they are kept.
+    mail.seen = {signal_id: position for _, position, signal_id, _, _ in rows[-SEEN_MAX:]}
+    return mail
+
+
+def older_mail(stored: bytes) -> Mail:
+    """Read signals from the row of the run, where an older release has left them, to be stored in rows."""
+    mail = Mail()
+    seen, kept = _older(stored)
+    data = {signal_id: (name, bytes(held)) for signal_id, name, held in kept}
+    for signal_id in dict.fromkeys([*(i for i in data if i not in seen), *seen]):
+        mail.add(signal_id, *data.get(signal_id, ("", None)))
+    return mail
