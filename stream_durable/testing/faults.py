@@ -298,6 +298,8 @@ def _settle(answer: asyncio.Future[_Answer], act: Callable[[], _Answer]) -> None
     except Exception as error:
         if not answer.done():
             answer.set_exception(error)
+            # Whoever asked may have been stopped meanwhile, and nobody is left to hear of it.
+            answer.exception()
     else:
         if not answer.done():
             answer.set_result(result)
