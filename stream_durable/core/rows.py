@@ -290,6 +290,7 @@ def thaw_channel(
     for event_id, data, expires, wakes_to in events:
         channel.events[event_id] = KeptEvent(data, expires, wakes_to)
         channel.payload += len(data)
+    channel.expiries = sorted((e.expires, i) for i, e in channel.events.items())
     for run, wait, position, attempt in sorted(waits, key=itemgetter(2, 0, 1)):
         channel.waits[run, wait] = OpenWait(attempt, position)
     waking = [(e.wakes_to, i) for i, e in channel.events.items() if e.wakes_to is not None]

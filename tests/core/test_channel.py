@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from builders import Meeting, Saved
 
 from stream_durable.core.channel.fold import LATE_MS, PORTION, PORTION_BYTES
@@ -324,3 +326,23 @@ class TestManyWaits:
         meeting.tell(ChannelContinued(key="paid/7"))
 
         assert meeting.delivered == [(f"run-{PORTION + 1}", "w", "e1")]
+
+
+class Ungone(dict[str, Any]):
+    """A dictionary that nobody may go through."""
+
+    def __iter__(self) -> Any:
+        raise AssertionError("gone through")
+
+    items = values = keys = __iter__  # type: ignore[assignment]
+
+
+def test_events_that_are_kept_are_not_gone_through() -> None:
+    meeting = Meeting()
+    for i in range(300):
+        meeting.published(f"e{i}")
+    meeting.channel.events = Ungone(meeting.channel.events)
+
+    assert meeting.published("another") is Outcome.APPLIED
+    assert meeting.tell(opened()) is Outcome.APPLIED
+    assert meeting.delivered == [("run-1", "w", "another")]

@@ -49,8 +49,7 @@ def publish(channel: Channel, message: EventPublished, now: int, out: Effects) -
         raise RejectedError("channel_full", f"channel {channel.id!r} keeps as many events as it may")
     last = channel.last_position
     wakes_to = last if last > channel.claimed else None
-    channel.events[message.id] = KeptEvent(data, now + message.ttl_ms, wakes_to)
-    channel.payload += len(data)
+    channel.keep_event(message.id, KeptEvent(data, now + message.ttl_ms, wakes_to))
     channel.touched_events[message.id] = None
     if wakes_to is not None:
         channel.waking.append((message.id, wakes_to))
@@ -79,9 +78,9 @@ def open_wait(channel: Channel, message: WaitOpened, now: int, out: Effects) -> 
         if held.attempt == message.attempt or not message.attempt:
             return _answer_claimed(channel, key, out)
         channel.remove_wait(key)
-    kept = [(event.expires, i) for i, event in channel.events.items() if event.expires > now]
-    if kept:
-        _deliver(channel, key, message.attempt, min(kept)[1], out)
+    over = channel.expired(now)
+    if over < len(channel.expiries):
+        _deliver(channel, key, message.attempt, channel.expiries[over][1], out)
         return Outcome.APPLIED
     channel.add_wait(key, message.attempt)
     if message.since and now - message.since > LATE_MS:
@@ -105,9 +104,9 @@ def expire(channel: Channel, message: ChannelTimerFired, now: int, out: Effects)
     if message.due != channel.due or out.plan_again(("channel", channel.id, _EXPIRY), message.due, now):
         return Outcome.LATE
     waking = {event_id for event_id, _ in channel.waking}
-    for event_id in [e for e, kept in channel.events.items() if kept.expires <= message.due]:
+    for _, event_id in channel.expiries[: channel.expired(message.due)]:
         if event_id not in waking:
-            _forget(channel, event_id)
+            channel.forget_event(event_id)
     channel.due = None
     _plan(channel, out)
     if channel.due is None:
@@ -149,15 +148,10 @@ def _deliver(channel: Channel, key: WaitKey, attempt: int, event_id: str, out: E
     out.messages.append(EventDelivered(key=run, wait=wait, id=event_id, data=data, attempt=attempt))
 
 
-def _forget(channel: Channel, event_id: str) -> None:
-    channel.payload -= len(channel.events.pop(event_id).data)
-    channel.touched_events[event_id] = None
-
-
 def _plan(channel: Channel, out: Effects) -> None:
     """Ask to be told when the next event expires."""
     waking = {event_id for event_id, _ in channel.waking}
-    due = min((kept.expires for i, kept in channel.events.items() if i not in waking), default=None)
+    due = next((expires for expires, event_id in channel.expiries if event_id not in waking), None)
     if due != channel.due:
         channel.due = due
         out.timers["channel", channel.id, _EXPIRY] = due

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
+from operator import itemgetter
 from typing import NamedTuple
 
 #: (run, wait)
@@ -33,6 +35,7 @@ class Channel:
     __slots__ = (
         "due",
         "events",
+        "expiries",
         "id",
         "is_new",
         "partition",
@@ -49,6 +52,8 @@ class Channel:
         self.id = key
         self.partition = partition
         self.events: dict[str, KeptEvent] = {}
+        #: (when it expires, id) of each event, the next one first.
+        self.expiries: list[tuple[int, str]] = []
         #: In the order of their positions.
         self.waits: dict[WaitKey, OpenWait] = {}
         #: Events that have not yet woken all they wake, the oldest first: (id, last position).
@@ -75,6 +80,23 @@ class Channel:
     def claimed(self) -> int:
         """Up to which position waits belong to an event that is being delivered."""
         return self.waking[-1][1] if self.waking else 0
+
+    def keep_event(self, event_id: str, event: KeptEvent) -> None:
+        """Keep an event until it expires."""
+        self.events[event_id] = event
+        insort(self.expiries, (event.expires, event_id))
+        self.payload += len(event.data)
+
+    def forget_event(self, event_id: str) -> None:
+        """Keep an event no more."""
+        event = self.events.pop(event_id)
+        del self.expiries[bisect_left(self.expiries, (event.expires, event_id))]
+        self.payload -= len(event.data)
+        self.touched_events[event_id] = None
+
+    def expired(self, now: int) -> int:
+        """Return how many of `expiries` are over: those come first."""
+        return bisect_right(self.expiries, now, key=itemgetter(0))
 
     def add_wait(self, key: WaitKey, attempt: int) -> None:
         """Open a wait, behind those that are open."""
