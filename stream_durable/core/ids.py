@@ -20,6 +20,12 @@ PAYLOAD_BYTES_MAX = 900_000
 #: commands take records that large.
 HANDOVER_BYTES_MAX = 4_000_000
 
+#: Largest command in all: what is handed over, names and metadata included. Its topic takes more.
+COMMAND_BYTES_MAX = 4_500_000
+
+#: Largest message to an entity: what is larger on the inbox is refused unread.
+MESSAGE_BYTES_MAX = 1_000_000
+
 #: Names of workflows, steps, events and signals. No slash, so that `name/key` splits in one way.
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:\-]{0,127}\Z")
 

@@ -245,6 +245,7 @@ def _bury(
     folding.exceptions += 1
     if type(message) is StartRun and message.parent and error.code != "wrong_partition":
         folding.effects.messages.append(child_refused(message, error))
+    letter = outbox.dead_letter(outbox.INBOX, record, error.code, reason)
     folding.dead.append(
         DeadRow(
             record.partition,
@@ -252,14 +253,14 @@ def _bury(
             record.offset,
             error.code,
             reason,
-            record.key,
-            record.value,
+            letter.key,
+            letter.value,
             record.time,
         )
     )
     if error.code in VERDICT_CODES:
         folding.letters.append(outbox.verdict(record, error.code, reason))
-    folding.letters.append(outbox.dead_letter(outbox.INBOX, record, error.code, reason))
+    folding.letters.append(letter)
     _note(folding.evidence, record, message, Outcome.DEAD, now)
 
 

@@ -11,11 +11,11 @@ from msgspec import Meta
 from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import Format
-from stream_durable.core.ids import ID_BYTES_MAX, byte_length, fits
+from stream_durable.core.ids import ID_BYTES_MAX, MESSAGE_BYTES_MAX, byte_length, fits
 from stream_durable.core.messages import AnyMessage, Message
 
 #: A record's value above this is refused unread: no tool of ours writes one.
-VALUE_BYTES_MAX = 1_000_000
+VALUE_BYTES_MAX = MESSAGE_BYTES_MAX
 
 _encode = msgspec.json.Encoder().encode
 _message: Callable[[bytes], AnyMessage] = msgspec.json.Decoder(AnyMessage).decode

@@ -316,3 +316,41 @@ def test_what_a_hook_takes_is_judged() -> None:
     faults = refusal(flow)
     assert any("on_success" in fault and "'nobody'" in fault for fault in faults)
     assert any("on_failure" in fault for fault in faults), "there is one hook of a kind"
+
+
+async def test_a_hook_is_not_told_an_output_that_is_larger_than_a_value_may_be(engine: Engine) -> None:
+    flow = Workflow("flow")
+    told = hooked(flow, "on_success", "on_step_complete")
+    listed = flow.add("listed", lambda: list(range(1_500)))
+
+    @flow.each(listed)
+    def much(item: int) -> str:
+        return "x" * 700
+
+    @flow.step(after=much)
+    def last() -> str:
+        return "done"
+
+    run = await engine.start(flow)
+    await engine.until(run, "completed")
+
+    outputs = {happened.step: happened for kind, happened in told if kind == "on_step_complete"}
+    assert outputs["much"].output is None
+    assert "1054501 bytes" in (outputs["much"].reason or "")
+    assert outputs["last"].output == "done"
+    assert [happened.output for kind, happened in told if kind == "on_success"] == ["done"]
+
+
+async def test_a_child_whose_input_does_not_fit_beside_the_tags_it_inherits_fails_by_name(
+    engine: Engine,
+) -> None:
+    kid = Workflow("kid")
+    kid.add("a", lambda: 1)
+    flow = Workflow("flow")
+    flow.child("kid", kid, input={"one": "input", "two": "input"})
+
+    run = await engine.start(flow, "x" * 440_000, tags=[f"{n:03d}" + "\x01" * 500 for n in range(100)])
+    await engine.until(run, "failed")
+
+    assert failure_of(run).code == "input_too_large"
+    assert "beside the tags" in failure_of(run).message

@@ -7,7 +7,9 @@ from msgspec import Raw
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode, StepNode
 from stream_durable.core.effects import Command, Effects
-from stream_durable.core.messages import GateAsked
+from stream_durable.core.failure import Failure
+from stream_durable.core.ids import COMMAND_BYTES_MAX
+from stream_durable.core.messages import AttemptFailed, GateAsked
 from stream_durable.core.run import groups
 from stream_durable.core.run.state import Run, Step, raw_or_null
 from stream_durable.core.run.values import output_of
@@ -62,8 +64,27 @@ def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
         command.returns = step.detail.returns
         if step.detail.first > 1:
             command.ordinal = attempt - step.detail.first + 1
+    may_be_large = run.payload > _SMALL_BYTES or len(node.takes) > _FEW
+    if may_be_large and (size := _size(command)) > COMMAND_BYTES_MAX:
+        # Said by a message, as a worker would say it: whoever asked goes on as if it had been asked.
+        text = f"what is handed over has {size} bytes of JSON; {COMMAND_BYTES_MAX} are the most"
+        failure = Failure("input_too_large", text, retryable=False)
+        out.messages.append(AttemptFailed(key=run.id, step=name, attempt=attempt, failure=failure))
+        return
     queue = run.queue if run.queue is not None and node.queue == "default" else node.queue
     out.commands.append((queue, command))
+
+
+#: A run that holds no more than this, in a command that takes so many outputs at most, needs no measure.
+_SMALL_BYTES, _FEW = 1_000_000, 1_000
+
+
+def _size(command: Command) -> int:
+    """Return how large a command is, but for its envelope."""
+    values = (command.input, command.item, command.context, command.happened, command.metadata)
+    size = sum(len(bytes(value)) for value in values if value is not None)
+    size += sum(len(name) + len(bytes(value)) for name, value in command.outputs.items())
+    return size + sum(6 * len(tag) for tag in command.tags)
 
 
 def _outputs(run: Run, graph: Graph, node: StepNode) -> dict[str, Raw]:

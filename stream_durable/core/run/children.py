@@ -12,7 +12,7 @@ from stream_durable.core.definition.paths import raw_at, root_of, value_at
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
-from stream_durable.core.ids import PAYLOAD_BYTES_MAX, child_id, clipped
+from stream_durable.core.ids import MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX, child_id, clipped
 from stream_durable.core.lifecycle import STEP_WAITING
 from stream_durable.core.messages import CancelRun, ChildEnded, StartRun
 from stream_durable.core.run.portions import STEP_LOAD
@@ -23,6 +23,8 @@ from stream_durable.core.status import FAILED
 
 #: Generations of runs below one that nobody's step started. More is a workflow that calls itself.
 DEPTH_MAX = 100
+#: What a start has besides its input and its tags: ids, names, paths.
+_ENVELOPE_BYTES = 10_000
 
 End = tuple[int, str, bytes | None, Failure | None]
 
@@ -100,8 +102,8 @@ def next_input(run: Run, node: ChildNode, i: int, output: bytes) -> bytes | None
         merged = dict(fields) if isinstance(fields, dict) else {}
         for field, path in node.again.items():
             merged[field] = _next_value(path, output)
-        return _bounded(msgspec.json.encode(merged))
-    return _bounded(output)
+        return _bounded(run, msgspec.json.encode(merged))
+    return _bounded(run, output)
 
 
 def tell_parent(run: Run, out: Effects) -> None:
@@ -127,9 +129,9 @@ def _first_input(run: Run, node: ChildNode) -> bytes:
     if node.input is None:
         return b"null"
     if isinstance(node.input, str):
-        return _bounded(_text(run, node.input))
+        return _bounded(run, _text(run, node.input))
     parts = (msgspec.json.encode(field) + b":" + _text(run, path) for field, path in node.input.items())
-    return _bounded(b"{%b}" % b",".join(parts))
+    return _bounded(run, b"{%b}" % b",".join(parts))
 
 
 def _text(run: Run, path: str) -> bytes:
@@ -142,9 +144,14 @@ def _next_value(path: str, output: bytes) -> Any:
     return msgspec.json.decode(path[1:]) if path.startswith("=") else value_at(path, output)
 
 
-def _bounded(data: bytes) -> bytes:
-    if len(data) > PAYLOAD_BYTES_MAX:
-        text = f"the child's input has {len(data)} bytes of JSON; {PAYLOAD_BYTES_MAX} are the most"
+def _bounded(run: Run, data: bytes) -> bytes:
+    """Return a child's input, if the message that starts the child has room for it beside the run's tags."""
+    most = PAYLOAD_BYTES_MAX
+    if run.tags and len(data) > most // 2:
+        most = min(most, MESSAGE_BYTES_MAX - _ENVELOPE_BYTES - len(msgspec.json.encode(run.tags)))
+    if len(data) > most:
+        beside = " beside the tags of the run, which it inherits" if most < PAYLOAD_BYTES_MAX else ""
+        text = f"the child's input has {len(data)} bytes of JSON; {most} are the most{beside}"
         raise RejectedError("input_too_large", text)
     return data
 

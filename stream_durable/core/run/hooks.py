@@ -12,6 +12,7 @@ from msgspec import Raw
 from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
+from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import OptionalRaw
 from stream_durable.core.run.asking import dispatch
 from stream_durable.core.run.say import set_due
@@ -42,7 +43,7 @@ def call_run_hook(run: Run, kind: str, status: str, now: int, out: Effects) -> b
     if run.cancel_request is not None:
         happened.reason = run.cancel_request.reason
     elif failure is None:
-        happened.output = Raw(run.output if run.output is not None else run_output(run))
+        _tell_output(happened, run.output if run.output is not None else run_output(run))
     begin_helper(run, name, node, now, out, happened)
     return True
 
@@ -58,10 +59,19 @@ def call_step_hook(run: Run, kind: str, i: int, step: Step, now: int, out: Effec
     if _was_called(run, name):
         return
     output = output_of(run, i)
-    happened = Happened(
-        step.status, run.graph.names[i], step.attempt, step.failure, None if output is None else Raw(output)
-    )
+    happened = Happened(step.status, run.graph.names[i], step.attempt, step.failure)
+    if output is not None:
+        _tell_output(happened, output)
     begin_helper(run, name, node, now, out, happened)
+
+
+def _tell_output(happened: Happened, output: bytes) -> None:
+    """Tell a hook the output, or why it is not told: a list of ten thousand outputs is for no hook."""
+    if len(output) <= PAYLOAD_BYTES_MAX:
+        happened.output = Raw(output)
+    else:
+        size = f"{len(output)} bytes of JSON, and {PAYLOAD_BYTES_MAX} are the most"
+        happened.reason = f"the output is left out: it has {size}"
 
 
 def begin_helper(
