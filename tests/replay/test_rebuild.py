@@ -9,13 +9,16 @@ import asyncpg
 import pytest
 from replay_world import ORDER, PARTITIONS, MemoryLog, a_story, schema, start, world
 
-from stream_durable.core.errors import BrokenError, RejectedError
+from stream_durable.core.errors import BrokenError, NewerFormatError, RejectedError
+from stream_durable.core.format import FORMAT
 from stream_durable.core.messages import AttemptCompleted
 from stream_durable.engine import outbox
 from stream_durable.ports import PartitionState, Record
 from stream_durable.postgres.snapshot import TABLES, snapshot
+from stream_durable.replay import rebuild as rebuilding
 from stream_durable.replay.rebuild import Progress, rebuild
 from stream_durable.replay.verify import verify
+from stream_durable.services.upgrades import format_record
 
 pytestmark = pytest.mark.real
 
@@ -281,3 +284,22 @@ def put(verdicts: MemoryLog, record: Record, code: str, reason: str) -> None:
     found = outbox.verdict(record, code, reason)
     assert found.key is not None
     verdicts.put(found.key.decode(), found.value, partition=found.partition)
+
+
+async def test_it_goes_no_further_than_to_the_record_that_raises_the_format_beyond_ours(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = MemoryLog()
+    for partition in range(PARTITIONS):
+        record = format_record(partition, FORMAT + 1)
+        assert record.key is not None
+        log.put(record.key.decode(), record.value, partition=partition)
+    live = await world(schema(database, "live"), log)
+
+    with pytest.raises(NewerFormatError, match=f"format {FORMAT + 1}"):
+        await rebuild(live)
+    assert {state.next_offset for state in await standing(database, "live")} == {0}
+
+    monkeypatch.setattr(rebuilding, "FORMAT", FORMAT + 1)
+    await rebuild(live, resume=True)
+    assert {state.format for state in await standing(database, "live")} == {FORMAT + 1}
