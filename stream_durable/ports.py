@@ -242,6 +242,9 @@ class Catalogue(Definitions, Protocol):
     def workflows(self) -> list[str]:
         """Return the names of all workflows that have been read, sorted."""
 
+    async def has_queue(self, queue: str) -> bool:
+        """Say whether there is a topic for a queue's commands."""
+
 
 class VerdictLog(Protocol):
     """What was decided about records of the inbox and does not follow from the inbox alone."""

@@ -16,7 +16,7 @@ from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.filter import LOST, OPEN, RunFilter
 from stream_durable.client.listing import COUNT_MAX, RunCount, RunList, counted, listed
 from stream_durable.client.run import RunHandle, start
-from stream_durable.client.starting import a_queue, beginning, resolve, some_tags
+from stream_durable.client.starting import a_queue, beginning, check_queue, resolve, some_tags
 from stream_durable.client.together import Progress, order_all
 from stream_durable.client.values import run_id
 from stream_durable.core.errors import RejectedError
@@ -99,6 +99,7 @@ class AsyncClient:
             priority=priority,
             metadata=edge.values.an_object(metadata, f"the metadata of a run of workflow {name!r}"),
         )
+        await check_queue(edge, message.queue)
         return await start(edge, message, is_named=id is not None)
 
     async def publish(

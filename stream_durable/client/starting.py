@@ -62,6 +62,17 @@ def a_queue(name: str | None) -> str:
     return name or ""
 
 
+async def check_queue(edge: Edge, queue: str) -> None:
+    """Refuse a queue that has no topic: no step could ever be asked for there."""
+    catalogue = edge.ports.catalogue
+    if queue and not await edge.ask(lambda: catalogue.has_queue(queue), f"look for queue {queue!r}"):
+        raise RejectedError(
+            "unknown_queue",
+            f"queue {queue!r} has no topic, so no worker serves it: is the name right? "
+            f"`stream-durable topics apply --queue {queue}` makes it",
+        )
+
+
 def some_tags(tags: Iterable[str]) -> tuple[str, ...]:
     """Return tags, and not the letters of one that was given in place of a list."""
     if isinstance(tags, str):

@@ -44,6 +44,8 @@ class KafkaDefinitions:
         self._part = TopicPartition(f"{prefix}.{TOPIC}", 0, OFFSET_BEGINNING)
         self._known = Known()
         self._position = 0
+        #: Queues that are known to have a topic.
+        self._queues: set[str] = set()
         self._consumer: Consumer | None = None
         self._config = config(
             settings,
@@ -153,6 +155,25 @@ class KafkaDefinitions:
                 self._learn(message)
         finally:
             consumer.unassign()
+
+    async def has_queue(self, queue: str) -> bool:
+        """Say whether there is a topic for a queue's commands; asked again only while there is none."""
+        if queue not in self._queues:
+            loop = asyncio.get_running_loop()
+            if not await loop.run_in_executor(self._thread, self._is_there, queue):
+                return False
+            self._queues.add(queue)
+        return True
+
+    def _is_there(self, queue: str) -> bool:
+        topic = f"{self._part.topic.removesuffix(TOPIC)}commands.{queue}"
+        try:
+            if self._consumer is None:
+                self._consumer = Consumer(self._config)
+            there = self._consumer.list_topics(timeout=_CALL_SECONDS)
+        except KafkaException as error:
+            raise transient(error) from error
+        return topic in there.topics or is_mock(there.cluster_id)
 
     def _check_queues(self, definition: Definition) -> None:
         queues = queues_of(definition)

@@ -42,6 +42,10 @@ class MemoryCatalogue(MemoryDefinitions):
         """Return the fingerprint of the definition of this name that was registered last."""
         return self._known.current.get(workflow)
 
+    async def has_queue(self, queue: str) -> bool:
+        """Topics of this broker are made when they are first asked for."""
+        return True
+
     def workflows(self) -> list[str]:
         """Return the names of all workflows, sorted."""
         return sorted(self._known.current)

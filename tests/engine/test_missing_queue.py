@@ -8,6 +8,7 @@ from instances import Instance, running, settings_of
 from stream_durable import App, RunFailed, Workflow
 from stream_durable.client import RunHandle
 from stream_durable.client.edge import Edge
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import StartRun
 from stream_durable.kafka.topics import Topics
 from stream_durable.local.kafka import LocalKafka
@@ -46,6 +47,10 @@ async def test_a_queue_without_a_topic_holds_up_nobody(
             assert raised.value.failure.code == "no_queue"
             state = await run.state()
             assert (state.steps["first"].status, state.steps["first"].attempt) == ("failed", 1)
+
+        with pytest.raises(RejectedError, match="queue 'nowhere' has no topic") as refused:
+            await instance.client.start(calls, queue="nowhere")
+        assert refused.value.code == "unknown_queue"
 
         # What its message says, is the remedy.
         await Topics(settings, ("default", "nowhere")).apply()
