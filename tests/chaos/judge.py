@@ -84,7 +84,7 @@ class Judge:
                 yield f"{run}: {life.last if life else 'nothing was ever said'}, {told}"
 
     def _one(self, run: str, told: Told, life: Life) -> None:
-        if life.last not in _allowed(told):
+        if life.last not in allowed_ends(told):
             self.verdict.add("wrong end", [f"{run}: {life.last} ({life.code}), {told}"])
         functions = _functions(told.workflow)
         for (step, attempt), made in life.completed.items():
@@ -167,7 +167,7 @@ def read_journals(journals: Path) -> dict[tuple[str, str, int], list[Call]]:
     return found
 
 
-def _allowed(told: Told) -> set[str]:
+def allowed_ends(told: Told) -> set[str]:
     """How this run may end."""
     ends = {"run.completed"}
     if told.workflow in ("fatal", "stuck"):

@@ -59,6 +59,7 @@ class Publisher:
         self._plan_numbers = count()
         self._lock = threading.Lock()
         self._is_over = threading.Event()
+        self._is_resting = threading.Event()
         self._group: tuple[str, int] = ("", 0)
         self.runs: dict[str, Told] = {}
         self.refused: list[str] = []
@@ -81,8 +82,13 @@ class Publisher:
     def start(self) -> None:
         self._thread.start()
 
+    def rest(self) -> None:
+        """Start no more; go on telling those that were started what they wait for."""
+        self._is_resting.set()
+
     def stop(self) -> None:
-        """Start no more, say all that is still to be said, and wait until it is acknowledged."""
+        """Say all that is still to be said, and wait until it is acknowledged."""
+        self.rest()
         self._is_over.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -104,13 +110,14 @@ class Publisher:
         harmful = {name: begun + self._rng.uniform(5, every) for name, every in self._harmful}
         while not self._is_over.wait(_TICK_SECONDS):
             now = time.monotonic()
-            while started < (now - begun) * self._rate:
-                started += 1
-                self._begin(self._rng.choices(list(_MIX), list(_MIX.values()))[0])
-            for name, every in self._harmful:
-                if now >= harmful[name]:
-                    harmful[name] = now + self._rng.uniform(0.5, 1.5) * every
-                    self._begin(name)
+            if not self._is_resting.is_set():
+                while started < (now - begun) * self._rate:
+                    started += 1
+                    self._begin(self._rng.choices(list(_MIX), list(_MIX.values()))[0])
+                for name, every in self._harmful:
+                    if now >= harmful[name]:
+                        harmful[name] = now + self._rng.uniform(0.5, 1.5) * every
+                        self._begin(name)
             self._carry_out(now)
         # What was begun is seen through: a run that waits has to be told.
         while self._plans:

@@ -13,8 +13,8 @@ from memory import MEGABYTE, MemoryWatch
 from waiting import eventually
 
 from chaos.faults import Faults, Household
-from chaos.judge import Judge, Verdict
-from chaos.ledger import ENDED, Ledger
+from chaos.judge import Judge, Verdict, allowed_ends
+from chaos.ledger import Ledger
 from chaos.publisher import Publisher
 from chaos.workflows import app
 from stream_durable import bootstrap
@@ -80,8 +80,9 @@ class Trial:
         try:
             faults = Faults(self._ground, self._household, self._setting.seed, self._setting.only)
             await faults.run(self._setting.seconds)
-            await asyncio.to_thread(self._publisher.stop)
+            self._publisher.rest()
             await self._quiet(ledger)
+            await asyncio.to_thread(self._publisher.stop)
             telling.cancel()
             await self._household.end()
             return await self._verdict(ledger)
@@ -107,8 +108,12 @@ class Trial:
         await asyncio.sleep(5)
 
     def _open(self, ledger: Ledger) -> int:
-        told = [run for run, told in list(self._publisher.runs.items()) if told.is_accepted]
-        return sum(run not in ledger.runs or ledger.runs[run].last not in ENDED for run in told)
+        """How many runs have not ended as they may, be it that they are still to be tried again."""
+        return sum(
+            run not in ledger.runs or ledger.runs[run].last not in allowed_ends(told)
+            for run, told in list(self._publisher.runs.items())
+            if told.is_accepted
+        )
 
     async def _tell(self, ledger: Ledger) -> None:
         while True:

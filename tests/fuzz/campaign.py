@@ -31,6 +31,8 @@ from stream_durable.settings import Settings
 
 CLIENT = "client"
 PARTITIONS = 4
+#: Some functions take half a minute; nobody has to wait for them at the end.
+_SETTINGS = {"STREAM_DURABLE_WORKER__DRAIN_MS": "2000"}
 _BEGIN_SECONDS = 40
 _LOOK_SECONDS = 0.1
 #: What is different in each line of a log.
@@ -93,7 +95,7 @@ class Campaign:
 
     def __init__(self, ground: Ground, plan: Plan, say: Callable[[str], None]) -> None:
         name = f"fuzz_{secrets.token_hex(3)}"
-        self._instance = Instance(name, ground.kafka, ground.postgres.dsn(), {}, PARTITIONS)
+        self._instance = Instance(name, ground.kafka, ground.postgres.dsn(), _SETTINGS, PARTITIONS)
         # A topic that this release does not have is nobody's.
         there = {t.name.removeprefix(f"{name}.") for t in wanted(self._instance.settings, (QUEUE,))}
         self._plan = plan._replace(topics=tuple(topic for topic in plan.topics if topic in there))
