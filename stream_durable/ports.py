@@ -375,6 +375,9 @@ class Loaded(NamedTuple):
 class Store(Protocol):
     """The state, as a reconciler reads and writes it."""
 
+    def trouble(self) -> str | None:
+        """Say why the database refuses everybody, if it does."""
+
     async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
         """Become the owner of a partition; whoever was it before can write nothing more.
 

@@ -78,6 +78,12 @@ PARTITION_TAKEN: Final = LogEvent(
 PARTITION_FENCED: Final = LogEvent(
     "partition.fenced", "warning", "partition offset", "Another owner has it: a commit was refused whole."
 )
+COMMIT_REFUSED: Final = LogEvent(
+    "commit.refused",
+    "warning",
+    "reason code",
+    "The database did not take a batch: `transient`, the `statement` alone, or `systemic`.",
+)
 PARTITION_RESTORED: Final = LogEvent(
     "partition.restored",
     "warning",
@@ -307,6 +313,11 @@ class Metrics:
         self.fenced = self._counter(
             "fenced_total", "Commits refused since another process had taken a partition."
         )
+        self._refused_commits = self._counter(
+            "commits_refused_total",
+            "Commits that the database did not take: transient, statement or systemic.",
+            "code",
+        )
         self.definitions_rejected = self._counter(
             "definitions_rejected_total", "Records of the definitions topic that are no definitions."
         )
@@ -335,6 +346,10 @@ class Metrics:
     def count_folded(self, outcome: Outcome, count: int) -> None:
         """Count the records of a batch that ended alike."""
         self._folded[outcome].inc(count)
+
+    def count_refused_commit(self, code: str) -> None:
+        """Count a commit that the database did not take."""
+        self._refused_commits.labels(code).inc()
 
     def count_dead_letters(self, reason: str, count: int = 1) -> None:
         """Count by reason; what is no code, or one too many, counts as `other`, since series are for ever."""

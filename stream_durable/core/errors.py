@@ -34,6 +34,23 @@ class TransientError(StreamDurableError):
     code = "transient"
 
 
+class SystemicError(TransientError):
+    """A database refuses everybody, until somebody mends it: no record is to blame, and none is suspected."""
+
+    code = "systemic"
+
+
+class StatementError(TransientError):
+    """A database refuses one statement, for what it carries or how long it takes: a smaller one may pass."""
+
+    code = "statement"
+
+    def __init__(self, message: str, *, is_data: bool) -> None:
+        super().__init__(message)
+        #: Whether what it carries cannot be stored by this database, today or ever.
+        self.is_data = is_data
+
+
 class BrokenError(StreamDurableError):
     """We are wrong: an invariant does not hold. Stop the part concerned and tell a person."""
 

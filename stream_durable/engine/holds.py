@@ -42,6 +42,8 @@ class Hold(NamedTuple):
     reason: str
     #: Whether it is enough that the definitions could be read; else this one has to be among them.
     was_unread: bool = False
+    #: Not tried again before, by the loop's clock.
+    until: float = 0.0
 
 
 class Holds:
@@ -64,6 +66,8 @@ class Holds:
         self._partitions = partitions
         self._refusals = refusals
         self._held: dict[int, Hold] = {}
+        #: Where the database refused a record that is not to blame, and how often in turn.
+        self._refused: dict[int, tuple[int, int]] = {}
         self._any = asyncio.Event()
 
     def __contains__(self, partition: int) -> bool:
@@ -114,10 +118,20 @@ class Holds:
                 self._begin(record.partition, Hold(record.offset, message.key, fingerprint, reason))
         return len(still) < len(lacking)
 
+    def hold_refused(self, record: Record, reason: str) -> None:
+        """Hold a partition at a record that the database does not take and that is not to blame for it."""
+        offset, times = self._refused.get(record.partition, (-1, 0))
+        times = times + 1 if offset == record.offset else 1
+        self._refused[record.partition] = (record.offset, times)
+        until = asyncio.get_running_loop().time() + min(_FIRST_SECONDS * 2**times, _LONGEST_SECONDS)
+        key = (record.key or b"").decode(errors="replace")[:128]
+        self._begin(record.partition, Hold(record.offset, key, "", reason, was_unread=True, until=until))
+
     def forget(self, partitions: Iterable[int]) -> None:
         """Let go of partitions that are no longer ours."""
         for partition in partitions:
             self._held.pop(partition, None)
+            self._refused.pop(partition, None)
 
     def leave(self, partitions: Iterable[int]) -> None:
         """Whatever these wait for, they are not to be fetched by us again."""
@@ -171,7 +185,7 @@ class Holds:
         await self._definitions.catch_up()
         for number, hold in list(self._held.items()):
             partition = self._partitions.get(number)
-            if partition is None:
+            if partition is None or hold.until > asyncio.get_running_loop().time():
                 continue
             verdicts = await self._verdicts.about(number, hold.offset, partition.clock)
             if self._held.get(number) is not hold:

@@ -19,7 +19,7 @@ from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.persistence import persist
 from stream_durable.ports import Record, Store
 from stream_durable.telemetry import RECORD_ISOLATED, RECORD_POISONED, logger
-from stream_durable.wire.verdicts import CRASHES, UNFOLDABLE, Verdict, Verdicts
+from stream_durable.wire.verdicts import CRASHES, UNFOLDABLE, UNSTORABLE, Verdict, Verdicts
 
 _log = logger(__name__)
 
@@ -85,3 +85,12 @@ class Refusals:
             error=str(error),
             exc_info=error.__cause__,
         )
+
+    def refuse_unstorable(self, record: Record, reason: str) -> bool:
+        """Refuse from now on a record that cannot be stored; False: not even its refusal can be."""
+        place = (record.partition, record.offset)
+        if place in self.known:
+            return False
+        self.known[place] = RejectedError(UNSTORABLE, reason)
+        _log.error(RECORD_POISONED, partition=record.partition, offset=record.offset, error=reason)
+        return True

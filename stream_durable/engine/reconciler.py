@@ -13,16 +13,12 @@ A batch is what has arrived and is never waited for: under load batches grow by 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from itertools import count
 
-from stream_durable.core.errors import RejectedError, TransientError
+from stream_durable.core.errors import RejectedError, StatementError
 from stream_durable.core.format import FORMAT
-from stream_durable.core.run.state import Run
-from stream_durable.core.status import Outcome
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.holds import Holds
@@ -32,6 +28,7 @@ from stream_durable.engine.log_clock import LogClock
 from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.redrive import Redrive
+from stream_durable.engine.saving import Saving
 from stream_durable.engine.takeover import Takeovers
 from stream_durable.engine.timers import Timers
 from stream_durable.engine.watch import Watch
@@ -115,6 +112,9 @@ class Reconciler:
         self._isolation = Isolation(store, settings.stall_takeovers_max)
         metrics.partitions_held.set_function(lambda: len(self.held()))
         self._watch = Watch(log, store, self._partitions, self._lost, self._fenced, self._holds.__contains__)
+        self._saving = Saving(
+            store, self._partitions, self._cache, self._timers, self._publishing, metrics, self._fenced
+        )
         self._writing = asyncio.Lock()
         #: Whether the group has taken us in, with partitions or to stand by.
         self.is_member = False
@@ -127,6 +127,10 @@ class Reconciler:
     def held(self) -> dict[int, str]:
         """Say of each partition that stands still, waiting for what is not here, why it does."""
         return self._holds.reasons() | self._takeovers.refused
+
+    def trouble(self) -> str | None:
+        """Say why the database refuses everybody, if it does."""
+        return self._store.trouble()
 
     @property
     def is_taking_over(self) -> bool:
@@ -252,8 +256,22 @@ class Reconciler:
                 continue
             if any(folding.effects.has_early_timer for folding in foldings):
                 self._clock.was_early()
-            await self._commit([batch.finish(folding) for folding in foldings])
+            refused = await self._saving.save([batch.finish(folding) for folding in foldings])
+            if refused is not None:
+                await self._apply_less(reads, refused)
             return
+
+    async def _apply_less(self, reads: list[batch.Read], refused: StatementError) -> None:
+        """Apply half of what was not saved, then the rest, until a record that cannot be stored is alone."""
+        stood = {p.id: p.next_offset for p in self._partitions.values()}
+        left = [r for r in reads if r.record.offset >= stood.get(r.record.partition, r.record.offset + 1)]
+        if len(left) > 1:
+            await self._apply_reads(left[: len(left) // 2])
+            await self._apply_reads(left[len(left) // 2 :])
+        elif left and refused.is_data and self._refusals.refuse_unstorable(left[0].record, str(refused)):
+            await self._apply_reads(left)
+        elif left:
+            self._holds.hold_refused(left[0].record, str(refused))
 
     def _current(self, records: list[Record]) -> list[Record]:
         """Return the records that this owner has not folded yet, and check that the log is the same."""
@@ -287,57 +305,6 @@ class Reconciler:
             if not lacking or not await self._holds.check_runs(reads, lacking):
                 return
 
-    async def _commit(self, finished: list[batch.Finished]) -> None:
-        """Save all shares with one statement; drop the partitions that are no longer ours."""
-        started = time.perf_counter()
-        while finished:
-            if await self._save(finished):
-                break
-            finished = await self._settle_doubt(finished)
-        self._metrics.commit_seconds.observe(time.perf_counter() - started)
-        for f in finished:
-            self._saved(f)
-        self._cache.shrink()
-        self._metrics.batches.inc()
-        self._metrics.cache_bytes.set(self._cache.bytes)
-
-    async def _save(self, finished: list[batch.Finished]) -> bool:
-        """Try once; False when a compare-and-set missed, or when nobody knows what happened."""
-        try:
-            return await self._store.commit([f.share for f in finished])
-        except TransientError as error:
-            _log.warning(WORLD_REFUSED, reason=str(error), doing="commit")
-            await asyncio.sleep(0.05)
-            return False
-
-    async def _settle_doubt(self, finished: list[batch.Finished]) -> list[batch.Finished]:
-        """Read the rows after a miss or an unknown outcome, and return the shares that are still to save.
-
-        Never guessed: our token at the offset we wrote means that it was saved, at the offset we began
-        from that it was not, anything else that somebody else owns the partition.
-        """
-        partitions = [f.share.partition for f in finished]
-        cursors = await persist(lambda: self._store.cursors(partitions), "read where partitions stand")
-        unsaved, fenced = [], []
-        for f in finished:
-            share = f.share
-            cursor = cursors[share.partition]
-            owned = self._partitions.get(share.partition)
-            if owned is None or owned.token != share.token:
-                # Taken away while this was under way, and perhaps given anew: not what this share is of.
-                continue
-            if cursor.token != share.token:
-                fenced.append(share.partition)
-            elif cursor.next_offset == share.from_offset:
-                unsaved.append(f)
-            elif cursor.next_offset == share.to_offset:
-                self._saved(f)
-            else:
-                fenced.append(share.partition)
-        if fenced:
-            self._fenced(fenced)
-        return unsaved
-
     def _fenced(self, partitions: list[int]) -> None:
         """Somebody else owns these now, or they were set back; if the group goes on meaning us, ask again."""
         self._metrics.fenced.inc(len(partitions))
@@ -365,36 +332,4 @@ class Reconciler:
             owned = [p for i in partitions if (p := self._partitions.get(i)) is not None]
             shares = [p.share() for p in owned if p.published]
             if shares:
-                await self._commit([batch.Finished(share, [], {}) for share in shares])
-
-    def _count(self, finished: batch.Finished) -> None:
-        if not finished.share.exceptions:
-            self._metrics.count_folded(Outcome.APPLIED, len(finished.outcomes))
-            return
-        for outcome, records in Counter(finished.outcomes).items():
-            self._metrics.count_folded(Outcome(outcome), records)
-        for letter in finished.share.dead:
-            self._metrics.count_dead_letters(letter.code)
-
-    def _saved(self, finished: batch.Finished) -> None:
-        """Take note of a share that is in the store, and let its messages be said."""
-        share = finished.share
-        partition = self._partitions.get(share.partition)
-        if partition is None or partition.token != share.token:
-            return
-        partition.moved(share)
-        self._count(finished)
-        for (kind, key), entity in finished.touched.items():
-            if type(entity) is Run:
-                gone = entity.ended is not None
-            else:
-                assert not isinstance(entity, Run)
-                gone = entity.is_empty
-            if gone:
-                self._cache.forget(kind, key)
-            else:
-                self._cache.keep(kind, entity)
-        self._timers.apply(share.timers)
-        if finished.messages:
-            assert share.outbox is not None
-            self._publishing.add(partition, share.from_offset, finished.messages, len(share.outbox))
+                await self._saving.save([batch.Finished(share, [], {}) for share in shares])

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
 
-from stream_durable.core.errors import BrokenError, TransientError
+from stream_durable.core.errors import (
+    BrokenError,
+    StatementError,
+    StreamDurableError,
+    SystemicError,
+    TransientError,
+)
 from stream_durable.settings import PostgresSettings
 
 #: The reconciler's statements join a few rows by key. A plan that scans a table was right when the
@@ -25,16 +33,31 @@ KEYED_PLANS = {
 #: What people look for differs from time to time: a plan that would suit any of it suits none.
 FITTED_PLANS = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
 
-_TRANSIENT = (
+#: What reads may still be answered by one that refuses all writes: these are tried again every two seconds.
+_TROUBLE_SECONDS = 5.0
+
+#: The connection, and not what was asked of it.
+_LOST = (
     asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     OSError,
-    TimeoutError,
 )
+
+#: Another transaction was in the way, or the server is going: the same statement may pass.
+_AGAIN = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57P05"})
+
+#: It took too long or too much, as a smaller one might not.
+_TOO_MUCH = frozenset({"57014", "53200"})
+
+#: What it carries cannot be stored: data that no column takes, and limits of the program.
+_DATA = frozenset({"22", "54"})
+
+#: Violated, they say that we are wrong; any other constraint was added by somebody else.
+_OUR_CONSTRAINT = re.compile(r"\w+_(pkey|status_check)")
+
+#: Classes whose messages may quote what was to be stored, or come from somebody's trigger.
+_QUOTING = frozenset({"22", "P0"})
 
 
 async def connect(
@@ -51,31 +74,63 @@ async def connect(
         **(KEYED_PLANS if keyed_plans else FITTED_PLANS),
     }
     with translated():
-        return await asyncpg.connect(
-            settings.dsn.get_secret_value(),
-            timeout=10,
-            command_timeout=None if is_patient else settings.statement_timeout_ms / 1_000 + 5,
-            server_settings=server_settings,
-        )
+        try:
+            return await asyncpg.connect(
+                settings.dsn.get_secret_value(),
+                timeout=10,
+                command_timeout=None if is_patient else settings.statement_timeout_ms / 1_000 + 5,
+                server_settings=server_settings,
+            )
+        except TimeoutError as error:
+            raise TransientError("Postgres does not answer within 10 s") from error
 
 
 class translated:  # noqa: N801
-    """Turns the driver's errors into ours at the border: no exception of the driver passes a port."""
+    """Turns the driver's errors into ours at the border: no exception of the driver passes a port.
+
+    Each says by its class what can be done about it, and none quotes what was to be stored.
+    """
 
     def __enter__(self) -> None:
         """Begin."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Raise our error for the driver's."""
-        if error is None or isinstance(error, asyncio.CancelledError):
-            return
-        if isinstance(error, _TRANSIENT):
-            raise TransientError(f"{type(error).__name__}: {error}") from error
-        if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
-            remedy = "the schema was not migrated: run `stream-durable db migrate`"
-            raise BrokenError(f"{error}: {remedy}") from error
         if isinstance(error, asyncpg.PostgresError):
-            raise BrokenError(f"{type(error).__name__}: {error}") from error
+            raise _of_server(error) from None
+        if isinstance(error, TimeoutError):
+            raise StatementError("the statement took longer than it may", is_data=False) from None
+        if isinstance(error, _LOST):
+            raise TransientError(f"{type(error).__name__}: {error}") from error
+
+
+def _of_server(error: asyncpg.PostgresError) -> StreamDurableError:
+    """Return our error for one that the server reports."""
+    state = error.sqlstate or ""
+    text = _described(error)
+    if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
+        return BrokenError(f"{text}: the schema was not migrated: run `stream-durable db migrate`")
+    if state[:2] == "08" or state in _AGAIN:
+        return TransientError(text)
+    if state[:2] in _DATA or state in _TOO_MUCH:
+        return StatementError(text, is_data=state[:2] in _DATA)
+    if state[:2] == "23":
+        if _OUR_CONSTRAINT.fullmatch(error.constraint_name or ""):
+            return BrokenError(text)
+        return StatementError(f"{text}: drop the constraint, it is none of ours", is_data=False)
+    return SystemicError(text)
+
+
+def _described(error: asyncpg.PostgresError) -> str:
+    """Say what the server reports without its detail, which quotes rows."""
+    state = error.sqlstate or ""
+    places = [
+        f"{what} {name}"
+        for what in ("constraint", "table", "column")
+        if (name := getattr(error, f"{what}_name", None))
+    ]
+    said = "" if state[:2] in _QUOTING else f": {getattr(error, 'message', None) or ''}"
+    return " ".join([f"{type(error).__name__} {state}".rstrip(), *(f"({place})" for place in places)]) + said
 
 
 class Lane:
@@ -87,21 +142,32 @@ class Lane:
         self._keyed_plans = keyed_plans
         self._connection: asyncpg.Connection | None = None
         self._lock = asyncio.Lock()
+        #: Why the database refused everybody the last time that it did, and when.
+        self._trouble: tuple[str, float] | None = None
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[asyncpg.Connection]:
         """Lend the connection; after any error it is thrown away, since its state is in doubt."""
         async with self._lock:
-            if self._connection is None or self._connection.is_closed():
-                self._connection = await connect(self._settings, keyed_plans=self._keyed_plans)
             try:
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await connect(self._settings, keyed_plans=self._keyed_plans)
                 with translated():
                     yield self._connection
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, SystemicError):
+                    self._trouble = str(error), time.monotonic()
                 # Never `close()`: on a doubtful connection it can wait for ever.
-                self._connection.terminate()
-                self._connection = None
+                if self._connection is not None:
+                    self._connection.terminate()
+                    self._connection = None
                 raise
+
+    def trouble(self) -> str | None:
+        """Say why the database refuses everybody, if it has done so within the last seconds."""
+        if self._trouble is None or time.monotonic() - self._trouble[1] > _TROUBLE_SECONDS:
+            return None
+        return self._trouble[0]
 
     async def close(self) -> None:
         """Let go."""

@@ -33,6 +33,10 @@ class PostgresStore:
         #: Of which connection they are, and the usual and the whole statement.
         self._commits: tuple[asyncpg.Connection, list[asyncpg.prepared_stmt.PreparedStatement]] | None = None
 
+    def trouble(self) -> str | None:
+        """Say why the database refuses everybody, if it does, as far as the last calls show."""
+        return self._batches.trouble() or self._takeovers.trouble()
+
     async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
         """Become the owner of a partition, unless its format is beyond what the owner knows."""
         async with self._takeovers.use() as connection:

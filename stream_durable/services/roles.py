@@ -58,6 +58,7 @@ async def reconciler(settings: Settings, metrics: Metrics) -> AsyncIterator[Serv
         checks: dict[str, Check] = {
             "partitions": owns,
             "held": holds,
+            "database": found.trouble,
             "kafka": kafka.check,
             "postgres": postgres.check,
         }

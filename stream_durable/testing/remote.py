@@ -80,6 +80,10 @@ class RemoteStore:
         )
         return generation
 
+    def trouble(self) -> str | None:
+        """Nobody asks."""
+        return None
+
     async def commit(self, shares: Sequence[Share]) -> bool:
         """Write all shares, or nothing."""
         # The request carries them as they are now, whatever the process does with them while it is under way.

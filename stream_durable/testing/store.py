@@ -146,6 +146,10 @@ class MemoryStore:
         row.leader_epoch, row.fingerprint, row.must_redrive = -1, 0, True
         return row.generation
 
+    def trouble(self) -> str | None:
+        """Nothing is ever the matter here."""
+        return None
+
     async def commit(self, shares: Sequence[Share]) -> bool:
         """Write all shares, or nothing."""
         if not all(self.fits(share) for share in shares):

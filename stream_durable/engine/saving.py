@@ -1,0 +1,150 @@
+"""Saving: what batches have changed goes into the store, exactly once, or a smaller batch is asked for.
+
+A commit is one statement for all partitions of a batch. Where nobody knows what became of it, the rows say.
+A database that refuses everybody is waited for. One that refuses a statement for what it carries, or for the
+time it takes, refuses no record by that: the caller is told, and saves less at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from stream_durable.core.errors import StatementError, TransientError
+from stream_durable.core.run.state import Run
+from stream_durable.core.status import Outcome
+from stream_durable.engine import batch
+from stream_durable.engine.cache import Cache
+from stream_durable.engine.partition import Partition
+from stream_durable.engine.publishing import Publishing
+from stream_durable.engine.timers import Timers
+from stream_durable.persistence import persist
+from stream_durable.ports import Store
+from stream_durable.telemetry import COMMIT_REFUSED, Metrics, logger
+
+_log = logger(__name__)
+
+_FIRST_SECONDS = 0.05
+_LONGEST_SECONDS = 2.0
+
+
+class Saving:
+    """Writes the shares of a batch, and carries over into memory what is stored."""
+
+    def __init__(
+        self,
+        store: Store,
+        partitions: Mapping[int, Partition],
+        cache: Cache,
+        timers: Timers,
+        publishing: Publishing,
+        metrics: Metrics,
+        fenced: Callable[[list[int]], None],
+    ) -> None:
+        """Save for these partitions; call `fenced` for those that are somebody else's by now."""
+        self._store = store
+        self._partitions = partitions
+        self._cache = cache
+        self._timers = timers
+        self._publishing = publishing
+        self._metrics = metrics
+        self._fenced = fenced
+
+    async def save(self, finished: list[batch.Finished]) -> StatementError | None:
+        """Save all shares, however long the database is away; return why not, if a smaller batch may pass.
+
+        What is not saved then is forgotten, and has to be folded again.
+        """
+        started, delay = time.perf_counter(), _FIRST_SECONDS
+        while finished:
+            refused = None
+            try:
+                if await self._store.commit([f.share for f in finished]):
+                    break
+            except TransientError as error:
+                refused = error if isinstance(error, StatementError) else None
+                self._metrics.count_refused_commit(error.code)
+                _log.warning(COMMIT_REFUSED, reason=str(error), code=error.code)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, _LONGEST_SECONDS)
+            finished = await self._settle_doubt(finished)
+            if refused is not None and finished:
+                self._give_up(finished)
+                return refused
+        self._metrics.commit_seconds.observe(time.perf_counter() - started)
+        for f in finished:
+            self._saved(f)
+        self._cache.shrink()
+        self._metrics.batches.inc()
+        self._metrics.cache_bytes.set(self._cache.bytes)
+        return None
+
+    def _give_up(self, finished: list[batch.Finished]) -> None:
+        """Forget what is not saved, and keep in mind what has been acknowledged."""
+        self._cache.forget_partitions([f.share.partition for f in finished])
+        for f in finished:
+            partition = self._partitions.get(f.share.partition)
+            if partition is not None and partition.token == f.share.token:
+                partition.published = f.share.published + partition.published
+
+    async def _settle_doubt(self, finished: list[batch.Finished]) -> list[batch.Finished]:
+        """Read the rows after a miss or an unknown outcome, and return the shares that are still to save.
+
+        Never guessed: our token at the offset we wrote means that it was saved, at the offset we began
+        from that it was not, anything else that somebody else owns the partition.
+        """
+        partitions = [f.share.partition for f in finished]
+        cursors = await persist(lambda: self._store.cursors(partitions), "read where partitions stand")
+        unsaved, fenced = [], []
+        for f in finished:
+            share = f.share
+            cursor = cursors[share.partition]
+            owned = self._partitions.get(share.partition)
+            if owned is None or owned.token != share.token:
+                # Taken away while this was under way, and perhaps given anew: not what this share is of.
+                continue
+            if cursor.token != share.token:
+                fenced.append(share.partition)
+            elif cursor.next_offset == share.from_offset:
+                unsaved.append(f)
+            elif cursor.next_offset == share.to_offset:
+                self._saved(f)
+            else:
+                fenced.append(share.partition)
+        if fenced:
+            self._fenced(fenced)
+        return unsaved
+
+    def _count(self, finished: batch.Finished) -> None:
+        if not finished.share.exceptions:
+            self._metrics.count_folded(Outcome.APPLIED, len(finished.outcomes))
+            return
+        for outcome, records in Counter(finished.outcomes).items():
+            self._metrics.count_folded(Outcome(outcome), records)
+        for letter in finished.share.dead:
+            self._metrics.count_dead_letters(letter.code)
+
+    def _saved(self, finished: batch.Finished) -> None:
+        """Take note of a share that is in the store, and let its messages be said."""
+        share = finished.share
+        partition = self._partitions.get(share.partition)
+        if partition is None or partition.token != share.token:
+            return
+        partition.moved(share)
+        self._count(finished)
+        for (kind, key), entity in finished.touched.items():
+            if type(entity) is Run:
+                gone = entity.ended is not None
+            else:
+                assert not isinstance(entity, Run)
+                gone = entity.is_empty
+            if gone:
+                self._cache.forget(kind, key)
+            else:
+                self._cache.keep(kind, entity)
+        self._timers.apply(share.timers)
+        if finished.messages:
+            assert share.outbox is not None
+            self._publishing.add(partition, share.from_offset, finished.messages, len(share.outbox))
