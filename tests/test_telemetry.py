@@ -31,6 +31,7 @@ NAMES = {
     "cache_loads",
     "commit_seconds",
     "dead_letters",
+    "commits_refused",
     "definitions_rejected",
     "fenced",
     "lost_log",

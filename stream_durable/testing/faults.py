@@ -42,6 +42,10 @@ class Faults:
     gap: float = 0.0
     #: That a process is stopped just before it publishes, for so long that it is replaced meanwhile.
     stall: float = 0.0
+    #: That the database takes too long over a commit of more than a few records.
+    slow_commit: float = 0.0
+    #: That it refuses a commit though none of its records is to blame.
+    constraint: float = 0.0
     freezes: float = 0.0
     handovers: float = 0.0
     stops: float = 0.0
@@ -83,6 +87,8 @@ class Faults:
             delay=rng.choice((0.0005, 0.002, 0.01, 0.03)),
             skew_ms=rng.choice((0, 0, 5, 40, 15_000)),
             stall=some(0.3, 0.001, 0.02),
+            slow_commit=some(0.3, 0.01, 0.3),
+            constraint=some(0.3, 0.005, 0.05),
             leaderless=some(0.3, 0.05, 0.4),
             narrow=some(0.3, 1.0, 1.0),
         )

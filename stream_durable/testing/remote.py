@@ -10,6 +10,7 @@ from uuid import UUID
 
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
+from stream_durable.core.errors import StatementError
 from stream_durable.core.format import FORMAT
 from stream_durable.ports import (
     Assigned,
@@ -35,6 +36,10 @@ from stream_durable.wire.verdicts import Verdict
 KAFKA, POSTGRES = "Kafka", "Postgres"
 #: An order to the log's thread is carried out this much later.
 _ORDER_SECONDS = 0.0005
+
+
+#: Runs whose ids begin like this cannot be stored.
+UNSTORABLE_RUN = "unstorable"
 
 
 class RemoteStore:
@@ -88,6 +93,16 @@ class RemoteStore:
         """Write all shares, or nothing."""
         # The request carries them as they are now, whatever the process does with them while it is under way.
         sent = [_copied(share) for share in shares]
+        weather = self._process.weather
+        if any(row.id.startswith(UNSTORABLE_RUN) for share in sent for row in share.runs):
+            weather.hits["commit refused for its data"] += 1
+            raise StatementError("no column holds this", is_data=True)
+        if sum(share.to_offset - share.from_offset for share in sent) > 2 and weather.chance(
+            weather.faults.slow_commit, "commit took too long"
+        ):
+            raise StatementError("it took too long", is_data=False)
+        if weather.chance(weather.faults.constraint, "commit refused by a constraint of somebody's"):
+            raise StatementError("a constraint", is_data=False)
         saved: bool = await self._ask("commit", lambda: self._store.commit(sent))
         return saved
 

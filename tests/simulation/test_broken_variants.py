@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 from simulation.broken import found
 
+from stream_durable.core.errors import StatementError
 from stream_durable.core.policy import RetryPolicy
 from stream_durable.engine import batch
+from stream_durable.engine.isolation import Refusals
 from stream_durable.engine.outbox import outgoing
 from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.reconciler import Reconciler
+from stream_durable.engine.saving import Saving
 from stream_durable.engine.timers import Timers
 from stream_durable.lanes import Concerns, Lane, Trouble
 from stream_durable.ports import Share
@@ -25,16 +28,16 @@ from stream_durable.worker.reports import Reports
 
 
 def test_publishing_before_the_commit_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    commit = Reconciler._commit
+    save = Saving.save
 
-    async def hasty(self: Reconciler, finished: list[batch.Finished]) -> None:
+    async def hasty(self: Saving, finished: list[batch.Finished]) -> StatementError | None:
         for one in finished:
             if one.messages:
-                partition = self._partitions[one.share.partition]
-                self._publishing.add(partition, one.share.from_offset, one.messages)
-        await commit(self, [one._replace(messages=[]) for one in finished])
+                partition, outbox = self._partitions[one.share.partition], one.share.outbox or b""
+                self._publishing.add(partition, one.share.from_offset, one.messages, len(outbox))
+        return await save(self, [one._replace(messages=[]) for one in finished])
 
-    monkeypatch.setattr(Reconciler, "_commit", hasty)
+    monkeypatch.setattr(Saving, "save", hasty)
 
     found(5, by="nothing_was_wrong_meanwhile")
 
@@ -247,3 +250,24 @@ def test_an_outbox_row_that_is_removed_before_it_is_published_is_found(
     monkeypatch.setattr(Publishing, "say", hasty)
 
     found(100, by="lifecycle_is_gapless", faults=Faults(crash=0.02, leaderless=0.5, crashes_max=20))
+
+
+def test_a_database_error_that_is_blamed_on_whatever_record_is_there_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def blame(self: Reconciler, reads: list[batch.Read], refused: StatementError) -> None:
+        for read in reads:
+            self._refusals.refuse_unstorable(read.record, str(refused))
+        await self._apply_reads(reads)
+
+    monkeypatch.setattr(Reconciler, "_apply_less", blame)
+
+    found(20, by="dead_letters_are_garbage", faults=Faults(slow_commit=0.2, delay=0.002))
+
+
+def test_a_record_that_cannot_be_stored_and_is_tried_for_ever_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Refusals, "refuse_unstorable", lambda self, record, reason: False)
+
+    found(30, by="everything_is_read", faults=Faults(delay=0.002))

@@ -70,7 +70,16 @@ def drawn(
         plan.scripts.append([message(at, _published("shared", f"g{rng.randrange(2)}", rng, ttl_ms=4_000))])
     for number in range(rng.choice((0, 2, 6, 15))):
         plan.scripts.append([_garbage(rng, plan, number, rng.uniform(0.0, seconds), partitions)])
+    if rng.random() < 0.25:
+        plan.scripts.append([_unstorable(app, rng.uniform(0.0, seconds))])
     return plan
+
+
+def _unstorable(app: App, at: float) -> Sent:
+    """Return a start that the simulated database does not take, whoever folds it."""
+    run, name = "unstorable", "chain"
+    start = StartRun(key=run, id=run, workflow=name, fingerprint=app.workflows[name].fingerprint)
+    return Sent(at, "inbox", None, run.encode(), encode(start), is_garbage=True)
 
 
 def _script(rng: Random, app: App, name: str, run: str, at: float, meddling: float) -> Iterator[Sent]:
