@@ -400,7 +400,9 @@ def _value(value: Any) -> Any:
     if isinstance(value, Context):
         return encode_struct(value.fields), value.size
     if isinstance(value, Step | Mail | Open):
-        return tuple(_value(getattr(value, name)) for name in type(value).__slots__)
+        # What has still to be stored is no part of what lasts.
+        lasting = [name for name in type(value).__slots__ if name != "touched"]
+        return tuple(_value(getattr(value, name)) for name in lasting)
     if isinstance(value, Graph):
         return value.fingerprint, value.size, value.total
     if isinstance(value, Detail | Requests):

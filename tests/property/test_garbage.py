@@ -39,7 +39,7 @@ grafted = st.builds(
     after=st.lists(st.sampled_from(["0", "a", "ghost"]), max_size=2).map(tuple),
 )  # fmt: skip
 failures = st.builds(Failure, names, texts, st.booleans(), st.none() | st.integers(0, 9))
-KEYS = {"run": [RUN, RUN, RUN, "run-9"], "channel": ["paid/k1", "paid/7"], "gate": ["bank"]}
+KEYS = {"run": [RUN, RUN, RUN, "run-9"], "channel": ["paid/k1", "paid/7"], "gate": ["bank"], "log": ["log"]}
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "id": ids, "workflow": names, "fingerprint": names, "input": raws, "tags": st.just(("a",)),
     "trace": ids,
@@ -58,7 +58,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "steps": st.lists(grafted, max_size=3).map(tuple), "concurrency": st.sampled_from([None, 1, 10_000]),
     "complete_all": st.booleans(), "failures": st.sampled_from([1, 5]), "window_ms": numbers,
     "reset_ms": numbers, "gate": names, "is_ok": st.sampled_from([None, True, False]),
-    "since": numbers, "channel": st.sampled_from(KEYS["channel"]),
+    "format": st.sampled_from([1, 2, (1 << 31) - 1]), "since": numbers,
+    "channel": st.sampled_from(KEYS["channel"]),
     "wait": names.filter(bool), "timer": names, "due": numbers, "run": st.sampled_from([RUN, "run-2"]),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ from builders import RUN, Play, each, event, inside, parallel, signal, sleep, st
 from stream_durable.core.definition.nodes import AnyNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.fold import fold
-from stream_durable.core.messages import Message, SignalRun
+from stream_durable.core.messages import Message, RunContinued, SignalRun
 from stream_durable.core.policy import RetryPolicy
 from stream_durable.core.rows import run_change, step_rows
 
@@ -37,6 +37,8 @@ def chain(n: int) -> tuple[AnyNode, ...]:
 
 def in_fan(play: Play) -> Play:
     play.completed("root")
+    while play.run.requests is not None and play.run.requests.deferred:
+        play.tell(RunContinued(key=RUN))
     return play
 
 
@@ -104,6 +106,8 @@ def work(nodes: tuple[AnyNode, ...], do: Callable[[Play], object]) -> tuple[int,
         counts = (calls, asked, written)
         return outcome
 
+    while any(isinstance(message, RunContinued) for message in play.last.messages):
+        play.tell(RunContinued(key=RUN))
     play.tell = counted  # type: ignore[method-assign]
     do(play)
     return counts

@@ -63,12 +63,12 @@ def resume(run: Run, message: ResumeRun, now: int, out: Effects) -> Outcome:
 
 def go_on(run: Run, message: RunContinued, now: int, out: Effects) -> Outcome:
     """Begin the next of the steps that one record did not begin."""
-    if run.requests is None or not run.requests.deferred:
+    if not portions.has_deferred(run):
         return Outcome.LATE
     ready = portions.take_up(run)
-    is_over = not run.requests.deferred
+    has_more = portions.has_deferred(run)
     work_off(run, [], ready, now, out)
-    if not is_over and run.requests.deferred:
+    if has_more and portions.has_deferred(run):
         out.messages.append(RunContinued(key=run.id))
     return Outcome.APPLIED
 

@@ -34,6 +34,8 @@ def take_up(run: Run) -> list[int]:
     requests = run.requests
     assert requests is not None
     names, requests.deferred = requests.deferred[:PORTION], requests.deferred[PORTION:]
+    if requests == Requests():
+        run.requests = None
     ready = []
     for i in _known(run, names):
         run.need[i] -= 1
@@ -53,6 +55,11 @@ def withdraw(run: Run) -> None:
         if i not in run.steps:
             run.steps[i] = Step(PENDING)
             run.touched[i] = None
+
+
+def has_deferred(run: Run) -> bool:
+    """Say whether steps wait for their turn."""
+    return run.requests is not None and bool(run.requests.deferred)
 
 
 def is_deferred(run: Run, i: int) -> bool:
