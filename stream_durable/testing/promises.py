@@ -12,7 +12,14 @@ import msgspec
 
 from stream_durable.core.definition.nodes import BranchNode, ChildNode, EachNode, ParallelNode, StepNode
 from stream_durable.core.effects import Command
-from stream_durable.core.lifecycle import RUN_RETRIED, STEP_COMPLETED, STEP_FAILED, STEP_SKIPPED, StepEvent
+from stream_durable.core.lifecycle import (
+    RUN_RETRIED,
+    STEP_CANCELLED,
+    STEP_COMPLETED,
+    STEP_FAILED,
+    STEP_SKIPPED,
+    StepEvent,
+)
 from stream_durable.core.messages import (
     AttemptEnd,
     AttemptFailed,
@@ -25,7 +32,7 @@ from stream_durable.core.messages import (
     RetryRun,
     SkipStep,
 )
-from stream_durable.core.run.state import Run
+from stream_durable.core.run.state import NOT_NEEDED, Run
 from stream_durable.core.status import (
     CANCELLED,
     COMPENSATED,
@@ -108,8 +115,22 @@ def _too_early(run: Run, stands: dict[str, str], step: str) -> Iterator[str]:
             yield f"{name!r} has not passed"
     for join in node.joins:
         met = sum(stands.get(name) == STEP_COMPLETED for name in join.of)
-        if met < join.enough and not all(_has_passed(run, stands, name) for name in join.of):
+        if met < join.enough and not _is_exhausted(run, stands, join.of):
             yield f"{met} of {join.of} have completed, where {join.enough} are enough"
+
+
+def _is_exhausted(run: Run, stands: dict[str, str], names: Iterable[str]) -> bool:
+    """Say whether a race goes on without a winner: some were skipped, others cancelled, and none failed."""
+    passed = [name for name in names if _has_passed(run, stands, name)]
+    others = [name for name in names if name not in passed]
+    is_over = all(stands.get(name) == STEP_CANCELLED or _was_cancelled(run, name) for name in others)
+    return bool(passed) and is_over
+
+
+def _was_cancelled(run: Run, name: str) -> bool:
+    """Say whether a step was cancelled before it had begun, of which nothing is said."""
+    step = run.steps.get(run.graph.index[name])
+    return step is not None and step.status == CANCELLED
 
 
 def _has_passed(run: Run, stands: dict[str, str], name: str) -> bool:
@@ -117,6 +138,26 @@ def _has_passed(run: Run, stands: dict[str, str], name: str) -> bool:
     if event == STEP_FAILED:
         return run.graph.nodes[run.graph.index[name]].on_error == "continue"
     return event in (STEP_COMPLETED, STEP_SKIPPED)
+
+
+def what_was_decided_stays_decided(world: World, oracle: Oracle) -> Iterator[str]:
+    """Who lost a race is not asked for again because something else failed and is made anew."""
+    for run in oracle.runs():
+        lost: set[str] = set()
+        for folded in oracle.applied.get(run.id, ()):
+            message = folded.message
+            is_by_failure = isinstance(message, RetryRun) and not message.step and not message.whole
+            if _began_anew(folded) and not is_by_failure:
+                lost.clear()
+            for command in _asked(folded):
+                if command.step in lost:
+                    yield f"{run.id}/{command.step} lost, and was asked for again"
+            lost |= {
+                event.step
+                for event in folded.events
+                if isinstance(event, StepEvent) and event.type == STEP_CANCELLED
+                and event.failure is not None and event.failure.code == NOT_NEEDED
+            }  # fmt: skip
 
 
 def groups_wait_for_their_members(world: World, oracle: Oracle) -> Iterator[str]:
@@ -311,5 +352,6 @@ PROMISES: tuple[Check, ...] = (
     the_context_holds_what_was_left,
     undoing_goes_backwards,
     what_was_done_is_undone,
+    what_was_decided_stays_decided,
     children_and_parents_know_of_each_other,
 )

@@ -90,12 +90,12 @@ def test_a_step_is_made_anew_with_all_after_it_under_new_attempts() -> None:
     assert play.completed("b", attempt=2).asked == [("c", 2)]
 
 
-def test_what_was_cancelled_for_a_failure_is_made_anew_with_the_step_that_failed() -> None:
+def test_what_was_cancelled_for_a_failure_is_made_anew_with_what_failed() -> None:
     play = Play(step("a"), step("b"), step("c", "a", "b"))
     play.failed("a")
     assert play.status("b") == "cancelled"
 
-    assert play.retried("a").asked == [("a", 2), ("b", 2)]
+    assert play.retried("").asked == [("a", 2), ("b", 2)]
     play.completed("a", attempt=2)
     assert play.completed("b", attempt=2).asked == [("c", 1)]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from builders import RUN
 
 from property.world import Folded, World
-from stream_durable.core.definition.graph import GROUPS
 from stream_durable.core.definition.nodes import AnyNode, BranchNode, EachNode, ParallelNode
 from stream_durable.core.effects import Command
 from stream_durable.core.lifecycle import RunEvent, StepEvent
@@ -17,16 +16,74 @@ from stream_durable.core.messages import (
     AttemptEnd,
     AttemptExpanded,
     AttemptReturned,
+    CancelStep,
     GatePassed,
     Message,
     RetryRun,
+    RunTimerFired,
+    SkipStep,
     StartRun,
 )
+from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
 
 BEGUN = frozenset({"ready", "running", "waiting", "retrying"})
 ENDED = frozenset({"completed", "failed", "skipped", "cancelled", "compensated"})
 DONE = frozenset({"completed", "compensated"})
+
+
+class Ends:
+    """How the steps of a run had ended when some of them were made anew."""
+
+    def __init__(self, run: Run) -> None:
+        graph = run.graph
+        self.graph = graph
+        self.ended = {
+            graph.names[i]: (s.status, s.attempt, s.output)
+            for i, s in run.steps.items()
+            if s.status in ENDED and not graph.is_helper(i)
+        }
+        self.lost = {i for i, s in run.steps.items() if s.status in ("failed", "cancelled", "compensated")}
+        self.unneeded = {i for i, s in run.steps.items() if s.failure and s.failure.code == "not_needed"}
+        self.undone = {i for i, s in run.steps.items() if s.status == "compensated"}
+
+    def look_at_retry(self, run: Run, message: RetryRun) -> None:
+        """See that nothing changed but what was to be made anew and all after it."""
+        if message.whole:
+            return
+        named = {self.graph.index[message.step], *self.undone} if message.step else None
+        starts = self.lost - self.unneeded if named is None else named
+        touched = self._and_after(starts)
+        for name, before in self.ended.items():
+            i = self.graph.index[name]
+            if i in touched and (message.step or i not in self.unneeded or self._is_inside(i, touched)):
+                continue
+            step = run.steps.get(run.graph.index.get(name, -1))
+            now = None if step is None else (step.status, step.attempt, step.output)
+            assert now == before, f"{name} was {before}, and is {now} after {message}"
+
+    def _and_after(self, starts: set[int]) -> set[int]:
+        found: set[int] = set()
+        pending = list(starts)
+        while pending:
+            i = pending.pop()
+            if i in found:
+                continue
+            found.add(i)
+            pending += self.graph.followers_of(i)
+            owner = self.graph.owner(i)
+            while owner >= 0:
+                # A group waits again, with those members that it had cancelled.
+                found.add(owner)
+                pending += [m for m in self.graph.members[owner] if m in self.lost - self.unneeded]
+                owner = self.graph.owner(owner)
+        return found
+
+    def _is_inside(self, i: int, touched: set[int]) -> bool:
+        while (i := self.graph.owner(i)) >= 0:
+            if i in touched:
+                return True
+        return False
 
 
 class Watch:
@@ -41,19 +98,26 @@ class Watch:
         self.completed: dict[str, None] = {}
         self.undone: list[str] = []
         self.is_retried_by_hand = False
+        #: Attempts that a worker may be at: asked for, and neither answered nor out of time.
+        self.unanswered: dict[str, int] = {}
         #: How many members each expansion lets run at once, and whether one failure ends it.
         self.limits: dict[str, int | None] = {}
         # The world has been told of the start.
         self.asked.update(world.asked)
+        self.unanswered.update(world.asked)
 
     def tell(self, message: Message) -> Folded:
         """Tell the world a message, and look at what comes of it."""
         run = self.world.run
         was_paused, had_ended = run.is_paused, run.has_ended
+        before = Ends(run) if isinstance(message, RetryRun) else None
         folded = self.world.tell(message)
         if message.key == RUN:
+            self._note_answer(message, folded)
             if folded.outcome is Outcome.APPLIED:
                 self._note(message)
+                if before is not None and isinstance(message, RetryRun):
+                    before.look_at_retry(run, message)
             if had_ended and not isinstance(message, RetryRun | StartRun):
                 assert folded.outcome is not Outcome.APPLIED or message.key != RUN, "an ended run moved"
             self._look_at_asking(message, folded, was_paused=was_paused and run.is_paused)
@@ -61,6 +125,19 @@ class Watch:
             self._look_at_compensation(folded)
         self.world.settle(message, folded)
         return folded
+
+    def _note_answer(self, message: Message, folded: Folded) -> None:
+        if isinstance(message, AttemptEnd) and not isinstance(message, AttemptReturned):
+            if self.unanswered.get(message.step) == message.attempt:
+                del self.unanswered[message.step]
+        elif isinstance(message, CancelStep | SkipStep | RunTimerFired) and folded.outcome is Outcome.APPLIED:
+            # Out of time, or given up by a second order; if it was only asked to stop, it shows as under way.
+            self.unanswered.pop(message.timer if isinstance(message, RunTimerFired) else message.step, None)
+        elif isinstance(message, RetryRun):
+            self.unanswered.clear()
+        for _, command in folded.effects.commands:
+            if type(command) is Command:
+                self.unanswered[command.step] = command.attempt
 
     def _note(self, message: Message) -> None:
         if isinstance(message, AttemptEnd) and not isinstance(message, AttemptReturned):
@@ -130,7 +207,11 @@ class Watch:
         for join in node.joins:
             done = sum(status[one] in DONE for one in join.of)
             if done < join.enough:
-                assert all(self._passed(one, status) for one in join.of), f"{name} runs with {done} of {join}"
+                ended = [one for one in join.of if status[one] in ENDED]
+                failed = [one for one in ended if status[one] == "failed" and not self._passed(one, status)]
+                passed = [one for one in ended if self._passed(one, status)]
+                is_over = len(ended) == len(join.of) and passed and not failed
+                assert is_over, f"{name} runs with {done} of {join}"
 
     def _passed(self, name: str, status: dict[str, str | None]) -> bool:
         graph = self.world.graph
@@ -158,8 +239,8 @@ class Watch:
             return
         limit = self.limits[name] if is_expanded else node.concurrency  # type: ignore[union-attr]
         inside = [graph.names[m] for m in graph.members[i]]
-        # A group that is a member takes no place: what begins in it is counted there.
-        running = [m for m in inside if m in begun and not isinstance(graph.nodes[graph.index[m]], GROUPS)]
+        # Who was asked to stop and has not answered may still be at it.
+        running = [m for m in inside if m in begun or m in self.unanswered]
         assert limit is None or len(running) <= limit, f"{name} runs {running}, {limit} at most"
         left = [m for m in inside if self._status(graph.index[m]) not in ENDED]
         assert left, f"{name} runs, and all its members have ended"

@@ -59,8 +59,8 @@ def test_a_join_that_one_member_is_enough_for_is_found(monkeypatch: pytest.Monke
 def test_a_clause_whose_inner_steps_are_not_skipped_with_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     close = groups.close
 
-    def leave_members(run: Run, owner: int, status: str, ends: list[Any]) -> None:
-        close(run, owner, status, [] if status == SKIPPED else ends)
+    def leave_members(run: Run, owner: int, group: Step, ends: list[Any]) -> None:
+        close(run, owner, group, [] if group.status == SKIPPED else ends)
 
     monkeypatch.setattr(groups, "close", leave_members)
 
@@ -139,9 +139,15 @@ def test_a_new_try_that_numbers_attempts_from_the_beginning_is_found(monkeypatch
 
 
 def test_a_step_under_way_that_is_not_waited_for_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending, "_must_answer", lambda run, i: False)
+    monkeypatch.setattr(advance, "must_answer", lambda run, i: False)
 
     found(60, by="what_was_done_is_undone", faults=Faults.none())
+
+
+def test_a_decided_race_that_is_held_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(again.races, "settled", lambda run: set())
+
+    found(150, by="what_was_decided_stays_decided")
 
 
 def test_a_parent_that_is_not_told_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

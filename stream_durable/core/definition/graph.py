@@ -52,8 +52,8 @@ class Graph:
 
     __slots__ = ("definition", "definition_size", "dependencies", "dependents", "entry", "fingerprint",
                  "has_clean_up", "has_compensation", "hooks", "index", "joins", "links", "members", "name",
-                 "names", "need", "nodes", "own_weight", "picks", "sinks", "size", "takers", "templates",
-                 "total")  # fmt: skip
+                 "names", "need", "nodes", "own_weight", "picks", "racing", "sinks", "size", "takers",
+                 "templates", "total")  # fmt: skip
 
     def __init__(self, definition: Definition, fingerprint: str | None = None) -> None:
         """Index the nodes; the definition must have passed `validate`."""
@@ -130,6 +130,33 @@ class Graph:
         self.sinks = tuple(i for i, out in enumerate(dependents) if not out and i not in linked)
         #: Whether anything may still have to run once a run is to end badly.
         self.has_clean_up = bool(followers)
+        #: Steps that lead to races alone: a failure of one is borne while these can be won.
+        self.racing = self._find_racing()
+
+    def _find_racing(self) -> frozenset[int]:
+        found: set[int] = set()
+        left = {i: len(self.dependents[i]) for join in self.joins for i in join.of}
+        pending = [i for i, waiting in left.items() if not waiting]
+        while pending:
+            i = pending.pop()
+            if i in found or not self._may_race(i):
+                continue
+            found.add(i)
+            for j in self.dependencies[i]:
+                if i in self.dependents[j] and self.owner(j) == self.owner(i):
+                    left[j] = left.get(j, len(self.dependents[j])) - 1
+                    if not left[j]:
+                        pending.append(j)
+        return frozenset(found)
+
+    def _may_race(self, i: int) -> bool:
+        """Say whether no group judges a step, or a branch in which its races are, too."""
+        owner = self.owner(i)
+        races = self.links.get(i, NO_LINKS).joins
+        return owner < 0 or (
+            type(self.nodes[owner]) is BranchNode
+            and all(self.owner(self.joins[k].step) == owner for k in races)
+        )
 
     def owner(self, i: int) -> int:
         """Return the group or branch that a step is a member of; -1: none."""

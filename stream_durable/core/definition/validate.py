@@ -25,6 +25,7 @@ from stream_durable.core.definition.nodes import (
     EachNode,
     StepNode,
 )
+from stream_durable.core.definition.places import place_faults
 from stream_durable.core.definition.retry_faults import retry_faults
 from stream_durable.core.ids import NAME
 
@@ -56,6 +57,8 @@ def validate(definition: Definition) -> list[Fault]:
         for cycle in find_cycles(definition):
             arrows = " -> ".join([*cycle, cycle[0]])
             faults.append(Fault(cycle[0], "cycle", f"steps wait for one another: {arrows}"))
+    if not faults:
+        faults += place_faults(definition)
     return faults
 
 

@@ -6,7 +6,7 @@ it concerns, never to the size of the run; only the end of a run looks at all of
 
 from __future__ import annotations
 
-from stream_durable.core.definition.graph import Links
+from stream_durable.core.definition.graph import JoinPlan, Links
 from stream_durable.core.definition.nodes import BranchNode, StepNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
@@ -14,13 +14,13 @@ from stream_durable.core.lifecycle import (
     STEP_COMPENSATED,
     STEP_EVENTS,
 )
-from stream_durable.core.run import groups, hooks
+from stream_durable.core.run import groups, hooks, races
 from stream_durable.core.run.again import restart
 from stream_durable.core.run.begin import End, begin_each
-from stream_durable.core.run.counters import SETTLED, join_verdict
-from stream_durable.core.run.ending import conclude, fail_run, stop_step
+from stream_durable.core.run.counters import LOST, SETTLED, join_verdict, tally
+from stream_durable.core.run.ending import ask_to_stop, conclude, fail_run, must_answer, stop_step
 from stream_durable.core.run.say import clear_due, say_step
-from stream_durable.core.run.state import Run, Step
+from stream_durable.core.run.state import NOT_NEEDED, Run, Step
 from stream_durable.core.status import (
     CANCELLED,
     COMPENSATED,
@@ -67,19 +67,20 @@ def work_off(run: Run, ends: list[End], ready: list[int], now: int, out: Effects
 def _end_step(run: Run, end: End, now: int, out: Effects, ready: list[int], ends: list[End]) -> None:
     i, status, output, failure = end
     step = run.steps.get(i)
+    if step is not None and step.status in STEP_ENDED:
+        return
+    if status in (CANCELLED, SKIPPED) and must_answer(run, i):
+        ask_to_stop(run, i, status, failure, now, out, ends)
+        return
     if step is None:
         step = run.steps[i] = Step()
         was_begun = not run.need[i]
-    elif step.status in STEP_ENDED:
-        return
-    elif status in (CANCELLED, SKIPPED) and step.detail is not None and step.detail.is_stopping:
-        # What it did would have to be undone: its answer is waited for, even if its group has ended.
-        return
     else:
         was_begun = step.status != PENDING
     _leave(run, i, step, status, out, was_begun=was_begun)
     if status == COMPLETED:
         step.output = output
+        _note_needless(step)
         step.failure = None
         if output is not None:
             run.payload += len(output)
@@ -99,6 +100,14 @@ def _end_step(run: Run, end: End, now: int, out: Effects, ready: list[int], ends
     if run.graph.hooks:
         _call_hooks(run, i, step, now, out)
     _move_on(run, i, step, now, out, ready, ends, was_begun=was_begun)
+
+
+def _note_needless(step: Step) -> None:
+    """Keep on record that a step went through after all that nobody needs any more."""
+    detail = step.detail
+    if detail is not None and (detail.is_stopping or detail.has_stopped):
+        detail.is_stopping = False
+        detail.is_needless = step.failure is not None and step.failure.code == NOT_NEEDED
 
 
 def _leave(run: Run, i: int, step: Step, status: str, out: Effects, *, was_begun: bool) -> None:
@@ -133,24 +142,24 @@ def _move_on(
         _helped(run, i, step, now, out)
         return
     passed = status in STEP_PASSED or (status == FAILED and graph.nodes[i].on_error == "continue")
-    _release(run, i, ready, ends, passed=passed)
+    _release(run, i, step, ready, ends, passed=passed)
     if links is not None:
         _release_links(run, i, links, step, now, out, ready, ends, was_begun=was_begun, passed=passed)
         if run.ended is not None:
             return
     if i in run.open or (graph.members and i in graph.members):
-        groups.close(run, i, status, ends)
+        groups.close(run, i, step, ends)
     if status == FAILED and not passed and _is_fatal(run, i, links):
         fail_run(run, (step.failure or Failure("failed")).at(graph.names[i]), now, out, ends, ready)
 
 
-def _release(run: Run, i: int, ready: list[int], ends: list[End], *, passed: bool) -> None:
+def _release(run: Run, i: int, step: Step, ready: list[int], ends: list[End], *, passed: bool) -> None:
     """Let the steps after this one begin, or cancel them."""
     need, steps = run.need, run.steps
     if not passed:
         if run.graph.dependents[i]:
-            text = f"step {run.graph.names[i]!r}, which it waits for, did not pass"
-            why = Failure("cancelled", text, retryable=False)
+            name = run.graph.names[i]
+            why = races.consequence(step, name, f"step {name!r}, which it waits for, did not pass")
             ends += [(j, CANCELLED, None, why) for j in run.graph.dependents[i]]
         return
     for j in run.graph.dependents[i]:
@@ -167,9 +176,12 @@ def _release_links(
         run.need[j] -= 1
         _ready(run, j, ready)
     for k in links.joins:
-        _joined(run, k, step.status, now, out, ready, ends, passed=passed)
+        _joined(run, k, step, now, out, ready, ends, passed=passed)
     if links.owner >= 0:
         status = COMPLETED if passed and step.status == FAILED else step.status
+        if status == FAILED and i in run.graph.racing:
+            # The branch bears it as long as the races can be won.
+            status = CANCELLED
         groups.member_ended(
             run, links.owner, i, status, step.failure, was_begun=was_begun, ready=ready, ends=ends
         )
@@ -183,45 +195,50 @@ def _ready(run: Run, j: int, ready: list[int]) -> None:
 
 
 def _joined(
-    run: Run, k: int, status: str, now: int, out: Effects, ready: list[int], ends: list[End], *, passed: bool
+    run: Run, k: int, step: Step, now: int, out: Effects, ready: list[int], ends: list[End], *, passed: bool
 ) -> None:
     """Count the end of one of the steps of a join, and settle the join if that decides it."""
     join = run.graph.joins[k]
     counts = run.joined.get(k)
     if counts is None:
-        counts = run.joined[k] = [0, 0, 0]
-    if counts[0] == SETTLED:
+        counts = run.joined[k] = [0, 0, 0, 0]
+    if counts[0] < 0:
         return
-    counts[0 if status == COMPLETED else 1 if passed else 2] += 1
+    counts[tally(step, passed=passed)] += 1
     verdict = join_verdict(counts, join.enough, len(join.of))
     if verdict is None:
         return
-    counts[0] = SETTLED
+    counts[0] = SETTLED if verdict else LOST
     if verdict:
         run.need[join.step] -= 1
         _ready(run, join.step, ready)
         if join.cancel_rest:
-            why = Failure("cancelled", "enough of the others have completed", retryable=False)
-            ends += [(j, CANCELLED, None, why) for j in join.of]
+            why = Failure(NOT_NEEDED, "enough of the others have completed", retryable=False)
+            ends += [(j, CANCELLED, None, why) for j in races.losers(run, join)]
     else:
-        why = Failure("cancelled", "not enough of what it waits for has completed", retryable=False)
-        ends.append((join.step, CANCELLED, None, why))
-        for j in join.of:
-            step = run.steps.get(j)
-            is_borne = run.graph.owner(j) >= 0 or run.graph.nodes[j].on_error == "continue"
-            if step is not None and step.status == FAILED and step.failure is not None and not is_borne:
-                # Borne until now, for another one might have completed.
-                fail_run(run, step.failure.at(run.graph.names[j]), now, out, ends, ready)
-                return
+        ends.append((join.step, CANCELLED, None, races.not_enough(run, join)))
+        _fail_by_race(run, join, now, out, ready, ends)
+
+
+def _fail_by_race(
+    run: Run, join: JoinPlan, now: int, out: Effects, ready: list[int], ends: list[End]
+) -> None:
+    """Let a failure count that was borne until now, for another member might have completed."""
+    graph = run.graph
+    i = races.culprit(run, join)
+    if i is None or join.step in graph.racing:
+        return
+    failure = (run.steps[i].failure or Failure("failed")).at(graph.names[i])
+    owner = graph.owner(i)
+    if owner < 0:
+        fail_run(run, failure, now, out, ends, ready)
+    elif i in graph.racing:
+        ends.append((owner, FAILED, None, failure))
 
 
 def _is_fatal(run: Run, i: int, links: Links | None) -> bool:
     """Say whether the failure of a step is that of its run; its group, or the races it is in, may bear it."""
-    if links is None:
-        return True
-    if links.owner >= 0:
-        return False
-    return not links.joins or bool(run.graph.dependents[i])
+    return (links is None or links.owner < 0) and i not in run.graph.racing
 
 
 def _call_hooks(run: Run, i: int, step: Step, now: int, out: Effects) -> None:

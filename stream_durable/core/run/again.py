@@ -6,17 +6,28 @@ told apart, and so that no idempotency key is used twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from operator import itemgetter
 
 from stream_durable.core.definition.graph import Graph, Grown
 from stream_durable.core.definition.nodes import BranchNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.lifecycle import RUN_RETRIED
-from stream_durable.core.run.counters import SETTLED, place
+from stream_durable.core.run import races
+from stream_durable.core.run.begin import End
+from stream_durable.core.run.counters import LOST, place
 from stream_durable.core.run.ending import stop_step
 from stream_durable.core.run.say import clear_due, say_run
-from stream_durable.core.run.state import Context, Detail, Run, Step
-from stream_durable.core.status import CANCELLED, COMPENSATED, FAILED, PENDING, RUNNING, STEP_ENDED
+from stream_durable.core.run.state import NOT_NEEDED, Context, Detail, Run, Step
+from stream_durable.core.status import (
+    CANCELLED,
+    COMPENSATED,
+    COMPLETED,
+    FAILED,
+    PENDING,
+    RUNNING,
+    STEP_ENDED,
+)
 
 
 def restart(run: Run, now: int, out: Effects) -> list[int]:
@@ -127,8 +138,13 @@ def _stop(run: Run, i: int, step: Step, out: Effects) -> None:
     run.payload -= len(step.output or b"")
 
 
-def downstream(run: Run, starts: Iterable[int]) -> tuple[set[int], set[int]]:
-    """Return steps with all that comes after them, helpers too, and the groups that are to wait again."""
+def downstream(
+    run: Run, starts: Iterable[int], kept: Container[int] = frozenset()
+) -> tuple[set[int], set[int]]:
+    """Return steps with all that comes after them, helpers too, and the groups that are to wait again.
+
+    What is to be kept is left as it is, with what comes after it alone.
+    """
     graph, steps = run.graph, run.steps
     found: set[int] = set()
     reopened: set[int] = set()
@@ -136,18 +152,40 @@ def downstream(run: Run, starts: Iterable[int]) -> tuple[set[int], set[int]]:
     while pending:
         i = pending.pop()
         owner = graph.owner(i)
-        if i in found or not _is_wanted_by(run, owner, i, found):
+        if i in found or i in kept or not _is_wanted_by(run, owner, i, found):
             continue
         found.add(i)
         pending += graph.followers_of(i)
         while owner >= 0 and owner not in found and owner not in reopened:
             reopened.add(owner)
             # What was cancelled for its sake is wanted again.
-            pending += (m for m in graph.members[owner] if (s := steps.get(m)) and s.status == CANCELLED)
+            pending += (m for m in graph.members[owner] if (s := steps.get(m)) and is_taken_up(s))
             owner = graph.owner(owner)
     names = {graph.names[i] for i in found}
     found |= {i for i in steps if graph.is_helper(i) and graph.names[i].rpartition("~")[0] in {"", *names}}
     return found, reopened - found
+
+
+def is_taken_up(step: Step) -> bool:
+    """Say whether a step was cancelled, and not because it was not needed."""
+    return step.status == CANCELLED and (step.failure is None or step.failure.code != NOT_NEEDED)
+
+
+def upstream(run: Run, starts: Iterable[int]) -> set[int]:
+    """Return all that steps have come from: what they, and groups they are in, wait for, with its members."""
+    graph = run.graph
+    found: set[int] = set()
+    pending = list(starts)
+    while pending:
+        i = pending.pop()
+        waited = [*races.waited_for(graph, i), *graph.members.get(i, ())]
+        owner = graph.owner(i)
+        while owner >= 0:
+            waited += races.waited_for(graph, owner)
+            owner = graph.owner(owner)
+        pending += (j for j in waited if j not in found)
+        found.update(waited)
+    return found
 
 
 def _is_wanted_by(run: Run, owner: int, i: int, found: set[int]) -> bool:
@@ -171,32 +209,26 @@ def beginnings(run: Run) -> list[int]:
     )
 
 
-def stranded(run: Run) -> list[int]:
-    """Return the steps that were put back, but wait for one that has ended and did not pass."""
-    graph, steps = run.graph, run.steps
-    lost = {
-        i
-        for i, step in steps.items()
-        if step.status in (FAILED, CANCELLED)
-        and not (step.status == FAILED and graph.nodes[i].on_error == "continue")
-    }
-    found = {
-        i
-        for j in lost
-        for i in graph.dependents[j]
-        if (step := steps.get(i)) is not None and step.status == PENDING
-    }
+def stranded(run: Run) -> list[End]:
+    """Return the ends of steps that wait for one that has ended, did not pass, and is not made anew."""
+    graph, found = run.graph, []
+    for j, step in run.steps.items():
+        if step.status not in STEP_ENDED or graph.is_helper(j):
+            continue
+        why = races.consequence(step, graph.names[j], "what it waits for has come to no good end")
+        if step.status in (FAILED, CANCELLED) and not races.is_borne_by_itself(run, j, step):
+            found += [(i, CANCELLED, None, why) for i in graph.dependents[j] if _has_not_begun(run, i)]
+        if j in graph.members and j not in run.open:
+            found += [(i, CANCELLED, None, why) for i in graph.members[j] if _has_not_begun(run, i)]
     for k, join in enumerate(graph.joins):
-        step = steps.get(join.step)
-        if step is not None and step.status == PENDING and not lost.isdisjoint(join.of):
-            counts = run.joined.get(k)
-            if (
-                counts is not None
-                and counts[0] == SETTLED
-                and counts[1] + counts[2] > len(join.of) - join.enough
-            ):
-                found.add(join.step)
-    return sorted(found)
+        if run.joined.get(k, (0,))[0] == LOST and _has_not_begun(run, join.step):
+            found.append((join.step, CANCELLED, None, races.not_enough(run, join)))
+    return sorted(found, key=itemgetter(0))
+
+
+def _has_not_begun(run: Run, i: int) -> bool:
+    step = run.steps.get(i)
+    return bool(run.need[i]) if step is None else step.status == PENDING
 
 
 def _anew(step: Step) -> Step:
@@ -229,8 +261,13 @@ def base_of(graph: Graph) -> Graph:
 
 
 def failed_steps(run: Run) -> list[int]:
-    """Return the steps that did not come to a good end, or whose good end was undone."""
-    lost = {i for i, step in run.steps.items() if step.status in (FAILED, CANCELLED, COMPENSATED)}
+    """Return the steps that came to no good end that was decided, or whose good end was undone."""
+    kept = races.settled(run)
+    lost = {
+        i
+        for i, step in run.steps.items()
+        if step.status in (FAILED, CANCELLED, COMPENSATED) and i not in kept and not run.graph.is_helper(i)
+    }
     return [i for i in run.steps if i in lost and not _is_made_to_wait(run, i, lost)]
 
 
@@ -239,6 +276,26 @@ def _is_made_to_wait(run: Run, i: int, lost: set[int]) -> bool:
     return any(m in lost and _is_wanted_by(run, i, m, set()) for m in run.graph.members.get(i, ()))
 
 
-def undone_steps(run: Run) -> list[int]:
-    """Return the steps whose good end was undone."""
-    return [i for i, step in run.steps.items() if step.status == COMPENSATED]
+def chosen_by_failure(run: Run) -> tuple[set[int], set[int]]:
+    """Return what failed, was cancelled for that or was undone, and all after it; what was decided stays."""
+    return downstream(run, failed_steps(run), races.settled(run))
+
+
+def chosen_by_name(run: Run, i: int) -> tuple[set[int], set[int]]:
+    """Return a step and all after it, and what was undone and is needed again, with all after that."""
+    which, reopened = downstream(run, [i])
+    kept = races.settled(run)
+    undone = {j for j, step in run.steps.items() if step.status == COMPENSATED and j not in kept}
+    while undone and (needed := undone & upstream(run, which) - which):
+        more, others = downstream(run, needed, kept)
+        which |= more
+        reopened = (reopened | others) - which
+    return which, reopened
+
+
+def final_output(run: Run) -> bytes | None:
+    """Return what the run was finished with by a step that has not been made anew since."""
+    for step in run.steps.values():
+        if step.status == COMPLETED and step.detail is not None and step.detail.is_final:
+            return step.output
+    return None

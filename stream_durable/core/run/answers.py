@@ -11,8 +11,9 @@ from stream_durable.core.run import groups, portions
 from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.attempts import has_stopped, open_step, take
 from stream_durable.core.run.begin import End
+from stream_durable.core.run.ending import must_answer
 from stream_durable.core.run.say import clear_due, set_due
-from stream_durable.core.run.state import Run, Step
+from stream_durable.core.run.state import NOT_NEEDED, Run, Step
 from stream_durable.core.status import CANCELLED, COMPLETED, FAILED, SKIPPED, Outcome
 
 
@@ -22,7 +23,8 @@ def skipped(run: Run, message: AttemptSkipped, now: int, out: Effects) -> Outcom
     if not isinstance(step, Step):
         return step
     failure = take(run, i, step, message, out)
-    has_stopped(step)
+    if not has_stopped(step) and must_answer(run, i):
+        step.detailed().has_stopped = True
     end: End = (i, SKIPPED, None, Failure("skipped", message.reason, retryable=False))
     work_off(run, [end if failure is None else (i, FAILED, None, failure)], [], now, out)
     return Outcome.APPLIED
@@ -94,10 +96,11 @@ def finished(run: Run, message: AttemptFinished, now: int, out: Effects) -> Outc
         work_off(run, [(i, FAILED, None, failure)], [], now, out)
         return Outcome.APPLIED
     output = bytes(message.output)
-    if run.failure is None:
+    if run.failure is None and run.output is None and not has_stopped(step):
         portions.withdraw(run)
         run.output = output
-        not_needed = Failure("cancelled", "the run has been finished", retryable=False)
+        step.detailed().is_final = True
+        not_needed = Failure(NOT_NEEDED, "the run has been finished", retryable=False)
         graph = run.graph
         inside = set(_enclosing(run, i))
         ends: list[End] = [(j, CANCELLED, None, not_needed) for j in sorted(graph.after(i) - inside)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from stream_durable.core.definition.nodes import BranchNode, StepNode
 from stream_durable.core.definition.paths import value_at
 from stream_durable.core.effects import AttemptNote, Effects
@@ -80,7 +82,7 @@ def failed(run: Run, message: AttemptFailed, now: int, out: Effects) -> Outcome:
         return step
     _note(run, i, step, message, FAILED, message.failure, out)
     if has_stopped(step):
-        work_off(run, [(i, CANCELLED, None, message.failure)], [], now, out)
+        work_off(run, [_stopped(i, step, message.failure)], [], now, out)
     else:
         fail_attempt(run, i, step, message.failure, now, out, delay_ms=message.delay_ms)
     return Outcome.APPLIED
@@ -131,7 +133,7 @@ def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outc
         leave_gate(run, i, step, out)
         work_off(run, [(i, FAILED, None, failure)], [], now, out)
     elif has_stopped(step):
-        work_off(run, [(i, CANCELLED, None, Failure("cancelled", message.reason))], [], now, out)
+        work_off(run, [_stopped(i, step, Failure("cancelled", message.reason))], [], now, out)
     elif message.delay_ms:
         step.status = READY
         step.deadline = None
@@ -219,8 +221,9 @@ def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
     moment = max(now, step.due or 0)
     step.due = None
     if has_stopped(step):
-        no_answer = Failure("cancelled", "the attempt was asked to stop and did not answer", retryable=False)
-        work_off(run, [(i, CANCELLED, None, no_answer)], [], now, out)
+        _, status, _, why = _stopped(i, step, Failure("cancelled", retryable=False))
+        why = msgspec.structs.replace(why, message="the attempt was asked to stop and did not answer")
+        work_off(run, [(i, status, None, why)], [], now, out)
         return
     if step.deadline is not None and moment >= step.deadline:
         failure = Failure("timeout", "the attempt ran out of time")
@@ -288,7 +291,14 @@ def has_stopped(step: Step) -> bool:
     if step.detail is None or not step.detail.is_stopping:
         return False
     step.detail.is_stopping = False
+    step.detail.has_stopped = True
     return True
+
+
+def _stopped(i: int, step: Step, said: Failure) -> tuple[int, str, None, Failure]:
+    """Return how a step ends that was asked to stop: as it was asked, whatever it says itself."""
+    is_skipped = step.detail is not None and step.detail.is_skipped
+    return (i, SKIPPED if is_skipped else CANCELLED, None, step.failure or said)
 
 
 def take(

@@ -14,6 +14,7 @@ from stream_durable.core.run import groups, portions
 from stream_durable.core.run.state import Open, Run, Step
 from stream_durable.core.status import (
     CANCELLED,
+    COMPENSATED,
     COMPLETED,
     FAILED,
     PENDING,
@@ -25,8 +26,9 @@ from stream_durable.core.status import (
     WAITING,
 )
 
-#: The first count of a join that needs no more counting.
+#: The first count of a join that needs no more counting: it is won, or cannot be.
 SETTLED = -1
+LOST = -2
 
 
 def place(run: Run, base: Graph, steps: Mapping[str, Step]) -> dict[str, Step]:
@@ -78,7 +80,7 @@ def recount(run: Run) -> None:
         join = graph.joins[k]
         verdict = join_verdict(counts, join.enough, len(join.of))
         if verdict is not None:
-            counts[0] = SETTLED
+            counts[0] = SETTLED if verdict else LOST
             need[join.step] -= verdict
     for i in graph.members:
         group = run.steps.get(i)
@@ -107,8 +109,7 @@ def _count_end(run: Run, i: int, step: Step) -> None:
     for j in links.followers:
         need[j] -= 1
     for k in links.joins:
-        counts = run.joined.setdefault(k, [0, 0, 0])
-        counts[0 if step.status == COMPLETED else 1 if passed else 2] += 1
+        run.joined.setdefault(k, [0, 0, 0, 0])[tally(step, passed=passed)] += 1
 
 
 def _has_opened(run: Run, i: int, step: Step) -> bool:
@@ -144,7 +145,7 @@ def _count_members(run: Run, i: int, step: Step) -> None:
             continue
         need[m] -= 1
         member = steps.get(m)
-        if is_counted and member is not None and groups.takes_place(run, m):
+        if is_counted and member is not None:
             _count_room(opened, m, member)
 
 
@@ -204,13 +205,24 @@ def _count_begun(run: Run, i: int, step: Step | None) -> None:
         run.active += type(node) is StepNode or (type(node) is BranchNode and node.selector is not None)
 
 
+def tally(step: Step, *, passed: bool) -> int:
+    """Say as what the end of a step counts in a join: completed, skipped, cancelled, or lost to a failure."""
+    if step.status in (COMPLETED, COMPENSATED):
+        return 2 if step.detail is not None and step.detail.is_needless else 0
+    if passed:
+        return 1
+    return 3 if step.status == FAILED or (step.failure is not None and step.failure.step is not None) else 2
+
+
 def join_verdict(counts: list[int], enough: int, size: int) -> bool | None:
-    """Say whether a join with so many completed, skipped and lost members is met; None: it is open."""
-    completed, skipped, lost = counts
+    """Say whether a join with so many ends of each kind is met; None: it is open."""
+    completed, skipped, _, failed = counts
     if completed >= enough:
         return True
-    remaining = size - completed - skipped - lost
-    if not lost:
-        # None failed: when no more can come, what was skipped is as good.
-        return True if not remaining else None
-    return False if completed + remaining < enough else None
+    remaining = size - sum(counts)
+    if failed:
+        return False if completed + remaining < enough else None
+    if remaining:
+        return None
+    # None failed: when no more can come, what there is is as good, be it that a step was skipped.
+    return bool(completed or skipped)

@@ -16,7 +16,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX, channel_id
 from stream_durable.core.lifecycle import RUN_EVENTS, STEP_CANCELLED
 from stream_durable.core.messages import GateLeft, WaitClosed
-from stream_durable.core.run import hooks, portions
+from stream_durable.core.run import groups, hooks, portions, races
 from stream_durable.core.run.begin import End, event_key
 from stream_durable.core.run.children import cancel_child, tell_parent
 from stream_durable.core.run.say import begun_step, clear_due, say_run, say_step, set_due
@@ -32,6 +32,7 @@ from stream_durable.core.status import (
     PENDING,
     READY,
     RUNNING,
+    SKIPPED,
     STEP_ENDED,
     WAITING,
 )
@@ -68,11 +69,7 @@ def wind_down(
         step = run.steps.get(i)
         if run.need[i] or i in ready or graph.is_helper(i) or _has_ended(step):
             continue
-        if status != COMPLETED and _must_answer(run, i):
-            _ask_to_stop(run, i, now, out)
-            ends += [(j, CANCELLED, None, RUN_ENDS) for j in graph.dependents[i]]
-        else:
-            ends.append((i, CANCELLED, None, RUN_ENDS))
+        ends.append((i, CANCELLED, None, RUN_ENDS))
 
 
 def _has_ended(step: Step | None) -> bool:
@@ -82,7 +79,7 @@ def _has_ended(step: Step | None) -> bool:
 def conclude(run: Run, now: int, out: Effects) -> bool:
     """Do the next thing that is owed, or end the run. Say whether the whole graph is to be tried again."""
     if run.failure is None and run.output is None:
-        run.failure = _cancelled_by_hand(run)
+        run.failure = _left_behind(run) or _cancelled_by_hand(run)
     if run.failure is None:
         if not hooks.call_run_hook(run, "on_success", COMPLETED, now, out):
             _complete(run, now, out)
@@ -98,6 +95,12 @@ def conclude(run: Run, now: int, out: Effects) -> bool:
     if not hooks.call_run_hook(run, hook, status, now, out):
         _finish(run, status, now, out)
     return False
+
+
+def _left_behind(run: Run) -> Failure | None:
+    """Return what failed before some steps were made anew by hand, and was not made anew with them."""
+    is_retried = run.requests is not None and run.requests.retry is not None
+    return races.still_failed(run) if is_retried else None
 
 
 def may_restart(run: Run) -> bool:
@@ -177,26 +180,42 @@ def _drop_attempt(run: Run, i: int, step: Step, out: Effects, *, must_answer: bo
     leave_gate(run, i, step, out)
 
 
-def _must_answer(run: Run, i: int) -> bool:
-    """Say whether it matters how an attempt ended that is under way: what it did would have to be undone."""
+def must_answer(run: Run, i: int) -> bool:
+    """Say whether it matters how an attempt ends that is to be dropped.
+
+    What it did might have to be undone, or its place in its group is free only when it has stopped.
+    """
     node = run.graph.nodes[i]
-    if type(node) is not StepNode or node.compensation is None or i in run.open:
+    if type(node) is not StepNode or i in run.open or run.output is not None:
+        return False
+    if node.compensation is None and (run.failure is not None or not groups.has_place(run, i)):
         return False
     step = run.steps.get(i)
     if step is None:
-        return True
-    is_held = step.detail is not None and bool(step.detail.held)
-    return step.status in (READY, RUNNING) and not is_held
+        return not run.need[i]
+    if step.status not in (READY, RUNNING):
+        return False
+    return step.detail is None or not (step.detail.held or step.detail.has_stopped)
 
 
-def _ask_to_stop(run: Run, i: int, now: int, out: Effects) -> None:
+def ask_to_stop(
+    run: Run, i: int, status: str, why: Failure | None, now: int, out: Effects, ends: list[End]
+) -> None:
+    """Have an attempt stopped, and wait for its answer; what would come after it is cancelled at once."""
     node = run.graph.nodes[i]
     assert type(node) is StepNode
     step = begun_step(run, i)
-    step.detailed().is_stopping = True
-    run.touched[i] = None
-    _drop_attempt(run, i, step, out, must_answer=True)
-    set_due(run, i, step, now + (node.timeout_ms or STOP_MS), out)
+    detail = step.detailed()
+    if not detail.is_stopping:
+        _drop_attempt(run, i, step, out, must_answer=True)
+        set_due(run, i, step, now + (node.timeout_ms or STOP_MS), out)
+    if not detail.is_stopping or (detail.is_skipped and status == CANCELLED):
+        detail.is_stopping = True
+        detail.is_skipped = status == SKIPPED
+        step.failure = why
+        run.touched[i] = None
+    if status == CANCELLED:
+        ends += [(j, CANCELLED, None, why) for j in run.graph.dependents[i]]
 
 
 def _cancel_step(run: Run, i: int, now: int, out: Effects) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from stream_durable.core.definition.graph import GROUPS, Graph, Grown
+from stream_durable.core.definition.graph import Graph, Grown
 from stream_durable.core.definition.nodes import BranchNode, ChildNode, EachNode, ParallelNode, StepNode
 from stream_durable.core.definition.paths import items_at, root_of, value_at
 from stream_durable.core.effects import Effects
@@ -18,7 +18,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length
 from stream_durable.core.messages import AttemptExpanded, Grafted
 from stream_durable.core.run.portions import is_deferred
-from stream_durable.core.run.state import Graft, Open, Run, Step
+from stream_durable.core.run.state import NOT_NEEDED, Graft, Open, Run, Step
 from stream_durable.core.run.values import root_value
 from stream_durable.core.status import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, SKIPPED, STEP_ENDED
 
@@ -241,10 +241,21 @@ def is_ordered(run: Run, i: int) -> bool:
 def window(run: Run, i: int) -> int | None:
     """Return how many members of a group may be under way at the same time."""
     made = graft_of(run, i)
+    return limit_of(run, i, made) or (WINDOW if made is not None else None)
+
+
+def limit_of(run: Run, i: int, made: Graft | None) -> int | None:
+    """Return how many members of a group may be under way at the same time because its author says so."""
     if made is not None:
-        return made.concurrency or WINDOW
+        return made.concurrency
     node = run.graph.nodes[i]
     return node.concurrency if type(node) is ParallelNode else None
+
+
+def has_place(run: Run, m: int) -> bool:
+    """Say whether a member that is under way keeps another one from beginning."""
+    owner = run.graph.owner(m)
+    return owner in run.open and limit_of(run, owner, graft_of(run, owner)) is not None
 
 
 def is_counted(run: Run, i: int) -> bool:
@@ -276,7 +287,7 @@ def admit(run: Run, m: int, owner: int) -> bool:
     if opened is None:
         # The group has just ended, and what ends it is about to end its members.
         return False
-    if not is_counted(run, owner) or not takes_place(run, m):
+    if not is_counted(run, owner):
         return True
     opened.held.discard(m)
     limit = window(run, owner)
@@ -286,14 +297,6 @@ def admit(run: Run, m: int, owner: int) -> bool:
         return True
     opened.held.add(m)
     return False
-
-
-def takes_place(run: Run, m: int) -> bool:
-    """Say whether a member counts towards the limit of its group.
-
-    A group inside of it does not: it might wait for the very member that waits for its place.
-    """
-    return not isinstance(run.graph.nodes[m], GROUPS)
 
 
 def give_up_place(run: Run, m: int) -> None:
@@ -314,7 +317,7 @@ def member_ended(
         return
     opened.left -= 1
     node = run.graph.nodes[owner]
-    if was_begun and is_counted(run, owner) and takes_place(run, m):
+    if was_begun and is_counted(run, owner):
         opened.running -= 1
     opened.held.discard(m)
     if status == COMPLETED:
@@ -362,14 +365,24 @@ def _is_fail_fast(node: object, made: Graft | None) -> bool:
     return type(node) is ParallelNode and node.on_member_error == "fail_fast"
 
 
-def close(run: Run, owner: int, status: str, ends: list[End]) -> None:
-    """End the members of a group that has ended, as far as they have not; what had begun is cancelled."""
+def close(run: Run, owner: int, group: Step, ends: list[End]) -> None:
+    """End the members of a group that has ended: as skipped if it was, else as cancelled."""
     run.open.pop(owner, None)
-    text = f"{run.graph.names[owner]!r}, which it is a member of, has ended"
-    for m in run.graph.members.get(owner, ()):
-        if not has_ended(run, m):
-            end = SKIPPED if status == SKIPPED and not has_begun(run, m) else CANCELLED
-            ends.append((m, end, None, Failure(end, text, retryable=False)))
+    why = _why_closed(run.graph.names[owner], group)
+    status = SKIPPED if group.status == SKIPPED else CANCELLED
+    ends += [(m, status, None, why) for m in run.graph.members.get(owner, ()) if not has_ended(run, m)]
+
+
+def _why_closed(name: str, group: Step) -> Failure:
+    text, failure = f"{name!r}, which it is a member of, has ended", group.failure
+    if group.status == SKIPPED:
+        return Failure(SKIPPED, text, retryable=False)
+    if group.status == COMPLETED or (failure is not None and failure.code == NOT_NEEDED):
+        return Failure(NOT_NEEDED, text, retryable=False)
+    blamed = name if group.status == FAILED else None
+    if failure is not None and failure.step is not None:
+        blamed = failure.step
+    return Failure("cancelled", text, retryable=False, step=blamed)
 
 
 def helper_node(graph: Graph, name: str) -> StepNode | None:

@@ -11,13 +11,13 @@ from stream_durable.core.run import context, portions
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.again import (
     beginnings,
-    downstream,
-    failed_steps,
+    chosen_by_failure,
+    chosen_by_name,
+    final_output,
     forget_context,
     forget_outcome,
     reset,
     stranded,
-    undone_steps,
 )
 from stream_durable.core.run.attempts import has_stopped
 from stream_durable.core.run.groups import has_ended
@@ -105,8 +105,8 @@ def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
     if message.whole:
         forget_context(run)
     say_run(run, RUN_RETRIED, now, out)
-    why = Failure("cancelled", "what it waits for has come to no good end", retryable=False)
-    work_off(run, [(i, CANCELLED, None, why) for i in stranded(run)], beginnings(run), now, out)
+    run.output = final_output(run)
+    work_off(run, stranded(run), beginnings(run), now, out)
     return Outcome.APPLIED
 
 
@@ -121,10 +121,8 @@ def _chosen(run: Run, message: RetryRun) -> tuple[set[int], set[int]]:
         is_idle = step is not None and step.detail is not None and step.detail.is_idle
         if is_idle or (step is None and (run.need[i] or run.has_ended)):
             raise RejectedError("not_begun", f"step {message.step!r} of run {run.id!r} has not begun")
-        # Nothing can go on from what was undone, nor a run that has ended from what else went wrong in it.
-        others = undone_steps(run) if run.ended is None else failed_steps(run)
-        return downstream(run, [i, *(j for j in others if not run.graph.is_helper(j))])
-    which, reopened = downstream(run, [i for i in failed_steps(run) if not run.graph.is_helper(i)])
+        return chosen_by_name(run, i)
+    which, reopened = chosen_by_failure(run)
     if not which:
         text = f"no step of run {run.id!r} has failed or was cancelled; name one, or have all made anew"
         raise RejectedError("nothing_to_retry", text)

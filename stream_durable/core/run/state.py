@@ -18,6 +18,9 @@ from stream_durable.core.status import PENDING, READY, RUN_ENDED
 
 _encode = msgspec.json.Encoder().encode
 
+#: The code of a step that was cancelled because something was decided without it: a race was won, enough of
+#: a group had completed, the run was finished.
+NOT_NEEDED = "not_needed"
 #: Ids of orders to a run that are remembered.
 ORDERS_SEEN_MAX = 20
 
@@ -51,6 +54,14 @@ class Detail(msgspec.Struct, omit_defaults=True):
     returns: int = 0
     #: Whether the attempt was asked to stop and its answer is waited for.
     is_stopping: bool = False
+    #: Whether it is skipped when it has stopped, and not cancelled.
+    is_skipped: bool = False
+    #: Whether it was asked to stop, and has, or is waited for no longer.
+    has_stopped: bool = False
+    #: Whether it completed all the same after it was decided that it is not needed.
+    is_needless: bool = False
+    #: Whether the run was finished with what it answered.
+    is_final: bool = False
     #: Whether the step ended without having begun.
     is_idle: bool = False
     graft: Graft | None = None

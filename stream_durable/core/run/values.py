@@ -16,7 +16,7 @@ _encode = msgspec.json.Encoder().encode
 def output_of(run: Run, i: int) -> bytes | None:
     """Return the output of a step; None: it has none, for it was skipped, say, or has not ended."""
     step = run.steps.get(i)
-    if step is None or step.status not in (COMPLETED, COMPENSATED):
+    if step is None or not (step.status in (COMPLETED, COMPENSATED) or _has_some(run, i, step)):
         return None
     if step.output is not None:
         return step.output
@@ -28,6 +28,14 @@ def output_of(run: Run, i: int) -> bytes | None:
     if type(node) is BranchNode:
         return _of_clause(run, i, step)
     return b"[%b]" % b",".join(output_of(run, m) or b"null" for m in run.graph.members.get(i, ()))
+
+
+def _has_some(run: Run, i: int, step: Step) -> bool:
+    """Say whether some members of a group had completed when it was skipped."""
+    if step.status != SKIPPED or type(run.graph.nodes[i]) is BranchNode:
+        return False
+    members = run.graph.members.get(i, ())
+    return any((s := run.steps.get(m)) is not None and s.status == COMPLETED for m in members)
 
 
 def root_value(run: Run, root: str) -> bytes:

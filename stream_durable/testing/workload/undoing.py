@@ -10,6 +10,7 @@ from stream_durable.sdk.answers import Fail
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.happened import Happened
 from stream_durable.sdk.retry import Retry
+from stream_durable.sdk.steps import any_of
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.testing.workload.functions import (
     SOON,
@@ -59,6 +60,28 @@ def _shop() -> Workflow:
     for booked in (hotel, flight, bill):
         booked.compensate(retry=SOON)(_give_back)
     car.compensate(_give_back_in_vain)
+    return flow
+
+
+def _auction() -> Workflow:
+    """Offers race, each at the end of a branch; who loses may go through all the same, and all may fail."""
+    flow = Workflow("auction")
+    flow.add("look", work, retry=SOON)
+    first = flow.add("first", _charge, timeout="3s", after="look")
+    flow.add("offer", work, after="first")
+    second = flow.add("second", _charge, timeout="3s")
+    third = flow.add("third", work)
+    flow.sleep("closing", "2s")
+    flow.add("sold", quick, after=any_of("offer", "second", "closing", cancel_rest=True))
+    flow.add("any", quick, after=any_of("third", "look"))
+    for bought in (first, second, third):
+        bought.compensate(retry=SOON)(_give_back)
+    one = flow.add("one", work, on_error="continue", after="sold")
+    two = flow.add("two", _charge, timeout="2s")
+    flow.parallel("left", [one])
+    flow.parallel("right", [two])
+    flow.parallel("packed", ["left", "right"], after="sold", concurrency=1)
+    flow.add("shipped", work, after=["packed", "any"])
     return flow
 
 
@@ -121,4 +144,4 @@ def _patient() -> Workflow:
     return flow
 
 
-MAKERS = (_shop, _market, _hooked, _restarted, _patient)
+MAKERS = (_shop, _auction, _market, _hooked, _restarted, _patient)

@@ -1,0 +1,146 @@
+"""Races: which steps are in one, what a decided one leaves behind, and what nobody needs any more.
+
+That a step was not needed is said by the code of its failure, `not_needed`, and goes on to all that
+comes after it. Making anew what failed leaves such steps alone: what was decided stays decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stream_durable.core.definition.graph import Graph, JoinPlan
+from stream_durable.core.definition.nodes import BranchNode
+from stream_durable.core.failure import Failure
+from stream_durable.core.run.counters import SETTLED
+from stream_durable.core.run.groups import graft_of, has_ended
+from stream_durable.core.run.state import NOT_NEEDED, Run, Step
+from stream_durable.core.status import CANCELLED, COMPENSATED, COMPLETED, FAILED
+
+
+def consequence(step: Step, name: str, text: str) -> Failure:
+    """Return why a step is cancelled that waits for this one: who failed or what was decided is handed on."""
+    failure = step.failure
+    if step.status == FAILED or failure is None:
+        return Failure("cancelled", text, retryable=False, step=name if step.status == FAILED else None)
+    code = NOT_NEEDED if failure.code == NOT_NEEDED else "cancelled"
+    return Failure(code, text, retryable=False, step=failure.step)
+
+
+def not_enough(run: Run, join: JoinPlan) -> Failure:
+    """Return why a step is cancelled whose race nobody can win any more."""
+    lost = [s.failure for j in join.of if (s := run.steps.get(j)) is not None and s.status == CANCELLED]
+    i = culprit(run, join)
+    is_decided = i is None and bool(lost) and all(f is not None and f.code == NOT_NEEDED for f in lost)
+    return Failure(
+        NOT_NEEDED if is_decided else "cancelled", "not enough of what it waits for has completed",
+        retryable=False, step=None if i is None else run.graph.names[i],
+    )  # fmt: skip
+
+
+def culprit(run: Run, join: JoinPlan) -> int | None:
+    """Return the step that failed first of those that a race was lost by: a member, or what led to one."""
+    found: set[int] = set()
+    for j in join.of:
+        step = run.steps.get(j)
+        if step is None or run.graph.nodes[j].on_error == "continue":
+            continue
+        if step.status == FAILED:
+            found.add(j)
+        elif step.status == CANCELLED and step.failure is not None and step.failure.step is not None:
+            found.add(run.graph.index[step.failure.step])
+    return min(found, key=lambda i: (run.steps[i].sequence or 0, i), default=None)
+
+
+def losers(run: Run, join: JoinPlan) -> list[int]:
+    """Return what is to be cancelled of a race that is won: who has not ended, and what leads there alone."""
+    gone = dict.fromkeys(j for j in join.of if not has_ended(run, j))
+    pending = list(gone)
+    while pending:
+        j = pending.pop()
+        for i in waited_for(run.graph, j):
+            if i not in gone and not has_ended(run, i) and _leads_nowhere_else(run, i, j, gone):
+                gone[i] = None
+                pending.append(i)
+    return list(gone)
+
+
+def waited_for(graph: Graph, i: int) -> list[int]:
+    """Return what a step waits for, by whatever right."""
+    return [*graph.dependencies[i], *(graph.index[name] for join in graph.nodes[i].joins for name in join.of)]
+
+
+def _leads_nowhere_else(run: Run, i: int, j: int, gone: Iterable[int]) -> bool:
+    """Say whether nobody but what is cancelled waits for a step, or for a member of it."""
+    graph = run.graph
+    owner = graph.owner(i)
+    if owner != graph.owner(j) or (owner >= 0 and type(graph.nodes[owner]) is not BranchNode):
+        # What it comes to is a part of what its group comes to.
+        return False
+    inside, pending, waiting = {i}, [i], list(graph.waiting_for(i))
+    while pending:
+        for m in graph.members.get(pending.pop(), ()):
+            inside.add(m)
+            pending.append(m)
+            waiting += graph.waiting_for(m)
+    return all(w in gone or w in inside or has_ended(run, w) for w in waiting)
+
+
+def settled(run: Run) -> set[int]:
+    """Return the steps that lost a race, or were in a group of which enough have completed."""
+    borne = _borne(run)
+    return {i for i, step in run.steps.items() if _is_settled(run, i, step, borne)}
+
+
+def _is_settled(run: Run, i: int, step: Step, borne: set[int]) -> bool:
+    """Say whether it is decided that what a step would have come to is not needed."""
+    if step.detail is not None and step.detail.is_needless:
+        return True
+    one: Step | None = step
+    while one is not None and one.status in (FAILED, CANCELLED):
+        if i in borne or (one.failure is not None and one.failure.code == NOT_NEEDED):
+            return True
+        i = run.graph.owner(i)
+        one = run.steps.get(i)
+    made = None if one is None or one is step else graft_of(run, i)
+    is_done = one is not None and one.status in (COMPLETED, COMPENSATED)
+    return is_done and made is not None and made.enough is not None
+
+
+def _borne(run: Run) -> set[int]:
+    """Return the steps in races of which all are won, or lead to others that are."""
+    graph = run.graph
+    if not graph.racing:
+        return set()
+    open_joins = [join for k, join in enumerate(graph.joins) if run.joined.get(k, (0,))[0] != SETTLED]
+    by_step: dict[int, list[int]] = {}
+    for join in open_joins:
+        by_step.setdefault(join.step, []).extend(join.of)
+    pending = [j for join in open_joins if join.step not in graph.racing for j in join.of]
+    found: set[int] = set()
+    while pending:
+        i = pending.pop()
+        if i not in found and i in graph.racing:
+            found.add(i)
+            pending += graph.dependencies[i]
+            pending += by_step.get(i, ())
+    return set(graph.racing) - found
+
+
+def is_borne_by_itself(run: Run, i: int, step: Step) -> bool:
+    """Say whether steps go on after one that has failed."""
+    return step.status == FAILED and run.graph.nodes[i].on_error == "continue"
+
+
+def still_failed(run: Run) -> Failure | None:
+    """Return the failure of a step that was not made anew with others, and that nothing bears."""
+    graph, kept = run.graph, settled(run)
+    lost = [
+        i
+        for i, step in run.steps.items()
+        if step.status == FAILED and graph.owner(i) < 0 and i not in kept
+        and not graph.is_helper(i) and not is_borne_by_itself(run, i, step)
+    ]  # fmt: skip
+    if not lost:
+        return None
+    i = min(lost, key=lambda i: (run.steps[i].sequence or 0, i))
+    return (run.steps[i].failure or Failure("failed")).at(graph.names[i])
