@@ -75,6 +75,7 @@ async def reconciler(
         f"{settings.prefix}.reconciler",
         client=name,
         records_max=settings.engine.batch_records_max,
+        bytes_max=2 * settings.engine.batch_bytes_max,
     )
     try:
         await definitions.catch_up()

@@ -202,6 +202,10 @@ class EngineSettings(Branch):
     batch_records_max: int = Field(default=2_000, ge=1, le=100_000)
     """Records folded into one commit at most; a batch is never waited for, so it bounds only a backlog.
     Low, and each record pays for a commit; high, and a commit takes seconds and memory."""
+    batch_bytes_max: int = Field(default=8_000_000, ge=1_000_000, le=1 << 30)
+    """Bytes of the records in one commit, and of what they have to hand over to workers, at most; a record
+    alone passes whatever it has. The process holds a few times as much: as read, as rows, as messages. Low,
+    and large payloads pay for a commit each; high, and a burst of them fills the memory."""
     cache_bytes_max: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024, le=1 << 40)
     """State of entities kept in memory per process. Too low, and every batch reads from Postgres what it
     folds; too high, and the process is killed for its memory."""

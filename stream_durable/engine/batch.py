@@ -7,7 +7,7 @@ the order of each partition; then written down as one share per partition (`fini
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -133,6 +133,18 @@ def read(record: Record) -> Read:
     return Read(record, message)
 
 
+def sliced(records: list[Record], bytes_max: int) -> Iterator[list[Record]]:
+    """Cut what has arrived into batches of so many bytes; a record that has more is a batch alone."""
+    begun = size = 0
+    for at, record in enumerate(records):
+        more = len(record.value or b"")
+        if size + more > bytes_max and at > begun:
+            yield records[begun:at]
+            begun, size = at, 0
+        size += more
+    yield records[begun:] if begun else records
+
+
 def fold_records(  # noqa: C901 - the hottest loop there is: a call less for each record
     reads: list[Read],
     partitions: dict[int, Partition],
@@ -140,9 +152,14 @@ def fold_records(  # noqa: C901 - the hottest loop there is: a call less for eac
     graphs: Callable[[str], Graph | None],
     refused: Refused,
     partition_count: int,
+    load_max: int = 1 << 62,
 ) -> list[Folding]:
-    """Fold what was read. Entities change in place; raise `Unfoldable` if one may be half changed."""
+    """Fold what was read, up to the record with which what it begins weighs too much for a batch.
+
+    Entities change in place; raises `Unfoldable` if one may be half changed.
+    """
     foldings: dict[int, Folding] = {}
+    load = 0
     held = {kind: cache.of(kind) for kind in KINDS}
     for record, message in reads:
         folding = foldings.get(record.partition)
@@ -177,6 +194,9 @@ def fold_records(  # noqa: C901 - the hottest loop there is: a call less for eac
         else:
             folding.exceptions += 1
         _note(folding.evidence, record, message, outcome, now)
+        load += folding.effects.load
+        if load > load_max:
+            break
     return list(foldings.values())
 
 

@@ -19,6 +19,7 @@ from itertools import count
 
 from stream_durable.core.errors import RejectedError, StatementError
 from stream_durable.core.format import FORMAT
+from stream_durable.core.run.portions import STEP_LOAD
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.holds import Holds
@@ -115,6 +116,8 @@ class Reconciler:
         self._saving = Saving(
             store, self._partitions, self._cache, self._timers, self._publishing, metrics, self._fenced
         )
+        #: What the steps that one batch begins may weigh, beside what they weigh for being steps.
+        self._load_max = settings.batch_bytes_max + STEP_LOAD * settings.batch_records_max
         self._writing = asyncio.Lock()
         #: Whether the group has taken us in, with partitions or to stand by.
         self.is_member = False
@@ -169,7 +172,8 @@ class Reconciler:
         while True:
             event = await self._log.next()
             if isinstance(event, list):
-                await self._apply_whole(event)
+                for records in batch.sliced(event, self._settings.batch_bytes_max):
+                    await self._apply_whole(records)
             elif isinstance(event, Assigned):
                 self.is_member = True
                 self._takeovers.begin(event.partitions)
@@ -247,7 +251,7 @@ class Reconciler:
             try:
                 foldings = batch.fold_records(
                     reads, self._partitions, self._cache, self._definitions.graph, self._refusals.known,
-                    self._partition_count,
+                    self._partition_count, self._load_max,
                 )  # fmt: skip
             except batch.Unfoldable as error:
                 # What may have been changed by half is read anew.
@@ -257,9 +261,10 @@ class Reconciler:
             if any(folding.effects.has_early_timer for folding in foldings):
                 self._clock.was_early()
             refused = await self._saving.save([batch.finish(folding) for folding in foldings])
+            folded = sum(len(folding.evidence.offsets) for folding in foldings)
             if refused is not None:
-                await self._apply_less(reads, refused)
-            return
+                await self._apply_less(reads[:folded], refused)
+            reads = reads[folded:]
 
     async def _apply_less(self, reads: list[batch.Read], refused: StatementError) -> None:
         """Apply half of what was not saved, then the rest, until a record that cannot be stored is alone."""

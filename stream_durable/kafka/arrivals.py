@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from stream_durable.ports import Assigned, LogEvent, Revoked, without
+from stream_durable.ports import Assigned, LogEvent, Record, Revoked, without
 
 
 class Arrivals:
@@ -19,9 +19,9 @@ class Arrivals:
         self._arrived = asyncio.Event()
         self._failure: BaseException | None = None
 
-    def put(self, event: LogEvent) -> int:
-        """Keep an event; return how many records were dropped, since their partition was taken away."""
-        dropped = 0
+    def put(self, event: LogEvent) -> list[Record]:
+        """Keep an event; return the records that were dropped, since their partition was taken away."""
+        dropped: list[Record] = []
         if isinstance(event, Assigned | Revoked):
             if isinstance(event, Revoked):
                 dropped = self._drop(set(event.partitions))
@@ -62,11 +62,14 @@ class Arrivals:
             self._events.popleft()
         return event
 
-    def _drop(self, gone: set[int]) -> int:
+    def _drop(self, gone: set[int]) -> list[Record]:
         """Drop what was read of partitions that were taken away: were they given again, it would mix."""
-        before = self._count()
+        dropped = [
+            record
+            for event in self._events
+            if isinstance(event, list)
+            for record in event
+            if record.partition in gone
+        ]
         self._events = without(self._events, gone)
-        return before - self._count()
-
-    def _count(self) -> int:
-        return sum(len(event) for event in self._events if isinstance(event, list))
+        return dropped

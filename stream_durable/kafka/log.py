@@ -50,11 +50,13 @@ class GroupLog:
         *,
         client: str,
         records_max: int = 2_000,
+        bytes_max: int = 16_000_000,
         reset: str = "error",
     ) -> None:
-        """Join nothing yet; `open` does."""
+        """Join nothing yet; `open` does. Hold about `bytes_max` until they are taken, and as much again."""
         self._topic = topic
         self._records_max = records_max
+        self._bytes_max = bytes_max
         self._config = config(
             settings,
             client,
@@ -68,7 +70,8 @@ class GroupLog:
             # Else the fetcher sleeps a second whenever the local queue was full for a moment.
             fetch_queue_backoff_ms=5,
             queued_min_messages=20_000,
-            queued_max_messages_kbytes=32_768,
+            queued_max_messages_kbytes=max(1_024, bytes_max // 1_024),
+            fetch_max_bytes=max(1_048_576, bytes_max),
         )
         self._admin_config = config(settings, client)
         #: What the group gave us; an order to fetch that was overtaken by a revocation is void.
@@ -79,7 +82,7 @@ class GroupLog:
         self._paused: set[int] = set()
         self._orders: deque[Callable[[], object]] = deque()
         self._arrivals = Arrivals(records_max)
-        self._held = 0
+        self._held = self._held_bytes = 0
         self._taken = threading.Event()
         #: Set by the loop when it has dealt with the revocation that it was told of last.
         self._revoked = threading.Event()
@@ -103,6 +106,7 @@ class GroupLog:
         event = await self._arrivals.next()
         if isinstance(event, list):
             self._held -= len(event)
+            self._held_bytes -= bytes_of(event)
             self._taken.set()
         self._is_revoking = isinstance(event, Revoked)
         return event
@@ -197,7 +201,7 @@ class GroupLog:
         try:
             while not self._is_stopping:
                 self._follow_orders()
-                if self._held < self._records_max or self._hold_back():
+                if self._has_room() or self._hold_back():
                     self._poll(_POLL_SECONDS)
         except BaseException as error:  # The loop must hear of it: this thread has nobody to tell.
             self._call(self._arrivals.fail, error)
@@ -206,6 +210,9 @@ class GroupLog:
             # What was ordered before the end, such as the last commit, is still carried out.
             self._follow_orders()
             self._consumer.close()
+
+    def _has_room(self) -> bool:
+        return self._held < self._records_max and self._held_bytes < self._bytes_max
 
     def _follow_orders(self) -> None:
         while self._orders:
@@ -225,16 +232,17 @@ class GroupLog:
                 records.append(record_of(partition, message))
         if records:
             self._held += len(records)
+            self._held_bytes += bytes_of(records)
             self._tell(records)
 
     def _hold_back(self) -> bool:
         """Wait for the loop to take what was read; say whether it has."""
         self._taken.clear()
-        if self._held < self._records_max or self._taken.wait(_PATIENCE_SECONDS):
+        if self._has_room() or self._taken.wait(_PATIENCE_SECONDS):
             return True
         self._paused = set(self._fetching)
         self._consumer.pause([TopicPartition(self._topic, p) for p in self._paused])
-        while not self._is_stopping and self._held >= self._records_max:
+        while not self._is_stopping and not self._has_room():
             self._poll(_POLL_SECONDS)
             self._follow_orders()
         self._resume(self._paused & self._fetching)
@@ -342,7 +350,8 @@ class GroupLog:
 
     def _take_in(self, event: LogEvent) -> None:
         if dropped := self._arrivals.put(event):
-            self._held -= dropped
+            self._held -= len(dropped)
+            self._held_bytes -= bytes_of(dropped)
             self._taken.set()
 
     def _call(self, function: Callable[..., object], *arguments: object) -> None:
@@ -370,3 +379,8 @@ def _answer(future: asyncio.Future[Any], answer: Any) -> None:
 def _fail(future: asyncio.Future[Any], error: Exception) -> None:
     if not future.done():
         future.set_exception(error)
+
+
+def bytes_of(records: list[Record]) -> int:
+    """Return the bytes of what records carry."""
+    return sum(len(record.value) for record in records if record.value is not None)

@@ -26,8 +26,10 @@ pytestmark = [pytest.mark.real, pytest.mark.kill, pytest.mark.timeout(300)]
 RUNS = 300
 #: Each is handed to two attempts.
 BYTES = 880_000
-#: What they may hold beyond what they held before the first run. All that waits for them is 264 and 528 MB.
-BOUNDS = {RECONCILER: 350 * MEGABYTE, WORKER: 250 * MEGABYTE}
+#: What they may hold beyond what they held before the first run; all that waits for them is 264 and 528 MB. A
+#: reconciler's cache, what is unpublished of four partitions, fetched and in a batch are 64, 64, 48 and 8 MB:
+#: with the copies of a batch, and what the allocator keeps, twice that.
+BOUNDS = {RECONCILER: 500 * MEGABYTE, WORKER: 250 * MEGABYTE}
 
 
 class Site(NamedTuple):
@@ -72,9 +74,7 @@ async def test_large_starts_and_attempts_pass_through_bounded_memory(
     with capsys.disabled():
         said = ", ".join(f"{role} {more // MEGABYTE} MB" for role, more in grown.items())
         print(f"\n  {RUNS} starts of {BYTES:,} bytes, {2 * RUNS} attempts; more than at rest: {said}", end="")
-    assert grown[WORKER] < BOUNDS[WORKER], grown
-    if grown[RECONCILER] >= BOUNDS[RECONCILER]:
-        pytest.xfail("a batch of a reconciler is bounded by records and not by bytes")
+    assert all(grown[role] < BOUNDS[role] for role in BOUNDS), grown
 
 
 async def _is_defined(instance: Instance) -> bool:
