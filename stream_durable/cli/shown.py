@@ -109,7 +109,7 @@ def _requests(run: RunRow) -> dict[str, Any]:
     asked: dict[str, Any] = _json(run.requests) or {}
     return {
         kind: {**request, "at": moment(request["at"])}
-        for kind in ("cancel", "pause", "resume", "retry")
+        for kind in ("cancel", "late_cancel", "pause", "resume", "retry")
         if (request := asked.get(kind)) is not None
     }
 

@@ -21,7 +21,7 @@ from stream_durable.client.together import Progress, order_all
 from stream_durable.client.values import run_id
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import CancelRun, PauseRun, ResumeRun, RetryRun, StartRun
-from stream_durable.core.status import CANCELLED, CANCELLING, COMPENSATING, PAUSED
+from stream_durable.core.status import CANCELLED, CANCELLING, COMPENSATING, COMPENSATION_FAILED, PAUSED
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.wire.events import published
@@ -205,13 +205,14 @@ class AsyncClient:
     ) -> int:
         """Make anew what failed in the runs that are meant and ended badly; return how many these are.
 
-        Those that were cancelled are not meant, unless `status` says so.
+        Those that were cancelled are not meant, unless `status` says so; nor are those with an undo that has
+        failed, for that is seen to first, run by run.
         """
 
         def order(run: str) -> RetryRun:
             return RetryRun(key=run, id=uuid4().hex, whole=whole)
 
-        among = LOST | {CANCELLED} if which.status else LOST
+        among = (LOST | {CANCELLED} if which.status else LOST) - {COMPENSATION_FAILED}
         return await order_all(self._edge, which.query(among), order, "retry runs", progress)
 
     @property

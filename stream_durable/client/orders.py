@@ -7,6 +7,7 @@ from typing import Final
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import RetryRun
+from stream_durable.core.run import undoing
 from stream_durable.core.run.again import failed_steps
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import PENDING
@@ -40,6 +41,9 @@ def check_retry(run: Run, order: RetryRun) -> None:
     if run.ended is None and (run.failure is not None or run.output is not None or run.status == PENDING):
         text = "has not begun" if run.status == PENDING else "is about to end: wait for that"
         raise RejectedError("not_ended", f"run {run.id!r} cannot be retried now: it {text}")
+    if undoing.has_failed(run, order.step):
+        return
+    undoing.refuse_before_undo(run)
     if order.step:
         i = check_step(run, order.step)
         if run.graph.is_helper(i):

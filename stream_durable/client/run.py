@@ -163,7 +163,10 @@ class RunHandle:
         return await self._tell(CancelStep(key=self.id, id=_drawn(), step=step, reason=reason))
 
     async def skip_step(self, step: str, reason: str = "") -> str:
-        """End a step, or a group with all its members, as skipped; what comes after it goes on without it."""
+        """End a step, or a group with all its members, as skipped; what comes after it goes on without it.
+
+        An undo that has failed, `"charge~compensate"`, is accepted by that: the run ends anew without it.
+        """
         check_end_step(await self._thawed(), step)
         return await self._tell(SkipStep(key=self.id, id=_drawn(), step=step, reason=reason))
 
@@ -171,6 +174,7 @@ class RunHandle:
         """Make steps anew, in place, whether the run has ended or not.
 
         What failed or was cancelled and all that comes after it; or one step and all after it; or the whole.
+        An undo that has failed, `"charge~compensate"`, is tried again by itself; before that nothing else is.
         """
         message = RetryRun(key=self.id, id=_drawn(), step=step or "", whole=whole)
         check_retry(await self._thawed(), message)

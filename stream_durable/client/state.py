@@ -60,6 +60,8 @@ class Request(NamedTuple):
     at: datetime
     reason: str
     compensate: bool
+    #: Whether the run had ended by then, or was on its way to its end, so that it changed nothing.
+    is_late: bool = False
 
 
 class Requests(NamedTuple):
@@ -204,7 +206,10 @@ def _clause(run: Run, i: int, clause: int | None) -> Any:
 
 def _requests(requests: core.Requests | None) -> Requests:
     asked = requests or core.Requests()
-    return Requests(*map(_request, (asked.cancel, asked.pause, asked.resume, asked.retry)))
+    cancel, *others = map(_request, (asked.cancel, asked.pause, asked.resume, asked.retry))
+    if cancel is None and (late := _request(asked.late_cancel)) is not None:
+        cancel = late._replace(is_late=True)
+    return Requests(cancel, *others)
 
 
 def _request(request: core.Request | None) -> Request | None:

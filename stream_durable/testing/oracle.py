@@ -33,7 +33,7 @@ from stream_durable.wire.verdicts import Verdict, decode_verdict
 TimerKey = tuple[str, str, str]
 #: What a client may order at a moment at which it makes no sense, and how that is refused.
 _ORDERS = (CancelStep, SkipStep, RetryRun)
-_UNTIMELY = ("not_begun", "nothing_to_retry", "unknown_step")
+_UNTIMELY = ("not_begun", "nothing_to_retry", "undo_first", "unknown_step")
 
 
 class Judged(NamedTuple):

@@ -134,14 +134,17 @@ class TestCancel:
         assert again.outcome is Outcome.DUPLICATE
         assert again.is_silent
 
-    def test_cancelling_after_the_end_is_late(self) -> None:
+    def test_cancelling_after_the_end_is_kept_and_changes_nothing(self) -> None:
         play = Play(step("a"))
         play.completed("a")
 
         late = play.cancelled()
 
-        assert late.outcome is Outcome.LATE
+        assert late.is_silent
         assert play.run.status == "completed"
+        assert play.run.cancel_request is None
+        assert play.run.requests is not None
+        assert play.run.requests.late_cancel is not None
 
 
 class TestRunTimeout:

@@ -366,6 +366,25 @@ async def test_a_cancel_during_compensation_stops_nothing(engine: Engine) -> Non
     await run.pause("in the middle of it")
     await engine.until(run, "compensated")
     assert undone == ["b~compensate", "a~compensate"]
+    request = run.state.requests.cancel
+    assert request is not None
+    assert (request.reason, request.is_late) == ("in the middle of it", True)
+    await run.cancel("once more")
+    assert run.state.requests.cancel == request, "the first counts"
+
+
+async def test_a_cancel_after_the_end_is_kept_apart_from_the_outcome(engine: Engine) -> None:
+    flow = Workflow("ended")
+    flow.add("a", lambda: 1)
+    run = await engine.start(flow)
+    await engine.until(run, "completed")
+    order = await run.cancel("not wanted")
+    request = run.state.requests.cancel
+    assert request is not None
+    assert (request.id, request.is_late, run.status) == (order, True, "completed")
+    await run.retry("a")
+    await engine.until(run, "completed")
+    assert run.state.requests.cancel is None
 
 
 async def test_a_compensated_run_tells_so_publicly(engine: Engine) -> None:

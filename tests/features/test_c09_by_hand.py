@@ -74,6 +74,7 @@ async def test_the_whole_run_in_place(engine: Engine) -> None:
     await engine.until_idle()
     assert sorted(calls) == ["a", "b", "c", "d"]
     assert (run.status, run.input, run.tags) == ("completed", {"n": 1}, ("vip",))
+    assert run.state.attempt == 2, "it is another try of the graph"
     assert [event.type for event in run.events if event.type.startswith("run.")] == [
         "run.started", "run.completed", "run.retried", "run.completed",
     ]  # fmt: skip

@@ -16,6 +16,7 @@ from stream_durable.core.messages import (
     AttemptEnd,
     AttemptExpanded,
     AttemptReturned,
+    CancelRun,
     CancelStep,
     GatePassed,
     Message,
@@ -118,7 +119,8 @@ class Watch:
                 self._note(message)
                 if before is not None and isinstance(message, RetryRun):
                     before.look_at_retry(run, message)
-            if had_ended and not isinstance(message, RetryRun | StartRun):
+            is_accepting = isinstance(message, SkipStep) and message.step.endswith("~compensate")
+            if had_ended and not isinstance(message, RetryRun | StartRun | CancelRun) and not is_accepting:
                 assert folded.outcome is not Outcome.APPLIED or message.key != RUN, "an ended run moved"
             self._look_at_asking(message, folded, was_paused=was_paused and run.is_paused)
             self._look_at_steps()

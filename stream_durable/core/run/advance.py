@@ -249,9 +249,9 @@ def _call_hooks(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
 
 
 def _helped(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
-    """Note on a step that it has been undone."""
+    """Note on a step that it has been undone, or that its undo was not needed."""
     target, _, kind = run.graph.names[i].rpartition("~")
-    if kind != "compensate" or step.status != COMPLETED:
+    if kind != "compensate" or step.status not in STEP_PASSED:
         return
     done = run.graph.index[target]
     undone = run.steps[done]

@@ -65,7 +65,7 @@ def forget_outcome(run: Run, out: Effects) -> None:
     run.output = None
     run.failure = None
     if run.requests is not None:
-        run.requests.cancel = None
+        run.requests.cancel = run.requests.late_cancel = None
     if run.due is not None:
         run.due = None
         out.timers["run", run.id, ""] = None

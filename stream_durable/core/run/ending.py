@@ -34,6 +34,7 @@ from stream_durable.core.status import (
     RUNNING,
     SKIPPED,
     STEP_ENDED,
+    STEP_PASSED,
     WAITING,
 )
 
@@ -253,15 +254,18 @@ def _undo_next(run: Run, now: int, out: Effects) -> bool:
         run.undo = [i for _, i in sorted(undo)]
     if not run.undo:
         return False
-    i = run.undo.pop()
-    node = graph.nodes[i]
+    begin_undo(run, run.undo.pop(), now, out)
+    return True
+
+
+def begin_undo(run: Run, i: int, now: int, out: Effects) -> None:
+    """Ask a worker to undo a step."""
+    node = run.graph.nodes[i]
     assert isinstance(node, StepNode | ChildNode)
     assert node.compensation is not None
     run.status = COMPENSATING
-    failure = run.failure
-    happened = hooks.Happened(FAILED, failure.step if failure else None, 0, failure)
-    hooks.begin_helper(run, f"{graph.names[i]}~compensate", node.compensation, now, out, happened)
-    return True
+    happened = hooks.happened_to(run, FAILED)
+    hooks.begin_helper(run, f"{run.graph.names[i]}~compensate", node.compensation, now, out, happened)
 
 
 def _was_tried(run: Run, name: str) -> bool:
@@ -295,7 +299,7 @@ def _outcome(run: Run, otherwise: str) -> str:
                 continue
             if step.status == FAILED:
                 return COMPENSATION_FAILED
-            is_undone = is_undone or step.status == COMPLETED
+            is_undone = is_undone or step.status in STEP_PASSED
     return COMPENSATED if is_undone else otherwise
 
 

@@ -38,14 +38,22 @@ def call_run_hook(run: Run, kind: str, status: str, now: int, out: Effects) -> b
     name = f"~{kind}"
     if node is None or _was_called(run, name):
         return False
-    failure = run.failure
-    happened = Happened(status, failure.step if failure is not None else None, 0, failure)
+    happened = happened_to(run, status)
     if run.cancel_request is not None:
         happened.reason = run.cancel_request.reason
-    elif failure is None:
+    elif run.failure is None:
         _tell_output(happened, run.output if run.output is not None else run_output(run))
     begin_helper(run, name, node, now, out, happened)
     return True
+
+
+def happened_to(run: Run, status: str) -> Happened:
+    """Return what is told of a run: which step has failed, in which attempt, and of what."""
+    failure = run.failure
+    name = None if failure is None else failure.step
+    i = None if name is None else run.graph.index.get(name)
+    step = None if i is None else run.steps.get(i)
+    return Happened(status, name, 0 if step is None else step.attempt, failure)
 
 
 def call_step_hook(run: Run, kind: str, i: int, step: Step, now: int, out: Effects) -> None:

@@ -7,7 +7,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RUN_PAUSED, RUN_RESUMED, RUN_RETRIED
 from stream_durable.core.messages import CancelStep, PauseRun, ResumeRun, RetryRun, RunContinued, SkipStep
-from stream_durable.core.run import context, portions
+from stream_durable.core.run import context, portions, undoing
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.again import (
     beginnings,
@@ -89,10 +89,14 @@ def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
         return Outcome.DUPLICATE
     if run.ended is None and (run.failure is not None or run.output is not None or run.status == PENDING):
         return Outcome.LATE
-    which, reopened = _chosen(run, message)
+    is_undo = undoing.has_failed(run, message.step)
+    which, reopened = (set[int](), set[int]()) if is_undo else _chosen(run, message)
     requests = run.requests = run.requests or Requests()
     requests.retry = Request(message.id, now)
     requests.remember(message.id)
+    if is_undo:
+        undoing.undo_again(run, message.step, now, out)
+        return Outcome.APPLIED
     if run.ended is not None:
         # Nobody could resume it any more, and whoever wants it made anew wants it to run.
         requests.pause = None
@@ -103,6 +107,7 @@ def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
             out.timers["run", run.id, ""] = run.due
     reset(run, which, reopened, out)
     if message.whole:
+        run.attempt += 1
         forget_context(run)
     say_run(run, RUN_RETRIED, now, out)
     run.output = final_output(run)
@@ -111,6 +116,7 @@ def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
 
 
 def _chosen(run: Run, message: RetryRun) -> tuple[set[int], set[int]]:
+    undoing.refuse_before_undo(run)
     if message.whole:
         return set(range(run.graph.size)), set()
     if message.step:
@@ -130,25 +136,34 @@ def _chosen(run: Run, message: RetryRun) -> tuple[set[int], set[int]]:
 
 
 def _end_by_hand(run: Run, message: CancelStep | SkipStep, status: str, now: int, out: Effects) -> Outcome:
-    if run.has_ended:
+    is_accepted = status == SKIPPED and undoing.has_failed(run, message.step)
+    if run.has_ended and not is_accepted:
         return Outcome.LATE
     if run.status == PENDING:
         raise RejectedError("not_begun", f"run {run.id!r} has not begun")
     if run.has_seen(message.id):
         return Outcome.DUPLICATE
+    why = Failure(status, message.reason or f"{status} by request", retryable=False)
+    if is_accepted:
+        _remember(run, message.id)
+        undoing.accept(run, message.step, why, now, out)
+        return Outcome.APPLIED
     i = _index(run, message.step)
     if has_ended(run, i):
         return Outcome.DUPLICATE if run.steps[i].status == status else Outcome.LATE
     if run.graph.is_helper(i) and run.steps[i].status == PENDING:
         # It was called in an earlier try; nobody waits for it now.
         return Outcome.LATE
-    run.requests = run.requests or Requests()
-    run.requests.remember(message.id)
-    reason = message.reason or f"{status} by request"
+    _remember(run, message.id)
     if (step := run.steps.get(i)) is not None:
         has_stopped(step)
-    work_off(run, [(i, status, None, Failure(status, reason, retryable=False))], [], now, out)
+    work_off(run, [(i, status, None, why)], [], now, out)
     return Outcome.APPLIED
+
+
+def _remember(run: Run, order: str) -> None:
+    run.requests = run.requests or Requests()
+    run.requests.remember(order)
 
 
 def _index(run: Run, name: str) -> int:

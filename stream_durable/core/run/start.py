@@ -60,16 +60,19 @@ def begin(run: Run, now: int, out: Effects) -> None:
 
 
 def cancel(run: Run, message: CancelRun, now: int, out: Effects) -> Outcome:
-    """Put the run on its way to an end; workers that have its attempts are asked to drop them."""
-    if run.has_ended:
-        return Outcome.DUPLICATE if run.status == CANCELLED else Outcome.LATE
-    if run.cancel_request is not None or run.has_seen(message.id):
-        return Outcome.DUPLICATE
-    if run.failure is not None:
-        return Outcome.LATE
+    """Put the run on its way to an end; workers that have its attempts are asked to drop them.
+
+    Of a run that is on its way to an end already, or has ended, only that it was asked for is kept.
+    """
     requests = run.requests = run.requests or Requests()
-    requests.cancel = Request(message.id, now, message.reason, message.compensate)
+    if requests.cancel is not None or requests.late_cancel is not None or run.has_seen(message.id):
+        return Outcome.LATE if run.has_ended and run.status != CANCELLED else Outcome.DUPLICATE
+    request = Request(message.id, now, message.reason, message.compensate)
     requests.remember(message.id)
+    if run.has_ended or run.failure is not None:
+        requests.late_cancel = request
+        return Outcome.APPLIED
+    requests.cancel = request
     reason = message.reason or "cancelled by request"
     run.failure = Failure("cancelled", reason, retryable=False)
     if run.status == PENDING:

@@ -169,6 +169,8 @@ class Requests(msgspec.Struct, omit_defaults=True):
     """What has been asked of a run, apart from what came of it."""
 
     cancel: Request | None = None
+    #: The same where the run was on its way to an end already, so that it changed nothing.
+    late_cancel: Request | None = None
     pause: Request | None = None
     resume: Request | None = None
     retry: Request | None = None

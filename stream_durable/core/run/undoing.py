@@ -1,0 +1,68 @@
+"""What people do about an undo that has failed: they have it tried again, or accept it as it is.
+
+Until then the rest of the run is left alone: a step made anew would do a second time what nobody undid.
+"""
+
+from __future__ import annotations
+
+from stream_durable.core.effects import Effects
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.failure import Failure
+from stream_durable.core.lifecycle import RUN_RETRIED
+from stream_durable.core.run.advance import work_off
+from stream_durable.core.run.again import reset
+from stream_durable.core.run.ending import begin_undo
+from stream_durable.core.run.say import say_run
+from stream_durable.core.run.state import Run
+from stream_durable.core.status import COMPENSATING, COMPENSATION_FAILED, FAILED, RETRYING, SKIPPED
+
+_UNDOES = "~compensate"
+
+
+def has_failed(run: Run, name: str) -> bool:
+    """Say whether a run has ended with this undo failed."""
+    return run.status == COMPENSATION_FAILED and name in _failed(run)
+
+
+def refuse_before_undo(run: Run) -> None:
+    """Refuse to make steps anew as long as an undo of the run has failed."""
+    if run.status == COMPENSATION_FAILED:
+        name = _failed(run)[0]
+        text = (
+            f"{name!r} of run {run.id!r} has failed: try it again with retry({name!r}), or accept it with "
+            f"skip_step({name!r}); after that the run can be retried"
+        )
+        raise RejectedError("undo_first", text)
+
+
+def undo_again(run: Run, name: str, now: int, out: Effects) -> None:
+    """Try a failed undo again, and go on with what is still to be undone."""
+    _reopen(run, {run.graph.index[name]}, now, out)
+    begin_undo(run, run.graph.index[name.removesuffix(_UNDOES)], now, out)
+
+
+def accept(run: Run, name: str, why: Failure, now: int, out: Effects) -> None:
+    """Count a failed undo as done, as somebody has seen to it."""
+    _reopen(run, set(), now, out)
+    i = run.graph.index[name]
+    # As one whose next attempt is planned: no worker has to be told.
+    run.steps[i].status = RETRYING
+    run.left += 1
+    run.active += 1
+    work_off(run, [(i, SKIPPED, None, why)], [], now, out)
+
+
+def _failed(run: Run) -> list[str]:
+    names = run.graph.names
+    return sorted(names[i] for i, s in run.steps.items() if s.status == FAILED and names[i].endswith(_UNDOES))
+
+
+def _reopen(run: Run, which: set[int], now: int, out: Effects) -> None:
+    """Put an ended run back to where it was undone; the hook of its end is called again at the next one."""
+    run.status = COMPENSATING
+    run.ended = None
+    if run.requests is not None:
+        run.requests.pause = None
+    which |= {i for i in run.steps if run.graph.is_helper(i) and run.graph.names[i].startswith("~")}
+    reset(run, which, (), out)
+    say_run(run, RUN_RETRIED, now, out)
