@@ -65,6 +65,12 @@ def child_id(run: str, of: str) -> str:
     return f"{clipped(run, ID_BYTES_MAX - 40)}{CHILD_MARK}{digest}"
 
 
+def shortened(step: str) -> str:
+    """Return a short name for what a step adds to its run: the step of the definition, and a digest."""
+    digest = blake2b(step.encode(), digest_size=16).hexdigest()
+    return f"{step.partition('[')[0].partition('~')[0]}~{digest}"
+
+
 def is_derived(run: str) -> bool:
     """Say whether an id is one that only a run that starts another can give."""
     return CHILD_MARK in run

@@ -8,6 +8,7 @@ import pytest
 from builders import Play, step, undoing
 from msgspec import Raw
 
+from stream_durable.core.ids import ID_BYTES_MAX
 from stream_durable.core.messages import Grafted
 from stream_durable.core.status import Outcome
 
@@ -37,6 +38,24 @@ def test_members_may_expand_in_turn() -> None:
 
     assert play.completed("a[0][1]", b"2").facts[-1] == "run.completed"
     assert play.run.output == b"[[1,2]]"
+
+
+def test_a_thousand_generations_have_names_that_fit() -> None:
+    play = Play(step("a"), templates=(SCAN,))
+    name = "a"
+    for generation in range(1_000):
+        [command] = play.expanded(name, ONE).commands
+        name = command.step
+        assert len(name) <= ID_BYTES_MAX
+        assert name.startswith("a")
+        if generation % 400 == 399:
+            play.reload()
+            assert name in play.run.graph.index
+
+    assert play.completed(name, b"1").facts[-1] == "run.completed"
+
+    assert play.run.output == b"[" * 200 + b"null" + b"]" * 200
+    assert len(play.run.graph.index) == 1_001
 
 
 def test_an_expansion_into_nothing_is_done() -> None:

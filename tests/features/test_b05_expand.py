@@ -138,3 +138,20 @@ async def test_cancelling_the_expanding_step_ends_what_it_added(engine: Engine, 
     assert run.status == "cancelled"
     assert {run.step(f"more[{n}]").status for n in range(3)} <= {"cancelled", "pending"}
     assert engine.calls("more[2]") == 0
+
+
+async def test_a_thousand_generations_one_after_another(engine: Engine) -> None:
+    flow = Workflow("generations")
+
+    def breed(item: int) -> Any:
+        return Expand([child.of(item + 1)]) if item < 1_000 else item
+
+    child = flow.template(breed)
+    flow.add("first", lambda: Expand([child.of(1)]))
+    flow.add("last", lambda ctx: ctx.step, after="first")
+    run = await engine.start(flow)
+    await engine.until(run, "completed")
+    assert engine.calls(child) == 1_000
+    deepest = list(run.state.steps)[-1]
+    assert deepest.startswith("first~")
+    assert (run.output, run.step(deepest).output) == ("last", 1_000)

@@ -15,7 +15,7 @@ from stream_durable.core.definition.paths import items_at, root_of, value_at
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
-from stream_durable.core.ids import ID_BYTES_MAX, byte_length
+from stream_durable.core.ids import ID_BYTES_MAX, byte_length, shortened
 from stream_durable.core.messages import AttemptExpanded, Grafted
 from stream_durable.core.run.portions import is_deferred
 from stream_durable.core.run.state import NOT_NEEDED, Graft, Open, Run, Step
@@ -24,8 +24,10 @@ from stream_durable.core.status import CANCELLED, COMPLETED, FAILED, PENDING, RU
 
 #: Steps that a run may have, those added at run time included.
 STEPS_MAX = 10_000
-#: Longest name of an added step, in bytes, with what is left for its number and for what is called beside it.
+#: Longest name of an added step, in bytes: what is left is for its number and for what is called beside it.
 NAME_BYTES_MAX = ID_BYTES_MAX - 50
+#: Longest name of one that its author gives it, inside of what expands into it.
+GIVEN_BYTES_MAX = NAME_BYTES_MAX - 200
 #: Members of one group that are with workers at the same time, unless it says another number.
 WINDOW = 500
 
@@ -122,8 +124,8 @@ def expand(run: Run, i: int, step: Step, message: AttemptExpanded, ready: list[i
     """Add the steps that a step answered with; it ends when they have."""
     positions = {given.name or str(p): p for p, given in enumerate(message.steps)}
     wrong = _wrong(run, message.steps, positions)
-    if max(map(byte_length, positions), default=0) + byte_length(run.graph.names[i]) > NAME_BYTES_MAX:
-        wrong = f"a name is too long: with those of the steps it is inside of, {NAME_BYTES_MAX} bytes at most"
+    if max(map(byte_length, positions), default=0) > GIVEN_BYTES_MAX:
+        wrong = f"a name is too long: {GIVEN_BYTES_MAX} bytes at most"
     if wrong is not None:
         ends.append((i, FAILED, None, Failure("bad_expansion", wrong, retryable=False)))
         return
@@ -199,6 +201,8 @@ def plant(graph: Grown, i: int, made: Graft) -> int:
         names = [f"{name}[{p}]" for p in range(made.count)]
         return graph.graft(i, names, [node.step] * made.count, [()] * made.count)
     positions = {given.name or str(p): p for p, given in enumerate(made.steps)}
+    if max(map(byte_length, positions), default=0) + byte_length(graph.names[i]) > NAME_BYTES_MAX:
+        name = shortened(name)
     names = [f"{name}[{given.name or p}]" for p, given in enumerate(made.steps)]
     nodes = [graph.templates[given.of] for given in made.steps]
     after = [tuple(positions[a] for a in dict.fromkeys(given.after)) for given in made.steps]

@@ -12,9 +12,15 @@ from stream_durable.core.status import COMPENSATED, COMPLETED, FAILED, SKIPPED
 
 _encode = msgspec.json.Encoder().encode
 
+#: How deep lists of what members answered are handed on, where these have added members in turn.
+LISTS_MAX = 200
 
-def output_of(run: Run, i: int) -> bytes | None:
-    """Return the output of a step; None: it has none, for it was skipped, say, or has not ended."""
+
+def output_of(run: Run, i: int, depth: int = 0) -> bytes | None:
+    """Return the output of a step; None: it has none, for it was skipped, say, or has not ended.
+
+    `depth` says in how many lists it is to be; in so many that no reader takes them it is left out.
+    """
     step = run.steps.get(i)
     if step is None or not (step.status in (COMPLETED, COMPENSATED) or _has_some(run, i, step)):
         return None
@@ -27,7 +33,10 @@ def output_of(run: Run, i: int) -> bytes | None:
         )
     if type(node) is BranchNode:
         return _of_clause(run, i, step)
-    return b"[%b]" % b",".join(output_of(run, m) or b"null" for m in run.graph.members.get(i, ()))
+    if depth == LISTS_MAX:
+        return None
+    members = run.graph.members.get(i, ())
+    return b"[%b]" % b",".join([output_of(run, m, depth + 1) or b"null" for m in members])
 
 
 def _has_some(run: Run, i: int, step: Step) -> bool:
