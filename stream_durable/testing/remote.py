@@ -95,7 +95,6 @@ class RemoteStore:
         sent = [_copied(share) for share in shares]
         weather = self._process.weather
         if any(row.id.startswith(UNSTORABLE_RUN) for share in sent for row in share.runs):
-            weather.hits["commit refused for its data"] += 1
             raise StatementError("no column holds this", is_data=True)
         if sum(share.to_offset - share.from_offset for share in sent) > 2 and weather.chance(
             weather.faults.slow_commit, "commit took too long"

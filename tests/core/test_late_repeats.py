@@ -151,4 +151,4 @@ def test_of_a_run_that_was_cancelled_before_it_began_no_step_alone_can_be_made_a
     play.cancelled()
 
     assert play.refused(RetryRun(key=RUN, id="retry", step="a")) == "not_begun"
-    assert play.retried(whole=True).asked == [("a", 2), ("b", 2)]
+    assert play.retried(whole=True).asked == [("a", 1), ("b", 1)]

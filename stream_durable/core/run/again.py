@@ -71,6 +71,21 @@ def forget_outcome(run: Run, out: Effects) -> None:
         out.timers["run", run.id, ""] = None
 
 
+def mark_unbegun(run: Run) -> None:
+    """Let no step of a run that has ended count as begun of which nothing is written down: it never began."""
+    for i in range(run.graph.size):
+        if i not in run.steps:
+            run.need[i] = max(1, run.need[i])
+
+
+def write_down_unbegun(run: Run) -> None:
+    """Write down which steps of a run that had ended wait for nothing and never began: they begin now."""
+    for i in range(run.graph.size):
+        if not run.need[i] and i not in run.steps:
+            run.steps[i] = Step(PENDING)
+            run.touched[i] = None
+
+
 def reset(run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects) -> None:
     """Put steps back to where they had not begun, whatever they are at, and groups to where they wait."""
     graph = run.graph

@@ -19,6 +19,7 @@ from stream_durable.core.messages import GateLeft, WaitClosed
 from stream_durable.core.run import groups, hooks, portions, races
 from stream_durable.core.run.begin import End, event_key
 from stream_durable.core.run.children import cancel_child, tell_parent
+from stream_durable.core.run.counters import recount
 from stream_durable.core.run.say import begun_step, clear_due, say_run, say_step, set_due
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.values import run_output
@@ -119,10 +120,9 @@ def end(run: Run, status: str, now: int, out: Effects) -> None:
         for i in range(run.graph.size):
             if not run.need[i]:
                 _cancel_step(run, i, now, out)
-    run.active = 0
-    run.waiting.clear()
-    run.open.clear()
     _finish(run, status, now, out)
+    # Steps were closed without being counted; what is in memory is to be what is loaded again.
+    recount(run)
 
 
 def stop_step(run: Run, i: int, step: Step, out: Effects) -> None:

@@ -16,8 +16,10 @@ from stream_durable.core.run.again import (
     final_output,
     forget_context,
     forget_outcome,
+    mark_unbegun,
     reset,
     stranded,
+    write_down_unbegun,
 )
 from stream_durable.core.run.attempts import has_stopped
 from stream_durable.core.run.groups import has_ended
@@ -97,15 +99,19 @@ def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
     if is_undo:
         undoing.undo_again(run, message.step, now, out)
         return Outcome.APPLIED
-    if run.ended is not None:
+    had_ended = run.ended is not None
+    if had_ended:
         # Nobody could resume it any more, and whoever wants it made anew wants it to run.
         requests.pause = None
+        mark_unbegun(run)
         forget_outcome(run, out)
         limit = run.graph.definition.timeout_ms
         if limit is not None:
             run.due = now + limit
             out.timers["run", run.id, ""] = run.due
     reset(run, which, reopened, out)
+    if had_ended:
+        write_down_unbegun(run)
     if message.whole:
         run.attempt += 1
         forget_context(run)
