@@ -175,7 +175,9 @@ class AsyncClient:
         def order(run: str) -> CancelRun:
             return CancelRun(key=run, id=uuid4().hex, reason=reason, compensate=compensate)
 
-        return await order_all(self._edge, which.query(_GOING), order, "cancel runs", progress)
+        return await order_all(
+            self._edge, which.query(_GOING, self._edge.now()), order, "cancel runs", progress
+        )
 
     async def pause_all(self, which: RunFilter, reason: str = "", *, progress: Progress | None = None) -> int:
         """Let no step of the runs that are meant begin until they are resumed; return how many these are."""
@@ -183,7 +185,9 @@ class AsyncClient:
         def order(run: str) -> PauseRun:
             return PauseRun(key=run, id=uuid4().hex, reason=reason)
 
-        return await order_all(self._edge, which.query(_GOING - {PAUSED}), order, "pause runs", progress)
+        return await order_all(
+            self._edge, which.query(_GOING - {PAUSED}, self._edge.now()), order, "pause runs", progress
+        )
 
     async def resume_all(
         self,
@@ -198,7 +202,9 @@ class AsyncClient:
         def order(run: str) -> ResumeRun:
             return ResumeRun(key=run, id=uuid4().hex, context=data)
 
-        return await order_all(self._edge, which.query(frozenset({PAUSED})), order, "resume runs", progress)
+        return await order_all(
+            self._edge, which.query(frozenset({PAUSED}), self._edge.now()), order, "resume runs", progress
+        )
 
     async def retry_all(
         self, which: RunFilter, *, whole: bool = False, progress: Progress | None = None
@@ -213,7 +219,9 @@ class AsyncClient:
             return RetryRun(key=run, id=uuid4().hex, whole=whole)
 
         among = (LOST | {CANCELLED} if which.status else LOST) - {COMPENSATION_FAILED}
-        return await order_all(self._edge, which.query(among), order, "retry runs", progress)
+        return await order_all(
+            self._edge, which.query(among, self._edge.now()), order, "retry runs", progress
+        )
 
     @property
     def _edge(self) -> Edge:

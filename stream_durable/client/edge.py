@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeVar
 
+from stream_durable.client.state import moment
 from stream_durable.client.values import Values
 from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.core.lifecycle import RunEvent, StepEvent
@@ -35,6 +37,8 @@ class Ports(NamedTuple):
     event_ttl_ms: int
     #: Which world that is, for people.
     where: str
+    #: The time there in milliseconds, if it is not that of this machine.
+    now: Callable[[], int] | None = None
 
 
 class Edge:
@@ -67,6 +71,11 @@ class Edge:
                 f"could not {doing} within {self.patience_seconds:g} s; {why}. Asked was {self.ports.where}: "
                 "try again when it is back, or say in the settings where else it is"
             ) from None
+
+    def now(self) -> datetime:
+        """Return the time that moments are counted from."""
+        now = self.ports.now
+        return datetime.now(UTC) if now is None else moment(now())
 
     def check(self, message: Message) -> None:
         """Refuse what `send` would refuse."""

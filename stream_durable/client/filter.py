@@ -61,15 +61,18 @@ class RunFilter:
     #: What the JSON of the input holds, letter for letter.
     input_text: str | None = None
 
-    def query(self, among: frozenset[str] | None = None) -> RunQuery | None:
-        """Return the conditions with moments fixed; None: no run in any status of `among` can meet them."""
+    def query(self, among: frozenset[str] | None = None, now: datetime | None = None) -> RunQuery | None:
+        """Return the conditions with moments fixed; None: no run in any status of `among` can meet them.
+
+        `now` is what durations are counted from: this machine's time, if nothing is said.
+        """
         chosen = _statuses(self.status)
         for narrower in (LOST if self.failed else None, among):
             if narrower is not None:
                 chosen = chosen & narrower if chosen else narrower
                 if not chosen:
                     return None
-        now = datetime.now(UTC)
+        now = now or datetime.now(UTC)
         return RunQuery(
             workflow=self.workflow.name if isinstance(self.workflow, Workflow) else self.workflow,
             fingerprint=self.fingerprint,

@@ -86,7 +86,7 @@ async def listed(
     edge: Edge, which: RunFilter, limit: int, after: str | None, *, among: frozenset[str] | None = None
 ) -> RunList:
     """Return a page of the runs that are meant, and that are in any status of `among`."""
-    query, views = which.query(among), edge.ports.views
+    query, views = which.query(among, edge.now()), edge.ports.views
     position = None if after is None else read_cursor(after)
     if query is None:
         return RunList([], None)
@@ -99,7 +99,7 @@ async def listed(
 
 async def counted(edge: Edge, which: RunFilter, at_most: int) -> RunCount:
     """Count the runs that are meant, as far as that."""
-    query, views = which.query(), edge.ports.views
+    query, views = which.query(now=edge.now()), edge.ports.views
     if query is None:
         return RunCount(0, is_exact=True)
     found = await edge.ask(lambda: views.run_count(query, at_most=at_most + 1), "count runs")

@@ -16,7 +16,8 @@ from stream_durable.client import AsyncClient, RunHandle
 from stream_durable.client.edge import Ports
 from stream_durable.client.filter import OPEN
 from stream_durable.client.state import moment
-from stream_durable.core.status import PAUSED, PENDING, RETRYING, RUN_ENDED, WAITING
+from stream_durable.core.rows import StepRow
+from stream_durable.core.status import PAUSED, PENDING, RETRYING, RUN_ENDED, RUNNING, WAITING
 from stream_durable.ports import RunQuery
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.workflow import Workflow
@@ -121,7 +122,7 @@ class Engine(Teller):
         """
 
         async def goal(rest: Rest) -> bool:
-            return rest == Rest.QUIET and not await self._is_retrying()
+            return rest == Rest.QUIET and not await self._is_trying()
 
         gave_up = self._pass(goal, within)
         if gave_up is not None:
@@ -240,16 +241,22 @@ class Engine(Teller):
     def _pass(self, goal: Goal, within: Duration) -> GaveUp | None:
         return self._backend.pass_time(Passing(goal, self.now_ms + milliseconds(within)))
 
-    async def _is_retrying(self) -> bool:
-        """Say whether a step, or a whole run, is about to be tried again."""
+    async def _is_trying(self) -> bool:
+        """Say whether a step, or a whole run, is about to be tried again, or was left by a dead worker."""
         views = self.ports.views
         page = await views.run_list(RunQuery(status=tuple(sorted(OPEN))), limit=_RUNS_MAX)
         for run in page.runs:
             if run.status == PENDING and run.attempt > 1:
                 return True
-            if any(row.status == RETRYING for row in await views.step_list(run.id, limit=100_000)):
+            if any(map(_is_tried, await views.step_list(run.id, limit=100_000))):
                 return True
         return False
+
+
+def _is_tried(row: StepRow) -> bool:
+    """Say whether an attempt is planned, or under way: of a group, what opened it has finished."""
+    is_made = row.status == RUNNING and row.worker is not None and row.finished is None
+    return is_made or row.status == RETRYING
 
 
 def _why(gave_up: GaveUp, within: Duration) -> str:

@@ -29,7 +29,7 @@ from stream_durable.kafka.topics import Topics
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
 from stream_durable.persistence import persist
-from stream_durable.ports import Log, LogBounds, LogEvent, Outgoing, Record, Span, TimerPosition
+from stream_durable.ports import Headers, Log, LogBounds, LogEvent, Outgoing, Record, Span, TimerPosition
 from stream_durable.postgres.migrate import drop, migrate
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.workflow import Workflow
@@ -359,9 +359,11 @@ class RealBackend:
         for topic in ("inbox", *(f"commands.{queue}" for queue in queues)):
             reader = KafkaReader(kafka, f"{prefix}.{topic}", client="redeliver", records_max=1_000)
             spans = [Span(p, found.low, found.high) for p, found in (await reader.bounds()).items()]
+            found: dict[Outgoing, Headers | None] = {}
             async for records in reader.read(spans):
-                again = [(Outgoing(topic, r.partition, r.key, r.value), r.headers) for r in records]
-                await self.ports.publisher.publish(again)
+                # What is there already as a copy is one record.
+                found |= {Outgoing(topic, r.partition, r.key, r.value): r.headers for r in records}
+            await self.ports.publisher.publish(list(found.items()))
 
     async def _restart(self) -> None:
         await self._stop("reconciler")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -22,7 +22,9 @@ from stream_durable.wire import lifecycle
 _tags = msgspec.json.Decoder(list[str]).decode
 
 
-def memory_ports(broker: Broker, store: MemoryStore, event_ttl_ms: int) -> Ports:
+def memory_ports(
+    broker: Broker, store: MemoryStore, event_ttl_ms: int, now: Callable[[], int] | None = None
+) -> Ports:
     """Return a client's ports, at whose other end nothing ever goes wrong."""
     return Ports(
         publisher=MemoryPublisher(broker),
@@ -32,6 +34,7 @@ def memory_ports(broker: Broker, store: MemoryStore, event_ttl_ms: int) -> Ports
         blobs=MemoryBlobs(broker),
         event_ttl_ms=event_ttl_ms,
         where="memory",
+        now=now,
     )
 
 

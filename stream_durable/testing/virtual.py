@@ -105,7 +105,8 @@ class VirtualBackend:
         self.mishaps = Mishaps()
         self._app = GrowingApp()
         self._world = QuietWorld(self._app, self.mishaps)
-        self.ports = memory_ports(self._world.broker, self._world.store, self._world.engine.event_ttl_ms)
+        world = self._world
+        self.ports = memory_ports(world.broker, world.store, world.engine.event_ttl_ms, world.clock.now)
         self.client = AsyncClient(lambda: nullcontext(self.ports))
         self._queues: set[str] = set()
         self._thread: EngineThread | None = None
@@ -144,7 +145,7 @@ class VirtualBackend:
         """Workers here are made to crash."""
 
     def redeliver(self) -> None:
-        """Append every record of the inbox and of the command topics once more."""
+        """Append every record of the inbox and of the command topics once more; copies are not copied."""
         self._open().do(self._redeliver)
 
     def restart(self) -> None:
@@ -179,7 +180,8 @@ class VirtualBackend:
     def _redeliver(self) -> None:
         broker = self._world.broker
         for topic in [name for name in broker.names() if name == "inbox" or name.startswith("commands.")]:
-            for record in broker.topic(topic).records():
+            records = {(r.partition, r.key, r.value): r for r in broker.topic(topic).records()}
+            for record in records.values():
                 broker.append(topic, record.partition, record.key, record.value, record.headers)
 
     def _run(self, coroutine: Coroutine[Any, Any, _Answer]) -> _Answer:

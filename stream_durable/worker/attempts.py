@@ -93,6 +93,7 @@ class Attempts:
             # is done before it is.
             known.stand_for(job)
             return
+        job.clock = self._clock
         self._jobs[key] = job
         self._queue.add(job)
         if self._queue.count >= self._settings.concurrency:

@@ -9,6 +9,7 @@ from typing import Any
 
 from stream_durable.core.effects import Command
 from stream_durable.core.messages import Change, LogLine
+from stream_durable.ports import Clock
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.values import Values
 from stream_durable.worker.ends import context_of
@@ -24,7 +25,7 @@ class Job:
     It is also what the handler's context asks about the attempt, from whichever thread it runs in.
     """
 
-    __slots__ = ("announced", "beat", "command", "has_references", "is_cancelled", "is_in_thread",
+    __slots__ = ("announced", "beat", "clock", "command", "has_references", "is_cancelled", "is_in_thread",
                  "is_overdue", "key", "label", "lines", "marks", "must_answer", "partition", "percent",
                  "returns",
                  "started", "task", "timeout_ms", "values")  # fmt: skip
@@ -70,6 +71,8 @@ class Job:
         self.label: str | None = None
         #: The run's context, once a function that takes it is about to be called.
         self.values: Values | None = None
+        #: What lines are dated by, once the attempt is known to those that are made.
+        self.clock: Clock | None = None
         #: What the function has written, if anything.
         self.lines: Lines | None = None
 
@@ -133,7 +136,7 @@ class Job:
             # Of two threads that both write first, one must not take the other's lines away.
             with _first_line:
                 if self.lines is None:
-                    self.lines = Lines()
+                    self.lines = Lines() if self.clock is None else Lines(self.clock.now)
         return self.lines
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
@@ -50,13 +50,18 @@ class Writer(Protocol):
 WRITER: ContextVar[Writer | None] = ContextVar("stream_durable_attempt", default=None)
 
 
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
 class Lines:
     """The lines of one attempt, bounded. Threads of one attempt share it."""
 
-    __slots__ = ("_bytes", "_dropped", "_lines", "_lock", "_partial")
+    __slots__ = ("_bytes", "_dropped", "_lines", "_lock", "_now", "_partial")
 
-    def __init__(self) -> None:
-        """Nothing written yet."""
+    def __init__(self, now: Callable[[], int] = _now) -> None:
+        """Nothing written yet; `now` returns milliseconds since the epoch."""
+        self._now = now
         self._lines: list[LogLine] = []
         self._bytes = 0
         self._dropped = 0
@@ -87,7 +92,7 @@ class Lines:
                 self._partial = ""
             if self._dropped:
                 lines = "line was" if self._dropped == 1 else "lines were"
-                self._lines.append(LogLine(_now(), "info", f"({self._dropped} more {lines} left out)"))
+                self._lines.append(LogLine(self._now(), "info", f"({self._dropped} more {lines} left out)"))
                 self._dropped = 0
             return tuple(self._lines)
 
@@ -104,11 +109,7 @@ class Lines:
             self._dropped += 1
             return
         self._bytes += size
-        self._lines.append(LogLine(_now(), level, text))
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
+        self._lines.append(LogLine(self._now(), level, text))
 
 
 @contextmanager
