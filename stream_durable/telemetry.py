@@ -190,6 +190,12 @@ LOOP_BLOCKED: Final = LogEvent(
 COMMAND_REJECTED: Final = LogEvent(
     "command.rejected", "error", "queue partition offset reason", "A worker was sent what it cannot run."
 )
+ATTEMPT_SUSPECTED: Final = LogEvent(
+    "attempt.suspected",
+    "warning",
+    "run step attempt losses",
+    "A worker was lost while it had this attempt; it begins again under lease, and another loss counts.",
+)
 
 LOG_EVENTS: Final = tuple(value for value in list(globals().values()) if isinstance(value, LogEvent))
 

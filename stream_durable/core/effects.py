@@ -42,6 +42,8 @@ class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", t
     metadata: OptionalRaw = None
     #: Paths into the output that are kept where the reconciler reads them, if it travels by reference.
     picks: tuple[str, ...] = ()
+    #: How often a worker has been lost while it was at the attempt.
+    losses: int = 0
 
 
 class CancelAttempt(

@@ -18,10 +18,8 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.messages import (
     AttemptEnd,
     AttemptFailed,
-    AttemptHeartbeat,
     AttemptMessage,
     AttemptReturned,
-    AttemptStarted,
     LogLine,
 )
 from stream_durable.payloads import Payloads
@@ -36,6 +34,7 @@ from stream_durable.worker.calling import Calling
 from stream_durable.worker.ends import end_of, given_of
 from stream_durable.worker.fitting import Fitting
 from stream_durable.worker.job import Job, JobKey
+from stream_durable.worker.leases import Leases
 from stream_durable.worker.logs import WRITER, listen_on
 from stream_durable.worker.offsets import DoneOffsets
 from stream_durable.worker.queue import Queue
@@ -81,6 +80,8 @@ class Attempts:
         self._room = asyncio.Event()
         self._room.set()
         self._is_draining = False
+        self._leases = Leases(self._running, self._who, self._say, clock, settings)
+        self._isolation = self._leases.isolation
         #: Attempts that have completed and are not counted yet: one by one it is dear.
         self._completed = 0
 
@@ -155,10 +156,7 @@ class Attempts:
 
     def announce_all(self) -> None:
         """Announce whatever runs, so that its lease counts and not the partition of its command."""
-        now = self._clock.now()
-        for job in self._running.values():
-            if not job.announced and not job.is_cancelled:
-                self._announce(job, now)
+        self._leases.announce_all()
 
     def begin_no_more(self) -> None:
         """Begin nothing more, and announce what runs: other workers can have the partitions then.
@@ -185,23 +183,10 @@ class Attempts:
 
     async def watch(self) -> None:
         """Announce attempts that take long, and keep their leases alive."""
-        settings = self._settings
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             self._count_completed()
-            now = self._clock.now()
-            for job in list(self._running.values()):
-                if job.is_cancelled and not job.must_answer:
-                    continue
-                if not job.announced:
-                    if now - job.started >= settings.started_after_ms:
-                        self._announce(job, now)
-                elif now - job.beat >= settings.heartbeat_ms:
-                    job.beat = now
-                    beat = AttemptHeartbeat(
-                        **self._who(job), lease_ms=settings.lease_ms, percent=job.percent, label=job.label
-                    )
-                    self._say(job, beat, lambda: None)
+            self._leases.look()
 
     def _make_room(self) -> None:
         if self._queue.count < self._refill_below:
@@ -212,19 +197,14 @@ class Attempts:
             self._metrics.count_attempts("completed", self._completed)
             self._completed = 0
 
-    def _announce(self, job: Job, now: int) -> None:
-        job.announced = job.beat = now
-        timeout = job.timeout_ms
-        left = None if timeout is None else max(0, job.started + timeout - now) + self._settings.lease_ms
-        # From its acknowledgement on the reconciler's lease owns the re-attempt, not Kafka.
-        started = AttemptStarted(**self._who(job), lease_ms=self._settings.lease_ms, timeout_ms=left)
-        self._say(job, started, job.done)
-
     async def _work(self) -> None:
         task = asyncio.current_task()
         assert task is not None
         turn = 0
         while self._queue.count:
+            if self._isolation.is_entered:
+                await self._isolation.left()
+                continue
             job = self._queue.take()
             if self._queue.count < self._refill_below:
                 self._room.set()
@@ -267,6 +247,7 @@ class Attempts:
             job.task = None
             del self._running[key]
             del self._jobs[key]
+            self._isolation.leave(job)
         if job.is_cancelled:
             if task.cancelling():
                 task.uncancel()
@@ -293,6 +274,8 @@ class Attempts:
     async def _made(self, job: Job) -> AttemptEnd:
         """Make the attempt and return what to report of it."""
         command = job.command
+        if job.settle is not None:
+            await self._leases.announce_first(job, job.settle)
         try:
             handler = self._handler(command.workflow, command.function or command.step)
         except NotCarriedError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
@@ -27,8 +28,7 @@ class Job:
 
     __slots__ = ("announced", "beat", "clock", "command", "has_references", "is_cancelled", "is_in_thread",
                  "is_overdue", "key", "label", "lines", "marks", "must_answer", "partition", "percent",
-                 "returns",
-                 "started", "task", "timeout_ms", "values")  # fmt: skip
+                 "returns", "settle", "started", "task", "timeout_ms", "values")  # fmt: skip
 
     def __init__(
         self,
@@ -49,6 +49,9 @@ class Job:
         self.has_references = has_references
         #: How often the attempt had been given back when it was last asked for.
         self.returns = command.returns
+        #: Of an attempt that may have ended a worker: waits until Kafka knows that its command is done, so
+        #: that its lease alone counts.
+        self.settle: Callable[[], Awaitable[None]] | None = None
         #: How long the attempt may take from its start; None: as long as it likes.
         self.timeout_ms = command.timeout_ms
         #: Where the command is on its topic; in several places if the attempt was asked for repeatedly.
@@ -98,6 +101,11 @@ class Job:
         """Forget the places in a partition that was taken away; say whether there are no others."""
         self.marks = [mark for mark in self.marks if mark[0] is not gone]
         return not self.marks
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it may be what ended the worker that had it, and nobody has heard yet that it is at it."""
+        return self.settle is not None and not self.announced
 
     @property
     def deadline(self) -> datetime | None:

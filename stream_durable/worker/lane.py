@@ -7,8 +7,9 @@ metadata, so that after a crash or a rebalance only what was unfinished runs aga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 
 from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.errors import RejectedError
@@ -37,6 +38,8 @@ _log = logger(__name__)
 
 #: How long a revocation may wait for what has begun; the log waits a little longer for us.
 _HAND_OVER_SECONDS = 3.0
+#: How long after a commit that was not stored the next is tried where something waits for it.
+_AGAIN_SECONDS = 0.1
 
 
 class Lane:
@@ -67,6 +70,7 @@ class Lane:
         self._group: asyncio.TaskGroup | None = None
         #: Whether a commit is under way; the next one waits for it.
         self._is_committing = False
+        self._committed = asyncio.Event()
         #: Whether the group has taken us in, with partitions or to stand by.
         self.is_member = False
 
@@ -92,9 +96,9 @@ class Lane:
                 elif isinstance(event, LogLost):
                     self._begin([event.partition])
 
-    async def leave(self) -> None:
-        """Leave the group in good order: others take over at once what has not begun here."""
-        self.commit_now()
+    async def leave(self, *, is_clean: bool) -> None:
+        """Leave the group: others take over at once. It is clean if they have to call nothing again."""
+        self._commit(tuple(self._offsets), is_last=is_clean)
         await self._log.close()
 
     async def _next(self) -> LogEvent | None:
@@ -109,10 +113,6 @@ class Lane:
         finally:
             moved.cancel()
             room.cancel()
-
-    def commit_now(self) -> None:
-        """Commit what is done; the order is carried out before the group is left."""
-        self._commit(tuple(self._offsets))
 
     def _begin(self, partitions: Iterable[int]) -> None:
         """Resume partitions, each on its own, unless they are taken away meanwhile."""
@@ -138,7 +138,7 @@ class Lane:
             async with asyncio.timeout(_HAND_OVER_SECONDS):
                 while any(offsets.unfinished > dropped for offsets, dropped in left):
                     await self._attempts.heard()
-        self._commit(partitions)
+        self._commit(partitions, is_last=all(offsets.unfinished <= dropped for offsets, dropped in left))
         for partition in partitions:
             self._offsets.pop(partition, None)
             self._held_back.pop(partition, None)
@@ -152,13 +152,22 @@ class Lane:
             # The commands there were are gone. The reconciler's leases ask again for attempts that were
             # announced; for others an operator has to redrive.
             offset, metadata = None, None
-        self._offsets[partition] = DoneOffsets.resume(offset, metadata, topic_id=bounds.topic_id)
+        begin = bounds.low if offset is None else offset
+        offsets = DoneOffsets.resume(begin, metadata, topic_id=bounds.topic_id)
+        self._offsets[partition] = offsets
+        # Before anything is called: should that end us, the next worker has to know that we were here.
+        await self._store(lambda: not offsets.is_due, (partition,))
         del self._resuming[partition]
-        self._log.fetch(partition, bounds.low if offset is None else offset, -1)
+        self._log.fetch(partition, begin, -1)
 
     def _take(self, records: list[Record]) -> None:
+        is_due = False
         for record in records:
             self._take_one(record)
+            offsets = self._offsets.get(record.partition)
+            is_due |= offsets is not None and record.offset >= offsets.commit_at
+        if is_due and not self._is_committing:
+            self._commit(tuple(self._offsets))
 
     def _take_one(self, record: Record) -> None:
         offsets = self._offsets.get(record.partition)
@@ -172,18 +181,36 @@ class Lane:
         if isinstance(command, CancelAttempt):
             self._attempts.cancel(command, offsets, record.offset)
         else:
-            has_references = record.value is not None and MARK in record.value
-            self._attempts.add(
-                Job(
-                    command,
-                    offsets,
-                    record.offset,
-                    partition=record.partition,
-                    has_references=has_references,
-                )
-            )
+            self._attempts.add(self._job(command, record, offsets))
         if offsets.is_full:
             self._hold_back(record)
+
+    def _job(self, command: Command, record: Record, offsets: DoneOffsets) -> Job:
+        has_references = record.value is not None and MARK in record.value
+        job = Job(command, offsets, record.offset, partition=record.partition, has_references=has_references)
+        if command.losses or record.offset < offsets.suspect_below:
+            job.settle = partial(self._settle, offsets)
+        return job
+
+    async def _settle(self, offsets: DoneOffsets) -> None:
+        """Wait until Kafka knows what is done by now, as far as that is soon possible."""
+        version = offsets.version
+        await self._store(
+            lambda: offsets.confirmed_version >= version or offsets not in self._offsets.values(),
+            tuple(self._offsets),
+        )
+
+    async def _store(self, is_stored: Callable[[], bool], partitions: tuple[int, ...]) -> None:
+        """Commit until something is stored, but not for long: without it a crash repeats more."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HAND_OVER_SECONDS):
+                while not is_stored():
+                    if not self._is_committing:
+                        self._commit(partitions)
+                    if self._is_committing:
+                        await self._committed.wait()
+                    elif not is_stored():
+                        await asyncio.sleep(_AGAIN_SECONDS)
 
     def _hold_back(self, record: Record) -> None:
         """Let the set of those done behind a stuck command not outgrow its room."""
@@ -237,13 +264,15 @@ class Lane:
             if not self._is_committing:
                 self._commit(tuple(self._offsets))
 
-    def _commit(self, partitions: tuple[int, ...]) -> None:
+    def _commit(self, partitions: tuple[int, ...], *, is_last: bool = False) -> None:
+        """Commit what is done; the last of a partition also that nothing else of it was begun."""
+        ahead = 0 if is_last else 2 * self._settings.concurrency
         taken: list[tuple[DoneOffsets, Commit]] = []
         marks: list[tuple[int, int, str]] = []
         for partition in partitions:
             offsets = self._offsets.get(partition)
-            if offsets is not None and offsets.is_dirty:
-                commit = offsets.snapshot()
+            if offsets is not None and (offsets.is_dirty or offsets.is_due or is_last):
+                commit = offsets.snapshot(ahead=ahead)
                 taken.append((offsets, commit))
                 marks.append((partition, commit.offset, commit.metadata))
         if not marks:
@@ -252,6 +281,8 @@ class Lane:
 
         def done(is_stored: bool) -> None:  # noqa: FBT001
             self._is_committing = False
+            self._committed.set()
+            self._committed.clear()
             if is_stored:
                 for offsets, commit in taken:
                     offsets.confirmed(commit)

@@ -17,8 +17,11 @@ command twice.
   all above it run again, whatever was known of them. A completion from before cannot be told from
   one after; who must tell them apart starts a new `DoneOffsets`.
 
-Metadata is ASCII: the format's version, the codec, then base64 of a CRC-32 and the payload. The
-checksum also covers the codec, base and topic id, which are not written.
+A commit of a worker that is at work says up to where it may have begun commands by its next commit: those a
+successor suspects of having ended the worker. One that left in good order says nothing of that kind.
+
+Metadata is ASCII: perhaps `u`, that offset and `:`; then the format's version, the codec, then base64 of a
+CRC-32 and the payload. The checksum also covers the codec, base and topic id, which are not written.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ FULL_AT = 0.75
 _VERSION = "1"
 _BITSET = "b"
 _DELTAS = "d"
+_AT_WORK = "u"
 _NOTHING_YET = -2  # a highest offset that is no offset, nor one before the first
 
 
@@ -61,6 +65,7 @@ class DoneOffsets:
     """The offsets of one assignment of one partition: taken, done, and worth committing."""
 
     __slots__ = (
+        "_ahead",
         "_confirmed",
         "_highest",
         "_map",
@@ -70,6 +75,8 @@ class DoneOffsets:
         "_topic_id",
         "_version",
         "_window",
+        "commit_at",
+        "suspect_below",
     )
 
     def __init__(self, *, window_max: int = 24_000, topic_id: str = "") -> None:
@@ -82,6 +89,11 @@ class DoneOffsets:
         self._map = _Map(-1, frozenset())  # what the last owner of the partition told us
         self._version = 0
         self._confirmed = 0
+        #: What a worker before us may have begun and not told the end of.
+        self.suspect_below = 0
+        #: From this offset on a commit is due, since what the last one said we may begin is half used up.
+        self.commit_at = 0
+        self._ahead = 0
 
     @classmethod
     def resume(
@@ -96,6 +108,8 @@ class DoneOffsets:
         offsets = cls(window_max=window_max, topic_id=topic_id)
         if committed is not None and committed >= 0:
             offsets._highest = committed - 1
+            offsets.commit_at = committed - 1
+            offsets.suspect_below, metadata = _split(metadata or "")
             offsets._map = _decode(committed, metadata, topic_id)
             offsets._top = offsets._map.top
         return offsets
@@ -147,14 +161,46 @@ class DoneOffsets:
         """Whether anything was done or skipped that the last confirmed commit does not say."""
         return self._version != self._confirmed
 
-    def snapshot(self) -> Commit:
-        """What to commit now; only once there is a base, which dirty implies."""
+    def snapshot(self, *, ahead: int = 0) -> Commit:
+        """What to commit now; only once there is a base, which dirty implies.
+
+        Somebody who goes on taking commands says how many more, at least, that may be before the next commit.
+        """
         base = self.base
         assert base is not None, "nothing was committed or received, so nothing can be committed"
         metadata = ""
         if self._top >= base:
             metadata = _encode(base, self._top, self._unfinished(), self._topic_id)
+        # What a worker before us may have begun stays suspect until it is done, whoever has it then.
+        suspect = self.suspect_below if base < self.suspect_below else 0
+        if ahead:
+            suspect = max(suspect, self._say_ahead(ahead))
+        if suspect:
+            metadata = f"{_AT_WORK}{suspect}:{metadata}"
         return Commit(base, metadata, self._version)
+
+    def _say_ahead(self, ahead: int) -> int:
+        # As many as came since the last commit come again until the next, and some more: so at a steady rate
+        # a commit never comes due before its time.
+        ahead = max(ahead, 2 * (self._highest - self._ahead)) if self._ahead else ahead
+        self._ahead = self._highest
+        self.commit_at = self._highest + ahead // 2 + 1
+        return self._highest + ahead + 1
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a commit is due before its time, or none was made in this assignment."""
+        return self._highest >= self.commit_at
+
+    @property
+    def version(self) -> int:
+        """Grows with whatever is worth a commit."""
+        return self._version
+
+    @property
+    def confirmed_version(self) -> int:
+        """What the last commit that was stored speaks for."""
+        return self._confirmed
 
     def confirmed(self, commit: Commit) -> None:
         """The commit succeeded; what was done since it was made stays dirty."""
@@ -196,6 +242,14 @@ def _encode(base: int, top: int, unfinished: list[int], topic_id: str) -> str:
     _, codec, payload = min(fitting)
     body = base64.urlsafe_b64encode(_checksum(codec, base, topic_id, payload) + payload)
     return _VERSION + codec + body.decode("ascii").rstrip("=")
+
+
+def _split(metadata: str) -> tuple[int, str]:
+    """Return up to where a worker that did not leave in good order may have begun, and the rest."""
+    mark, colon, rest = metadata.partition(":")
+    if not colon or not mark.startswith(_AT_WORK) or not mark[1:].isdecimal():
+        return 0, metadata
+    return int(mark[1:]), rest
 
 
 def _decode(base: int, metadata: str | None, topic_id: str) -> _Map:

@@ -74,7 +74,9 @@ class Worker:
     async def _leave(self) -> None:
         """Give up all partitions at once: nothing more begins here, and what has begun has its lease."""
         self._attempts.begin_no_more()
+        is_clean = False
         with suppress(TimeoutError):
             async with asyncio.timeout(_HAND_OVER_SECONDS):
                 await self._reports.flushed()
-        await asyncio.gather(*(lane.leave() for lane in self._lanes))
+                is_clean = True
+        await asyncio.gather(*(lane.leave(is_clean=is_clean) for lane in self._lanes))

@@ -274,6 +274,28 @@ class TestLease:
         assert play.step("a").worker == "w2"
         assert play.beats("a", "w1").outcome is Outcome.LATE
 
+    def test_each_worker_that_takes_it_over_counts_the_one_before_as_lost(self) -> None:
+        play = Play(step("a"))
+        for number in range(LOSSES_MAX + 1):
+            assert play.started("a", f"w{number}").outcome is Outcome.APPLIED
+            assert play.step("a").losses == number
+        assert play.step("a").status == "running"
+
+        play.started("a", "another")
+
+        failure = play.step("a").failure
+        assert failure is not None
+        assert (play.step("a").status, failure.code) == ("failed", "worker_lost")
+
+    def test_what_is_asked_for_again_says_how_often_a_worker_was_lost(self) -> None:
+        play = Play(step("a"))
+        play.started("a", "w1")
+        play.started("a", "w2")
+
+        said = play.fire("a")
+
+        assert [command.losses for command in said.commands] == [2]
+
     def test_a_heartbeat_before_the_start_is_late_and_writes_nothing_down(self) -> None:
         play = Play(step("a"))
 

@@ -105,6 +105,8 @@ async def test_a_worker_dies_before_or_after(engine: Engine, step: object) -> No
     engine.crash_before(step)  # type: ignore[arg-type]
 
     run = await paid_for(engine)
+    # The first death is noticed at once; from then on the attempt is under lease.
+    await engine.advance("2m")
 
     assert run.status == "waiting"
     assert engine.calls(step) == 3  # type: ignore[arg-type]

@@ -230,6 +230,7 @@ COMMANDS = [
     ),
     CancelAttempt(**ASKED, must_answer=True),
 ]
+COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2))
 
 
 def lines(name: str) -> list[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -44,6 +44,7 @@ class Site:
         self.said: list[AttemptMessage] = []
         self.metrics = Metrics()
         self.task: asyncio.Task[None] | None = None
+        self.begin: Callable[[], None] = lambda: None
         self._changed = asyncio.Event()
         self.broker.watchers.append(self._watch)
 
@@ -109,12 +110,15 @@ class Site:
 
 
 @asynccontextmanager
-async def working(flow: Workflow, **settings: Any) -> AsyncIterator[Site]:
-    """Run a worker that carries a workflow until the end of the block."""
+async def working(flow: Workflow, *, is_paused: bool = False, **settings: Any) -> AsyncIterator[Site]:
+    """Run a worker that carries a workflow until the end of the block; paused, it begins with `begin`."""
     site = Site(App("app", workflows=[flow]))
     loop = asyncio.get_running_loop()
     log = MemoryLog(site.broker, TOPIC, "worker", loop.call_later)
-    log.open()
+    if is_paused:
+        site.begin = log.open
+    else:
+        log.open()
     worker = Worker(
         {"default": log}, MemoryPublisher(site.broker), site.blobs, site.app.handler, SystemClock(),
         WorkerSettings(**{"offset_commit_ms": 50, "drain_ms": 0, **settings}), site.metrics, worker="w",

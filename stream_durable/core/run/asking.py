@@ -60,10 +60,8 @@ def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
         _add_context(run, command)
     if i >= graph.definition_size:
         _add_dynamic(run, i, node, command)
-    if (step := run.steps.get(i)) is not None and step.detail is not None:
-        command.returns = step.detail.returns
-        if step.detail.first > 1:
-            command.ordinal = attempt - step.detail.first + 1
+    if (step := run.steps.get(i)) is not None:
+        _add_history(step, command)
     may_be_large = run.payload > _SMALL_BYTES or len(node.takes) > _FEW
     if may_be_large and (size := _size(command)) > COMMAND_BYTES_MAX:
         # Said by a message, as a worker would say it: whoever asked goes on as if it had been asked.
@@ -77,6 +75,14 @@ def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
 
 #: A run that holds no more than this, in a command that takes so many outputs at most, needs no measure.
 _SMALL_BYTES, _FEW = 1_000_000, 1_000
+
+
+def _add_history(step: Step, command: Command) -> None:
+    command.losses = step.losses
+    if step.detail is not None:
+        command.returns = step.detail.returns
+        if step.detail.first > 1:
+            command.ordinal = command.attempt - step.detail.first + 1
 
 
 def _size(command: Command) -> int:

@@ -93,8 +93,11 @@ def started(run: Run, message: AttemptStarted, now: int, out: Effects) -> Outcom
     i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step
-    if step.status == RUNNING and step.worker == message.worker:
-        return Outcome.DUPLICATE
+    if step.status == RUNNING:
+        if step.worker == message.worker:
+            return Outcome.DUPLICATE
+        if _is_lost_for_good(run, i, step, now, out):
+            return Outcome.APPLIED
     run.steps[i] = step
     step.status = RUNNING
     step.worker = message.worker
@@ -229,12 +232,21 @@ def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
         failure = Failure("timeout", "the attempt ran out of time")
         fail_attempt(run, i, step, failure, now, out)
         return
-    step.losses += 1
-    if step.losses <= LOSSES_MAX:
+    if not _is_lost_for_good(run, i, step, now, out):
         ask_again(run, i, step, out)
-        return
+
+
+def _is_lost_for_good(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
+    """Count a worker that was lost while it was at an attempt; say whether the attempt has failed by that."""
+    if step.detail is not None and step.detail.is_stopping:
+        return False
+    step.losses += 1
+    run.touched[i] = None
+    if step.losses <= LOSSES_MAX:
+        return False
     lost = Failure("worker_lost", f"the worker {step.worker!r} fell silent; so did {LOSSES_MAX} before it")
     fail_attempt(run, i, step, lost, now, out)
+    return True
 
 
 def fail_attempt(

@@ -1,0 +1,50 @@
+"""One attempt at a time that has ended several workers, with no neighbours whom it could take along."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from stream_durable.worker.job import Job, JobKey
+
+_LOOK_SECONDS = 0.05
+
+
+class Isolation:
+    """Keeps the other attempts of a worker from beginning while a suspect begins."""
+
+    def __init__(self, running: Mapping[JobKey, Job], seconds: float) -> None:
+        """Isolate nothing yet; a suspect that has lived for so many seconds is let be."""
+        self._running = running
+        self._seconds = seconds
+        self._turn = asyncio.Lock()
+        self._inside: Job | None = None
+        self._left = asyncio.Event()
+
+    @property
+    def is_entered(self) -> bool:
+        """Whether nothing else may begin now."""
+        return self._inside is not None
+
+    async def left(self) -> None:
+        """Wait until others may begin."""
+        await self._left.wait()
+
+    async def enter(self, job: Job) -> None:
+        """Wait for one's turn, and until all that had begun have ended or have a lease of their own."""
+        await self._turn.acquire()
+        self._inside = job
+        self._left.clear()
+        while self._has_neighbours():  # noqa: ASYNC110 - once for an attempt that has ended workers
+            await asyncio.sleep(_LOOK_SECONDS)
+        asyncio.get_running_loop().call_later(self._seconds, self.leave, job)
+
+    def _has_neighbours(self) -> bool:
+        return any(not other.announced and not other.is_suspect for other in self._running.values())
+
+    def leave(self, job: Job) -> None:
+        """Let others begin; nothing happens unless this one is inside."""
+        if self._inside is job:
+            self._inside = None
+            self._left.set()
+            self._turn.release()

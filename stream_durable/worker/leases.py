@@ -1,0 +1,96 @@
+"""Leases of attempts that take long, and of those that may have ended the worker that had them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from stream_durable.core.messages import AttemptHeartbeat, AttemptMessage, AttemptStarted
+from stream_durable.ports import Clock
+from stream_durable.settings import WorkerSettings
+from stream_durable.telemetry import ATTEMPT_SUSPECTED, logger
+from stream_durable.worker.isolation import Isolation
+from stream_durable.worker.job import Job, JobKey
+
+_log = logger(__name__)
+
+#: How much of a usual lease a suspect has until its first heartbeat.
+_SUSPECTS_SHARE = 3
+#: The shortest lease there is.
+_LEASE_MS_MIN = 1_000
+
+
+class Say(Protocol):
+    """Says something about an attempt, and does `then` when that has been heard."""
+
+    def __call__(self, job: Job, message: AttemptMessage, then: Callable[[], None]) -> None: ...
+
+
+class Leases:
+    """Announces attempts and keeps their leases: these count, not Kafka, once they are acknowledged."""
+
+    def __init__(
+        self, running: Mapping[JobKey, Job], who: Callable[[Job], dict[str, Any]], say: Say, clock: Clock,
+        settings: WorkerSettings,
+    ) -> None:  # fmt: skip
+        """Announce nothing yet; `who` names an attempt and its worker in a message."""
+        self._running = running
+        self._who = who
+        self._say = say
+        self._clock = clock
+        self._settings = settings
+        #: Lets one of them begin at a time.
+        self.isolation = Isolation(running, settings.started_after_ms / 1_000)
+
+    def look(self) -> None:
+        """Announce what has come to take long, and send the heartbeats that are due."""
+        settings, now = self._settings, self._clock.now()
+        for job in list(self._running.values()):
+            if job.is_suspect or (job.is_cancelled and not job.must_answer):
+                continue
+            if not job.announced:
+                if now - job.started >= settings.started_after_ms:
+                    self._announce(job, now, job.done, settings.lease_ms)
+            elif now - job.beat >= settings.heartbeat_ms:
+                job.beat = now
+                beat = AttemptHeartbeat(
+                    **self._who(job), lease_ms=settings.lease_ms, percent=job.percent, label=job.label
+                )
+                self._say(job, beat, lambda: None)
+
+    def announce_all(self) -> None:
+        """Announce whatever runs, so that its lease counts and not the partition of its command."""
+        now = self._clock.now()
+        for job in self._running.values():
+            if not job.announced and not job.is_cancelled and not job.is_suspect:
+                self._announce(job, now, job.done, self._settings.lease_ms)
+
+    async def announce_first(self, job: Job, settle: Callable[[], Awaitable[None]]) -> None:
+        """Have it known, before it is called, that we are at an attempt that may have ended a worker.
+
+        It is not delivered again then, but asked for when its lease is over, and that is counted. The lease
+        is short until the first heartbeat, which comes when the attempt has lived for a while.
+        """
+        settings = self._settings
+        if job.command.losses > 1:
+            await self.isolation.enter(job)
+        now = job.started = self._clock.now()
+        heard = asyncio.Event()
+        self._announce(job, now, heard.set, max(_LEASE_MS_MIN, settings.lease_ms // _SUSPECTS_SHARE))
+        job.beat = now - settings.heartbeat_ms + settings.started_after_ms
+        await heard.wait()
+        job.done()
+        command = job.command
+        # Should it end us as well, this is the last that is heard of us.
+        _log.warning(
+            ATTEMPT_SUSPECTED, run=command.run, step=command.step, attempt=command.attempt,
+            losses=command.losses,
+        )  # fmt: skip
+        await settle()
+
+    def _announce(self, job: Job, now: int, then: Callable[[], None], lease_ms: int) -> None:
+        job.announced = job.beat = now
+        timeout = job.timeout_ms
+        left = None if timeout is None else max(0, job.started + timeout - now) + self._settings.lease_ms
+        self._say(job, AttemptStarted(**self._who(job), lease_ms=lease_ms, timeout_ms=left), then)

@@ -1,0 +1,78 @@
+"""A step that ends its worker fails in the end, and what stands beside it comes through."""
+
+import asyncio
+import json
+import os
+import secrets
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from instances import SECONDS
+from waiting import eventually
+
+import stream_durable
+from kill.deadly import deadly, well
+from kill.instance import Instance
+from kill.scene import Ground
+from kill.workflows import JOURNALS
+from stream_durable import RunFailed, bootstrap
+from stream_durable.client import AsyncClient
+from stream_durable.core.run.attempts import LOSSES_MAX
+from stream_durable.services.supervisor import Program, Supervisor
+
+pytestmark = pytest.mark.kill
+
+_SETTINGS = {
+    "STREAM_DURABLE_WORKER__LEASE_MS": "3000",
+    "STREAM_DURABLE_WORKER__HEARTBEAT_MS": "1000",
+    "STREAM_DURABLE_KAFKA__SESSION_TIMEOUT_MS": "2500",
+    "STREAM_DURABLE_KAFKA__HEARTBEAT_MS": "400",
+}
+
+
+async def test_a_step_that_ends_its_worker_fails_in_the_end(ground: Ground) -> None:
+    name = f"deadly_{secrets.token_hex(3)}"
+    instance = Instance(name, ground.kafka, ground.postgres.dsn(), _SETTINGS)
+    await instance.create()
+    journals = ground.home / name
+    journals.mkdir()
+    environment = {
+        **instance.environment,
+        JOURNALS: str(journals),
+        "PYTHONPATH": f"{Path(stream_durable.__file__).parents[1]}{os.pathsep}{Path(__file__).parents[1]}",
+    }
+    log = journals / "log"
+    programs = [Program("reconciler", ("reconciler",), environment, log)]
+    programs += [Program(f"worker-{n}", ("worker", "kill.deadly:app"), environment, log) for n in (1, 2)]
+    supervising = asyncio.create_task(Supervisor(programs, drain_seconds=5.0).run())
+    try:
+        await eventually(lambda: _are_known(instance), "the workflows are known", seconds=SECONDS)
+        async with AsyncClient(lambda: bootstrap.client_ports(instance.settings)) as client:
+            bad = await client.start(deadly, id="bad")
+            good = [await client.start(well, id=f"good-{n}") for n in range(5)]
+            for run in good:
+                await run.result(timeout="120s")
+            with pytest.raises(RunFailed) as raised:
+                await bad.result(timeout="240s")
+            attempts = await bad.attempts("dies")
+    finally:
+        supervising.cancel()
+        await asyncio.gather(supervising, return_exceptions=True)
+        instance.disconnect()
+    assert raised.value.failure.code == "worker_lost"
+    assert attempts[-1].attempt == 2
+    calls = Counter(
+        (call["run"], call["attempt"])
+        for journal in journals.glob("*.jsonl")
+        for call in map(json.loads, journal.read_text().splitlines())
+    )
+    # Its first call was not announced, so it was not counted.
+    assert max(calls[f"good-{n}", 1] for n in range(5)) <= LOSSES_MAX + 1, calls
+    assert calls["bad", 1] <= LOSSES_MAX + 2, calls
+    assert calls["bad", 2] <= LOSSES_MAX + 2, calls
+    assert '"step": "dies"' in log.read_text()
+
+
+async def _are_known(instance: Instance) -> bool:
+    return await instance.definitions() == 2

@@ -1,0 +1,94 @@
+"""Attempts that may have ended the worker that had them: announced first, and alone when that was in vain."""
+
+from __future__ import annotations
+
+import asyncio
+
+from waiting import eventually
+from worker_site import SECONDS, TOPIC, Site, working
+
+from stream_durable import Workflow
+from stream_durable.core.messages import AttemptCompleted, AttemptStarted
+from stream_durable.worker.offsets import DoneOffsets
+
+
+def flow_of(calls: list[tuple[str, int]], site: list[Site], release: asyncio.Event) -> Workflow:
+    """A workflow whose step notes what was said and what was committed when it was called."""
+    flow = Workflow("flow")
+
+    @flow.step
+    async def a(input: str) -> None:  # noqa: A002
+        group = site[0].broker.group("worker", TOPIC)
+        started = [one.key for one in site[0].said if isinstance(one, AttemptStarted)]
+        calls.append((input, group.offsets[0][0] if input in started else -1))
+        if input == "waits":
+            await release.wait()
+
+    return flow
+
+
+async def test_what_a_lost_worker_may_have_begun_is_announced_before_it_is_called() -> None:
+    calls, sites = list[tuple[str, int]](), list[Site]()
+    async with working(flow_of(calls, sites, asyncio.Event()), is_paused=True) as site:
+        sites.append(site)
+        # The last member committed that it was at work, and no more was heard of it.
+        was_at = DoneOffsets.resume(0, None)
+        commit = was_at.snapshot(ahead=2)
+        site.broker.group("worker", TOPIC).offsets[0] = (commit.offset, commit.metadata)
+        for name in ("0", "1", "2", "3"):
+            site.ask("a", run=name, input=name)
+        site.begin()
+        await site.ends(4)
+        await site.all_done()
+    committed = dict(calls)
+    assert committed["0"] > 0
+    assert committed["1"] > 1
+    assert (committed["2"], committed["3"]) == (-1, -1)
+
+
+async def test_after_a_stop_in_good_order_nothing_is_suspect() -> None:
+    calls, sites = list[tuple[str, int]](), list[Site]()
+    async with working(flow_of(calls, sites, asyncio.Event()), is_paused=True) as site:
+        sites.append(site)
+        commit = DoneOffsets.resume(0, None).snapshot()
+        site.broker.group("worker", TOPIC).offsets[0] = (commit.offset, commit.metadata)
+        site.ask("a", run="0", input="0")
+        site.begin()
+        await site.ends(1)
+        # But whoever comes after us, should we be killed now, has to know that we were here.
+        _, metadata = site.broker.group("worker", TOPIC).offsets[0]
+    assert calls == [("0", -1)]
+    assert DoneOffsets.resume(0, metadata).suspect_below > 1
+
+
+async def test_what_ended_several_workers_begins_alone() -> None:
+    calls, sites, release = list[tuple[str, int]](), list[Site](), asyncio.Event()
+    async with working(flow_of(calls, sites, release), started_after_ms=300) as site:
+        sites.append(site)
+        site.ask("a", run="waits", input="waits")
+        await eventually(_is_true(calls), "the first is called", seconds=SECONDS)
+        site.ask("a", run="hot", input="hot", losses=2)
+        await site.ends(1)
+    kinds = [(type(one), one.key) for one in site.said]
+    # The neighbour had its lease before the other was called.
+    assert kinds[:3] == [(AttemptStarted, "waits"), (AttemptStarted, "hot"), (AttemptCompleted, "hot")]
+
+
+async def test_others_go_on_when_it_has_lived_for_a_while() -> None:
+    calls, sites, release = list[tuple[str, int]](), list[Site](), asyncio.Event()
+    async with working(flow_of(calls, sites, release), started_after_ms=300) as site:
+        sites.append(site)
+        site.ask("a", run="waits", input="waits", losses=3)
+        await eventually(_is_true(calls), "the suspect is called", seconds=SECONDS)
+        site.ask("a", run="beside", input="beside")
+        await site.ends(1)
+        release.set()
+        await site.ends(2)
+    assert [name for name, _ in calls] == ["waits", "beside"]
+
+
+def _is_true(calls: list[tuple[str, int]]):  # type: ignore[no-untyped-def]
+    async def look() -> bool:
+        return bool(calls)
+
+    return look
