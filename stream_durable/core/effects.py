@@ -44,6 +44,8 @@ class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", t
     picks: tuple[str, ...] = ()
     #: How often a worker has been lost while it was at the attempt.
     losses: int = 0
+    #: Whether it is asked for again on purpose, since nobody knows whether its answer is on the log.
+    redriven: bool = False
 
 
 class CancelAttempt(

@@ -8,7 +8,7 @@ owner does all of it again; the partition's row keeps in mind that it has to.
 
 from __future__ import annotations
 
-from stream_durable.core.effects import Effects
+from stream_durable.core.effects import Command, Effects
 from stream_durable.core.errors import TransientError
 from stream_durable.core.run.redrive import redrive
 from stream_durable.core.run.state import Run
@@ -48,6 +48,9 @@ class Redrive:
             for run in (await self._load([run.id for run in page])).values():
                 assert type(run) is Run
                 redrive(run, effects)
+            for _, command in effects.commands:
+                if isinstance(command, Command):
+                    command.redriven = True
             await self._publishing.publish_now(outbox.outgoing(effects, partition))
         _log.info(WORK_REQUESTED, partition=partition, runs=count)
 

@@ -10,7 +10,9 @@ where that is so.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from stream_durable.core.effects import CancelAttempt
@@ -42,6 +44,8 @@ from stream_durable.worker.reports import Reports
 
 #: After so many attempts that did not wait, the loop gets its turn.
 _TURN = 64
+#: Answered attempts that are kept in mind.
+_ENDED_MAX = 10_000
 #: How long a command that no code here can serve is put off; a deployment takes about that long.
 _NO_HANDLER_MS = 5_000
 _LOOK_SECONDS = 0.25
@@ -82,11 +86,17 @@ class Attempts:
         self._is_draining = False
         self._leases = Leases(self._running, self._who, self._say, clock, settings)
         self._isolation = self._leases.isolation
+        #: What was asked for, and has been answered; the latest.
+        self._ended: OrderedDict[tuple[str, str, int, int, int], None] = OrderedDict()
         #: Attempts that have completed and are not counted yet: one by one it is dear.
         self._completed = 0
 
     def add(self, job: Job) -> None:
         """Take a job; it begins as soon as a place is free."""
+        if not job.command.redriven and _asked(job) in self._ended:
+            # Its answer is on the log; a successor of whoever asked for it has asked once more.
+            job.done()
+            return
         key = job.key
         known = self._jobs.get(key)
         if known is not None:
@@ -258,7 +268,14 @@ class Attempts:
         assert end is not None, "only a cancelled attempt ends without a word"
         if job.values is not None or job.lines is not None:
             _add_what_is_left(end, job)
-        self._say(job, end, job.done)
+        self._say(job, end, partial(self._answered, job))
+
+    def _answered(self, job: Job) -> None:
+        """Take note that the answer of an attempt is acknowledged: asked for once more, it is not called."""
+        job.done()
+        self._ended[_asked(job)] = None
+        if len(self._ended) > _ENDED_MAX:
+            self._ended.popitem(last=False)
 
     def _given_back(self, job: Job, reason: str, delay_ms: int = 0) -> AttemptReturned:
         return AttemptReturned(**self._who(job), delay_ms=delay_ms, reason=reason, returns=job.returns)
@@ -341,6 +358,12 @@ class Attempts:
 
     def _say(self, job: Job, message: AttemptMessage, then: Callable[[], None]) -> None:
         self._reports.add(job.partition, message, then)
+
+
+def _asked(job: Job) -> tuple[str, str, int, int, int]:
+    """Return what a command asks for: given back, or lost with its worker, an attempt is another one."""
+    command = job.command
+    return command.run, command.step, command.attempt, command.returns, command.losses
 
 
 def _is_running(task: asyncio.Task[None]) -> bool:

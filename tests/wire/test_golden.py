@@ -231,6 +231,7 @@ COMMANDS = [
     CancelAttempt(**ASKED, must_answer=True),
 ]
 COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2))
+COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2, redriven=True))
 
 
 def lines(name: str) -> list[bytes]:
