@@ -169,6 +169,10 @@ class Refusal(NamedTuple):
     reason: str
 
 
+#: Of a message that is refused: what goes in its place, if anything does.
+Instead = Callable[[Refusal], tuple[Outgoing, Headers | None] | None]
+
+
 class Publisher(Protocol):
     """An idempotent producer that is made once and kept.
 
@@ -177,9 +181,16 @@ class Publisher(Protocol):
     """
 
     def send(
-        self, messages: Sequence[tuple[Outgoing, Headers | None]], done: Callable[[list[Refusal]], None]
+        self,
+        messages: Sequence[tuple[Outgoing, Headers | None]],
+        done: Callable[[list[Refusal]], None],
+        instead: Instead | None = None,
     ) -> None:
-        """Publish in order; `done` hears on the loop when each is acknowledged or refused, and which was."""
+        """Publish in order; `done` hears on the loop when each is acknowledged or refused, and which was.
+
+        `instead` may name a message for the same partition of the topic that goes in the place of one that
+        is refused, before what comes after it.
+        """
 
     async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> list[Refusal]:
         """Do the same and wait for it; return what was refused."""

@@ -25,7 +25,7 @@ from typing import Any
 
 from stream_durable.core.errors import TransientError
 from stream_durable.lanes import BATCH_BYTES, FIRST_SECONDS, Concerns, Lane, LaneKey, Trouble, Wire, size_of
-from stream_durable.ports import Headers, Outgoing, Refusal
+from stream_durable.ports import Headers, Instead, Outgoing, Refusal
 from stream_durable.telemetry import MESSAGE_REFUSED, WORLD_REFUSED, logger
 
 _log = logger(__name__)
@@ -42,10 +42,19 @@ _LONGEST_SECONDS = 2.0
 class Delivery:
     """Messages that were sent together, and what has become of each."""
 
-    __slots__ = ("acknowledged", "done", "messages", "number", "refusals", "sender", "settled", "taken")
+    __slots__ = (
+        "acknowledged", "done", "instead", "messages", "number", "refusals", "sender", "settled", "taken",
+    )  # fmt: skip
 
-    def __init__(self, sender: Sender, messages: Messages, done: Callable[[list[Refusal]], None]) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        messages: Messages,
+        done: Callable[[list[Refusal]], None],
+        instead: Instead | None = None,
+    ) -> None:
         self.sender = sender
+        self.instead = instead
         #: In the order in which they were sent.
         self.number = 0
         self.messages = messages
@@ -100,12 +109,15 @@ class Sender:
         self._is_called = False
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def send(self, messages: Messages, done: Callable[[list[Refusal]], None]) -> None:
+    def send(
+        self, messages: Messages, done: Callable[[list[Refusal]], None], instead: Instead | None = None
+    ) -> None:
         """Send messages, in order per partition, and wait for nothing.
 
-        `done` hears on the loop when each is acknowledged or refused, and which was refused.
+        `done` hears on the loop when each is acknowledged or refused, and which was refused; `instead` may
+        name a message of the same lane that goes in the place of a refused one.
         """
-        self._send(Delivery(self, messages, done))
+        self._send(Delivery(self, messages, done, instead))
 
     async def publish(self, messages: Messages) -> list[Refusal]:
         """Send messages and wait until each is acknowledged or refused; return what was refused."""
@@ -274,8 +286,14 @@ class Sender:
     def _refuse(self, delivery: Delivery, i: int, trouble: Trouble) -> None:
         message = delivery.messages[i][0]
         _log.warning(MESSAGE_REFUSED, topic=message.topic, code=trouble.code, reason=trouble.reason)
+        refusal = Refusal(i, trouble.code, trouble.reason)
+        other = None if delivery.instead is None else delivery.instead(refusal)
+        if other is not None:
+            delivery.messages = [*delivery.messages[:i], other, *delivery.messages[i + 1 :]]
+            self._open(self._wire.lane(message)).add(delivery, i, is_alone=False)
+            return
         delivery.settled[i] = 1
-        delivery.refusals.append(Refusal(i, trouble.code, trouble.reason))
+        delivery.refusals.append(refusal)
         if delivery.is_over:
             self.tell(delivery, -1, None)
 

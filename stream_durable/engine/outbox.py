@@ -68,14 +68,12 @@ def verdict(record: Record, code: str, reason: str) -> Outgoing:
 def instead(message: Outgoing, refusal: Refusal) -> Outgoing | None:
     """Return what is said in place of a message that its topic will never take; None: nothing is left to say.
 
-    So a refusal becomes a fact. A command's attempt fails; a statement leaves out what makes it large, or is
-    a dead letter; so is a message to another entity, but for those that somebody waits for; a dead letter
-    is kept without its value.
+    So a refusal becomes a fact. A command's attempt fails; a statement that is shortened already is a dead
+    letter; so is a message to another entity, but for those that somebody waits for; a dead letter is kept
+    without its value.
     """
     if message.topic.startswith(COMMANDS):
         return _attempt_failed(message, refusal)
-    if message.topic in (STEPS, RUNS) and len(message.meta) == _META_LENGTH:
-        return _shortened(message, refusal)
     if message.topic == DEAD:
         whole = Letter(*message[2:])
         return Outgoing(DEAD, None, *without_value(whole)) if whole.is_whole else None
@@ -130,7 +128,12 @@ def _why_not_asked(queue: str, size: int, refusal: Refusal) -> Failure:
             )
 
 
-def _shortened(message: Outgoing, refusal: Refusal) -> Outgoing:
+def may_be_shortened(message: Outgoing) -> bool:
+    """Say whether it is a statement that has not been shortened yet."""
+    return message.topic in (STEPS, RUNS) and len(message.meta) == _META_LENGTH
+
+
+def shortened_statement(message: Outgoing, refusal: Refusal) -> Outgoing:
     """Return a statement under the same id without its output and the details of its failure."""
     assert message.value is not None, "a statement is never empty"
     meta = (*message.meta, f"output and details are left out: {refusal.reason}"[:_FAILURE_LENGTH_MAX])

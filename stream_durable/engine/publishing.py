@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 
 from stream_durable.engine import outbox
 from stream_durable.engine.partition import Partition, Row
-from stream_durable.ports import Outgoing, Publisher, Refusal
+from stream_durable.ports import Headers, Outgoing, Publisher, Refusal
 from stream_durable.telemetry import MESSAGE_DROPPED, Metrics, logger
 
 _log = logger(__name__)
@@ -93,7 +93,15 @@ class Publishing:
             told = (self._instead(messages[refusal.at], refusal) for refusal in refusals)
             self.say([message for message in told if message is not None], then)
 
-        self._publisher.send([outbox.with_headers(message, source) for message in messages], done)
+        def instead(refusal: Refusal) -> tuple[Outgoing, Headers | None] | None:
+            if not outbox.may_be_shortened(messages[refusal.at]):
+                return None
+            # In its place: readers are promised the statements about a run in their order.
+            told = messages[refusal.at] = outbox.shortened_statement(messages[refusal.at], refusal)
+            self._metrics.count_refused(refusal.code)
+            return outbox.with_headers(told, source)
+
+        self._publisher.send([outbox.with_headers(message, source) for message in messages], done, instead)
 
     def _instead(self, message: Outgoing, refusal: Refusal) -> Outgoing | None:
         told = outbox.instead(message, refusal)

@@ -16,6 +16,7 @@ from stream_durable.core.format import FORMAT
 from stream_durable.ports import (
     Assigned,
     Headers,
+    Instead,
     LogBounds,
     LogEvent,
     LogLost,
@@ -254,9 +255,12 @@ class MemoryPublisher:
         self._broker = broker
 
     def send(
-        self, messages: Sequence[tuple[Outgoing, Headers | None]], done: Callable[[list[Refusal]], None]
+        self,
+        messages: Sequence[tuple[Outgoing, Headers | None]],
+        done: Callable[[list[Refusal]], None],
+        instead: Instead | None = None,
     ) -> None:
-        """Append all."""
+        """Append all; none is ever refused."""
         for message, headers in messages:
             self._broker.append(message.topic, message.partition, message.key, message.value, headers)
         done([])
