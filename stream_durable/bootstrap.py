@@ -235,6 +235,7 @@ async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress
         f"{settings.prefix}.events",
         f"{settings.prefix}.ingress",
         client=name,
+        bytes_max=2 * settings.engine.batch_bytes_max,
         reset="earliest",
     )
     try:

@@ -8,6 +8,43 @@ from collections import deque
 from stream_durable.ports import Assigned, LogEvent, Record, Revoked, without
 
 
+class Held:
+    """What one thread has handed to another that has not taken it yet.
+
+    It takes no lock since each count has one writer: nothing is lost where both change what is held at once.
+    """
+
+    __slots__ = ("_bytes_in", "_bytes_out", "_records_in", "_records_out")
+
+    def __init__(self) -> None:
+        """Hold nothing."""
+        self._records_in = self._bytes_in = self._records_out = self._bytes_out = 0
+
+    @property
+    def records(self) -> int:
+        """How many records are held."""
+        return self._records_in - self._records_out
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes they carry."""
+        return self._bytes_in - self._bytes_out
+
+    def hand_over(self, records: list[Record]) -> None:
+        """Hold these too; for the thread that hands over."""
+        self._records_in += len(records)
+        self._bytes_in += _bytes_of(records)
+
+    def take(self, records: list[Record]) -> None:
+        """Hold these no more; for the thread that takes them."""
+        self._records_out += len(records)
+        self._bytes_out += _bytes_of(records)
+
+
+def _bytes_of(records: list[Record]) -> int:
+    return sum(len(record.value) for record in records if record.value is not None)
+
+
 class Arrivals:
     """Records in order. Partitions given and taken away overtake them: whoever is full has to hear."""
 

@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from stream_durable.core.errors import TransientError
-from stream_durable.kafka.arrivals import Arrivals
+from stream_durable.kafka.arrivals import Arrivals, Held
 from stream_durable.kafka.config import config, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.ports import Assigned, LogBounds, LogEvent, LogLost, Record, Revoked
@@ -37,6 +37,10 @@ _PATIENCE_SECONDS = 1.0
 #: the store covers a handover that is not.
 _REVOKE_SECONDS = 5.0
 _CALL_SECONDS = 10.0
+#: The client refuses to begin with more.
+_QUEUED_KBYTES_MAX = 2_097_151
+#: What a broker is asked for at once at the most: the client takes no answer of 100 MB unless it is told to.
+_FETCH_BYTES_MAX = 50_000_000
 
 
 class GroupLog:
@@ -70,8 +74,8 @@ class GroupLog:
             # Else the fetcher sleeps a second whenever the local queue was full for a moment.
             fetch_queue_backoff_ms=5,
             queued_min_messages=20_000,
-            queued_max_messages_kbytes=max(1_024, bytes_max // 1_024),
-            fetch_max_bytes=max(1_048_576, bytes_max),
+            queued_max_messages_kbytes=min(max(1_024, bytes_max // 1_024), _QUEUED_KBYTES_MAX),
+            fetch_max_bytes=min(max(1_048_576, bytes_max), _FETCH_BYTES_MAX),
         )
         self._admin_config = config(settings, client)
         #: What the group gave us; an order to fetch that was overtaken by a revocation is void.
@@ -82,7 +86,7 @@ class GroupLog:
         self._paused: set[int] = set()
         self._orders: deque[Callable[[], object]] = deque()
         self._arrivals = Arrivals(records_max)
-        self._held = self._held_bytes = 0
+        self._held = Held()
         self._taken = threading.Event()
         #: Set by the loop when it has dealt with the revocation that it was told of last.
         self._revoked = threading.Event()
@@ -105,8 +109,7 @@ class GroupLog:
         self._answer_revocation()
         event = await self._arrivals.next()
         if isinstance(event, list):
-            self._held -= len(event)
-            self._held_bytes -= bytes_of(event)
+            self._held.take(event)
             self._taken.set()
         self._is_revoking = isinstance(event, Revoked)
         return event
@@ -212,7 +215,7 @@ class GroupLog:
             self._consumer.close()
 
     def _has_room(self) -> bool:
-        return self._held < self._records_max and self._held_bytes < self._bytes_max
+        return self._held.records < self._records_max and self._held.bytes < self._bytes_max
 
     def _follow_orders(self) -> None:
         while self._orders:
@@ -231,8 +234,7 @@ class GroupLog:
             elif (partition := message.partition()) in fetching:
                 records.append(record_of(partition, message))
         if records:
-            self._held += len(records)
-            self._held_bytes += bytes_of(records)
+            self._held.hand_over(records)
             self._tell(records)
 
     def _hold_back(self) -> bool:
@@ -350,8 +352,7 @@ class GroupLog:
 
     def _take_in(self, event: LogEvent) -> None:
         if dropped := self._arrivals.put(event):
-            self._held -= len(dropped)
-            self._held_bytes -= bytes_of(dropped)
+            self._held.take(dropped)
             self._taken.set()
 
     def _call(self, function: Callable[..., object], *arguments: object) -> None:
@@ -379,8 +380,3 @@ def _answer(future: asyncio.Future[Any], answer: Any) -> None:
 def _fail(future: asyncio.Future[Any], error: Exception) -> None:
     if not future.done():
         future.set_exception(error)
-
-
-def bytes_of(records: list[Record]) -> int:
-    """Return the bytes of what records carry."""
-    return sum(len(record.value) for record in records if record.value is not None)
