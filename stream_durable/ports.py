@@ -407,6 +407,9 @@ class Store(Protocol):
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:
         """Note that a record is about to be folded alone; return how often it was, 0 if fenced."""
 
+    async def absolve(self, partition: int, token: UUID) -> None:
+        """Note that no record of a partition is suspected any more."""
+
     async def new_generation(
         self, partition: int, token: UUID, topic_id: str, next_offset: int, reason: str
     ) -> int | None:

@@ -2,7 +2,8 @@
 
 One that kills the process which folds it leaves no exception behind, only takeovers without progress. After
 a few of them the partition's records are folded one by one, and before each one its offset is noted in the
-partition's row. When the same offset has been noted too often, the record is folded as a dead letter.
+partition's row. When the same offset has been noted too often, the record is folded as a dead letter. A
+process that hears the database refuse something is alive, so that takes the note back.
 
 That it was is a verdict (`wire.verdicts`), and so are other refusals that the inbox alone does not explain.
 A verdict is saved with the state it led to, in the outbox, and published with what else that says; so one
@@ -13,12 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from stream_durable.core.errors import RejectedError
+from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.engine import batch
 from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.persistence import persist
 from stream_durable.ports import Record, Store
-from stream_durable.telemetry import RECORD_ISOLATED, RECORD_POISONED, logger
+from stream_durable.telemetry import RECORD_ISOLATED, RECORD_POISONED, WORLD_REFUSED, logger
 from stream_durable.wire.verdicts import CRASHES, UNFOLDABLE, UNSTORABLE, Verdict, Verdicts
 
 _log = logger(__name__)
@@ -31,16 +32,33 @@ class Isolation:
         """Set a record aside when it was folded alone more than `takeovers_max` times."""
         self._store = store
         self._takeovers_max = takeovers_max
+        self._suspected: Partition | None = None
 
     async def judge(self, partition: Partition, record: Record) -> str | None:
         """Note that a record is about to be folded alone; return why it is set aside instead, if it is."""
         times = await persist(
             lambda: self._store.suspect(partition.id, partition.token, record.offset), "note a suspect"
         )
+        self._suspected = partition
         if times <= self._takeovers_max:
             return None
         _log.error(RECORD_ISOLATED, partition=partition.id, offset=record.offset, takeovers=times - 1)
         return f"the process died {times - 1} times while it folded this record"
+
+    async def absolve(self) -> None:
+        """Suspect the record folded alone no longer: the database was in its way, which it has survived.
+
+        Otherwise whoever restarts processes while the database is out of order would blame the record.
+        """
+        suspected = self._suspected
+        if suspected is None:
+            return
+        try:
+            await self._store.absolve(suspected.id, suspected.token)
+        except TransientError as error:
+            _log.warning(WORLD_REFUSED, reason=str(error), doing="suspect a record no longer")
+        else:
+            self._suspected = None
 
 
 class Refusals:

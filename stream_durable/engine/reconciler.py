@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from functools import partial
 from itertools import count
 
-from stream_durable.core.errors import RejectedError, StatementError
+from stream_durable.core.errors import RejectedError, StatementError, TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.core.run.portions import STEP_LOAD
 from stream_durable.engine import batch
@@ -38,6 +38,7 @@ from stream_durable.ports import (
     Assigned,
     Clock,
     Definitions,
+    Keys,
     Log,
     LogLost,
     Publisher,
@@ -114,8 +115,9 @@ class Reconciler:
         metrics.partitions_held.set_function(lambda: len(self.held()))
         self._watch = Watch(log, store, self._partitions, self._lost, self._fenced, self._holds.__contains__)
         self._saving = Saving(
-            store, self._partitions, self._cache, self._timers, self._publishing, metrics, self._fenced
-        )
+            store, self._partitions, self._cache, self._timers, self._publishing, metrics, self._fenced,
+            self._isolation.absolve,
+        )  # fmt: skip
         #: What the steps that one batch begins may weigh, beside what they weigh for being steps.
         self._load_max = settings.batch_bytes_max + STEP_LOAD * settings.batch_records_max
         self._writing = asyncio.Lock()
@@ -244,7 +246,10 @@ class Reconciler:
 
     async def _apply_reads(self, reads: list[batch.Read]) -> None:
         while reads:
-            await self._prepare(reads)
+            refused = await self._prepare(reads)
+            if refused is not None:
+                await self._apply_less(reads, refused)
+                return
             # While we waited, partitions may have been taken away, or held at one of these records.
             owned = self._partitions
             reads = [r for r in reads if (p := owned.get(r.record.partition)) and p.is_due(r.record)]
@@ -299,16 +304,32 @@ class Reconciler:
                     self._lost(record.partition, _OTHER_RECORD)
         return [r for r in current if r.partition in self._partitions]
 
-    async def _prepare(self, reads: list[batch.Read]) -> None:
-        """Load what the batch needs and is not in memory; hold the partitions of what cannot be had."""
+    async def _prepare(self, reads: list[batch.Read]) -> StatementError | None:
+        """Load what the batch needs and is not in memory; hold the partitions of what cannot be had.
+
+        Returns why not, if less of it may be had at a time.
+        """
         await self._holds.check(reads)
         while any(keys := batch.missing(reads, self._cache, self._refusals.known)):
             self._metrics.cache_loads.inc(sum(map(len, keys)))
-            world = self._store, self._definitions, self._cache
-            load = partial(load_entities, *world, keys, self._partition_count)
-            lacking = await persist(load, "load entities")
+            lacking = await persist(partial(self._load, keys), "load entities")
+            if isinstance(lacking, StatementError):
+                return lacking
             if not lacking or not await self._holds.check_runs(reads, lacking):
-                return
+                break
+        return None
+
+    async def _load(self, keys: Keys) -> dict[str, str] | StatementError:
+        """Load entities, or return why they are not to be had with one query, which is no record's fault."""
+        try:
+            world = self._store, self._definitions, self._cache
+            return await load_entities(*world, keys, self._partition_count)
+        except TransientError as error:
+            await self._isolation.absolve()
+            if not isinstance(error, StatementError):
+                raise
+            _log.warning(WORLD_REFUSED, reason=str(error), doing="load entities")
+            return StatementError(str(error), is_data=False)
 
     def _fenced(self, partitions: list[int]) -> None:
         """Somebody else owns these now, or they were set back; if the group goes on meaning us, ask again."""

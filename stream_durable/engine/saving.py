@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from stream_durable.core.errors import StatementError, TransientError
 from stream_durable.core.run.state import Run
@@ -42,8 +42,12 @@ class Saving:
         publishing: Publishing,
         metrics: Metrics,
         fenced: Callable[[list[int]], None],
+        survived: Callable[[], Awaitable[None]],
     ) -> None:
-        """Save for these partitions; call `fenced` for those that are somebody else's by now."""
+        """Save for these partitions.
+
+        Calls `fenced` for those that are somebody else's by now, and `survived` whenever the store refuses.
+        """
         self._store = store
         self._partitions = partitions
         self._cache = cache
@@ -51,6 +55,7 @@ class Saving:
         self._publishing = publishing
         self._metrics = metrics
         self._fenced = fenced
+        self._survived = survived
 
     async def save(self, finished: list[batch.Finished]) -> StatementError | None:
         """Save all shares, however long the database is away; return why not, if a smaller batch may pass.
@@ -67,6 +72,7 @@ class Saving:
                 refused = error if isinstance(error, StatementError) else None
                 self._metrics.count_refused_commit(error.code)
                 _log.warning(COMMIT_REFUSED, reason=str(error), code=error.code)
+                await self._survived()
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, _LONGEST_SECONDS)
             finished = await self._settle_doubt(finished)

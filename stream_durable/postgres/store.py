@@ -74,6 +74,11 @@ class PostgresStore:
         async with self._takeovers.use() as connection:
             return await connection.fetchval(queries()["partition_suspect"], partition, token, offset) or 0
 
+    async def absolve(self, partition: int, token: UUID) -> None:
+        """Note that no record is suspected any more."""
+        async with self._takeovers.use() as connection:
+            await connection.execute(queries()["partition_absolve"], partition, token)
+
     async def new_generation(
         self, partition: int, token: UUID, topic_id: str, next_offset: int, reason: str
     ) -> int | None:

@@ -75,6 +75,10 @@ class RemoteStore:
         times: int = await self._ask("suspect", lambda: self._store.suspect(partition, token, offset))
         return times
 
+    async def absolve(self, partition: int, token: UUID) -> None:
+        """Note that no record is suspected any more."""
+        await self._ask("absolve", lambda: self._store.absolve(partition, token))
+
     async def new_generation(
         self, partition: int, token: UUID, topic_id: str, next_offset: int, reason: str
     ) -> int | None:

@@ -134,6 +134,12 @@ class MemoryStore:
         row.suspect_offset, row.suspect_token = offset, token
         return row.suspicions
 
+    async def absolve(self, partition: int, token: UUID) -> None:
+        """Note that no record is suspected any more."""
+        row = self.tables.partitions[partition]
+        if row.token == token:
+            row.suspicions, row.suspect_offset, row.suspect_token = 0, None, None
+
     async def new_generation(
         self, partition: int, token: UUID, topic_id: str, next_offset: int, reason: str
     ) -> int | None:

@@ -148,6 +148,18 @@ async def test_suspicions_count_the_owners_of_an_offset_and_not_their_calls(stor
     assert [await store.suspect(0, second, offset) for offset in (7, 7, 8)] == [2, 2, 1]
 
 
+async def test_a_suspicion_is_taken_back_by_the_owner_alone(store: Store) -> None:
+    first, _ = await owned(store)
+    assert await store.suspect(0, first, 7) == 1
+    second, _ = await owned(store)
+
+    await store.absolve(0, first)
+    assert await store.suspect(0, second, 7) == 2
+
+    await store.absolve(0, second)
+    assert await store.suspect(0, second, 7) == 1
+
+
 async def test_a_new_generation_asks_for_a_redrive_until_it_is_done(store: Store) -> None:
     token, claim = await owned(store)
     assert not claim.must_redrive

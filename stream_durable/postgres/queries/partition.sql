@@ -63,6 +63,12 @@ set suspicions = case
 where id = $1 and owner_token = $2
 returning suspicions
 
+-- name: partition_absolve
+-- Notes that no record of partition $1, owned under token $2, is suspected any more.
+update partition
+set suspicions = 0, suspect_offset = null, suspect_token = null
+where id = $1 and owner_token = $2
+
 -- name: partition_new_generation
 -- Lets partition $1, owned under token $2, go on with topic $3 at offset $4, because of $5.
 update partition

@@ -1,0 +1,93 @@
+"""A store that refuses: nobody is suspected by that, and what it has to give to others is given."""
+
+from collections.abc import Sequence
+
+import pytest
+from waiting import eventually
+
+from engine.held_world import PARTITIONS, is_held, living, run_in, start, status_of
+from stream_durable.core.errors import StatementError, SystemicError, TransientError
+from stream_durable.core.ids import partition_of
+from stream_durable.engine.reconciler import Reconciler
+from stream_durable.ports import Loaded
+from stream_durable.testing.remote import RemoteStore
+from stream_durable.testing.world import World
+
+#: More than it takes for a partition's records to be folded alone, and for one of them to be set aside.
+OWNERS = 12
+RUN = run_in(0, "run")
+
+
+@pytest.mark.parametrize("asked", ["commit", "load"])
+@pytest.mark.parametrize(
+    "refusal",
+    [SystemicError("it is read-only"), StatementError("a constraint", is_data=False)],
+    ids=lambda error: error.code,
+)
+def test_restarts_while_the_database_refuses_everybody_bury_nothing(
+    monkeypatch: pytest.MonkeyPatch, asked: str, refusal: TransientError
+) -> None:
+    answers, is_mended = getattr(RemoteStore, asked), False
+    refused = 0
+
+    async def broken(self: RemoteStore, *arguments: object) -> object:
+        nonlocal refused
+        if is_mended:
+            return await answers(self, *arguments)
+        refused += 1
+        raise refusal
+
+    async def has_waited() -> bool:
+        return refused >= 3
+
+    async def story(world: World) -> None:
+        nonlocal is_mended, refused
+        await world.open()
+        await eventually(lambda: owned(world), "it is owned", seconds=60)
+        monkeypatch.setattr(RemoteStore, asked, broken)
+        start(world, RUN)
+        for _ in range(OWNERS):
+            refused = 0
+            await eventually(has_waited, "the database has refused", seconds=60)
+            for slot in world.slots:
+                world.crash(slot)
+        is_mended = True
+        await status_of(world, RUN, "completed")
+
+    world = living(story)
+
+    assert world.store.tables.partitions[0].epoch > OWNERS
+    assert not world.store.tables.dead
+
+
+def test_an_entity_that_cannot_be_read_holds_its_own_partition_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    load, is_mended = RemoteStore.load, False
+
+    async def damaged(self: RemoteStore, runs: Sequence[str], *others: Sequence[str]) -> Loaded:
+        if RUN in runs and not is_mended:
+            raise StatementError("missing chunk number 0", is_data=True)
+        return await load(self, runs, *others)
+
+    async def story(world: World) -> None:
+        nonlocal is_mended
+        monkeypatch.setattr(RemoteStore, "load", damaged)
+        await world.open()
+        names = [RUN, *(f"other-{i}" for i in range(12))]
+        for name in names:
+            start(world, name)
+
+        assert "missing chunk" in await is_held(world, 0)
+        for name in names:
+            if partition_of(name, PARTITIONS) != 0:
+                await status_of(world, name, "completed")
+        is_mended = True
+        for name in names:
+            await status_of(world, name, "completed")
+
+    world = living(story)
+
+    assert not world.store.tables.dead
+
+
+async def owned(world: World) -> bool:
+    return any(isinstance(s.program, Reconciler) and 0 in s.program.partitions for s in world.slots)
