@@ -50,6 +50,10 @@ _AGAIN = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57P05
 #: It took too long or too much, as a smaller one might not.
 _TOO_MUCH = frozenset({"57014", "53200"})
 
+#: Whatever is asked is refused: it is read-only, lets us not in, lacks what is named, is full, or shuts down.
+#: Any other refusal may be about one row (a trigger, a damaged page): the others can be saved then.
+_ANYTHING = frozenset({"0A", "25", "28", "3D", "3F", "42", "53", "57", "58"})
+
 #: What it carries cannot be stored: data that no column takes, and limits of the program.
 _DATA = frozenset({"22", "54"})
 
@@ -91,25 +95,30 @@ class translated:  # noqa: N801
     Each says by its class what can be done about it, and none quotes what was to be stored.
     """
 
+    def __init__(self, *, is_migrated: bool = False) -> None:
+        """Where the schema was found to be there, a table that is missing will come back."""
+        self._is_migrated = is_migrated
+
     def __enter__(self) -> None:
         """Begin."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Raise our error for the driver's."""
         if isinstance(error, asyncpg.PostgresError):
-            raise _of_server(error) from None
+            raise _of_server(error, is_migrated=self._is_migrated) from None
         if isinstance(error, TimeoutError):
             raise StatementError("the statement took longer than it may", is_data=False) from None
         if isinstance(error, _LOST):
             raise TransientError(f"{type(error).__name__}: {error}") from error
 
 
-def _of_server(error: asyncpg.PostgresError) -> StreamDurableError:
+def _of_server(error: asyncpg.PostgresError, *, is_migrated: bool) -> StreamDurableError:
     """Return our error for one that the server reports."""
     state = error.sqlstate or ""
     text = _described(error)
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
-        return BrokenError(f"{text}: the schema was not migrated: run `stream-durable db migrate`")
+        missing = f"{text}: the schema was not migrated: run `stream-durable db migrate`"
+        return SystemicError(missing) if is_migrated else BrokenError(missing)
     if state[:2] == "08" or state in _AGAIN:
         return TransientError(text)
     if state[:2] in _DATA or state in _TOO_MUCH:
@@ -118,7 +127,7 @@ def _of_server(error: asyncpg.PostgresError) -> StreamDurableError:
         if _OUR_CONSTRAINT.fullmatch(error.constraint_name or ""):
             return BrokenError(text)
         return StatementError(f"{text}: drop the constraint, it is none of ours", is_data=False)
-    return SystemicError(text)
+    return SystemicError(text) if state[:2] in _ANYTHING else StatementError(text, is_data=False)
 
 
 def _described(error: asyncpg.PostgresError) -> str:
@@ -136,9 +145,10 @@ def _described(error: asyncpg.PostgresError) -> str:
 class Lane:
     """One connection that is opened when needed, used by one caller at a time, and replaced when in doubt."""
 
-    def __init__(self, settings: PostgresSettings, *, keyed_plans: bool) -> None:
-        """Open nothing yet."""
+    def __init__(self, settings: PostgresSettings, *, keyed_plans: bool, is_migrated: bool = False) -> None:
+        """Open nothing yet; `is_migrated` says that the schema was found to be there."""
         self._settings = settings
+        self._is_migrated = is_migrated
         self._keyed_plans = keyed_plans
         self._connection: asyncpg.Connection | None = None
         self._lock = asyncio.Lock()
@@ -152,7 +162,7 @@ class Lane:
             try:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await connect(self._settings, keyed_plans=self._keyed_plans)
-                with translated():
+                with translated(is_migrated=self._is_migrated):
                     yield self._connection
             except BaseException as error:
                 if isinstance(error, SystemicError):

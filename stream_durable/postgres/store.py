@@ -27,9 +27,9 @@ class PostgresStore:
     """State in one Postgres schema."""
 
     def __init__(self, settings: PostgresSettings) -> None:
-        """Connect when first needed."""
-        self._batches = Lane(settings, keyed_plans=True)
-        self._takeovers = Lane(settings, keyed_plans=True)
+        """Connect when first needed, to a schema that was found to be there."""
+        self._batches = Lane(settings, keyed_plans=True, is_migrated=True)
+        self._takeovers = Lane(settings, keyed_plans=True, is_migrated=True)
         #: Of which connection they are, and the usual and the whole statement.
         self._commits: tuple[asyncpg.Connection, list[asyncpg.prepared_stmt.PreparedStatement]] | None = None
 

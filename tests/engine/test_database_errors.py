@@ -10,6 +10,7 @@ from waiting import eventually
 
 from stream_durable import App, Workflow
 from stream_durable.core.errors import TransientError
+from stream_durable.core.ids import partition_of
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.postgres.connection import Lane
 from stream_durable.settings import Settings
@@ -100,8 +101,9 @@ async def test_a_record_that_cannot_be_stored_is_set_aside_alone(
         ("alter table run add constraint nosy check (status <> 'completed') not valid",
          "alter table run drop constraint nosy"),
         ("alter table step rename column worker to hand", "alter table step rename column hand to worker"),
+        ("alter table step rename to stage", "alter table stage rename to step"),
     ],
-    ids=["a constraint of somebody's", "a column that is gone"],
+    ids=["a constraint of somebody's", "a column that is gone", "a table that is gone"],
 )  # fmt: skip
 async def test_what_is_nobodys_fault_is_waited_for_and_buries_nothing(
     settings: Settings, admin: asyncpg.Connection, breaks: str, mends: str
@@ -120,6 +122,24 @@ async def test_what_is_nobodys_fault_is_waited_for_and_buries_nothing(
         assert await runs == [SECRET] * 20
         assert await admin.fetchval("select count(*) from dead_letter") == 0
         assert await admin.fetchval("select max(suspicions) from partition") == 0
+
+
+async def test_a_row_that_somebody_refuses_holds_its_own_partition_alone(
+    settings: Settings, admin: asyncpg.Connection
+) -> None:
+    """A trigger of somebody's says nothing about the record, and nothing about the others."""
+    async with running(settings, APP) as instance:
+        await admin.execute(TRIGGER.replace("22001", "P0001"))
+        ids = [f"run-{i}" for i in range(40)]
+        homes = {run: partition_of(run, settings.kafka.partitions) for run in [*ids, "bad"]}
+        held = begun(instance, ["bad", *(run for run in ids if homes[run] == homes["bad"])])
+        others = [run for run in ids if homes[run] != homes["bad"]]
+
+        assert await begun(instance, others) == [SECRET] * len(others)
+        await admin.execute("drop trigger refusing on run")
+
+        assert set(await held) == {SECRET}
+        assert await admin.fetchval("select count(*) from dead_letter") == 0
 
 
 async def test_a_read_only_database_is_waited_for(settings: Settings, admin: asyncpg.Connection) -> None:
