@@ -330,16 +330,16 @@ async def test_groups_branches_and_children_are_seen_from_outside(instance: Inst
     assert state.steps["shout"].members == ("shout[0]", "shout[1]")
     assert (state.steps["shout"].output, state.steps["shout[1]"].output) == (["A", "B"], "B")
     assert (state.steps["kind"].members, state.steps["kind"].output) == (("print_it",), "printed")
-    assert state.steps["called"].child == "album/called"
+    assert state.steps["called"].child == "album//called"
     await eventually(lambda: children(run), "the child is there", seconds=SECONDS)
-    child = instance.client.run("album/called")
+    child = instance.client.run("album//called")
     below = await child.state()
     assert (below.parent, below.parent_step) == ("album", "called")
     assert (await run.state()).children == 1
 
     family = await child.family()
     assert (family.first.run.id, family.is_whole) == ("album", True)
-    assert [member.run.id for member in family.first.children] == ["album/called"]
+    assert [member.run.id for member in family.first.children] == ["album//called"]
     assert not (await child.family(limit=1)).is_whole
 
     await run.cancel("enough")
