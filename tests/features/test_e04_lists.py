@@ -64,11 +64,11 @@ async def test_found_by_whatever_they_have_in_common(settings: Settings) -> None
         ]
         await stand(runs, "waiting")
         parent = await client.start(tree, id="tree")
-        leaves = ["tree/left/leaf", "tree/right"]
+        leaves = ["tree//left//leaf", "tree//right"]
 
         async def grown() -> bool:
             return len((await parent.family()).first.children) == 2 and bool(
-                await ids(instance, parent="tree/left")
+                await ids(instance, parent="tree//left")
             )
 
         await eventually(grown, "all children are there", seconds=SECONDS)
@@ -87,7 +87,7 @@ async def test_found_by_whatever_they_have_in_common(settings: Settings) -> None
         assert await ids(instance, created_since=before, workflow="told") == told_ids
         assert await ids(instance, created_before=before) == []
         assert await ids(instance, updated_since="1h", status="completed") == ["told-bob"]
-        assert sorted(await ids(instance, parent="tree")) == ["tree/left", "tree/right"]
+        assert sorted(await ids(instance, parent="tree")) == ["tree//left", "tree//right"]
         assert await ids(instance, queue="slow") == []
         assert len(await ids(instance)) == 7
 
@@ -109,13 +109,13 @@ async def test_found_by_whatever_they_have_in_common(settings: Settings) -> None
                 member.run.id: [shape(child) for child in sorted(member.children, key=lambda m: m.run.id)]
             }
 
-        expected = {"tree": [{"tree/left": [{"tree/left/leaf": []}]}, {"tree/right": []}]}
-        for member in ("tree", "tree/left", "tree/left/leaf"):
+        expected = {"tree": [{"tree//left": [{"tree//left//leaf": []}]}, {"tree//right": []}]}
+        for member in ("tree", "tree//left", "tree//left//leaf"):
             family = await client.run(member).family()
             assert (shape(family.first), family.is_whole) == (expected, True)
         listed = (await parent.children()).runs
         assert {(run.id, run.parent, run.parent_step) for run in listed} == {
-            ("tree/left", "tree", "left"), ("tree/right", "tree", "right"),
+            ("tree//left", "tree", "left"), ("tree//right", "tree", "right"),
         }  # fmt: skip
 
         # E6: all of a workflow, by filter; children with their parents.
