@@ -7,10 +7,11 @@ partition (it was fenced, or a fold went wrong) is settled by forgetting its ent
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from stream_durable.core.fold import Entity
 from stream_durable.core.messages import Kind
+from stream_durable.core.run.state import Run
 
 
 class Cache:
@@ -38,6 +39,14 @@ class Cache:
         weight = entity.weight()
         self.bytes += weight - self._weights.get((kind, key), 0)
         self._weights[kind, key] = weight
+
+    def carry_over(self, touched: Mapping[tuple[Kind, str], Entity]) -> None:
+        """Hold what a stored batch has touched, and let go what has ended by it or is empty."""
+        for (kind, key), entity in touched.items():
+            if entity.ended is not None if isinstance(entity, Run) else entity.is_empty:
+                self.forget(kind, key)
+            else:
+                self.keep(kind, entity)
 
     def forget(self, kind: Kind, key: str) -> None:
         """Let an entity go."""

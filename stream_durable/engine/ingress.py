@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from stream_durable.core.errors import RejectedError
@@ -156,16 +157,23 @@ class Ingress:
             source.is_full = True
             self._log.stop_fetching(partition)
 
-        def done(refusals: list[Refusal]) -> None:
-            if letters := [self._instead(messages[r.at][0], reads[r.at].record, r) for r in refusals]:
-                self._publisher.send(letters, settled)
-            else:
-                settled([])
+        self._say(messages, [read.record for read in reads], lambda: self._settled(partition, source, taken))
 
-        def settled(refusals: list[Refusal]) -> None:
-            for refusal in refusals:
-                _log.error(MESSAGE_DROPPED, topic=outbox.DEAD, code=refusal.code, reason=refusal.reason)
-            self._settled(partition, source, taken)
+    def _say(
+        self,
+        messages: list[tuple[Outgoing, Headers | None]],
+        records: list[Record],
+        then: Callable[[], None],
+    ) -> None:
+        """Publish what came of records, or what is said in its place; call `then` once all is settled."""
+
+        def done(refusals: list[Refusal]) -> None:
+            told = [(records[r.at], self._instead(messages[r.at][0], records[r.at], r)) for r in refusals]
+            left = [(record, message) for record, message in told if message is not None]
+            if left:
+                self._say([message for _, message in left], [record for record, _ in left], then)
+            else:
+                then()
 
         self._publisher.send(messages, done)
 
@@ -187,14 +195,18 @@ class Ingress:
 
     def _instead(
         self, message: Outgoing, record: Record, refusal: Refusal
-    ) -> tuple[Outgoing, Headers | None]:
-        """Return the dead letter for what the inbox, or the topic of dead letters, does not take."""
+    ) -> tuple[Outgoing, Headers | None] | None:
+        """Return the dead letter for what the inbox does not take, shorter where that is refused too."""
         self._metrics.count_refused(refusal.code)
-        if message.topic == outbox.DEAD and (shorter := outbox.instead(message, refusal)) is not None:
-            return outbox.with_headers(shorter, "")
-        code = f"refused_{refusal.code}"
-        self._metrics.count_dead_letters(code)
-        return outbox.with_headers(outbox.dead_letter(_TOPIC, record, code, refusal.reason), "")
+        if message.topic != outbox.DEAD:
+            code = f"refused_{refusal.code}"
+            self._metrics.count_dead_letters(code)
+            return outbox.with_headers(outbox.dead_letter(_TOPIC, record, code, refusal.reason), "")
+        shorter = outbox.instead(message, refusal)
+        if shorter is None:
+            _log.error(MESSAGE_DROPPED, topic=outbox.DEAD, code=refusal.code, reason=refusal.reason)
+            return None
+        return outbox.with_headers(shorter, "")
 
     def _read(self, record: Record) -> _Read:
         own_id = f"{self._sources[record.partition].topic_id}-{record.partition}-{record.offset}"

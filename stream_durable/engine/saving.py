@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
 from stream_durable.core.errors import StatementError, TransientError
-from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
@@ -140,16 +139,7 @@ class Saving:
             return
         partition.moved(share)
         self._count(finished)
-        for (kind, key), entity in finished.touched.items():
-            if type(entity) is Run:
-                gone = entity.ended is not None
-            else:
-                assert not isinstance(entity, Run)
-                gone = entity.is_empty
-            if gone:
-                self._cache.forget(kind, key)
-            else:
-                self._cache.keep(kind, entity)
+        self._cache.carry_over(finished.touched)
         self._timers.apply(share.timers)
         if finished.messages:
             assert share.outbox is not None

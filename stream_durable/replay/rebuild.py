@@ -28,7 +28,6 @@ from uuid import uuid4
 from stream_durable.core.errors import BrokenError, NewerFormatError, RejectedError, TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.core.messages import KINDS, StartRun
-from stream_durable.core.run.state import Run
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.isolation import Refusals
@@ -333,16 +332,7 @@ class _Lane:
 
     def _keep(self, folding: batch.Folding) -> None:
         """Hold what may be needed again, within the bound."""
-        for (kind, key), entity in folding.touched.items():
-            if type(entity) is Run:
-                is_over = entity.ended is not None
-            else:
-                assert not isinstance(entity, Run)
-                is_over = entity.is_empty
-            if is_over:
-                self._cache.forget(kind, key)
-            else:
-                self._cache.keep(kind, entity)
+        self._cache.carry_over(folding.touched)
         self._thin_out()
 
     def _thin_out(self) -> None:

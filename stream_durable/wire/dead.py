@@ -1,7 +1,7 @@
 """Dead letters: the bytes of a record untouched, and beside them in headers where it was and why.
 
-A record that is larger than any topic of ours takes, since it was compressed on its way here, is kept
-without its value: its size and digest are said, and it is still where it was.
+A record whose letter is refused, since it was compressed on its way here and is larger than the topic
+`dead` takes, is kept without its value: its size and digest are said, and it is still where it was.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from hashlib import sha256
 from typing import NamedTuple
 
 _REASON_LENGTH_MAX = 1_000
-#: A letter of more than this is kept without its value; the topic takes twice as much.
-_LETTER_BYTES_MAX = 5_000_000
 _KEY_BYTES_MAX = 1_024
 _SIZE, _DIGEST = "sd_value_bytes", "sd_value_sha256"
 
@@ -35,10 +33,8 @@ class Letter(NamedTuple):
 def letter(
     key: bytes | None, value: bytes | None, headers: Sequence[Header] | None, origin: list[Header]
 ) -> Letter:
-    """Return the letter that keeps a record; without its value if that is too large."""
-    made = Letter(key, value, [*(headers or ()), *origin])
-    size = len(value or b"") + sum(len(name) + len(said or b"") for name, said in made.headers)
-    return made if size <= _LETTER_BYTES_MAX else without_value(made)
+    """Return the letter that keeps a record, with the headers it had and ours after them."""
+    return Letter(key, value, [*(headers or ()), *origin])
 
 
 def without_value(whole: Letter) -> Letter:

@@ -96,3 +96,24 @@ async def test_a_topic_made_smaller_fails_what_is_too_large_and_repeats_no_call(
         assert raised.value.failure.code == "input_too_large"
 
     assert sorted(calls) == sorted(f"{letter}{n}" for letter in "ac" for n in range(100))
+
+
+async def test_what_neither_the_inbox_nor_the_dead_letters_take_is_kept_without_its_value(
+    kafka_broker: LocalKafka, database: str, prefix: str
+) -> None:
+    settings = settings_of(kafka_broker, database, prefix).override({"worker.queues": ("default", "big")})
+    async with running(settings, APP) as instance, asyncio.timeout(90):
+        for topic in ("inbox", "dead"):
+            await shrink(kafka_broker, f"{prefix}.{topic}", 20_000)
+
+        large = {"start": "plain", "id": "large", "input": {"of": "large", "much": "x" * 50_000}}
+        await instance.emit(large, key="large")
+        await instance.emit({"start": "plain", "id": "next", "input": {"of": "next"}}, key="large")
+
+        [letter] = await instance.dead_letters(1)
+        assert await (await instance.begun("next")).result() == "said"
+
+    assert letter.value is None
+    assert letter.headers["sd_topic"] == b"events"
+    assert letter.headers["sd_code"] == b"refused_too_large"
+    assert int(letter.headers["sd_value_bytes"]) > 50_000

@@ -181,7 +181,6 @@ NEEDLESS: dict[str, tuple[str, Callable[[Site], Thrown]]] = {
         lambda s: about(s.open, "attempt.completed", step="gate", attempt=1),
     ),
     "a timer that nobody asked for": ("late", lambda s: about(s.open, "run.timer", timer="gate", due=1)),
-    "a cancellation after the end": ("late", lambda s: about(s.ended, "run.cancel", id="c")),
 }
 
 
@@ -249,6 +248,33 @@ async def test_what_was_said_before_or_too_late_changes_nothing(site: Site, name
     assert [await site.looks.rows(*query) for query in (runs, steps)] == rows
     assert not await site.letters(place)
     assert site.counted("records_folded", outcome=outcome) == before + 1
+
+
+async def test_a_cancellation_after_the_end_is_kept_once_and_changes_nothing_else(site: Site) -> None:
+    run = await site.start("echo", partition=2)
+    await site.completed(run)
+
+    async def rows() -> tuple[dict[str, object], list[object]]:
+        [row] = await site.looks.rows("select * from run where id = $1", run)
+        steps = await site.looks.rows("select * from step where run_id = $1 order by name", run)
+        return dict(row), list(steps)
+
+    async def outcome_of(order: str) -> str:
+        place = await site.send("inbox", run.encode(), document("run.cancel", run, id=order))
+        await site.goes_on(place.partition)
+        assert not await site.letters(place)
+        return await evidence(site, place)
+
+    row, steps = await rows()
+    assert await outcome_of("first") == "applied"
+
+    kept, steps_after = await rows()
+    assert {name for name in row if row[name] != kept[name]} == {"requests", "updated"}
+    assert steps_after == steps
+    assert msgspec.json.decode(kept["requests"])["late_cancel"]["id"] == "first"
+
+    assert await outcome_of("second") == "late"
+    assert await rows() == (kept, steps)
 
 
 @pytest.mark.parametrize(

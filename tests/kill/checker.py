@@ -199,13 +199,16 @@ def _without_repeats(events: list[Event]) -> tuple[list[Event], int]:
 
 
 def _commands_repeat_byte_for_byte(partitions: Iterable[list[Message]]) -> None:
-    """Whoever asks for an attempt again asks for the same thing."""
-    first: dict[Attempt, bytes] = {}
+    """Whoever asks for an attempt again asks for the same, and counts the workers that were lost at it."""
+    first: dict[tuple[Attempt, int], bytes] = {}
+    asked: dict[Attempt, object] = {}
     for messages in partitions:
         for message in messages:
             command = msgspec.json.decode(message.value())
             attempt = (command["run"], command["step"], command["attempt"])
-            assert first.setdefault(attempt, message.value()) == message.value(), attempt
+            losses = command.pop("losses", 0)
+            assert first.setdefault((attempt, losses), message.value()) == message.value(), (attempt, losses)
+            assert asked.setdefault(attempt, command) == command, attempt
 
 
 async def _evidence_is_whole(instance: Instance, inbox: list[list[Message]]) -> dict[int, list[int]]:
