@@ -119,9 +119,10 @@ class Fleet:
         """Who ended though nobody had asked for it."""
         return [f"{p.name}: {_tail(p.log)}" for p in self.processes if not p.is_over and not p.running]
 
-    async def stop(self) -> None:
-        """Stop all that run, at the same time."""
-        await asyncio.gather(*(p.stop() for p in self.processes if not p.is_over and p.running))
+    async def stop(self, *roles: str) -> None:
+        """Stop all that run at the same time, or all of these roles."""
+        which = (p for p in self.processes if not roles or p.role in roles)
+        await asyncio.gather(*(p.stop() for p in which if not p.is_over and p.running))
 
     def end(self) -> None:
         """Leave nothing behind, however the test has ended."""

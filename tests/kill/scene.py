@@ -123,6 +123,9 @@ class Scene:
             raise AssertionError(f"{error}; {self._left}") from error
         assert not self.fleet.died(), self.fleet.died()
         quiet = time.monotonic() - quiet
+        # A call that was repeated may still go on after its run has ended: what it says is to be folded, too.
+        await self.fleet.stop(WORKER)
+        await eventually(self._is_quiet, "the last reports are folded", seconds=_QUIET_SECONDS)
         await self.fleet.stop()
         report = await prove(self.instance, self.fleet.journals, load.started, load.answers)
         assert not list(self.fleet.complaints())
