@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -53,7 +52,6 @@ class Ledger:
         self.wrong: list[str] = []
         self.repeated = 0
         self.events = 0
-        self.latest = time.monotonic()
         self._heard = heard
         self._topics = {instance.topic(name): name for name in ("runs", "steps")}
         self._schemas = {
@@ -83,9 +81,6 @@ class Ledger:
         self._thread.join()
         self._consumer.close()
 
-    def ended(self) -> int:
-        return sum(life.last in ENDED for life in list(self.runs.values()))
-
     def _run(self) -> None:
         while not self._is_over.is_set():
             for message in self._consumer.consume(500, 0.2):
@@ -96,7 +91,6 @@ class Ledger:
         value = message.value()
         event: Any = schemaless_reader(BytesIO(value[_FRAME:]), self._schemas[topic], None)
         self.events += 1
-        self.latest = time.monotonic()
         life = self.runs.setdefault(event["run"], Life())
         said = life.about_run if topic == "runs" else life.about_steps
         digest = blake2b(value, digest_size=8).digest()

@@ -34,6 +34,8 @@ _QUIET_SECONDS = 240
 _GROWTH = 1.3
 _GROWTH_BYTES = 60 * MEGABYTE
 _STRAY = "select t.* from timer t join run r on r.id = t.key where t.kind = 'run' and r.ended is not null"
+#: What nobody has anything in once all runs have ended.
+_EMPTY_TABLES = ("outbox", "channel_wait", "gate_place")
 _DEAD = "select code, count(*) as n, min(reason) as reason from dead_letter group by 1"
 
 
@@ -99,13 +101,22 @@ class Trial:
         return await self._instance.definitions() >= len(app.workflows)
 
     async def _quiet(self, ledger: Ledger) -> None:
-        """Wait until all runs have ended, or nothing more is said."""
-        deadline = time.monotonic() + _QUIET_SECONDS
-        while time.monotonic() < deadline and self._open(ledger):
-            await asyncio.sleep(0.5)
+        """Wait until all runs have ended and nothing is left; what is left in the end is for the verdict."""
+        try:
+            await eventually(lambda: self._is_quiet(ledger), "all is quiet", seconds=_QUIET_SECONDS)
+        except AssertionError as error:
+            self._say(f"! {error}")
         self._say(f"{self._open(ledger)} runs have not ended")
-        # What is said last is said after the rows are there; and offsets, timers and places follow.
-        await asyncio.sleep(5)
+
+    async def _is_quiet(self, ledger: Ledger) -> bool:
+        """All runs have ended, what was said of them has been read, and rows and offsets have followed."""
+        if self._open(ledger):
+            return False
+        said = [end for topic in ("runs", "steps") for end in await self._instance.ends(topic)]
+        if ledger.events < sum(said) or await self._instance.rows(_STRAY):
+            return False
+        counts = [await self._instance.value(f"select count(*) from {table}") for table in _EMPTY_TABLES]
+        return not any(counts)
 
     def _open(self, ledger: Ledger) -> int:
         """How many runs have not ended as they may, be it that they are still to be tried again."""
@@ -154,7 +165,7 @@ class Trial:
 
     async def _rows(self, verdict: Verdict) -> None:
         """What only the rows show: whether anything is left that nobody wants."""
-        for table in ("outbox", "channel_wait", "gate_place"):
+        for table in _EMPTY_TABLES:
             if count := await self._instance.value(f"select count(*) from {table}"):
                 some = await self._instance.rows(f"select * from {table} limit 5")
                 rows = [str(dict(row))[:300] for row in some]

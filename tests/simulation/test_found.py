@@ -34,7 +34,9 @@ class Refusing:
         done([])
 
     async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> list[Refusal]:
-        raise NotImplementedError
+        refusals: list[Refusal] = []
+        self.send(messages, refusals.extend)
+        return refusals
 
     async def close(self) -> None:
         pass
