@@ -173,7 +173,7 @@ def downstream(
         pending += graph.followers_of(i)
         while owner >= 0 and owner not in found and owner not in reopened:
             reopened.add(owner)
-            # What was cancelled for its sake is wanted again.
+            # Members that were cancelled when the group ended run again, too.
             pending += (m for m in graph.members[owner] if (s := steps.get(m)) and is_taken_up(s))
             owner = graph.owner(owner)
     names = {graph.names[i] for i in found}

@@ -39,6 +39,9 @@ from stream_durable.core.status import (
     WAITING,
 )
 
+#: What the name of a step's compensation ends with.
+UNDO = "~compensate"
+
 #: How long an attempt that was asked to stop may take to answer, if nothing else bounds it.
 STOP_MS = 60_000
 
@@ -249,7 +252,7 @@ def _undo_next(run: Run, now: int, out: Effects) -> bool:
             if step.status == COMPLETED
             and isinstance(node := graph.nodes[i], StepNode | ChildNode)
             and node.compensation is not None
-            and not _was_tried(run, f"{graph.names[i]}~compensate")
+            and not _was_tried(run, graph.names[i] + UNDO)
         ]
         run.undo = [i for _, i in sorted(undo)]
     if not run.undo:
@@ -265,7 +268,7 @@ def begin_undo(run: Run, i: int, now: int, out: Effects) -> None:
     assert node.compensation is not None
     run.status = COMPENSATING
     happened = hooks.happened_to(run, FAILED)
-    hooks.begin_helper(run, f"{run.graph.names[i]}~compensate", node.compensation, now, out, happened)
+    hooks.begin_helper(run, run.graph.names[i] + UNDO, node.compensation, now, out, happened)
 
 
 def _was_tried(run: Run, name: str) -> bool:
@@ -295,7 +298,7 @@ def _outcome(run: Run, otherwise: str) -> str:
     is_undone = False
     if run.graph.has_compensation:
         for i, step in run.steps.items():
-            if not run.graph.names[i].endswith("~compensate"):
+            if not run.graph.names[i].endswith(UNDO):
                 continue
             if step.status == FAILED:
                 return COMPENSATION_FAILED

@@ -11,12 +11,10 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RUN_RETRIED
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.again import reset
-from stream_durable.core.run.ending import begin_undo
+from stream_durable.core.run.ending import UNDO, begin_undo
 from stream_durable.core.run.say import say_run
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import COMPENSATING, COMPENSATION_FAILED, FAILED, RETRYING, SKIPPED
-
-_UNDOES = "~compensate"
 
 
 def has_failed(run: Run, name: str) -> bool:
@@ -38,7 +36,7 @@ def refuse_before_undo(run: Run) -> None:
 def undo_again(run: Run, name: str, now: int, out: Effects) -> None:
     """Try a failed undo again, and go on with what is still to be undone."""
     _reopen(run, {run.graph.index[name]}, now, out)
-    begin_undo(run, run.graph.index[name.removesuffix(_UNDOES)], now, out)
+    begin_undo(run, run.graph.index[name.removesuffix(UNDO)], now, out)
 
 
 def accept(run: Run, name: str, why: Failure, now: int, out: Effects) -> None:
@@ -54,7 +52,7 @@ def accept(run: Run, name: str, why: Failure, now: int, out: Effects) -> None:
 
 def _failed(run: Run) -> list[str]:
     names = run.graph.names
-    return sorted(names[i] for i, s in run.steps.items() if s.status == FAILED and names[i].endswith(_UNDOES))
+    return sorted(names[i] for i, s in run.steps.items() if s.status == FAILED and names[i].endswith(UNDO))
 
 
 def _reopen(run: Run, which: set[int], now: int, out: Effects) -> None:
