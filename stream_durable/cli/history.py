@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stream_durable.cli.output import Format, Output, lasted, show, show_one
+from stream_durable.cli.output import Format, Output, Took, show, show_one
 from stream_durable.cli.runs import After, Limit, show_page
 from stream_durable.cli.selection import RunId
 from stream_durable.cli.values import load_settings
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from stream_durable.client import AttemptState, Member, RunHandle
 
 Step = Annotated[str | None, typer.Argument(metavar="[STEP]", help="Of this step alone.", show_default=False)]
@@ -119,7 +121,7 @@ def _attempt(one: AttemptState, *, is_short: bool) -> dict[str, Any]:
         "status": one.status,
         "started": one.started,
         "finished": one.finished,
-        "took": _took(one),
+        "took": Took(_ms(one.started), _ms(one.finished)),
         "worker": one.worker,
     }
     if is_short:
@@ -133,7 +135,5 @@ def _attempt(one: AttemptState, *, is_short: bool) -> dict[str, Any]:
     }
 
 
-def _took(one: AttemptState) -> str | None:
-    if one.started is None or one.finished is None:
-        return None
-    return lasted(int(one.started.timestamp() * 1_000), int(one.finished.timestamp() * 1_000))
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1_000)

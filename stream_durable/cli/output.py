@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -23,6 +24,32 @@ class Format(StrEnum):
     TABLE = "table"
     JSON = "json"
     JSONL = "jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of all: `1/3` for people, an object of two numbers for programs."""
+
+    done: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.done}/{self.total}"
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """The time between two moments, in milliseconds; empty while one of them is not known."""
+
+    begin: int | None
+    end: int | None
+
+    @property
+    def milliseconds(self) -> int | None:
+        return None if self.begin is None or self.end is None else self.end - self.begin
+
+    def __str__(self) -> str:
+        return "" if self.milliseconds is None else _length(self.milliseconds)
 
 
 Output = Annotated[
@@ -52,17 +79,42 @@ def show(rows: Iterable[Row], columns: Sequence[str], output: Format, *, empty: 
     """Print rows; the columns are those of the table, programs get all there is."""
     match output:
         case Format.JSON:
-            typer.echo(json.dumps(list(rows), indent=2, default=str))
+            typer.echo(json.dumps(to_json(list(rows)), indent=2))
         case Format.JSONL:
             for row in rows:
-                typer.echo(json.dumps(row, default=str))
+                typer.echo(json.dumps(to_json(row)))
         case Format.TABLE:
             _show_table(list(rows), columns, empty)
 
 
 def show_one(row: Row, output: Format) -> None:
     """Print one thing to programs: an object, over several lines or on one."""
-    typer.echo(json.dumps(row, indent=2 if output is Format.JSON else None, default=str))
+    typer.echo(json.dumps(to_json(row), indent=2 if output is Format.JSON else None))
+
+
+def to_json(value: Any) -> Any:
+    """Return a value as programs get it: times as ISO 8601 in UTC, lengths of time as `<name>_ms`, numbers
+    as numbers."""
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        case Took():
+            return value.milliseconds
+        case Share():
+            return asdict(value)
+        case Mapping():
+            return dict(_entry(str(name), one) for name, one in value.items())
+        case list() | tuple() | set() | frozenset():
+            return [to_json(one) for one in value]
+        case str() | int() | float() | None:
+            return value
+        case _:
+            return str(value)
+
+
+def _entry(name: str, value: Any) -> tuple[str, Any]:
+    """Return a name with its unit, and the value."""
+    return f"{name}_ms" if isinstance(value, Took) else name, to_json(value)
 
 
 def _show_table(rows: list[Row], columns: Sequence[str], empty: str) -> None:
@@ -93,6 +145,8 @@ def cell_text(value: object, length_max: int = _CELL_MAX) -> str:
         return ""
     if isinstance(value, datetime):
         return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, Share | Took):
+        return str(value)
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     text = " ".join(text.split())
     return text if len(text) <= length_max else f"{text[: length_max - 1]}…"
@@ -104,12 +158,14 @@ def moment(milliseconds: int | None) -> datetime | None:
 
 
 def lasted(begin: int | None, end: int | None) -> str | None:
-    """Return the time between two moments, in the unit that suits it."""
-    if begin is None or end is None:
-        return None
-    seconds = (end - begin) / 1_000
+    """Return the time between two moments as text, in the unit that suits it."""
+    return str(Took(begin, end)) or None
+
+
+def _length(milliseconds: int) -> str:
+    seconds = milliseconds / 1_000
     if seconds < 1:
-        return f"{end - begin} ms"
+        return f"{milliseconds} ms"
     if seconds < 120:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"

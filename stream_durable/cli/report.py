@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from typing import Annotated
 
 import typer
 
 from stream_durable.cli.graph import run_and_graph
+from stream_durable.cli.output import Format, show_one
 from stream_durable.cli.selection import RunId
 from stream_durable.cli.values import load_settings
 
@@ -29,6 +29,6 @@ def report_run(
     found = report(graph.definition, state)
     if as_json:
         fields = {**found._asdict(), "steps": [step._asdict() for step in found.steps]}
-        typer.echo(json.dumps(fields, indent=2, default=str))
+        show_one(fields, Format.JSON)
     else:
         typer.echo(table(found, is_coloured=sys.stdout.isatty()), nl=False)

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from stream_durable.cli.output import cell_text, console, lasted, moment
+from stream_durable.cli.output import Share, Took, cell_text, console, moment
 
 if TYPE_CHECKING:
     from stream_durable.core.definition.graph import Graph
@@ -28,11 +28,11 @@ def summary_row(run: RunSummary, *, is_short: bool) -> dict[str, Any]:
         "workflow": run.workflow,
         "fingerprint": run.fingerprint,
         "status": run.status,
-        "steps": f"{run.done}/{run.total}",
+        "steps": Share(run.done, run.total),
         "created": moment(run.created),
         "updated": moment(run.updated),
         "ended": moment(run.ended),
-        "took": lasted(run.created, run.ended),
+        "took": Took(run.created, run.ended),
         "tags": _json(run.tags) or [],
         "queue": run.queue,
         "priority": run.priority,
@@ -53,11 +53,11 @@ def run_row(stored: StoredRun) -> dict[str, Any]:
         "workflow": run.workflow,
         "fingerprint": run.fingerprint,
         "status": run.status,
-        "progress": f"{run.done}/{run.total}",
+        "progress": Share(run.done, run.total),
         "created": moment(run.created),
         "begins" if run.status == "pending" else "deadline": moment(run.due),
         "ended": moment(run.ended),
-        "took": lasted(run.created, run.ended),
+        "took": Took(run.created, run.ended),
         "attempt": run.attempt,
         "tags": _json(run.tags) or [],
         "queue": run.queue,
@@ -95,8 +95,9 @@ def print_run(stored: StoredRun) -> None:
 
     out = console()
     for name, value in run_row(stored).items():
-        if value not in (None, [], {}) and (name, value) not in _USUAL:
-            out.print(Text(f"{name:<12}", style="bold"), cell_text(value, 200), sep="", markup=False)
+        text = cell_text(value, 200)
+        if text not in ("", "[]", "{}") and (name, value) not in _USUAL:
+            out.print(Text(f"{name:<12}", style="bold"), text, sep="", markup=False)
     out.print()
 
 
@@ -123,7 +124,7 @@ def _step(step: StepRow) -> dict[str, Any]:
         "step": step.name,
         "status": step.status,
         "attempt": step.attempt if has_begun else None,
-        "took": lasted(step.started, step.finished),
+        "took": Took(step.started, step.finished),
         "note": _note(step, detail),
         "worker": step.worker,
         "failure": failure_text(step.failure),

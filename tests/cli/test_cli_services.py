@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from contextlib import ExitStack
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -34,7 +35,10 @@ def test_a_run_is_started_followed_listed_and_shown(cli: Cli) -> None:
     assert followed.startswith("Started quick-1.")
     assert followed.splitlines()[-1] == "42"
     assert [line.split()[2] for line in followed.splitlines() if "attempt 1" in line] == ["one", "two"]
-    assert [(row["id"], row["status"], row["steps"]) for row in listed] == [("quick-1", "completed", "2/2")]
+    [row] = listed
+    assert (row["id"], row["status"], row["steps"]) == ("quick-1", "completed", {"done": 2, "total": 2})
+    took = datetime.fromisoformat(row["ended"]) - datetime.fromisoformat(row["created"])
+    assert ("T" in row["created"], row["took_ms"]) == (True, took // timedelta(milliseconds=1))
     assert (shown["input"], shown["output"]) == ({"n": 20}, 42)
     assert [(step["step"], step["attempt"], step["output"]) for step in shown["steps"]] == [
         ("one", 1, 21),

@@ -18,8 +18,9 @@ in which `stream-durable dev` runs, and where nothing is said of Kafka and Postg
 - APP is where an app is, as `module:attribute`; the module may lie in the working directory.
 - RUN is the id of a run or a beginning of it that no other run has.
 - JSON is given as it is, as `@file`, or as `-` for standard input.
-- `--output` is `table`, `json` or `jsonl`. Errors go to standard error. `--debug`, before the command, shows
-  where in the code an error happened.
+- `--output` is `table`, `json` or `jsonl`. The last two are for programs: a time is ISO 8601 in UTC, a length
+  of time has `_ms` at the end of its name, and the `steps` of a run are `{"done": 1, "total": 3}`. Errors go
+  to standard error. `--debug`, before the command, shows where in the code an error happened.
 - Exit codes: 0 done, 1 failure, 2 usage, 3 not found, 4 a check found something.
 """
 
