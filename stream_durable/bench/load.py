@@ -19,7 +19,7 @@ from stream_durable.bench.errors import BenchError
 from stream_durable.core.lifecycle import RUN_CANCELLED, RUN_FAILED, RunEvent, StepEvent
 from stream_durable.core.messages import Message, SignalRun, StartRun
 from stream_durable.kafka.config import PARTITIONER, config
-from stream_durable.kafka.topics import wanted
+from stream_durable.kafka.topic_rules import wanted
 from stream_durable.settings import KafkaSettings, Settings
 from stream_durable.wire import inbox, lifecycle
 

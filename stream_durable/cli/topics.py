@@ -12,9 +12,17 @@ from stream_durable.cli.output import Format, Output, show
 from stream_durable.cli.values import AppOption, load, load_settings
 
 if TYPE_CHECKING:
-    from stream_durable.kafka.topics import Step, Topics
+    from stream_durable.kafka.topic_rules import Step
+    from stream_durable.kafka.topics import Topics
 
 app = typer.Typer(help="The topics in Kafka.", no_args_is_help=True)
+
+#: What makes a plan end with code 4, besides what is refused.
+_WRONG = (
+    ("create", "topic", "missing; `stream-durable topics apply` makes them"),
+    ("change", "property", "wrong; `stream-durable topics apply` sets them"),
+    ("warning", "thing", "wrong that `stream-durable topics apply` cannot mend"),
+)
 
 Queues = Annotated[
     list[str] | None,
@@ -36,17 +44,21 @@ def plan(queue: Queues = None, app: AppOption = None, output: Output = Format.TA
     steps = asyncio.run(_topics(queue, app).plan())
     _show(steps, output)
     _raise_if_refused(steps)
-    if missing := [step.topic for step in steps if step.action == "create"]:
-        raise CheckFailedError(
-            f"{_count(len(missing), 'topic')} missing; `stream-durable topics apply` makes them"
-        )
+    wrong = [
+        f"{_count(count, what)} {how}"
+        for action, what, how in _WRONG
+        if (count := sum(step.action == action for step in steps))
+    ]
+    if wrong:
+        raise CheckFailedError("\n".join(wrong))
 
 
 @app.command()
 def apply(queue: Queues = None, app: AppOption = None, output: Output = Format.TABLE) -> None:
-    """Make the topics that are missing; change none that are there.
+    """Make the topics that are missing, and set properties that are not as they should be.
 
-    What would move keys to other partitions is refused, and then nothing is made (exit 4).
+    What would move keys to other partitions is refused, and then nothing is made or changed (exit 4). Other
+    properties, and better values than needed, stay as they are. A `warning` is what it cannot mend.
 
     Example: `stream-durable topics apply --queue default --queue mail`
     """
@@ -76,4 +88,5 @@ def _raise_if_refused(steps: list[Step]) -> None:
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number} {what}{' is' if number == 1 else 's are'}"
+    plural = f"{what.removesuffix('y')}ies" if what.endswith("y") else f"{what}s"
+    return f"1 {what} is" if number == 1 else f"{number} {plural} are"

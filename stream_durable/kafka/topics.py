@@ -3,108 +3,130 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 
-from stream_durable.kafka.config import BLOB_MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX, config, transient
+from stream_durable.kafka.config import config, transient
 from stream_durable.kafka.mock import is_mock, make_topics
+from stream_durable.kafka.topic_rules import (
+    COMMANDS_KEPT_MS,
+    OFFSETS_KEPT_MS,
+    Found,
+    Step,
+    Wanted,
+    compare,
+    for_replicas,
+    wanted,
+)
 from stream_durable.settings import Settings, far_brokers
 
-_CALL_SECONDS = 15.0
-_FOREVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-_WEEKS = {"cleanup.policy": "delete", "retention.ms": str(28 * 86_400_000)}
-
-
-class Wanted(NamedTuple):
-    """A topic as it should be."""
-
-    name: str
-    partitions: int
-    config: dict[str, str]
-
-
-class Step(NamedTuple):
-    """What has to be done, or stands in the way."""
-
-    topic: str
-    #: `create`, `ok`, `refuse`
-    action: str
-    detail: str
-
-
-def wanted(settings: Settings, queues: tuple[str, ...]) -> list[Wanted]:
-    """Return the topics of an instance with these queues."""
-    p, n = settings.prefix, settings.kafka.partitions
-    blob = {"max.message.bytes": str(BLOB_MESSAGE_BYTES_MAX)}
-    large = {"max.message.bytes": str(MESSAGE_BYTES_MAX)}
-    # A command hands over all that an attempt takes, and that may be what many steps answered.
-    command = {**_WEEKS, **blob}
-    return [
-        Wanted(f"{p}.inbox", n, {**_FOREVER, "message.timestamp.type": "LogAppendTime"}),
-        Wanted(f"{p}.events", n, _WEEKS),
-        *(Wanted(f"{p}.commands.{queue}", n, command) for queue in queues),
-        Wanted(f"{p}.steps", n, _WEEKS),
-        Wanted(f"{p}.runs", n, _WEEKS),
-        Wanted(f"{p}.blobs", n, {**_FOREVER, **blob}),
-        Wanted(f"{p}.definitions", 1, {"cleanup.policy": "compact", **blob}),
-        Wanted(f"{p}.verdicts", n, {**_FOREVER, "message.timestamp.type": "LogAppendTime"}),
-        Wanted(f"{p}.dead", n, {**_FOREVER, **large}),
-    ]
+_CALL_SECONDS: Final = 15.0
+_OFFSETS_KEPT: Final = "offsets.retention.minutes"
+_MINUTE_MS: Final = 60_000
 
 
 class Topics:
-    """Plans and makes the topics of an instance."""
+    """Plans, makes and mends the topics of an instance."""
 
     def __init__(self, settings: Settings, queues: tuple[str, ...]) -> None:
         """Ask nothing yet."""
         self._settings = settings
-        self._wanted = wanted(settings, queues)
+        self._queues = queues
         self._admin = AdminClient(config(settings.kafka, "stream-durable-topics"))
+        self._wanted: list[Wanted] = []
+        self._found: dict[str, Found] = {}
         self._is_mock = False
 
     async def plan(self) -> list[Step]:
-        """Compare what is there with what should be."""
+        """Hold what is there against what should be; three questions to the cluster."""
         return await asyncio.get_running_loop().run_in_executor(None, self._plan)
 
     async def apply(self) -> list[Step]:
-        """Make what is missing; change nothing else."""
+        """Make what is missing and mend what can be, unless something is refused; return the plan."""
         return await asyncio.get_running_loop().run_in_executor(None, self._apply)
 
     def _plan(self) -> list[Step]:
         try:
             cluster = self._admin.list_topics(timeout=_CALL_SECONDS)
             self._is_mock = is_mock(cluster.cluster_id)
-            return [self._compare(topic, cluster.topics.get(topic.name)) for topic in self._wanted]
+            if self._is_mock:
+                return self._plan_mock(cluster.topics)
+            offsets_kept_ms = self._offsets_kept_ms(min(cluster.brokers))
+            self._wanted = wanted(
+                self._settings, self._queues, offsets_kept_ms=offsets_kept_ms or OFFSETS_KEPT_MS
+            )
+            self._found = self._find(cluster.topics)
         except KafkaException as error:
             raise transient(error) from error
+        steps = [step for topic in self._wanted for step in self._compare(topic)]
+        return [*steps, *self._of_brokers(offsets_kept_ms)]
 
-    def _compare(self, topic: Wanted, there: object) -> Step:
-        if there is None:
-            return self._new(topic)
-        partitions = len(there.partitions)  # type: ignore[attr-defined]
-        if self._is_mock:
-            return Step(topic.name, "ok", f"{partitions} partitions in memory")
-        if partitions != topic.partitions:
-            return Step(
-                topic.name,
-                "refuse",
-                f"it has {partitions} partitions, not {topic.partitions}: keys would change their partition "
-                "and their order would be lost; set kafka.partitions to what is there, or take a new prefix",
+    def _plan_mock(self, there: Mapping[str, object]) -> list[Step]:
+        """It keeps nothing, so only what is missing counts."""
+        self._wanted = wanted(self._settings, self._queues)
+        return [
+            Step(topic.name, "ok", "in memory") if topic.name in there else self._new(topic)
+            for topic in self._wanted
+        ]
+
+    def _compare(self, topic: Wanted) -> list[Step]:
+        found = self._found.get(topic.name)
+        if found is None:
+            return [self._new(topic)]
+        return compare(topic, found, replication=self._settings.kafka.replication)
+
+    def _find(self, there: Mapping[str, Any]) -> dict[str, Found]:
+        names = [topic.name for topic in self._wanted if topic.name in there]
+        configs = self._configs(ResourceType.TOPIC, names)
+        return {
+            name: Found(
+                len(there[name].partitions),
+                min((len(p.replicas) for p in there[name].partitions.values()), default=0),
+                configs[name],
             )
-        resource = ConfigResource(ResourceType.TOPIC, topic.name)
-        answer = self._admin.describe_configs([resource], request_timeout=_CALL_SECONDS)
-        config = {name: entry.value for name, entry in answer[resource].result().items()}
-        for name in ("cleanup.policy", "message.timestamp.type"):
-            if name in topic.config and config.get(name) != topic.config[name]:
-                return Step(
-                    topic.name,
-                    "refuse",
-                    f"{name} is {config.get(name)}, it must be {topic.config[name]}; change it with "
-                    "kafka-configs before anything is written",
-                )
-        return Step(topic.name, "ok", f"{partitions} partitions")
+            for name in names
+        }
+
+    def _offsets_kept_ms(self, broker: int) -> int | None:
+        """How long brokers remember a group without members; None where we may not ask."""
+        try:
+            found = self._configs(ResourceType.BROKER, [str(broker)])[str(broker)]
+        except KafkaException:
+            return None
+        return int(found[_OFFSETS_KEPT]) * _MINUTE_MS if _OFFSETS_KEPT in found else None
+
+    def _configs(self, kind: ResourceType, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        resources = [ConfigResource(kind, name) for name in names]
+        if not resources:
+            return {}
+        answers = self._admin.describe_configs(resources, request_timeout=_CALL_SECONDS)
+        return {
+            resource.name: {name: entry.value for name, entry in answer.result().items()}
+            for resource, answer in answers.items()
+        }
+
+    def _of_brokers(self, offsets_kept_ms: int | None) -> list[Step]:
+        if offsets_kept_ms is None:
+            detail = f"{_OFFSETS_KEPT} may not be read; see to it that it is above the retention of commands"
+            return [Step("brokers", "ok", detail)]
+        if offsets_kept_ms > COMMANDS_KEPT_MS:
+            return []
+        detail = (
+            f"{_OFFSETS_KEPT} is {offsets_kept_ms // _MINUTE_MS}, it should be above "
+            f"{COMMANDS_KEPT_MS // _MINUTE_MS}: commands are kept for less than that, and a queue whose "
+            "workers are away for longer loses them; raise it on the brokers and run `apply` again"
+        )
+        return [Step("brokers", "warning", detail)]
 
     def _new(self, topic: Wanted) -> Step:
         settings = self._settings
@@ -119,22 +141,43 @@ class Topics:
 
     def _apply(self) -> list[Step]:
         steps = self._plan()
-        missing = {step.topic for step in steps if step.action == "create"}
-        replication = self._settings.kafka.replication
-        if self._is_mock:
-            make_topics(self._admin, missing)
+        if any(step.action == "refuse" for step in steps):
             return steps
-        # With three replicas a write is in two of them before it counts.
-        kept = {"min.insync.replicas": str(max(1, replication - 1))}
-        new = [
-            NewTopic(t.name, t.partitions, replication, config={**kept, **t.config})
-            for t in self._wanted
-            if t.name in missing
-        ]
-        if new and not any(step.action == "refuse" for step in steps):
-            try:
-                for future in self._admin.create_topics(new, request_timeout=_CALL_SECONDS).values():
-                    future.result()
-            except KafkaException as error:
-                raise transient(error) from error
+        missing = {step.topic for step in steps if step.action == "create"}
+        changed = {step.topic for step in steps if step.action == "change"}
+        try:
+            if self._is_mock:
+                make_topics(self._admin, missing)
+            else:
+                self._make([topic for topic in self._wanted if topic.name in missing])
+                self._mend([topic for topic in self._wanted if topic.name in changed])
+        except KafkaException as error:
+            raise transient(error) from error
         return steps
+
+    def _make(self, topics: list[Wanted]) -> None:
+        replication = self._settings.kafka.replication
+        new = [NewTopic(t.name, t.partitions, replication, config=t.config) for t in topics]
+        if new:
+            for future in self._admin.create_topics(new, request_timeout=_CALL_SECONDS).values():
+                future.result()
+
+    def _mend(self, topics: list[Wanted]) -> None:
+        """Set what breaks a rule, and leave alone whatever else somebody set."""
+        resources = [
+            ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=_settings_of(topic, found))
+            for topic in topics
+            if (found := self._found.get(topic.name)) is not None
+        ]
+        if resources:
+            answers = self._admin.incremental_alter_configs(resources, request_timeout=_CALL_SECONDS)
+            for future in answers.values():
+                future.result()
+
+
+def _settings_of(topic: Wanted, found: Found) -> list[ConfigEntry]:
+    return [
+        ConfigEntry(rule.name, rule.value, incremental_operation=AlterConfigOpType.SET)
+        for rule in for_replicas(topic.rules, found.replicas)
+        if not rule.takes(found.config.get(rule.name))
+    ]

@@ -11,7 +11,8 @@ from stream_durable.core.definition.stranding import queues_of as queues_in
 from stream_durable.core.errors import RejectedError
 from stream_durable.health import Check
 from stream_durable.kafka.probe import KafkaProbe
-from stream_durable.kafka.topics import Step, Topics
+from stream_durable.kafka.topic_rules import Step
+from stream_durable.kafka.topics import Topics
 from stream_durable.postgres import migrate
 from stream_durable.postgres.probe import PostgresProbe
 from stream_durable.sdk.app import App
@@ -121,13 +122,16 @@ async def check_schema(settings: Settings) -> None:
 
 
 async def check_topics(settings: Settings, queues: tuple[str, ...]) -> None:
-    """Refuse to work on topics that are missing or would tear keys apart."""
-    wrong = [step for step in await Topics(settings, queues).plan() if step.action != "ok"]
-    if missing := [step.topic for step in wrong if step.action == "create"]:
+    """Refuse to work on topics that are missing or would tear keys apart; warn of what else is wrong."""
+    steps = await Topics(settings, queues).plan()
+    if missing := [step.topic for step in steps if step.action == "create"]:
         raise RejectedError(
             "topics_missing", f"there is no {', '.join(missing)}: run `stream-durable topics apply`"
         )
-    _refuse(wrong)
+    _refuse([step for step in steps if step.action == "refuse"])
+    if questioned := list(dict.fromkeys(s.topic for s in steps if s.action in ("change", "warning"))):
+        note = f"topics: {', '.join(questioned)}: not as they should be, see `stream-durable topics plan`"
+        _log.warning(SETTINGS_QUESTIONED, note=note)
 
 
 def _refuse(steps: Iterable[Step]) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 from cli_world import Cli, Processes
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from stream_durable.cli.values import load_settings
+from stream_durable.kafka.topics import Topics
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.process import wait_for
 
 pytestmark = pytest.mark.real
 
+DAY_MS = 86_400_000
 INBOX, EVENTS, COMMANDS = "inbox", "events", "commands.default"
 
 
@@ -75,6 +78,48 @@ def test_a_topic_with_another_number_of_partitions_is_refused_and_nothing_is_mad
     left = {row["topic"]: row["action"] for row in cli.rows("topics", "plan", code=4)}
     assert left[f"{broker}.{INBOX}"] == "refuse"
     assert left[f"{broker}.{EVENTS}"] == "create"
+
+
+def test_properties_that_somebody_changed_are_said_and_mended_and_the_others_left_alone(
+    cli: Cli, broker: str, kafka_broker: LocalKafka
+) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap})
+    theirs = {"retention.ms": "2419200000", "max.message.bytes": "20000", "segment.ms": "7200000"}
+    for future in admin.create_topics([NewTopic(f"{broker}.{COMMANDS}", 2, 1, config=theirs)]).values():
+        future.result()
+    wait_for(
+        lambda: f"{broker}.{COMMANDS}" in admin.list_topics(timeout=10).topics, seconds=10, what="the topic"
+    )
+
+    planned = [row for row in cli.rows("topics", "plan", code=4) if row["topic"] == f"{broker}.{COMMANDS}"]
+    cli("topics", "apply")
+
+    assert [(row["action"], row["detail"].split(" ")[0]) for row in planned] == [
+        ("change", "retention.ms"),
+        ("change", "max.message.bytes"),
+    ]
+    assert {row["action"] for row in cli.rows("topics", "plan")} == {"ok"}
+    resource = ConfigResource(ResourceType.TOPIC, f"{broker}.{COMMANDS}")
+    config = admin.describe_configs([resource])[resource].result()
+    found = {name: config[name].value for name in theirs}
+    assert found == {"retention.ms": "432000000", "max.message.bytes": "5000000", "segment.ms": "7200000"}
+
+
+def test_brokers_that_forget_groups_sooner_than_commands_are_kept_are_a_warning(
+    cli: Cli, broker: str, kafka_broker: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Brokers do not change it while they run: this one's is read, and another's is put in."""
+    assert Topics(load_settings(), ())._offsets_kept_ms(1) == 7 * DAY_MS
+    monkeypatch.setattr(Topics, "_offsets_kept_ms", lambda *_: DAY_MS)
+
+    cli("topics", "apply")
+    rows = {row["topic"]: row for row in cli.rows("topics", "plan", code=4)}
+
+    resource = ConfigResource(ResourceType.TOPIC, f"{broker}.{COMMANDS}")
+    admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap})
+    kept = int(admin.describe_configs([resource])[resource].result()["retention.ms"].value)
+    assert (rows["brokers"]["action"], kept) == ("warning", DAY_MS * 5 // 7)
+    assert "offsets.retention.minutes is 1440, it should be above 7200" in rows["brokers"]["detail"]
 
 
 @pytest.mark.usefixtures("broker", "schema")

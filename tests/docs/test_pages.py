@@ -179,7 +179,7 @@ def test_the_page_of_tables_has_them_all() -> None:
 
 
 def test_the_page_of_topics_has_them_all() -> None:
-    from stream_durable.kafka.topics import wanted
+    from stream_durable.kafka.topic_rules import wanted
     from stream_durable.settings import Settings
 
     page = (DOCS / "reference" / "topics.md").read_text()

@@ -26,7 +26,7 @@ from fuzz.corpus import MARKER, Record
 from fuzz.mutations import BYTES_MAX, record
 from fuzz.workflows import app
 from stream_durable.core.ids import partition_of
-from stream_durable.kafka.topics import wanted
+from stream_durable.kafka.topic_rules import wanted
 from stream_durable.settings import Settings
 
 CLIENT = "client"

@@ -1,0 +1,228 @@
+"""What the topics of an instance have to be like, and why: a table, and how a topic is held against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from stream_durable.kafka.config import BLOB_MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX
+from stream_durable.settings import Settings
+
+_HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 24 * _HOUR_MS
+#: What brokers give a topic for which nothing else is said, and what the inbox needs.
+_MESSAGE_BYTES: Final = 1_048_588
+#: How long public topics and those of outsiders are kept at first, and the least that is not questioned.
+_PUBLIC_MS: Final = 28 * _DAY_MS
+_PUBLIC_MS_MIN: Final = _DAY_MS
+#: How long commands are kept, unless brokers forget the offsets of a group sooner.
+COMMANDS_KEPT_MS: Final = 5 * _DAY_MS
+#: How long brokers remember the offsets of a group without members, unless they are told otherwise.
+OFFSETS_KEPT_MS: Final = 7 * _DAY_MS
+
+#: `create` and `change` are what `apply` does; a `warning` it cannot mend, and a `refuse` stops everything.
+Action: TypeAlias = Literal["ok", "create", "change", "warning", "refuse"]
+
+
+class Step(NamedTuple):
+    """What has to be done, or stands in the way."""
+
+    topic: str
+    action: Action
+    detail: str
+
+
+class Rule(NamedTuple):
+    """What one property of a topic has to be, and what it is for."""
+
+    name: str
+    #: What a new topic gets, and one that breaks the rule.
+    value: str
+    why: str
+    #: Bounds of a number, where -1 is no end; without bounds it has to be the value.
+    least: int | None = None
+    most: int | None = None
+    #: Whether setting it makes everything good; else what is on the topic already may be wrong.
+    is_mendable: bool = True
+
+    def takes(self, found: str | None) -> bool:
+        """Whether a topic may have this value."""
+        if self.least is None and self.most is None:
+            return found == self.value
+        number = _number(found)
+        return (
+            number is not None and _or_0(self.least) <= number and (self.most is None or number <= self.most)
+        )
+
+    def wanted(self) -> str:
+        """Return what it has to be, for people."""
+        bounds = [
+            f"{bound} or {word}"
+            for bound, word in ((self.least, "more"), (self.most, "less"))
+            if bound is not None
+        ]
+        return " and ".join(bounds) or self.value
+
+
+class Wanted(NamedTuple):
+    """A topic as it should be."""
+
+    name: str
+    partitions: int
+    rules: tuple[Rule, ...]
+
+    @property
+    def config(self) -> dict[str, str]:
+        """What a new topic is made with."""
+        return {rule.name: rule.value for rule in self.rules}
+
+
+class Found(NamedTuple):
+    """A topic as it is."""
+
+    partitions: int
+    replicas: int
+    config: Mapping[str, str]
+
+
+def wanted(
+    settings: Settings, queues: tuple[str, ...], *, offsets_kept_ms: int = OFFSETS_KEPT_MS
+) -> list[Wanted]:
+    """Return the topics of an instance with these queues, on brokers that keep a group's offsets so long."""
+    p, n = settings.prefix, settings.kafka.partitions
+    safe = (_elections(), _in_sync(settings.kafka.replication))
+    public = (_policy("delete"), _kept_for_readers(), *safe)
+    commands = (_policy("delete"), *_kept_for_workers(offsets_kept_ms), _size(BLOB_MESSAGE_BYTES_MAX), *safe)
+    facts = (_policy("delete"), *_kept_for_ever(), *safe)
+    stamped = (*facts, _size(_MESSAGE_BYTES), _stamps())
+    return [
+        Wanted(f"{p}.inbox", n, stamped),
+        Wanted(f"{p}.events", n, public),
+        *(Wanted(f"{p}.commands.{queue}", n, commands) for queue in queues),
+        Wanted(f"{p}.steps", n, (*public, _size(_MESSAGE_BYTES))),
+        Wanted(f"{p}.runs", n, (*public, _size(_MESSAGE_BYTES))),
+        Wanted(f"{p}.blobs", n, (*facts, _size(BLOB_MESSAGE_BYTES_MAX))),
+        Wanted(f"{p}.definitions", 1, (_policy("compact"), _size(BLOB_MESSAGE_BYTES_MAX), *safe)),
+        Wanted(f"{p}.verdicts", n, stamped),
+        Wanted(f"{p}.dead", n, (*facts, _size(MESSAGE_BYTES_MAX))),
+    ]
+
+
+def compare(topic: Wanted, found: Found, *, replication: int) -> list[Step]:
+    """Say everything in which a topic is not as it should be; `ok` alone if there is nothing."""
+    if found.partitions != topic.partitions:
+        return [Step(topic.name, "refuse", _other_partitions(topic, found))]
+    wrong = [*_wrong(topic, found), *_few_replicas(topic, found, replication)]
+    return wrong or [Step(topic.name, "ok", f"{topic.partitions} partitions{_compressed(found)}")]
+
+
+def _wrong(topic: Wanted, found: Found) -> Iterator[Step]:
+    for rule in for_replicas(topic.rules, found.replicas):
+        value = found.config.get(rule.name)
+        if rule.takes(value):
+            continue
+        detail = f"{rule.name} is {value}, it should be {rule.wanted()}: {rule.why}"
+        if rule.is_mendable:
+            yield Step(topic.name, "change", f"{detail}; `apply` sets it to {rule.value}")
+        else:
+            yield Step(
+                topic.name, "refuse", f"{detail}; change it with kafka-configs before anything is written"
+            )
+
+
+def for_replicas(rules: tuple[Rule, ...], replicas: int) -> tuple[Rule, ...]:
+    """Return the rules for a topic with so many replicas, which may not be what the settings say."""
+    return tuple(_in_sync(replicas) if rule.name == "min.insync.replicas" else rule for rule in rules)
+
+
+def _few_replicas(topic: Wanted, found: Found, replication: int) -> Iterator[Step]:
+    if found.replicas < replication:
+        yield Step(
+            topic.name,
+            "warning",
+            f"the replication factor is {found.replicas}, it should be {replication}: what is acknowledged "
+            "is lost with fewer disks; change it with kafka-reassign-partitions, or set kafka.replication",
+        )
+
+
+def _other_partitions(topic: Wanted, found: Found) -> str:
+    return (
+        f"it has {found.partitions} partitions, not {topic.partitions}: keys would change their partition "
+        "and their order would be lost; set kafka.partitions to what is there, or take a new prefix"
+    )
+
+
+def _compressed(found: Found) -> str:
+    kind = found.config.get("compression.type", "producer")
+    return (
+        "" if kind == "producer" else f"; compression.type is {kind}: the brokers compress every batch anew"
+    )
+
+
+def _policy(policy: str) -> Rule:
+    why = {
+        "delete": "compaction removes records that a newer one of the same key does not replace",
+        "compact": "definitions are read whole at each start, and old runs need old ones",
+    }
+    return Rule("cleanup.policy", policy, why[policy], is_mendable=False)
+
+
+def _stamps() -> Rule:
+    why = "the broker's clock is the only one that decides"
+    return Rule("message.timestamp.type", "LogAppendTime", why, is_mendable=False)
+
+
+def _kept_for_ever() -> tuple[Rule, ...]:
+    why = "what is removed is missing from every rebuild, or from the step that asks for it"
+    return Rule("retention.ms", "-1", why), Rule("retention.bytes", "-1", why)
+
+
+def _kept_for_readers() -> Rule:
+    why = "whoever reads it and is away for longer than that misses records"
+    return Rule("retention.ms", str(_PUBLIC_MS), why, least=_PUBLIC_MS_MIN)
+
+
+def _kept_for_workers(offsets_kept_ms: int) -> tuple[Rule, ...]:
+    kept = min(COMMANDS_KEPT_MS, offsets_kept_ms * 5 // 7)
+    why = (
+        "commands have to outlast workers that are away, and to be gone before the brokers forget the "
+        f"offsets of a group without members (offsets.retention.minutes, {offsets_kept_ms // 60_000}), for "
+        "then nobody knows what was done"
+    )
+    most = offsets_kept_ms - _HOUR_MS if offsets_kept_ms > _HOUR_MS else offsets_kept_ms
+    return (
+        Rule("retention.ms", str(kept), why, least=min(kept, _DAY_MS), most=most),
+        Rule(
+            "retention.bytes", "-1", "commands that are removed before they are taken are never carried out"
+        ),
+    )
+
+
+def _size(least: int) -> Rule:
+    why = "what is larger is refused, and its step or its letter fails"
+    return Rule("max.message.bytes", str(least), why, least=least)
+
+
+def _elections() -> Rule:
+    why = "a broker that lags would become the leader, and what was acknowledged would vanish"
+    return Rule("unclean.leader.election.enable", "false", why)
+
+
+def _in_sync(replicas: int) -> Rule:
+    """With three replicas a write is in two of them before it counts, and one broker may be away."""
+    least = max(1, replicas - 1)
+    why = "with less, what is acknowledged may be on one disk only; with too much, nothing is accepted"
+    return Rule("min.insync.replicas", str(least), why, least=least, most=max(1, replicas))
+
+
+def _or_0(number: int | None) -> int:
+    return 0 if number is None else number
+
+
+def _number(text: str | None) -> float | None:
+    """Return a property's number; Kafka writes -1 where there is no bound."""
+    try:
+        number = int(text or "")
+    except ValueError:
+        return None
+    return float("inf") if number == -1 else number
