@@ -7,6 +7,9 @@ leader epoch that its row names. (`seek` after an assignment would race the clie
 One thread owns the consumer and makes every call on it: polls, callbacks and the engine's orders.
 What it reads it hands to the event loop, and it holds back when the loop has not taken enough of it:
 first by waiting, then, so that the membership lives on, by pausing the partitions and polling.
+
+A commit waits for no answer: the thread goes on reading, and hears of it from the client. One is under way
+at a time, so that an older one never comes after a newer. Only what is given up is committed at once.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from stream_durable.core.errors import TransientError
 from stream_durable.kafka.arrivals import Arrivals, Held
+from stream_durable.kafka.commits import Commits
 from stream_durable.kafka.config import config, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.ports import Assigned, LogBounds, LogEvent, LogLost, Record, Revoked
@@ -61,7 +65,7 @@ class GroupLog:
         self._topic = topic
         self._records_max = records_max
         self._bytes_max = bytes_max
-        self._config = config(
+        ours = config(
             settings,
             client,
             group_id=group,
@@ -77,6 +81,8 @@ class GroupLog:
             queued_max_messages_kbytes=min(max(1_024, bytes_max // 1_024), _QUEUED_KBYTES_MAX),
             fetch_max_bytes=min(max(1_048_576, bytes_max), _FETCH_BYTES_MAX),
         )
+        self._commits = Commits(topic, self._commit, self._call)
+        self._config = {**ours, "on_commit": self._commits.heard}
         self._admin_config = config(settings, client)
         #: What the group gave us; an order to fetch that was overtaken by a revocation is void.
         self._given: set[int] = set()
@@ -138,17 +144,17 @@ class GroupLog:
     def note_progress(self, offsets: dict[int, int]) -> None:
         """Commit offsets to Kafka, for lag tools only."""
         marks = [TopicPartition(self._topic, p, offset) for p, offset in offsets.items()]
-        self._orders.append(lambda: self._commit(marks))
+        self._orders.append(lambda: self._commit(marks, waits=False))
 
     def commit(self, marks: list[tuple[int, int, str]], done: Callable[[bool], None]) -> None:
         """Commit offsets with metadata; `done` hears, on the loop, whether every one was stored."""
         parts = [TopicPartition(self._topic, p, offset, metadata) for p, offset, metadata in marks]
+        self._orders.append(lambda: self._commits.add(parts, done, waits=self._must_wait))
 
-        def order() -> None:
-            stored = self._commit(parts, synchronous=True)
-            self._call(done, stored)
-
-        self._orders.append(order)
+    @property
+    def _must_wait(self) -> bool:
+        """Whether a commit has to be stored before the thread goes on, since partitions are given up."""
+        return self._is_stopping or bool(self._leaving)
 
     async def committed(self, partition: int) -> tuple[int | None, str | None]:
         """Return the committed offset and metadata of a partition."""
@@ -318,15 +324,16 @@ class GroupLog:
         except KafkaException as error:
             _log.warning(KAFKA_COMPLAINED, topic=self._topic, error=str(error))
 
-    def _commit(self, marks: list[TopicPartition], *, synchronous: bool = False) -> bool:
+    def _commit(self, marks: list[TopicPartition], *, waits: bool) -> bool | None:
+        """Commit; say whether it was stored, None if that is heard later."""
         # Of a partition that is another's by now, we would set back what its owner has committed.
         marks = [mark for mark in marks if mark.partition in self._given or mark.partition in self._leaving]
         if not marks:
             return False
         try:
-            if not synchronous:
+            if not waits:
                 self._consumer.commit(offsets=marks, asynchronous=True)
-                return True
+                return None
             stored = self._consumer.commit(offsets=marks, asynchronous=False)
             return all(part.error is None for part in stored)
         except KafkaException as error:

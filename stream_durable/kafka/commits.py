@@ -1,0 +1,72 @@
+"""Commits of a group's offsets, one under way at a time, none waited for by the thread that reads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from confluent_kafka import KafkaError, TopicPartition
+
+from stream_durable.telemetry import KAFKA_COMPLAINED, logger
+
+_log = logger(__name__)
+
+Done = Callable[[bool], None]
+
+
+class Commit(Protocol):
+    """Commits; says whether it was stored, None if the client tells that later."""
+
+    def __call__(self, marks: list[TopicPartition], *, waits: bool) -> bool | None: ...
+
+
+class _Asked(NamedTuple):
+    marks: list[TopicPartition]
+    done: Done
+
+
+class Commits:
+    """What is to be committed. All of it happens on the thread that owns the consumer.
+
+    The client does not say of which commit it tells, so there is one under way at a time. It always tells:
+    where no coordinator is to be found, after the time of a session.
+    """
+
+    def __init__(self, topic: str, commit: Commit, call: Callable[[Done, bool], None]) -> None:
+        """Commit nothing yet; `call` hands an answer to whoever waits for it."""
+        self._topic = topic
+        self._commit = commit
+        self._call = call
+        self._waiting: deque[_Asked] = deque()
+        self._under_way: Done | None = None
+
+    def add(self, marks: list[TopicPartition], done: Done, *, waits: bool) -> None:
+        """Commit these, after those that were asked for before.
+
+        With `waits`, what is not under way yet is committed at once, and so is in order: the client sends
+        its requests to the coordinator one after the other.
+        """
+        self._waiting.append(_Asked(marks, done))
+        while self._waiting and (waits or self._under_way is None):
+            self._begin(self._waiting.popleft(), waits=waits)
+
+    def heard(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
+        """Hear from the client what became of a commit that nobody waited for."""
+        done, self._under_way = self._under_way, None
+        if done is None:
+            # One for lag tools.
+            return
+        error = error or next((part.error for part in parts if part.error is not None), None)
+        if error is not None:
+            _log.warning(KAFKA_COMPLAINED, topic=self._topic, error=error.str())
+        self._call(done, error is None)
+        while self._waiting and self._under_way is None:
+            self._begin(self._waiting.popleft(), waits=False)
+
+    def _begin(self, asked: _Asked, *, waits: bool) -> None:
+        stored = self._commit(asked.marks, waits=waits)
+        if stored is None:
+            self._under_way = asked.done
+        else:
+            self._call(asked.done, stored)
