@@ -35,6 +35,8 @@ class Offer(NamedTuple):
     steps: Collection[str] = ()
     #: Those of them that are groups.
     groups: Collection[str] = ()
+    #: Whether the output of a step is a list of what members of it came to, or may be.
+    is_list: Callable[[str], bool] = lambda _: False
     #: The step that is undone: what it came to goes by its name, be it one of many members.
     own: str = ""
     #: For sentences about a parameter that is called like one.
@@ -122,7 +124,10 @@ class Binder:
         if is_input and hint == self._input_type and not self._has_input:
             return None
         read = self._read(name, source, hint, offer, options)
-        return Argument(name, source, read, default) if read is not None else None
+        if read is None:
+            return None
+        is_results = _is_results(bare(hint)) and name not in offer.groups
+        return Argument(name, source, read, default, is_results)
 
     def _meant(self, name: str, source: Source, offer: Offer) -> Any:
         """Return the type of what a lambda takes: that of the input, or of what the step answers."""
@@ -134,15 +139,21 @@ class Binder:
     def _read(self, name: str, source: Source, hint: Any, offer: Offer, options: Options) -> Read | None:
         what = f"parameter {name!r}"
         about = bare(hint)
-        if source == Source.OUTPUT and name in offer.groups and (hint is Any or _is_results(about)):
+        if source == Source.OUTPUT and self._has_results(name, hint, offer):
             codec = self._codec((*get_args(about), Any)[0], what, options)
             read = read_results if _is_results(hint) else read_results_or_none
             return partial(read, codec.read) if codec is not None else None
         if _is_results(about):
-            options.fault("bad_type", f"{what} is no group, so it cannot be {shown(hint)}")
+            options.fault("bad_type", f"{what} has no members, so it cannot be {shown(hint)}")
             return None
         codec = self._codec(hint, what, options)
         return codec.read if codec is not None else None
+
+    def _has_results(self, name: str, hint: Any, offer: Offer) -> bool:
+        """Say whether a parameter is what the members of a step came to, one by one."""
+        if name in offer.groups:
+            return hint is Any or _is_results(bare(hint))
+        return _is_results(bare(hint)) and name != offer.own and offer.is_list(name)
 
     def _source(
         self, parameter: inspect.Parameter, hint: Any, offer: Offer, *, is_lambda: bool, is_only: bool

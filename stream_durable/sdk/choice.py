@@ -29,6 +29,7 @@ class Selector(Handler):
         self.takes_context = any(handler.takes_context for handler in asked)
         self.takes_input = any(handler.takes_input for handler in asked)
         self.takes = tuple(dict.fromkeys(name for handler in asked for name in handler.takes))
+        self.results = tuple(dict.fromkeys(name for handler in asked for name in handler.results))
 
     def arguments(self, given: Given) -> list[Any]:
         """Return the one value of `call`: all that is given."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from stream_durable.core.definition.nodes import results_key
 from stream_durable.core.definition.stranding import Needs
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.errors import HandoverError, Problem
@@ -42,6 +43,13 @@ class Argument(NamedTuple):
     #: Reads what the source has; not used for a default.
     read: Read
     default: Any = NO_DEFAULT
+    #: Whether it is what each member of a step came to, and not the step's output.
+    is_results: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name by which a command hands it over."""
+        return results_key(self.parameter) if self.is_results else self.parameter
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -69,7 +77,7 @@ class Handler:
     """
 
     __slots__ = ("_arguments", "_keywords", "_write", "backoff", "condition", "function", "in_process",
-                 "is_async", "limit", "step", "takes", "takes_context", "takes_input",
+                 "is_async", "limit", "results", "step", "takes", "takes_context", "takes_input",
                  "workflow")  # fmt: skip
 
     def __init__(
@@ -97,13 +105,16 @@ class Handler:
         self.limit: Handler | None = None
         #: Decides when to try again in place of the policy; whether to is still the policy's to say.
         self.backoff: DelayAfter | None = None
-        self._arguments = tuple((int(a.source), a.parameter, a.read, a.default) for a in arguments)
+        self._arguments = tuple((int(a.source), a.parameter, a.key, a.read, a.default) for a in arguments)
         self._keywords = tuple(keywords)
         self._write = write
         self.takes_context = any(a.source == Source.CONTEXT for a in arguments)
         self.takes_input = self.takes_context or any(a.source == Source.INPUT for a in arguments)
         #: The steps whose outputs its parameters are.
-        self.takes = tuple(a.parameter for a in arguments if a.source == Source.OUTPUT)
+        outputs = [a for a in arguments if a.source == Source.OUTPUT]
+        self.takes = tuple(a.parameter for a in outputs if not a.is_results)
+        #: The steps of which it takes what each member came to.
+        self.results = tuple(a.parameter for a in outputs if a.is_results)
 
     def arguments(self, given: Given) -> list[Any]:
         """Return the values for `call`, or raise `HandoverError`; a context is made only if one is taken."""
@@ -113,9 +124,9 @@ class Handler:
         outputs = given.outputs
         parameter = ""
         try:
-            for source, parameter, read, default in self._arguments:
+            for source, parameter, key, read, default in self._arguments:
                 if source == _OUTPUT:
-                    if (output := outputs.get(parameter)) is not None:
+                    if (output := outputs.get(key)) is not None:
                         values.append(read(output))
                     else:
                         values.append(self._absent(parameter, read, default))
@@ -162,10 +173,10 @@ class Handler:
     def needs(self) -> Needs:
         """Return what neither it nor what is called along with it can do without."""
         outputs, needs_input, needs_item = set(), False, False
-        for source, parameter, read, default in self._arguments:
+        for source, _, key, read, default in self._arguments:
             if source == _OUTPUT:
                 if default is NO_DEFAULT and not _allows_none(read):
-                    outputs.add(parameter)
+                    outputs.add(key)
             elif source == _ITEM:
                 needs_item = needs_item or default is NO_DEFAULT
             elif source not in (_DEFAULT, _HAPPENED):

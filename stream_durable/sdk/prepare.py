@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
 from msgspec.structs import replace
 
@@ -24,6 +24,7 @@ from stream_durable.core.definition.nodes import (
 from stream_durable.core.definition.paths import root_of
 from stream_durable.core.definition.validate import validate
 from stream_durable.core.policy import RetryPolicy
+from stream_durable.sdk.answers import Expand
 from stream_durable.sdk.binding import Binder, Offer, value_of
 from stream_durable.sdk.choice import Selector, by_condition, by_value
 from stream_durable.sdk.draft import Draft, Work
@@ -107,7 +108,9 @@ class _Preparation:
         self._drafts = {draft.node.name: draft for draft in drafts if draft.role == "node"}
         templates = frozenset(draft.node.name for draft in drafts if draft.role == "template")
         groups = frozenset(name for name, d in self._drafts.items() if isinstance(d.node, ParallelNode))
-        self._offer = Offer(self._drafts.keys(), groups, templates=templates, type_of=self._type_of)
+        self._offer = Offer(
+            self._drafts.keys(), groups, self._is_list, templates=templates, type_of=self._type_of
+        )
         #: The groups that name each step as a member.
         self._groups: dict[str, list[str]] = {}
         for draft in drafts:
@@ -154,7 +157,7 @@ class _Preparation:
             return node
         handler, taken = self._bound(node.name, draft.work, offer, options)
         if draft.role == "node":
-            node = self._waiting(node, taken)
+            node = self._waiting(node, [*taken, *_results(handler)])
         return replace(
             _told(node, handler, taken, self._upstream(node, handler)),
             compensation=self._compensation(draft, offer),
@@ -165,7 +168,7 @@ class _Preparation:
             return node
         offer = self._offer._replace(has_item=True)
         handler, taken = self._bound(node.name, draft.work, offer, options)
-        node = self._waiting(node, [root_of(node.over), *taken])
+        node = self._waiting(node, [root_of(node.over), *taken, *_results(handler)])
         step = _told(node.step, handler, taken, self._upstream(node, handler))
         return replace(node, step=replace(step, compensation=self._compensation(draft, offer)))
 
@@ -187,7 +190,7 @@ class _Preparation:
             return self._waiting(node, [root_of(node.on)])
         selector = self._selector(draft, node, options)
         assert draft.selector is not None
-        node = self._waiting(node, selector.takes)
+        node = self._waiting(node, [*selector.takes, *selector.results])
         self.handlers[node.name] = selector
         told = _told(draft.selector, selector, selector.takes, self._upstream(node, selector))
         return replace(node, selector=told)
@@ -240,6 +243,16 @@ class _Preparation:
         hint = Hints(draft.work.function, draft.work.local_names).of("return", "", Options(""))
         return Any if hint is NOWHERE else value_of(hint)
 
+    def _is_list(self, step: str) -> bool:
+        """Say whether a step has members whose outputs it lists, or its function may add some."""
+        draft = self._drafts.get(step)
+        if draft is None or isinstance(draft.node, EachNode):
+            return draft is not None
+        if draft.work is None or not isinstance(draft.node, StepNode):
+            return False
+        hint = Hints(draft.work.function, draft.work.local_names).of("return", "", Options(""))
+        return hint is NOWHERE or hint is Any or Expand in (hint, *get_args(hint))
+
     def _judge_members(self, draft: Draft, options: Options) -> None:
         group = draft.node
         for name, times in Counter(draft.members).items():
@@ -290,14 +303,24 @@ class _Preparation:
         return [name for name in (*node.after, *joined) if name in self._drafts]
 
 
+def _along(handler: Handler) -> list[Handler]:
+    """Return a handler with those that are called along with it."""
+    return [each for each in (handler, handler.condition, handler.limit) if each is not None]
+
+
+def _results(handler: Handler) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for each in _along(handler) for name in each.results))
+
+
 def _told(node: StepNode, handler: Handler, taken: Iterable[str], upstream: Iterable[str]) -> StepNode:
     """Return the node with what a worker is to be given."""
-    along = [each for each in (handler, handler.condition, handler.limit) if each is not None]
+    along = _along(handler)
     takes_context = any(each.takes_context for each in along)
     return replace(
         node,
         takes_input=any(each.takes_input for each in along),
         takes=tuple(dict.fromkeys((*taken, *upstream) if takes_context else taken)),
+        results=_results(handler),
         takes_context=takes_context,
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from stream_durable.core.failure import Failure
+from stream_durable.core.status import CANCELLED, COMPLETED, FAILED, SKIPPED
 from stream_durable.sdk.handover import Read
 
 if TYPE_CHECKING:
@@ -22,20 +23,33 @@ else:
     T = TypeVar("T")
 
 
+class Outcome(NamedTuple):
+    """What one member came to."""
+
+    name: str
+    #: `completed`, `failed`, `skipped` or `cancelled`.
+    status: str
+    output: Any = None
+    failure: Failure | None = None
+
+
 class Results(Mapping[str, "T | Failure | None"]):
     """By name, each member's value, or the failure of one that failed; None of one that was skipped.
 
-    A parameter that is named like a group gets it; `Results[Receipt]` has every value as a `Receipt`. A test
-    makes its own.
+    A parameter that is named like a group gets it, and one that is annotated so and named like an `each` or a
+    step that expands, whose members are called `resize[0]`. `Results[Receipt]` has every value as a
+    `Receipt`. A test makes its own.
 
     >>> checks = Results({"stock": 3}, failed={"fraud": Failure(code="suspect")}, skipped=["address"])
     >>> checks["stock"], checks["fraud"].code, checks["address"]
     (3, 'suspect', None)
     >>> sorted(checks), list(checks.failed), checks.skipped
     (['address', 'fraud', 'stock'], ['fraud'], ('address',))
+    >>> [(outcome.name, outcome.status) for outcome in checks.members]
+    [('stock', 'completed'), ('fraud', 'failed'), ('address', 'skipped')]
     """
 
-    __slots__ = ("failed", "ok", "skipped")
+    __slots__ = ("_statuses", "failed", "ok", "skipped")
 
     def __init__(
         self,
@@ -47,7 +61,21 @@ class Results(Mapping[str, "T | Failure | None"]):
         #: The values of those that completed.
         self.ok: dict[str, T] = dict(ok or {})
         self.failed: dict[str, Failure] = dict(failed or {})
+        #: Those that did not come to an end of their own: skipped, or cancelled.
         self.skipped = tuple(skipped)
+        self._statuses = {
+            **dict.fromkeys(self.ok, COMPLETED),
+            **dict.fromkeys(self.failed, FAILED),
+            **dict.fromkeys(self.skipped, SKIPPED),
+        }
+
+    @property
+    def members(self) -> list[Outcome]:
+        """What each came to, in the order of the members: that of the items, where they are made for some."""
+        ok, failed = self.ok, self.failed
+        return [
+            Outcome(name, status, ok.get(name), failed.get(name)) for name, status in self._statuses.items()
+        ]
 
     def __repr__(self) -> str:
         return f"Results(ok={self.ok!r}, failed={self.failed!r}, skipped={self.skipped!r})"
@@ -57,17 +85,15 @@ class Results(Mapping[str, "T | Failure | None"]):
             return self.ok[member]
         if member in self.failed:
             return self.failed[member]
-        if member in self.skipped:
+        if member in self._statuses:
             return None
         raise KeyError(member)
 
     def __iter__(self) -> Iterator[str]:
-        yield from self.ok
-        yield from self.failed
-        yield from self.skipped
+        return iter(self._statuses)
 
     def __len__(self) -> int:
-        return len(self.ok) + len(self.failed) + len(self.skipped)
+        return len(self._statuses)
 
 
 class _Member(msgspec.Struct):
@@ -76,6 +102,14 @@ class _Member(msgspec.Struct):
     output: Raw | UnsetType = UNSET
     failure: Failure | None = None
     skipped: bool = False
+
+    @property
+    def status(self) -> str:
+        if self.failure is not None:
+            return FAILED
+        if not isinstance(self.output, UnsetType):
+            return COMPLETED
+        return SKIPPED if self.skipped else CANCELLED
 
 
 _decode = msgspec.json.Decoder(dict[str, _Member]).decode
@@ -86,14 +120,17 @@ def read_results(read: Read, data: bytes) -> Results[Any]:
     ok: dict[str, Any] = {}
     failed: dict[str, Failure] = {}
     skipped: list[str] = []
-    for name, member in _decode(data).items():
+    members = _decode(data)
+    for name, member in members.items():
         if member.failure is not None:
             failed[name] = member.failure
         elif isinstance(member.output, UnsetType):
             skipped.append(name)
         else:
             ok[name] = read(member.output)
-    return Results(ok, failed=failed, skipped=skipped)
+    results = Results(ok, failed=failed, skipped=skipped)
+    results._statuses = {name: member.status for name, member in members.items()}
+    return results
 
 
 def read_results_or_none(read: Read, data: bytes) -> Results[Any] | None:

@@ -126,7 +126,7 @@ class ArrangedHandler(Handler):
 
     def __init__(self, handler: Handler, mishaps: Mishaps, die: Callable[[], None]) -> None:
         """Wrap a handler; `die` ends its worker on the spot."""
-        for name in ("backoff", "condition", "function", "is_async", "limit", "step", "takes",
+        for name in ("backoff", "condition", "function", "is_async", "limit", "results", "step", "takes",
                      "takes_context", "takes_input", "workflow"):  # fmt: skip
             setattr(self, name, getattr(handler, name))
         #: In a process of its own it would be out of reach.

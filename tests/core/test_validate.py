@@ -46,6 +46,8 @@ def test_a_good_definition_has_no_faults() -> None:
     [
         (StepNode(name="n", takes=("a",)), "not_after"),
         (StepNode(name="n", takes=("x",)), "unknown_step"),
+        (StepNode(name="n", results=("a",)), "not_after"),
+        (StepNode(name="n", results=("x",)), "unknown_step"),
         (StepNode(name="n", timeout_ms=0), "timeout"),
         (StepNode(name="n", queue=""), "bad_queue"),
         (StepNode(name="n", retry=RetryPolicy(0)), "attempts"),

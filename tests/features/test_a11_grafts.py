@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from refusals import refusal
 
-from stream_durable import Context, Expand, Fail, Retry, Skip, Snooze, Workflow
+from stream_durable import Context, Expand, Fail, Results, Retry, Skip, Snooze, Workflow
 from stream_durable.core.errors import RejectedError
 from stream_durable.testing import Engine
 
@@ -115,6 +115,96 @@ async def test_complete_all_leaves_holes(engine: Engine) -> None:
     await engine.until_idle()
     assert (run.status, run.output) == ("completed", ["scanned 2", None, "scanned 1"])
     assert run.step("list[1]").status == "failed"
+
+
+async def test_results_tell_a_failed_member_from_one_that_answered_null(engine: Engine) -> None:
+    flow = Workflow("told-apart")
+
+    def work(item: Any) -> Any:
+        if item == "bad":
+            raise Fail("torn", "it is torn", retryable=False)
+        return Skip("no page") if item == "none" else item
+
+    scan = flow.template(work, name="scan")
+
+    def listed(input: list[Any]) -> Expand:
+        return Expand([scan.of(item) for item in input], on_error="complete_all")
+
+    flow.add("listed", listed)
+    flow.each("input", name="again", on_error="complete_all")(work)
+
+    @flow.step
+    def told(listed: Results[Any], again: Results[str | None], ctx: Context) -> Any:
+        assert ctx.output("listed") == [None, "page", None, None]
+        outcomes = [*listed.members, *again.members]
+        return [(o.name, o.status, o.output, o.failure and o.failure.code) for o in outcomes]
+
+    run = await engine.start(flow, [None, "page", "bad", "none"])
+    await engine.until_idle()
+
+    assert run.output == [
+        ["listed[0]", "completed", None, None],
+        ["listed[1]", "completed", "page", None],
+        ["listed[2]", "failed", None, "torn"],
+        ["listed[3]", "skipped", None, None],
+        ["again[0]", "completed", None, None],
+        ["again[1]", "completed", "page", None],
+        ["again[2]", "failed", None, "torn"],
+        ["again[3]", "skipped", None, None],
+    ]
+
+
+async def test_results_of_those_that_were_not_needed_say_cancelled(engine: Engine) -> None:
+    flow = Workflow("enough")
+
+    @flow.each("input", enough=1, concurrency=1)
+    def first(item: int) -> int:
+        return item
+
+    @flow.step
+    def told(first: Results[int]) -> Any:
+        return first.ok, [outcome.status for outcome in first.members], first.skipped
+
+    run = await engine.start(flow, [5, 6])
+    await engine.until_idle()
+
+    assert run.output == [{"first[0]": 5}, ["completed", "cancelled"], ["first[1]"]]
+
+
+async def test_results_of_a_step_that_did_not_expand_after_all_are_its_own(engine: Engine) -> None:
+    flow = Workflow("perhaps")
+    leaf = flow.template(lambda item: item, name="leaf")
+
+    @flow.step
+    def perhaps(input: list[int]) -> Expand | int:
+        return Expand([leaf.of(each) for each in input]) if input else 7
+
+    @flow.step
+    def told(perhaps: Results[int]) -> dict[str, int]:
+        return perhaps.ok
+
+    alone, several = await engine.start(flow, []), await engine.start(flow, [1, 2])
+    await engine.until_idle()
+
+    assert (alone.output, several.output) == ({"perhaps": 7}, {"perhaps[0]": 1, "perhaps[1]": 2})
+
+
+async def test_results_decide_a_condition_too(engine: Engine) -> None:
+    flow = Workflow("asked")
+
+    @flow.each("input", on_error="complete_all")
+    def probe(item: int) -> None:
+        if item < 0:
+            raise Fail("below", retryable=False)
+
+    def is_well(probe: Results[None]) -> bool:
+        return not probe.failed
+
+    flow.add("go", lambda: "gone", when=is_well)
+    well, ill = await engine.start(flow, [1, 2]), await engine.start(flow, [1, -2])
+    await engine.until_idle()
+
+    assert [run.step("go").status for run in (well, ill)] == ["completed", "skipped"]
 
 
 async def test_an_added_step_may_add_more_be_skipped_be_asked_again_or_be_retried(engine: Engine) -> None:

@@ -383,9 +383,10 @@ def member_from_a_clause(flow: Workflow) -> None:
     flow.parallel("checks", ["pack"])
 
 
-@says("step 'decide': parameter 'a' is no group, so it cannot be Results")
+@says("step 'decide': parameter 'a' has no members, so it cannot be Results")
 def results_of_a_single_step(flow: Workflow) -> None:
-    steps(flow, "a")
+    @flow.step
+    def a() -> int: ...
 
     @flow.step
     def decide(a: Results) -> int: ...

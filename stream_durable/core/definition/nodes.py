@@ -74,6 +74,8 @@ class StepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="step"):
     #: Whether the function takes the run's input, and which outputs; nothing else travels.
     takes_input: bool = True
     takes: tuple[str, ...] = ()
+    #: The steps with members of which it takes what each member came to, failures too.
+    results: tuple[str, ...] = ()
     #: Whether it takes what the run's context holds.
     takes_context: bool = False
     #: How long the step may take in all, from when it may begin: attempts and the time between them.
@@ -81,6 +83,11 @@ class StepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="step"):
     #: What undoes the step after it has completed, if the run fails later.
     compensation: StepNode | None = None
     breaker: Breaker | None = None
+
+
+def results_key(step: str) -> str:
+    """Return under which name a command hands over what each member of a step came to."""
+    return f"{step}~results"
 
 
 class SleepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="sleep"):

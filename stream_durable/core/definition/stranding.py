@@ -18,6 +18,7 @@ from stream_durable.core.definition.nodes import (
     Definition,
     EachNode,
     StepNode,
+    results_key,
 )
 from stream_durable.core.status import CANCELLED, COMPENSATED, FAILED, SKIPPED, STEP_ENDED
 
@@ -195,7 +196,8 @@ def _unfit(called: _Called, functions: Mapping[str, Needs]) -> Iterator[Strand]:
             f"keep a function named {node.name!r} {_UNTIL}", safe,
         )  # fmt: skip
         return
-    missing = sorted(needs.outputs.difference(node.takes, called.given))
+    handed = (*node.takes, *map(results_key, node.results))
+    missing = sorted(needs.outputs.difference(handed, called.given))
     if missing:
         text = f"{node.name!r} now takes the output of {_listed(missing)}, {_NOT_GIVEN}"
         yield Strand("takes", step, text, f"give the parameter a default {_OR_NAME}", safe)

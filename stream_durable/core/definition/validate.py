@@ -130,18 +130,19 @@ def _taken(node: AnyNode, known: set[str]) -> Iterator[Fault]:
     called = _called(node)
     label = label_of(node)
     if isinstance(node, ChildNode) and (undo := node.compensation) is not None:
-        yield from _unknown(undo, f"compensation of {label}", undo.takes, known)
+        yield from _unknown(undo, f"compensation of {label}", (*undo.takes, *undo.results), known)
     if called is None:
         return
     upstream = {*node.after, *(name for join in node.joins for name in join.of)}
-    yield from _unknown(called, label, called.takes, known)
-    for taken in called.takes:
+    all_taken = (*called.takes, *(name for name in called.results if name not in called.takes))
+    yield from _unknown(called, label, all_taken, known)
+    for taken in all_taken:
         if taken in known and taken not in upstream:
             text = f"{label} takes {taken!r} without waiting for it"
             yield Fault(node.name, "not_after", text)
     if called.compensation is not None:
         undo = called.compensation
-        yield from _unknown(undo, f"compensation of {label}", undo.takes, known)
+        yield from _unknown(undo, f"compensation of {label}", (*undo.takes, *undo.results), known)
 
 
 def _unknown(node: StepNode, label: str, taken: tuple[str, ...], known: set[str]) -> Iterator[Fault]:

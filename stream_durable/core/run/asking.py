@@ -5,14 +5,14 @@ from __future__ import annotations
 from msgspec import Raw
 
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import BranchNode, StepNode
+from stream_durable.core.definition.nodes import BranchNode, StepNode, results_key
 from stream_durable.core.effects import Command, Effects
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import COMMAND_BYTES_MAX
 from stream_durable.core.messages import AttemptFailed, GateAsked
 from stream_durable.core.run import groups
 from stream_durable.core.run.state import Run, Step, raw_or_null
-from stream_durable.core.run.values import output_of
+from stream_durable.core.run.values import output_of, results_of
 from stream_durable.core.status import READY
 
 
@@ -45,7 +45,7 @@ def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
         workflow=graph.name,
         fingerprint=graph.fingerprint,
         input=Raw(run.input) if node.takes_input else Raw(b"null"),
-        outputs=_outputs(run, graph, node) if node.takes else {},
+        outputs=_outputs(run, graph, node) if node.takes or node.results else {},
         timeout_ms=node.timeout_ms,
         trace=run.trace,
     )
@@ -62,7 +62,7 @@ def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
         _add_dynamic(run, i, node, command)
     if (step := run.steps.get(i)) is not None:
         _add_history(step, command)
-    may_be_large = run.payload > _SMALL_BYTES or len(node.takes) > _FEW
+    may_be_large = run.payload > _SMALL_BYTES or len(node.takes) > _FEW or node.results
     if may_be_large and (size := _size(command)) > COMMAND_BYTES_MAX:
         # Said by a message, as a worker would say it: whoever asked goes on as if it had been asked.
         text = f"what is handed over has {size} bytes of JSON; {COMMAND_BYTES_MAX} are the most"
@@ -106,6 +106,9 @@ def _outputs(run: Run, graph: Graph, node: StepNode) -> dict[str, Raw]:
             outputs[name] = Raw(step.output)
         elif (output := output_of(run, i)) is not None:
             outputs[name] = Raw(output)
+    for name in node.results:
+        if (results := results_of(run, index.get(name, -1))) is not None:
+            outputs[results_key(name)] = Raw(results)
     return outputs
 
 
@@ -144,6 +147,8 @@ def handover_bytes(run: Run, node: StepNode) -> int:
             size += len(step.output)
         elif i in run.graph.members:
             size += len(output_of(run, i) or b"")
+    for name in node.results:
+        size += len(results_of(run, index.get(name, -1)) or b"")
     if node.takes_context and run.context is not None:
         size += run.context.size
     return size

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from stream_durable.core.definition.graph import Graph
@@ -28,15 +30,25 @@ def output_of(run: Run, i: int, depth: int = 0) -> bytes | None:
         return step.output
     node = run.graph.nodes[i]
     if type(node) is ParallelNode:
-        return b"{%b}" % b",".join(
-            b"%b:%b" % (_encode(run.graph.names[m]), _result(run, m)) for m in run.graph.members.get(i, ())
-        )
+        return _results(run, run.graph.members.get(i, ()))
     if type(node) is BranchNode:
         return _of_clause(run, i, step)
     if depth == LISTS_MAX:
         return None
     members = run.graph.members.get(i, ())
     return b"[%b]" % b",".join([output_of(run, m, depth + 1) or b"null" for m in members])
+
+
+def results_of(run: Run, i: int) -> bytes | None:
+    """Return what each member of a step came to, by name; of one that added none, what it came to itself."""
+    step = run.steps.get(i)
+    if step is None or not (step.status in (COMPLETED, COMPENSATED) or _has_some(run, i, step)):
+        return None
+    return _results(run, (i,) if step.output is not None else run.graph.members.get(i, ()))
+
+
+def _results(run: Run, members: Iterable[int]) -> bytes:
+    return b"{%b}" % b",".join(b"%b:%b" % (_encode(run.graph.names[m]), _result(run, m)) for m in members)
 
 
 def _has_some(run: Run, i: int, step: Step) -> bool:
@@ -66,7 +78,7 @@ def run_output(run: Run) -> bytes:
 
 
 def _result(run: Run, i: int) -> bytes:
-    """Return what became of a member of a parallel group."""
+    """Return what became of a member of a group."""
     step = run.steps.get(i)
     if step is not None and step.status == FAILED:
         return b'{"failure":%b}' % _encode(step.failure or Failure("failed"))
