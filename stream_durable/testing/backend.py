@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Literal, Protocol, TypeVar
@@ -62,6 +62,9 @@ class Backend(Protocol):
 
     def do(self, make: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
         """Run a coroutine beside the services to its end."""
+
+    def functions(self) -> Mapping[str, Sequence[str]]:
+        """Return the names under which functions are called, by workflow, of those that are carried."""
 
     def carry(self, workflow: Workflow | None, queue: str | None) -> None:
         """Let workers serve a workflow with its children, and a queue."""

@@ -35,6 +35,13 @@ class GrowingApp(App):
         others = [workflow for name, workflow in self.workflows.items() if name not in names]
         super().__init__(self.name, workflows=[*others, *new])
 
+    def functions(self) -> dict[str, list[str]]:
+        """Return the names under which functions are called, by workflow."""
+        found: dict[str, list[str]] = {name: [] for name in self.workflows}
+        for workflow, step in self._handlers:
+            found[workflow].append(step)
+        return found
+
     def queues(self) -> set[str]:
         """Return the queues that steps, and what is called besides them, name."""
         return {

@@ -165,21 +165,28 @@ class Engine(Teller):
             raise Stuck(f"{duration} did not pass: {_why(gave_up, duration)}\n\n{self.tables()}")
 
     def fail(self, step: Target, times: int = 1, error: BaseException | None = None) -> None:
-        """Let the next attempts of a step fail, with this error, without a call of its function."""
+        """Let the next attempts of a step fail, with this error, without a call of its function.
+
+        A name that no step has is refused with `RejectedError`: here, or by the first `start`.
+        """
+        self._check(step)
         self._backend.mishaps.fail(step, times, error)
 
     def stub(self, step: Target, answer: Any) -> None:
         """Let a step answer with this value; a function is called in place of the step's own."""
+        self._check(step)
         self._backend.mishaps.stub(step, answer)
 
     def crash_after(self, step: Target, times: int = 1) -> None:
         """Let the worker die after the function has ended, and before anybody hears of it."""
         self._backend.check_crash()
+        self._check(step)
         self._backend.mishaps.crash(step, "after", times)
 
     def crash_before(self, step: Target, times: int = 1) -> None:
         """Let the worker die when it is about to call the function."""
         self._backend.check_crash()
+        self._check(step)
         self._backend.mishaps.crash(step, "before", times)
 
     def calls(self, step: Target) -> int:
@@ -234,9 +241,15 @@ class Engine(Teller):
     def _carry(self, workflow: object, options: dict[str, Any]) -> None:
         """Let workers serve what is about to be started."""
         self._backend.carry(workflow if isinstance(workflow, Workflow) else None, options.get("queue"))
+        self._backend.mishaps.check(self._backend.functions())
         if (delay := options.pop("delay", None)) is not None:
             # The client would count from the time of this machine.
             options["at"] = self.now + timedelta(milliseconds=milliseconds(delay))
+
+    def _check(self, step: Target) -> None:
+        """Refuse a step that does not exist, as soon as that can be known."""
+        self._backend.mishaps.expect(step)
+        self._backend.mishaps.check(self._backend.functions())
 
     def _pass(self, goal: Goal, within: Duration) -> GaveUp | None:
         return self._backend.pass_time(Passing(goal, self.now_ms + milliseconds(within)))

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from inspect import isawaitable
+from itertools import chain
 from typing import Any, Literal, NamedTuple, Protocol
 
+from stream_durable.core.errors import RejectedError
 from stream_durable.sdk.answers import Fail
 from stream_durable.sdk.handler import Given, Handler
 
@@ -44,6 +47,22 @@ class Place(NamedTuple):
             return cls(workflow.name, target.name)  # type: ignore[union-attr]  # what has a workflow is a step
         return cls(function=target)  # type: ignore[arg-type]
 
+    def is_known(self, functions: Mapping[str, Sequence[str]]) -> bool:
+        """Whether the workflow is carried, if one is named; refuse a step that calls no function."""
+        if self.name is None or (self.workflow is not None and self.workflow not in functions):
+            return self.name is None
+        known = functions[self.workflow] if self.workflow is not None else list(chain(*functions.values()))
+        # A member, such as `resize[3]`, is made of a step, and is there when its run is.
+        if self.name in known or self.name.partition("[")[0] in known:
+            return True
+        close = get_close_matches(self.name, known, 1)
+        meant = f"; is {close[0]!r} meant?" if close else "."
+        text = (
+            f"no step {self.name!r} that calls a function is in workflow {' or '.join(map(repr, functions))}"
+            f"{meant} There are: {', '.join(known)}. For a workflow that is started later give the step itself"
+        )
+        raise RejectedError("unknown_step", text)
+
     def is_at(self, handler: Handler, step: str) -> bool:
         """Whether a step, which calls this function, is meant."""
         if self.function is not None:
@@ -74,6 +93,18 @@ class Mishaps:
         self._stubs: list[tuple[Place, Any]] = []
         self._crashes: list[_Crash] = []
         self._calls: Counter[tuple[Handler, str]] = Counter()
+        #: What was arranged for steps of workflows that nobody has started yet.
+        self._unchecked: list[Place] = []
+
+    def expect(self, target: Target) -> None:
+        """Note that a step is meant, which `check` looks for."""
+        self._unchecked.append(Place.of(target))
+
+    def check(self, functions: Mapping[str, Sequence[str]]) -> None:
+        """Refuse what is meant for steps that the carried workflows, by name, do not have."""
+        if functions:
+            unchecked, self._unchecked = self._unchecked, []
+            self._unchecked = [place for place in unchecked if not place.is_known(functions)]
 
     def fail(self, target: Target, times: int, error: BaseException | None) -> None:
         """Let the next attempts fail without a call of the function."""

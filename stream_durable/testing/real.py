@@ -12,7 +12,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager, nullcontext
 from pathlib import Path
@@ -185,6 +185,10 @@ class RealBackend:
     def do(self, make: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
         """Run a coroutine beside the services; they stand still when it has ended."""
         return self._thread.do(lambda: self._loop.run_until_complete(make()))
+
+    def functions(self) -> Mapping[str, Sequence[str]]:
+        """Return the names under which functions are called, by workflow."""
+        return self._app.functions()
 
     def carry(self, workflow: Workflow | None, queue: str | None) -> None:
         """Let workers serve a workflow with its children, and a queue."""

@@ -8,7 +8,7 @@ second by second, since leases and heartbeats count.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from typing import Any, TypeVar
 
@@ -119,6 +119,10 @@ class VirtualBackend:
     def do(self, make: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
         """Run a coroutine to its end; time passes as far as it takes."""
         return self._open().do(lambda: self._run(make()))
+
+    def functions(self) -> Mapping[str, Sequence[str]]:
+        """Return the names under which functions are called, by workflow."""
+        return self._app.functions()
 
     def carry(self, workflow: Workflow | None, queue: str | None) -> None:
         """Let workers serve a workflow with its children, and a queue."""

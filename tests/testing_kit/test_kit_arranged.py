@@ -193,6 +193,27 @@ async def test_a_step_that_there_is_not_is_refused(engine: Engine) -> None:
         run.step("chrage")
 
 
+async def test_nothing_can_be_arranged_for_a_step_that_there_is_not(engine: Engine) -> None:
+    engine.fail("chrage")
+    with pytest.raises(RejectedError, match="no step 'chrage' .*; is 'charge' meant?"):
+        await paid_for(engine)
+
+    with pytest.raises(RejectedError, match="no step 'shp' .*; is 'ship' meant?"):
+        engine.stub("shp", None)
+    with pytest.raises(RejectedError, match="no step 'paid' that calls a function"):
+        engine.fail("paid")
+    engine.fail("ship", times=0)
+    engine.fail("charge~compensate", times=0)
+    assert (await paid_for(engine)).status == "waiting"
+
+
+async def test_steps_of_a_workflow_that_is_started_later_can_be_arranged_for(engine: Engine) -> None:
+    await engine.start(looks)
+    engine.fail(charge, error=Fail("broke", "no money", retryable=False))
+
+    assert (await paid_for(engine)).status == "failed"
+
+
 async def test_a_step_cannot_ask_the_engine(engine: Engine) -> None:
     run = await paid_for(engine)
     other = Workflow("curious")
