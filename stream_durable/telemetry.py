@@ -7,7 +7,7 @@ for what needs a person. A metric's labels are bounded: no run, key, worker or m
 
 A logger made by `logger()` writes to the standard library's logger of that name and configures
 nothing, so a program that embeds us gets our events where it sends its own. Only the CLI, which
-owns its process, calls `configure_logging()`.
+owns its process, calls `log_lines.configure_logging()`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, Final, Literal, Self, TextIO, cast
+from typing import Any, Final, Literal, Self, cast
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from structlog.stdlib import BoundLogger, ProcessorFormatter
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.stdlib import BoundLogger
+from structlog.typing import EventDict, WrappedLogger
 
 from stream_durable.core.status import Outcome
 
@@ -196,6 +196,18 @@ ATTEMPT_SUSPECTED: Final = LogEvent(
     "run step attempt losses",
     "A worker was lost while it had this attempt; it begins again under lease, and another loss counts.",
 )
+ATTEMPT_FAILED: Final = LogEvent(
+    "attempt.failed",
+    "warning",
+    "workflow run step attempt code reason trace",
+    "An attempt failed; its step is retried as its definition says. Without an exception there is no `trace`.",
+)
+FUNCTION_MISSED: Final = LogEvent(
+    "function.missed",
+    "warning",
+    "workflow run step reason",
+    "No code here serves a step: its attempts are given back until a worker carries it. Said once a step.",
+)
 
 LOG_EVENTS: Final = tuple(value for value in list(globals().values()) if isinstance(value, LogEvent))
 
@@ -215,8 +227,13 @@ class _Line(dict[str, Any]):
     """The message of a standard log record: fields for our formatter, a plain line for any other."""
 
     def __str__(self) -> str:
-        fields = " ".join(f"{name}={self[name]!r}" for name in self if name not in ("event", "exc_info"))
-        return f"{self['event']} {fields}".rstrip()
+        fields = " ".join(f"{name}={self[name]!r}" for name in self if name not in _APART)
+        trace = self.get("trace")
+        return f"{self['event']} {fields}".rstrip() + (f"\n{trace.rstrip()}" if trace else "")
+
+
+#: What of an event is no field of its line.
+_APART: Final = ("event", "exc_info", "trace")
 
 
 def _to_standard(
@@ -230,46 +247,6 @@ def _to_standard(
         event["exc_info"] = sys.exc_info()
     extra = {"_logger": wrapped, "_name": level}
     return (_Line(event),), {"exc_info": event.get("exc_info"), "extra": extra}
-
-
-def configure_logging(level: Level, format: Format, *, stream: TextIO | None = None) -> None:  # noqa: A002
-    """Send all logs of this process to standard error; for a process that is ours.
-
-    Our loggers speak from `level` on, all others as they are set, by default from warning. Called again, it
-    replaces what it did before and nothing else.
-    """
-    out = stream or sys.stderr
-    handler = _Handler(out)
-    is_console = format == "console" or (format == "auto" and out.isatty())
-    handler.setFormatter(_formatter(is_console=is_console, is_coloured=out.isatty()))
-    root = logging.getLogger()
-    for previous in [one for one in root.handlers if isinstance(one, _Handler)]:
-        root.removeHandler(previous)
-    root.addHandler(handler)
-    logging.getLogger(ROOT).setLevel(level.upper())
-
-
-class _Handler(logging.StreamHandler[TextIO]):
-    """Ours, to be known again among the root's handlers."""
-
-
-def _formatter(*, is_console: bool, is_coloured: bool) -> logging.Formatter:
-    render: list[Processor]
-    if is_console:
-        render = [structlog.dev.ConsoleRenderer(colors=is_coloured)]
-    else:
-        render = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
-    time = structlog.processors.TimeStamper(fmt="iso", utc=True)
-    return ProcessorFormatter(
-        processors=[_add_origin, time, ProcessorFormatter.remove_processors_meta, *render]
-    )
-
-
-def _add_origin(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Add who said it and how loud."""
-    record: logging.LogRecord = event["_record"]
-    event["level"], event["logger"] = record.levelname.lower(), record.name
-    return event
 
 
 class Metrics:

@@ -13,13 +13,13 @@ import structlog
 from pydantic import SecretStr
 
 from stream_durable.core.status import Outcome
+from stream_durable.log_lines import configure_logging
 from stream_durable.telemetry import (
     LOG_EVENTS,
     PARTITION_TAKEN,
     REASONS_MAX,
     LogEvent,
     Metrics,
-    configure_logging,
     logger,
 )
 

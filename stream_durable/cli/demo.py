@@ -50,9 +50,9 @@ def demo(
 
     Example: `stream-durable demo`
     """
+    from stream_durable.log_lines import configure_logging
     from stream_durable.services.laptop import laptop
     from stream_durable.settings import Settings
-    from stream_durable.telemetry import configure_logging
 
     begin = time.monotonic()
     with _home(is_kept=keep) as home:

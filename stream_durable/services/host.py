@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.health import Check, Health
+from stream_durable.log_lines import configure_logging
 from stream_durable.persistence import persist
 from stream_durable.services.collector import spare_the_collector
 from stream_durable.services.probes import Probe
@@ -30,7 +31,6 @@ from stream_durable.telemetry import (
     SERVICE_STOPPED,
     SETTINGS_QUESTIONED,
     Metrics,
-    configure_logging,
     logger,
 )
 

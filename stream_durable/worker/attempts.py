@@ -37,7 +37,7 @@ from stream_durable.worker.ends import end_of, given_of
 from stream_durable.worker.fitting import Fitting
 from stream_durable.worker.job import Job, JobKey
 from stream_durable.worker.leases import Leases
-from stream_durable.worker.logs import WRITER, listen_on
+from stream_durable.worker.logs import WRITER, Missed, listen_on, tell_failure
 from stream_durable.worker.offsets import DoneOffsets
 from stream_durable.worker.queue import Queue
 from stream_durable.worker.reports import Reports
@@ -81,6 +81,7 @@ class Attempts:
         metrics.attempts_running.set_function(self._running.__len__)
         self._tasks: set[asyncio.Task[None]] = set()
         self._calling = Calling(settings)
+        self._missed = Missed()
         self._room = asyncio.Event()
         self._room.set()
         self._is_draining = False
@@ -297,6 +298,7 @@ class Attempts:
             handler = self._handler(command.workflow, command.function or command.step)
         except NotCarriedError as error:
             # A deployment is under way, or workers of different code share a queue. Not the run's fault.
+            self._missed.tell(command, str(error))
             return self._given_back(job, str(error), _NO_HANDLER_MS)
         if job.has_references:
             job.command = await self._fitting.resolved(command)
@@ -326,6 +328,8 @@ class Attempts:
 
     def _failed(self, job: Job, failure: Failure, logs: tuple[LogLine, ...] = ()) -> AttemptFailed:
         self._metrics.count_attempts("failed")
+        if not job.is_cancelled:
+            tell_failure(job.command, failure)
         end = AttemptFailed(
             **self._who(job), failure=failure, logs=logs, started=job.started, finished=self._clock.now()
         )

@@ -7,6 +7,7 @@ as any import finds it: by the name of its module, and there as the step that a 
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -19,13 +20,15 @@ import msgspec
 
 from stream_durable.core.effects import Command
 from stream_durable.core.messages import AttemptEnd, AttemptFailed, AttemptHeartbeat
+from stream_durable.log_lines import configure_logging
 from stream_durable.sdk.answers import Fail, failure_from
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.values import Values
 from stream_durable.sdk.workflow import Workflow
+from stream_durable.telemetry import Format, Level
 from stream_durable.worker.ends import context_of, end_of, given_of
-from stream_durable.worker.logs import WRITER, Lines, captured
+from stream_durable.worker.logs import WRITER, Lines, captured, whose
 
 _encode = msgspec.json.Encoder().encode
 
@@ -44,8 +47,10 @@ class Call(msgspec.Struct):
 _decode = msgspec.json.Decoder(Call).decode
 
 
-def serve(connection: Connection) -> None:
-    """Make attempts until nobody asks any more."""
+def serve(connection: Connection, logs: tuple[Level, Format] | None = None) -> None:
+    """Make attempts until nobody asks any more, and log as the worker does."""
+    if logs is not None:
+        configure_logging(*logs)
     # An interrupt from the keyboard goes to all processes; what becomes of us is our worker's to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with captured(), suppress(EOFError, OSError):
@@ -93,6 +98,10 @@ class _Attempt:
 
     def context(self, value: Any) -> Context[Any]:
         return context_of(self._command, self, value)
+
+    @property
+    def whose(self) -> Mapping[str, object]:
+        return whose(self._command)
 
     def wrote(self, level: str, text: str, /) -> None:
         self.lines.add(level, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
@@ -14,7 +14,7 @@ from stream_durable.ports import Clock
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.values import Values
 from stream_durable.worker.ends import context_of
-from stream_durable.worker.logs import Lines
+from stream_durable.worker.logs import Lines, whose
 from stream_durable.worker.offsets import DoneOffsets
 
 JobKey = tuple[str, str, int]
@@ -133,6 +133,11 @@ class Job:
     def printed(self, text: str, /) -> None:
         """Keep what the function printed."""
         self._written().print(text)
+
+    @property
+    def whose(self) -> Mapping[str, object]:
+        """What tells its lines from those of others."""
+        return whose(self.command)
 
     def left(self) -> tuple[tuple[Change, ...], tuple[LogLine, ...]]:
         """Return what the attempt leaves behind besides its answer; nothing is added to it any more."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
@@ -20,8 +20,11 @@ from typing import Any, Protocol, TextIO
 
 import msgspec
 
+from stream_durable.core.effects import Command
+from stream_durable.core.failure import Failure
 from stream_durable.core.messages import LogLine
 from stream_durable.sdk.step_log import level_of, text_of
+from stream_durable.telemetry import ATTEMPT_FAILED, FUNCTION_MISSED, logger
 
 #: Of one attempt. What is more is counted in a last line.
 LINES_MAX = 200
@@ -33,6 +36,9 @@ PRINTED = "print"
 #: What a line needs beside its text.
 _AROUND_BYTES = 40
 _OURS = "stream_durable."
+#: Of one worker; names come with commands, so there is no other bound.
+_MISSED_MAX = 1_000
+_log = logger(__name__)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -44,6 +50,10 @@ class Writer(Protocol):
 
     def printed(self, text: str, /) -> None:
         """Keep what was printed, which need not be whole lines."""
+
+    @property
+    def whose(self) -> Mapping[str, object]:
+        """The fields that tell its lines from those of others: workflow, run, step and attempt."""
 
 
 #: The attempt that the running code belongs to.
@@ -116,11 +126,15 @@ class Lines:
 def captured() -> Iterator[None]:
     """Listen to logging and to standard output within the block; both go on as before.
 
-    They are the process's, and so is this: several workers in one process listen once.
+    They are the process's, and so is this: several workers in one process listen once. Whatever handlers the
+    program has by now are given records that say whose attempt wrote them.
     """
     global _listening  # noqa: PLW0603 - like the two things that are listened to
+    root = logging.getLogger()
     if not _listening:
-        logging.getLogger().addHandler(_records)
+        for handler in root.handlers:
+            handler.addFilter(_mark)
+        root.addHandler(_records)
         sys.stdout = _Output(sys.stdout)
     _listening += 1
     try:
@@ -128,7 +142,9 @@ def captured() -> Iterator[None]:
     finally:
         _listening -= 1
         if not _listening:
-            logging.getLogger().removeHandler(_records)
+            root.removeHandler(_records)
+            for handler in root.handlers:
+                handler.removeFilter(_mark)
             if isinstance(sys.stdout, _Output):
                 sys.stdout = sys.stdout.stream
 
@@ -140,6 +156,15 @@ def listen_on() -> None:
     """Listen to what is standard output now: a program may have put another in its place since."""
     if type(sys.stdout) is not _Output and _listening:
         sys.stdout = _Output(sys.stdout)
+
+
+def _mark(record: logging.LogRecord) -> bool:
+    """Say in a record which attempt wrote it, as `ctx.log` does; what the record says itself stays."""
+    writer = WRITER.get()
+    if writer is not None and not record.name.startswith(_OURS):
+        for name, value in writer.whose.items():
+            record.__dict__.setdefault(name, value)
+    return True
 
 
 class _Records(logging.Handler):
@@ -168,3 +193,45 @@ class _Output:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
+
+
+def whose(command: Command) -> dict[str, object]:
+    """Return the fields that tell the lines of an attempt from those of others."""
+    return {
+        "workflow": command.workflow,
+        "run": command.run,
+        "step": command.step,
+        "attempt": command.attempt,
+    }
+
+
+def tell_failure(command: Command, failure: Failure) -> None:
+    """Log that an attempt failed, with the stack trace."""
+    _log.warning(
+        ATTEMPT_FAILED,
+        **whose(command),
+        code=failure.code,
+        reason=failure.message,
+        trace=failure.trace,
+    )
+
+
+class Missed:
+    """Steps that no code of a worker serves: each is named once, however often it is asked for."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._named: set[tuple[str, str]] = set()
+
+    def tell(self, command: Command, reason: str) -> None:
+        """Log that a command is given back for lack of a function."""
+        function = (command.workflow, command.function or command.step)
+        if function not in self._named and len(self._named) < _MISSED_MAX:
+            self._named.add(function)
+            _log.warning(
+                FUNCTION_MISSED,
+                workflow=command.workflow,
+                run=command.run,
+                step=command.step,
+                reason=reason,
+            )

@@ -27,6 +27,7 @@ from stream_durable.core.messages import (
     AttemptReturned,
     AttemptSkipped,
 )
+from stream_durable.log_lines import configured
 from stream_durable.sdk.answers import Fail
 from stream_durable.sdk.handler import Handler
 from stream_durable.worker.child import Call, not_importable, serve
@@ -57,7 +58,7 @@ class _Process:
     def __init__(self) -> None:
         """Begin it; it imports what it needs meanwhile."""
         self._line, theirs = _spawn.Pipe()
-        self._process = _spawn.Process(target=serve, args=(theirs,), name="attempt")
+        self._process = _spawn.Process(target=serve, args=(theirs, configured()), name="attempt")
         self._process.start()
         theirs.close()
 
