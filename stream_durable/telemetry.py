@@ -200,7 +200,7 @@ ATTEMPT_FAILED: Final = LogEvent(
     "attempt.failed",
     "warning",
     "workflow run step attempt code reason trace",
-    "An attempt failed; its step is retried as its definition says. Without an exception there is no `trace`.",
+    "An attempt failed; its step is retried as its definition says. `trace` is that of an exception, if any.",
 )
 FUNCTION_MISSED: Final = LogEvent(
     "function.missed",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from textwrap import indent
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stream_durable.cli.errors import NotFoundError
+from stream_durable.cli.failures import Failed
 from stream_durable.cli.output import cell_text, lasted
 from stream_durable.core.status import RUN_ENDED
 
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from stream_durable.postgres.views import PostgresViews
 
 _LOOK_SECONDS: Final = 0.1
+#: Below a line, behind its time.
+_INDENT: Final = " " * 11
 #: A run that was just started is there as soon as a reconciler has folded it.
 _PATIENCE_LOOKS: Final = 300
-_NOTE_MAX: Final = 72
 
 
 class Change(NamedTuple):
@@ -33,6 +35,8 @@ class Change(NamedTuple):
     attempt: int | None
     worker: str | None
     note: str
+    #: The stack trace of a failure.
+    trace: str = ""
 
 
 async def changes(views: PostgresViews, run_id: str) -> AsyncIterator[tuple[StoredRun, list[Change]]]:
@@ -54,12 +58,16 @@ async def changes(views: PostgresViews, run_id: str) -> AsyncIterator[tuple[Stor
 
 
 async def follow(views: PostgresViews, run_id: str, say: Callable[[str], None]) -> RunRow:
-    """Print what happens until the run ends; return it."""
+    """Print what happens until the run ends, each stack trace once; return the run."""
     last: RunRow | None = None
+    traces: set[str] = set()
     async for stored, found in changes(views, run_id):
         last = stored.run
         for change in found:
             say(line(change, last.created))
+            if change.trace and change.trace not in traces:
+                traces.add(change.trace)
+                say(indent(change.trace.rstrip(), _INDENT))
     assert last is not None, "a run that ended was seen"
     return last
 
@@ -70,14 +78,6 @@ def line(change: Change, begin: int) -> str:
     name = change.step or "the run"
     parts = f"{(change.time - begin) / 1_000:7.2f} s  {name:<16} {change.status:<10} {tried:<10}"
     return " ".join(filter(None, (parts, change.worker, change.note))).rstrip()
-
-
-def failure_text(failure: bytes | None) -> str | None:
-    """Return a failure as one line."""
-    if failure is None:
-        return None
-    found: dict[str, Any] = json.loads(failure)
-    return f"{found.get('code')}: {found.get('message')}"
 
 
 def _order(change: Change) -> tuple[int, bool]:
@@ -100,21 +100,20 @@ def _changes(stored: StoredRun, seen: dict[str, tuple[object, ...]]) -> Iterable
     if seen.get("") != (run.status,):
         is_first = "" not in seen
         seen[""] = (run.status,)
-        note = failure_text(run.failure) or (f"took {lasted(run.created, run.ended)}" if run.ended else "")
+        failure = Failed.read(run.failure)
+        note = failure or (f"took {lasted(run.created, run.ended)}" if run.ended else "")
         time = run.ended or (run.created if is_first else run.updated)
-        yield Change(time, "", run.status, None, None, cell_text(note, _NOTE_MAX))
+        yield Change(time, "", run.status, None, None, cell_text(note))
 
 
 def _step_change(step: StepRow, run: RunRow) -> Change:
     if step.status == "ready":
         silent = "its worker fell silent: it is asked for again"
         return Change(run.updated, step.name, step.status, step.attempt, None, silent)
-    if (failure := failure_text(step.failure)) and step.status != "completed":
-        note = failure
-    elif duration := lasted(step.started, step.finished):
-        note = f"took {duration}"
-    else:
-        note = ""
+    failure = None if step.status == "completed" else Failed.read(step.failure)
+    duration = lasted(step.started, step.finished)
+    note = cell_text(failure) or (f"took {duration}" if duration else "")
     # A worker's own clock dates its results, so a line may come before one that is older.
     time = step.finished or step.started or run.updated
-    return Change(time, step.name, step.status, step.attempt, step.worker, cell_text(note, _NOTE_MAX))
+    trace = failure.trace if failure else ""
+    return Change(time, step.name, step.status, step.attempt, step.worker, note, trace)

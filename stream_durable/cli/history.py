@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stream_durable.cli.failures import Failed, print_traces
 from stream_durable.cli.output import Format, Output, Took, show, show_one
 from stream_durable.cli.runs import After, Limit, show_page
 from stream_durable.cli.selection import RunId
@@ -59,8 +60,10 @@ def attempts(run: RunId, step: Step = None, output: Output = Format.TABLE) -> No
     """
     _, found = asyncio.run(_asked(run, lambda handle: handle.attempts(step)))
     columns = ("step", "attempt", "status", "took", "worker", "failure")
-    rows = [_attempt(one, is_short=output is Format.TABLE) for one in found]
+    rows = [_attempt(one) for one in found]
     show(rows, columns, output, empty="Nothing was tried yet.")
+    if output is Format.TABLE:
+        print_traces((f"{row['step']}, attempt {row['attempt']}", row["failure"]) for row in rows)
 
 
 def logs(run: RunId, step: Step = None, output: Output = Format.TABLE) -> None:
@@ -113,9 +116,10 @@ def _lines(member: Member, found: str, before: str, below: str) -> Iterator[str]
         )
 
 
-def _attempt(one: AttemptState, *, is_short: bool) -> dict[str, Any]:
-    failure = one.failure
-    row: dict[str, Any] = {
+def _attempt(one: AttemptState) -> dict[str, Any]:
+    import msgspec
+
+    return {
         "step": one.step,
         "attempt": one.attempt,
         "status": one.status,
@@ -123,14 +127,7 @@ def _attempt(one: AttemptState, *, is_short: bool) -> dict[str, Any]:
         "finished": one.finished,
         "took": Took(_ms(one.started), _ms(one.finished)),
         "worker": one.worker,
-    }
-    if is_short:
-        return {**row, "failure": None if failure is None else f"{failure.code}: {failure.message}"}
-    import msgspec
-
-    return {
-        **row,
-        "failure": None if failure is None else msgspec.to_builtins(failure),
+        "failure": None if one.failure is None else Failed(msgspec.to_builtins(one.failure)),
         "logs": [line._asdict() for line in one.logs],
     }
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from stream_durable.cli.failures import Failed
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -62,7 +64,8 @@ _COLOURS: Final = {
     "compensated": "yellow", "retrying": "yellow", "waiting": "blue", "running": "cyan", "ready": "cyan",
     "ok": "green", "create": "cyan", "refuse": "red",
 }  # fmt: skip
-_CELL_MAX: Final = 60
+#: On a terminal a longer value is cut, in the middle: of similar ones the end tells which it is.
+_CELL_MAX: Final = 300
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -126,7 +129,7 @@ def _show_table(rows: list[Row], columns: Sequence[str], empty: str) -> None:
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.replace("_", " "), no_wrap=column in ("id", "status"))
+        table.add_column(column.replace("_", " "), no_wrap=column == "status", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
     console().print(table)
@@ -135,21 +138,24 @@ def _show_table(rows: list[Row], columns: Sequence[str], empty: str) -> None:
 def _cell(value: object) -> Any:
     from rich.text import Text
 
-    text = cell_text(value)
+    text = cell_text(value, _CELL_MAX if sys.stdout.isatty() else None)
     return Text(text, style=_COLOURS.get(text, ""))
 
 
-def cell_text(value: object, length_max: int = _CELL_MAX) -> str:
-    """Return a value as it stands in a table: short, on one line."""
+def cell_text(value: object, length_max: int | None = None) -> str:
+    """Return a value as it stands in a table: on one line, cut in the middle if it is longer than that."""
     if value is None:
         return ""
     if isinstance(value, datetime):
         return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, Share | Took):
         return str(value)
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = str(value) if isinstance(value, str | Failed) else json.dumps(value, default=str)
     text = " ".join(text.split())
-    return text if len(text) <= length_max else f"{text[: length_max - 1]}…"
+    if length_max is None or len(text) <= length_max:
+        return text
+    kept = length_max - 1
+    return f"{text[: kept - kept // 2]}…{text[-(kept // 2) :]}"
 
 
 def moment(milliseconds: int | None) -> datetime | None:

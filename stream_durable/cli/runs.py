@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stream_durable.cli.errors import FAILURE, UsageError
+from stream_durable.cli.failures import print_traces
 from stream_durable.cli.output import Format, Output, show, show_one
 from stream_durable.cli.selection import RunId, Selection, read_time, selects
 from stream_durable.cli.shown import LIST_COLUMNS, STEP_COLUMNS, print_run, run_row, step_rows, summary_row
@@ -138,6 +139,8 @@ def show_run(run: RunId, output: Output = Format.TABLE) -> None:
     if helpers:
         typer.echo("\nCalled beside the graph:")
         show(helpers, STEP_COLUMNS, output, empty="")
+    failed = [row for row in rows if row["status"] != "completed"]
+    print_traces((f"{row['step']}, attempt {row.get('attempt')}", row.get("failure")) for row in failed)
 
 
 def show_page(query: RunQuery | None, limit: int, after: str | None, output: Format, *, empty: str) -> None:
@@ -145,7 +148,7 @@ def show_page(query: RunQuery | None, limit: int, after: str | None, output: For
     from stream_durable.client.listing import cursor
 
     page = asyncio.run(_list(load_settings(), query, limit, after))
-    rows = [summary_row(one, is_short=output is Format.TABLE) for one in page.runs]
+    rows = [summary_row(one) for one in page.runs]
     show(rows, LIST_COLUMNS, output, empty=empty)
     if page.following is not None:
         typer.echo(f"There are more: --after {cursor(page.following)}", err=True)

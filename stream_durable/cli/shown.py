@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from stream_durable.cli.failures import Failed
 from stream_durable.cli.output import Share, Took, cell_text, console, moment
 
 if TYPE_CHECKING:
@@ -14,12 +15,13 @@ if TYPE_CHECKING:
     from stream_durable.ports import RunSummary, StoredRun
 
 LIST_COLUMNS = ("id", "workflow", "status", "steps", "created", "took", "failure")
+#: An input may have a megabyte, and a terminal has some lines.
+_VALUE_MAX: Final = 1_000
 STEP_COLUMNS = ("step", "status", "attempt", "took", "note", "worker", "failure")
 
 
-def summary_row(run: RunSummary, *, is_short: bool) -> dict[str, Any]:
-    """Return a run as a line of a list; `is_short` for people."""
-    from stream_durable.cli.follow import failure_text
+def summary_row(run: RunSummary) -> dict[str, Any]:
+    """Return a run as a line of a list."""
     from stream_durable.client.listing import cursor
     from stream_durable.ports import RunPosition
 
@@ -40,7 +42,7 @@ def summary_row(run: RunSummary, *, is_short: bool) -> dict[str, Any]:
         "parent": run.parent,
         "parent_step": run.parent_step,
         "attempt": run.attempt,
-        "failure": failure_text(run.failure) if is_short else _json(run.failure),
+        "failure": Failed.read(run.failure),
         "cursor": cursor(RunPosition(run.created, run.id)),
     }
 
@@ -70,7 +72,7 @@ def run_row(stored: StoredRun) -> dict[str, Any]:
         "input": _json(run.input),
         "context": _json(run.context) or {},
         "output": _json(run.output),
-        "failure": _json(run.failure),
+        "failure": Failed.read(run.failure),
     }
 
 
@@ -90,14 +92,15 @@ def step_rows(stored: StoredRun, graph: Graph | None) -> list[dict[str, Any]]:
 
 
 def print_run(stored: StoredRun) -> None:
-    """Print what there is to say of a run, a line each."""
+    """Print what there is to say of a run, a line each; a pipe gets all of it."""
     from rich.text import Text
 
     out = console()
+    length_max = _VALUE_MAX if sys.stdout.isatty() else None
     for name, value in run_row(stored).items():
-        text = cell_text(value, 200)
+        text = cell_text(value, length_max)
         if text not in ("", "[]", "{}") and (name, value) not in _USUAL:
-            out.print(Text(f"{name:<12}", style="bold"), text, sep="", markup=False)
+            out.print(Text(f"{name:<12}", style="bold"), text, sep="", markup=False, soft_wrap=True)
     out.print()
 
 
@@ -116,8 +119,6 @@ def _requests(run: RunRow) -> dict[str, Any]:
 
 
 def _step(step: StepRow) -> dict[str, Any]:
-    from stream_durable.cli.follow import failure_text
-
     detail: dict[str, Any] = _json(step.detail) or {}
     has_begun = step.status != "pending" and not detail.get("is_idle")
     return {
@@ -127,7 +128,7 @@ def _step(step: StepRow) -> dict[str, Any]:
         "took": Took(step.started, step.finished),
         "note": _note(step, detail),
         "worker": step.worker,
-        "failure": failure_text(step.failure),
+        "failure": Failed.read(step.failure),
         "started": moment(step.started),
         "finished": moment(step.finished),
         "due": moment(step.due),

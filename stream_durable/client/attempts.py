@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -51,7 +51,7 @@ class AttemptState(NamedTuple):
 
 
 async def attempts(edge: Edge, run: str, step: str | None, steps: Iterable[StepRow]) -> list[AttemptState]:
-    """Return what was tried, by step and number.
+    """Return what was tried, in the order in which it was begun.
 
     An attempt that succeeded at once and wrote nothing is only what the row of its step says.
     """
@@ -67,7 +67,17 @@ async def attempts(edge: Edge, run: str, step: str | None, steps: Iterable[StepR
         is_meant = step is None or row.name == step
         if is_meant and row.worker is not None and row.status not in _BETWEEN:
             kept.setdefault((row.name, row.attempt), _last(row))
-    return [_state(kept[key]) for key in sorted(kept)]
+    return [_state(row) for row in _by_time(kept)]
+
+
+def _by_time(kept: Mapping[tuple[str, int], AttemptRow]) -> list[AttemptRow]:
+    """Order attempts by the clocks of their workers, but those of one step by number, whatever clocks say."""
+    begun: dict[tuple[str, int], int] = {}
+    latest: dict[str, int] = {}
+    for key in sorted(kept):
+        row = kept[key]
+        latest[row.step] = begun[key] = max(row.started or row.finished or 0, latest.get(row.step, 0))
+    return [kept[key] for key in sorted(kept, key=lambda key: (begun[key], key))]
 
 
 async def _page(edge: Edge, run: str, step: str | None, after: tuple[str, int]) -> list[AttemptRow]:

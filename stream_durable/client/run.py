@@ -107,7 +107,7 @@ class RunHandle:
                 raise TimeoutError(self._not_ended(timeout)) from None
 
     async def attempts(self, step: str | None = None) -> list[AttemptState]:
-        """Return what the steps have tried, by step and number, with failures and logs."""
+        """Return what the steps have tried, the oldest attempt first, with failures and logs."""
         stored = await self._stored()
         return await attempts(self._edge, self.id, step, stored.steps)
 

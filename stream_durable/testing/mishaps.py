@@ -59,7 +59,7 @@ class Place(NamedTuple):
         meant = f"; is {close[0]!r} meant?" if close else "."
         text = (
             f"no step {self.name!r} that calls a function is in workflow {' or '.join(map(repr, functions))}"
-            f"{meant} There are: {', '.join(known)}. For a workflow that is started later give the step itself"
+            f"{meant} There are: {', '.join(known)}. Of a workflow that starts later, give the step itself"
         )
         raise RejectedError("unknown_step", text)
 

@@ -45,6 +45,14 @@ async def two(one: int) -> int:
     return one * 2
 
 
+broken = Workflow("broken")
+
+
+@broken.step(retry=Retry(2, base="10ms"))
+async def look(input: dict[str, int]) -> int:  # noqa: A002
+    return input["no such key in what the run was started with, and this takes a line that is rather long"]
+
+
 slow = Workflow("slow")
 
 
@@ -54,4 +62,4 @@ async def nap() -> int:
     return os.getpid()
 
 
-app = App("orders", workflows=[orders, quick, slow])
+app = App("orders", workflows=[orders, quick, broken, slow])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from stream_durable.cli.failures import Failed, print_traces
 from stream_durable.cli.output import Format, Share, Took, cell_text, show
 
 ROW = {
@@ -43,3 +47,68 @@ def test_programs_get_numbers_as_numbers_and_times_as_times(
 def test_people_get_text() -> None:
     assert [cell_text(ROW[name]) for name in ("steps", "took", "waits")] == ["1/3", "81 ms", ""]
     assert [str(Took(0, end)) for end in (1_500, 180_000, 9_000_000)] == ["1.5 s", "3 min", "2.5 h"]
+
+
+TRACE = """Traceback (most recent call last):
+  File "/srv/shop/orders.py", line 14, in charge
+    take(card)
+  File "/srv/shop/bank.py", line 3, in take
+    raise KeyError("x")
+KeyError: 'x'
+"""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def failed(trace: str = TRACE, message: str = "'x'") -> Failed:
+    return Failed({"code": "KeyError", "message": message, "trace": trace})
+
+
+def test_a_failure_is_one_line_with_its_place_for_people_and_all_of_it_for_programs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cell_text(failed()) == "KeyError: 'x' (bank.py:3 in take)"
+    assert cell_text(Failed({"code": "too_much"})) == "too_much"
+    show([{"failure": failed()}], (), Format.JSONL, empty="")
+    assert json.loads(capsys.readouterr().out) == {"failure": failed()}
+
+
+def test_in_a_pipe_nothing_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    message = "m" * 3_900
+
+    show([{"id": "run-1", "failure": failed("", message)}], ("id", "failure"), Format.TABLE, empty="")
+
+    assert message in capsys.readouterr().out
+
+
+def test_on_a_terminal_what_is_cut_keeps_both_ends_and_the_rest_wraps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setenv("COLUMNS", "60")
+    ids = [f"{'a-long-prefix-of-an-id-' * 3}{i}" for i in range(2)]
+    rows = [{"id": one, "failure": failed("", f"{'m' * 900} field {one}")} for one in ids]
+
+    show(rows, ("id", "failure"), Format.TABLE, empty="")
+
+    text = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
+    assert text.count("…") == 2
+    assert max(map(len, text.splitlines())) <= 60
+    assert all(f"-id-{i}" in text.replace(" ", "") for i in range(2))
+
+
+def test_stack_traces_are_printed_once_and_not_too_many(capsys: pytest.CaptureFixture[str]) -> None:
+    print_traces([
+        ("a", failed()), ("b", None), ("c", failed()), ("d", failed("")),
+        *((f"e[{i}]", failed(f"Traceback {i}")) for i in range(6)),
+    ])  # fmt: skip
+
+    printed = capsys.readouterr()
+    assert printed.out.count("raise KeyError") == 1
+    assert "a and 1 more:\n  Traceback" in printed.out
+    assert "e[3]:" in printed.out and "e[4]:" not in printed.out
+    assert "2 more stack traces" in printed.err

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from cli_world import SECONDS, Cli
+from cli_world import SECONDS, Cli, Instance
 
 from stream_durable.local.process import wait_for
 
@@ -123,6 +123,38 @@ def test_what_failed_is_listed_looked_at_and_made_anew(cli: Cli) -> None:
     assert "Asked to retry two of fine." in cli("runs", "retry", "fine", "--step", "two").stdout
     until(cli, "fine", "completed")
     assert "name one, or retry" in cli("runs", "retry", "fine", code=1).stderr
+
+
+def test_a_failure_is_seen_with_its_place_in_the_code_wherever_one_looks(cli: Cli) -> None:
+    followed = cli("runs", "start", "broken", "-i", "{}", "--id", "broken-1", "-f", code=1)
+    place = "orders_app.py:"
+    line = (
+        "KeyError: 'no such key in what the run was started with, and this takes a line that is rather long'"
+    )
+
+    assert followed.stdout.count("Traceback (most recent call last):") == 1, (
+        "of two attempts, as it is the same"
+    )
+    assert followed.stdout.count(f"{line} ({place}") >= 2, "at the last attempt and at the end of the run"
+    shown = cli("runs", "show", "broken-1").stdout
+    assert shown.count(f"{line} ({place}") == 2
+    assert "look, attempt 2:\n  Traceback (most recent call last):" in shown
+    tried = cli("runs", "attempts", "broken-1").stdout
+    assert "look, attempt 1 and 1 more:\n  Traceback (most recent call last):" in tried
+    assert cli("dead", "show", "broken-1").stdout == tried
+    assert f"{line} ({place}" in cli("dead", "list", "--workflow", "broken").stdout
+    failure = cli.rows("runs", "show", "broken-1")["steps"][0]["failure"]
+    assert failure["code"] == "KeyError"
+    assert place.rstrip(":") in failure["trace"]
+
+
+def test_the_worker_says_what_failed(cli: Cli, on_instance: Instance) -> None:
+    cli("runs", "start", "broken", "-i", "{}", "--id", "broken-2", "-f", code=1)
+
+    said = [line for line in on_instance.services["worker"].text().splitlines() if "broken-2" in line]
+    failed = [line for line in map(json.loads, said) if line["event"] == "attempt.failed"]
+    assert [line["attempt"] for line in failed] == [1, 2]
+    assert "in look\n" in failed[0]["trace"]
 
 
 def test_a_run_is_started_again_and_has_a_family(cli: Cli) -> None:

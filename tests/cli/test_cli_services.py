@@ -129,7 +129,7 @@ def test_a_run_that_is_not_there_is_not_found(cli: Cli, arguments: tuple[str, ..
 @pytest.mark.usefixtures("on_instance")
 def test_a_workflow_that_no_worker_carries_is_not_found(cli: Cli) -> None:
     assert "is 'quick' meant?" in cli("runs", "start", "quik", code=3).stderr
-    assert {row["name"] for row in cli.rows("workflows", "list")} == {"order", "quick", "slow"}
+    assert {row["name"] for row in cli.rows("workflows", "list")} == {"order", "quick", "broken", "slow"}
 
 
 @pytest.mark.usefixtures("on_instance")

@@ -1,0 +1,58 @@
+"""Failures as commands print them: one line where there are others, and stack traces below."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import PurePath
+from textwrap import indent
+from typing import Any, Final
+
+import typer
+
+#: Different stack traces that are printed below a table; members of a group mostly fail for the same reason.
+_TRACES_MAX: Final = 5
+_FRAME: Final = re.compile(r'^ *File "(.+)", line (\d+), in (.+)$', re.MULTILINE)
+
+
+class Failed(dict[str, Any]):
+    """A failure: an object for programs, its line for people by `str`."""
+
+    @classmethod
+    def read(cls, failure: bytes | None) -> Failed | None:
+        """Read a failure as it is stored."""
+        return None if failure is None else cls(json.loads(failure))
+
+    def __str__(self) -> str:
+        """Return code, message and where in the code it was raised."""
+        text = f"{self['code']}: {self['message']}" if self.get("message") else self["code"]
+        return f"{text} ({place})" if (place := self.place) else text
+
+    @property
+    def trace(self) -> str:
+        """The stack trace; empty where no exception was raised."""
+        return self.get("trace") or ""
+
+    @property
+    def place(self) -> str:
+        """The last line of code that the stack trace names."""
+        frames = _FRAME.findall(self.trace)
+        if not frames:
+            return ""
+        file, line, function = frames[-1]
+        return f"{PurePath(file).name}:{line} in {function}"
+
+
+def print_traces(found: Iterable[tuple[str, Failed | None]]) -> None:
+    """Print the stack traces of failures, given by who failed, the same one once."""
+    whose: dict[str, list[str]] = {}
+    for name, failure in found:
+        if failure is not None and failure.trace:
+            whose.setdefault(failure.trace, []).append(name)
+    for trace, names in list(whose.items())[:_TRACES_MAX]:
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        typer.echo(f"\n{names[0]}{others}:\n{indent(trace.rstrip(), '  ')}")
+    if len(whose) > _TRACES_MAX:
+        left = len(whose) - _TRACES_MAX
+        typer.echo(f"\nThere are {left} more stack traces: --output json has all of them.", err=True)
