@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -63,21 +64,30 @@ async def attempts(edge: Edge, run: str, step: str | None, steps: Iterable[StepR
         if len(page) < _PAGE:
             break
         after = (page[-1].step, page[-1].attempt)
+    ended: dict[str, int] = {}
     for row in steps:
+        ended[row.name] = row.sequence or sys.maxsize
         is_meant = step is None or row.name == step
         if is_meant and row.worker is not None and row.status not in _BETWEEN:
             kept.setdefault((row.name, row.attempt), _last(row))
-    return [_state(row) for row in _by_time(kept)]
+    return [_state(row) for row in _by_time(kept, ended)]
 
 
-def _by_time(kept: Mapping[tuple[str, int], AttemptRow]) -> list[AttemptRow]:
-    """Order attempts by the clocks of their workers, but those of one step by number, whatever clocks say."""
+def _by_time(kept: Mapping[tuple[str, int], AttemptRow], ended: Mapping[str, int]) -> list[AttemptRow]:
+    """Order attempts by the clocks of their workers, but those of one step by number, whatever clocks say.
+
+    Of those begun in the same millisecond the one whose step `ended` first is first.
+    """
+
+    def place(key: tuple[str, int]) -> tuple[int, int, tuple[str, int]]:
+        return begun[key], ended.get(key[0], sys.maxsize), key
+
     begun: dict[tuple[str, int], int] = {}
     latest: dict[str, int] = {}
     for key in sorted(kept):
         row = kept[key]
         latest[row.step] = begun[key] = max(row.started or row.finished or 0, latest.get(row.step, 0))
-    return [kept[key] for key in sorted(kept, key=lambda key: (begun[key], key))]
+    return [kept[key] for key in sorted(kept, key=place)]
 
 
 async def _page(edge: Edge, run: str, step: str | None, after: tuple[str, int]) -> list[AttemptRow]:

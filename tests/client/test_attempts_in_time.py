@@ -36,6 +36,6 @@ def test_attempts_of_one_step_stay_in_order_whatever_the_clocks_of_workers_say()
 
     rows = [row("a", 1, 50), row("a", 2, 10), row("b", 1, 40), row("b", 2, None), row("c", 1, 45)]
 
-    found = _by_time({(one.step, one.attempt): one for one in rows})
+    found = _by_time({(one.step, one.attempt): one for one in rows}, {})
 
     assert [(one.step, one.attempt) for one in found] == [("b", 1), ("b", 2), ("c", 1), ("a", 1), ("a", 2)]
