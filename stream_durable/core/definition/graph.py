@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, assert_never
 
 from stream_durable.core.definition.nodes import (
     AnyNode,
@@ -11,15 +11,14 @@ from stream_durable.core.definition.nodes import (
     ChildNode,
     Definition,
     EachNode,
-    EventNode,
+    GroupNode,
     ParallelNode,
     SignalNode,
     StepNode,
+    reads_of,
+    undo_of,
 )
 from stream_durable.core.definition.paths import rest_of, root_of
-
-#: Nodes that have members: they end when these have.
-GROUPS = (ParallelNode, EachNode, BranchNode)
 
 
 class Links(NamedTuple):
@@ -89,10 +88,8 @@ class Graph:
                 self.templates.setdefault(node.name, node.step)
             elif type(node) is StepNode:
                 self.templates.setdefault(node.name, node)
-        children = [node for node in self.nodes if isinstance(node, ChildNode)]
-        self.has_compensation = any(t.compensation is not None for t in self.templates.values()) or any(
-            child.compensation is not None for child in children
-        )
+        every = (*self.nodes, *self.templates.values())
+        self.has_compensation = any(undo_of(node) is not None for node in every)
         self.picks = _picks(definition)
 
     def _link(self) -> None:
@@ -297,31 +294,29 @@ def _sources(nodes: Mapping[str, AnyNode], name: str, rest: str) -> Iterator[tup
     """Return which steps a path reads, and what of them: a group's output is made of its members'."""
     node = nodes.get(name)
     first, _, more = rest.partition(".")
-    if type(node) is ParallelNode:
-        yield from _sources(nodes, first, rest_of(more))
-    elif type(node) is EachNode:
-        yield name, more
-    elif type(node) is BranchNode:
-        for one in nodes.values():
-            if one.member_of == name:
-                # It may be the one last step of its clause, or one of several that go by their names.
-                yield from _sources(nodes, one.name, rest)
-                if one.name == first:
-                    yield from _sources(nodes, one.name, more)
-    else:
+    if not isinstance(node, GroupNode):
         yield name, rest
+        return
+    match node:
+        case ParallelNode():
+            yield from _sources(nodes, first, rest_of(more))
+        case EachNode():
+            yield name, more
+        case BranchNode():
+            for one in nodes.values():
+                if one.member_of == name:
+                    # It may be the one last step of its clause, or one of several that go by their names.
+                    yield from _sources(nodes, one.name, rest)
+                    if one.name == first:
+                        yield from _sources(nodes, one.name, more)
+        case _:
+            assert_never(node)
 
 
-def _paths(node: AnyNode) -> list[str]:
-    if type(node) is EventNode:
-        return [node.key]
-    if type(node) is EachNode:
-        return [node.over]
-    if type(node) is BranchNode:
-        return [] if node.on is None else [node.on]
-    if type(node) is ChildNode:
-        given = node.input.values() if isinstance(node.input, dict) else [node.input or ""]
-        paths = [*given, *node.again.values(), node.until or ""]
-        # A value as a whole is handed on by reference.
-        return [path for path in paths if rest_of(path) and not path.startswith("=")]
-    return []
+def _paths(node: AnyNode) -> Sequence[str]:
+    found = reads_of(node).paths
+    if not isinstance(node, ChildNode):
+        return found
+    every = (*found, *node.again.values(), node.until or "")
+    # A value as a whole is handed on by reference.
+    return [path for path in every if rest_of(path) and not path.startswith("=")]

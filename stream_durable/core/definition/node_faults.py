@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import msgspec
 
@@ -14,11 +14,13 @@ from stream_durable.core.definition.nodes import (
     ChildNode,
     EachNode,
     EventNode,
-    Node,
     ParallelNode,
     SignalNode,
     SleepNode,
     StepNode,
+    reads_of,
+    undo_of,
+    word_of,
 )
 from stream_durable.core.definition.paths import root_of
 from stream_durable.core.definition.retry_faults import retry_faults
@@ -33,28 +35,24 @@ class Fault(NamedTuple):
     message: str
 
 
-def label_of(node: Node) -> str:
+def label_of(node: AnyNode) -> str:
     """Return what sentences about a node call it."""
-    for kind, word in _WORDS.items():
-        if isinstance(node, kind):
-            return f"{word} {node.name!r}"
-    return f"step {node.name!r}"
+    return f"{word_of(node)} {node.name!r}"
 
 
 def node_faults(node: AnyNode, known: Collection[str]) -> Iterator[Fault]:
     """Say what is wrong with a node of the graph by itself; `known` are the names of all."""
     label = label_of(node)
-    if isinstance(node, StepNode):
-        yield from step_faults(node, label)
-        return
     for code, text in _of_kind(node):
         yield Fault(node.name, code, label + text)
     for code, text in _paths(node, known):
         yield Fault(node.name, code, label + text)
-    if isinstance(node, EachNode):
+    if isinstance(node, StepNode):
+        yield from step_faults(node, label)
+    elif isinstance(node, EachNode):
         yield from step_faults(node.step, label)
-    elif isinstance(node, ChildNode) and node.compensation is not None:
-        yield from step_faults(node.compensation, f"compensation of {label}")
+    elif (undo := undo_of(node)) is not None:
+        yield from step_faults(undo, f"compensation of {label}")
 
 
 def step_faults(node: StepNode, label: str) -> Iterator[Fault]:
@@ -67,24 +65,26 @@ def step_faults(node: StepNode, label: str) -> Iterator[Fault]:
 
 def _of_kind(node: AnyNode) -> Iterator[tuple[str, str]]:
     """Return codes, and what follows the name of the node in the sentence."""
-    if isinstance(node, SleepNode):
-        if node.duration_ms < 0:
-            yield "duration", ": a sleep cannot be less than nothing"
-    elif isinstance(node, SignalNode):
-        yield from _signal(node)
-    elif isinstance(node, EventNode):
-        if not NAME.match(node.event):
-            yield "bad_name", f": {node.event!r} is not a name for an event: {RULE}"
-        yield from _time_limit(node)
-    elif isinstance(node, ParallelNode):
-        yield from _at_least_one("concurrency", node.concurrency)
-    elif isinstance(node, EachNode):
-        yield from _at_least_one("concurrency", node.concurrency)
-        yield from _at_least_one("enough", node.enough)
-    elif isinstance(node, BranchNode):
-        yield from _branch(node)
-    elif isinstance(node, ChildNode):
-        yield from _child(node)
+    match node:
+        case SleepNode():
+            yield from _sleep(node)
+        case SignalNode():
+            yield from _signal(node)
+        case EventNode():
+            yield from _event(node)
+        case ParallelNode():
+            yield from _at_least_one("concurrency", node.concurrency)
+        case EachNode():
+            yield from _at_least_one("concurrency", node.concurrency)
+            yield from _at_least_one("enough", node.enough)
+        case BranchNode():
+            yield from _branch(node)
+        case ChildNode():
+            yield from _child(node)
+        case StepNode():
+            return
+        case _:
+            assert_never(node)
 
 
 def _step(node: StepNode) -> Iterator[tuple[str, str]]:
@@ -106,6 +106,17 @@ def _step(node: StepNode) -> Iterator[tuple[str, str]]:
             yield "breaker", f": breaker {breaker.name!r} needs one failure at the least to open"
         if breaker.window_ms <= 0 or breaker.reset_ms <= 0:
             yield "breaker", f": window and reset of breaker {breaker.name!r} must be longer than nothing"
+
+
+def _sleep(node: SleepNode) -> Iterator[tuple[str, str]]:
+    if node.duration_ms < 0:
+        yield "duration", ": a sleep cannot be less than nothing"
+
+
+def _event(node: EventNode) -> Iterator[tuple[str, str]]:
+    if not NAME.match(node.event):
+        yield "bad_name", f": {node.event!r} is not a name for an event: {RULE}"
+    yield from _time_limit(node)
 
 
 def _signal(node: SignalNode) -> Iterator[tuple[str, str]]:
@@ -183,7 +194,7 @@ def _at_least_one(option: str, count: int | None) -> Iterator[tuple[str, str]]:
 
 def _paths(node: AnyNode, known: Collection[str]) -> Iterator[tuple[str, str]]:
     """Say which of the paths that a node reads lead to nothing that it waits for."""
-    what, paths = _read(node)
+    what, paths = reads_of(node)
     if not paths:
         return
     upstream = {*node.after, *(name for join in node.joins for name in join.of)}
@@ -200,21 +211,6 @@ def _paths(node: AnyNode, known: Collection[str]) -> Iterator[tuple[str, str]]:
         yield f"{what}_path", f" reads its {what} at {path!r}, {wrong}"
 
 
-def _read(node: AnyNode) -> tuple[str, list[str]]:
-    """Return what a node reads at paths, in a word, and the paths."""
-    if isinstance(node, EventNode):
-        return "key", [node.key]
-    if isinstance(node, EachNode):
-        return "list", [node.over]
-    if isinstance(node, BranchNode) and node.on is not None:
-        return "value", [node.on]
-    if not isinstance(node, ChildNode) or node.input is None:
-        return "", []
-    if isinstance(node.input, str):
-        return "input", [node.input]
-    return "input", [path for path in node.input.values() if not path.startswith("=")]
-
-
 def _is_json(text: str) -> bool:
     try:
         msgspec.json.decode(text)
@@ -223,8 +219,5 @@ def _is_json(text: str) -> bool:
     return True
 
 
-_WORDS: dict[type[Node], str] = {
-    SignalNode: "wait", EventNode: "wait", ParallelNode: "group", BranchNode: "branch", ChildNode: "child",
-}  # fmt: skip
 RULE = "letters, digits and _ . : - only, beginning with a letter or _, at most 128"
 TOO_SHORT = ": a time-out must be longer than nothing"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, assert_never, final
 
 import msgspec
 
@@ -64,6 +64,7 @@ class Node(
     on_error: OnError = "fail"
 
 
+@final
 class StepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="step"):
     """A user's function, called by a worker of the queue."""
 
@@ -90,12 +91,14 @@ def results_key(step: str) -> str:
     return f"{step}~results"
 
 
+@final
 class SleepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="sleep"):
     """Waits for a time."""
 
     duration_ms: Millis
 
 
+@final
 class SignalNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="signal"):
     """Waits for one of the named signals to the run."""
 
@@ -105,6 +108,7 @@ class SignalNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="signa
     on_timeout: str | None = None
 
 
+@final
 class EventNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="event"):
     """Waits for an event of a name and of the key found at a path when the wait begins."""
 
@@ -115,6 +119,7 @@ class EventNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="event"
     on_timeout: str | None = None
 
 
+@final
 class ParallelNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="parallel"):
     """A group: the nodes that say they are members of it. Its output is what each came to, by name."""
 
@@ -123,6 +128,7 @@ class ParallelNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="par
     concurrency: Count | None = None
 
 
+@final
 class EachNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="each"):
     """One step for each item of the list at a path. Its output is the list of theirs, in the items' order."""
 
@@ -135,6 +141,7 @@ class EachNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="each"):
     on_member_error: OnMemberError = "fail_fast"
 
 
+@final
 class BranchNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="branch"):
     """Picks one of its clauses; its members in the others are skipped. Its output is that of the clause."""
 
@@ -145,6 +152,7 @@ class BranchNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="branc
     cases: tuple[str | None, ...] = ()
 
 
+@final
 class ChildNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="child"):
     """A run of another workflow; its output is the step's."""
 
@@ -165,7 +173,87 @@ class ChildNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="child"
     compensation: StepNode | None = None
 
 
-AnyNode = StepNode | SleepNode | SignalNode | EventNode | ParallelNode | EachNode | BranchNode | ChildNode
+#: What waits for something that no worker does, and what has members and ends with them. A new kind of node
+#: belongs to one of these; what has to be said of each kind, here and elsewhere, the type checker asks for.
+WaitNode = SleepNode | SignalNode | EventNode | ChildNode
+GroupNode = ParallelNode | EachNode | BranchNode
+AnyNode = StepNode | WaitNode | GroupNode
+
+
+def word_of(node: AnyNode) -> str:
+    """Return what people call a node of this kind."""
+    match node:
+        case StepNode() | EachNode() | SleepNode():
+            return "step"
+        case SignalNode() | EventNode():
+            return "wait"
+        case ParallelNode():
+            return "group"
+        case BranchNode():
+            return "branch"
+        case ChildNode():
+            return "child"
+        case _:
+            assert_never(node)
+
+
+def function_of(node: AnyNode) -> StepNode | None:
+    """Return the function that workers call for a node, or for each member that it makes."""
+    match node:
+        case StepNode():
+            return node
+        case EachNode():
+            return node.step
+        case BranchNode():
+            return node.selector
+        case SleepNode() | SignalNode() | EventNode() | ParallelNode() | ChildNode():
+            return None
+        case _:
+            assert_never(node)
+
+
+def undo_of(node: AnyNode) -> StepNode | None:
+    """Return what undoes a node after it has completed; of members that it makes, `function_of` knows."""
+    match node:
+        case StepNode() | ChildNode():
+            return node.compensation
+        case SleepNode() | SignalNode() | EventNode() | ParallelNode() | EachNode() | BranchNode():
+            return None
+        case _:
+            assert_never(node)
+
+
+class Reads(NamedTuple):
+    """The paths at which a node finds what it begins with."""
+
+    #: What is there, in a word.
+    what: str = ""
+    paths: tuple[str, ...] = ()
+
+
+def reads_of(node: AnyNode) -> Reads:
+    """Return what a node reads at paths when it begins."""
+    match node:
+        case EventNode():
+            return Reads("key", (node.key,))
+        case EachNode():
+            return Reads("list", (node.over,))
+        case BranchNode():
+            return Reads() if node.on is None else Reads("value", (node.on,))
+        case ChildNode():
+            return _input_of(node)
+        case StepNode() | SleepNode() | SignalNode() | ParallelNode():
+            return Reads()
+        case _:
+            assert_never(node)
+
+
+def _input_of(node: ChildNode) -> Reads:
+    if node.input is None:
+        return Reads()
+    if isinstance(node.input, str):
+        return Reads("input", (node.input,))
+    return Reads("input", tuple(path for path in node.input.values() if not path.startswith("=")))
 
 
 class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):

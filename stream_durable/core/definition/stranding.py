@@ -18,7 +18,9 @@ from stream_durable.core.definition.nodes import (
     Definition,
     EachNode,
     StepNode,
+    function_of,
     results_key,
+    undo_of,
 )
 from stream_durable.core.status import CANCELLED, COMPENSATED, FAILED, SKIPPED, STEP_ENDED
 
@@ -162,12 +164,8 @@ def _functions(old: Definition) -> Iterator[_Called]:
     """Return all functions that a definition calls, and until when."""
     done = _safe(old, STEP_ENDED)
     for node in old.nodes:
-        if isinstance(node, StepNode):
-            yield _Called(node, node.name, done, has_item=False)
-        elif isinstance(node, EachNode):
-            yield _Called(node.step, node.name, done, has_item=True)
-        elif isinstance(node, BranchNode) and node.selector is not None:
-            yield _Called(node.selector, node.name, done, has_item=False)
+        if (called := function_of(node)) is not None:
+            yield _Called(called, node.name, done, has_item=isinstance(node, EachNode))
         yield from _compensation(node, node.name, _safe(old, _NOT_UNDONE))
     for template in old.templates:
         yield _Called(template, None, frozenset(), has_item=True)
@@ -178,12 +176,11 @@ def _functions(old: Definition) -> Iterator[_Called]:
 
 def _compensation(node: AnyNode, step: str | None, safe: frozenset[str]) -> Iterator[_Called]:
     is_each = isinstance(node, EachNode)
-    function = node.step if isinstance(node, EachNode) else node
-    if isinstance(function, StepNode | ChildNode) and function.compensation is not None:
+    made = node.step if isinstance(node, EachNode) else node
+    if (undo := undo_of(made)) is not None:
         # Of what is made for items, some may have completed although the whole has not.
         safe = safe & {SKIPPED} if is_each else safe
-        own = frozenset({function.name})
-        yield _Called(function.compensation, step, safe, is_each or step is None, own)
+        yield _Called(undo, step, safe, is_each or step is None, frozenset({made.name}))
 
 
 def _unfit(called: _Called, functions: Mapping[str, Needs]) -> Iterator[Strand]:

@@ -18,12 +18,12 @@ from stream_durable.core.definition.node_faults import (
 from stream_durable.core.definition.nodes import (
     HOOKS,
     AnyNode,
-    BranchNode,
     Breaker,
     ChildNode,
     Definition,
-    EachNode,
     StepNode,
+    function_of,
+    undo_of,
 )
 from stream_durable.core.definition.places import place_faults
 from stream_durable.core.definition.retry_faults import retry_faults
@@ -127,11 +127,11 @@ def _join(node: AnyNode, label: str, of: tuple[str, ...], enough: int) -> Iterat
 
 def _taken(node: AnyNode, known: set[str]) -> Iterator[Fault]:
     """Say which outputs a function takes that need not be there when it is called."""
-    called = _called(node)
+    called = function_of(node)
     label = label_of(node)
-    if isinstance(node, ChildNode) and (undo := node.compensation) is not None:
-        yield from _unknown(undo, f"compensation of {label}", (*undo.takes, *undo.results), known)
     if called is None:
+        if (undo := undo_of(node)) is not None:
+            yield from _unknown(undo, f"compensation of {label}", (*undo.takes, *undo.results), known)
         return
     upstream = {*node.after, *(name for join in node.joins for name in join.of)}
     all_taken = (*called.takes, *(name for name in called.results if name not in called.takes))
@@ -151,20 +151,11 @@ def _unknown(node: StepNode, label: str, taken: tuple[str, ...], known: set[str]
             yield Fault(node.name, "unknown_step", f"{label} takes {name!r}, which does not exist")
 
 
-def _called(node: AnyNode) -> StepNode | None:
-    """Return what a worker is told of a node's function."""
-    if isinstance(node, StepNode):
-        return node
-    if isinstance(node, EachNode):
-        return node.step
-    return node.selector if isinstance(node, BranchNode) else None
-
-
 def _breakers(definition: Definition) -> Iterator[Fault]:
     """Say which breakers are set in two ways: the attempts of one would undo what those of the other did."""
     seen: dict[str, tuple[Breaker, str]] = {}
     for node in (*definition.nodes, *definition.templates):
-        called = _called(node)
+        called = function_of(node)
         if called is None or called.breaker is None:
             continue
         breaker = called.breaker
