@@ -155,15 +155,8 @@ class _Drafting:
             label = (node.on or node.name) if isinstance(node, BranchNode) else ""
             frame.boxes.append(Box(key, "branch" if label else "fork", (f"{label}?",) if label else ()))
             return
-        kind: Kind = "wait"
-        if isinstance(node, StepNode):
-            kind = "step"
-        elif isinstance(node, EachNode):
-            kind = "each"
-        elif isinstance(node, ChildNode):
-            kind = "child"
         lines = (node.name, *notes_of(node), *self._run.lines(node.name))
-        around.boxes.append(Box(key, kind, lines, self._status(self._run.status(node.name))))
+        around.boxes.append(Box(key, _outline(node), lines, self._status(self._run.status(node.name))))
         step = node.step if isinstance(node, EachNode) else node
         if isinstance(step, StepNode) and step.compensation is not None:
             self._undo(around, key, node.name, step.compensation)
@@ -233,6 +226,19 @@ class _Drafting:
         if status is not None:
             self._statuses[status] = None
         return status
+
+
+def _outline(node: AnyNode) -> Kind:
+    """Return as what a node that is no frame is drawn."""
+    match node:
+        case StepNode():
+            return "step"
+        case EachNode():
+            return "each"
+        case ChildNode():
+            return "child"
+        case _:
+            return "wait"
 
 
 def _worst(states: list[Standing]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 import msgspec
 
 from stream_durable.core.definition.nodes import (
@@ -74,6 +76,8 @@ def _notes(node: AnyNode) -> list[str]:  # noqa: C901 - one line for each kind o
             return [f"branch by {node.on}" if node.on is not None else "branch by a function"]
         case ChildNode():
             return _child(node)
+        case _:
+            assert_never(node)
 
 
 def _step(node: StepNode) -> list[str]:

@@ -16,10 +16,10 @@ from stream_durable.core.definition.nodes import (
     ChildNode,
     Definition,
     EachNode,
-    EventNode,
     Node,
     ParallelNode,
     StepNode,
+    reads_of,
 )
 from stream_durable.core.definition.paths import root_of
 from stream_durable.core.definition.validate import validate
@@ -132,19 +132,20 @@ class _Preparation:
 
     def _node(self, draft: Draft, options: Options) -> AnyNode:
         node = draft.node
-        if isinstance(node, StepNode):
-            return self._step(draft, node, options)
-        if isinstance(node, EachNode):
-            return self._each(draft, node, options)
-        if isinstance(node, BranchNode):
-            return self._branch(draft, node, options)
-        if isinstance(node, ChildNode):
-            return self._child(draft, node, options)
-        if isinstance(node, EventNode):
-            return self._waiting(node, [root_of(node.key)])
-        if isinstance(node, ParallelNode):
-            self._judge_members(draft, options)
-        return node
+        match node:
+            case StepNode():
+                return self._step(draft, node, options)
+            case EachNode():
+                return self._each(draft, node, options)
+            case BranchNode():
+                return self._branch(draft, node, options)
+            case ChildNode():
+                return self._child(draft, node, options)
+            case ParallelNode():
+                self._judge_members(draft, options)
+                return node
+            case _:
+                return self._waiting(node, map(root_of, reads_of(node).paths))
 
     def _step(self, draft: Draft, node: StepNode, options: Options) -> StepNode:
         if draft.role == "hook":
@@ -168,7 +169,7 @@ class _Preparation:
             return node
         offer = self._offer._replace(has_item=True)
         handler, taken = self._bound(node.name, draft.work, offer, options)
-        node = self._waiting(node, [root_of(node.over), *taken, *_results(handler)])
+        node = self._waiting(node, [*map(root_of, reads_of(node).paths), *taken, *_results(handler)])
         step = _told(node.step, handler, taken, self._upstream(node, handler))
         return replace(node, step=replace(step, compensation=self._compensation(draft, offer)))
 
@@ -187,7 +188,7 @@ class _Preparation:
                     cases[i] = f'"condition {i + 1}"'
         node = replace(node, cases=tuple(cases))
         if node.on is not None:
-            return self._waiting(node, [root_of(node.on)])
+            return self._waiting(node, map(root_of, reads_of(node).paths))
         selector = self._selector(draft, node, options)
         assert draft.selector is not None
         node = self._waiting(node, [*selector.takes, *selector.results])
@@ -217,9 +218,7 @@ class _Preparation:
         except DefinitionError as error:
             self.faults_of_children += error.faults
             child = None
-        given = node.input.values() if isinstance(node.input, dict) else (node.input,)
-        paths = [path for path in given if path is not None and not path.startswith("=")]
-        node = self._waiting(node, map(root_of, paths))
+        node = self._waiting(node, map(root_of, reads_of(node).paths))
         undo = self._compensation(draft, self._offer)
         return replace(node, fingerprint="" if child is None else child, compensation=undo)
 

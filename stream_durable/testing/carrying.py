@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import MappingProxyType
 
-from stream_durable.core.definition.nodes import AnyNode, BranchNode, EachNode, StepNode
+from stream_durable.core.definition.nodes import AnyNode, EachNode, StepNode, function_of, undo_of
 from stream_durable.sdk.app import App
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.lineage import with_children
@@ -54,11 +54,5 @@ class GrowingApp(App):
 
 def _steps_of(node: AnyNode) -> Iterable[StepNode]:
     """Return what workers are asked for on behalf of a node."""
-    if type(node) is StepNode:
-        yield node
-        if node.compensation is not None:
-            yield node.compensation
-    elif type(node) is EachNode:
-        yield from _steps_of(node.step)
-    elif type(node) is BranchNode and node.selector is not None:
-        yield node.selector
+    made = node.step if isinstance(node, EachNode) else node
+    return [step for step in (function_of(node), undo_of(made)) if step is not None]

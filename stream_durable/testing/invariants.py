@@ -30,7 +30,7 @@ from stream_durable.core.messages import (
 )
 from stream_durable.core.reference import is_reference, parse
 from stream_durable.core.rows import RunRow
-from stream_durable.core.run.begin import event_key
+from stream_durable.core.run.waiting import event_key
 from stream_durable.core.status import COMPLETED, WAITING, Outcome
 from stream_durable.engine.batch import Evidence
 from stream_durable.testing.faults import immediately

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from stream_durable.core.definition.nodes import BranchNode, ChildNode, EachNode, ParallelNode, StepNode
+from stream_durable.core.definition.nodes import BranchNode, EachNode, ParallelNode, undo_of
 from stream_durable.core.effects import Command
 from stream_durable.core.lifecycle import (
     RUN_RETRIED,
@@ -290,7 +290,7 @@ def what_was_done_is_undone(world: World, oracle: Oracle) -> Iterator[str]:
             continue
         for i, step in run.steps.items():
             node, name = run.graph.nodes[i], run.graph.names[i]
-            if not isinstance(node, StepNode | ChildNode) or node.compensation is None:
+            if undo_of(node) is None:
                 continue
             undo = run.graph.index.get(name + _UNDOES)
             tried = None if undo is None else run.steps.get(undo)

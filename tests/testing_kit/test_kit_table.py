@@ -6,7 +6,7 @@ import pytest
 from kit_shop import Order, charge, orders, reserve
 
 from stream_durable import Breaker, Expand, Results, Retry, Workflow, any_of
-from stream_durable.core.run.explain import Cause
+from stream_durable.core.run.cause import Cause
 from stream_durable.testing import Engine
 from stream_durable.testing.table import said, span
 

@@ -17,6 +17,7 @@ from stream_durable.core.definition.nodes import (
     StepNode,
     reads_of,
     undo_of,
+    work_of,
 )
 from stream_durable.core.definition.paths import rest_of, root_of
 
@@ -52,7 +53,7 @@ class Graph:
     __slots__ = ("definition", "definition_size", "dependencies", "dependents", "entry", "fingerprint",
                  "has_clean_up", "has_compensation", "hooks", "index", "joins", "links", "members", "name",
                  "names", "need", "nodes", "own_weight", "picks", "racing", "sinks", "size", "takers",
-                 "templates", "total")  # fmt: skip
+                 "templates", "total", "work")  # fmt: skip
 
     def __init__(self, definition: Definition, fingerprint: str | None = None) -> None:
         """Index the nodes; the definition must have passed `validate`."""
@@ -60,6 +61,8 @@ class Graph:
         self.name = definition.name
         self.fingerprint = fingerprint or definition.fingerprint()
         self.nodes: tuple[AnyNode, ...] | list[AnyNode] = definition.nodes
+        #: The functions that workers are asked for on behalf of the steps themselves.
+        self.work: tuple[StepNode | None, ...] | list[StepNode | None] = tuple(map(work_of, self.nodes))
         self.size = self.definition_size = len(self.nodes)
         #: Steps of the graph proper, without helpers.
         self.total = self.size
@@ -165,6 +168,14 @@ class Graph:
         links = self.links.get(i)
         return links is not None and links.is_helper
 
+    def helper_node(self, name: str) -> StepNode | None:
+        """Return what a helper of this name is: it says which, and of which step."""
+        target, _, kind = name.rpartition("~")
+        if kind == "compensate":
+            i = self.index.get(target)
+            return None if i is None else undo_of(self.nodes[i])
+        return self.hooks.get(kind.partition(".")[0])
+
     def grown(self) -> Grown:
         """Return a copy that a run may add steps to."""
         return Grown(self)
@@ -225,6 +236,7 @@ class Grown(Graph):
         for name in Graph.__slots__:
             setattr(self, name, getattr(graph, name))
         self.nodes = list(graph.nodes)
+        self.work = list(graph.work)
         self.names = list(graph.names)
         self.index = dict(graph.index)
         self.dependencies = list(graph.dependencies)
@@ -234,7 +246,7 @@ class Grown(Graph):
         self.need = list(graph.need)
         #: How many grafts there have been.
         self.grafts = 0
-        self.own_weight = 200 * self.size
+        self.own_weight = 208 * self.size
 
     def grown(self) -> Grown:
         """Return itself: it is the run's own."""
@@ -268,12 +280,13 @@ class Grown(Graph):
     def _add(self, name: str, node: StepNode, links: Links) -> None:
         self.index[name] = self.size
         self.nodes.append(node)  # type: ignore[union-attr]
+        self.work.append(node)  # type: ignore[union-attr]
         self.names.append(name)  # type: ignore[union-attr]
         self.dependencies.append(())  # type: ignore[union-attr]
         self.dependents.append(())  # type: ignore[union-attr]
         self.links[self.size] = links
         self.size += 1
-        self.own_weight += 400
+        self.own_weight += 408
 
 
 _HELPER = Links(is_helper=True)

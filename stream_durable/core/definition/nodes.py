@@ -212,6 +212,11 @@ def function_of(node: AnyNode) -> StepNode | None:
             assert_never(node)
 
 
+def work_of(node: AnyNode) -> StepNode | None:
+    """Return the function that a worker is asked for on behalf of a node itself."""
+    return None if isinstance(node, EachNode) else function_of(node)
+
+
 def undo_of(node: AnyNode) -> StepNode | None:
     """Return what undoes a node after it has completed; of members that it makes, `function_of` knows."""
     match node:

@@ -7,7 +7,6 @@ it concerns, never to the size of the run; only the end of a run looks at all of
 from __future__ import annotations
 
 from stream_durable.core.definition.graph import JoinPlan, Links
-from stream_durable.core.definition.nodes import BranchNode, StepNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import (
@@ -16,11 +15,11 @@ from stream_durable.core.lifecycle import (
 )
 from stream_durable.core.run import groups, hooks, races
 from stream_durable.core.run.again import restart
-from stream_durable.core.run.begin import End, begin_each
+from stream_durable.core.run.begin import begin_each
 from stream_durable.core.run.counters import LOST, SETTLED, join_verdict, tally
 from stream_durable.core.run.ending import ask_to_stop, conclude, fail_run, must_answer, stop_step
 from stream_durable.core.run.say import clear_due, say_step
-from stream_durable.core.run.state import NOT_NEEDED, Run, Step
+from stream_durable.core.run.state import NOT_NEEDED, End, Run, Step
 from stream_durable.core.status import (
     CANCELLED,
     COMPENSATED,
@@ -120,8 +119,7 @@ def _leave(run: Run, i: int, step: Step, status: str, out: Effects, *, was_begun
     if i in run.waiting:
         run.waiting.remove(i)
     elif i not in run.open:
-        node = run.graph.nodes[i]
-        run.active -= type(node) is StepNode or (type(node) is BranchNode and node.selector is not None)
+        run.active -= run.graph.work[i] is not None
 
 
 def _move_on(

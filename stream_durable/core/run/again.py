@@ -14,11 +14,10 @@ from stream_durable.core.definition.nodes import BranchNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.lifecycle import RUN_RETRIED
 from stream_durable.core.run import races
-from stream_durable.core.run.begin import End
 from stream_durable.core.run.counters import LOST, place
 from stream_durable.core.run.ending import stop_step
 from stream_durable.core.run.say import clear_due, say_run
-from stream_durable.core.run.state import NOT_NEEDED, Context, Detail, Run, Step
+from stream_durable.core.run.state import NOT_NEEDED, Context, Detail, End, Run, Step
 from stream_durable.core.status import (
     CANCELLED,
     COMPENSATED,

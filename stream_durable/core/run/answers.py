@@ -10,10 +10,9 @@ from stream_durable.core.messages import AttemptExpanded, AttemptFinished, Attem
 from stream_durable.core.run import groups, portions
 from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.attempts import has_stopped, open_step, take
-from stream_durable.core.run.begin import End
 from stream_durable.core.run.ending import must_answer
 from stream_durable.core.run.say import clear_due, set_due
-from stream_durable.core.run.state import NOT_NEEDED, Run, Step
+from stream_durable.core.run.state import NOT_NEEDED, End, Run, Step
 from stream_durable.core.status import CANCELLED, COMPLETED, FAILED, SKIPPED, Outcome
 
 

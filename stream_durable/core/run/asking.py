@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import BranchNode, StepNode, results_key
+from stream_durable.core.definition.nodes import StepNode, results_key
 from stream_durable.core.effects import Command, Effects
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import COMMAND_BYTES_MAX
@@ -33,10 +33,8 @@ def ask_gate(run: Run, i: int, step: Step, node: StepNode, out: Effects) -> None
 def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
     """Ask a worker for an attempt, handing over what the function takes and nothing else."""
     graph = run.graph
-    node = graph.nodes[i]
-    if type(node) is BranchNode and node.selector is not None:
-        node = node.selector
-    assert type(node) is StepNode
+    node = graph.work[i]
+    assert node is not None
     name = graph.names[i]
     command = Command(
         run=run.id,

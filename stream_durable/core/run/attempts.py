@@ -28,10 +28,10 @@ from stream_durable.core.messages import (
 from stream_durable.core.run import context, groups, hooks
 from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.asking import ask_gate, dispatch
-from stream_durable.core.run.begin import End, hold
+from stream_durable.core.run.begin import hold
 from stream_durable.core.run.ending import leave_gate, stop_step
 from stream_durable.core.run.say import clear_due, say_step, set_due
-from stream_durable.core.run.state import Run, Step
+from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.status import (
     CANCELLED,
     COMPENSATED,
@@ -253,10 +253,8 @@ def fail_attempt(
     run: Run, i: int, step: Step, failure: Failure, now: int, out: Effects, *, delay_ms: int | None = None
 ) -> None:
     """Plan the next attempt as the policy says, or fail the step."""
-    node = run.graph.nodes[i]
-    if type(node) is BranchNode and node.selector is not None:
-        node = node.selector
-    assert type(node) is StepNode
+    node = run.graph.work[i]
+    assert node is not None
     leave_gate(run, i, step, out, is_ok=False, since=now)
     policy = node.retry
     first = 1 if step.detail is None else step.detail.first

@@ -17,7 +17,7 @@ from stream_durable.core.lifecycle import STEP_WAITING
 from stream_durable.core.messages import CancelRun, ChildEnded, StartRun
 from stream_durable.core.run.portions import STEP_LOAD
 from stream_durable.core.run.say import say_step, set_due
-from stream_durable.core.run.state import Run, Step, raw_or_null
+from stream_durable.core.run.state import End, Run, Step, raw_or_null
 from stream_durable.core.run.values import root_value
 from stream_durable.core.status import FAILED
 
@@ -25,8 +25,6 @@ from stream_durable.core.status import FAILED
 DEPTH_MAX = 100
 #: What a start has besides its input and its tags: ids, names, paths.
 _ENVELOPE_BYTES = 10_000
-
-End = tuple[int, str, bytes | None, Failure | None]
 
 
 def begin_child(

@@ -7,9 +7,19 @@ from the store, or when steps of it are made anew.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import assert_never
 
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import BranchNode, ParallelNode, StepNode
+from stream_durable.core.definition.nodes import (
+    BranchNode,
+    ChildNode,
+    EachNode,
+    EventNode,
+    ParallelNode,
+    SignalNode,
+    SleepNode,
+    StepNode,
+)
 from stream_durable.core.run import groups, portions
 from stream_durable.core.run.state import Open, Run, Step
 from stream_durable.core.status import (
@@ -61,7 +71,7 @@ def _grow(run: Run, base: Graph, steps: Mapping[str, Step], owners: list[str], h
             groups.plant(graph, i, detail.graft)
             graph.grafts = detail.graft.at + 1
     for name in helpers:
-        node, target = groups.helper_node(graph, name), name.rpartition("~")[0]
+        node, target = graph.helper_node(name), name.rpartition("~")[0]
         # Those of a member that is gone are gone with it.
         if node is not None and (not target or target in graph.index):
             graph.help(name, node)
@@ -113,13 +123,18 @@ def _count_end(run: Run, i: int, step: Step) -> None:
 
 
 def _has_opened(run: Run, i: int, step: Step) -> bool:
-    node = run.graph.nodes[i]
-    if type(node) is ParallelNode:
-        return True
-    detail = step.detail
-    if type(node) is BranchNode:
-        return node.selector is None or (detail is not None and detail.clause is not None)
-    return detail is not None and detail.graft is not None
+    node, detail = run.graph.nodes[i], step.detail
+    match node:
+        case ParallelNode():
+            return True
+        case BranchNode():
+            return node.selector is None or (detail is not None and detail.clause is not None)
+        case StepNode() | EachNode():
+            return detail is not None and detail.graft is not None
+        case SleepNode() | SignalNode() | EventNode() | ChildNode():
+            return False
+        case _:
+            assert_never(node)
 
 
 def _count_members(run: Run, i: int, step: Step) -> None:
@@ -196,13 +211,12 @@ def _count_active(run: Run) -> None:
 
 
 def _count_begun(run: Run, i: int, step: Step | None) -> None:
-    node = run.graph.nodes[i]
     if step is None:
-        run.active += type(node) is StepNode
+        run.active += type(run.graph.nodes[i]) is StepNode
     elif step.status == WAITING:
         run.waiting.add(i)
     elif step.status in (READY, RUNNING, RETRYING) and i not in run.open:
-        run.active += type(node) is StepNode or (type(node) is BranchNode and node.selector is not None)
+        run.active += run.graph.work[i] is not None
 
 
 def tally(step: Step, *, passed: bool) -> int:

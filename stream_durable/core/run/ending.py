@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from stream_durable.core.definition.nodes import BranchNode, ChildNode, EventNode, StepNode
+from stream_durable.core.definition.nodes import StepNode, WaitNode, undo_of
 from stream_durable.core.effects import CancelAttempt, Effects
-from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
-from stream_durable.core.ids import PAYLOAD_BYTES_MAX, channel_id
+from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.lifecycle import RUN_EVENTS, STEP_CANCELLED
-from stream_durable.core.messages import GateLeft, WaitClosed
+from stream_durable.core.messages import GateLeft
 from stream_durable.core.run import groups, hooks, portions, races
-from stream_durable.core.run.begin import End, event_key
-from stream_durable.core.run.children import cancel_child, tell_parent
+from stream_durable.core.run.children import tell_parent
 from stream_durable.core.run.counters import recount
 from stream_durable.core.run.say import begun_step, clear_due, say_run, say_step, set_due
-from stream_durable.core.run.state import Run, Step
+from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.values import run_output
+from stream_durable.core.run.waiting import stop_wait
 from stream_durable.core.status import (
     CANCELLED,
     COMPENSATED,
@@ -34,6 +33,7 @@ from stream_durable.core.status import (
     READY,
     RUNNING,
     SKIPPED,
+    STEP_ASKED,
     STEP_ENDED,
     STEP_PASSED,
     WAITING,
@@ -131,33 +131,12 @@ def end(run: Run, status: str, now: int, out: Effects) -> None:
 def stop_step(run: Run, i: int, step: Step, out: Effects) -> None:
     """Tell whoever has a begun step, or will wake it, that nobody waits for it any more."""
     node = run.graph.nodes[i]
-    if type(node) is StepNode or (type(node) is BranchNode and node.selector is not None):
-        if step.status in (READY, RUNNING) and i not in run.open:
+    if step.status in STEP_ASKED:
+        if run.graph.work[i] is not None and i not in run.open:
             _drop_attempt(run, i, step, out, must_answer=False)
-    elif step.status != WAITING:
-        return
-    elif type(node) is EventNode:
-        close_wait(run, node, step, out)
-    elif type(node) is ChildNode:
-        reason = f"run {run.id!r}, which started it, needs it no more"
-        cancel_child(step, reason, out, compensate=_is_undone(run))
-
-
-def _is_undone(run: Run) -> bool:
-    """Say whether what a run has done is undone now."""
-    request = run.cancel_request
-    return run.failure is not None and (request is None or request.compensate)
-
-
-def close_wait(run: Run, node: EventNode, step: Step, out: Effects) -> None:
-    """Tell the channel that the step waits no longer."""
-    try:
-        key = event_key(run, node)
-    except RejectedError:
-        # Where no key can be read, no wait was opened.
-        return
-    closed = WaitClosed(key=channel_id(node.event, key), run=run.id, wait=node.name, attempt=step.attempt)
-    out.messages.append(closed)
+    elif step.status == WAITING:
+        assert isinstance(node, WaitNode)
+        stop_wait(run, step, node, out)
 
 
 def leave_gate(
@@ -172,10 +151,8 @@ def leave_gate(
 
 
 def _drop_attempt(run: Run, i: int, step: Step, out: Effects, *, must_answer: bool) -> None:
-    node = run.graph.nodes[i]
-    if type(node) is BranchNode and node.selector is not None:
-        node = node.selector
-    assert type(node) is StepNode
+    node = run.graph.work[i]
+    assert node is not None
     if step.detail is None or step.detail.held != "gate":
         name = run.graph.names[i]
         cancel = CancelAttempt(run=run.id, step=name, attempt=step.attempt, must_answer=must_answer)
@@ -250,8 +227,7 @@ def _undo_next(run: Run, now: int, out: Effects) -> bool:
             (step.sequence or 0, i)
             for i, step in run.steps.items()
             if step.status == COMPLETED
-            and isinstance(node := graph.nodes[i], StepNode | ChildNode)
-            and node.compensation is not None
+            and undo_of(graph.nodes[i]) is not None
             and not _was_tried(run, graph.names[i] + UNDO)
         ]
         run.undo = [i for _, i in sorted(undo)]
@@ -263,12 +239,11 @@ def _undo_next(run: Run, now: int, out: Effects) -> bool:
 
 def begin_undo(run: Run, i: int, now: int, out: Effects) -> None:
     """Ask a worker to undo a step."""
-    node = run.graph.nodes[i]
-    assert isinstance(node, StepNode | ChildNode)
-    assert node.compensation is not None
+    undo = undo_of(run.graph.nodes[i])
+    assert undo is not None
     run.status = COMPENSATING
     happened = hooks.happened_to(run, FAILED)
-    hooks.begin_helper(run, run.graph.names[i] + UNDO, node.compensation, now, out, happened)
+    hooks.begin_helper(run, run.graph.names[i] + UNDO, undo, now, out, happened)
 
 
 def _was_tried(run: Run, name: str) -> bool:

@@ -6,21 +6,14 @@ for people and never on the way of a message.
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 from stream_durable.core.definition.graph import JoinPlan
-from stream_durable.core.definition.nodes import (
-    BranchNode,
-    ChildNode,
-    EventNode,
-    SignalNode,
-    SleepNode,
-    StepNode,
-)
-from stream_durable.core.errors import RejectedError
-from stream_durable.core.run.begin import event_key
+from stream_durable.core.definition.nodes import BranchNode, StepNode, WaitNode
+from stream_durable.core.run.cause import Cause, CauseKind
 from stream_durable.core.run.portions import is_deferred
 from stream_durable.core.run.state import Run, Step
+from stream_durable.core.run.waiting import cause_of_wait
 from stream_durable.core.status import (
     CANCELLED,
     COMPLETED,
@@ -32,24 +25,7 @@ from stream_durable.core.status import (
     WAITING,
 )
 
-CauseKind = Literal[
-    "begin", "step", "join", "branch", "group", "paused", "queue", "worker", "answer", "breaker", "later",
-    "retry", "time", "event", "signal", "child", "next child", "members", "turn",
-]  # fmt: skip
-
 _DONE: Final = frozenset({COMPLETED})
-
-
-class Cause(NamedTuple):
-    """One thing that a step waits for."""
-
-    kind: CauseKind
-    #: Who or what it is, as far as that has a name.
-    name: str = ""
-    #: More of it: a status, a key, a number.
-    about: str = ""
-    #: When it is over at the latest, or is to happen; milliseconds of log time.
-    due: int | None = None
 
 
 def causes(run: Run, i: int) -> tuple[Cause, ...]:
@@ -115,7 +91,8 @@ def _under_way(run: Run, i: int, step: Step) -> Cause:
     if step.status == RUNNING:
         return Cause("worker", step.worker or "", due=step.deadline)
     if step.status == WAITING:
-        return _wait(run, step, node)
+        assert isinstance(node, WaitNode)
+        return cause_of_wait(run, step, node)
     if detail is not None and detail.held == "gate":
         assert isinstance(node, StepNode)
         return Cause("breaker", "" if node.breaker is None else node.breaker.name)
@@ -123,22 +100,6 @@ def _under_way(run: Run, i: int, step: Step) -> Cause:
         reason = "" if step.failure is None else step.failure.message
         return Cause("later", about=reason, due=step.due)
     return Cause("queue", _queue(run, i))
-
-
-def _wait(run: Run, step: Step, node: object) -> Cause:
-    if type(node) is SleepNode:
-        return Cause("time", due=step.due)
-    if type(node) is SignalNode:
-        return Cause("signal", " or ".join(node.signals), due=step.due)
-    if type(node) is EventNode:
-        try:
-            key = event_key(run, node)
-        except RejectedError:
-            key = ""  # its path led somewhere when the wait began, and no longer does
-        return Cause("event", node.event, key, step.due)
-    assert isinstance(node, ChildNode), node
-    child = "" if step.detail is None else step.detail.child
-    return Cause("child", child) if child else Cause("next child", node.workflow, due=step.due)
 
 
 def status_of(run: Run, i: int) -> str:
@@ -158,7 +119,6 @@ def is_put_off(step: Step) -> bool:
 
 
 def _queue(run: Run, i: int) -> str:
-    node = run.graph.nodes[i]
-    own = node.selector if type(node) is BranchNode else node
-    queue = own.queue if isinstance(own, StepNode) else "default"
+    node = run.graph.work[i]
+    queue = "default" if node is None else node.queue
     return run.queue if run.queue is not None and queue == "default" else queue

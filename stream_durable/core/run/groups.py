@@ -6,19 +6,26 @@ stands is a number; of one whose members do, those whose turn it is not yet are 
 
 from __future__ import annotations
 
+from typing import assert_never
+
 import msgspec
 from msgspec import Raw
 
-from stream_durable.core.definition.graph import Graph, Grown
-from stream_durable.core.definition.nodes import BranchNode, ChildNode, EachNode, ParallelNode, StepNode
+from stream_durable.core.definition.graph import Grown
+from stream_durable.core.definition.nodes import (
+    AnyNode,
+    BranchNode,
+    EachNode,
+    GroupNode,
+    ParallelNode,
+)
 from stream_durable.core.definition.paths import items_at, root_of, value_at
-from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, shortened
 from stream_durable.core.messages import AttemptExpanded, Grafted
 from stream_durable.core.run.portions import is_deferred
-from stream_durable.core.run.state import NOT_NEEDED, Graft, Open, Run, Step
+from stream_durable.core.run.state import NOT_NEEDED, End, Graft, Open, Run, Step
 from stream_durable.core.run.values import root_value
 from stream_durable.core.status import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, SKIPPED, STEP_ENDED
 
@@ -31,34 +38,36 @@ GIVEN_BYTES_MAX = NAME_BYTES_MAX - 200
 #: Members of one group that are with workers at the same time, unless it says another number.
 WINDOW = 500
 
-End = tuple[int, str, bytes | None, Failure | None]
 
-
-def begin_group(
-    run: Run, i: int, step: Step, now: int, out: Effects, ready: list[int], ends: list[End]
-) -> None:
+def begin_group(run: Run, i: int, step: Step, node: GroupNode, ready: list[int], ends: list[End]) -> None:
     """Begin a group, or pick the clause of a branch."""
-    node = run.graph.nodes[i]
     step.status = RUNNING
     try:
-        if type(node) is EachNode:
-            items = items_at(node.over, root_value(run, root_of(node.over)))
-            if node.enough is not None and node.enough > len(items):
-                text = f"{node.enough} must complete, and there are {len(items)} items"
-                raise RejectedError("not_enough_items", text)
-            turn = _next_graft(step)
-            graft(run, i, step, Graft(0, len(items), turn, enough=node.enough, concurrency=node.concurrency,
-                                      complete_all=node.on_member_error == "complete_all"))  # fmt: skip
-            run.items = {i: items}
-        elif type(node) is BranchNode:
-            assert node.on is not None
-            value = value_at(node.on, root_value(run, root_of(node.on)))
-            pick(run, i, step, clause_of(node, value), ready, ends)
-            return
+        match node:
+            case ParallelNode():
+                open_group(run, i, ready, ends)
+            case EachNode():
+                _make_members(run, i, step, node)
+                open_group(run, i, ready, ends)
+            case BranchNode():
+                assert node.on is not None
+                value = value_at(node.on, root_value(run, root_of(node.on)))
+                pick(run, i, step, clause_of(node, value), ready, ends)
+            case _:
+                assert_never(node)
     except RejectedError as error:
         ends.append((i, FAILED, None, Failure(error.code, str(error), retryable=False)))
-        return
-    open_group(run, i, ready, ends)
+
+
+def _make_members(run: Run, i: int, step: Step, node: EachNode) -> None:
+    items = items_at(node.over, root_value(run, root_of(node.over)))
+    if node.enough is not None and node.enough > len(items):
+        text = f"{node.enough} must complete, and there are {len(items)} items"
+        raise RejectedError("not_enough_items", text)
+    turn = _next_graft(step)
+    graft(run, i, step, Graft(0, len(items), turn, enough=node.enough, concurrency=node.concurrency,
+                              complete_all=node.on_member_error == "complete_all"))  # fmt: skip
+    run.items = {i: items}
 
 
 def open_group(run: Run, i: int, ready: list[int], ends: list[End]) -> None:
@@ -340,7 +349,7 @@ def member_ended(
         _let_in(run, owner, opened, ready)
 
 
-def _verdict(node: object, made: Graft | None, opened: Open, status: str) -> str | None:
+def _verdict(node: AnyNode, made: Graft | None, opened: Open, status: str) -> str | None:
     """Say how a group ends before all of its members have; None: it goes on."""
     if made is not None and made.enough is not None:
         if opened.completed >= made.enough:
@@ -363,7 +372,7 @@ def _let_in(run: Run, owner: int, opened: Open, ready: list[int]) -> None:
             ready.append(m)
 
 
-def _is_fail_fast(node: object, made: Graft | None) -> bool:
+def _is_fail_fast(node: AnyNode, made: Graft | None) -> bool:
     if made is not None:
         return not made.complete_all
     return type(node) is ParallelNode and node.on_member_error == "fail_fast"
@@ -387,13 +396,3 @@ def _why_closed(name: str, group: Step) -> Failure:
     if failure is not None and failure.step is not None:
         blamed = failure.step
     return Failure("cancelled", text, retryable=False, step=blamed)
-
-
-def helper_node(graph: Graph, name: str) -> StepNode | None:
-    """Return what a helper of this name is: it says which, and of which step."""
-    target, _, kind = name.rpartition("~")
-    if kind == "compensate":
-        i = graph.index.get(target)
-        node = None if i is None else graph.nodes[i]
-        return node.compensation if isinstance(node, StepNode | ChildNode) else None
-    return graph.hooks.get(kind.partition(".")[0])

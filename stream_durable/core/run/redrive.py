@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from stream_durable.core.definition.nodes import BranchNode, ChildNode, EventNode, StepNode
+from stream_durable.core.definition.nodes import StepNode, WaitNode
 from stream_durable.core.effects import Effects
-from stream_durable.core.ids import channel_id
-from stream_durable.core.messages import RunContinued, WaitOpened
+from stream_durable.core.messages import RunContinued
 from stream_durable.core.run.asking import ask_gate, dispatch
-from stream_durable.core.run.begin import event_key
-from stream_durable.core.run.children import ask_for_child, tell_parent
+from stream_durable.core.run.children import tell_parent
 from stream_durable.core.run.state import Run, Step
-from stream_durable.core.status import PENDING, READY, RUNNING, WAITING
+from stream_durable.core.run.waiting import ask_once_more
+from stream_durable.core.status import PENDING, STEP_ASKED, WAITING
 
 
 def redrive(run: Run, out: Effects) -> None:
@@ -35,13 +34,11 @@ def _ask(run: Run, i: int, step: Step | None, out: Effects) -> None:
             dispatch(run, i, 1, out)
     elif i in run.open:
         return
-    elif step.status in (READY, RUNNING) and type(node) in (StepNode, BranchNode):
+    elif step.status in STEP_ASKED and run.graph.work[i] is not None:
         if isinstance(node, StepNode) and step.detail is not None and step.detail.held == "gate":
             ask_gate(run, i, step, node, out)
         else:
             dispatch(run, i, step.attempt, out)
-    elif step.status == WAITING and isinstance(node, EventNode):
-        key = channel_id(node.event, event_key(run, node))
-        out.messages.append(WaitOpened(key=key, run=run.id, wait=node.name, attempt=step.attempt))
-    elif step.status == WAITING and isinstance(node, ChildNode) and step.detail and step.detail.child:
-        ask_for_child(run, i, step, node, out)
+    elif step.status == WAITING:
+        assert isinstance(node, WaitNode)
+        ask_once_more(run, i, step, node, out)

@@ -9,11 +9,10 @@ from stream_durable.core.lifecycle import RUN_CANCELLING, RUN_SCHEDULED, RUN_STA
 from stream_durable.core.messages import CancelRun, StartRun
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.again import beginnings
-from stream_durable.core.run.begin import End
 from stream_durable.core.run.children import refused, tell_parent
 from stream_durable.core.run.ending import end, wind_down
 from stream_durable.core.run.say import say_run
-from stream_durable.core.run.state import Request, Requests, Run
+from stream_durable.core.run.state import End, Request, Requests, Run
 from stream_durable.core.status import CANCELLED, CANCELLING, FAILED, PENDING, RUNNING, Outcome
 
 

@@ -25,6 +25,10 @@ NOT_NEEDED = "not_needed"
 ORDERS_SEEN_MAX = 20
 
 
+#: A step that is over: how, with which output, and why.
+End = tuple[int, str, bytes | None, Failure | None]
+
+
 class Graft(msgspec.Struct, omit_defaults=True):
     """The members that a step got at run time."""
 

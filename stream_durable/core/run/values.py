@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import assert_never
 
 import msgspec
 
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import BranchNode, ParallelNode
+from stream_durable.core.definition.nodes import (
+    BranchNode,
+    ChildNode,
+    EachNode,
+    EventNode,
+    ParallelNode,
+    SignalNode,
+    SleepNode,
+    StepNode,
+)
 from stream_durable.core.failure import Failure
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import COMPENSATED, COMPLETED, FAILED, SKIPPED
@@ -29,12 +39,20 @@ def output_of(run: Run, i: int, depth: int = 0) -> bytes | None:
     if step.output is not None:
         return step.output
     node = run.graph.nodes[i]
-    if type(node) is ParallelNode:
-        return _results(run, run.graph.members.get(i, ()))
-    if type(node) is BranchNode:
-        return _of_clause(run, i, step)
-    if depth == LISTS_MAX:
-        return None
+    match node:
+        case ParallelNode():
+            return _results(run, run.graph.members.get(i, ()))
+        case BranchNode():
+            return _of_clause(run, i, step)
+        case StepNode() | EachNode():
+            return _of_members(run, i, depth) if depth < LISTS_MAX else None
+        case SleepNode() | SignalNode() | EventNode() | ChildNode():
+            return None
+        case _:
+            assert_never(node)
+
+
+def _of_members(run: Run, i: int, depth: int) -> bytes:
     members = run.graph.members.get(i, ())
     return b"[%b]" % b",".join([output_of(run, m, depth + 1) or b"null" for m in members])
 

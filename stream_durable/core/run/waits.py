@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Raw
 
-from stream_durable.core.definition.nodes import ChildNode, EventNode, SignalNode, SleepNode
+from stream_durable.core.definition.nodes import ChildNode, EventNode, SignalNode, WaitNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
@@ -17,12 +17,11 @@ from stream_durable.core.messages import (
     WaitClosed,
 )
 from stream_durable.core.run import attempts, children
-from stream_durable.core.run.advance import complete, fail
-from stream_durable.core.run.begin import signal_output
-from stream_durable.core.run.ending import close_wait
+from stream_durable.core.run.advance import complete, fail, work_off
 from stream_durable.core.run.say import set_due
 from stream_durable.core.run.start import begin, run_out_of_time
 from stream_durable.core.run.state import Mail, Run, Step
+from stream_durable.core.run.waiting import signal_output, wait_over
 from stream_durable.core.status import COMPLETED, PENDING, READY, RETRYING, RUNNING, WAITING, Outcome
 
 #: Signals kept for waits that have not begun; one more is refused, and kept as evidence.
@@ -198,22 +197,8 @@ def _waiting_for(run: Run, name: str) -> int | None:
 
 
 def _wait_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
-    step.due = None
     node = run.graph.nodes[i]
-    if type(node) is SleepNode:
-        complete(run, i, b"null", now, out)
-        return
-    if type(node) is ChildNode:
-        # The pause between two rounds, or before the next try, is over.
-        if step.detail is not None and step.detail.until is not None:
-            set_due(run, i, step, step.detail.until, out)
-        children.ask_for_child(run, i, step, node, out)
-        return
-    assert isinstance(node, SignalNode | EventNode)
-    if type(node) is EventNode:
-        close_wait(run, node, step, out)
-    if node.on_timeout is not None:
-        complete(run, i, node.on_timeout.encode(), now, out)
-        return
-    failure = Failure("timeout", f"nothing came within {node.timeout_ms} ms", retryable=False)
-    fail(run, i, failure, now, out)
+    assert isinstance(node, WaitNode)
+    end = wait_over(run, i, step, node, out)
+    if end is not None:
+        work_off(run, [end], [], now, out)

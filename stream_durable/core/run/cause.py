@@ -1,0 +1,22 @@
+"""One thing that a step waits for, as it is shown to people."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+CauseKind = Literal[
+    "begin", "step", "join", "branch", "group", "paused", "queue", "worker", "answer", "breaker", "later",
+    "retry", "time", "event", "signal", "child", "next child", "members", "turn",
+]  # fmt: skip
+
+
+class Cause(NamedTuple):
+    """One thing that a step waits for."""
+
+    kind: CauseKind
+    #: Who or what it is, as far as that has a name.
+    name: str = ""
+    #: More of it: a status, a key, a number.
+    about: str = ""
+    #: When it is over at the latest, or is to happen; milliseconds of log time.
+    due: int | None = None

@@ -1,0 +1,193 @@
+"""What a step does that waits: how it begins, ends when its time is over, is stopped, and is asked for again.
+
+All of it for each kind of wait, so that a new kind is added here. The messages that end waits are in `waits`.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from stream_durable.core.definition.nodes import ChildNode, EventNode, SignalNode, SleepNode, WaitNode
+from stream_durable.core.definition.paths import root_of, value_at
+from stream_durable.core.effects import Effects
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.failure import Failure
+from stream_durable.core.ids import ID_BYTES_MAX, byte_length, channel_id, fits
+from stream_durable.core.lifecycle import STEP_WAITING
+from stream_durable.core.messages import WaitClosed, WaitOpened
+from stream_durable.core.run.cause import Cause
+from stream_durable.core.run.children import ask_for_child, begin_child, cancel_child
+from stream_durable.core.run.say import say_step, set_due
+from stream_durable.core.run.state import End, Run, Step
+from stream_durable.core.run.values import root_value
+from stream_durable.core.status import COMPLETED, FAILED, WAITING
+
+
+def begin_wait(run: Run, i: int, step: Step, node: WaitNode, now: int, out: Effects, ends: list[End]) -> None:
+    """Begin to wait, or end at once where what is waited for is there."""
+    step.status = WAITING
+    run.waiting.add(i)
+    match node:
+        case SleepNode():
+            set_due(run, i, step, now + node.duration_ms, out)
+            say_step(run, STEP_WAITING, i, step, now, out)
+        case SignalNode():
+            _begin_signal(run, i, step, node, now, out, ends)
+        case EventNode():
+            _begin_event(run, i, step, node, now, out, ends)
+        case ChildNode():
+            begin_child(run, i, step, node, now, out, ends)
+        case _:
+            assert_never(node)
+
+
+def wait_over(run: Run, i: int, step: Step, node: WaitNode, out: Effects) -> End | None:
+    """Return how a wait ends whose time has come; None: it goes on."""
+    step.due = None
+    match node:
+        case SleepNode():
+            return (i, COMPLETED, b"null", None)
+        case SignalNode():
+            return _nothing_came(i, node)
+        case EventNode():
+            _close(run, node, step, out)
+            return _nothing_came(i, node)
+        case ChildNode():
+            # The pause between two rounds, or before the next try, is over.
+            if step.detail is not None and step.detail.until is not None:
+                set_due(run, i, step, step.detail.until, out)
+            ask_for_child(run, i, step, node, out)
+            return None
+        case _:
+            assert_never(node)
+
+
+def stop_wait(run: Run, step: Step, node: WaitNode, out: Effects) -> None:
+    """Tell whoever would end a wait that nobody waits any more."""
+    match node:
+        case SleepNode() | SignalNode():
+            return
+        case EventNode():
+            _close(run, node, step, out)
+        case ChildNode():
+            reason = f"run {run.id!r}, which started it, needs it no more"
+            cancel_child(step, reason, out, compensate=_is_undone(run))
+        case _:
+            assert_never(node)
+
+
+def ask_once_more(run: Run, i: int, step: Step, node: WaitNode, out: Effects) -> None:
+    """Tell whoever will end a wait once more that it is open."""
+    match node:
+        case SleepNode() | SignalNode():
+            return
+        case EventNode():
+            key = channel_id(node.event, event_key(run, node))
+            out.messages.append(WaitOpened(key=key, run=run.id, wait=node.name, attempt=step.attempt))
+        case ChildNode():
+            if step.detail is not None and step.detail.child:
+                ask_for_child(run, i, step, node, out)
+        case _:
+            assert_never(node)
+
+
+def cause_of_wait(run: Run, step: Step, node: WaitNode) -> Cause:
+    """Say what a wait waits for."""
+    match node:
+        case SleepNode():
+            return Cause("time", due=step.due)
+        case SignalNode():
+            return Cause("signal", " or ".join(node.signals), due=step.due)
+        case EventNode():
+            return Cause("event", node.event, _shown_key(run, node), step.due)
+        case ChildNode():
+            child = "" if step.detail is None else step.detail.child
+            return Cause("child", child) if child else Cause("next child", node.workflow, due=step.due)
+        case _:
+            assert_never(node)
+
+
+def signal_output(node: SignalNode, name: str, data: bytes) -> bytes:
+    """Return what a wait for signals answers: the data, with the name where several could come."""
+    if len(node.signals) == 1:
+        return data
+    return b'{"signal":"%b","data":%b}' % (name.encode(), data)
+
+
+def event_key(run: Run, node: EventNode) -> str:
+    """Read the correlation key of a wait from the run's input or an output."""
+    try:
+        value = value_at(node.key, root_value(run, root_of(node.key)))
+    except RejectedError as error:
+        if error.code == "bad_json":
+            raise RejectedError("bad_key", f"no key can be read at {node.key!r}: {error}") from error
+        raise
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        kind = type(value).__name__
+        raise RejectedError("bad_key", f"{node.key!r} holds a {kind}; a key is a text or a whole number")
+    key = str(value)
+    if not key or not fits(channel_id(node.event, key)):
+        text = f"with the event's name a key has 1 to {ID_BYTES_MAX - 1} bytes of UTF-8"
+        raise RejectedError("bad_key", f"the key at {node.key!r} has {byte_length(key)} bytes: {text}")
+    if "\x00" in key:
+        raise RejectedError("bad_key", f"the key at {node.key!r} holds a NUL character")
+    return key
+
+
+def _begin_signal(
+    run: Run, i: int, step: Step, node: SignalNode, now: int, out: Effects, ends: list[End]
+) -> None:
+    if run.mail is not None and (taken := run.mail.take(node.signals)) is not None:
+        name, data = taken
+        run.payload -= len(data)
+        ends.append((i, COMPLETED, signal_output(node, name, data), None))
+        return
+    if node.timeout_ms is not None:
+        set_due(run, i, step, now + node.timeout_ms, out)
+    say_step(run, STEP_WAITING, i, step, now, out)
+
+
+def _begin_event(
+    run: Run, i: int, step: Step, node: EventNode, now: int, out: Effects, ends: list[End]
+) -> None:
+    try:
+        key = event_key(run, node)
+    except RejectedError as error:
+        ends.append((i, FAILED, None, Failure(error.code, str(error), retryable=False)))
+        return
+    if node.timeout_ms is not None:
+        set_due(run, i, step, now + node.timeout_ms, out)
+    say_step(run, STEP_WAITING, i, step, now, out)
+    channel = channel_id(node.event, key)
+    out.messages.append(WaitOpened(key=channel, run=run.id, wait=node.name, attempt=step.attempt, since=now))
+
+
+def _nothing_came(i: int, node: SignalNode | EventNode) -> End:
+    if node.on_timeout is not None:
+        return (i, COMPLETED, node.on_timeout.encode(), None)
+    failure = Failure("timeout", f"nothing came within {node.timeout_ms} ms", retryable=False)
+    return (i, FAILED, None, failure)
+
+
+def _close(run: Run, node: EventNode, step: Step, out: Effects) -> None:
+    """Tell the channel that the step waits no longer."""
+    try:
+        key = event_key(run, node)
+    except RejectedError:
+        # Where no key can be read, no wait was opened.
+        return
+    closed = WaitClosed(key=channel_id(node.event, key), run=run.id, wait=node.name, attempt=step.attempt)
+    out.messages.append(closed)
+
+
+def _is_undone(run: Run) -> bool:
+    """Say whether what a run has done is undone now."""
+    request = run.cancel_request
+    return run.failure is not None and (request is None or request.compensate)
+
+
+def _shown_key(run: Run, node: EventNode) -> str:
+    try:
+        return event_key(run, node)
+    except RejectedError:
+        return ""  # its path led somewhere when the wait began, and no longer does
