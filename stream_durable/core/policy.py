@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, assert_never
 
 import msgspec
 from msgspec import Meta
@@ -43,9 +43,11 @@ class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
             delay = self.base_ms
         elif self.backoff == "linear":
             delay = self.base_ms * attempt
-        else:
+        elif self.backoff == "exponential":
             # Beyond 2^30 every cap has long been reached; a bound keeps the number small.
             delay = self.base_ms << min(attempt - 1, 30)
+        else:
+            assert_never(self.backoff)
         delay = min(delay, self.cap_ms)
         if self.jitter:
             delay -= int(delay * self.jitter * fraction(*seed, str(attempt)))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import Message
@@ -119,6 +119,8 @@ class Ingress:
                         self._sources.pop(partition, None)
                 elif isinstance(event, LogLost):
                     await self._begin(event.partition)
+                else:
+                    assert_never(event)
         finally:
             await self._log.close()
 

@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Iterable
 from functools import partial
 from itertools import count
+from typing import assert_never
 
 from stream_durable.core.errors import RejectedError, StatementError, TransientError
 from stream_durable.core.format import FORMAT
@@ -186,6 +187,8 @@ class Reconciler:
                 self._let_go(event.partitions)
             elif isinstance(event, LogLost):
                 self._lost(event.partition, "the log does not hold the offset we stand at")
+            else:
+                assert_never(event)
 
     def _own(self, partition: Partition, verdicts: Iterable[Verdict]) -> None:
         # A record that came to the wrong partition may have brought in an entity of this one, which has

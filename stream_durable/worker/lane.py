@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from typing import assert_never
 
 from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.errors import RejectedError
@@ -95,6 +96,8 @@ class Lane:
                     await self._hand_over(event.partitions)
                 elif isinstance(event, LogLost):
                     self._begin([event.partition])
+                elif event is not None:
+                    assert_never(event)
 
     async def leave(self, *, is_clean: bool) -> None:
         """Leave the group: others take over at once. It is clean if they have to call nothing again."""

@@ -15,7 +15,7 @@ from stream_durable.core.channel.state import Channel
 from stream_durable.core.effects import Effects
 from stream_durable.core.fold import HANDLERS
 from stream_durable.core.messages import ResumeRun, WaitClosed
-from stream_durable.core.run import advance, again, answers, context, counters, ending, groups
+from stream_durable.core.run import advance, again, answers, context, counters, ending, groups, waiting
 from stream_durable.core.run.state import Open, Requests, Run, Step
 from stream_durable.core.status import SKIPPED, Outcome
 from stream_durable.engine import loading
@@ -157,7 +157,7 @@ def test_a_parent_that_is_not_told_is_found(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_child_that_outlives_its_parent_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending, "cancel_child", lambda *step, **how: None)
+    monkeypatch.setattr(waiting, "cancel_child", lambda *step, **how: None)
 
     found(60, by="children_and_parents_know_of_each_other")
 

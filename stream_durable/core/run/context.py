@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 from msgspec import Raw
@@ -75,9 +75,11 @@ def _apply(fields: dict[str, Raw], one: Change) -> None:
             fields[key] = Raw(_encode({**_present(fields, key, dict, {}), **given}))
     elif one.kind == "append":
         fields[key] = Raw(_encode([*_present(fields, key, list, []), Raw(bytes(one.value))]))
-    else:
+    elif one.kind == "increment":
         by = msgspec.json.decode(one.value)
         fields[key] = Raw(_encode(_number(key, fields.get(key)) + by))
+    else:
+        assert_never(one.kind)
 
 
 def _present(fields: dict[str, Raw], key: str, kind: type, default: Any) -> Any:
