@@ -32,7 +32,7 @@ from stream_durable.replay import rebuild as rebuilding
 from stream_durable.replay import verify as verifying
 from stream_durable.replay import waits as waiting
 from stream_durable.sdk.app import App
-from stream_durable.settings import Settings, describe
+from stream_durable.settings import Settings, check_safety, describe
 from stream_durable.telemetry import Metrics
 from stream_durable.worker.logs import captured
 from stream_durable.worker.worker import Worker
@@ -258,6 +258,7 @@ async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress
 async def client_ports(settings: Settings | Path | None) -> AsyncIterator[Ports]:
     """Assemble what a client needs; what is not settings is where to read them."""
     settings = settings if isinstance(settings, Settings) else Settings.load(settings)
+    check_safety(settings)
     name = process_name(settings, "client")
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name)
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name)

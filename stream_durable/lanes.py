@@ -69,7 +69,7 @@ class Wire(Protocol):
 class Lane:
     """One partition of one topic, while it does not run by itself."""
 
-    __slots__ = ("alone", "delay", "flying", "is_held", "key", "waiting")
+    __slots__ = ("alone", "delay", "flying", "is_held", "key", "logged", "waiting")
 
     def __init__(self, key: LaneKey) -> None:
         self.key = key
@@ -81,6 +81,8 @@ class Lane:
         self.alone: tuple[int, int] | None = None
         self.is_held = False
         self.delay = FIRST_SECONDS
+        #: What the log was told last of why it pauses.
+        self.logged = ""
 
     def add(self, delivery: Delivery, i: int, *, is_alone: bool) -> None:
         heapq.heappush(self.waiting, (delivery.number, i, delivery, is_alone))

@@ -17,12 +17,17 @@ _LONGEST_SECONDS = 2.0
 
 
 async def persist(call: Callable[[], Awaitable[_Answer]], doing: str) -> _Answer:
-    """Do a thing until it succeeds, or it is cancelled; `doing` says in the log what waits."""
-    delay = _FIRST_SECONDS
+    """Do a thing until it succeeds, or it is cancelled; `doing` says in the log what waits.
+
+    The log gets a line when the reason changes, and not for each try.
+    """
+    delay, logged = _FIRST_SECONDS, ""
     while True:
         try:
             return await call()
         except TransientError as error:
-            _log.warning(WORLD_REFUSED, reason=str(error), doing=doing)
+            if (reason := str(error)) != logged:
+                _log.warning(WORLD_REFUSED, reason=reason, doing=doing)
+                logged = reason
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LONGEST_SECONDS)

@@ -252,7 +252,7 @@ class Sender:
         task.add_done_callback(self._tasks.discard)
 
     async def _pause(self, lane: Lane, trouble: Trouble) -> None:
-        _log.warning(WORLD_REFUSED, reason=trouble.reason, doing=f"publish to {lane.key[0]}")
+        self._log_refusal(lane, trouble.reason, f"publish to {lane.key[0]}")
         await asyncio.sleep(lane.delay)
         lane.delay = min(lane.delay * 2, _LONGEST_SECONDS)
         lane.is_held = False
@@ -265,9 +265,9 @@ class Sender:
         try:
             is_there = await self._wire.look(lane.key)
         except TransientError as error:
-            _log.warning(WORLD_REFUSED, reason=str(error), doing=f"look at topic {topic}")
+            self._log_refusal(lane, str(error), f"look at topic {topic}")
         if not is_there or trouble.code == "not_authorised":
-            _log.warning(WORLD_REFUSED, reason=trouble.reason, doing=f"publish to {topic}")
+            self._log_refusal(lane, trouble.reason, f"publish to {topic}")
             if self._refuses(topic):
                 self._refuse_all(lane, trouble)
             else:
@@ -277,6 +277,12 @@ class Sender:
             lane.delay = min(lane.delay * 2, _LONGEST_SECONDS)
         lane.is_held = False
         self._go_on()
+
+    def _log_refusal(self, lane: Lane, reason: str, doing: str) -> None:
+        """Log why a lane pauses, unless it is for the reason that was logged last."""
+        if reason != lane.logged:
+            _log.warning(WORLD_REFUSED, reason=reason, doing=doing)
+            lane.logged = reason
 
     def _refuse_all(self, lane: Lane, trouble: Trouble) -> None:
         waiting, lane.waiting = lane.waiting, []

@@ -666,9 +666,12 @@ def _split_dsn(dsn: SecretStr) -> SplitResult:
 
 
 def _postgres_hosts(dsn: SecretStr) -> list[str]:
+    return [_host(host) for host in _address_of(dsn).split(",")]
+
+
+def _address_of(dsn: SecretStr) -> str:
     address = _split_dsn(dsn)
-    hosts = unquote(address.netloc.rpartition("@")[2]) or parse_qs(address.query).get("host", [""])[-1]
-    return [_host(host) for host in hosts.split(",")]
+    return unquote(address.netloc.rpartition("@")[2]) or parse_qs(address.query).get("host", [""])[-1]
 
 
 def _host(address: str) -> str:
@@ -686,6 +689,11 @@ def far_brokers(kafka: KafkaSettings) -> list[str]:
 def far_database(postgres: PostgresSettings) -> list[str]:
     """Return the hosts of the database that are not this machine."""
     return [host for host in _postgres_hosts(postgres.dsn) if not _is_loopback(host)]
+
+
+def database_address(postgres: PostgresSettings) -> str:
+    """Return where the database is, without the user, the password and the rest."""
+    return _address_of(postgres.dsn)
 
 
 def _is_loopback(host: str) -> bool:

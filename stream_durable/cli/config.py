@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stream_durable.cli.output import Format, Output, show
-from stream_durable.cli.values import load_settings
+from stream_durable.cli.values import read_settings
 
 app = typer.Typer(help="What is set, and by whom.", no_args_is_help=True)
 
@@ -31,7 +31,7 @@ def show_settings(
 
     rows = [
         {"setting": row.path, "value": row.value, "origin": row.origin, "description": row.description}
-        for row in describe(load_settings())
+        for row in describe(read_settings())
         if not (changed and row.origin == "default")
     ]
     columns = ("setting", "value", *(("origin",) if origin else ()))

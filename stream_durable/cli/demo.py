@@ -57,7 +57,7 @@ def demo(
     begin = time.monotonic()
     with _home(is_kept=keep) as home:
         # What is configured is somebody's, so nothing but our own services is used.
-        settings = Settings().override({**_SETTINGS, "kafka.properties.log_level": "0"})
+        settings = Settings().override(_SETTINGS)
         configure_logging("error", "auto")
         _title("An order survives a failing bank and a killed worker")
         with laptop(home, settings, "local", ("default",)) as it:

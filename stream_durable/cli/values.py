@@ -24,6 +24,16 @@ AppOption = Annotated[
 
 
 def load_settings() -> Settings:
+    """Return the settings in force, as `read_settings` does; refuse those under which passwords and payloads
+    could be read on the way."""
+    from stream_durable.settings import check_safety
+
+    settings = read_settings()
+    check_safety(settings)
+    return settings
+
+
+def read_settings() -> Settings:
     """Return the settings in force; where nothing is said, those of a `dev` that runs in this directory."""
     from stream_durable.services.running import with_running
     from stream_durable.settings import Settings

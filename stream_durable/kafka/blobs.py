@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from stream_durable.core.errors import RejectedError, TransientError
-from stream_durable.kafka.config import BLOB_MESSAGE_BYTES_MAX, config, transient
+from stream_durable.core.errors import RejectedError
+from stream_durable.kafka.config import BLOB_MESSAGE_BYTES_MAX, away, config, transient
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.ports import Outgoing
 from stream_durable.settings import KafkaSettings
@@ -71,7 +71,7 @@ class KafkaBlobs:
             consumer.assign([TopicPartition(self._topic, partition, offset)])
             return self._found(consumer, offset)
         except KafkaException as error:
-            raise transient(error) from error
+            raise transient(error, self._settings) from error
         finally:
             consumer.unassign()
 
@@ -90,10 +90,10 @@ class KafkaBlobs:
             if error.code() == KafkaError._PARTITION_EOF:
                 until = min(until, now + _END_SECONDS)
             elif error.fatal() or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise transient(error)
+                raise transient(error, self._settings)
         if until < give_up:
             return None
-        raise TransientError(f"Kafka does not answer for {self._topic}")
+        raise away(self._settings, f"no answer for {self._topic}")
 
     def _made(self) -> Consumer:
         return Consumer(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+import time
+from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
 from stream_durable.core.errors import TransientError
 from stream_durable.settings import KafkaSettings
@@ -18,27 +21,86 @@ BLOB_MESSAGE_BYTES_MAX = 5_000_000
 #: The partitioner of Kafka's own clients; `core.ids.partition_of` computes the same.
 PARTITIONER = "murmur2_random"
 
+#: Emergencies only: every connection that fails is a line on standard error otherwise, several a second.
+_SILENT: Final = 0
+#: What a call is told when no broker could be reached; why not is in what the client complained of.
+_VAGUE: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
+#: A complaint that is older says nothing about a call that has failed now.
+_COMPLAINT_SECONDS: Final = 30.0
+#: How long it took differs each time, and one trouble is to be one text.
+_DURATION: Final = re.compile(r" \((?:after \d+ms in state|\d+ identical error)[^)]*\)")
+
+
+class _Complaints:
+    """What the clients of this process said last about each cluster, by its bootstrap address."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[str, float]] = {}
+
+    def note(self, bootstrap: str, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._last[bootstrap] = _DURATION.sub("", error.str()), time.monotonic()
+
+    def latest(self, bootstrap: str) -> str | None:
+        text, at = self._last.get(bootstrap, ("", 0.0))
+        return text if text and time.monotonic() - at < _COMPLAINT_SECONDS else None
+
+
+_complaints: Final = _Complaints()
+
+
+class Admin(AdminClient):
+    """An administrator that is asked for topics again and again, and hears why it gets no answer."""
+
+    def __init__(self, settings: KafkaSettings, client: str) -> None:
+        """Connect when first asked."""
+        super().__init__(heard(settings, config(settings, client)))
+
+    def list_topics(self, *arguments: Any, **options: Any) -> Any:
+        """Return what the cluster has."""
+        try:
+            return super().list_topics(*arguments, **options)
+        finally:
+            self.poll(0)
+
 
 def config(settings: KafkaSettings, client: str, **ours: Any) -> dict[str, Any]:
-    """Return a client's configuration; underscores stand for dots. The user's own properties win."""
+    """Return a client's configuration; underscores stand for dots. The user's own properties win.
+
+    The client writes nothing by itself, unless `debug` or `log_level` is among these properties.
+    """
     return {
         "bootstrap.servers": settings.bootstrap,
         "client.id": client,
         "retry.backoff.ms": 50,
-        # librdkafka begins anew with the first of the two for a broker that refuses, and says so each time:
-        # with less it wrote forty lines a second.
         "reconnect.backoff.ms": 500,
         "reconnect.backoff.max.ms": 500,
         "socket.keepalive.enable": True,
-        # librdkafka reports connection trouble by itself; what matters to us reaches us as errors.
+        "log_level": _SILENT,
         "log.connection.close": False,
         **{name.replace("_", "."): value for name, value in ours.items()},
         **settings.properties,
     }
 
 
-def transient(error: KafkaError | KafkaException | None) -> TransientError:
+def heard(settings: KafkaSettings, properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a client whose complaints explain what fails; for one that is polled.
+
+    For one that is not they would pile up, seven a second while no broker can be reached.
+    """
+    return {**properties, "error_cb": lambda error: _complaints.note(settings.bootstrap, error)}
+
+
+def transient(error: KafkaError | KafkaException | None, settings: KafkaSettings) -> TransientError:
     """Return the driver's error as ours: the world is wrong at the moment."""
     cause = error.args[0] if isinstance(error, KafkaException) else error
-    text = cause.str() if isinstance(cause, KafkaError) else str(cause)
-    return TransientError(f"Kafka: {text}")
+    if not isinstance(cause, KafkaError):
+        return away(settings, str(cause))
+    if cause.code() in _VAGUE:
+        return away(settings, _complaints.latest(settings.bootstrap) or "no broker could be reached")
+    return away(settings, cause.str())
+
+
+def away(settings: KafkaSettings, reason: str = "no answer") -> TransientError:
+    """Return the error for a cluster that cannot be used: which one, who says where it is, and why."""
+    return TransientError(f"Kafka at {settings.bootstrap} (kafka.bootstrap): {reason}")

@@ -11,8 +11,8 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.definition.reading import Known, admitted, definition_key, read_definition
 from stream_durable.core.definition.stranding import queues_of
-from stream_durable.core.errors import RejectedError, TransientError
-from stream_durable.kafka.config import config, transient
+from stream_durable.core.errors import RejectedError
+from stream_durable.kafka.config import away, config, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.threads import outcome
@@ -47,6 +47,7 @@ class KafkaDefinitions:
         #: Queues that are known to have a topic.
         self._queues: set[str] = set()
         self._consumer: Consumer | None = None
+        self._settings = settings
         self._config = config(
             settings,
             client,
@@ -134,11 +135,11 @@ class KafkaDefinitions:
                 self._consumer = Consumer(self._config)
             bounds = self._consumer.get_watermark_offsets(self._part, timeout=_CALL_SECONDS)
             if bounds is None:
-                raise TransientError("Kafka does not answer")
+                raise away(self._settings)
             if self._position < bounds[1]:
                 self._read(self._consumer, bounds[1])
         except KafkaException as error:
-            raise transient(error) from error
+            raise transient(error, self._settings) from error
 
     def _read(self, consumer: Consumer, end: int) -> None:
         """Read from where we stand; fetch only while reading, for a question waits behind a fetch."""
@@ -148,9 +149,9 @@ class KafkaDefinitions:
             while self._position < end:
                 message = consumer.poll(_CALL_SECONDS)
                 if message is None:
-                    raise TransientError("Kafka does not answer")
+                    raise away(self._settings)
                 if message.error() is not None:
-                    raise transient(message.error())
+                    raise transient(message.error(), self._settings)
                 self._position = (message.offset() or 0) + 1
                 self._learn(message)
         finally:
@@ -172,7 +173,7 @@ class KafkaDefinitions:
                 self._consumer = Consumer(self._config)
             there = self._consumer.list_topics(timeout=_CALL_SECONDS)
         except KafkaException as error:
-            raise transient(error) from error
+            raise transient(error, self._settings) from error
         return topic in there.topics or is_mock(there.cluster_id)
 
     def _check_queues(self, definition: Definition) -> None:
@@ -182,7 +183,7 @@ class KafkaDefinitions:
                 self._consumer = Consumer(self._config)
             there = self._consumer.list_topics(timeout=_CALL_SECONDS)
         except KafkaException as error:
-            raise transient(error) from error
+            raise transient(error, self._settings) from error
         prefix = self._part.topic.removesuffix(TOPIC)
         missing = sorted(q for q in queues if f"{prefix}commands.{q}" not in there.topics)
         if missing and not is_mock(there.cluster_id):

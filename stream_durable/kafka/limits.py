@@ -58,7 +58,7 @@ class Limits:
         try:
             found = self._client_of_ours().list_topics(name, _CALL_SECONDS).topics.get(name)
         except KafkaException as error:
-            raise transient(error) from error
+            raise transient(error, self._settings) from error
         if found is None or found.error is not None or not found.partitions:
             return False
         self._learn([topic])

@@ -23,10 +23,9 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from stream_durable.core.errors import TransientError
 from stream_durable.kafka.arrivals import Arrivals, Held
 from stream_durable.kafka.commits import Commits
-from stream_durable.kafka.config import config, transient
+from stream_durable.kafka.config import away, config, heard, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.ports import Assigned, LogBounds, LogEvent, LogLost, Record, Revoked
 from stream_durable.settings import KafkaSettings
@@ -65,6 +64,7 @@ class GroupLog:
         self._topic = topic
         self._records_max = records_max
         self._bytes_max = bytes_max
+        self._settings = settings
         ours = config(
             settings,
             client,
@@ -104,7 +104,7 @@ class GroupLog:
         """Join the group. To be called on the loop that will take the events."""
         self._loop = asyncio.get_running_loop()
         self._admin = AdminClient(self._admin_config)
-        self._consumer = Consumer(self._config)
+        self._consumer = Consumer(heard(self._settings, self._config))
         self._consumer.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -163,7 +163,7 @@ class GroupLog:
         )
         mark = found[0]
         if mark.error is not None:
-            raise transient(mark.error)
+            raise transient(mark.error, self._settings)
         return (mark.offset if mark.offset >= 0 else None), mark.metadata
 
     async def bounds(self, partition: int) -> LogBounds:
@@ -180,9 +180,9 @@ class GroupLog:
                     high[part].result(_CALL_SECONDS).offset,
                 )
             except KafkaException as error:
-                raise transient(error) from error
+                raise transient(error, self._settings) from error
             except TimeoutError as error:
-                raise TransientError("Kafka does not answer") from error
+                raise away(self._settings) from error
 
         return await self._loop.run_in_executor(None, ask)
 
@@ -270,7 +270,7 @@ class GroupLog:
             # Said once, then the partition is silent for ever unless it is assigned anew.
             self._tell(LogLost(partition))
         elif error.fatal():
-            raise transient(error)
+            raise transient(error, self._settings)
         else:
             _log.warning(KAFKA_COMPLAINED, topic=self._topic, error=error.str())
 
@@ -347,7 +347,7 @@ class GroupLog:
             try:
                 answer = call()
             except KafkaException as error:
-                self._call(_fail, future, transient(error))
+                self._call(_fail, future, transient(error, self._settings))
             else:
                 self._call(_answer, future, answer)
 

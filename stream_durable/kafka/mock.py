@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from stream_durable.kafka.config import transient
+from stream_durable.core.errors import TransientError
 
 #: What the mock broker gives every topic; it cannot be told otherwise.
 MOCK_PARTITIONS = 4
@@ -33,7 +33,7 @@ class MockKafka:
         try:
             brokers = self._owner.list_topics(timeout=_CALL_SECONDS).brokers.values()
         except KafkaException as error:
-            raise transient(error) from error
+            raise TransientError(f"the mock broker does not start: {error}") from error
         self.bootstrap = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
 
     def close(self) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
-from stream_durable.kafka.config import config, transient
+from stream_durable.kafka.config import Admin, transient
 from stream_durable.settings import KafkaSettings
 
 _CALL_SECONDS = 3.0
@@ -18,8 +17,9 @@ class KafkaProbe:
 
     def __init__(self, settings: KafkaSettings, topic: str, *, client: str) -> None:
         """Ask nothing yet; `topic` is the one that is asked about."""
+        self._settings = settings
         self._topic = topic
-        self._admin = AdminClient(config(settings, client))
+        self._admin = Admin(settings, client)
 
     async def ask(self) -> None:
         """Raise TransientError if no broker answers."""
@@ -29,4 +29,4 @@ class KafkaProbe:
         try:
             self._admin.list_topics(self._topic, timeout=_CALL_SECONDS)
         except KafkaException as error:
-            raise transient(error) from error
+            raise transient(error, self._settings) from error

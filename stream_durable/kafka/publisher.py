@@ -21,9 +21,9 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from stream_durable.core.errors import RejectedError, TransientError
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import partition_of
-from stream_durable.kafka.config import MESSAGE_BYTES_MAX, PARTITIONER, config
+from stream_durable.kafka.config import MESSAGE_BYTES_MAX, PARTITIONER, away, config, heard
 from stream_durable.kafka.limits import Limits
 from stream_durable.lanes import BATCH_BYTES, Concerns, LaneKey, Trouble
 from stream_durable.ports import Headers, Outgoing, Refusal
@@ -82,7 +82,7 @@ class _Wire:
     """The producer, and the thread in which its acknowledgements arrive."""
 
     def __init__(self, settings: KafkaSettings, prefix: str, client: str, limits: Limits) -> None:
-        self._settings = settings
+        self.settings = settings
         self._client = client
         self._prefix = prefix
         self._limits = limits
@@ -120,7 +120,7 @@ class _Wire:
         if message.key is None:
             return message.topic, -1
         try:
-            return message.topic, partition_of(message.key.decode(), self._settings.partitions)
+            return message.topic, partition_of(message.key.decode(), self.settings.partitions)
         except UnicodeDecodeError:
             return message.topic, -1
 
@@ -153,7 +153,7 @@ class _Wire:
 
     def _make(self) -> Producer:
         made = config(
-            self._settings,
+            self.settings,
             self._client,
             enable_idempotence=True,
             acks="all",
@@ -168,7 +168,14 @@ class _Wire:
             queue_buffering_max_messages=500_000,
             socket_nagle_disable=True,
         )
-        return Producer({**made, "error_cb": self._fate.note})
+        made = heard(self.settings, made)
+        hear, fate = made["error_cb"], self._fate
+
+        def note(error: KafkaError) -> None:
+            hear(error)
+            fate.note(error)
+
+        return Producer({**made, "error_cb": note})
 
     def _serve(self) -> None:
         while not self.is_closed:
@@ -220,7 +227,7 @@ class KafkaPublisher(Sender):
         self._send(placed)
         for refusal in await settled:
             if refusal.code in ("no_topic", "not_authorised"):
-                raise TransientError(f"Kafka: {refusal.reason}: {message.topic}")
+                raise away(self._kafka.settings, f"{refusal.reason}: {message.topic}")
             raise RejectedError("refused_by_topic", refusal.reason)
         return placed.place
 

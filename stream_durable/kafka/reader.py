@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from stream_durable.core.errors import BrokenError, RejectedError, TransientError
-from stream_durable.kafka.config import config, transient
+from stream_durable.core.errors import BrokenError, RejectedError
+from stream_durable.kafka.config import away, config, transient
 from stream_durable.kafka.log import record_of
 from stream_durable.ports import LogBounds, Record, Span
 from stream_durable.settings import KafkaSettings
@@ -27,7 +27,6 @@ _log = logger(__name__)
 
 _POLL_SECONDS = 0.1
 _CALL_SECONDS = 10.0
-_SYSLOG_WARNING = 4
 #: A batch of large records ends early: this, and the client's queue, is what a reading holds.
 _BATCH_BYTES_MAX = 8 * 1024 * 1024
 _QUEUE_KIB_MAX = 8 * 1024
@@ -56,9 +55,9 @@ class KafkaReader:
             return
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"read-{self._topic}")
-        reading = _Reading(self._topic, wanted, self._records_max)
+        reading = _Reading(self._settings, self._topic, wanted, self._records_max)
         try:
-            await loop.run_in_executor(thread, reading.open, self._settings, self._client)
+            await loop.run_in_executor(thread, reading.open, self._client)
             while records := await loop.run_in_executor(thread, reading.take):
                 yield records
         finally:
@@ -67,8 +66,7 @@ class KafkaReader:
             thread.shutdown(wait=False)
 
     def _bounds(self) -> dict[int, LogBounds]:
-        # A client that ends with something unread says so; nobody wants to know.
-        admin = AdminClient({**config(self._settings, self._client), "log_level": _SYSLOG_WARNING})
+        admin = AdminClient(config(self._settings, self._client))
         try:
             topics = admin.describe_topics(TopicCollection([self._topic]), request_timeout=_CALL_SECONDS)
             topic = topics[self._topic].result(_CALL_SECONDS)
@@ -86,15 +84,16 @@ class KafkaReader:
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise RejectedError("unknown_topic", f"there is no topic {self._topic!r}") from error
-            raise transient(error) from error
+            raise transient(error, self._settings) from error
         except TimeoutError as error:
-            raise TransientError("Kafka does not answer") from error
+            raise away(self._settings) from error
 
 
 class _Reading:
     """One consumer under way through some stretches. All calls come from one thread."""
 
-    def __init__(self, topic: str, spans: Sequence[Span], records_max: int) -> None:
+    def __init__(self, settings: KafkaSettings, topic: str, spans: Sequence[Span], records_max: int) -> None:
+        self._settings = settings
         self._topic = topic
         #: Stretches that have not been read to their end.
         self._left = {span.partition: span for span in spans}
@@ -103,11 +102,11 @@ class _Reading:
         #: Set by anybody, so that a broker that is away holds up no end.
         self.is_closed = False
 
-    def open(self, settings: KafkaSettings, client: str) -> None:
+    def open(self, client: str) -> None:
         """Begin to fetch."""
         consumer = Consumer(
             config(
-                settings,
+                self._settings,
                 client,
                 # The client wants a name although no group is joined.
                 group_id=f"{self._topic}.unused",
@@ -140,7 +139,7 @@ class _Reading:
                 room -= len(records) - count
                 size += sum(len(r.value or b"") for r in records[count:])
         except KafkaException as error:
-            raise transient(error) from error
+            raise transient(error, self._settings) from error
         return records
 
     def close(self) -> None:
@@ -174,7 +173,7 @@ class _Reading:
                 f"{span.start} to {span.end}: {error.str()}"
             )
         elif error.fatal():
-            raise transient(error)
+            raise transient(error, self._settings)
         else:
             _log.warning(WORLD_REFUSED, reason=error.str(), doing=f"read {self._topic}")
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AclOperation, AdminClient
+from confluent_kafka.admin import AclOperation
 
-from stream_durable.kafka.config import config, transient
+from stream_durable.kafka.config import Admin, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.settings import Settings
 
@@ -38,7 +38,7 @@ async def excess(settings: Settings, role: str) -> list[str]:
 
 def _excess(settings: Settings, role: str) -> list[str]:
     names = [f"{settings.prefix}.{topic}" for topic in _ASKED]
-    admin = AdminClient(config(settings.kafka, "stream-durable-rights"))
+    admin = Admin(settings.kafka, "stream-durable-rights")
     try:
         if is_mock(admin.list_topics(timeout=_CALL_SECONDS).cluster_id):
             # It answers no administrator.
@@ -53,7 +53,7 @@ def _excess(settings: Settings, role: str) -> list[str]:
             for name, answer in answers.items()
         }
     except KafkaException as error:
-        raise transient(error) from error
+        raise transient(error, settings.kafka) from error
     return beyond(role, rights)
 
 

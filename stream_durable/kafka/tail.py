@@ -25,6 +25,7 @@ from stream_durable.core.errors import RejectedError, StreamDurableError
 from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.kafka.config import config, transient
+from stream_durable.kafka.partitions import MISSING, check_partitions
 from stream_durable.kafka.threads import outcome
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import RECORD_REJECTED, WORLD_REFUSED, logger
@@ -42,7 +43,6 @@ _RECORDS_MAX = 1_000
 _HELD_MAX = 1_000
 #: What Kafka's protocol means by this time: the end of the log.
 _LATEST = -1
-_MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)
 
 
 class KafkaRunEvents:
@@ -63,7 +63,8 @@ class KafkaRunEvents:
             fetch_wait_max_ms=100,
             fetch_queue_backoff_ms=5,
         )
-        self._live = _Live(self._config, self._topics[1], self._partitions)
+        self._settings = settings
+        self._live = _Live(settings, self._config, self._topics[1])
         self._past: set[_Past] = set()
 
     @asynccontextmanager
@@ -82,7 +83,7 @@ class KafkaRunEvents:
         """Give what was said about a run and its steps since a time, and then what is said."""
         partition = partition_of(run, self._partitions)
         parts = [TopicPartition(topic, partition) for topic in self._topics]
-        past = _Past(self._config, parts, run.encode(), since)
+        past = _Past(self._settings, self._config, parts, run.encode(), since)
         self._past.add(past)
         try:
             await past.start()
@@ -147,9 +148,10 @@ class _Feed(Generic[_Said]):
 class _Live:
     """One consumer of one topic for everybody who follows a run, by key."""
 
-    def __init__(self, properties: dict[str, Any], topic: str, partitions: int) -> None:
+    def __init__(self, settings: KafkaSettings, properties: dict[str, Any], topic: str) -> None:
+        self._settings = settings
         self._properties = properties
-        self._parts = [TopicPartition(topic, partition) for partition in range(partitions)]
+        self._parts = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
         self._lock = threading.Lock()
         self._feeds: dict[bytes, list[_Feed[RunEvent]]] = {}
         #: Resolved once the position is known; None while nothing is read.
@@ -203,20 +205,21 @@ class _Live:
         ready = self._ready
         assert ready is not None
         try:
-            consumer.incremental_assign(_offsets(consumer, self._parts, _LATEST))
+            check_partitions(consumer, {part.topic for part in self._parts}, self._settings)
+            consumer.incremental_assign(_offsets(consumer, self._parts, _LATEST, self._settings))
             ready.set_result(None)
             self._read(consumer)
         except StreamDurableError as error:
             self._end(error)
         except KafkaException as error:
-            self._end(_translated(error))
+            self._end(transient(error, self._settings))
         finally:
             consumer.unassign()
 
     def _read(self, consumer: Consumer) -> None:
         left_at = time.monotonic()
         while not self._is_stopping:
-            events = _events(consumer, self._feeds.__contains__)
+            events = _events(consumer, self._feeds.__contains__, self._settings)
             for event in events:
                 assert isinstance(event, RunEvent)
                 with self._lock:
@@ -253,8 +256,14 @@ class _Past:
     """One consumer of a run's partition on both topics, from a time on."""
 
     def __init__(
-        self, properties: dict[str, Any], parts: list[TopicPartition], key: bytes, since: int
+        self,
+        settings: KafkaSettings,
+        properties: dict[str, Any],
+        parts: list[TopicPartition],
+        key: bytes,
+        since: int,
     ) -> None:
+        self._settings = settings
         self.feed: _Feed[RunEvent | StepEvent | None] = _Feed()
         self.feed.taken = self._make_room
         self._properties = {**properties, "enable.partition.eof": True}
@@ -293,7 +302,7 @@ class _Past:
         except StreamDurableError as error:
             self._end(error)
         except KafkaException as error:
-            self._end(_translated(error))
+            self._end(transient(error, self._settings))
         finally:
             consumer.close()
 
@@ -306,7 +315,7 @@ class _Past:
     def _read(self, consumer: Consumer) -> None:
         unread: set[str] | None = {part.topic for part in self._parts}
         while not self._is_stopping:
-            for event in _events(consumer, self._key.__eq__, unread):
+            for event in _events(consumer, self._key.__eq__, self._settings, unread):
                 self._hand_over(event)
             if unread is not None and not unread:
                 unread = None
@@ -317,29 +326,35 @@ class _Past:
         self.feed.put([event])
 
     def _starts(self, consumer: Consumer) -> list[TopicPartition]:
+        check_partitions(consumer, {part.topic for part in self._parts}, self._settings)
         if self._since <= 0:
             return [TopicPartition(p.topic, p.partition, OFFSET_BEGINNING) for p in self._parts]
         # The ends are asked for first: what comes between the questions is read rather than missed.
-        ends = _offsets(consumer, self._parts, _LATEST)
-        starts = _offsets(consumer, self._parts, self._since)
+        ends = _offsets(consumer, self._parts, _LATEST, self._settings)
+        starts = _offsets(consumer, self._parts, self._since, self._settings)
         return [end if start.offset < 0 else start for start, end in zip(starts, ends, strict=True)]
 
 
-def _offsets(consumer: Consumer, parts: list[TopicPartition], since: int) -> list[TopicPartition]:
+def _offsets(
+    consumer: Consumer, parts: list[TopicPartition], since: int, settings: KafkaSettings
+) -> list[TopicPartition]:
     """Return where each partition has its first record of this time or later; negative: nowhere."""
     asked = [TopicPartition(part.topic, part.partition, since) for part in parts]
     try:
         found = consumer.offsets_for_times(asked, timeout=_CALL_SECONDS)
     except KafkaException as error:
-        raise _translated(error) from error
+        raise transient(error, settings) from error
     for part in found:
         if part.error is not None:
-            raise _translated(KafkaException(part.error))
+            raise transient(part.error, settings)
     return [TopicPartition(part.topic, part.partition, part.offset) for part in found]
 
 
 def _events(
-    consumer: Consumer, is_wanted: Callable[[bytes], bool], unread: set[str] | None = None
+    consumer: Consumer,
+    is_wanted: Callable[[bytes], bool],
+    settings: KafkaSettings,
+    unread: set[str] | None = None,
 ) -> list[RunEvent | StepEvent]:
     """Return what has come under the keys that are wanted; strike out a topic that is read to its end."""
     first = consumer.poll(_POLL_SECONDS)
@@ -349,7 +364,7 @@ def _events(
     for message in [first, *consumer.consume(_RECORDS_MAX - 1, 0)]:
         error = message.error()
         if error is not None:
-            _judge(error)
+            _judge(error, settings)
             if unread is not None and error.code() == KafkaError._PARTITION_EOF:
                 unread.discard(message.topic() or "")
             continue
@@ -365,24 +380,14 @@ def _events(
     return events
 
 
-def _judge(error: KafkaError) -> None:
+def _judge(error: KafkaError, settings: KafkaSettings) -> None:
     """Raise for what will not heal by itself."""
     code = error.code()
     if code == KafkaError._PARTITION_EOF:
         return
-    if error.fatal() or code == KafkaError._AUTO_OFFSET_RESET or code in _MISSING:
-        raise _translated(KafkaException(error))
+    if error.fatal() or code == KafkaError._AUTO_OFFSET_RESET or code in MISSING:
+        raise transient(error, settings)
     _log.warning(WORLD_REFUSED, reason=error.str(), doing="follow runs")
-
-
-def _translated(error: KafkaException) -> StreamDurableError:
-    cause = error.args[0]
-    if isinstance(cause, KafkaError) and cause.code() in _MISSING:
-        return RejectedError(
-            "topics_missing",
-            f"Kafka has no topics for runs ({cause.str()}): run `stream-durable topics apply`",
-        )
-    return transient(error)
 
 
 def _closed() -> StreamDurableError:

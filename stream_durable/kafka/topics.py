@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
-    AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
@@ -16,7 +15,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from stream_durable.kafka.config import config, transient
+from stream_durable.kafka.config import Admin, transient
 from stream_durable.kafka.mock import is_mock, make_topics
 from stream_durable.kafka.topic_rules import (
     COMMANDS_KEPT_MS,
@@ -42,9 +41,10 @@ class Topics:
         """Ask nothing yet."""
         self._settings = settings
         self._queues = queues
-        self._admin = AdminClient(config(settings.kafka, "stream-durable-topics"))
+        self._admin = Admin(settings.kafka, "stream-durable-topics")
         self._wanted: list[Wanted] = []
         self._found: dict[str, Found] = {}
+        self._broker_count = 0
         self._is_mock = False
 
     async def plan(self) -> list[Step]:
@@ -65,9 +65,10 @@ class Topics:
             self._wanted = wanted(
                 self._settings, self._queues, offsets_kept_ms=offsets_kept_ms or OFFSETS_KEPT_MS
             )
+            self._broker_count = len(cluster.brokers)
             self._found = self._find(cluster.topics)
         except KafkaException as error:
-            raise transient(error) from error
+            raise transient(error, self._settings.kafka) from error
         steps = [step for topic in self._wanted for step in self._compare(topic)]
         return [*steps, *self._of_brokers(offsets_kept_ms)]
 
@@ -137,6 +138,13 @@ class Topics:
                 "one replica loses what was acknowledged with one disk; set kafka.replication to 3, or "
                 "security.insecure if this is a test",
             )
+        if 0 < self._broker_count < settings.kafka.replication:
+            return Step(
+                topic.name,
+                "refuse",
+                f"kafka.replication is {settings.kafka.replication}, and so many brokers answer: "
+                f"{self._broker_count}; set kafka.replication to that at most, or start more brokers",
+            )
         return Step(topic.name, "create", f"{topic.partitions} partitions")
 
     def _apply(self) -> list[Step]:
@@ -152,7 +160,7 @@ class Topics:
                 self._make([topic for topic in self._wanted if topic.name in missing])
                 self._mend([topic for topic in self._wanted if topic.name in changed])
         except KafkaException as error:
-            raise transient(error) from error
+            raise transient(error, self._settings.kafka) from error
         return steps
 
     def _make(self, topics: list[Wanted]) -> None:

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 
-from stream_durable.core.errors import RejectedError, TransientError
-from stream_durable.kafka.config import config, transient
+from stream_durable.core.errors import RejectedError
+from stream_durable.kafka.config import away, config, transient
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import RECORD_REJECTED, logger
 from stream_durable.wire.verdicts import Verdict, decode_verdict
@@ -27,6 +27,7 @@ class KafkaVerdicts:
     def __init__(self, settings: KafkaSettings, prefix: str, *, client: str) -> None:
         """Connect when first asked."""
         self._topic = f"{prefix}.{TOPIC}"
+        self._settings = settings
         self._config = config(
             settings,
             client,
@@ -57,19 +58,19 @@ class KafkaVerdicts:
             part = TopicPartition(self._topic, partition)
             bounds = self._consumer.get_watermark_offsets(part, timeout=_CALL_SECONDS)
             if bounds is None:
-                raise TransientError("Kafka does not answer")
+                raise away(self._settings)
             low, high = bounds
             start = low if low == high else self._first(partition, max(0, since - _SKEW_MS), high)
             return self._read(self._consumer, partition, start, high, offset) if start < high else []
         except KafkaException as error:
-            raise transient(error) from error
+            raise transient(error, self._settings) from error
 
     def _first(self, partition: int, since: int, high: int) -> int:
         assert self._consumer is not None
         asked = [TopicPartition(self._topic, partition, since)]
         (found,) = self._consumer.offsets_for_times(asked, timeout=_CALL_SECONDS)
         if found.error is not None:
-            raise transient(found.error)
+            raise transient(found.error, self._settings)
         return high if found.offset == OFFSET_END else found.offset
 
     def _read(self, consumer: Consumer, partition: int, start: int, end: int, offset: int) -> list[Verdict]:
@@ -80,9 +81,9 @@ class KafkaVerdicts:
             while position < end:
                 message = consumer.poll(_CALL_SECONDS)
                 if message is None:
-                    raise TransientError("Kafka does not answer")
+                    raise away(self._settings)
                 if message.error() is not None:
-                    raise transient(message.error())
+                    raise transient(message.error(), self._settings)
                 at = message.offset() or 0
                 position = at + 1
                 verdict = self._verdict(partition, at, message.value())

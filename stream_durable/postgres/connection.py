@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import AsyncIterator
@@ -17,7 +18,7 @@ from stream_durable.core.errors import (
     SystemicError,
     TransientError,
 )
-from stream_durable.settings import PostgresSettings
+from stream_durable.settings import PostgresSettings, database_address
 
 #: The reconciler's statements join a few rows by key. A plan that scans a table was right when the
 #: table was empty and is a disaster when it no longer is; so such plans are never taken.
@@ -35,6 +36,7 @@ FITTED_PLANS = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
 
 #: What reads may still be answered by one that refuses all writes: these are tried again every two seconds.
 _TROUBLE_SECONDS = 5.0
+_CONNECT_SECONDS = 10
 
 #: The connection, and not what was asked of it.
 _LOST = (
@@ -77,16 +79,33 @@ async def connect(
         "idle_in_transaction_session_timeout": "1000",
         **(KEYED_PLANS if keyed_plans else FITTED_PLANS),
     }
-    with translated():
-        try:
-            return await asyncpg.connect(
-                settings.dsn.get_secret_value(),
-                timeout=10,
-                command_timeout=None if is_patient else settings.statement_timeout_ms / 1_000 + 5,
-                server_settings=server_settings,
-            )
-        except TimeoutError as error:
-            raise TransientError("Postgres does not answer within 10 s") from error
+    try:
+        return await asyncpg.connect(
+            settings.dsn.get_secret_value(),
+            timeout=_CONNECT_SECONDS,
+            command_timeout=None if is_patient else settings.statement_timeout_ms / 1_000 + 5,
+            server_settings=server_settings,
+        )
+    except asyncpg.PostgresError as error:
+        found = _of_server(error, is_migrated=False)
+        found.args = (f"{_named(settings)}: {found}",)
+        raise found from None
+    except TimeoutError:
+        raise TransientError(f"{_named(settings)}: no answer within {_CONNECT_SECONDS} s") from None
+    except _LOST as error:
+        raise TransientError(f"{_named(settings)}: {_said(error)}") from error
+
+
+def _named(settings: PostgresSettings) -> str:
+    """Name the database, and the setting that says where it is."""
+    return f"Postgres at {database_address(settings)} (postgres.dsn)"
+
+
+def _said(error: BaseException) -> str:
+    """Return what the driver says, without the numbers of the system's errors."""
+    if isinstance(error, OSError) and error.strerror and error.errno is not None:
+        return os.strerror(error.errno) if error.errno > 0 else error.strerror
+    return f"{type(error).__name__}: {error}"
 
 
 class translated:  # noqa: N801
@@ -109,7 +128,7 @@ class translated:  # noqa: N801
         if isinstance(error, TimeoutError):
             raise StatementError("the statement took longer than it may", is_data=False) from None
         if isinstance(error, _LOST):
-            raise TransientError(f"{type(error).__name__}: {error}") from error
+            raise TransientError(f"Postgres: {_said(error)}") from error
 
 
 def _of_server(error: asyncpg.PostgresError, *, is_migrated: bool) -> StreamDurableError:

@@ -135,7 +135,7 @@ async def _run(name: str, settings: Settings, role: Role) -> None:
     metrics = Metrics()
     checks: dict[str, Check] = {"started": lambda: "it is being started"}
     async with AsyncExitStack() as stack:
-        health = await stack.enter_async_context(_listening(settings.health, checks, metrics))
+        await stack.enter_async_context(_listening(settings.health, checks, metrics))
         service = await persist(
             lambda: stack.enter_async_context(role(settings, metrics)), f"start the {name}"
         )
@@ -151,8 +151,8 @@ async def _run(name: str, settings: Settings, role: Role) -> None:
         )
         spare_the_collector()
         async with asyncio.TaskGroup() as group:
-            # Nobody asks when the health server is off.
-            probing = [group.create_task(p.run()) for p in service.probes if health.port is not None]
+            # Without a health server too: they are what logs that a dependency is lost, once, and regained.
+            probing = [group.create_task(probe.run()) for probe in service.probes]
             await service.run()
             for probe in probing:
                 probe.cancel()

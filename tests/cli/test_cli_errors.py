@@ -40,14 +40,37 @@ def nobody_there(monkeypatch: pytest.MonkeyPatch) -> int:
     return port
 
 
-@pytest.mark.usefixtures("nobody_there")
-def test_a_database_that_is_away_is_said_in_one_message(cli: Cli) -> None:
+def test_a_database_that_is_away_is_said_in_one_message(cli: Cli, nobody_there: int) -> None:
     result = cli("db", "check", code=1)
 
-    assert result.stderr.startswith("Error: ")
+    where = f"127.0.0.1:{nobody_there}"
+    assert result.stderr.startswith(f"Error: Postgres at {where} (postgres.dsn): Connection refused\n")
     assert "config show" in result.stderr
     assert "Traceback" not in result.stderr
     assert "hunter2" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("runs", "list"), ("db", "check"), ("publish", "paid", "--key", "1"), ("topics", "plan")]
+)
+def test_a_database_elsewhere_is_not_asked_without_tls(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("STREAM_DURABLE_POSTGRES__DSN", "postgresql://tom:hunter2@db.example.com/shop")
+
+    result = cli(*arguments, code=2)
+
+    assert "postgres.dsn: db.example.com could be reached without TLS" in result.stderr
+    assert "hunter2" not in result.stderr
+    assert "db.example.com" in cli("config", "show").stdout
+
+
+def test_a_host_that_is_not_known_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "STREAM_DURABLE_POSTGRES__DSN", "postgresql://nobody.invalid:5433/shop?sslmode=verify-full"
+    )
+
+    assert "Error: Postgres at nobody.invalid:5433 (postgres.dsn): " in cli("db", "check", code=1).stderr
 
 
 @pytest.mark.usefixtures("nobody_there")

@@ -62,6 +62,16 @@ def test_topics_are_planned_made_and_then_as_they_should_be(cli: Cli, broker: st
     assert {row["action"] for row in cli.rows("topics", "plan", "--queue", "mail")} == {"ok"}
 
 
+@pytest.mark.usefixtures("broker")
+def test_more_replicas_than_brokers_are_refused_by_the_name_of_the_setting(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAM_DURABLE_KAFKA__REPLICATION", "3")
+
+    told = "kafka.replication is 3, and so many brokers answer: 1; set kafka.replication to that at most"
+    assert told in cli("topics", "apply", code=4).stderr
+
+
 def test_a_topic_with_another_number_of_partitions_is_refused_and_nothing_is_made(
     cli: Cli, broker: str, kafka_broker: LocalKafka
 ) -> None:

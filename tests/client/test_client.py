@@ -121,6 +121,17 @@ async def test_steps_without_a_row_are_pending_or_ready(instance: Instance) -> N
     assert (state.steps["paid"].attempt, state.steps["book"].attempt) == (1, 0)
 
 
+@pytest.mark.parametrize("partitions", [PARTITIONS - 1, 2 * PARTITIONS])
+async def test_a_client_that_counts_other_partitions_is_told_so(instance: Instance, partitions: int) -> None:
+    settings = instance.settings.override({"kafka.partitions": partitions})
+    told = f"has {PARTITIONS} partitions, and kafka.partitions is {partitions}: set kafka.partitions to"
+
+    async with Client(settings) as client:
+        run = await client.start(orders, Order(id="1"))
+        with pytest.raises(RejectedError, match=told):
+            await run.result(timeout="30s")
+
+
 async def test_one_id_is_one_run(instance: Instance) -> None:
     client = instance.client
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -64,7 +65,7 @@ def test_a_service_waits_for_what_is_away_and_ends_when_told_to(tmp_path: Path, 
     try:
         wait_for(lambda: get(port, "/livez")[0] == 200, seconds=30, what="the health server")
         ready = get(port, "/readyz")
-        wait_for(lambda: "world.refused" in log.read_text(), seconds=30, what="the first try")
+        wait_for(lambda: b"world.refused" in log.read_bytes(), seconds=30, what="the first try")
         service.send_signal(number)
         code = service.wait(30)
     finally:
@@ -72,5 +73,9 @@ def test_a_service_waits_for_what_is_away_and_ends_when_told_to(tmp_path: Path, 
         service.wait()
 
     assert (ready[0], "it is being started" in ready[1]) == (503, True)
-    assert code == 0, log.read_text()
-    assert "service.stopped" in log.read_text()
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    refused = [line["reason"] for line in lines if line["event"] == "world.refused"]
+    assert code == 0, lines
+    assert lines[-1]["event"] == "service.stopped"
+    assert [reason.partition(" at ")[0] for reason in refused] == ["Postgres"]
+    assert "(postgres.dsn): Connection refused" in refused[0]

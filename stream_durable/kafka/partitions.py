@@ -1,0 +1,41 @@
+"""Whether topics have the partitions that a client computes with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException
+
+from stream_durable.core.errors import RejectedError
+from stream_durable.kafka.config import transient
+from stream_durable.settings import KafkaSettings
+
+#: What brokers, and the client on their behalf, say of a topic or a partition that is not there.
+MISSING: Final = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError._UNKNOWN_TOPIC,
+)
+_CALL_SECONDS: Final = 10.0
+
+
+def check_partitions(consumer: Consumer, topics: Iterable[str], settings: KafkaSettings) -> None:
+    """Raise if a topic is missing, or has not `kafka.partitions` of them: a run would be looked for where it
+    is not. One question to the brokers for each topic; blocks."""
+    for topic in topics:
+        try:
+            found = consumer.list_topics(topic, _CALL_SECONDS).topics[topic]
+        except KafkaException as error:
+            raise transient(error, settings) from error
+        if found.error is not None and found.error.code() not in MISSING:
+            raise transient(found.error, settings)
+        if not found.partitions:
+            remedy = "run `stream-durable topics apply`"
+            raise RejectedError("topics_missing", f"there is no topic {topic}: {remedy}")
+        if (count := len(found.partitions)) != settings.partitions:
+            raise RejectedError(
+                "topics_wrong",
+                f"topic {topic} has {count} partitions, and kafka.partitions is {settings.partitions}: "
+                f"set kafka.partitions to {count}",
+            )

@@ -1,0 +1,58 @@
+"""What is said when no broker can be reached: by errors, and not by the client on standard error."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from confluent_kafka import KafkaError
+from waiting import eventually
+
+from stream_durable.core.errors import TransientError
+from stream_durable.kafka.config import transient
+from stream_durable.kafka.log import GroupLog
+from stream_durable.kafka.probe import KafkaProbe
+from stream_durable.kafka.publisher import KafkaPublisher
+from stream_durable.local.process import free_ports
+from stream_durable.ports import Outgoing
+from stream_durable.settings import KafkaSettings
+
+
+@pytest.fixture
+def nobody() -> KafkaSettings:
+    return KafkaSettings(bootstrap=f"127.0.0.1:{free_ports(1)[0]}")
+
+
+def reason(settings: KafkaSettings) -> str:
+    return str(transient(KafkaError(KafkaError._TRANSPORT), settings))
+
+
+async def test_an_error_names_the_brokers_the_setting_and_the_cause(nobody: KafkaSettings) -> None:
+    with pytest.raises(TransientError) as raised:
+        await KafkaProbe(nobody, "sd.inbox", client="probe").ask()
+
+    text = str(raised.value)
+    assert text.startswith(f"Kafka at {nobody.bootstrap} (kafka.bootstrap): ")
+    assert text.endswith(f"Connect to ipv4#{nobody.bootstrap} failed: Connection refused")
+
+
+async def test_clients_write_nothing_by_themselves(
+    nobody: KafkaSettings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    publisher = KafkaPublisher(nobody, "sd", client="publisher")
+    log = GroupLog(nobody, "sd.inbox", "sd.reconciler", client="log")
+    log.open()
+    publishing = asyncio.create_task(publisher.publish([(Outgoing("inbox", None, b"k", b"v"), None)]))
+
+    async def is_heard() -> bool:
+        return "Connection refused" in reason(nobody)
+
+    await eventually(is_heard, "a complaint of one of the clients", seconds=20)
+    publishing.cancel()
+    await asyncio.gather(publishing, log.close(), return_exceptions=True)
+
+    assert capfd.readouterr().err == ""
+
+
+def test_without_a_complaint_the_error_says_what_is_known(nobody: KafkaSettings) -> None:
+    assert reason(nobody).endswith("(kafka.bootstrap): no broker could be reached")
