@@ -180,10 +180,10 @@ class LogLine(msgspec.Struct, omit_defaults=True, array_like=True):
 class Change(msgspec.Struct, omit_defaults=True, array_like=True):
     """What a step asks to be done to the run's context."""
 
-    kind: Literal["put", "merge", "append", "increment", "delete"]
+    kind: Literal["put", "merge", "merge_deep", "append", "increment", "delete"]
     key: str
     #: The value put or appended, the object merged into that at the key (the context itself if the key is
-    #: empty), or the number added.
+    #: empty; `merge_deep` goes into objects within objects), or the number added.
     value: Raw = NULL
 
 

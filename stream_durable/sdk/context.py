@@ -148,6 +148,11 @@ class Context(Generic[Input]):
         """Say whether the run's context holds a value, as this attempt sees it."""
         return self._values.has(key)
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """A copy of all that the run's context holds, with what this attempt has changed."""
+        return self._values.all()
+
     def get(self, key: str, default: Any = None) -> Any:
         """Return a copy of a value of the run's context, with what this attempt has changed."""
         return self._values.get(key, default)
@@ -156,9 +161,13 @@ class Context(Generic[Input]):
         """Keep a value in the run's context, for all steps that begin after this one has completed."""
         self._values.put(key, value)
 
-    def merge(self, values: Any, *, at: str = "") -> None:
-        """Set several fields: those of the context, or of the object that it holds at a key."""
-        self._values.merge(values, at)
+    def merge(self, values: Any, *, at: str = "", deep: bool = True) -> None:
+        """Set several fields: those of the context, or of the object that it holds at a key.
+
+        Objects are merged into objects at whatever depth, and all else replaces what was there, lists too;
+        with `deep=False` objects replace objects. Steps that do so at the same time all count.
+        """
+        self._values.merge(values, at, deep=deep)
 
     def append(self, key: str, value: Any) -> None:
         """Add a value to the end of a list; where there is none yet, it is the first of a new one."""

@@ -7,6 +7,7 @@ changes it sees at once, and others when its step has completed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from threading import RLock
 from typing import Any, Literal, NoReturn
 
@@ -14,6 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
+from stream_durable.core.merging import merged
 from stream_durable.core.messages import NULL, Change
 from stream_durable.sdk.answers import Fail
 from stream_durable.sdk.handover import DOES_NOT_FIT, problems
@@ -26,11 +28,14 @@ _write = msgspec.json.encode
 _AROUND_BYTES = 24
 
 
-Kind = Literal["put", "merge", "append", "increment", "delete"]
+Kind = Literal["put", "merge", "merge_deep", "append", "increment", "delete"]
 #: Returns the value after a change, from the one before and the change's own; None: they do not go together.
 Applied = Callable[[Raw | None, bytes], bytes | None]
 
-_NEEDS = {"append": "a list", "increment": "a number that can take it", "merge": "an object"}
+_NEEDS = {
+    "append": "a list", "increment": "a number that can take it", "merge": "an object",
+    "merge_deep": "an object",
+}  # fmt: skip
 
 
 class Values:
@@ -55,6 +60,10 @@ class Values:
         """Say whether there is a value."""
         return key in self._fields()
 
+    def all(self) -> dict[str, Any]:
+        """Return a copy of all values."""
+        return {key: _read(data) for key, data in self._fields().items()}
+
     def get(self, key: str, default: Any) -> Any:
         """Return a copy of a value."""
         data = self._fields().get(key)
@@ -64,17 +73,18 @@ class Values:
         """Set a value."""
         self._change("put", key, _json(key, value), lambda _, data: data)
 
-    def merge(self, values: Any, at: str) -> None:
+    def merge(self, values: Any, at: str, *, deep: bool) -> None:
         """Set the fields of the context, or of the object at a key."""
         data = _json(at, values)
         if not data.startswith(b"{"):
             _refuse("merge", at, "takes an object, to set its fields")
+        kind: Kind = "merge_deep" if deep else "merge"
         if at:
-            self._change("merge", at, data, _merged)
+            self._change(kind, at, data, partial(_merged, deep=deep))
             return
         with self._lock:
-            self._note("merge", "", data)
-            self._fields().update(_read_object(data))
+            self._note(kind, "", data)
+            self._opened = merged(self._fields(), _read_object(data), deep=deep)
 
     def append(self, key: str, value: Any) -> None:
         """Add a value to the end of a list."""
@@ -140,12 +150,12 @@ def _json(key: str, value: Any) -> bytes:
         raise Fail("bad_change", text, retryable=False) from None
 
 
-def _merged(there: Raw | None, data: bytes) -> bytes | None:
+def _merged(there: Raw | None, data: bytes, *, deep: bool) -> bytes | None:
     if there is None:
         return data
     if not _begins(there, b"{"):
         return None
-    return _write({**_read_object(there), **_read_object(data)})
+    return _write(merged(_read_object(there), _read_object(data), deep=deep))
 
 
 def _appended(there: Raw | None, data: bytes) -> bytes | None:
@@ -173,4 +183,4 @@ def _begins(data: Raw, with_: bytes) -> bool:
 
 def _refuse(kind: Kind, key: str, reason: str) -> NoReturn:
     at = f" at {key!r}" if key else ""
-    raise Fail("bad_change", f"{kind}{at} {reason}", retryable=False)
+    raise Fail("bad_change", f"{kind.removesuffix('_deep')}{at} {reason}", retryable=False)

@@ -146,7 +146,11 @@ _FIELDS: dict[str, Callable[[Random, _About], Any]] = {
     "started": lambda *_: _MILLIS,
     "finished": lambda *_: _MILLIS + 20,
     "changes": lambda r, _: tuple(
-        Change(r.choice(("put", "merge", "append", "increment", "delete")), r.choice(("", "card")), _raw(r))
+        Change(
+            r.choice(("put", "merge", "merge_deep", "append", "increment", "delete")),
+            r.choice(("", "card")),
+            _raw(r),
+        )
         for _ in range(r.randrange(3))
     ),
     "logs": lambda *_: (LogLine(_MILLIS, "INFO", MARKER),),

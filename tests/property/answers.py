@@ -38,6 +38,7 @@ WORKERS = ("w1", "w1", "w1", "w1", "w2", "")
 CHANGES = (
     Change("put", "n", Raw(b"1")), Change("increment", "n", Raw(b"2")), Change("append", "l", Raw(b"3")),
     Change("merge", "", Raw(b'{"x":1}')), Change("merge", "o", Raw(b'{"y":2}')), Change("delete", "n"),
+    Change("merge_deep", "", Raw(b'{"o":{"z":3}}')),
 )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ helpers = st.sampled_from(["~on_failure", "n0~compensate", "n1[0]", "n1[0]~compe
 children = st.sampled_from(["run-1//n0", "run-1//n1", "run-1//n1@2", "run-1//n0/2", "x" * 512])
 changes = st.builds(
     Change,
-    st.sampled_from(["put", "merge", "append", "increment", "delete"]),
+    st.sampled_from(["put", "merge", "merge_deep", "append", "increment", "delete"]),
     st.sampled_from(["", "n", "x" * 512]), raws,
 )  # fmt: skip
 grafted = st.builds(

@@ -113,6 +113,7 @@ def changed(ctx: Context) -> None:
     ctx.merge({"p": 1, "n": 5})
     ctx.merge({"b": 2}, at="object")
     ctx.merge({"c": 3}, at="new object")
+    ctx.merge({"object": {"a": {"deep": 1}}, "parcel": {"from": "Rome"}})
     ctx.append("list", {"two": 2})
     ctx.append("new list", [])
     ctx.increment("n")
@@ -122,7 +123,8 @@ def changed(ctx: Context) -> None:
 
 
 AFTERWARDS = {
-    "n": 6, "list": [1, {"two": 2}], "object": {"a": 1, "b": 2}, "text": "y", "parcel": {"weight": 2.5},
+    "n": 6, "list": [1, {"two": 2}], "object": {"a": {"deep": 1}, "b": 2}, "text": "y",
+    "parcel": {"weight": 2.5, "from": "Rome"},
     "p": 1, "new object": {"c": 3}, "new list": [[]], "count": 2.5,
 }  # fmt: skip
 

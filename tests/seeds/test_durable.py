@@ -121,7 +121,7 @@ async def test_a_campaign_counts_what_was_sent_and_what_was_not(engine: Engine) 
 
 
 async def test_what_steps_put_into_the_context_stays(engine: Engine) -> None:
-    """There a merge goes into objects within objects; here it is of one level, and `at=` names another."""
+    """There and here a merge goes into objects within objects; here `at=` names another one to begin at."""
     flow = Workflow("context")
     seen: dict[str, Any] = {}
 
@@ -154,7 +154,7 @@ async def test_what_steps_put_into_the_context_stays(engine: Engine) -> None:
     assert seen["own"] == (7, True, None, 5)
     assert run.output == {"order_id": 7, "total": 7, "tries": 11, "fresh": 2, "temporary": None}
     assert run.context["events"] == [{"type": "begun"}, {"type": "changed"}]
-    assert run.context["settings"] == {"sms": True, "push": False}
+    assert run.context["settings"] == {"mail": True, "sms": True, "push": False}
 
 
 async def test_a_failed_attempt_leaves_nothing_in_the_context(engine: Engine) -> None:

@@ -189,6 +189,7 @@ MESSAGES = [
     RunContinued(key=RUN),
     GateLeft(key=GATE, run=RUN, step="charge", attempt=2, is_ok=False, since=1_764_000_000_000),
     FormatRaised(key="3", format=2),
+    AttemptCompleted(**ATTEMPT, output=DATA, changes=(Change("merge_deep", "card", Raw(b'{"a":{"b":1}}')),)),
 ]
 
 ASKED: dict[str, Any] = {"run": RUN, "step": "charge", "attempt": 2}

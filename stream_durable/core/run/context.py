@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
+from stream_durable.core.merging import merged
 from stream_durable.core.messages import Change
 from stream_durable.core.reference import is_reference
 from stream_durable.core.run.state import Context, Run
@@ -67,12 +68,8 @@ def _apply(fields: dict[str, Raw], one: Change) -> None:
         fields.pop(key, None)
     elif one.kind == "put":
         fields[key] = Raw(bytes(one.value))
-    elif one.kind == "merge":
-        given = _fields(bytes(one.value))
-        if not key:
-            fields.update(given)
-        else:
-            fields[key] = Raw(_encode({**_present(fields, key, dict, {}), **given}))
+    elif one.kind == "merge" or one.kind == "merge_deep":
+        _merge(fields, key, _fields(bytes(one.value)), deep=one.kind == "merge_deep")
     elif one.kind == "append":
         fields[key] = Raw(_encode([*_present(fields, key, list, []), Raw(bytes(one.value))]))
     elif one.kind == "increment":
@@ -80,6 +77,15 @@ def _apply(fields: dict[str, Raw], one: Change) -> None:
         fields[key] = Raw(_encode(_number(key, fields.get(key)) + by))
     else:
         assert_never(one.kind)
+
+
+def _merge(fields: dict[str, Raw], key: str, given: dict[str, Raw], *, deep: bool) -> None:
+    if not key:
+        fields.update(merged(fields, given, deep=deep))
+        return
+    _present(fields, key, dict, {})
+    there = _fields(fields[key]) if key in fields else {}
+    fields[key] = Raw(_encode(merged(there, given, deep=deep)))
 
 
 def _present(fields: dict[str, Raw], key: str, kind: type, default: Any) -> Any:

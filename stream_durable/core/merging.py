@@ -1,0 +1,29 @@
+"""One JSON object merged into another, as bytes: what neither side changes stays as it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Raw
+
+_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def merged(there: Mapping[str, Raw], given: Mapping[str, Raw], *, deep: bool) -> dict[str, Raw]:
+    """Return the fields of both; of one that both have that of `given`, or both merged if they are objects.
+
+    Lists are not merged. Raises `RecursionError` for objects that are nested too deep.
+    """
+    result = dict(there)
+    for key, value in given.items():
+        held = result.get(key)
+        if deep and held is not None and _is_object(held) and _is_object(value):
+            value = Raw(_encode(merged(_fields(held), _fields(value), deep=True)))  # noqa: PLW2901
+        result[key] = value
+    return result
+
+
+def _is_object(value: Raw) -> bool:
+    return bytes(value).lstrip()[:1] == b"{"
