@@ -14,22 +14,15 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.format import FORMAT
+from stream_durable.core.gate.rows import GateRow, PlaceRow
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Kind
-from stream_durable.core.rows import (
-    AttemptRow,
-    EventRow,
-    GateRow,
-    PlaceRow,
-    RunChange,
-    RunRow,
-    StepRow,
-    WaitRow,
-)
-from stream_durable.core.signal_rows import SignalRow
+from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
+from stream_durable.core.run.signal_rows import SignalRow
 from stream_durable.wire.verdicts import Verdict
 
 Headers = list[tuple[str, bytes]]

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from stream_durable.core import rows
+from stream_durable.core.channel.rows import EventRow, WaitRow, channel_rows, thaw_channel
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import (
@@ -28,6 +28,7 @@ from stream_durable.core.effects import CancelAttempt, Command, Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.fold import Entity, create, fold
+from stream_durable.core.gate.rows import GateRow, PlaceRow, gate_rows, thaw_gate
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import (
@@ -58,18 +59,10 @@ from stream_durable.core.messages import (
     timer_fired,
 )
 from stream_durable.core.policy import NO_RETRY, RetryPolicy
-from stream_durable.core.rows import (
-    EventRow,
-    GateRow,
-    PlaceRow,
-    RunChange,
-    RunRow,
-    StepRow,
-    WaitRow,
-)
 from stream_durable.core.run.again import base_of
+from stream_durable.core.run.rows import RunChange, RunRow, StepRow, run_change, run_row, step_rows, thaw_run
+from stream_durable.core.run.signal_rows import SignalRow, signal_rows
 from stream_durable.core.run.state import Context, Detail, Mail, Open, Requests, Run, Step
-from stream_durable.core.signal_rows import SignalRow, signal_rows
 from stream_durable.core.status import STEP_ENDED, Outcome
 from stream_durable.ports import TimerRow
 
@@ -433,8 +426,8 @@ class Saved:
     def save(self, entity: Entity) -> None:
         """Write what changed in an entity."""
         if isinstance(entity, Run):
-            made, moved = ([rows.run_row(entity)], []) if entity.is_new else ([], [rows.run_change(entity)])
-            self.write(made, moved, rows.step_rows(entity), [], [], [], signals=signal_rows(entity))
+            made, moved = ([run_row(entity)], []) if entity.is_new else ([], [run_change(entity)])
+            self.write(made, moved, step_rows(entity), [], [], [], signals=signal_rows(entity))
             if entity.mail is not None:
                 entity.mail.touched.clear()
             entity.is_new = False
@@ -443,11 +436,11 @@ class Saved:
             if entity.context is not None:
                 entity.context.is_dirty = False
         elif isinstance(entity, Gate):
-            self.write([], [], [], [], [], [], *rows.gate_rows(entity))
+            self.write([], [], [], [], [], [], *gate_rows(entity))
             entity.is_touched = False
             entity.touched_places.clear()
         else:
-            self.write([], [], [], *rows.channel_rows(entity), [])
+            self.write([], [], [], *channel_rows(entity), [])
             entity.touched_events.clear()
             entity.touched_waits.clear()
 
@@ -496,18 +489,18 @@ class Saved:
         # In an order in which they were not written: a store promises none.
         named = sorted((row for row in self.steps.values() if row.run == key), key=_key, reverse=True)
         signals = [(*row[:2], *row[3:]) for row in self.signals.values() if row.run == key]
-        return rows.thaw_run(self.runs[key], named, graph, signals[::-1])
+        return thaw_run(self.runs[key], named, graph, signals[::-1])
 
     def load_channel(self, key: str, partition: int) -> Channel:
         events = [(e.id, e.data, e.expires, e.wakes_to) for e in self.events.values() if e.channel == key]
         waits = [(w.run, w.wait, w.position, w.attempt) for w in self.waits.values() if w.channel == key]
-        return rows.thaw_channel(key, partition, events, waits)
+        return thaw_channel(key, partition, events, waits)
 
     def load_gate(self, key: str, partition: int) -> Gate:
         if key not in self.gates:
             return Gate(key, partition)
         places = [place[1:3] + place[4:] for place in self.places.values() if place.gate == key]
-        return rows.thaw_gate(key, partition, self.gates[key].body, places)
+        return thaw_gate(key, partition, self.gates[key].body, places)
 
     def load(self, entity: Entity) -> Entity:
         """Return the entity that the rows say this one is."""

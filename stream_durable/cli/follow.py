@@ -14,7 +14,7 @@ from stream_durable.cli.output import cell_text, lasted
 from stream_durable.core.status import RUN_ENDED
 
 if TYPE_CHECKING:
-    from stream_durable.core.rows import RunRow, StepRow
+    from stream_durable.core.run.rows import RunRow, StepRow
     from stream_durable.ports import StoredRun
     from stream_durable.postgres.views import PostgresViews
 

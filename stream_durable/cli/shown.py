@@ -11,7 +11,7 @@ from stream_durable.cli.output import Share, Took, cell_text, console, moment
 
 if TYPE_CHECKING:
     from stream_durable.core.definition.graph import Graph
-    from stream_durable.core.rows import RunRow, StepRow
+    from stream_durable.core.run.rows import RunRow, StepRow
     from stream_durable.ports import RunSummary, StoredRun
 
 LIST_COLUMNS = ("id", "workflow", "status", "steps", "created", "took", "failure")

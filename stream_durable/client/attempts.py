@@ -13,7 +13,7 @@ from stream_durable.client.edge import Edge
 from stream_durable.client.state import moment
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import LogLine
-from stream_durable.core.rows import AttemptRow, StepRow
+from stream_durable.core.run.rows import AttemptRow, StepRow
 from stream_durable.core.status import PENDING, READY, RETRYING, WAITING
 
 _PAGE: Final = 1_000

@@ -34,7 +34,7 @@ from stream_durable.core.messages import (
     SkipStep,
     StartRun,
 )
-from stream_durable.core.rows import RunRow, thaw_run
+from stream_durable.core.run.rows import RunRow, thaw_run
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import CANCELLED, COMPLETED, RUN_ENDED
 from stream_durable.payloads import PayloadLostError

@@ -13,7 +13,7 @@ from stream_durable.client.values import is_same
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import QUEUE, QUEUE_RULE
 from stream_durable.core.messages import StartRun
-from stream_durable.core.rows import RunRow
+from stream_durable.core.run.rows import RunRow
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.workflow import Workflow
 

@@ -11,8 +11,8 @@ import msgspec
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode
 from stream_durable.core.failure import Failure
-from stream_durable.core.rows import thaw_run
 from stream_durable.core.run import state as core
+from stream_durable.core.run.rows import thaw_run
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.values import output_of
 from stream_durable.core.status import CANCELLED, PENDING, READY, RETRYING, RUNNING, WAITING

@@ -11,7 +11,7 @@ from stream_durable.client.edge import Edge
 from stream_durable.client.sequence import Sequence
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.lifecycle import RunEvent, StepEvent
-from stream_durable.core.rows import RunRow
+from stream_durable.core.run.rows import RunRow
 
 Event = RunEvent | StepEvent
 

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream_durable.core import rows
+from stream_durable.core.channel.rows import channel_rows
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.fold import Entity, create, fold
+from stream_durable.core.gate.rows import gate_rows
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import partition_of
 from stream_durable.core.log import Log
@@ -31,8 +32,9 @@ from stream_durable.core.messages import (
     StartRun,
 )
 from stream_durable.core.run.children import refused as child_refused
+from stream_durable.core.run.rows import attempt_rows, run_change, run_row, step_rows
+from stream_durable.core.run.signal_rows import signal_rows
 from stream_durable.core.run.state import Run
-from stream_durable.core.signal_rows import signal_rows
 from stream_durable.core.status import Outcome
 from stream_durable.engine import outbox
 from stream_durable.engine.cache import Cache
@@ -233,7 +235,7 @@ def state_of(folding: Folding) -> Share:
             # In which format its partition is, the share itself says.
             assert type(entity) is Log
     if folding.effects.attempts:
-        share.attempts = rows.attempt_rows(folding.effects)
+        share.attempts = attempt_rows(folding.effects)
     share.timers = [
         TimerRow(kind, key, name, share.partition, due)
         for (kind, key, name), due in folding.effects.timers.items()
@@ -300,12 +302,12 @@ def _note(
 
 def _write_run(share: Share, run: Run) -> None:
     if run.is_new:
-        share.runs.append(rows.run_row(run))
+        share.runs.append(run_row(run))
         run.is_new = False
     else:
-        share.run_changes.append(rows.run_change(run))
+        share.run_changes.append(run_change(run))
     if run.touched or run.orphans:
-        share.steps += rows.step_rows(run)
+        share.steps += step_rows(run)
         run.touched.clear()
         run.orphans = None
     if run.mail is not None and run.mail.touched:
@@ -316,7 +318,7 @@ def _write_run(share: Share, run: Run) -> None:
 
 
 def _write_channel(share: Share, channel: Channel) -> None:
-    events, waits = rows.channel_rows(channel)
+    events, waits = channel_rows(channel)
     share.events += events
     share.waits += waits
     channel.touched_events.clear()
@@ -324,7 +326,7 @@ def _write_channel(share: Share, channel: Channel) -> None:
 
 
 def _write_gate(share: Share, gate: Gate) -> None:
-    gates, places = rows.gate_rows(gate)
+    gates, places = gate_rows(gate)
     share.gates += gates
     share.places += places
     gate.is_touched = False

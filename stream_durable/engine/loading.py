@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from stream_durable.core.channel.rows import thaw_channel
+from stream_durable.core.gate.rows import thaw_gate
 from stream_durable.core.ids import partition_of
-from stream_durable.core.rows import RunRow, thaw_channel, thaw_gate, thaw_run
+from stream_durable.core.run.rows import RunRow, thaw_run
 from stream_durable.engine.cache import Cache
 from stream_durable.ports import Definitions, Keys, Loaded, Store
 

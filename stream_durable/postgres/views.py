@@ -17,7 +17,7 @@ import asyncpg
 import msgspec
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.rows import AttemptRow, RunRow, StepRow
+from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import CANCELLED, COMPENSATED, COMPENSATION_FAILED, FAILED, RUN_ENDED
 from stream_durable.ports import (
     GateSummary,

@@ -16,7 +16,7 @@ from stream_durable.client import AsyncClient, RunHandle
 from stream_durable.client.edge import Ports
 from stream_durable.client.filter import OPEN
 from stream_durable.client.state import moment
-from stream_durable.core.rows import StepRow
+from stream_durable.core.run.rows import StepRow
 from stream_durable.core.status import PAUSED, PENDING, RETRYING, RUN_ENDED, RUNNING, WAITING
 from stream_durable.ports import RunQuery
 from stream_durable.sdk.durations import Duration, milliseconds

@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from stream_durable.core import rows
 from stream_durable.core.definition.nodes import EventNode, StepNode
 from stream_durable.core.effects import CancelAttempt, Command
+from stream_durable.core.gate.rows import gate_rows
 from stream_durable.core.ids import channel_id
 from stream_durable.core.messages import (
     AttemptCompleted,
@@ -29,7 +29,7 @@ from stream_durable.core.messages import (
     StartRun,
 )
 from stream_durable.core.reference import is_reference, parse
-from stream_durable.core.rows import RunRow
+from stream_durable.core.run.rows import RunRow
 from stream_durable.core.run.waiting import event_key
 from stream_durable.core.status import COMPLETED, WAITING, Outcome
 from stream_durable.engine.batch import Evidence
@@ -73,7 +73,7 @@ def _gates_differ(world: World, oracle: Oracle) -> Iterator[str]:
         # All of it is asked for, not only what has changed since it was last stored.
         gate.is_touched = True
         gate.touched_places = dict.fromkeys([*gate.inside, *gate.waiting])
-        [gates[gate.id]], held = rows.gate_rows(gate)
+        [gates[gate.id]], held = gate_rows(gate)
         places.update({row[:3]: row for row in held})
     yield from _differences("gate", world.store.tables.gates, gates)
     yield from _differences("place at a gate", world.store.tables.places, places)

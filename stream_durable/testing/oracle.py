@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from stream_durable.core import rows
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import CancelAttempt, Command, Effects
@@ -20,9 +19,10 @@ from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.log import Log
 from stream_durable.core.messages import AttemptEnd, AttemptReturned, CancelStep, Message, RetryRun, SkipStep
-from stream_durable.core.rows import RunRow, StepRow
+from stream_durable.core.run import rows
+from stream_durable.core.run.rows import RunRow, StepRow
+from stream_durable.core.run.signal_rows import SignalRow, signal_rows
 from stream_durable.core.run.state import Run
-from stream_durable.core.signal_rows import SignalRow, signal_rows
 from stream_durable.core.status import Outcome
 from stream_durable.ports import Record
 from stream_durable.testing.broker import Broker

@@ -12,8 +12,9 @@ from uuid import UUID
 
 from stream_durable.core.errors import BrokenError, NewerFormatError, TransientError
 from stream_durable.core.format import FORMAT
-from stream_durable.core.rows import AttemptRow, GateRow, PlaceRow, RunRow, StepRow
-from stream_durable.core.signal_rows import SignalRow
+from stream_durable.core.gate.rows import GateRow, PlaceRow
+from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
+from stream_durable.core.run.signal_rows import SignalRow
 from stream_durable.ports import Claim, Cursor, DeadRow, Loaded, RunPosition, Share, TimerPosition
 
 TimerKey = tuple[str, str, str]

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from stream_durable.core.failure import Failure
-from stream_durable.core.rows import phase
 from stream_durable.core.run.cause import Cause
 from stream_durable.core.run.explain import causes, status_of
+from stream_durable.core.run.rows import phase
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import COMPLETED, PENDING, READY, STEP_ENDED
 

@@ -10,8 +10,9 @@ import msgspec
 
 from stream_durable.client.edge import Ports
 from stream_durable.core.failure import Failure
+from stream_durable.core.gate.rows import thaw_gate
 from stream_durable.core.lifecycle import RunEvent, StepEvent
-from stream_durable.core.rows import AttemptRow, RunRow, StepRow, thaw_gate
+from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import COMPENSATED
 from stream_durable.ports import GateSummary, Record, RunPage, RunPosition, RunQuery, RunSummary, StoredRun
 from stream_durable.testing.broker import Broker

@@ -9,17 +9,10 @@ from typing import Any
 import pytest
 
 from architecture.sources import literals, migration, modules
-from stream_durable.core.rows import (
-    AttemptRow,
-    EventRow,
-    GateRow,
-    PlaceRow,
-    RunChange,
-    RunRow,
-    StepRow,
-    WaitRow,
-)
-from stream_durable.core.signal_rows import SignalRow
+from stream_durable.core.channel.rows import EventRow, WaitRow
+from stream_durable.core.gate.rows import GateRow, PlaceRow
+from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
+from stream_durable.core.run.signal_rows import SignalRow
 from stream_durable.ports import TimerRow
 from stream_durable.postgres.queries import queries
 

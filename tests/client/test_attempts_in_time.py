@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stream_durable import Retry, Workflow
 from stream_durable.client.attempts import _by_time
-from stream_durable.core.rows import AttemptRow
+from stream_durable.core.run.rows import AttemptRow
 from stream_durable.testing import Engine
 
 flow = Workflow("flow", retry=Retry(2, base="30s", jitter=0))

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.rows import AttemptRow, RunChange, RunRow
+from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow
 from stream_durable.ports import RunPosition, RunQuery, Share
 from stream_durable.postgres.connection import connect
 from stream_durable.postgres.migrate import migrate

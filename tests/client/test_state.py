@@ -7,7 +7,7 @@ import msgspec
 from stream_durable import Context, Workflow
 from stream_durable.client.state import RunState, run_state
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.rows import RunRow, StepRow
+from stream_durable.core.run.rows import RunRow, StepRow
 from stream_durable.ports import StoredRun
 
 flow = Workflow("flow")

@@ -4,8 +4,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.errors import BrokenError
-from stream_durable.core.rows import EventRow, GateRow, PlaceRow, RunChange, RunRow, StepRow, WaitRow
+from stream_durable.core.gate.rows import GateRow, PlaceRow
+from stream_durable.core.run.rows import RunChange, RunRow, StepRow
 from stream_durable.ports import Claim, DeadRow, RunPosition, Share, Store, TimerRow
 
 START = (-1, "channel", "", "")

@@ -9,8 +9,10 @@ import asyncpg
 import pytest
 from contract.store_contract import run_row, share, step_row
 
+from stream_durable.core.channel.rows import EventRow, WaitRow
+from stream_durable.core.gate.rows import PlaceRow
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, clipped, fits
-from stream_durable.core.rows import AttemptRow, EventRow, PlaceRow, WaitRow
+from stream_durable.core.run.rows import AttemptRow
 from stream_durable.ports import TimerRow
 from stream_durable.postgres.migrate import migrate
 from stream_durable.postgres.store import PostgresStore

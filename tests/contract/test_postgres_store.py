@@ -8,8 +8,10 @@ import pytest
 from contract.store_contract import *  # noqa: F403 - the tests of the contract
 from contract.store_contract import change, owned, run_row, share, step_row
 
-from stream_durable.core.rows import AttemptRow, EventRow, GateRow, PlaceRow, WaitRow
-from stream_durable.core.signal_rows import SignalRow
+from stream_durable.core.channel.rows import EventRow, WaitRow
+from stream_durable.core.gate.rows import GateRow, PlaceRow
+from stream_durable.core.run.rows import AttemptRow
+from stream_durable.core.run.signal_rows import SignalRow
 from stream_durable.ports import DeadRow, Share, TimerRow
 from stream_durable.postgres.migrate import migrate
 from stream_durable.postgres.queries import queries, usual

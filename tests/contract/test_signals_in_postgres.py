@@ -9,9 +9,9 @@ from builders import RUN, Play, signal, step
 from contract.store_contract import owned, share
 
 from stream_durable.core.messages import SignalRun
-from stream_durable.core.rows import run_change, run_row, thaw_run
+from stream_durable.core.run.rows import run_change, run_row, thaw_run
+from stream_durable.core.run.signal_rows import signal_rows
 from stream_durable.core.run.state import Mail
-from stream_durable.core.signal_rows import signal_rows
 from stream_durable.ports import Share
 from stream_durable.postgres.migrate import migrate
 from stream_durable.postgres.store import PostgresStore

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from builders import NOON, Saved
 
-from stream_durable.core import rows
 from stream_durable.core.effects import EARLY_MS, Effects
 from stream_durable.core.fold import create, fold
 from stream_durable.core.gate.fold import FAILURES_MAX, INSIDE_MAX, PORTION, PORTION_MS, TRY_MS
+from stream_durable.core.gate.rows import gate_rows
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.messages import GateAsked, GateLeft, GatePassed, GateTimerFired, Message
 from stream_durable.core.status import Outcome
@@ -97,7 +97,7 @@ def test_who_passes_a_gate_that_was_asked_before_writes_no_row() -> None:
     fold(door.gate, GateAsked(key=BANK, run="r2", step="charge", attempt=1, **door.limits), NOON, Effects())
     fold(door.gate, GateLeft(key=BANK, run="r2", step="charge", attempt=1, is_ok=True), NOON, Effects())
 
-    assert rows.gate_rows(door.gate) == ([], [])
+    assert gate_rows(door.gate) == ([], [])
 
 
 def test_the_first_message_makes_the_gate() -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from builders import NOON, Meeting, Play, Saved, event, lasting_picture, signal, sleep, step
 
-from stream_durable.core import rows
 from stream_durable.core.messages import WaitClosed, WaitOpened
 from stream_durable.core.policy import RetryPolicy
+from stream_durable.core.run import rows
 
 RETRY = RetryPolicy(attempts=3)
 NODES = (step("a", retry=RETRY), step("b", "a"), sleep("nap", "a"), signal("ok", "a"), event("pay", "a"))

@@ -20,12 +20,12 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from kill.instance import QUEUE, Instance
 from kill.workflows import app
-from stream_durable.core import rows
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.fold import create, fold
+from stream_durable.core.run import rows
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
 from stream_durable.wire.inbox import decode_message

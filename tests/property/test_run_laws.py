@@ -44,8 +44,8 @@ from stream_durable.core.messages import (
     WaitChecked,
     WaitOpened,
 )
-from stream_durable.core.rows import run_row
 from stream_durable.core.run import portions
+from stream_durable.core.run.rows import run_row
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import RUN_ENDED, STEP_ENDED, Outcome
 

@@ -14,7 +14,7 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.fold import fold
 from stream_durable.core.messages import Message, RunContinued, SignalRun
 from stream_durable.core.policy import RetryPolicy
-from stream_durable.core.rows import run_change, step_rows
+from stream_durable.core.run.rows import run_change, step_rows
 
 SMALL, LARGE = 10, 5_000
 RETRY = RetryPolicy(attempts=5)

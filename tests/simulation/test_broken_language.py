@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from simulation.broken import found
 
-from stream_durable.core import rows
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.effects import Effects
 from stream_durable.core.fold import HANDLERS
+from stream_durable.core.gate.rows import thaw_gate
 from stream_durable.core.messages import ResumeRun, WaitClosed
-from stream_durable.core.run import advance, again, answers, context, counters, ending, groups, waiting
+from stream_durable.core.run import advance, again, answers, context, counters, ending, groups, rows, waiting
 from stream_durable.core.run.state import Open, Requests, Run, Step
 from stream_durable.core.status import SKIPPED, Outcome
 from stream_durable.engine import loading
@@ -165,7 +165,7 @@ def test_a_child_that_outlives_its_parent_is_found(monkeypatch: pytest.MonkeyPat
 def test_attempts_that_are_forgotten_when_a_gate_is_loaded_are_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    thaw = rows.thaw_gate
+    thaw = thaw_gate
     monkeypatch.setattr(
         loading, "thaw_gate", lambda key, partition, body, places: thaw(key, partition, body, ())
     )

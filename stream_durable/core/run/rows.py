@@ -1,4 +1,4 @@
-"""Entities as rows and back: what the store keeps, column by column.
+"""Runs as rows and back: what the store keeps of them, column by column.
 
 The tuples are in the order of the statement's parameters. Only what changed is written: a run that
 was just created is one full row, afterwards its few moving columns; of its steps, those touched.
@@ -7,19 +7,16 @@ was just created is one full row, afterwards its few moving columns; of its step
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
-from stream_durable.core.channel.state import Channel, KeptEvent, OpenWait
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
-from stream_durable.core.gate.state import Gate, Limits, Place, State
 from stream_durable.core.run.counters import place
+from stream_durable.core.run.signal_rows import older_mail, thaw_mail
 from stream_durable.core.run.state import Context, Detail, Requests, Run, Step
-from stream_durable.core.signal_rows import older_mail, thaw_mail
 from stream_durable.core.status import PAUSED, RUNNING, WAITING
 
 _encode = msgspec.json.Encoder().encode
@@ -124,51 +121,6 @@ class AttemptRow(NamedTuple):
     logs: bytes | None
 
 
-class EventRow(NamedTuple):
-    """An event that a channel keeps; without data it is to be forgotten."""
-
-    channel: str
-    id: str
-    partition: int
-    data: bytes | None
-    expires: int | None
-    #: Position of the last wait that it is still to wake.
-    wakes_to: int | None = None
-
-
-class WaitRow(NamedTuple):
-    """A wait that is open on a channel; without a position it is to be forgotten."""
-
-    channel: str
-    run: str
-    wait: str
-    partition: int
-    position: int | None
-    attempt: int | None = None
-
-
-class GateRow(NamedTuple):
-    """A gate but for its places."""
-
-    name: str
-    partition: int
-    #: A JSON object.
-    body: bytes
-
-
-class PlaceRow(NamedTuple):
-    """An attempt that has its place at a gate, or had it."""
-
-    gate: str
-    run: str
-    step: str
-    partition: int
-    attempt: int | None
-    ordinal: int | None
-    #: Whether it has passed; None: the place is to be forgotten.
-    is_inside: bool | None
-
-
 def run_row(run: Run) -> RunRow:
     """Return a run as the row that is written when it is new."""
     return RunRow(
@@ -267,38 +219,6 @@ def thaw_run(
     return run
 
 
-def channel_rows(channel: Channel) -> tuple[list[EventRow], list[WaitRow]]:
-    """Return what changed in a channel since it was last stored."""
-    key, partition = channel.id, channel.partition
-    events = [
-        EventRow(key, i, partition, *channel.events.get(i, (None, None))) for i in channel.touched_events
-    ]
-    waits = []
-    for run, wait in channel.touched_waits:
-        held = channel.waits.get((run, wait))
-        position, attempt = (None, None) if held is None else (held.position, held.attempt)
-        waits.append(WaitRow(key, run, wait, partition, position, attempt))
-    return events, waits
-
-
-def thaw_channel(
-    key: str, partition: int, events: Iterable[Sequence[Any]], waits: Iterable[Sequence[Any]]
-) -> Channel:
-    """Return the channel with these (id, data, expires, wakes to) and (run, wait, position, attempt)."""
-    channel = Channel(key, partition)
-    channel.is_new = False
-    for event_id, data, expires, wakes_to in events:
-        channel.events[event_id] = KeptEvent(data, expires, wakes_to)
-        channel.payload += len(data)
-    channel.expiries = sorted((e.expires, i) for i, e in channel.events.items())
-    for run, wait, position, attempt in sorted(waits, key=itemgetter(2, 0, 1)):
-        channel.waits[run, wait] = OpenWait(attempt, position)
-    waking = [(e.wakes_to, i) for i, e in channel.events.items() if e.wakes_to is not None]
-    channel.waking.extend((i, wakes_to) for wakes_to, i in sorted(waking))
-    channel.due = min((e.expires for e in channel.events.values() if e.wakes_to is None), default=None)
-    return channel
-
-
 def _thaw_step(row: StepRow) -> Step:
     step = Step(row.status, row.attempt)
     step.output, step.due, step.deadline, step.losses = row.output, row.due, row.deadline, row.losses
@@ -318,48 +238,3 @@ def _detail_bytes(detail: Detail | None) -> bytes | None:
 
 def _failure_bytes(failure: Failure | None) -> bytes | None:
     return None if failure is None else _encode(failure)
-
-
-class _GateBody(msgspec.Struct):
-    """What a gate remembers, as the query `view_gate_list` reads it."""
-
-    state: State
-    since: int
-    due: int | None
-    limits: Limits
-    #: (when, run, step, attempt) of failures, oldest first.
-    recent: list[tuple[int, str, str, int]]
-
-
-_gate_body = msgspec.json.Decoder(_GateBody).decode
-
-
-def gate_rows(gate: Gate) -> tuple[list[GateRow], list[PlaceRow]]:
-    """Return what changed in a gate since it was last stored."""
-    key, partition = gate.id, gate.partition
-    made = []
-    if gate.is_touched and gate.limits is not None:
-        recent = [(at, *failed) for failed, at in gate.recent.items()]
-        body = _GateBody(gate.state, gate.since, gate.due, gate.limits, recent)
-        made.append(GateRow(key, partition, _encode(body)))
-    places = []
-    for run, step in gate.touched_places:
-        inside = gate.inside.get((run, step))
-        place = inside or gate.waiting.get((run, step))
-        if place is None:
-            places.append(PlaceRow(key, run, step, partition, None, None, None))
-        else:
-            places.append(PlaceRow(key, run, step, partition, *place, inside is not None))
-    return made, places
-
-
-def thaw_gate(key: str, partition: int, body: bytes, places: Iterable[Sequence[Any]]) -> Gate:
-    """Return the gate with this body and these (run, step, attempt, ordinal, is_inside)."""
-    gate = Gate(key, partition)
-    stored = _gate_body(body)
-    gate.state, gate.since, gate.due, gate.limits = stored.state, stored.since, stored.due, stored.limits
-    gate.recent = {(run, step, attempt): at for at, run, step, attempt in stored.recent}
-    for run, step, attempt, ordinal, is_inside in sorted(places, key=lambda place: place[3]):
-        held = gate.inside if is_inside else gate.waiting
-        held[run, step] = Place(attempt, ordinal)
-    return gate
