@@ -25,6 +25,8 @@ class Work(NamedTuple):
     limit: Callable[..., Any] | None = None
     delay_after: DelayAfter | None = None
     in_process: bool = False
+    #: The key of the run's context under which the output is put, too.
+    into: str | None = None
     #: Steps whose outputs are handed over though no parameter is named like them.
     reads: tuple[str, ...] = ()
 

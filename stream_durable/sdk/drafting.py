@@ -199,6 +199,7 @@ def _called(
         limit=limit,
         delay_after=tries.delay_after,
         in_process=options.flag("process=", given.get("process", False)),
+        into=options.key("into=", given.get("into")),
         reads=read_names(options, "reads=", given.get("reads", ()), workflow),
     )
     if callable(function):

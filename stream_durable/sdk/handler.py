@@ -77,7 +77,7 @@ class Handler:
     """
 
     __slots__ = ("_arguments", "_keywords", "_write", "backoff", "condition", "function", "in_process",
-                 "is_async", "limit", "results", "step", "takes", "takes_context", "takes_input",
+                 "into", "is_async", "limit", "results", "step", "takes", "takes_context", "takes_input",
                  "workflow")  # fmt: skip
 
     def __init__(
@@ -99,6 +99,8 @@ class Handler:
         self.is_async = is_async
         #: Whether it belongs into a process of its own instead.
         self.in_process = False
+        #: The key of the run's context under which what it answers is put, too.
+        self.into: str | None = None
         #: Called before the function, with what the same attempt is given; the step is skipped if it says no.
         self.condition: Handler | None = None
         #: Called before the function; returns how long the attempt may take.
@@ -115,6 +117,12 @@ class Handler:
         self.takes = tuple(a.parameter for a in outputs if not a.is_results)
         #: The steps of which it takes what each member came to.
         self.results = tuple(a.parameter for a in outputs if a.is_results)
+
+    def stand_for(self, other: Handler) -> None:
+        """Be to a worker what another handler is, so that a subclass changes only how it is called."""
+        for name in Handler.__slots__:
+            if not name.startswith("_"):
+                setattr(self, name, getattr(other, name))
 
     def arguments(self, given: Given) -> list[Any]:
         """Return the values for `call`, or raise `HandoverError`; a context is made only if one is taken."""

@@ -80,6 +80,13 @@ class Options:
             self.fault("bad_option", f"{option} takes True or False, not {value!r}")
         return value is True
 
+    def key(self, option: str, value: object) -> str | None:
+        """Return a key of the run's context."""
+        if value is None or (isinstance(value, str) and value):
+            return value
+        self.fault("bad_option", f"{option} takes a key of the context, a text, not {value!r}")
+        return None
+
     def word(self, option: str, value: object, kind: Any, default: _Word) -> _Word:
         """Return one of the words of a `Literal`."""
         words = get_args(kind)

@@ -85,7 +85,6 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
         templates=tuple(node for role, node in made if role == "template" and isinstance(node, StepNode)),
         hooks=tuple(node for role, node in made if role == "hook" and isinstance(node, StepNode)),
         restart=outline.restart,
-        keeps_context=any(handler.takes_context for handler in preparation.called),
     )
     faults = _placed(outline, own, preparation.noted, validate(definition))
     faults += preparation.faults_of_children
@@ -99,8 +98,6 @@ class _Preparation:
 
     def __init__(self, workflow: Workflow, outline: Outline, drafts: Sequence[Draft], own: Options) -> None:
         self.handlers: dict[str, Handler] = {}
-        #: All of them, also those that are called along with another one.
-        self.called: list[Handler] = []
         self.noted: list[Noted] = []
         self.faults_of_children: list[DefinitionFault] = []
         self._workflow = workflow
@@ -273,6 +270,7 @@ class _Preparation:
         handler.in_process = work.in_process
         if work.in_process and handler.is_async:
             options.fault("contradiction", "process=True is for plain functions; this one is async")
+        handler.into = work.into
         along = []
         if work.condition is not None:
             part = options.part("when=")
@@ -283,7 +281,6 @@ class _Preparation:
             handler.limit = self._binder.bind(name, work.limit, work.local_names, offer, part)
             along.append(handler.limit)
         self.handlers[name] = handler
-        self.called += (handler, *along)
         taken = chain(handler.takes, *(other.takes for other in along), work.reads)
         return handler, tuple(dict.fromkeys(taken))
 

@@ -53,12 +53,16 @@ class CaseOptions(FunctionOptions, OrderOptions, ErrorOptions, total=False):
     name: str | None
     #: Steps whose outputs `ctx.output` gives though no parameter is named like them.
     reads: Step | str | tuple[Step | str, ...] | list[Step | str]
+    #: The key of the run's context under which the output is put, too.
+    into: str | None
 
 
 class AddOptions(FunctionOptions, OrderOptions, ErrorOptions, total=False):
     """Of a step that is added by a call."""
 
     reads: Step | str | tuple[Step | str, ...] | list[Step | str]
+    #: The key of the run's context under which the output is put, too.
+    into: str | None
     #: A function of the step's values; the step is skipped if it says no.
     when: Callable[..., Any] | None
 

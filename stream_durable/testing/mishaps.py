@@ -157,9 +157,7 @@ class ArrangedHandler(Handler):
 
     def __init__(self, handler: Handler, mishaps: Mishaps, die: Callable[[], None]) -> None:
         """Wrap a handler; `die` ends its worker on the spot."""
-        for name in ("backoff", "condition", "function", "is_async", "limit", "results", "step", "takes",
-                     "takes_context", "takes_input", "workflow"):  # fmt: skip
-            setattr(self, name, getattr(handler, name))
+        self.stand_for(handler)
         #: In a process of its own it would be out of reach.
         self.in_process = False
         self._handler = handler

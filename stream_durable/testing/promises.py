@@ -29,9 +29,12 @@ from stream_durable.core.messages import (
     CancelRun,
     CancelStep,
     ChildEnded,
+    Message,
+    ResumeRun,
     RetryRun,
     SkipStep,
 )
+from stream_durable.core.reference import is_reference
 from stream_durable.core.run.state import NOT_NEEDED, Run
 from stream_durable.core.status import (
     CANCELLED,
@@ -43,7 +46,7 @@ from stream_durable.core.status import (
     Outcome,
 )
 from stream_durable.testing.oracle import Folded, Oracle
-from stream_durable.testing.workload.functions import MARKED, MARKS
+from stream_durable.testing.workload.functions import INTO, MARKED, MARKS
 from stream_durable.testing.world import World
 
 Check = Callable[[World, Oracle], Iterator[str]]
@@ -259,6 +262,32 @@ def the_context_holds_what_was_left(world: World, oracle: Oracle) -> Iterator[st
             yield f"the context of {run.id} counts {counted}, and {len(wanted)} attempts have counted"
 
 
+def the_context_holds_nothing_else(world: World, oracle: Oracle) -> Iterator[str]:
+    """Every key of the context was put there by a function, an option `into`, or who resumed the run."""
+    for run in oracle.runs():
+        if run.context is None:
+            continue
+        put: set[str] = set()
+        for folded in oracle.applied.get(run.id, ()):
+            put.update(_keys_put(folded.message))
+        if more := run.context.fields.keys() - put:
+            yield f"the context of {run.id} holds {sorted(more)}, which nobody put there"
+        for i, step in run.steps.items():
+            name = run.graph.names[i]
+            if step.status == COMPLETED and INTO + name in put and not is_reference(step.output or b""):
+                found = run.context.fields.get(INTO + name, b"nothing")
+                if bytes(found) != step.output:
+                    yield f"step {name!r} of {run.id} came to {step.output!r}, and its context has {found!r}"
+
+
+def _keys_put(message: Message) -> Iterator[str]:
+    if isinstance(message, ResumeRun) and message.context is not None:
+        yield from msgspec.json.decode(message.context)
+    elif isinstance(message, AttemptEnd):
+        for change in message.changes:
+            yield from [change.key] if change.key else msgspec.json.decode(change.value)
+
+
 def undoing_goes_backwards(world: World, oracle: Oracle) -> Iterator[str]:
     """What completed last is undone first, one at a time, each once."""
     for run in oracle.runs():
@@ -350,6 +379,7 @@ PROMISES: tuple[Check, ...] = (
     a_jump_passes_over_what_lies_between,
     a_run_that_is_finished_has_that_output,
     the_context_holds_what_was_left,
+    the_context_holds_nothing_else,
     undoing_goes_backwards,
     what_was_done_is_undone,
     what_was_decided_stays_decided,

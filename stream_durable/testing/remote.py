@@ -311,9 +311,7 @@ class WatchedHandler(Handler):
 
     def __init__(self, handler: Handler, process: Process, calls: Calls) -> None:
         """Wrap a handler."""
-        for name in ("backoff", "condition", "function", "in_process", "is_async", "limit", "results", "step",
-                     "takes", "takes_context", "takes_input", "workflow"):  # fmt: skip
-            setattr(self, name, getattr(handler, name))
+        self.stand_for(handler)
         self._handler = handler
         self._process = process
         self._calls = calls

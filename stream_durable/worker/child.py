@@ -70,7 +70,7 @@ def _made(call: Call, connection: Connection) -> AttemptEnd:
         result = handler.call(handler.arguments(given_of(command, attempt.context)))
         end = end_of(handler, result, who)
         if attempt.values is not None:
-            end.changes = attempt.values.changes
+            end.changes = (*attempt.values.changes, *end.changes)
     except Exception as error:
         end = AttemptFailed(**who, failure=failure_from(error))
     end.logs = attempt.lines.taken()

@@ -14,6 +14,7 @@ from msgspec import Raw
 from stream_durable.core.effects import Command
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import (
+    NULL,
     AttemptCompleted,
     AttemptEnd,
     AttemptExpanded,
@@ -21,6 +22,7 @@ from stream_durable.core.messages import (
     AttemptJumped,
     AttemptReturned,
     AttemptSkipped,
+    Change,
     Grafted,
 )
 from stream_durable.core.reference import holds_reference
@@ -84,7 +86,14 @@ def end_of(handler: Handler, result: Any, who: dict[str, Any]) -> AttemptEnd:
     output = handler.encode(result)
     if holds_reference(output):
         raise _not_own(handler)
-    return AttemptCompleted(**who, output=Raw(output))
+    end = AttemptCompleted(**who, output=Raw(output))
+    return end if handler.into is None else _put(handler.into, end)
+
+
+def _put(key: str, end: AttemptCompleted | AttemptJumped) -> AttemptEnd:
+    """Put the output into the run's context, too."""
+    end.changes = (Change("put", key, NULL if bytes(end.output) == b"null" else end.output),)
+    return end
 
 
 def _skipped(_: Handler, answer: Skip, who: dict[str, Any]) -> AttemptEnd:
@@ -96,7 +105,9 @@ def _snoozed(_: Handler, answer: Snooze, who: dict[str, Any]) -> AttemptEnd:
 
 
 def _jumped(handler: Handler, answer: Jump, who: dict[str, Any]) -> AttemptEnd:
-    return AttemptJumped(**who, to=answer.target, output=_untyped(handler, answer.output, "output of Jump"))
+    output = _untyped(handler, answer.output, "output of Jump")
+    end = AttemptJumped(**who, to=answer.target, output=output)
+    return end if handler.into is None else _put(handler.into, end)
 
 
 def _finished(handler: Handler, answer: Finish, who: dict[str, Any]) -> AttemptEnd:

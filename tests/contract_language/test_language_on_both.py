@@ -285,7 +285,7 @@ async def test_answers_and_the_context(engine: Engine) -> None:
     """B1, B2, B3, B4, B8, B9."""
     flow = Workflow("answers")
 
-    @flow.step(retry=Retry(2, base="1s"))
+    @flow.step(retry=Retry(2, base="1s"), into="flaky")
     def flaky(ctx: Context) -> dict[str, Any]:
         ctx.append("tries", ctx.attempt)
         if ctx.attempt == 1:
@@ -293,7 +293,7 @@ async def test_answers_and_the_context(engine: Engine) -> None:
         ctx.put("kept", {"x": 1})
         ctx.merge({"y": 2}, at="kept")
         ctx.increment("n", 2)
-        return {"merged": True}
+        return {"is": "kept"}
 
     @flow.step(after=flaky)
     def patient(ctx: Context) -> Any:
@@ -307,7 +307,7 @@ async def test_answers_and_the_context(engine: Engine) -> None:
         ctx.delete("kept")
         return [
             ctx.get("kept"),
-            ctx.get("merged"),
+            ctx.get("flaky"),
             ctx.output("patient"),
             skipped,
             list(ctx.tags),
@@ -317,8 +317,8 @@ async def test_answers_and_the_context(engine: Engine) -> None:
     run = await engine.start(flow, tags=["vip"], metadata={"by": "tom"})
     await engine.advance("10m")
     await engine.until(run, "completed")
-    assert run.output == [None, True, "open", "default", ["vip"], {"by": "tom"}]
-    assert run.context == {"tries": [2], "n": 2, "looks": 2, "merged": True}
+    assert run.output == [None, {"is": "kept"}, "open", "default", ["vip"], {"by": "tom"}]
+    assert run.context == {"tries": [2], "n": 2, "looks": 2, "flaky": {"is": "kept"}}
     assert (run.step("flaky").attempts, run.step("patient").attempts) == (2, 1)
 
 
@@ -534,10 +534,10 @@ async def test_nothing_happens_twice(engine: Engine) -> None:
     """Everything is delivered again and the reconciler is lost: the record of the run does not change."""
     flow = Workflow("twice")
 
-    @flow.step
-    def count(ctx: Context) -> dict[str, int]:
+    @flow.step(into="seen")
+    def count(ctx: Context) -> int:
         ctx.increment("n")
-        return {"seen": 1}
+        return 1
 
     flow.wait_signal("go", after=count)
 

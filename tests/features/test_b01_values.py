@@ -1,4 +1,4 @@
-"""B1: a step answers with a value, nothing, or a typed model; a mapping is merged into the context."""
+"""B1: a step answers with a value, nothing, or a typed model, which `into=` puts into the context, too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from stream_durable import Context, Fail, Workflow
+from stream_durable import Context, DefinitionError, Expand, Fail, Jump, Skip, Snooze, Workflow
+from stream_durable.sdk.answers import Graft
 from stream_durable.testing import Engine
 
 
@@ -20,57 +21,109 @@ def look(ctx: Context) -> list[Any]:
     return [ctx.get(key) for key in ("number", "amount", "n")]
 
 
-async def test_a_mapping_is_the_output_and_is_merged_into_the_context(engine: Engine) -> None:
+async def test_an_object_is_the_output_and_nothing_of_it_is_in_the_context(engine: Engine) -> None:
     flow = Workflow("order")
     flow.add("charge", lambda: {"number": "R-1", "amount": 9.5})
     flow.add("look", look, after="charge")
     run = await engine.start(flow)
     await engine.until_idle()
     assert run.step("charge").output == {"number": "R-1", "amount": 9.5}
-    assert run.output == ["R-1", 9.5, None]
-    assert run.context == {"number": "R-1", "amount": 9.5}
+    assert (run.output, run.context) == ([None, None, None], {})
 
 
-async def test_a_model_is_merged_too(engine: Engine) -> None:
-    flow = Workflow("order")
+async def test_outputs_leave_alone_what_functions_put_and_are_not_bounded_by_the_context(
+    engine: Engine,
+) -> None:
+    """A step that only takes the context changes nothing for the others, whatever these answer."""
+    flow = Workflow("pages")
 
     @flow.step
+    def first(ctx: Context) -> None:
+        ctx.put("total", 100)
+
+    pages = [flow.add(f"page{i}", lambda i=i: {f"page{i}": "x" * 90_000, "total": 7}) for i in range(12)]
+
+    @flow.step(after=[first, *pages])
+    def end(ctx: Context) -> Any:
+        ctx.log.info("done")
+        return ctx.get("total")
+
+    run = await engine.start(flow)
+    await engine.until_idle()
+    assert (run.status, run.output, run.context) == ("completed", 100, {"total": 100})
+
+
+async def test_into_puts_the_output_into_the_context_under_a_key(engine: Engine) -> None:
+    flow = Workflow("order")
+
+    @flow.step(into="receipt")
     def charge() -> Receipt:
         return Receipt(number="R-1", amount=9.5)
 
-    flow.add("look", look, after="charge")
-    run = await engine.start(flow)
-    await engine.until_idle()
-    assert run.output == ["R-1", 9.5, None]
+    flow.add("nothing", lambda: None, into="none")
+    kind = flow.branch("kind", on="charge.number")
+    kind.add("R-1", "clause", lambda: [1], into="clause")
+    kind.add("R-2", "other", lambda: 1, into="other")
+    member = flow.add("member", lambda: "m", into="member")
+    flow.parallel("group", [member])
 
-
-async def test_fields_of_later_steps_replace_those_of_earlier_ones_at_the_top(engine: Engine) -> None:
-    flow = Workflow("order")
-    flow.add("a", lambda: {"x": {"deep": 1}, "y": 1})
-    flow.add("b", lambda: {"x": {"other": 2}}, after="a")
-
-    @flow.step(after="b")
+    @flow.step(after=[kind, "nothing", "group"])
     def end(ctx: Context) -> Any:
-        return ctx.get("x"), ctx.get("y")
+        return ctx.get("receipt"), ctx.has("none"), ctx.get("clause")
 
     run = await engine.start(flow)
     await engine.until_idle()
-    assert run.context == {"x": {"other": 2}, "y": 1}
-    assert run.output == [{"other": 2}, 1]
+    assert run.step("charge").output == {"number": "R-1", "amount": 9.5}
+    assert run.output == [{"number": "R-1", "amount": 9.5}, True, [1]]
+    assert run.context == {
+        "receipt": {"number": "R-1", "amount": 9.5}, "none": None, "clause": [1], "member": "m",
+    }  # fmt: skip
 
 
-async def test_what_an_attempt_puts_into_the_context_comes_after_what_it_answers(engine: Engine) -> None:
+async def test_into_comes_after_what_the_attempt_puts_itself(engine: Engine) -> None:
     flow = Workflow("order")
 
-    @flow.step
-    def both(ctx: Context) -> dict[str, int]:
-        ctx.put("n", 2)
-        return {"n": 1, "m": 1}
+    @flow.step(into="n")
+    def both(ctx: Context) -> int:
+        ctx.put("n", 1)
+        ctx.put("m", 1)
+        return 2
 
     run = await engine.start(flow)
     await engine.until_idle()
-    assert run.context == {"n": 2, "m": 1}
-    assert run.output == {"n": 1, "m": 1}
+    assert (run.output, run.context) == (2, {"n": 2, "m": 1})
+
+
+async def test_into_puts_nothing_where_there_is_no_output_of_the_function(engine: Engine) -> None:
+    flow = Workflow("order")
+    flow.add("skipped", lambda: Skip("no"), into="skipped")
+    flow.add("snoozed", lambda ctx: 1 if ctx.get("again") else _again(ctx), into="snoozed")
+    flow.template(name="made")(lambda item: item)
+    flow.add("expanded", lambda: Expand([Graft("made", 1)]), into="expanded")
+    flow.add("failed", _down, into="failed", on_error="continue")
+    flow.add("jumped", lambda: Jump("end", {"x": 1}), into="jumped", after="failed")
+    flow.add("end", lambda: None, after="jumped")
+    run = await engine.start(flow)
+    await engine.advance("1h")
+    assert run.status == "completed", run.table
+    assert run.context == {"again": True, "snoozed": 1, "jumped": {"x": 1}}
+
+
+def _again(ctx: Context) -> Snooze:
+    ctx.put("again", True)
+    return Snooze("1m")
+
+
+def _down() -> None:
+    raise Fail("down", retryable=False)
+
+
+@pytest.mark.parametrize("key", ["", 7, ["a"]], ids=repr)
+def test_into_takes_a_key(key: Any) -> None:
+    flow = Workflow("order")
+    flow.add("a", lambda: 1, into=key)
+    with pytest.raises(DefinitionError, match=r"into= takes a key of the context, a text, not"):
+        flow.definition()
 
 
 @pytest.mark.parametrize("value", ["text", 7, 1.5, True, [1, {"n": 1}], None], ids=repr)
@@ -99,16 +152,6 @@ async def test_nothing_is_null_and_an_output_all_the_same(engine: Engine) -> Non
     assert (run.status, run.output) == ("completed", None), "a step that answered None has an output"
 
 
-async def test_a_workflow_in_which_nobody_takes_the_context_has_none(engine: Engine) -> None:
-    """It costs nothing there."""
-    flow = Workflow("order")
-    flow.add("a", lambda: {"n": 1})
-    run = await engine.start(flow)
-    await engine.until_idle()
-    assert run.context == {}
-    assert not flow.definition().keeps_context
-
-
 async def test_what_a_failed_step_would_have_answered_is_nowhere(engine: Engine) -> None:
     flow = Workflow("order")
 
@@ -122,32 +165,6 @@ async def test_what_a_failed_step_would_have_answered_is_nowhere(engine: Engine)
     assert (run.context, run.output) == ({}, [None, None, None])
 
 
-async def test_what_functions_return_is_merged_wherever_they_are_and_nothing_else_is(engine: Engine) -> None:
-    small = Workflow("small")
-    small.add("only", lambda: {"child": 1})
-    flow = Workflow("order")
-    flow.child("small", small)
-    flow.wait_signal("go", timeout="1m", on_timeout={"signal": 1})
-    flow.add("a", lambda: {"member": 1})
-    flow.parallel("group", ["a"])
-    kind = flow.branch("kind", on="input")
-    kind.add(1, "clause", lambda: {"clause": 1})
-
-    @flow.each("numbers")
-    def each(item: int) -> dict[str, int]:
-        return {f"item{item}": item}
-
-    flow.add("numbers", lambda: [1, 2])
-
-    @flow.step(after=["small", "group", "kind", "each", "go"])
-    def end(ctx: Context) -> Any:
-        return None
-
-    run = await engine.start(flow, 1)
-    await engine.advance("1m")
-    assert run.context == {"member": 1, "clause": 1, "item1": 1, "item2": 2}
-
-
 async def test_a_value_that_the_context_cannot_take_leaves_nothing_behind(engine: Engine) -> None:
     flow = Workflow("order")
 
@@ -155,10 +172,10 @@ async def test_a_value_that_the_context_cannot_take_leaves_nothing_behind(engine
     def fills(ctx: Context) -> None:
         ctx.put("large", "x" * 850_000)
 
-    @flow.step(after=fills)
-    def too_much(ctx: Context) -> dict[str, str]:
+    @flow.step(after=fills, into="more")
+    def too_much(ctx: Context) -> str:
         ctx.put("n", 1)
-        return {"more": "x" * 80_000}
+        return "x" * 80_000
 
     run = await engine.start(flow)
     await engine.until_idle()

@@ -17,7 +17,7 @@ async def after(
 ) -> Any:
     """Return the context of a run in which one step found these values and did this to them."""
     flow = Workflow("order")
-    flow.add("first", lambda: values or {})
+    flow.add("first", lambda ctx: ctx.merge(values or {}))
 
     @flow.step(after="first")
     def step(ctx: Context) -> None:
@@ -215,7 +215,7 @@ async def test_a_failed_attempt_leaves_nothing_to_the_next(engine: Engine) -> No
 )
 async def test_changes_that_cannot_be_made(engine: Engine, change: Any, says: str) -> None:
     flow = Workflow("order")
-    flow.add("first", lambda: {"n": 1, "t": "text", "b": True})
+    flow.add("first", lambda ctx: ctx.merge({"n": 1, "t": "text", "b": True}))
 
     @flow.step(after="first")
     def step(ctx: Context) -> None:

@@ -125,7 +125,6 @@ def test_templates_hooks_and_restarts_are_part_of_it() -> None:
         StepNode(name="~on_step_fail", retry=RetryPolicy(2), queue="mail", takes_context=True),
     )
     assert definition.restart == RetryPolicy(2)
-    assert definition.keeps_context
     assert decode_definition(encode_definition(definition)) == definition
 
 

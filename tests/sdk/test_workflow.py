@@ -45,7 +45,6 @@ def test_the_program_of_the_documentation_is_this_graph() -> None:
             ),
         ),
         timeout_ms=259_200_000,
-        keeps_context=True,
     )
 
 

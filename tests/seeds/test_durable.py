@@ -276,26 +276,25 @@ def documents(kind: str) -> Workflow:
     async def fetch(input: str) -> dict[str, str]:
         return {"doc": f"document {input}"}
 
-    @flow.step(retry=Retry(3, base="1s"))
-    async def classify(fetch: dict[str, str], ctx: Context) -> dict[str, str]:
+    @flow.step(retry=Retry(3, base="1s"), into="kind")
+    async def classify(fetch: dict[str, str], ctx: Context) -> str:
         if ctx.attempt == 1:
             raise ConnectionError("the model is busy")
-        return {"kind": kind}
+        return kind
 
-    branch = flow.branch("kind", on="classify.kind")
+    branch = flow.branch("branch", on=classify)
 
-    @branch.case("invoice")
+    @branch.case("invoice", into="extracted")
     async def extract_invoice(fetch: dict[str, str]) -> dict[str, Any]:
-        return {"extracted": {"lines": [3, 4], "total": 7}}
+        return {"lines": [3, 4], "total": 7}
 
-    @branch.case("invoice")
-    async def validate_invoice(extract_invoice: dict[str, Any]) -> dict[str, bool]:
-        extracted = extract_invoice["extracted"]
-        return {"valid": sum(extracted["lines"]) == extracted["total"]}
+    @branch.case("invoice", into="valid")
+    async def validate_invoice(extract_invoice: dict[str, Any]) -> bool:
+        return bool(sum(extract_invoice["lines"]) == extract_invoice["total"])
 
-    @branch.case("contract")
+    @branch.case("contract", into="extracted")
     async def extract_contract(fetch: dict[str, str]) -> dict[str, Any]:
-        return {"extracted": {"parties": ["a", "b"]}}
+        return {"parties": ["a", "b"]}
 
     @branch.otherwise
     async def flag(ctx: Context) -> None:
@@ -329,7 +328,7 @@ def test_a_step_after_a_branch_takes_the_branch_and_not_what_is_inside() -> None
     """There all is in one map; here a step says that it takes the branch, or reads the context."""
     flow = documents("invoice")
     flow.add("publish", lambda extract_contract: extract_contract)
-    with pytest.raises(DefinitionError, match=r"'extract_contract', which is inside of branch 'kind'"):
+    with pytest.raises(DefinitionError, match=r"'extract_contract', which is inside of branch 'branch'"):
         flow.definition()
 
 

@@ -206,21 +206,24 @@ async def test_an_order_that_takes_too_long_is_undone(engine: Engine) -> None:
 def pipeline(world: World) -> Workflow:
     flow = Workflow("nightly", timeout="2h")
 
-    @flow.step
-    async def prepare(input: dict[str, str] | None) -> dict[str, str]:
-        return {"date": (input or {}).get("date", "2025-01-01")}
+    @flow.step(into="date")
+    async def prepare(input: dict[str, str] | None) -> str:
+        return (input or {}).get("date", "2025-01-01")
 
-    def extract(what: str) -> Callable[[Context], dict[str, Any]]:
-        def read(ctx: Context) -> dict[str, Any]:
+    def extract(what: str) -> Callable[[Context], list[str]]:
+        def read(ctx: Context) -> list[str]:
             world.do(what)
-            return {what: [f"{what} of {ctx.get('date')}"] * 2}
+            return [f"{what} of {ctx.get('date')}"] * 2
 
         return read
 
     sources = ("sales", "inventory", "customers")
     flow.parallel(
         "extracted",
-        [flow.add(f"extract_{each}", extract(each), after=prepare, timeout="30m") for each in sources],
+        [
+            flow.add(f"extract_{each}", extract(each), after=prepare, timeout="30m", into=each)
+            for each in sources
+        ],
     )
 
     @flow.step(after="extracted", timeout="45m")
@@ -244,8 +247,8 @@ def pipeline(world: World) -> Workflow:
         return f"report of {validate} rows"
 
     @flow.step
-    async def notify(report: str, prepare: dict[str, str]) -> str:
-        return f"{prepare['date']}: {report}"
+    async def notify(report: str, prepare: str) -> str:
+        return f"{prepare}: {report}"
 
     @flow.on_failure
     async def alert(happened: Happened) -> None:
@@ -290,8 +293,9 @@ def signup_workflow(world: World) -> Workflow:
     flow = Workflow("signup", input=Signup, timeout="7d")
 
     @flow.step
-    async def create_account(signup: Signup) -> dict[str, Any]:
+    async def create_account(signup: Signup, ctx: Context) -> dict[str, Any]:
         world.do("create account")
+        ctx.put("user_id", 7)
         return {"user_id": 7}
 
     @create_account.compensate

@@ -213,9 +213,9 @@ def robust() -> tuple[Workflow, list[str]]:
     flow = Workflow("robust", retry=Retry(2, base="1s"))
     told: list[str] = []
 
-    @flow.step
-    async def prepare() -> dict[str, str]:
-        return {"file": "/tmp/x"}
+    @flow.step(into="file")
+    async def prepare() -> str:
+        return "/tmp/x"
 
     @flow.step(after=prepare)
     async def risky(input: dict[str, Any] | None, ctx: Context) -> str:
@@ -317,14 +317,14 @@ def payment(  # noqa: C901 - of its steps, each is simple
             raise Fail("broken", f"{name} is broken", retryable=False)
         done.append(name)
 
-    @flow.step
-    async def reserve() -> dict[str, str]:
+    @flow.step(into="reservation")
+    async def reserve() -> str:
         check("reserve")
-        return {"reservation": "r-1"}
+        return "r-1"
 
     @reserve.compensate
-    async def release(reserve: dict[str, str]) -> None:
-        assert reserve == {"reservation": "r-1"}
+    async def release(reserve: str) -> None:
+        assert reserve == "r-1"
         undone("reserve")
 
     @flow.step(after=reserve)
@@ -333,7 +333,7 @@ def payment(  # noqa: C901 - of its steps, each is simple
         return "p-1"
 
     @charge.compensate(retry=Retry(3, base="1s"))
-    async def refund(charge: str, reserve: dict[str, str], ctx: Context) -> str:
+    async def refund(charge: str, reserve: str, ctx: Context) -> str:
         assert ctx.get("reservation") == "r-1"
         undone("charge")
         return f"refunded {charge}"

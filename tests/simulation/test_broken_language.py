@@ -8,18 +8,31 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from msgspec import Raw
 from simulation.broken import found
 
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.effects import Effects
 from stream_durable.core.fold import HANDLERS
 from stream_durable.core.gate.rows import thaw_gate
-from stream_durable.core.messages import ResumeRun, WaitClosed
-from stream_durable.core.run import advance, again, answers, context, counters, ending, groups, rows, waiting
+from stream_durable.core.messages import Change, ResumeRun, WaitClosed
+from stream_durable.core.run import (
+    advance,
+    again,
+    answers,
+    attempts,
+    context,
+    counters,
+    ending,
+    groups,
+    rows,
+    waiting,
+)
 from stream_durable.core.run.state import Open, Requests, Run, Step
 from stream_durable.core.status import SKIPPED, Outcome
 from stream_durable.engine import loading
 from stream_durable.testing.faults import Faults
+from stream_durable.worker import ends
 
 #: Everything is loaded again and again, and nobody dies.
 HANDED_OVER = Faults(handovers=1.5, delay=0.002)
@@ -201,3 +214,27 @@ def test_a_wait_that_a_late_message_of_a_replaced_owner_closes_is_found(
 
     stopped = Faults(stall=0.05, delay=0.002)
     found(100, by="waits_are_open_on_their_channels", faults=stopped, only=("renewed",))
+
+
+def test_outputs_that_are_merged_into_the_context_by_themselves_are_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take = attempts.take
+
+    def merging(run: Run, *args: Any, output: bytes | None = None, **options: Any) -> Any:
+        failure = take(run, *args, **options)
+        return failure or (None if output is None else context.change(run, (), output))
+
+    monkeypatch.setattr(attempts, "take", merging)
+    found(40, by="the_context_holds_nothing_else")
+
+
+def test_another_value_than_the_output_under_the_key_of_into_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def other(key: str, end: Any) -> Any:
+        end.changes = (Change("put", key, Raw(b'"other"')),)
+        return end
+
+    monkeypatch.setattr(ends, "_put", other)
+    found(60, by="the_context_holds_nothing_else", only=("tally", "bulky"))

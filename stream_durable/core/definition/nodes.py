@@ -273,7 +273,8 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     hooks: tuple[StepNode, ...] = ()
     #: How often the whole graph is tried; its delays are between two tries.
     restart: RetryPolicy = NO_RETRY
-    #: Whether what steps answer is merged into the run's context: some function takes it.
+    #: Whether objects that steps answer are merged into the run's context. Only old definitions say so: today
+    #: the context holds what functions put there.
     keeps_context: bool = False
     #: What it takes to fold a run of this: a release that does not know it leaves the run to one that does.
     format: Format = 1

@@ -19,6 +19,8 @@ from stream_durable.sdk.retry import Retry
 MARKS = "marks"
 #: And under this how many they were.
 MARKED = "marked"
+#: And under this and a step's name what the step came to, where its option says so.
+INTO = "into-"
 
 #: Some more tries, soon.
 SOON = Retry(4, base="100ms", cap="800ms", jitter=0.5)

@@ -10,6 +10,7 @@ from stream_durable.sdk.context import Context
 from stream_durable.sdk.retry import Retry
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.testing.workload.functions import (
+    INTO,
     SOON,
     answer,
     chance,
@@ -36,7 +37,7 @@ async def _tallied(ctx: Context[Any]) -> dict[str, Any]:
 
 def _tally() -> Workflow:
     flow = Workflow("tally", retry=SOON)
-    parts = [flow.add(f"part_{i}", _tallied, on_error="continue") for i in range(5)]
+    parts = [flow.add(f"part_{i}", _tallied, on_error="continue", into=f"{INTO}part_{i}") for i in range(5)]
     flow.add("sum", instant, after=parts)
     return flow
 
@@ -48,7 +49,7 @@ def _bulky() -> Workflow:
     async def both(ctx: Context[Any], one: Any, two: Any) -> dict[str, Any]:
         return {**answer(ctx), "both": [one["much"], two["much"]]}
 
-    flow.add("one", large)
+    flow.add("one", large, into=f"{INTO}one")
     flow.add("two", large, after="one")
     flow.wait_event("paid", "payment", key="one.number", timeout="2s", on_timeout=None)
     flow.each("two.items", name="many")(large)
