@@ -109,13 +109,15 @@ async def worker(
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name, serves=True)
     blobs = KafkaBlobs(settings.kafka, settings.prefix, publisher, client=name)
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name, metrics=metrics)
+    share = len(settings.worker.queues)
     logs = {
         queue: GroupLog(
             settings.kafka,
             f"{settings.prefix}.commands.{queue}",
             f"{settings.prefix}.worker.{queue}",
             client=name,
-            records_max=max(_READ_MIN, min(_READ_MAX, 2 * settings.worker.concurrency)),
+            records_max=max(_READ_MIN, min(_READ_MAX, 2 * settings.worker.concurrency // share)),
+            bytes_max=settings.worker.waiting_bytes_max // (2 * share),
             reset="earliest",
         )
         for queue in settings.worker.queues

@@ -243,11 +243,19 @@ class WorkerSettings(Branch):
     """Queues whose commands this worker takes; with commas in the environment. A queue that no worker
     names keeps its steps waiting for ever."""
     concurrency: int = Field(default=100, ge=1, le=100_000)
-    """Attempts that run at the same time. Low leaves async handlers waiting for each other; high lets a
-    burst overload what the steps call."""
+    """Attempts that run at the same time, and as many wait. Half of these places and of the threads are
+    shared out among the queues, so that none holds up another. Low leaves async handlers waiting for each
+    other; high lets a burst overload what the steps call."""
+    waiting_bytes_max: int = Field(default=32_000_000, ge=1_000_000, le=1 << 34)
+    """Bytes of the commands that wait in this worker, in all; each queue has its share, and reads half as
+    much ahead. Low lets large commands wait for each other; high lets a burst of them fill the memory."""
     threads: int = Field(default=8, ge=1, le=1_000)
     """Threads for handlers that are not async. Each blocked call takes one: too few, and steps queue
-    behind slow ones; too many fight for the interpreter."""
+    behind slow ones, not begun; too many fight for the interpreter."""
+    threads_overdue_max: int = Field(default=8, ge=0, le=1_000)
+    """Threads that may go on at attempts whose time is over, each replaced by another one. With more the
+    worker begins nothing, says why, and ends to be started anew. Low restarts it often; high lets threads
+    that hang fill the memory."""
     processes: int = Field(default=2, ge=1, le=256)
     """Processes for steps with `process=True`, begun when the first such step comes. More than the machine
     has cores, and they take turns; too few, and such steps queue behind each other."""

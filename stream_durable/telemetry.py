@@ -209,6 +209,19 @@ FUNCTION_MISSED: Final = LogEvent(
     "No code here serves a step: its attempts are given back until a worker carries it. Said once a step.",
 )
 
+THREAD_REPLACED: Final = LogEvent(
+    "thread.replaced",
+    "warning",
+    "run step attempt overdue",
+    "A thread goes on at an attempt that is over, and another takes its place; so many do by now.",
+)
+THREAD_RETURNED: Final = LogEvent(
+    "thread.returned",
+    "info",
+    "run step attempt seconds",
+    "A thread that was overdue has ended what it was at.",
+)
+
 LOG_EVENTS: Final = tuple(value for value in list(globals().values()) if isinstance(value, LogEvent))
 
 
@@ -322,6 +335,10 @@ class Metrics:
             for outcome in ("completed", "failed", "timed_out", "cancelled", "handed_back")
         }
         self.attempts_running = self._gauge("attempts_running", "Attempts that run on this worker now.")
+        #: Above worker.threads_overdue_max the worker ends.
+        self.threads_overdue = self._gauge(
+            "threads_overdue", "Threads of this worker that go on at attempts which are over."
+        )
         self.lost_log = self._counter(
             "lost_log_total", "Partitions whose log was found truncated, deleted or replaced; must be 0."
         )

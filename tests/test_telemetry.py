@@ -42,6 +42,7 @@ NAMES = {
     "publish_seconds",
     "records_folded",
     "takeovers",
+    "threads_overdue",
     "timers_fired",
 }
 #: What a line has already, or the standard library's records.

@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple, TypeVar
 
-from stream_durable.core.errors import RejectedError, TransientError
+from stream_durable.core.errors import BrokenError, RejectedError, StreamDurableError
 from stream_durable.health import Check, Health
 from stream_durable.log_lines import configure_logging
 from stream_durable.persistence import persist
@@ -180,7 +180,7 @@ async def _listening(
 
 def _log_failure(name: str, error: BaseException) -> None:
     """Say why the service ends; where, only if the cause may be a fault of ours."""
-    is_expected = isinstance(error, RejectedError | TransientError)
+    is_expected = isinstance(error, StreamDurableError) and not isinstance(error, BrokenError)
     _log.error(SERVICE_FAILED, service=name, reason=str(error), exc_info=None if is_expected else error)
 
 

@@ -82,7 +82,8 @@ def worker(app: App) -> Role:
             def serves() -> str | None:
                 return None if found.is_member else _NOT_TAKEN_IN
 
-            yield Service(found.run, {"queues": serves, "kafka": kafka.check}, (kafka,))
+            checks: dict[str, Check] = {"queues": serves, "threads": found.trouble, "kafka": kafka.check}
+            yield Service(found.run, checks, (kafka,))
 
     return role
 

@@ -1,6 +1,6 @@
 """Attempts: users' functions called, bounded in number and in time, each ending in one report.
 
-A fixed number of tasks take jobs from one queue, one after another, so that an attempt that need not
+A fixed number of tasks take jobs that have a place, one after another, so that an attempt that need not
 wait costs no task of its own. Async functions run on the loop, plain ones in threads.
 
 Whatever a user's function raises ends here and becomes a recorded failure; this is the one place
@@ -10,12 +10,12 @@ where that is so.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from stream_durable.core.effects import CancelAttempt
+from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import (
     AttemptEnd,
@@ -27,25 +27,25 @@ from stream_durable.core.messages import (
 from stream_durable.payloads import Payloads
 from stream_durable.ports import Clock
 from stream_durable.sdk.answers import failure_from
-from stream_durable.sdk.durations import milliseconds
 from stream_durable.sdk.errors import NotCarriedError
 from stream_durable.sdk.handler import Handler
 from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import Metrics
-from stream_durable.worker.calling import Calling
+from stream_durable.worker.answered import Answered
+from stream_durable.worker.calling import Calling, needs_thread
+from stream_durable.worker.endings import add_what_is_left, cancelled, delay_after
 from stream_durable.worker.ends import end_of, given_of
 from stream_durable.worker.fitting import Fitting
 from stream_durable.worker.job import Job, JobKey
 from stream_durable.worker.leases import Leases
 from stream_durable.worker.logs import WRITER, Missed, listen_on, tell_failure
 from stream_durable.worker.offsets import DoneOffsets
-from stream_durable.worker.queue import Queue
+from stream_durable.worker.places import Line, Places
 from stream_durable.worker.reports import Reports
+from stream_durable.worker.threads import WorkerExhaustedError
 
 #: After so many attempts that did not wait, the loop gets its turn.
 _TURN = 64
-#: Answered attempts that are kept in mind.
-_ENDED_MAX = 10_000
 #: How long a command that no code here can serve is put off; a deployment takes about that long.
 _NO_HANDLER_MS = 5_000
 _LOOK_SECONDS = 0.25
@@ -64,6 +64,7 @@ class Attempts:
         metrics: Metrics,
         *,
         worker: str,
+        queues: Sequence[str],
     ) -> None:
         """Run nothing yet; `handler` finds the function of a workflow's step."""
         self._handler = handler
@@ -73,28 +74,24 @@ class Attempts:
         self._settings = settings
         self._metrics = metrics
         self._worker = worker
-        self._queue = Queue()
-        #: Room is made when half of the places to wait are free, so that the lanes are not woken for each.
-        self._refill_below = max(1, settings.concurrency // 2)
+        self._places = Places(queues, settings)
         self._jobs: dict[JobKey, Job] = {}
         self._running: dict[JobKey, Job] = {}
         metrics.attempts_running.set_function(self._running.__len__)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._calling = Calling(settings)
+        self._calling = Calling(settings, clock.now, self._leave_thread)
+        metrics.threads_overdue.set_function(lambda: self._calling.threads.overdue)
         self._missed = Missed()
-        self._room = asyncio.Event()
-        self._room.set()
         self._is_draining = False
         self._leases = Leases(self._running, self._who, self._say, clock, settings)
         self._isolation = self._leases.isolation
-        #: What was asked for, and has been answered; the latest.
-        self._ended: OrderedDict[tuple[str, str, int, int, int], None] = OrderedDict()
+        self._answers = Answered()
         #: Attempts that have completed and are not counted yet: one by one it is dear.
         self._completed = 0
 
-    def add(self, job: Job) -> None:
-        """Take a job; it begins as soon as a place is free."""
-        if not job.command.redriven and _asked(job) in self._ended:
+    def add(self, job: Job, line: Line) -> None:
+        """Take a job into a line; it begins as soon as it has a place."""
+        if not job.command.redriven and job in self._answers:
             # Its answer is on the log; a successor of whoever asked for it has asked once more.
             job.done()
             return
@@ -105,24 +102,32 @@ class Attempts:
             # is done before it is.
             known.stand_for(job)
             return
-        job.clock = self._clock
+        job.clock, job.line = self._clock, line
+        with suppress(NotCarriedError):
+            job.handler = handler = self._handler_of(job.command)
+            job.needs_thread = needs_thread(handler)
         self._jobs[key] = job
-        self._queue.add(job)
-        if self._queue.count >= self._settings.concurrency:
-            self._room.clear()
+        line.add(job)
+        if self._places.may_begin(job):
+            self._begin_more()
+
+    def _begin_more(self) -> None:
         if len(self._tasks) < self._settings.concurrency:
             task = asyncio.create_task(self._work())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    @property
-    def has_room(self) -> bool:
-        """Whether jobs can be taken without piling up: as many may wait as may run."""
-        return self._room.is_set() and self._reports.has_room
+    def line(self, queue: str) -> Line:
+        """Return where the commands of a queue wait."""
+        return self._places.lines[queue]
 
-    async def room(self) -> None:
-        """Wait until jobs can be taken without piling up."""
-        await self._room.wait()
+    def has_room(self, line: Line) -> bool:
+        """Whether jobs of a queue can be taken without piling up: all together as many wait as may run."""
+        return line.has_room and self._reports.has_room
+
+    async def room(self, line: Line) -> None:
+        """Wait until jobs of a queue can be taken without piling up."""
+        await line.room()
         await self._reports.room()
 
     async def heard(self) -> None:
@@ -161,8 +166,7 @@ class Attempts:
                 del self._jobs[job.key]
             return not is_over
 
-        self._queue.keep(is_kept)
-        self._make_room()
+        self._places.keep(is_kept)
         return dropped
 
     def announce_all(self) -> None:
@@ -175,7 +179,7 @@ class Attempts:
         Jobs that were not begun are simply left: their commands are not done, so another worker gets them.
         """
         self._is_draining = True
-        self._queue.clear()
+        self._places.keep(lambda _: False)
         self.announce_all()
 
     async def drain(self, seconds: float) -> None:
@@ -198,10 +202,22 @@ class Attempts:
             await asyncio.sleep(_LOOK_SECONDS)
             self._count_completed()
             self._leases.look()
+            if not self._is_draining:
+                self._calling.threads.look()
 
-    def _make_room(self) -> None:
-        if self._queue.count < self._refill_below:
-            self._room.set()
+    def trouble(self) -> str | None:
+        """Say why nothing more is begun here, if that is so."""
+        return self._calling.threads.trouble()
+
+    async def exhausted(self) -> None:
+        """Wait until so many threads hang that the process has to be replaced, and raise that."""
+        await self._calling.threads.exhausted.wait()
+        raise WorkerExhaustedError(str(self.trouble()))
+
+    def _leave_thread(self, job: Job) -> None:
+        self._places.leave_thread(job)
+        if self._places.count:
+            self._begin_more()
 
     def _count_completed(self) -> None:
         if self._completed:
@@ -212,18 +228,20 @@ class Attempts:
         task = asyncio.current_task()
         assert task is not None
         turn = 0
-        while self._queue.count:
-            if self._isolation.is_entered:
+        while True:
+            while self._isolation.is_entered and self._places.count:
                 await self._isolation.left()
-                continue
-            job = self._queue.take()
-            if self._queue.count < self._refill_below:
-                self._room.set()
-            if job.is_cancelled:
-                del self._jobs[job.key]
-                self._drop(job)
-                continue
-            await self._attempt(job, task)
+            job = self._places.take()
+            if job is None:
+                return
+            try:
+                if job.is_cancelled:
+                    del self._jobs[job.key]
+                    self._drop(job)
+                    continue
+                await self._attempt(job, task)
+            finally:
+                self._places.leave(job)
             turn += 1
             if turn >= _TURN:
                 turn = 0
@@ -268,15 +286,13 @@ class Attempts:
                 return
         assert end is not None, "only a cancelled attempt ends without a word"
         if job.values is not None or job.lines is not None:
-            _add_what_is_left(end, job)
+            add_what_is_left(end, job)
         self._say(job, end, partial(self._answered, job))
 
     def _answered(self, job: Job) -> None:
         """Take note that the answer of an attempt is acknowledged: asked for once more, it is not called."""
         job.done()
-        self._ended[_asked(job)] = None
-        if len(self._ended) > _ENDED_MAX:
-            self._ended.popitem(last=False)
+        self._answers.add(job)
 
     def _given_back(self, job: Job, reason: str, delay_ms: int = 0) -> AttemptReturned:
         return AttemptReturned(**self._who(job), delay_ms=delay_ms, reason=reason, returns=job.returns)
@@ -285,7 +301,7 @@ class Attempts:
         """Let a cancelled attempt be over, with a word if somebody waits for it."""
         self._metrics.count_attempts("cancelled")
         if job.must_answer:
-            self._say(job, _cancelled(self._who(job)), job.done)
+            self._say(job, cancelled(self._who(job)), job.done)
         else:
             job.done()
 
@@ -295,7 +311,7 @@ class Attempts:
         if job.settle is not None:
             await self._leases.announce_first(job, job.settle)
         try:
-            handler = self._handler(command.workflow, command.function or command.step)
+            handler = job.handler or self._handler_of(command)
         except NotCarriedError as error:
             # A deployment is under way, or workers of different code share a queue. Not the run's fault.
             self._missed.tell(command, str(error))
@@ -333,23 +349,11 @@ class Attempts:
         end = AttemptFailed(
             **self._who(job), failure=failure, logs=logs, started=job.started, finished=self._clock.now()
         )
-        end.delay_ms = self._delay(job, failure) if failure.retryable else None
+        end.delay_ms = delay_after(job, failure) if failure.retryable else None
         return end
 
-    def _delay(self, job: Job, failure: Failure) -> int | None:
-        """Ask the author's own function, if there is one, how long to wait before the next attempt."""
-        command = job.command
-        try:
-            backoff = self._handler(command.workflow, command.function or command.step).backoff
-            if backoff is None:
-                return None
-            return milliseconds(backoff(command.ordinal or command.attempt, failure))
-        except Exception as error:
-            # It must not hide why the attempt failed.
-            job.wrote(
-                "error", f"the policy's own delay is taken: backoff= failed: {failure_from(error).message}"
-            )
-            return None
+    def _handler_of(self, command: Command) -> Handler:
+        return self._handler(command.workflow, command.function or command.step)
 
     def _who(self, job: Job) -> dict[str, Any]:
         command = job.command
@@ -364,26 +368,8 @@ class Attempts:
         self._reports.add(job.partition, message, then)
 
 
-def _asked(job: Job) -> tuple[str, str, int, int, int]:
-    """Return what a command asks for: given back, or lost with its worker, an attempt is another one."""
-    command = job.command
-    return command.run, command.step, command.attempt, command.returns, command.losses
-
-
 def _is_running(task: asyncio.Task[None]) -> bool:
     try:
         return asyncio.current_task() is task
     except RuntimeError:
         return False
-
-
-def _cancelled(who: dict[str, Any]) -> AttemptFailed:
-    return AttemptFailed(**who, failure=Failure("cancelled", "the attempt was cancelled", retryable=False))
-
-
-def _add_what_is_left(end: AttemptEnd, job: Job) -> None:
-    """Add what the attempt changed and wrote, before what a process of its own said of that."""
-    changes, logs = job.left()
-    end.logs = (*logs, *end.logs)
-    if type(end) is not AttemptFailed:
-        end.changes = (*changes, *end.changes)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from stream_durable.sdk.answers import Fail, Skip
@@ -19,14 +19,21 @@ from stream_durable.sdk.handler import Given, Handler
 from stream_durable.settings import WorkerSettings
 from stream_durable.worker.job import Job
 from stream_durable.worker.processes import Processes
+from stream_durable.worker.threads import Threads
 
 
 class Calling:
     """The threads and processes of a worker, and the time-outs of what they do."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        """Begin no thread and no process yet."""
-        self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="attempt")
+    def __init__(
+        self, settings: WorkerSettings, now: Callable[[], int], leave_thread: Callable[[Job], None]
+    ) -> None:
+        """Begin no thread and no process yet.
+
+        An attempt that needs a thread has a place for it when it begins; `leave_thread` gives it back early.
+        """
+        self.threads = Threads(settings.threads, settings.threads_overdue_max, now)
+        self._leave_thread = leave_thread
         self._processes = Processes(settings.processes)
 
     async def result(self, handler: Handler, given: Given, job: Job) -> Any:
@@ -53,7 +60,7 @@ class Calling:
 
     def close(self) -> None:
         """Begin nothing more; threads end when what they do has ended, idle processes at once."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.threads.close()
         self._processes.close()
 
     async def _timeout(self, limit: Handler, given: Given, job: Job) -> int:
@@ -69,6 +76,9 @@ class Calling:
     async def _unless_skipped(self, handler: Handler, given: Given, job: Job) -> Any:
         if handler.condition is not None and not await self._called(handler.condition, given, job):
             return Skip("its condition is not met")
+        if job.has_thread and (handler.is_async or handler.in_process):
+            # Only what went before was in need of it.
+            self._leave_thread(job)
         if handler.in_process:
             _check_wanted(job)
             due = None if job.timeout_ms is None else job.started + job.timeout_ms
@@ -82,16 +92,17 @@ class Calling:
             return await handler.call(arguments)
         job.is_in_thread = True
         run = contextvars.copy_context().run
-        loop = asyncio.get_running_loop()
-        result = await loop.run_in_executor(self._threads, run, _call, job, handler, arguments)
+        result = await self.threads.call(job.command, partial(run, handler.call, arguments))
         job.is_in_thread = False
         return result
 
 
-def _call(job: Job, handler: Handler, arguments: Sequence[Any]) -> Any:
-    """Call a function in a thread, unless it has waited for one too long."""
-    _check_wanted(job)
-    return handler.call(arguments)
+def needs_thread(handler: Handler) -> bool:
+    """Whether any of the functions of a step is called in a thread."""
+    if not (handler.is_async or handler.in_process):
+        return True
+    condition, limit = handler.condition, handler.limit
+    return (condition is not None and not condition.is_async) or (limit is not None and not limit.is_async)
 
 
 def _check_wanted(job: Job) -> None:

@@ -6,16 +6,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stream_durable.core.effects import Command
 from stream_durable.core.messages import Change, LogLine
 from stream_durable.ports import Clock
 from stream_durable.sdk.context import Context
+from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.values import Values
 from stream_durable.worker.ends import context_of
 from stream_durable.worker.logs import Lines, whose
 from stream_durable.worker.offsets import DoneOffsets
+
+if TYPE_CHECKING:
+    from stream_durable.worker.places import Line
 
 JobKey = tuple[str, str, int]
 
@@ -26,9 +30,10 @@ class Job:
     It is also what the handler's context asks about the attempt, from whichever thread it runs in.
     """
 
-    __slots__ = ("announced", "beat", "clock", "command", "has_references", "is_cancelled", "is_in_thread",
-                 "is_overdue", "key", "label", "lines", "marks", "must_answer", "partition", "percent",
-                 "returns", "settle", "started", "task", "timeout_ms", "values")  # fmt: skip
+    __slots__ = ("announced", "beat", "clock", "command", "handler", "has_references", "has_thread",
+                 "is_cancelled", "is_in_thread", "is_overdue", "key", "label", "line", "lines", "marks",
+                 "must_answer", "needs_thread", "partition", "percent", "returns", "settle", "size",
+                 "started", "task", "timeout_ms", "values")  # fmt: skip
 
     def __init__(
         self,
@@ -37,10 +42,19 @@ class Job:
         offset: int,
         *,
         partition: int = 0,
+        size: int = 0,
         has_references: bool = False,
     ) -> None:
         """A command that has been taken but not begun."""
         self.command = command
+        #: Where it waits, or did, and how many bytes of memory that takes.
+        self.line: Line
+        self.size = size
+        #: What serves it; None: nothing here does.
+        self.handler: Handler | None = None
+        #: Whether some of it is not async, and whether a thread is there for it.
+        self.needs_thread = False
+        self.has_thread = False
         #: Of the command's topic, and of the inbox.
         self.partition = partition
         #: What tells this attempt from every other.

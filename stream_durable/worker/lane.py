@@ -57,6 +57,7 @@ class Lane:
     ) -> None:
         """Take nothing yet."""
         self._topic = f"commands.{queue}"
+        self._line = attempts.line(queue)
         self._log = log
         self._publisher = publisher
         self._attempts = attempts
@@ -106,10 +107,10 @@ class Lane:
 
     async def _next(self) -> LogEvent | None:
         """Wait for what comes next; without room for commands for partitions that move, or for room."""
-        if self._attempts.has_room:
+        if self._attempts.has_room(self._line):
             return await self._log.next()
         moved = asyncio.create_task(self._log.moved())
-        room = asyncio.create_task(self._attempts.room())
+        room = asyncio.create_task(self._attempts.room(self._line))
         try:
             await asyncio.wait((moved, room), return_when=asyncio.FIRST_COMPLETED)
             return moved.result() if moved.done() else None
@@ -184,13 +185,16 @@ class Lane:
         if isinstance(command, CancelAttempt):
             self._attempts.cancel(command, offsets, record.offset)
         else:
-            self._attempts.add(self._job(command, record, offsets))
+            self._attempts.add(self._job(command, record, offsets), self._line)
         if offsets.is_full:
             self._hold_back(record)
 
     def _job(self, command: Command, record: Record, offsets: DoneOffsets) -> Job:
-        has_references = record.value is not None and MARK in record.value
-        job = Job(command, offsets, record.offset, partition=record.partition, has_references=has_references)
+        value = record.value or b""
+        job = Job(
+            command, offsets, record.offset, partition=record.partition, size=len(value),
+            has_references=MARK in value,
+        )  # fmt: skip
         if command.losses or record.offset < offsets.suspect_below:
             job.settle = partial(self._settle, offsets)
         return job

@@ -47,13 +47,31 @@ class Queue:
             return self._take_other(self._priorities[-1])
         return self._usual.popleft()
 
-    def keep(self, is_kept: Callable[[Job], bool]) -> None:
-        """Drop those that are not to be kept."""
+    @property
+    def first(self) -> Job:
+        """The one that is taken next; there must be one."""
+        if self._priorities and (self._priorities[-1] > 0 or not self._usual):
+            return self._others[self._priorities[-1]][0]
+        return self._usual[0]
+
+    @property
+    def priority(self) -> int:
+        """The highest priority there is; something must wait."""
+        if self._priorities and (self._priorities[-1] > 0 or not self._usual):
+            return self._priorities[-1]
+        return 0
+
+    def keep(self, is_kept: Callable[[Job], bool]) -> list[Job]:
+        """Drop those that are not to be kept, and return them."""
         jobs = [*self._usual, *(job for line in self._others.values() for job in line)]
         self.clear()
+        dropped = []
         for job in jobs:
             if is_kept(job):
                 self.add(job)
+            else:
+                dropped.append(job)
+        return dropped
 
     def clear(self) -> None:
         """Drop all."""

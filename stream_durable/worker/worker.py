@@ -39,8 +39,9 @@ class Worker:
         self._logs = logs
         self._reports = Reports(publisher)
         self._attempts = Attempts(
-            handler, self._reports, Payloads(blobs), clock, settings, metrics, worker=worker
-        )
+            handler, self._reports, Payloads(blobs), clock, settings, metrics, worker=worker,
+            queues=tuple(logs),
+        )  # fmt: skip
         self._lanes = [Lane(q, log, publisher, self._attempts, settings, metrics) for q, log in logs.items()]
 
     @property
@@ -52,6 +53,10 @@ class Worker:
     def is_member(self) -> bool:
         """Whether the groups of all queues have taken us in."""
         return all(lane.is_member for lane in self._lanes)
+
+    def trouble(self) -> str | None:
+        """Say why nothing more is begun here, if that is so."""
+        return self._attempts.trouble()
 
     async def run(self) -> None:
         """Work until cancelled; then leave the groups, and let end what has begun or give it back."""
@@ -68,6 +73,7 @@ class Worker:
 
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._attempts.exhausted())
             for lane in self._lanes:
                 group.create_task(lane.run())
 

@@ -44,11 +44,14 @@ class Site:
         self.said: list[AttemptMessage] = []
         self.metrics = Metrics()
         self.task: asyncio.Task[None] | None = None
+        self.worker: Worker | None = None
         self.begin: Callable[[], None] = lambda: None
         self._changed = asyncio.Event()
         self.broker.watchers.append(self._watch)
 
-    def ask(self, step: str, *, attempt: int = 1, run: str = "run", **fields: Any) -> None:
+    def ask(
+        self, step: str, *, attempt: int = 1, run: str = "run", queue: str = "default", **fields: Any
+    ) -> None:
         """Ask for an attempt; values are given as Python has them."""
         for name in ("input", "item", "context", "happened", "metadata"):
             if name in fields and not isinstance(fields[name], Raw):
@@ -61,15 +64,16 @@ class Site:
             Command(
                 run=run, step=step, attempt=attempt, workflow=workflow, fingerprint="f", outputs=outputs,
                 **{"input": Raw(b"null"), **fields},
-            )
+            ),
+            queue,
         )  # fmt: skip
 
     def cancel(self, step: str, *, attempt: int = 1, run: str = "run", must_answer: bool = False) -> None:
         """Ask for an attempt to be dropped."""
         self.send(CancelAttempt(run=run, step=step, attempt=attempt, must_answer=must_answer))
 
-    def send(self, command: Command | CancelAttempt) -> None:
-        self.broker.append(TOPIC, 0, command.run.encode(), encode(command))
+    def send(self, command: Command | CancelAttempt, queue: str = "default") -> None:
+        self.broker.append(f"commands.{queue}", 0, command.run.encode(), encode(command))
 
     def stop(self) -> None:
         """Ask the worker to end in good order."""
@@ -110,18 +114,30 @@ class Site:
 
 
 @asynccontextmanager
-async def working(flow: Workflow, *, is_paused: bool = False, **settings: Any) -> AsyncIterator[Site]:
+async def working(
+    flow: Workflow, *, is_paused: bool = False, ends_with: type[BaseException] = asyncio.CancelledError,
+    **settings: Any,
+) -> AsyncIterator[Site]:  # fmt: skip
     """Run a worker that carries a workflow until the end of the block; paused, it begins with `begin`."""
     site = Site(App("app", workflows=[flow]))
     loop = asyncio.get_running_loop()
-    log = MemoryLog(site.broker, TOPIC, "worker", loop.call_later)
+    chosen = WorkerSettings(**{"offset_commit_ms": 50, "drain_ms": 0, **settings})
+    logs = {
+        queue: MemoryLog(site.broker, f"commands.{queue}", "worker", loop.call_later)
+        for queue in chosen.queues
+    }
+
+    def begin() -> None:
+        for log in logs.values():
+            log.open()
+
     if is_paused:
-        site.begin = log.open
+        site.begin = begin
     else:
-        log.open()
-    worker = Worker(
-        {"default": log}, MemoryPublisher(site.broker), site.blobs, site.app.handler, SystemClock(),
-        WorkerSettings(**{"offset_commit_ms": 50, "drain_ms": 0, **settings}), site.metrics, worker="w",
+        begin()
+    worker = site.worker = Worker(
+        logs, MemoryPublisher(site.broker), site.blobs, site.app.handler, SystemClock(), chosen,
+        site.metrics, worker="w",
     )  # fmt: skip
     task = site.task = asyncio.create_task(worker.run())
     try:
@@ -131,4 +147,6 @@ async def working(flow: Workflow, *, is_paused: bool = False, **settings: Any) -
         if not task.cancelling():
             task.cancel()
         outcome = (await asyncio.gather(task, return_exceptions=True))[0]
-        assert isinstance(outcome, asyncio.CancelledError), outcome
+        while isinstance(outcome, BaseExceptionGroup):
+            outcome = outcome.exceptions[0]
+        assert isinstance(outcome, ends_with), outcome

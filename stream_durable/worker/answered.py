@@ -1,0 +1,35 @@
+"""What was asked for and has been answered: asked for once more, it is not called again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from stream_durable.worker.job import Job
+
+#: Answered attempts that are kept in mind, the latest.
+_KEPT_MAX = 10_000
+
+
+class Answered:
+    """Attempts whose answers are acknowledged."""
+
+    __slots__ = ("_asked",)
+
+    def __init__(self) -> None:
+        """Nothing was answered yet."""
+        self._asked: OrderedDict[tuple[str, str, int, int, int], None] = OrderedDict()
+
+    def __contains__(self, job: Job) -> bool:
+        return _asked(job) in self._asked
+
+    def add(self, job: Job) -> None:
+        """Take note that the answer of an attempt is acknowledged."""
+        self._asked[_asked(job)] = None
+        if len(self._asked) > _KEPT_MAX:
+            self._asked.popitem(last=False)
+
+
+def _asked(job: Job) -> tuple[str, str, int, int, int]:
+    """Return what a command asks for: given back, or lost with its worker, an attempt is another one."""
+    command = job.command
+    return command.run, command.step, command.attempt, command.returns, command.losses

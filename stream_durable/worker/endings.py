@@ -1,0 +1,38 @@
+"""What is said of an attempt besides its own answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stream_durable.core.failure import Failure
+from stream_durable.core.messages import AttemptEnd, AttemptFailed
+from stream_durable.sdk.answers import failure_from
+from stream_durable.sdk.durations import milliseconds
+from stream_durable.worker.job import Job
+
+
+def cancelled(who: dict[str, Any]) -> AttemptFailed:
+    """Return what is said of an attempt that was dropped."""
+    return AttemptFailed(**who, failure=Failure("cancelled", "the attempt was cancelled", retryable=False))
+
+
+def add_what_is_left(end: AttemptEnd, job: Job) -> None:
+    """Add what the attempt changed and wrote, before what a process of its own said of that."""
+    changes, logs = job.left()
+    end.logs = (*logs, *end.logs)
+    if type(end) is not AttemptFailed:
+        end.changes = (*changes, *end.changes)
+
+
+def delay_after(job: Job, failure: Failure) -> int | None:
+    """Ask the author's own function, if there is one, how long to wait before the next attempt."""
+    command, handler = job.command, job.handler
+    try:
+        if handler is None or handler.backoff is None:
+            return None
+        return milliseconds(handler.backoff(command.ordinal or command.attempt, failure))
+    except Exception as error:
+        # It must not hide why the attempt failed.
+        reason = failure_from(error).message
+        job.wrote("error", f"the policy's own delay is taken: backoff= failed: {reason}")
+        return None

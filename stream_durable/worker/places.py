@@ -1,0 +1,154 @@
+"""Which command begins next: of the queues in turn, as far as each has a place, and a thread if it needs one.
+
+What needs a thread and would have to wait for one is passed over and not begun: nothing of it counts yet,
+neither its time nor a lease, and it goes to another worker if its partition does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from stream_durable.settings import WorkerSettings
+from stream_durable.worker.job import Job
+from stream_durable.worker.queue import Queue
+from stream_durable.worker.shares import Shares
+
+
+class Line:
+    """The commands of one queue that wait."""
+
+    __slots__ = ("_bytes", "_bytes_max", "_count_max", "_for_threads", "_refill_below", "_room", "_waiting",
+                 "number")  # fmt: skip
+
+    def __init__(self, number: int, *, count_max: int, bytes_max: int) -> None:
+        """Nothing waits; `number` says which of the lines it is."""
+        self.number = number
+        self._count_max = count_max
+        self._bytes_max = bytes_max
+        #: Room is made when half of the places to wait are free, so that the lane is not woken for each.
+        self._refill_below = max(1, count_max // 2)
+        self._bytes = 0
+        self._waiting = Queue()
+        #: Those that were passed over, since there was no thread for them.
+        self._for_threads = Queue()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    @property
+    def count(self) -> int:
+        """How many wait."""
+        return self._waiting.count + self._for_threads.count
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more can be taken without piling up."""
+        return self._room.is_set()
+
+    async def room(self) -> None:
+        """Wait until more can be taken without piling up."""
+        await self._room.wait()
+
+    def add(self, job: Job) -> None:
+        """Let a job wait."""
+        self._waiting.add(job)
+        self._bytes += job.size
+        if self.count >= self._count_max or self._bytes >= self._bytes_max:
+            self._room.clear()
+
+    def first(self, *, has_thread: bool) -> Queue | None:
+        """Return where the next one stands that can begin; None: there is none."""
+        waiting, passed_over = self._waiting, self._for_threads
+        if passed_over.count and has_thread:
+            if not waiting.count or passed_over.priority >= waiting.priority:
+                return passed_over
+            return waiting
+        while waiting.count:
+            if has_thread or not waiting.first.needs_thread:
+                return waiting
+            passed_over.add(waiting.take())
+        return None
+
+    def took(self, job: Job) -> None:
+        """Note that a job has begun."""
+        self._bytes -= job.size
+        if not self._room.is_set():
+            self.make_room()
+
+    def keep(self, is_kept: Callable[[Job], bool]) -> None:
+        """Drop those that are not to be kept."""
+        for queue in (self._waiting, self._for_threads):
+            self._bytes -= sum(job.size for job in queue.keep(is_kept))
+        self.make_room()
+
+    def make_room(self) -> None:
+        """Let more be taken if there is room again."""
+        if self.count < self._refill_below and self._bytes < self._bytes_max:
+            self._room.set()
+
+
+class Places:
+    """The lines of all queues, and the places that they share."""
+
+    def __init__(self, queues: Sequence[str], settings: WorkerSettings) -> None:
+        """Nothing waits and nothing runs."""
+        count = len(queues)
+        self.lines = {
+            queue: Line(
+                number,
+                count_max=max(1, settings.concurrency // count),
+                bytes_max=settings.waiting_bytes_max // count,
+            )
+            for number, queue in enumerate(queues)
+        }
+        self._attempts = Shares(settings.concurrency, count)
+        self._threads = Shares(settings.threads, count)
+        #: Whose turn it is stands first.
+        self._turns = deque(self.lines.values())
+
+    @property
+    def count(self) -> int:
+        """How many wait."""
+        return sum(line.count for line in self._turns)
+
+    def may_begin(self, job: Job) -> bool:
+        """Whether there is a place for a job, and a thread if it needs one."""
+        number = job.line.number
+        return self._attempts.has(number) and (not job.needs_thread or self._threads.has(number))
+
+    def take(self) -> Job | None:
+        """Return the job that begins next, which has its places from now on; None: nothing can begin."""
+        best: Queue | None = None
+        for line in self._turns:
+            if self._attempts.has(line.number):
+                found = line.first(has_thread=self._threads.has(line.number))
+                if found is not None and (best is None or found.priority > best.priority):
+                    best = found
+        if best is None:
+            return None
+        if len(self._turns) > 1:
+            self._turns.rotate(-1)
+        job = best.take()
+        job.line.took(job)
+        self._attempts.take(job.line.number)
+        if job.needs_thread:
+            self._threads.take(job.line.number)
+            job.has_thread = True
+        return job
+
+    def leave(self, job: Job) -> None:
+        """Give back the places of a job."""
+        self._attempts.leave(job.line.number)
+        if job.has_thread:
+            self.leave_thread(job)
+
+    def leave_thread(self, job: Job) -> None:
+        """Give back the place in a thread of a job that goes on without one."""
+        job.has_thread = False
+        self._threads.leave(job.line.number)
+
+    def keep(self, is_kept: Callable[[Job], bool]) -> None:
+        """Drop jobs that wait and are not to be kept."""
+        for line in self._turns:
+            line.keep(is_kept)

@@ -1,0 +1,40 @@
+"""Places that several queues share, so that none can keep the others from theirs."""
+
+from __future__ import annotations
+
+
+class Shares:
+    """So many places. Half of them are for whoever comes; the others are shared out among the queues.
+
+    One queue alone has all. With fewer places than queues there is nothing to share out.
+    """
+
+    __slots__ = ("_free", "_kept", "_own", "_used")
+
+    def __init__(self, places: int, queues: int) -> None:
+        """None is taken yet."""
+        self._own = 0
+        if 1 < queues <= places:
+            self._own = max(1, places // (2 * queues))
+        self._used = [0] * queues
+        self._free = places
+        #: Free places that are kept for queues which have not used up their own.
+        self._kept = self._own * queues
+
+    def has(self, queue: int) -> bool:
+        """Whether there is a place for this queue."""
+        return self._free > self._kept or self._used[queue] < self._own
+
+    def take(self, queue: int) -> None:
+        """Take a place; there must be one."""
+        if self._used[queue] < self._own:
+            self._kept -= 1
+        self._used[queue] += 1
+        self._free -= 1
+
+    def leave(self, queue: int) -> None:
+        """Give a place back."""
+        self._used[queue] -= 1
+        self._free += 1
+        if self._used[queue] < self._own:
+            self._kept += 1
