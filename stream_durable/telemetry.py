@@ -187,6 +187,12 @@ LOOP_BLOCKED: Final = LogEvent(
     "loop.blocked", "error", "seconds", "Something kept the event loop from running for so long."
 )
 
+COMMANDS_LOST: Final = LogEvent(
+    "commands.lost",
+    "warning",
+    "topic partition offset begun_at reason",
+    "It is not known which commands are done, or some have expired; what is open is asked for again.",
+)
 COMMAND_REJECTED: Final = LogEvent(
     "command.rejected", "error", "queue partition offset reason", "A worker was sent what it cannot run."
 )

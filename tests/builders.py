@@ -158,9 +158,9 @@ def fact(event: StepEvent | RunEvent) -> str:
     return f"{event.type} {event.step}" if type(event) is StepEvent else event.type
 
 
-def everything(effects: Effects) -> tuple[list[Any], list[Any], list[Any], dict[Any, Any]]:
+def everything(effects: Effects) -> tuple[list[Any], list[Any], list[Any], dict[Any, Any], list[Any]]:
     """Return all that effects hold, to be compared."""
-    return effects.commands, effects.events, effects.messages, effects.timers
+    return effects.commands, effects.events, effects.messages, effects.timers, effects.redirected
 
 
 class Play:
@@ -258,10 +258,11 @@ class Play:
     def started(self, name: str, worker: str = "w1", attempt: int = 1, **options: Any) -> Said:
         return self.tell(AttemptStarted(key=RUN, step=name, attempt=attempt, worker=worker, **options))
 
-    def beats(self, name: str, worker: str = "w1", attempt: int = 1, lease_ms: int = 30_000) -> Said:
-        return self.tell(
-            AttemptHeartbeat(key=RUN, step=name, attempt=attempt, worker=worker, lease_ms=lease_ms)
-        )
+    def beats(
+        self, name: str, worker: str = "w1", attempt: int = 1, lease_ms: int = 30_000, **fields: Any
+    ) -> Said:
+        about = {"key": RUN, "step": name, "attempt": attempt, "worker": worker}
+        return self.tell(AttemptHeartbeat(**about, lease_ms=lease_ms, **fields))
 
     def returned(self, name: str, worker: str = "w1", attempt: int = 1, delay_ms: int = 0) -> Said:
         message = AttemptReturned(

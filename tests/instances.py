@@ -114,13 +114,14 @@ def settings_of(kafka: LocalKafka, database: str, prefix: str) -> Settings:
 
 
 @asynccontextmanager
-async def running(settings: Settings, app: App) -> AsyncIterator[Instance]:
-    """Make topics and schema, and run a reconciler, a worker and an ingress until the end of the block."""
+async def running(settings: Settings, app: App | None) -> AsyncIterator[Instance]:
+    """Make topics and schema, and run a reconciler, an ingress and, for an app, a worker until the end."""
     await migrate(settings.postgres, PARTITIONS)
     await Topics(settings, settings.worker.queues).apply()
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        for assemble in (bootstrap.reconciler, partial(_worker, app=app), bootstrap.ingress):
+        worker = [] if app is None else [partial(_worker, app=app)]
+        for assemble in (bootstrap.reconciler, *worker, bootstrap.ingress):
             await stack.enter_async_context(_task(_serve(partial(assemble, settings, metrics))))
         ports = await stack.enter_async_context(bootstrap.client_ports(settings))
         connect: Callable[[], AbstractAsyncContextManager[Ports]] = lambda: nullcontext(ports)  # noqa: E731

@@ -58,6 +58,8 @@ class CancelAttempt(
     attempt: int
     #: Whether the run waits for the answer, which is a failure with code `cancelled` if it is no other.
     must_answer: bool = False
+    #: The only worker that is meant; empty: whichever has the attempt.
+    worker: str = ""
 
 
 class AttemptNote(NamedTuple):
@@ -80,7 +82,8 @@ class Effects:
     """What the messages of one batch ask of the outside, in the order in which they asked."""
 
     __slots__ = (
-        "attempts", "commands", "events", "format", "has_early_timer", "load", "messages", "timers",
+        "attempts", "commands", "events", "format", "has_early_timer", "load", "lost_queues", "messages",
+        "redirected", "timers",
     )  # fmt: skip
 
     def __init__(self, in_format: int = 1) -> None:
@@ -89,6 +92,10 @@ class Effects:
         self.format = in_format
         #: (queue, command)
         self.commands: list[tuple[str, Command | CancelAttempt]] = []
+        #: (queue, partition, command): to a worker that the partition of its run does not reach.
+        self.redirected: list[tuple[str, int, CancelAttempt]] = []
+        #: Queues whose open attempts in this partition are to be asked for again.
+        self.lost_queues: list[str] = []
         self.events: list[StepEvent | RunEvent] = []
         #: Messages to other entities, by way of the inbox.
         self.messages: list[Message] = []

@@ -27,7 +27,7 @@ from stream_durable.core.ids import (
     fits,
     is_derived,
 )
-from stream_durable.core.log import Log, raise_format
+from stream_durable.core.log import Log, ask_again, raise_format
 from stream_durable.core.messages import (
     AttemptCompleted,
     AttemptExpanded,
@@ -43,6 +43,7 @@ from stream_durable.core.messages import (
     ChannelContinued,
     ChannelTimerFired,
     ChildEnded,
+    CommandsLost,
     EventDelivered,
     EventPublished,
     FormatRaised,
@@ -103,6 +104,7 @@ HANDLERS: dict[type[Message], Handler] = {
     GateLeft: gate_fold.leave,
     GateTimerFired: gate_fold.fire,
     FormatRaised: raise_format,
+    CommandsLost: ask_again,
 }
 
 

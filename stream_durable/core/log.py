@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stream_durable.core.effects import Effects
-from stream_durable.core.messages import FormatRaised
+from stream_durable.core.messages import CommandsLost, FormatRaised
 from stream_durable.core.status import Outcome
 
 
@@ -33,4 +33,10 @@ def raise_format(log: Log, message: FormatRaised, now: int, out: Effects) -> Out
     if message.format <= out.format:
         return Outcome.DUPLICATE
     out.format = message.format
+    return Outcome.APPLIED
+
+
+def ask_again(log: Log, message: CommandsLost, now: int, out: Effects) -> Outcome:
+    """Have the open attempts of a queue asked for once more, once this is saved."""
+    out.lost_queues.append(message.queue)
     return Outcome.APPLIED

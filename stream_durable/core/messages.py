@@ -32,6 +32,7 @@ Text = Annotated[str, Meta(min_length=1, max_length=ID_BYTES_MAX)]
 OptionalText = Annotated[str, Meta(max_length=ID_BYTES_MAX)]
 Millis = Annotated[int, Meta(ge=0, le=1 << 53)]
 Ordinal = Annotated[int, Meta(ge=1, le=(1 << 31) - 1)]
+Partition = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 #: Of which attempt of its step a wait is; 0 in messages of releases that did not say it: whichever there is.
 WaitAttempt = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 
@@ -166,6 +167,8 @@ class AttemptHeartbeat(AttemptMessage, kw_only=True, tag="attempt.heartbeat"):
     lease_ms: Millis = 30_000
     percent: float | None = None
     label: str | None = None
+    #: Where the worker hears of a cancellation, once the partition of the attempt's command is another's.
+    reply_to: Partition | None = None
 
 
 class LogLine(msgspec.Struct, omit_defaults=True, array_like=True):
@@ -391,6 +394,13 @@ class FormatRaised(LogMessage, kw_only=True, tag="log.format"):
     format: Format
 
 
+class CommandsLost(LogMessage, kw_only=True, tag="log.commands_lost"):
+    """It is not known which commands of a queue are done in this partition: ask again for what is open."""
+
+    queue: Text
+    worker: OptionalText = ""
+
+
 AnyMessage = (
     StartRun
     | CancelRun
@@ -424,6 +434,7 @@ AnyMessage = (
     | ChannelContinued
     | RunContinued
     | FormatRaised
+    | CommandsLost
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -460,6 +471,7 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     ChannelContinued,
     RunContinued,
     FormatRaised,
+    CommandsLost,
 )
 
 

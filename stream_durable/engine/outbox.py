@@ -39,6 +39,10 @@ def outgoing(effects: Effects, partition: int) -> list[Outgoing]:
         for queue, command in effects.commands
     ]
     messages += [
+        Outgoing(COMMANDS + queue, chosen, command.run.encode(), inbox.encode(command))
+        for queue, chosen, command in effects.redirected
+    ]
+    messages += [
         Outgoing(
             STEPS if type(event) is StepEvent else RUNS,
             partition,

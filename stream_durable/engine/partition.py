@@ -26,8 +26,9 @@ class Partition:
     """Where the fold of one owned partition stands."""
 
     __slots__ = (
-        "awaits", "cautious", "clock", "fingerprint", "format", "generation", "id", "is_full", "leader_epoch",
-        "next_offset", "published", "token", "topic_id", "unpublished", "unpublished_bytes", "verify_offset",
+        "awaits", "cautious", "clock", "fingerprint", "format", "generation", "id", "is_full",
+        "is_redriving", "leader_epoch", "lost_queues", "next_offset", "published", "token", "topic_id",
+        "unpublished", "unpublished_bytes", "verify_offset",
     )  # fmt: skip
 
     def __init__(self, claim: Claim, token: UUID) -> None:
@@ -55,6 +56,9 @@ class Partition:
         self.unpublished_bytes = 0
         #: Whether nothing more is fetched until some of them are.
         self.is_full = False
+        #: Queues whose open attempts are to be asked for again, and whether that is under way.
+        self.lost_queues: set[str] = set()
+        self.is_redriving = False
 
     def share(self) -> Share:
         """Return a share that does nothing yet; it takes the acknowledged outbox rows along."""

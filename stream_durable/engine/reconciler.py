@@ -107,9 +107,10 @@ class Reconciler:
             store, publisher, self._clock, metrics,
             horizon_ms=settings.timer_horizon_ms, window_max=settings.timers_held_max,
         )  # fmt: skip
+        self._writing = asyncio.Lock()
+        self._redrive = Redrive(store, definitions, self._publishing, partition_count, self._writing)
         self._takeovers = Takeovers(
-            log, store, verdicts, self._publishing, self._timers, self._own,
-            Redrive(store, definitions, self._publishing, partition_count), settings, metrics,
+            log, store, verdicts, self._publishing, self._timers, self._own, self._redrive, settings, metrics,
             owner=owner, knows=knows,
         )  # fmt: skip
         self._isolation = Isolation(store, settings.stall_takeovers_max)
@@ -121,7 +122,6 @@ class Reconciler:
         )  # fmt: skip
         #: What the steps that one batch begins may weigh, beside what they weigh for being steps.
         self._load_max = settings.batch_bytes_max + STEP_LOAD * settings.batch_records_max
-        self._writing = asyncio.Lock()
         #: Whether the group has taken us in, with partitions or to stand by.
         self.is_member = False
 
@@ -151,7 +151,7 @@ class Reconciler:
                 group.create_task(self._tidy())
                 group.create_task(self._watch.run())
                 group.create_task(self._holds.run())
-                self._takeovers.group = group
+                self._takeovers.group = self._redrive.group = group
                 try:
                     await self._consume()
                 finally:
@@ -268,7 +268,11 @@ class Reconciler:
                 continue
             if any(folding.effects.has_early_timer for folding in foldings):
                 self._clock.was_early()
+            lost = [folding for folding in foldings if folding.effects.lost_queues]
+            await self._redrive.note(folding.partition for folding in lost)
             refused = await self._saving.save([batch.finish(folding) for folding in foldings])
+            for folding in lost if refused is None else ():
+                self._redrive.begin(folding.partition, folding.effects.lost_queues)
             folded = sum(len(folding.evidence.offsets) for folding in foldings)
             if refused is not None:
                 await self._apply_less(reads[:folded], refused)

@@ -8,13 +8,17 @@ owner does all of it again; the partition's row keeps in mind that it has to.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+
 from stream_durable.core.effects import Command, Effects
 from stream_durable.core.errors import TransientError
-from stream_durable.core.run.redrive import redrive
+from stream_durable.core.run.redrive import redrive, redrive_commands
 from stream_durable.core.run.state import Run
 from stream_durable.engine import outbox
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.loading import load_entities
+from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
 from stream_durable.persistence import persist
 from stream_durable.ports import Definitions, Keys, RunPosition, Store
@@ -29,28 +33,66 @@ _PAGE = 500
 class Redrive:
     """Asks again for what is outstanding in a partition."""
 
+    group: asyncio.TaskGroup
+
     def __init__(
-        self, store: Store, definitions: Definitions, publishing: Publishing, partition_count: int
-    ) -> None:
-        """Read from `store`, speak by `publishing`."""
+        self, store: Store, definitions: Definitions, publishing: Publishing, partition_count: int,
+        writing: asyncio.Lock,
+    ) -> None:  # fmt: skip
+        """Read from `store`, publish by `publishing`; whoever saves batches holds `writing`."""
+        self._writing = writing
         self._store = store
         self._definitions = definitions
         self._publishing = publishing
         self._partition_count = partition_count
 
     async def partition(self, partition: int) -> None:
-        """Ask again for all unfinished runs of a partition."""
+        """Ask again for whatever is outstanding in a partition."""
+        async for runs, effects in self._runs(partition):
+            for run in runs:
+                redrive(run, effects)
+            for _, command in effects.commands:
+                if isinstance(command, Command):
+                    command.redriven = True
+
+    async def note(self, partitions: Iterable[Partition]) -> None:
+        """Have the next owner ask again for everything, should this process end before it has done so."""
+        for partition in partitions:
+            await self._must(partition, is_due=True)
+
+    def begin(self, partition: Partition, queues: Iterable[str]) -> None:
+        """Ask again, beside the batches, for the attempts on queues that have lost their commands."""
+        partition.lost_queues.update(queues)
+        if not partition.is_redriving:
+            partition.is_redriving = True
+            self.group.create_task(self._queues(partition))
+
+    async def _queues(self, partition: Partition) -> None:
+        while partition.lost_queues:
+            queues, partition.lost_queues = partition.lost_queues, set()
+            async for runs, effects in self._runs(partition.id):
+                for run in runs:
+                    redrive_commands(run, queues, effects)
+            async with self._writing:
+                # Not between the note of a batch that names another queue, and its commit.
+                if not partition.lost_queues:
+                    await self._must(partition, is_due=False)
+        partition.is_redriving = False
+
+    async def _must(self, partition: Partition, *, is_due: bool) -> None:
+        await persist(
+            lambda: self._store.must_redrive(partition.id, partition.token, is_due=is_due), "note the redrive"
+        )
+
+    async def _runs(self, partition: int) -> AsyncGenerator[tuple[list[Run], Effects], None]:
+        """Give unfinished runs page by page, and publish what the taker adds to the effects beside them."""
         after, count = RunPosition(-1, ""), 0
         while page := await self._page(partition, after):
             after = page[-1]
             count += len(page)
             effects = Effects()
-            for run in (await self._load([run.id for run in page])).values():
-                assert type(run) is Run
-                redrive(run, effects)
-            for _, command in effects.commands:
-                if isinstance(command, Command):
-                    command.redriven = True
+            loaded = await self._load([run.id for run in page])
+            yield [run for run in loaded.values() if type(run) is Run], effects
             await self._publishing.publish_now(outbox.outgoing(effects, partition))
         _log.info(WORK_REQUESTED, partition=partition, runs=count)
 

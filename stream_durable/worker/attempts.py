@@ -73,7 +73,8 @@ class Attempts:
         self._clock = clock
         self._settings = settings
         self._metrics = metrics
-        self._worker = worker
+        #: The name under which attempts are reported.
+        self.worker = worker
         self._places = Places(queues, settings)
         self._jobs: dict[JobKey, Job] = {}
         self._running: dict[JobKey, Job] = {}
@@ -136,7 +137,8 @@ class Attempts:
 
     def cancel(self, cancel: CancelAttempt, offsets: DoneOffsets, offset: int) -> None:
         """Drop an attempt, whether it waits or runs; if the run waits for the answer, let it have one."""
-        job = self._jobs.get((cancel.run, cancel.step, cancel.attempt))
+        is_ours = not cancel.worker or cancel.worker == self.worker
+        job = self._jobs.get((cancel.run, cancel.step, cancel.attempt)) if is_ours else None
         if job is None or not cancel.must_answer:
             # One that is not here has ended, and what it said comes; or another worker is at it and says so
             # by its heartbeats. To answer in its place could hide what it did.
@@ -150,11 +152,14 @@ class Attempts:
             if job.task is not None and not (job.must_answer and job.is_in_thread):
                 job.task.cancel()
 
-    def leave(self, offsets: DoneOffsets) -> int:
+    def leave(self, offsets: DoneOffsets, reply_to: Callable[[], int | None]) -> int:
         """Drop the jobs of a partition that was taken away, as far as they have not begun.
 
-        Return how many commands were dropped.
+        Return how many commands were dropped. Those that have begun are cancelled by way of `reply_to`.
         """
+        for job in self._running.values():
+            if any(mark[0] is offsets for mark in job.marks):
+                job.reply_to = reply_to
         dropped = 0
 
         def is_kept(job: Job) -> bool:
@@ -361,7 +366,7 @@ class Attempts:
             "key": command.run,
             "step": command.step,
             "attempt": command.attempt,
-            "worker": self._worker,
+            "worker": self.worker,
         }
 
     def _say(self, job: Job, message: AttemptMessage, then: Callable[[], None]) -> None:

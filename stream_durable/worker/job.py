@@ -32,8 +32,8 @@ class Job:
 
     __slots__ = ("announced", "beat", "clock", "command", "handler", "has_references", "has_thread",
                  "is_cancelled", "is_in_thread", "is_overdue", "key", "label", "line", "lines", "marks",
-                 "must_answer", "needs_thread", "partition", "percent", "returns", "settle", "size",
-                 "started", "task", "timeout_ms", "values")  # fmt: skip
+                 "must_answer", "needs_thread", "partition", "percent", "reply_to", "returns", "settle",
+                 "size", "started", "task", "timeout_ms", "values")  # fmt: skip
 
     def __init__(
         self,
@@ -86,6 +86,8 @@ class Job:
         self.is_overdue = False
         self.percent: float | None = None
         self.label: str | None = None
+        #: Once its partition is another worker's: names one of ours, by which a cancellation reaches us.
+        self.reply_to: Callable[[], int | None] | None = None
         #: The run's context, once a function that takes it is about to be called.
         self.values: Values | None = None
         #: What lines are dated by, once the attempt is known to those that are made.

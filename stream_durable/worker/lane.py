@@ -14,11 +14,13 @@ from typing import assert_never
 
 from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.messages import CommandsLost
 from stream_durable.core.reference import MARK
 from stream_durable.persistence import persist
 from stream_durable.ports import (
     Assigned,
     CommandLog,
+    LogBounds,
     LogEvent,
     LogLost,
     Outgoing,
@@ -28,9 +30,9 @@ from stream_durable.ports import (
     Revoked,
 )
 from stream_durable.settings import WorkerSettings
-from stream_durable.telemetry import COMMAND_REJECTED, MESSAGE_DROPPED, Metrics, logger
+from stream_durable.telemetry import COMMAND_REJECTED, COMMANDS_LOST, MESSAGE_DROPPED, Metrics, logger
 from stream_durable.wire.dead import Letter, dead_letter_headers, letter, without_value
-from stream_durable.wire.inbox import decode_command
+from stream_durable.wire.inbox import decode_command, encode
 from stream_durable.worker.attempts import Attempts
 from stream_durable.worker.job import Job
 from stream_durable.worker.offsets import Commit, DoneOffsets
@@ -136,7 +138,7 @@ class Lane:
             if task := self._resuming.pop(partition, None):
                 task.cancel()
             if offsets := self._offsets.get(partition):
-                left.append((offsets, self._attempts.leave(offsets)))
+                left.append((offsets, self._attempts.leave(offsets, self._any_partition)))
         self._attempts.announce_all()
         with suppress(TimeoutError):
             async with asyncio.timeout(_HAND_OVER_SECONDS):
@@ -147,22 +149,43 @@ class Lane:
             self._offsets.pop(partition, None)
             self._held_back.pop(partition, None)
 
+    def _any_partition(self) -> int | None:
+        return next(iter(self._offsets), None)
+
     async def _resume(self, partition: int) -> None:
         """Begin where the group's last member of this partition was, skipping what it had done."""
         committed = await persist(lambda: self._log.committed(partition), "read the committed offset")
         bounds = await persist(lambda: self._log.bounds(partition), "read the log's bounds")
-        offset, metadata = committed
-        if offset is not None and not bounds.low <= offset <= bounds.high:
-            # The commands there were are gone. The reconciler's leases ask again for attempts that were
-            # announced; for others an operator has to redrive.
-            offset, metadata = None, None
-        begin = bounds.low if offset is None else offset
+        begin, metadata = committed
+        if begin is None or not bounds.low <= begin <= bounds.high:
+            begin, metadata = await self._begin_unknown(partition, begin, bounds), None
         offsets = DoneOffsets.resume(begin, metadata, topic_id=bounds.topic_id)
         self._offsets[partition] = offsets
         # Before anything is called: should that end us, the next worker has to know that we were here.
         await self._store(lambda: not offsets.is_due, (partition,))
         del self._resuming[partition]
         self._log.fetch(partition, begin, -1)
+
+    async def _begin_unknown(self, partition: int, committed: int | None, bounds: LogBounds) -> int:
+        """Return where to begin where it is not known what is done, or not all that was asked is there.
+
+        Kafka forgets the offsets of a group that nobody has been in for a week. What is there then may be
+        done long since; what is open the reconciler asks for again, behind it.
+        """
+        if not bounds.high:
+            return 0
+        begin = bounds.high if committed is None else bounds.low
+        message = CommandsLost(
+            key=str(partition), queue=self._topic.removeprefix("commands."), worker=self._attempts.worker
+        )
+        record = Outgoing("inbox", partition, message.key.encode(), encode(message))
+        refusals = await persist(lambda: self._publisher.publish([(record, None)]), "ask for lost commands")
+        _log.warning(
+            COMMANDS_LOST, topic=self._topic, partition=partition, offset=committed, begun_at=begin,
+            reason=refusals[0].reason if refusals else None,
+        )  # fmt: skip
+        # Unheard, we would rather do again what is done than leave undone what is not.
+        return bounds.low if refusals else begin
 
     def _take(self, records: list[Record]) -> None:
         is_due = False

@@ -55,8 +55,9 @@ class Leases:
             elif now - job.beat >= settings.heartbeat_ms:
                 job.beat = now
                 beat = AttemptHeartbeat(
-                    **self._who(job), lease_ms=settings.lease_ms, percent=job.percent, label=job.label
-                )
+                    **self._who(job), lease_ms=settings.lease_ms, percent=job.percent, label=job.label,
+                    reply_to=None if job.reply_to is None else job.reply_to(),
+                )  # fmt: skip
                 self._say(job, beat, lambda: None)
 
     def announce_all(self) -> None:

@@ -15,6 +15,8 @@ from stream_durable.core.messages import (
     AttemptMessage,
     AttemptReturned,
     AttemptStarted,
+    CancelRun,
+    CancelStep,
     RunTimerFired,
 )
 from stream_durable.core.policy import RetryPolicy
@@ -301,6 +303,34 @@ class TestLease:
 
         assert play.beats("a").outcome is Outcome.LATE
         assert play.status("a") is None
+
+    def test_a_worker_whose_partition_moved_hears_of_a_cancellation_by_its_heartbeat(self) -> None:
+        play = Play(step("a"), step("b"))
+        play.started("a")
+        assert play.beats("a", reply_to=5).effects.redirected == []
+        play.tell(CancelRun(key=RUN, id="c"))
+
+        late = play.beats("a", reply_to=5)
+
+        assert late.outcome is Outcome.LATE
+        ((queue, partition, cancel),) = late.effects.redirected
+        assert (queue, partition) == ("default", 5)
+        assert (cancel.step, cancel.attempt, cancel.worker, cancel.must_answer) == ("a", 1, "w1", False)
+
+    def test_an_attempt_that_has_to_answer_is_told_so_where_its_worker_hears_it(self) -> None:
+        play = Play(step("a", compensation=step("undo")), step("b"))
+        play.started("a")
+        play.tell(CancelStep(key=RUN, id="c", step="a"))
+
+        beat = play.beats("a", reply_to=5)
+
+        assert beat.outcome is Outcome.APPLIED
+        assert [cancel.must_answer for _, _, cancel in beat.effects.redirected] == [True]
+
+    def test_a_heartbeat_of_a_step_without_attempts_cancels_nothing(self) -> None:
+        play = Play(sleep("a"), step("b"))
+
+        assert play.beats("a", reply_to=5).is_silent
 
     def test_a_start_after_the_result_is_late(self) -> None:
         play = Play(step("a"), step("b", "a"))

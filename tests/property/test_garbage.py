@@ -47,6 +47,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "step": names.filter(bool) | helpers, "attempt": st.sampled_from([1, 2, 3, (1 << 31) - 1]),
     "worker": names, "returns": st.sampled_from([0, 1, (1 << 31) - 1]), "picks": st.just(("id", "items.0")),
     "lease_ms": numbers, "timeout_ms": numbers | st.none(), "percent": st.floats(0, 1e300), "label": names,
+    "reply_to": st.sampled_from([None, 0, 3, (1 << 31) - 1]),
     "output": raws, "started": numbers, "finished": numbers, "delay_ms": numbers, "ttl_ms": numbers,
     "failure": failures,
     "at": st.none() | numbers, "queue": names, "priority": st.sampled_from([-100, 0, 100]),

@@ -36,6 +36,7 @@ from stream_durable.core.messages import (
     AttemptReturned,
     CancelRun,
     ChannelContinued,
+    CommandsLost,
     EventDelivered,
     FormatRaised,
     RetryRun,
@@ -50,8 +51,8 @@ from stream_durable.core.run.state import Run
 from stream_durable.core.status import RUN_ENDED, STEP_ENDED, Outcome
 
 encode = msgspec.json.Encoder(order="deterministic").encode
-#: Hundreds of waits, a message that comes seconds late, another release: tried where these are.
-ELSEWHERE = (ChannelContinued, FormatRaised, WaitChecked)
+#: Hundreds of waits, a message that comes seconds late, another release, lost offsets: tried where these are.
+ELSEWHERE = (ChannelContinued, CommandsLost, FormatRaised, WaitChecked)
 
 
 @pytest.fixture(autouse=True, scope="module")

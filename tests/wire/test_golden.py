@@ -35,6 +35,7 @@ from stream_durable.core.messages import (
     ChannelContinued,
     ChannelTimerFired,
     ChildEnded,
+    CommandsLost,
     EventDelivered,
     EventPublished,
     FormatRaised,
@@ -190,6 +191,9 @@ MESSAGES = [
     GateLeft(key=GATE, run=RUN, step="charge", attempt=2, is_ok=False, since=1_764_000_000_000),
     FormatRaised(key="3", format=2),
     AttemptCompleted(**ATTEMPT, output=DATA, changes=(Change("merge_deep", "card", Raw(b'{"a":{"b":1}}')),)),
+    AttemptHeartbeat(**ATTEMPT, worker="w1", lease_ms=5_000, percent=12.5, label="page 3", reply_to=6),
+    CommandsLost(key="3", queue="default"),
+    CommandsLost(key="3", queue="default", worker="w1"),
 ]
 
 ASKED: dict[str, Any] = {"run": RUN, "step": "charge", "attempt": 2}
@@ -233,6 +237,7 @@ COMMANDS = [
 ]
 COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2))
 COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2, redriven=True))
+COMMANDS.append(CancelAttempt(**ASKED, must_answer=True, worker="w1"))
 
 
 def lines(name: str) -> list[bytes]:

@@ -127,6 +127,10 @@ async def working(
         for queue in chosen.queues
     }
 
+    for queue in logs:
+        # The group has been here before: what is on the topic is to be done.
+        site.broker.group("worker", f"commands.{queue}").offsets[0] = (0, "")
+
     def begin() -> None:
         for log in logs.values():
             log.open()

@@ -29,7 +29,7 @@ from stream_durable.core.run import context, groups, hooks
 from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.asking import ask_gate, dispatch
 from stream_durable.core.run.begin import hold
-from stream_durable.core.run.ending import leave_gate, stop_step
+from stream_durable.core.run.ending import cancel_moved, leave_gate, stop_step
 from stream_durable.core.run.say import clear_due, say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.status import (
@@ -108,8 +108,11 @@ def started(run: Run, message: AttemptStarted, now: int, out: Effects) -> Outcom
 
 
 def heartbeat(run: Run, message: AttemptHeartbeat, now: int, out: Effects) -> Outcome:
-    """Extend the lease of a running attempt."""
+    """Extend the lease of a running attempt; cancel one that did not hear of it where its worker hears it."""
     i, step = open_step(run, message)
+    is_wanted = isinstance(step, Step) and (step.detail is None or not step.detail.is_stopping)
+    if i >= 0 and not is_wanted:
+        cancel_moved(run, i, message, out, must_answer=isinstance(step, Step))
     if not isinstance(step, Step):
         return step
     if step.status != RUNNING or step.worker != message.worker:

@@ -14,7 +14,7 @@ from stream_durable.core.effects import CancelAttempt, Effects
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.lifecycle import RUN_EVENTS, STEP_CANCELLED
-from stream_durable.core.messages import GateLeft
+from stream_durable.core.messages import AttemptHeartbeat, GateLeft
 from stream_durable.core.run import groups, hooks, portions, races
 from stream_durable.core.run.children import tell_parent
 from stream_durable.core.run.counters import recount
@@ -151,14 +151,28 @@ def leave_gate(
 
 
 def _drop_attempt(run: Run, i: int, step: Step, out: Effects, *, must_answer: bool) -> None:
-    node = run.graph.work[i]
-    assert node is not None
     if step.detail is None or step.detail.held != "gate":
         name = run.graph.names[i]
         cancel = CancelAttempt(run=run.id, step=name, attempt=step.attempt, must_answer=must_answer)
-        queue = run.queue if run.queue is not None and node.queue == "default" else node.queue
-        out.commands.append((queue, cancel))
+        out.commands.append((_queue(run, i), cancel))
     leave_gate(run, i, step, out)
+
+
+def cancel_moved(run: Run, i: int, heartbeat: AttemptHeartbeat, out: Effects, *, must_answer: bool) -> None:
+    """Cancel an attempt whose partition is another worker's by now, by way of one that its worker has."""
+    if heartbeat.reply_to is None or run.graph.work[i] is None:
+        return
+    cancel = CancelAttempt(
+        run=run.id, step=heartbeat.step, attempt=heartbeat.attempt, must_answer=must_answer,
+        worker=heartbeat.worker,
+    )  # fmt: skip
+    out.redirected.append((_queue(run, i), heartbeat.reply_to, cancel))
+
+
+def _queue(run: Run, i: int) -> str:
+    node = run.graph.work[i]
+    assert node is not None
+    return run.queue if run.queue is not None and node.queue == "default" else node.queue
 
 
 def must_answer(run: Run, i: int) -> bool:

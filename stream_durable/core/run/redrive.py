@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from stream_durable.core.definition.nodes import StepNode, WaitNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.messages import RunContinued
@@ -9,7 +11,7 @@ from stream_durable.core.run.asking import ask_gate, dispatch
 from stream_durable.core.run.children import tell_parent
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.waiting import ask_once_more
-from stream_durable.core.status import PENDING, STEP_ASKED, WAITING
+from stream_durable.core.status import PENDING, READY, STEP_ASKED, WAITING
 
 
 def redrive(run: Run, out: Effects) -> None:
@@ -25,6 +27,18 @@ def redrive(run: Run, out: Effects) -> None:
     for i in range(run.graph.size):
         if not run.need[i]:
             _ask(run, i, run.steps.get(i), out)
+
+
+def redrive_commands(run: Run, queues: Collection[str], out: Effects) -> None:
+    """Ask again for the attempts on these queues that no worker has announced: their commands may be gone."""
+    if run.ended is not None or run.status == PENDING:
+        return
+    asked = Effects()
+    for i in range(run.graph.size):
+        step = run.steps.get(i)
+        if not run.need[i] and (step is None or step.status == READY):
+            _ask(run, i, step, asked)
+    out.commands += [(queue, command) for queue, command in asked.commands if queue in queues]
 
 
 def _ask(run: Run, i: int, step: Step | None, out: Effects) -> None:
