@@ -540,6 +540,7 @@ class RunSummary(NamedTuple):
     parent: str | None = None
     parent_step: str | None = None
     attempt: int = 1
+    started: int | None = None
 
 
 class RunPage(NamedTuple):

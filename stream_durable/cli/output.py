@@ -62,7 +62,7 @@ Output = Annotated[
 _COLOURS: Final = {
     "completed": "green", "failed": "red", "compensation_failed": "red", "cancelled": "yellow",
     "compensated": "yellow", "retrying": "yellow", "waiting": "blue", "running": "cyan", "ready": "cyan",
-    "ok": "green", "create": "cyan", "refuse": "red",
+    "ok": "green", "create": "cyan", "change": "cyan", "warning": "yellow", "refuse": "red",
 }  # fmt: skip
 #: On a terminal a longer value is cut, in the middle: of similar ones the end tells which it is.
 _CELL_MAX: Final = 300

@@ -47,6 +47,8 @@ class RunEntry(NamedTuple):
     parent_step: str | None
     #: Which try of the whole graph it is.
     attempt: int
+    #: When it began; None: it has not yet.
+    started: datetime | None = None
 
 
 class RunList(NamedTuple):
@@ -144,6 +146,7 @@ def entry(run: RunSummary) -> RunEntry:
         run.parent,
         run.parent_step,
         run.attempt,
+        None if run.started is None else _moment(run.started),
     )
 
 

@@ -82,6 +82,8 @@ class RunState(NamedTuple):
     fingerprint: str
     status: str
     created: datetime
+    #: When it began; None: it has not yet.
+    started: datetime | None
     updated: datetime
     ended: datetime | None
     #: Of a run that has not begun: when it does. Of one that has: when its time is over.
@@ -133,6 +135,7 @@ def run_state(stored: StoredRun, graph: Graph) -> RunState:
         fingerprint=row.fingerprint,
         status=row.status,
         created=moment(run.created),
+        started=_moment(run.started),
         updated=moment(run.updated),
         ended=_moment(run.ended),
         due=_moment(run.due),

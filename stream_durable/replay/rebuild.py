@@ -202,9 +202,12 @@ async def _run_lanes(
         async with asyncio.TaskGroup() as group:
             for lane in lanes:
                 group.create_task(work(lane))
-    except* (RejectedError, BrokenError, TransientError) as errors:
+    except BaseExceptionGroup as group_of_errors:
+        ours, others = group_of_errors.split((RejectedError, BrokenError, TransientError))
+        if ours is None or others is not None:
+            raise
         # One is enough to know, and callers look for errors of ours and not for groups of them.
-        raise errors.exceptions[0] from None
+        raise ours.exceptions[0] from None
 
 
 class _Lane:

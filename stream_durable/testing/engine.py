@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from functools import wraps
 from types import TracebackType
-from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeAlias, TypeVar
 
 from stream_durable.client import AsyncClient, RunHandle
 from stream_durable.client.edge import Ports
@@ -57,12 +57,23 @@ class _Start(Generic[P]):
         return call
 
 
+#: Named here, for in the engine `list` is what a client calls so.
+_Runs: TypeAlias = list[TestedRun]
+
+
 class Engine(Teller):
     """One instance of everything, made for one test."""
 
     start = _Start(AsyncClient.start)
     publish = Told(AsyncClient.publish)
     signal = Told(AsyncClient.signal)
+    list = Told(AsyncClient.list)
+    count = Told(AsyncClient.count)
+    failed = Told(AsyncClient.failed)
+    cancel_all = Told(AsyncClient.cancel_all)
+    pause_all = Told(AsyncClient.pause_all)
+    resume_all = Told(AsyncClient.resume_all)
+    retry_all = Told(AsyncClient.retry_all)
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -104,7 +115,7 @@ class Engine(Teller):
         return self._backend.ports
 
     @property
-    def runs(self) -> list[TestedRun]:
+    def runs(self) -> _Runs:
         """All runs, those of children too, the oldest first."""
         views = self.ports.views
         page = self.ask(lambda: views.run_list(RunQuery(), limit=_RUNS_MAX))

@@ -15,6 +15,8 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.run.explain import causes
 from stream_durable.core.run.state import Run
+from stream_durable.core.status import RUN_ENDED
+from stream_durable.sdk.durations import Duration
 from stream_durable.testing.mishaps import Named
 from stream_durable.testing.table import run_table, said
 
@@ -62,6 +64,7 @@ class TestedRun(Teller):
     signal = Told(RunHandle.signal)
     attempts = Told(RunHandle.attempts)
     logs = Told(RunHandle.logs)
+    family = Told(RunHandle.family)
 
     def __init__(self, engine: Engine, handle: RunHandle) -> None:
         self._engine = engine
@@ -155,6 +158,15 @@ class TestedRun(Teller):
                 if len(found) >= row.run_sequence + row.step_sequence:
                     break
         return found
+
+    async def result(self, *, within: Duration = "30d") -> Any:
+        """Let time pass until the run has ended; return its output, or raise as a client does."""
+        await self._engine.until(self, *RUN_ENDED, within=within)
+        return self._engine.ask(self._target.result)
+
+    async def start_again(self, *, id: str | None = None) -> TestedRun:  # noqa: A002 - as the client says it
+        """Start another run with the same input, by the version that is carried by now."""
+        return TestedRun(self._engine, self._engine.tell(lambda: self._target.start_again(id=id)))
 
     def _thawed(self) -> Run:
         return self._engine.ask(self._target._thawed)

@@ -25,7 +25,7 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = (1, 2, 3, 4, 5)
+MIGRATIONS = (1, 2, 3, 4, 5, 6)
 #: Where a run's id has this name, for it is not the first thing the row is about.
 RUN_ID = ("signal_change", "step", "step_state", "attempt", "attempt_state")
 
@@ -112,7 +112,7 @@ def columns_of(what: str, name: str) -> list[str]:
 @pytest.mark.parametrize(
     ("what", "name", "row"),
     [("table", "run", RunRow), ("table", "step", StepRow), ("table", "attempt", AttemptRow),
-     ("type", "run_state", RunRow), ("type", "run_progress", RunChange), ("type", "step_state", StepRow),
+     ("type", "run_whole", RunRow), ("type", "run_moving", RunChange), ("type", "step_state", StepRow),
      ("type", "attempt_state", AttemptRow), ("type", "event_state", EventRow),
      ("type", "wait_state", WaitRow), ("table", "gate", GateRow), ("type", "gate_change", GateRow),
      ("table", "gate_place", PlaceRow), ("type", "place_change", PlaceRow),

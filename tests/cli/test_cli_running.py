@@ -37,6 +37,7 @@ def test_a_run_begins_later_and_keeps_what_it_was_given(cli: Cli) -> None:
 
     shown = cli.rows("runs", "show", "later-1")
     assert (shown["status"], shown["priority"], shown["tags"]) == ("pending", 5, ["vip"])
+    assert (shown["started"], shown["created"] is not None) == (None, True)
     assert shown["metadata"] == {"who": "tom"}
     assert cli.rows("runs", "show", "later-2")["begins"].startswith("2100-01-3")
     assert "later-1" in cli("runs", "list", "--status", "pending", "--tag", "vip").stdout

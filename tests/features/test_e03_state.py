@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from outcomes import failure_of
 
-from stream_durable import Context, Expand, Fail, Retry, Workflow
+from stream_durable import Context, Expand, Fail, Retry, RunFilter, Workflow
 from stream_durable.testing import Engine
 
 
@@ -150,6 +150,25 @@ async def test_the_number_of_steps_grows_with_what_is_added(engine: Engine) -> N
     await engine.signal(run.id, "go", [1, 2, 3])
     await engine.until_idle()
     assert (run.state.done, run.state.total) == (5, 5)
+
+
+async def test_when_it_began(engine: Engine) -> None:
+    flow = Workflow("later", restart=Retry(2, base="1m"))
+    flow.add("a", lambda: 1 / 0)
+    created = engine.now
+    run = await engine.start(flow, delay="30m", id="later")
+    before, listed = run.state, await engine.list(RunFilter())
+    assert (before.status, before.started, before.created) == ("pending", None, created)
+    assert [one.started for one in listed.runs] == [None]
+    await engine.advance("30m")
+    began = run.state.started
+    assert began is not None
+    assert timedelta(minutes=30) <= began - created < timedelta(minutes=30, seconds=5)
+    await engine.advance("10m")
+    assert (run.status, run.state.attempt) == ("failed", 2)
+    assert run.state.started == began, "the whole graph was tried again, and it began once"
+    assert [one.started for one in (await engine.list(RunFilter())).runs] == [began]
+    assert (await engine.start(flow, id="now")).state.started is not None
 
 
 async def test_which_try_of_the_graph(engine: Engine) -> None:

@@ -13,7 +13,7 @@ import pytest
 from outcomes import failure_of
 from pydantic import BaseModel
 
-from stream_durable import Context, Fail, Retry, Workflow
+from stream_durable import Context, Fail, Retry, RunFailed, RunFilter, Workflow
 from stream_durable.core.errors import RejectedError
 from stream_durable.testing import Engine, Stuck
 
@@ -197,3 +197,102 @@ def test_without_pytest_and_without_a_loop() -> None:
             assert "changed my mind" in str(run.state.requests.cancel)
 
         asyncio.run(story())
+
+
+def flow_of_two() -> Workflow:
+    flow = Workflow("listed")
+
+    @flow.step
+    def work(input: int) -> int:
+        if input < 0:
+            raise Fail("below", retryable=False)
+        return input
+
+    flow.wait_signal("go", after=work)
+    flow.add("last", lambda go: go, after="go")
+    return flow
+
+
+async def test_an_engine_lists_counts_and_orders_as_a_client_does(engine: Engine) -> None:
+    flow = flow_of_two()
+    for number in (1, 2, -3):
+        await engine.start(flow, number, id=f"r{number}", tags=["low" if number < 2 else "high"])
+    await engine.until_idle()
+
+    page = await engine.list(RunFilter(status="waiting"), limit=1)
+    assert ([run.id for run in page.runs], page.following is not None) == (["r2"], True)
+    assert (await engine.count(RunFilter(tag="low"))).found == 2
+    assert [run.id for run in (await engine.failed()).runs] == ["r-3"]
+    assert await engine.pause_all(RunFilter(tag="high"), "wait") == 1
+    assert await engine.resume_all(RunFilter(tag="high")) == 1
+    assert await engine.retry_all(RunFilter(failed=True)) == 1
+    assert await engine.cancel_all(RunFilter(workflow="listed"), "enough") == 2
+    assert {run.id: run.status for run in engine.runs} == {
+        "r1": "cancelled",
+        "r2": "cancelled",
+        "r-3": "failed",
+    }
+
+
+async def test_what_was_created_lately_is_found_in_the_time_of_the_engine(engine: Engine) -> None:
+    flow = flow_of_two()
+    await engine.start(flow, 1, id="old")
+    await engine.advance("2d")
+    await engine.start(flow, 1, id="new")
+
+    lately = await engine.list(RunFilter(created_since="1h"))
+    before = await engine.list(RunFilter(created_before="1d"))
+
+    assert ([run.id for run in lately.runs], [run.id for run in before.runs]) == (["new"], ["old"])
+
+
+async def test_a_result_is_waited_for_and_a_run_started_again(engine: Engine) -> None:
+    flow = Workflow("slow")
+
+    @flow.step
+    async def sleep(input: int) -> int:
+        await asyncio.sleep(3_600)
+        if input < 0:
+            raise Fail("below", retryable=False)
+        return input
+
+    good, bad = await engine.start(flow, 5, tags=["vip"]), await engine.start(flow, -5)
+    assert await good.result() == 5
+    with pytest.raises(RunFailed):
+        await bad.result()
+
+    again = await good.start_again(id="again")
+    assert (await again.result(), again.tags) == (5, ("vip",))
+
+
+async def test_the_family_of_a_run(engine: Engine) -> None:
+    child, parent = Workflow("child"), Workflow("parent")
+    child.add("leaf", lambda: 1)
+    parent.child("first", child)
+    run = await engine.start(parent, id="p")
+    await engine.until_idle()
+
+    family = await run.family()
+
+    assert family.first.run.id == "p"
+    assert [member.run.id for member in family.first.children] == ["p//first"]
+
+
+async def test_lines_of_a_step_have_the_time_of_the_engine(engine: Engine) -> None:
+    flow = Workflow("lines")
+
+    @flow.step
+    async def talk(ctx: Context) -> None:
+        await asyncio.sleep(60)
+        ctx.log.info("an hour later")
+
+    begun = engine.now
+    run = await engine.start(flow, delay="30d")
+    await engine.advance("30d")
+    await engine.until_idle()
+
+    [line] = await run.logs("talk")
+    assert timedelta(days=30) <= line.time - begun <= timedelta(days=30, minutes=5)
+    [attempt] = await run.attempts("talk")
+    assert attempt.started is not None
+    assert attempt.started <= line.time <= engine.now

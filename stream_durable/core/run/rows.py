@@ -62,6 +62,7 @@ class RunRow(NamedTuple):
     attempt: int = 1
     context: bytes | None = None
     requests: bytes | None = None
+    started: int | None = None
 
 
 class RunChange(NamedTuple):
@@ -83,6 +84,7 @@ class RunChange(NamedTuple):
     #: None: as it was.
     context: bytes | None = None
     requests: bytes | None = None
+    started: int | None = None
 
 
 class StepRow(NamedTuple):
@@ -130,7 +132,7 @@ def run_row(run: Run) -> RunRow:
         _encode(run.tags).decode() if run.tags else None,
         run.trace, _has_signals(run), run.queue, run.priority, run.metadata, run.parent, run.parent_step,
         run.depth, run.attempt, None if run.context is None else bytes(run.context.encoded()),
-        None if run.requests is None else _encode(run.requests),
+        None if run.requests is None else _encode(run.requests), run.started,
     )  # fmt: skip
 
 
@@ -142,7 +144,7 @@ def run_change(run: Run) -> RunChange:
         run.step_sequence, run.run_sequence, max(0, run.graph.total - run.left), run.graph.total, run.due,
         _has_signals(run), run.attempt,
         None if context is None or not context.is_dirty else bytes(context.encoded()),
-        None if run.requests is None else _encode(run.requests),
+        None if run.requests is None else _encode(run.requests), run.started,
     )  # fmt: skip
 
 
@@ -194,6 +196,7 @@ def thaw_run(
     run.is_new = False
     run.status = RUNNING if stored.status in (WAITING, PAUSED) else stored.status
     run.created, run.updated, run.ended = stored.created, stored.updated, stored.ended
+    run.started = stored.started
     run.start_id, run.input, run.output = stored.start_id, stored.input, stored.output
     run.failure = _failure(stored.failure) if stored.failure is not None else None
     run.step_sequence, run.run_sequence = stored.step_sequence, stored.run_sequence

@@ -47,6 +47,8 @@ def begin(run: Run, now: int, out: Effects) -> None:
     """Begin a run whose time has come."""
     is_first = run.attempt == 1
     run.status = RUNNING
+    if run.started is None:
+        run.started = now
     timeout = run.graph.definition.timeout_ms
     if timeout is not None:
         run.due = now + timeout

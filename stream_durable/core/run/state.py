@@ -197,8 +197,8 @@ class Run:
     __slots__ = ("active", "attempt", "context", "created", "depth", "due", "ended", "failure", "graph",
                  "id", "input", "is_new", "items", "joined", "left", "mail", "metadata", "need", "open",
                  "orphans", "output", "parent", "parent_step", "partition", "payload", "priority",
-                 "queue", "requests", "run_sequence", "start_id", "status", "step_sequence", "steps", "tags",
-                 "touched", "trace", "undo", "updated", "waiting")  # fmt: skip
+                 "queue", "requests", "run_sequence", "start_id", "started", "status", "step_sequence",
+                 "steps", "tags", "touched", "trace", "undo", "updated", "waiting")  # fmt: skip
 
     def __init__(self, key: str, partition: int, graph: Graph) -> None:
         """A run that has been named but not started."""
@@ -209,6 +209,8 @@ class Run:
         self.status = PENDING
         self.created = 0
         self.updated = 0
+        #: When it began, for the first time.
+        self.started: int | None = None
         self.ended: int | None = None
         self.start_id = ""
         self.input: bytes = b"null"

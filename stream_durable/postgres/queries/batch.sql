@@ -39,16 +39,17 @@ outbox_in as (
 runs_in as (
   insert into run (id, partition, workflow, fingerprint, status, created, updated, ended, start_id, input,
     output, failure, step_sequence, run_sequence, done, total, due, tags, trace, mail, queue, priority, metadata,
-    parent, parent_step, depth, attempt, context, requests)
-  select * from unnest($2::run_state[])
+    parent, parent_step, depth, attempt, context, requests, started)
+  select * from unnest($2::run_whole[])
   where (select ok from fits)
 ),
 runs_changed as (
   update run r
   set status = u.status, updated = u.updated, ended = u.ended, output = u.output, failure = u.failure,
     step_sequence = u.step_sequence, run_sequence = u.run_sequence, done = u.done, total = u.total, due = u.due,
-    mail = u.mail, attempt = u.attempt, context = coalesce(u.context, r.context), requests = u.requests
-  from unnest($3::run_progress[]) u
+    mail = u.mail, attempt = u.attempt, context = coalesce(u.context, r.context), requests = u.requests,
+    started = u.started
+  from unnest($3::run_moving[]) u
   where r.id = u.id and (select ok from fits)
 ),
 steps_in as (
