@@ -31,6 +31,7 @@ from stream_durable.postgres.views import PostgresViews
 from stream_durable.replay import rebuild as rebuilding
 from stream_durable.replay import verify as verifying
 from stream_durable.replay import waits as waiting
+from stream_durable.running import with_running
 from stream_durable.sdk.app import App
 from stream_durable.settings import Settings, check_safety, describe
 from stream_durable.telemetry import Metrics
@@ -258,8 +259,11 @@ async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress
 
 @asynccontextmanager
 async def client_ports(settings: Settings | Path | None) -> AsyncIterator[Ports]:
-    """Assemble what a client needs; what is not settings is where to read them."""
-    settings = settings if isinstance(settings, Settings) else Settings.load(settings)
+    """Assemble what a client needs; what is not settings is where to read them.
+
+    Where nothing says where Kafka and Postgres are, a `dev` that runs in this directory is meant.
+    """
+    settings = settings if isinstance(settings, Settings) else with_running(Settings.load(settings))
     check_safety(settings)
     name = process_name(settings, "client")
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name)
@@ -282,7 +286,8 @@ async def client_ports(settings: Settings | Path | None) -> AsyncIterator[Ports]
 class Client(AsyncClient):
     """Starts, signals, publishes and asks, on the instance that the settings name.
 
-    The settings are given, or read from the file that is given, or found as `Settings.load` finds them.
+    The settings are given, or read from the file that is given, or found as `Settings.load` finds them; where
+    these do not say where Kafka and Postgres are, those of a `dev` that runs in the working directory.
     """
 
     def __init__(self, settings: Settings | Path | None = None) -> None:

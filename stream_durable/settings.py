@@ -42,7 +42,8 @@ from pydantic_settings import (
 
 from stream_durable.core.errors import RejectedError
 
-Origin = Literal["default", "file", "env", "code"]
+#: `dev`: said by the `stream-durable dev` that runs in this directory.
+Origin = Literal["default", "file", "env", "code", "dev"]
 
 DEFAULT_FILE: Final = Path("stream_durable.toml")
 ENVIRONMENT_PREFIX: Final = "STREAM_DURABLE_"
@@ -377,10 +378,10 @@ class Settings(BaseSettings):
         given = [*([] if file is None else _from_file(file)), *_from_environment(variables)]
         return _build(given)
 
-    def override(self, values: Mapping[str, object]) -> Settings:
+    def override(self, values: Mapping[str, object], *, origin: Origin = "code") -> Settings:
         """Return a validated copy with other values, by path: `{"kafka.replication": 1}`."""
         given = {path: _Given(path, value, origin, path) for path, value, origin in _explicit(self)}
-        given |= {path: _Given(path, value, "code", path) for path, value in _flatten(values)}
+        given |= {path: _Given(path, value, origin, path) for path, value in _flatten(values)}
         return _build(given.values())
 
 
@@ -408,6 +409,19 @@ def describe(settings: Settings) -> list[SettingRow]:
             for path, value in values.items()
         ]
     return rows
+
+
+def plain_value(settings: Settings, path: str) -> str | None:
+    """Return a setting as a variable of the environment holds it; None for what is, or holds, a secret.
+
+    An address of a database is shown when there is no password in it.
+    """
+    if path.startswith(f"{_PROPERTIES}."):
+        value: object = settings.kafka.properties[path.removeprefix(f"{_PROPERTIES}.")]
+    else:
+        value = _value(settings, path)
+    shown = _shown(path, value)
+    return None if MASK in shown else shown
 
 
 def check_safety(settings: Settings) -> list[str]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream_durable.cli.output import Format, Output, show
 from stream_durable.cli.values import read_settings
+
+if TYPE_CHECKING:
+    from stream_durable.settings import Settings
 
 app = typer.Typer(help="What is set, and by whom.", no_args_is_help=True)
 
@@ -36,3 +41,39 @@ def show_settings(
     ]
     columns = ("setting", "value", *(("origin",) if origin else ()))
     show(rows, columns, output, empty="Everything is at its default.")
+
+
+@app.command()
+def env(
+    home: Annotated[Path, typer.Option(help="Where a `dev` keeps its data, if not here.")] = Path(".durable"),
+) -> None:
+    """Print what is set as lines for a shell, so that programs elsewhere find the same services.
+
+    Example: `stream-durable config env > .env`; a shell takes it by `eval "$(stream-durable config env)"`
+    """
+    from stream_durable.running import with_running
+    from stream_durable.settings import Settings, describe, environment_name, plain_value
+
+    settings = with_running(Settings.load(), home)
+    for row in describe(settings):
+        if row.origin == "default":
+            continue
+        name, value = environment_name(row.path), plain_value(settings, row.path)
+        if value is None:
+            typer.echo(f"# {name} is a secret or holds one: it is left to you to set it")
+        else:
+            typer.echo(f"export {name}={shlex.quote(value)}")
+    for line in _hints(settings):
+        typer.echo(f"# {line}")
+
+
+def _hints(settings: Settings) -> list[str]:
+    """Return how well-known tools reach the same Kafka and Postgres."""
+    from stream_durable.settings import plain_value
+
+    dsn = plain_value(settings, "postgres.dsn")
+    brokers = settings.kafka.bootstrap
+    return [
+        f"kcat -C -b {brokers} -t {settings.prefix}.inbox -e",
+        *([f"psql {shlex.quote(dsn)} -c 'set search_path to {settings.postgres.db_schema}'"] if dsn else []),
+    ]

@@ -51,7 +51,7 @@ def demo(
     Example: `stream-durable demo`
     """
     from stream_durable.log_lines import configure_logging
-    from stream_durable.services.laptop import laptop
+    from stream_durable.services.laptop import Laptop
     from stream_durable.settings import Settings
 
     begin = time.monotonic()
@@ -60,11 +60,10 @@ def demo(
         settings = Settings().override(_SETTINGS)
         configure_logging("error", "auto")
         _title("An order survives a failing bank and a killed worker")
-        with laptop(home, settings, "local", ("default",)) as it:
-            _done("Postgres", it.postgres.partition(",")[0])
-            _done("Kafka", it.kafka.partition(",")[0])
-            demonstration = _Demonstration(it, home)
-            asyncio.run(demonstration.run())
+        it = Laptop(home, settings, "local")
+        it.fetch(_say)
+        demonstration = _Demonstration(it, home)
+        asyncio.run(demonstration.run())
     _summarise(demonstration, time.monotonic() - begin)
 
 
@@ -83,7 +82,15 @@ class _Demonstration:
         self.stored: StoredRun | None = None
 
     async def run(self) -> None:
-        """Start the services, start the order, watch it, end the services."""
+        """Start Kafka, Postgres and the services, start the order, watch it, end all."""
+        async with self._laptop.running():
+            await self._laptop.until_started()
+            await self._laptop.prepare(("default",))
+            _done("Postgres", self._laptop.postgres.partition(",")[0])
+            _done("Kafka", self._laptop.kafka.partition(",")[0])
+            await self._run()
+
+    async def _run(self) -> None:
         from stream_durable.services.supervisor import Program, Supervisor
 
         environment = {**_variables(_SETTINGS), **self._laptop.environment}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +14,7 @@ from stream_durable.cli.values import AppTarget, load
 
 if TYPE_CHECKING:
     from stream_durable.sdk.app import App
+    from stream_durable.sdk.workflow import Workflow
     from stream_durable.services.laptop import Laptop
 
 
@@ -29,53 +32,88 @@ KafkaOption = Annotated[
     typer.Option(help="auto: the configured one, else a local Apache Kafka, else a mock in memory."),
 ]
 
+_KEPT = "the same as the last time"
+
 
 def dev(
     app: AppTarget,
     kafka: KafkaOption = Kafka.AUTO,
     home: Annotated[Path, typer.Option(help="Where the data is kept.")] = Path(".durable"),
+    kafka_port: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="Port of the local Kafka.", show_default=_KEPT)
+    ] = None,
+    postgres_port: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="Port of the local Postgres.", show_default=_KEPT)
+    ] = None,
     reload: Annotated[
-        bool, typer.Option("--reload/--no-reload", help="Start the worker anew when code changes.")
+        bool, typer.Option("--reload/--no-reload", help="Start the worker again when code changes.")
     ] = True,
 ) -> None:
     """Run everything for an app on this machine: Postgres, Kafka, reconciler, ingress, worker.
 
-    The data is kept for the next time. In a second terminal in the same directory, all other commands
-    find these services by themselves. Not for production.
+    Data and ports are kept for the next time. In the same directory all other commands, and clients in
+    Python, find these services by themselves; `config env` prints what other programs need. Not for
+    production.
 
     Example: `stream-durable dev shop:app`
     """
-    from stream_durable.services.development import develop, quiet
+    from stream_durable.running import occupied
+    from stream_durable.services.development import Say, develop, quiet
     from stream_durable.services.host import run_until_stopped
-    from stream_durable.services.laptop import laptop
+    from stream_durable.services.laptop import Laptop, Ports
     from stream_durable.services.roles import queues_of
-    from stream_durable.services.running import findable
     from stream_durable.settings import Settings
 
     loaded = load(app)
     typer.secho(f"stream-durable dev {app}", bold=True)
-    with laptop(home, Settings.load(), kafka.value, queues_of(loaded)) as it, findable(home, it.values):
-        _print_started(it, loaded, is_reloading=reload)
-        run_until_stopped("dev", quiet(it.settings), develop(it, app, home, _say, is_reloading=reload))
-    typer.echo("Everything has ended in good order.")
+    with occupied(home):
+        it = Laptop(home, Settings.load(), kafka.value, Ports(kafka_port, postgres_port))
+        for note in it.notes:
+            _say(note)
+        it.fetch(_say)
+        say = Say(lambda applied, topics: _print_ready(it, loaded, home, applied, topics, reload), _say)
+        work = develop(it, app, queues_of(loaded), home, say, is_reloading=reload)
+        run_until_stopped("dev", quiet(it.settings), work)
+    if it.disorder:
+        typer.echo(f"All has ended, but not in good order: {', '.join(it.disorder)}. The data is kept.")
+    else:
+        typer.echo("All has ended in good order.")
 
 
-def _print_started(it: Laptop, app: App, *, is_reloading: bool) -> None:
-    children = {child.name for workflow in app.workflows.values() for child in workflow.children}
-    name = next(name for name in app.workflows if name not in children)
+def _print_ready(
+    it: Laptop, app: App, home: Path, applied: list[str], topic_count: int, is_reloading: bool
+) -> None:
+    from stream_durable.running import HOME
+
     lines = {
         "Postgres": it.postgres,
         "Kafka": it.kafka,
-        "Schema": ", ".join(it.applied) or "up to date",
-        "Topics": f"{it.topic_count}, named {it.settings.prefix}.*",
-        "Services": "reconciler, ingress, worker" + (" (code is reloaded)" if is_reloading else ""),
+        "Schema": ", ".join(applied) or "up to date",
+        "Topics": f"{topic_count}, named {it.settings.prefix}.*",
+        "Services": "reconciler, ingress, worker"
+        + (" (started again when code changes)" if is_reloading else ""),
         "Workflows": ", ".join(app.workflows),
     }
     for what, line in lines.items():
         _say(f"{what:<10} {line}")
+    elsewhere = "" if home == HOME else f" --home {shlex.quote(str(home))}"
     typer.echo("\nTry next, in a second terminal here:\n")
-    typer.echo(f"  stream-durable runs start {name} --input '{{}}' --follow")
+    if elsewhere:
+        typer.echo(f'  eval "$(stream-durable config env{elsewhere})"')
+    typer.echo(f"  stream-durable runs start {_first(app)} --follow")
     typer.echo("  stream-durable runs list\n")
+    typer.echo(f"For other programs: stream-durable config env{elsewhere}. Ctrl-C ends all of it.\n")
+
+
+def _first(app: App) -> str:
+    """Return the name of a workflow that is no child of another, and an input that it takes."""
+    from stream_durable.sdk.example import example_of
+
+    children = {child.name for workflow in app.workflows.values() for child in workflow.children}
+    workflow: Workflow = next(one for name, one in app.workflows.items() if name not in children)
+    if (example := example_of(workflow.input_type)) is None:
+        return f"{workflow.name} --input @input.json"
+    return f"{workflow.name} --input {shlex.quote(json.dumps(example))}"
 
 
 def _say(line: str) -> None:

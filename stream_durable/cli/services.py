@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -48,7 +49,7 @@ def worker(
     app: AppTarget,
     queue: Queues = None,
     health_port: HealthPort = None,
-    for_dev: Annotated[bool, typer.Option("--for-dev", hidden=True)] = False,
+    for_dev: Annotated[Path | None, typer.Option("--for-dev", hidden=True)] = None,
 ) -> None:
     """Run the steps of an app.
 
@@ -58,15 +59,19 @@ def worker(
     Example: `stream-durable worker shop:app --queue default --queue mail`
     """
     from stream_durable.services import roles
+    from stream_durable.services.reload import forget_imports, tell_imports
 
+    if for_dev is not None:
+        forget_imports(for_dev)
     loaded = load(app)
     settings = _settings(health_port)
     if queue:
         settings = settings.override({"worker.queues": tuple(queue)})
-    if for_dev:
+    if for_dev is not None:
+        tell_imports(for_dev)
         # Edited code may name a queue that was not there when `dev` began.
         settings = settings.override({"worker.queues": roles.queues_of(loaded)})
-        asyncio.run(roles.make_topics(settings, settings.worker.queues))
+        asyncio.run(_made_topics(settings))
     _host("worker", settings, roles.worker(loaded))
 
 
@@ -115,6 +120,14 @@ def up(
         programs.append(Program(f"{role}-{i + 1}", (*arguments, *port)))
     supervisor = Supervisor(programs, drain_seconds=settings.worker.drain_ms / 1_000)
     run_until_stopped("up", settings, supervisor.run())
+
+
+async def _made_topics(settings: Settings) -> None:
+    """Make the topics of a worker's queues, when Kafka is there."""
+    from stream_durable.persistence import persist
+    from stream_durable.services.roles import make_topics
+
+    await persist(lambda: make_topics(settings, settings.worker.queues), "make the topics")
 
 
 def _settings(health_port: int | None) -> Settings:

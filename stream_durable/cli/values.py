@@ -35,7 +35,7 @@ def load_settings() -> Settings:
 
 def read_settings() -> Settings:
     """Return the settings in force; where nothing is said, those of a `dev` that runs in this directory."""
-    from stream_durable.services.running import with_running
+    from stream_durable.running import with_running
     from stream_durable.settings import Settings
 
     return with_running(Settings.load())

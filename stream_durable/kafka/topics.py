@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from typing import Any, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
@@ -168,7 +169,7 @@ class Topics:
         new = [NewTopic(t.name, t.partitions, replication, config=t.config) for t in topics]
         if new:
             for future in self._admin.create_topics(new, request_timeout=_CALL_SECONDS).values():
-                future.result()
+                _await_made(future)
 
     def _mend(self, topics: list[Wanted]) -> None:
         """Set what breaks a rule, and leave alone whatever else somebody set."""
@@ -181,6 +182,15 @@ class Topics:
             answers = self._admin.incremental_alter_configs(resources, request_timeout=_CALL_SECONDS)
             for future in answers.values():
                 future.result()
+
+
+def _await_made(made: Future[None]) -> None:
+    """Wait for a topic that is made; somebody else may have made it at the same moment."""
+    try:
+        made.result()
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
 
 
 def _settings_of(topic: Wanted, found: Found) -> list[ConfigEntry]:

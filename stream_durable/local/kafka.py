@@ -57,6 +57,11 @@ class LocalKafka:
     def pid(self) -> int:
         return self._started().pid
 
+    @property
+    def code(self) -> int | None:
+        """The exit code of a broker that was started and has ended."""
+        return self._started().code
+
     def start(self) -> None:
         """Start the broker, on what it had stored before, and return when it answers."""
         if self.running:
@@ -68,11 +73,12 @@ class LocalKafka:
         self._ensure_formatted()
         self._broker = self._files.start(self._home, self.port, self._controller_port)
 
-    def stop(self) -> None:
-        """Stop in good order, or by force if the broker does not obey."""
-        if self.running:
-            self.resume()
-            self._started().end(signal.SIGTERM, seconds=_STOP_SECONDS)
+    def stop(self) -> bool:
+        """Stop in good order, or by force if the broker does not obey; return whether it ran and obeyed."""
+        if not self.running:
+            return False
+        self.resume()
+        return self._started().end(signal.SIGTERM, seconds=_STOP_SECONDS)
 
     def kill(self) -> None:
         """End the broker with no chance to write anything more."""

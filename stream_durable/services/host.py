@@ -80,10 +80,11 @@ def run_briskly(work: Coroutine[Any, Any, _Answer]) -> _Answer:
         return runner.run(work)
 
 
-def run_until_stopped(name: str, settings: Settings, work: Coroutine[Any, Any, None]) -> None:
+def run_until_stopped(name: str, settings: Settings, task: Coroutine[Any, Any, None]) -> None:
     """Do what is no service of its own until told to stop; raise what keeps it from going on."""
     configure_logging(settings.log.level, settings.log.format)
-    asyncio.run(_until_stopped(name, work))
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_until_stopped(name, task))
 
 
 class _Stop:
@@ -124,10 +125,10 @@ async def _until_stopped(name: str, work: Coroutine[Any, Any, None]) -> None:
         _log.info(SERVICE_STOPPED, service=name, seconds=round(time.monotonic() - stop.asked_at, 3))
     except BaseExceptionGroup as group:
         error = _first(group)
-        _log_failure(name, error)
+        log_failure(name, error)
         raise error from None
     except Exception as error:
-        _log_failure(name, error)
+        log_failure(name, error)
         raise
 
 
@@ -136,9 +137,7 @@ async def _run(name: str, settings: Settings, role: Role) -> None:
     checks: dict[str, Check] = {"started": lambda: "it is being started"}
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(_listening(settings.health, checks, metrics))
-        service = await persist(
-            lambda: stack.enter_async_context(role(settings, metrics)), f"start the {name}"
-        )
+        service = await assembled(name, settings, role, metrics, stack)
         del checks["started"]
         checks.update(service.checks)
         shown = {row.path: row.value for row in describe(settings)}
@@ -150,12 +149,24 @@ async def _run(name: str, settings: Settings, role: Role) -> None:
             postgres=shown["postgres.dsn"],
         )
         spare_the_collector()
-        async with asyncio.TaskGroup() as group:
-            # Without a health server too: they are what logs that a dependency is lost, once, and regained.
-            probing = [group.create_task(probe.run()) for probe in service.probes]
-            await service.run()
-            for probe in probing:
-                probe.cancel()
+        await work(service)
+
+
+async def assembled(
+    name: str, settings: Settings, role: Role, metrics: Metrics, stack: AsyncExitStack
+) -> Service:
+    """Assemble a service, which is taken apart with the stack; wait for what it needs and is away."""
+    return await persist(lambda: stack.enter_async_context(role(settings, metrics)), f"start the {name}")
+
+
+async def work(service: Service) -> None:
+    """Let a service work until it is cancelled, and keep its checks up to date meanwhile."""
+    async with asyncio.TaskGroup() as group:
+        # Without a health server too: they are what logs that a dependency is lost, once, and regained.
+        probing = [group.create_task(probe.run()) for probe in service.probes]
+        await service.run()
+        for probe in probing:
+            probe.cancel()
 
 
 @asynccontextmanager
@@ -178,8 +189,9 @@ async def _listening(
         yield health
 
 
-def _log_failure(name: str, error: BaseException) -> None:
-    """Say why the service ends; where, only if the cause may be a fault of ours."""
+def log_failure(name: str, error: BaseException) -> None:
+    """Log why a service ends; where in the code, only if the cause may be a fault of ours."""
+    error = _first(error)
     is_expected = isinstance(error, StreamDurableError) and not isinstance(error, BrokenError)
     _log.error(SERVICE_FAILED, service=name, reason=str(error), exc_info=None if is_expected else error)
 

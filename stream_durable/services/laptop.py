@@ -9,68 +9,188 @@ new log, goes on with it and asks again for what was under way. It forgets the d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, NamedTuple, Protocol
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.kafka.mock import MOCK_PARTITIONS, MockKafka
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
+from stream_durable.local.process import LocalServiceError, free_ports, is_free
 from stream_durable.postgres import migrate
+from stream_durable.running import is_configured
 from stream_durable.services.roles import make_topics
-from stream_durable.services.running import is_configured
 from stream_durable.settings import Settings, environment_name
 
 KafkaChoice = Literal["auto", "configured", "local", "mock"]
 
+_PORTS: Final = "ports.json"
+_LOOK_SECONDS: Final = 0.5
+_LONGEST_SECONDS: Final = 30.0
 
-@dataclass(frozen=True, slots=True)
+
+class Ports(NamedTuple):
+    """Ports that somebody asked for; None: the one of the last time, else any."""
+
+    kafka: int | None = None
+    postgres: int | None = None
+
+
+class Server(Protocol):
+    """A local service."""
+
+    @property
+    def running(self) -> bool: ...
+    @property
+    def code(self) -> int | None: ...
+    def start(self) -> None: ...
+    def stop(self) -> bool: ...
+
+
+def _say_nothing(_line: str) -> None:
+    """Start without a word."""
+
+
 class Laptop:
-    """What was started, and how to reach it."""
+    """What is used on this machine, and how to reach it; started and ended by `running`."""
 
-    settings: Settings
-    #: What differs from the settings it was made from, by path.
-    values: Mapping[str, str]
-    #: One line each, for people.
-    postgres: str
-    kafka: str
-    #: Migrations that were applied.
-    applied: tuple[str, ...]
-    topic_count: int
-    is_mock: bool
+    def __init__(
+        self, home: Path, settings: Settings, kafka: KafkaChoice = "auto", ports: Ports | None = None
+    ) -> None:
+        """Start nothing but the mock broker, which picks its own port; refuse what cannot be."""
+        chosen = _choose(kafka, settings)
+        asked = ports or Ports()
+        if asked.kafka is not None and chosen != "local":
+            raise RejectedError(
+                "bad_option", f"--kafka-port is for a local Kafka, and Kafka is {chosen} here"
+            )
+        if asked.postgres is not None and is_configured(settings, "postgres.dsn"):
+            raise RejectedError(
+                "bad_option", "--postgres-port is for a local Postgres, and one is configured"
+            )
+        self._home = home
+        self._chosen = chosen
+        #: Lines for people that are known before anything is started.
+        self.notes: list[str] = []
+        self._servers: dict[str, Server] = {}
+        self._starts: list[asyncio.Future[None]] = []
+        self._mock: MockKafka | None = None
+        values = _sized(settings, chosen)
+        self.postgres = self._with_postgres(settings, asked, values)
+        self.kafka = self._with_kafka(settings, asked, values)
+        #: What differs from the settings it was made from, by path.
+        self.values: Mapping[str, str] = values
+        self.settings = settings.override(values)
+        #: Servers that did not end in good order, once all have ended.
+        self.disorder: list[str] = []
+
+    @property
+    def is_mock(self) -> bool:
+        return self._mock is not None
 
     @property
     def environment(self) -> dict[str, str]:
         """The values as a child process is given them."""
         return {environment_name(path): value for path, value in self.values.items()}
 
+    def fetch(self, say: Callable[[str], None] = _say_nothing) -> None:
+        """Fetch what a local Kafka needs, once for each user; `say` hears of what takes long."""
+        if self._chosen == "local":
+            LocalKafka.prepare(say)
 
-@dataclass(frozen=True, slots=True)
-class _Started:
-    line: str
-    values: Mapping[str, str]
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Begin to start all servers at the same time; end them with the context."""
+        self._starts = [asyncio.ensure_future(asyncio.to_thread(one.start)) for one in self._servers.values()]
+        try:
+            yield
+        finally:
+            # A start cannot be broken off, only awaited.
+            await asyncio.gather(*self._starts, return_exceptions=True)
+            ended = await asyncio.gather(*(asyncio.to_thread(one.stop) for one in self._servers.values()))
+            self.disorder = [
+                name for name, is_orderly in zip(self._servers, ended, strict=True) if not is_orderly
+            ]
+            if self._mock is not None:
+                self._mock.close()
+
+    async def until_started(self) -> None:
+        """Wait until all servers answer; raise why one does not."""
+        await asyncio.gather(*self._starts)
+
+    async def prepare(self, queues: tuple[str, ...]) -> tuple[list[str], int]:
+        """Bring schema and topics up to date; return the migrations that were applied and how many topics."""
+        applied = await migrate.migrate(self.settings.postgres, self.settings.kafka.partitions)
+        return applied, len(await make_topics(self.settings, queues))
+
+    async def keep(self, say: Callable[[str], None]) -> None:
+        """Start again what ends by itself, until cancelled; `say` hears of it."""
+        await asyncio.gather(*(_keep(name, server, say) for name, server in self._servers.items()))
+
+    def _with_postgres(self, settings: Settings, asked: Ports, values: dict[str, str]) -> str:
+        if is_configured(settings, "postgres.dsn"):
+            return "the configured one"
+        server = LocalPostgres(self._home / "postgres", self._port("postgres", asked.postgres))
+        self._servers["Postgres"] = server
+        values["postgres.dsn"] = server.dsn()
+        return f"{server.dsn()}, kept in {self._home / 'postgres'}"
+
+    def _with_kafka(self, settings: Settings, asked: Ports, values: dict[str, str]) -> str:
+        if self._chosen == "configured":
+            return f"{settings.kafka.bootstrap}, as configured"
+        if self._chosen == "local":
+            broker = LocalKafka(self._home / "kafka", self._port("kafka", asked.kafka))
+            self._servers["Kafka"] = broker
+            values["kafka.bootstrap"] = broker.bootstrap
+            return f"Apache Kafka on {broker.bootstrap}, kept in {self._home / 'kafka'}"
+        self._mock = MockKafka()
+        values["kafka.bootstrap"] = self._mock.bootstrap
+        where = self._mock.bootstrap
+        return f"librdkafka's mock broker on {where}: it forgets when this ends, Postgres does not"
+
+    def _port(self, name: str, asked: int | None) -> int:
+        """Return the port of a server, which is remembered for the next time."""
+        file = self._home / _PORTS
+        kept = _read_ports(file)
+        port = asked or kept.get(name)
+        if port is None or (asked is None and not is_free(port)):
+            if port is not None:
+                self.notes.append(f"port {port} is taken: {name.capitalize()} has another one from now on")
+            port = free_ports(1)[0]
+        self._home.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({**kept, name: port}))
+        return port
 
 
-@contextmanager
-def laptop(home: Path, settings: Settings, kafka: KafkaChoice, queues: tuple[str, ...]) -> Iterator[Laptop]:
-    """Start what is not configured; end it with the context."""
-    chosen = _choose(kafka, settings)
-    home.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        with ThreadPoolExecutor(2, thread_name_prefix="laptop") as threads:
-            starts = (
-                threads.submit(_start_postgres, home, settings, stack),
-                threads.submit(_start_kafka, home, settings, chosen, stack),
-            )
-        postgres, broker = (start.result() for start in starts)
-        values = {**_sized(settings, chosen), **postgres.values, **broker.values}
-        ours = settings.override(values)
-        applied, topic_count = asyncio.run(_prepare(ours, queues))
-        yield Laptop(ours, values, postgres.line, broker.line, tuple(applied), topic_count, chosen == "mock")
+def _read_ports(file: Path) -> dict[str, int]:
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: port for name, port in found.items() if isinstance(port, int)}
+
+
+async def _keep(name: str, server: Server, say: Callable[[str], None]) -> None:
+    delay = _LOOK_SECONDS
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        if server.running:
+            delay = _LOOK_SECONDS
+            continue
+        say(f"{name} has ended by itself, with code {server.code}: it is started again")
+        try:
+            await asyncio.to_thread(server.start)
+        except LocalServiceError as error:
+            say(f"{name} could not be started again, which is tried again in {delay:g} s: {error}")
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, _LONGEST_SECONDS)
+        else:
+            say(f"{name} runs again")
 
 
 def _choose(kafka: KafkaChoice, settings: Settings) -> KafkaChoice:
@@ -95,32 +215,3 @@ def _sized(settings: Settings, chosen: KafkaChoice) -> dict[str, str]:
         # Whoever tries out what a crash does is watching.
         suited |= {"kafka.session_timeout_ms": "3000", "kafka.heartbeat_ms": "500"}
     return {path: value for path, value in suited.items() if not is_configured(settings, path)}
-
-
-def _start_postgres(home: Path, settings: Settings, stack: ExitStack) -> _Started:
-    if is_configured(settings, "postgres.dsn"):
-        return _Started("the configured one", {})
-    server = LocalPostgres(home / "postgres")
-    server.start()
-    stack.callback(server.stop)
-    return _Started(f"{server.dsn()}, kept in {home / 'postgres'}", {"postgres.dsn": server.dsn()})
-
-
-def _start_kafka(home: Path, settings: Settings, chosen: KafkaChoice, stack: ExitStack) -> _Started:
-    if chosen == "configured":
-        return _Started(f"{settings.kafka.bootstrap}, as configured", {})
-    if chosen == "local":
-        broker = LocalKafka(home / "kafka")
-        broker.start()
-        stack.callback(broker.stop)
-        line = f"Apache Kafka on {broker.bootstrap}, kept in {home / 'kafka'}"
-        return _Started(line, {"kafka.bootstrap": broker.bootstrap})
-    mock = MockKafka()
-    stack.callback(mock.close)
-    line = f"librdkafka's mock broker on {mock.bootstrap}: it forgets when this ends, Postgres does not"
-    return _Started(line, {"kafka.bootstrap": mock.bootstrap})
-
-
-async def _prepare(settings: Settings, queues: tuple[str, ...]) -> tuple[list[str], int]:
-    applied = await migrate.migrate(settings.postgres, settings.kafka.partitions)
-    return applied, len(await make_topics(settings, queues))

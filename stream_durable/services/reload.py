@@ -1,14 +1,25 @@
-"""Notices when the code of an app changes: looks at the times of its files, which every platform has."""
+"""Notices when the code of an app changes: looks at the times of its files, which every platform has.
+
+The process that runs the code writes down which files it has imported; a change of any other file is
+nobody's business. While it cannot say, since the code cannot be loaded, every file counts.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-from collections.abc import AsyncIterator, Iterator
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 _LOOK_SECONDS: Final = 0.4
+#: How soon it is known that a step has imported one more module.
+_TELL_SECONDS: Final = 1.0
 #: What is not the author's code, and large.
 _SKIPPED: Final = frozenset({"node_modules", "site-packages", "__pycache__", "venv", "build", "dist"})
 #: Beyond this it is not one project but a disk; looking at it all the time would load the machine.
@@ -21,32 +32,82 @@ def code_of(target: str, home: Path) -> Path:
     return package if package.is_dir() else home
 
 
-async def changes(directory: Path) -> AsyncIterator[list[Path]]:
-    """Yield the files that changed, once they have stopped changing: an editor saves several at a time."""
-    before = _times(directory)
+def forget_imports(file: Path) -> None:
+    """Say that it is not known what is imported."""
+    file.unlink(missing_ok=True)
+
+
+def tell_imports(file: Path) -> None:
+    """Write down which of the author's files this process has imported, now and whenever there are more."""
+    _write(file, _imports())
+    threading.Thread(target=_keep_telling, args=(file,), name="imports", daemon=True).start()
+
+
+def imported(file: Path) -> frozenset[Path] | None:
+    """Return what another process has written down; None if it has not."""
+    try:
+        return frozenset(map(Path, json.loads(file.read_text())))
+    except (OSError, ValueError):
+        return None
+
+
+async def changes(
+    directory: Path, watched: Callable[[], frozenset[Path] | None] = lambda: None
+) -> AsyncIterator[list[Path]]:
+    """Yield the files that changed, once they have stopped changing: an editor saves several at a time.
+
+    Those that are `watched`, or all below the directory while that is not known.
+    """
+    before = _times(directory, watched())
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
-        now = _times(directory)
-        if now == before:
+        now = _times(directory, watched())
+        if not _changed(before, now):
+            before = now
             continue
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            settled, now = now, _times(directory)
-            if now == settled:
+            settled, now = now, _times(directory, watched())
+            if not _changed(settled, now):
                 break
-        changed = [file for file in now.keys() | before.keys() if now.get(file) != before.get(file)]
+        changed = _changed(before, now)
         before = now
         if changed:
-            yield sorted(changed)
+            yield changed
 
 
-def _times(directory: Path) -> dict[Path, int]:
-    times: dict[Path, int] = {}
-    for file, time in _files(directory):
-        times[file] = time
+class _Times(dict[Path, int]):
+    """When files were changed last."""
+
+    def __init__(self, *, is_known: bool) -> None:
+        super().__init__()
+        #: Whether these are the files that were imported, and not all there are.
+        self.is_known = is_known
+
+
+def _changed(before: _Times, now: _Times) -> list[Path]:
+    """Return the files that differ; a file that has only begun or ceased to be watched does not."""
+    if before.is_known or now.is_known:
+        return sorted(file for file in before.keys() & now.keys() if before[file] != now[file])
+    return sorted(file for file in before.keys() | now.keys() if before.get(file) != now.get(file))
+
+
+def _times(directory: Path, watched: frozenset[Path] | None) -> _Times:
+    times = _Times(is_known=watched is not None)
+    for file, changed_at in _files(directory) if watched is None else _stats(watched):
+        times[file] = changed_at
         if len(times) >= _FILES_MAX:
             break
     return times
+
+
+def _stats(files: Iterable[Path]) -> Iterator[tuple[Path, int]]:
+    for file in files:
+        try:
+            yield file, file.stat().st_mtime_ns
+        except OSError:
+            # Deleted, or just being replaced by an editor.
+            yield file, 0
 
 
 def _files(directory: Path) -> Iterator[tuple[Path, int]]:
@@ -64,3 +125,32 @@ def _files(directory: Path) -> Iterator[tuple[Path, int]]:
         except FileNotFoundError:
             # An editor has just replaced it.
             continue
+
+
+def _imports() -> list[str]:
+    """Return the files below the working directory that are imported, without what is installed there."""
+    here = Path.cwd()
+    found = {
+        Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))
+    }
+    return sorted(str(file) for file in found if file.is_relative_to(here) and _is_authors(file, here))
+
+
+def _is_authors(file: Path, here: Path) -> bool:
+    return not any(part in _SKIPPED or part.startswith(".") for part in file.relative_to(here).parts)
+
+
+def _keep_telling(file: Path) -> None:
+    told = _imports()
+    while True:
+        time.sleep(_TELL_SECONDS)
+        if (now := _imports()) != told:
+            told = now
+            _write(file, told)
+
+
+def _write(file: Path, imports: list[str]) -> None:
+    partial = file.with_suffix(".partial")
+    with suppress(OSError):
+        partial.write_text(json.dumps(imports))
+        partial.rename(file)

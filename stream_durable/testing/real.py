@@ -31,10 +31,10 @@ from stream_durable.local.postgres import LocalPostgres
 from stream_durable.persistence import persist
 from stream_durable.ports import Headers, Log, LogBounds, LogEvent, Outgoing, Record, Span, TimerPosition
 from stream_durable.postgres.migrate import drop, migrate
+from stream_durable.running import is_configured
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.services.roles import make_topics
-from stream_durable.services.running import is_configured
 from stream_durable.settings import Settings
 from stream_durable.telemetry import Metrics
 from stream_durable.testing.backend import SECONDS_MAX, TIMERS_MAX, GaveUp, Passing, Rest

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import psutil
 import pytest
 from cli_world import HERE, Cli, Process, Processes
 
-from stream_durable.local.process import wait_for
+from stream_durable.local.process import free_ports, wait_for
 
 pytestmark = pytest.mark.real
 
@@ -46,7 +49,26 @@ def of(directory: Path) -> list[psutil.Process]:
 
 
 def until_it_works(dev: Process) -> None:
-    wait_for(lambda: '"service.started"' in dev.text(), seconds=SECONDS, what="the worker")
+    """Wait for the last line of what is printed when everything works."""
+
+    def is_ready() -> bool:
+        assert dev.popen.poll() is None, dev.text()
+        return "Ctrl-C ends all of it." in dev.text()
+
+    wait_for(is_ready, seconds=SECONDS, what="what is printed when everything works")
+
+
+def suggested(dev: Process) -> list[str]:
+    """Return the arguments of the start that is suggested, without following."""
+    [line] = [line for line in dev.text().splitlines() if line.startswith("  stream-durable runs start ")]
+    _, *arguments, follow = shlex.split(line)
+    assert follow == "--follow"
+    return arguments
+
+
+def exported(cli: Cli) -> dict[str, str]:
+    lines = cli("config", "env").stdout.splitlines()
+    return dict(shlex.split(line)[1].split("=", 1) for line in lines if line.startswith("export "))
 
 
 def test_dev_goes_on_after_a_crash_although_the_mock_broker_forgets(
@@ -83,12 +105,15 @@ def test_dev_takes_up_changed_code(cli: Cli, project: Path, processes: Processes
 
     app.write_text("nonsense(")
     wait_for(lambda: "Error: cannot load" in dev.text(), seconds=SECONDS, what="the complaint")
+    assert "orders_app.py changed: the worker is started again" in dev.text()
     app.write_text((HERE / "orders_app.py").read_text().replace("one * 2", "one * 3"))
     wait_for(lambda: dev.text().count('"service.started"') == 2, seconds=SECONDS, what="the new worker")
+    (project / "start_some.py").write_text("print(1)")
     followed = cli("runs", "start", "quick", "--input", '{"n": 1}', "--follow").stdout
     code = dev.end(signal.SIGTERM, SECONDS)
 
     assert followed.splitlines()[-1] == "6"
+    assert "start_some.py" not in dev.text()
     assert code == 0, dev.text()
 
 
@@ -110,6 +135,128 @@ def test_the_services_of_dev_are_not_meant_where_anything_is_configured(
 
     assert found["kafka.bootstrap"] == "127.0.0.1:1"
     assert configured["kafka.bootstrap"] == "127.0.0.1:9092"
+
+
+def test_what_is_configured_besides_wins_over_dev(
+    cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / ".durable").mkdir()
+    values = {"kafka.bootstrap": "127.0.0.1:1", "kafka.partitions": "4"}
+    (project / ".durable" / "running.json").write_text(
+        json.dumps({"pid": psutil.Process().pid, "values": values})
+    )
+    monkeypatch.setenv("STREAM_DURABLE_KAFKA__PARTITIONS", "8")
+    rows = {row["setting"]: row for row in cli.rows("config", "show")}
+
+    assert (rows["kafka.partitions"]["value"], rows["kafka.partitions"]["origin"]) == ("8", "env")
+    assert (rows["kafka.bootstrap"]["value"], rows["kafka.bootstrap"]["origin"]) == ("127.0.0.1:1", "dev")
+    assert exported(cli) == {
+        "STREAM_DURABLE_KAFKA__BOOTSTRAP": "127.0.0.1:1",
+        "STREAM_DURABLE_KAFKA__PARTITIONS": "8",
+    }
+
+
+def test_secrets_are_left_out_of_what_a_shell_is_given(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAM_DURABLE_POSTGRES__DSN", "postgresql://tom:hunter2@127.0.0.1/shop")
+    monkeypatch.setenv("STREAM_DURABLE_KAFKA__PROPERTIES__SASL_PASSWORD", "hunter3")
+    printed = cli("config", "env").stdout
+
+    assert "hunter" not in printed
+    assert "# STREAM_DURABLE_POSTGRES__DSN is a secret" in printed
+
+
+def test_a_directory_that_cannot_be_made_is_one_sentence(cli: Cli, project: Path) -> None:
+    told = cli("dev", "orders_app:app", "--home", "/proc/nothing", code=1).stderr
+
+    assert told.startswith("Error: --home /proc/nothing cannot be used: ")
+    assert len(told.splitlines()) == 1
+
+
+def test_ports_are_for_servers_of_ours(cli: Cli, project: Path) -> None:
+    told = cli("dev", "orders_app:app", "--kafka", "mock", "--kafka-port", "9092", code=2).stderr
+
+    assert "--kafka-port is for a local Kafka, and Kafka is mock here" in told
+
+
+_CLIENTS = """\
+import asyncio
+from stream_durable import Client
+
+async def main():
+    async with Client() as client:
+        run = await client.start("quick", {"n": 1})
+        print(await run.result(timeout="60s"))
+
+asyncio.run(main())
+with Client.sync() as client:
+    print(client.start("quick", {"n": 2}).result(timeout="60s"))
+"""
+
+
+def test_what_dev_prints_is_so(cli: Cli, project: Path, processes: Processes) -> None:
+    ports = free_ports(2)
+    asked = ("--kafka-port", str(ports[0]), "--postgres-port", str(ports[1]))
+    dev = processes.start("dev", "orders_app:app", "--kafka", "local", *asked, cwd=project)
+    until_it_works(dev)
+
+    # At once, as printed.
+    assert "Started" in cli(*suggested(dev)).stdout
+    clients = subprocess.run(
+        [sys.executable, "-c", _CLIENTS], cwd=project, capture_output=True, text=True, check=True
+    )
+    assert clients.stdout.split() == ["4", "6"]
+    second = processes.start("dev", "orders_app:app", cwd=project)
+    assert second.popen.wait(SECONDS) == 1
+    assert f"runs already on .durable, process {dev.popen.pid}" in second.text()
+    first = exported(cli)
+    assert dev.end(signal.SIGINT, SECONDS) == 0, dev.text()
+
+    # The ports are those of the last time.
+    dev = processes.start("dev", "orders_app:app", "--kafka", "local", cwd=project)
+    until_it_works(dev)
+    assert exported(cli) == first
+    assert first["STREAM_DURABLE_KAFKA__BOOTSTRAP"] == f"127.0.0.1:{ports[0]}"
+    assert f":{ports[1]}/" in first["STREAM_DURABLE_POSTGRES__DSN"]
+    assert dev.end(signal.SIGINT, SECONDS) == 0, dev.text()
+    assert dev.text().splitlines()[-1] == "All has ended in good order."
+
+
+def test_dev_starts_again_what_dies(cli: Cli, project: Path, processes: Processes) -> None:
+    dev = processes.start("dev", "orders_app:app", "--kafka", "local", cwd=project)
+    until_it_works(dev)
+    before = len(dev.text().splitlines())
+
+    [kafka] = [p for p in of(project) if "kafka.Kafka" in p.cmdline()]
+    [postgres] = [p for p in of(project) if "-D" in p.cmdline()]
+    kafka.kill()
+    postgres.kill()
+    for name in ("Kafka", "Postgres"):
+        told = f"{name} has ended by itself, with code -9: it is started again"
+        wait_for(lambda told=told: told in dev.text(), seconds=SECONDS, what=told)
+        wait_for(lambda name=name: f"{name} runs again" in dev.text(), seconds=SECONDS, what=f"{name} again")
+    followed = cli("runs", "start", "quick", "--input", '{"n": 1}', "--follow").stdout
+    written = dev.text().splitlines()[before:]
+    [worker] = [p for p in of(project) if "--for-dev" in p.cmdline() and "setpriv" not in p.name()]
+    worker.kill()
+    wait_for(lambda: '"process.ended"' in dev.text(), seconds=SECONDS, what="the end of the worker")
+    again = cli("runs", "start", "quick", "--input", '{"n": 2}', "--follow").stdout
+    code = dev.end(signal.SIGTERM, SECONDS)
+
+    assert (followed.splitlines()[-1], again.splitlines()[-1]) == ("4", "6")
+    assert len(written) < 60, written
+    assert not [line for line in written if line.startswith("%")]
+    assert code == 0, dev.text()
+    assert dev.text().splitlines()[-1] == "All has ended in good order."
+
+
+def test_a_start_that_is_broken_off_leaves_nothing_behind(project: Path, processes: Processes) -> None:
+    dev = processes.start("dev", "orders_app:app", "--kafka", "local", cwd=project)
+    wait_for((project / ".durable" / "kafka").exists, seconds=SECONDS, what="the start of Kafka")
+    code = dev.end(signal.SIGINT, SECONDS)
+
+    assert code == 0, dev.text()
+    assert "Traceback" not in dev.text()
+    assert not of(project)
 
 
 def test_the_demonstration_goes_as_it_should(processes: Processes, tmp_path: Path) -> None:

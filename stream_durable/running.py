@@ -1,0 +1,99 @@
+"""How clients and commands find the services that a `dev` in this directory has started."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from stream_durable.core.errors import RejectedError
+from stream_durable.settings import Settings, describe
+
+HOME: Final = Path(".durable")
+_FILE: Final = "running.json"
+_LOCK: Final = "dev.lock"
+#: Without one of these a `dev` is meant; with one of them somebody has said where to look.
+_PLACES: Final = ("kafka.bootstrap", "postgres.dsn")
+
+
+@contextmanager
+def occupied(home: Path) -> Iterator[None]:
+    """Hold a directory for one `dev`; the kernel gives it back if we are killed.
+
+    Raises a RejectedError if another holds it, or if it cannot be made.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        file = (home / _LOCK).open("a+")
+    except OSError as error:
+        text = f"--home {home} cannot be used: {error.strerror}: name a directory that you may write to"
+        raise RejectedError("bad_home", text) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            raise RejectedError(
+                "dev_runs",
+                f"`stream-durable dev` runs already on {home}, process {owner}: use that one, end it, or "
+                "keep the data of this one elsewhere with --home",
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@contextmanager
+def findable(home: Path, values: Mapping[str, str]) -> Iterator[None]:
+    """Let others find the services by these settings while the context is open."""
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / _FILE
+    partial = file.with_suffix(".partial")
+    partial.touch(mode=0o600)
+    partial.write_text(json.dumps({"pid": os.getpid(), "values": dict(values)}))
+    partial.rename(file)
+    try:
+        yield
+    finally:
+        with suppress(FileNotFoundError):
+            file.unlink()
+
+
+def with_running(settings: Settings, home: Path = HOME) -> Settings:
+    """Return settings that lead to the services of a running `dev`; unchanged where somebody said where to.
+
+    Only where nothing at all is said of where Kafka and Postgres are is `dev` meant: a program that is
+    configured must not be led elsewhere by a file that happens to lie around. What is configured besides, in
+    the environment or in a file, wins over what `dev` says.
+    """
+    given = configured(settings)
+    if given & set(_PLACES):
+        return settings
+    values = _running(home)
+    return settings.override({path: values[path] for path in values.keys() - given}, origin="dev")
+
+
+def is_configured(settings: Settings, path: str) -> bool:
+    """Whether somebody has said this, so that it is not a default."""
+    return path in configured(settings)
+
+
+def configured(settings: Settings) -> set[str]:
+    """Return the paths of the settings that are not defaults."""
+    return {row.path for row in describe(settings) if row.origin != "default"}
+
+
+def _running(home: Path) -> dict[str, str]:
+    """Return the settings of the `dev` on this directory; none if there is none."""
+    try:
+        found = json.loads((home / _FILE).read_text())
+        os.kill(found["pid"], 0)
+        return dict(found["values"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
