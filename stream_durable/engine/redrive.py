@@ -9,7 +9,8 @@ owner does all of it again; the partition's row keeps in mind that it has to.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from stream_durable.core.effects import Command, Effects
 from stream_durable.core.errors import TransientError
@@ -48,12 +49,15 @@ class Redrive:
 
     async def partition(self, partition: int) -> None:
         """Ask again for whatever is outstanding in a partition."""
-        async for runs, effects in self._runs(partition):
-            for run in runs:
-                redrive(run, effects)
-            for _, command in effects.commands:
+
+        def ask(run: Run, out: Effects) -> None:
+            before = len(out.commands)
+            redrive(run, out)
+            for _, command in out.commands[before:]:
                 if isinstance(command, Command):
                     command.redriven = True
+
+        await self._ask_all(partition, ask)
 
     async def note(self, partitions: Iterable[Partition]) -> None:
         """Have the next owner ask again for everything, should this process end before it has done so."""
@@ -70,9 +74,7 @@ class Redrive:
     async def _queues(self, partition: Partition) -> None:
         while partition.lost_queues:
             queues, partition.lost_queues = partition.lost_queues, set()
-            async for runs, effects in self._runs(partition.id):
-                for run in runs:
-                    redrive_commands(run, queues, effects)
+            await self._ask_all(partition.id, partial(redrive_commands, queues))
             async with self._writing:
                 # Not between the note of a batch that names another queue, and its commit.
                 if not partition.lost_queues:
@@ -84,15 +86,16 @@ class Redrive:
             lambda: self._store.must_redrive(partition.id, partition.token, is_due=is_due), "note the redrive"
         )
 
-    async def _runs(self, partition: int) -> AsyncGenerator[tuple[list[Run], Effects], None]:
-        """Give unfinished runs page by page, and publish what the taker adds to the effects beside them."""
+    async def _ask_all(self, partition: int, ask: Callable[[Run, Effects], None]) -> None:
+        """Publish what all unfinished runs of a partition ask for, page by page."""
         after, count = RunPosition(-1, ""), 0
         while page := await self._page(partition, after):
             after = page[-1]
             count += len(page)
             effects = Effects()
-            loaded = await self._load([run.id for run in page])
-            yield [run for run in loaded.values() if type(run) is Run], effects
+            for run in (await self._load([run.id for run in page])).values():
+                assert type(run) is Run
+                ask(run, effects)
             await self._publishing.publish_now(outbox.outgoing(effects, partition))
         _log.info(WORK_REQUESTED, partition=partition, runs=count)
 

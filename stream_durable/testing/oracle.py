@@ -204,6 +204,7 @@ class Oracle:
             else:
                 self.run_events.setdefault(event.run, []).append(event)
         self.commands += effects.commands
+        self.commands += [(queue, command) for queue, _, command in effects.redirected]
         self.messages += effects.messages
         for key, due in effects.timers.items():
             if due is None:

@@ -29,7 +29,7 @@ def redrive(run: Run, out: Effects) -> None:
             _ask(run, i, run.steps.get(i), out)
 
 
-def redrive_commands(run: Run, queues: Collection[str], out: Effects) -> None:
+def redrive_commands(queues: Collection[str], run: Run, out: Effects) -> None:
     """Ask again for the attempts on these queues that no worker has announced: their commands may be gone."""
     if run.ended is not None or run.status == PENDING:
         return
