@@ -36,6 +36,7 @@ from stream_durable.sdk.app import App
 from stream_durable.settings import Settings, check_safety, describe
 from stream_durable.telemetry import Metrics
 from stream_durable.worker.logs import captured
+from stream_durable.worker.standstill import Standstill
 from stream_durable.worker.worker import Worker
 
 #: Commands that a worker reads ahead: twice what it can run, so that others get their share, but enough for
@@ -131,6 +132,7 @@ async def worker(
         made = Worker(
             logs, publisher, blobs, app.handler, clock or SystemClock(), settings.worker, metrics, worker=name
         )
+        made.standstill = Standstill(made.attempts, made.last_marks, logs, publisher.push, settings.worker)
         with captured():
             yield made
     finally:

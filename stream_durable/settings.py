@@ -272,6 +272,12 @@ class WorkerSettings(Branch):
     heartbeat_ms: int = Field(default=10_000, ge=100, le=1_200_000)
     """Interval of the heartbeats of a long attempt, at most half of the lease. Each is a record that is
     folded, so low multiplies the load of long steps."""
+    blocked_after_ms: int = Field(default=5_000, ge=100, le=600_000)
+    """How long an async step may keep the event loop from turning before the log names it with its stack;
+    if its time is over by then, the worker ends. Low ends workers for a slow call; high lets one stand."""
+    blocked_max_ms: int = Field(default=30_000, ge=200, le=3_600_000)
+    """How long it may at most: then its attempt fails with `loop_blocked`, all others are handed back, and
+    the worker ends to be started anew. Low repeats the work beside it; high lets that wait."""
     drain_ms: int = Field(default=30_000, ge=0, le=3_600_000)
     """How long a stop waits for running attempts before it cancels them and hands them back. Must be less
     than what the platform grants before it kills; 0 cancels at once."""
@@ -286,6 +292,8 @@ class WorkerSettings(Branch):
     def _check_heartbeat(self) -> Self:
         if self.heartbeat_ms * 2 > self.lease_ms:
             raise ValueError("heartbeat_ms may be half of lease_ms at most")
+        if self.blocked_after_ms > self.blocked_max_ms:
+            raise ValueError("blocked_after_ms may not be more than blocked_max_ms")
         return self
 
 

@@ -215,17 +215,20 @@ FUNCTION_MISSED: Final = LogEvent(
     "No code here serves a step: its attempts are given back until a worker carries it. Said once a step.",
 )
 
+ATTEMPT_BLOCKED: Final = LogEvent(
+    "attempt.blocked", "error", "run step attempt seconds stack", "A step keeps the event loop from turning."
+)
+ATTEMPT_ABANDONED: Final = LogEvent(
+    "attempt.abandoned",
+    "error",
+    "run step attempt seconds handed_back",
+    "The worker ends since this step kept it from everything else for too long; so many were handed back.",
+)
 THREAD_REPLACED: Final = LogEvent(
-    "thread.replaced",
-    "warning",
-    "run step attempt overdue",
-    "A thread goes on at an attempt that is over, and another takes its place; so many do by now.",
+    "thread.replaced", "warning", "run step attempt overdue", "A thread goes on at an attempt that is over."
 )
 THREAD_RETURNED: Final = LogEvent(
-    "thread.returned",
-    "info",
-    "run step attempt seconds",
-    "A thread that was overdue has ended what it was at.",
+    "thread.returned", "info", "run step attempt seconds", "A replaced thread has ended what it was at."
 )
 
 LOG_EVENTS: Final = tuple(value for value in list(globals().values()) if isinstance(value, LogEvent))

@@ -46,6 +46,8 @@ class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", t
     losses: int = 0
     #: Whether it is asked for again on purpose, since nobody knows whether its answer is on the log.
     redriven: bool = False
+    #: Whether an earlier attempt kept its worker from everything else, so that it begins with no neighbours.
+    alone: bool = False
 
 
 class CancelAttempt(

@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+#: Of an attempt that kept its worker from everything else until the worker was ended.
+LOOP_BLOCKED = "loop_blocked"
+
 #: A message longer than this is cut: a failure is read by people and carried by every event.
 MESSAGE_LENGTH_MAX = 4_000
 

@@ -156,6 +156,18 @@ class GroupLog:
         """Whether a commit has to be stored before the thread goes on, since partitions are given up."""
         return self._is_stopping or bool(self._leaving)
 
+    def leave_now(self, marks: list[tuple[int, int, str]], seconds: float) -> None:
+        """Commit for good and leave the group, from any thread; for when the loop does not turn."""
+        parts = [TopicPartition(self._topic, p, offset, metadata) for p, offset, metadata in marks]
+        self._orders.append(lambda: self._commit(parts, waits=True))
+        self._stop_reading()
+        self._thread.join(seconds)
+
+    def _stop_reading(self) -> None:
+        self._is_stopping = True
+        self._taken.set()
+        self._revoked.set()
+
     async def committed(self, partition: int) -> tuple[int | None, str | None]:
         """Return the committed offset and metadata of a partition."""
         found = await self._ordered(
@@ -198,9 +210,7 @@ class GroupLog:
 
     async def close(self) -> None:
         """Leave the group."""
-        self._is_stopping = True
-        self._taken.set()
-        self._revoked.set()
+        self._stop_reading()
         while self._thread.is_alive():
             await self._loop.run_in_executor(None, self._thread.join, 1.0)
         # It has no end of its own but that of the object.

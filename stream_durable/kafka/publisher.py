@@ -231,6 +231,13 @@ class KafkaPublisher(Sender):
             raise RejectedError("refused_by_topic", refusal.reason)
         return placed.place
 
+    def push(self, message: Outgoing, heard: Callable[[], None]) -> None:
+        """Publish from any thread and wait for nothing; `heard` is called, in ours, when it is on the log.
+
+        For what is to be said while the loop, which would see to refusals, does not turn.
+        """
+        self._kafka.produce(message, None, lambda error, _: None if error else heard())
+
     async def close(self) -> None:
         """Wait for what is under way, within reason, and stop."""
         if self._is_closed:

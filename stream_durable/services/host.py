@@ -22,7 +22,7 @@ from stream_durable.log_lines import configure_logging
 from stream_durable.persistence import persist
 from stream_durable.services.collector import spare_the_collector
 from stream_durable.services.probes import Probe
-from stream_durable.services.watchdog import Watchdog
+from stream_durable.services.watchdog import Guard, Watchdog
 from stream_durable.settings import HealthSettings, Settings, check_safety, describe
 from stream_durable.telemetry import (
     HEALTH_OPENED,
@@ -50,6 +50,8 @@ class Service(NamedTuple):
     checks: Mapping[str, Check]
     #: What keeps some of the checks up to date.
     probes: Iterable[Probe] = ()
+    #: What is done while the loop does not turn.
+    guard: Guard | None = None
 
 
 Role = Callable[[Settings, Metrics], AbstractAsyncContextManager[Service]]
@@ -60,8 +62,8 @@ def host(name: str, settings: Settings, role: Role) -> None:
     configure_logging(settings.log.level, settings.log.format)
     for note in check_safety(settings):
         _log.warning(SETTINGS_QUESTIONED, note=note)
-    with asyncio.Runner(loop_factory=new_loop) as runner, Watchdog(runner.get_loop()):
-        runner.run(_serve(name, settings, role))
+    with asyncio.Runner(loop_factory=new_loop) as runner, Watchdog(runner.get_loop()) as watchdog:
+        runner.run(_serve(name, settings, role, watchdog))
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
@@ -106,8 +108,8 @@ class _Stop:
         self._task.cancel()
 
 
-async def _serve(name: str, settings: Settings, role: Role) -> None:
-    await _until_stopped(name, _run(name, settings, role))
+async def _serve(name: str, settings: Settings, role: Role, watchdog: Watchdog) -> None:
+    await _until_stopped(name, _run(name, settings, role, watchdog))
 
 
 async def _until_stopped(name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -132,13 +134,14 @@ async def _until_stopped(name: str, work: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-async def _run(name: str, settings: Settings, role: Role) -> None:
+async def _run(name: str, settings: Settings, role: Role, watchdog: Watchdog) -> None:
     metrics = Metrics()
     checks: dict[str, Check] = {"started": lambda: "it is being started"}
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(_listening(settings.health, checks, metrics))
         service = await assembled(name, settings, role, metrics, stack)
         del checks["started"]
+        watchdog.guard = service.guard
         checks.update(service.checks)
         shown = {row.path: row.value for row in describe(settings)}
         _log.info(

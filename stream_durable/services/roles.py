@@ -83,7 +83,7 @@ def worker(app: App) -> Role:
                 return None if found.is_member else _NOT_TAKEN_IN
 
             checks: dict[str, Check] = {"queues": serves, "threads": found.trouble, "kafka": kafka.check}
-            yield Service(found.run, checks, (kafka,))
+            yield Service(found.run, checks, (kafka,), found.standstill)
 
     return role
 

@@ -4,6 +4,7 @@ A loop that does not turn sends no heartbeats and commits nothing, but its consu
 may hold on to partitions for another minute. So a thread asks the loop for a sign of life, and after
 enough looks without one it writes the stacks of all threads and ends the process; the platform starts it
 anew. Looks are counted, not seconds: a process that was stopped or a machine that slept is not stuck.
+Where a guard stands in for the loop meanwhile, it is the guard who says when it is enough.
 
 What keeps the whole interpreter from running, such as an endless match of a regular expression, keeps
 this thread from looking too. Then `/livez` does not answer, and the platform has to act on that.
@@ -17,7 +18,7 @@ import os
 import sys
 import threading
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from stream_durable.telemetry import LOOP_BLOCKED, logger
 
@@ -32,11 +33,22 @@ _LOOKS: Final = 30
 _LAST_WORDS_SECONDS: Final = 2.0
 
 
+class Guard(Protocol):
+    """Does for a service what cannot wait while its loop does not turn. Called by the watchdog's thread."""
+
+    look_seconds: float
+
+    def is_enough(self, seconds: float) -> bool:
+        """Do what is due after so long; say whether the process has to end now."""
+
+
 class Watchdog:
     """Watches one loop while its context is open."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, seconds: float = STUCK_SECONDS) -> None:
         self._loop = loop
+        #: Set once the service is assembled.
+        self.guard: Guard | None = None
         self._seconds = seconds
         self._looks_without_sign = 0
         self._closed = threading.Event()
@@ -55,24 +67,35 @@ class Watchdog:
         self._closed.set()
 
     def _watch(self) -> None:
-        while not self._closed.wait(self._seconds / _LOOKS):
-            if self._looks_without_sign >= _LOOKS:
-                self._end()
+        blocked = 0.0
+        while not self._closed.wait(pause := self._pause()):
+            blocked = blocked + pause if self._looks_without_sign else 0.0
+            if self._is_enough(blocked):
+                self._end(blocked)
             self._looks_without_sign += 1
             try:
                 self._loop.call_soon_threadsafe(self._sign)
             except RuntimeError:
                 return
 
+    def _pause(self) -> float:
+        usual = self._seconds / _LOOKS
+        return usual if self.guard is None else min(usual, self.guard.look_seconds)
+
+    def _is_enough(self, blocked: float) -> bool:
+        if self.guard is None:
+            return blocked >= self._seconds
+        return blocked > 0 and self.guard.is_enough(blocked)
+
     def _sign(self) -> None:
         self._looks_without_sign = 0
 
-    def _end(self) -> None:
-        speaker = threading.Thread(target=self._speak, daemon=True)
+    def _end(self, blocked: float) -> None:
+        speaker = threading.Thread(target=self._speak, args=(blocked,), daemon=True)
         speaker.start()
         speaker.join(_LAST_WORDS_SECONDS)
         os._exit(STUCK_EXIT_CODE)
 
-    def _speak(self) -> None:
+    def _speak(self, blocked: float) -> None:
         faulthandler.dump_traceback(sys.stderr)
-        _log.error(LOOP_BLOCKED, seconds=self._seconds)
+        _log.error(LOOP_BLOCKED, seconds=round(blocked, 3))

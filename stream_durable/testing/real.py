@@ -343,7 +343,7 @@ class RealBackend:
                     return Rest.BUSY
         if not worker._reports._idle.is_set():
             return Rest.BUSY
-        return Rest.ATTEMPTS if worker._attempts._jobs else Rest.QUIET
+        return Rest.ATTEMPTS if worker.attempts._jobs else Rest.QUIET
 
     async def _ends(self, log: Log) -> dict[int, tuple[int, int]]:
         bounds = {p: await persist(lambda p=p: log.bounds(p), "look") for p in range(_PARTITIONS)}  # type: ignore[misc]

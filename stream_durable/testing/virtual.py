@@ -86,7 +86,7 @@ class QuietWorld(World):
             return Rest.BUSY if is_saying else Rest.QUIET
         if not program._reports._idle.is_set():
             return Rest.BUSY
-        return Rest.ATTEMPTS if program._attempts._jobs else Rest.QUIET
+        return Rest.ATTEMPTS if program.attempts._jobs else Rest.QUIET
 
     def _has_read_all(self, slot: Slot) -> bool:
         assert slot.log is not None

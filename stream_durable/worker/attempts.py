@@ -69,23 +69,25 @@ class Attempts:
         """Run nothing yet; `handler` finds the function of a workflow's step."""
         self._handler = handler
         self._reports = reports
+        #: Held while what is said is handed over.
+        self.gate = reports.gate
         self._fitting = Fitting(payloads, settings.payload_inline_bytes_max)
-        self._clock = clock
+        self.clock = clock
         self._settings = settings
         self._metrics = metrics
         #: The name under which attempts are reported.
         self.worker = worker
         self._places = Places(queues, settings)
         self._jobs: dict[JobKey, Job] = {}
-        self._running: dict[JobKey, Job] = {}
-        metrics.attempts_running.set_function(self._running.__len__)
+        self.running: dict[JobKey, Job] = {}
+        metrics.attempts_running.set_function(self.running.__len__)
         self._tasks: set[asyncio.Task[None]] = set()
         self._calling = Calling(settings, clock.now, self._leave_thread)
         metrics.threads_overdue.set_function(lambda: self._calling.threads.overdue)
         self._missed = Missed()
         self._is_draining = False
-        self._leases = Leases(self._running, self._who, self._say, clock, settings)
-        self._isolation = self._leases.isolation
+        self.leases = Leases(self.running, self.who, self._say, clock, settings)
+        self._isolation = self.leases.isolation
         self._answers = Answered()
         #: Attempts that have completed and are not counted yet: one by one it is dear.
         self._completed = 0
@@ -103,7 +105,7 @@ class Attempts:
             # is done before it is.
             known.stand_for(job)
             return
-        job.clock, job.line = self._clock, line
+        job.clock, job.line = self.clock, line
         with suppress(NotCarriedError):
             job.handler = handler = self._handler_of(job.command)
             job.needs_thread = needs_thread(handler)
@@ -157,7 +159,7 @@ class Attempts:
 
         Return how many commands were dropped. Those that have begun are cancelled by way of `reply_to`.
         """
-        for job in self._running.values():
+        for job in self.running.values():
             if any(mark[0] is offsets for mark in job.marks):
                 job.reply_to = reply_to
         dropped = 0
@@ -176,7 +178,7 @@ class Attempts:
 
     def announce_all(self) -> None:
         """Announce whatever runs, so that its lease counts and not the partition of its command."""
-        self._leases.announce_all()
+        self.leases.announce_all()
 
     def begin_no_more(self) -> None:
         """Begin nothing more, and announce what runs: other workers can have the partitions then.
@@ -191,11 +193,11 @@ class Attempts:
         """Let what runs end, and give back what does not in time."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
-        for job in list(self._running.values()):
+        for job in list(self.running.values()):
             if job.task is not None:
                 job.task.cancel()
             if job.announced:
-                self._say(job, self._given_back(job, "the worker stops"), lambda: None)
+                self._say(job, self.given_back(job, "the worker stops"), lambda: None)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
         self._count_completed()
@@ -206,7 +208,7 @@ class Attempts:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             self._count_completed()
-            self._leases.look()
+            self.leases.look()
             if not self._is_draining:
                 self._calling.threads.look()
 
@@ -254,9 +256,9 @@ class Attempts:
 
     async def _attempt(self, job: Job, task: asyncio.Task[None]) -> None:
         key = job.key
-        self._running[key] = job
+        self.running[key] = job
         job.task = task
-        job.started = self._clock.now()
+        job.started = self.clock.now()
         WRITER.set(job)
         listen_on()
         end: AttemptEnd | None
@@ -279,7 +281,7 @@ class Attempts:
             end = self._failed(job, failure_from(error))
         finally:
             job.task = None
-            del self._running[key]
+            del self.running[key]
             del self._jobs[key]
             self._isolation.leave(job)
         if job.is_cancelled:
@@ -299,14 +301,15 @@ class Attempts:
         job.done()
         self._answers.add(job)
 
-    def _given_back(self, job: Job, reason: str, delay_ms: int = 0) -> AttemptReturned:
-        return AttemptReturned(**self._who(job), delay_ms=delay_ms, reason=reason, returns=job.returns)
+    def given_back(self, job: Job, reason: str, delay_ms: int = 0) -> AttemptReturned:
+        """Return what is said of an attempt that somebody else should make."""
+        return AttemptReturned(**self.who(job), delay_ms=delay_ms, reason=reason, returns=job.returns)
 
     def _drop(self, job: Job) -> None:
         """Let a cancelled attempt be over, with a word if somebody waits for it."""
         self._metrics.count_attempts("cancelled")
         if job.must_answer:
-            self._say(job, cancelled(self._who(job)), job.done)
+            self._say(job, cancelled(self.who(job)), job.done)
         else:
             job.done()
 
@@ -314,13 +317,13 @@ class Attempts:
         """Make the attempt and return what to report of it."""
         command = job.command
         if job.settle is not None:
-            await self._leases.announce_first(job, job.settle)
+            await self.leases.announce_first(job, job.settle)
         try:
             handler = job.handler or self._handler_of(command)
         except NotCarriedError as error:
             # A deployment is under way, or workers of different code share a queue. Not the run's fault.
             self._missed.tell(command, str(error))
-            return self._given_back(job, str(error), _NO_HANDLER_MS)
+            return self.given_back(job, str(error), _NO_HANDLER_MS)
         if job.has_references:
             job.command = await self._fitting.resolved(command)
         given = given_of(job.command, job.context)
@@ -337,14 +340,14 @@ class Attempts:
             result = await self._calling.result(handler, given, job)
             if isinstance(result, AttemptFailed):
                 return self._failed(job, result.failure, result.logs)
-        end = end_of(handler, result, self._who(job))
+        end = end_of(handler, result, self.who(job))
         if job.values is not None or end.changes or self._fitting.is_large(end):
             await self._fitting.fit(job, end)
         if type(end) is AttemptReturned:
             end.returns = job.returns
         else:
             self._completed += 1
-        end.started, end.finished = job.started, self._clock.now()
+        end.started, end.finished = job.started, self.clock.now()
         return end
 
     def _failed(self, job: Job, failure: Failure, logs: tuple[LogLine, ...] = ()) -> AttemptFailed:
@@ -352,7 +355,7 @@ class Attempts:
         if not job.is_cancelled:
             tell_failure(job.command, failure)
         end = AttemptFailed(
-            **self._who(job), failure=failure, logs=logs, started=job.started, finished=self._clock.now()
+            **self.who(job), failure=failure, logs=logs, started=job.started, finished=self.clock.now()
         )
         end.delay_ms = delay_after(job, failure) if failure.retryable else None
         return end
@@ -360,7 +363,8 @@ class Attempts:
     def _handler_of(self, command: Command) -> Handler:
         return self._handler(command.workflow, command.function or command.step)
 
-    def _who(self, job: Job) -> dict[str, Any]:
+    def who(self, job: Job) -> dict[str, Any]:
+        """Return what names an attempt, and us, in a message."""
         command = job.command
         return {
             "key": command.run,

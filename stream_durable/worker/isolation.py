@@ -30,17 +30,27 @@ class Isolation:
         """Wait until others may begin."""
         await self._left.wait()
 
-    async def enter(self, job: Job) -> None:
-        """Wait for one's turn, and until all that had begun have ended or have a lease of their own."""
+    async def enter(self, job: Job, patience: float) -> None:
+        """Wait for one's turn, and until all that had begun have ended or have a lease of their own.
+
+        Where a lease does not help them, wait until they have ended, for so many seconds at most, and keep
+        the others away as long.
+        """
         await self._turn.acquire()
         self._inside = job
         self._left.clear()
-        while self._has_neighbours():  # noqa: ASYNC110 - once for an attempt that has ended workers
+        until = asyncio.get_running_loop().time() + patience
+        while self._has_neighbours() or self._has_others(until):  # noqa: ASYNC110 - once for a suspect
             await asyncio.sleep(_LOOK_SECONDS)
-        asyncio.get_running_loop().call_later(self._seconds, self.leave, job)
+        asyncio.get_running_loop().call_later(max(self._seconds, patience), self.leave, job)
 
     def _has_neighbours(self) -> bool:
         return any(not other.announced and not other.is_suspect for other in self._running.values())
+
+    def _has_others(self, until: float) -> bool:
+        if asyncio.get_running_loop().time() >= until:
+            return False
+        return any(not other.is_suspect for other in self._running.values())
 
     def leave(self, job: Job) -> None:
         """Let others begin; nothing happens unless this one is inside."""

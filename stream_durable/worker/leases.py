@@ -43,29 +43,33 @@ class Leases:
         #: Lets one of them begin at a time.
         self.isolation = Isolation(running, settings.started_after_ms / 1_000)
 
-    def look(self) -> None:
-        """Announce what has come to take long, and send the heartbeats that are due."""
+    def look(self, say: Say | None = None) -> None:
+        """Announce what has come to take long, and send the heartbeats that are due.
+
+        Whoever does it in the place of the loop, while that does not turn, says it with a `say` of its own.
+        """
+        say = say or self._say
         settings, now = self._settings, self._clock.now()
         for job in list(self._running.values()):
             if job.is_suspect or (job.is_cancelled and not job.must_answer):
                 continue
             if not job.announced:
                 if now - job.started >= settings.started_after_ms:
-                    self._announce(job, now, job.done, settings.lease_ms)
+                    self._announce(job, now, job.done, settings.lease_ms, say)
             elif now - job.beat >= settings.heartbeat_ms:
                 job.beat = now
                 beat = AttemptHeartbeat(
                     **self._who(job), lease_ms=settings.lease_ms, percent=job.percent, label=job.label,
                     reply_to=None if job.reply_to is None else job.reply_to(),
                 )  # fmt: skip
-                self._say(job, beat, lambda: None)
+                say(job, beat, lambda: None)
 
     def announce_all(self) -> None:
         """Announce whatever runs, so that its lease counts and not the partition of its command."""
         now = self._clock.now()
         for job in self._running.values():
             if not job.announced and not job.is_cancelled and not job.is_suspect:
-                self._announce(job, now, job.done, self._settings.lease_ms)
+                self._announce(job, now, job.done, self._settings.lease_ms, self._say)
 
     async def announce_first(self, job: Job, settle: Callable[[], Awaitable[None]]) -> None:
         """Have it known, before it is called, that we are at an attempt that may have ended a worker.
@@ -74,11 +78,13 @@ class Leases:
         is short until the first heartbeat, which comes when the attempt has lived for a while.
         """
         settings = self._settings
-        if job.command.losses > 1:
-            await self.isolation.enter(job)
+        if job.command.losses > 1 or job.command.alone:
+            patience = settings.lease_ms / 1_000 if job.command.alone else 0.0
+            await self.isolation.enter(job, patience)
         now = job.started = self._clock.now()
         heard = asyncio.Event()
-        self._announce(job, now, heard.set, max(_LEASE_MS_MIN, settings.lease_ms // _SUSPECTS_SHARE))
+        lease_ms = max(_LEASE_MS_MIN, settings.lease_ms // _SUSPECTS_SHARE)
+        self._announce(job, now, heard.set, lease_ms, self._say)
         job.beat = now - settings.heartbeat_ms + settings.started_after_ms
         await heard.wait()
         job.done()
@@ -90,8 +96,8 @@ class Leases:
         )  # fmt: skip
         await settle()
 
-    def _announce(self, job: Job, now: int, then: Callable[[], None], lease_ms: int) -> None:
+    def _announce(self, job: Job, now: int, then: Callable[[], None], lease_ms: int, say: Say) -> None:
         job.announced = job.beat = now
         timeout = job.timeout_ms
         left = None if timeout is None else max(0, job.started + timeout - now) + self._settings.lease_ms
-        self._say(job, AttemptStarted(**self._who(job), lease_ms=lease_ms, timeout_ms=left), then)
+        say(job, AttemptStarted(**self._who(job), lease_ms=lease_ms, timeout_ms=left), then)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from threading import Lock
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -50,6 +51,9 @@ class Reports:
         self._lines: dict[int, _Line] = {}
         #: Lines that begin to speak when the loop comes round.
         self._ready: list[_Line] = []
+        #: Held while messages are handed over: what is said of an attempt in the loop's place must not come
+        #: after its end.
+        self.gate = Lock()
         #: Said, or to be said, and not heard.
         self._count = 0
         self._room = asyncio.Event()
@@ -108,7 +112,9 @@ class Reports:
             else:
                 then()
 
-        self._publisher.send([_record(message) for message in messages], done)
+        records = [record_of(message) for message in messages]
+        with self.gate:
+            self._publisher.send(records, done)
 
     def _said(self, line: _Line, reports: list[_Report]) -> None:
         line.is_under_way = False
@@ -125,7 +131,8 @@ class Reports:
             self._idle.set()
 
 
-def _record(message: AttemptMessage) -> tuple[Outgoing, Headers | None]:
+def record_of(message: AttemptMessage) -> tuple[Outgoing, Headers | None]:
+    """Return what is published to say this."""
     return Outgoing("inbox", None, message.key.encode(), encode(message)), None
 
 

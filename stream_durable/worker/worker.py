@@ -14,6 +14,7 @@ from stream_durable.telemetry import Metrics
 from stream_durable.worker.attempts import Attempts
 from stream_durable.worker.lane import Lane
 from stream_durable.worker.reports import Reports
+from stream_durable.worker.standstill import Standstill
 
 #: How long a stop waits until it is heard that what runs is under way.
 _HAND_OVER_SECONDS = 3.0
@@ -38,11 +39,13 @@ class Worker:
         self._settings = settings
         self._logs = logs
         self._reports = Reports(publisher)
-        self._attempts = Attempts(
+        self.attempts = Attempts(
             handler, self._reports, Payloads(blobs), clock, settings, metrics, worker=worker,
             queues=tuple(logs),
         )  # fmt: skip
-        self._lanes = [Lane(q, log, publisher, self._attempts, settings, metrics) for q, log in logs.items()]
+        #: Stands in for the loop while that does not turn, where somebody watches it.
+        self.standstill: Standstill | None = None
+        self._lanes = [Lane(q, log, publisher, self.attempts, settings, metrics) for q, log in logs.items()]
 
     @property
     def partitions(self) -> dict[str, list[int]]:
@@ -56,30 +59,34 @@ class Worker:
 
     def trouble(self) -> str | None:
         """Say why nothing more is begun here, if that is so."""
-        return self._attempts.trouble()
+        return self.attempts.trouble()
+
+    def last_marks(self) -> dict[str, list[tuple[int, int, str]]]:
+        """Return what to commit for good, by queue; for whoever ends the process in our place."""
+        return {queue: lane.last_marks() for queue, lane in zip(self._logs, self._lanes, strict=True)}
 
     async def run(self) -> None:
         """Work until cancelled; then leave the groups, and let end what has begun or give it back."""
-        watching = asyncio.create_task(self._attempts.watch())
+        watching = asyncio.create_task(self.attempts.watch())
         try:
             try:
                 await self._serve()
             finally:
                 await self._leave()
-                await self._attempts.drain(self._settings.drain_ms / 1_000)
+                await self.attempts.drain(self._settings.drain_ms / 1_000)
         finally:
             await self._reports.flushed()
             watching.cancel()
 
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._attempts.exhausted())
+            group.create_task(self.attempts.exhausted())
             for lane in self._lanes:
                 group.create_task(lane.run())
 
     async def _leave(self) -> None:
         """Give up all partitions at once: nothing more begins here, and what has begun has its lease."""
-        self._attempts.begin_no_more()
+        self.attempts.begin_no_more()
         is_clean = False
         with suppress(TimeoutError):
             async with asyncio.timeout(_HAND_OVER_SECONDS):

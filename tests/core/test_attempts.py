@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from builders import NOON, RUN, Play, event, signal, sleep, step
 
-from stream_durable.core.failure import Failure
+from stream_durable.core.failure import LOOP_BLOCKED, Failure
 from stream_durable.core.lifecycle import StepEvent
 from stream_durable.core.messages import (
     AttemptCompleted,
@@ -388,6 +388,15 @@ class TestLostWorker:
         assert play.status("a") == "retrying"
         play.fire("a")
         assert (play.step("a").attempt, play.step("a").losses) == (2, 0)
+
+    def test_after_one_that_blocked_its_worker_the_next_begins_alone(self) -> None:
+        play = Play(step("a", retry=THRICE))
+        play.failed("a", LOOP_BLOCKED)
+
+        assert [(command.attempt, command.alone) for command in play.fire("a").commands] == [(2, True)]
+
+        play.failed("a", "Oops", 2)
+        assert [(command.attempt, command.alone) for command in play.fire("a").commands] == [(3, False)]
 
 
 class TestAttemptTimeout:

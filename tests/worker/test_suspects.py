@@ -8,7 +8,7 @@ from waiting import eventually
 from worker_site import SECONDS, TOPIC, Site, working
 
 from stream_durable import Workflow
-from stream_durable.core.messages import AttemptCompleted, AttemptStarted
+from stream_durable.core.messages import AttemptCompleted, AttemptHeartbeat, AttemptStarted
 from stream_durable.worker.offsets import DoneOffsets
 
 
@@ -85,6 +85,46 @@ async def test_others_go_on_when_it_has_lived_for_a_while() -> None:
         release.set()
         await site.ends(2)
     assert [name for name, _ in calls] == ["waits", "beside"]
+
+
+async def test_what_blocked_a_worker_waits_for_its_neighbours_to_end_and_keeps_others_away() -> None:
+    calls, sites, release = list[tuple[str, int]](), list[Site](), asyncio.Event()
+    flow = flow_of(calls, sites, release)
+    ends = asyncio.Event()
+
+    @flow.step
+    async def b(input: str) -> None:  # noqa: A002
+        calls.append((input, -1))
+        await ends.wait()
+
+    async with working(flow, started_after_ms=50, lease_ms=60_000) as site:
+        sites.append(site)
+        site.ask("a", run="waits", input="waits")
+        await eventually(_is_true(calls), "the first is called", seconds=SECONDS)
+        site.ask("b", run="blocker", input="blocker", attempt=2, alone=True)
+        site.ask("a", run="beside", input="beside")
+        await eventually(lambda: _is_announced(site, "waits"), "it has its lease", seconds=SECONDS)
+        # A lease does not help it: so it ends first, and only then the other begins.
+        release.set()
+        await eventually(lambda: _has(calls, "blocker"), "the blocker is called", seconds=SECONDS)
+        assert [type(one) for one in site.said if one.key == "waits"] == [AttemptStarted, AttemptCompleted]
+        await eventually(lambda: _is_beating(site, "blocker"), "it lives for a while", seconds=SECONDS)
+        assert [name for name, _ in calls] == ["waits", "blocker"]
+        ends.set()
+        await site.ends(3)
+    assert [name for name, _ in calls] == ["waits", "blocker", "beside"]
+
+
+async def _is_announced(site: Site, run: str) -> bool:
+    return any(isinstance(one, AttemptStarted) and one.key == run for one in site.said)
+
+
+async def _is_beating(site: Site, run: str) -> bool:
+    return any(isinstance(one, AttemptHeartbeat) and one.key == run for one in site.said)
+
+
+async def _has(calls: list[tuple[str, int]], name: str) -> bool:
+    return name in [called for called, _ in calls]
 
 
 def _is_true(calls: list[tuple[str, int]]):  # type: ignore[no-untyped-def]

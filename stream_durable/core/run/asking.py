@@ -7,7 +7,7 @@ from msgspec import Raw
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import StepNode, results_key
 from stream_durable.core.effects import Command, Effects
-from stream_durable.core.failure import Failure
+from stream_durable.core.failure import LOOP_BLOCKED, Failure
 from stream_durable.core.ids import COMMAND_BYTES_MAX
 from stream_durable.core.messages import AttemptFailed, GateAsked
 from stream_durable.core.run import groups
@@ -77,6 +77,8 @@ _SMALL_BYTES, _FEW = 1_000_000, 1_000
 
 def _add_history(step: Step, command: Command) -> None:
     command.losses = step.losses
+    if step.failure is not None and step.failure.code == LOOP_BLOCKED:
+        command.alone = True
     if step.detail is not None:
         command.returns = step.detail.returns
         if step.detail.first > 1:
