@@ -67,6 +67,28 @@ def apply(queue: Queues = None, app: AppOption = None, output: Output = Format.T
     _raise_if_refused(steps)
 
 
+@app.command()
+def make(
+    name: Annotated[list[str], typer.Argument(metavar="NAME...", help="Topics of your own.")],
+    partitions: Annotated[
+        int | None,
+        typer.Option(min=1, max=1_024, help="Partitions of each.", show_default="kafka.partitions"),
+    ] = None,
+) -> None:
+    """Make topics of your own, such as those that stream processors read; leave those alone that are there.
+
+    They have `kafka.replication` replicas and keep what the brokers keep by default.
+
+    Example: `stream-durable topics make orders payments`
+    """
+    from stream_durable.kafka.own_topics import make_own_topics
+
+    kafka = load_settings().kafka
+    made = asyncio.run(make_own_topics(kafka, name, partitions or kafka.partitions))
+    for one in name:
+        typer.echo(f"{one} was made." if one in made else f"{one} is there.")
+
+
 def _topics(queue: list[str] | None, target: str | None) -> Topics:
     from stream_durable.kafka.topics import Topics
     from stream_durable.services.roles import queues_of

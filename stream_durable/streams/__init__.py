@@ -4,7 +4,8 @@ The only part that imports Faust; it needs the extra `streams`. It uses the publ
 program.
 """
 
+from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.streams.app import StreamApp
 from stream_durable.streams.outcomes import Outcome, Publish, Signal, Start
 
-__all__ = ["Outcome", "Publish", "Signal", "Start", "StreamApp"]
+__all__ = ["Outcome", "Publish", "RunEvent", "Signal", "Start", "StepEvent", "StreamApp"]

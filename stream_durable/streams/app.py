@@ -16,6 +16,8 @@ from pydantic import BaseModel
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import NAME
 from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.kafka.own_topics import missing_topics
+from stream_durable.running import with_running
 from stream_durable.settings import Settings
 from stream_durable.streams.lifecycle import LifecycleCodec, OurTopic
 from stream_durable.streams.options import faust_options, is_pickle
@@ -23,6 +25,23 @@ from stream_durable.streams.turn import Place, Turn
 from stream_durable.wire.lifecycle import EventType
 
 TurnFunction = TypeVar("TurnFunction", bound=Callable[[Any], Any])
+
+
+class _Conf(faust.Settings):
+    """Faust's settings, in which the web server stays off unless the app was made with it.
+
+    `faust worker` turns it on by itself, on all interfaces; what it is told otherwise still counts.
+    """
+
+    _web_enabled: bool
+
+    @property
+    def web_enabled(self) -> bool:
+        return self._web_enabled
+
+    @web_enabled.setter
+    def web_enabled(self, is_wanted: bool) -> None:
+        self._web_enabled = self._web_enabled and is_wanted
 
 
 class StreamApp(faust.App):
@@ -35,12 +54,15 @@ class StreamApp(faust.App):
         """Connect to nothing yet; `options` are Faust's, except those that our settings decide."""
         if not NAME.match(name) or ":" in name:
             raise RejectedError("bad_name", f"{name[:128]!r} is not a name: letters, digits and _ . - only")
-        settings = settings or Settings.load()
+        settings = settings or with_running(Settings.load())
         found = faust_options(settings, options)
         if "datadir" not in found:
             found["datadir"] = tempfile.mkdtemp(prefix="stream-durable-streams-")
             weakref.finalize(self, shutil.rmtree, found["datadir"], ignore_errors=True)
+        self._settings = settings
         self._instance = settings.prefix
+        #: Topics that turns read.
+        self._sources: set[str] = set()
         self._turns: set[str] = set()
         self._drain_seconds = settings.worker.drain_ms / 1000
         self._own_id = f"{settings.prefix}.streams.{name}"
@@ -77,9 +99,20 @@ class StreamApp(faust.App):
                 topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
             )
             self.agent(channel, name=name)(turn.run)
+            self._sources.add(topic)
             return function
 
         return decorate
+
+    async def on_first_start(self) -> None:
+        """Refuse to start without the topics that turns read: Faust would pass over them for ever."""
+        wanted = [*sorted(self._sources), f"{self._instance}.events"] if self._sources else []
+        if missing := await missing_topics(self._settings.kafka, wanted):
+            remedy = f"`stream-durable topics make {' '.join(missing)}` makes topics of your own"
+            if f"{self._instance}.events" in missing:
+                remedy += "; `stream-durable topics apply` makes those of the instance"
+            raise RejectedError("topics_missing", f"there is no topic {', '.join(missing)}: {remedy}")
+        await super().on_first_start()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
@@ -108,3 +141,7 @@ class StreamApp(faust.App):
             key_serializer="raw",
             value_serializer=LifecycleCodec(event),
         )
+
+
+# After the class, in which the name means our settings.
+StreamApp.Settings = _Conf

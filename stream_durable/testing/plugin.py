@@ -6,6 +6,8 @@ test asks for the fixture.
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -57,6 +59,17 @@ def stream_durable_services() -> Iterator[Settings]:
 
     with services() as settings:
         yield settings
+
+
+@pytest.hookimpl
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an async test of the fixture on a loop of its own, where no plugin for async tests does so."""
+    is_ours = "engine" in pyfuncitem.fixturenames and inspect.iscoroutinefunction(pyfuncitem.obj)
+    if not is_ours or any(pyfuncitem.iter_markers("anyio")):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    asyncio.run(pyfuncitem.obj(**arguments))
+    return True
 
 
 @pytest.hookimpl(wrapper=True)

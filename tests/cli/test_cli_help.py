@@ -47,8 +47,8 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "gates list",
         "runs graph", "runs report", "workflows graph", "workflows diff",
         "partitions list", "partitions raise", "partitions bury",
-        "topics plan", "topics apply", "db migrate", "db check", "replay rebuild", "replay verify",
-        "config show", "config env",
+        "topics plan", "topics apply", "topics make", "db migrate", "db check", "replay rebuild",
+        "replay verify", "config show", "config env",
     }  # fmt: skip
 
 

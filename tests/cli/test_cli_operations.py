@@ -62,6 +62,17 @@ def test_topics_are_planned_made_and_then_as_they_should_be(cli: Cli, broker: st
     assert {row["action"] for row in cli.rows("topics", "plan", "--queue", "mail")} == {"ok"}
 
 
+def test_topics_of_users_are_made_once(cli: Cli, broker: str) -> None:
+    names = (f"{broker}.mine", f"{broker}.yours")
+
+    assert cli("topics", "make", names[0]).stdout == f"{names[0]} was made.\n"
+    assert cli("topics", "make", *names, "--partitions", "3").stdout.splitlines() == [
+        f"{names[0]} is there.",
+        f"{names[1]} was made.",
+    ]
+    assert "no / here" in cli("topics", "make", "no / here", code=1).stderr
+
+
 @pytest.mark.usefixtures("broker")
 def test_more_replicas_than_brokers_are_refused_by_the_name_of_the_setting(
     cli: Cli, monkeypatch: pytest.MonkeyPatch

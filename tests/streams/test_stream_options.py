@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from faust.exceptions import AlreadyConfiguredWarning
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.kafka.config import MESSAGE_BYTES_MAX
@@ -27,6 +28,24 @@ def test_all_brokers_and_our_names() -> None:
     assert not app.conf.web_enabled
     assert str(app.steps) == "shop.steps"
     assert str(app.runs) == "shop.runs"
+
+
+def test_the_web_server_stays_off_although_the_worker_turns_it_on() -> None:
+    app = StreamApp("audit", settings=settings())
+    app.conf.web_enabled = True  # as `faust worker` does
+
+    assert not app.conf.web_enabled
+    assert app.boot_strategy.web_server() == []
+
+
+def test_the_web_server_is_on_for_those_who_ask_for_it_until_the_worker_is_told_otherwise() -> None:
+    app = StreamApp("audit", settings=settings(), web_enabled=True)
+
+    app.conf.web_enabled = True
+    assert app.conf.web_enabled
+    with pytest.warns(AlreadyConfiguredWarning):
+        app.conf.web_enabled = False
+    assert not app.conf.web_enabled
 
 
 def test_a_data_directory_of_the_users(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from instances import SECONDS, Instance, running, settings_of
 from pydantic import BaseModel
 
 from stream_durable import App, Workflow
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.settings import Settings
@@ -108,6 +109,20 @@ async def test_a_record_turns_into_a_run(settings: Settings, instance: Instance,
 
     [record] = await instance.records("events", lambda found: len(found) == 1)
     assert record.key() == b"o1"
+
+
+async def test_a_topic_that_is_not_there_is_named_with_how_to_make_it(
+    settings: Settings, instance: Instance
+) -> None:
+    streams = StreamApp("shop", settings=settings)
+
+    @streams.turns("no_such_topic", value=Placed)
+    def place(message: Placed) -> None:
+        """Turn into nothing."""
+
+    with pytest.raises(RejectedError, match="no topic no_such_topic: `stream-durable topics make no_such_"):
+        async with streams.running():
+            pass
 
 
 async def test_one_message_is_an_event_and_a_signal(
