@@ -14,15 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.format import FORMAT
-from stream_durable.core.gate.rows import GateRow, PlaceRow
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Kind
-from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
-from stream_durable.core.run.signal_rows import SignalRow
+from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
+from stream_durable.core.tables import Rows
 from stream_durable.wire.verdicts import Verdict
 
 Headers = list[tuple[str, bytes]]
@@ -307,16 +305,9 @@ class Share:
     exceptions: int = 0
     dead: list[DeadRow] = field(default_factory=list)
     outbox: bytes | None = None
-    runs: list[RunRow] = field(default_factory=list)
-    run_changes: list[RunChange] = field(default_factory=list)
-    steps: list[StepRow] = field(default_factory=list)
-    events: list[EventRow] = field(default_factory=list)
-    waits: list[WaitRow] = field(default_factory=list)
+    #: Of entities.
+    rows: Rows = field(default_factory=Rows)
     timers: list[TimerRow] = field(default_factory=list)
-    attempts: list[AttemptRow] = field(default_factory=list)
-    gates: list[GateRow] = field(default_factory=list)
-    places: list[PlaceRow] = field(default_factory=list)
-    signals: list[SignalRow] = field(default_factory=list)
     #: Outbox rows, by their first offset, whose messages have been acknowledged.
     published: list[int] = field(default_factory=list)
 
@@ -350,30 +341,11 @@ class Cursor(NamedTuple):
     next_offset: int
 
 
-class Keys(NamedTuple):
-    """Ids of entities, by kind."""
-
-    runs: Sequence[str] = ()
-    channels: Sequence[str] = ()
-    gates: Sequence[str] = ()
-
-
-class Loaded(NamedTuple):
-    """Rows of the entities asked for; those that do not exist are missing."""
-
-    runs: Sequence[Sequence[Any]]
-    #: Each with the run's id first.
-    steps: Sequence[Sequence[Any]]
-    #: (channel, id, data, expires, wakes to)
-    events: Sequence[Sequence[Any]]
-    #: (channel, run, wait, position, attempt)
-    waits: Sequence[Sequence[Any]]
-    #: (gate, body)
-    gates: Sequence[Sequence[Any]] = ()
-    #: (gate, run, step, attempt, ordinal, is_inside)
-    places: Sequence[Sequence[Any]] = ()
-    #: (run, position, id, name, data), of runs whose row says that there are any.
-    signals: Sequence[Sequence[Any]] = ()
+#: Ids of entities, by kind.
+Keys = Mapping[Kind, Sequence[str]]
+#: Rows of the entities asked for, by the class of what is written into their tables; each has the entity's id
+#: first, and no partition behind it. Those that do not exist are missing.
+Loaded = Mapping[type[Any], Sequence[Sequence[Any]]]
 
 
 class Store(Protocol):
@@ -414,8 +386,8 @@ class Store(Protocol):
     async def cursors(self, partitions: Sequence[int]) -> dict[int, Cursor]:
         """Read who owns these partitions and where they stand."""
 
-    async def load(self, runs: Sequence[str], channels: Sequence[str], gates: Sequence[str] = ()) -> Loaded:
-        """Read entities."""
+    async def load(self, keys: Keys) -> Loaded:
+        """Read entities; of a run's signals only if its row says that there are any."""
 
     async def timers(
         self, partition: int, after: TimerPosition, until: int, limit: int

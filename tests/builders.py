@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from stream_durable.core.channel.rows import EventRow, WaitRow, channel_rows, thaw_channel
+from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import (
@@ -25,12 +25,14 @@ from stream_durable.core.definition.nodes import (
 )
 from stream_durable.core.definition.validate import validate
 from stream_durable.core.effects import CancelAttempt, Command, Effects
+from stream_durable.core.entities import ENTITIES, TABLES, Entity, Graphs, timer_fired
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
-from stream_durable.core.fold import Entity, create, fold
-from stream_durable.core.gate.rows import GateRow, PlaceRow, gate_rows, thaw_gate
+from stream_durable.core.fold import create, fold
+from stream_durable.core.gate.rows import GateRow, PlaceRow
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.core.log import Log
 from stream_durable.core.messages import (
     AttemptCompleted,
     AttemptExpanded,
@@ -56,14 +58,14 @@ from stream_durable.core.messages import (
     SignalRun,
     SkipStep,
     StartRun,
-    timer_fired,
 )
 from stream_durable.core.policy import NO_RETRY, RetryPolicy
 from stream_durable.core.run.again import base_of
-from stream_durable.core.run.rows import RunChange, RunRow, StepRow, run_change, run_row, step_rows, thaw_run
-from stream_durable.core.run.signal_rows import SignalRow, signal_rows
+from stream_durable.core.run.rows import RunChange, RunRow, StepRow
+from stream_durable.core.run.signal_rows import SignalRow
 from stream_durable.core.run.state import Context, Detail, Mail, Open, Requests, Run, Step
 from stream_durable.core.status import STEP_ENDED, Outcome
+from stream_durable.core.tables import Rows
 from stream_durable.ports import TimerRow
 
 RUN = "run-1"
@@ -411,6 +413,14 @@ def _value(value: Any) -> Any:
 encode_struct = msgspec.json.Encoder(order="deterministic").encode
 
 
+#: Under which name a play keeps the rows of each table.
+_HELD = {
+    RunRow: "runs", StepRow: "steps", SignalRow: "signals", EventRow: "events", WaitRow: "waits",
+    GateRow: "gates", PlaceRow: "places",
+}  # fmt: skip
+_KINDS: dict[type[Entity], Kind] = {Run: "run", Channel: "channel", Gate: "gate", Log: "log"}
+
+
 class Saved:
     """Rows as the store would hold them, so that an entity can be loaded as if from there."""
 
@@ -426,101 +436,83 @@ class Saved:
 
     def save(self, entity: Entity) -> None:
         """Write what changed in an entity."""
-        if isinstance(entity, Run):
-            made, moved = ([run_row(entity)], []) if entity.is_new else ([], [run_change(entity)])
-            self.write(made, moved, step_rows(entity), [], [], [], signals=signal_rows(entity))
-            if entity.mail is not None:
-                entity.mail.touched.clear()
-            entity.is_new = False
-            entity.touched.clear()
-            entity.orphans = None
-            if entity.context is not None:
-                entity.context.is_dirty = False
-        elif isinstance(entity, Gate):
-            self.write([], [], [], [], [], [], *gate_rows(entity))
-            entity.is_touched = False
-            entity.touched_places.clear()
-        else:
-            self.write([], [], [], *channel_rows(entity), [])
-            entity.touched_events.clear()
-            entity.touched_waits.clear()
+        rows = Rows()
+        ENTITIES[_KINDS[type(entity)]].write(entity, rows)
+        self.write(rows)
 
     def save_timers(self, effects: Effects) -> None:
         """Write what was asked of timers."""
-        asked = effects.timers.items()
-        self.write([], [], [], [], [], [TimerRow(k, key, name, 0, due) for (k, key, name), due in asked])
+        self.write(Rows(), [TimerRow(*timer, 0, due) for timer, due in effects.timers.items()])
 
-    def write(  # noqa: C901 - a loop a table
-        self,
-        runs: Iterable[RunRow],
-        changes: Iterable[RunChange],
-        steps: Iterable[StepRow],
-        events: Iterable[EventRow],
-        waits: Iterable[WaitRow],
-        timers: Iterable[TimerRow],
-        gates: Iterable[GateRow] = (),
-        places: Iterable[PlaceRow] = (),
-        signals: Iterable[SignalRow] = (),
-    ) -> None:
+    def write(self, rows: Rows, timers: Iterable[TimerRow] = ()) -> None:
         """Do what the statement `batch_commit` does."""
-        for row in runs:
+        for row in rows.get(RunRow, ()):
             assert row.id not in self.runs, "a run is inserted once"
-            self.runs[row.id] = row
-        for change in changes:
+        for table in TABLES:
+            if table.is_loaded:
+                for row in rows.get(table.row, ()):
+                    is_there = not table.needs or getattr(row, table.needs) is not None
+                    _put(getattr(self, _HELD[table.row]), row[: table.key], row, is_there)
+        for change in rows.get(RunChange, ()):
             moved = change._asdict()
             if change.context is None:
                 del moved["context"]
             self.runs[change.id] = self.runs[change.id]._replace(**moved)
-        for step_row in steps:
-            self.steps[step_row.run, step_row.name] = step_row
-        for event_row in events:
-            _put(self.events, event_row[:2], event_row, event_row.data is not None)
-        for wait_row in waits:
-            _put(self.waits, wait_row[:3], wait_row, wait_row.position is not None)
-        for timer_row in timers:
-            _put(self.timers, timer_row[:3], timer_row, timer_row.due is not None)
-        for gate_row in gates:
-            self.gates[gate_row.name] = gate_row
-        for place_row in places:
-            _put(self.places, place_row[:3], place_row, place_row.is_inside is not None)
-        for signal_row in signals:
-            _put(self.signals, signal_row[:2], signal_row, signal_row.id is not None)
+        for timer in timers:
+            _put(self.timers, timer[:3], timer, timer.due is not None)
 
     def load_run(self, key: str, graph: Graph) -> Run:
-        # In an order in which they were not written: a store promises none.
-        named = sorted((row for row in self.steps.values() if row.run == key), key=_key, reverse=True)
-        signals = [(*row[:2], *row[3:]) for row in self.signals.values() if row.run == key]
-        return thaw_run(self.runs[key], named, graph, signals[::-1])
+        run = self._load("run", key, 0, lambda fingerprint: graph)
+        assert isinstance(run, Run)
+        return run
 
     def load_channel(self, key: str, partition: int) -> Channel:
-        events = [(e.id, e.data, e.expires, e.wakes_to) for e in self.events.values() if e.channel == key]
-        waits = [(w.run, w.wait, w.position, w.attempt) for w in self.waits.values() if w.channel == key]
-        return thaw_channel(key, partition, events, waits)
+        channel = self._load("channel", key, partition)
+        assert isinstance(channel, Channel)
+        return channel
 
     def load_gate(self, key: str, partition: int) -> Gate:
-        if key not in self.gates:
-            return Gate(key, partition)
-        places = [place[1:3] + place[4:] for place in self.places.values() if place.gate == key]
-        return thaw_gate(key, partition, self.gates[key].body, places)
+        gate = self._load("gate", key, partition) or Gate(key, partition)
+        assert isinstance(gate, Gate)
+        return gate
 
     def load(self, entity: Entity) -> Entity:
         """Return the entity that the rows say this one is."""
-        if isinstance(entity, Run):
-            return self.load_run(entity.id, base_of(entity.graph))
-        if isinstance(entity, Gate):
-            return self.load_gate(entity.id, entity.partition)
-        return self.load_channel(entity.id, entity.partition)
+        graph = base_of(entity.graph) if isinstance(entity, Run) else None
+        found = self._load(_KINDS[type(entity)], entity.id, entity.partition, lambda fingerprint: graph)
+        return Gate(entity.id, entity.partition) if found is None else found
+
+    def _load(
+        self, kind: Kind, key: str, partition: int, graphs: Graphs = lambda fingerprint: None
+    ) -> Entity | None:
+        parts = []
+        for table in ENTITIES[kind].tables:
+            if table.is_loaded:
+                held = getattr(self, _HELD[table.row]).values()
+                # In an order in which they were not written: a store promises none.
+                rows = sorted((row for row in held if row[0] == key), key=_key, reverse=True)
+                parts.append([_as_loaded(row) for row in rows])
+        return ENTITIES[kind].thaw(key, partition, parts, graphs)
 
     def all(self) -> dict[str, Any]:
         """Return all rows, in an order that does not tell when they were written."""
         return {table: sorted(held.values(), key=_key) for table, held in vars(self).items()}
 
 
+def _as_loaded(row: Any) -> Sequence[Any]:
+    """Return a row as a query gives it: without the partition, which follows from the key."""
+    if isinstance(row, RunRow) or "partition" not in row._fields:
+        return tuple(row)
+    at = row._fields.index("partition")
+    return (*row[:at], *row[at + 1 :])
+
+
 def _put(table: dict[Any, Any], key: Sequence[Any], row: Any, is_there: bool) -> None:  # noqa: FBT001
+    at = key[0] if len(key) == 1 else tuple(key)
     if is_there:
-        table[tuple(key)] = row
+        table[at] = row
     else:
-        table.pop(tuple(key), None)
+        table.pop(at, None)
 
 
 def _key(row: Sequence[Any]) -> tuple[str, ...]:

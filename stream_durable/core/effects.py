@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -10,6 +11,7 @@ from msgspec import Raw
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Kind, LogLine, Message, OptionalRaw
+from stream_durable.core.status import Outcome
 
 
 class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", tag_field="type", gc=False):
@@ -117,3 +119,8 @@ class Effects:
         self.timers[timer] = due
         self.has_early_timer = True
         return True
+
+
+#: What a message does to its entity at a log time, from (entity, message, now, effects) to what became of it.
+Handler = Callable[[Any, Any, int, Effects], Outcome]
+Handlers = Mapping[type[Message], Handler]

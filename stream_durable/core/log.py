@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream_durable.core.effects import Effects
+from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.messages import CommandsLost, FormatRaised
 from stream_durable.core.status import Outcome
 
@@ -19,13 +19,18 @@ class Log:
         self.updated = 0
 
     @property
-    def is_empty(self) -> bool:
-        """Whether nothing of it is to be kept in memory or in rows of its own."""
+    def is_over(self) -> bool:
+        """Whether nothing of it has to be in memory: never anything."""
         return True
 
     def weight(self) -> int:
         """Return about how many bytes it takes."""
         return 0
+
+
+def home_of_log(key: str, partitions: int) -> int:
+    """Return the partition of this number; -1: there is none."""
+    return int(key) if key.isascii() and key.isdecimal() and str(int(key)) == key else -1
 
 
 def raise_format(log: Log, message: FormatRaised, now: int, out: Effects) -> Outcome:
@@ -40,3 +45,9 @@ def ask_again(log: Log, message: CommandsLost, now: int, out: Effects) -> Outcom
     """Have the open attempts of a queue asked for once more, once this is saved."""
     out.lost_queues.append(message.queue)
     return Outcome.APPLIED
+
+
+HANDLERS: Handlers = {
+    FormatRaised: raise_format,
+    CommandsLost: ask_again,
+}

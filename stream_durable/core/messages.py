@@ -473,14 +473,3 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     FormatRaised,
     CommandsLost,
 )
-
-
-def timer_fired(
-    kind: Kind, key: str, timer: str, due: Millis
-) -> RunTimerFired | ChannelTimerFired | GateTimerFired:
-    """Return the message that tells an entity that its moment has come."""
-    if kind == "run":
-        return RunTimerFired(key=key, timer=timer, due=due)
-    if kind == "gate":
-        return GateTimerFired(key=key, timer=timer, due=due)
-    return ChannelTimerFired(key=key, timer=timer, due=due)

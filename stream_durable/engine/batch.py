@@ -12,16 +12,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream_durable.core.channel.rows import channel_rows
-from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Effects
+from stream_durable.core.entities import ENTITIES, Entity
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.fold import Entity, create, fold
-from stream_durable.core.gate.rows import gate_rows
-from stream_durable.core.gate.state import Gate
-from stream_durable.core.ids import partition_of
-from stream_durable.core.log import Log
+from stream_durable.core.fold import check_home, create, fold, refuse
 from stream_durable.core.messages import (
     KINDS,
     MESSAGE_TYPES,
@@ -31,10 +26,7 @@ from stream_durable.core.messages import (
     Message,
     StartRun,
 )
-from stream_durable.core.run.children import refused as child_refused
-from stream_durable.core.run.rows import attempt_rows, run_change, run_row, step_rows
-from stream_durable.core.run.signal_rows import signal_rows
-from stream_durable.core.run.state import Run
+from stream_durable.core.run.rows import AttemptRow, attempt_rows
 from stream_durable.core.status import Outcome
 from stream_durable.engine import outbox
 from stream_durable.engine.cache import Cache
@@ -183,7 +175,7 @@ def fold_records(  # noqa: C901 - the hottest loop there is: a call less for eac
                 held[kind][key] = entity
                 folding.touched[kind, key] = entity
             elif entity.partition != record.partition:
-                raise _elsewhere(message, entity.partition)
+                check_home(message, record.partition, entity.partition)
             outcome = fold(entity, message, now, folding.effects)
         except RejectedError as error:
             _bury(folding, record, message, error, now)
@@ -224,18 +216,10 @@ def state_of(folding: Folding) -> Share:
         share.evidence = _encode(folding.evidence)
     share.exceptions = folding.exceptions
     share.dead = folding.dead
-    for entity in folding.touched.values():
-        if type(entity) is Run:
-            _write_run(share, entity)
-        elif type(entity) is Channel:
-            _write_channel(share, entity)
-        elif type(entity) is Gate:
-            _write_gate(share, entity)
-        else:
-            # In which format its partition is, the share itself says.
-            assert type(entity) is Log
+    for (kind, _), entity in folding.touched.items():
+        ENTITIES[kind].write(entity, share.rows)
     if folding.effects.attempts:
-        share.attempts = attempt_rows(folding.effects)
+        share.rows[AttemptRow] = attempt_rows(folding.effects)
     share.timers = [
         TimerRow(kind, key, name, share.partition, due)
         for (kind, key, name), due in folding.effects.timers.items()
@@ -247,17 +231,8 @@ def _created(
     message: Message, record: Record, graphs: Callable[[str], Graph | None], partition_count: int
 ) -> Entity:
     entity = create(message, record.partition, graphs)
-    if type(entity) is Log:
-        home = record.partition if message.key == str(record.partition) else -1
-    else:
-        home = partition_of(message.key, partition_count)
-    if home != record.partition:
-        raise _elsewhere(message, home)
+    check_home(message, record.partition, ENTITIES[message.kind].home(message.key, partition_count))
     return entity
-
-
-def _elsewhere(message: Message, home: int) -> RejectedError:
-    return RejectedError("wrong_partition", f"{message.kind} {message.key[:128]!r} lives in partition {home}")
 
 
 def _bury(
@@ -265,8 +240,8 @@ def _bury(
 ) -> None:
     reason = storable(str(error))
     folding.exceptions += 1
-    if type(message) is StartRun and message.parent and error.code != "wrong_partition":
-        folding.effects.messages.append(child_refused(message, error))
+    if not isinstance(message, RejectedError):
+        refuse(message, error, folding.effects)
     letter = outbox.dead_letter(outbox.INBOX, record, error.code, reason)
     folding.dead.append(
         DeadRow(
@@ -300,39 +275,6 @@ def _note(
     evidence.times.append(now)
 
 
-def _write_run(share: Share, run: Run) -> None:
-    if run.is_new:
-        share.runs.append(run_row(run))
-        run.is_new = False
-    else:
-        share.run_changes.append(run_change(run))
-    if run.touched or run.orphans:
-        share.steps += step_rows(run)
-        run.touched.clear()
-        run.orphans = None
-    if run.mail is not None and run.mail.touched:
-        share.signals += signal_rows(run)
-        run.mail.touched.clear()
-    if run.context is not None:
-        run.context.is_dirty = False
-
-
-def _write_channel(share: Share, channel: Channel) -> None:
-    events, waits = channel_rows(channel)
-    share.events += events
-    share.waits += waits
-    channel.touched_events.clear()
-    channel.touched_waits.clear()
-
-
-def _write_gate(share: Share, gate: Gate) -> None:
-    gates, places = gate_rows(gate)
-    share.gates += gates
-    share.places += places
-    gate.is_touched = False
-    gate.touched_places.clear()
-
-
 _CHECKED = frozenset({StartRun, FormatRaised, UnknownTypeError})
 
 
@@ -364,8 +306,10 @@ def missing(reads: list[Read], cache: Cache, refused: Refused) -> Keys:
     if refused:
         reads = [read for read in reads if (read.record.partition, read.record.offset) not in refused]
     held = {kind: cache.of(kind) for kind in KINDS}
-    absent: dict[Kind, dict[str, None]] = {kind: {} for kind in KINDS}
+    absent: dict[Kind, dict[str, None]] = {}
     for _, message in reads:
-        if not isinstance(message, RejectedError) and message.key not in held[message.kind]:
-            absent[message.kind][message.key] = None
-    return Keys(list(absent["run"]), list(absent["channel"]), list(absent["gate"]))
+        if isinstance(message, RejectedError) or message.key in held[message.kind]:
+            continue
+        if ENTITIES[message.kind].tables:
+            absent.setdefault(message.kind, {})[message.key] = None
+    return {kind: list(keys) for kind, keys in absent.items()}

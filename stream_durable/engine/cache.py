@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
-from stream_durable.core.fold import Entity
-from stream_durable.core.messages import Kind
-from stream_durable.core.run.state import Run
+from stream_durable.core.entities import Entity
+from stream_durable.core.messages import KINDS, Kind
 
 
 class Cache:
@@ -22,9 +21,7 @@ class Cache:
         self.bytes_max = bytes_max
         self.bytes = 0
         # A plain dict finds its first key slowly once many before it are gone.
-        self._entities: dict[Kind, OrderedDict[str, Entity]] = {
-            "run": OrderedDict(), "channel": OrderedDict(), "gate": OrderedDict(), "log": OrderedDict(),
-        }  # fmt: skip
+        self._entities: dict[Kind, OrderedDict[str, Entity]] = {kind: OrderedDict() for kind in KINDS}
         self._weights: dict[tuple[Kind, str], int] = {}
 
     def of(self, kind: Kind) -> dict[str, Entity]:
@@ -41,9 +38,9 @@ class Cache:
         self._weights[kind, key] = weight
 
     def carry_over(self, touched: Mapping[tuple[Kind, str], Entity]) -> None:
-        """Hold what a stored batch has touched, and let go what has ended by it or is empty."""
+        """Hold what a stored batch has touched, and let go what is over by it."""
         for (kind, key), entity in touched.items():
-            if entity.ended is not None if isinstance(entity, Run) else entity.is_empty:
+            if entity.is_over:
                 self.forget(kind, key)
             else:
                 self.keep(kind, entity)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from stream_durable.core.channel.rows import thaw_channel
-from stream_durable.core.gate.rows import thaw_gate
-from stream_durable.core.ids import partition_of
-from stream_durable.core.run.rows import RunRow, thaw_run
+from stream_durable.core.entities import ENTITIES
+from stream_durable.core.run.rows import UnknownDefinition
 from stream_durable.engine.cache import Cache
-from stream_durable.ports import Definitions, Keys, Loaded, Store
+from stream_durable.ports import Definitions, Keys, Store
 
 
 async def load_entities(
@@ -24,17 +22,22 @@ async def load_entities(
 
     Returns the runs whose definition is not known here, with its fingerprint: these stay away too.
     """
-    loaded = await store.load(*keys)
-    lacking = _thaw_runs(loaded, definitions, cache)
-    events, waits = _by_entity(loaded.events), _by_entity(loaded.waits)
-    for key in {**events, **waits}:
-        home = partition_of(key, partition_count)
-        rows = ((row[1:] for row in held.get(key, ())) for held in (events, waits))
-        cache.keep("channel", thaw_channel(key, home, *rows))
-    places = _by_entity(loaded.places)
-    for key, body in loaded.gates:
-        held = (row[1:] for row in places.get(key, ()))
-        cache.keep("gate", thaw_gate(key, partition_of(key, partition_count), body, held))
+    loaded = await store.load(keys)
+    lacking: dict[str, str] = {}
+    for kind, wanted in keys.items():
+        entry = ENTITIES[kind]
+        tables = [_by_entity(loaded.get(table.row, ())) for table in entry.tables if table.is_loaded]
+        for key in wanted:
+            parts = [rows.get(key, ()) for rows in tables]
+            if not any(parts):
+                continue
+            try:
+                entity = entry.thaw(key, entry.home(key, partition_count), parts, definitions.graph)
+            except UnknownDefinition as error:
+                lacking[key] = error.fingerprint
+            else:
+                if entity is not None:
+                    cache.keep(kind, entity)
     return lacking
 
 
@@ -44,16 +47,3 @@ def _by_entity(rows: Sequence[Sequence[Any]]) -> dict[str, list[Sequence[Any]]]:
     for row in rows:
         found.setdefault(row[0], []).append(row)
     return found
-
-
-def _thaw_runs(loaded: Loaded, definitions: Definitions, cache: Cache) -> dict[str, str]:
-    steps, signals = _by_entity(loaded.steps), _by_entity(loaded.signals)
-    lacking: dict[str, str] = {}
-    for row in loaded.runs:
-        stored = RunRow._make(row)
-        graph = definitions.graph(stored.fingerprint)
-        if graph is None:
-            lacking[stored.id] = stored.fingerprint
-        else:
-            cache.keep("run", thaw_run(row, steps.get(stored.id, ()), graph, signals.get(stored.id, ())))
-    return lacking

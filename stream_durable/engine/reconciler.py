@@ -317,8 +317,8 @@ class Reconciler:
         Returns why not, if less of it may be had at a time.
         """
         await self._holds.check(reads)
-        while any(keys := batch.missing(reads, self._cache, self._refusals.known)):
-            self._metrics.cache_loads.inc(sum(map(len, keys)))
+        while keys := batch.missing(reads, self._cache, self._refusals.known):
+            self._metrics.cache_loads.inc(sum(map(len, keys.values())))
             lacking = await persist(partial(self._load, keys), "load entities")
             if isinstance(lacking, StatementError):
                 return lacking

@@ -22,7 +22,7 @@ from stream_durable.engine.loading import load_entities
 from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
 from stream_durable.persistence import persist
-from stream_durable.ports import Definitions, Keys, RunPosition, Store
+from stream_durable.ports import Definitions, RunPosition, Store
 from stream_durable.telemetry import WORK_REQUESTED, logger
 
 _log = logger(__name__)
@@ -112,7 +112,7 @@ class Redrive:
 
     async def _load_all(self, cache: Cache, keys: list[str]) -> None:
         lacking = await load_entities(
-            self._store, self._definitions, cache, Keys(keys), self._partition_count
+            self._store, self._definitions, cache, {"run": keys}, self._partition_count
         )
         if lacking:
             await self._definitions.catch_up()

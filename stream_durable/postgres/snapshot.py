@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from stream_durable.core import entities
 from stream_durable.ports import Digest, PartitionState, RowMark
 from stream_durable.postgres.connection import connect, translated
 from stream_durable.postgres.queries import queries
@@ -19,9 +20,7 @@ from stream_durable.replay.waits import Wait
 from stream_durable.settings import PostgresSettings
 
 #: The tables that make up the state, in the order in which differences are told.
-TABLES = (
-    "run", "step", "attempt", "run_signal", "channel_event", "channel_wait", "gate", "gate_place", "timer",
-)  # fmt: skip
+TABLES = (*(table.name for table in entities.TABLES), "timer")
 _MARKS = 5_000
 #: The driver's own bound, which cannot be lifted, on a statement that the server does not bound.
 _DAY_SECONDS = 86_400.0

@@ -6,15 +6,19 @@ timers, so that a partition that is being taken over never waits behind a batch 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
+from stream_durable.core.entities import ENTITIES, SELDOM_ROWS, USUAL_ROWS
 from stream_durable.core.errors import NewerFormatError
 from stream_durable.core.format import FORMAT
-from stream_durable.ports import Claim, Cursor, Loaded, RunPosition, Share, TimerPosition
+from stream_durable.core.run.rows import RunRow, StepRow
+from stream_durable.core.run.signal_rows import SignalRow
+from stream_durable.core.tables import Table
+from stream_durable.ports import Claim, Cursor, Keys, Loaded, RunPosition, Share, TimerPosition
 from stream_durable.postgres.connection import Lane
 from stream_durable.postgres.queries import queries, usual
 from stream_durable.settings import PostgresSettings
@@ -108,29 +112,15 @@ class PostgresStore:
             found = await connection.fetch(queries()["partition_cursors"], partitions)
         return {row["id"]: Cursor(row["owner_token"], row["next_offset"]) for row in found}
 
-    async def load(self, runs: Sequence[str], channels: Sequence[str], gates: Sequence[str] = ()) -> Loaded:
-        """Read entities; steps only of runs that exist."""
-        run_rows: list[Any] = []
-        steps: list[Any] = []
-        events: list[Any] = []
-        waits: list[Any] = []
-        gate_rows: list[Any] = []
-        places: list[Any] = []
-        signals: list[Any] = []
+    async def load(self, keys: Keys) -> Loaded:
+        """Read entities: a query for each table, of a run's only those that it has rows in."""
+        found: dict[type[Any], Sequence[Any]] = {}
         async with self._batches.use() as connection:
-            if runs:
-                run_rows = await connection.fetch(queries()["run_load"], runs)
-            if run_rows:
-                steps = await connection.fetch(queries()["step_load"], [row[0] for row in run_rows])
-            if with_signals := [row["id"] for row in run_rows if row["mail"] == b""]:
-                signals = await connection.fetch(queries()["run_signal_load"], with_signals)
-            if channels:
-                events = await connection.fetch(queries()["channel_event_load"], channels)
-                waits = await connection.fetch(queries()["channel_wait_load"], channels)
-            if gates:
-                gate_rows = await connection.fetch(queries()["gate_load"], gates)
-                places = await connection.fetch(queries()["gate_place_load"], gates)
-        return Loaded(run_rows, steps, events, waits, gate_rows, places, signals)
+            for kind, wanted in keys.items():
+                for table in ENTITIES[kind].tables:
+                    if table.is_loaded and (asked := _asked(table, wanted, found)):
+                        found[table.row] = await connection.fetch(queries()[f"{table.name}_load"], asked)
+        return found
 
     async def timers(
         self, partition: int, after: TimerPosition, until: int, limit: int
@@ -160,16 +150,22 @@ def commit_arguments(shares: Sequence[Share]) -> list[list[Any]]:
              s.generation, s.evidence, s.exceptions, s.outbox, s.format)
             for s in shares
         ],
-        [row for s in shares for row in s.runs],
-        [row for s in shares for row in s.run_changes],
-        [row for s in shares for row in s.steps],
+        *(_rows(shares, row) for row in USUAL_ROWS),
         [(s.partition, offset) for s in shares for offset in s.published],
-        [row for s in shares for row in s.events],
-        [row for s in shares for row in s.waits],
         [row for s in shares for row in s.timers],
         [row for s in shares for row in s.dead],
-        [row for s in shares for row in s.attempts],
-        [row for s in shares for row in s.gates],
-        [row for s in shares for row in s.places],
-        [row for s in shares for row in s.signals],
+        *(_rows(shares, row) for row in SELDOM_ROWS),
     ]  # fmt: skip
+
+
+def _rows(shares: Sequence[Share], row: type[Any]) -> list[Any]:
+    return [one for s in shares for one in s.rows.get(row, ())]
+
+
+def _asked(table: Table, keys: Sequence[str], found: Mapping[type[Any], Sequence[Any]]) -> Sequence[str]:
+    """Return of which entities a table is asked for: of runs, what their rows say that there is."""
+    if table.row is StepRow:
+        return [row["id"] for row in found.get(RunRow, ())]
+    if table.row is SignalRow:
+        return [row["id"] for row in found.get(RunRow, ()) if row["mail"] == b""]
+    return keys

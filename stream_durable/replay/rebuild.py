@@ -299,7 +299,7 @@ class _Lane:
                     f"partition {record.partition}, from offset {record.offset} on,", found, FORMAT
                 )
         keys = batch.missing(reads, self._cache, self._refusals.known)
-        if any(keys):
+        if keys:
             await persist(lambda: self._load(keys), "load entities")
 
     async def _load(self, keys: Keys) -> None:

@@ -97,7 +97,7 @@ async def _look(world: World) -> dict[StrayWait, None]:
 async def _open_waits(world: World, page: Sequence[RunPosition]) -> list[Wait]:
     """Return the waits for events that these runs are in."""
     cache = Cache(0)
-    keys = Keys([position.id for position in page])
+    keys: Keys = {"run": [position.id for position in page]}
     if await load_entities(world.store, world.definitions, cache, keys, world.partition_count):
         await world.definitions.catch_up()
         await load_entities(world.store, world.definitions, cache, keys, world.partition_count)

@@ -15,7 +15,7 @@ import msgspec
 
 from stream_durable.core.definition.nodes import EventNode, StepNode
 from stream_durable.core.effects import CancelAttempt, Command
-from stream_durable.core.gate.rows import gate_rows
+from stream_durable.core.gate.rows import GateRow, PlaceRow, write
 from stream_durable.core.ids import channel_id
 from stream_durable.core.messages import (
     AttemptCompleted,
@@ -34,6 +34,7 @@ from stream_durable.core.reference import is_reference, parse
 from stream_durable.core.run.rows import RunRow
 from stream_durable.core.run.waiting import event_key
 from stream_durable.core.status import COMPLETED, WAITING, Outcome
+from stream_durable.core.tables import Rows
 from stream_durable.engine.batch import Evidence
 from stream_durable.testing.faults import immediately
 from stream_durable.testing.memory import MemoryBlobs
@@ -75,8 +76,10 @@ def _gates_differ(world: World, oracle: Oracle) -> Iterator[str]:
         # All of it is asked for, not only what has changed since it was last stored.
         gate.is_touched = True
         gate.touched_places = dict.fromkeys([*gate.inside, *gate.waiting])
-        [gates[gate.id]], held = gate_rows(gate)
-        places.update({row[:3]: row for row in held})
+        rows = Rows()
+        write(gate, rows)
+        [gates[gate.id]] = rows[GateRow]
+        places.update({row[:3]: row for row in rows[PlaceRow]})
     yield from _differences("gate", world.store.tables.gates, gates)
     yield from _differences("place at a gate", world.store.tables.places, places)
 

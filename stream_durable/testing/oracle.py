@@ -12,8 +12,9 @@ from typing import NamedTuple
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import CancelAttempt, Command, Effects
+from stream_durable.core.entities import Entity
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.fold import Entity, create, fold
+from stream_durable.core.fold import create, fold
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
@@ -135,7 +136,7 @@ class Oracle:
 
     def gates(self) -> list[Gate]:
         """Return every gate that was asked."""
-        return [e for e in self.entities.values() if isinstance(e, Gate) and not e.is_empty]
+        return [e for e in self.entities.values() if isinstance(e, Gate) and not e.is_over]
 
     def runs(self) -> list[Run]:
         """Return every run."""

@@ -12,10 +12,13 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.errors import StatementError
 from stream_durable.core.format import FORMAT
+from stream_durable.core.run.rows import RunRow
+from stream_durable.core.tables import Rows
 from stream_durable.ports import (
     Assigned,
     Claim,
     Cursor,
+    Keys,
     Loaded,
     LogBounds,
     LogEvent,
@@ -98,7 +101,7 @@ class RemoteStore:
         # The request carries them as they are now, whatever the process does with them while it is under way.
         sent = [_copied(share) for share in shares]
         weather = self._process.weather
-        if any(row.id.startswith(UNSTORABLE_RUN) for share in sent for row in share.runs):
+        if any(row.id.startswith(UNSTORABLE_RUN) for share in sent for row in share.rows.get(RunRow, ())):
             raise StatementError("no column holds this", is_data=True)
         if sum(share.to_offset - share.from_offset for share in sent) > 2 and weather.chance(
             weather.faults.slow_commit, "commit took too long"
@@ -114,9 +117,9 @@ class RemoteStore:
         found: dict[int, Cursor] = await self._ask("cursors", lambda: self._store.cursors(partitions))
         return found
 
-    async def load(self, runs: Sequence[str], channels: Sequence[str], gates: Sequence[str] = ()) -> Loaded:
+    async def load(self, keys: Keys) -> Loaded:
         """Read entities."""
-        loaded: Loaded = await self._ask("load", lambda: self._store.load(runs, channels, gates))
+        loaded: Loaded = await self._ask("load", lambda: self._store.load(keys))
         return loaded
 
     async def timers(
@@ -359,4 +362,5 @@ def _copied(share: Share) -> Share:
         value = getattr(share, each.name)
         if isinstance(value, list):
             setattr(copy, each.name, list(value))
+    copy.rows = Rows({row: list(rows) for row, rows in share.rows.items()})
     return copy

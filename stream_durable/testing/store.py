@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.errors import BrokenError, NewerFormatError, TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.core.gate.rows import GateRow, PlaceRow
-from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
+from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
-from stream_durable.ports import Claim, Cursor, DeadRow, Loaded, RunPosition, Share, TimerPosition
+from stream_durable.ports import Claim, Cursor, DeadRow, Keys, Loaded, RunPosition, Share, TimerPosition
 
 TimerKey = tuple[str, str, str]
 
@@ -171,19 +172,22 @@ class MemoryStore:
         rows = self.tables.partitions
         return {p: Cursor(rows[p].token, rows[p].next_offset) for p in partitions if p in rows}
 
-    async def load(self, runs: Sequence[str], channels: Sequence[str], gates: Sequence[str] = ()) -> Loaded:
+    async def load(self, keys: Keys) -> Loaded:
         """Read entities."""
         tables = self.tables
+        runs, channels, gates = (keys.get(kind, ()) for kind in ("run", "channel", "gate"))
         asked, wanted = set(runs) & set(tables.runs), set(channels)
-        return Loaded(
-            [tuple(tables.runs[run]) for run in dict.fromkeys(runs) if run in asked],
-            [tuple(row) for key, row in tables.steps.items() if key[0] in asked],
-            [(*key, *row) for key, row in tables.events.items() if key[0] in wanted],
-            [(*key, *row) for key, row in tables.waits.items() if key[0] in wanted],
-            [(gate, tables.gates[gate].body) for gate in dict.fromkeys(gates) if gate in tables.gates],
-            [(*key, *row[4:]) for key, row in tables.places.items() if key[0] in gates],
-            [(*key, *row[3:]) for key, row in tables.signals.items() if key[0] in asked],
-        )
+        return {
+            RunRow: [tuple(tables.runs[run]) for run in dict.fromkeys(runs) if run in asked],
+            StepRow: [tuple(row) for key, row in tables.steps.items() if key[0] in asked],
+            EventRow: [(*key, *row) for key, row in tables.events.items() if key[0] in wanted],
+            WaitRow: [(*key, *row) for key, row in tables.waits.items() if key[0] in wanted],
+            GateRow: [
+                (gate, tables.gates[gate].body) for gate in dict.fromkeys(gates) if gate in tables.gates
+            ],
+            PlaceRow: [(*key, *row[4:]) for key, row in tables.places.items() if key[0] in gates],
+            SignalRow: [(*key, *row[3:]) for key, row in tables.signals.items() if key[0] in asked],
+        }
 
     async def timers(
         self, partition: int, after: TimerPosition, until: int, limit: int
@@ -248,31 +252,31 @@ class MemoryStore:
 
     def _write_runs(self, share: Share) -> None:
         tables = self.tables
-        for run in share.runs:
+        for run in share.rows.of(RunRow):
             tables.runs[run.id] = run
-        for change in share.run_changes:
+        for change in share.rows.of(RunChange):
             if change.id in tables.runs:
                 known = tables.runs[change.id]
                 context = known.context if change.context is None else change.context
                 tables.runs[change.id] = known._replace(**change._replace(context=context)._asdict())
-        for step in share.steps:
+        for step in share.rows.of(StepRow):
             tables.steps[step.run, step.name] = step
-        for signal in share.signals:
+        for signal in share.rows.of(SignalRow):
             if signal.id is None:
                 tables.signals.pop(signal[:2], None)
             else:
                 tables.signals[signal[:2]] = signal
-        for attempt in share.attempts:
+        for attempt in share.rows.of(AttemptRow):
             tables.attempts[attempt.run, attempt.step, attempt.attempt] = attempt
 
     def _write_channels(self, share: Share) -> None:
         tables = self.tables
-        for event in share.events:
+        for event in share.rows.of(EventRow):
             if event.data is None or event.expires is None:
                 tables.events.pop((event.channel, event.id), None)
             else:
                 tables.events[event.channel, event.id] = (event.data, event.expires, event.wakes_to)
-        for wait in share.waits:
+        for wait in share.rows.of(WaitRow):
             if wait.position is not None:
                 tables.waits[wait.channel, wait.run, wait.wait] = (wait.position, wait.attempt)
             else:
@@ -280,9 +284,9 @@ class MemoryStore:
 
     def _write_gates(self, share: Share) -> None:
         tables = self.tables
-        for gate in share.gates:
+        for gate in share.rows.of(GateRow):
             tables.gates[gate.name] = gate
-        for place in share.places:
+        for place in share.rows.of(PlaceRow):
             if place.is_inside is None:
                 tables.places.pop(place[:3], None)
             else:
@@ -309,15 +313,15 @@ class MemoryStore:
             _refuse_known(
                 "dead letter", ((d.partition, share.generation, d.offset) for d in share.dead), tables.dead
             )
-        every = [run.id for share in shares for run in share.runs]
+        every = [run.id for share in shares for run in share.rows.of(RunRow)]
         _refuse_known("run", every, tables.runs)
         written: dict[str, list[Any]] = {
             "run": every,
-            "step": [(s.run, s.name) for share in shares for s in share.steps],
-            "event": [(e.channel, e.id) for share in shares for e in share.events],
-            "gate": [g.name for share in shares for g in share.gates],
-            "signal": [s[:2] for share in shares for s in share.signals],
-            "place": [p[:3] for share in shares for p in share.places],
+            "step": [(s.run, s.name) for share in shares for s in share.rows.of(StepRow)],
+            "event": [(e.channel, e.id) for share in shares for e in share.rows.of(EventRow)],
+            "gate": [g.name for share in shares for g in share.rows.of(GateRow)],
+            "signal": [s[:2] for share in shares for s in share.rows.of(SignalRow)],
+            "place": [p[:3] for share in shares for p in share.rows.of(PlaceRow)],
             "timer": [t[:3] for share in shares for t in share.timers],
         }
         for name, keys in written.items():

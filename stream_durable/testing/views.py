@@ -10,7 +10,7 @@ import msgspec
 
 from stream_durable.client.edge import Ports
 from stream_durable.core.failure import Failure
-from stream_durable.core.gate.rows import thaw_gate
+from stream_durable.core.gate import rows as gate_rows
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import COMPENSATED
@@ -127,8 +127,9 @@ class MemoryViews:
 
     def _gate(self, name: str) -> GateSummary:
         row = self._tables.gates[name]
-        places = [place[1:3] + place[4:] for place in self._tables.places.values() if place.gate == name]
-        gate = thaw_gate(name, row.partition, row.body, places)
+        places = [place[:3] + place[4:] for place in self._tables.places.values() if place.gate == name]
+        gate = gate_rows.thaw(name, row.partition, ([(name, row.body)], places), None)
+        assert gate is not None
         most = 0 if gate.limits is None else gate.limits.failures
         return GateSummary(name, gate.state, gate.since, gate.due, len(gate.recent), most, len(gate.waiting))
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from stream_durable.core.effects import Effects
 from stream_durable.core.fold import fold
-from stream_durable.core.gate.rows import gate_rows
+from stream_durable.core.gate.rows import write
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.messages import GateAsked, GateLeft
 from stream_durable.ports import Share
@@ -48,9 +48,7 @@ async def save(database: str, *gates: Gate) -> None:
     await store.claim(0, "test", token)
     share = Share(0, token, 0, 1, NOON, 0, 1, 0, evidence=b"{}")
     for each in gates:
-        made, places = gate_rows(each)
-        share.gates += made
-        share.places += places
+        write(each, share.rows)
     assert await store.commit([share])
     await store.close()
 

@@ -42,7 +42,7 @@ class World:
         token = uuid4()
         await self.store.claim(0, "owner", token)
         share = Share(0, token, self._offset, self._offset + 1, 1, 1, 1, 0)
-        share.runs, share.run_changes, share.attempts = list(runs), list(changes), list(attempts)
+        share.rows |= {RunRow: list(runs), RunChange: list(changes), AttemptRow: list(attempts)}
         assert await self.store.commit([share])
         self._offset += 1
 

@@ -64,12 +64,12 @@ async def test_a_claim_fences_whoever_was_the_owner(store: Store) -> None:
     old, _ = await owned(store)
     await owned(store)
     stale = share(old)
-    stale.runs = [run_row()]
+    stale.rows[RunRow] = [run_row()]
 
     assert not await store.commit([stale])
 
     assert await stands_at(store) == 0
-    assert not (await store.load(["r"], [])).runs
+    assert not (await store.load({"run": ["r"]})).get(RunRow, ())
 
 
 async def test_what_a_fenced_owner_notes_changes_nothing(store: Store) -> None:
@@ -100,16 +100,16 @@ async def test_one_fenced_partition_holds_back_the_whole_batch(store: Store) -> 
     lost, _ = await owned(store, 1)
     await owned(store, 1)
     good, bad = share(mine), share(lost, partition=1)
-    good.runs, good.outbox = [run_row()], b"letters"
+    good.rows[RunRow], good.outbox = [run_row()], b"letters"
     good.timers = [TimerRow("run", "r", "", 0, 50)]
 
     assert not await store.commit([good, bad])
 
     assert await stands_at(store) == 0
-    assert not (await store.load(["r"], [])).runs
+    assert not (await store.load({"run": ["r"]})).get(RunRow, ())
     assert await store.timers(0, START, 1_000, 10) == []
     assert await store.commit([good])
-    assert [tuple(row) for row in (await store.load(["r"], [])).runs] == [tuple(run_row())]
+    assert [tuple(row) for row in (await store.load({"run": ["r"]})).get(RunRow, ())] == [tuple(run_row())]
 
 
 async def test_several_partitions_are_saved_together(store: Store) -> None:
@@ -177,130 +177,132 @@ async def test_a_new_generation_asks_for_a_redrive_until_it_is_done(store: Store
 async def test_a_run_is_inserted_and_then_changed(store: Store) -> None:
     token, _ = await owned(store)
     first, second = share(token), share(token, 1, 2)
-    first.runs = [run_row()]
-    second.run_changes = [change()]
+    first.rows[RunRow] = [run_row()]
+    second.rows[RunChange] = [change()]
 
     assert await store.commit([first])
     assert await store.commit([second])
 
     expected = run_row()._replace(**change()._asdict())
-    assert [RunRow._make(row) for row in (await store.load(["r"], [])).runs] == [expected]
+    assert [RunRow._make(row) for row in (await store.load({"run": ["r"]})).get(RunRow, ())] == [expected]
 
 
 async def test_a_run_cannot_be_inserted_twice(store: Store) -> None:
     token, _ = await owned(store)
     first, second = share(token), share(token, 1, 2)
-    first.runs = second.runs = [run_row()]
-    second.steps = [step_row()]
+    first.rows[RunRow] = second.rows[RunRow] = [run_row()]
+    second.rows[StepRow] = [step_row()]
     assert await store.commit([first])
 
     with pytest.raises(BrokenError):
         await store.commit([second])
 
     assert await stands_at(store) == 1
-    assert not (await store.load(["r"], [])).steps
+    assert not (await store.load({"run": ["r"]})).get(StepRow, ())
 
 
 async def test_a_step_is_inserted_or_replaced(store: Store) -> None:
     token, _ = await owned(store)
     first, second = share(token), share(token, 1, 2)
-    first.runs, first.steps = [run_row()], [step_row(), step_row(name="t")]
-    second.steps = [step_row(attempt=2)]
+    first.rows[RunRow], first.rows[StepRow] = [run_row()], [step_row(), step_row(name="t")]
+    second.rows[StepRow] = [step_row(attempt=2)]
 
     assert await store.commit([first])
     assert await store.commit([second])
 
-    steps = sorted(StepRow._make(row) for row in (await store.load(["r"], [])).steps)
+    steps = sorted(StepRow._make(row) for row in (await store.load({"run": ["r"]})).get(StepRow, ()))
     assert steps == [step_row(attempt=2), step_row(name="t")]
 
 
 async def test_what_is_missing_is_left_out(store: Store) -> None:
     token, _ = await owned(store)
     first = share(token)
-    first.runs = [run_row()]
+    first.rows[RunRow] = [run_row()]
     assert await store.commit([first])
 
-    loaded = await store.load(["r", "nobody"], ["nothing/here"])
+    loaded = await store.load({"run": ["r", "nobody"], "channel": ["nothing/here"]})
 
-    assert [row[0] for row in loaded.runs] == ["r"]
-    assert (list(loaded.steps), list(loaded.events), list(loaded.waits)) == ([], [], [])
+    assert [row[0] for row in loaded.get(RunRow, ())] == ["r"]
+    assert not any(loaded.get(row, ()) for row in (StepRow, EventRow, WaitRow))
 
 
 async def test_steps_of_other_runs_are_not_loaded(store: Store) -> None:
     token, _ = await owned(store)
     first = share(token)
-    first.runs = [run_row("r"), run_row("other")]
-    first.steps = [step_row("r"), step_row("other")]
+    first.rows[RunRow] = [run_row("r"), run_row("other")]
+    first.rows[StepRow] = [step_row("r"), step_row("other")]
     assert await store.commit([first])
 
-    assert [row[0] for row in (await store.load(["r"], [])).steps] == ["r"]
+    assert [row[0] for row in (await store.load({"run": ["r"]})).get(StepRow, ())] == ["r"]
 
 
 async def test_events_and_waits_come_and_go(store: Store) -> None:
     token, _ = await owned(store)
     first, second = share(token), share(token, 1, 2)
-    first.events = [EventRow("c/k", "e1", 0, b"1", 10), EventRow("c/k", "e2", 0, b"2", 20, 7)]
-    first.waits = [WaitRow("c/k", "r", "w1", 0, 1, 1), WaitRow("c/k", "r", "w2", 0, 2, 1)]
-    second.events = [EventRow("c/k", "e1", 0, None, None), EventRow("c/k", "e2", 0, b"3", 30)]
-    second.waits = [WaitRow("c/k", "r", "w1", 0, None), WaitRow("c/k", "r", "w2", 0, 3, 2)]
+    first.rows[EventRow] = [EventRow("c/k", "e1", 0, b"1", 10), EventRow("c/k", "e2", 0, b"2", 20, 7)]
+    first.rows[WaitRow] = [WaitRow("c/k", "r", "w1", 0, 1, 1), WaitRow("c/k", "r", "w2", 0, 2, 1)]
+    second.rows[EventRow] = [EventRow("c/k", "e1", 0, None, None), EventRow("c/k", "e2", 0, b"3", 30)]
+    second.rows[WaitRow] = [WaitRow("c/k", "r", "w1", 0, None), WaitRow("c/k", "r", "w2", 0, 3, 2)]
 
     assert await store.commit([first])
-    before = await store.load([], ["c/k"])
+    before = await store.load({"channel": ["c/k"]})
     assert await store.commit([second])
-    after = await store.load([], ["c/k"])
+    after = await store.load({"channel": ["c/k"]})
 
-    assert sorted(map(tuple, before.events)) == [
+    assert sorted(map(tuple, before.get(EventRow, ()))) == [
         ("c/k", "e1", b"1", 10, None),
         ("c/k", "e2", b"2", 20, 7),
     ]
-    assert sorted(map(tuple, before.waits)) == [("c/k", "r", "w1", 1, 1), ("c/k", "r", "w2", 2, 1)]
-    assert [tuple(row) for row in after.events] == [("c/k", "e2", b"3", 30, None)]
-    assert [tuple(row) for row in after.waits] == [("c/k", "r", "w2", 3, 2)]
+    assert sorted(map(tuple, before.get(WaitRow, ()))) == [("c/k", "r", "w1", 1, 1), ("c/k", "r", "w2", 2, 1)]
+    assert [tuple(row) for row in after.get(EventRow, ())] == [("c/k", "e2", b"3", 30, None)]
+    assert [tuple(row) for row in after.get(WaitRow, ())] == [("c/k", "r", "w2", 3, 2)]
 
 
 async def test_gates_and_their_places_come_and_go(store: Store) -> None:
     token, _ = await owned(store)
     first, second = share(token), share(token, 1, 2)
-    first.gates = [GateRow("bank", 0, b"{}"), GateRow("other", 0, b"[]")]
-    first.places = [
+    first.rows[GateRow] = [GateRow("bank", 0, b"{}"), GateRow("other", 0, b"[]")]
+    first.rows[PlaceRow] = [
         PlaceRow("bank", "r", "s", 0, 1, 1, True),
         PlaceRow("bank", "r", "t", 0, 1, 2, False),
         PlaceRow("other", "r", "s", 0, 1, 1, False),
     ]
-    second.gates = [GateRow("bank", 0, b"1")]
-    second.places = [
+    second.rows[GateRow] = [GateRow("bank", 0, b"1")]
+    second.rows[PlaceRow] = [
         PlaceRow("bank", "r", "s", 0, None, None, None),
         PlaceRow("bank", "r", "t", 0, 2, 3, True),
         PlaceRow("bank", "r", "u", 0, None, None, None),
     ]
 
     assert await store.commit([first])
-    before = await store.load([], [], ["bank", "nobody"])
+    before = await store.load({"gate": ["bank", "nobody"]})
     assert await store.commit([second])
-    after = await store.load([], [], ["bank"])
+    after = await store.load({"gate": ["bank"]})
 
-    assert [tuple(row) for row in before.gates] == [("bank", b"{}")]
-    assert sorted(map(tuple, before.places)) == [
+    assert [tuple(row) for row in before.get(GateRow, ())] == [("bank", b"{}")]
+    assert sorted(map(tuple, before.get(PlaceRow, ()))) == [
         ("bank", "r", "s", 1, 1, True),
         ("bank", "r", "t", 1, 2, False),
     ]
-    assert [tuple(row) for row in after.gates] == [("bank", b"1")]
-    assert [tuple(row) for row in after.places] == [("bank", "r", "t", 2, 3, True)]
+    assert [tuple(row) for row in after.get(GateRow, ())] == [("bank", b"1")]
+    assert [tuple(row) for row in after.get(PlaceRow, ())] == [("bank", "r", "t", 2, 3, True)]
 
 
 async def test_a_fenced_owner_changes_no_gate(store: Store) -> None:
     token, _ = await owned(store)
     first, stale = share(token), share(token, 1, 2)
-    first.gates, first.places = [GateRow("bank", 0, b"1")], [PlaceRow("bank", "r", "s", 0, 1, 1, False)]
-    stale.gates, stale.places = [GateRow("bank", 0, b"2")], [PlaceRow("bank", "r", "s", 0, None, None, None)]
+    first.rows[GateRow] = [GateRow("bank", 0, b"1")]
+    first.rows[PlaceRow] = [PlaceRow("bank", "r", "s", 0, 1, 1, False)]
+    stale.rows[GateRow] = [GateRow("bank", 0, b"2")]
+    stale.rows[PlaceRow] = [PlaceRow("bank", "r", "s", 0, None, None, None)]
     assert await store.commit([first])
     await owned(store)
 
     assert not await store.commit([stale])
 
-    loaded = await store.load([], [], ["bank"])
-    assert [tuple(row) for row in loaded.gates] == [("bank", b"1")]
-    assert len(loaded.places) == 1
+    loaded = await store.load({"gate": ["bank"]})
+    assert [tuple(row) for row in loaded.get(GateRow, ())] == [("bank", b"1")]
+    assert len(loaded.get(PlaceRow, ())) == 1
 
 
 async def test_timers_are_read_in_windows_in_the_order_in_which_they_come_due(store: Store) -> None:
@@ -393,11 +395,11 @@ async def test_runs_that_have_not_ended_are_listed_page_by_page(store: Store) ->
     token, _ = await owned(store, 0)
     other, _ = await owned(store, 1)
     mine, theirs = share(token), share(other, partition=1)
-    mine.runs = [run_row(run) for run in ("d", "b", "a")] + [run_row("c")._replace(created=0)]
-    theirs.runs = [run_row("aa", partition=1)]
+    mine.rows[RunRow] = [run_row(run) for run in ("d", "b", "a")] + [run_row("c")._replace(created=0)]
+    theirs.rows[RunRow] = [run_row("aa", partition=1)]
     assert await store.commit([mine, theirs])
     ended = share(token, 1, 2)
-    ended.run_changes = [change("b")]
+    ended.rows[RunChange] = [change("b")]
     assert await store.commit([ended])
 
     assert await store.unfinished(0, RunPosition(-1, ""), 2) == [(0, "c"), (1, "a")]

@@ -12,7 +12,7 @@ from contract.store_contract import run_row, share, step_row
 from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.gate.rows import PlaceRow
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, clipped, fits
-from stream_durable.core.run.rows import AttemptRow
+from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.ports import TimerRow
 from stream_durable.postgres.migrate import migrate
 from stream_durable.postgres.store import PostgresStore
@@ -65,20 +65,20 @@ async def test_every_id_that_is_taken_can_be_part_of_every_key(database: str) ->
     found = share(token)
     taken = list(dict.fromkeys(text for text in texts() if fits(text)))
     for text in taken:
-        found.runs.append(run_row(text)._replace(parent=text, workflow=text))
-        found.steps.append(step_row(text, text))
-        found.attempts.append(AttemptRow(text, text, 1, 0, "failed", 1, 2, text, b"{}", b"[]"))
-        found.events.append(EventRow(text, text, 0, b"1", 10))
-        found.waits.append(WaitRow(text, text, text, 0, 1, 1))
+        found.rows.of(RunRow).append(run_row(text)._replace(parent=text, workflow=text))
+        found.rows.of(StepRow).append(step_row(text, text))
+        found.rows.of(AttemptRow).append(AttemptRow(text, text, 1, 0, "failed", 1, 2, text, b"{}", b"[]"))
+        found.rows.of(EventRow).append(EventRow(text, text, 0, b"1", 10))
+        found.rows.of(WaitRow).append(WaitRow(text, text, text, 0, 1, 1))
         found.timers.append(TimerRow("channel", text, text, 0, 10))
-        found.places.append(PlaceRow(text, text, text, 0, 1, 1, True))
+        found.rows.of(PlaceRow).append(PlaceRow(text, text, text, 0, 1, 1, True))
 
     assert await store.commit([found])
 
-    loaded = await store.load(taken, taken, taken)
+    loaded = await store.load({"run": taken, "channel": taken, "gate": taken})
     await store.close()
-    assert {row[0] for row in loaded.runs} == {row[1] for row in loaded.steps} == set(taken)
-    assert {tuple(row)[:3] for row in loaded.waits} == {(text, text, text) for text in taken}
+    assert {row[0] for row in loaded[RunRow]} == {row[1] for row in loaded[StepRow]} == set(taken)
+    assert {tuple(row)[:3] for row in loaded[WaitRow]} == {(text, text, text) for text in taken}
 
 
 async def test_the_widest_key_of_the_schema_is_measured(database: str) -> None:

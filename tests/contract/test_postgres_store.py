@@ -10,7 +10,7 @@ from contract.store_contract import change, owned, run_row, share, step_row
 
 from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.gate.rows import GateRow, PlaceRow
-from stream_durable.core.run.rows import AttemptRow
+from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
 from stream_durable.ports import DeadRow, Share, TimerRow
 from stream_durable.postgres.migrate import migrate
@@ -31,16 +31,16 @@ async def store(database: str) -> AsyncIterator[PostgresStore]:
 
 
 SELDOM: dict[str, Callable[[Share], None]] = {
-    "channel_event": lambda s: s.events.append(EventRow("c/k", "e1", 0, b"1", 10)),
-    "channel_wait": lambda s: s.waits.append(WaitRow("c/k", "r", "w1", 0, 1, 1)),
+    "channel_event": lambda s: s.rows.of(EventRow).append(EventRow("c/k", "e1", 0, b"1", 10)),
+    "channel_wait": lambda s: s.rows.of(WaitRow).append(WaitRow("c/k", "r", "w1", 0, 1, 1)),
     "timer": lambda s: s.timers.append(TimerRow("run", "r", "", 0, 10)),
     "dead_letter": lambda s: s.dead.append(DeadRow(0, 0, 1, "unreadable", "no JSON", None, b"", 5)),
-    "attempt": lambda s: s.attempts.append(
+    "attempt": lambda s: s.rows.of(AttemptRow).append(
         AttemptRow("r", "s", 1, 0, "failed", 1, 2, "worker", b"{}", b"[]")
     ),
-    "gate": lambda s: s.gates.append(GateRow("bank", 0, b"{}")),
-    "run_signal": lambda s: s.signals.append(SignalRow("r", 1, 0, "i", "go", b"1")),
-    "gate_place": lambda s: s.places.append(PlaceRow("bank", "r", "s", 0, 1, 1, True)),
+    "gate": lambda s: s.rows.of(GateRow).append(GateRow("bank", 0, b"{}")),
+    "run_signal": lambda s: s.rows.of(SignalRow).append(SignalRow("r", 1, 0, "i", "go", b"1")),
+    "gate_place": lambda s: s.rows.of(PlaceRow).append(PlaceRow("bank", "r", "s", 0, 1, 1, True)),
 }
 
 
@@ -50,8 +50,10 @@ async def test_what_a_batch_seldom_has_is_saved_if_it_is_all_there_is(
 ) -> None:
     token, _ = await owned(store)
     usual_one, with_it = share(token), share(token, 1, 2)
-    usual_one.runs, usual_one.steps, usual_one.outbox = [run_row()], [step_row()], b"said"
-    with_it.run_changes, with_it.published = [change()], [0]
+    usual_one.rows |= {RunRow: [run_row()], StepRow: [step_row()]}
+    usual_one.outbox = b"said"
+    with_it.rows[RunChange] = [change()]
+    with_it.published = [0]
     SELDOM[table](with_it)
 
     assert await store.commit([usual_one])

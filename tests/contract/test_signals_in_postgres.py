@@ -9,8 +9,8 @@ from builders import RUN, Play, signal, step
 from contract.store_contract import owned, share
 
 from stream_durable.core.messages import SignalRun
-from stream_durable.core.run.rows import run_change, run_row, thaw_run
-from stream_durable.core.run.signal_rows import signal_rows
+from stream_durable.core.run.rows import RunRow, thaw_run, write
+from stream_durable.core.run.signal_rows import SignalRow
 from stream_durable.core.run.state import Mail
 from stream_durable.ports import Share
 from stream_durable.postgres.migrate import migrate
@@ -41,13 +41,7 @@ class Saver:
 
     async def save(self, play: Play) -> int:
         run, made = play.run, self.next_share()
-        if run.is_new:
-            made.runs, run.is_new = [run_row(run)], False
-        else:
-            made.run_changes = [run_change(run)]
-        made.signals = signal_rows(run)
-        if run.mail is not None:
-            run.mail.touched.clear()
+        write(run, made.rows)
         # The first write to a page after a checkpoint writes all of it: that is not what is measured.
         before = await self.server.fetchval("select pg_current_wal_insert_lsn()")
         assert await self.store.commit([made])
@@ -105,15 +99,15 @@ async def test_what_is_kept_comes_back_in_its_order_and_is_taken_once(
     play.completed("a")
     await saver.save(play)
 
-    loaded = await store.load([RUN], [])
-    run = thaw_run(loaded.runs[0], [], play.run.graph, loaded.signals)
+    loaded = await store.load({"run": [RUN]})
+    run = thaw_run(loaded[RunRow][0], [], play.run.graph, loaded.get(SignalRow, []))
 
     assert play.run.mail is not None
     assert run.mail is not None
     assert pictured(run.mail) == pictured(play.run.mail)
     assert list(run.mail.seen) == ["s0", "s1", "s2", "s3"]
     assert [name for _, name, _ in run.mail.kept.values()] == ["other", "other"]
-    assert loaded.runs[0]["mail"] == b""
+    assert loaded[RunRow][0]["mail"] == b""
 
 
 async def test_a_run_without_signals_has_no_row_of_them_and_asks_for_none(
@@ -121,10 +115,10 @@ async def test_a_run_without_signals_has_no_row_of_them_and_asks_for_none(
 ) -> None:
     await saver.save(Play(step("a")))
 
-    loaded = await store.load([RUN], [])
+    loaded = await store.load({"run": [RUN]})
 
-    assert loaded.runs[0]["mail"] is None
-    assert loaded.signals == []
+    assert loaded[RunRow][0]["mail"] is None
+    assert loaded.get(SignalRow, []) == []
 
 
 async def test_what_an_older_release_kept_in_the_row_of_the_run_moves_to_rows(
@@ -135,14 +129,14 @@ async def test_what_an_older_release_kept_in_the_row_of_the_run_moves_to_rows(
     await saver.server.execute(
         "update run set mail = $1", b'[["s1","s2","s3"],[["s0","go",0],["s2","go",{"a":1.50}]]]'
     )
-    loaded = await store.load([RUN], [])
+    loaded = await store.load({"run": [RUN]})
 
-    play.run = thaw_run(loaded.runs[0], [], play.run.graph, loaded.signals)
+    play.run = thaw_run(loaded[RunRow][0], [], play.run.graph, loaded.get(SignalRow, []))
     await saver.save(play)
 
-    loaded = await store.load([RUN], [])
-    assert loaded.runs[0]["mail"] == b""
-    assert [tuple(row)[1:] for row in sorted(loaded.signals)] == [
+    loaded = await store.load({"run": [RUN]})
+    assert loaded[RunRow][0]["mail"] == b""
+    assert [tuple(row)[1:] for row in sorted(loaded.get(SignalRow, []))] == [
         (1, "s0", "go", b"0"), (2, "s1", None, None), (3, "s2", "go", b'{"a":1.50}'), (4, "s3", None, None),
     ]  # fmt: skip
 

@@ -140,7 +140,7 @@ def test_events_are_forgotten_when_their_time_is_over() -> None:
     assert list(meeting.effects.timers.values()) == [meeting.channel.due]
 
     meeting.fire()
-    assert meeting.channel.is_empty
+    assert meeting.channel.is_over
     assert list(meeting.effects.timers.values()) == [None]
 
 
@@ -203,7 +203,7 @@ class TestMessagesThatComeLate:
         assert meeting.tell(opened(attempt=1)) is Outcome.LATE
 
         assert meeting.tell(closed(attempt=2)) is Outcome.APPLIED
-        assert meeting.channel.is_empty
+        assert meeting.channel.is_over
 
     def test_a_later_wait_takes_the_place_of_an_earlier_one(self) -> None:
         meeting = Meeting()
@@ -308,7 +308,7 @@ class TestManyWaits:
         saved.save(meeting.channel)
         assert not saved.load(meeting.channel).waking
         meeting.fire()
-        assert meeting.channel.is_empty
+        assert meeting.channel.is_over
 
     def test_a_wait_whose_turn_is_still_to_come_is_woken_when_it_is_asked_for_again(self) -> None:
         meeting = self.waiting(PORTION + 1)

@@ -8,10 +8,11 @@ from builders import NOON, Saved
 from stream_durable.core.effects import EARLY_MS, Effects
 from stream_durable.core.fold import create, fold
 from stream_durable.core.gate.fold import FAILURES_MAX, INSIDE_MAX, PORTION, PORTION_MS, TRY_MS
-from stream_durable.core.gate.rows import gate_rows
+from stream_durable.core.gate.rows import write
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.messages import GateAsked, GateLeft, GatePassed, GateTimerFired, Message
 from stream_durable.core.status import Outcome
+from stream_durable.core.tables import Rows
 
 BANK = "bank"
 RESET_MS = 30_000
@@ -97,7 +98,9 @@ def test_who_passes_a_gate_that_was_asked_before_writes_no_row() -> None:
     fold(door.gate, GateAsked(key=BANK, run="r2", step="charge", attempt=1, **door.limits), NOON, Effects())
     fold(door.gate, GateLeft(key=BANK, run="r2", step="charge", attempt=1, is_ok=True), NOON, Effects())
 
-    assert gate_rows(door.gate) == ([], [])
+    rows = Rows()
+    write(door.gate, rows)
+    assert not any(rows.values())
 
 
 def test_the_first_message_makes_the_gate() -> None:
@@ -106,7 +109,7 @@ def test_the_first_message_makes_the_gate() -> None:
     gate = create(asked, 3, lambda fingerprint: None)
 
     assert isinstance(gate, Gate)
-    assert (gate.id, gate.partition, gate.is_empty) == (BANK, 3, True)
+    assert (gate.id, gate.partition, gate.is_over) == (BANK, 3, True)
 
 
 def test_what_is_said_to_a_gate_that_nobody_has_asked_is_late_and_leaves_nothing() -> None:
@@ -114,7 +117,7 @@ def test_what_is_said_to_a_gate_that_nobody_has_asked_is_late_and_leaves_nothing
 
     assert door.leave(is_ok=False) is Outcome.LATE
     assert door.tell(GateTimerFired(key=BANK, timer="", due=NOON)) is Outcome.LATE
-    assert door.gate.is_empty
+    assert door.gate.is_over
     assert not door.saved.gates
 
 

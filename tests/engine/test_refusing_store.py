@@ -1,7 +1,5 @@
 """A store that refuses: nobody is suspected by that, and what it has to give to others is given."""
 
-from collections.abc import Sequence
-
 import pytest
 from waiting import eventually
 
@@ -9,7 +7,7 @@ from engine.held_world import PARTITIONS, is_held, living, run_in, start, status
 from stream_durable.core.errors import StatementError, SystemicError, TransientError
 from stream_durable.core.ids import partition_of
 from stream_durable.engine.reconciler import Reconciler
-from stream_durable.ports import Loaded
+from stream_durable.ports import Keys, Loaded
 from stream_durable.testing.remote import RemoteStore
 from stream_durable.testing.world import World
 
@@ -63,10 +61,10 @@ def test_restarts_while_the_database_refuses_everybody_bury_nothing(
 def test_an_entity_that_cannot_be_read_holds_its_own_partition_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     load, is_mended = RemoteStore.load, False
 
-    async def damaged(self: RemoteStore, runs: Sequence[str], *others: Sequence[str]) -> Loaded:
-        if RUN in runs and not is_mended:
+    async def damaged(self: RemoteStore, keys: Keys) -> Loaded:
+        if RUN in keys.get("run", ()) and not is_mended:
             raise StatementError("missing chunk number 0", is_data=True)
-        return await load(self, runs, *others)
+        return await load(self, keys)
 
     async def story(world: World) -> None:
         nonlocal is_mended

@@ -82,25 +82,22 @@ class Owner:
 
     def _load(self, reads: list[batch.Read]) -> None:
         missing = batch.missing(reads, self.cache, {})
-        for key in missing.runs:
+        for key in missing.get("run", ()):
             if key in self.saved.runs:
                 graph = self.graphs[self.saved.runs[key].fingerprint]
                 self.cache.keep("run", self.saved.load_run(key, graph))
-        for key in missing.channels:
+        for key in missing.get("channel", ()):
             channel = self.saved.load_channel(key, partition_of(key, PARTITIONS))
-            if not channel.is_empty:
+            if not channel.is_over:
                 self.cache.keep("channel", channel)
-        for key in missing.gates:
+        for key in missing.get("gate", ()):
             gate = self.saved.load_gate(key, partition_of(key, PARTITIONS))
-            if not gate.is_empty:
+            if not gate.is_over:
                 self.cache.keep("gate", gate)
 
     def _save(self, finished: batch.Finished) -> None:
         share = finished.share
-        self.saved.write(
-            share.runs, share.run_changes, share.steps, share.events, share.waits, share.timers, share.gates,
-            share.places, share.signals,
-        )  # fmt: skip
+        self.saved.write(share.rows, share.timers)
         self._note(share)
         for message in finished.messages:
             self.published.setdefault((share.partition, message.topic), []).append(message)

@@ -29,7 +29,7 @@ from property.world import (
 )
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.effects import Command
-from stream_durable.core.fold import Entity
+from stream_durable.core.entities import Entity
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import (
     MESSAGE_TYPES,

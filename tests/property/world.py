@@ -20,8 +20,9 @@ from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode, SignalNode
 from stream_durable.core.effects import Command, Effects
+from stream_durable.core.entities import Entity, timer_fired
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.fold import Entity, create, fold
+from stream_durable.core.fold import create, fold
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import (
     AttemptCompleted,
@@ -47,7 +48,6 @@ from stream_durable.core.messages import (
     WaitChecked,
     WaitClosed,
     WaitOpened,
-    timer_fired,
 )
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import STEP_ENDED, Outcome

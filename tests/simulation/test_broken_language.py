@@ -5,6 +5,7 @@ folds, unless the breach is in how a run comes back from the store.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +14,8 @@ from simulation.broken import found
 
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.effects import Effects
+from stream_durable.core.entities import ENTITIES
 from stream_durable.core.fold import HANDLERS
-from stream_durable.core.gate.rows import thaw_gate
 from stream_durable.core.messages import Change, ResumeRun, WaitClosed
 from stream_durable.core.run import (
     advance,
@@ -178,10 +179,11 @@ def test_a_child_that_outlives_its_parent_is_found(monkeypatch: pytest.MonkeyPat
 def test_attempts_that_are_forgotten_when_a_gate_is_loaded_are_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    thaw = thaw_gate
-    monkeypatch.setattr(
-        loading, "thaw_gate", lambda key, partition, body, places: thaw(key, partition, body, ())
+    kind = ENTITIES["gate"]
+    without = replace(
+        kind, thaw=lambda key, home, parts, graphs: kind.thaw(key, home, (parts[0], ()), graphs)
     )
+    monkeypatch.setattr(loading, "ENTITIES", {**ENTITIES, "gate": without})
 
     found(150, by="everything_has_ended", faults=HANDED_OVER)
 

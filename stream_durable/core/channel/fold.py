@@ -12,7 +12,7 @@ from itertools import islice
 from msgspec import Raw
 
 from stream_durable.core.channel.state import Channel, KeptEvent, WaitKey
-from stream_durable.core.effects import Effects
+from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import (
@@ -155,3 +155,12 @@ def _plan(channel: Channel, out: Effects) -> None:
     if due != channel.due:
         channel.due = due
         out.timers["channel", channel.id, _EXPIRY] = due
+
+
+HANDLERS: Handlers = {
+    EventPublished: publish,
+    WaitOpened: open_wait,
+    WaitClosed: close_wait,
+    ChannelContinued: go_on,
+    ChannelTimerFired: expire,
+}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stream_durable.core.channel.state import Channel, KeptEvent, OpenWait
+from stream_durable.core.tables import Parts, Rows, Table
 
 
 class EventRow(NamedTuple):
@@ -32,31 +32,40 @@ class WaitRow(NamedTuple):
     attempt: int | None = None
 
 
-def channel_rows(channel: Channel) -> tuple[list[EventRow], list[WaitRow]]:
-    """Return what changed in a channel since it was last stored."""
+TABLES = (
+    Table("channel_event", EventRow, key=2, needs="data"),
+    Table("channel_wait", WaitRow, key=3, needs="position"),
+)
+
+
+def write(channel: Channel, rows: Rows) -> None:
+    """Add the rows of what has changed since it was stored last."""
     key, partition = channel.id, channel.partition
-    events = [
+    rows.of(EventRow).extend(
         EventRow(key, i, partition, *channel.events.get(i, (None, None))) for i in channel.touched_events
-    ]
-    waits = []
+    )
+    waits = rows.of(WaitRow)
     for run, wait in channel.touched_waits:
         held = channel.waits.get((run, wait))
         position, attempt = (None, None) if held is None else (held.position, held.attempt)
         waits.append(WaitRow(key, run, wait, partition, position, attempt))
-    return events, waits
+    channel.touched_events.clear()
+    channel.touched_waits.clear()
 
 
-def thaw_channel(
-    key: str, partition: int, events: Iterable[Sequence[Any]], waits: Iterable[Sequence[Any]]
-) -> Channel:
-    """Return the channel with these (id, data, expires, wakes to) and (run, wait, position, attempt)."""
+def thaw(key: str, partition: int, parts: Parts, graphs: object) -> Channel:
+    """Return the channel of these rows.
+
+    Events as (channel, id, data, expires, wakes to), waits as (channel, run, wait, position, attempt).
+    """
+    events, waits = parts
     channel = Channel(key, partition)
     channel.is_new = False
-    for event_id, data, expires, wakes_to in events:
+    for _, event_id, data, expires, wakes_to in events:
         channel.events[event_id] = KeptEvent(data, expires, wakes_to)
         channel.payload += len(data)
     channel.expiries = sorted((e.expires, i) for i, e in channel.events.items())
-    for run, wait, position, attempt in sorted(waits, key=itemgetter(2, 0, 1)):
+    for _, run, wait, position, attempt in sorted(waits, key=itemgetter(3, 1, 2)):
         channel.waits[run, wait] = OpenWait(attempt, position)
     waking = [(e.wakes_to, i) for i, e in channel.events.items() if e.wakes_to is not None]
     channel.waking.extend((i, wakes_to) for wakes_to, i in sorted(waking))

@@ -67,7 +67,7 @@ class Channel:
         self.touched_waits: dict[WaitKey, None] = {}
 
     @property
-    def is_empty(self) -> bool:
+    def is_over(self) -> bool:
         """Whether nothing is left to remember."""
         return not self.events and not self.waits
 

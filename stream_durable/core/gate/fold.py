@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from stream_durable.core.effects import Effects
+from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.gate.state import CLOSED, HALF_OPEN, OPEN, Gate, Limits, State
 from stream_durable.core.messages import GateAsked, GateLeft, GatePassed, GateTimerFired
 from stream_durable.core.status import Outcome
@@ -170,3 +170,10 @@ def _plan(gate: Gate, due: int | None, out: Effects) -> None:
         gate.due = due
         gate.is_touched = True
         out.timers["gate", gate.id, _TIMER] = due
+
+
+HANDLERS: Handlers = {
+    GateAsked: ask,
+    GateLeft: leave,
+    GateTimerFired: fire,
+}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import NamedTuple
 
 import msgspec
 
 from stream_durable.core.gate.state import Gate, Limits, Place, State
+from stream_durable.core.tables import Parts, Rows, Table
 
 _encode = msgspec.json.Encoder().encode
 
@@ -48,15 +49,20 @@ class _GateBody(msgspec.Struct):
 _gate_body = msgspec.json.Decoder(_GateBody).decode
 
 
-def gate_rows(gate: Gate) -> tuple[list[GateRow], list[PlaceRow]]:
-    """Return what changed in a gate since it was last stored."""
+TABLES = (
+    Table("gate", GateRow, key=1),
+    Table("gate_place", PlaceRow, key=3, needs="is_inside"),
+)
+
+
+def write(gate: Gate, rows: Rows) -> None:
+    """Add the rows of what has changed since it was stored last."""
     key, partition = gate.id, gate.partition
-    made = []
     if gate.is_touched and gate.limits is not None:
         recent = [(at, *failed) for failed, at in gate.recent.items()]
         body = _GateBody(gate.state, gate.since, gate.due, gate.limits, recent)
-        made.append(GateRow(key, partition, _encode(body)))
-    places = []
+        rows.of(GateRow).append(GateRow(key, partition, _encode(body)))
+    places = rows.of(PlaceRow)
     for run, step in gate.touched_places:
         inside = gate.inside.get((run, step))
         place = inside or gate.waiting.get((run, step))
@@ -64,16 +70,21 @@ def gate_rows(gate: Gate) -> tuple[list[GateRow], list[PlaceRow]]:
             places.append(PlaceRow(key, run, step, partition, None, None, None))
         else:
             places.append(PlaceRow(key, run, step, partition, *place, inside is not None))
-    return made, places
+    gate.is_touched = False
+    gate.touched_places.clear()
 
 
-def thaw_gate(key: str, partition: int, body: bytes, places: Iterable[Sequence[Any]]) -> Gate:
-    """Return the gate with this body and these (run, step, attempt, ordinal, is_inside)."""
+def thaw(key: str, partition: int, parts: Parts, graphs: object) -> Gate | None:
+    """Return the gate with this (gate, body) and these (gate, run, step, attempt, ordinal, is_inside)."""
+    gates, places = parts
+    if not gates:
+        return None
     gate = Gate(key, partition)
+    [(_, body)] = gates
     stored = _gate_body(body)
     gate.state, gate.since, gate.due, gate.limits = stored.state, stored.since, stored.due, stored.limits
     gate.recent = {(run, step, attempt): at for at, run, step, attempt in stored.recent}
-    for run, step, attempt, ordinal, is_inside in sorted(places, key=lambda place: place[3]):
+    for _, run, step, attempt, ordinal, is_inside in sorted(places, key=itemgetter(4)):
         held = gate.inside if is_inside else gate.waiting
         held[run, step] = Place(attempt, ordinal)
     return gate

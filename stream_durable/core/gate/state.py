@@ -75,7 +75,7 @@ class Gate:
         self.touched_places: dict[PlaceKey, None] = {}
 
     @property
-    def is_empty(self) -> bool:
+    def is_over(self) -> bool:
         """Whether nothing is left to remember."""
         return self.limits is None
 

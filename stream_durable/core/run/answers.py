@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stream_durable.core.definition.nodes import StepNode
-from stream_durable.core.effects import Effects
+from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import AttemptExpanded, AttemptFinished, AttemptJumped, AttemptSkipped
@@ -137,3 +137,11 @@ def _enclosing(run: Run, i: int) -> list[int]:
     while (i := run.graph.owner(i)) >= 0:
         found.append(i)
     return found
+
+
+HANDLERS: Handlers = {
+    AttemptSkipped: skipped,
+    AttemptJumped: jumped,
+    AttemptExpanded: expanded,
+    AttemptFinished: finished,
+}

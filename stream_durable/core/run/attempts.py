@@ -6,7 +6,7 @@ import msgspec
 
 from stream_durable.core.definition.nodes import BranchNode, StepNode
 from stream_durable.core.definition.paths import value_at
-from stream_durable.core.effects import AttemptNote, Effects
+from stream_durable.core.effects import AttemptNote, Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import STEP_RETRYING
@@ -25,6 +25,7 @@ from stream_durable.core.messages import (
     GateLeft,
     GatePassed,
 )
+from stream_durable.core.names import is_made
 from stream_durable.core.run import context, groups, hooks
 from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.asking import ask_gate, dispatch
@@ -345,11 +346,6 @@ def _note(
     )  # fmt: skip
 
 
-def is_made(name: str) -> bool:
-    """Say whether a step of this name was made at run time: it may be gone, for its maker has begun anew."""
-    return name.endswith("]") or "~" in name
-
-
 def _lease(run: Run, i: int, step: Step, now: int, lease_ms: int, out: Effects) -> None:
     due = now + lease_ms
     if step.deadline is not None:
@@ -389,3 +385,13 @@ def open_step(run: Run, message: AttemptMessage) -> tuple[int, Step | Outcome]:
     said = _SAID.get(type(message), ())
     is_repeat = step.attempt == message.attempt and (step.status in said or i in run.open)
     return i, Outcome.DUPLICATE if is_repeat else Outcome.LATE
+
+
+HANDLERS: Handlers = {
+    AttemptStarted: started,
+    AttemptHeartbeat: heartbeat,
+    AttemptCompleted: completed,
+    AttemptFailed: failed,
+    AttemptReturned: returned,
+    GatePassed: passed_gate,
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream_durable.core.effects import Effects
+from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RUN_PAUSED, RUN_RESUMED, RUN_RETRIED
@@ -185,3 +185,13 @@ def _merge(run: Run, data: bytes) -> None:
     failure = context.merge(run, data)
     if failure is not None:
         raise RejectedError(failure.code, failure.message)
+
+
+HANDLERS: Handlers = {
+    PauseRun: pause,
+    ResumeRun: resume,
+    CancelStep: cancel_step,
+    SkipStep: skip_step,
+    RetryRun: retry,
+    RunContinued: go_on,
+}

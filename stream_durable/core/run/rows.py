@@ -6,7 +6,7 @@ was just created is one full row, afterwards its few moving columns; of its step
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,9 +15,10 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
 from stream_durable.core.run.counters import place
-from stream_durable.core.run.signal_rows import older_mail, thaw_mail
+from stream_durable.core.run.signal_rows import SignalRow, older_mail, signal_rows, thaw_mail
 from stream_durable.core.run.state import Context, Detail, Requests, Run, Step
 from stream_durable.core.status import PAUSED, RUNNING, WAITING
+from stream_durable.core.tables import Parts, Rows, Table
 
 _encode = msgspec.json.Encoder().encode
 _failure = msgspec.json.Decoder(Failure).decode
@@ -121,6 +122,57 @@ class AttemptRow(NamedTuple):
     failure: bytes | None
     #: JSON: a list of [time, level, text].
     logs: bytes | None
+
+
+TABLES = (
+    Table("run", RunRow, key=1),
+    Table("step", StepRow, key=2),
+    Table("attempt", AttemptRow, key=3, is_loaded=False),
+    Table("run_signal", SignalRow, key=2, needs="id"),
+)
+
+
+def write(run: Run, rows: Rows) -> None:
+    """Add the rows of what has changed since it was stored last; of the run itself its moving columns."""
+    if run.is_new:
+        rows.of(RunRow).append(run_row(run))
+        run.is_new = False
+    else:
+        rows.of(RunChange).append(run_change(run))
+    if run.touched or run.orphans:
+        rows.of(StepRow).extend(step_rows(run))
+        run.touched.clear()
+        run.orphans = None
+    if run.mail is not None and run.mail.touched:
+        rows.of(SignalRow).extend(signal_rows(run))
+        run.mail.touched.clear()
+    if run.context is not None:
+        run.context.is_dirty = False
+
+
+def thaw(key: str, partition: int, parts: Parts, graphs: Callable[[str], Graph | None]) -> Run | None:
+    """Return the run that its row, and those of its steps and signals, describe; None: there is none.
+
+    Raises `UnknownDefinition` where its definition is not known here.
+    """
+    runs, steps, signals = parts
+    if not runs:
+        return None
+    [row] = runs
+    fingerprint = RunRow._make(row).fingerprint
+    graph = graphs(fingerprint)
+    if graph is None:
+        raise UnknownDefinition(fingerprint)
+    return thaw_run(row, steps, graph, signals)
+
+
+class UnknownDefinition(Exception):
+    """A run cannot be loaded, for nothing is known here of its definition."""
+
+    def __init__(self, fingerprint: str) -> None:
+        """Say which one that is."""
+        super().__init__(fingerprint)
+        self.fingerprint = fingerprint
 
 
 def run_row(run: Run) -> RunRow:

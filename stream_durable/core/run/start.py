@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from stream_durable.core.effects import Effects
+from collections.abc import Callable
+
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
+from stream_durable.core.ids import PAYLOAD_BYTES_MAX, QUEUE, QUEUE_RULE, RESERVED_RULE, is_derived
 from stream_durable.core.lifecycle import RUN_CANCELLING, RUN_SCHEDULED, RUN_STARTED
-from stream_durable.core.messages import CancelRun, StartRun
+from stream_durable.core.messages import CancelRun, RunMessage, StartRun
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.again import beginnings
 from stream_durable.core.run.children import refused, tell_parent
@@ -14,6 +18,26 @@ from stream_durable.core.run.ending import end, wind_down
 from stream_durable.core.run.say import say_run
 from stream_durable.core.run.state import End, Request, Requests, Run
 from stream_durable.core.status import CANCELLED, CANCELLING, FAILED, PENDING, RUNNING, Outcome
+
+
+def create(message: RunMessage, partition: int, graphs: Callable[[str], Graph | None]) -> Run:
+    """Return the run that a start names, or refuse it; any other message is for runs that there are."""
+    key = message.key
+    if not isinstance(message, StartRun):
+        raise RejectedError("unknown_run", f"there is no run {key!r}")
+    if is_derived(key) and not message.parent:
+        raise RejectedError("reserved_id", f"{key[:128]!r} cannot be a run's id: {RESERVED_RULE}")
+    graph = graphs(message.fingerprint)
+    if graph is None or graph.name != message.workflow:
+        raise RejectedError(
+            "unknown_workflow",
+            f"workflow {message.workflow[:128]!r} has no definition {message.fingerprint[:64]!r}",
+        )
+    if message.queue and not QUEUE.match(message.queue):
+        raise RejectedError("bad_queue", f"{message.queue[:128]!r} is not a name for a queue: {QUEUE_RULE}")
+    if len(bytes(message.input)) > PAYLOAD_BYTES_MAX:
+        raise RejectedError("too_large", f"an input has at most {PAYLOAD_BYTES_MAX} bytes of JSON")
+    return Run(key, partition, graph)
 
 
 def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
@@ -111,3 +135,9 @@ def _answer_again(run: Run, message: StartRun, out: Effects) -> None:
         out.messages.append(refused(message, RejectedError("id_taken", text)))
     elif run.has_ended:
         tell_parent(run, out)
+
+
+HANDLERS: Handlers = {
+    StartRun: start,
+    CancelRun: cancel,
+}

@@ -259,6 +259,11 @@ class Run:
         self.payload = 0
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing of it has to be in memory."""
+        return self.ended is not None
+
+    @property
     def has_ended(self) -> bool:
         """Whether anything can still happen to this run."""
         return self.status in RUN_ENDED

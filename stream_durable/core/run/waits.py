@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from stream_durable.core.definition.nodes import ChildNode, EventNode, SignalNode, WaitNode
-from stream_durable.core.effects import Effects
+from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import (
@@ -16,6 +16,7 @@ from stream_durable.core.messages import (
     WaitChecked,
     WaitClosed,
 )
+from stream_durable.core.names import is_made
 from stream_durable.core.run import attempts, children
 from stream_durable.core.run.advance import complete, fail, work_off
 from stream_durable.core.run.say import set_due
@@ -156,7 +157,7 @@ def timer(run: Run, message: RunTimerFired, now: int, out: Effects) -> Outcome:
         return Outcome.APPLIED
     i = run.graph.index.get(message.timer)
     if i is None:
-        if attempts.is_made(message.timer):
+        if is_made(message.timer):
             return Outcome.LATE
         raise RejectedError("unknown_step", f"run {run.id!r} has no step {message.timer[:128]!r}")
     step = run.steps.get(i)
@@ -202,3 +203,12 @@ def _wait_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
     end = wait_over(run, i, step, node, out)
     if end is not None:
         work_off(run, [end], [], now, out)
+
+
+HANDLERS: Handlers = {
+    ChildEnded: child,
+    SignalRun: signal,
+    EventDelivered: event,
+    WaitChecked: check,
+    RunTimerFired: timer,
+}

@@ -1,7 +1,8 @@
 -- name: batch_commit
 -- Saves a batch of all partitions of one owner, or nothing: one row out, true when saved.
--- $1 shares, $2 runs, $3 run changes, $4 steps, $5 outbox marks, $6 events, $7 waits, $8 timers, $9 dead letters,
--- $10 attempts, $11 gates, $12 places at gates, $13 signals
+-- $1 shares, $2 runs, $3 run changes, $4 steps, $5 outbox marks, $6 timers, $7 dead letters, and then the other rows
+-- of entities as `core/entities.py` lists their tables: $8 attempts, $9 signals, $10 events, $11 waits, $12 gates,
+-- $13 places at gates
 -- Rows come as arrays of composites: one function scan each, where a column each would cost one per column.
 -- What is marked as seldom is left out of the statement for a batch that has nothing from $6 on: each part that
 -- writes to a table makes ready for it, whether or not there is a row.
@@ -67,49 +68,49 @@ steps_in as (
 events_in as (
   insert into channel_event (channel, id, partition, data, expires, wakes_to)
   select u.channel, u.id, u.partition, u.data, u.expires, u.wakes_to
-  from unnest($6::event_state[]) u
+  from unnest($10::event_state[]) u
   where u.data is not null and (select ok from fits)
   on conflict (channel, id) do update
   set data = excluded.data, expires = excluded.expires, wakes_to = excluded.wakes_to
 ),
 events_out as (
   delete from channel_event e
-  using unnest($6::event_state[]) u
+  using unnest($10::event_state[]) u
   where e.channel = u.channel and e.id = u.id and u.data is null and (select ok from fits)
 ),
 waits_in as (
   insert into channel_wait (channel, run, wait, partition, position, attempt)
   select u.channel, u.run, u.wait, u.partition, u.position, u.attempt
-  from unnest($7::wait_state[]) u
+  from unnest($11::wait_state[]) u
   where u.position is not null and (select ok from fits)
   on conflict (channel, run, wait) do update set position = excluded.position, attempt = excluded.attempt
 ),
 waits_out as (
   delete from channel_wait w
-  using unnest($7::wait_state[]) u
+  using unnest($11::wait_state[]) u
   where w.channel = u.channel and w.run = u.run and w.wait = u.wait and u.position is null
     and (select ok from fits)
 ),
 timers_in as (
   insert into timer (kind, key, name, partition, due)
   select u.kind, u.key, u.name, u.partition, u.due
-  from unnest($8::timer_change[]) u
+  from unnest($6::timer_change[]) u
   where u.due is not null and (select ok from fits)
   on conflict (kind, key, name) do update set due = excluded.due
 ),
 timers_out as (
   delete from timer t
-  using unnest($8::timer_change[]) u
+  using unnest($6::timer_change[]) u
   where t.kind = u.kind and t.key = u.key and t.name = u.name and u.due is null and (select ok from fits)
 ),
 dead_in as (
   insert into dead_letter (partition, generation, log_offset, code, reason, key, value, log_time)
-  select * from unnest($9::dead_row[])
+  select * from unnest($7::dead_row[])
   where (select ok from fits)
 ),
 attempts_in as (
   insert into attempt (run_id, step, attempt, partition, status, started, finished, worker, failure, logs)
-  select * from unnest($10::attempt_state[])
+  select * from unnest($8::attempt_state[])
   where (select ok from fits)
   on conflict (run_id, step, attempt) do update
   set status = excluded.status, started = excluded.started, finished = excluded.finished,
@@ -117,33 +118,33 @@ attempts_in as (
 ),
 gates_in as (
   insert into gate (name, partition, body)
-  select * from unnest($11::gate_change[])
+  select * from unnest($12::gate_change[])
   where (select ok from fits)
   on conflict (name) do update set body = excluded.body
 ),
 places_in as (
   insert into gate_place (gate, run, step, partition, attempt, ordinal, is_inside)
   select *
-  from unnest($12::place_change[]) u
+  from unnest($13::place_change[]) u
   where u.is_inside is not null and (select ok from fits)
   on conflict (gate, run, step) do update
   set attempt = excluded.attempt, ordinal = excluded.ordinal, is_inside = excluded.is_inside
 ),
 places_out as (
   delete from gate_place p
-  using unnest($12::place_change[]) u
+  using unnest($13::place_change[]) u
   where p.gate = u.gate and p.run = u.run and p.step = u.step and u.is_inside is null and (select ok from fits)
 ),
 signals_in as (
   insert into run_signal (run_id, position, partition, id, name, data)
   select *
-  from unnest($13::signal_change[]) u
+  from unnest($9::signal_change[]) u
   where u.id is not null and (select ok from fits)
   on conflict (run_id, position) do update set id = excluded.id, name = excluded.name, data = excluded.data
 ),
 signals_out as (
   delete from run_signal s
-  using unnest($13::signal_change[]) u
+  using unnest($9::signal_change[]) u
   where s.run_id = u.run_id and s.position = u.position and u.id is null and (select ok from fits)
 ),
 -- usual

@@ -1,0 +1,114 @@
+"""The kinds of entity, and what everybody else has to know of each: where it lives, how it is made and kept.
+
+A new kind is a folder of its own and an entry here. Whoever stores, loads, times or replays entities reads
+the entries, and knows no kind by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from stream_durable.core.channel import fold as channel_fold
+from stream_durable.core.channel import rows as channel_rows
+from stream_durable.core.channel.state import Channel
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.effects import Handlers
+from stream_durable.core.gate import fold as gate_fold
+from stream_durable.core.gate import rows as gate_rows
+from stream_durable.core.gate.state import Gate
+from stream_durable.core.ids import partition_of
+from stream_durable.core.log import HANDLERS as LOG_HANDLERS
+from stream_durable.core.log import Log, home_of_log
+from stream_durable.core.messages import (
+    KINDS,
+    ChannelTimerFired,
+    GateTimerFired,
+    Kind,
+    RunTimerFired,
+)
+from stream_durable.core.run import answers, attempts, orders, start, waits
+from stream_durable.core.run import rows as run_rows
+from stream_durable.core.run.state import Run
+from stream_durable.core.tables import Parts, Rows, Table
+
+Entity = Run | Channel | Gate | Log
+TimerFired = RunTimerFired | ChannelTimerFired | GateTimerFired
+Graphs = Callable[[str], Graph | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityKind:
+    """What there is to know of a kind of entity."""
+
+    #: Return the entity that a message is the first to reach, or refuse a message that cannot be first.
+    create: Callable[[Any, int, Graphs], Entity]
+    #: What each message does to it.
+    handlers: Handlers
+    #: Return the partition in which the one of an id lives, of so many; -1: in none.
+    home: Callable[[str, int], int] = partition_of
+    #: What says that a moment has come which it asked for; None: it asks for none.
+    timer: type[TimerFired] | None = None
+    #: The tables it is kept in; without any it is made anew by each message.
+    tables: tuple[Table, ...] = ()
+    #: Add the rows of what has changed since it was stored last, and count it as stored.
+    write: Callable[[Any, Rows], None] = lambda entity, rows: None
+    #: Return the one of an id, in a partition, that its rows describe; None: they describe none.
+    thaw: Callable[[str, int, Parts, Graphs], Entity | None] = lambda key, partition, parts, graphs: None
+
+
+def _kind(kind: Kind) -> EntityKind:
+    match kind:
+        case "run":
+            return EntityKind(
+                create=start.create,
+                handlers={
+                    **start.HANDLERS, **attempts.HANDLERS, **answers.HANDLERS, **orders.HANDLERS,
+                    **waits.HANDLERS,
+                },
+                timer=RunTimerFired,
+                tables=run_rows.TABLES,
+                write=run_rows.write,
+                thaw=run_rows.thaw,
+            )  # fmt: skip
+        case "channel":
+            return EntityKind(
+                create=lambda message, partition, graphs: Channel(message.key, partition),
+                handlers=channel_fold.HANDLERS,
+                timer=ChannelTimerFired,
+                tables=channel_rows.TABLES,
+                write=channel_rows.write,
+                thaw=channel_rows.thaw,
+            )
+        case "gate":
+            return EntityKind(
+                create=lambda message, partition, graphs: Gate(message.key, partition),
+                handlers=gate_fold.HANDLERS,
+                timer=GateTimerFired,
+                tables=gate_rows.TABLES,
+                write=gate_rows.write,
+                thaw=gate_rows.thaw,
+            )
+        case "log":
+            return EntityKind(
+                create=lambda message, partition, graphs: Log(message.key, partition),
+                handlers=LOG_HANDLERS,
+                home=home_of_log,
+            )
+        case _:
+            assert_never(kind)
+
+
+ENTITIES: Mapping[Kind, EntityKind] = {kind: _kind(kind) for kind in KINDS}
+TABLES: tuple[Table, ...] = tuple(table for kind in ENTITIES.values() for table in kind.tables)
+#: What is written of entities with every batch, and what with few of them, in the order of the statement.
+USUAL_ROWS = (run_rows.RunRow, run_rows.RunChange, run_rows.StepRow)
+SELDOM_ROWS: tuple[type[Any], ...] = tuple(table.row for table in TABLES if table.row not in USUAL_ROWS)
+
+
+def timer_fired(kind: Kind, key: str, timer: str, due: int) -> TimerFired:
+    """Return the message that tells an entity that its moment has come."""
+    message = ENTITIES[kind].timer
+    assert message is not None, kind
+    return message(key=key, timer=timer, due=due)

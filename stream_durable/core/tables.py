@@ -1,0 +1,38 @@
+"""The tables that entities are kept in, and rows of them: to be written, or as they were loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
+
+R = TypeVar("R", bound=tuple[Any, ...])
+
+
+class Table(NamedTuple):
+    """A table that holds a part of each entity of a kind."""
+
+    #: As it is called in the database.
+    name: str
+    #: What a row is that is written, column by column.
+    row: type[Any]
+    #: How many columns make up the key, from the first on, which is the id of the entity.
+    key: int
+    #: A column; a row that has nothing there says that the stored one is to be forgotten.
+    needs: str = ""
+    #: Whether an entity is loaded from it; else it is for people alone.
+    is_loaded: bool = True
+
+
+class Rows(dict[type[Any], list[Any]]):
+    """Rows to be written, by their class."""
+
+    def of(self, row: type[R]) -> list[R]:
+        """Return the rows of a class, to be added to."""
+        found = self.get(row)
+        if found is None:
+            found = self[row] = []
+        return found
+
+
+#: Rows of one entity as they were loaded, one list for each of its tables that is.
+Parts = Sequence[Sequence[Sequence[Any]]]
