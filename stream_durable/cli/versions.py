@@ -34,7 +34,7 @@ def diff(
     """Compare an app with the runs that are under way, before it is deployed: what has changed since they
     began, and which of them would fail for it.
 
-    The exit code is 1 if any would. Types are not compared: whether what an old step answered can be read
+    The exit code is 4 if any would. Types are not compared: whether what an old step answered can be read
     by the new one shows only then.
 
     Example: `stream-durable workflows diff shop:app`
