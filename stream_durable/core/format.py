@@ -14,4 +14,12 @@ from msgspec import Meta
 #: The newest format that this release knows.
 FORMAT: Final = 1
 
+#: So far beyond ours a format is made up: to wait for it would hold a partition for ever.
+FORMATS_AHEAD_MAX: Final = 100
+
 Format = Annotated[int, Meta(ge=1, le=(1 << 31) - 1)]
+
+
+def is_made_up(found: int) -> bool:
+    """Say whether no release will ever write this format."""
+    return found > FORMAT + FORMATS_AHEAD_MAX

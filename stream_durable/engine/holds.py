@@ -86,12 +86,14 @@ class Holds:
             if isinstance(read.message, StartRun):
                 starts.append((read.record, read.message))
             elif (found := batch.format_of(read)) > self._knows:
-                reason = str(
-                    NewerFormatError(f"the record at offset {read.record.offset}", found, self._knows)
-                )
-                self._begin(read.record.partition, Hold(read.record.offset, "", "", reason))
+                self._hold_newer(read.record, found)
         if starts:
             await self._check_starts(starts)
+
+    def _hold_newer(self, record: Record, found: int) -> None:
+        if not self._refusals.refuse_made_up(record, found):
+            reason = str(NewerFormatError(f"the record at offset {record.offset}", found, self._knows))
+            self._begin(record.partition, Hold(record.offset, "", "", reason))
 
     async def _check_starts(self, starts: list[tuple[Record, StartRun]]) -> None:
         trouble = await self._read_definitions()

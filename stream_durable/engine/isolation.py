@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stream_durable.core.errors import RejectedError, TransientError
+from stream_durable.core.format import FORMAT, is_made_up
 from stream_durable.engine import batch
 from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.persistence import persist
@@ -103,6 +104,14 @@ class Refusals:
             error=str(error),
             exc_info=error.__cause__,
         )
+
+    def refuse_made_up(self, record: Record, found: int) -> bool:
+        """Refuse from now on a record of a format that no release will ever have; False: it may be one."""
+        if not is_made_up(found):
+            return False
+        text = f"it takes format {found}, and this release knows {FORMAT}: no release is so far ahead"
+        self.known[record.partition, record.offset] = RejectedError("unreadable", text)
+        return True
 
     def refuse_unstorable(self, record: Record, reason: str) -> bool:
         """Refuse from now on a record that cannot be stored; False: not even its refusal can be."""

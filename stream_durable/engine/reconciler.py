@@ -111,7 +111,7 @@ class Reconciler:
         self._redrive = Redrive(store, definitions, self._publishing, partition_count, self._writing)
         self._takeovers = Takeovers(
             log, store, verdicts, self._publishing, self._timers, self._own, self._redrive, settings, metrics,
-            owner=owner, knows=knows,
+            owner=owner, partition_count=partition_count, knows=knows,
         )  # fmt: skip
         self._isolation = Isolation(store, settings.stall_takeovers_max)
         metrics.partitions_held.set_function(lambda: len(self.held()))

@@ -58,9 +58,11 @@ class Takeovers:
         metrics: Metrics,
         *,
         owner: str,
+        partition_count: int,
         knows: int,
     ) -> None:
         """Take over for `owner`, who knows formats up to this one; hand over to `own` what is ready."""
+        self._partition_count = partition_count
         self._knows = knows
         self._log = log
         self._store = store
@@ -75,7 +77,7 @@ class Takeovers:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         #: Partitions that stand still because their log was lost, with the reason.
         self.halted: dict[int, str] = {}
-        #: Partitions that are for newer releases, with the reason.
+        #: Partitions that are for newer releases, or should not be there, with the reason.
         self.refused: dict[int, str] = {}
 
     @property
@@ -87,6 +89,9 @@ class Takeovers:
         """Take these partitions over; `lost` says why their log is known to be another one."""
         for partition in partitions:
             self.cancel([partition])
+            if partition >= self._partition_count:
+                self._refuse(partition, _added(self._partition_count))
+                continue
             task = self.group.create_task(self._take_over(partition, lost, delay))
             self._tasks[partition] = task
 
@@ -148,13 +153,16 @@ class Takeovers:
                     lambda: self._store.claim(partition, self._owner, token, self._knows), "claim"
                 )
             except NewerFormatError as error:
-                if partition not in self.refused:
-                    _log.error(PARTITION_REFUSED, partition=partition, reason=str(error))
-                self.refused[partition] = str(error)
+                self._refuse(partition, str(error))
                 await asyncio.sleep(_STAND_BY_SECONDS)
             else:
                 self.refused.pop(partition, None)
                 return claim
+
+    def _refuse(self, partition: int, reason: str) -> None:
+        if partition not in self.refused:
+            _log.error(PARTITION_REFUSED, partition=partition, reason=reason)
+        self.refused[partition] = reason
 
     def _fetch(self, owned: Partition, offset: int, leader_epoch: int) -> None:
         # A full one is fetched as soon as enough is published of what its last owner left.
@@ -187,6 +195,13 @@ class Takeovers:
             topic_id=bounds.topic_id,
             must_redrive=True,
         )
+
+
+def _added(count: int) -> str:
+    return (
+        f"somebody added partitions to the inbox, which has to have {count}: keys have moved, and nobody "
+        "folds what is put here; stop all processes, and go on with new topics (setting prefix) and schema"
+    )
 
 
 def lost_log(claim: Claim, bounds: LogBounds) -> str | None:

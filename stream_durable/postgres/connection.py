@@ -59,7 +59,7 @@ _ANYTHING = frozenset({"0A", "25", "28", "3D", "3F", "42", "53", "57", "58"})
 #: What it carries cannot be stored: data that no column takes, and limits of the program.
 _DATA = frozenset({"22", "54"})
 
-#: Violated, they say that we are wrong; any other constraint was added by somebody else.
+#: Violated, they say that rows are not what we hold of them; other constraints were added by somebody else.
 _OUR_CONSTRAINT = re.compile(r"\w+_(pkey|status_check)")
 
 #: Classes whose messages may quote what was to be stored, or come from somebody's trigger.
@@ -143,9 +143,13 @@ def _of_server(error: asyncpg.PostgresError, *, is_migrated: bool) -> StreamDura
     if state[:2] in _DATA or state in _TOO_MUCH:
         return StatementError(text, is_data=state[:2] in _DATA)
     if state[:2] == "23":
-        if _OUR_CONSTRAINT.fullmatch(error.constraint_name or ""):
-            return BrokenError(text)
-        return StatementError(f"{text}: drop the constraint, it is none of ours", is_data=False)
+        is_ours = _OUR_CONSTRAINT.fullmatch(error.constraint_name or "")
+        remedy = (
+            "the tables hold what this process did not write: see `stream-durable replay verify`"
+            if is_ours
+            else "drop the constraint, it is none of ours"
+        )
+        return StatementError(f"{text}: {remedy}", is_data=False)
     return SystemicError(text) if state[:2] in _ANYTHING else StatementError(text, is_data=False)
 
 

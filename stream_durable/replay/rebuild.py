@@ -25,9 +25,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import uuid4
 
-from stream_durable.core.errors import BrokenError, NewerFormatError, RejectedError, TransientError
+from stream_durable.core.errors import (
+    BrokenError,
+    NewerFormatError,
+    RejectedError,
+    StatementError,
+    TransientError,
+)
 from stream_durable.core.format import FORMAT
-from stream_durable.core.messages import KINDS, StartRun
+from stream_durable.core.messages import StartRun
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.isolation import Refusals
@@ -264,14 +270,31 @@ class _Lane:
             return
         reads = [self._refusals.read(record) for record in records]
         folding = None
-        while folding is None:
-            await self._prepare(reads)
-            folding = self._fold(partition, reads)
-        share = batch.state_of(folding)
-        await self._save(share)
+        try:
+            while folding is None:
+                await self._prepare(reads)
+                folding = self._fold(partition, reads)
+            share = batch.state_of(folding)
+            await self._save(share)
+        except StatementError as error:
+            await self._apply_less(partition, records, error)
+            return
         partition.moved(share)
         self._keep(folding)
         self._tally.add(share, len(records))
+
+    async def _apply_less(self, partition: Partition, records: list[Record], error: StatementError) -> None:
+        """Apply half of what the database refused, then the rest; stop at a record that is refused alone."""
+        self._cache.forget_partitions([partition.id])
+        if len(records) == 1:
+            place = f"partition {partition.id}, offset {records[0].offset}"
+            raise RejectedError(
+                "refused_by_store",
+                f"{place}: the database refuses what this record makes: {error}; mend that, and resume",
+            )
+        middle = len(records) // 2
+        await self._apply(partition, records[:middle])
+        await self._apply(partition, records[middle:])
 
     def _fold(self, partition: Partition, reads: list[batch.Read]) -> batch.Folding | None:
         """Fold a batch; None when a record had to be set aside and all must be folded again."""
@@ -294,20 +317,29 @@ class _Lane:
             if isinstance(read.message, StartRun):
                 self._check_format(read.message.key, read.message.fingerprint)
             elif (found := batch.format_of(read)) > FORMAT:
-                record = read.record
-                raise NewerFormatError(
-                    f"partition {record.partition}, from offset {record.offset} on,", found, FORMAT
-                )
+                self._check_record(read.record, found)
         keys = batch.missing(reads, self._cache, self._refusals.known)
         if keys:
-            await persist(lambda: self._load(keys), "load entities")
+            refused = await persist(lambda: self._load(keys), "load entities")
+            if refused is not None:
+                raise refused
 
-    async def _load(self, keys: Keys) -> None:
+    async def _load(self, keys: Keys) -> StatementError | None:
+        """Load entities, or return why they are not to be had with one query."""
         definitions, count = self._world.definitions, self._world.partition_count
-        lacking = await load_entities(self._store, definitions, self._cache, keys, count)
+        try:
+            lacking = await load_entities(self._store, definitions, self._cache, keys, count)
+        except StatementError as error:
+            return error
         for run, lacked in lacking.items():
             self._check_format(run, lacked)
             raise TransientError(f"run {run!r}: {definitions.lacking(lacked)}")
+        return None
+
+    def _check_record(self, record: Record, found: int) -> None:
+        if not self._refusals.refuse_made_up(record, found):
+            place = f"partition {record.partition}, from offset {record.offset} on,"
+            raise NewerFormatError(place, found, FORMAT)
 
     def _check_format(self, run: str, lacked: str) -> None:
         """Refuse to go on where only a newer release can."""
@@ -316,12 +348,17 @@ class _Lane:
             raise RejectedError("newer_format", f"run {run!r}: {definitions.lacking(lacked)}")
 
     async def _save(self, share: Share) -> None:
-        """Save a share, whatever it takes; stop when somebody else writes into the schema."""
+        """Save a share, whatever it takes; stop when somebody else writes into the schema.
+
+        Raises `StatementError` for what the database does not take, once it is certain that it has not.
+        """
         while True:
+            refused = None
             try:
                 if await self._store.commit([share]):
                     return
             except TransientError as error:
+                refused = error if isinstance(error, StatementError) else None
                 _log.warning(WORLD_REFUSED, reason=str(error), doing="commit")
                 await asyncio.sleep(_DOUBT_SECONDS)
             cursors = await persist(
@@ -332,31 +369,13 @@ class _Lane:
                 return
             if cursor.token != share.token or cursor.next_offset != share.from_offset:
                 raise _taken(share.partition)
+            if refused is not None:
+                raise refused
 
     def _keep(self, folding: batch.Folding) -> None:
         """Hold what may be needed again, within the bound."""
         self._cache.carry_over(folding.touched)
-        self._thin_out()
-
-    def _thin_out(self) -> None:
-        """Forget entities evenly, old and new, until the bound holds.
-
-        Not the least recently used, as the reconciler does: where many runs go on side by side, a log
-        is a circle around all of them, and the next one would always be the one just forgotten.
-        """
-        cache = self._cache
-        excess = cache.bytes - cache.bytes_max
-        if excess <= 0:
-            return
-        share, due = excess / cache.bytes, 0.0
-        for kind in KINDS:
-            for key in list(cache.of(kind)):
-                due += share
-                if due >= 1.0:
-                    due -= 1.0
-                    cache.forget(kind, key)
-        # Weights differ, so a little may be left.
-        cache.shrink()
+        self._cache.thin_out()
 
 
 def _taken(partition: int) -> RejectedError:

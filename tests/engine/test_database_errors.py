@@ -142,6 +142,32 @@ async def test_a_row_that_somebody_refuses_holds_its_own_partition_alone(
         assert await admin.fetchval("select count(*) from dead_letter") == 0
 
 
+async def test_a_row_that_should_not_be_there_holds_its_own_partition_alone(
+    settings: Settings, admin: asyncpg.Connection
+) -> None:
+    """Somebody has put back a table, say: a key of ours is taken, and no process has to end for it."""
+    async with running(settings, APP) as instance:
+        assert await begun(instance, ["before"]) == [SECRET]
+        ids = [f"run-{i}" for i in range(40)]
+        home = partition_of(ids[0], settings.kafka.partitions)
+        await admin.execute(
+            "insert into evidence (partition, generation, from_offset, to_offset, clock, exceptions, records)"
+            " select id, 0, o, o + 1, 0, 0, '' from partition, "
+            "generate_series(next_offset, next_offset + 40) o where id = $1",
+            home,
+        )
+        taken = begun(instance, [run for run in ids if partition_of(run, settings.kafka.partitions) == home])
+        others = [run for run in ids if partition_of(run, settings.kafka.partitions) != home]
+
+        assert await begun(instance, others) == [SECRET] * len(others)
+        assert not taken.done()
+        assert refused(instance, "statement") > 0
+        await admin.execute("delete from evidence where partition = $1 and records = ''", home)
+
+        assert set(await taken) == {SECRET}
+        assert await admin.fetchval("select count(*) from dead_letter") == 0
+
+
 async def test_a_read_only_database_is_waited_for(settings: Settings, admin: asyncpg.Connection) -> None:
     name = await admin.fetchval("select current_database()")
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from engine.held_world import held, is_held, living, run_in, start, status_of, waiters
-from stream_durable.core.format import FORMAT
+from stream_durable.core.format import FORMAT, FORMATS_AHEAD_MAX
 from stream_durable.core.messages import FormatRaised
 from stream_durable.services.upgrades import format_record
 from stream_durable.testing.world import World
@@ -61,6 +61,27 @@ def test_what_does_not_say_that_it_is_newer_is_buried(value: bytes) -> None:
         await status_of(world, behind, "completed")
 
     assert [dead.code for dead in living(story).store.tables.dead.values()] == ["unreadable"]
+
+
+@pytest.mark.parametrize("ahead", [FORMATS_AHEAD_MAX + 1, (1 << 31) - 1 - FORMAT])
+@pytest.mark.parametrize("what", ["log.format", "an unknown type"])
+def test_a_format_that_no_release_will_ever_have_is_buried(what: str, ahead: int) -> None:
+    run = run_in(0, "dancer")
+
+    async def story(world: World) -> None:
+        await world.open()
+        if what == "log.format":
+            raise_format(world, 0, FORMAT + ahead)
+        else:
+            put(world, 0, run.encode(), UNKNOWN % (run.encode(), FORMAT + ahead))
+        behind = run_in(0, "behind")
+        start(world, behind)
+        await status_of(world, behind, "completed")
+        assert world.store.tables.partitions[0].format == FORMAT
+
+    [letter] = living(story).store.tables.dead.values()
+    assert letter.code == "unreadable"
+    assert ("no release is so far ahead" in letter.reason) is (what == "log.format")
 
 
 def test_the_log_raises_the_format_and_only_newer_releases_go_on() -> None:

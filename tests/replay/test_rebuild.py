@@ -10,7 +10,8 @@ import pytest
 from replay_world import ORDER, PARTITIONS, MemoryLog, a_story, schema, start, world
 
 from stream_durable.core.errors import BrokenError, NewerFormatError, RejectedError
-from stream_durable.core.format import FORMAT
+from stream_durable.core.format import FORMAT, FORMATS_AHEAD_MAX
+from stream_durable.core.ids import partition_of
 from stream_durable.core.messages import AttemptCompleted
 from stream_durable.engine import outbox
 from stream_durable.ports import PartitionState, Record
@@ -228,6 +229,27 @@ async def test_it_does_not_resume_on_other_records_at_the_same_offsets(database:
         await rebuild(again, resume=True)
 
 
+async def test_what_the_database_refuses_ends_it_with_the_place_and_the_reason(database: str) -> None:
+    log = a_story()
+    refusing = await world(schema(database, "again"), log)
+    await rows(database, "alter table again.run add constraint nosy check (id <> 'run-7')")
+
+    with pytest.raises(RejectedError) as refused:
+        await rebuild(refusing)
+
+    home = partition_of("run-7", PARTITIONS)
+    place = next(r.offset for r in log.records[home] if r.key == b"run-7")
+    assert refused.value.code == "refused_by_store"
+    assert str(refused.value).startswith(f"partition {home}, offset {place}: ")
+    assert "23514" in str(refused.value)
+    [stands] = await rows(database, f"select next_offset from again.partition where id = {home}")
+    assert stands[0] == place, "what was before it is saved"
+
+    await rows(database, "alter table again.run drop constraint nosy")
+    await rebuild(refusing, resume=True)
+    assert len(await rows(database, "select 1 from again.run")) == 24
+
+
 async def test_a_record_that_killed_the_process_is_skipped_as_it_was_when_it_was_lived(database: str) -> None:
     log, verdicts = MemoryLog(), MemoryLog()
     log.add(start(1))
@@ -284,6 +306,19 @@ def put(verdicts: MemoryLog, record: Record, code: str, reason: str) -> None:
     found = outbox.verdict(record, code, reason)
     assert found.key is not None
     verdicts.put(found.key.decode(), found.value, partition=found.partition)
+
+
+async def test_a_format_that_no_release_will_have_is_refused_as_it_was_when_it_was_lived(
+    database: str,
+) -> None:
+    log = MemoryLog()
+    log.put("0", format_record(0, FORMAT + FORMATS_AHEAD_MAX + 1).value, partition=0)
+    log.add(start(1))
+
+    done = await rebuild(await world(schema(database, "live"), log))
+
+    assert (done.records, done.exceptions) == (2, 1)
+    assert await rows(database, "select code from live.dead_letter") == [("unreadable",)]
 
 
 async def test_it_goes_no_further_than_to_the_record_that_raises_the_format_beyond_ours(

@@ -19,7 +19,7 @@ from stream_durable.core.definition.nodes import (
 )
 from stream_durable.core.definition.validate import validate
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.format import FORMAT, Format
+from stream_durable.core.format import FORMAT, Format, is_made_up
 
 _REASON_LENGTH_MAX = 300
 
@@ -78,6 +78,8 @@ def _read(key: bytes | None, value: bytes, knows: int) -> Graph | Newer:
     stamp, fingerprint = _stamp(value), fingerprint_of(value)
     if key != definition_key(stamp.name, fingerprint):
         raise RejectedError("wrong_key", f"its key is not its name and its fingerprint, {fingerprint}")
+    if is_made_up(stamp.format):
+        raise RejectedError("bad_definition", f"it has format {stamp.format}: no release is so far ahead")
     if stamp.format > knows:
         return Newer(stamp.name, fingerprint, stamp.format)
     return Graph(decode_definition(value), fingerprint)
