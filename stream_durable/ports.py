@@ -90,7 +90,7 @@ class Log(Protocol):
         """Begin to fetch an assigned partition at an offset."""
 
     def stop_fetching(self, partition: int) -> None:
-        """Fetch no more from a partition that is still assigned."""
+        """Fetch no more from a partition that is still assigned, and drop what was read of it."""
 
     async def bounds(self, partition: int) -> LogBounds:
         """Say which log this partition is now, and where it begins and ends."""
@@ -339,6 +339,8 @@ class Cursor(NamedTuple):
 
     token: UUID | None
     next_offset: int
+    #: Whether what is outstanding in it has to be asked for again.
+    must_redrive: bool = False
 
 
 #: Ids of entities, by kind.

@@ -149,7 +149,7 @@ class Holds:
         if is_full:
             self._log.stop_fetching(partition.id)
         elif partition.id not in self._held:
-            self._log.fetch(partition.id, partition.next_offset, partition.leader_epoch)
+            self._log.fetch(partition.id, partition.position, partition.leader_epoch)
 
     async def run(self) -> None:
         """Look, until cancelled, whether what is waited for is there."""

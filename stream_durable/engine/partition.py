@@ -60,6 +60,11 @@ class Partition:
         self.lost_queues: set[str] = set()
         self.is_redriving = False
 
+    @property
+    def position(self) -> int:
+        """The offset to fetch from: the next one, or the one before it to see that it is the same log."""
+        return self.next_offset if self.verify_offset is None else self.verify_offset
+
     def share(self) -> Share:
         """Return a share that does nothing yet; it takes the acknowledged outbox rows along."""
         share = Share(

@@ -31,7 +31,7 @@ from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.redrive import Redrive
 from stream_durable.engine.saving import Saving
-from stream_durable.engine.takeover import Takeovers
+from stream_durable.engine.takeover import FENCED_SECONDS, Takeovers
 from stream_durable.engine.timers import Timers
 from stream_durable.engine.watch import Watch
 from stream_durable.persistence import persist
@@ -65,8 +65,6 @@ _TIDY_SECONDS = 1.0
 _NOTE_AGAIN = 5
 #: How long leaving may take to say what has been saved.
 _LEAVE_SECONDS = 3.0
-#: Before a partition of which the group says it is ours, and the store that it is not, is claimed again.
-_FENCED_SECONDS = 5.0
 _OTHER_RECORD = "the record before the offset we stand at is not the one that was folded"
 
 
@@ -97,6 +95,8 @@ class Reconciler:
         self._metrics = metrics
         self._partition_count = partition_count
         self._partitions: dict[int, Partition] = {}
+        #: As they were when what is folded now was taken: taken over again, a partition is fetched anew.
+        self._reading: dict[int, Partition] = {}
         self._cache = Cache(settings.cache_bytes_max)
         self._refusals = Refusals()
         self._holds = Holds(log, definitions, verdicts, self._partitions, self._refusals, knows)
@@ -115,7 +115,10 @@ class Reconciler:
         )  # fmt: skip
         self._isolation = Isolation(store, settings.stall_takeovers_max)
         metrics.partitions_held.set_function(lambda: len(self.held()))
-        self._watch = Watch(log, store, self._partitions, self._lost, self._fenced, self._holds.__contains__)
+        self._watch = Watch(
+            log, store, self._partitions, self._lost, self._fenced, self._take_again,
+            self._holds.__contains__,
+        )  # fmt: skip
         self._saving = Saving(
             store, self._partitions, self._cache, self._timers, self._publishing, metrics, self._fenced,
             self._isolation.absolve,
@@ -175,6 +178,7 @@ class Reconciler:
         while True:
             event = await self._log.next()
             if isinstance(event, list):
+                self._reading = dict(self._partitions)
                 for records in batch.sliced(event, self._settings.batch_bytes_max):
                     await self._apply_whole(records)
             elif isinstance(event, Assigned):
@@ -215,6 +219,12 @@ class Reconciler:
         self._let_go([partition])
         self._takeovers.begin([partition], lost=reason)
 
+    def _take_again(self, partition: int) -> None:
+        """Take a partition over once more: on the way what is outstanding in it is asked for again."""
+        self._log.stop_fetching(partition)
+        self._let_go([partition])
+        self._takeovers.begin([partition])
+
     async def _apply_whole(self, records: list[Record]) -> None:
         """Apply what has arrived; told to stop meanwhile, end it first, or nobody knew what was saved."""
         applying = asyncio.ensure_future(self._apply(records))
@@ -254,7 +264,7 @@ class Reconciler:
                 await self._apply_less(reads, refused)
                 return
             # While we waited, partitions may have been taken away, or held at one of these records.
-            owned = self._partitions
+            owned = {p.id: p for p in self._partitions.values() if self._reading.get(p.id) is p}
             reads = [r for r in reads if (p := owned.get(r.record.partition)) and p.is_due(r.record)]
             try:
                 foldings = batch.fold_records(
@@ -295,14 +305,18 @@ class Reconciler:
         current = []
         expected: dict[int, int] = {}
         for record in records:
-            partition = self._partitions.get(record.partition)
-            if partition is None:
+            partition = self._reading.get(record.partition)
+            if partition is None or self._partitions.get(record.partition) is not partition:
                 continue
             if partition.awaits is not None:
                 if partition.id in self._holds or record.offset != partition.awaits:
                     continue
                 partition.awaits = None
             if record.offset >= expected.get(record.partition, partition.next_offset):
+                if partition.verify_offset is not None:
+                    # It would have come before this one.
+                    self._lost(record.partition, _OTHER_RECORD)
+                    continue
                 expected[record.partition] = record.offset + 1
                 current.append(record)
             elif record.offset == partition.verify_offset:
@@ -345,7 +359,7 @@ class Reconciler:
         for partition in partitions:
             self._log.stop_fetching(partition)
         self._let_go(partitions)
-        self._takeovers.begin(partitions, delay=_FENCED_SECONDS)
+        self._takeovers.begin(partitions, delay=FENCED_SECONDS)
 
     async def _tidy(self) -> None:
         """Now and then tell lag tools how far we are, and remove outbox rows that no commit takes along."""

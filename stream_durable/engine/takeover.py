@@ -38,6 +38,8 @@ _log = logger(__name__)
 
 #: A partition that is for newer releases is asked for again after this long.
 _STAND_BY_SECONDS = 5.0
+#: Before a partition of which the group says it is ours, and the store that it is not, is claimed again.
+FENCED_SECONDS = 5.0
 
 
 class Takeovers:
@@ -109,24 +111,18 @@ class Takeovers:
         token = uuid4()
         claim = await self._claim(partition, token)
         bounds = await persist(lambda: self._log.bounds(partition), "read the log's bounds")
+        # Whatever was read before is of the log as it was then, and comes again if it is the same one.
+        self._log.stop_fetching(partition)
         reason = lost or lost_log(claim, bounds)
-        if reason is not None:
-            moved = await self._new_log(claim, token, bounds, reason)
-            if moved is None:
-                del self._tasks[partition]
-                return
-            claim = moved
-        elif claim.topic_id is None:
-            await persist(lambda: self._store.identify(partition, token, bounds.topic_id), "note the log")
-            claim = claim._replace(topic_id=bounds.topic_id)
-        owned = Partition(claim, token)
-        if claim.next_offset < bounds.high:
-            if claim.stalls > self._settings.stall_takeovers_max:
-                owned.cautious = self._settings.batch_records_max
-        elif claim.stalls > 1:
-            # Nothing is there to fold: earlier takeovers say nothing about the records to come.
-            await persist(lambda: self._store.commit([owned.share()]), "forget earlier takeovers")
+        known = await self._known_log(claim, token, bounds, reason)
+        if known is None:
+            self._stand_off(partition)
+            return
+        claim, owned = known, Partition(known, token)
+        await self._beware(owned, claim, bounds)
         self._publishing.publish_left(owned, claim.outbox)
+        if any(offset >= claim.next_offset for offset, _ in claim.outbox):
+            await self._clear_outbox(owned)
         verdicts = await persist(
             lambda: self._verdicts.about(partition, claim.next_offset, claim.clock), "read the verdicts"
         )
@@ -144,6 +140,44 @@ class Takeovers:
         self._fetch(owned, start, claim.leader_epoch if reason is None else -1)
         self._metrics.takeovers.inc()
         _log.info(PARTITION_TAKEN, partition=partition, offset=start, owner_number=claim.epoch)
+
+    def _stand_off(self, partition: int) -> None:
+        """Leave a partition alone that is halted, or that somebody else has claimed meanwhile."""
+        del self._tasks[partition]
+        if partition not in self.halted:
+            # They may be gone again: the group means us.
+            self.begin([partition], delay=FENCED_SECONDS)
+
+    async def _known_log(
+        self, claim: Claim, token: UUID, bounds: LogBounds, reason: str | None
+    ) -> Claim | None:
+        """Return from where to go on in this log, which is another one for this reason; None: not at all."""
+        if reason is not None:
+            return await self._new_log(claim, token, bounds, reason)
+        if claim.topic_id is None:
+            await persist(
+                lambda: self._store.identify(claim.partition, token, bounds.topic_id), "note the log"
+            )
+            return claim._replace(topic_id=bounds.topic_id)
+        return claim
+
+    async def _beware(self, owned: Partition, claim: Claim, bounds: LogBounds) -> None:
+        """Fold records one by one where earlier owners got nowhere with them."""
+        if claim.next_offset < bounds.high:
+            if claim.stalls > self._settings.stall_takeovers_max:
+                owned.cautious = self._settings.batch_records_max
+        elif claim.stalls > 1:
+            # Nothing is there to fold: earlier takeovers say nothing about the records to come.
+            await persist(lambda: self._store.commit([owned.share()]), "forget earlier takeovers")
+
+    async def _clear_outbox(self, owned: Partition) -> None:
+        """Publish and remove what was saved under a log that was lost, before its offsets come once more.
+
+        A row of the new log would have the same key; and between the two their order would not be known.
+        """
+        await self._publishing.settled([owned])
+        share = owned.share()
+        await persist(lambda: self._store.commit([share]), "remove what the lost log left to publish")
 
     async def _claim(self, partition: int, token: UUID) -> Claim:
         """Become the owner, or stand by while the state is one that only newer releases go on from."""

@@ -34,17 +34,20 @@ class Watch:
         partitions: Mapping[int, Partition],
         lost: Callable[[int, str], None],
         fenced: Callable[[list[int]], None],
+        redrive: Callable[[int], None],
         is_held: Callable[[int], bool],
     ) -> None:
         """Call `lost` for a partition whose log is another one, `fenced` for those whose row is.
 
-        One that is held stands still on purpose.
+        And `redrive` for one in which what is outstanding has to be asked for again, since the log of another
+        one was lost. One that is held stands still on purpose.
         """
         self._log = log
         self._store = store
         self._partitions = partitions
         self._lost = lost
         self._fenced = fenced
+        self._redrive = redrive
         self._is_held = is_held
         #: Where each partition stood at the last look, and under which takeover.
         self._stood: dict[int, tuple[Partition, int]] = {}
@@ -79,6 +82,8 @@ class Watch:
                 _log.warning(
                     PARTITION_RESTORED, partition=number, offset=offset, stored=cursor and cursor.next_offset
                 )
+            elif cursor.must_redrive:
+                self._redrive(number)
         if gone:
             self._fenced(gone)
 
@@ -102,4 +107,4 @@ class Watch:
                 offset=partition.next_offset,
                 high_watermark=bounds.high,
             )
-            self._log.fetch(partition.id, partition.next_offset, partition.leader_epoch)
+            self._log.fetch(partition.id, partition.position, partition.leader_epoch)

@@ -61,7 +61,7 @@ class Arrivals:
         dropped: list[Record] = []
         if isinstance(event, Assigned | Revoked):
             if isinstance(event, Revoked):
-                dropped = self._drop(set(event.partitions))
+                dropped = self.drop(set(event.partitions))
             self._moves.append(event)
         else:
             self._events.append(event)
@@ -99,8 +99,8 @@ class Arrivals:
             self._events.popleft()
         return event
 
-    def _drop(self, gone: set[int]) -> list[Record]:
-        """Drop what was read of partitions that were taken away: were they given again, it would mix."""
+    def drop(self, gone: set[int]) -> list[Record]:
+        """Drop what was read of partitions, and return it: were they read anew, it would mix."""
         dropped = [
             record
             for event in self._events

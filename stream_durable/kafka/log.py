@@ -138,8 +138,10 @@ class GroupLog:
         self._orders.append(lambda: self._fetch(partition, offset, leader_epoch))
 
     def stop_fetching(self, partition: int) -> None:
-        """Fetch no more from a partition."""
+        """Fetch no more from a partition, and drop what was read of it and not taken yet."""
         self._orders.append(lambda: self._stop([partition]))
+        self._held.take(self._arrivals.drop({partition}))
+        self._taken.set()
 
     def note_progress(self, offsets: dict[int, int]) -> None:
         """Commit offsets to Kafka, for lag tools only."""

@@ -110,7 +110,7 @@ class PostgresStore:
         """Read who owns these partitions and where they stand."""
         async with self._batches.use() as connection:
             found = await connection.fetch(queries()["partition_cursors"], partitions)
-        return {row["id"]: Cursor(row["owner_token"], row["next_offset"]) for row in found}
+        return {row[0]: Cursor(*row[1:]) for row in map(tuple, found)}
 
     async def load(self, keys: Keys) -> Loaded:
         """Read entities: a query for each table, of a run's only those that it has rows in."""

@@ -5,8 +5,8 @@ The contract suite in `tests/contract` holds this and the Postgres store to the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -89,6 +89,15 @@ class MemoryStore:
     def __init__(self, partitions: int) -> None:
         """Make the rows of so many partitions."""
         self.tables = Tables({p: PartitionRow() for p in range(partitions)})
+        #: Hears that a partition goes on with another log, after which offset of the last and from which on.
+        self.goes_on: Callable[[int, int, int], None] = lambda partition, ended, began: None
+
+    def copied(self) -> Tables:
+        """Return everything as it is now: rows are never changed, but for those of partitions."""
+        tables = self.tables
+        copies: dict[str, Any] = {each.name: dict(getattr(tables, each.name)) for each in fields(tables)}
+        copies["partitions"] = {p: replace(row) for p, row in tables.partitions.items()}
+        return Tables(**copies)
 
     async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
         """Become the owner of a partition, unless its format is beyond what the owner knows."""
@@ -149,9 +158,12 @@ class MemoryStore:
         row = self.tables.partitions[partition]
         if row.token != token:
             return None
+        self.goes_on(partition, row.next_offset, next_offset)
         row.topic_id, row.next_offset, row.lost_reason = topic_id, next_offset, reason
         row.generation += 1
-        row.leader_epoch, row.fingerprint, row.must_redrive = -1, 0, True
+        row.leader_epoch, row.fingerprint = -1, 0
+        for each in self.tables.partitions.values():
+            each.must_redrive = True
         return row.generation
 
     def trouble(self) -> str | None:
@@ -170,7 +182,8 @@ class MemoryStore:
     async def cursors(self, partitions: Sequence[int]) -> dict[int, Cursor]:
         """Read who owns these partitions and where they stand."""
         rows = self.tables.partitions
-        return {p: Cursor(rows[p].token, rows[p].next_offset) for p in partitions if p in rows}
+        found = {p: rows[p] for p in partitions if p in rows}
+        return {p: Cursor(row.token, row.next_offset, row.must_redrive) for p, row in found.items()}
 
     async def load(self, keys: Keys) -> Loaded:
         """Read entities."""

@@ -55,7 +55,7 @@ async def test_a_claim_says_where_the_partition_stands(store: Store) -> None:
     second, claim = await owned(store)
 
     assert claim == Claim(0, 2, 5, 1_005, "topic", 3, 12345, 0, 1, [])
-    assert (await store.cursors([0]))[0] == (second, 5)
+    assert (await store.cursors([0]))[0] == (second, 5, False)
 
 
 async def test_takeovers_without_progress_are_counted(store: Store) -> None:
@@ -75,6 +75,21 @@ async def test_a_claim_fences_whoever_was_the_owner(store: Store) -> None:
 
     assert await stands_at(store) == 0
     assert not (await store.load({"run": ["r"]})).get(RunRow, ())
+
+
+async def test_all_partitions_have_to_ask_again_when_the_log_of_one_was_lost(store: Store) -> None:
+    token, _ = await owned(store)
+    other, _ = await owned(store, 1)
+    await store.must_redrive(1, other, is_due=False)
+
+    assert await store.new_generation(0, token, "topic", 7, "gone") == 1
+
+    cursors = await store.cursors([0, 1, 2])
+    assert [(cursors[p].next_offset, cursors[p].must_redrive) for p in (0, 1, 2)] == [
+        (7, True), (0, True), (0, True),
+    ]  # fmt: skip
+    _, claim = await owned(store, 2)
+    assert claim.must_redrive
 
 
 async def test_what_a_fenced_owner_notes_changes_nothing(store: Store) -> None:
@@ -419,5 +434,5 @@ async def test_an_unknown_outcome_can_be_read_off_the_cursors(store: Store) -> N
 
     found = await store.cursors([0, 1])
 
-    assert found == {0: (mine, 4), 1: (taken, 0)}
+    assert found == {0: (mine, 4, False), 1: (taken, 0, False)}
     assert found[1].token != lost

@@ -70,16 +70,23 @@ set suspicions = 0, suspect_offset = null, suspect_token = null
 where id = $1 and owner_token = $2
 
 -- name: partition_new_generation
--- Lets partition $1, owned under token $2, go on with topic $3 at offset $4, because of $5.
-update partition
-set topic_id = $3, next_offset = $4, lost_reason = $5, generation = generation + 1, leader_epoch = -1, fingerprint = 0,
-  must_redrive = true
-where id = $1 and owner_token = $2
-returning generation
+-- Lets partition $1, owned under token $2, go on with topic $3 at offset $4, because of $5. What was lost of it may
+-- have been asked for by others, so all have to ask again.
+with moved as (
+  update partition
+  set topic_id = $3, next_offset = $4, lost_reason = $5, generation = generation + 1, leader_epoch = -1, fingerprint = 0,
+    must_redrive = true
+  where id = $1 and owner_token = $2
+  returning generation
+),
+others as (
+  update partition set must_redrive = true where id <> $1 and exists (select from moved)
+)
+select generation from moved
 
 -- name: partition_cursors
 -- Who owns the partitions $1 and where they stand.
-select id, owner_token, next_offset
+select id, owner_token, next_offset, must_redrive
 from partition
 where id = any($1::int[])
 
