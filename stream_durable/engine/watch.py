@@ -82,7 +82,7 @@ class Watch:
                 _log.warning(
                     PARTITION_RESTORED, partition=number, offset=offset, stored=cursor and cursor.next_offset
                 )
-            elif cursor.must_redrive:
+            elif cursor.must_redrive and not partition.is_redriving:
                 self._redrive(number)
         if gone:
             self._fenced(gone)

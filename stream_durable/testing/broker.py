@@ -27,13 +27,17 @@ class Member(Protocol):
 class LogPartition:
     """Records in the order of their offsets, which need not follow each other."""
 
-    __slots__ = ("high", "low", "records")
+    __slots__ = ("epochs", "expired", "high", "low", "records")
 
     def __init__(self) -> None:
         """Begin empty."""
         self.records: list[Record] = []
+        #: What nobody can read any more, for whoever wants to know what has been.
+        self.expired: list[Record] = []
         self.low = 0
         self.high = 0
+        #: Where the records of each leader begin.
+        self.epochs = [0]
 
     def read(self, offset: int, limit: int) -> list[Record]:
         """Return at most `limit` records from an offset on."""
@@ -50,7 +54,29 @@ class LogPartition:
     def cut(self, low: int) -> None:
         """Let everything below an offset expire."""
         self.low = max(self.low, min(low, self.high))
+        self.expired += [record for record in self.records if record.offset < self.low]
         self.records = [record for record in self.records if record.offset >= self.low]
+
+    def until(self, high: int) -> LogPartition:
+        """Return this log as one who has heard of it up to an offset only takes it to be."""
+        other = LogPartition()
+        other.expired = list(self.expired)
+        other.records = [record for record in self.records if record.offset < high]
+        other.low, other.high = min(self.low, high), min(self.high, high)
+        other.epochs = [*(min(start, high) for start in self.epochs), high]
+        return other
+
+    def reaches(self, epoch: int, offset: int) -> bool:
+        """Say whether what a leader had before an offset is still there; of one that is not known, yes."""
+        return not 0 <= epoch < len(self.epochs) - 1 or offset <= self.epochs[epoch + 1]
+
+    def lived(self, start: int, end: int | None) -> list[Record]:
+        """Return all records between two offsets that were ever there."""
+        return [
+            record
+            for record in (*self.expired, *self.records)
+            if start <= record.offset and (end is None or record.offset < end)
+        ]
 
 
 class Topic:
@@ -88,6 +114,8 @@ class Broker:
         self.leaderless: dict[tuple[str, int], int] = {}
         #: Called with what a client has done that none may do.
         self.complain: Callable[[str], None] = lambda what: None
+        #: Whether records were ever lost.
+        self.has_been_lost = False
 
     def has_no_leader(self, topic: str, partition: int) -> bool:
         """Say whether a partition takes nothing at the moment."""
@@ -104,8 +132,22 @@ class Broker:
 
     def recreate(self, name: str) -> None:
         """Delete a topic and make it anew, empty."""
+        self.has_been_lost = True
         self._topics.pop(name, None)
         self.topic(name)
+        self._wake(name)
+
+    def expire(self, name: str, partition: int, low: int) -> None:
+        """Let everything in a partition below an offset go."""
+        self.has_been_lost = True
+        self.topic(name).partitions[partition].cut(low)
+        self._wake(name)
+
+    def truncate(self, name: str, partition: int, high: int) -> None:
+        """Let a replica lead that lacks what a partition has from an offset on."""
+        partitions = self.topic(name).partitions
+        self.has_been_lost = True
+        partitions[partition] = partitions[partition].until(high)
         self._wake(name)
 
     def append(
@@ -122,7 +164,8 @@ class Broker:
             partition = self.home(key)
         log = topic.partitions[partition]
         offset = log.high + self.gap()
-        record = Record(partition, offset, self._clock.now(), key, value, 0, headers)
+        epoch = len(log.epochs) - 1
+        record = Record(partition, offset, self._clock.now(), key, value, epoch, headers)
         log.records.append(record)
         log.high = offset + 1
         for watch in self.watchers:

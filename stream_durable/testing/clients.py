@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from stream_durable.core.messages import EventPublished, ResumeRun, SignalRun, StartRun
 from stream_durable.persistence import persist
-from stream_durable.ports import Outgoing
+from stream_durable.ports import Outgoing, Record
 from stream_durable.testing.broker import Broker
 from stream_durable.testing.faults import Process, Weather
 from stream_durable.testing.producing import RemotePublisher
 from stream_durable.testing.store import MemoryStore
 from stream_durable.testing.workload import Plan, Sent
+from stream_durable.wire.inbox import decode_message
 
 
 class Clients:
@@ -44,6 +46,15 @@ class Clients:
         for task in self._tasks:
             task.cancel()
         await asyncio.wait([*self._tasks, asyncio.ensure_future(asyncio.sleep(0))])
+
+    def insist_on(self, record: Record) -> bool:
+        """Say whether a client that finds that this came to nothing sends it again: a run needs it to end."""
+        if ("inbox", record.key, record.value) in self.garbage:
+            return False
+        message = decode_message(record.value or b"")
+        if isinstance(message, StartRun):
+            return not message.parent
+        return isinstance(message, SignalRun | EventPublished | ResumeRun)
 
     async def _send(self, process: Process, script: list[Sent]) -> None:
         publisher = RemotePublisher(process, self._broker)

@@ -52,6 +52,14 @@ class Faults:
     outages: float = 0.0
     #: A partition of some topic loses its leader for a while.
     leaderless: float = 0.0
+    #: The loop of a worker does not turn for a while; its client of Kafka goes on.
+    blocks: float = 0.0
+    #: Records of the inbox are lost: it is made anew, cut, or they expire.
+    lost_logs: float = 0.0
+    #: The database is as it was some commits ago.
+    set_backs: float = 0.0
+    #: All workers are gone, for so long that the offsets of their group are forgotten.
+    forgotten: float = 0.0
     #: How likely it is that the public topics take no large messages.
     narrow: float = 0.0
     #: A typical delay of a call, in seconds; some take up to a hundred times as long.
@@ -73,7 +81,7 @@ class Faults:
         def some(chance: float, low: float, high: float) -> float:
             return rng.uniform(low, high) if rng.random() < chance else 0.0
 
-        return cls(
+        drawn = cls(
             crash=some(0.7, 0.001, 0.012),
             refuse=some(0.5, 0.002, 0.05),
             lose_answer=some(0.6, 0.002, 0.04),
@@ -91,7 +99,15 @@ class Faults:
             constraint=some(0.3, 0.005, 0.05),
             leaderless=some(0.3, 0.05, 0.4),
             narrow=some(0.3, 1.0, 1.0),
+            blocks=some(0.3, 0.05, 0.4),
+            forgotten=some(0.1, 0.05, 0.2),
         )
+        # Not both: what is lost in the log and in the database is lost.
+        if rng.random() < 0.5:
+            drawn.lost_logs = some(0.4, 0.05, 0.4)
+        else:
+            drawn.set_backs = some(0.4, 0.05, 0.4)
+        return drawn
 
 
 class Weather:
@@ -159,6 +175,10 @@ class Process:
         self._held: list[asyncio.Handle] = []
         self._context = Context()
         self._context.run(PROCESS.set, self)
+        self._outside = Context()
+        self._outside.run(PROCESS.set, _Threads(self))
+        #: Whether its loop alone stands still, and its threads go on.
+        self.is_blocked = False
         self._main: asyncio.Task[None] | None = None
 
     def start(self, main: Coroutine[Any, Any, None]) -> None:
@@ -175,6 +195,10 @@ class Process:
         """Let something happen in the process."""
         self.weather.loop.call_later(seconds, call, context=self._context)
 
+    def beside(self, seconds: float, call: Callable[[], object]) -> None:
+        """Let something happen in another thread of the process than that of its loop."""
+        self.weather.loop.call_later(seconds, call, context=self._outside)
+
     def adopt(self, task: asyncio.Task[Any]) -> None:
         """Note a task that the process has made."""
         if len(self._tasks) > 200:
@@ -188,12 +212,19 @@ class Process:
 
     def freeze(self) -> None:
         """Stop in the middle of whatever is done."""
-        self.is_running = False
+        self.is_running = self.is_blocked = False
+
+    def block(self) -> bool:
+        """Let the loop stand still, and nothing else; False: it stands still already."""
+        if not self.is_running:
+            return False
+        self.is_running, self.is_blocked = False, True
+        return True
 
     def thaw(self) -> None:
         """Go on as if nothing had been."""
         if not self.is_dead and not self.is_running:
-            self.is_running = True
+            self.is_running, self.is_blocked = True, False
             held, self._held = self._held, []
             self.weather.loop.resume(held)
 
@@ -202,7 +233,7 @@ class Process:
         if self.is_dead:
             return
         self.is_dead = True
-        self.is_running = False
+        self.is_running = self.is_blocked = False
         self._held.clear()
         self.weather.later(0.0, self._clear_away)
         if self._died is not None:
@@ -268,7 +299,7 @@ class Process:
         if not task.cancelled():
             self.failure = task.exception()
         self.is_dead = True
-        self.is_running = False
+        self.is_running = self.is_blocked = False
         self.weather.later(0.0, self._clear_away)
         if self._died is not None:
             self._died(self)
@@ -280,6 +311,23 @@ class Process:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 close(task.get_coro())
         self._tasks.clear()
+
+
+class _Threads:
+    """The threads of a process beside that of its loop: they stand still when all of it does."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.is_running or self._process.is_blocked
+
+    def hold(self, handle: asyncio.Handle) -> None:
+        self._process.hold(handle)
+
+    def adopt(self, task: asyncio.Task[Any]) -> None:
+        raise AssertionError("no thread but that of the loop makes tasks")
 
 
 def close(coroutine: Any) -> None:

@@ -7,28 +7,23 @@ commands, I6 and I7 calls, I8 lifecycle events, I9 timers, I10 liveness, I11 dea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import Any
 
 import msgspec
 
 from stream_durable.core.definition.nodes import EventNode, StepNode
-from stream_durable.core.effects import CancelAttempt, Command
+from stream_durable.core.effects import Command
 from stream_durable.core.gate.rows import GateRow, PlaceRow, write
 from stream_durable.core.ids import channel_id
 from stream_durable.core.messages import (
     AttemptCompleted,
     AttemptFinished,
     AttemptJumped,
-    CancelRun,
     ChannelTimerFired,
-    CommandsLost,
     GateTimerFired,
-    Message,
     RunTimerFired,
     StartRun,
-    WaitOpened,
 )
 from stream_durable.core.reference import is_reference, parse
 from stream_durable.core.run.rows import RunRow
@@ -36,9 +31,17 @@ from stream_durable.core.run.waiting import event_key
 from stream_durable.core.status import COMPLETED, WAITING, Outcome
 from stream_durable.core.tables import Rows
 from stream_durable.engine.batch import Evidence
+from stream_durable.testing.causes import (
+    commands,
+    commands_have_causes,
+    differences,
+    is_of_lost_run,
+    lost_commands,
+    messages_have_causes,
+)
 from stream_durable.testing.faults import immediately
 from stream_durable.testing.memory import MemoryBlobs
-from stream_durable.testing.oracle import Oracle
+from stream_durable.testing.oracle import Oracle, Place
 from stream_durable.testing.promises import PROMISES
 from stream_durable.testing.statements import lifecycle_is_gapless
 from stream_durable.testing.world import World
@@ -50,6 +53,8 @@ Check = Callable[[World, Oracle], Iterator[str]]
 _evidence = msgspec.json.Decoder(Evidence).decode
 #: A call's handler may already run when the answer of another call is folded; it takes about this long.
 _MS = 1_000
+#: What all workers may have answered and not committed yet.
+_IN_FLIGHT = 20
 #: Clocks may differ by so much.
 _EARLY_MS = 1_000
 
@@ -57,17 +62,17 @@ _EARLY_MS = 1_000
 def state_is_the_fold_of_the_log(world: World, oracle: Oracle) -> Iterator[str]:
     """I2: the stored rows are those that folding the inbox from offset 0 gives."""
     tables = world.store.tables
-    yield from _differences("run", tables.runs, oracle.run_rows())
-    yield from _differences("step", tables.steps, oracle.step_rows())
-    yield from _differences("signal", tables.signals, oracle.signal_rows())
+    yield from differences("run", tables.runs, oracle.run_rows())
+    yield from differences("step", tables.steps, oracle.step_rows())
+    yield from differences("signal", tables.signals, oracle.signal_rows())
     events, waits = {}, {}
     for channel in oracle.channels():
         events.update({(channel.id, i): kept for i, kept in channel.events.items()})
         waits.update({(channel.id, *key): (w.position, w.attempt) for key, w in channel.waits.items()})
-    yield from _differences("kept event", tables.events, events)
-    yield from _differences("wait", tables.waits, waits)
+    yield from differences("kept event", tables.events, events)
+    yield from differences("wait", tables.waits, waits)
     yield from _gates_differ(world, oracle)
-    yield from _differences("timer", {key: due for key, (_, due) in tables.timers.items()}, oracle.timers)
+    yield from differences("timer", {key: due for key, (_, due) in tables.timers.items()}, oracle.timers)
 
 
 def _gates_differ(world: World, oracle: Oracle) -> Iterator[str]:
@@ -80,8 +85,8 @@ def _gates_differ(world: World, oracle: Oracle) -> Iterator[str]:
         write(gate, rows)
         [gates[gate.id]] = rows[GateRow]
         places.update({row[:3]: row for row in rows[PlaceRow]})
-    yield from _differences("gate", world.store.tables.gates, gates)
-    yield from _differences("place at a gate", world.store.tables.places, places)
+    yield from differences("gate", world.store.tables.gates, gates)
+    yield from differences("place at a gate", world.store.tables.places, places)
 
 
 def timers_are_those_entities_wait_for(world: World, oracle: Oracle) -> Iterator[str]:
@@ -100,7 +105,7 @@ def timers_are_those_entities_wait_for(world: World, oracle: Oracle) -> Iterator
         if gate.due is not None:
             wanted["gate", gate.id, ""] = gate.due
     timers = {key: due for key, (_, due) in world.store.tables.timers.items()}
-    yield from _differences("timer of an entity", timers, wanted)
+    yield from differences("timer of an entity", timers, wanted)
 
 
 def waits_are_open_on_their_channels(world: World, oracle: Oracle) -> Iterator[str]:
@@ -122,12 +127,12 @@ def waits_are_open_on_their_channels(world: World, oracle: Oracle) -> Iterator[s
 
 def evidence_is_complete(world: World, oracle: Oracle) -> Iterator[str]:
     """I3: each record below the next offset has evidence once, and it says what became of the record."""
-    found: Counter[tuple[int, int]] = Counter()
+    found: Counter[Place] = Counter()
     for row in world.store.tables.evidence.values():
         evidence = _evidence(row.records)
         columns = (evidence.offsets, evidence.outcomes, evidence.times)
         for offset, outcome, time in zip(*columns, strict=True):
-            place = (row.partition, offset)
+            place = (row.partition, row.generation, offset)
             found[place] += 1
             judged = oracle.judged.get(place)
             if judged is None:
@@ -142,53 +147,18 @@ def evidence_is_complete(world: World, oracle: Oracle) -> Iterator[str]:
 def offsets_join(world: World, oracle: Oracle) -> Iterator[str]:
     """I3: shares of a partition follow each other without a hole or an overlap up to its next offset."""
     for partition, row in world.store.tables.partitions.items():
-        shares = sorted(e for e in world.store.tables.evidence.values() if e.partition == partition)
+        every = [e for e in world.store.tables.evidence.values() if e.partition == partition]
         at = 0
-        for share in shares:
-            if share.from_offset != at:
-                yield f"partition {partition} went from {at} to {share.from_offset}"
-            at = share.to_offset
+        for generation, life in enumerate(world.lives.of(partition)):
+            at = life.start
+            for share in sorted(e for e in every if e.generation == generation):
+                if share.from_offset != at:
+                    yield f"partition {partition} went from {at} to {share.from_offset}"
+                at = share.to_offset
+            if life.end is not None and at != life.end:
+                yield f"partition {partition} ended generation {generation} at {life.end}, not at {at}"
         if at != row.next_offset:
             yield f"partition {partition} stands at {row.next_offset}, its evidence ends at {at}"
-
-
-def commands_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
-    """I5: the commands on the topics are those the fold asked for, byte for byte.
-
-    What was asked for again, since commands were lost, has the context of the moment and may say so.
-    """
-    as_told = _without_moment if _lost_commands(oracle) else inbox.encode
-    wanted = {(queue, *_identity(command), as_told(command)) for queue, command in oracle.commands}
-    found = set()
-    for name in world.broker.names():
-        if not name.startswith("commands."):
-            continue
-        for record in world.broker.topic(name).records():
-            if (record.partition, record.offset) in world.journal.garbage_commands:
-                continue
-            assert record.value is not None
-            command = inbox.decode_command(record.value)
-            found.add((name.removeprefix("commands."), *_identity(command), as_told(command)))
-    yield from _differences("command", dict.fromkeys(found), dict.fromkeys(wanted))
-
-
-def messages_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
-    """I5: what entities say to each other is on the inbox, and nothing that none of them said.
-
-    A wait that was asked for again, since commands were lost, no longer says since when it is.
-    """
-    as_told = _without_since if _lost_commands(oracle) else inbox.encode
-    wanted = {as_told(message) for message in oracle.messages}
-    kinds = {type(message) for message in oracle.messages}
-    found = {
-        as_told(judged.message)
-        for judged in oracle.judged.values()
-        if judged.message is not None
-        and type(judged.message) in kinds
-        and judged.outcome is not Outcome.DEAD
-        and not _is_of_client(judged.message)
-    }
-    yield from _differences("message", dict.fromkeys(found), dict.fromkeys(wanted))
 
 
 def outputs_come_from_calls(world: World, oracle: Oracle) -> Iterator[str]:
@@ -234,7 +204,11 @@ def calls_stay_within_budget(world: World, oracle: Oracle) -> Iterator[str]:
     # A process that dies, or loses a partition, leaves what was in flight and what was not committed as done.
     moves = sum(group.moves for group in world.broker.groups.values())
     disturbances = sum(world.weather.hits.values()) + moves
-    budget = 20 * disturbances + oracle.returned
+    # What is folded again, or asked for again, is on the topics of commands again.
+    on_topics = Counter((name, record.value) for name, record in commands(world))
+    again = sum(count - 1 for count in on_topics.values())
+    again += sum(b'"redriven":true' in (value or b"") for _, value in on_topics)
+    budget = 20 * disturbances + oracle.returned + again
     if repeats > budget:
         yield f"{repeats} calls were repeated; {disturbances} disturbances explain {budget}"
     if after > budget:
@@ -245,29 +219,47 @@ def calls_stay_within_budget(world: World, oracle: Oracle) -> Iterator[str]:
             yield f"{key} was called, and nobody asked for it"
 
 
+def forgotten_offsets_begin_nothing_anew(world: World, oracle: Oracle) -> Iterator[str]:
+    """I6: what was answered before the offsets of workers were forgotten is not called again by that."""
+    if not world.journal.forgotten:
+        return
+    asked: dict[tuple[str, str, int], int] = {}
+    for _, record in commands(world):
+        command = inbox.decode_command(record.value or b"")
+        asked[command.run, command.step, command.attempt] = record.time
+    for moment in world.journal.forgotten:
+        again = 0
+        for call in world.calls.calls:
+            key = (call.run, call.step, call.attempt)
+            answers = oracle.answers.get(key)
+            is_later = call.began * _MS + world.clock.EPOCH_MS > moment
+            again += bool(is_later and answers and answers[0][1] < moment and asked.get(key, moment) < moment)
+        if again > _IN_FLIGHT:
+            yield f"{again} calls were made again after offsets were forgotten at {moment}"
+
+
 def timers_fire_in_time(world: World, oracle: Oracle) -> Iterator[str]:
     """I9: no timer fires that nobody asked for, and none changes anything before its time by the log."""
-    for (partition, offset), judged in oracle.judged.items():
+    for place, judged in oracle.judged.items():
         message = judged.message
         if isinstance(message, RunTimerFired | ChannelTimerFired | GateTimerFired):
             key = (message.kind, message.key, message.timer)
             if (key, message.due) not in oracle.asked:
                 yield f"timer {key} fired for {message.due}, which nobody asked for"
             if judged.outcome is Outcome.APPLIED and judged.clock + _EARLY_MS < message.due:
-                yield f"timer {key} fired {message.due - judged.clock} ms early at {(partition, offset)}"
+                yield f"timer {key} fired {message.due - judged.clock} ms early at {place}"
 
 
 def dead_letters_are_garbage(world: World, oracle: Oracle) -> Iterator[str]:
     """I11: what is on the dead letter topic, and in its table, is exactly the garbage that was sent."""
-    journal = world.journal
-    isolated = {place for place, verdict in oracle.verdicts.items() if verdict.code == CRASHES}
+    isolated = {place for place, judged in oracle.judged.items() if judged.code == CRASHES}
     if isolated and world.weather.crashes < world.engine.stall_takeovers_max:
         yield f"{isolated} were set aside for killing after {world.weather.crashes} crashes"
-    garbage = journal.garbage | isolated | oracle.untimely()
-    kept = {(partition, offset) for partition, _, offset in world.store.tables.dead}
-    yield from _differences("dead letter row", dict.fromkeys(kept), dict.fromkeys(garbage))
+    garbage = isolated | oracle.untimely() | set(_garbage(world, oracle))
+    kept = set(world.store.tables.dead)
+    yield from differences("dead letter row", dict.fromkeys(kept), dict.fromkeys(garbage))
     judged = {place for place, each in oracle.judged.items() if each.outcome is Outcome.DEAD}
-    yield from _differences("dead record", dict.fromkeys(judged), dict.fromkeys(garbage))
+    yield from differences("dead record", dict.fromkeys(judged), dict.fromkeys(garbage))
     said: dict[str, set[tuple[int, int]]] = {"inbox": set(), "commands.default": set()}
     for record in world.broker.topic("dead").records():
         headers = dict(record.headers or ())
@@ -276,18 +268,28 @@ def dead_letters_are_garbage(world: World, oracle: Oracle) -> Iterator[str]:
         if topic not in said:
             yield f"a message for {topic} is a dead letter: {headers['sd_reason']!r}"
         said.setdefault(topic, set()).add(origin)
-    yield from _differences("dead letter", dict.fromkeys(said["inbox"]), dict.fromkeys(garbage))
+    origins = {(partition, offset) for partition, _, offset in garbage}
+    yield from differences("dead letter", dict.fromkeys(said["inbox"]), dict.fromkeys(origins))
     # Where it is not known what is done, a worker looks at nothing that is there.
-    skipped = {place for place in journal.garbage_commands if place[0] in _lost_commands(oracle)}
-    found = dict.fromkeys(said["commands.default"] | skipped)
-    yield from _differences("dead command", found, dict.fromkeys(journal.garbage_commands))
+    unreadable, unknown = world.journal.garbage_commands, lost_commands(world, oracle)
+    found = said["commands.default"] | {place for place in unreadable if place[0] in unknown}
+    yield from differences("dead command", dict.fromkeys(found), dict.fromkeys(unreadable))
+
+
+def _garbage(world: World, oracle: Oracle) -> Iterator[Place]:
+    """Return where there is what a client has sent that makes no sense, or none after its start was lost."""
+    for place, judged in oracle.judged.items():
+        is_garbage = ("inbox", judged.record.key, judged.record.value) in world.clients.garbage
+        if is_garbage or is_of_lost_run(world, judged):
+            yield place
 
 
 def accepted_is_kept(world: World, oracle: Oracle) -> Iterator[str]:
     """I1: what was acknowledged to a client is on the log, and every run it started is stored."""
-    on_log = {(r.key, r.value) for r in world.broker.topic("inbox").records()}
+    on_log = {(judged.record.key, judged.record.value) for judged in oracle.judged.values()}
+    lost = {(r.key, r.value) for r in world.lives.lost if not world.clients.insist_on(r)}
     for sent in world.clients.acknowledged:
-        if sent.topic == "inbox" and (sent.key, sent.value) not in on_log:
+        if sent.topic == "inbox" and (sent.key, sent.value) not in on_log | lost:
             yield f"a message that was acknowledged is not on the log: {sent}"
         if sent.is_garbage or sent.value is None or sent.topic != "inbox":
             continue
@@ -302,7 +304,7 @@ def everything_has_ended(world: World, oracle: Oracle) -> Iterator[str]:
     for run in tables.runs.values():
         if run.ended is None:
             yield f"run {run.id!r} has not ended: {_steps(world, run)}"
-    for place in tables.outbox:
+    for place in world.journal.unpublished():
         yield f"the outbox still holds {place}"
     for gate, waiting, step in tables.places:
         yield f"{waiting}/{step} still has a place at gate {gate!r}"
@@ -313,7 +315,7 @@ def everything_is_read(world: World, oracle: Oracle) -> Iterator[str]:
     tables = world.store.tables
     for partition, log in enumerate(world.broker.topic("inbox").partitions):
         row = tables.partitions[partition]
-        if log.records and log.high != row.next_offset:
+        if log.high != row.next_offset:
             yield f"partition {partition} stands at {row.next_offset} of {log.high}"
     for (name, topic), group in world.broker.groups.items():
         if topic != "inbox":
@@ -349,6 +351,7 @@ CHECKS: tuple[Check, ...] = (
     messages_have_causes,
     outputs_come_from_calls,
     calls_stay_within_budget,
+    forgotten_offsets_begin_nothing_anew,
     lifecycle_is_gapless,
     timers_fire_in_time,
     dead_letters_are_garbage,
@@ -361,46 +364,8 @@ CHECKS: tuple[Check, ...] = (
 def violations(world: World) -> list[str]:
     """Return what is wrong in a world that has come to rest, each with the invariant that it breaks."""
     oracle = Oracle(world.partitions, world.graph)
-    oracle.fold_all(world.broker)
+    oracle.fold_all(world.broker, world.lives)
     return [f"{check.__name__}: {text}" for check in CHECKS for text in check(world, oracle)]
-
-
-def _differences(what: str, found: Mapping[Any, Any], wanted: Mapping[Any, Any]) -> Iterator[str]:
-    for key in found.keys() - wanted.keys():
-        yield f"{what} {key} is there and should not be: {found[key]}"
-    for key in wanted.keys() - found.keys():
-        yield f"{what} {key} is missing: {wanted[key]}"
-    for key in found.keys() & wanted.keys():
-        if found[key] != wanted[key]:
-            yield f"{what} {key} is {found[key]}, and the fold says {wanted[key]}"
-
-
-def _is_of_client(message: Message) -> bool:
-    """Say whether a client says it, and not a run that starts another or needs it no more."""
-    if isinstance(message, StartRun):
-        return not message.parent
-    return isinstance(message, CancelRun) and not message.id.startswith("parent/")
-
-
-def _lost_commands(oracle: Oracle) -> set[int]:
-    """Return the partitions in which it was not known which commands were done."""
-    return {place[0] for place, each in oracle.judged.items() if isinstance(each.message, CommandsLost)}
-
-
-def _without_moment(command: Command | CancelAttempt) -> bytes:
-    if isinstance(command, Command):
-        command = msgspec.structs.replace(command, context=None, redriven=False)
-    return inbox.encode(command)
-
-
-def _without_since(message: Message) -> bytes:
-    if isinstance(message, WaitOpened):
-        message = msgspec.structs.replace(message, since=0)
-    return inbox.encode(message)
-
-
-def _identity(command: Command | CancelAttempt) -> tuple[str, ...]:
-    return (type(command).__name__, command.run, command.step, str(command.attempt))
 
 
 def _steps(world: World, run: RunRow) -> str:

@@ -25,7 +25,9 @@ _SPIN_MAX = 200_000
 class Keeper(Protocol):
     """What decides whether callbacks of a simulated process run."""
 
-    is_running: bool
+    @property
+    def is_running(self) -> bool:
+        """Whether they run now."""
 
     def hold(self, handle: asyncio.Handle) -> None:
         """Take a callback that must not run now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 
@@ -26,7 +26,7 @@ from stream_durable.ports import (
     Revoked,
     without,
 )
-from stream_durable.testing.broker import Broker
+from stream_durable.testing.broker import Broker, LogPartition
 from stream_durable.wire.verdicts import Verdict, decode_verdict
 
 #: How long a member that is told to give partitions up waits for the batch under way.
@@ -71,6 +71,11 @@ class MemoryLog:
         self._latency = latency
         self._records_max = records_max
         self.fetching: dict[int, int] = {}
+        #: What each of them was when it was read last: a client hears of it when it becomes another log.
+        self._read: dict[int, LogPartition] = {}
+        #: The topic as it was when somebody asked last. That it was made anew is heard at once here; in truth
+        #: it may take until the next look, where it has grown beyond our position meanwhile.
+        self._known: dict[int, str] = {}
         self._events: deque[LogEvent] = deque()
         #: They overtake what was read.
         self._moves: deque[Assigned | Revoked] = deque()
@@ -127,9 +132,14 @@ class MemoryLog:
 
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
         """Begin to fetch a partition at an offset; an order that a revocation has overtaken is void."""
-        if partition in self._given:
-            self.fetching[partition] = offset
-            self._poke()
+        if partition not in self._given:
+            return
+        if not self.broker.topic(self.name).partitions[partition].reaches(leader_epoch, offset):
+            self._tell(LogLost(partition))
+            return
+        self.fetching[partition] = offset
+        self._read.pop(partition, None)
+        self._poke()
 
     def look(self, partition: int) -> None:
         """Note it if the reader reaches for what it must know is not its own."""
@@ -140,10 +150,16 @@ class MemoryLog:
         """Fetch no more from a partition."""
         self.fetching.pop(partition, None)
 
+    def drop(self, partitions: Iterable[int]) -> None:
+        """Forget what was read of partitions and not taken yet."""
+        self._events = without(self._events, set(partitions))
+        self._held = sum(len(event) for event in self._events if isinstance(event, list))
+
     async def bounds(self, partition: int) -> LogBounds:
         """Say which log this partition is now, and where it begins and ends."""
         topic = self.broker.topic(self.name)
         log = topic.partitions[partition]
+        self._known[partition] = topic.id
         return LogBounds(topic.id, log.low, log.high)
 
     def note_progress(self, offsets: dict[int, int]) -> None:
@@ -216,8 +232,7 @@ class MemoryLog:
     def _tell(self, event: LogEvent) -> None:
         if isinstance(event, Assigned | Revoked):
             if isinstance(event, Revoked):
-                self._events = without(self._events, set(event.partitions))
-                self._held = sum(len(event) for event in self._events if isinstance(event, list))
+                self.drop(event.partitions)
             self._moves.append(event)
         else:
             self._events.append(event)
@@ -234,7 +249,9 @@ class MemoryLog:
         found: list[Record] = []
         for partition, offset in list(self.fetching.items()):
             log = topic.partitions[partition]
-            if not log.low <= offset <= log.high:
+            is_another = self._read.setdefault(partition, log) is not log and offset > 0
+            is_another |= self._known.get(partition, topic.id) != topic.id
+            if is_another or not log.low <= offset <= log.high:
                 del self.fetching[partition]
                 self._tell(LogLost(partition))
                 continue

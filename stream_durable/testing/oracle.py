@@ -1,4 +1,6 @@
-"""The whole inbox folded from offset 0, one record after another: what a deployment must have come to.
+"""The whole inbox folded from its beginning, one record after another: what a deployment must have come to.
+
+Where a log was lost, it goes on with the next one where the deployment went on.
 
 Deliberately plain: no batches, no cache, no store. It shares with the engine the pure fold and the way
 entities become rows, and nothing else.
@@ -25,11 +27,15 @@ from stream_durable.core.run.rows import RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow, signal_rows
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
+from stream_durable.engine.partition import fingerprint
 from stream_durable.ports import Record
 from stream_durable.testing.broker import Broker
+from stream_durable.testing.lives import Lives
 from stream_durable.wire.inbox import decode_message
 from stream_durable.wire.verdicts import Verdict, decode_verdict
 
+#: (partition, generation, offset) of a record.
+Place = tuple[int, int, int]
 #: (kind, key, name) of a timer.
 TimerKey = tuple[str, str, str]
 #: What a client may order at a moment at which it makes no sense, and how that is refused.
@@ -43,6 +49,7 @@ class Judged(NamedTuple):
     message: Message | None
     outcome: Outcome
     clock: int
+    record: Record
     #: Why it is dead.
     code: str = ""
 
@@ -68,10 +75,9 @@ class Oracle:
         #: By partition, the one that was raised last.
         self.formats: dict[int, int] = {}
         self.entities: dict[tuple[str, str], Entity] = {}
-        self.judged: dict[tuple[int, int], Judged] = {}
-        self.next_offset: dict[int, int] = {}
+        self.judged: dict[Place, Judged] = {}
         #: What was decided about records and does not follow from the inbox alone.
-        self.verdicts: dict[tuple[int, int], Verdict] = {}
+        self._verdicts: dict[tuple[int, int, int], Verdict] = {}
         #: By run, the statements in their order.
         self.step_events: dict[str, list[StepEvent]] = {}
         self.run_events: dict[str, list[RunEvent]] = {}
@@ -90,19 +96,17 @@ class Oracle:
         #: What was applied, by run, in order.
         self.applied: dict[str, list[Folded]] = {}
 
-    def fold_all(self, broker: Broker) -> None:
-        """Fold the inbox as it is."""
+    def fold_all(self, broker: Broker, lives: Lives) -> None:
+        """Fold what the inbox holds and has held."""
         for noted in broker.topic("verdicts").records():
             verdict = decode_verdict(noted.value)
-            self.verdicts.setdefault((noted.partition, verdict.offset), verdict)
-        for partition, log in enumerate(broker.topic("inbox").partitions):
-            clock = 0
-            for record in log.records:
-                clock = max(clock, record.time)
-                self.judged[partition, record.offset] = self._fold(record, clock)
-                self.next_offset[partition] = record.offset + 1
+            self._verdicts.setdefault((noted.partition, verdict.offset, verdict.fingerprint), verdict)
+        clocks: dict[int, int] = {}
+        for place, record in lives.lived():
+            clock = clocks[record.partition] = max(clocks.get(record.partition, 0), record.time)
+            self.judged[place] = self._fold(record, clock)
 
-    def untimely(self) -> set[tuple[int, int]]:
+    def untimely(self) -> set[Place]:
         """Return where clients' orders are that came at a moment at which they could not be carried out."""
         return {
             place
@@ -146,8 +150,11 @@ class Oracle:
         message: Message | None = None
         effects = Effects(self.formats.get(record.partition, 1))
         try:
-            if (verdict := self.verdicts.get((record.partition, record.offset))) is not None:
-                raise verdict.error()
+            known = self._verdicts and self._verdicts.get(
+                (record.partition, record.offset, fingerprint(record))
+            )
+            if known:
+                raise known.error()
             if record.value is None:
                 raise RejectedError("unreadable", "no value")
             read = decode_message(record.value)
@@ -157,7 +164,7 @@ class Oracle:
             entity = self._entity(message, record.partition)
             outcome = fold(entity, message, clock, effects)
         except RejectedError as error:
-            return Judged(message, Outcome.DEAD, clock, error.code)
+            return Judged(message, Outcome.DEAD, clock, record, error.code)
         if outcome is Outcome.APPLIED:
             entity.updated = clock
             self.formats[record.partition] = effects.format
@@ -166,7 +173,7 @@ class Oracle:
         if isinstance(entity, Run):
             self._note_steps(entity)
         self._take(effects)
-        return Judged(message, outcome, clock)
+        return Judged(message, outcome, clock, record)
 
     def _entity(self, message: Message, partition: int) -> Entity:
         entity = self.entities.get((message.kind, message.key))

@@ -6,12 +6,15 @@ the counters by which the fold comes to it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 import msgspec
 
 from stream_durable.core.definition.nodes import BranchNode, EachNode, ParallelNode, undo_of
 from stream_durable.core.effects import Command
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.lifecycle import (
     RUN_RETRIED,
     STEP_CANCELLED,
@@ -48,10 +51,13 @@ from stream_durable.core.status import (
 from stream_durable.testing.oracle import Folded, Oracle
 from stream_durable.testing.workload.functions import INTO, MARKED, MARKS
 from stream_durable.testing.world import World
+from stream_durable.wire.inbox import decode_message
 
 Check = Callable[[World, Oracle], Iterator[str]]
 
 _UNDOES = "~compensate"
+#: A worker falls silent, and so do three more.
+_ASKED_UNTIL_LOST = 4
 
 
 def an_ended_run_asks_for_nothing(world: World, oracle: Oracle) -> Iterator[str]:
@@ -95,6 +101,19 @@ def what_is_done_is_not_done_again(world: World, oracle: Oracle) -> Iterator[str
                 continue
             if isinstance(message, AttemptEnd):
                 done[message.step] = message.attempt
+
+
+def an_attempt_is_lost_with_many_workers(world: World, oracle: Oracle) -> Iterator[str]:
+    """An attempt fails since its workers fell silent only when several did, one after the other."""
+    for run in oracle.runs():
+        asked: Counter[tuple[str, int]] = Counter()
+        for folded in oracle.applied.get(run.id, ()):
+            for event in folded.events:
+                if isinstance(event, StepEvent) and event.failure and event.failure.code == "worker_lost":
+                    times = asked[event.step, event.attempt]
+                    if times < _ASKED_UNTIL_LOST:
+                        yield f"{run.id}/{event.step}/{event.attempt} was given up after {times} workers"
+            asked.update((command.step, command.attempt) for command in _asked(folded))
 
 
 def steps_begin_in_order(world: World, oracle: Oracle) -> Iterator[str]:
@@ -341,11 +360,10 @@ def _is_undisturbed(world: World, oracle: Oracle, run: Run) -> bool:
 def children_and_parents_know_of_each_other(world: World, oracle: Oracle) -> Iterator[str]:
     """Every child's end reaches its parent; and a child that is needed no more is told so."""
     told, taken, ended = set(), set(), set()
-    for judged in oracle.judged.values():
-        message = judged.message
+    for message, outcome in _said(world, oracle):
         if isinstance(message, ChildEnded):
             told.add((message.key, message.child, message.status))
-            if judged.outcome is Outcome.APPLIED:
+            if outcome is Outcome.APPLIED:
                 taken.add(message.child)
         elif isinstance(message, CancelRun) and message.id.startswith("parent/"):
             ended.add(message.key)
@@ -361,6 +379,15 @@ def children_and_parents_know_of_each_other(world: World, oracle: Oracle) -> Ite
             yield f"run {run.parent!r} has ended, and its child {run.id!r} was left alone"
 
 
+def _said(world: World, oracle: Oracle) -> Iterator[tuple[Message | None, Outcome | None]]:
+    """Return what was said and what became of it, also what was lost before anybody had folded it."""
+    for judged in oracle.judged.values():
+        yield judged.message, judged.outcome
+    for record in world.lives.lost:
+        with suppress(RejectedError):
+            yield decode_message(record.value or b""), None
+
+
 def _asked(folded: Folded) -> list[Command]:
     return [command for command in folded.commands if isinstance(command, Command)]
 
@@ -373,6 +400,7 @@ PROMISES: tuple[Check, ...] = (
     an_ended_run_asks_for_nothing,
     an_attempt_has_one_function,
     what_is_done_is_not_done_again,
+    an_attempt_is_lost_with_many_workers,
     steps_begin_in_order,
     groups_wait_for_their_members,
     clauses_that_were_not_picked_are_left_out,

@@ -171,11 +171,13 @@ class RemoteLog:
         """Serve one process."""
         self._process = process
         self.log = MemoryLog(
-            broker, topic, group, process.later, records_max=records_max, latency=process.weather.delay
+            broker, topic, group, process.beside, records_max=records_max, latency=process.weather.delay
         )
 
         #: When the last commit that was ordered arrives; orders arrive in order.
         self._ordered = 0.0
+        #: When all else that was ordered is carried out.
+        self._ordered_until = 0.0
 
     def open(self) -> None:
         """Join the group."""
@@ -199,15 +201,23 @@ class RemoteLog:
         """Begin to fetch a partition."""
         self._process.alive()
         self.log.look(partition)
-        self._process.later(_ORDER_SECONDS, lambda: self.log.fetch(partition, offset, leader_epoch))
+        self._order(lambda: self.log.fetch(partition, offset, leader_epoch))
 
     def stop_fetching(self, partition: int) -> None:
-        """Fetch no more from a partition."""
+        """Fetch no more from a partition, and drop what was read of it and not taken yet."""
         self._process.alive()
-        self._process.later(_ORDER_SECONDS, lambda: self.log.stop_fetching(partition))
+        self.log.drop([partition])
+        self._order(lambda: self.log.stop_fetching(partition))
+
+    def _order(self, call: Callable[[], None]) -> None:
+        self._ordered_until = self._process.weather.loop.time() + _ORDER_SECONDS
+        self._process.beside(_ORDER_SECONDS, call)
 
     async def bounds(self, partition: int) -> LogBounds:
-        """Say which log this partition is now."""
+        """Say which log this partition is now, once what was ordered before is carried out."""
+        left = self._ordered_until - self._process.weather.loop.time()
+        if left > 0.0:
+            await asyncio.sleep(left)
         return await self._process.call("log.bounds", KAFKA, lambda: immediately(self.log.bounds(partition)))
 
     def note_progress(self, offsets: dict[int, int]) -> None:

@@ -17,8 +17,10 @@ from stream_durable.testing.invariants import violations
 from stream_durable.testing.store import MemoryStore
 from stream_durable.testing.world import ENGINE, World
 
+#: What is done about a log that was lost.
+POLICIES = ("halt", "continue_earliest", "continue_latest")
 #: With the faults gone, everything must have settled within so many virtual seconds.
-LIVENESS_SECONDS = 90.0
+LIVENESS_SECONDS = 150.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,10 @@ def simulate(
     partitions = rng.choice((1, 2, 4))
     # In some worlds timers are read anew all the time, and few at once.
     timers = {"timer_horizon_ms": rng.choice((5_100, 6_000)), "timers_held_max": rng.choice((3, 100))}
+    policy = {"on_lost_log": Random(f"policy {seed}").choice(POLICIES)}  # noqa: S311 - a simulation, not a secret
     world = World(
         seed, app, partitions=partitions, reconcilers=rng.choice((1, 2, 2, 3)), workers=rng.choice((1, 2, 2)),
-        faults=faults, engine=ENGINE.model_copy(update=timers), make_store=make_store,
+        faults=faults, engine=ENGINE.model_copy(update=timers | policy), make_store=make_store,
     )  # fmt: skip
     plan = workload.drawn(
         rng, app, runs=rng.randint(6, 12), seconds=rng.uniform(2.0, 6.0), partitions=partitions, only=only

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from random import Random
 from typing import Any
@@ -20,7 +20,6 @@ from typing import Any
 from stream_durable.core.format import FORMAT
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.persistence import persist
-from stream_durable.ports import Record
 from stream_durable.sdk.app import App
 from stream_durable.sdk.handler import Handler
 from stream_durable.settings import EngineSettings, WorkerSettings
@@ -28,6 +27,8 @@ from stream_durable.telemetry import ROOT, Metrics
 from stream_durable.testing.broker import Broker
 from stream_durable.testing.clients import Clients
 from stream_durable.testing.faults import Faults, Process, Weather
+from stream_durable.testing.journal import Journal
+from stream_durable.testing.lives import Lives
 from stream_durable.testing.loop import VirtualLoop
 from stream_durable.testing.memory import VirtualClock, prepared
 from stream_durable.testing.producing import RemotePublisher
@@ -41,6 +42,7 @@ from stream_durable.testing.remote import (
     WatchedHandler,
 )
 from stream_durable.testing.store import MemoryStore
+from stream_durable.testing.strikes import Strikes
 from stream_durable.testing.workload import Plan
 from stream_durable.worker.worker import Worker
 
@@ -79,17 +81,6 @@ class Slot:
     program: Reconciler | Worker | None = None
 
 
-@dataclass(slots=True)
-class Journal:
-    """What was seen from outside while the world went on."""
-
-    #: (partition, offset) of records on the inbox that make no sense, and of those on command topics.
-    garbage: set[tuple[int, int]] = field(default_factory=set)
-    garbage_commands: set[tuple[int, int]] = field(default_factory=set)
-    #: What was wrong at the moment at which it was seen.
-    seen_wrong: list[str] = field(default_factory=list)
-
-
 class World:
     """Reconcilers, workers and clients, and the services between them."""
 
@@ -118,19 +109,24 @@ class World:
         self.clock = VirtualClock(self.loop.time)
         self.broker = Broker(self.clock, partitions)
         self.broker.gap = self._gap
-        self.broker.watchers.append(self._watch)
         if self.weather.chance(drawn.narrow, "narrow topics"):
             self.broker.limits = dict.fromkeys(("steps", "runs"), self.rng.choice(NARROW_BYTES))
         self.store = make_store(partitions)
-        self.journal = Journal()
-        self.broker.complain = self.journal.seen_wrong.append
+        self.store.goes_on = self._goes_on
+        self.lives = Lives(self.broker)
+        #: How often clients are about to repeat what was lost.
+        self._repeats = 0
         self.calls = Calls()
         self.session_seconds = self.rng.uniform(1.5, 4.0)
         self.engine = engine
-        self._worker = worker
+        self.worker = worker
         self.slots = [Slot("reconciler", i, knows) for i in range(reconcilers)]
         self.slots += [Slot("worker", i) for i in range(workers)]
+        self.strikes = Strikes(self)
         self.clients = Clients(self.weather, self.broker, self.store)
+        self.journal = Journal(self.store, self.clients)
+        self.broker.watchers.append(self.journal.watch)
+        self.broker.complain = self.journal.seen_wrong.append
         self._graphs = {graph.fingerprint: graph for graph in map(prepared, app.definitions())}
         self.loop.thread_seconds = self._thread_seconds
         self.loop.set_exception_handler(self._complained)
@@ -211,14 +207,12 @@ class World:
         tables = self.store.tables
         return (
             self.clients.are_done
-            and not tables.outbox
+            and not self._repeats
+            and not self.journal.unpublished()
             and all(run.ended is not None for run in tables.runs.values())
             and not any(key[0] == "run" for key in tables.timers)
             and not tables.places
-            and all(
-                log.high == tables.partitions[p].next_offset or not log.records
-                for p, log in enumerate(self.broker.topic("inbox").partitions)
-            )
+            and all(self._is_read(p) for p in range(self.partitions))
             and all(
                 (group.offsets.get(p) or (0,))[0] == log.high
                 for (_, topic), group in self.broker.groups.items()
@@ -226,6 +220,12 @@ class World:
                 for p, log in enumerate(self.broker.topic(topic).partitions)
             )
         )
+
+    def _is_read(self, partition: int) -> bool:
+        """Whether a partition stands at the end of its log, and all that it lacked is asked for."""
+        topic, row = self.broker.topic("inbox"), self.store.tables.partitions[partition]
+        is_same = row.topic_id in (None, topic.id) and not row.must_redrive
+        return is_same and topic.partitions[partition].high == row.next_offset
 
     async def settle(self, seconds: float) -> bool:
         """Wait until nothing is left to do; False if that takes longer than it may."""
@@ -237,49 +237,39 @@ class World:
         return True
 
     async def storm(self, seconds: float) -> None:
-        """Freeze, stop and hand over at random for a while."""
-        faults, rng, end = self.weather.faults, self.rng, self.loop.time() + seconds
-        rates = {
-            "freeze": faults.freezes,
-            "handover": faults.handovers,
-            "stop": faults.stops,
-            "outage": faults.outages,
-            "no leader": faults.leaderless,
-        }
-        total = sum(rates.values())
-        while total and self.loop.time() < end:
-            await asyncio.sleep(min(rng.expovariate(total), max(0.0, end - self.loop.time())) + 0.001)
-            if self.loop.time() < end:
-                self._strike(rng.choices(list(rates), list(rates.values()))[0])
-        await asyncio.sleep(max(0.0, end - self.loop.time()))
+        """Let things go wrong at random for a while."""
+        await self.strikes.storm(seconds)
 
     def calm(self) -> None:
         """Let nothing more go wrong, and let everybody run."""
         self.weather.clear()
         self.broker.leaderless.clear()
+        if self.engine.on_lost_log == "halt" and self.broker.has_been_lost:
+            self.continue_at(self.rng.choice(("continue_earliest", "continue_latest")))
         for slot in self.slots:
             process, log = slot.process, slot.log
             if process is not None and log is not None and not process.is_running and not process.is_dead:
                 process.thaw()
                 process.later(0.0, log.log.rejoin)
 
-    def _strike(self, kind: str) -> None:
-        slot = self.rng.choice(self.slots)
-        if kind == "outage":
-            self.weather.outage(self.rng.choice(("Kafka", "Postgres")), self.rng.uniform(0.2, 3.0))
-            return
-        if kind == "no leader":
-            self.weather.hits["partition without a leader"] += 1
-            lane = self.rng.choice(self.broker.names()), self.rng.randrange(self.partitions)
-            self.broker.leaderless[lane] = self.clock.now() + self.rng.randrange(200, 4_000)
-            return
-        self.weather.hits[f"{kind} of a {slot.role}" if kind != "handover" else kind] += 1
-        if kind == "freeze":
-            self.freeze(slot, self.rng.choice((0.3, 1.2, 2.0)) * self.session_seconds)
-        elif kind == "stop":
-            self.stop(slot)
-        else:
-            self.hand_over()
+    def continue_at(self, policy: str) -> None:
+        """Let an operator say how to go on after a loss, and start all reconcilers anew."""
+        self.engine = self.engine.model_copy(update={"on_lost_log": policy})
+        for slot in self.slots:
+            if slot.role == "reconciler":
+                self.crash(slot)
+
+    def _goes_on(self, partition: int, ended: int, began: int) -> None:
+        """Let clients repeat what was lost before it was folded, as far as somebody waits for it."""
+        repeated = [r for r in self.lives.begin(partition, ended, began) if self.clients.insist_on(r)]
+
+        def repeat() -> None:
+            self._repeats -= 1
+            for record in repeated:
+                self.broker.append("inbox", None, record.key, record.value)
+
+        self._repeats += 1
+        self.weather.later(self.rng.uniform(0.1, 2.0), repeat)
 
     async def _reconcile(self, slot: Slot, process: Process) -> None:
         skew = self.weather.faults.skew_ms
@@ -308,7 +298,7 @@ class World:
         worker = Worker(
             {slot.queue: log}, RemotePublisher(process, self.broker), RemoteBlobs(process, self.broker),
             lambda workflow, step: self.watched(self.app.handler(workflow, step), process),
-            clock, self._worker, _metrics(), worker=process.name,
+            clock, self.worker, _metrics(), worker=process.name,
         )  # fmt: skip
         slot.program = worker
         await worker.run()
@@ -340,23 +330,6 @@ class World:
         self.journal.seen_wrong.append(
             f"{name} fetched partitions that it knew are not its own: {partitions}"
         )
-
-    def _watch(self, topic: str, record: Record) -> None:
-        """Look at a record at the moment at which it reaches the log."""
-        place = (record.partition, record.offset)
-        if (topic, record.key, record.value) in self.clients.garbage:
-            (self.journal.garbage if topic == "inbox" else self.journal.garbage_commands).add(place)
-        elif topic in ("steps", "runs"):
-            self._watch_statement(topic, record)
-
-    def _watch_statement(self, topic: str, record: Record) -> None:
-        """Nothing is said in public before it is saved."""
-        identity = dict(record.headers or ())["ce_id"].decode()
-        run_id, _, sequence = identity.rsplit("/", 2)
-        run = self.store.tables.runs.get(run_id)
-        said = 0 if run is None else run.step_sequence if topic == "steps" else run.run_sequence
-        if said < int(sequence):
-            self.journal.seen_wrong.append(f"{identity} was published before it was saved")
 
     def _gap(self) -> int:
         weather = self.weather
