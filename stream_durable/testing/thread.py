@@ -37,8 +37,8 @@ class EngineThread:
             text = "the engine is still at what a call that was broken off has asked for: take another one"
             raise RejectedError("given_up", text)
         answer: Future[_Answer] = Future()
-        self._calls.put((call, answer))
         try:
+            self._calls.put((call, answer))
             return answer.result()
         finally:
             # A test that is out of time, or whose author has lost patience, leaves it at its work.
