@@ -13,6 +13,7 @@ from stream_durable.cli.output import Format, Output, show, show_one
 from stream_durable.cli.selection import RunId, Selection, read_time, selects
 from stream_durable.cli.shown import LIST_COLUMNS, STEP_COLUMNS, print_run, run_row, step_rows, summary_row
 from stream_durable.cli.values import AppOption, load, load_settings, read_json
+from stream_durable.core.names import is_helper
 
 if TYPE_CHECKING:
     from stream_durable.core.definition.graph import Graph
@@ -129,8 +130,8 @@ def show_run(run: RunId, output: Output = Format.TABLE) -> None:
     """
     stored, graph = asyncio.run(_show(load_settings(), run))
     rows = step_rows(stored, graph)
-    steps = [row for row in rows if "~" not in row["step"]]
-    helpers = [row for row in rows if "~" in row["step"]]
+    steps = [row for row in rows if not is_helper(row["step"])]
+    helpers = [row for row in rows if is_helper(row["step"])]
     if output is not Format.TABLE:
         show_one({**run_row(stored), "steps": steps, "helpers": helpers}, output)
         return
@@ -232,7 +233,7 @@ async def _show(settings: Settings, written: str) -> tuple[StoredRun, Graph | No
     finally:
         await views.close()
     assert stored is not None, "it was just found, and runs are not removed"
-    if sum("~" not in step.name for step in stored.steps) == stored.run.total:
+    if sum(not is_helper(step.name) for step in stored.steps) == stored.run.total:
         return stored, None
     return stored, await _graph(settings, stored.run.fingerprint)
 

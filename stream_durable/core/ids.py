@@ -6,6 +6,8 @@ import re
 from hashlib import blake2b
 from struct import unpack_from
 
+from stream_durable.core.names import defined_name
+
 #: Longest id or key, in bytes of UTF-8: it is a Kafka key, a line on a screen, and part of an index key of
 #: the database. Such a key has at most 2,704 bytes, and some are made of three ids.
 ID_BYTES_MAX = 512
@@ -68,7 +70,7 @@ def child_id(run: str, of: str) -> str:
 def shortened(step: str) -> str:
     """Return a short name for what a step adds to its run: the step of the definition, and a digest."""
     digest = blake2b(step.encode(), digest_size=16).hexdigest()
-    return f"{step.partition('[')[0].partition('~')[0]}~{digest}"
+    return f"{defined_name(step)}~{digest}"
 
 
 def is_derived(run: str) -> bool:

@@ -17,6 +17,7 @@ from stream_durable.core.definition.nodes import (
     ParallelNode,
     StepNode,
 )
+from stream_durable.core.names import hook_kind
 from stream_durable.core.status import COMPLETED, FAILED, RUNNING, STEP_ENDED
 from stream_durable.pictures.notes import case_of, notes_of
 from stream_durable.pictures.standing import Standing, States, counts_of, helped_by, owner_of, words_of
@@ -213,7 +214,7 @@ class _Drafting:
         return Box(key, "each", (template.name, *notes_of(template)))
 
     def _hook(self, key: str, hook: StepNode) -> Box:
-        kind = hook.name.removeprefix("~")
+        kind = hook_kind(hook.name)
         return self._call(key, "hook", hook, kind, self._run.called(None, kind))
 
     def _call(self, key: str, kind: Kind, node: StepNode, name: str, states: list[Standing]) -> Box:

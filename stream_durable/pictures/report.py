@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
+from stream_durable.core.names import is_member
 from stream_durable.core.status import COMPLETED, STEP_ENDED
 from stream_durable.pictures.order import in_order
 from stream_durable.pictures.standing import Standing, States, helped_by, owner_of
@@ -221,7 +222,7 @@ class _Reporting:
         i = self._graph.index.get(name)
         if i is not None:
             return self._graph.nodes[i].member_of
-        if name.endswith("]"):
+        if is_member(name):
             # Of a member of a member, that one.
             inner = name[: name.rindex("[")]
             head, turn, number = inner.rpartition("~")

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from stream_durable.core.failure import Failure
+from stream_durable.core.names import defined_name, helped, helper_kind, is_helper, is_member
 from stream_durable.core.status import (
     CANCELLED,
     COMPENSATED,
@@ -79,9 +80,7 @@ def owner_of(name: str) -> str | None:
 
     `resize[3]` and, once `resize` was begun anew, `resize~2[3]` are members; a helper is none.
     """
-    if not name.endswith("]"):
-        return None
-    return name.partition("[")[0].partition("~")[0]
+    return defined_name(name) if is_member(name) else None
 
 
 def helped_by(name: str) -> tuple[str, str] | None:
@@ -89,7 +88,4 @@ def helped_by(name: str) -> tuple[str, str] | None:
 
     Of `resize[3]~compensate` that is `resize`, of `~on_failure` the empty name: the run itself.
     """
-    step, tilde, kind = name.rpartition("~")
-    if not tilde or name.endswith("]"):
-        return None
-    return step.partition("[")[0].partition("~")[0], kind.partition(".")[0]
+    return (defined_name(helped(name)), helper_kind(name)) if is_helper(name) else None

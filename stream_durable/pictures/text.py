@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import AnyNode, BranchNode, Definition, EachNode, Join, StepNode
+from stream_durable.core.names import hook_kind
 from stream_durable.pictures.columns import Line, laid_out
 from stream_durable.pictures.drawing import Known, known
 from stream_durable.pictures.notes import case_of, notes_of
@@ -79,7 +80,7 @@ def _aside(definition: Definition, run: Known) -> Iterator[Line]:
     if definition.hooks:
         yield Line(("hooks",))
     for hook in definition.hooks:
-        kind = hook.name.removeprefix("~")
+        kind = hook_kind(hook.name)
         yield _call(f"{_INDENT}{kind}", "", hook, run, (None, kind))
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from stream_durable.core.definition.nodes import results_key
 from stream_durable.core.definition.stranding import Needs
+from stream_durable.core.names import results_key
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.errors import HandoverError, Problem
 from stream_durable.sdk.handover import DOES_NOT_FIT, Read, Write, problems

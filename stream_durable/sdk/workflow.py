@@ -7,6 +7,7 @@ from types import UnionType
 from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from stream_durable.core.definition.nodes import HOOKS, Definition
+from stream_durable.core.names import hook_name, undo_name
 from stream_durable.sdk.draft import Draft
 from stream_durable.sdk.drafting import call_draft, own_name, template_draft
 from stream_durable.sdk.durations import Duration
@@ -134,7 +135,7 @@ class Workflow(Scope):
 
         def keep(function: Callable[..., Any], options: CallOptions) -> None:
             origin = origin_of_function(function, author_frame())
-            draft = call_draft(f"hook {name}", f"~{name}", function, origin, options, self)
+            draft = call_draft(f"hook {name}", hook_name(name), function, origin, options, self)
             draft.role = "hook"
             self._add_draft(draft)
 
@@ -149,7 +150,7 @@ class Workflow(Scope):
             return
         name = draft.node.name
         draft.compensation = call_draft(
-            f"compensation of step {name!r}", f"{name}~compensate", function, origin, options, self
+            f"compensation of step {name!r}", undo_name(name), function, origin, options, self
         )
 
     def _add_draft(self, draft: Draft) -> None:

@@ -37,6 +37,7 @@ from stream_durable.core.messages import (
     RetryRun,
     SkipStep,
 )
+from stream_durable.core.names import helped, is_undo, undo_name
 from stream_durable.core.reference import is_reference
 from stream_durable.core.run.state import NOT_NEEDED, Run
 from stream_durable.core.status import (
@@ -55,7 +56,6 @@ from stream_durable.wire.inbox import decode_message
 
 Check = Callable[[World, Oracle], Iterator[str]]
 
-_UNDOES = "~compensate"
 #: A worker falls silent, and so do three more.
 _ASKED_UNTIL_LOST = 4
 
@@ -316,8 +316,8 @@ def undoing_goes_backwards(world: World, oracle: Oracle) -> Iterator[str]:
             if isinstance(event, StepEvent):
                 if event.type == STEP_COMPLETED:
                     completed[event.step] = event.sequence
-                if event.step.endswith(_UNDOES) and event.type in (STEP_COMPLETED, STEP_FAILED):
-                    at = completed.get(event.step.removesuffix(_UNDOES))
+                if is_undo(event.step) and event.type in (STEP_COMPLETED, STEP_FAILED):
+                    at = completed.get(helped(event.step))
                     if at is None:
                         yield f"{run.id}/{event.step} undid what had not completed"
                     elif last is not None and at >= last:
@@ -340,7 +340,7 @@ def what_was_done_is_undone(world: World, oracle: Oracle) -> Iterator[str]:
             node, name = run.graph.nodes[i], run.graph.names[i]
             if undo_of(node) is None:
                 continue
-            undo = run.graph.index.get(name + _UNDOES)
+            undo = run.graph.index.get(undo_name(name))
             tried = None if undo is None else run.steps.get(undo)
             if step.status == COMPLETED and (tried is None or tried.status not in STEP_ENDED):
                 yield f"{run.id}/{name} completed, the run is {run.status}, and nobody undid it"

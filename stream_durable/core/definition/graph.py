@@ -20,6 +20,7 @@ from stream_durable.core.definition.nodes import (
     work_of,
 )
 from stream_durable.core.definition.paths import rest_of, root_of
+from stream_durable.core.names import helped, helper_kind, hook_kind, is_undo
 
 
 class Links(NamedTuple):
@@ -84,7 +85,7 @@ class Graph:
         for i, node in enumerate(self.nodes):
             for signal in node.signals if type(node) is SignalNode else ():
                 self.takers.setdefault(signal, []).append(i)
-        self.hooks = {hook.name.removeprefix("~"): hook for hook in definition.hooks}
+        self.hooks = {hook_kind(hook.name): hook for hook in definition.hooks}
         self.templates = {template.name: template for template in definition.templates}
         for node in self.nodes:
             if type(node) is EachNode:
@@ -170,11 +171,10 @@ class Graph:
 
     def helper_node(self, name: str) -> StepNode | None:
         """Return what a helper of this name is: it says which, and of which step."""
-        target, _, kind = name.rpartition("~")
-        if kind == "compensate":
-            i = self.index.get(target)
-            return None if i is None else undo_of(self.nodes[i])
-        return self.hooks.get(kind.partition(".")[0])
+        if not is_undo(name):
+            return self.hooks.get(helper_kind(name))
+        i = self.index.get(helped(name))
+        return None if i is None else undo_of(self.nodes[i])
 
     def grown(self) -> Grown:
         """Return a copy that a run may add steps to."""

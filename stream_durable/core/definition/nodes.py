@@ -86,11 +86,6 @@ class StepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="step"):
     breaker: Breaker | None = None
 
 
-def results_key(step: str) -> str:
-    """Return under which name a command hands over what each member of a step came to."""
-    return f"{step}~results"
-
-
 @final
 class SleepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="sleep"):
     """Waits for a time."""

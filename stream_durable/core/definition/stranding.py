@@ -19,9 +19,9 @@ from stream_durable.core.definition.nodes import (
     EachNode,
     StepNode,
     function_of,
-    results_key,
     undo_of,
 )
+from stream_durable.core.names import results_key
 from stream_durable.core.status import CANCELLED, COMPENSATED, FAILED, SKIPPED, STEP_ENDED
 
 

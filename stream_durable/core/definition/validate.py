@@ -28,6 +28,7 @@ from stream_durable.core.definition.nodes import (
 from stream_durable.core.definition.places import place_faults
 from stream_durable.core.definition.retry_faults import retry_faults
 from stream_durable.core.ids import NAME
+from stream_durable.core.names import hook_kind
 
 #: Names that paths and parameters use for something else.
 RESERVED = frozenset({"input", "item"})
@@ -50,7 +51,7 @@ def validate(definition: Definition) -> list[Fault]:
         faults += step_faults(template, label)
         faults += _unknown(template, label, template.takes, known)
     for hook in definition.hooks:
-        faults += step_faults(hook, f"hook {hook.name.removeprefix('~')}")
+        faults += step_faults(hook, f"hook {hook_kind(hook.name)}")
     faults += _breakers(definition)
     faults += nesting_faults(definition)
     if len(known) == len(definition.nodes):
@@ -85,7 +86,7 @@ def _names(definition: Definition) -> Iterator[Fault]:
             yield Fault(node.name, "duplicate", f"two steps are called {node.name!r}")
         seen.add(node.name)
     for hook in definition.hooks:
-        kind = hook.name.removeprefix("~")
+        kind = hook_kind(hook.name)
         if kind not in HOOKS:
             yield Fault(hook.name, "bad_name", f"there is no hook {kind!r}, only {', '.join(HOOKS)}")
         if hook.name in seen:

@@ -13,6 +13,7 @@ from stream_durable.core.lifecycle import (
     STEP_COMPENSATED,
     STEP_EVENTS,
 )
+from stream_durable.core.names import helped, is_undo
 from stream_durable.core.run import groups, hooks, races
 from stream_durable.core.run.again import restart
 from stream_durable.core.run.begin import begin_each
@@ -248,10 +249,10 @@ def _call_hooks(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
 
 def _helped(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
     """Note on a step that it has been undone, or that its undo was not needed."""
-    target, _, kind = run.graph.names[i].rpartition("~")
-    if kind != "compensate" or step.status not in STEP_PASSED:
+    name = run.graph.names[i]
+    if not is_undo(name) or step.status not in STEP_PASSED:
         return
-    done = run.graph.index[target]
+    done = run.graph.index[helped(name)]
     undone = run.steps[done]
     undone.status = COMPENSATED
     run.touched[done] = None

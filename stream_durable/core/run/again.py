@@ -13,10 +13,11 @@ from stream_durable.core.definition.graph import Graph, Grown
 from stream_durable.core.definition.nodes import BranchNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.lifecycle import RUN_RETRIED
+from stream_durable.core.names import helped
 from stream_durable.core.run import races
 from stream_durable.core.run.counters import LOST, place
 from stream_durable.core.run.ending import stop_step
-from stream_durable.core.run.say import clear_due, say_run
+from stream_durable.core.run.say import clear_due, say_run, set_run_due
 from stream_durable.core.run.state import NOT_NEEDED, Context, Detail, End, Run, Step
 from stream_durable.core.status import (
     CANCELLED,
@@ -40,12 +41,10 @@ def restart(run: Run, now: int, out: Effects) -> list[int]:
     limit = run.graph.definition.timeout_ms
     if delay:
         run.status = PENDING
-        run.due = now + delay
-        out.timers["run", run.id, ""] = run.due
+        set_run_due(run, now + delay, out)
         return []
     if limit is not None:
-        run.due = now + limit
-        out.timers["run", run.id, ""] = run.due
+        set_run_due(run, now + limit, out)
     return beginnings(run)
 
 
@@ -66,8 +65,7 @@ def forget_outcome(run: Run, out: Effects) -> None:
     if run.requests is not None:
         run.requests.cancel = run.requests.late_cancel = None
     if run.due is not None:
-        run.due = None
-        out.timers["run", run.id, ""] = None
+        set_run_due(run, None, out)
 
 
 def mark_unbegun(run: Run) -> None:
@@ -132,7 +130,7 @@ def _stopped(run: Run, chosen: set[int], out: Effects) -> list[int]:
 def _goes_with(graph: Graph, i: int, chosen: set[int], dropped: set[str]) -> bool:
     """Say whether a step was made for one that gets others in its place, or helps one that goes."""
     if graph.is_helper(i):
-        return graph.names[i].rpartition("~")[0] in dropped
+        return helped(graph.names[i]) in dropped
     return i >= graph.definition_size and graph.owner(i) in chosen
 
 
@@ -176,7 +174,7 @@ def downstream(
             pending += (m for m in graph.members[owner] if (s := steps.get(m)) and is_taken_up(s))
             owner = graph.owner(owner)
     names = {graph.names[i] for i in found}
-    found |= {i for i in steps if graph.is_helper(i) and graph.names[i].rpartition("~")[0] in {"", *names}}
+    found |= {i for i in steps if graph.is_helper(i) and helped(graph.names[i]) in {"", *names}}
     return found, reopened - found
 
 

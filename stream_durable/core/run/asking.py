@@ -5,11 +5,12 @@ from __future__ import annotations
 from msgspec import Raw
 
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import StepNode, results_key
+from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.effects import Command, Effects
 from stream_durable.core.failure import LOOP_BLOCKED, Failure
 from stream_durable.core.ids import COMMAND_BYTES_MAX
 from stream_durable.core.messages import AttemptFailed, GateAsked
+from stream_durable.core.names import defined_name, helped, results_key
 from stream_durable.core.run import groups
 from stream_durable.core.run.state import Run, Step, raw_or_null
 from stream_durable.core.run.values import output_of, results_of
@@ -67,8 +68,7 @@ def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
         failure = Failure("input_too_large", text, retryable=False)
         out.messages.append(AttemptFailed(key=run.id, step=name, attempt=attempt, failure=failure))
         return
-    queue = run.queue if run.queue is not None and node.queue == "default" else node.queue
-    out.commands.append((queue, command))
+    out.commands.append((run.queue_of(node), command))
 
 
 #: A run that holds no more than this, in a command that takes so many outputs at most, needs no measure.
@@ -127,7 +127,7 @@ def _add_dynamic(run: Run, i: int, node: StepNode, command: Command) -> None:
         command.happened = step.detail.happened
     member = i
     if run.graph.is_helper(i):
-        target, own = run.graph.names[i].rpartition("~")[0], node.name.partition("~")[0]
+        target, own = helped(run.graph.names[i]), defined_name(node.name)
         member = run.graph.index.get(target, -1)
         if own in node.takes and own != target:
             # What undoes a member is given the output of that one, not of its group.

@@ -20,6 +20,7 @@ from stream_durable.core.definition.nodes import (
     SleepNode,
     StepNode,
 )
+from stream_durable.core.names import helped, is_helper
 from stream_durable.core.run import groups, portions
 from stream_durable.core.run.state import Open, Run, Step
 from stream_durable.core.status import (
@@ -52,7 +53,7 @@ def place(run: Run, base: Graph, steps: Mapping[str, Step]) -> dict[str, Step]:
         for name, step in steps.items()
         if step.detail is not None and step.detail.graft is not None
     )
-    helpers = [name for name in steps if "~" in name and base.index.get(name) is None and name[-1] != "]"]
+    helpers = [name for name in steps if is_helper(name) and base.index.get(name) is None]
     if grafts or helpers:
         _grow(run, base, steps, [name for _, name in grafts], sorted(helpers))
     index = run.graph.index
@@ -71,7 +72,7 @@ def _grow(run: Run, base: Graph, steps: Mapping[str, Step], owners: list[str], h
             groups.plant(graph, i, detail.graft)
             graph.grafts = detail.graft.at + 1
     for name in helpers:
-        node, target = graph.helper_node(name), name.rpartition("~")[0]
+        node, target = graph.helper_node(name), helped(name)
         # Those of a member that is gone are gone with it.
         if node is not None and (not target or target in graph.index):
             graph.help(name, node)

@@ -15,10 +15,11 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.lifecycle import RUN_EVENTS, STEP_CANCELLED
 from stream_durable.core.messages import AttemptHeartbeat, GateLeft
+from stream_durable.core.names import is_undo, undo_name
 from stream_durable.core.run import groups, hooks, portions, races
 from stream_durable.core.run.children import tell_parent
 from stream_durable.core.run.counters import recount
-from stream_durable.core.run.say import begun_step, clear_due, say_run, say_step, set_due
+from stream_durable.core.run.say import begun_step, clear_due, say_run, say_step, set_due, set_run_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.values import run_output
 from stream_durable.core.run.waiting import stop_wait
@@ -38,9 +39,6 @@ from stream_durable.core.status import (
     STEP_PASSED,
     WAITING,
 )
-
-#: What the name of a step's compensation ends with.
-UNDO = "~compensate"
 
 #: How long an attempt that was asked to stop may take to answer, if nothing else bounds it.
 STOP_MS = 60_000
@@ -172,7 +170,7 @@ def cancel_moved(run: Run, i: int, heartbeat: AttemptHeartbeat, out: Effects, *,
 def _queue(run: Run, i: int) -> str:
     node = run.graph.work[i]
     assert node is not None
-    return run.queue if run.queue is not None and node.queue == "default" else node.queue
+    return run.queue_of(node)
 
 
 def must_answer(run: Run, i: int) -> bool:
@@ -242,7 +240,7 @@ def _undo_next(run: Run, now: int, out: Effects) -> bool:
             for i, step in run.steps.items()
             if step.status == COMPLETED
             and undo_of(graph.nodes[i]) is not None
-            and not _was_tried(run, graph.names[i] + UNDO)
+            and not _was_tried(run, undo_name(graph.names[i]))
         ]
         run.undo = [i for _, i in sorted(undo)]
     if not run.undo:
@@ -257,7 +255,7 @@ def begin_undo(run: Run, i: int, now: int, out: Effects) -> None:
     assert undo is not None
     run.status = COMPENSATING
     happened = hooks.happened_to(run, FAILED)
-    hooks.begin_helper(run, run.graph.names[i] + UNDO, undo, now, out, happened)
+    hooks.begin_helper(run, undo_name(run.graph.names[i]), undo, now, out, happened)
 
 
 def _was_tried(run: Run, name: str) -> bool:
@@ -287,7 +285,7 @@ def _outcome(run: Run, otherwise: str) -> str:
     is_undone = False
     if run.graph.has_compensation:
         for i, step in run.steps.items():
-            if not run.graph.names[i].endswith(UNDO):
+            if not is_undo(run.graph.names[i]):
                 continue
             if step.status == FAILED:
                 return COMPENSATION_FAILED
@@ -311,8 +309,7 @@ def _finish(run: Run, status: str, now: int, out: Effects) -> None:
     run.ended = now
     run.undo = None
     if run.due is not None:
-        run.due = None
-        out.timers["run", run.id, ""] = None
+        set_run_due(run, None, out)
     say_run(run, RUN_EVENTS[status], now, out)
     if run.parent is not None:
         tell_parent(run, out)

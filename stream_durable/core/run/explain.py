@@ -120,5 +120,4 @@ def is_put_off(step: Step) -> bool:
 
 def _queue(run: Run, i: int) -> str:
     node = run.graph.work[i]
-    queue = "default" if node is None else node.queue
-    return run.queue if run.queue is not None and queue == "default" else queue
+    return run.queue or "default" if node is None else run.queue_of(node)

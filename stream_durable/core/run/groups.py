@@ -24,6 +24,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, shortened
 from stream_durable.core.messages import AttemptExpanded, Grafted
+from stream_durable.core.names import group_name, may_name_member, member
 from stream_durable.core.run.portions import is_deferred
 from stream_durable.core.run.state import NOT_NEEDED, End, Graft, Open, Run, Step
 from stream_durable.core.run.values import root_value
@@ -159,7 +160,7 @@ def _wrong(run: Run, steps: tuple[Grafted, ...], positions: dict[str, int]) -> s
     for given in steps:
         if given.of not in run.graph.templates:
             return f"the workflow has no step or template {given.of!r}"
-        if "[" in given.name or "]" in given.name or "~" in given.name or "\x00" in given.name:
+        if not may_name_member(given.name) or "\x00" in given.name:
             return f"{given.name!r} cannot be the name of a step: it holds a bracket or a tilde"
         for name in given.after:
             if name not in positions:
@@ -204,15 +205,15 @@ def graft(run: Run, i: int, step: Step, made: Graft) -> None:
 
 def plant(graph: Grown, i: int, made: Graft) -> int:
     """Give a step its members; return the index of the first."""
-    name = graph.names[i] if made.turn == 1 else f"{graph.names[i]}~{made.turn}"
+    name = group_name(graph.names[i], made.turn)
     node = graph.nodes[i]
     if type(node) is EachNode and not made.steps:
-        names = [f"{name}[{p}]" for p in range(made.count)]
+        names = [member(name, p) for p in range(made.count)]
         return graph.graft(i, names, [node.step] * made.count, [()] * made.count)
     positions = {given.name or str(p): p for p, given in enumerate(made.steps)}
     if max(map(byte_length, positions), default=0) + byte_length(graph.names[i]) > NAME_BYTES_MAX:
         name = shortened(name)
-    names = [f"{name}[{given.name or p}]" for p, given in enumerate(made.steps)]
+    names = [member(name, given.name or p) for p, given in enumerate(made.steps)]
     nodes = [graph.templates[given.of] for given in made.steps]
     after = [tuple(positions[a] for a in dict.fromkeys(given.after)) for given in made.steps]
     return graph.graft(i, names, nodes, after)

@@ -14,6 +14,7 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import OptionalRaw
+from stream_durable.core.names import hook_name
 from stream_durable.core.run.asking import dispatch
 from stream_durable.core.run.say import set_due
 from stream_durable.core.run.state import Run, Step
@@ -35,7 +36,7 @@ class Happened(msgspec.Struct, omit_defaults=True):
 def call_run_hook(run: Run, kind: str, status: str, now: int, out: Effects) -> bool:
     """Call what the author wants called before a run ends; False: nothing, or it has been called."""
     node = run.graph.hooks.get(kind)
-    name = f"~{kind}"
+    name = hook_name(kind)
     if node is None or _was_called(run, name):
         return False
     happened = happened_to(run, status)
@@ -61,9 +62,8 @@ def call_step_hook(run: Run, kind: str, i: int, step: Step, now: int, out: Effec
     node = run.graph.hooks.get(kind)
     if node is None or run.graph.is_helper(i):
         return
-    name = f"{run.graph.names[i]}~{kind}"
-    if kind == "on_attempt_fail" or step.attempt > 1:
-        name += f".{step.attempt}"
+    is_first = kind != "on_attempt_fail" and step.attempt == 1
+    name = hook_name(kind, run.graph.names[i], 0 if is_first else step.attempt)
     if _was_called(run, name):
         return
     output = output_of(run, i)

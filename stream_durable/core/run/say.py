@@ -36,6 +36,12 @@ def set_due(run: Run, i: int, step: Step, due: int, out: Effects) -> None:
     out.timers["run", run.id, run.graph.names[i]] = due
 
 
+def set_run_due(run: Run, due: int | None, out: Effects) -> None:
+    """Give the run as a whole its timer in place of an earlier one; None: it has none any more."""
+    run.due = due
+    out.timers["run", run.id, ""] = due
+
+
 def clear_due(run: Run, i: int, step: Step, out: Effects) -> None:
     """Take a step's timer away, if it has one; one that has a time in all keeps that."""
     if step.due is not None:

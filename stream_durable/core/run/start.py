@@ -15,7 +15,7 @@ from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.again import beginnings
 from stream_durable.core.run.children import refused, tell_parent
 from stream_durable.core.run.ending import end, wind_down
-from stream_durable.core.run.say import say_run
+from stream_durable.core.run.say import say_run, set_run_due
 from stream_durable.core.run.state import End, Request, Requests, Run
 from stream_durable.core.status import CANCELLED, CANCELLING, FAILED, PENDING, RUNNING, Outcome
 
@@ -59,8 +59,7 @@ def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
     if message.picks:
         run.requests = Requests(picks=message.picks)
     if message.at is not None and message.at > now:
-        run.due = message.at
-        out.timers["run", run.id, ""] = run.due
+        set_run_due(run, message.at, out)
         say_run(run, RUN_SCHEDULED, now, out)
     else:
         begin(run, now, out)
@@ -75,11 +74,9 @@ def begin(run: Run, now: int, out: Effects) -> None:
         run.started = now
     timeout = run.graph.definition.timeout_ms
     if timeout is not None:
-        run.due = now + timeout
-        out.timers["run", run.id, ""] = run.due
+        set_run_due(run, now + timeout, out)
     elif run.due is not None:
-        run.due = None
-        out.timers["run", run.id, ""] = None
+        set_run_due(run, None, out)
     say_run(run, RUN_STARTED, now, out)
     work_off(run, [], list(run.graph.entry) if is_first else beginnings(run), now, out)
 
@@ -114,8 +111,7 @@ def cancel(run: Run, message: CancelRun, now: int, out: Effects) -> Outcome:
 
 def run_out_of_time(run: Run, now: int, out: Effects) -> None:
     """Fail the run because its time-out has passed; one that is being put in order goes on with that."""
-    run.due = None
-    out.timers["run", run.id, ""] = None
+    set_run_due(run, None, out)
     if run.failure is not None or run.output is not None:
         return
     limit = run.graph.definition.timeout_ms

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import Grafted, OptionalRaw
 from stream_durable.core.status import PENDING, READY, RUN_ENDED
@@ -272,6 +273,11 @@ class Run:
     def is_paused(self) -> bool:
         """Whether no step may begin."""
         return self.requests is not None and self.requests.pause is not None
+
+    def queue_of(self, function: StepNode) -> str:
+        """Return the queue whose workers are asked for a function: the run's own, unless it names another."""
+        queue = function.queue
+        return self.queue if self.queue is not None and queue == "default" else queue
 
     def has_seen(self, order: str) -> bool:
         """Say whether an order of this id was carried out."""

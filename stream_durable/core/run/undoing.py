@@ -9,9 +9,10 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RUN_RETRIED
+from stream_durable.core.names import helped, is_undo
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.again import reset
-from stream_durable.core.run.ending import UNDO, begin_undo
+from stream_durable.core.run.ending import begin_undo
 from stream_durable.core.run.say import say_run
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import COMPENSATING, COMPENSATION_FAILED, FAILED, RETRYING, SKIPPED
@@ -36,7 +37,7 @@ def refuse_before_undo(run: Run) -> None:
 def undo_again(run: Run, name: str, now: int, out: Effects) -> None:
     """Try a failed undo again, and go on with what is still to be undone."""
     _reopen(run, {run.graph.index[name]}, now, out)
-    begin_undo(run, run.graph.index[name.removesuffix(UNDO)], now, out)
+    begin_undo(run, run.graph.index[helped(name)], now, out)
 
 
 def accept(run: Run, name: str, why: Failure, now: int, out: Effects) -> None:
@@ -52,7 +53,7 @@ def accept(run: Run, name: str, why: Failure, now: int, out: Effects) -> None:
 
 def _failed(run: Run) -> list[str]:
     names = run.graph.names
-    return sorted(names[i] for i, s in run.steps.items() if s.status == FAILED and names[i].endswith(UNDO))
+    return sorted(names[i] for i, s in run.steps.items() if s.status == FAILED and is_undo(names[i]))
 
 
 def _reopen(run: Run, which: set[int], now: int, out: Effects) -> None:
@@ -61,6 +62,6 @@ def _reopen(run: Run, which: set[int], now: int, out: Effects) -> None:
     run.ended = None
     if run.requests is not None:
         run.requests.pause = None
-    which |= {i for i in run.steps if run.graph.is_helper(i) and run.graph.names[i].startswith("~")}
+    which |= {i for i in run.steps if run.graph.is_helper(i) and not helped(run.graph.names[i])}
     reset(run, which, (), out)
     say_run(run, RUN_RETRIED, now, out)
