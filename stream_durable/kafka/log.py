@@ -36,8 +36,7 @@ _log = logger(__name__)
 _POLL_SECONDS = 0.05
 #: How long the thread just waits for the loop before it pauses the partitions.
 _PATIENCE_SECONDS = 1.0
-#: How long a revocation waits for the batch under way, so that the handover is clean. The fence in
-#: the store covers a handover that is not.
+#: How long a revocation waits for the batch under way; the fence in the store covers one that takes longer.
 _REVOKE_SECONDS = 5.0
 _CALL_SECONDS = 10.0
 #: The client refuses to begin with more.

@@ -6,7 +6,6 @@ the counters by which the fold comes to it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
@@ -28,7 +27,6 @@ from stream_durable.core.messages import (
     AttemptFailed,
     AttemptFinished,
     AttemptJumped,
-    AttemptReturned,
     CancelRun,
     CancelStep,
     ChildEnded,
@@ -49,15 +47,19 @@ from stream_durable.core.status import (
     STEP_ENDED,
     Outcome,
 )
-from stream_durable.testing.oracle import Folded, Oracle
+from stream_durable.testing.attempts import (
+    an_attempt_has_one_function,
+    an_attempt_is_lost_with_many_workers,
+    asked_of,
+    began_anew,
+    what_is_done_is_not_done_again,
+)
+from stream_durable.testing.oracle import Oracle
 from stream_durable.testing.workload.functions import INTO, MARKED, MARKS
 from stream_durable.testing.world import World
 from stream_durable.wire.inbox import decode_message
 
 Check = Callable[[World, Oracle], Iterator[str]]
-
-#: A worker falls silent, and so do three more.
-_ASKED_UNTIL_LOST = 4
 
 
 def an_ended_run_asks_for_nothing(world: World, oracle: Oracle) -> Iterator[str]:
@@ -74,55 +76,13 @@ def an_ended_run_asks_for_nothing(world: World, oracle: Oracle) -> Iterator[str]
             yield f"{key} has ended, and its step {name!r} is {step.status}"
 
 
-def an_attempt_has_one_function(world: World, oracle: Oracle) -> Iterator[str]:
-    """The same idempotency key never stands for another function."""
-    functions: dict[tuple[str, str, int], str] = {}
-    for run in oracle.runs():
-        for folded in oracle.applied.get(run.id, ()):
-            for c in _asked(folded):
-                if functions.setdefault((c.run, c.step, c.attempt), c.function) != c.function:
-                    yield f"{c.run}/{c.step}/{c.attempt} was asked of another function, {c.function!r}"
-
-
-def what_is_done_is_not_done_again(world: World, oracle: Oracle) -> Iterator[str]:
-    """A step that has ended is asked for again only if steps were made anew in between."""
-    for run in oracle.runs():
-        done: dict[str, int] = {}
-        for folded in oracle.applied.get(run.id, ()):
-            if _began_anew(folded):
-                done.clear()
-            for command in _asked(folded):
-                if done.get(command.step, command.attempt) != command.attempt:
-                    yield f"{run.id}/{command.step}/{command.attempt} was asked for after it was done"
-                elif command.step in done:
-                    yield f"{run.id}/{command.step}/{command.attempt} was asked for again after its answer"
-            message = folded.message
-            if isinstance(message, AttemptFailed | AttemptReturned) or _began_anew(folded):
-                continue
-            if isinstance(message, AttemptEnd):
-                done[message.step] = message.attempt
-
-
-def an_attempt_is_lost_with_many_workers(world: World, oracle: Oracle) -> Iterator[str]:
-    """An attempt fails since its workers fell silent only when several did, one after the other."""
-    for run in oracle.runs():
-        asked: Counter[tuple[str, int]] = Counter()
-        for folded in oracle.applied.get(run.id, ()):
-            for event in folded.events:
-                if isinstance(event, StepEvent) and event.failure and event.failure.code == "worker_lost":
-                    times = asked[event.step, event.attempt]
-                    if times < _ASKED_UNTIL_LOST:
-                        yield f"{run.id}/{event.step}/{event.attempt} was given up after {times} workers"
-            asked.update((command.step, command.attempt) for command in _asked(folded))
-
-
 def steps_begin_in_order(world: World, oracle: Oracle) -> Iterator[str]:
     """No step begins before what it waits for has ended as it has to, nor a race's before it is decided."""
     for run in oracle.runs():
         stands: dict[str, str] = {}
         for folded in oracle.applied.get(run.id, ()):
             stands |= {event.step: event.type for event in folded.events if isinstance(event, StepEvent)}
-            for command in _asked(folded):
+            for command in asked_of(folded):
                 for text in _too_early(run, stands, command.step):
                     yield f"{run.id}/{command.step} began, and {text}"
 
@@ -169,9 +129,9 @@ def what_was_decided_stays_decided(world: World, oracle: Oracle) -> Iterator[str
         for folded in oracle.applied.get(run.id, ()):
             message = folded.message
             is_by_failure = isinstance(message, RetryRun) and not message.step and not message.whole
-            if _began_anew(folded) and not is_by_failure:
+            if began_anew(folded) and not is_by_failure:
                 lost.clear()
-            for command in _asked(folded):
+            for command in asked_of(folded):
                 if command.step in lost:
                     yield f"{run.id}/{command.step} lost, and was asked for again"
             lost |= {
@@ -229,7 +189,7 @@ def a_jump_passes_over_what_lies_between(world: World, oracle: Oracle) -> Iterat
     for run in oracle.runs():
         passed: set[int] = set()
         for folded in oracle.applied.get(run.id, ()):
-            if _began_anew(folded):
+            if began_anew(folded):
                 passed.clear()
             message = folded.message
             said = [event for event in folded.events if isinstance(event, StepEvent)]
@@ -239,7 +199,7 @@ def a_jump_passes_over_what_lies_between(world: World, oracle: Oracle) -> Iterat
                 graph = run.graph
                 i, target = graph.index[message.step], graph.index[message.to]
                 passed |= graph.after(i) - graph.after(target) - {target}
-            for command in _asked(folded):
+            for command in asked_of(folded):
                 if run.graph.index.get(command.step) in passed:
                     yield f"{run.id}/{command.step} began, and had been jumped over"
 
@@ -270,7 +230,7 @@ def the_context_holds_what_was_left(world: World, oracle: Oracle) -> Iterator[st
                         wanted.append(msgspec.json.decode(change.value))
                         if wanted[-1] != f"{run.id}/{message.step}/{message.attempt}":
                             yield f"{message.step}/{message.attempt} of {run.id} left what {wanted[-1]} did"
-            if _began_anew(folded) and (not isinstance(message, RetryRun) or message.whole):
+            if began_anew(folded) and (not isinstance(message, RetryRun) or message.whole):
                 wanted.clear()
         fields = {} if run.context is None else run.context.fields
         found = msgspec.json.decode(fields.get(MARKS, b"[]"))
@@ -386,14 +346,6 @@ def _said(world: World, oracle: Oracle) -> Iterator[tuple[Message | None, Outcom
     for record in world.lives.lost:
         with suppress(RejectedError):
             yield decode_message(record.value or b""), None
-
-
-def _asked(folded: Folded) -> list[Command]:
-    return [command for command in folded.commands if isinstance(command, Command)]
-
-
-def _began_anew(folded: Folded) -> bool:
-    return any(event.type == RUN_RETRIED for event in folded.events)
 
 
 PROMISES: tuple[Check, ...] = (
