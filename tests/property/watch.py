@@ -64,7 +64,9 @@ class Ends:
             assert now == before, f"{name} was {before}, and is {now} after {message}"
 
     def _and_after(self, starts: set[int]) -> set[int]:
+        """Return steps with all that comes after them, and the groups that wait again for some of these."""
         found: set[int] = set()
+        waiting: set[int] = set()
         pending = list(starts)
         while pending:
             i = pending.pop()
@@ -74,11 +76,11 @@ class Ends:
             pending += self.graph.followers_of(i)
             owner = self.graph.owner(i)
             while owner >= 0:
-                # A group waits again, with those members that it had cancelled.
-                found.add(owner)
+                # It keeps the members that completed, unless it comes after something itself.
+                waiting.add(owner)
                 pending += [m for m in self.graph.members[owner] if m in self.lost - self.unneeded]
                 owner = self.graph.owner(owner)
-        return found
+        return found | waiting
 
     def _is_inside(self, i: int, touched: set[int]) -> bool:
         while (i := self.graph.owner(i)) >= 0:
