@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 
 import pytest
-from builders import NOON, RUN, Play, event, signal, sleep, step
+from builders import NOON, RUN, Play, event, hook, signal, sleep, step, undoing
 
+from stream_durable.core.definition.nodes import Join, StepNode
 from stream_durable.core.lifecycle import RunEvent
 from stream_durable.core.messages import RunTimerFired, WaitClosed
 from stream_durable.core.policy import RetryPolicy
 from stream_durable.core.status import Outcome
 
 SEVEN = b'{"id":7}'
+
+
+def joining(name: str, enough: int, *of: str) -> StepNode:
+    """Return a step that waits for so many of these to complete."""
+    return step(name, joins=(Join(of=of, enough=enough),))
 
 
 class TestOutput:
@@ -187,3 +193,54 @@ class TestRunTimeout:
 
         assert play.began.timers == {}
         assert play.tell(RunTimerFired(key=RUN, timer="", due=NOON)).outcome is Outcome.LATE
+
+
+class TestRaces:
+    """A race that is open when its run comes to its end lets nothing begin."""
+
+    END = (hook("on_failure"), hook("on_cancel"))
+    BOTH = joining("z", 2, "a", "b")
+
+    def test_a_run_out_of_time_does_not_go_on_with_those_that_completed(self) -> None:
+        play = Play(step("a"), step("b"), self.BOTH, hooks=self.END, timeout_ms=5_000)
+        play.completed("a")
+
+        assert play.fire().asked == [("~on_failure", 1)]
+        assert play.status("z") == "cancelled"
+        play.reload()
+        play.completed("~on_failure")
+        assert play.retried().asked == [("b", 2)]
+        assert play.completed("b", attempt=2).asked == [("z", 1)]
+
+    def test_neither_does_one_that_was_cancelled_or_failed_elsewhere(self) -> None:
+        for end in (Play.cancelled, lambda play: play.failed("c")):
+            play = Play(step("a"), step("b"), self.BOTH, step("c"), hooks=self.END)
+            play.completed("a")
+
+            end(play)
+
+            assert "z" not in [c.step for c in play.last.commands]
+            assert play.status("z") == "cancelled"
+
+    def test_neither_does_one_that_was_finished(self) -> None:
+        play = Play(step("a"), step("b"), self.BOTH, step("c"))
+        play.completed("a")
+
+        assert play.finished("c", b"1").facts[-1] == "run.completed"
+        assert play.run.output == b"1"
+
+    def test_a_member_that_could_not_be_stopped_wins_nothing(self) -> None:
+        play = Play(step("a"), step("b", compensation=undoing("b")), joining("z", 1, "a", "b"), step("c"))
+        play.failed("c")
+
+        assert play.completed("b").asked == [("b~compensate", 1)]
+        assert play.completed("b~compensate").facts[-1] == "run.compensated"
+
+    def test_clean_up_that_races_begins(self) -> None:
+        play = Play(
+            step("c"), step("u", "c", ended=("c",)), step("a"), joining("z", 1, "a", "u"),
+        )  # fmt: skip
+
+        assert play.failed("c").asked == [("u", 1)]
+        assert play.completed("u").asked == [("z", 1)]
+        assert play.completed("z").facts[-1] == "run.failed"

@@ -11,6 +11,7 @@ from stream_durable.core.messages import (
     AttemptReturned,
     CancelStep,
     GatePassed,
+    Grafted,
     RetryRun,
     SkipStep,
     WaitClosed,
@@ -145,6 +146,19 @@ def test_a_group_waits_again_for_a_member_that_comes_after_what_is_made_anew() -
     assert play.completed("i", attempt=2).asked == [("m", 2)]
     assert play.completed("m", attempt=2).asked == [("z", 2)]
     assert play.completed("z", attempt=2).facts[-1] == "run.completed"
+
+
+def test_members_that_a_step_added_go_when_it_is_made_anew_for_what_is_before_it() -> None:
+    scan = step("scan", on_error="continue")
+    play = Play(step("x"), step("a", "x", ended=("x",)), templates=(scan,))
+    play.failed("x")
+    play.expanded("a", Grafted(of="scan"), Grafted(of="scan"))
+    play.completed("a[0]")
+    play.failed("a[1]")
+
+    assert play.retried().asked == [("x", 2)]
+    assert play.completed("x", attempt=2).asked == [("a", 2)]
+    assert play.expanded("a", Grafted(of="scan"), attempt=2).asked == [("a~2[0]", 1)]
 
 
 def test_members_of_a_group_within_a_group_are_left_alone() -> None:

@@ -10,7 +10,7 @@ from builders import RUN
 
 from property.world import Folded, World
 from stream_durable.core.definition.nodes import AnyNode, BranchNode, EachNode, ParallelNode
-from stream_durable.core.effects import Command
+from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import (
     AttemptEnd,
@@ -101,6 +101,10 @@ class Watch:
         self.completed: dict[str, None] = {}
         self.undone: list[str] = []
         self.is_retried_by_hand = False
+        graph = world.graph
+        #: What may begin in a run that is to end: what waits for any end of a step, and all after it.
+        ended = [i for i, node in enumerate(graph.nodes) if node.ended]
+        self.clean_up = {*ended, *(j for i in ended for j in graph.after(i))}
         #: Attempts that a worker may be at: asked for, and neither answered nor out of time.
         self.unanswered: dict[str, int] = {}
         #: How many members each expansion lets run at once, and whether one failure ends it.
@@ -157,7 +161,9 @@ class Watch:
             if isinstance(event, RunEvent) and event.type == "run.retried":
                 self.completed.clear()
                 self.undone.clear()
-        for _, command in folded.effects.commands:
+        commands = [command for _, command in folded.effects.commands]
+        taken_back = {(c.step, c.attempt) for c in commands if type(c) is CancelAttempt}
+        for command in commands:
             if type(command) is not Command:
                 continue
             latest = self.asked.get(command.step, 0)
@@ -167,7 +173,18 @@ class Watch:
             if attempt > latest and was_paused and not isinstance(message, GatePassed):
                 assert self._is_helper(name), f"{name} begins attempt {attempt} while paused"
             assert name not in self.completed, f"{name} is asked for though it completed"
+            if attempt > latest and (name, attempt) not in taken_back:
+                self._may_begin_now(name)
             self.asked[command.step] = command.attempt
+
+    def _may_begin_now(self, name: str) -> None:
+        run, graph = self.world.run, self.world.run.graph
+        i = graph.index[name]
+        while i >= graph.definition_size and graph.owner(i) >= 0:
+            i = graph.owner(i)
+        is_to_end = run.failure is not None or (run.output is not None and not self.is_retried_by_hand)
+        is_due = not is_to_end or graph.is_helper(i) or i in self.clean_up
+        assert is_due, f"{name} begins, and the run is to end: {run.failure}"
 
     def _is_helper(self, name: str) -> bool:
         graph = self.world.run.graph

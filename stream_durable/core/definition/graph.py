@@ -51,8 +51,8 @@ class JoinPlan(NamedTuple):
 class Graph:
     """A definition prepared once and shared by all its runs. Never changed after construction."""
 
-    __slots__ = ("definition", "definition_size", "dependencies", "dependents", "entry", "fingerprint",
-                 "has_clean_up", "has_compensation", "hooks", "index", "joins", "links", "members", "name",
+    __slots__ = ("clean_up", "definition", "definition_size", "dependencies", "dependents", "entry",
+                 "fingerprint", "has_compensation", "hooks", "index", "joins", "links", "members", "name",
                  "names", "need", "nodes", "own_weight", "picks", "racing", "sinks", "size", "takers",
                  "templates", "total", "work")  # fmt: skip
 
@@ -129,8 +129,9 @@ class Graph:
             for i in sorted(linked)
         }
         self.sinks = tuple(i for i, out in enumerate(dependents) if not out and i not in linked)
-        #: Whether anything may still have to run once a run is to end badly.
-        self.has_clean_up = bool(followers)
+        #: What may still begin once a run is to end: what waits for any end of a step, and all after that.
+        ended = {i for found in followers.values() for i in found}
+        self.clean_up = frozenset(ended.union(*map(self.after, ended)))
         #: Steps that lead to races alone: a failure of one is borne while these can be won.
         self.racing = self._find_racing()
 

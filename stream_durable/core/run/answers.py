@@ -7,7 +7,7 @@ from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import AttemptExpanded, AttemptFinished, AttemptJumped, AttemptSkipped
-from stream_durable.core.run import groups, portions
+from stream_durable.core.run import groups, portions, races
 from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.attempts import has_stopped, open_step, take
 from stream_durable.core.run.ending import must_answer
@@ -102,7 +102,8 @@ def finished(run: Run, message: AttemptFinished, now: int, out: Effects) -> Outc
         not_needed = Failure(NOT_NEEDED, "the run has been finished", retryable=False)
         graph = run.graph
         inside = set(_enclosing(run, i))
-        ends: list[End] = [(j, CANCELLED, None, not_needed) for j in sorted(graph.after(i) - inside)]
+        not_begun = {*graph.after(i), *races.given_up(run)} - inside
+        ends: list[End] = [(j, CANCELLED, None, not_needed) for j in sorted(not_begun)]
         ends += [
             (j, CANCELLED, None, not_needed)
             for j in range(graph.size)

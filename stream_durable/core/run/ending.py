@@ -63,11 +63,13 @@ def wind_down(
     """Stop what is under way, but for clean-up that is ready; if nothing comes after, the run has ended."""
     definition = run.graph.definition
     graph = run.graph
-    owes = graph.has_clean_up or graph.has_compensation or definition.hooks
+    owes = graph.clean_up or graph.has_compensation or definition.hooks
     if not owes and not (status == FAILED and may_restart(run)):
         end(run, status, now, out)
         return
     portions.withdraw(run)
+    # First: when the rest of their members is cancelled, races go on with those that completed.
+    ends += [(i, CANCELLED, None, RUN_ENDS) for i in races.given_up(run)]
     for i in range(graph.size):
         step = run.steps.get(i)
         if run.need[i] or i in ready or graph.is_helper(i) or _has_ended(step):

@@ -51,6 +51,16 @@ def culprit(run: Run, join: JoinPlan) -> int | None:
     return min(found, key=lambda i: (run.steps[i].sequence or 0, i), default=None)
 
 
+def given_up(run: Run) -> list[int]:
+    """Return the steps that a run which is to end begins no more, though their races may still be won."""
+    graph, joined = run.graph, run.joined
+    return [
+        join.step
+        for k, join in enumerate(graph.joins)
+        if join.step not in graph.clean_up and joined.get(k, (0,))[0] >= 0
+    ]
+
+
 def losers(run: Run, join: JoinPlan) -> list[int]:
     """Return what is to be cancelled of a race that is won: who has not ended, and what leads there alone."""
     gone = dict.fromkeys(j for j in join.of if not has_ended(run, j))
@@ -111,7 +121,7 @@ def _borne(run: Run) -> set[int]:
     graph = run.graph
     if not graph.racing:
         return set()
-    open_joins = [join for k, join in enumerate(graph.joins) if run.joined.get(k, (0,))[0] != SETTLED]
+    open_joins = [join for k, join in enumerate(graph.joins) if not _is_won(run, k, join)]
     by_step: dict[int, list[int]] = {}
     for join in open_joins:
         by_step.setdefault(join.step, []).extend(join.of)
@@ -124,6 +134,21 @@ def _borne(run: Run) -> set[int]:
             pending += graph.dependencies[i]
             pending += by_step.get(i, ())
     return set(graph.racing) - found
+
+
+def _is_won(run: Run, k: int, join: JoinPlan) -> bool:
+    """Say whether a race is decided: it is not if too few have completed, and nothing began for it."""
+    if run.joined.get(k, (0,))[0] != SETTLED:
+        return False
+    step = run.steps.get(join.step)
+    if step is None or step.status != CANCELLED or step.detail is None or not step.detail.is_idle:
+        return True
+    if step.failure is not None and step.failure.code == NOT_NEEDED:
+        return True
+    done = [
+        j for j in join.of if (s := run.steps.get(j)) is not None and s.status in (COMPLETED, COMPENSATED)
+    ]
+    return len(done) >= join.enough
 
 
 def is_borne_by_itself(run: Run, i: int, step: Step) -> bool:
