@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from builders import NOON, RUN, Play, event, hook, signal, sleep, step, undoing
+from builders import NOON, RUN, Play, each, event, hook, inside, parallel, signal, sleep, step, undoing
 
 from stream_durable.core.definition.nodes import Join, StepNode
 from stream_durable.core.lifecycle import RunEvent
@@ -244,3 +244,26 @@ class TestRaces:
         assert play.failed("c").asked == [("u", 1)]
         assert play.completed("u").asked == [("z", 1)]
         assert play.completed("z").facts[-1] == "run.failed"
+
+
+def test_no_member_begins_in_the_place_of_one_that_finished_the_run() -> None:
+    play = Play(each("g", concurrency=2), input=b'{"items":[1,2,3,4]}')
+
+    said = play.finished("g[0]", b"1")
+
+    assert (said.asked, said.cancels) == ([], [("g[1]", 1)])
+    assert said.facts[-1] == "run.completed"
+    assert [play.status(f"g[{n}]") for n in range(4)] == ["completed", *3 * ["cancelled"]]
+
+
+def test_clean_up_beside_a_member_that_finished_the_run_begins() -> None:
+    play = Play(
+        parallel("g"),
+        inside("g", step("a")),
+        inside("g", step("b")),
+        inside("g", step("u", "b", ended=("b",))),
+    )
+
+    assert play.finished("a", b"1").asked == [("u", 1)]
+    assert play.completed("u").facts[-1] == "run.completed"
+    assert play.run.output == b"1"

@@ -102,7 +102,8 @@ def finished(run: Run, message: AttemptFinished, now: int, out: Effects) -> Outc
         not_needed = Failure(NOT_NEEDED, "the run has been finished", retryable=False)
         graph = run.graph
         inside = set(_enclosing(run, i))
-        not_begun = {*graph.after(i), *races.given_up(run)} - inside
+        beside = {m for g in inside for m in graph.members[g] if run.need[m]} - graph.clean_up
+        not_begun = {*graph.after(i), *beside, *races.given_up(run)} - inside
         ends: list[End] = [(j, CANCELLED, None, not_needed) for j in sorted(not_begun)]
         ends += [
             (j, CANCELLED, None, not_needed)
