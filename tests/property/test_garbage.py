@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from property.world import MAY_ANSWER_AGAIN, World, fold_into, laws, lives
 from stream_durable.core.failure import Failure
-from stream_durable.core.messages import MESSAGE_TYPES, Change, Grafted, LogLine, Message
+from stream_durable.core.messages import MESSAGE_TYPES, Change, CommandsLost, Grafted, LogLine, Message
 from stream_durable.core.status import Outcome
 from stream_durable.wire.inbox import decode_message, encode
 
@@ -71,6 +71,8 @@ def any_message(draw: Any) -> Message:
     kind = draw(st.sampled_from(MESSAGE_TYPES))
     key = draw(st.sampled_from(KEYS[kind.kind]))
     fields = {f.name: draw(FIELDS[f.name]) for f in msgspec.structs.fields(kind) if f.name != "key"}
+    if kind is CommandsLost:
+        fields["queue"] = fields["queue"] or "q"
     return decode_message(encode(kind(key=key, **fields)))
 
 

@@ -27,6 +27,7 @@ from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import (
     AttemptCompleted,
     AttemptEnd,
+    AttemptHeartbeat,
     AttemptReturned,
     CancelRun,
     CancelStep,
@@ -64,8 +65,8 @@ MOVE_BYTES = 7
 
 SIGNALS = ("go", "stop", "other")
 #: What is answered even if it changes nothing: a parent is told again, a gate that nobody is there, a channel
-#: that nobody waits; and a timer that was early is planned again.
-MAY_ANSWER_AGAIN = (StartRun, GatePassed, WaitChecked, RunTimerFired, ChannelTimerFired)
+#: that nobody waits, a worker that its attempt is over; and a timer that was early is planned again.
+MAY_ANSWER_AGAIN = (AttemptHeartbeat, StartRun, GatePassed, WaitChecked, RunTimerFired, ChannelTimerFired)
 #: Id of an event that no channel delivered.
 FORGED = "forged"
 
