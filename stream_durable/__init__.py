@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from stream_durable.core.errors import BrokenError, RejectedError, TransientError
 from stream_durable.core.failure import Failure
 from stream_durable.sdk.answers import Expand, Fail, Finish, Jump, Skip, Snooze
 from stream_durable.sdk.app import App
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "App",
     "Breaker",
+    "BrokenError",
     "Client",
     "Context",
     "DefinitionError",
@@ -31,6 +33,7 @@ __all__ = [
     "Finish",
     "Happened",
     "Jump",
+    "RejectedError",
     "Results",
     "Retry",
     "RunCancelled",
@@ -38,6 +41,7 @@ __all__ = [
     "RunFilter",
     "Skip",
     "Snooze",
+    "TransientError",
     "Workflow",
     "any_of",
     "some_of",

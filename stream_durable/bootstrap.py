@@ -125,8 +125,8 @@ async def worker(
         for queue in settings.worker.queues
     }
     try:
-        for definition in app.definitions():
-            await definitions.register(definition)
+        for definition, about in app.registrations():
+            await definitions.register(definition, about)
         for log in logs.values():
             log.open()
         made = Worker(

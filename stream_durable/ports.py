@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from stream_durable.core.definition.about import NOTHING, About
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.format import FORMAT
@@ -228,7 +229,7 @@ class Definitions(Protocol):
     async def catch_up(self) -> None:
         """Read what has been registered up to now."""
 
-    async def register(self, definition: Definition) -> str:
+    async def register(self, definition: Definition, about: About = NOTHING) -> str:
         """Make a definition known to everybody; return its fingerprint. Refuse one that has faults."""
 
 
@@ -240,6 +241,9 @@ class Catalogue(Definitions, Protocol):
 
         It may be one that this release cannot fold: a run of it is for those that can.
         """
+
+    def about(self, fingerprint: str) -> About:
+        """Return what was said last about a definition beside it: the schema of its input, descriptions."""
 
     def workflows(self) -> list[str]:
         """Return the names of all workflows that have been read, sorted."""

@@ -172,8 +172,8 @@ async def _prepare(settings: Settings) -> None:
     # The worker says the same when it starts; but a run that is started before that would be refused.
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client="bench")
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client="bench")
-    for definition in app.definitions():
-        await definitions.register(definition)
+    for definition, about in app.registrations():
+        await definitions.register(definition, about)
     await publisher.close()
     await definitions.close()
 

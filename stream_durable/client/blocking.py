@@ -10,13 +10,15 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import wraps
 from types import TracebackType
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, Unpack, overload
 
 from stream_durable.client.client import AsyncClient
 from stream_durable.client.run import RunHandle
+from stream_durable.client.starting import StartOptions
 from stream_durable.client.watching import Event
 from stream_durable.core.errors import RejectedError
 from stream_durable.sdk.durations import Duration
+from stream_durable.sdk.workflow import In, Out, Workflow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -69,27 +71,9 @@ class _Blocking(Generic[P, R]):
         return call
 
 
-class _BlockingStart(Generic[P]):
-    """The method that returns a run, which must block as well."""
-
-    def __init__(self, method: Callable[Concatenate[Any, P], Coroutine[Any, Any, RunHandle]]) -> None:
-        self._start = _Blocking(method)
-        self.__doc__ = method.__doc__
-
-    def __get__(self, facade: _Facade, owner: object = None) -> Callable[P, BlockingRun]:
-        start = self._start.__get__(facade)
-
-        @wraps(start)
-        def call(*arguments: P.args, **options: P.kwargs) -> BlockingRun:
-            return BlockingRun(facade._loop, start(*arguments, **options))
-
-        return call
-
-
-class BlockingRun(_Facade):
+class BlockingRun(_Facade, Generic[Out]):
     """One run, by its id."""
 
-    result = _Blocking(RunHandle.result)
     state = _Blocking(RunHandle.state)
     attempts = _Blocking(RunHandle.attempts)
     logs = _Blocking(RunHandle.logs)
@@ -102,17 +86,24 @@ class BlockingRun(_Facade):
     cancel_step = _Blocking(RunHandle.cancel_step)
     skip_step = _Blocking(RunHandle.skip_step)
     retry = _Blocking(RunHandle.retry)
-    start_again = _BlockingStart(RunHandle.start_again)
 
-    def __init__(self, loop: _Loop, handle: RunHandle) -> None:
+    def __init__(self, loop: _Loop, handle: RunHandle[Out]) -> None:
         self._loop = loop
-        self._target: RunHandle = handle
+        self._target: RunHandle[Out] = handle
         self.id = handle.id
         #: Whether the call that gave us this handle is what started the run.
         self.created = handle.created
 
     def __repr__(self) -> str:
         return repr(self._target)
+
+    def result(self, timeout: Duration | None = None) -> Out:
+        """Wait for the end of the run and return its output, as the client for asyncio does."""
+        return self._loop.do(self._target.result(timeout))
+
+    def start_again(self, *, id: str | None = None) -> BlockingRun[Out]:  # noqa: A002 - as everywhere
+        """Start another run with the same input, by the version that was registered last."""
+        return BlockingRun(self._loop, self._loop.do(self._target.start_again(id=id)))
 
     def watch(self, timeout: Duration | None = None) -> Iterator[Event]:
         """Give everything that is said about the run and its steps, from its beginning to its end."""
@@ -127,7 +118,6 @@ class BlockingRun(_Facade):
 class BlockingClient(_Facade):
     """Talks to one instance; to be used with `with`, by any number of threads."""
 
-    start = _BlockingStart(AsyncClient.start)
     publish = _Blocking(AsyncClient.publish)
     signal = _Blocking(AsyncClient.signal)
     cancel = _Blocking(AsyncClient.cancel)
@@ -164,9 +154,49 @@ class BlockingClient(_Facade):
         finally:
             self._close()
 
-    def run(self, id: str) -> BlockingRun:  # noqa: A002 - the word for it everywhere
-        """Return the handle of a run; nothing is asked yet."""
-        return BlockingRun(self._loop, self._target.run(id))
+    @overload
+    def start(
+        self,
+        workflow: str,
+        input: Any = None,  # noqa: A002 - the word for it everywhere
+        **options: Unpack[StartOptions],
+    ) -> BlockingRun[Any]: ...
+
+    @overload
+    def start(
+        self,
+        workflow: Workflow[In, Out],
+        input: In,  # noqa: A002 - the word for it everywhere
+        **options: Unpack[StartOptions],
+    ) -> BlockingRun[Out]: ...
+
+    @overload
+    def start(self, workflow: Workflow[None, Out], **options: Unpack[StartOptions]) -> BlockingRun[Out]: ...
+
+    def start(
+        self,
+        workflow: Workflow[Any, Any] | str,
+        input: Any = None,  # noqa: A002 - the word for it everywhere
+        **options: Unpack[StartOptions],
+    ) -> BlockingRun[Any]:
+        """Start a run, and return when that is certain; all is as with the client for asyncio."""
+        target: Any = self._target
+        return BlockingRun(self._loop, self._loop.do(target.start(workflow, input, **options)))
+
+    @overload
+    def run(self, id: str) -> BlockingRun[Any]: ...  # noqa: A002 - the word for it everywhere
+
+    @overload
+    def run(self, id: str, workflow: Workflow[Any, Out]) -> BlockingRun[Out]: ...  # noqa: A002 - see above
+
+    def run(
+        self,
+        id: str,  # noqa: A002 - the word for it everywhere
+        workflow: Workflow[Any, Any] | None = None,
+    ) -> BlockingRun[Any]:
+        """Return the handle of a run; nothing is asked yet. Its workflow gives its result a type."""
+        handle = self._target.run(id) if workflow is None else self._target.run(id, workflow)
+        return BlockingRun(self._loop, handle)
 
     @property
     def _loop(self) -> _Loop:  # type: ignore[override]  # there only while it is open

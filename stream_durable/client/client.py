@@ -5,25 +5,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, Unpack, overload
 from uuid import uuid4
 
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.filter import LOST, OPEN, RunFilter
 from stream_durable.client.listing import COUNT_MAX, RunCount, RunList, counted, listed
-from stream_durable.client.run import RunHandle, start
-from stream_durable.client.starting import a_queue, beginning, check_queue, resolve, some_tags
+from stream_durable.client.run import RunHandle, output_type_of, start
+from stream_durable.client.starting import (
+    StartOptions,
+    a_queue,
+    beginning,
+    check_input,
+    check_options,
+    check_queue,
+    resolve,
+    some_tags,
+)
 from stream_durable.client.together import Progress, order_all
 from stream_durable.client.values import run_id
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import CancelRun, PauseRun, ResumeRun, RetryRun, StartRun
 from stream_durable.core.status import CANCELLED, CANCELLING, COMPENSATING, COMPENSATION_FAILED, PAUSED
 from stream_durable.sdk.durations import Duration, milliseconds
-from stream_durable.sdk.workflow import Workflow
+from stream_durable.sdk.workflow import In, Out, Workflow
 from stream_durable.wire.events import published
 
 #: Runs in one of these are not yet being brought to their end.
@@ -61,46 +69,65 @@ class AsyncClient:
         if self._connection is not None:
             await self._connection.__aexit__(kind, error, traceback)
 
+    @overload
     async def start(
         self,
-        workflow: Workflow | str,
+        workflow: str,
         input: Any = None,  # noqa: A002 - the word for it everywhere
-        *,
-        id: str | None = None,  # noqa: A002 - the word for it everywhere
-        at: datetime | None = None,
-        delay: Duration | None = None,
-        queue: str | None = None,
-        priority: int = 0,
-        tags: Iterable[str] = (),
-        metadata: Mapping[str, Any] | None = None,
-        trace: str | None = None,
-    ) -> RunHandle:
+        **options: Unpack[StartOptions],
+    ) -> RunHandle[Any]: ...
+
+    @overload
+    async def start(
+        self,
+        workflow: Workflow[In, Out],
+        input: In,  # noqa: A002 - the word for it everywhere
+        **options: Unpack[StartOptions],
+    ) -> RunHandle[Out]: ...
+
+    @overload
+    async def start(
+        self, workflow: Workflow[None, Out], **options: Unpack[StartOptions]
+    ) -> RunHandle[Out]: ...
+
+    async def start(
+        self,
+        workflow: Workflow[Any, Any] | str,
+        input: Any = None,  # noqa: A002 - the word for it everywhere
+        **options: Unpack[StartOptions],
+    ) -> RunHandle[Any]:
         """Start a run, and return when that is certain.
 
-        By name it is the version that was registered last. Under one `id` there is one run, however often
-        it is started: then `created` is False, and another input or workflow is refused. It begins at once,
-        `at` a moment, or after a `delay`; until then it is pending. Steps that name no queue of their own go
-        to `queue`; of the commands that a worker holds, those of a higher `priority` (-100 to 100) are first.
+        By name it is the version that was registered last. The input is judged first: by the type that the
+        workflow declares, or by the schema that was registered with it. Under one `id` there is one run,
+        however often it is started: then `created` is False, and another input or workflow is refused. It
+        begins at once, `at` a moment, or after a `delay`; until then it is pending. Steps that name no queue
+        of their own go to `queue`; of the commands that a worker holds, those of a higher `priority` (-100 to
+        100) are first.
         """
-        edge = self._edge
+        check_options(options)
+        edge, given = self._edge, options.get("id")
         data = edge.values.input_of(workflow, input)
-        begins = beginning(at, delay)
+        begins = beginning(options.get("at"), options.get("delay"))
         name, fingerprint = await resolve(edge, workflow)
+        if isinstance(workflow, str):
+            check_input(edge, name, fingerprint, data)
+        metadata = options.get("metadata")
         message = StartRun(
-            key=uuid4().hex if id is None else run_id(id),
+            key=uuid4().hex if given is None else run_id(given),
             id=uuid4().hex,
             workflow=name,
             fingerprint=fingerprint,
             input=data,
-            tags=some_tags(tags),
-            trace=trace,
+            tags=some_tags(options.get("tags", ())),
+            trace=options.get("trace"),
             at=begins,
-            queue=a_queue(queue),
-            priority=priority,
+            queue=a_queue(options.get("queue")),
+            priority=options.get("priority", 0),
             metadata=edge.values.an_object(metadata, f"the metadata of a run of workflow {name!r}"),
         )
         await check_queue(edge, message.queue)
-        return await start(edge, message, is_named=id is not None)
+        return await start(edge, message, is_named=given is not None, output_type=output_type_of(workflow))
 
     async def publish(
         self,
@@ -135,9 +162,20 @@ class AsyncClient:
         """Ask for the end of a run."""
         return await self.run(run).cancel(reason, compensate=compensate)
 
-    def run(self, id: str) -> RunHandle:  # noqa: A002 - the word for it everywhere
-        """Return the handle of a run; nothing is asked yet."""
-        return RunHandle(self._edge, run_id(id))
+    @overload
+    def run(self, id: str) -> RunHandle[Any]: ...  # noqa: A002 - the word for it everywhere
+
+    @overload
+    def run(self, id: str, workflow: Workflow[Any, Out]) -> RunHandle[Out]: ...  # noqa: A002 - see above
+
+    def run(
+        self,
+        id: str,  # noqa: A002 - the word for it everywhere
+        workflow: Workflow[Any, Any] | None = None,
+    ) -> RunHandle[Any]:
+        """Return the handle of a run; nothing is asked yet. Its workflow gives its result a type."""
+        output_type = None if workflow is None else output_type_of(workflow)
+        return RunHandle(self._edge, run_id(id), output_type=output_type)
 
     async def list(
         self, which: RunFilter | None = None, *, limit: int = 50, after: str | None = None

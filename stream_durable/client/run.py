@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -16,7 +16,7 @@ from stream_durable.client.errors import RunCancelled, RunFailed
 from stream_durable.client.filter import RunFilter
 from stream_durable.client.listing import Family, RunList, family, listed
 from stream_durable.client.orders import check_end_step, check_retry
-from stream_durable.client.starting import check_same, resolve
+from stream_durable.client.starting import check_input, check_same, resolve
 from stream_durable.client.state import RunState, run_state
 from stream_durable.client.values import run_id
 from stream_durable.client.watching import Event, watched
@@ -41,12 +41,18 @@ from stream_durable.payloads import PayloadLostError
 from stream_durable.persistence import persist
 from stream_durable.ports import StoredRun
 from stream_durable.sdk.durations import Duration, milliseconds
+from stream_durable.sdk.workflow import Workflow
 from stream_durable.wire.events import signalled
+
+if TYPE_CHECKING:
+    from stream_durable.sdk.workflow import Out
+else:
+    Out = TypeVar("Out")
 
 _failure = msgspec.json.Decoder(Failure).decode
 
 
-class RunHandle:
+class RunHandle(Generic[Out]):
     """One run, by its id. What is asked is asked of the state and the log each time.
 
     What a run is told to do is on the log when the call returns, and is done in its turn; the call
@@ -55,9 +61,12 @@ class RunHandle:
     `result` asked for after it is the new one.
     """
 
-    def __init__(self, edge: Edge, run: str, *, created: bool = False) -> None:
+    def __init__(
+        self, edge: Edge, run: str, *, created: bool = False, output_type: type[Out] | None = None
+    ) -> None:
         """Name a run; `created` says that its start is on the log by our own hand."""
         self._edge = edge
+        self._output_type = output_type
         self.id = run
         #: Whether the call that gave us this handle is what started the run.
         self.created = created
@@ -65,8 +74,10 @@ class RunHandle:
     def __repr__(self) -> str:
         return f"<run {self.id!r}>"
 
-    async def result(self, timeout: Duration | None = None) -> Any:  # noqa: ASYNC109 - the contract
+    async def result(self, timeout: Duration | None = None) -> Out:  # noqa: ASYNC109 - the contract
         """Wait for the end of the run and return its output: that of its last step, or of several by name.
+
+        It is in the type that its workflow declares as `output=`, else as JSON has it.
 
         Raise `RunFailed` or `RunCancelled` if it has none, `TimeoutError` if it has not ended by then.
         """
@@ -76,7 +87,11 @@ class RunHandle:
         except TimeoutError:
             raise TimeoutError(self._not_ended(timeout)) from None
         if status == COMPLETED:
-            return None if output is None else msgspec.json.decode(await self._edge.resolved(output))
+            data = b"null" if output is None else await self._edge.resolved(output)
+            found: Out = self._edge.values.output_of(
+                self._output_type, data, f"the output of run {self.id!r}"
+            )
+            return found
         failure = failure or Failure(status)
         is_cancelled = status == CANCELLED or (failure.code == "cancelled" and failure.step is None)
         kind = RunCancelled if is_cancelled else RunFailed
@@ -183,13 +198,14 @@ class RunHandle:
             await self._until_retried(events, message.id)
         return message.id
 
-    async def start_again(self, *, id: str | None = None) -> RunHandle:  # noqa: A002 - the word for it everywhere
+    async def start_again(self, *, id: str | None = None) -> RunHandle[Out]:  # noqa: A002 - the word for it everywhere
         """Start another run with the same input, by the version of the workflow that was registered last.
 
         It has the same tags, metadata, queue and priority; under one `id` it is one run.
         """
         row = await self._row()
         name, fingerprint = await resolve(self._edge, row.workflow)
+        check_input(self._edge, name, fingerprint, msgspec.Raw(row.input))
         message = StartRun(
             key=_drawn() if id is None else run_id(id),
             id=_drawn(),
@@ -201,7 +217,7 @@ class RunHandle:
             priority=row.priority,
             metadata=None if row.metadata is None else msgspec.Raw(row.metadata),
         )
-        return await start(self._edge, message, is_named=id is not None)
+        return await start(self._edge, message, is_named=id is not None, output_type=self._output_type)
 
     async def begun(self, events: AsyncIterator[RunEvent]) -> RunEvent:
         """Wait for the first that is said about a run whose start is on the log."""
@@ -318,12 +334,17 @@ class RunHandle:
         return f"run {self.id!r} has not ended within {timeout}; it goes on, so ask for its result again"
 
 
-async def start(edge: Edge, message: StartRun, *, is_named: bool) -> RunHandle:
+def output_type_of(workflow: Workflow[Any, Any] | str) -> Any:
+    """Return the type that results of a workflow have; None: it declares none."""
+    return None if isinstance(workflow, str) else workflow.output_type
+
+
+async def start(edge: Edge, message: StartRun, *, is_named: bool, output_type: Any = None) -> RunHandle[Any]:
     """Put a start on the log; under an id that somebody gave, make sure that it is one run."""
     run = message.key
     if not is_named:
         await edge.send(message, f"start a run of workflow {message.workflow!r}")
-        return RunHandle(edge, run, created=True)
+        return RunHandle(edge, run, created=True, output_type=output_type)
     views = edge.ports.views
     edge.check(message)
     # Followed first, then looked at: a start between the two is seen twice rather than missed.
@@ -333,11 +354,11 @@ async def start(edge: Edge, message: StartRun, *, is_named: bool) -> RunHandle:
             await edge.send(message, f"start run {run!r}")
             begun = await RunHandle(edge, run).begun(events)
             if begun.cause == message.id:
-                return RunHandle(edge, run, created=True)
+                return RunHandle(edge, run, created=True, output_type=output_type)
             row = await edge.ask(lambda: views.run_get(run), f"read run {run!r}")
     assert row is not None, "a run is committed before it is spoken of"
     check_same(row, message)
-    return RunHandle(edge, run)
+    return RunHandle(edge, run, output_type=output_type)
 
 
 def _drawn() -> str:

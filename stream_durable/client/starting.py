@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Final
+from typing import Any, Final, TypedDict
+
+from msgspec import Raw
 
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import since_epoch
@@ -18,6 +20,37 @@ from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.workflow import Workflow
 
 _NAMES_SHOWN: Final = 20
+
+
+class StartOptions(TypedDict, total=False):
+    """What a run may be started with besides its input."""
+
+    #: Under one id there is one run, however often it is started.
+    id: str | None
+    #: When it begins: at a moment, with its time zone, or after a time; else at once.
+    at: datetime | None
+    delay: Duration | None
+    #: Where steps go that name no queue of their own.
+    queue: str | None
+    #: -100 to 100: of the commands that a worker holds, those of a higher one are first.
+    priority: int
+    tags: Iterable[str]
+    #: An object of the starter's own, which steps read as `ctx.metadata`.
+    metadata: Mapping[str, Any] | None
+    #: The W3C `traceparent` under which it runs.
+    trace: str | None
+
+
+_OPTIONS: Final = frozenset(StartOptions.__optional_keys__)
+
+
+def check_options(given: Iterable[str]) -> None:
+    """Raise `TypeError` for an option that there is not, as a call with a wrong keyword does."""
+    for name in given:
+        if name not in _OPTIONS:
+            close = get_close_matches(name, _OPTIONS, 1)
+            meant = f": is {close[0]}= meant?" if close else ""
+            raise TypeError(f"start() has no option {name}={meant}")
 
 
 async def resolve(edge: Edge, workflow: Workflow | str) -> tuple[str, str]:
@@ -33,15 +66,22 @@ async def resolve(edge: Edge, workflow: Workflow | str) -> tuple[str, str]:
     return workflow, fingerprint
 
 
+def check_input(edge: Edge, name: str, fingerprint: str, data: Raw) -> None:
+    """Refuse an input that does not fit what the version that was registered last declares."""
+    refusal = edge.ports.catalogue.about(fingerprint).refusal(name, bytes(data))
+    if refusal is not None:
+        raise refusal
+
+
 async def _register(edge: Edge, workflow: Workflow) -> None:
     """Make sure that a definition is on the log, and before it those of the children that its steps start."""
-    catalogue, definition = edge.ports.catalogue, workflow.definition()
+    catalogue, definition, about = edge.ports.catalogue, workflow.definition(), workflow.about
     if catalogue.graph(workflow.fingerprint) is None:
         await edge.ask(catalogue.catch_up, "read the definitions")
     for child in workflow.children:
         await _register(edge, child)
     if catalogue.graph(workflow.fingerprint) is None:
-        await edge.ask(lambda: catalogue.register(definition), f"register workflow {workflow.name!r}")
+        await edge.ask(lambda: catalogue.register(definition, about), f"register workflow {workflow.name!r}")
 
 
 def beginning(at: datetime | None, delay: Duration | None) -> int | None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import ID_BYTES_MAX, PAYLOAD_BYTES_MAX, byte_length, fits
-from stream_durable.sdk.errors import PROBLEMS_SHOWN
+from stream_durable.sdk.errors import PROBLEMS_SHOWN, Problem
 from stream_durable.sdk.handover import DOES_NOT_FIT, Codecs, problems
 from stream_durable.sdk.workflow import Workflow
 
@@ -29,6 +29,15 @@ class Values:
         name = workflow if isinstance(workflow, str) else workflow.name
         hint = None if isinstance(workflow, str) else workflow.input_type
         return self._write(hint, value, f"the input of workflow {name!r}")
+
+    def output_of(self, hint: Any, data: bytes, what: str) -> Any:
+        """Return a run's output in the type that its workflow declares, or as JSON has it."""
+        if hint is None:
+            return msgspec.json.decode(data)
+        try:
+            return self._codecs.of(hint).read(data)
+        except DOES_NOT_FIT as error:
+            raise RejectedError("invalid_output", f"{what} does not fit: {_said(problems(error))}") from None
 
     def plain(self, value: Any, what: str) -> Raw:
         """Return JSON, or a model as JSON."""
@@ -50,16 +59,17 @@ class Values:
         try:
             data = self._codecs.of(hint).write(value)
         except DOES_NOT_FIT as error:
-            found = problems(error)
-            shown = "; ".join(map(str, found[:PROBLEMS_SHOWN]))
-            if len(found) > PROBLEMS_SHOWN:
-                shown += f"; and {len(found) - PROBLEMS_SHOWN} more"
             # Without its cause, which shows the value.
-            raise RejectedError("invalid_input", f"{what} does not fit: {shown}") from None
+            raise RejectedError("invalid_input", f"{what} does not fit: {_said(problems(error))}") from None
         if len(data) > PAYLOAD_BYTES_MAX:
             text = f"{what} is {len(data)} bytes of JSON, and {PAYLOAD_BYTES_MAX} are the most"
             raise RejectedError("too_large", f"{text}: keep it elsewhere, and pass on where it is")
         return Raw(data)
+
+
+def _said(found: list[Problem]) -> str:
+    shown = "; ".join(map(str, found[:PROBLEMS_SHOWN]))
+    return shown if len(found) <= PROBLEMS_SHOWN else f"{shown}; and {len(found) - PROBLEMS_SHOWN} more"
 
 
 def run_id(given: str) -> str:

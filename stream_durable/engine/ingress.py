@@ -262,6 +262,9 @@ class Ingress:
                 f"no workflow {message.workflow[:128]!r} is registered; there are: {shown}. Start a worker "
                 "that carries it, then redrive this",
             )
+        refusal = self._catalogue.about(fingerprint).refusal(message.workflow, bytes(message.input))
+        if refusal is not None:
+            raise refusal
         return message.of(fingerprint)
 
 

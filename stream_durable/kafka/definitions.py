@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
+from stream_durable.core.definition.about import HEADER, NOTHING, About, read_about
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.definition.reading import Known, admitted, definition_key, read_definition
@@ -80,6 +81,10 @@ class KafkaDefinitions:
         """Return the fingerprint of the definition of this name that was registered last."""
         return self._known.current.get(workflow)
 
+    def about(self, fingerprint: str) -> About:
+        """Return what was said last about a definition beside it."""
+        return self._known.about(fingerprint)
+
     def workflows(self) -> list[str]:
         """Return the names of all workflows."""
         return sorted(self._known.current)
@@ -91,30 +96,30 @@ class KafkaDefinitions:
             reading = self._reading = self._thread.submit(self._read_to_end)
         await outcome(reading)
 
-    async def register(self, definition: Definition) -> str:
-        """Publish a definition, unless it is known already.
+    async def register(self, definition: Definition, about: About = NOTHING) -> str:
+        """Publish a definition with what is said about it, unless it is known already.
 
         One that has faults is refused here, and so is one that names a queue without a topic: a command
         for it could never be published.
         """
         fingerprint = definition.fingerprint()
-        if fingerprint not in self._known.graphs:
+        if self._known.lacks(fingerprint, about):
             data = admitted(definition)
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._thread, self._check_queues, definition)
-            await self.restore(definition.name, fingerprint, data)
+            await self.restore(definition.name, fingerprint, data, about.encoded())
         return fingerprint
 
-    async def restore(self, name: str, fingerprint: str, data: bytes) -> None:
+    async def restore(self, name: str, fingerprint: str, data: bytes, about: bytes | None) -> None:
         """Publish a definition that was registered once, as it was published then."""
         key = definition_key(name, fingerprint)
-        await self._publish(Outgoing(TOPIC, 0, key, data), name)
-        self._known.keep(read_definition(key, data))
+        await self._publish(Outgoing(TOPIC, 0, key, data), about, name)
+        self._known.keep(read_definition(key, data), read_about(about))
 
-    async def _publish(self, message: Outgoing, name: str) -> None:
+    async def _publish(self, message: Outgoing, about: bytes | None, name: str) -> None:
         assert self._publisher is not None, "these definitions were opened for reading"
         try:
-            await self._publisher.place(message)
+            await self._publisher.place(message, None if about is None else [(HEADER, about)])
         except RejectedError as error:
             size = len(message.value or b"")
             text = f"workflow {name!r} has {size} bytes as data, which topic {self._part.topic} does not take"
@@ -198,8 +203,15 @@ class KafkaDefinitions:
         if value is None:
             return
         try:
-            self._known.keep(read_definition(message.key(), value))
+            found = read_definition(message.key(), value)
+            self._known.keep(found, _about(message))
         except RejectedError as error:
             _log.warning(DEFINITION_REJECTED, offset=message.offset(), reason=str(error))
             if self._metrics is not None:
                 self._metrics.definitions_rejected.inc()
+
+
+def _about(message: Message) -> About:
+    """Return what the record says beside the definition."""
+    value = dict(message.headers() or ()).get(HEADER)
+    return read_about(value.encode() if isinstance(value, str) else value)

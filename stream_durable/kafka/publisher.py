@@ -215,14 +215,14 @@ class KafkaPublisher(Sender):
         # A thread that is inside the client when the interpreter ends can take the process down.
         atexit.register(self._leave)
 
-    async def place(self, message: Outgoing) -> tuple[int, int]:
+    async def place(self, message: Outgoing, headers: Headers | None = None) -> tuple[int, int]:
         """Publish one message; return its partition and offset.
 
         Raises `RejectedError` if the topic takes none so large, `TransientError` if there is no such topic.
         """
         settled: asyncio.Future[list[Refusal]] = asyncio.get_running_loop().create_future()
         placed = _Placed(
-            self, [(message, None)], lambda found: None if settled.done() else settled.set_result(found)
+            self, [(message, headers)], lambda found: None if settled.done() else settled.set_result(found)
         )
         self._send(placed)
         for refusal in await settled:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
+from stream_durable.core.definition.about import About
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.ids import NAME
 from stream_durable.sdk.errors import DefinitionError, DefinitionFault, NotCarriedError
@@ -45,6 +46,10 @@ class App:
     def definitions(self) -> tuple[Definition, ...]:
         """Return all workflows as data."""
         return tuple(workflow.definition() for workflow in self.workflows.values())
+
+    def registrations(self) -> tuple[tuple[Definition, About], ...]:
+        """Return all workflows as data, each with what is said about it."""
+        return tuple((workflow.definition(), workflow.about) for workflow in self.workflows.values())
 
     def handler(self, workflow: str, step: str) -> Handler:
         """Return the prepared function of a step, or raise `NotCarriedError`."""

@@ -13,8 +13,10 @@ from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from functools import partial
 from types import UnionType
-from typing import Any, NamedTuple, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin
 
+from stream_durable.core.definition.schema import Misfit
+from stream_durable.core.definition.type_misfit import type_misfit
 from stream_durable.sdk.answers import ANSWERS
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.handler import NO_DEFAULT, Argument, Handler, Source
@@ -23,7 +25,11 @@ from stream_durable.sdk.happened import Happened, read_happened
 from stream_durable.sdk.options import Options
 from stream_durable.sdk.plain_json import write_plain
 from stream_durable.sdk.results import Results, read_results, read_results_or_none
+from stream_durable.sdk.schemas import Schemas
 from stream_durable.sdk.signature import NOWHERE, Hints, bare, is_async, parameters_of, shown
+
+if TYPE_CHECKING:
+    from stream_durable.sdk.known import Known
 
 _SPREAD = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -46,6 +52,10 @@ class Offer(NamedTuple):
     #: Whether it is told what happened, as a hook is and what undoes a step.
     is_told: bool = False
     is_hook: bool = False
+    #: What is known of the input and of what steps come to; and of the item, and of what is undone.
+    known: Callable[[str], Known | None] = lambda _: None
+    item: Known | None = None
+    undone: Known | None = None
     #: The type of what a step answers, for a lambda, which cannot say what it takes.
     type_of: Callable[[str], Any] = lambda _: Any
 
@@ -53,10 +63,11 @@ class Offer(NamedTuple):
 class Binder:
     """Binds the functions of one workflow. Made anew each time a definition is built."""
 
-    def __init__(self, workflow: str, input_type: Any, options: Options) -> None:
+    def __init__(self, workflow: str, input_type: Any, schemas: Schemas, options: Options) -> None:
         self._workflow = workflow
         self._input_type = input_type
         self._codecs = Codecs()
+        self._schemas = schemas
         self._has_input = (
             input_type is None or self._codec(input_type, "the type given as input=", options) is not None
         )
@@ -147,7 +158,30 @@ class Binder:
             options.fault("bad_type", f"{what} has no members, so it cannot be {shown(hint)}")
             return None
         codec = self._codec(hint, what, options)
-        return codec.read if codec is not None else None
+        if codec is None:
+            return None
+        self._judge(name, source, hint, offer, options, is_strict=codec.is_strict)
+        return codec.read
+
+    def _judge(
+        self, name: str, source: Source, hint: Any, offer: Offer, options: Options, *, is_strict: bool
+    ) -> None:
+        """Note a parameter that can read nothing of what it is given."""
+        known = self._given(name, source, offer)
+        if known is None or hint is Any or (source != Source.OUTPUT and hint == self._input_type):
+            return
+        found = type_misfit(known.schema, self._schemas.of(hint, "read"), strict=is_strict)
+        if found is not None:
+            text = f"parameter {name!r} is {shown(hint)}, and {known.said}: {says_why(found)}"
+            options.fault("unfit_parameter", text)
+
+    def _given(self, name: str, source: Source, offer: Offer) -> Known | None:
+        """Return what is known of the value that a parameter is given."""
+        if source == Source.OUTPUT:
+            return offer.undone if name == offer.own else offer.known(name)
+        if source == Source.ITEM:
+            return offer.item
+        return offer.known("input")
 
     def _has_results(self, name: str, hint: Any, offer: Offer) -> bool:
         """Say whether a parameter is what the members of a step came to, one by one."""
@@ -218,6 +252,11 @@ class Binder:
 def write_nothing(value: object) -> bytes:
     """Return nothing of what a hook returns, for nobody waits for it."""
     return b"null"
+
+
+def says_why(found: Misfit) -> str:
+    """Return what is wrong with a value as a sentence about it."""
+    return f"its field {found.field!r} {found.text}" if found.field else f"it {found.text}"
 
 
 def _is_results(hint: Any) -> bool:

@@ -38,11 +38,13 @@ class NoCodecError(Exception):
 class Codec:
     """How values of one type are read from JSON and written to it."""
 
-    __slots__ = ("read", "write")
+    __slots__ = ("is_strict", "read", "write")
 
-    def __init__(self, read: Read, write: Write) -> None:
+    def __init__(self, read: Read, write: Write, *, is_strict: bool = False) -> None:
         self.read = read
         self.write = write
+        #: Whether it takes no text for a number, and the like.
+        self.is_strict = is_strict
 
 
 class Codecs:
@@ -121,11 +123,11 @@ def _plain(hint: Any) -> Any:
 def _plain_codec(hint: Any) -> Codec:
     read = msgspec.json.Decoder(hint).decode
     if hint is Any:
-        return Codec(read, write_plain)
+        return Codec(read, write_plain, is_strict=True)
     for root, kind in _ROOTS:
         if hint == root:
-            return Codec(read, partial(_write_root, kind))
-    return Codec(read, partial(_write_checked, read))
+            return Codec(read, partial(_write_root, kind), is_strict=True)
+    return Codec(read, partial(_write_checked, read), is_strict=True)
 
 
 def _write_root(kind: type, value: Any) -> bytes:

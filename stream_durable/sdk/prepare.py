@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
 from msgspec.structs import replace
 
+from stream_durable.core.definition.about import About, schema_within_bounds
 from stream_durable.core.definition.node_faults import Fault
 from stream_durable.core.definition.nodes import (
     AnyNode,
@@ -22,18 +23,21 @@ from stream_durable.core.definition.nodes import (
     reads_of,
 )
 from stream_durable.core.definition.paths import root_of
+from stream_durable.core.definition.type_misfit import type_misfit
 from stream_durable.core.definition.validate import validate
 from stream_durable.core.policy import RetryPolicy
 from stream_durable.sdk.answers import Expand
-from stream_durable.sdk.binding import Binder, Offer, value_of
+from stream_durable.sdk.binding import Binder, Offer, says_why, value_of
 from stream_durable.sdk.choice import Selector, by_condition, by_value
 from stream_durable.sdk.draft import Draft, Work
 from stream_durable.sdk.errors import DefinitionError, DefinitionFault
 from stream_durable.sdk.handler import Handler
+from stream_durable.sdk.known import Known, KnownValues, output_of
 from stream_durable.sdk.lineage import prepared_child
 from stream_durable.sdk.options import Options
 from stream_durable.sdk.origin import Origin
-from stream_durable.sdk.signature import NOWHERE, Hints
+from stream_durable.sdk.signature import shown
+from stream_durable.sdk.type_faults import judge_child, judge_paths
 
 if TYPE_CHECKING:
     from stream_durable.sdk.workflow import Workflow
@@ -47,6 +51,7 @@ class Outline(NamedTuple):
 
     name: str
     input_type: Any
+    output_type: Any
     timeout_ms: int | None
     restart: RetryPolicy
     options: Options
@@ -63,6 +68,9 @@ class Prepared(NamedTuple):
     definition: Definition
     fingerprint: str
     handlers: Mapping[str, Handler]
+    #: What a run comes to; None: anything.
+    output: Known | None
+    about: About
 
 
 class Noted(NamedTuple):
@@ -86,11 +94,20 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
         hooks=tuple(node for role, node in made if role == "hook" and isinstance(node, StepNode)),
         restart=outline.restart,
     )
+    output = preparation.output(definition, outline, own)
     faults = _placed(outline, own, preparation.noted, validate(definition))
     faults += preparation.faults_of_children
     if faults:
         raise DefinitionError(dict.fromkeys(faults))
-    return Prepared(definition, definition.fingerprint(), preparation.handlers)
+    about = About(
+        input=None if outline.input_type is None else _schema_of(preparation.values.of("input")),
+        output=_schema_of(output),
+    )
+    return Prepared(definition, definition.fingerprint(), preparation.handlers, output, about)
+
+
+def _schema_of(known: Known | None) -> Any:
+    return None if known is None else schema_within_bounds(known.schema.whole())
 
 
 class _Preparation:
@@ -101,12 +118,19 @@ class _Preparation:
         self.noted: list[Noted] = []
         self.faults_of_children: list[DefinitionFault] = []
         self._workflow = workflow
-        self._binder = Binder(outline.name, outline.input_type, own)
         self._drafts = {draft.node.name: draft for draft in drafts if draft.role == "node"}
+        self._all_drafts = drafts
+        self.values = KnownValues(workflow, outline.origin, self._drafts)
+        self._binder = Binder(outline.name, outline.input_type, self.values.schemas, own)
         templates = frozenset(draft.node.name for draft in drafts if draft.role == "template")
         groups = frozenset(name for name, d in self._drafts.items() if isinstance(d.node, ParallelNode))
         self._offer = Offer(
-            self._drafts.keys(), groups, self._is_list, templates=templates, type_of=self._type_of
+            self._drafts.keys(),
+            groups,
+            self._is_list,
+            templates=templates,
+            type_of=self._type_of,
+            known=self.values.of,
         )
         #: The groups that name each step as a member.
         self._groups: dict[str, list[str]] = {}
@@ -119,6 +143,7 @@ class _Preparation:
         options = draft.options.copy()
         self.noted.append(Noted(draft.node.name, draft.origin, options))
         node = self._node(draft, options)
+        judge_paths(self.values, node, options)
         groups = self._groups.get(node.name) if draft.role == "node" else None
         if groups:
             if len(groups) > 1:
@@ -164,7 +189,8 @@ class _Preparation:
     def _each(self, draft: Draft, node: EachNode, options: Options) -> EachNode:
         if draft.work is None:
             return node
-        offer = self._offer._replace(has_item=True)
+        item = self.values.item_of(root_of(node.over), node.over)
+        offer = self._offer._replace(has_item=True, item=item)
         handler, taken = self._bound(node.name, draft.work, offer, options)
         node = self._waiting(node, [*map(root_of, reads_of(node).paths), *taken, *_results(handler)])
         step = _told(node.step, handler, taken, self._upstream(node, handler))
@@ -215,6 +241,8 @@ class _Preparation:
         except DefinitionError as error:
             self.faults_of_children += error.faults
             child = None
+        if child is not None and draft.child.input_type is not None and not options.faults:
+            judge_child(self.values, node, self.values.of_child(draft.child), options)
         node = self._waiting(node, map(root_of, reads_of(node).paths))
         undo = self._compensation(draft, self._offer)
         return replace(node, fingerprint="" if child is None else child, compensation=undo)
@@ -227,17 +255,31 @@ class _Preparation:
         name = draft.node.name
         self.noted.append(Noted(undo.node.name, undo.origin, options))
         handler, taken = self._bound(
-            undo.node.name, undo.work, offer._replace(own=name, is_told=True), options
+            undo.node.name,
+            undo.work,
+            offer._replace(own=name, is_told=True, undone=self.values.own_of(draft)),
+            options,
         )
         return _told(undo.node, handler, taken, [name])
+
+    def output(self, definition: Definition, outline: Outline, own: Options) -> Known | None:
+        """Return what is known of what a run comes to: as it is declared, or as its last step returns it."""
+        known = output_of(self.values, definition, self._all_drafts)
+        hint = outline.output_type
+        if hint is None:
+            return known
+        schema = self.values.schemas.of(hint, "read")
+        found = None if known is None else type_misfit(known.schema, schema)
+        if known is not None and found is not None:
+            own.fault("unfit_output", f"output= is {shown(hint)}, and {known.said}: {says_why(found)}")
+        return Known(schema, f"workflow {outline.name!r} comes to {shown(hint)}", outline.origin)
 
     def _type_of(self, step: str) -> Any:
         """Return the type of what a step's function answers, as far as it says it."""
         draft = self._drafts.get(step)
         if draft is None or draft.work is None or not isinstance(draft.node, StepNode):
             return Any
-        hint = Hints(draft.work.function, draft.work.local_names).of("return", "", Options(""))
-        return Any if hint is NOWHERE else value_of(hint)
+        return value_of(self.values.answered(draft))
 
     def _is_list(self, step: str) -> bool:
         """Say whether a step has members whose outputs it lists, or its function may add some."""
@@ -246,8 +288,8 @@ class _Preparation:
             return draft is not None
         if draft.work is None or not isinstance(draft.node, StepNode):
             return False
-        hint = Hints(draft.work.function, draft.work.local_names).of("return", "", Options(""))
-        return hint is NOWHERE or hint is Any or Expand in (hint, *get_args(hint))
+        hint = self.values.answered(draft)
+        return hint is Any or Expand in (hint, *get_args(hint))
 
     def _judge_members(self, draft: Draft, options: Options) -> None:
         group = draft.node

@@ -49,6 +49,8 @@ def shown(hint: Any) -> str:
     """Return a type as an author would write it."""
     if isinstance(hint, str):
         return repr(hint)
+    if hint is NoneType:
+        return "None"
     return (
         hint.__qualname__
         if isinstance(hint, type) and not get_args(hint)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
-from typing import Any, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, overload
 
+from stream_durable.core.definition.about import About
 from stream_durable.core.definition.nodes import HOOKS, Definition
 from stream_durable.core.names import hook_name, undo_name
 from stream_durable.sdk.draft import Draft
@@ -21,12 +22,21 @@ from stream_durable.sdk.scope import Scope
 from stream_durable.sdk.step_options import CallOptions, TemplateOptions
 from stream_durable.sdk.steps import Decorator, Template, checked_function, plain
 
+if TYPE_CHECKING:
+    # The defaults are for type checkers only, so that a bare `Workflow` is as good as `Workflow[Any, Any]`.
+    from typing_extensions import TypeVar as DefaultingTypeVar
+
+    In = DefaultingTypeVar("In", default=Any)
+    Out = DefaultingTypeVar("Out", default=Any)
+else:
+    In, Out = TypeVar("In"), TypeVar("Out")
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Workflow(Scope):
-    """A named graph of steps.
+class Workflow(Scope, Generic[In, Out]):
+    """A named graph of steps, whose runs are started with an `In` and come to an `Out`.
 
     A step waits for the steps that its parameters are named after, and gets their outputs; `after=` is for
     order without data. Nothing is judged until the definition is asked for, by an `App` or directly: then all
@@ -49,7 +59,8 @@ class Workflow(Scope):
         self,
         name: str,
         *,
-        input: type[Any] | UnionType | None = None,  # noqa: A002 - the word for it everywhere
+        input: type[In] | UnionType | None = None,  # noqa: A002 - the word for it everywhere
+        output: type[Out] | UnionType | None = None,
         timeout: Duration | None = None,
         retry: Retry | None = None,
         restart: Retry | None = None,
@@ -66,7 +77,7 @@ class Workflow(Scope):
         timeout_ms = options.duration("timeout=", timeout)
         self._tries = options.default_retry(retry)
         restarts = options.plain_retry("restart=", restart).policy
-        self._outline = Outline(self.name, input, timeout_ms, restarts, options, self.origin)
+        self._outline = Outline(self.name, input, output, timeout_ms, restarts, options, self.origin)
         self._drafts: list[Draft] = []
         self._children: list[Workflow] = []
         self._prepared: Prepared | None = None
@@ -111,6 +122,16 @@ class Workflow(Scope):
     def input_type(self) -> Any:
         """The type of a run's input as it was declared; None: any JSON."""
         return self._outline.input_type
+
+    @property
+    def output_type(self) -> Any:
+        """The type of what a run comes to as it was declared; None: what its last step returns."""
+        return self._outline.output_type
+
+    @property
+    def about(self) -> About:
+        """What is said about the workflow beside its definition."""
+        return self._prepare().about
 
     @property
     def children(self) -> Sequence[Workflow]:

@@ -14,6 +14,8 @@ from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.settings import Settings
 
 _PERIOD_SECONDS: Final = 1.0
+#: How a file ends that holds what is said about a definition.
+_ABOUT: Final = ".about"
 _CLIENT: Final = "stream-durable-keeper"
 
 
@@ -30,7 +32,13 @@ class DefinitionKeeper:
         for file in sorted(self._directory.glob("*.json")):
             data = file.read_bytes()
             # Not validated again: it was once, and runs of it go on.
-            await self._definitions.restore(decode_definition(data).name, fingerprint_of(data), data)
+            about = file.with_suffix(_ABOUT)
+            await self._definitions.restore(
+                decode_definition(data).name,
+                fingerprint_of(data),
+                data,
+                about.read_bytes() if about.exists() else None,
+            )
 
     async def run(self) -> None:
         """Keep what is published, until cancelled."""
@@ -50,10 +58,16 @@ class DefinitionKeeper:
         self._directory.mkdir(parents=True, exist_ok=True)
         for graph in self._definitions.known():
             file = self._directory / f"{graph.fingerprint}.json"
-            if not file.exists():
-                partial = file.with_suffix(".partial")
-                partial.write_bytes(encode_definition(graph.definition))
-                partial.rename(file)
+            _write(file.with_suffix(_ABOUT), self._definitions.about(graph.fingerprint).encoded())
+            _write(file, encode_definition(graph.definition))
+
+
+def _write(file: Path, data: bytes) -> None:
+    """Write a file as a whole, unless that is what it holds."""
+    if not file.exists() or file.read_bytes() != data:
+        partial = file.with_suffix(".partial")
+        partial.write_bytes(data)
+        partial.rename(file)
 
 
 async def published(settings: Settings) -> list[Graph]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
-from functools import wraps
 from types import TracebackType
-from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeAlias, TypeVar
+from typing import Any, Final, Self, TypeAlias, TypeVar, Unpack
 
-from stream_durable.client import AsyncClient, RunHandle
+from stream_durable.client import AsyncClient
 from stream_durable.client.edge import Ports
 from stream_durable.client.filter import OPEN
+from stream_durable.client.starting import StartOptions
 from stream_durable.client.state import moment
 from stream_durable.core.run.rows import StepRow
 from stream_durable.core.status import PAUSED, PENDING, RETRYING, RUN_ENDED, RUNNING, WAITING
@@ -26,7 +26,6 @@ from stream_durable.testing.handles import Teller, TestedRun, Told
 from stream_durable.testing.mishaps import Target
 from stream_durable.testing.virtual import VirtualBackend
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 #: How far a call lets time pass in search of what it waits for, unless it says otherwise.
@@ -41,22 +40,6 @@ class Stuck(AssertionError):  # noqa: N818 - it is read as a sentence
     """What a test waits for cannot come about, or takes too long."""
 
 
-class _Start(Generic[P]):
-    """The method that starts a run: its workflow is carried from then on."""
-
-    def __init__(self, method: Callable[Concatenate[Any, P], Coroutine[Any, Any, RunHandle]]) -> None:
-        self._method = method
-        self.__doc__ = method.__doc__
-
-    def __get__(self, engine: Engine, owner: object = None) -> Callable[P, Coroutine[Any, Any, TestedRun]]:
-        @wraps(self._method)
-        async def call(*arguments: P.args, **options: P.kwargs) -> TestedRun:
-            engine._carry(arguments[0] if arguments else options.get("workflow"), options)
-            return TestedRun(engine, engine.tell(lambda: self._method(engine._target, *arguments, **options)))
-
-        return call
-
-
 #: Named here, for in the engine `list` is what a client calls so.
 _Runs: TypeAlias = list[TestedRun]
 
@@ -64,7 +47,6 @@ _Runs: TypeAlias = list[TestedRun]
 class Engine(Teller):
     """One instance of everything, made for one test."""
 
-    start = _Start(AsyncClient.start)
     publish = Told(AsyncClient.publish)
     signal = Told(AsyncClient.signal)
     list = Told(AsyncClient.list)
@@ -124,6 +106,17 @@ class Engine(Teller):
     def run(self, id: str) -> TestedRun:  # noqa: A002 - the word for it everywhere
         """Return a run by its id."""
         return TestedRun(self, self._target.run(id))
+
+    async def start(
+        self,
+        workflow: Workflow[Any, Any] | str,
+        input: Any = None,  # noqa: A002 - the word for it everywhere
+        **options: Unpack[StartOptions],
+    ) -> TestedRun:
+        """Start a run as a client does; its workflow is carried from then on."""
+        self._carry(workflow, options)
+        target: Any = self._target
+        return TestedRun(self, self.tell(lambda: target.start(workflow, input, **options)))
 
     async def until_idle(self, *, within: Duration = WITHIN) -> None:
         """Let everything happen until what is left waits, for a message or for its time.
@@ -249,7 +242,7 @@ class Engine(Teller):
         self._pass(goal, "0s")
         return result
 
-    def _carry(self, workflow: object, options: dict[str, Any]) -> None:
+    def _carry(self, workflow: object, options: StartOptions) -> None:
         """Let workers serve what is about to be started."""
         self._backend.carry(workflow if isinstance(workflow, Workflow) else None, options.get("queue"))
         self._backend.mishaps.check(self._backend.functions())

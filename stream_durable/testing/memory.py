@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 
+from stream_durable.core.definition.about import HEADER, NOTHING, About, read_about
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition, encode_definition, fingerprint_of
 from stream_durable.core.definition.reading import Known, admitted, definition_key, read_definition
@@ -342,15 +343,20 @@ class MemoryDefinitions:
             self._position = record.offset + 1
             if record.value is not None:
                 with suppress(RejectedError):
-                    self._known.keep(_read(record.key, record.value, self._knows))
+                    found = _read(record.key, record.value, self._knows)
+                    self._known.keep(found, read_about(dict(record.headers or ()).get(HEADER)))
 
-    async def register(self, definition: Definition) -> str:
-        """Publish a definition, unless it is known already."""
+    def about(self, fingerprint: str) -> About:
+        """Return what was said last about a definition beside it."""
+        return self._known.about(fingerprint)
+
+    async def register(self, definition: Definition, about: About = NOTHING) -> str:
+        """Publish a definition with what is said about it, unless it is known already."""
         graph = prepared(definition)
-        if graph.fingerprint not in self._known.graphs:
+        if self._known.lacks(graph.fingerprint, about):
             key = definition_key(graph.name, graph.fingerprint)
-            self._broker.append("definitions", 0, key, admitted(definition))
-            self._known.keep(graph)
+            self._broker.append("definitions", 0, key, admitted(definition), [(HEADER, about.encoded())])
+            self._known.keep(graph, about)
         return graph.fingerprint
 
 

@@ -235,8 +235,8 @@ class RealBackend:
 
     async def _serve(self, queues: list[str]) -> None:
         await self._make_topics(queues)
-        for definition in self._app.definitions():
-            await persist(lambda d=definition: self.ports.catalogue.register(d), "register")  # type: ignore[misc]
+        for each in self._app.registrations():
+            await persist(lambda r=each: self.ports.catalogue.register(*r), "register")  # type: ignore[misc]
         for queue in queues:
             self._start(f"worker {queue}", lambda name=queue: self._worker(name))  # type: ignore[misc]
         await self._until(lambda: self._programs.keys() >= {f"worker {queue}" for queue in queues})

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from stream_durable.core.definition.about import NOTHING, About
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.errors import StatementError
@@ -275,10 +276,10 @@ class RemoteDefinitions:
         """Read the topic to its end."""
         await self._process.call("definitions.read", KAFKA, lambda: immediately(self._definitions.catch_up()))
 
-    async def register(self, definition: Definition) -> str:
+    async def register(self, definition: Definition, about: About = NOTHING) -> str:
         """Make a definition known to everybody."""
         return await self._process.call(
-            "definitions.register", KAFKA, lambda: immediately(self._definitions.register(definition))
+            "definitions.register", KAFKA, lambda: immediately(self._definitions.register(definition, about))
         )
 
 

@@ -178,8 +178,8 @@ class VirtualBackend:
         self._run(self.client.__aenter__())
 
     async def _register(self) -> None:
-        for definition in self._app.definitions():
-            await self.ports.catalogue.register(definition)
+        for definition, about in self._app.registrations():
+            await self.ports.catalogue.register(definition, about)
 
     def _redeliver(self) -> None:
         broker = self._world.broker

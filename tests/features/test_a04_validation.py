@@ -102,7 +102,7 @@ def test_two_cycles_are_two_faults() -> None:
 
 def test_a_cycle_through_what_a_wait_and_a_child_read() -> None:
     small = Workflow("small")
-    small.add("x", work)
+    small.add("x", lambda: {"id": "1"})
     flow = Workflow("order")
     flow.wait_event("paid", "payment", key="small.id")
     flow.child("small", small, input={"id": "paid.id"})

@@ -156,7 +156,7 @@ async def test_a_round_that_fails_fails_the_step_or_is_tried_again(engine: Engin
 
 async def test_cancelling_ends_the_loop_and_the_round_that_is_under_way(engine: Engine) -> None:
     small = Workflow("small")
-    small.sleep("nap", "1h")
+    small.wait_signal("nap", timeout="1h")
     flow = Workflow("loop")
     flow.child("small", small, until="small.done")
     run = await engine.start(flow)

@@ -21,7 +21,7 @@ def failing(kind: str, policy: Policy) -> Workflow:
     """Return a flow in which something of this kind, named x, fails; y takes what it came to."""
     flow = Workflow(f"{kind}_{policy}")
 
-    def broken() -> None:
+    def broken() -> Any:
         raise Fail("broken", f"the {kind} is broken", details={"of": kind}, retryable=False)
 
     match kind:

@@ -176,3 +176,59 @@ async def test_what_a_start_cannot_mean_is_refused(
         await engine.start(flow, options.pop("input", {"id": "1"}), **options)
     assert code in (None, refused.value.code)
     assert engine.runs == []
+
+
+def typed() -> Workflow[Order, Order]:
+    flow = Workflow("typed", input=Order, output=Order)
+
+    @flow.step
+    def same(order: Order) -> Order:
+        return order
+
+    return flow
+
+
+BY_NAME: list[tuple[Any, str]] = [
+    ({}, "id: Field required"),
+    (None, "Input should be an object"),
+    ({"id": ["secret"]}, "id: Input should be a valid string"),
+]
+
+
+@pytest.mark.parametrize(("given", "says"), BY_NAME)
+async def test_a_start_by_name_is_judged_before_it_is_accepted(engine: Engine, given: Any, says: str) -> None:
+    await engine.start(typed(), Order(id="1"), id="first")
+    with pytest.raises(RejectedError) as refused:
+        await engine.start("typed", given, id="r")
+    assert str(refused.value) == f"the input of workflow 'typed' does not fit: {says}"
+    assert refused.value.code == "invalid_input"
+    assert [run.id for run in engine.runs] == ["first"]
+
+
+async def test_a_start_by_name_takes_what_the_type_takes(engine: Engine) -> None:
+    await engine.start(typed(), Order(id="1"))
+    run = await engine.start("typed", {"id": "2", "more": [1]})
+    await engine.until(run, "completed")
+    assert run.output == {"id": "2"}
+
+
+async def test_a_run_that_is_started_again_is_judged_by_what_is_registered_now(engine: Engine) -> None:
+    older = Workflow("typed")
+    older.add("same", lambda input: input)
+    run = await engine.start(older, 7)
+    await engine.until(run, "completed")
+    engine.deploy(typed())
+    with pytest.raises(RejectedError, match="does not fit: Input should be an object"):
+        await run.start_again()
+
+
+async def test_a_result_is_in_the_type_that_the_workflow_declares(engine: Engine) -> None:
+    run = await engine.start(typed(), Order(id="1"), id="r")
+    await engine.until(run, "completed")
+    assert engine.ask(lambda: engine._target.run("r", typed()).result()) == Order(id="1")
+    assert engine.ask(lambda: engine._target.run("r").result()) == {"id": "1"}
+
+
+async def test_an_option_that_there_is_not_is_refused(engine: Engine) -> None:
+    with pytest.raises(TypeError, match=r"start\(\) has no option tag=: is tags= meant\?"):
+        await engine.start(typed(), Order(id="1"), tag=["x"])  # type: ignore[call-arg]

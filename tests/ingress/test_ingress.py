@@ -9,8 +9,10 @@ import msgspec
 import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 from instances import PARTITIONS, SECONDS, Instance, running, settings_of
+from pydantic import BaseModel
 
-from stream_durable import App, Workflow
+from stream_durable import App, RunFilter, Workflow
+from stream_durable.client import RunCount
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.engine.ingress import Ingress
 from stream_durable.kafka.log import GroupLog
@@ -40,7 +42,15 @@ async def echo(input: object) -> object:  # noqa: A002 - the word for it everywh
     return input
 
 
-app = App("shop", workflows=[orders, events, echoes])
+class Line(BaseModel):
+    item: str
+    price: float
+
+
+typed = Workflow("typed", input=Line)
+typed.add("same", lambda line: line.item)
+
+app = App("shop", workflows=[orders, events, echoes, typed])
 
 
 @pytest.fixture
@@ -53,8 +63,8 @@ async def instance(settings: Settings) -> AsyncIterator[Instance]:
     async with running(settings, app) as found:
         # The ingress refuses what nobody carries, so the worker comes first.
         await found.client.start(echoes, {})
-        for definition in app.definitions():
-            await found.ports.catalogue.register(definition)
+        for each in app.registrations():
+            await found.ports.catalogue.register(*each)
         yield found
 
 
@@ -296,6 +306,22 @@ async def test_the_reason_names_what_there_is_instead(instance: Instance) -> Non
     (letter,) = await instance.dead_letters(1)
 
     assert letter.reason == (
-        "no workflow 'ordre' is registered; there are: echo, event, order. "
+        "no workflow 'ordre' is registered; there are: echo, event, order, typed. "
         "Start a worker that carries it, then redrive this"
     )
+
+
+async def test_a_start_whose_input_does_not_fit_is_a_dead_letter_that_names_the_field(
+    instance: Instance,
+) -> None:
+    await instance.emit({"start": "typed", "id": "bad", "input": {"item": "tea", "price": "dear"}})
+    await instance.emit({"start": "typed", "id": "good", "input": {"item": "tea", "price": "9.5"}})
+
+    assert await (await instance.begun("good")).result(timeout="30s") == "tea"
+    (letter,) = await instance.dead_letters(1)
+
+    assert letter.code == "invalid_input"
+    assert letter.reason == (
+        "the input of workflow 'typed' does not fit: price: Input should be a valid number"
+    )
+    assert await instance.client.count(RunFilter(workflow="typed")) == RunCount(1, is_exact=True)

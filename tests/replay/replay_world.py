@@ -9,6 +9,7 @@ from builders import NOON, event, signal, step
 from msgspec import Raw
 from pydantic import SecretStr
 
+from stream_durable.core.definition.about import NOTHING, About
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.failure import Failure
@@ -101,7 +102,7 @@ class KnownDefinitions:
     async def catch_up(self) -> None:
         """Know everything."""
 
-    async def register(self, definition: Definition) -> str:
+    async def register(self, definition: Definition, about: About = NOTHING) -> str:
         raise AssertionError("a rebuild registers nothing")
 
 

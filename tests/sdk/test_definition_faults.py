@@ -302,7 +302,7 @@ def key_that_is_no_path(flow: Workflow) -> None:
 
 @says(f"wait 'go': 'a b' is not a name for an event: {RULE}")
 def bad_event(flow: Workflow) -> None:
-    flow.wait_event("go", "a b", key="input")
+    flow.wait_event("go", "a b", key="input.id")
 
 
 @pytest.mark.parametrize(("expected", "build"), CASES, ids=[build.__name__ for _, build in CASES])

@@ -120,7 +120,7 @@ def test_a_context_is_made_with_the_input_in_the_type_it_names() -> None:
     def both(ctx: Context, order: Order) -> None: ...
 
     order = b'{"id":"42","total":9.5}'
-    [context] = handler_of(typed, Order).arguments(Given(b'{"x":1}', {}, Context))
+    [context] = handler_of(typed, Point).arguments(Given(b'{"x":1}', {}, Context))
     assert context.input == Point(1)
     [context] = handler_of(untyped, Order).arguments(Given(order, {}, Context))
     assert context.input == Order(id="42", total=9.5)

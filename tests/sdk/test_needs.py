@@ -56,7 +56,7 @@ def test_the_input_is_needed_where_null_is_none() -> None:
 def test_an_item_is_needed_by_what_is_made_for_one() -> None:
     flow = order()
 
-    @flow.each("input.urls")
+    @flow.each("weigh")
     def resize(item: str, stock: int) -> None: ...
 
     assert needs(flow, "resize") == of("stock", item=True)

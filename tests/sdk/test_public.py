@@ -21,8 +21,8 @@ from typing import Any, assert_type
 from shop import Order, Receipt, charge, orders, reserve, ship
 
 from stream_durable import (
-    App, Breaker, Context, Expand, Failure, Finish, Happened, Jump, Results, Retry, Skip, Snooze, Workflow,
-    any_of, some_of,
+    App, Breaker, Client, Context, Expand, Failure, Finish, Happened, Jump, RejectedError, Results, Retry,
+    Skip, Snooze, Workflow, any_of, some_of,
 )
 
 
@@ -113,6 +113,39 @@ async def tell(what: Happened, ctx: Context) -> None:
 
 
 assert_type(resize("x"), str)
+typed = Workflow("typed", input=Order, output=Receipt, timeout="1h")
+assert_type(typed, Workflow[Order, Receipt])
+assert_type(Workflow("input", input=Order), Workflow[Order, Any])
+assert_type(Workflow("bare"), Workflow[Any, Any])
+either: Workflow[Order | None, str] = Workflow("either", input=Order | None, output=str)
+many: list[Workflow] = [typed, either]
+
+
+async def starts(client: Client, order: Order) -> None:
+    run = await client.start(typed, order, id="order-1", tags=["vip"])
+    assert_type(await run.result(timeout="5s"), Receipt)
+    assert_type(await (await client.start(either, None)).result(), str)
+    assert_type(await client.run("order-1", typed).result(), Receipt)
+    assert_type(await client.run("order-1").result(), Any)
+    assert_type(await (await client.start("typed", {"id": 1})).result(), Any)
+    assert_type(await (await client.start(flow, {"any": 1})).result(), Any)
+    await client.start(Workflow("bare"))
+    again = await run.start_again()
+    assert_type(await again.result(), Receipt)
+    await client.start(typed, {"id": 1})  # type: ignore[misc]
+    await client.start(typed, typed)  # type: ignore[misc]
+    await client.start(typed)  # type: ignore[arg-type]
+    await client.start(typed, order, idd="x")  # type: ignore[call-overload]
+    with Client.sync() as blocking:
+        assert_type(blocking.start(typed, order).result(), Receipt)
+        assert_type(blocking.run("order-1").result(), Any)
+        blocking.start(typed, {"id": 1})  # type: ignore[misc]
+    try:
+        await run.cancel()
+    except RejectedError as error:
+        assert_type(error.code, str)
+
+
 flow.sleep("nap", "1s", when=named)  # type: ignore[call-arg]
 flow.add("odd", named, timout="5s")  # type: ignore[call-arg]
 kind.case("x", on_error="complete_all")(mail)  # type: ignore[arg-type]

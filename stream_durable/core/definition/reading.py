@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from stream_durable.core.definition.about import NOTHING, About
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import (
     Definition,
@@ -95,9 +96,19 @@ class Known:
         self.newer: dict[str, Newer] = {}
         #: By workflow, the fingerprint of the one that came last, of whatever format.
         self.current: dict[str, str] = {}
+        self._abouts: dict[str, About] = {}
 
-    def keep(self, found: Graph | Newer) -> None:
-        """Keep a definition, as the one of its name that came last."""
+    def about(self, fingerprint: str) -> About:
+        """Return what was said last about a definition beside it."""
+        return self._abouts.get(fingerprint, NOTHING)
+
+    def lacks(self, fingerprint: str, about: About) -> bool:
+        """Say whether a definition is not known yet, or something else was said about it."""
+        return fingerprint not in self.graphs or about not in (NOTHING, self.about(fingerprint))
+
+    def keep(self, found: Graph | Newer, about: About = NOTHING) -> None:
+        """Keep a definition, as the one of its name that came last, with what is said about it."""
+        self._abouts[found.fingerprint] = about
         if isinstance(found, Newer):
             self.newer[found.fingerprint] = found
         else:

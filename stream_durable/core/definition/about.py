@@ -1,0 +1,80 @@
+"""What is said about a workflow beside its definition: for people, and for those who start runs of it.
+
+Nothing here changes how a run goes, so it is no part of the definition and of its fingerprint: a word in a
+description, or a field that an input may have, makes no new version. It travels beside the definition, as a
+header of its record, and what was registered last counts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from stream_durable.core.definition.schema import Misfit, Schema, misfit
+from stream_durable.core.errors import RejectedError
+
+#: The header of a definition's record that carries it.
+HEADER: Final = "about"
+#: Schemas that are larger are left out: the record has to fit its topic beside the definition.
+SCHEMA_BYTES_MAX: Final = 200_000
+_PROBLEMS_SHOWN: Final = 5
+
+
+class About(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What is said about a workflow."""
+
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, Any] = {}
+    #: The JSON Schemas of what a run is started with, and of what it comes to; None: anything.
+    input: Any = None
+    output: Any = None
+    #: What is said about steps, by name.
+    steps: dict[str, str] = {}
+
+    def encoded(self) -> bytes:
+        """Return it as JSON, the same for the same."""
+        return _encode(self)
+
+    def refusal(self, workflow: str, data: bytes) -> RejectedError | None:
+        """Say why a run cannot be started with this input; None: it can, as far as the schema says."""
+        if self.input is None:
+            return None
+        try:
+            value = msgspec.json.decode(data)
+        except (msgspec.DecodeError, RecursionError):
+            return RejectedError("invalid_input", f"the input of workflow {workflow!r} is no JSON")
+        found = misfit(Schema(self.input), value)
+        if not found:
+            return None
+        return RejectedError(
+            "invalid_input", f"the input of workflow {workflow!r} does not fit: {_shown(found)}"
+        )
+
+
+NOTHING: Final = About()
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder(About).decode
+
+
+def read_about(data: bytes | None) -> About:
+    """Return what a header says; nothing, if it cannot be read: the definition counts without it."""
+    if data is None:
+        return NOTHING
+    try:
+        return _decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return NOTHING
+
+
+def schema_within_bounds(node: Any) -> Any:
+    """Return a schema, or None if it is too large to travel."""
+    return None if node is None or len(msgspec.json.encode(node)) > SCHEMA_BYTES_MAX else node
+
+
+def _shown(found: list[Misfit]) -> str:
+    said = [f"{each.field}: {each.text}" if each.field else each.text for each in found]
+    more = "" if len(said) <= _PROBLEMS_SHOWN else f"; and {len(said) - _PROBLEMS_SHOWN} more"
+    return "; ".join(said[:_PROBLEMS_SHOWN]) + more
