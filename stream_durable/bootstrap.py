@@ -36,6 +36,7 @@ from stream_durable.sdk.app import App
 from stream_durable.settings import Settings, check_safety, describe
 from stream_durable.telemetry import Metrics
 from stream_durable.worker.logs import captured
+from stream_durable.worker.note import Note
 from stream_durable.worker.standstill import Standstill
 from stream_durable.worker.worker import Worker
 
@@ -104,9 +105,17 @@ async def reconciler(
 
 @asynccontextmanager
 async def worker(
-    settings: Settings, app: App, metrics: Metrics, *, clock: Clock | None = None
+    settings: Settings,
+    app: App,
+    metrics: Metrics,
+    *,
+    clock: Clock | None = None,
+    note: int | None = None,
 ) -> AsyncIterator[Worker]:
-    """Assemble a worker that carries an app; it works while its `run` does, and what steps write is heard."""
+    """Assemble a worker that carries an app; it works while its `run` does, and what steps write is heard.
+
+    `note` is the descriptor of a file in which it notes what it is at.
+    """
     name = process_name(settings, "worker")
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name, serves=True)
     blobs = KafkaBlobs(settings.kafka, settings.prefix, publisher, client=name)
@@ -132,6 +141,7 @@ async def worker(
         made = Worker(
             logs, publisher, blobs, app.handler, clock or SystemClock(), settings.worker, metrics, worker=name
         )
+        made.attempts.leases.note = None if note is None else Note(note)
         made.standstill = Standstill(made.attempts, made.last_marks, logs, publisher.push, settings.worker)
         with captured():
             yield made

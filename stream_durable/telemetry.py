@@ -61,8 +61,9 @@ PROCESS_STARTED: Final = LogEvent("process.started", "info", "name pid", "A chil
 PROCESS_ENDED: Final = LogEvent(
     "process.ended",
     "warning",
-    "name pid code restarted_in",
-    "A child process ended unasked; it is started again after so many seconds, or left if that is empty.",
+    "name pid code restarted_in attempts",
+    "A child process ended unasked; it is started again after so many seconds, or left if that is empty. "
+    "As far as a worker could note it, `attempts` names what was on in it, the one to blame first.",
 )
 SETTINGS_QUESTIONED: Final = LogEvent(
     "settings.questioned", "warning", "note", "Start-up allowed a setting that is worth a second look."

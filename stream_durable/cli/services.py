@@ -50,6 +50,7 @@ def worker(
     queue: Queues = None,
     health_port: HealthPort = None,
     for_dev: Annotated[Path | None, typer.Option("--for-dev", hidden=True)] = None,
+    note: Annotated[int | None, typer.Option("--note", hidden=True)] = None,
 ) -> None:
     """Run the steps of an app.
 
@@ -72,7 +73,7 @@ def worker(
         # Edited code may name a queue that was not there when `dev` began.
         settings = settings.override({"worker.queues": roles.queues_of(loaded)})
         asyncio.run(_made_topics(settings))
-    _host("worker", settings, roles.worker(loaded))
+    _host("worker", settings, roles.worker(loaded, note))
 
 
 def ingress(health_port: HealthPort = None) -> None:

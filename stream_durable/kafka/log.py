@@ -27,6 +27,7 @@ from stream_durable.kafka.arrivals import Arrivals, Held
 from stream_durable.kafka.commits import Commits
 from stream_durable.kafka.config import away, config, heard, transient
 from stream_durable.kafka.mock import is_mock
+from stream_durable.kafka.threads import answer, fail
 from stream_durable.ports import Assigned, LogBounds, LogEvent, LogLost, Record, Revoked
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import KAFKA_COMPLAINED, logger
@@ -356,11 +357,11 @@ class GroupLog:
 
         def order() -> None:
             try:
-                answer = call()
+                found = call()
             except KafkaException as error:
-                self._call(_fail, future, transient(error, self._settings))
+                self._call(fail, future, transient(error, self._settings))
             else:
-                self._call(_answer, future, answer)
+                self._call(answer, future, found)
 
         self._orders.append(order)
         return await future
@@ -388,13 +389,3 @@ def record_of(partition: int, message: Any) -> Record:
         partition, message.offset(), message.timestamp()[1], message.key(), message.value(),
         -1 if epoch is None else epoch, message.headers(),
     )  # fmt: skip
-
-
-def _answer(future: asyncio.Future[Any], answer: Any) -> None:
-    if not future.done():
-        future.set_result(answer)
-
-
-def _fail(future: asyncio.Future[Any], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _Answer = TypeVar("_Answer")
 
@@ -15,3 +15,15 @@ async def outcome(future: Future[_Answer]) -> _Answer:
     # Nobody may be left to hear of a failure, and asyncio would complain of that on standard error.
     waited.add_done_callback(lambda done: done.cancelled() or done.exception())
     return await asyncio.shield(waited)
+
+
+def answer(future: asyncio.Future[Any], found: Any) -> None:
+    """Tell whoever still waits what a thread has found."""
+    if not future.done():
+        future.set_result(found)
+
+
+def fail(future: asyncio.Future[Any], error: Exception) -> None:
+    """Tell whoever still waits that there is nothing to be found."""
+    if not future.done():
+        future.set_exception(error)

@@ -66,18 +66,21 @@ async def reconciler(settings: Settings, metrics: Metrics) -> AsyncIterator[Serv
         yield Service(found.run, checks, (kafka, postgres))
 
 
-def worker(app: App) -> Role:
-    """Return the role of a worker that carries this app."""
+def worker(app: App, note: int | None = None) -> Role:
+    """Return the role of a worker that carries this app; `note` as in `bootstrap.worker`."""
 
     @asynccontextmanager
     async def role(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
         await check_topics(settings, settings.worker.queues)
         await question_rights(settings, "worker")
         if unserved := set(queues_of(app)) - set(settings.worker.queues):
-            note = f"worker.queues: steps of the app wait in {', '.join(sorted(unserved))} for another worker"
-            _log.warning(SETTINGS_QUESTIONED, note=note)
+            where = ", ".join(sorted(unserved))
+            _log.warning(
+                SETTINGS_QUESTIONED,
+                note=f"worker.queues: steps of the app wait in {where} for another worker",
+            )
         kafka = _kafka(settings)
-        async with bootstrap.worker(settings, app, metrics) as found:
+        async with bootstrap.worker(settings, app, metrics, note=note) as found:
 
             def serves() -> str | None:
                 return None if found.is_member else _NOT_TAKEN_IN

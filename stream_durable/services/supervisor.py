@@ -20,11 +20,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO, Final
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.local.process import dying_with_us, missing_setpriv
 from stream_durable.telemetry import PROCESS_ENDED, PROCESS_STARTED, logger
+from stream_durable.worker.note import noted
 
 _log = logger(__name__)
 
@@ -131,6 +133,7 @@ class _Child:
         self._on_change = on_change
         self._process: Process | None = None
         self._last_pid = 0
+        self._note: BinaryIO | None = None
         self._restart = asyncio.Event()
 
     @property
@@ -140,15 +143,18 @@ class _Child:
     async def run(self) -> int:
         """Start the process and return its exit code."""
         program = self.program
+        note = self._new_note()
         with _output(program.log) as output:
             self._process = await asyncio.create_subprocess_exec(
                 *([] if missing_setpriv() else dying_with_us("TERM")),
                 *(sys.executable, "-m", "stream_durable", *program.arguments),
+                *(() if note is None else ("--note", str(note.fileno()))),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 env={**os.environ, **program.environment},
                 start_new_session=True,
+                pass_fds=() if note is None else (note.fileno(),),
             )
         self._last_pid = self._process.pid
         _log.info(PROCESS_STARTED, name=program.name, pid=self._last_pid)
@@ -157,6 +163,18 @@ class _Child:
         self._process = None
         self._on_change(program, None)
         return code
+
+    def _new_note(self) -> BinaryIO | None:
+        """Return an empty file for a worker to note in what it is at: it has no name, and is ours alone."""
+        self._close_note()
+        if self.program.arguments[0] == "worker":
+            self._note = TemporaryFile()  # noqa: SIM115 - it is read after the end of the process
+        return self._note
+
+    def _close_note(self) -> None:
+        if self._note is not None:
+            self._note.close()
+            self._note = None
 
     def restart(self) -> None:
         self._restart.set()
@@ -176,12 +194,15 @@ class _Child:
         self._restart.clear()
 
     def log_end(self, code: int, restarted_in: float | None) -> None:
+        attempts = [] if self._note is None else noted(self._note)
         _log.warning(
-            PROCESS_ENDED, name=self.program.name, pid=self._last_pid, code=code, restarted_in=restarted_in
-        )
+            PROCESS_ENDED, name=self.program.name, pid=self._last_pid, code=code, restarted_in=restarted_in,
+            attempts=attempts,
+        )  # fmt: skip
 
     async def end(self, seconds: float) -> None:
         """Ask the process to end, and make it after that time."""
+        self._close_note()
         if self._process is None:
             return
         self._signal(signal.SIGTERM)

@@ -12,6 +12,7 @@ from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import ATTEMPT_SUSPECTED, logger
 from stream_durable.worker.isolation import Isolation
 from stream_durable.worker.job import Job, JobKey
+from stream_durable.worker.note import Note
 
 _log = logger(__name__)
 
@@ -40,6 +41,8 @@ class Leases:
         self._say = say
         self._clock = clock
         self._settings = settings
+        #: Where it is noted what is on, for whoever sees to our end.
+        self.note: Note | None = None
         #: Lets one of them begin at a time.
         self.isolation = Isolation(running, settings.started_after_ms / 1_000)
 
@@ -49,6 +52,7 @@ class Leases:
         Whoever does it in the place of the loop, while that does not turn, says it with a `say` of its own.
         """
         say = say or self._say
+        self.write_note()
         settings, now = self._settings, self._clock.now()
         for job in list(self._running.values()):
             if job.is_suspect or (job.is_cancelled and not job.must_answer):
@@ -63,6 +67,12 @@ class Leases:
                     reply_to=None if job.reply_to is None else job.reply_to(),
                 )  # fmt: skip
                 say(job, beat, lambda: None)
+
+    def write_note(self, first: Job | None = None) -> None:
+        """Note what is on, one of them before all others."""
+        if self.note is not None:
+            others = [job for job in list(self._running.values()) if job is not first]
+            self.note.write(others if first is None else [first, *others])
 
     def announce_all(self) -> None:
         """Announce whatever runs, so that its lease counts and not the partition of its command."""
@@ -90,6 +100,7 @@ class Leases:
         job.done()
         command = job.command
         # Should it end us as well, this is the last that is heard of us.
+        self.write_note(job)
         _log.warning(
             ATTEMPT_SUSPECTED, run=command.run, step=command.step, attempt=command.attempt,
             losses=command.losses,

@@ -88,6 +88,7 @@ class Standstill:
         """Keep the leases, and name what keeps the loop; say whether the process has to end, once it may."""
         self._attempts.leases.look(self._say)
         job = self._blocker()
+        self._attempts.leases.write_note(job)
         if seconds < self._named_at:
             self._named_at = 0.0
         if seconds >= self._after and not self._named_at:

@@ -88,7 +88,9 @@ async def supervised(ground: Ground, workers: int, **settings: str) -> AsyncIter
         instance.disconnect()
 
 
-async def test_neighbours_of_a_step_that_blocks_the_loop_are_repeated_once(ground: Ground) -> None:
+async def test_neighbours_of_a_step_that_blocks_the_loop_are_repeated_once(
+    ground: Ground, caplog: pytest.LogCaptureFixture
+) -> None:
     async with supervised(ground, workers=1) as scene:
         bad = await scene.client.start(blocking, id="bad")
         good = [await scene.client.start(patient, id=f"good-{n}") for n in range(3)]
@@ -113,6 +115,11 @@ async def test_neighbours_of_a_step_that_blocks_the_loop_are_repeated_once(groun
         ("bad", "blocks", 2),
     ]
     assert "blocking.py" in blocked[0]["stack"][0]
+    ended = [record.getMessage() for record in caplog.records if "process.ended" in record.getMessage()]
+    assert len(ended) == 2
+    for n, line in enumerate(ended, 1):
+        assert "code=70" in line
+        assert f"attempts=['bad/blocks/{n}'" in line
     assert [one["handed_back"] for one in scene.logged("attempt.abandoned")] == [3, 0]
 
 

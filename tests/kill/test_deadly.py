@@ -31,7 +31,9 @@ _SETTINGS = {
 }
 
 
-async def test_a_step_that_ends_its_worker_fails_in_the_end(ground: Ground) -> None:
+async def test_a_step_that_ends_its_worker_fails_in_the_end(
+    ground: Ground, caplog: pytest.LogCaptureFixture
+) -> None:
     name = f"deadly_{secrets.token_hex(3)}"
     instance = Instance(name, ground.kafka, ground.postgres.dsn(), _SETTINGS)
     await instance.create()
@@ -72,6 +74,9 @@ async def test_a_step_that_ends_its_worker_fails_in_the_end(ground: Ground) -> N
     assert calls["bad", 1] <= LOSSES_MAX + 2, calls
     assert calls["bad", 2] <= LOSSES_MAX + 2, calls
     assert '"step": "dies"' in log.read_text()
+    # From its second call on it was noted before it was called, and the supervisor names it.
+    ended = [record.getMessage() for record in caplog.records if "process.ended" in record.getMessage()]
+    assert sum("attempts=['bad/dies/1'" in line for line in ended) >= LOSSES_MAX, ended
 
 
 async def _are_known(instance: Instance) -> bool:

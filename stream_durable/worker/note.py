@@ -1,0 +1,51 @@
+"""A note of what a worker is at, in a file that whoever supervises it reads after its end.
+
+It is written when the worker looks after its leases, and before it calls what may have ended a worker: never
+for a usual attempt. The file was handed over open and has no name, so nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from itertools import islice
+from typing import BinaryIO, Final
+
+import msgspec
+
+from stream_durable.core.effects import Command
+from stream_durable.worker.job import Job
+
+_NAMED_MAX: Final = 10
+_READ_MAX: Final = 64 * 1024
+
+
+class Note:
+    """The attempts that were on when it was written last."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Write nothing yet."""
+        self._descriptor = descriptor
+        self._written = b""
+
+    def write(self, jobs: Iterable[Job]) -> None:
+        """Name the first of these; one call of the system, and none if nothing has changed."""
+        named = [_name(job.command) for job in islice(jobs, _NAMED_MAX)]
+        # One that is shorter is written over a longer one, so its end is marked.
+        text = msgspec.json.encode(named) + b"\n"
+        if text != self._written:
+            self._written = text
+            os.pwrite(self._descriptor, text, 0)
+
+
+def noted(file: BinaryIO) -> list[str]:
+    """Return what was written last, as `run/step/attempt`; nothing if that cannot be read."""
+    text = os.pread(file.fileno(), _READ_MAX, 0).partition(b"\n")[0]
+    try:
+        return msgspec.json.decode(text, type=list[str])
+    except msgspec.DecodeError:
+        return []
+
+
+def _name(command: Command) -> str:
+    return f"{command.run}/{command.step}/{command.attempt}"
