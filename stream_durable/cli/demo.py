@@ -63,7 +63,8 @@ def demo(
         it = Laptop(home, settings, "local")
         it.fetch(_say)
         demonstration = _Demonstration(it, home)
-        asyncio.run(demonstration.run())
+        with it.running():
+            asyncio.run(demonstration.run())
     _summarise(demonstration, time.monotonic() - begin)
 
 
@@ -82,15 +83,16 @@ class _Demonstration:
         self.stored: StoredRun | None = None
 
     async def run(self) -> None:
-        """Start Kafka, Postgres and the services, start the order, watch it, end all."""
-        async with self._laptop.running():
-            await self._laptop.until_started()
-            await self._laptop.prepare(("default",))
-            _done("Postgres", self._laptop.postgres.partition(",")[0])
-            _done("Kafka", self._laptop.kafka.partition(",")[0])
-            await self._run()
+        """Start the services, start the order, watch it, end the services."""
+        from stream_durable.services.roles import prepare
 
-    async def _run(self) -> None:
+        await self._laptop.until_started()
+        await prepare(self._laptop.settings, ("default",))
+        _done("Postgres", self._laptop.postgres.partition(",")[0])
+        _done("Kafka", self._laptop.kafka.partition(",")[0])
+        await self._serve()
+
+    async def _serve(self) -> None:
         from stream_durable.services.supervisor import Program, Supervisor
 
         environment = {**_variables(_SETTINGS), **self._laptop.environment}

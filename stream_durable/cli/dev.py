@@ -58,10 +58,7 @@ def dev(
     Example: `stream-durable dev shop:app`
     """
     from stream_durable.running import occupied
-    from stream_durable.services.development import Say, develop, quiet
-    from stream_durable.services.host import run_until_stopped
     from stream_durable.services.laptop import Laptop, Ports
-    from stream_durable.services.roles import queues_of
     from stream_durable.settings import Settings
 
     loaded = load(app)
@@ -71,9 +68,15 @@ def dev(
         for note in it.notes:
             _say(note)
         it.fetch(_say)
-        say = Say(lambda applied, topics: _print_ready(it, loaded, home, applied, topics, reload), _say)
-        work = develop(it, app, queues_of(loaded), home, say, is_reloading=reload)
-        run_until_stopped("dev", quiet(it.settings), work)
+        with it.running():
+            # While Kafka and Postgres start: these imports take a second.
+            from stream_durable.services.development import Say, develop, quiet
+            from stream_durable.services.host import run_until_stopped
+            from stream_durable.services.roles import queues_of
+
+            say = Say(lambda applied, topics: _print_ready(it, loaded, home, applied, topics, reload), _say)
+            work = develop(it, app, queues_of(loaded), home, say, is_reloading=reload)
+            run_until_stopped("dev", quiet(it.settings), work)
     if it.disorder:
         typer.echo(f"All has ended, but not in good order: {', '.join(it.disorder)}. The data is kept.")
     else:

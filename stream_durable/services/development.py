@@ -52,7 +52,7 @@ def quiet(settings: Settings) -> Settings:
 async def develop(
     laptop: Laptop, target: str, queues: tuple[str, ...], home: Path, say: Say, *, is_reloading: bool
 ) -> None:
-    """Run until cancelled; raise what keeps a service from starting at all.
+    """Run on a laptop that is being started, until cancelled; raise what keeps a service from starting.
 
     Where Kafka keeps what it has, the worker imports the app while Kafka and Postgres start, and waits for
     them; a mock is given the definitions that it forgot before anybody registers a newer one.
@@ -63,11 +63,11 @@ async def develop(
         drain_seconds=_DRAIN_MS / 1_000,
         keep_unusable=is_reloading,
     )
-    async with laptop.running(), asyncio.TaskGroup() as group:
+    async with asyncio.TaskGroup() as group:
         if not laptop.is_mock:
             group.create_task(worker.run())
         await laptop.until_started()
-        applied, topic_count = await laptop.prepare(queues)
+        applied, topic_count = await roles.prepare(laptop.settings, queues)
         if laptop.is_mock:
             keeper = DefinitionKeeper(laptop.settings, home / "definitions")
             await keeper.restore()

@@ -1,4 +1,4 @@
-"""Kafka and Postgres on a laptop, kept in a directory, with the topics and the schema made.
+"""Kafka and Postgres on a laptop, kept in a directory.
 
 What is configured is used. Else Postgres is a local server, and Kafka a local broker where Java is there
 and librdkafka's mock where it is not. The mock forgets when it ends; the state in Postgres then finds a
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -20,9 +21,7 @@ from stream_durable.kafka.mock import MOCK_PARTITIONS, MockKafka
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
 from stream_durable.local.process import LocalServiceError, free_ports, is_free
-from stream_durable.postgres import migrate
 from stream_durable.running import is_configured
-from stream_durable.services.roles import make_topics
 from stream_durable.settings import Settings, environment_name
 
 KafkaChoice = Literal["auto", "configured", "local", "mock"]
@@ -76,7 +75,7 @@ class Laptop:
         #: Lines for people that are known before anything is started.
         self.notes: list[str] = []
         self._servers: dict[str, Server] = {}
-        self._starts: list[asyncio.Future[None]] = []
+        self._starts: list[Future[None]] = []
         self._mock: MockKafka | None = None
         values = _sized(settings, chosen)
         self.postgres = self._with_postgres(settings, asked, values)
@@ -101,30 +100,30 @@ class Laptop:
         if self._chosen == "local":
             LocalKafka.prepare(say)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Begin to start all servers at the same time; end them with the context."""
-        self._starts = [asyncio.ensure_future(asyncio.to_thread(one.start)) for one in self._servers.values()]
-        try:
-            yield
-        finally:
-            # A start cannot be broken off, only awaited.
-            await asyncio.gather(*self._starts, return_exceptions=True)
-            ended = await asyncio.gather(*(asyncio.to_thread(one.stop) for one in self._servers.values()))
-            self.disorder = [
-                name for name, is_orderly in zip(self._servers, ended, strict=True) if not is_orderly
-            ]
-            if self._mock is not None:
-                self._mock.close()
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Begin to start all servers at the same time; end them with the context.
+
+        Whoever needs them waits with `until_started`, and may do something else until then.
+        """
+        servers = self._servers.values()
+        with ThreadPoolExecutor(2, thread_name_prefix="laptop") as threads:
+            self._starts = [threads.submit(one.start) for one in servers]
+            try:
+                yield
+            finally:
+                # A start cannot be broken off, only awaited.
+                wait(self._starts)
+                ended = list(threads.map(lambda one: one.stop(), servers))
+                self.disorder = [
+                    name for name, is_orderly in zip(self._servers, ended, strict=True) if not is_orderly
+                ]
+                if self._mock is not None:
+                    self._mock.close()
 
     async def until_started(self) -> None:
         """Wait until all servers answer; raise why one does not."""
-        await asyncio.gather(*self._starts)
-
-    async def prepare(self, queues: tuple[str, ...]) -> tuple[list[str], int]:
-        """Bring schema and topics up to date; return the migrations that were applied and how many topics."""
-        applied = await migrate.migrate(self.settings.postgres, self.settings.kafka.partitions)
-        return applied, len(await make_topics(self.settings, queues))
+        await asyncio.gather(*map(asyncio.wrap_future, self._starts))
 
     async def keep(self, say: Callable[[str], None]) -> None:
         """Start again what ends by itself, until cancelled; `say` hears of it."""

@@ -118,6 +118,12 @@ async def make_topics(settings: Settings, queues: tuple[str, ...]) -> list[str]:
     return [step.topic for step in steps]
 
 
+async def prepare(settings: Settings, queues: tuple[str, ...]) -> tuple[list[str], int]:
+    """Bring schema and topics up to date; return the migrations that were applied and how many topics."""
+    applied = await migrate.migrate(settings.postgres, settings.kafka.partitions)
+    return applied, len(await make_topics(settings, queues))
+
+
 async def check_schema(settings: Settings) -> None:
     """Refuse to work on a schema that this code was not written for."""
     if pending := await migrate.check(settings.postgres):

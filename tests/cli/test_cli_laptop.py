@@ -254,7 +254,8 @@ def test_a_start_that_is_broken_off_leaves_nothing_behind(project: Path, process
     wait_for((project / ".durable" / "kafka").exists, seconds=SECONDS, what="the start of Kafka")
     code = dev.end(signal.SIGINT, SECONDS)
 
-    assert code == 0, dev.text()
+    # As a shell has it for Ctrl-C, where it comes before anything runs that could be ended.
+    assert code in (0, 130), dev.text()
     assert "Traceback" not in dev.text()
     assert not of(project)
 
