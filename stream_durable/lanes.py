@@ -44,13 +44,17 @@ class Trouble(NamedTuple):
 class Wire(Protocol):
     """A client of the broker: keeps the order of a partition as long as nothing fails."""
 
+    #: The error of a message that is said to be there without saying where.
+    unplaced: Any
+
     def produce(
         self, message: Outgoing, headers: Headers | None, settle: Callable[[Any, Any], None]
     ) -> Any | None:
         """Take a message, or return the error for which it is not taken.
 
-        `settle` is called once for one that was taken, in any thread, with None or the error. When a
-        message is refused, what is still queued behind it in its lane is not sent, but comes back, too.
+        `settle` is called once for one that was taken, in any thread, with None or the error, and with
+        something that tells the message's offset, if that is known. When a message is refused, what is
+        still queued behind it in its lane is not sent, but comes back, too.
         """
 
     def take_back(self, error: Any) -> None:

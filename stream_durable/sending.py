@@ -73,6 +73,10 @@ class Delivery:
 
     def settle(self, i: int, error: Any, placed: Any) -> None:
         """Hear, in any thread, what has become of a message."""
+        if error is None and placed is not None and placed.offset() is None:
+            # A broker that was not ready for the first batch of a partition, and has taken the second, takes
+            # the first for a repeat when it comes again. The client says that it is there, and it is not.
+            error = self.sender.unplaced
         if error is None:
             self.settled[i] = 1
             self.acknowledged += 1
@@ -95,6 +99,7 @@ class Sender:
         """
         self._wire = wire
         self.take_back = wire.take_back
+        self.unplaced = wire.unplaced
         self._limits = limits
         self._refuses = refuses
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -81,6 +81,8 @@ class _Fate:
 class _Wire:
     """The producer, and the thread in which its acknowledgements arrive."""
 
+    unplaced = KafkaError(KafkaError.DUPLICATE_SEQUENCE_NUMBER)
+
     def __init__(self, settings: KafkaSettings, prefix: str, client: str, limits: Limits) -> None:
         self.settings = settings
         self._client = client

@@ -42,6 +42,19 @@ def test_publishing_before_the_commit_is_found(monkeypatch: pytest.MonkeyPatch) 
     found(5, by="nothing_was_wrong_meanwhile")
 
 
+def test_believing_that_a_message_is_there_which_is_nowhere_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settle = Delivery.settle
+
+    def trusting(self: Delivery, i: int, error: Any, placed: Any) -> None:
+        settle(self, i, error, None)
+
+    monkeypatch.setattr(Delivery, "settle", trusting)
+
+    found(60, by="everything_has_ended")
+
+
 class Unfenced(MemoryStore):
     """Writes whatever anybody sends."""
 
