@@ -59,7 +59,7 @@ class Leases:
                 continue
             if not job.announced:
                 if now - job.started >= settings.started_after_ms:
-                    self._announce(job, now, job.done, settings.lease_ms, say)
+                    self._announce(job, now, settings.lease_ms, say)
             elif now - job.beat >= settings.heartbeat_ms:
                 job.beat = now
                 beat = AttemptHeartbeat(
@@ -79,7 +79,7 @@ class Leases:
         now = self._clock.now()
         for job in self._running.values():
             if not job.announced and not job.is_cancelled and not job.is_suspect:
-                self._announce(job, now, job.done, self._settings.lease_ms, self._say)
+                self._announce(job, now, self._settings.lease_ms, self._say)
 
     async def announce_first(self, job: Job, settle: Callable[[], Awaitable[None]]) -> None:
         """Have it known, before it is called, that we are at an attempt that may have ended a worker.
@@ -91,13 +91,14 @@ class Leases:
         if job.command.losses > 1 or job.command.alone:
             patience = settings.lease_ms / 1_000 if job.command.alone else 0.0
             await self.isolation.enter(job, patience)
-        now = job.started = self._clock.now()
-        heard = asyncio.Event()
         lease_ms = max(_LEASE_MS_MIN, settings.lease_ms // _SUSPECTS_SHARE)
-        self._announce(job, now, heard.set, lease_ms, self._say)
-        job.beat = now - settings.heartbeat_ms + settings.started_after_ms
-        await heard.wait()
-        job.done()
+        # Asked for once more before it is heard, the attempt needs another lease: the first is over.
+        while not job.announced:
+            now = job.started = self._clock.now()
+            heard = asyncio.Event()
+            self._announce(job, now, lease_ms, self._say, heard.set)
+            job.beat = now - settings.heartbeat_ms + settings.started_after_ms
+            await heard.wait()
         command = job.command
         # Should it end us as well, this is the last that is heard of us.
         self.write_note(job)
@@ -106,9 +107,20 @@ class Leases:
             losses=command.losses,
         )  # fmt: skip
         await settle()
+        job.settle = None
 
-    def _announce(self, job: Job, now: int, then: Callable[[], None], lease_ms: int, say: Say) -> None:
+    def _announce(
+        self, job: Job, now: int, lease_ms: int, say: Say, then: Callable[[], None] = lambda: None
+    ) -> None:
+        # Asked for again meanwhile, the attempt is not done for that: the lease is of what was asked before.
+        marks = tuple(job.marks)
+
+        def heard() -> None:
+            for offsets, offset in marks:
+                offsets.done(offset)
+            then()
+
         job.announced = job.beat = now
         timeout = job.timeout_ms
         left = None if timeout is None else max(0, job.started + timeout - now) + self._settings.lease_ms
-        say(job, AttemptStarted(**self._who(job), lease_ms=lease_ms, timeout_ms=left), then)
+        say(job, AttemptStarted(**self._who(job), lease_ms=lease_ms, timeout_ms=left), heard)

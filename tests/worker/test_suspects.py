@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 from waiting import eventually
 from worker_site import SECONDS, TOPIC, Site, working
 
 from stream_durable import Workflow
-from stream_durable.core.messages import AttemptCompleted, AttemptHeartbeat, AttemptStarted
+from stream_durable.bootstrap import SystemClock
+from stream_durable.core.effects import Command
+from stream_durable.core.messages import AttemptCompleted, AttemptHeartbeat, AttemptMessage, AttemptStarted
+from stream_durable.settings import WorkerSettings
+from stream_durable.worker.job import Job
+from stream_durable.worker.leases import Leases
 from stream_durable.worker.offsets import DoneOffsets
 
 
@@ -59,6 +66,50 @@ async def test_after_a_stop_in_good_order_nothing_is_suspect() -> None:
         _, metadata = site.broker.group("worker", TOPIC).offsets[0]
     assert calls == [("0", -1)]
     assert DoneOffsets.resume(0, metadata).suspect_below > 1
+
+
+async def test_one_asked_for_again_before_its_announcement_is_heard_is_announced_again() -> None:
+    said = list[tuple[AttemptMessage, Callable[[], None]]]()
+    job, again = _job(0), _job(1)
+    leases = Leases({}, _who, lambda job, message, then: said.append((message, then)), SystemClock(),
+                    WorkerSettings())  # fmt: skip
+    began = asyncio.create_task(leases.announce_first(job, _settled))
+    await eventually(_is_true(said), "it is announced", seconds=SECONDS)
+    job.stand_for(again)
+
+    said[0][1]()
+    await eventually(_holds_two(said), "it is announced again", seconds=SECONDS)
+
+    # The first lease was of the first command. The second command would be lost with us.
+    (first, _), (second, _) = job.marks
+    assert (first.unfinished, second.unfinished) == (0, 1)
+    said[1][1]()
+    await began
+    assert (second.unfinished, job.is_suspect) == (0, False)
+
+
+def _job(offset: int) -> Job:
+    offsets = DoneOffsets.resume(offset, None)
+    offsets.take(offset)
+    command = Command(run="r", step="a", attempt=1, workflow="flow", fingerprint="f")
+    job = Job(command, offsets, offset)
+    job.settle = _settled
+    return job
+
+
+def _who(job: Job) -> dict[str, Any]:
+    return {"key": job.command.run, "step": job.command.step, "attempt": job.command.attempt, "worker": "w"}
+
+
+async def _settled() -> None:
+    """Whatever had to be stored is."""
+
+
+def _holds_two(said: list[Any]):  # type: ignore[no-untyped-def]
+    async def look() -> bool:
+        return len(said) == 2
+
+    return look
 
 
 async def test_what_ended_several_workers_begins_alone() -> None:
