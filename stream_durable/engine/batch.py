@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.effects import Effects
+from stream_durable.core.effects import Command, Effects
 from stream_durable.core.entities import ENTITIES, Entity
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.fold import check_home, create, fold, refuse
@@ -30,7 +30,7 @@ from stream_durable.core.run.rows import AttemptRow, attempt_rows
 from stream_durable.core.status import Outcome
 from stream_durable.engine import outbox
 from stream_durable.engine.cache import Cache
-from stream_durable.engine.partition import Partition, fingerprint
+from stream_durable.engine.partition import Partition, Row, fingerprint
 from stream_durable.ports import DeadRow, Keys, Outgoing, Record, Share, TimerRow
 from stream_durable.wire.dead import storable
 from stream_durable.wire.inbox import VALUE_BYTES_MAX, UnknownTypeError, decode_message
@@ -108,6 +108,10 @@ class Finished(NamedTuple):
     touched: dict[tuple[Kind, str], Entity]
     #: What became of each record.
     outcomes: Sequence[int] = ()
+    #: The outbox row that keeps the messages, if there are any.
+    row: Row | None = None
+    #: How many messages, the first ones, ask for attempts and may be published while this is being saved.
+    ahead: int = 0
 
 
 def read(record: Record) -> Read:
@@ -198,9 +202,13 @@ def finish(folding: Folding) -> Finished:
     """Write down what a partition's records have done as the share that saves it, with what to say."""
     share = state_of(folding)
     messages = outbox.outgoing(folding.effects, share.partition) + folding.letters
+    row = None
     if messages:
         share.outbox = outbox.pack(messages)
-    return Finished(share, messages, folding.touched, folding.evidence.outcomes)
+        row = Row(share.from_offset, len(share.outbox))
+    commands = folding.effects.commands
+    ahead = next((i for i, (_, one) in enumerate(commands) if type(one) is not Command), len(commands))
+    return Finished(share, messages, folding.touched, folding.evidence.outcomes, row, ahead)
 
 
 def state_of(folding: Folding) -> Share:

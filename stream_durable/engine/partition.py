@@ -12,14 +12,16 @@ from stream_durable.ports import Claim, Record, Share
 class Row:
     """An outbox row."""
 
-    __slots__ = ("bytes", "from_offset", "is_settled")
+    __slots__ = ("ahead", "bytes", "from_offset", "under_way")
 
     def __init__(self, from_offset: int, size: int) -> None:
         """Nothing of it has been published yet."""
         self.from_offset = from_offset
         self.bytes = size
-        #: Whether each of its messages was acknowledged, or something else said in its place.
-        self.is_settled = False
+        #: How many of its messages, the first ones, were handed over before it was saved.
+        self.ahead = 0
+        #: Deliveries of which not each message was acknowledged, or something else said in its place.
+        self.under_way = 0
 
 
 class Partition:

@@ -1,4 +1,8 @@
-"""Speak after saving: what a commit left in the outbox is handed over for publishing at once.
+"""Publish after saving: what a commit left in the outbox is handed over for publishing at once.
+
+Commands alone go out while their commit is under way: a worker calls the function that much sooner. Should
+the commit never come, whoever folds the records again asks for the same attempts, as if the worker had been
+told twice. Cancellations wait: an attempt that is dropped and still wanted would be missed by nobody.
 
 Each message is acknowledged by itself, in order per partition of its topic, so one that is stuck holds up
 neither its neighbours nor other partitions. A message that will never be taken becomes a fact instead
@@ -52,13 +56,20 @@ class Publishing:
         """Whether everything that was saved has been published."""
         return not self._rows
 
-    def add(self, partition: Partition, from_offset: int, messages: list[Outgoing], size: int) -> None:
-        """Publish a row that has been saved, `size` bytes in all."""
-        row = Row(from_offset, size)
+    def begin(self, partition: Partition, row: Row, messages: list[Outgoing], ahead: int) -> None:
+        """Publish the first `ahead` messages of a row while it is being saved."""
+        row.ahead = ahead
+        row.under_way += 1
+        self.say(messages[:ahead], lambda: self._delivered(partition, row))
+
+    def add(self, partition: Partition, row: Row, messages: list[Outgoing]) -> None:
+        """Publish a row that has been saved, but for what was published ahead."""
         partition.unpublished.append(row)
-        partition.unpublished_bytes += size
+        partition.unpublished_bytes += row.bytes
         self._rows += 1
-        self.say(messages, lambda: self._row_settled(partition, row))
+        row.under_way += 1
+        rest = messages[row.ahead :] if row.ahead else messages
+        self.say(rest, lambda: self._delivered(partition, row))
         if partition.unpublished_bytes > self._bytes_max:
             partition.is_full = True
             self._hold(partition, True)  # noqa: FBT003
@@ -66,7 +77,7 @@ class Publishing:
     def publish_left(self, partition: Partition, rows: Iterable[tuple[int, bytes]]) -> None:
         """Publish what the last owner saved and may not have published, before anything new."""
         for offset, body in rows:
-            self.add(partition, offset, outbox.unpack(body), len(body))
+            self.add(partition, Row(offset, len(body)), outbox.unpack(body))
 
     async def publish_now(self, messages: list[Outgoing]) -> None:
         """Publish what no outbox holds, and wait until all of it is settled."""
@@ -112,10 +123,10 @@ class Publishing:
             self._metrics.count_dead_letters(f"refused_{refusal.code}")
         return told
 
-    def _row_settled(self, partition: Partition, row: Row) -> None:
-        row.is_settled = True
+    def _delivered(self, partition: Partition, row: Row) -> None:
+        row.under_way -= 1
         rows = partition.unpublished
-        while rows and rows[0].is_settled:
+        while rows and not rows[0].under_way:
             over = rows.popleft()
             self._rows -= 1
             partition.published.append(over.from_offset)

@@ -242,7 +242,8 @@ class Reconciler:
             reads = [self._refusals.read(record) for record in self._current(records)]
             cautious = {p.id for p in self._partitions.values() if p.cautious}
             suspects = [r for r in reads if r.record.partition in cautious]
-            await self._apply_reads([r for r in reads if r.record.partition not in cautious])
+            trusted = [r for r in reads if r.record.partition not in cautious]
+            await self._apply_reads(trusted, ahead=self._watch.is_fresh)
             await self._fold_one_by_one(suspects)
 
     async def _fold_one_by_one(self, reads: list[batch.Read]) -> None:
@@ -257,7 +258,8 @@ class Reconciler:
             partition.cautious = max(0, partition.cautious - 1)
             await self._apply_reads([r])
 
-    async def _apply_reads(self, reads: list[batch.Read]) -> None:
+    async def _apply_reads(self, reads: list[batch.Read], *, ahead: bool = False) -> None:
+        """Apply records; with `ahead`, publish the commands that come of them while they are being saved."""
         while reads:
             refused = await self._prepare(reads)
             if refused is not None:
@@ -280,7 +282,7 @@ class Reconciler:
                 self._clock.was_early()
             lost = [folding for folding in foldings if folding.effects.lost_queues]
             await self._redrive.note(folding.partition for folding in lost)
-            refused = await self._saving.save([batch.finish(folding) for folding in foldings])
+            refused = await self._saving.save([batch.finish(folding) for folding in foldings], ahead=ahead)
             for folding in lost if refused is None else ():
                 self._redrive.begin(folding.partition, folding.effects.lost_queues)
             folded = sum(len(folding.evidence.offsets) for folding in foldings)

@@ -56,12 +56,15 @@ class Saving:
         self._fenced = fenced
         self._survived = survived
 
-    async def save(self, finished: list[batch.Finished]) -> StatementError | None:
+    async def save(self, finished: list[batch.Finished], *, ahead: bool = False) -> StatementError | None:
         """Save all shares, however long the database is away; return why not, if a smaller batch may pass.
 
-        What is not saved then is forgotten, and has to be folded again.
+        What is not saved then is forgotten, and has to be folded again. With `ahead`, commands are published
+        meanwhile.
         """
         started, delay = time.perf_counter(), _FIRST_SECONDS
+        if ahead:
+            self._publish_ahead(finished)
         while finished:
             refused = None
             try:
@@ -85,6 +88,12 @@ class Saving:
         self._metrics.batches.inc()
         self._metrics.cache_bytes.set(self._cache.bytes)
         return None
+
+    def _publish_ahead(self, finished: list[batch.Finished]) -> None:
+        for f in finished:
+            partition = self._partitions.get(f.share.partition)
+            if f.ahead and f.row is not None and partition is not None:
+                self._publishing.begin(partition, f.row, f.messages, f.ahead)
 
     def _give_up(self, finished: list[batch.Finished]) -> None:
         """Forget what is not saved, and keep in mind what has been acknowledged."""
@@ -141,6 +150,5 @@ class Saving:
         self._count(finished)
         self._cache.carry_over(finished.touched)
         self._timers.apply(share.timers)
-        if finished.messages:
-            assert share.outbox is not None
-            self._publishing.add(partition, share.from_offset, finished.messages, len(share.outbox))
+        if finished.row is not None:
+            self._publishing.add(partition, finished.row, finished.messages)

@@ -20,6 +20,8 @@ _log = logger(__name__)
 
 #: Between two looks at the rows of all partitions, which are one query.
 _ROWS_SECONDS = 5.0
+#: How long what a look has found may be trusted.
+_FRESH_SECONDS = _ROWS_SECONDS + 0.5
 #: The logs are looked at with every so many of them: that is a request for each partition.
 _LOGS_EVERY = 6
 
@@ -49,8 +51,19 @@ class Watch:
         self._fenced = fenced
         self._redrive = redrive
         self._is_held = is_held
+        #: When the rows were last seen to be ours, by the loop's clock.
+        self._looked = -_FRESH_SECONDS
         #: Where each partition stood at the last look, and under which takeover.
         self._stood: dict[int, tuple[Partition, int]] = {}
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the partitions were seen to be ours a moment ago.
+
+        By default a group gives them to another after six seconds of silence. So a process that was stopped
+        for longer knows that it cannot know.
+        """
+        return asyncio.get_running_loop().time() - self._looked < _FRESH_SECONDS
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -71,7 +84,9 @@ class Watch:
         stood = {p.id: (p, p.next_offset) for p in self._partitions.values()}
         if not stood:
             return
+        looked = asyncio.get_running_loop().time()
         cursors = await self._store.cursors(list(stood))
+        self._looked = looked
         gone = []
         for number, (partition, offset) in stood.items():
             cursor = cursors.get(number)

@@ -21,7 +21,15 @@ from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.log import Log
-from stream_durable.core.messages import AttemptEnd, AttemptReturned, CancelStep, Message, RetryRun, SkipStep
+from stream_durable.core.messages import (
+    AttemptEnd,
+    AttemptMessage,
+    AttemptReturned,
+    CancelStep,
+    Message,
+    RetryRun,
+    SkipStep,
+)
 from stream_durable.core.run import rows
 from stream_durable.core.run.rows import RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow, signal_rows
@@ -32,7 +40,7 @@ from stream_durable.ports import Record
 from stream_durable.testing.broker import Broker
 from stream_durable.testing.lives import Lives
 from stream_durable.wire.inbox import decode_message
-from stream_durable.wire.verdicts import Verdict, decode_verdict
+from stream_durable.wire.verdicts import UNSTORABLE, Verdict, decode_verdict
 
 #: (partition, generation, offset) of a record.
 Place = tuple[int, int, int]
@@ -76,6 +84,8 @@ class Oracle:
         self.formats: dict[int, int] = {}
         self.entities: dict[tuple[str, str], Entity] = {}
         self.judged: dict[Place, Judged] = {}
+        #: Runs whose start the store did not take: their first commands were published ahead of that.
+        self.unstorable: set[str] = set()
         #: What was decided about records and does not follow from the inbox alone.
         self._verdicts: dict[tuple[int, int, int], Verdict] = {}
         #: By run, the statements in their order.
@@ -112,6 +122,14 @@ class Oracle:
             place
             for place, judged in self.judged.items()
             if isinstance(judged.message, _ORDERS) and judged.code in _UNTIMELY
+        }
+
+    def of_unstorable(self) -> set[Place]:
+        """Return what workers report of runs whose start the store did not take."""
+        return {
+            place
+            for place, judged in self.judged.items()
+            if isinstance(judged.message, AttemptMessage) and judged.message.key in self.unstorable
         }
 
     def run_rows(self) -> dict[str, RunRow]:
@@ -154,6 +172,8 @@ class Oracle:
                 (record.partition, record.offset, fingerprint(record))
             )
             if known:
+                if known.code == UNSTORABLE and record.key is not None:
+                    self.unstorable.add(record.key.decode())
                 raise known.error()
             if record.value is None:
                 raise RejectedError("unreadable", "no value")
