@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
@@ -28,6 +29,34 @@ STEP_ENDED: Final = frozenset({COMPLETED, FAILED, SKIPPED, CANCELLED, COMPENSATE
 STEP_PASSED: Final = frozenset({COMPLETED, SKIPPED, COMPENSATED})
 #: A step in one of these has an attempt that a worker may be at.
 STEP_ASKED: Final = frozenset({READY, RUNNING})
+
+_STOPPED: Final = frozenset({COMPLETED, FAILED, SKIPPED, CANCELLED})
+#: How a step may move, by where it stands. One that is made anew begins at `pending` again, whatever it had
+#: come to; a group alone is opened again where it had ended.
+STEP_MOVES: Final[Mapping[str, frozenset[str]]] = {
+    PENDING: frozenset({READY, RUNNING, WAITING, SKIPPED, CANCELLED}),
+    READY: _STOPPED | {RUNNING, RETRYING},
+    RUNNING: _STOPPED | {READY, RETRYING},
+    WAITING: _STOPPED,
+    RETRYING: frozenset({READY, PENDING, FAILED, SKIPPED, CANCELLED}),
+    COMPLETED: frozenset({COMPENSATED, RUNNING}),
+    FAILED: frozenset({RUNNING, RETRYING}),
+    SKIPPED: frozenset({RUNNING}),
+    CANCELLED: frozenset({RUNNING}),
+    COMPENSATED: frozenset({RUNNING}),
+}
+#: How a run may move. `waiting` and `paused` are how a run that is `running` is shown to people.
+RUN_MOVES: Final[Mapping[str, frozenset[str]]] = {
+    PENDING: frozenset({RUNNING, CANCELLED}),
+    RUNNING: frozenset({COMPLETED, FAILED, CANCELLED, CANCELLING, COMPENSATING, PENDING}),
+    CANCELLING: frozenset({CANCELLED, COMPENSATING}),
+    COMPENSATING: frozenset({COMPENSATED, COMPENSATION_FAILED, RUNNING}),
+    COMPLETED: frozenset({RUNNING}),
+    FAILED: frozenset({RUNNING}),
+    CANCELLED: frozenset({RUNNING}),
+    COMPENSATED: frozenset({RUNNING}),
+    COMPENSATION_FAILED: frozenset({COMPENSATING}),
+}
 
 
 class Outcome(IntEnum):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import states_page
 from cli_page import commands
 from pages import ROOT, Block, anchors, blocks, files, links, pages
 
@@ -93,6 +94,11 @@ def test_the_page_of_commands_has_them_all() -> None:
     page = (DOCS / "reference" / "cli.md").read_text()
     missing = [name for name in commands() if f"\n## {name}\n" not in page]
     assert not missing, "run `python tests/docs/cli_page.py > docs/reference/cli.md`"
+
+
+def test_the_pictures_of_states_are_those_of_the_tables() -> None:
+    page = (DOCS / "explanation" / "states.md").read_text()
+    assert page == states_page.page(), "run `python tests/docs/states_page.py > docs/explanation/states.md`"
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))

@@ -27,6 +27,7 @@ from stream_durable.core.status import (
     COMPLETED,
     FAILED,
     PENDING,
+    READY,
     SKIPPED,
     STEP_ENDED,
     STEP_PASSED,
@@ -73,8 +74,8 @@ def _end_step(run: Run, end: End, now: int, out: Effects, ready: list[int], ends
         ask_to_stop(run, i, status, failure, now, out, ends)
         return
     if step is None:
-        step = run.steps[i] = Step()
         was_begun = not run.need[i]
+        step = run.steps[i] = Step(READY if was_begun else PENDING)
     else:
         was_begun = step.status != PENDING
     _leave(run, i, step, status, out, was_begun=was_begun)

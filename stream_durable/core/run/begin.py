@@ -43,7 +43,7 @@ def hold(run: Run, i: int, why: str) -> None:
     """Keep a step that could begin from beginning."""
     step = run.steps.get(i)
     if step is None:
-        step = run.steps[i] = Step()
+        step = run.steps[i] = Step(PENDING)
     step.status = PENDING
     step.detailed().held = why
     run.touched[i] = None
@@ -84,7 +84,7 @@ def _begin_other(
     """Begin a step that is no function."""
     step = run.steps.get(i)
     if step is None:
-        step = run.steps[i] = Step()
+        step = run.steps[i] = Step(PENDING)
     elif step.detail is not None:
         step.detail.held = ""
     step.started = now

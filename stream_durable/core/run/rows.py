@@ -244,9 +244,9 @@ def thaw_run(
 ) -> Run:
     """Return the run that these rows describe; signals as (run, position, id, name, data)."""
     stored = RunRow._make(row)
-    run = Run(stored.id, stored.partition, graph)
+    status = RUNNING if stored.status in (WAITING, PAUSED) else stored.status
+    run = Run(stored.id, stored.partition, graph, status)
     run.is_new = False
-    run.status = RUNNING if stored.status in (WAITING, PAUSED) else stored.status
     run.created, run.updated, run.ended = stored.created, stored.updated, stored.ended
     run.started = stored.started
     run.start_id, run.input, run.output = stored.start_id, stored.input, stored.output

@@ -201,13 +201,13 @@ class Run:
                  "queue", "requests", "run_sequence", "start_id", "started", "status", "step_sequence",
                  "steps", "tags", "touched", "trace", "undo", "updated", "waiting")  # fmt: skip
 
-    def __init__(self, key: str, partition: int, graph: Graph) -> None:
-        """A run that has been named but not started."""
+    def __init__(self, key: str, partition: int, graph: Graph, status: str = PENDING) -> None:
+        """A run that has been named but not started, or one as it was stored."""
         self.id = key
         self.partition = partition
         #: The workflow's graph; one of the run's own once a step has added to it.
         self.graph = graph
-        self.status = PENDING
+        self.status = status
         self.created = 0
         self.updated = 0
         #: When it began, for the first time.
