@@ -53,7 +53,7 @@ def test_believing_that_a_message_is_there_which_is_nowhere_is_found(
 
     monkeypatch.setattr(Delivery, "settle", trusting)
 
-    found(60, by="everything_has_ended")
+    found(60, by="accepted_is_kept")
 
 
 class Unfenced(MemoryStore):
