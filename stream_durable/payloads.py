@@ -16,8 +16,8 @@ from msgspec import Raw
 from stream_durable.core.definition.paths import read_path
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.reference import MARK, Reference, is_reference, parse, reference
-from stream_durable.persistence import persist
 from stream_durable.ports import Blobs
+from stream_durable.retrying import retry_transient
 
 #: The longest value that is kept by reference.
 STORED_BYTES_MAX = 4_000_000
@@ -50,7 +50,7 @@ class Payloads:
     async def stored(self, key: str, data: bytes, picks: Sequence[str] = ()) -> bytes:
         """Keep a value and return its reference, with what is at the paths that the reconciler reads."""
         picked = _picked(data, picks)
-        partition, offset = await persist(lambda: self._blobs.put(key, data), "keep a large value")
+        partition, offset = await retry_transient(lambda: self._blobs.put(key, data), "keep a large value")
         made = reference(partition, offset, data, picked)
         self._remember(parse(made).digest, data)
         return made
@@ -83,7 +83,9 @@ class Payloads:
         if data is not None:
             self._cache.move_to_end(where.digest)
             return data
-        data = await persist(lambda: self._blobs.get(where.partition, where.offset), "read a large value")
+        data = await retry_transient(
+            lambda: self._blobs.get(where.partition, where.offset), "read a large value"
+        )
         if data is None:
             raise PayloadLostError(where, "the record is gone")
         if len(data) != where.size or sha256(data).hexdigest() != where.digest:

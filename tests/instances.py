@@ -14,8 +14,8 @@ from stream_durable.client import AsyncClient, RunHandle
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.kafka.topics import Topics
 from stream_durable.local.kafka import LocalKafka
-from stream_durable.persistence import persist
 from stream_durable.postgres.migrate import migrate
+from stream_durable.retrying import retry_transient
 from stream_durable.settings import Settings
 from stream_durable.telemetry import Metrics
 
@@ -148,7 +148,7 @@ async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 async def _serve(assemble: Callable[[], AbstractAsyncContextManager[Service]]) -> None:
     async with AsyncExitStack() as stack:
         # Topics that were just made have no leader for a moment.
-        service = await persist(lambda: stack.enter_async_context(assemble()), "assemble")
+        service = await retry_transient(lambda: stack.enter_async_context(assemble()), "assemble")
         await service.run()
 
 

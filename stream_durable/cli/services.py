@@ -125,10 +125,10 @@ def up(
 
 async def _made_topics(settings: Settings) -> None:
     """Make the topics of a worker's queues, when Kafka is there."""
-    from stream_durable.persistence import persist
+    from stream_durable.retrying import retry_transient
     from stream_durable.services.roles import make_topics
 
-    await persist(lambda: make_topics(settings, settings.worker.queues), "make the topics")
+    await retry_transient(lambda: make_topics(settings, settings.worker.queues), "make the topics")
 
 
 def _settings(health_port: int | None) -> Settings:

@@ -15,8 +15,8 @@ from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Message
 from stream_durable.core.reference import MARK
 from stream_durable.payloads import Payloads
-from stream_durable.persistence import persist
 from stream_durable.ports import Blobs, Catalogue, Outgoing, Publisher, RunEvents, Views
+from stream_durable.retrying import retry_transient
 from stream_durable.wire.events import admit
 
 _Answer = TypeVar("_Answer")
@@ -64,7 +64,7 @@ class Edge:
 
         try:
             async with asyncio.timeout(self.patience_seconds):
-                return await persist(attempt, doing)
+                return await retry_transient(attempt, doing)
         except TimeoutError:
             why = f"the last answer was: {cause}" if cause is not None else "there was no answer"
             raise TransientError(

@@ -38,8 +38,8 @@ from stream_durable.core.run.rows import RunRow, thaw_run
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import CANCELLED, COMPLETED, RUN_ENDED
 from stream_durable.payloads import PayloadLostError
-from stream_durable.persistence import persist
 from stream_durable.ports import StoredRun
+from stream_durable.retrying import retry_transient
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.wire.events import signalled
@@ -83,7 +83,7 @@ class RunHandle(Generic[Out]):
         """
         try:
             async with asyncio.timeout(_seconds(timeout)):
-                status, output, failure = await persist(self._end, f"wait for run {self.id!r}")
+                status, output, failure = await retry_transient(self._end, f"wait for run {self.id!r}")
         except TimeoutError:
             raise TimeoutError(self._not_ended(timeout)) from None
         if status == COMPLETED:

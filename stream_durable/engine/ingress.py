@@ -19,7 +19,6 @@ from typing import NamedTuple, assert_never
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import Message
 from stream_durable.engine import outbox
-from stream_durable.persistence import persist
 from stream_durable.ports import (
     Assigned,
     Catalogue,
@@ -32,6 +31,7 @@ from stream_durable.ports import (
     Refusal,
     Revoked,
 )
+from stream_durable.retrying import retry_transient
 from stream_durable.telemetry import MESSAGE_DROPPED, RECORD_POISONED, RECORD_REJECTED, Metrics, logger
 from stream_durable.wire import events
 
@@ -126,8 +126,8 @@ class Ingress:
 
     async def _begin(self, partition: int) -> None:
         """Go on where the group stands; where that is not in the log, at what is left of it."""
-        offset, _ = await persist(lambda: self._log.committed(partition), "read the committed offset")
-        bounds = await persist(lambda: self._log.bounds(partition), "read the log's bounds")
+        offset, _ = await retry_transient(lambda: self._log.committed(partition), "read the committed offset")
+        bounds = await retry_transient(lambda: self._log.bounds(partition), "read the log's bounds")
         if offset is None or not bounds.low <= offset <= bounds.high:
             offset = bounds.low
         self._sources[partition] = _Source(bounds.topic_id, offset)
@@ -143,7 +143,7 @@ class Ingress:
                 reads.setdefault(record.partition, []).append(self._read(record))
         if any(isinstance(read.message, events.Start) for found in reads.values() for read in found):
             # A version that was registered a moment ago is the one that is meant.
-            await persist(self._catalogue.catch_up, "read the definitions")
+            await retry_transient(self._catalogue.catch_up, "read the definitions")
         for partition, found in reads.items():
             # While we waited, partitions may have been taken away.
             if (source := self._sources.get(partition)) is not None:

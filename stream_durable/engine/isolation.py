@@ -18,8 +18,8 @@ from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.core.format import FORMAT, is_made_up
 from stream_durable.engine import batch
 from stream_durable.engine.partition import Partition, fingerprint
-from stream_durable.persistence import persist
 from stream_durable.ports import Record, Store
+from stream_durable.retrying import retry_transient
 from stream_durable.telemetry import RECORD_ISOLATED, RECORD_POISONED, WORLD_REFUSED, logger
 from stream_durable.wire.verdicts import CRASHES, UNFOLDABLE, UNSTORABLE, Verdict, Verdicts
 
@@ -37,7 +37,7 @@ class Isolation:
 
     async def judge(self, partition: Partition, record: Record) -> str | None:
         """Note that a record is about to be folded alone; return why it is set aside instead, if it is."""
-        times = await persist(
+        times = await retry_transient(
             lambda: self._store.suspect(partition.id, partition.token, record.offset), "note a suspect"
         )
         self._suspected = partition

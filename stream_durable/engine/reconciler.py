@@ -34,7 +34,6 @@ from stream_durable.engine.saving import Saving
 from stream_durable.engine.takeover import FENCED_SECONDS, Takeovers
 from stream_durable.engine.timers import Timers
 from stream_durable.engine.watch import Watch
-from stream_durable.persistence import persist
 from stream_durable.ports import (
     Assigned,
     Clock,
@@ -48,6 +47,7 @@ from stream_durable.ports import (
     Store,
     VerdictLog,
 )
+from stream_durable.retrying import retry_transient
 from stream_durable.settings import EngineSettings
 from stream_durable.telemetry import (
     PARTITION_FENCED,
@@ -335,7 +335,7 @@ class Reconciler:
         await self._holds.check(reads)
         while keys := batch.missing(reads, self._cache, self._refusals.known):
             self._metrics.cache_loads.inc(sum(map(len, keys.values())))
-            lacking = await persist(partial(self._load, keys), "load entities")
+            lacking = await retry_transient(partial(self._load, keys), "load entities")
             if isinstance(lacking, StatementError):
                 return lacking
             if not lacking or not await self._holds.check_runs(reads, lacking):

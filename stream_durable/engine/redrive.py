@@ -21,8 +21,8 @@ from stream_durable.engine.cache import Cache
 from stream_durable.engine.loading import load_entities
 from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
-from stream_durable.persistence import persist
 from stream_durable.ports import Definitions, RunPosition, Store
+from stream_durable.retrying import retry_transient
 from stream_durable.telemetry import WORK_REQUESTED, logger
 
 _log = logger(__name__)
@@ -82,7 +82,7 @@ class Redrive:
         partition.is_redriving = False
 
     async def _must(self, partition: Partition, *, is_due: bool) -> None:
-        await persist(
+        await retry_transient(
             lambda: self._store.must_redrive(partition.id, partition.token, is_due=is_due), "note the redrive"
         )
 
@@ -100,14 +100,14 @@ class Redrive:
         _log.info(WORK_REQUESTED, partition=partition, runs=count)
 
     async def _page(self, partition: int, after: RunPosition) -> list[RunPosition]:
-        return await persist(
+        return await retry_transient(
             lambda: self._store.unfinished(partition, after, _PAGE), "read what is unfinished"
         )
 
     async def _load(self, keys: list[str]) -> dict[str, object]:
         # A cache of its own: the one of the batches holds what has been folded, and is not ours to fill.
         cache = Cache(0)
-        await persist(lambda: self._load_all(cache, keys), "load what is unfinished")
+        await retry_transient(lambda: self._load_all(cache, keys), "load what is unfinished")
         return dict(cache.of("run"))
 
     async def _load_all(self, cache: Cache, keys: list[str]) -> None:

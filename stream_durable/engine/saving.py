@@ -19,8 +19,8 @@ from stream_durable.engine.cache import Cache
 from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.timers import Timers
-from stream_durable.persistence import persist
 from stream_durable.ports import Store
+from stream_durable.retrying import retry_transient
 from stream_durable.telemetry import COMMIT_REFUSED, Metrics, logger
 
 _log = logger(__name__)
@@ -110,7 +110,9 @@ class Saving:
         from that it was not, anything else that somebody else owns the partition.
         """
         partitions = [f.share.partition for f in finished]
-        cursors = await persist(lambda: self._store.cursors(partitions), "read where partitions stand")
+        cursors = await retry_transient(
+            lambda: self._store.cursors(partitions), "read where partitions stand"
+        )
         unsaved, fenced = [], []
         for f in finished:
             share = f.share

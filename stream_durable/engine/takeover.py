@@ -21,8 +21,8 @@ from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.redrive import Redrive
 from stream_durable.engine.timers import Timers
-from stream_durable.persistence import persist
 from stream_durable.ports import Claim, Log, LogBounds, Store, VerdictLog
+from stream_durable.retrying import retry_transient
 from stream_durable.settings import EngineSettings
 from stream_durable.telemetry import (
     LOG_LOST,
@@ -110,7 +110,7 @@ class Takeovers:
             await asyncio.sleep(delay)
         token = uuid4()
         claim = await self._claim(partition, token)
-        bounds = await persist(lambda: self._log.bounds(partition), "read the log's bounds")
+        bounds = await retry_transient(lambda: self._log.bounds(partition), "read the log's bounds")
         # Whatever was read before is of the log as it was then, and comes again if it is the same one.
         self._log.stop_fetching(partition)
         reason = lost or lost_log(claim, bounds)
@@ -123,16 +123,16 @@ class Takeovers:
         self._publishing.publish_left(owned, claim.outbox)
         if any(offset >= claim.next_offset for offset, _ in claim.outbox):
             await self._clear_outbox(owned)
-        verdicts = await persist(
+        verdicts = await retry_transient(
             lambda: self._verdicts.about(partition, claim.next_offset, claim.clock), "read the verdicts"
         )
-        await persist(lambda: self._timers.load(partition), "load timers")
+        await retry_transient(lambda: self._timers.load(partition), "load timers")
         start = claim.next_offset
         if claim.fingerprint and reason is None and start > bounds.low:
             owned.verify_offset = start = claim.next_offset - 1
         if claim.must_redrive:
             await self._redrive.partition(partition)
-            await persist(
+            await retry_transient(
                 lambda: self._store.must_redrive(partition, token, is_due=False), "note the redrive"
             )
         del self._tasks[partition]
@@ -155,7 +155,7 @@ class Takeovers:
         if reason is not None:
             return await self._new_log(claim, token, bounds, reason)
         if claim.topic_id is None:
-            await persist(
+            await retry_transient(
                 lambda: self._store.identify(claim.partition, token, bounds.topic_id), "note the log"
             )
             return claim._replace(topic_id=bounds.topic_id)
@@ -168,7 +168,7 @@ class Takeovers:
                 owned.cautious = self._settings.batch_records_max
         elif claim.stalls > 1:
             # Nothing is there to fold: earlier takeovers say nothing about the records to come.
-            await persist(lambda: self._store.commit([owned.share()]), "forget earlier takeovers")
+            await retry_transient(lambda: self._store.commit([owned.share()]), "forget earlier takeovers")
 
     async def _clear_outbox(self, owned: Partition) -> None:
         """Publish and remove what was saved under a log that was lost, before its offsets come once more.
@@ -177,13 +177,13 @@ class Takeovers:
         """
         await self._publishing.settled([owned])
         share = owned.share()
-        await persist(lambda: self._store.commit([share]), "remove what the lost log left to publish")
+        await retry_transient(lambda: self._store.commit([share]), "remove what the lost log left to publish")
 
     async def _claim(self, partition: int, token: UUID) -> Claim:
         """Become the owner, or stand by while the state is one that only newer releases go on from."""
         while True:
             try:
-                claim = await persist(
+                claim = await retry_transient(
                     lambda: self._store.claim(partition, self._owner, token, self._knows), "claim"
                 )
             except NewerFormatError as error:
@@ -211,12 +211,12 @@ class Takeovers:
             LOG_LOST, partition=claim.partition, offset=claim.next_offset, reason=reason, continued_at=policy
         )
         if policy == "halt":
-            await persist(lambda: self._store.lose(claim.partition, token, reason), "record the loss")
+            await retry_transient(lambda: self._store.lose(claim.partition, token, reason), "record the loss")
             self.halted[claim.partition] = reason
             _log.error(PARTITION_HALTED, partition=claim.partition, offset=claim.next_offset, reason=reason)
             return None
         offset = bounds.low if policy == "continue_earliest" else bounds.high
-        generation = await persist(
+        generation = await retry_transient(
             lambda: self._store.new_generation(claim.partition, token, bounds.topic_id, offset, reason),
             "begin a new generation",
         )

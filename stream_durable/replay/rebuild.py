@@ -39,7 +39,6 @@ from stream_durable.engine.cache import Cache
 from stream_durable.engine.isolation import Refusals
 from stream_durable.engine.loading import load_entities
 from stream_durable.engine.partition import Partition, fingerprint
-from stream_durable.persistence import persist
 from stream_durable.ports import (
     Definitions,
     Keys,
@@ -54,6 +53,7 @@ from stream_durable.ports import (
 )
 from stream_durable.replay.spans import OWNER, check_free, span_of
 from stream_durable.replay.verdicts import read_verdicts
+from stream_durable.retrying import retry_transient
 from stream_durable.settings import EngineSettings
 from stream_durable.telemetry import WORLD_REFUSED, logger
 from stream_durable.wire.verdicts import Verdicts
@@ -244,11 +244,13 @@ class _Lane:
     async def _claim(self, number: int, topic_id: str) -> Partition:
         """Become the one who writes this partition; from here on no other rebuild does."""
         token = uuid4()
-        claim = await persist(lambda: self._store.claim(number, OWNER, token), "claim")
+        claim = await retry_transient(lambda: self._store.claim(number, OWNER, token), "claim")
         if claim.topic_id is None:
-            await persist(lambda: self._store.identify(number, token, topic_id), "note the log")
+            await retry_transient(lambda: self._store.identify(number, token, topic_id), "note the log")
         # What was said of this state, and what was saved and never said, is not in the log.
-        await persist(lambda: self._store.must_redrive(number, token, is_due=True), "ask for a redrive")
+        await retry_transient(
+            lambda: self._store.must_redrive(number, token, is_due=True), "ask for a redrive"
+        )
         partition = Partition(claim, token)
         if claim.fingerprint:
             partition.verify_offset = claim.next_offset - 1
@@ -320,7 +322,7 @@ class _Lane:
                 self._check_record(read.record, found)
         keys = batch.missing(reads, self._cache, self._refusals.known)
         if keys:
-            refused = await persist(lambda: self._load(keys), "load entities")
+            refused = await retry_transient(lambda: self._load(keys), "load entities")
             if refused is not None:
                 raise refused
 
@@ -361,7 +363,7 @@ class _Lane:
                 refused = error if isinstance(error, StatementError) else None
                 _log.warning(WORLD_REFUSED, reason=str(error), doing="commit")
                 await asyncio.sleep(_DOUBT_SECONDS)
-            cursors = await persist(
+            cursors = await retry_transient(
                 lambda: self._store.cursors([share.partition]), "read where partitions stand"
             )
             cursor = cursors[share.partition]

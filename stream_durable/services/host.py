@@ -17,10 +17,10 @@ from importlib.metadata import version
 from typing import Any, Final, NamedTuple, TypeVar
 
 from stream_durable.core.errors import BrokenError, RejectedError, StreamDurableError
-from stream_durable.health import Check, Health
 from stream_durable.log_lines import configure_logging
-from stream_durable.persistence import persist
+from stream_durable.retrying import retry_transient
 from stream_durable.services.collector import spare_the_collector
+from stream_durable.services.health import Check, Health
 from stream_durable.services.probes import Probe
 from stream_durable.services.watchdog import Guard, Watchdog
 from stream_durable.settings import HealthSettings, Settings, check_safety, describe
@@ -159,7 +159,9 @@ async def assembled(
     name: str, settings: Settings, role: Role, metrics: Metrics, stack: AsyncExitStack
 ) -> Service:
     """Assemble a service, which is taken apart with the stack; wait for what it needs and is away."""
-    return await persist(lambda: stack.enter_async_context(role(settings, metrics)), f"start the {name}")
+    return await retry_transient(
+        lambda: stack.enter_async_context(role(settings, metrics)), f"start the {name}"
+    )
 
 
 async def work(service: Service) -> None:

@@ -9,13 +9,13 @@ from typing import Final
 from stream_durable import bootstrap
 from stream_durable.core.definition.stranding import queues_of as queues_in
 from stream_durable.core.errors import RejectedError
-from stream_durable.health import Check
 from stream_durable.kafka.probe import KafkaProbe
 from stream_durable.kafka.topic_rules import Step
 from stream_durable.kafka.topics import Topics
 from stream_durable.postgres import migrate
 from stream_durable.postgres.probe import PostgresProbe
 from stream_durable.sdk.app import App
+from stream_durable.services.health import Check
 from stream_durable.services.host import Role, Service
 from stream_durable.services.probes import Probe
 from stream_durable.services.rights import question_rights, question_role

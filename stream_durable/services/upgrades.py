@@ -12,9 +12,9 @@ from stream_durable.core.messages import FormatRaised
 from stream_durable.engine import outbox
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.reader import KafkaReader
-from stream_durable.persistence import persist
 from stream_durable.ports import Outgoing, Record, Span
 from stream_durable.postgres.formats import Standing, formats
+from stream_durable.retrying import retry_transient
 from stream_durable.settings import Settings
 from stream_durable.wire.inbox import encode
 from stream_durable.wire.verdicts import BURIED
@@ -81,6 +81,6 @@ async def _publish(settings: Settings, messages: Sequence[Outgoing]) -> None:
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=_CLIENT)
     try:
         made = [(message, None) for message in messages]
-        await persist(lambda: publisher.publish(made), "publish what was decided")
+        await retry_transient(lambda: publisher.publish(made), "publish what was decided")
     finally:
         await publisher.close()

@@ -15,7 +15,7 @@ from faust.exceptions import ProducerSendError
 from pydantic import BaseModel, ValidationError
 
 from stream_durable.core.errors import RejectedError, TransientError
-from stream_durable.persistence import persist
+from stream_durable.retrying import retry_transient
 from stream_durable.sdk.errors import PROBLEMS_SHOWN
 from stream_durable.sdk.handover import problems
 from stream_durable.streams.options import REQUEST_BYTES_MAX
@@ -121,7 +121,7 @@ class Turn:
             except (KafkaError, ProducerSendError) as error:
                 raise TransientError(f"Kafka: {error!r}") from error
 
-        await persist(send, f"write to {topic}")
+        await retry_transient(send, f"write to {topic}")
 
 
 def _time(record: Any) -> int:

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from stream_durable.core.messages import EventPublished, ResumeRun, SignalRun, StartRun
-from stream_durable.persistence import persist
 from stream_durable.ports import Outgoing, Record
+from stream_durable.retrying import retry_transient
 from stream_durable.testing.broker import Broker
 from stream_durable.testing.faults import Process, Weather
 from stream_durable.testing.producing import RemotePublisher
@@ -70,7 +70,7 @@ class Clients:
             if sent.is_garbage:
                 self.garbage.add((sent.topic, sent.key, sent.value))
             message = Outgoing(sent.topic, partition, sent.key, sent.value)
-            await persist(lambda m=message: publisher.publish([(m, None)]), "send")  # type: ignore[misc]
+            await retry_transient(lambda m=message: publisher.publish([(m, None)]), "send")  # type: ignore[misc]
             self.acknowledged.append(sent)
             acknowledged = self._weather.loop.time()
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from stream_durable.core.errors import TransientError
 from stream_durable.lanes import Concerns, LaneKey, Trouble, size_of
-from stream_durable.persistence import persist
 from stream_durable.ports import Headers, Outgoing
+from stream_durable.retrying import retry_transient
 from stream_durable.sending import Sender
 from stream_durable.testing.broker import Broker
 from stream_durable.testing.faults import Process
@@ -127,7 +127,7 @@ class _RemoteWire:
             for handed in batch.messages:
                 handed.settle(None, _Nowhere())
             return
-        answers = await persist(
+        answers = await retry_transient(
             lambda: self._process.call("publish", KAFKA, lambda: self._append(batch)), "publish"
         )
         for handed, answer in zip(batch.messages, answers, strict=True):

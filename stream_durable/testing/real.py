@@ -28,9 +28,9 @@ from stream_durable.kafka.reader import KafkaReader
 from stream_durable.kafka.topics import Topics
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
-from stream_durable.persistence import persist
 from stream_durable.ports import Headers, Log, LogBounds, LogEvent, Outgoing, Record, Span, TimerPosition
 from stream_durable.postgres.migrate import drop, migrate
+from stream_durable.retrying import retry_transient
 from stream_durable.running import is_configured
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.workflow import Workflow
@@ -236,7 +236,7 @@ class RealBackend:
     async def _serve(self, queues: list[str]) -> None:
         await self._make_topics(queues)
         for each in self._app.registrations():
-            await persist(lambda r=each: self.ports.catalogue.register(*r), "register")  # type: ignore[misc]
+            await retry_transient(lambda r=each: self.ports.catalogue.register(*r), "register")  # type: ignore[misc]
         for queue in queues:
             self._start(f"worker {queue}", lambda name=queue: self._worker(name))  # type: ignore[misc]
         await self._until(lambda: self._programs.keys() >= {f"worker {queue}" for queue in queues})
@@ -245,7 +245,7 @@ class RealBackend:
         await make_topics(self._settings, tuple(queues))
         topics, deadline = Topics(self._settings, tuple(queues)), time.monotonic() + SECONDS_MAX
         # What the controller has made, brokers hear of a little later.
-        while any(step.action != "ok" for step in await persist(topics.plan, "look at the topics")):
+        while any(step.action != "ok" for step in await retry_transient(topics.plan, "look at the topics")):
             self._check(deadline)
             await asyncio.sleep(_LOOK_SECONDS)
 
@@ -265,7 +265,7 @@ class RealBackend:
         async def serve() -> None:
             async with AsyncExitStack() as stack:
                 # Topics that were just made have no leader for a moment.
-                program = await persist(lambda: stack.enter_async_context(assemble()), "assemble")
+                program = await retry_transient(lambda: stack.enter_async_context(assemble()), "assemble")
                 self._programs[name] = program
                 await program.run()
 
@@ -346,7 +346,7 @@ class RealBackend:
         return Rest.ATTEMPTS if worker.attempts._jobs else Rest.QUIET
 
     async def _ends(self, log: Log) -> dict[int, tuple[int, int]]:
-        bounds = {p: await persist(lambda p=p: log.bounds(p), "look") for p in range(_PARTITIONS)}  # type: ignore[misc]
+        bounds = {p: await retry_transient(lambda p=p: log.bounds(p), "look") for p in range(_PARTITIONS)}  # type: ignore[misc]
         return {p: (found.low, found.high) for p, found in bounds.items()}
 
     async def _next_due(self) -> int | None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from stream_durable.core.format import FORMAT
 from stream_durable.engine.reconciler import Reconciler
-from stream_durable.persistence import persist
+from stream_durable.retrying import retry_transient
 from stream_durable.sdk.app import App
 from stream_durable.sdk.handler import Handler
 from stream_durable.settings import EngineSettings, WorkerSettings
@@ -148,7 +148,7 @@ class World:
         client = Process(self.weather, "registrar")
         definitions = RemoteDefinitions(client, self.broker)
         for definition in self.app.definitions():
-            await persist(lambda d=definition: definitions.register(d), "register")  # type: ignore[misc]
+            await retry_transient(lambda d=definition: definitions.register(d), "register")  # type: ignore[misc]
         for slot in self.slots:
             self.start(slot)
 
@@ -275,7 +275,7 @@ class World:
         skew = self.weather.faults.skew_ms
         clock = VirtualClock(self.loop.time, self.rng.randint(-skew, skew))
         definitions = RemoteDefinitions(process, self.broker, slot.knows)
-        await persist(definitions.catch_up, "read the definitions")
+        await retry_transient(definitions.catch_up, "read the definitions")
         log = slot.log = RemoteLog(
             process, self.broker, "inbox", "reconciler", records_max=self.engine.batch_records_max
         )

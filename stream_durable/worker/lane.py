@@ -16,7 +16,6 @@ from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import CommandsLost
 from stream_durable.core.reference import MARK
-from stream_durable.persistence import persist
 from stream_durable.ports import (
     Assigned,
     CommandLog,
@@ -29,6 +28,7 @@ from stream_durable.ports import (
     Refusal,
     Revoked,
 )
+from stream_durable.retrying import retry_transient
 from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import COMMAND_REJECTED, COMMANDS_LOST, MESSAGE_DROPPED, Metrics, logger
 from stream_durable.wire.dead import Letter, dead_letter_headers, letter, without_value
@@ -159,8 +159,8 @@ class Lane:
 
     async def _resume(self, partition: int) -> None:
         """Begin where the group's last member of this partition was, skipping what it had done."""
-        committed = await persist(lambda: self._log.committed(partition), "read the committed offset")
-        bounds = await persist(lambda: self._log.bounds(partition), "read the log's bounds")
+        committed = await retry_transient(lambda: self._log.committed(partition), "read the committed offset")
+        bounds = await retry_transient(lambda: self._log.bounds(partition), "read the log's bounds")
         begin, metadata = committed
         if begin is None or not bounds.low <= begin <= bounds.high:
             begin, metadata = await self._begin_unknown(partition, begin, bounds), None
@@ -184,7 +184,9 @@ class Lane:
             key=str(partition), queue=self._topic.removeprefix("commands."), worker=self._attempts.worker
         )
         record = Outgoing("inbox", partition, message.key.encode(), encode(message))
-        refusals = await persist(lambda: self._publisher.publish([(record, None)]), "ask for lost commands")
+        refusals = await retry_transient(
+            lambda: self._publisher.publish([(record, None)]), "ask for lost commands"
+        )
         _log.warning(
             COMMANDS_LOST, topic=self._topic, partition=partition, offset=committed, begun_at=begin,
             reason=refusals[0].reason if refusals else None,

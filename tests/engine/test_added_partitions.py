@@ -11,8 +11,8 @@ from waiting import eventually
 from stream_durable import bootstrap
 from stream_durable.kafka.topics import Topics
 from stream_durable.local.kafka import LocalKafka
-from stream_durable.persistence import persist
 from stream_durable.postgres.migrate import migrate
+from stream_durable.retrying import retry_transient
 from stream_durable.telemetry import Metrics
 
 pytestmark = pytest.mark.real
@@ -29,7 +29,7 @@ async def test_a_partition_that_was_added_is_refused_with_what_to_do(
     async with AsyncExitStack() as stack:
         # Topics that were just made have no leader for a moment.
         assembled = lambda: stack.enter_async_context(bootstrap.reconciler(settings, Metrics()))  # noqa: E731
-        reconciler = await persist(assembled, "assemble")
+        reconciler = await retry_transient(assembled, "assemble")
         serving = asyncio.create_task(reconciler.run())
 
         async def owns_all() -> bool:

@@ -18,8 +18,8 @@ from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.topics import Topics
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.payloads import STORED_BYTES_MAX, PayloadLostError, Payloads
-from stream_durable.persistence import persist
 from stream_durable.ports import Outgoing
+from stream_durable.retrying import retry_transient
 from stream_durable.settings import Settings
 
 pytestmark = pytest.mark.real
@@ -50,7 +50,9 @@ async def test_the_largest_values_are_kept_and_found_in_any_order(
 ) -> None:
     async with kept(kafka_broker, prefix) as (blobs, _):
         values = [bytes([65 + i]) * (STORED_BYTES_MAX - i) for i in range(3)] + [b"small"]
-        places = [await persist(lambda i=i: blobs.put(f"run/{i}/1", values[i]), "put") for i in range(4)]
+        places = [
+            await retry_transient(lambda i=i: blobs.put(f"run/{i}/1", values[i]), "put") for i in range(4)
+        ]
 
         for i in (2, 0, 3, 1, 0):
             assert await blobs.get(*places[i]) == values[i]
@@ -71,7 +73,7 @@ async def test_a_value_that_was_deleted_is_lost_and_so_is_one_that_never_was(
     async with kept(kafka_broker, prefix) as (blobs, _):
         reference = await Payloads(blobs).stored("run/step/1", b'"first"')
         where = parse(reference)
-        later = await persist(lambda: blobs.put("run/step/1", b'"second"'), "put")
+        later = await retry_transient(lambda: blobs.put("run/step/1", b'"second"'), "put")
         admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap})
         cut = TopicPartition(f"{prefix}.blobs", where.partition, later[1])
         for future in admin.delete_records([cut]).values():
@@ -88,7 +90,7 @@ async def test_a_topic_that_takes_less_says_so_and_the_producer_goes_on(
     kafka_broker: LocalKafka, prefix: str
 ) -> None:
     async with kept(kafka_broker, prefix) as (blobs, publisher):
-        await persist(lambda: blobs.put("key", b"warm"), "put")
+        await retry_transient(lambda: blobs.put("key", b"warm"), "put")
         admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap})
         small = ConfigEntry("max.message.bytes", "100000", incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, f"{prefix}.blobs", incremental_configs=[small])
@@ -100,7 +102,7 @@ async def test_a_topic_that_takes_less_says_so_and_the_producer_goes_on(
         async def is_refused() -> bool:
             nonlocal said
             try:
-                await persist(lambda: blobs.put("key", b"x" * 200_000), "put")
+                await retry_transient(lambda: blobs.put("key", b"x" * 200_000), "put")
             except RejectedError as error:
                 said = str(error)
             return bool(said)
@@ -108,7 +110,9 @@ async def test_a_topic_that_takes_less_says_so_and_the_producer_goes_on(
         # The broker hears of its new setting a little later.
         await eventually(is_refused, "the topic takes less", seconds=30)
         assert re.search("takes no value of 200000 bytes .* max.message.bytes to 5000000", said)
-        place = await persist(lambda: blobs.put("key", b"after"), "put")
-        await persist(lambda: publisher.publish([(Outgoing("inbox", 0, b"key", b"{}"), None)]), "publish")
+        place = await retry_transient(lambda: blobs.put("key", b"after"), "put")
+        await retry_transient(
+            lambda: publisher.publish([(Outgoing("inbox", 0, b"key", b"{}"), None)]), "publish"
+        )
 
         assert await blobs.get(*place) == b"after"

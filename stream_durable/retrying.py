@@ -16,10 +16,11 @@ _FIRST_SECONDS = 0.05
 _LONGEST_SECONDS = 2.0
 
 
-async def persist(call: Callable[[], Awaitable[_Answer]], doing: str) -> _Answer:
-    """Do a thing until it succeeds, or it is cancelled; `doing` says in the log what waits.
+async def retry_transient(call: Callable[[], Awaitable[_Answer]], doing: str) -> _Answer:
+    """Call until it succeeds, or the caller is cancelled.
 
-    The log gets a line when the reason changes, and not for each try.
+    `TransientError` is retried without limit, after 50 ms at first and 2 s at most; the log gets a line under
+    `doing` when the reason changes, and not for each try.
     """
     delay, logged = _FIRST_SECONDS, ""
     while True:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from stream_durable.health import CONNECTIONS_MAX, REQUEST_BYTES_MAX, Health
+from stream_durable.services.health import CONNECTIONS_MAX, REQUEST_BYTES_MAX, Health
 from stream_durable.telemetry import Metrics
 
 
