@@ -497,6 +497,9 @@ Kafka property is written with one underscore for each of its dots,
 `{environment_name("kafka.properties")}__SASL_PASSWORD`, or all of them as a JSON object in
 `{environment_name("kafka.properties")}`. An empty variable counts as absent.
 
+Where none of these says where Kafka and Postgres are, commands and clients use those of a `stream-durable
+dev` that runs in the working directory; what else is set wins over what `dev` says.
+
 A name that is not listed here is refused. `stream-durable config show` prints what is in force and
 where it came from. Numbers that end in `_ms` are milliseconds, in `_bytes_max` bytes.
 """

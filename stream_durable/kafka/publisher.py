@@ -54,6 +54,8 @@ _INVALID = frozenset({
 #: How long the brokers may take to make a new topic known, before one is held to be missing.
 _KNOWN_MS = 5_000
 _DRAIN_SECONDS = 10.0
+#: A client waits for each of its messages: what is left when it closes was given up by whoever sent it.
+_ABANDONED_SECONDS = 1.0
 
 
 class _Placed(Delivery):
@@ -213,6 +215,7 @@ class KafkaPublisher(Sender):
         )
         if serves:
             self._topic_limits.watch(self._kafka.topics)
+        self._drain_seconds = _DRAIN_SECONDS if serves else _ABANDONED_SECONDS
         self._is_closed = False
         # A thread that is inside the client when the interpreter ends can take the process down.
         atexit.register(self._leave)
@@ -248,7 +251,7 @@ class KafkaPublisher(Sender):
         self.stop()
         self._topic_limits.close()
         loop, kafka = asyncio.get_running_loop(), self._kafka
-        await loop.run_in_executor(None, kafka.producer.flush, _DRAIN_SECONDS)
+        await loop.run_in_executor(None, kafka.producer.flush, self._drain_seconds)
         kafka.is_closed = True
         await loop.run_in_executor(None, kafka.thread.join, 2.0)
         # What nobody acknowledges is given up, for closing waits for it.

@@ -172,6 +172,25 @@ def test_a_directory_that_cannot_be_made_is_one_sentence(cli: Cli, project: Path
     assert len(told.splitlines()) == 1
 
 
+def test_dev_says_what_it_fetches(
+    cli: Cli, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Maven fetches nothing here: it says that a file has come, and fails."""
+    maven = tmp_path / "bin" / "mvn"
+    maven.parent.mkdir()
+    arrived = "Downloaded from central: https://repo/kafka_2.13-4.2.0.jar (5.9 MB at 9.1 MB/s)"
+    maven.write_text(f"#!/bin/sh\necho '{arrived}'\nexit 1\n")
+    maven.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{maven.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    done = cli("dev", "orders_app:app", "--kafka", "local", code=1)
+
+    assert "Fetching Apache Kafka 4.2.0 with Maven, about 43 MB" in done.stdout
+    assert "kafka_2.13-4.2.0.jar  5.9 MB" in done.stdout
+    assert done.stderr.startswith("Error: Maven could not fetch Kafka:")
+
+
 def test_ports_are_for_servers_of_ours(cli: Cli, project: Path) -> None:
     told = cli("dev", "orders_app:app", "--kafka", "mock", "--kafka-port", "9092", code=2).stderr
 

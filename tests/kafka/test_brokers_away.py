@@ -54,5 +54,16 @@ async def test_clients_write_nothing_by_themselves(
     assert capfd.readouterr().err == ""
 
 
+async def test_a_client_that_gave_up_does_not_wait_for_what_it_gave_up(nobody: KafkaSettings) -> None:
+    publisher = KafkaPublisher(nobody, "sd", client="client")
+    sent = asyncio.create_task(publisher.publish([(Outgoing("inbox", None, b"k", b"v"), None)]))
+    await asyncio.sleep(0)
+    sent.cancel()
+
+    # A service would wait for ten seconds.
+    async with asyncio.timeout(9):
+        await publisher.close()
+
+
 def test_without_a_complaint_the_error_says_what_is_known(nobody: KafkaSettings) -> None:
     assert reason(nobody).endswith("(kafka.bootstrap): no broker could be reached")
