@@ -217,7 +217,7 @@ class TestedStep:
 
     @property
     def finished(self) -> datetime | None:
-        """When its latest attempt ended; waits have none."""
+        """When its latest attempt, or its wait, ended."""
         return self.state.finished
 
     @property
