@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from stream_durable.core.effects import Command
 from stream_durable.core.lifecycle import RUN_RETRIED, StepEvent
-from stream_durable.core.messages import AttemptEnd, AttemptFailed, AttemptReturned
+from stream_durable.core.messages import AttemptEnd, AttemptFailed, AttemptReturned, AttemptStarted
 from stream_durable.testing.oracle import Folded, Oracle
 from stream_durable.testing.world import World
 
 #: A worker falls silent, and so do three more.
-_ASKED_UNTIL_LOST = 4
+_BEGUN_UNTIL_LOST = 4
 
 
 def an_attempt_has_one_function(world: World, oracle: Oracle) -> Iterator[str]:
@@ -47,14 +47,16 @@ def what_is_done_is_not_done_again(world: World, oracle: Oracle) -> Iterator[str
 def an_attempt_is_lost_with_many_workers(world: World, oracle: Oracle) -> Iterator[str]:
     """An attempt fails since its workers fell silent only when several did, one after the other."""
     for run in oracle.runs():
-        asked: Counter[tuple[str, int]] = Counter()
+        begun: Counter[tuple[str, int]] = Counter()
         for folded in oracle.applied.get(run.id, ()):
+            message = folded.message
+            if isinstance(message, AttemptStarted):
+                begun[message.step, message.attempt] += 1
             for event in folded.events:
                 if isinstance(event, StepEvent) and event.failure and event.failure.code == "worker_lost":
-                    times = asked[event.step, event.attempt]
-                    if times < _ASKED_UNTIL_LOST:
+                    times = begun[event.step, event.attempt]
+                    if times < _BEGUN_UNTIL_LOST:
                         yield f"{run.id}/{event.step}/{event.attempt} was given up after {times} workers"
-            asked.update((command.step, command.attempt) for command in asked_of(folded))
 
 
 def asked_of(folded: Folded) -> list[Command]:
