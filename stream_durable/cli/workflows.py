@@ -12,6 +12,9 @@ from stream_durable.cli.output import Format, Output, show, show_one
 from stream_durable.cli.values import AppOption, load, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stream_durable.core.definition.about import About
     from stream_durable.core.definition.graph import Graph
     from stream_durable.core.definition.nodes import AnyNode
 
@@ -37,12 +40,14 @@ def list_workflows(
 
     Example: `stream-durable workflows list shop:app`
     """
-    graphs = _graphs(target)
+    found = _described(target)
     if not all_versions:
-        graphs = list({graph.name: graph for graph in graphs}.values())
-    rows = [_row(graph) for graph in sorted(graphs, key=lambda graph: graph.name)]
+        found = list({graph.name: (graph, about) for graph, about in found}.values())
+    rows = [_row(graph, about) for graph, about in sorted(found, key=lambda one: one[0].name)]
+    columns = ["name", "steps", "fingerprint", "queues"]
+    columns += [name for name in ("tags", "description") if any(row[name] for row in rows)]
     empty = "No worker has published a workflow yet: start one with `stream-durable worker shop:app`."
-    show(rows, ("name", "steps", "fingerprint", "queues"), output, empty=empty)
+    show(rows, columns, output, empty=empty)
 
 
 @app.command("show")
@@ -55,35 +60,49 @@ def show_workflow(
 
     Example: `stream-durable workflows show order --app shop:app`
     """
-    found = [graph for graph in _graphs(app) if name in (graph.name, graph.fingerprint)]
+    found = [one for one in _described(app) if name in (one[0].name, one[0].fingerprint)]
     if not found:
         raise NotFoundError(
             f"there is no workflow {name!r}", "`stream-durable workflows list` shows those there are."
         )
-    graph = found[-1]
-    steps = [_step(node) for node in graph.nodes]
+    graph, about = found[-1]
+    steps = [{**_step(node), "description": about.steps.get(node.name, "")} for node in graph.nodes]
     if output is not Format.TABLE:
-        show_one({**_row(graph), "definition": _definition(graph)}, output)
+        show_one(
+            {**_row(graph, about), "definition": _plain(graph.definition), "about": _plain(about)}, output
+        )
         return
     typer.echo(f"{graph.name}  {graph.fingerprint}")
-    show(steps, ("step", "kind", "after", "what"), output, empty="It has no steps.")
+    for line in _said(about):
+        typer.echo(line)
+    columns = ["step", "kind", "after", "what", *(["description"] if about.steps else [])]
+    show(steps, columns, output, empty="It has no steps.")
 
 
-def _graphs(target: str | None) -> list[Graph]:
+def _said(about: About) -> Iterator[str]:
+    if about.description:
+        yield about.description
+    if about.tags:
+        yield f"tags: {', '.join(about.tags)}"
+    for name, value in about.metadata.items():
+        yield f"{name}: {value if isinstance(value, str) else _plain(value)}"
+
+
+def _described(target: str | None) -> list[tuple[Graph, About]]:
     from stream_durable.core.definition.graph import Graph
 
     if target is not None:
-        return [Graph(definition) for definition in load(target).definitions()]
+        return [(Graph(definition), about) for definition, about in load(target).registrations()]
     return asyncio.run(_published())
 
 
-async def _published() -> list[Graph]:
-    from stream_durable.services.definitions import published
+async def _published() -> list[tuple[Graph, About]]:
+    from stream_durable.services.definitions import described
 
-    return await published(load_settings())
+    return await described(load_settings())
 
 
-def _row(graph: Graph) -> dict[str, Any]:
+def _row(graph: Graph, about: About) -> dict[str, Any]:
     from stream_durable.core.definition.stranding import queues_of
 
     return {
@@ -91,13 +110,15 @@ def _row(graph: Graph) -> dict[str, Any]:
         "fingerprint": graph.fingerprint,
         "steps": graph.size,
         "queues": ", ".join(sorted(queues_of(graph.definition))),
+        "tags": ", ".join(about.tags),
+        "description": about.description,
     }
 
 
-def _definition(graph: Graph) -> Any:
+def _plain(value: Any) -> Any:
     import msgspec
 
-    return msgspec.to_builtins(graph.definition)
+    return msgspec.to_builtins(value)
 
 
 def _step(node: AnyNode) -> dict[str, Any]:

@@ -101,9 +101,9 @@ def _child(node: ChildNode) -> list[str]:
             notes.append(f"every {lasting(node.every_ms)}")
     if node.retry.attempts > 1:
         notes.append(f"up to {node.retry.attempts} attempts")
-    if node.timeout_ms is not None:
-        notes.append(f"{lasting(node.timeout_ms)} at most")
-    return notes
+    if node.queue is not None:
+        notes.append(f"queue {node.queue}")
+    return [*notes, *_limit(node)]
 
 
 def _members(node: ParallelNode | EachNode) -> list[str]:
@@ -113,7 +113,7 @@ def _members(node: ParallelNode | EachNode) -> list[str]:
     return notes
 
 
-def _limit(node: SignalNode | EventNode) -> list[str]:
+def _limit(node: SignalNode | EventNode | ChildNode) -> list[str]:
     if node.timeout_ms is None:
         return []
     instead = "" if node.on_timeout is None else f", then {node.on_timeout}"

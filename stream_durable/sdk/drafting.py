@@ -48,7 +48,9 @@ def order_of(
 
 def known_options(options: Options, given: Mapping[str, Any], kind: type) -> dict[str, Any]:
     """Return those of the options that this kind of step has."""
-    return options.known(given, _names(kind), elsewhere=_names(StepOptions))
+    known = options.known(given, _names(kind), elsewhere=_names(StepOptions))
+    options.description = options.text("description=", known.get("description"))
+    return known
 
 
 def function_draft(
@@ -139,13 +141,16 @@ def child_draft(
                 options.fault("contradiction", f"{option}= says nothing without an until=")
         again = at_most = None
     count = options.count("at_most=", at_most)
+    limit_ms, output = options.time_limit(given["timeout"], given["on_timeout"])
     node = ChildNode(
         name=name,
         workflow=child.name,
         fingerprint="",
         input=_child_input(options, given["input"]),
         retry=options.plain_retry("retry=", given["retry"]).policy,
-        timeout_ms=options.duration("timeout=", given["timeout"]),
+        timeout_ms=limit_ms,
+        on_timeout=output,
+        queue=None if given["queue"] is None else name_of(given["queue"]),
         until=None if until is None else name_of(until),
         again={name_of(field): name_of(path) for field, path in (again or {}).items()},
         at_most=1_000 if count is None else count,
@@ -182,14 +187,18 @@ def _called(
     """Return what a worker is told of a function, and the function with what else is called for it."""
     function = plain(function)
     tries = options.retry(given.get("retry"), workflow._tries)
-    timeout = given.get("timeout")
+    timeout = given.get("timeout", workflow._step_timeout)
     limit = timeout if callable(timeout) else None
+    timeout_ms = options.duration("timeout=", timeout) if limit is None else None
+    total_ms = options.duration("total=", given.get("total"))
+    if "timeout" not in given and timeout_ms is not None and total_ms is not None:
+        timeout_ms = min(timeout_ms, total_ms)
     node = StepNode(
         name=name,
-        queue=name_of(given.get("queue", "default")),
+        queue=workflow._queue_of(given.get("queue")),
         retry=tries.policy,
-        timeout_ms=options.duration("timeout=", timeout) if limit is None else None,
-        total_ms=options.duration("total=", given.get("total")),
+        timeout_ms=timeout_ms,
+        total_ms=total_ms,
         breaker=options.breaker(given.get("breaker")),
     )
     work = Work(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
+
+import msgspec
 
 from stream_durable.core.definition import nodes
 from stream_durable.core.definition.retry_faults import retry_faults
@@ -20,11 +22,13 @@ _Word = TypeVar("_Word")
 class Options:
     """Reads the options of one step, or of a workflow, and gathers what is wrong with them."""
 
-    __slots__ = ("faults", "label")
+    __slots__ = ("description", "faults", "label")
 
     def __init__(self, label: str) -> None:
         #: How sentences about it begin: `step 'charge'`.
         self.label = label
+        #: What the author says of it, for people.
+        self.description = ""
         #: (code, message)
         self.faults: list[tuple[str, str]] = []
 
@@ -79,6 +83,30 @@ class Options:
         if not isinstance(value, bool):
             self.fault("bad_option", f"{option} takes True or False, not {value!r}")
         return value is True
+
+    def text(self, option: str, value: object) -> str:
+        """Return a text."""
+        if value is not None and not isinstance(value, str):
+            self.fault("bad_option", f"{option} takes a text, not {value!r}")
+        return value if isinstance(value, str) else ""
+
+    def texts(self, option: str, value: object) -> tuple[str, ...]:
+        """Return several texts, and not the letters of one."""
+        if isinstance(value, Iterable) and not isinstance(value, str):
+            texts = tuple(value)
+            if all(isinstance(each, str) for each in texts):
+                return texts
+        self.fault("bad_option", f"{option} takes several texts, not {value!r}")
+        return ()
+
+    def an_object(self, option: str, value: object) -> dict[str, Any]:
+        """Return a JSON object."""
+        text = None if value is None else self.json(option, value)
+        found = {} if text is None else msgspec.json.decode(text)
+        if isinstance(found, dict):
+            return found
+        self.fault("bad_option", f"{option} takes an object, not {value!r}")
+        return {}
 
     def key(self, option: str, value: object) -> str | None:
         """Return a key of the run's context."""

@@ -56,6 +56,8 @@ class Outline(NamedTuple):
     restart: RetryPolicy
     options: Options
     origin: Origin
+    #: What the author says of it; the rest is added when it is prepared.
+    about: About
 
     def fault(self, step: str | None, code: str, message: str, origin: Origin) -> DefinitionFault:
         """Say that something is wrong with this workflow."""
@@ -99,7 +101,10 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
     faults += preparation.faults_of_children
     if faults:
         raise DefinitionError(dict.fromkeys(faults))
-    about = About(
+    said = {draft.node.name: text for draft in drafts if (text := draft.options.description)}
+    about = replace(
+        outline.about,
+        steps=said,
         input=None if outline.input_type is None else _schema_of(preparation.values.of("input")),
         output=_schema_of(output),
     )

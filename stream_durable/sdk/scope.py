@@ -197,7 +197,7 @@ class Scope:
         *,
         on: Step | str | Callable[..., Any] | None = None,
         retry: Retry | None = None,
-        queue: str = "default",
+        queue: str | None = None,
         **options: Unpack[NodeOptions],
     ) -> Branch:
         """Begin a branch: one of its clauses runs, and the steps of the others are skipped.
@@ -212,7 +212,9 @@ class Scope:
         draft = Draft(
             BranchNode(name=name_of(name), on=path, **order), origin_of_call(author_frame()), options_of
         )
-        draft.selector = StepNode(name=name_of(name), retry=tries.policy, queue=name_of(queue))
+        draft.selector = StepNode(
+            name=name_of(name), retry=tries.policy, queue=self._workflow._queue_of(queue)
+        )
         decides = None if path is not None else options_of.function("on=", on)
         if decides is not None:
             draft.work = Work(decides, local_names(author_frame()), delay_after=tries.delay_after)
@@ -230,6 +232,8 @@ class Scope:
         every: Duration | None = None,
         retry: Retry | None = None,
         timeout: Duration | None = None,
+        on_timeout: object = "fail",
+        queue: str | None = None,
         **options: Unpack[NodeOptions],
     ) -> Child:
         """Add a step that is a run of another workflow; its output is that run's.
@@ -237,6 +241,8 @@ class Scope:
         `input` is a path, or an object of paths, as in `{"order": "input.id"}`; what is no text stands for
         itself, and a text that begins with `=` is JSON. With `until`, a path such as `page.done`, the
         child runs again until the value there is true, `again` taking over parts of its output as input.
+        When the time is over the child is cancelled, and the step fails, or `on_timeout` is its output. Steps
+        of the child that name no queue go to `queue`, else to where those of this run go.
         """
         options_of = Options(f"child {name_of(name)!r}")
         order = order_of(options_of, options, NodeOptions, self._workflow, self._place)
@@ -246,7 +252,7 @@ class Scope:
             raise refused(self._workflow, "bad_child", text)
         given = {
             "input": input, "until": until, "again": again, "at_most": at_most, "every": every,
-            "retry": retry, "timeout": timeout,
+            "retry": retry, "timeout": timeout, "on_timeout": on_timeout, "queue": queue,
         }  # fmt: skip
         draft = child_draft(name_of(name), workflow, options_of, order, origin_of_call(author_frame()), given)
         return self._keep(draft, Child(self._workflow, draft))

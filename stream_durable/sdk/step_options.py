@@ -31,7 +31,13 @@ class FunctionOptions(CallOptions, total=False):
     breaker: Breaker | str | None
 
 
-class OrderOptions(TypedDict, total=False):
+class AboutOptions(TypedDict, total=False):
+    """What is said for people."""
+
+    description: str
+
+
+class OrderOptions(AboutOptions, total=False):
     """What has to have ended before."""
 
     after: After
@@ -73,7 +79,7 @@ class StepOptions(AddOptions, total=False):
     name: str | None
 
 
-class TemplateOptions(FunctionOptions, ErrorOptions, total=False):
+class TemplateOptions(FunctionOptions, AboutOptions, ErrorOptions, total=False):
     """Of a function that an `Expand` makes steps of."""
 
     name: str | None

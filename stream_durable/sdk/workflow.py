@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, overload
 
@@ -64,11 +64,18 @@ class Workflow(Scope, Generic[In, Out]):
         timeout: Duration | None = None,
         retry: Retry | None = None,
         restart: Retry | None = None,
+        step_timeout: Duration | None = None,
+        queue: str | None = None,
+        description: str = "",
+        tags: Iterable[str] = (),
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
         """Begin a workflow.
 
-        `timeout` is for a whole run, `retry` for the steps without one of their own, and `restart` for
-        the graph: a run that failed and has cleaned up begins again from the start.
+        `timeout` is for a whole run. `retry`, `step_timeout` (of one attempt) and `queue` are for functions
+        without one of their own, and `restart` for the graph: a run that failed and has cleaned up begins
+        again from the start. `description`, `tags` and `metadata` are for people and tools that list
+        workflows; they make no new version.
         """
         self.name = name_of(name)
         self.origin = origin_of_call(author_frame())
@@ -77,7 +84,15 @@ class Workflow(Scope, Generic[In, Out]):
         timeout_ms = options.duration("timeout=", timeout)
         self._tries = options.default_retry(retry)
         restarts = options.plain_retry("restart=", restart).policy
-        self._outline = Outline(self.name, input, output, timeout_ms, restarts, options, self.origin)
+        self._step_timeout = None if options.duration("step_timeout=", step_timeout) is None else step_timeout
+        self._queue = "default" if queue is None else name_of(queue)
+        options.description = options.text("description=", description)
+        about = About(
+            description=options.description,
+            tags=options.texts("tags=", tags),
+            metadata=options.an_object("metadata=", metadata),
+        )
+        self._outline = Outline(self.name, input, output, timeout_ms, restarts, options, self.origin, about)
         self._drafts: list[Draft] = []
         self._children: list[Workflow] = []
         self._prepared: Prepared | None = None
@@ -150,6 +165,10 @@ class Workflow(Scope, Generic[In, Out]):
     def handlers(self) -> Mapping[str, Handler]:
         """Return the prepared functions, by the names under which a worker is asked for them."""
         return self._prepare().handlers
+
+    def _queue_of(self, queue: object) -> str:
+        """Return the queue that a function is asked for on: its own, else the workflow's."""
+        return self._queue if queue is None else name_of(queue)
 
     def _hook(self, name: str) -> Decorator:
         assert name in HOOKS

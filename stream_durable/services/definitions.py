@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
+from stream_durable.core.definition.about import About
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import decode_definition, encode_definition, fingerprint_of
 from stream_durable.core.errors import TransientError
@@ -72,9 +73,14 @@ def _write(file: Path, data: bytes) -> None:
 
 async def published(settings: Settings) -> list[Graph]:
     """Return all definitions that were published, the latest of each workflow last."""
+    return [graph for graph, _ in await described(settings)]
+
+
+async def described(settings: Settings) -> list[tuple[Graph, About]]:
+    """Return the same, each with what is said about it."""
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, None, client=_CLIENT)
     try:
         await definitions.catch_up()
-        return definitions.known()
+        return [(graph, definitions.about(graph.fingerprint)) for graph in definitions.known()]
     finally:
         await definitions.close()

@@ -44,3 +44,15 @@ def test_a_version_is_found_by_its_fingerprint(cli: Cli) -> None:
 
 def test_a_workflow_that_is_not_there_is_not_found(cli: Cli) -> None:
     assert "workflows list" in cli("workflows", "show", "nope", "--app", "orders_app:app", code=3).stderr
+
+
+def test_what_a_workflow_says_of_itself_is_shown(cli: Cli) -> None:
+    [row] = cli.rows("workflows", "list", "described_app:app")
+    assert (row["tags"], row["description"]) == ("shop, vip", "Ships orders.")
+
+    text = cli("workflows", "show", "order", "--app", "described_app:app").output
+    for said in ("Ships orders.", "shop, vip", "owner: ann", "Puts things into a box."):
+        assert said in text
+
+    shown = cli.rows("workflows", "show", "order", "--app", "described_app:app")
+    assert shown["about"]["input"] == {"type": "object", "additionalProperties": {"type": "string"}}

@@ -130,7 +130,7 @@ def _signal(node: SignalNode) -> Iterator[tuple[str, str]]:
     yield from _time_limit(node)
 
 
-def _time_limit(node: SignalNode | EventNode) -> Iterator[tuple[str, str]]:
+def _time_limit(node: SignalNode | EventNode | ChildNode) -> Iterator[tuple[str, str]]:
     if node.timeout_ms is not None and node.timeout_ms <= 0:
         yield "timeout", TOO_SHORT
     if node.on_timeout is not None and node.timeout_ms is None:
@@ -166,8 +166,9 @@ def _child(node: ChildNode) -> Iterator[tuple[str, str]]:
         yield code, f": {text}"
     if not NAME.match(node.workflow):
         yield "bad_name", f": {node.workflow!r} is not a name for a workflow: {RULE}"
-    if node.timeout_ms is not None and node.timeout_ms <= 0:
-        yield "timeout", TOO_SHORT
+    yield from _time_limit(node)
+    if node.queue is not None and not QUEUE.match(node.queue):
+        yield "bad_queue", f": {node.queue!r} is not a name for a queue: {QUEUE_RULE}"
     for field, value in node.input.items() if isinstance(node.input, dict) else ():
         if value.startswith("=") and not _is_json(value[1:]):
             yield "not_json", f" has {value!r} as {field!r} of its input: what follows the = is not JSON"

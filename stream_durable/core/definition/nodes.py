@@ -166,6 +166,10 @@ class ChildNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="child"
     every_ms: Millis = 0
     #: What undoes what the child did, if the run fails later.
     compensation: StepNode | None = None
+    #: Where its steps go that name no queue; None: where those of this run go.
+    queue: str | None = None
+    #: JSON text of the output when the time is over; None: the step fails with code `timeout`.
+    on_timeout: str | None = None
 
 
 #: What waits for something that no worker does, and what has members and ends with them. A new kind of node

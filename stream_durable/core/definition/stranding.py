@@ -116,8 +116,9 @@ def notices(old: Definition, carried: Carried, queues: frozenset[str]) -> list[N
 
 
 def queues_of(definition: Definition) -> frozenset[str]:
-    """Return the queues that all functions of a definition are sent to."""
-    return frozenset(called.node.queue for called in _functions(definition))
+    """Return the queues that all functions of a definition are sent to, and its children by an option."""
+    children = {node.queue for node in definition.nodes if isinstance(node, ChildNode) and node.queue}
+    return frozenset(children).union(called.node.queue for called in _functions(definition))
 
 
 class _Judgement:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from stream_durable.core.definition.nodes import BranchNode, StepNode
+from stream_durable.core.definition.nodes import BranchNode, ChildNode, StepNode
 from stream_durable.core.definition.paths import value_at
 from stream_durable.core.effects import AttemptNote, Effects, Handlers
 from stream_durable.core.errors import RejectedError
@@ -210,14 +210,17 @@ def retry(run: Run, i: int, step: Step, out: Effects) -> None:
 
 
 def out_of_time(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
-    """Fail a step whose time in all is over; False: it is not."""
+    """End a step whose time in all is over, as failed or as its option says; False: it is not."""
     until = None if step.detail is None else step.detail.until
     if until is None or max(now, step.due or 0) < until:
         return False
     node = run.graph.nodes[i]
     limit = getattr(node, "total_ms", None) or getattr(node, "timeout_ms", None)
-    failure = Failure("timeout", f"the step did not end within {limit} ms in all", retryable=False)
     stop_step(run, i, step, out)
+    if type(node) is ChildNode and node.on_timeout is not None:
+        work_off(run, [(i, COMPLETED, node.on_timeout.encode(), None)], [], now, out)
+        return True
+    failure = Failure("timeout", f"the step did not end within {limit} ms in all", retryable=False)
     work_off(run, [(i, FAILED, None, failure)], [], now, out)
     return True
 

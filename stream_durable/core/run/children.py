@@ -63,7 +63,7 @@ def ask_for_child(run: Run, i: int, step: Step, node: ChildNode, out: Effects) -
             input=detail.input if detail.input is not None else Raw(b"null"),
             tags=run.tags,
             trace=run.trace,
-            queue=run.queue or "",
+            queue=node.queue or run.queue or "",
             priority=run.priority,
             parent=run.id,
             parent_step=run.graph.names[i],
