@@ -97,6 +97,8 @@ class Reconciler:
         self._partitions: dict[int, Partition] = {}
         #: As they were when what is folded now was taken: taken over again, a partition is fetched anew.
         self._reading: dict[int, Partition] = {}
+        #: Being given up: not to be taken over once more, whatever is seen of them.
+        self._leaving: frozenset[int] = frozenset()
         self._cache = Cache(settings.cache_bytes_max)
         self._refusals = Refusals()
         self._holds = Holds(log, definitions, verdicts, self._partitions, self._refusals, knows)
@@ -187,8 +189,10 @@ class Reconciler:
             elif isinstance(event, Revoked):
                 self._takeovers.cancel(event.partitions)
                 self._holds.leave(event.partitions)
+                self._leaving = frozenset(event.partitions)
                 await self._say_the_rest(event.partitions)
                 self._let_go(event.partitions)
+                self._leaving = frozenset()
             elif isinstance(event, LogLost):
                 self._lost(event.partition, "the log does not hold the offset we stand at")
             else:
@@ -215,12 +219,16 @@ class Reconciler:
 
     def _lost(self, partition: int, reason: str) -> None:
         """Stop folding a partition whose log is another one, and find out how to go on."""
+        if partition in self._leaving:
+            return
         self._log.stop_fetching(partition)
         self._let_go([partition])
         self._takeovers.begin([partition], lost=reason)
 
     def _take_again(self, partition: int) -> None:
         """Take a partition over once more: on the way what is outstanding in it is asked for again."""
+        if partition in self._leaving:
+            return
         self._log.stop_fetching(partition)
         self._let_go([partition])
         self._takeovers.begin([partition])
