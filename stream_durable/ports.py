@@ -519,6 +519,8 @@ class RunSummary(NamedTuple):
     parent_step: str | None = None
     attempt: int = 1
     started: int | None = None
+    #: A JSON object: what has been asked of it.
+    requests: bytes | None = None
 
 
 class RunPage(NamedTuple):

@@ -7,9 +7,12 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePath
 from textwrap import indent
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
+
+if TYPE_CHECKING:
+    from stream_durable.core.failure import Failure
 
 #: Different stack traces that are printed below a table; members of a group mostly fail for the same reason.
 _TRACES_MAX: Final = 5
@@ -23,6 +26,13 @@ class Failed(dict[str, Any]):
     def read(cls, failure: bytes | None) -> Failed | None:
         """Read a failure as it is stored."""
         return None if failure is None else cls(json.loads(failure))
+
+    @classmethod
+    def of(cls, failure: Failure | None) -> Failed | None:
+        """Take a failure over as the client gives it."""
+        import msgspec
+
+        return None if failure is None else cls(msgspec.to_builtins(failure))
 
     def __str__(self) -> str:
         """Return code, message and where in the code it was raised."""

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stream_durable.cli.failures import Failed, print_traces
-from stream_durable.cli.output import Format, Output, Took, show, show_one
+from stream_durable.cli.output import Format, Output, Took, milliseconds, show, show_one
 from stream_durable.cli.runs import After, Limit, show_page
 from stream_durable.cli.selection import RunId
 from stream_durable.cli.values import load_settings
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from stream_durable.client import AttemptState, Member, RunHandle
 
 Step = Annotated[str | None, typer.Argument(metavar="[STEP]", help="Of this step alone.", show_default=False)]
@@ -117,20 +115,14 @@ def _lines(member: Member, found: str, before: str, below: str) -> Iterator[str]
 
 
 def _attempt(one: AttemptState) -> dict[str, Any]:
-    import msgspec
-
     return {
         "step": one.step,
         "attempt": one.attempt,
         "status": one.status,
         "started": one.started,
         "finished": one.finished,
-        "took": Took(_ms(one.started), _ms(one.finished)),
+        "took": Took(milliseconds(one.started), milliseconds(one.finished)),
         "worker": one.worker,
-        "failure": None if one.failure is None else Failed(msgspec.to_builtins(one.failure)),
+        "failure": Failed.of(one.failure),
         "logs": [line._asdict() for line in one.logs],
     }
-
-
-def _ms(moment: datetime | None) -> int | None:
-    return None if moment is None else round(moment.timestamp() * 1_000)

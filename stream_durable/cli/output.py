@@ -163,6 +163,11 @@ def moment(milliseconds: int | None) -> datetime | None:
     return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1_000, UTC)
 
 
+def milliseconds(moment: datetime | None) -> int | None:
+    """Return a time as it is stored."""
+    return None if moment is None else round(moment.timestamp() * 1_000)
+
+
 def lasted(begin: int | None, end: int | None) -> str | None:
     """Return the time between two moments as text, in the unit that suits it."""
     return str(Took(begin, end)) or None

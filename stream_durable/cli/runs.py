@@ -11,7 +11,7 @@ from stream_durable.cli.errors import FAILURE, UsageError
 from stream_durable.cli.failures import print_traces
 from stream_durable.cli.output import Format, Output, show, show_one
 from stream_durable.cli.selection import RunId, Selection, read_time, selects
-from stream_durable.cli.shown import LIST_COLUMNS, STEP_COLUMNS, print_run, run_row, step_rows, summary_row
+from stream_durable.cli.shown import LIST_COLUMNS, STEP_COLUMNS, entry_row, print_run, run_row, step_rows
 from stream_durable.cli.values import AppOption, load, load_settings, read_json
 from stream_durable.core.names import is_helper
 
@@ -146,11 +146,10 @@ def show_run(run: RunId, output: Output = Format.TABLE) -> None:
 
 def show_page(query: RunQuery | None, limit: int, after: str | None, output: Format, *, empty: str) -> None:
     """Print a page of runs, and where to go on if there are more."""
-    from stream_durable.client.listing import cursor
+    from stream_durable.client.listing import cursor, entry
 
     page = asyncio.run(_list(load_settings(), query, limit, after))
-    rows = [summary_row(one) for one in page.runs]
-    show(rows, LIST_COLUMNS, output, empty=empty)
+    show([entry_row(entry(run)) for run in page.runs], LIST_COLUMNS, output, empty=empty)
     if page.following is not None:
         typer.echo(f"There are more: --after {cursor(page.following)}", err=True)
 

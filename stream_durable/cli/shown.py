@@ -7,12 +7,13 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from stream_durable.cli.failures import Failed
-from stream_durable.cli.output import Share, Took, cell_text, console, moment
+from stream_durable.cli.output import Share, Took, cell_text, console, milliseconds, moment
 
 if TYPE_CHECKING:
+    from stream_durable.client import RunEntry
     from stream_durable.core.definition.graph import Graph
     from stream_durable.core.run.rows import RunRow, StepRow
-    from stream_durable.ports import RunSummary, StoredRun
+    from stream_durable.ports import StoredRun
 
 LIST_COLUMNS = ("id", "workflow", "status", "steps", "created", "took", "failure")
 #: An input may have a megabyte, and a terminal has some lines.
@@ -20,37 +21,40 @@ _VALUE_MAX: Final = 1_000
 STEP_COLUMNS = ("step", "status", "attempt", "took", "note", "worker", "failure")
 
 
-def summary_row(run: RunSummary) -> dict[str, Any]:
+def entry_row(run: RunEntry) -> dict[str, Any]:
     """Return a run as a line of a list."""
-    from stream_durable.client.listing import cursor
-    from stream_durable.ports import RunPosition
-
     return {
         "id": run.id,
         "workflow": run.workflow,
         "fingerprint": run.fingerprint,
         "status": run.status,
         "steps": Share(run.done, run.total),
-        "created": moment(run.created),
-        "started": moment(run.started),
-        "updated": moment(run.updated),
-        "ended": moment(run.ended),
-        "took": Took(run.started or run.created, run.ended),
-        "tags": _json(run.tags) or [],
+        "created": run.created,
+        "started": run.started,
+        "updated": run.updated,
+        "ended": run.ended,
+        "took": Took(milliseconds(run.started or run.created), milliseconds(run.ended)),
+        "tags": list(run.tags),
         "queue": run.queue,
         "priority": run.priority,
-        "metadata": _json(run.metadata) or {},
+        "metadata": run.metadata,
+        "trigger": run.trigger,
         "parent": run.parent,
         "parent_step": run.parent_step,
         "attempt": run.attempt,
-        "failure": Failed.read(run.failure),
-        "cursor": cursor(RunPosition(run.created, run.id)),
+        "failure": Failed.of(run.failure),
+        "cursor": run.cursor,
     }
 
 
 def run_row(stored: StoredRun) -> dict[str, Any]:
     """Return all that is known of a run but its steps."""
+    from stream_durable.client.state import CLIENT
+    from stream_durable.core.run.rows import thaw_requests
+    from stream_durable.core.run.say import trigger_of
+
     run = stored.run
+    requests = thaw_requests(run.requests)
     return {
         "id": run.id,
         "workflow": run.workflow,
@@ -67,6 +71,7 @@ def run_row(stored: StoredRun) -> dict[str, Any]:
         "queue": run.queue,
         "priority": run.priority,
         "metadata": _json(run.metadata) or {},
+        "trigger": trigger_of(requests, run.parent) or CLIENT,
         "parent": run.parent,
         "parent_step": run.parent_step,
         "children": stored.children,
@@ -99,15 +104,17 @@ def print_run(stored: StoredRun) -> None:
 
     out = console()
     length_max = _VALUE_MAX if sys.stdout.isatty() else None
-    for name, value in run_row(stored).items():
+    row = run_row(stored)
+    for name, value in row.items():
         text = cell_text(value, length_max)
-        if text not in ("", "[]", "{}") and (name, value) not in _USUAL:
+        is_usual = (name, value) in _USUAL or (name == "started" and value == row["created"])
+        if text not in ("", "[]", "{}") and not is_usual:
             out.print(Text(f"{name:<12}", style="bold"), text, sep="", markup=False, soft_wrap=True)
     out.print()
 
 
 #: What is so of nearly every run.
-_USUAL = (("attempt", 1), ("priority", 0), ("children", 0))
+_USUAL = (("attempt", 1), ("priority", 0), ("children", 0), ("trigger", "client"))
 
 
 def _requests(run: RunRow) -> dict[str, Any]:

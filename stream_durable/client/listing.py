@@ -11,8 +11,11 @@ import msgspec
 
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import RunFilter
+from stream_durable.client.state import CLIENT
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
+from stream_durable.core.run.rows import thaw_requests
+from stream_durable.core.run.say import trigger_of
 from stream_durable.ports import RunPosition, RunSummary
 
 #: How far a count goes: further than people read numbers, and no more than a second of a server's time.
@@ -42,6 +45,8 @@ class RunEntry(NamedTuple):
     queue: str | None
     priority: int
     metadata: Mapping[str, Any]
+    #: What started it: `client`, `event` or `parent`.
+    trigger: str
     #: The run that started it, and by which step.
     parent: str | None
     parent_step: str | None
@@ -49,6 +54,11 @@ class RunEntry(NamedTuple):
     attempt: int
     #: When it began; None: it has not yet.
     started: datetime | None = None
+
+    @property
+    def cursor(self) -> str:
+        """What `after=` takes to go on behind this run."""
+        return cursor(RunPosition(round(self.created.timestamp() * 1_000), self.id))
 
 
 class RunList(NamedTuple):
@@ -128,6 +138,7 @@ async def family(edge: Edge, run: str, limit: int) -> Family | None:
 
 def entry(run: RunSummary) -> RunEntry:
     """Return a row as people read it."""
+    requests = thaw_requests(run.requests)
     return RunEntry(
         run.id,
         run.workflow,
@@ -143,6 +154,7 @@ def entry(run: RunSummary) -> RunEntry:
         run.queue,
         run.priority,
         {} if run.metadata is None else msgspec.json.decode(run.metadata),
+        trigger_of(requests, run.parent) or CLIENT,
         run.parent,
         run.parent_step,
         run.attempt,

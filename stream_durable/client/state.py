@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -13,11 +13,14 @@ from stream_durable.core.definition.nodes import BranchNode
 from stream_durable.core.failure import Failure
 from stream_durable.core.run import state as core
 from stream_durable.core.run.rows import thaw_run
+from stream_durable.core.run.say import trigger_of
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.values import output_of
 from stream_durable.core.status import CANCELLED, PENDING, READY, RETRYING, RUNNING, WAITING
 from stream_durable.ports import StoredRun
 
+#: What started a run of which nothing else is said.
+CLIENT: Final = "client"
 #: A step in one of these has begun and not ended.
 _UNDER_WAY = frozenset({READY, RUNNING, WAITING, RETRYING})
 
@@ -97,6 +100,8 @@ class RunState(NamedTuple):
     metadata: Mapping[str, Any]
     queue: str | None
     priority: int
+    #: What started it: `client`, `event` (a message on the events topic) or `parent`.
+    trigger: str
     #: The run that started it and by which step; None: nobody's step did.
     parent: str | None
     parent_step: str | None
@@ -146,6 +151,7 @@ def run_state(stored: StoredRun, graph: Graph) -> RunState:
         metadata=_value(run.metadata) or {},
         queue=run.queue,
         priority=run.priority,
+        trigger=trigger_of(run.requests, run.parent) or CLIENT,
         parent=run.parent,
         parent_step=run.parent_step,
         children=stored.children,

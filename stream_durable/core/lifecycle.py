@@ -59,8 +59,17 @@ class RunEvent(msgspec.Struct, frozen=True, gc=False):
     output: bytes | None = None
     failure: Failure | None = None
     trace: str | None = None
+    #: Of a start: what asked for it, where no client did, and which run if one did.
+    trigger: str | None = None
+    parent: str | None = None
+    #: Of a beginning of the undoing: the steps that are undone, in this order; the first `STEPS_MAX` of them.
+    steps: tuple[str, ...] | None = None
 
 
+#: How many steps one event names.
+STEPS_MAX: Final = 1_000
+
+STEP_STARTED = "step.started"
 STEP_COMPLETED = "step.completed"
 STEP_FAILED = "step.failed"
 STEP_RETRYING = "step.retrying"
@@ -78,7 +87,34 @@ RUN_SCHEDULED = "run.scheduled"
 RUN_PAUSED = "run.paused"
 RUN_RESUMED = "run.resumed"
 RUN_CANCELLING = "run.cancelling"
+RUN_COMPENSATING = "run.compensating"
 RUN_RETRIED = "run.retried"
+
+#: Every type of event and what it means, as the reference has it.
+MEANINGS: Final[Mapping[str, str]] = {
+    RUN_SCHEDULED: "the run was started and begins at a later moment",
+    RUN_STARTED: "the run has begun, or begins again by `restart=`; `trigger` says what started it",
+    RUN_PAUSED: "no step of the run begins until it is resumed",
+    RUN_RESUMED: "the paused run goes on",
+    RUN_CANCELLING: "the end of the run was asked for, and something has to be done before",
+    RUN_COMPENSATING: "what had completed is being undone; `steps` names it, in the order of the undoing",
+    RUN_RETRIED: "steps of the run are retried by hand, be it after its end",
+    RUN_COMPLETED: "the run has ended with an output",
+    RUN_FAILED: "the run has ended with a failure",
+    RUN_CANCELLED: "the run has ended because somebody asked for it",
+    RUN_COMPENSATED: "the run has failed or was cancelled, and what had completed was undone",
+    RUN_COMPENSATION_FAILED: "the run has ended, and not all of what had completed could be undone",
+    STEP_STARTED: "the step has begun; published only of workflows that ask for it with `events=`",
+    STEP_WAITING: "the step waits for a signal, an event, a time or another run",
+    STEP_RETRYING: "an attempt of the step failed, and another one will be made",
+    STEP_COMPLETED: "the step has ended with an output",
+    STEP_FAILED: "the step has failed, and no attempt is left",
+    STEP_SKIPPED: "the step was not needed",
+    STEP_CANCELLED: "the step was cancelled",
+    STEP_COMPENSATED: "the step had completed, and was undone",
+}
+#: Those that are said only where a workflow asks for them: as many records as it has steps.
+ON_REQUEST: Final = frozenset({STEP_STARTED})
 
 #: What is said when a run has come to this.
 RUN_EVENTS: Final[Mapping[str, str]] = {

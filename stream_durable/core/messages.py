@@ -74,6 +74,8 @@ class StartRun(RunMessage, kw_only=True, tag="run.start"):
     depth: Annotated[int, Meta(ge=0, le=1_000)] = 0
     #: Paths into the run's output that the parent reads, if that travels by reference.
     picks: tuple[OptionalText, ...] = ()
+    #: What asked for it, where that was no client and no parent: `event`, a message on the events topic.
+    trigger: OptionalText = ""
 
 
 class CancelRun(RunMessage, kw_only=True, tag="run.cancel"):

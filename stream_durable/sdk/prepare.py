@@ -58,6 +58,7 @@ class Outline(NamedTuple):
     origin: Origin
     #: What the author says of it; the rest is added when it is prepared.
     about: About
+    events: tuple[str, ...] = ()
 
     def fault(self, step: str | None, code: str, message: str, origin: Origin) -> DefinitionFault:
         """Say that something is wrong with this workflow."""
@@ -95,6 +96,7 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
         templates=tuple(node for role, node in made if role == "template" and isinstance(node, StepNode)),
         hooks=tuple(node for role, node in made if role == "hook" and isinstance(node, StepNode)),
         restart=outline.restart,
+        events=outline.events,
     )
     output = preparation.output(definition, outline, own)
     faults = _placed(outline, own, preparation.noted, validate(definition))

@@ -242,5 +242,5 @@ def _summary(row: RunRow) -> RunSummary:
     return RunSummary(
         row.id, row.workflow, row.fingerprint, row.status, row.created, row.updated, row.ended, row.done,
         row.total, row.tags, row.failure, row.queue, row.priority, row.metadata, row.parent, row.parent_step,
-        row.attempt, row.started,
+        row.attempt, row.started, row.requests,
     )  # fmt: skip

@@ -60,6 +60,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
             input=self.input,
             tags=self.tags,
             trace=self.trace,
+            trigger="event",
         )
 
 

@@ -2,14 +2,14 @@
 
 A value is in Avro's single-object encoding: `C3 01`, the CRC-64-AVRO fingerprint of the writer's
 schema in little-endian order, then the record. Every event of the system passes `encode`, so that is
-made by hand for exactly the two schemas in `schemas/`; the tests hold it to the bytes of a general
+made by hand for exactly the schemas in `schemas/`; the tests hold it to the bytes of a general
 library, which costs several times as much. Reading is for tools, and is done by that library.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -93,12 +93,28 @@ def _encode_step(event: StepEvent) -> bytes:
 
 
 def _encode_run(event: RunEvent) -> bytes:
+    """Return an event about a run, under the first schema that has all it says.
+
+    So nearly every event costs what it did, and is read by what knows the first schema alone.
+    """
+    if event.trigger is None and event.parent is None and event.steps is None:
+        return b"".join((_run_head[event.type, event.workflow, event.fingerprint], *_run_parts(event)))
+    return b"".join((
+        frame(RunEvent),
+        *map(_text, (event.type, event.workflow, event.fingerprint)),
+        *_run_parts(event),
+        _optional_text[event.trigger],
+        _optional_text[event.parent],
+        _NONE if event.steps is None else _some_texts(event.steps),
+    ))  # fmt: skip
+
+
+def _run_parts(event: RunEvent) -> tuple[bytes, ...]:
     run = event.run.encode()
     cause = event.cause.encode()
     output = event.output
     failure = event.failure
-    return b"".join((
-        _run_head[event.type, event.workflow, event.fingerprint],
+    return (
         _long[len(run)],
         run,
         _long[event.sequence],
@@ -109,7 +125,13 @@ def _encode_run(event: RunEvent) -> bytes:
         _NONE if output is None else _some_json(output),
         _NONE if failure is None else _some_failure(failure),
         _optional_text[event.trace],
-    ))  # fmt: skip
+    )
+
+
+def _some_texts(texts: Sequence[str]) -> bytes:
+    """One block with all of them, and the block that ends an array."""
+    block = b"".join((_long[len(texts)], *map(_text, texts))) if texts else b""
+    return _SOME + block + b"\x00"
 
 
 def _write_long(number: int) -> bytes:
@@ -160,7 +182,7 @@ def _write_step_head(names: tuple[str, str, str, str]) -> bytes:
 
 
 def _write_run_head(names: tuple[str, str, str]) -> bytes:
-    return frame(RunEvent) + b"".join(map(_text, names))
+    return _first_frame() + b"".join(map(_text, names))
 
 
 _long = _Cache(_write_long)
@@ -207,6 +229,8 @@ def _read(known: _Known, value: bytes) -> Event:
         if (details := failure["details"]) is not None:
             failure["details"] = msgspec.json.decode(details)
         fields["failure"] = Failure(**failure)
+    if (steps := fields.get("steps")) is not None:
+        fields["steps"] = tuple(steps)
     return known.event(**fields)
 
 
@@ -218,8 +242,14 @@ def schema(event: EventType) -> Schema:
 
 @cache
 def frame(event: EventType) -> bytes:
-    """Return what every value of a kind of event begins with."""
+    """Return what values of a kind of event begin with that are written under its current schema."""
     return _frame(schema(event))
+
+
+@cache
+def _first_frame() -> bytes:
+    """Return what values begin with that say no more of a run than the first release could."""
+    return _frame(_load(_schemas() / "released" / "1" / _FILES[RunEvent]))
 
 
 @cache

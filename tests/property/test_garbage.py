@@ -42,7 +42,7 @@ failures = st.builds(Failure, names, texts, st.booleans(), st.none() | st.intege
 KEYS = {"run": [RUN, RUN, RUN, "run-9"], "channel": ["paid/k1", "paid/7"], "gate": ["bank"], "log": ["log"]}
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "id": ids, "workflow": names, "fingerprint": names, "input": raws, "tags": st.just(("a",)),
-    "trace": ids,
+    "trace": ids, "trigger": st.sampled_from(["", "event", "schedule"]),
     "reason": texts, "signal": st.sampled_from(["go", "never", "x" * 512]), "data": raws,
     "step": names.filter(bool) | helpers, "attempt": st.sampled_from([1, 2, 3, (1 << 31) - 1]),
     "worker": names, "returns": st.sampled_from([0, 1, (1 << 31) - 1]), "picks": st.just(("id", "items.0")),

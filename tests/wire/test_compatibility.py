@@ -87,6 +87,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         return st.one_of([values(branch) for branch in kind])
     if isinstance(kind, dict) and kind["type"] == "record":
         return st.fixed_dictionaries({field["name"]: values(field["type"]) for field in kind["fields"]})
+    if isinstance(kind, dict) and kind["type"] == "array":
+        return st.lists(values(kind["items"]), max_size=3)
     if isinstance(kind, dict):
         return st.integers(0, 4_000_000_000_000)
     return {

@@ -77,6 +77,7 @@ def test_a_start_is_of_no_definition_until_it_is_given_one() -> None:
         input=Raw(b'{"id":"43"}'),
         tags=("vip",),
         trace="00-1-2-01",
+        trigger="event",
     )
 
 

@@ -196,6 +196,8 @@ MESSAGES = [
     CommandsLost(key="3", queue="default", worker="w1"),
 ]
 
+MESSAGES.append(msgspec.structs.replace(MESSAGES[25], trigger="event"))
+
 ASKED: dict[str, Any] = {"run": RUN, "step": "charge", "attempt": 2}
 
 #: One value for each line of `commands.jsonl`, in its order.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,6 +23,10 @@ from stream_durable.wire import lifecycle
 from stream_durable.wire.lifecycle import FRAME_LENGTH, decode, encode, frame, schema
 
 SCHEMAS: dict[type, Any] = {kind: parse_schema(schema(kind)) for kind in (StepEvent, RunEvent)}
+#: The schema of runs of the first release, under which all is written that it can say.
+_FIRST_FILE = Path(__file__).parents[2] / "schemas" / "released" / "1" / "run_event.avsc"
+FIRST: Any = parse_schema(json.loads(_FIRST_FILE.read_text()))
+FIRST_FRAME = encode(RUN)[:FRAME_LENGTH]
 
 
 def record(event: Event) -> dict[str, Any]:
@@ -28,6 +34,8 @@ def record(event: Event) -> dict[str, Any]:
     fields = msgspec.structs.asdict(event)
     if event.output is not None:
         fields["output"] = event.output.decode()
+    if isinstance(event, RunEvent) and event.steps is not None:
+        fields["steps"] = list(event.steps)
     if event.failure is not None:
         details = event.failure.details
         fields["failure"] = {
@@ -40,10 +48,16 @@ def record(event: Event) -> dict[str, Any]:
     return fields
 
 
+def says_more(event: Event) -> bool:
+    """Whether an event says what the first release had no field for."""
+    return isinstance(event, RunEvent) and (event.trigger, event.parent, event.steps) != (None, None, None)
+
+
 def written_by_library(event: Event) -> bytes:
     body = BytesIO()
-    schemaless_writer(body, SCHEMAS[type(event)], record(event))
-    return frame(type(event)) + body.getvalue()
+    is_first = isinstance(event, RunEvent) and not says_more(event)
+    schemaless_writer(body, FIRST if is_first else SCHEMAS[type(event)], record(event))
+    return (FIRST_FRAME if is_first else frame(type(event))) + body.getvalue()
 
 
 def read_by_library(value: bytes, kind: type) -> Any:
@@ -99,7 +113,7 @@ def test_readers_elsewhere_see_times_as_times() -> None:
     assert read["finished"] == datetime(2025, 11, 24, 16, 0, 0, 120_000, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("event", [STEP, RUN], ids=["step", "run"])
+@pytest.mark.parametrize("event", [STEP, msgspec.structs.replace(RUN, steps=("b", "a"))], ids=["step", "run"])
 def test_a_value_begins_with_the_marker_and_the_fingerprint_of_its_schema(event: Event) -> None:
     canonical = to_parsing_canonical_form(schema(type(event))).encode()
 
@@ -165,6 +179,12 @@ def test_a_damaged_value_is_read_or_refused(event: Event, data: st.DataObject) -
         decode(bytes(value))
     except RejectedError as error:
         assert error.code == "unreadable"
+
+
+def test_what_the_first_release_can_say_is_read_by_its_readers() -> None:
+    assert encode(RUN)[2:FRAME_LENGTH].hex() == "bd43ed17a13cde0c"
+    assert encode(msgspec.structs.replace(RUN, trigger="event"))[:FRAME_LENGTH] == frame(RunEvent)
+    assert frame(RunEvent) != FIRST_FRAME
 
 
 def test_an_unknown_schema_is_refused_by_its_fingerprint() -> None:

@@ -44,6 +44,7 @@ step_events = st.builds(
 run_events = st.builds(
     RunEvent,
     st.text(), st.text(), st.text(), st.text(), counts, times, counts, st.text(),
-    outputs, st.none() | failures, st.none() | st.text(),
+    outputs, st.none() | failures, st.none() | st.text(), st.none() | st.text(), st.none() | st.text(),
+    st.none() | st.lists(st.text(), max_size=80).map(tuple),
 )  # fmt: skip
 events = step_events | run_events

@@ -52,9 +52,9 @@ class Graph:
     """A definition prepared once and shared by all its runs. Never changed after construction."""
 
     __slots__ = ("clean_up", "definition", "definition_size", "dependencies", "dependents", "entry",
-                 "fingerprint", "has_compensation", "hooks", "index", "joins", "links", "members", "name",
-                 "names", "need", "nodes", "own_weight", "picks", "racing", "sinks", "size", "takers",
-                 "templates", "total", "work")  # fmt: skip
+                 "fingerprint", "has_compensation", "hooks", "index", "is_watched", "joins", "links", "members",
+                 "name", "names", "need", "nodes", "own_weight", "picks", "racing", "sinks", "size",
+                 "takers", "templates", "total", "work")  # fmt: skip
 
     def __init__(self, definition: Definition, fingerprint: str | None = None) -> None:
         """Index the nodes; the definition must have passed `validate`."""
@@ -86,6 +86,8 @@ class Graph:
             for signal in node.signals if type(node) is SignalNode else ():
                 self.takers.setdefault(signal, []).append(i)
         self.hooks = {hook_kind(hook.name): hook for hook in definition.hooks}
+        #: Whether anybody wants to be told that a step begins.
+        self.is_watched = bool(self.hooks or definition.events)
         self.templates = {template.name: template for template in definition.templates}
         for node in self.nodes:
             if type(node) is EachNode:

@@ -275,6 +275,8 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     #: Whether objects that steps answer are merged into the run's context. Only old definitions say so: today
     #: the context holds what functions put there.
     keeps_context: bool = False
+    #: Public events that are published of its runs besides those of every run.
+    events: tuple[str, ...] = ()
     #: What it takes to fold a run of this: a release that does not know it leaves the run to one that does.
     format: Format = 1
 

@@ -28,6 +28,7 @@ from stream_durable.core.definition.nodes import (
 from stream_durable.core.definition.places import place_faults
 from stream_durable.core.definition.retry_faults import retry_faults
 from stream_durable.core.ids import NAME
+from stream_durable.core.lifecycle import ON_REQUEST
 from stream_durable.core.names import hook_kind
 
 #: Names that paths and parameters use for something else.
@@ -71,6 +72,10 @@ def _workflow(definition: Definition) -> Iterator[Fault]:
         yield Fault(None, "empty", f"{label} has no steps")
     if definition.timeout_ms is not None and definition.timeout_ms <= 0:
         yield Fault(None, "timeout", label + TOO_SHORT)
+    for event in definition.events:
+        if event not in ON_REQUEST:
+            known = ", ".join(sorted(ON_REQUEST))
+            yield Fault(None, "unknown_event", f"{label}, events=: {event!r} is not one of {known}")
     for code, text in retry_faults(definition.restart):
         yield Fault(None, code, f"{label}, restart=: {text}")
 

@@ -11,9 +11,10 @@ from stream_durable.core.definition.nodes import GroupNode, StepNode, WaitNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import HANDOVER_BYTES_MAX
+from stream_durable.core.lifecycle import STEP_STARTED
 from stream_durable.core.run import groups, hooks, portions
 from stream_durable.core.run.asking import ask_gate, dispatch, handover_bytes
-from stream_durable.core.run.say import set_due
+from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.waiting import begin_wait
 from stream_durable.core.status import FAILED, PENDING, READY
@@ -64,8 +65,8 @@ def _begin_step(run: Run, i: int, node: StepNode, now: int, out: Effects, ends: 
         if node.total_ms is not None:
             until = step.detailed().until = now + node.total_ms
             set_due(run, i, step, until, out)
-    if run.graph.hooks:
-        hooks.call_step_hook(run, "on_step_start", i, step or Step(), now, out)
+    if run.graph.is_watched:
+        _tell_start(run, i, step or Step(), now, out)
     size = handover_bytes(run, node)
     out.load += portions.STEP_LOAD + size
     if size > HANDOVER_BYTES_MAX:
@@ -89,8 +90,8 @@ def _begin_other(
         step.detail.held = ""
     step.started = now
     run.touched[i] = None
-    if run.graph.hooks:
-        hooks.call_step_hook(run, "on_step_start", i, step, now, out)
+    if run.graph.is_watched:
+        _tell_start(run, i, step, now, out)
     if run.graph.work[i] is not None:
         run.active += 1
         step.status = READY
@@ -99,3 +100,11 @@ def _begin_other(
         groups.begin_group(run, i, step, node, ready, ends)
     else:
         begin_wait(run, i, step, node, now, out, ends)
+
+
+def _tell_start(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
+    """Tell those who asked for it that a step begins: the author's hook, and readers of public events."""
+    if run.graph.hooks:
+        hooks.call_step_hook(run, "on_step_start", i, step, now, out)
+    if STEP_STARTED in run.graph.definition.events:
+        say_step(run, STEP_STARTED, i, step, now, out)

@@ -13,7 +13,7 @@ from stream_durable.core.definition.nodes import StepNode, WaitNode, undo_of
 from stream_durable.core.effects import CancelAttempt, Effects
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
-from stream_durable.core.lifecycle import RUN_EVENTS, STEP_CANCELLED
+from stream_durable.core.lifecycle import RUN_COMPENSATING, RUN_EVENTS, STEP_CANCELLED, STEPS_MAX
 from stream_durable.core.messages import AttemptHeartbeat, GateLeft
 from stream_durable.core.names import is_undo, undo_name
 from stream_durable.core.run import groups, hooks, portions, races
@@ -236,6 +236,7 @@ def _undo_next(run: Run, now: int, out: Effects) -> bool:
     graph = run.graph
     if not graph.has_compensation:
         return False
+    is_begun = run.undo is not None or run.status == COMPENSATING
     if run.undo is None:
         undo = [
             (step.sequence or 0, i)
@@ -247,6 +248,9 @@ def _undo_next(run: Run, now: int, out: Effects) -> bool:
         run.undo = [i for _, i in sorted(undo)]
     if not run.undo:
         return False
+    if not is_begun:
+        names = tuple(graph.names[i] for i in reversed(run.undo[-STEPS_MAX:]))
+        say_run(run, RUN_COMPENSATING, now, out, steps=names)
     begin_undo(run, run.undo.pop(), now, out)
     return True
 

@@ -230,6 +230,11 @@ def _step_row(key: str, name: str, s: Step) -> StepRow:
     )  # fmt: skip
 
 
+def thaw_requests(data: bytes | None) -> Requests | None:
+    """Return what has been asked of a run, as its row has it."""
+    return None if data is None else _requests(data)
+
+
 def phase(run: Run) -> str:
     """Return the status as people read it: a run waits when all that is left of it waits."""
     if run.status != RUNNING:
@@ -262,8 +267,7 @@ def thaw_run(
     if stored.context is not None:
         run.context = Context(_context(stored.context))
         run.payload += run.context.size
-    if stored.requests is not None:
-        run.requests = _requests(stored.requests)
+    run.requests = thaw_requests(stored.requests)
     run.payload += len(run.input)
     named = {}
     for each in steps:

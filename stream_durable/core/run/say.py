@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stream_durable.core.effects import Effects
 from stream_durable.core.lifecycle import RunEvent, StepEvent
-from stream_durable.core.run.state import Run, Step
+from stream_durable.core.run.state import Requests, Run, Step
 
 
 def say_step(run: Run, kind: str, i: int, step: Step, now: int, out: Effects) -> None:
@@ -18,13 +18,34 @@ def say_step(run: Run, kind: str, i: int, step: Step, now: int, out: Effects) ->
     )  # fmt: skip
 
 
-def say_run(run: Run, kind: str, now: int, out: Effects) -> None:
+def say_start(run: Run, kind: str, now: int, out: Effects) -> None:
+    """State publicly that the run has been started, or has begun, and what started it."""
+    say_run(run, kind, now, out, trigger=trigger_of(run.requests, run.parent), parent=run.parent)
+
+
+def trigger_of(requests: Requests | None, parent: str | None) -> str | None:
+    """Return what started a run; None: a client."""
+    if parent is not None:
+        return "parent"
+    return None if requests is None else requests.trigger or None
+
+
+def say_run(
+    run: Run,
+    kind: str,
+    now: int,
+    out: Effects,
+    *,
+    trigger: str | None = None,
+    parent: str | None = None,
+    steps: tuple[str, ...] | None = None,
+) -> None:
     """State publicly what happened to the run."""
     run.run_sequence += 1
     graph = run.graph
     out.events.append(
         RunEvent(kind, run.id, graph.name, graph.fingerprint, run.run_sequence, now, run.step_sequence,
-                 run.start_id, run.output, run.failure, run.trace)
+                 run.start_id, run.output, run.failure, run.trace, trigger, parent, steps)
     )  # fmt: skip
 
 

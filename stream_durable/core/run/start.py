@@ -15,7 +15,7 @@ from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.again import beginnings
 from stream_durable.core.run.children import refused, tell_parent
 from stream_durable.core.run.ending import end, wind_down
-from stream_durable.core.run.say import say_run, set_run_due
+from stream_durable.core.run.say import say_run, say_start, set_run_due
 from stream_durable.core.run.state import End, Request, Requests, Run
 from stream_durable.core.status import CANCELLED, CANCELLING, FAILED, PENDING, RUNNING, Outcome
 
@@ -56,11 +56,11 @@ def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
     run.metadata = None if message.metadata is None else bytes(message.metadata)
     run.parent, run.parent_step = message.parent or None, message.parent_step or None
     run.depth = message.depth
-    if message.picks:
-        run.requests = Requests(picks=message.picks)
+    if message.picks or message.trigger:
+        run.requests = Requests(trigger=message.trigger, picks=message.picks)
     if message.at is not None and message.at > now:
         set_run_due(run, message.at, out)
-        say_run(run, RUN_SCHEDULED, now, out)
+        say_start(run, RUN_SCHEDULED, now, out)
     else:
         begin(run, now, out)
     return Outcome.APPLIED
@@ -77,7 +77,7 @@ def begin(run: Run, now: int, out: Effects) -> None:
         set_run_due(run, now + timeout, out)
     elif run.due is not None:
         set_run_due(run, None, out)
-    say_run(run, RUN_STARTED, now, out)
+    say_start(run, RUN_STARTED, now, out)
     work_off(run, [], list(run.graph.entry) if is_first else beginnings(run), now, out)
 
 

@@ -173,6 +173,8 @@ class Request(msgspec.Struct, omit_defaults=True):
 class Requests(msgspec.Struct, omit_defaults=True):
     """What has been asked of a run, apart from what came of it."""
 
+    #: What asked for the start, as its message says; empty: a client or a parent.
+    trigger: str = ""
     cancel: Request | None = None
     #: The same where the run was on its way to an end already, so that it changed nothing.
     late_cancel: Request | None = None

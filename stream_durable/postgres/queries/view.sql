@@ -5,7 +5,7 @@
 -- $13 bytes that the input holds, $14 whether those are left out that were undone because somebody asked for
 -- their end. $4 and $5 follow from $3; said outright they let partial indexes apply.
 select id, workflow, fingerprint, status, created, updated, ended, done, total, tags, failure, queue, priority,
-  metadata, parent, parent_step, attempt, started
+  metadata, parent, parent_step, attempt, started, requests
 from run
 where (created, id) < ($15, $16)
   and ($1::text is null or workflow = $1)
@@ -82,7 +82,7 @@ chosen as materialized (
 )
 select r.id, r.workflow, r.fingerprint, r.status, r.created, r.updated, r.ended, r.done, r.total, r.tags, r.failure,
   r.queue, r.priority, r.metadata, r.parent, r.parent_step, r.attempt,
-  r.started
+  r.started, r.requests
 from chosen c
 join run r on r.id = c.id
 
