@@ -52,13 +52,16 @@ class RunMessage(Message, kw_only=True):
 
 
 class StartRun(RunMessage, kw_only=True, tag="run.start"):
-    """Begin a run of the definition with this fingerprint."""
+    """Begin a run of the definition with this fingerprint. A second start of one run changes nothing."""
 
     id: Text
+    #: Its name.
     workflow: str
     fingerprint: str
     input: Raw = NULL
+    #: For filters; the children of the run have them too.
     tags: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
+    #: The W3C `traceparent` that goes along with the run.
     trace: OptionalText | None = None
     #: Log time before which nothing begins.
     at: Millis | None = None
@@ -79,9 +82,13 @@ class StartRun(RunMessage, kw_only=True, tag="run.start"):
 
 
 class CancelRun(RunMessage, kw_only=True, tag="run.cancel"):
-    """End a run before its end."""
+    """End a run before its end.
+
+    Of one that is on its way to its end, or has ended, only that it was asked for is kept.
+    """
 
     id: Text
+    #: For people.
     reason: str = ""
     #: Whether what completed is undone, as if the run had failed.
     compensate: bool = False
@@ -106,12 +113,16 @@ class CancelStep(RunMessage, kw_only=True, tag="step.cancel"):
     """End one step, or a group with all its members, as cancelled; the steps after it are cancelled too."""
 
     id: Text
+    #: Its name.
     step: Text
     reason: str = ""
 
 
 class SkipStep(RunMessage, kw_only=True, tag="step.skip"):
-    """End one step, or a group with all its members, as skipped; the steps after it go on."""
+    """End one step, or a group with all its members, as skipped; the steps after it go on.
+
+    Of a run that ended `compensation_failed` this accepts an undo that failed.
+    """
 
     id: Text
     step: Text
@@ -119,7 +130,10 @@ class SkipStep(RunMessage, kw_only=True, tag="step.skip"):
 
 
 class RetryRun(RunMessage, kw_only=True, tag="run.retry"):
-    """Make steps of a run anew, in place, whether it has ended or not."""
+    """Retry steps of a run in place, whether it has ended or not.
+
+    Of one that ended `compensation_failed` only an undo that failed, such as `charge~compensate`, is retried.
+    """
 
     id: Text
     #: This step and all after it; empty: what failed or was cancelled, and all after that.
@@ -143,19 +157,23 @@ class SignalRun(RunMessage, kw_only=True, tag="run.signal"):
 
     id: Text
     signal: Text
+    #: JSON that it carries.
     data: Raw = NULL
 
 
 class AttemptMessage(RunMessage, kw_only=True):
     """What a worker says about one attempt."""
 
+    #: Its name.
     step: Text
+    #: From 1, as the command says.
     attempt: Ordinal
+    #: Name of the worker.
     worker: OptionalText = ""
 
 
 class AttemptStarted(AttemptMessage, kw_only=True, tag="attempt.started"):
-    """A long attempt is under way; from now on the reconciler's lease owns the re-attempt."""
+    """A long attempt is under way; silence longer than the lease gives it up."""
 
     #: How long after this, or after the latest heartbeat, the worker is given up.
     lease_ms: Millis = 30_000
@@ -166,7 +184,9 @@ class AttemptStarted(AttemptMessage, kw_only=True, tag="attempt.started"):
 class AttemptHeartbeat(AttemptMessage, kw_only=True, tag="attempt.heartbeat"):
     """A long attempt still runs."""
 
+    #: How long after this the worker is given up.
     lease_ms: Millis = 30_000
+    #: How far the attempt is, with what words.
     percent: float | None = None
     label: str | None = None
     #: Where the worker hears of a cancellation, once the partition of the attempt's command is another's.
@@ -198,19 +218,23 @@ class AttemptEnd(AttemptMessage, kw_only=True):
     #: Worker's own clock, milliseconds; for people, never for decisions.
     started: Millis = 0
     finished: Millis = 0
+    #: What the run's context is to become, in order: kind of change, key, value.
     changes: tuple[Change, ...] = ()
+    #: Lines that the step wrote: time, level, text.
     logs: tuple[LogLine, ...] = ()
 
 
 class AttemptCompleted(AttemptEnd, kw_only=True, tag="attempt.completed"):
     """An attempt ended with a value."""
 
+    #: What the function returned.
     output: Raw = NULL
 
 
 class AttemptFailed(AttemptEnd, kw_only=True, tag="attempt.failed"):
     """An attempt ended without a value."""
 
+    #: See below.
     failure: Failure
     #: The delay before the next attempt, where a function of the author's decides it.
     delay_ms: Millis | None = None
@@ -219,6 +243,7 @@ class AttemptFailed(AttemptEnd, kw_only=True, tag="attempt.failed"):
 class AttemptReturned(AttemptEnd, kw_only=True, tag="attempt.returned"):
     """A worker gives an attempt back without having used it up; it is to be asked for again."""
 
+    #: How long to wait before it is asked for again.
     delay_ms: Millis = 0
     reason: Annotated[str, Meta(max_length=4_000)] = ""
     #: How often the attempt had been given back before: the command says it, and a repeat says the same.
@@ -228,12 +253,14 @@ class AttemptReturned(AttemptEnd, kw_only=True, tag="attempt.returned"):
 class AttemptSkipped(AttemptEnd, kw_only=True, tag="attempt.skipped"):
     """The step is not needed; the steps after it go on without its output."""
 
+    #: For people.
     reason: Annotated[str, Meta(max_length=4_000)] = ""
 
 
 class AttemptJumped(AttemptEnd, kw_only=True, tag="attempt.jumped"):
     """The step is done, and the steps between it and another one are not needed."""
 
+    #: The step that the run goes on with.
     to: Text
     output: Raw = NULL
 
@@ -261,12 +288,14 @@ class AttemptExpanded(AttemptEnd, kw_only=True, tag="attempt.expanded"):
 class AttemptFinished(AttemptEnd, kw_only=True, tag="attempt.finished"):
     """The run completes now, with this output."""
 
+    #: The output of the run.
     output: Raw = NULL
 
 
 class EventDelivered(RunMessage, kw_only=True, tag="event.delivered"):
     """A channel passes an event on to a wait of this run."""
 
+    #: Name of the step that waits.
     wait: Text
     id: Text
     data: Raw = NULL
@@ -274,22 +303,33 @@ class EventDelivered(RunMessage, kw_only=True, tag="event.delivered"):
 
 
 class WaitChecked(RunMessage, kw_only=True, tag="wait.check"):
-    """A channel asks whether the run still waits, since the message that opened the wait came late."""
+    """A channel asks whether the run still waits; a run that does not has the wait closed.
 
+    The message that opened the wait came more than three seconds late: it may be from a reconciler that was
+    replaced.
+    """
+
+    #: Name of the step that waits.
     wait: Text
+    #: The channel that has the wait.
     channel: Text
     attempt: WaitAttempt = 0
 
 
 class RunTimerFired(RunMessage, kw_only=True, tag="run.timer"):
-    """A moment that a run asked for has come. `timer` is a step's name, or empty for the run itself."""
+    """A moment that a run asked for has come."""
 
+    #: Name of the step; empty for the run itself.
     timer: str
+    #: Log time that was asked for.
     due: Millis
 
 
 class RunContinued(RunMessage, kw_only=True, tag="run.continue"):
-    """A run goes on with what was too much for one record."""
+    """A run goes on with what was too much for one record.
+
+    It begins 500 steps at a time, or fewer if their inputs are large.
+    """
 
 
 class ChannelMessage(Message, kw_only=True):
@@ -303,6 +343,7 @@ class EventPublished(ChannelMessage, kw_only=True, tag="channel.event"):
     """An event of the channel's name and key happened."""
 
     id: Text
+    #: JSON that it carries.
     data: Raw = NULL
     #: How long the event is kept for waits that have not begun yet.
     ttl_ms: Millis
@@ -311,7 +352,9 @@ class EventPublished(ChannelMessage, kw_only=True, tag="channel.event"):
 class WaitOpened(ChannelMessage, kw_only=True, tag="channel.wait"):
     """A run waits for an event of this channel."""
 
+    #: The run that waits.
     run: Text
+    #: Name of the step that waits.
     wait: Text
     attempt: WaitAttempt = 0
     #: Log time since which the run waits; 0: not said.
@@ -319,21 +362,25 @@ class WaitOpened(ChannelMessage, kw_only=True, tag="channel.wait"):
 
 
 class WaitClosed(ChannelMessage, kw_only=True, tag="channel.unwait"):
-    """A run no longer waits."""
+    """A run no longer waits. A wait of a later attempt stays open."""
 
+    #: The run that waited.
     run: Text
+    #: Name of the step that waited.
     wait: Text
     attempt: WaitAttempt = 0
 
 
 class ChannelContinued(ChannelMessage, kw_only=True, tag="channel.continue"):
-    """A channel goes on with what was too much for one record."""
+    """A channel goes on with what was too much for one record: an event wakes 500 waits at a time."""
 
 
 class ChannelTimerFired(ChannelMessage, kw_only=True, tag="channel.timer"):
     """Events of the channel have come to the end of their time."""
 
+    #: Empty.
     timer: str
+    #: Log time that was asked for.
     due: Millis
 
 
@@ -345,8 +392,9 @@ class GateMessage(Message, kw_only=True):
 
 
 class GateAsked(GateMessage, kw_only=True, tag="gate.ask"):
-    """An attempt wants to pass."""
+    """An attempt wants to pass the gate."""
 
+    #: The run whose attempt it is.
     run: Text
     step: Text
     attempt: Ordinal
@@ -359,6 +407,7 @@ class GateAsked(GateMessage, kw_only=True, tag="gate.ask"):
 class GateLeft(GateMessage, kw_only=True, tag="gate.leave"):
     """An attempt that had passed, or still waits, needs the gate no more."""
 
+    #: The run whose attempt it is.
     run: Text
     step: Text
     attempt: Ordinal
@@ -371,7 +420,9 @@ class GateLeft(GateMessage, kw_only=True, tag="gate.leave"):
 class GateTimerFired(GateMessage, kw_only=True, tag="gate.timer"):
     """A moment that a gate asked for has come."""
 
+    #: Empty.
     timer: str
+    #: Log time that was asked for.
     due: Millis
 
 
@@ -391,15 +442,23 @@ class LogMessage(Message, kw_only=True):
 
 
 class FormatRaised(LogMessage, kw_only=True, tag="log.format"):
-    """From here on the records of this partition are folded, and its state is written, by a newer format."""
+    """From here on the records of this partition are folded, and its state is written, by a newer format.
+
+    It goes to the partition whose number is the key, and never back.
+    """
 
     format: Format
 
 
 class CommandsLost(LogMessage, kw_only=True, tag="log.commands_lost"):
-    """It is not known which commands of a queue are done in this partition: ask again for what is open."""
+    """It is not known which commands of a queue are done in this partition: ask again for what is open.
+
+    Said by a worker that takes over a partition of a command topic without the group's offset in it, or with one
+    whose commands have expired.
+    """
 
     queue: Text
+    #: The worker that says it.
     worker: OptionalText = ""
 
 

@@ -10,12 +10,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import messages_page
 import pytest
 import states_page
 from cli_page import commands
 from pages import ROOT, Block, anchors, blocks, files, links, pages
 
 from stream_durable import App
+from stream_durable.core import lifecycle
+from stream_durable.wire.lifecycle import schema
 
 DOCS = ROOT / "docs"
 EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
@@ -124,6 +127,26 @@ def test_the_repository_speaks_of_the_product_alone(file: Path) -> None:
     text = re.sub(r"session_timeout_ms|session timeout", "", text)
     found = [match[0] for match in FORBIDDEN.finditer(text)]
     assert not found
+
+
+def test_the_page_of_messages_says_what_the_code_says() -> None:
+    remedy = "run `python tests/docs/messages_page.py > docs/reference/messages.md`"
+    assert messages_page.page() == (DOCS / "reference" / "messages.md").read_text(), remedy
+
+
+def test_every_public_event_has_a_meaning_and_the_schemas_say_it() -> None:
+    types = {value for name, value in vars(lifecycle).items() if re.match(r"(RUN|STEP)_[A-Z_]+$", name)
+             and isinstance(value, str)}  # fmt: skip
+    assert types == set(lifecycle.MEANINGS) and len(types) > 15
+    for kind, before in ((lifecycle.RunEvent, "run."), (lifecycle.StepEvent, "step.")):
+        said = "; ".join(f"{t}: {text}" for t, text in lifecycle.MEANINGS.items() if t.startswith(before))
+        (doc,) = [field["doc"] for field in schema(kind)["fields"] if field["name"] == "type"]
+        assert doc == f"What happened. {said}. New types may come: pass over one that you do not know."
+
+
+def test_the_example_of_a_reader_knows_all_ends_of_a_run() -> None:
+    text = (DOCS / "examples" / "downstream.py").read_text()
+    assert set(run(text, "downstream")["ENDED"]) == set(lifecycle.RUN_EVENTS.values())
 
 
 def test_the_messages_shown_are_those_of_the_golden_files() -> None:
