@@ -453,10 +453,11 @@ class FormatRaised(LogMessage, kw_only=True, tag="log.format"):
 class CommandsLost(LogMessage, kw_only=True, tag="log.commands_lost"):
     """It is not known which commands of a queue are done in this partition: ask again for what is open.
 
-    Said by a worker that takes over a partition of a command topic without the group's offset in it, or with one
-    whose commands have expired.
+    Said by a worker that takes over a partition of a command topic without the group's offset in it, or with
+    one whose commands have expired.
     """
 
+    #: Its name.
     queue: Text
     #: The worker that says it.
     worker: OptionalText = ""
