@@ -50,7 +50,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "reply_to": st.sampled_from([None, 0, 3, (1 << 31) - 1]),
     "output": raws, "started": numbers, "finished": numbers, "delay_ms": numbers, "ttl_ms": numbers,
     "failure": failures,
-    "at": st.none() | numbers, "queue": names, "priority": st.sampled_from([-100, 0, 100]),
+    "at": st.none() | numbers, "queue": names.filter(bool), "priority": st.sampled_from([-100, 0, 100]),
     "metadata": st.none() | raws, "parent": ids, "parent_step": names,
     "depth": st.sampled_from([0, 99, 1_000]),
     "compensate": st.booleans(), "context": st.none() | raws, "whole": st.booleans(), "child": children,
