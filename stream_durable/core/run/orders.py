@@ -65,7 +65,7 @@ def resume(run: Run, message: ResumeRun, now: int, out: Effects) -> Outcome:
 
 def go_on(run: Run, message: RunContinued, now: int, out: Effects) -> Outcome:
     """Begin the next of the steps that one record did not begin."""
-    if not portions.has_deferred(run):
+    if run.has_ended or not portions.has_deferred(run):
         return Outcome.LATE
     ready = portions.take_up(run)
     has_more = portions.has_deferred(run)
