@@ -232,7 +232,8 @@ async def _show(settings: Settings, written: str) -> tuple[StoredRun, Graph | No
     finally:
         await views.close()
     assert stored is not None, "it was just found, and runs are not removed"
-    if sum(not is_helper(step.name) for step in stored.steps) == stored.run.total:
+    is_whole = sum(not is_helper(step.name) for step in stored.steps) == stored.run.total
+    if is_whole and stored.run.ended is not None:
         return stored, None
     return stored, await _graph(settings, stored.run.fingerprint)
 
@@ -245,6 +246,6 @@ async def _graph(settings: Settings, fingerprint: str) -> Graph | None:
     try:
         graphs = await published(settings)
     except TransientError as error:
-        typer.echo(f"Steps that have not begun are not shown: {error}", err=True)
+        typer.echo(f"What steps wait for, and steps that have not begun, are not shown: {error}", err=True)
         return None
     return next((graph for graph in graphs if graph.fingerprint == fingerprint), None)

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stream_durable.cli.failures import Failed
 from stream_durable.cli.output import Share, Took, cell_text, console, milliseconds, moment
+from stream_durable.core.names import is_helper
+from stream_durable.core.status import READY, RETRYING, RUNNING, WAITING
 
 if TYPE_CHECKING:
-    from stream_durable.client import RunEntry
+    from stream_durable.client import RunEntry, StepState
+    from stream_durable.client.waiting import WaitsFor
     from stream_durable.core.definition.graph import Graph
     from stream_durable.core.run.rows import RunRow, StepRow
     from stream_durable.ports import StoredRun
@@ -87,15 +90,26 @@ def step_rows(stored: StoredRun, graph: Graph | None) -> list[dict[str, Any]]:
     """Return a row for each step: those that have begun in the order in which they did, then the others."""
     from stream_durable.client.state import run_state
 
-    states = run_state(stored, graph).steps if graph is not None else {}
+    states: dict[str, StepState] = {}
+    if graph is not None:
+        state = run_state(stored, graph)
+        states = {**state.steps, **state.helpers}
     place = {name: i for i, name in enumerate(states)}
 
     def order(step: StepRow) -> tuple[int, int, str]:
         return step.started or step.finished or sys.maxsize, place.get(step.name, 0), step.name
 
     names = {step.name for step in stored.steps}
-    rest = ({"step": name, "status": state.status} for name, state in states.items() if name not in names)
-    return [*map(_step, sorted(stored.steps, key=order)), *rest]
+    begun = [_step(step, states.get(step.name)) for step in sorted(stored.steps, key=order)]
+    rest = [_unwritten(one) for name, one in states.items() if name not in names and not is_helper(name)]
+    return [*begun, *rest]
+
+
+def _unwritten(state: StepState) -> dict[str, Any]:
+    """Return the row of a step of which there is no more than what the graph says."""
+    waits = list(map(_wait, state.waits_for))
+    note = _waiting(state) if state.status == READY else None
+    return {"step": state.name, "status": state.status, "note": note, "waits_for": waits}
 
 
 def print_run(stored: StoredRun) -> None:
@@ -127,7 +141,7 @@ def _requests(run: RunRow) -> dict[str, Any]:
     }
 
 
-def _step(step: StepRow) -> dict[str, Any]:
+def _step(step: StepRow, state: StepState | None) -> dict[str, Any]:
     detail: dict[str, Any] = _json(step.detail) or {}
     has_begun = step.status != "pending" and not detail.get("is_idle")
     return {
@@ -135,7 +149,7 @@ def _step(step: StepRow) -> dict[str, Any]:
         "status": step.status,
         "attempt": step.attempt if has_begun else None,
         "took": Took(step.started, step.finished),
-        "note": _note(step, detail),
+        "note": _note(step, detail, state),
         "worker": step.worker,
         "failure": Failed.read(step.failure),
         "started": moment(step.started),
@@ -145,21 +159,38 @@ def _step(step: StepRow) -> dict[str, Any]:
         "percent": detail.get("percent"),
         "label": detail.get("label"),
         "child": detail.get("child") or None,
+        "waits_for": [] if state is None else list(map(_wait, state.waits_for)),
         "output": _json(step.output),
     }
 
 
-def _note(step: StepRow, detail: dict[str, Any]) -> str | None:
+def _note(step: StepRow, detail: dict[str, Any], state: StepState | None) -> str | None:
     """Say what a step is at, in a few words."""
     if detail.get("held"):
         return f"held: {detail['held']}"
-    if step.status == "running" and detail.get("percent") is not None:
+    if step.status == RUNNING and detail.get("percent") is not None:
         return f"{detail['percent']:g}% {detail.get('label') or ''}".rstrip()
+    if state is not None and state.waits_for and step.status != RUNNING:
+        return _waiting(state)
     if detail.get("child"):
         return f"run {detail['child']}"
-    if step.status in ("waiting", "retrying") and step.due is not None:
+    if step.status in (WAITING, RETRYING) and step.due is not None:
         return f"until {cell_text(moment(step.due))}"
     return None
+
+
+def _waiting(state: StepState) -> str:
+    """Say what a step waits for, and until when."""
+    return "; ".join(
+        one.text if one.until is None else f"{one.text}, until {cell_text(one.until)}"
+        for one in state.waits_for
+    )
+
+
+def _wait(one: WaitsFor) -> dict[str, Any]:
+    """Return what a step waits for to programs; of an event, its key."""
+    about = "key" if one.kind == "event" else "about"
+    return {"kind": one.kind, "name": one.name, about: one.about, "until": one.until, "text": one.text}
 
 
 def _json(data: bytes | str | None) -> Any:

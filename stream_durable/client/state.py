@@ -8,10 +8,12 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from stream_durable.client.waiting import WaitsFor, waits_for
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode
 from stream_durable.core.failure import Failure
 from stream_durable.core.run import state as core
+from stream_durable.core.run.explain import causes
 from stream_durable.core.run.rows import thaw_run
 from stream_durable.core.run.say import trigger_of
 from stream_durable.core.run.state import Run, Step
@@ -53,6 +55,8 @@ class StepState(NamedTuple):
     clause: Any
     #: The steps inside, where it is a group, a branch, or made more steps at run time.
     members: tuple[str, ...]
+    #: An event with its key, signals, a time, a run, other steps, a worker; nothing once it has ended.
+    waits_for: tuple[WaitsFor, ...] = ()
 
 
 class Request(NamedTuple):
@@ -195,6 +199,7 @@ def _step_state(run: Run, i: int, name: str) -> StepState:
         detail.child or None,
         _clause(run, i, detail.clause),
         tuple(graph.names[m] for m in graph.members.get(i, ())),
+        tuple(map(waits_for, causes(run, i))),
     )
 
 

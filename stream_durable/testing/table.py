@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from stream_durable.client.waiting import words
 from stream_durable.core.failure import Failure
 from stream_durable.core.run.cause import Cause
 from stream_durable.core.run.explain import causes, status_of
@@ -17,27 +18,6 @@ HEAD: Final = ("step", "status", "attempt", "waits for", "failure")
 STEPS_MAX: Final = 200
 _TEXT_MAX: Final = 100
 
-_WORDS: Final = {
-    "begin": "the time at which the run begins",
-    "step": "step {name} ({about})",
-    "join": "some of {name}: {about} have completed",
-    "branch": "the choice of branch {name}",
-    "group": "its turn in group {name}",
-    "paused": "the run to be resumed",
-    "queue": "a worker of queue {name}",
-    "worker": "worker {name}",
-    "answer": "the worker's answer to a cancellation",
-    "breaker": "breaker {name}",
-    "later": "the time that it asked for: {about}",
-    "retry": "attempt {about}",
-    "time": "the time",
-    "event": "event {name} with key {about}",
-    "signal": "signal {name}",
-    "child": "run {name}",
-    "turn": "its turn: the run begins so many steps with each record",
-    "next child": "the time of the next run of {name}",
-    "members": "{about} members",
-}
 #: What happens at the moment that is known, where it is not what is waited for.
 _OTHERWISE: Final = frozenset({"event", "signal", "worker", "answer"})
 
@@ -58,7 +38,7 @@ def run_table(run: Run, now: int) -> str:
 
 def said(cause: Cause, now: int) -> str:
     """Return what a step waits for in words."""
-    text = _WORDS[cause.kind].format(name=cause.name or "?", about=cause.about or "?").removesuffix(": ?")
+    text = words(cause)
     if cause.due is None:
         return text
     when = span(cause.due - now)

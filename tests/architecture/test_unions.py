@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import get_args
 
+from stream_durable.client import waiting
 from stream_durable.core.definition.nodes import AnyNode, Node
 from stream_durable.core.messages import AttemptEnd, AttemptFailed
 from stream_durable.core.run.cause import CauseKind
 from stream_durable.sdk.answers import ANSWERS
-from stream_durable.testing import table
 from stream_durable.worker import ends
 
 
@@ -23,4 +23,4 @@ def test_every_answer_has_its_message() -> None:
 
 
 def test_every_cause_of_waiting_has_its_words() -> None:
-    assert set(table._WORDS) == set(get_args(CauseKind))
+    assert set(waiting._WORDS) == set(get_args(CauseKind))

@@ -52,9 +52,9 @@ class Graph:
     """A definition prepared once and shared by all its runs. Never changed after construction."""
 
     __slots__ = ("clean_up", "definition", "definition_size", "dependencies", "dependents", "entry",
-                 "fingerprint", "has_compensation", "hooks", "index", "is_watched", "joins", "links", "members",
-                 "name", "names", "need", "nodes", "own_weight", "picks", "racing", "sinks", "size",
-                 "takers", "templates", "total", "work")  # fmt: skip
+                 "fingerprint", "has_compensation", "hooks", "index", "is_watched", "joins", "links",
+                 "members", "name", "names", "need", "nodes", "own_weight", "picks", "racing", "sinks",
+                 "size", "takers", "templates", "total", "work")  # fmt: skip
 
     def __init__(self, definition: Definition, fingerprint: str | None = None) -> None:
         """Index the nodes; the definition must have passed `validate`."""
