@@ -115,13 +115,6 @@ class Options:
         self.fault("bad_option", f"{option} takes a key of the context, a text, not {value!r}")
         return None
 
-    def words(self, option: str, value: object) -> tuple[str, ...]:
-        """Return a list of texts, each once, in order; which texts there are is for the core to judge."""
-        if isinstance(value, list | tuple | set | frozenset) and all(isinstance(one, str) for one in value):
-            return tuple(sorted(set(value)))
-        self.fault("bad_option", f"{option} takes a list of texts, not {value!r}")
-        return ()
-
     def word(self, option: str, value: object, kind: Any, default: _Word) -> _Word:
         """Return one of the words of a `Literal`."""
         words = get_args(kind)

@@ -76,8 +76,8 @@ class Workflow(Scope, Generic[In, Out]):
         `timeout` is for a whole run. `retry`, `step_timeout` (of one attempt) and `queue` are for functions
         without one of their own, and `restart` for the graph: a run that failed and has cleaned up begins
         again from the start. `description`, `tags` and `metadata` are for people and tools that list
-        workflows; they make no new version. `events` are public
-        events that are published of its runs besides those of every run: `"step.started"`.
+        workflows; they make no new version. `events` are public events that are published of its runs
+        besides those of every run: `"step.started"`.
         """
         self.name = name_of(name)
         self.origin = origin_of_call(author_frame())
@@ -94,7 +94,15 @@ class Workflow(Scope, Generic[In, Out]):
             tags=options.texts("tags=", tags),
             metadata=options.an_object("metadata=", metadata),
         )
-        self._outline = Outline(self.name, input, output, timeout_ms, restarts, options, self.origin, about,
+        self._outline = Outline(
+            self.name,
+            input,
+            output,
+            timeout_ms,
+            restarts,
+            options,
+            self.origin,
+            about,
             events=options.texts("events=", events),
         )
         self._drafts: list[Draft] = []

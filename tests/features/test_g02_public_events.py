@@ -69,7 +69,7 @@ async def test_a_step_that_is_tried_again_has_begun_once(engine: Engine) -> None
 def test_an_event_that_there_is_not_is_refused_when_defined() -> None:
     with pytest.raises(DefinitionError, match=r"events=: 'step.begun' is not one of step.started"):
         shop("step.begun").definition()
-    with pytest.raises(DefinitionError, match="takes a list of texts"):
+    with pytest.raises(DefinitionError, match="takes several texts"):
         Workflow("w", events="step.started").definition()
 
 
