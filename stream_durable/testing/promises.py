@@ -81,6 +81,9 @@ def steps_begin_in_order(world: World, oracle: Oracle) -> Iterator[str]:
     for run in oracle.runs():
         stands: dict[str, str] = {}
         for folded in oracle.applied.get(run.id, ()):
+            if isinstance(folded.message, CancelStep):
+                # Nothing is said of one that had not begun.
+                stands.setdefault(folded.message.step, STEP_CANCELLED)
             stands |= {event.step: event.type for event in folded.events if isinstance(event, StepEvent)}
             for command in asked_of(folded):
                 for text in _too_early(run, stands, command.step):
