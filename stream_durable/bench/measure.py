@@ -29,7 +29,8 @@ from stream_durable.postgres.queries import queries
 _WAITING: Final = prefix_of(StepEvent, STEP_WAITING)
 #: Rows of one statement when runs are written past the engine.
 _CLONED_AT_ONCE: Final = 50_000
-_WARM_RUNS: Final = 1_000
+#: Before that many a broker has not compiled what it does most.
+_WARM_RUNS: Final = 2_000
 
 
 def measure(services: Services, workload: Workload, n: int) -> Sample:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stream_durable.local.kafka import LocalKafka
+from stream_durable.local.kafka_files import SERVER_JVM
 from stream_durable.local.postgres import LocalPostgres
 from stream_durable.settings import KafkaSettings
 
@@ -45,7 +46,7 @@ def services() -> Iterator[Services]:
     with ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="stream-durable-bench-"))
         stack.callback(shutil.rmtree, home, ignore_errors=True)
-        kafka, postgres = LocalKafka(home / "kafka"), LocalPostgres(home / "postgres")
+        kafka, postgres = LocalKafka(home / "kafka", jvm=SERVER_JVM), LocalPostgres(home / "postgres")
         stack.callback(kafka.stop)
         stack.callback(postgres.stop)
         with ThreadPoolExecutor() as threads:

@@ -20,6 +20,8 @@ _log = logger(__name__)
 
 #: Between two looks at the rows of all partitions, which are one query.
 _ROWS_SECONDS = 5.0
+#: Before the first look: until then nothing is published ahead.
+_FIRST_SECONDS = 1.0
 #: How long what a look has found may be trusted.
 _FRESH_SECONDS = _ROWS_SECONDS + 0.5
 #: The logs are looked at with every so many of them: that is a request for each partition.
@@ -68,7 +70,7 @@ class Watch:
     async def run(self) -> None:
         """Look until cancelled."""
         for look in count(1):
-            await asyncio.sleep(_ROWS_SECONDS)
+            await asyncio.sleep(_ROWS_SECONDS if look > 1 else _FIRST_SECONDS)
             try:
                 await self._look_at_rows()
             except TransientError as error:

@@ -36,8 +36,9 @@ _Said = TypeVar("_Said")
 
 _POLL_SECONDS = 0.1
 _CALL_SECONDS = 10.0
-#: How long the shared consumer goes on when nobody follows any more: the next one may come soon.
-_LINGER_SECONDS = 10.0
+#: How long the shared consumer goes on when nobody follows any more. To begin again costs the next follower
+#: some 20 ms, since it has to be asked where the log ends.
+_LINGER_SECONDS = 300.0
 _RECORDS_MAX = 1_000
 #: Events of the past that wait for their reader before the thread stops reading.
 _HELD_MAX = 1_000

@@ -4,12 +4,12 @@ import base64
 import shutil
 import signal
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from stream_durable.local.kafka_files import KafkaFiles
+from stream_durable.local.kafka_files import QUICK_JVM, KafkaFiles
 from stream_durable.local.process import (
     LOOPBACK,
     Child,
@@ -28,10 +28,18 @@ class LocalKafka:
     It may be killed and started again as often as a test likes: data, port and cluster id stay.
     """
 
-    def __init__(self, home: Path, port: int | None = None, *, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        port: int | None = None,
+        *,
+        cache: Path | None = None,
+        jvm: Sequence[str] = QUICK_JVM,
+    ) -> None:
         picked, self._controller_port = free_ports(2)
         self._home = home.absolute()
         self._files = KafkaFiles.at(cache)
+        self._jvm = jvm
         self._broker: Child | None = None
         self.port = picked if port is None else port
 
@@ -71,7 +79,7 @@ class LocalKafka:
         self._files.prepare()
         refuse_taken_port("Kafka", self.port)
         self._ensure_formatted()
-        self._broker = self._files.start(self._home, self.port, self._controller_port)
+        self._broker = self._files.start(self._home, self.port, self._controller_port, jvm=self._jvm)
 
     def stop(self) -> bool:
         """Stop in good order, or by force if the broker does not obey; return whether it ran and obeyed."""

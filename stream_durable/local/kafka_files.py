@@ -15,7 +15,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -41,7 +41,12 @@ _OLDEST_JAVA = 17
 _START_SECONDS = 60.0
 
 # A small heap and only the quick compiler: measured, the shortest start and the least memory.
-_JVM = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+QUICK_JVM = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+#: As Kafka's own scripts start a server: slower to start, and what latency has to be measured against.
+SERVER_JVM = (
+    "-server", "-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent",
+)  # fmt: skip
 
 # Stock brokers wait 9 s for the registration of their killed predecessor, allow no session under
 # 6 s and keep 128 MB for a log cleaner that has nothing to clean. A local broker is killed often,
@@ -120,7 +125,9 @@ class KafkaFiles:
             if not self._classes.is_file():
                 self._archive_classes(say)
 
-    def start(self, home: Path, port: int, controller_port: int, *flags: str) -> Child:
+    def start(
+        self, home: Path, port: int, controller_port: int, *flags: str, jvm: Sequence[str] = QUICK_JVM
+    ) -> Child:
         """Start a broker on a formatted home and wait until it answers."""
         _write_properties(home, port, controller_port)
         archive = [f"-XX:SharedArchiveFile={self._classes}"] if self._classes.is_file() else []
@@ -128,7 +135,7 @@ class KafkaFiles:
             "Kafka",
             [
                 *dying_with_us("KILL"),
-                *self._java(*archive, *flags),
+                *self._java(*jvm, *archive, *flags),
                 "kafka.Kafka",
                 "server.properties",
             ],
@@ -157,7 +164,7 @@ class KafkaFiles:
         """The command up to the class path, which is sorted because the class archive keeps it."""
         jars = sorted(str(jar) for jar in self._libs.glob("*.jar"))
         log_config = f"-Dlog4j2.configurationFile={(_HERE / 'log4j2.yaml').as_uri()}"
-        return ["java", *_JVM, *flags, log_config, "-cp", ":".join(jars)]
+        return ["java", *flags, log_config, "-cp", ":".join(jars)]
 
     def _fetch(self, say: Callable[[str], None]) -> None:
         say(f"Fetching Apache Kafka {KAFKA_VERSION} with Maven, about 43 MB")
@@ -179,7 +186,7 @@ class KafkaFiles:
             home = Path(name)
             port, controller_port = free_ports(2)
             _write_properties(home, port, controller_port)
-            format_tool = [*self._java(), "kafka.tools.StorageTool", "format"]
+            format_tool = [*self._java(*QUICK_JVM), "kafka.tools.StorageTool", "format"]
             # Every broker gets a cluster id of its own in place of this one.
             nobodys_id = "AAAAAAAAAAAAAAAAAAAAAQ"
             run(
