@@ -69,8 +69,8 @@ def state_is_the_fold_of_the_log(world: World, oracle: Oracle) -> Iterator[str]:
     for channel in oracle.channels():
         events.update({(channel.id, i): kept for i, kept in channel.events.items()})
         waits.update({(channel.id, *key): (w.position, w.attempt) for key, w in channel.waits.items()})
-    yield from differences("kept event", tables.events, events)
-    yield from differences("wait", tables.waits, waits)
+    yield from differences("kept event", {key: row[3:] for key, row in tables.events.items()}, events)
+    yield from differences("wait", {key: row[4:] for key, row in tables.waits.items()}, waits)
     yield from _gates_differ(world, oracle)
     yield from differences("timer", {key: due for key, (_, due) in tables.timers.items()}, oracle.timers)
 

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from stream_durable.core.channel.rows import EventRow, WaitRow
+from stream_durable.core.entities import ENTITIES, TABLES
 from stream_durable.core.errors import BrokenError, NewerFormatError, TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.core.gate.rows import GateRow, PlaceRow
 from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
+from stream_durable.core.tables import Table
 from stream_durable.ports import Claim, Cursor, DeadRow, Keys, Loaded, RunPosition, Share, TimerPosition
 
 TimerKey = tuple[str, str, str]
@@ -61,18 +63,8 @@ class Tables:
     """Everything that is stored."""
 
     partitions: dict[int, PartitionRow]
-    runs: dict[str, RunRow] = field(default_factory=dict)
-    steps: dict[tuple[str, str], StepRow] = field(default_factory=dict)
-    #: (run, step, attempt)
-    attempts: dict[tuple[str, str, int], AttemptRow] = field(default_factory=dict)
-    #: (channel, id) -> (data, expires)
-    events: dict[tuple[str, str], tuple[bytes, int, int | None]] = field(default_factory=dict)
-    #: (channel, run, wait)
-    waits: dict[tuple[str, str, str], tuple[int, int | None]] = field(default_factory=dict)
-    gates: dict[str, GateRow] = field(default_factory=dict)
-    #: (gate, run, step)
-    places: dict[tuple[str, str, str], PlaceRow] = field(default_factory=dict)
-    signals: dict[tuple[str, int], SignalRow] = field(default_factory=dict)
+    #: Of entities: by what a row is, and by its key.
+    rows: dict[type[Any], dict[Any, Any]] = field(default_factory=lambda: {t.row: {} for t in TABLES})
     #: (kind, key, name) -> (partition, due)
     timers: dict[TimerKey, tuple[int, int]] = field(default_factory=dict)
     #: (partition, generation, from offset)
@@ -81,6 +73,46 @@ class Tables:
     dead: dict[tuple[int, int, int], DeadRow] = field(default_factory=dict)
     #: (partition, from offset) -> body
     outbox: dict[tuple[int, int], bytes] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> dict[str, RunRow]:
+        """By id."""
+        return self.rows[RunRow]
+
+    @property
+    def steps(self) -> dict[tuple[str, str], StepRow]:
+        """By run and name."""
+        return self.rows[StepRow]
+
+    @property
+    def attempts(self) -> dict[tuple[str, str, int], AttemptRow]:
+        """By run, step and number."""
+        return self.rows[AttemptRow]
+
+    @property
+    def signals(self) -> dict[tuple[str, int], SignalRow]:
+        """By run and position."""
+        return self.rows[SignalRow]
+
+    @property
+    def events(self) -> dict[tuple[str, str], EventRow]:
+        """By channel and id."""
+        return self.rows[EventRow]
+
+    @property
+    def waits(self) -> dict[tuple[str, str, str], WaitRow]:
+        """By channel, run and wait."""
+        return self.rows[WaitRow]
+
+    @property
+    def gates(self) -> dict[str, GateRow]:
+        """By name."""
+        return self.rows[GateRow]
+
+    @property
+    def places(self) -> dict[tuple[str, str, str], PlaceRow]:
+        """By gate, run and step."""
+        return self.rows[PlaceRow]
 
 
 class MemoryStore:
@@ -97,6 +129,7 @@ class MemoryStore:
         tables = self.tables
         copies: dict[str, Any] = {each.name: dict(getattr(tables, each.name)) for each in fields(tables)}
         copies["partitions"] = {p: replace(row) for p, row in tables.partitions.items()}
+        copies["rows"] = {row: dict(held) for row, held in tables.rows.items()}
         return Tables(**copies)
 
     async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
@@ -186,21 +219,14 @@ class MemoryStore:
         return {p: Cursor(row.token, row.next_offset, row.must_redrive) for p, row in found.items()}
 
     async def load(self, keys: Keys) -> Loaded:
-        """Read entities."""
-        tables = self.tables
-        runs, channels, gates = (keys.get(kind, ()) for kind in ("run", "channel", "gate"))
-        asked, wanted = set(runs) & set(tables.runs), set(channels)
-        return {
-            RunRow: [tuple(tables.runs[run]) for run in dict.fromkeys(runs) if run in asked],
-            StepRow: [tuple(row) for key, row in tables.steps.items() if key[0] in asked],
-            EventRow: [(*key, *row) for key, row in tables.events.items() if key[0] in wanted],
-            WaitRow: [(*key, *row) for key, row in tables.waits.items() if key[0] in wanted],
-            GateRow: [
-                (gate, tables.gates[gate].body) for gate in dict.fromkeys(gates) if gate in tables.gates
-            ],
-            PlaceRow: [(*key, *row[4:]) for key, row in tables.places.items() if key[0] in gates],
-            SignalRow: [(*key, *row[3:]) for key, row in tables.signals.items() if key[0] in asked],
-        }
+        """Read entities; steps only of runs that exist."""
+        found: dict[type[Any], list[tuple[Any, ...]]] = {}
+        for kind, asked in keys.items():
+            wanted = set(asked) & set(self.tables.runs) if kind == "run" else set(asked)
+            for table in ENTITIES[kind].tables:
+                held = self.tables.rows[table.row].values() if table.is_loaded else ()
+                found[table.row] = [_as_loaded(row) for row in held if row[0] in wanted]
+        return found
 
     async def timers(
         self, partition: int, after: TimerPosition, until: int, limit: int
@@ -251,9 +277,14 @@ class MemoryStore:
 
     def write_rows(self, share: Share) -> None:
         """Write what changed of entities and timers."""
-        self._write_runs(share)
-        self._write_channels(share)
-        self._write_gates(share)
+        for table in TABLES:
+            held = self.tables.rows[table.row]
+            for row in share.rows.get(table.row, ()):
+                if table.needs and getattr(row, table.needs) is None:
+                    held.pop(_key(table, row), None)
+                else:
+                    held[_key(table, row)] = row
+        self._change_runs(share)
         timers = self.tables.timers
         for kind, key, name, partition, due in share.timers:
             if due is None:
@@ -263,47 +294,13 @@ class MemoryStore:
                 home, _ = timers.get((kind, key, name), (partition, 0))
                 timers[kind, key, name] = (home, due)
 
-    def _write_runs(self, share: Share) -> None:
-        tables = self.tables
-        for run in share.rows.of(RunRow):
-            tables.runs[run.id] = run
-        for change in share.rows.of(RunChange):
-            if change.id in tables.runs:
-                known = tables.runs[change.id]
+    def _change_runs(self, share: Share) -> None:
+        runs = self.tables.runs
+        for change in share.rows.get(RunChange, ()):
+            if change.id in runs:
+                known = runs[change.id]
                 context = known.context if change.context is None else change.context
-                tables.runs[change.id] = known._replace(**change._replace(context=context)._asdict())
-        for step in share.rows.of(StepRow):
-            tables.steps[step.run, step.name] = step
-        for signal in share.rows.of(SignalRow):
-            if signal.id is None:
-                tables.signals.pop(signal[:2], None)
-            else:
-                tables.signals[signal[:2]] = signal
-        for attempt in share.rows.of(AttemptRow):
-            tables.attempts[attempt.run, attempt.step, attempt.attempt] = attempt
-
-    def _write_channels(self, share: Share) -> None:
-        tables = self.tables
-        for event in share.rows.of(EventRow):
-            if event.data is None or event.expires is None:
-                tables.events.pop((event.channel, event.id), None)
-            else:
-                tables.events[event.channel, event.id] = (event.data, event.expires, event.wakes_to)
-        for wait in share.rows.of(WaitRow):
-            if wait.position is not None:
-                tables.waits[wait.channel, wait.run, wait.wait] = (wait.position, wait.attempt)
-            else:
-                tables.waits.pop((wait.channel, wait.run, wait.wait), None)
-
-    def _write_gates(self, share: Share) -> None:
-        tables = self.tables
-        for gate in share.rows.of(GateRow):
-            tables.gates[gate.name] = gate
-        for place in share.rows.of(PlaceRow):
-            if place.is_inside is None:
-                tables.places.pop(place[:3], None)
-            else:
-                tables.places[place[:3]] = place
+                runs[change.id] = known._replace(**change._replace(context=context)._asdict())
 
     def write_outbox(self, share: Share) -> None:
         """Write the messages to be published, and remove those that have been."""
@@ -326,20 +323,27 @@ class MemoryStore:
             _refuse_known(
                 "dead letter", ((d.partition, share.generation, d.offset) for d in share.dead), tables.dead
             )
-        every = [run.id for share in shares for run in share.rows.of(RunRow)]
-        _refuse_known("run", every, tables.runs)
         written: dict[str, list[Any]] = {
-            "run": every,
-            "step": [(s.run, s.name) for share in shares for s in share.rows.of(StepRow)],
-            "event": [(e.channel, e.id) for share in shares for e in share.rows.of(EventRow)],
-            "gate": [g.name for share in shares for g in share.rows.of(GateRow)],
-            "signal": [s[:2] for share in shares for s in share.rows.of(SignalRow)],
-            "place": [p[:3] for share in shares for p in share.rows.of(PlaceRow)],
-            "timer": [t[:3] for share in shares for t in share.timers],
+            table.name: [_key(table, row) for share in shares for row in share.rows.get(table.row, ())]
+            for table in TABLES
         }
+        written["timer"] = [t[:3] for share in shares for t in share.timers]
+        _refuse_known("run", written["run"], tables.runs)
         for name, keys in written.items():
             if len(keys) != len(set(keys)):
                 raise BrokenError(f"one commit writes a {name} twice")
+
+
+def _key(table: Table, row: Any) -> Any:
+    return row[0] if table.key == 1 else tuple(row[: table.key])
+
+
+def _as_loaded(row: Any) -> tuple[Any, ...]:
+    """Return a row as the queries give it: without the partition, which the entity's id tells."""
+    if isinstance(row, RunRow) or "partition" not in row._fields:
+        return tuple(row)
+    at = row._fields.index("partition")
+    return (*row[:at], *row[at + 1 :])
 
 
 def _refuse_known(what: str, keys: Iterable[Any], table: dict[Any, Any]) -> None:
