@@ -278,6 +278,21 @@ class WorkerSettings(Branch):
     blocked_max_ms: int = Field(default=30_000, ge=200, le=3_600_000)
     """How long it may at most: then its attempt fails with `loop_blocked`, all others are handed back, and
     the worker ends to be started anew. Low repeats the work beside it; high lets that wait."""
+    step_timeout_ms: int = Field(default=0, ge=0, le=1 << 40)
+    """How long one attempt may take of a step for which neither it nor its workflow says so; 0: as long as
+    it likes. Low fails steps that would have ended; without it, one that hangs holds its run for ever."""
+    step_log_level: Literal["debug", "info", "warning", "error", "none"] = "debug"
+    """From which level on the lines that steps log are kept with their attempts. Low costs bytes on the
+    inbox and rows; high leaves attempts without the words that explain them."""
+    step_log_print: bool = True
+    """Whether what steps print is kept, too. It may be what a library says to nobody in particular."""
+    step_log_lines_max: int = Field(default=200, ge=1, le=5_000)
+    """So many lines of an attempt are kept, the first ones. High makes results large; low cuts the end."""
+    step_log_line_length_max: int = Field(default=2_000, ge=40, le=20_000)
+    """So many characters of a line are kept. High lets one line take the place of many; low cuts values."""
+    step_log_bytes_max: int = Field(default=65_536, ge=1_000, le=65_536)
+    """So many bytes of lines are kept of an attempt. They travel with its result, which has no room for more
+    beside its output; low cuts the end off."""
     drain_ms: int = Field(default=30_000, ge=0, le=3_600_000)
     """How long a stop waits for running attempts before it cancels them and hands them back. Must be less
     than what the platform grants before it kills; 0 cancels at once."""

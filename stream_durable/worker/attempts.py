@@ -38,7 +38,7 @@ from stream_durable.worker.ends import end_of, given_of
 from stream_durable.worker.fitting import Fitting
 from stream_durable.worker.job import Job, JobKey
 from stream_durable.worker.leases import Leases
-from stream_durable.worker.logs import WRITER, Missed, listen_on, tell_failure
+from stream_durable.worker.logs import WRITER, Missed, keeping_of, listen_on, tell_failure
 from stream_durable.worker.offsets import DoneOffsets
 from stream_durable.worker.places import Line, Places
 from stream_durable.worker.reports import Reports
@@ -74,6 +74,7 @@ class Attempts:
         self._fitting = Fitting(payloads, settings.payload_inline_bytes_max)
         self.clock = clock
         self._settings = settings
+        self._keeping = keeping_of(settings)
         self._metrics = metrics
         #: The name under which attempts are reported.
         self.worker = worker
@@ -105,7 +106,9 @@ class Attempts:
             # is done before it is.
             known.stand_for(job)
             return
-        job.clock, job.line = self.clock, line
+        job.clock, job.line, job.keeping = self.clock, line, self._keeping
+        if job.timeout_ms is None:
+            job.timeout_ms = self._settings.step_timeout_ms or None
         with suppress(NotCarriedError):
             job.handler = handler = self._handler_of(job.command)
             job.needs_thread = needs_thread(handler)

@@ -18,6 +18,7 @@ from stream_durable.sdk.errors import OptionError
 from stream_durable.sdk.handler import Given, Handler
 from stream_durable.settings import WorkerSettings
 from stream_durable.worker.job import Job
+from stream_durable.worker.logs import keeping_of
 from stream_durable.worker.processes import Processes
 from stream_durable.worker.threads import Threads
 
@@ -34,7 +35,7 @@ class Calling:
         """
         self.threads = Threads(settings.threads, settings.threads_overdue_max, now)
         self._leave_thread = leave_thread
-        self._processes = Processes(settings.processes)
+        self._processes = Processes(settings.processes, keeping_of(settings))
 
     async def result(self, handler: Handler, given: Given, job: Job) -> Any:
         """Return what a function answered, or the message about it if it ran in a process."""

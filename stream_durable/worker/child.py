@@ -28,7 +28,7 @@ from stream_durable.sdk.values import Values
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.telemetry import Format, Level
 from stream_durable.worker.ends import context_of, end_of, given_of
-from stream_durable.worker.logs import WRITER, Lines, captured, whose
+from stream_durable.worker.logs import ALL, WRITER, Keeping, Lines, captured, whose
 
 _encode = msgspec.json.Encoder().encode
 
@@ -42,6 +42,7 @@ class Call(msgspec.Struct):
     name: str
     #: When it runs out of time, milliseconds since the epoch.
     deadline_ms: int | None = None
+    keeping: Keeping = ALL
 
 
 _decode = msgspec.json.Decoder(Call).decode
@@ -88,7 +89,7 @@ class _Attempt:
         self._connection = connection
         self._lock = Lock()
         self.values: Values | None = None
-        self.lines = Lines()
+        self.lines = Lines(keeping=call.keeping)
         due = call.deadline_ms
         self.deadline = None if due is None else datetime.fromtimestamp(due / 1_000, UTC)
 

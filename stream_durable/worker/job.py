@@ -15,7 +15,7 @@ from stream_durable.sdk.context import Context
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.values import Values
 from stream_durable.worker.ends import context_of
-from stream_durable.worker.logs import Lines, whose
+from stream_durable.worker.logs import ALL, Lines, whose
 from stream_durable.worker.offsets import DoneOffsets
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ class Job:
     """
 
     __slots__ = ("announced", "beat", "clock", "command", "handler", "has_references", "has_thread",
-                 "is_cancelled", "is_in_thread", "is_overdue", "key", "label", "line", "lines", "marks",
-                 "must_answer", "needs_thread", "partition", "percent", "reply_to", "returns", "settle",
-                 "size", "started", "task", "timeout_ms", "values")  # fmt: skip
+                 "is_cancelled", "is_in_thread", "is_overdue", "keeping", "key", "label", "line", "lines",
+                 "marks", "must_answer", "needs_thread", "partition", "percent", "reply_to", "returns",
+                 "settle", "size", "started", "task", "timeout_ms", "values")  # fmt: skip
 
     def __init__(
         self,
@@ -94,6 +94,8 @@ class Job:
         self.clock: Clock | None = None
         #: What the function has written, if anything.
         self.lines: Lines | None = None
+        #: What is kept of them.
+        self.keeping = ALL
 
     def done(self) -> None:
         """Count the command as done for Kafka: it will not be delivered again."""
@@ -165,7 +167,7 @@ class Job:
             # Of two threads that both write first, one must not take the other's lines away.
             with _first_line:
                 if self.lines is None:
-                    self.lines = Lines() if self.clock is None else Lines(self.clock.now)
+                    self.lines = Lines() if self.clock is None else Lines(self.clock.now, self.keeping)
         return self.lines
 
 

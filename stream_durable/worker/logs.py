@@ -24,14 +24,45 @@ from stream_durable.core.effects import Command
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import LogLine
 from stream_durable.sdk.step_log import level_of, text_of
+from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import ATTEMPT_FAILED, FUNCTION_MISSED, logger
 
-#: Of one attempt. What is more is counted in a last line.
-LINES_MAX = 200
-LINE_LENGTH_MAX = 2_000
-BYTES_MAX = 64 * 1024
 #: What prints instead of logging has no level; it is shown by this word.
 PRINTED = "print"
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+class Keeping(msgspec.Struct, frozen=True):
+    """What is kept of the lines of one attempt. What is more is counted in a last line."""
+
+    #: The levels below this one are left out; `none`: no line is kept.
+    level: str = "debug"
+    #: Whether what is printed is kept.
+    prints: bool = True
+    lines_max: int = 200
+    line_length_max: int = 2_000
+    bytes_max: int = 64 * 1024
+
+    def leaves_out(self, level: str) -> bool:
+        """Say whether a line of this level is not kept."""
+        if level == PRINTED:
+            return not self.prints or self.level == "none"
+        return self.level == "none" or level in _LEVELS[: _LEVELS.index(self.level)]
+
+
+ALL = Keeping()
+
+
+def keeping_of(settings: WorkerSettings) -> Keeping:
+    """Return what a worker keeps of what its steps write."""
+    return Keeping(
+        level=settings.step_log_level,
+        prints=settings.step_log_print,
+        lines_max=settings.step_log_lines_max,
+        line_length_max=settings.step_log_line_length_max,
+        bytes_max=settings.step_log_bytes_max,
+    )
+
 
 #: What a line needs beside its text.
 _AROUND_BYTES = 40
@@ -67,11 +98,12 @@ def _now() -> int:
 class Lines:
     """The lines of one attempt, bounded. Threads of one attempt share it."""
 
-    __slots__ = ("_bytes", "_dropped", "_lines", "_lock", "_now", "_partial")
+    __slots__ = ("_bytes", "_dropped", "_keeping", "_lines", "_lock", "_now", "_partial")
 
-    def __init__(self, now: Callable[[], int] = _now) -> None:
+    def __init__(self, now: Callable[[], int] = _now, keeping: Keeping = ALL) -> None:
         """Nothing written yet; `now` returns milliseconds since the epoch."""
         self._now = now
+        self._keeping = keeping
         self._lines: list[LogLine] = []
         self._bytes = 0
         self._dropped = 0
@@ -81,18 +113,22 @@ class Lines:
 
     def add(self, level: str, text: str) -> None:
         """Keep a line, or count it as left out."""
+        if self._keeping.leaves_out(level):
+            return
         with self._lock:
             self._add(level, text)
 
     def print(self, text: str) -> None:
         """Keep the lines that end here, and the beginning of the next."""
+        if self._keeping.leaves_out(PRINTED):
+            return
         with self._lock:
             *whole, rest = text.split("\n")
             for line in whole:
                 self._add(PRINTED, self._partial + line)
                 self._partial = ""
-            if len(self._partial) <= LINE_LENGTH_MAX:
-                self._partial += rest[: LINE_LENGTH_MAX + 1]
+            if len(self._partial) <= self._keeping.line_length_max:
+                self._partial += rest[: self._keeping.line_length_max + 1]
 
     def taken(self) -> tuple[LogLine, ...]:
         """Return all lines; if some were left out the last one says how many."""
@@ -107,15 +143,16 @@ class Lines:
             return tuple(self._lines)
 
     def _add(self, level: str, text: str) -> None:
-        if self._dropped or len(self._lines) >= LINES_MAX:
+        keeping = self._keeping
+        if self._dropped or len(self._lines) >= keeping.lines_max:
             self._dropped += 1
             return
-        if len(text) > LINE_LENGTH_MAX:
-            text = text[: LINE_LENGTH_MAX - 3] + "..."
+        if len(text) > keeping.line_length_max:
+            text = text[: keeping.line_length_max - 3] + "..."
         # Lone surrogates can be in a file's name; no encoder takes them.
         text = text.encode("utf-8", "replace").decode()
         size = len(_encode(text)) + _AROUND_BYTES
-        if self._bytes + size > BYTES_MAX:
+        if self._bytes + size > keeping.bytes_max:
             self._dropped += 1
             return
         self._bytes += size

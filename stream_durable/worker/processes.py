@@ -31,6 +31,7 @@ from stream_durable.log_lines import configured
 from stream_durable.sdk.answers import Fail
 from stream_durable.sdk.handler import Handler
 from stream_durable.worker.child import Call, not_importable, serve
+from stream_durable.worker.logs import ALL, Keeping
 
 #: Only this way nothing of us, our threads and connections least of all, is copied into them.
 _spawn = multiprocessing.get_context("spawn")
@@ -88,9 +89,10 @@ class _Process:
 class Processes:
     """As many processes as are needed, up to a number."""
 
-    def __init__(self, count: int) -> None:
-        """Begin none yet."""
+    def __init__(self, count: int, keeping: Keeping = ALL) -> None:
+        """Begin none yet; of what functions write so much is kept."""
         self._count = count
+        self._keeping = keeping
         self._places = asyncio.Semaphore(count)
         self._idle: list[_Process] = []
         self._threads: ThreadPoolExecutor | None = None
@@ -103,7 +105,7 @@ class Processes:
         module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
         if not name or "<" in name:
             raise not_importable(module, name, "it is a lambda, or defined within another function")
-        call = _encode(Call(command, module, name, deadline_ms))
+        call = _encode(Call(command, module, name, deadline_ms, self._keeping))
         async with self._places:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="process")

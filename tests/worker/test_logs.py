@@ -13,15 +13,16 @@ import pytest
 from worker_site import working
 
 from stream_durable import Context, Workflow
-from stream_durable.worker.logs import BYTES_MAX, LINE_LENGTH_MAX, LINES_MAX, Lines
+from stream_durable.core.messages import AttemptFailed
+from stream_durable.worker.logs import ALL, Keeping, Lines
 
 _log = logging.getLogger("shop")
 
 
-async def lines_of(function: Any) -> list[tuple[str, str]]:
+async def lines_of(function: Any, **settings: Any) -> list[tuple[str, str]]:
     flow = Workflow("flow")
     flow.add("a", function)
-    async with working(flow) as site:
+    async with working(flow, **settings) as site:
         site.ask("a")
         return [(line.level, line.text) for line in (await site.end()).logs]
 
@@ -146,12 +147,12 @@ async def test_a_line_that_cannot_be_put_into_words_is_no_failure() -> None:
 
 def test_lines_are_bounded_in_number_and_the_last_says_how_many_were_left_out() -> None:
     lines = Lines()
-    for i in range(LINES_MAX + 7):
+    for i in range(ALL.lines_max + 7):
         lines.add("info", str(i))
     taken = lines.taken()
 
-    assert len(taken) == LINES_MAX + 1
-    assert (taken[-2].text, taken[-1].text) == (str(LINES_MAX - 1), "(7 more lines were left out)")
+    assert len(taken) == ALL.lines_max + 1
+    assert (taken[-2].text, taken[-1].text) == (str(ALL.lines_max - 1), "(7 more lines were left out)")
 
 
 def test_lines_are_bounded_in_length_and_in_all() -> None:
@@ -161,8 +162,8 @@ def test_lines_are_bounded_in_length_and_in_all() -> None:
     lines.print("y" * 1_000_000)
     taken = lines.taken()
 
-    assert len(taken[0].text) == LINE_LENGTH_MAX
-    assert sum(6 * len(line.text) for line in taken[:-1]) <= BYTES_MAX
+    assert len(taken[0].text) == ALL.line_length_max
+    assert sum(6 * len(line.text) for line in taken[:-1]) <= ALL.bytes_max
     assert taken[-1].text.endswith("more lines were left out)")
 
 
@@ -190,3 +191,46 @@ def _flow() -> Workflow:
     flow = Workflow("flow")
     flow.add("a", lambda: None)
     return flow
+
+
+async def writes_all(ctx: Context) -> None:
+    for level in ("info", "warning", "error"):
+        getattr(ctx.log, level)(level)
+    print("printed")
+    _log.warning("logged")
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({"step_log_level": "warning"}, ["warning", "error", "printed", "logged"]),
+        ({"step_log_print": False}, ["info", "warning", "error", "logged"]),
+        ({"step_log_level": "none"}, []),
+        ({"step_log_lines_max": 1}, ["info", "(4 more lines were left out)"]),
+    ],
+)
+async def test_settings_say_which_lines_are_kept(settings: dict[str, Any], kept: list[str]) -> None:
+    assert [text for _, text in await lines_of(writes_all, **settings)] == kept
+
+
+def test_lines_are_as_long_as_the_settings_say() -> None:
+    lines = Lines(keeping=Keeping(line_length_max=40))
+    lines.print("x" * 100 + "\n")
+    assert [len(line.text) for line in lines.taken()] == [40]
+
+
+async def test_steps_without_a_time_of_their_own_have_that_of_the_settings() -> None:
+    flow = Workflow("flow")
+
+    async def late() -> None:
+        await asyncio.sleep(30)
+
+    flow.add("a", late)
+    said = []
+    for fields in ({}, {"timeout_ms": 70}):
+        async with working(flow, step_timeout_ms=50) as site:
+            site.ask("a", **fields)
+            end = await site.end()
+            assert isinstance(end, AttemptFailed)
+            said.append(end.failure.message)
+    assert said == ["the attempt did not end within 50 ms", "the attempt did not end within 70 ms"]
