@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from functools import partial
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin
 
 from stream_durable.core.definition.schema import Misfit
@@ -29,6 +29,7 @@ from stream_durable.sdk.schemas import Schemas
 from stream_durable.sdk.signature import NOWHERE, Hints, bare, is_async, parameters_of, shown
 
 if TYPE_CHECKING:
+    from stream_durable.sdk.draft import Work
     from stream_durable.sdk.known import Known
 
 _SPREAD = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -43,6 +44,8 @@ class Offer(NamedTuple):
     groups: Collection[str] = ()
     #: Whether the output of a step is a list of what members of it came to, or may be.
     is_list: Callable[[str], bool] = lambda _: False
+    #: Steps by the names of the parameters that get their outputs though they are called otherwise.
+    takes: Mapping[str, str] = MappingProxyType({})
     #: The step that is undone: what it came to goes by its name, be it one of many members.
     own: str = ""
     #: For sentences about a parameter that is called like one.
@@ -108,12 +111,12 @@ class Binder:
     def _argument(
         self, parameter: inspect.Parameter, hints: Hints, offer: Offer, options: Options
     ) -> Argument | None:
-        name = parameter.name
+        own, name = parameter.name, offer.takes.get(parameter.name, parameter.name)
         if parameter.kind in _SPREAD:
             stars = "*" if parameter.kind == inspect.Parameter.VAR_POSITIONAL else "**"
             options.fault("bad_parameter", f"'{stars}{name}' cannot be bound: name each parameter")
             return None
-        hint = hints.of(name, f"parameter {name!r}", options)
+        hint = hints.of(own, f"parameter {own!r}", options)
         is_lambda, is_only = hints.is_lambda, hints.is_lambda and hints.count == 1
         source = self._source(parameter, hint, offer, is_lambda=is_lambda, is_only=is_only)
         default = NO_DEFAULT if parameter.default is parameter.empty else parameter.default
@@ -193,6 +196,8 @@ class Binder:
         self, parameter: inspect.Parameter, hint: Any, offer: Offer, *, is_lambda: bool, is_only: bool
     ) -> Source | None:
         about = bare(hint)
+        if parameter.name in offer.takes:
+            return Source.OUTPUT
         has_default = parameter.default is not parameter.empty
         is_named_so = is_lambda and parameter.name == "ctx" and "ctx" not in offer.steps
         if about is Context or get_origin(about) is Context or is_named_so:
@@ -247,6 +252,18 @@ class Binder:
         except NoCodecError as error:
             options.fault("bad_type", f"{what} cannot be JSON as {shown(hint)}: {error}")
             return None
+
+
+def with_takes(work: Work, offer: Offer, options: Options) -> Offer:
+    """Return what may be taken where parameters are called otherwise than steps; note what there is not."""
+    called = [each for each in (work.function, work.condition, work.limit) if each is not None]
+    names = {each.name for function in called for each in parameters_of(function, options)}
+    for parameter, step in work.takes.items():
+        if parameter not in names:
+            options.fault("bad_option", f"takes= names {parameter!r}, and there is no such parameter")
+        elif step not in offer.steps:
+            options.fault("unknown_step", f"takes= names step {step!r}, which does not exist")
+    return offer._replace(takes={name: step for name, step in work.takes.items() if step in offer.steps})
 
 
 def write_nothing(value: object) -> bytes:

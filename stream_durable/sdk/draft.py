@@ -29,6 +29,8 @@ class Work(NamedTuple):
     into: str | None = None
     #: Steps whose outputs are handed over though no parameter is named like them.
     reads: tuple[str, ...] = ()
+    #: Steps by the parameters that get their outputs though they are called otherwise.
+    takes: Mapping[str, str] = {}
 
 
 class ClauseDraft(NamedTuple):

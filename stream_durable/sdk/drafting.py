@@ -12,7 +12,7 @@ from stream_durable.sdk.draft import Draft, Work
 from stream_durable.sdk.options import Options, name_of
 from stream_durable.sdk.origin import Origin, author_frame, local_names
 from stream_durable.sdk.step_options import CallOptions, StepOptions
-from stream_durable.sdk.steps import Step, plain, read_after, read_names
+from stream_durable.sdk.steps import Step, plain, read_after, read_names, read_takes
 
 if TYPE_CHECKING:
     from stream_durable.sdk.workflow import Workflow
@@ -210,6 +210,7 @@ def _called(
         in_process=options.flag("process=", given.get("process", False)),
         into=options.key("into=", given.get("into")),
         reads=read_names(options, "reads=", given.get("reads", ()), workflow),
+        takes=read_takes(options, given.get("takes"), workflow),
     )
     if callable(function):
         return node, work

@@ -27,7 +27,7 @@ from stream_durable.core.definition.type_misfit import type_misfit
 from stream_durable.core.definition.validate import validate
 from stream_durable.core.policy import RetryPolicy
 from stream_durable.sdk.answers import Expand
-from stream_durable.sdk.binding import Binder, Offer, says_why, value_of
+from stream_durable.sdk.binding import Binder, Offer, says_why, value_of, with_takes
 from stream_durable.sdk.choice import Selector, by_condition, by_value
 from stream_durable.sdk.draft import Draft, Work
 from stream_durable.sdk.errors import DefinitionError, DefinitionFault
@@ -314,6 +314,8 @@ class _Preparation:
         self, name: str, work: Work, offer: Offer, options: Options
     ) -> tuple[Handler, tuple[str, ...]]:
         """Return the handler, and the steps whose outputs it and what is called along with it take."""
+        if work.takes:
+            offer = with_takes(work, offer, options)
         handler = self._binder.bind(name, work.function, work.local_names, offer, options)
         handler.backoff = work.delay_after
         handler.in_process = work.in_process

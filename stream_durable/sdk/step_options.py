@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
 from stream_durable.core.definition.nodes import OnError, OnMemberError
@@ -59,6 +59,8 @@ class CaseOptions(FunctionOptions, OrderOptions, ErrorOptions, total=False):
     name: str | None
     #: Steps whose outputs `ctx.output` gives though no parameter is named like them.
     reads: Step | str | tuple[Step | str, ...] | list[Step | str]
+    #: Steps by the parameters that get their outputs though they are called otherwise.
+    takes: Mapping[str, Step | str]
     #: The key of the run's context under which the output is put, too.
     into: str | None
 
@@ -67,6 +69,8 @@ class AddOptions(FunctionOptions, OrderOptions, ErrorOptions, total=False):
     """Of a step that is added by a call."""
 
     reads: Step | str | tuple[Step | str, ...] | list[Step | str]
+    #: Steps by the parameters that get their outputs though they are called otherwise.
+    takes: Mapping[str, Step | str]
     #: The key of the run's context under which the output is put, too.
     into: str | None
     #: A function of the step's values; the step is skipped if it says no.
@@ -91,6 +95,8 @@ class EachOptions(FunctionOptions, OrderOptions, total=False):
 
     name: str | None
     reads: Step | str | tuple[Step | str, ...] | list[Step | str]
+    #: Steps by the parameters that get their outputs though they are called otherwise.
+    takes: Mapping[str, Step | str]
     when: Callable[..., Any] | None
     on_error: OnMemberError
     #: So many run at once.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, Unpack, overload
@@ -231,6 +231,18 @@ def read_names(options: Options, option: str, value: object, workflow: Workflow)
     """Return the names of steps that are given as such or by name."""
     names = [_name(options, option, each, workflow) for each in _several(value)]
     return tuple(name for name in names if name)
+
+
+def read_takes(options: Options, value: object, workflow: Workflow) -> dict[str, str]:
+    """Return the names of steps by the parameters that get their outputs."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value):
+        text = f'takes= takes steps by parameter, such as {{"charge": second_charge}}, not {value!r}'
+        options.fault("bad_option", text)
+        return {}
+    found = {each: _name(options, "takes=", step, workflow) for each, step in value.items()}
+    return {each: name for each, name in found.items() if name}
 
 
 def _several(value: object) -> list[object]:
