@@ -86,7 +86,7 @@ def is_configured(settings: Settings, path: str) -> bool:
 
 def configured(settings: Settings) -> set[str]:
     """Return the paths of the settings that are not defaults."""
-    return {row.path for row in describe(settings) if row.origin != "default"}
+    return {row.path for row in describe(settings) if not row.is_default}
 
 
 def _running(home: Path) -> dict[str, str]:

@@ -41,9 +41,11 @@ from pydantic_settings import (
 )
 
 from stream_durable.core.errors import RejectedError
+from stream_durable.machine import cache_bytes
 
-#: `dev`: said by the `stream-durable dev` that runs in this directory.
-Origin = Literal["default", "file", "env", "code", "dev"]
+#: `dev`: said by the `stream-durable dev` that runs in this directory. The last is a default, too: one that
+#: follows from the machine.
+Origin = Literal["default", "file", "env", "code", "dev", "memory of the machine"]
 
 DEFAULT_FILE: Final = Path("stream_durable.toml")
 ENVIRONMENT_PREFIX: Final = "STREAM_DURABLE_"
@@ -51,6 +53,9 @@ CONFIG_VARIABLE: Final = "STREAM_DURABLE_CONFIG"
 MASK: Final = "********"
 
 _PROPERTIES: Final = "kafka.properties"
+#: Defaults that follow from the memory of the machine, and how the reference says them.
+_OF_MEMORY: Final = {"engine.cache_bytes_max": "an eighth of the memory, 67108864 to 1073741824"}
+_DEFAULTS: Final = ("default", "memory of the machine")
 _SECRET_WORDS: Final = ("password", "secret", "token", "key")
 _BROKER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s,:/\[\]@]+)(:[0-9]{1,5})?")
 _ENCRYPTED_PROTOCOLS: Final = ("ssl", "sasl_ssl")
@@ -207,9 +212,10 @@ class EngineSettings(Branch):
     """Bytes of the records in one commit, and of what they have to hand over to workers, at most; a record
     alone passes whatever it has. The process holds a few times as much: as read, as rows, as messages. Low,
     and large payloads pay for a commit each; high, and a burst of them fills the memory."""
-    cache_bytes_max: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024, le=1 << 40)
-    """State of entities kept in memory per process. Too low, and every batch reads from Postgres what it
-    folds; too high, and the process is killed for its memory."""
+    cache_bytes_max: int = Field(default_factory=cache_bytes, ge=1024 * 1024, le=1 << 40)
+    """State of entities kept in memory per process, as estimated; what it takes can be three times as much.
+    The memory is what the process's control group allows, else what the machine has. Too low, and every
+    batch reads from Postgres what it folds; too high, and the process is killed for its memory."""
     timer_horizon_ms: int = Field(default=60_000, ge=1_000, le=86_400_000)
     """Timers due within this time are held in memory, the others are left in Postgres. Low, and Postgres
     is asked often; high, and memory holds what is not needed yet."""
@@ -417,6 +423,11 @@ class SettingRow(NamedTuple):
     origin: Origin
     description: str
 
+    @property
+    def is_default(self) -> bool:
+        """Whether nobody has set it."""
+        return self.origin in _DEFAULTS
+
 
 def describe(settings: Settings) -> list[SettingRow]:
     """Return every setting as it is, in the order of the tree; each Kafka property is a row of its own."""
@@ -479,7 +490,7 @@ def reference() -> str:
         default = rows[path].value
         cells = (
             f"`{path}`",
-            f"`{default}`" if default else "(empty)",
+            _OF_MEMORY.get(path) or (f"`{default}`" if default else "(empty)"),
             _accepts(field),
             rows[path].description,
         )
@@ -641,7 +652,7 @@ def _explicit(settings: Settings) -> Iterator[tuple[str, object, Origin]]:
         if path == _PROPERTIES:
             for key, value in settings.kafka.properties.items():
                 yield f"{path}.{key}", value, _origin(settings, f"{path}.{key}")
-        elif (origin := _origin(settings, path)) != "default":
+        elif (origin := _origin(settings, path)) not in _DEFAULTS:
             yield path, _value(settings, path), origin
 
 
@@ -652,7 +663,9 @@ def _origin(settings: Settings, path: str) -> Origin:
         return "code"
     head, _, leaf = path.rpartition(".")
     branch: BaseModel = getattr(settings, head) if head else settings
-    return "code" if leaf in branch.model_fields_set and path != _PROPERTIES else "default"
+    if leaf in branch.model_fields_set and path != _PROPERTIES:
+        return "code"
+    return "memory of the machine" if path in _OF_MEMORY else "default"
 
 
 def _value(settings: Settings, path: str) -> object:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from stream_durable.machine import cache_bytes
 from stream_durable.settings import (
     MASK,
     KafkaSettings,
@@ -60,11 +61,23 @@ def test_the_defaults_are_those_of_a_safe_production() -> None:
     assert settings == Settings()
     assert (settings.prefix, settings.kafka.partitions, settings.kafka.replication) == ("sd", 8, 3)
     assert settings.engine.on_lost_log == "halt"
-    assert settings.engine.cache_bytes_max == 64 * 1024 * 1024
+    assert 64 * 1024 * 1024 <= settings.engine.cache_bytes_max <= 1024 * 1024 * 1024
     assert settings.worker.queues == ("default",)
     assert settings.health.port is None
     assert not settings.security.insecure
     assert check_safety(settings) == []
+
+
+def test_the_cache_fits_the_machine_until_somebody_says_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "engine.cache_bytes_max"
+    default = row(Settings.load(), path)
+
+    assert (default.value, default.origin) == (str(cache_bytes()), "memory of the machine")
+    assert default.is_default
+    assert row(Settings().override({"prefix": "x"}), path) == default
+    monkeypatch.setenv("STREAM_DURABLE_ENGINE__CACHE_BYTES_MAX", "1048576")
+    said = row(Settings.load(), path)
+    assert (said.value, said.origin, said.is_default) == ("1048576", "env", False)
 
 
 def test_the_tree_is_frozen() -> None:

@@ -37,7 +37,7 @@ def show_settings(
     rows = [
         {"setting": row.path, "value": row.value, "origin": row.origin, "description": row.description}
         for row in describe(read_settings())
-        if not (changed and row.origin == "default")
+        if not (changed and row.is_default)
     ]
     columns = ("setting", "value", *(("origin",) if origin else ()))
     show(rows, columns, output, empty="Everything is at its default.")
@@ -56,7 +56,7 @@ def env(
 
     settings = with_running(Settings.load(), home)
     for row in describe(settings):
-        if row.origin == "default":
+        if row.is_default:
             continue
         name, value = environment_name(row.path), plain_value(settings, row.path)
         if value is None:

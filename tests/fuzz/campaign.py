@@ -27,12 +27,16 @@ from fuzz.mutations import BYTES_MAX, record
 from fuzz.workflows import app
 from stream_durable.core.ids import partition_of
 from stream_durable.kafka.topic_rules import wanted
-from stream_durable.settings import Settings
 
 CLIENT = "client"
 PARTITIONS = 4
 #: Some functions take half a minute; nobody has to wait for them at the end.
-_SETTINGS = {"STREAM_DURABLE_WORKER__DRAIN_MS": "2000"}
+#: The bound on memory counts it, and is not to depend on the machine.
+_CACHE_BYTES = 64 * 1024 * 1024
+_SETTINGS = {
+    "STREAM_DURABLE_WORKER__DRAIN_MS": "2000",
+    "STREAM_DURABLE_ENGINE__CACHE_BYTES_MAX": str(_CACHE_BYTES),
+}
 _BEGIN_SECONDS = 40
 _LOOK_SECONDS = 0.1
 #: What is different in each line of a log.
@@ -75,13 +79,13 @@ class Report:
     seconds: float = 0.0
 
 
-def bounds(settings: Settings) -> dict[str, int]:
+def bounds() -> dict[str, int]:
     """The most that a process may hold, by role, in bytes: what it is at rest and what settings allow."""
     rest = 110 * MEGABYTE
     # Fetched by librdkafka and not handed over yet, the same being decompressed, decoded and on its way out.
     in_flight = 8 * BYTES_MAX
     # Objects of Python weigh several times what they stand for on the wire.
-    cached = 3 * settings.engine.cache_bytes_max
+    cached = 3 * _CACHE_BYTES
     return {
         RECONCILER: rest + cached + 2 * in_flight,
         WORKER: rest + 3 * in_flight,
@@ -109,7 +113,7 @@ class Campaign:
         self._memory = MemoryWatch(lambda: [p for p in self._fleet.processes if not p.is_over])
         self._producers = {codec: self._producer(codec) for codec in ("none", "lz4", "zstd", "gzip")}
         self.report = Report(plan.seed)
-        self._bounds = bounds(self._instance.settings)
+        self._bounds = bounds()
         self._scanned: dict[Path, int] = {}
 
     async def run(self) -> Report:

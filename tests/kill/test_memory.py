@@ -42,7 +42,10 @@ class Site(NamedTuple):
 @pytest.fixture
 async def site(ground: Ground) -> AsyncIterator[Site]:
     name = f"memory_{secrets.token_hex(3)}"
-    more = {"STREAM_DURABLE_WORKER__CONCURRENCY": "10"}
+    more = {
+        "STREAM_DURABLE_WORKER__CONCURRENCY": "10",
+        "STREAM_DURABLE_ENGINE__CACHE_BYTES_MAX": str(64 * 1024 * 1024),
+    }
     instance = Instance(name, ground.kafka, ground.postgres.dsn(), more, partitions=4)
     await instance.create()
     fleet = Fleet(instance, ground.home / name, "kill.heavy:app")
