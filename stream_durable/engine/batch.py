@@ -7,7 +7,7 @@ the order of each partition; then written down as one share per partition (`fini
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -145,7 +145,7 @@ def sliced(records: list[Record], bytes_max: int) -> Iterator[list[Record]]:
 
 def fold_records(  # noqa: C901 - the hottest loop there is: a call less for each record
     reads: list[Read],
-    partitions: dict[int, Partition],
+    partitions: Mapping[int, Partition],
     cache: Cache,
     graphs: Callable[[str], Graph | None],
     refused: Refused,

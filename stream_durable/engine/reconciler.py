@@ -23,9 +23,9 @@ from stream_durable.core.format import FORMAT
 from stream_durable.core.run.portions import STEP_LOAD
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
+from stream_durable.engine.folding import Folder
 from stream_durable.engine.holds import Holds
 from stream_durable.engine.isolation import Isolation, Refusals
-from stream_durable.engine.loading import load_entities
 from stream_durable.engine.log_clock import LogClock
 from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.engine.publishing import Publishing
@@ -90,10 +90,8 @@ class Reconciler:
         """Serve as `owner`; publish as `source`; leave what takes a newer format than one `knows`."""
         self._log = log
         self._store = store
-        self._definitions = definitions
         self._settings = settings
         self._metrics = metrics
-        self._partition_count = partition_count
         self._partitions: dict[int, Partition] = {}
         #: As they were when what is folded now was taken: taken over again, a partition is fetched anew.
         self._reading: dict[int, Partition] = {}
@@ -125,8 +123,9 @@ class Reconciler:
             store, self._partitions, self._cache, self._timers, self._publishing, metrics, self._fenced,
             self._isolation.absolve,
         )  # fmt: skip
-        #: What the steps that one batch begins may weigh, beside what they weigh for being steps.
-        self._load_max = settings.batch_bytes_max + STEP_LOAD * settings.batch_records_max
+        # What the steps that one batch begins may weigh, beside what they weigh for being steps.
+        load_max = settings.batch_bytes_max + STEP_LOAD * settings.batch_records_max
+        self._folder = Folder(store, definitions, self._cache, self._refusals, partition_count, load_max)
         #: Whether the group has taken us in, with partitions or to stand by.
         self.is_member = False
 
@@ -247,7 +246,7 @@ class Reconciler:
         """Read, load, fold, save and hand over for publishing what has arrived."""
         self._clock.hear(records[-1].time)
         async with self._writing:
-            reads = [self._refusals.read(record) for record in self._current(records)]
+            reads = self._folder.read(self._current(records))
             cautious = {p.id for p in self._partitions.values() if p.cautious}
             suspects = [r for r in reads if r.record.partition in cautious]
             trusted = [r for r in reads if r.record.partition not in cautious]
@@ -276,15 +275,8 @@ class Reconciler:
             # While we waited, partitions may have been taken away, or held at one of these records.
             owned = {p.id: p for p in self._partitions.values() if self._reading.get(p.id) is p}
             reads = [r for r in reads if (p := owned.get(r.record.partition)) and p.is_due(r.record)]
-            try:
-                foldings = batch.fold_records(
-                    reads, self._partitions, self._cache, self._definitions.graph, self._refusals.known,
-                    self._partition_count, self._load_max,
-                )  # fmt: skip
-            except batch.Unfoldable as error:
-                # What may have been changed by half is read anew.
-                self._refusals.set_aside(error)
-                self._cache.forget_partitions({r.record.partition for r in reads})
+            foldings = self._folder.fold(reads, self._partitions)
+            if foldings is None:
                 continue
             if any(folding.effects.has_early_timer for folding in foldings):
                 self._clock.was_early()
@@ -341,7 +333,7 @@ class Reconciler:
         Returns why not, if less of it may be had at a time.
         """
         await self._holds.check(reads)
-        while keys := batch.missing(reads, self._cache, self._refusals.known):
+        while keys := self._folder.missing(reads):
             self._metrics.cache_loads.inc(sum(map(len, keys.values())))
             lacking = await retry_transient(partial(self._load, keys), "load entities")
             if isinstance(lacking, StatementError):
@@ -353,8 +345,7 @@ class Reconciler:
     async def _load(self, keys: Keys) -> dict[str, str] | StatementError:
         """Load entities, or return why they are not to be had with one query, which is no record's fault."""
         try:
-            world = self._store, self._definitions, self._cache
-            return await load_entities(*world, keys, self._partition_count)
+            return await self._folder.load(keys)
         except TransientError as error:
             await self._isolation.absolve()
             if not isinstance(error, StatementError):

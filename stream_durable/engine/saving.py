@@ -16,6 +16,7 @@ from stream_durable.core.errors import StatementError, TransientError
 from stream_durable.core.status import Outcome
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
+from stream_durable.engine.folding import standing
 from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.timers import Timers
@@ -104,11 +105,7 @@ class Saving:
                 partition.published = f.share.published + partition.published
 
     async def _settle_doubt(self, finished: list[batch.Finished]) -> list[batch.Finished]:
-        """Read the rows after a miss or an unknown outcome, and return the shares that are still to save.
-
-        Never guessed: our token at the offset we wrote means that it was saved, at the offset we began
-        from that it was not, anything else that somebody else owns the partition.
-        """
+        """Read the rows after a miss or an unknown outcome, and return the shares that are still to save."""
         partitions = [f.share.partition for f in finished]
         cursors = await retry_transient(
             lambda: self._store.cursors(partitions), "read where partitions stand"
@@ -116,19 +113,17 @@ class Saving:
         unsaved, fenced = [], []
         for f in finished:
             share = f.share
-            cursor = cursors[share.partition]
             owned = self._partitions.get(share.partition)
             if owned is None or owned.token != share.token:
                 # Taken away while this was under way, and perhaps given anew: not what this share is of.
                 continue
-            if cursor.token != share.token:
-                fenced.append(share.partition)
-            elif cursor.next_offset == share.from_offset:
-                unsaved.append(f)
-            elif cursor.next_offset == share.to_offset:
-                self._saved(f)
-            else:
-                fenced.append(share.partition)
+            match standing(share, cursors[share.partition]):
+                case "saved":
+                    self._saved(f)
+                case "unsaved":
+                    unsaved.append(f)
+                case "taken":
+                    fenced.append(share.partition)
         if fenced:
             self._fenced(fenced)
         return unsaved

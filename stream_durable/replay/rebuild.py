@@ -36,8 +36,8 @@ from stream_durable.core.format import FORMAT
 from stream_durable.core.messages import StartRun
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
+from stream_durable.engine.folding import Folder, standing
 from stream_durable.engine.isolation import Refusals
-from stream_durable.engine.loading import load_entities
 from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.ports import (
     Definitions,
@@ -225,6 +225,9 @@ class _Lane:
         self._tally = tally
         self._store = world.store()
         self._cache = Cache(world.settings.cache_bytes_max)
+        self._folder = Folder(
+            self._store, world.definitions, self._cache, self._refusals, world.partition_count
+        )
 
     async def close(self) -> None:
         await self._store.close()
@@ -270,12 +273,12 @@ class _Lane:
         """Load, fold and save one batch."""
         if not records:
             return
-        reads = [self._refusals.read(record) for record in records]
-        folding = None
+        reads, foldings = self._folder.read(records), None
         try:
-            while folding is None:
+            while foldings is None:
                 await self._prepare(reads)
-                folding = self._fold(partition, reads)
+                foldings = self._folder.fold(reads, {partition.id: partition})
+            [folding] = foldings
             share = batch.state_of(folding)
             await self._save(share)
         except StatementError as error:
@@ -298,20 +301,6 @@ class _Lane:
         await self._apply(partition, records[:middle])
         await self._apply(partition, records[middle:])
 
-    def _fold(self, partition: Partition, reads: list[batch.Read]) -> batch.Folding | None:
-        """Fold a batch; None when a record had to be set aside and all must be folded again."""
-        try:
-            [folding] = batch.fold_records(
-                reads, {partition.id: partition}, self._cache, self._world.definitions.graph,
-                self._refusals.known, self._world.partition_count,
-            )  # fmt: skip
-        except batch.Unfoldable as error:
-            # What may have been changed by half is read anew.
-            self._refusals.set_aside(error)
-            self._cache.forget_partitions([partition.id])
-            return None
-        return folding
-
     async def _prepare(self, reads: list[batch.Read]) -> None:
         """Load what the batch needs and is not in memory."""
         definitions = self._world.definitions
@@ -320,17 +309,16 @@ class _Lane:
                 self._check_format(read.message.key, read.message.fingerprint)
             elif (found := batch.format_of(read)) > FORMAT:
                 self._check_record(read.record, found)
-        keys = batch.missing(reads, self._cache, self._refusals.known)
-        if keys:
+        if keys := self._folder.missing(reads):
             refused = await retry_transient(lambda: self._load(keys), "load entities")
             if refused is not None:
                 raise refused
 
     async def _load(self, keys: Keys) -> StatementError | None:
         """Load entities, or return why they are not to be had with one query."""
-        definitions, count = self._world.definitions, self._world.partition_count
+        definitions = self._world.definitions
         try:
-            lacking = await load_entities(self._store, definitions, self._cache, keys, count)
+            lacking = await self._folder.load(keys)
         except StatementError as error:
             return error
         for run, lacked in lacking.items():
@@ -366,10 +354,10 @@ class _Lane:
             cursors = await retry_transient(
                 lambda: self._store.cursors([share.partition]), "read where partitions stand"
             )
-            cursor = cursors[share.partition]
-            if cursor.token == share.token and cursor.next_offset == share.to_offset:
+            stands = standing(share, cursors[share.partition])
+            if stands == "saved":
                 return
-            if cursor.token != share.token or cursor.next_offset != share.from_offset:
+            if stands == "taken":
                 raise _taken(share.partition)
             if refused is not None:
                 raise refused

@@ -1,0 +1,77 @@
+"""What folding takes, whoever does it: the reconciler, or a rebuild that folds the same records once more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from stream_durable.engine import batch
+from stream_durable.engine.cache import Cache
+from stream_durable.engine.isolation import Refusals
+from stream_durable.engine.loading import load_entities
+from stream_durable.engine.partition import Partition
+from stream_durable.ports import Cursor, Definitions, Keys, Record, Share, Store
+
+NO_LOAD_MAX = 1 << 62
+
+
+class Folder:
+    """Reads records, loads the entities that they concern, and folds them."""
+
+    def __init__(
+        self,
+        store: Store,
+        definitions: Definitions,
+        cache: Cache,
+        refusals: Refusals,
+        partition_count: int,
+        load_max: int = NO_LOAD_MAX,
+    ) -> None:
+        """Fold into `cache`, up to the record with which what a batch begins weighs more than `load_max`."""
+        self._store = store
+        self._definitions = definitions
+        self._cache = cache
+        self._refusals = refusals
+        self._partition_count = partition_count
+        self._load_max = load_max
+
+    def read(self, records: Iterable[Record]) -> list[batch.Read]:
+        """Decode records; what cannot be read, or is known to be refused, becomes the reason why."""
+        return [self._refusals.read(record) for record in records]
+
+    def missing(self, reads: list[batch.Read]) -> Keys:
+        """Return the entities that these concern and that are not in memory."""
+        return batch.missing(reads, self._cache, self._refusals.known)
+
+    async def load(self, keys: Keys) -> dict[str, str]:
+        """Bring entities into memory; return the runs whose definition is not known, with its fingerprint."""
+        return await load_entities(self._store, self._definitions, self._cache, keys, self._partition_count)
+
+    def fold(
+        self, reads: list[batch.Read], partitions: Mapping[int, Partition]
+    ) -> list[batch.Folding] | None:
+        """Fold what was read; None: a record was set aside, and all has to be loaded and folded again."""
+        try:
+            return batch.fold_records(
+                reads, partitions, self._cache, self._definitions.graph, self._refusals.known,
+                self._partition_count, self._load_max,
+            )  # fmt: skip
+        except batch.Unfoldable as error:
+            # What may have been changed by half is read anew.
+            self._refusals.set_aside(error)
+            self._cache.forget_partitions({read.record.partition for read in reads})
+            return None
+
+
+def standing(share: Share, cursor: Cursor) -> Literal["saved", "unsaved", "taken"]:
+    """Say from its row what became of the share of a partition whose commit nobody knows the outcome of.
+
+    Never guessed: its token at the offset that was written means that it was saved, at the offset it begins
+    from that it was not, anything else that somebody else has the partition.
+    """
+    if cursor.token == share.token:
+        if cursor.next_offset == share.from_offset:
+            return "unsaved"
+        if cursor.next_offset == share.to_offset:
+            return "saved"
+    return "taken"
