@@ -195,8 +195,9 @@ class BlockingClient(_Facade):
         workflow: Workflow[Any, Any] | None = None,
     ) -> BlockingRun[Any]:
         """Return the handle of a run; nothing is asked yet. Its workflow gives its result a type."""
+        loop = self._loop
         handle = self._target.run(id) if workflow is None else self._target.run(id, workflow)
-        return BlockingRun(self._loop, handle)
+        return BlockingRun(loop, handle)
 
     @property
     def _loop(self) -> _Loop:  # type: ignore[override]  # there only while it is open
