@@ -248,6 +248,9 @@ class Catalogue(Definitions, Protocol):
     def workflows(self) -> list[str]:
         """Return the names of all workflows that have been read, sorted."""
 
+    def known(self) -> list[Graph]:
+        """Return all graphs that have been read."""
+
     async def has_queue(self, queue: str) -> bool:
         """Say whether there is a topic for a queue's commands."""
 
@@ -555,6 +558,48 @@ class GateSummary(NamedTuple):
     waiting: int
 
 
+class ChannelRange(NamedTuple):
+    """Which channels are meant: from the first on and before the last; None: no bound. And of which key."""
+
+    first: str | None = None
+    last: str | None = None
+    key: str | None = None
+
+
+class EventWait(NamedTuple):
+    """A wait for an event that is open."""
+
+    channel: str
+    run: str
+    wait: str
+    workflow: str
+    #: Log time since which the step waits, and until when.
+    since: int | None
+    due: int | None
+
+
+class SignalWait(NamedTuple):
+    """A wait for signals that is open."""
+
+    #: When the run was created.
+    created: int
+    run: str
+    wait: str
+    workflow: str
+    fingerprint: str
+    since: int | None
+    due: int | None
+
+
+class StoredEvent(NamedTuple):
+    """An event that a channel keeps for waits which have not begun yet."""
+
+    channel: str
+    id: str
+    data: bytes
+    expires: int
+
+
 class Views(Protocol):
     """The state, as clients read it. What a reconciler has committed is seen at once.
 
@@ -574,6 +619,29 @@ class Views(Protocol):
 
     async def run_count(self, query: RunQuery, *, at_most: int) -> int:
         """Count the runs that are meant; stop at so many."""
+
+    async def run_statuses(self, query: RunQuery, *, at_most: int) -> dict[str, int]:
+        """Count the runs that are meant by status; stop at so many."""
+
+    async def event_waits(
+        self, channels: ChannelRange, workflow: str | None, *, after: tuple[str, str, str], limit: int
+    ) -> list[EventWait]:
+        """Return a page of the open waits for events, by channel, run and step."""
+
+    async def signal_waits(
+        self,
+        steps: Sequence[tuple[str, str]],
+        workflow: str | None,
+        *,
+        after: tuple[int, str, str],
+        limit: int,
+    ) -> list[SignalWait]:
+        """Return a page of the open waits of these (fingerprint, step), those of the oldest runs first."""
+
+    async def kept_events(
+        self, channels: ChannelRange, *, after: tuple[str, str], limit: int
+    ) -> list[StoredEvent]:
+        """Return a page of the events that channels keep, by channel and id."""
 
     async def run_family(self, run: str, *, limit: int) -> list[RunSummary]:
         """Return the first ancestor of a run and all that came of it, in no order.

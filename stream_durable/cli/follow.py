@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from textwrap import indent
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from stream_durable.cli.errors import NotFoundError
 from stream_durable.cli.failures import Failed
 from stream_durable.cli.output import cell_text, lasted
-from stream_durable.core.status import RUN_ENDED
+from stream_durable.core.names import is_helper
+from stream_durable.core.status import FAILED, RUN_ENDED
 
 if TYPE_CHECKING:
     from stream_durable.core.run.rows import RunRow, StepRow
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from stream_durable.postgres.views import PostgresViews
 
 _LOOK_SECONDS: Final = 0.1
+#: Of one group; more are counted, and only those that fail are shown.
+_MEMBERS_MAX: Final = 20
 #: Below a line, behind its time.
 _INDENT: Final = " " * 11
 #: A run that was just started is there as soon as a reconciler has folded it.
@@ -89,7 +93,16 @@ def _order(change: Change) -> tuple[int, bool]:
 def _changes(stored: StoredRun, seen: dict[str, tuple[object, ...]]) -> Iterable[Change]:
     """Yield what differs from what was seen, and take note of it."""
     run = stored.run
+    many = _many(stored)
+    for group, members in many.items():
+        counts = Counter(step.status for step in members)
+        if seen.get(f"{group}[]") != tuple(sorted(counts.items())):
+            seen[f"{group}[]"] = tuple(sorted(counts.items()))
+            text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+            yield Change(run.updated, f"{group}[…]", "members", None, None, text)
     for step in stored.steps:
+        if step.status != FAILED and _group_of(step.name) in many:
+            continue
         state = (step.status, step.attempt, step.worker, step.losses)
         if seen.get(step.name) == state:
             continue
@@ -104,6 +117,21 @@ def _changes(stored: StoredRun, seen: dict[str, tuple[object, ...]]) -> Iterable
         note = failure or (f"took {lasted(run.created, run.ended)}" if run.ended else "")
         time = run.ended or (run.created if is_first else run.updated)
         yield Change(time, "", run.status, None, None, cell_text(note))
+
+
+def _many(stored: StoredRun) -> dict[str, list[StepRow]]:
+    """Return the members of groups that have so many that they are counted, by the name of the group."""
+    groups: dict[str, list[StepRow]] = {}
+    for step in stored.steps:
+        if (group := _group_of(step.name)) is not None:
+            groups.setdefault(group, []).append(step)
+    return {group: members for group, members in groups.items() if len(members) > _MEMBERS_MAX}
+
+
+def _group_of(step: str) -> str | None:
+    """Return the group that a step is a member of by its name."""
+    group, bracket, _ = step.partition("[")
+    return group if bracket and not is_helper(step) else None
 
 
 def _step_change(step: StepRow, run: RunRow) -> Change:

@@ -25,6 +25,7 @@ from stream_durable.cli import (
     services,
     topics,
     versions,
+    waits,
     workflows,
 )
 from stream_durable.cli.errors import Commands
@@ -59,6 +60,8 @@ for look in (history.children, history.tree, history.attempts, history.logs):
     runs.app.command(look.__name__)(look)
 app.add_typer(runs.app, name="runs", rich_help_panel=_RUNS)
 app.add_typer(dead.app, name="dead", rich_help_panel=_RUNS)
+app.add_typer(waits.waits, name="waits", rich_help_panel=_RUNS)
+app.add_typer(waits.events, name="events", rich_help_panel=_RUNS)
 app.command("publish", rich_help_panel=_RUNS)(messages.publish)
 app.command("signal", rich_help_panel=_RUNS)(messages.signal)
 workflows.app.command("graph")(graph.graph_workflow)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,9 +18,17 @@ from stream_durable.cli.values import AppOption, load, load_settings, read_json
 from stream_durable.core.names import is_helper
 
 if TYPE_CHECKING:
+    from stream_durable.client import RunFilter, RunStatuses
     from stream_durable.core.definition.graph import Graph
     from stream_durable.ports import RunPage, RunQuery, StoredRun
     from stream_durable.settings import Settings
+
+
+class By(StrEnum):
+    """What runs are counted by."""
+
+    STATUS = "status"
+
 
 app = typer.Typer(help="Start runs, look at them, tell them what to do.", no_args_is_help=True)
 
@@ -108,18 +118,47 @@ def list_runs(
 def count(
     which: Selection,
     at_most: Annotated[int, typer.Option("--at-most", min=1, help="Stop counting at so many.")] = 100_000,
+    by: Annotated[By | None, typer.Option("--by", help="Count those in each status.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Count runs.
 
-    Example: `stream-durable runs count --workflow order --status waiting`
+    Example: `stream-durable runs count --workflow order --by status`
     """
+    if by is By.STATUS:
+        _show_statuses(which.filter(), at_most, output)
+        return
     found = asyncio.run(_count(load_settings(), which.filter().query(), at_most))
     is_exact = found <= at_most
     if output is Format.TABLE:
         typer.echo(found if is_exact else f"more than {at_most}")
     else:
         show_one({"found": min(found, at_most), "is_exact": is_exact}, output)
+
+
+def _show_statuses(which: RunFilter, at_most: int, output: Format) -> None:
+    from stream_durable import bootstrap
+
+    async def counted() -> RunStatuses:
+        async with bootstrap.client(load_settings()) as client:
+            return await client.statuses(which, at_most=at_most)
+
+    found = asyncio.run(counted())
+    rows = [{"status": status, "runs": count} for status, count in sorted(found.counts.items())]
+    show(rows, ("status", "runs"), output, empty="There is no such run.")
+    if not found.is_exact:
+        typer.echo(f"There are more than {at_most} (--at-most).", err=True)
+
+
+@app.command("watch")
+def watch(run: RunId) -> None:
+    """Print what happens to a run until it ends; exit 1 if it fails.
+
+    What has happened already is printed first. Members of a group that has many are counted instead.
+
+    Example: `stream-durable runs watch order-42`
+    """
+    asyncio.run(_watch(load_settings(), run))
 
 
 @app.command("show")
@@ -171,8 +210,6 @@ async def _start(
     is_followed: bool,
 ) -> None:
     from stream_durable import bootstrap
-    from stream_durable.cli.follow import follow
-    from stream_durable.postgres.views import PostgresViews
 
     async with bootstrap.client(settings) as client:
         run = await client.start(workflow, given, **options)
@@ -182,10 +219,24 @@ async def _start(
         show_one({"id": run.id, "created": run.created}, output)
     if not is_followed:
         return
+    # Programs read what was printed above; the lines are for whoever watches.
+    await _followed(settings, run.id, lambda line: typer.echo(line, err=output is not Format.TABLE))
+
+
+async def _watch(settings: Settings, written: str) -> None:
+    from stream_durable.cli.lookup import find_run
+
+    await _followed(settings, await find_run(settings, written), typer.echo)
+
+
+async def _followed(settings: Settings, run: str, say: Callable[[str], None]) -> None:
+    """Print what happens until a run ends, and what it came to."""
+    from stream_durable.cli.follow import follow
+    from stream_durable.postgres.views import PostgresViews
+
     views = PostgresViews(settings.postgres)
     try:
-        # Programs read what was printed above; the lines are for whoever watches.
-        ended = await follow(views, run.id, lambda line: typer.echo(line, err=output is not Format.TABLE))
+        ended = await follow(views, run, say)
     finally:
         await views.close()
     if ended.status != "completed":

@@ -5,7 +5,8 @@ from stream_durable.client.blocking import BlockingClient, BlockingRun
 from stream_durable.client.client import AsyncClient
 from stream_durable.client.errors import RunCancelled, RunFailed
 from stream_durable.client.filter import RunFilter
-from stream_durable.client.listing import Family, Member, RunCount, RunEntry, RunList
+from stream_durable.client.listing import Family, Member, RunCount, RunEntry, RunList, RunStatuses
+from stream_durable.client.open_waits import EventList, KeptEvent, OpenWait, WaitList
 from stream_durable.client.run import RunHandle
 from stream_durable.client.state import Request, Requests, RunState, StepState
 
@@ -14,9 +15,12 @@ __all__ = [
     "AttemptState",
     "BlockingClient",
     "BlockingRun",
+    "EventList",
     "Family",
+    "KeptEvent",
     "LogEntry",
     "Member",
+    "OpenWait",
     "Request",
     "Requests",
     "RunCancelled",
@@ -27,5 +31,7 @@ __all__ = [
     "RunHandle",
     "RunList",
     "RunState",
+    "RunStatuses",
     "StepState",
+    "WaitList",
 ]

@@ -13,7 +13,8 @@ from uuid import uuid4
 
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.filter import LOST, OPEN, RunFilter
-from stream_durable.client.listing import COUNT_MAX, RunCount, RunList, counted, listed
+from stream_durable.client.listing import COUNT_MAX, RunCount, RunList, RunStatuses, counted, listed, statuses
+from stream_durable.client.open_waits import EventList, WaitList, kept_events, open_waits
 from stream_durable.client.run import RunHandle, output_type_of, start
 from stream_durable.client.starting import (
     StartOptions,
@@ -190,6 +191,32 @@ class AsyncClient:
     async def count(self, which: RunFilter | None = None, *, at_most: int = COUNT_MAX) -> RunCount:
         """Count runs, exactly up to `at_most`; beyond that it is only known that there are more."""
         return await counted(self._edge, which or RunFilter(), at_most)
+
+    async def statuses(self, which: RunFilter | None = None, *, at_most: int = 1_000_000) -> RunStatuses:
+        """Count runs by status in one call: of `at_most` runs, beyond which there are more."""
+        return await statuses(self._edge, which or RunFilter(), at_most)
+
+    async def waits(
+        self,
+        *,
+        workflow: str | None = None,
+        event: str | None = None,
+        key: str | None = None,
+        signal: str | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> WaitList:
+        """Return a page of the steps that wait for events and signals, of all runs.
+
+        Waits for events come by name and key, then those for signals, of the oldest run first.
+        """
+        return await open_waits(self._edge, workflow, event, key, signal, limit, after)
+
+    async def events(
+        self, *, event: str | None = None, key: str | None = None, limit: int = 50, after: str | None = None
+    ) -> EventList:
+        """Return a page of the events that are kept for waits still to come, by name and key."""
+        return await kept_events(self._edge, event, key, limit, after)
 
     async def failed(
         self, which: RunFilter | None = None, *, limit: int = 50, after: str | None = None

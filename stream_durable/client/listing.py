@@ -77,6 +77,14 @@ class RunCount(NamedTuple):
     is_exact: bool
 
 
+class RunStatuses(NamedTuple):
+    """How many runs stand in each status that there is."""
+
+    counts: dict[str, int]
+    #: False: there are more; counting stopped.
+    is_exact: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A run within its family."""
@@ -116,6 +124,15 @@ async def counted(edge: Edge, which: RunFilter, at_most: int) -> RunCount:
         return RunCount(0, is_exact=True)
     found = await edge.ask(lambda: views.run_count(query, at_most=at_most + 1), "count runs")
     return RunCount(min(found, at_most), found <= at_most)
+
+
+async def statuses(edge: Edge, which: RunFilter, at_most: int) -> RunStatuses:
+    """Count the runs that are meant by status, as far as that."""
+    query, views = which.query(now=edge.now()), edge.ports.views
+    if query is None:
+        return RunStatuses({}, is_exact=True)
+    found = await edge.ask(lambda: views.run_statuses(query, at_most=at_most), "count runs")
+    return RunStatuses(found, sum(found.values()) < at_most)
 
 
 async def family(edge: Edge, run: str, limit: int) -> Family | None:

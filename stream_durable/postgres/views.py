@@ -9,7 +9,7 @@ the one before it ended, whatever has happened to the runs since.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,12 +20,16 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import CANCELLED, COMPENSATED, COMPENSATION_FAILED, FAILED, RUN_ENDED
 from stream_durable.ports import (
+    ChannelRange,
+    EventWait,
     GateSummary,
     LiveVersion,
     RunPage,
     RunPosition,
     RunQuery,
     RunSummary,
+    SignalWait,
+    StoredEvent,
     StoredRun,
 )
 from stream_durable.postgres.connection import Lane
@@ -93,6 +97,45 @@ class PostgresViews:
                     queries()["view_run_count"], *_conditions(query), at_most
                 )
         return count
+
+    async def run_statuses(self, query: RunQuery, *, at_most: int) -> dict[str, int]:
+        """Count the runs that are meant by status; stop at so many."""
+        found = await self._fetch("view_run_statuses", *_conditions(query), at_most)
+        return {row["status"]: row["count"] for row in found}
+
+    async def event_waits(
+        self, channels: ChannelRange, workflow: str | None, *, after: tuple[str, str, str], limit: int
+    ) -> list[EventWait]:
+        """Return a page of the open waits for events, by channel, run and step."""
+        found = await self._fetch("view_event_waits", *after, *channels, workflow, limit)
+        return list(map(EventWait._make, found))
+
+    async def signal_waits(
+        self,
+        steps: Sequence[tuple[str, str]],
+        workflow: str | None,
+        *,
+        after: tuple[int, str, str],
+        limit: int,
+    ) -> list[SignalWait]:
+        """Return a page of the open waits of these (fingerprint, step), those of the oldest runs first."""
+        fingerprints, names = [step[0] for step in steps], [step[1] for step in steps]
+        found = await self._fetch("view_signal_waits", fingerprints, names, *after, workflow, limit)
+        return list(map(SignalWait._make, found))
+
+    async def kept_events(
+        self, channels: ChannelRange, *, after: tuple[str, str], limit: int
+    ) -> list[StoredEvent]:
+        """Return a page of the events that channels keep, by channel and id."""
+        found = await self._fetch("view_kept_events", *after, *channels, limit)
+        return list(map(StoredEvent._make, found))
+
+    async def _fetch(self, name: str, *values: Any) -> list[asyncpg.Record]:
+        """Ask what may take longer than a statement may."""
+        async with self._connection() as connection:
+            with _bounded():
+                found: list[asyncpg.Record] = await connection.fetch(queries()[name], *values)
+        return found
 
     async def run_family(self, run: str, *, limit: int) -> list[RunSummary]:
         """Return the first ancestor of a run and all that came of it, in no order."""

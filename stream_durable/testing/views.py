@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from itertools import islice
 
 import msgspec
 
 from stream_durable.client.edge import Ports
+from stream_durable.core.definition.graph import Graph
 from stream_durable.core.failure import Failure
 from stream_durable.core.gate import rows as gate_rows
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
-from stream_durable.core.status import COMPENSATED
-from stream_durable.ports import GateSummary, Record, RunPage, RunPosition, RunQuery, RunSummary, StoredRun
+from stream_durable.core.status import COMPENSATED, WAITING
+from stream_durable.ports import (
+    ChannelRange,
+    EventWait,
+    GateSummary,
+    Record,
+    RunPage,
+    RunPosition,
+    RunQuery,
+    RunSummary,
+    SignalWait,
+    StoredEvent,
+    StoredRun,
+)
 from stream_durable.testing.broker import Broker
 from stream_durable.testing.memory import MemoryBlobs, MemoryDefinitions, MemoryPublisher
 from stream_durable.testing.store import MemoryStore
@@ -49,6 +64,10 @@ class MemoryCatalogue(MemoryDefinitions):
     async def has_queue(self, queue: str) -> bool:
         """Topics of this broker are made when they are first asked for."""
         return True
+
+    def known(self) -> list[Graph]:
+        """Return all graphs that have been read."""
+        return list(self._known.graphs.values())
 
     def workflows(self) -> list[str]:
         """Return the names of all workflows, sorted."""
@@ -87,6 +106,62 @@ class MemoryViews:
     async def run_count(self, query: RunQuery, *, at_most: int) -> int:
         """Count runs."""
         return min(at_most, sum(1 for _ in self._meant(query)))
+
+    async def run_statuses(self, query: RunQuery, *, at_most: int) -> dict[str, int]:
+        """Count runs by status."""
+        return dict(Counter(row.status for row in islice(self._meant(query), at_most)))
+
+    async def event_waits(
+        self, channels: ChannelRange, workflow: str | None, *, after: tuple[str, str, str], limit: int
+    ) -> list[EventWait]:
+        """Return a page of the open waits for events."""
+        found = []
+        for channel, run_id, wait in sorted(self._tables.waits):
+            run, step = self._waiting(run_id, wait)
+            is_meant = _is_within(channel, channels) and (channel, run_id, wait) > after
+            if is_meant and run is not None and step is not None and workflow in (None, run.workflow):
+                found.append(EventWait(channel, run_id, wait, run.workflow, step.started, step.due))
+        return found[:limit]
+
+    async def signal_waits(
+        self,
+        steps: Sequence[tuple[str, str]],
+        workflow: str | None,
+        *,
+        after: tuple[int, str, str],
+        limit: int,
+    ) -> list[SignalWait]:
+        """Return a page of the open waits of these steps."""
+        found = []
+        for row in self._tables.steps.values():
+            run, step = self._waiting(row.run, row.name)
+            if run is None or step is None or (run.fingerprint, row.name) not in steps:
+                continue
+            if (run.created, run.id, row.name) > after and workflow in (None, run.workflow):
+                one = SignalWait(
+                    run.created, run.id, row.name, run.workflow, run.fingerprint, row.started, row.due
+                )
+                found.append(one)
+        return sorted(found)[:limit]
+
+    async def kept_events(
+        self, channels: ChannelRange, *, after: tuple[str, str], limit: int
+    ) -> list[StoredEvent]:
+        """Return a page of the events that channels keep."""
+        found = [
+            StoredEvent(*key, event.data, event.expires)
+            for key, event in sorted(self._tables.events.items())
+            if key > after and _is_within(key[0], channels)
+            if event.data is not None and event.expires is not None
+        ]
+        return found[:limit]
+
+    def _waiting(self, run: str, step: str) -> tuple[RunRow | None, StepRow | None]:
+        """Return a run that has not ended and a step of it that waits."""
+        row, waiting = self._tables.runs.get(run), self._tables.steps.get((run, step))
+        is_open = row is not None and row.ended is None
+        is_waiting = waiting is not None and waiting.status == WAITING
+        return row if is_open else None, waiting if is_waiting else None
 
     async def run_family(self, run: str, *, limit: int) -> list[RunSummary]:
         """Return the first ancestor of a run and all that came of it."""
@@ -220,6 +295,14 @@ def _matches(row: RunRow, query: RunQuery) -> bool:
         and _is_between(row.updated, query.updated_since, query.updated_before)
         and (query.input_text is None or query.input_text in bytes(row.input).decode())
         and not (query.unasked and _was_asked_for(row))
+    )
+
+
+def _is_within(channel: str, channels: ChannelRange) -> bool:
+    return (
+        (channels.first is None or channel >= channels.first)
+        and (channels.last is None or channel < channels.last)
+        and channels.key in (None, channel.partition("/")[2])
     )
 
 

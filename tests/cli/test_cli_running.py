@@ -158,6 +158,40 @@ def test_the_worker_says_what_failed(cli: Cli, on_instance: Instance) -> None:
     assert "in look\n" in failed[0]["trace"]
 
 
+def test_what_runs_wait_for_and_events_that_nobody_took_are_found(cli: Cli) -> None:
+    start(cli, "wait-1")
+    shown = until(cli, "wait-1", "waiting", paid="waiting")
+    cli("publish", "payment.captured", "--key", "wait_1", "--id", "mistyped")
+
+    (waits,) = [step["waits_for"] for step in shown["steps"] if step["step"] == "paid"]
+    assert [(one["kind"], one["name"], one["key"]) for one in waits] == [
+        ("event", "payment.captured", "wait-1")
+    ]
+    assert "event payment.captured with key wait-1" in cli("runs", "show", "wait-1").stdout
+    (wait,) = cli.rows("waits", "list", "--event", "payment.captured", "--key", "wait-1")
+    assert (wait["run"], wait["step"], wait["until"]) == ("wait-1", "paid", None)
+    wait_for(
+        lambda: [one["id"] for one in cli.rows("events", "list", "--key", "wait_1")] == ["mistyped"],
+        seconds=SECONDS,
+        what="the event that nobody took",
+    )
+    assert "wait_1" in cli("events", "list", "--event", "payment.captured").stdout
+    assert "No step waits" in cli("waits", "list", "--event", "payment.refunded").stdout
+    assert {"status": "waiting", "runs": 1} in cli.rows(
+        "runs", "count", "--workflow", "order", "--text", '"id":"wait-1"', "--by", "status"
+    )
+
+
+def test_a_run_that_exists_is_watched_to_its_end(cli: Cli) -> None:
+    start(cli, "watch-1", workflow="quick", n=20)
+    until(cli, "watch-1", "completed")
+
+    watched = cli("runs", "watch", "watch-1").stdout.splitlines()
+    assert watched[-1] == "42"
+    assert any("two" in text and "completed" in text for text in watched)
+    assert cli("runs", "watch", "watch-2", code=3).stderr
+
+
 def test_a_run_is_started_again_and_has_a_family(cli: Cli) -> None:
     start(cli, "again-1", workflow="quick", n=20)
     until(cli, "again-1", "completed")

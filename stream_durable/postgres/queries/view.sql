@@ -56,6 +56,35 @@ from (
   limit $15
 ) found
 
+-- name: view_run_statuses
+-- How many runs stand in each status, of $15 runs at most; $1 to $14 as in view_run_list.
+select status, count(*)
+from (
+  select status
+  from run
+  where ($1::text is null or workflow = $1)
+    and ($2::text is null or fingerprint = $2)
+    and ($3::text[] is null or status = any($3::text[]))
+    and ($4::boolean is null or (ended is null) = $4)
+    and ($5::boolean is null or (failure is not null) = $5)
+    and ($6::text is null or (
+      strpos(tags, $6) > 0
+      and exists (select from json_array_elements(tags::json) as held (tag) where held.tag::text = $6)))
+    and ($7::text is null or coalesce(queue, 'default') = $7)
+    and ($8::text is null or parent = $8)
+    and ($9::bigint is null or created >= $9)
+    and ($10::bigint is null or created < $10)
+    and ($11::bigint is null or updated >= $11)
+    and ($12::bigint is null or updated < $12)
+    and ($13::bytea is null or position($13::bytea in input) > 0)
+    and (not $14::boolean or status <> 'compensated'
+      or convert_from(failure, 'UTF8')::json ->> 'code' <> 'cancelled'
+      or convert_from(failure, 'UTF8')::json ->> 'step' is not null)
+  limit $15
+) found
+group by status
+order by status
+
 -- name: view_run_children
 -- How many runs the steps of run $1 have started.
 select count(*)
@@ -154,3 +183,48 @@ with live as (
 select
   (select count(*) from live),
   array(select id from live order by created, id limit $5)
+
+-- name: view_event_waits
+-- At most $8 open waits for events beyond ($1 channel, $2 run, $3 wait). What is null is no condition: $4 and $5
+-- between which channels, $6 key, $7 workflow.
+select w.channel, w.run, w.wait, r.workflow, s.started, s.due
+from channel_wait w
+join run r on r.id = w.run
+join step s on s.run_id = w.run and s.name = w.wait
+where (w.channel, w.run, w.wait) > ($1, $2, $3)
+  and ($4::text is null or w.channel >= $4)
+  and ($5::text is null or w.channel < $5)
+  and ($6::text is null or substr(w.channel, strpos(w.channel, '/') + 1) = $6)
+  and ($7::text is null or r.workflow = $7)
+  and r.ended is null
+  and s.status = 'waiting'
+order by w.channel, w.run, w.wait
+limit $8
+
+-- name: view_signal_waits
+-- At most $7 open waits for signals beyond ($3 created, $4 run, $5 step), those of the oldest runs first: steps $2
+-- of definitions $1 wait for signals. $6 workflow, null: of any.
+select r.created, r.id, s.name, r.workflow, r.fingerprint, s.started, s.due
+from run r
+join step s on s.run_id = r.id
+join unnest($1::text[], $2::text[]) as wanted (fingerprint, step)
+  on wanted.fingerprint = r.fingerprint and wanted.step = s.name
+where r.ended is null
+  and s.status = 'waiting'
+  and r.created >= $3
+  and (r.created, r.id, s.name) > ($3, $4, $5)
+  and ($6::text is null or r.workflow = $6)
+order by r.created, r.id, s.name
+limit $7
+
+-- name: view_kept_events
+-- At most $6 events that channels keep, beyond ($1 channel, $2 id); $3 and $4 between which channels, $5 key, as in
+-- view_event_waits.
+select e.channel, e.id, e.data, e.expires
+from channel_event e
+where (e.channel, e.id) > ($1, $2)
+  and ($3::text is null or e.channel >= $3)
+  and ($4::text is null or e.channel < $4)
+  and ($5::text is null or substr(e.channel, strpos(e.channel, '/') + 1) = $5)
+order by e.channel, e.id
+limit $6

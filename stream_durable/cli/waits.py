@@ -1,0 +1,93 @@
+"""Commands about what runs wait for, and about events that are kept for waits still to come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stream_durable.cli.output import Format, Output, show
+from stream_durable.cli.runs import After, Limit
+from stream_durable.cli.values import load_settings
+
+if TYPE_CHECKING:
+    from stream_durable.client import AsyncClient
+
+waits = typer.Typer(help="Steps that wait for events and signals, of all runs.", no_args_is_help=True)
+events = typer.Typer(help="Events that are kept for waits still to come.", no_args_is_help=True)
+
+Workflow = Annotated[str | None, typer.Option("--workflow", "-w", help="Only of runs of this workflow.")]
+Event = Annotated[str | None, typer.Option("--event", "-e", help="Only this event.")]
+Key = Annotated[str | None, typer.Option("--key", "-k", help="Only with this correlation key.")]
+
+
+@waits.callback()
+def _waits() -> None:
+    """Steps that wait for events and signals, of all runs."""
+
+
+@events.callback()
+def _events() -> None:
+    """Events that are kept for waits still to come."""
+
+
+@waits.command("list")
+def list_waits(
+    workflow: Workflow = None,
+    event: Event = None,
+    key: Key = None,
+    signal: Annotated[str | None, typer.Option("--signal", help="Only for this signal.")] = None,
+    limit: Limit = 50,
+    after: After = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """List the steps that wait: for events, by name and key; then for signals, of the oldest run first.
+
+    Example: `stream-durable waits list --event payment.captured --key 42`
+    """
+    page = _asked(
+        lambda client: client.waits(
+            workflow=workflow, event=event, key=key, signal=signal, limit=limit, after=after
+        )
+    )
+    columns = ("run", "workflow", "step", "kind", "name", "key", "since", "until")
+    show([wait._asdict() for wait in page.waits], columns, output, empty="No step waits for that.")
+    _say_more(page.following)
+
+
+@events.command("list")
+def list_events(
+    event: Event = None,
+    key: Key = None,
+    limit: Limit = 50,
+    after: After = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """List the events that are kept until they expire, whether or not a step has taken them.
+
+    An event whose key was mistyped, so that it woke nobody, is found here; `waits list` shows which key is
+    waited for.
+
+    Example: `stream-durable events list --event payment.captured`
+    """
+    page = _asked(lambda client: client.events(event=event, key=key, limit=limit, after=after))
+    columns = ("event", "key", "id", "expires", "data")
+    show([one._asdict() for one in page.events], columns, output, empty="No such event is kept.")
+    _say_more(page.following)
+
+
+def _asked(ask: Callable[[AsyncClient], Awaitable[Any]]) -> Any:
+    from stream_durable import bootstrap
+
+    async def run() -> Any:
+        async with bootstrap.client(load_settings()) as client:
+            return await ask(client)
+
+    return asyncio.run(run())
+
+
+def _say_more(following: str | None) -> None:
+    if following is not None:
+        typer.echo(f"There are more: --after '{following}'", err=True)

@@ -1,0 +1,123 @@
+"""What is waited for over all runs, events that are kept, and counts by status: in memory and on Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stream_durable import RunFilter, Workflow
+from stream_durable.core.errors import RejectedError
+from stream_durable.testing import Engine
+
+pytestmark = [
+    pytest.mark.parametrize(
+        "engine", ["memory", pytest.param("real", marks=pytest.mark.real)], indirect=True
+    ),
+]
+
+
+def shop() -> Workflow:
+    flow = Workflow("shop")
+    paid = flow.wait_event("paid", "payment.captured", key="input.id", timeout="3d")
+    flow.wait_signal("released", any_of=["released", "forced"], after=paid)
+    return flow
+
+
+def other() -> Workflow:
+    flow = Workflow("other")
+    flow.wait_event("paid", "payment.captured", key="input.id")
+    flow.wait_signal("asked", "answer")
+    return flow
+
+
+def ask(engine: Engine, method: Callable[..., Any], **options: Any) -> Any:
+    return engine.ask(lambda: method(**options))
+
+
+async def test_open_waits_are_listed_over_all_runs_and_found_by_what_is_known(engine: Engine) -> None:
+    flow, second = shop(), other()
+    for i in range(3):
+        await engine.start(flow, {"id": f"k{i}"}, id=f"shop-{i}")
+    await engine.advance("1s")
+    await engine.start(second, {"id": "k1"}, id="other-0")
+    await engine.publish("payment.captured", key="k0")
+    waits = engine._target.waits
+
+    def found(**options: Any) -> list[tuple[str, str, str, str | None]]:
+        return [(w.run, w.kind, w.name, w.key) for w in ask(engine, waits, **options).waits]
+
+    event = "payment.captured"
+    assert found() == [
+        ("other-0", "event", event, "k1"), ("shop-1", "event", event, "k1"), ("shop-2", "event", event, "k2"),
+        ("shop-0", "signal", "released or forced", None), ("other-0", "signal", "answer", None),
+    ]  # fmt: skip
+    assert found(workflow="other") == [
+        ("other-0", "event", event, "k1"),
+        ("other-0", "signal", "answer", None),
+    ]
+    assert found(event=event, key="k2") == found(key="k2") == [("shop-2", "event", event, "k2")]
+    assert found(event="payment") == found(event=event, key="k") == []
+    assert found(signal="forced") == [("shop-0", "signal", "released or forced", None)]
+    first = ask(engine, waits, key="k2").waits[0]
+    assert (first.since, first.step) == (engine.run("shop-2").state.created, "paid")
+    assert first.until is not None and (first.until - first.since).days == 3
+
+
+async def test_pages_of_waits_miss_and_double_nothing(engine: Engine) -> None:
+    flow, second = shop(), other()
+    for i in range(3):
+        await engine.start(flow, {"id": f"k{i}"}, id=f"shop-{i}")
+    await engine.advance("1s")
+    await engine.start(second, {"id": "k1"}, id="other-0")
+    await engine.publish("payment.captured", key="k0")
+    waits = engine._target.waits
+    everything = ask(engine, waits).waits
+
+    for limit in (1, 2, 3, 4, 5, 6):
+        paged: list[Any] = []
+        after: str | None = None
+        while True:
+            page = ask(engine, waits, limit=limit, after=after)
+            paged += page.waits
+            after = page.following
+            if after is None:
+                break
+        assert paged == everything, limit
+    with pytest.raises(RejectedError, match="no place in a list"):
+        ask(engine, waits, after="there")
+
+
+async def test_kept_events_are_listed_with_when_they_expire(engine: Engine) -> None:
+    await engine.publish("payment.captured", key="k 1", data={"amount": 1}, id="e1", ttl="1h")
+    await engine.publish("payment.captured", key="k2", id="e2", ttl="2h")
+    await engine.publish("payment", key="k1", id="e3")
+    events = engine._target.events
+
+    page = ask(engine, events, event="payment.captured")
+    assert [(e.event, e.key, e.id, e.data) for e in page.events] == [
+        ("payment.captured", "k 1", "e1", {"amount": 1}), ("payment.captured", "k2", "e2", None),
+    ]  # fmt: skip
+    assert (page.events[1].expires - page.events[0].expires).total_seconds() == pytest.approx(3_600, abs=5)
+    assert [e.id for e in ask(engine, events, key="k1").events] == ["e3"]
+    first = ask(engine, events, limit=2)
+    assert [e.id for e in first.events] == ["e1", "e2"]
+    rest = ask(engine, events, limit=2, after=first.following)
+    assert {e.id for e in (*first.events, *rest.events)} == {"e1", "e2", "e3"}
+    assert rest.following is None
+
+
+async def test_runs_are_counted_by_status_in_one_call(engine: Engine) -> None:
+    flow, second = shop(), other()
+    for i in range(3):
+        await engine.start(flow, {"id": f"k{i}"}, id=f"shop-{i}")
+    await engine.advance("1s")
+    await engine.start(second, {"id": "k1"}, id="other-0")
+    await engine.run("shop-0").cancel()
+
+    counts = engine.ask(engine._target.statuses)
+    assert counts == ({"waiting": 3, "cancelled": 1}, True)
+    which = RunFilter(workflow="shop")
+    assert ask(engine, engine._target.statuses, which=which).counts == {"waiting": 2, "cancelled": 1}
+    assert not ask(engine, engine._target.statuses, at_most=2).is_exact
