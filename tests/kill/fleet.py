@@ -86,18 +86,11 @@ class Fleet:
         `other` is the command of a process that is none of the services.
         """
         log = self._home / f"{role}-{len(self.processes)}.log"
-        environment = {
-            **os.environ,
-            **self._instance.environment,
-            "STREAM_DURABLE_LOG__FORMAT": "json",
-            JOURNALS: str(self.journals),
-            "PYTHONPATH": f"{Path(stream_durable.__file__).parents[1]}{os.pathsep}{_HERE.parent}",
-        }
         with log.open("ab") as output:
             child = subprocess.Popen(
                 [*dying_with_us("KILL"), *(other or command(role, self._app))],
                 cwd=self._home,
-                env=environment,
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -105,6 +98,25 @@ class Fleet:
         process = Process(role, child, log)
         self.processes.append(process)
         return process
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            **self._instance.environment,
+            "STREAM_DURABLE_LOG__FORMAT": "json",
+            JOURNALS: str(self.journals),
+            "PYTHONPATH": f"{Path(stream_durable.__file__).parents[1]}{os.pathsep}{_HERE.parent}",
+        }
+
+    async def told(self, *command: str) -> tuple[int, str]:
+        """Run a command to its end; return its exit code and what it said."""
+        child = await asyncio.create_subprocess_exec(
+            *command, cwd=self._home, env=self._environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        said, _ = await child.communicate()
+        assert child.returncode is not None
+        return child.returncode, said.decode(errors="replace")
 
     def of(self, role: str) -> list[Process]:
         """Those that run, the oldest first."""

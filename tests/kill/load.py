@@ -32,6 +32,7 @@ class Load:
 
     def __init__(self, instance: Instance, rate: int) -> None:
         self._inbox = instance.topic("inbox")
+        self._events = instance.topic("events")
         self._name = instance.name
         self._per_tick = max(1, int(rate * _TICK_SECONDS))
         self._fingerprints = {name: workflow.fingerprint for name, workflow in app.workflows.items()}
@@ -59,6 +60,18 @@ class Load:
     @property
     def workflows(self) -> Counter[str]:
         return Counter(self.started.values())
+
+    def start_by_event(self, run: str) -> None:
+        """Start a run by way of the ingress."""
+
+        def heard(error: KafkaError | None, _: Message) -> None:
+            if error is None:
+                self.started[run] = "chain"
+            else:
+                self.refused.append(error.str())
+
+        value = json.dumps({"start": "chain", "id": run}).encode()
+        self._producer.produce(self._events, value, run, on_delivery=heard)
 
     def stop(self) -> None:
         """Start no more; return when all that was sent is acknowledged."""

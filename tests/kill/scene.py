@@ -106,8 +106,17 @@ class Scene:
         look = self._owns if process.role == RECONCILER else self._has_called
         await eventually(lambda: look(process), f"{process.name} takes part", seconds=_BEGIN_SECONDS)
 
-    async def prove(self) -> Report:
-        """End the load, wait until all is quiet, and check everything."""
+    def start_by_event(self, runs: Iterable[str]) -> None:
+        """Start runs by way of the ingress."""
+        assert self._load is not None
+        for run in runs:
+            self._load.start_by_event(run)
+
+    async def prove(self, newer: Sequence[str] = ()) -> Report:
+        """End the load, wait until all is quiet, and check everything.
+
+        `newer` is the command line of a newer release, which alone can say whether what it did is right.
+        """
         assert self._load is not None
         load = self._load
 
@@ -127,10 +136,17 @@ class Scene:
         await self.fleet.stop(WORKER)
         await eventually(self._is_quiet, "the last reports are folded", seconds=_QUIET_SECONDS)
         await self.fleet.stop()
-        report = await prove(self.instance, self.fleet.journals, load.started, load.answers)
-        assert not list(self.fleet.complaints())
-        found = await bootstrap.verify(self.instance.settings)
-        assert found.is_equal, (found.differences, found.rows)
+        report = await prove(
+            self.instance, self.fleet.journals, load.started, load.answers, is_newer=bool(newer)
+        )
+        complaints = list(self.fleet.complaints())
+        assert not complaints, complaints[:5]
+        if newer:
+            code, text = await self.fleet.told(*newer, "replay", "verify")
+            assert code == 0, text
+        else:
+            found = await bootstrap.verify(self.instance.settings)
+            assert found.is_equal, (found.differences, found.rows)
         assert load.workflows.keys() == {"chain", "diamond", "flaky", "approval", "slow"}
         seconds = time.monotonic() - self._begun
         self.say(f"{report}; quiet {quiet:.1f} s after the load, {seconds:.1f} s in all")
