@@ -35,7 +35,7 @@ _STOPPED: Final = frozenset({COMPLETED, FAILED, SKIPPED, CANCELLED})
 #: come to; a group alone is opened again where it had ended.
 STEP_MOVES: Final[Mapping[str, frozenset[str]]] = {
     PENDING: frozenset({READY, RUNNING, WAITING, SKIPPED, CANCELLED}),
-    READY: _STOPPED | {RUNNING, RETRYING},
+    READY: _STOPPED | {RUNNING, WAITING, RETRYING},
     RUNNING: _STOPPED | {READY, RETRYING},
     WAITING: _STOPPED,
     RETRYING: frozenset({READY, PENDING, FAILED, SKIPPED, CANCELLED}),

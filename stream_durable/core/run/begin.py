@@ -85,7 +85,7 @@ def _begin_other(
     """Begin a step that is no function."""
     step = run.steps.get(i)
     if step is None:
-        step = run.steps[i] = Step(PENDING)
+        step = run.steps[i] = Step()
     elif step.detail is not None:
         step.detail.held = ""
     step.started = now
