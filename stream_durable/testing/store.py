@@ -1,6 +1,6 @@
 """The store in memory: the same tables as the database, and the same statements, row for row.
 
-The contract suite in `tests/contract` holds this and the Postgres store to the same behaviour.
+The contract suite in `tests/stores` holds this and the Postgres store to the same behaviour.
 """
 
 from __future__ import annotations

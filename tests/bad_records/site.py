@@ -13,7 +13,7 @@ from instances import PARTITIONS, Instance
 from kill.instance import Looks
 from waiting import eventually
 
-from garbage.workflows import NOBODY, app
+from bad_records.workflows import NOBODY, app
 from stream_durable.core.ids import partition_of
 from stream_durable.core.messages import StartRun
 from stream_durable.kafka.config import MESSAGE_BYTES_MAX

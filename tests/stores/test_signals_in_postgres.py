@@ -6,7 +6,7 @@ from itertools import count
 import asyncpg
 import pytest
 from builders import RUN, Play, signal, step
-from contract.store_contract import owned, share
+from stores.store_contract import owned, share
 
 from stream_durable.core.messages import SignalRun
 from stream_durable.core.run.rows import RunRow, thaw_run, write

@@ -7,8 +7,8 @@ from instances import running, settings_of
 from kill.instance import Looks
 from waiting import eventually
 
-from garbage.site import Site, allow_large_records, make_topics, name
-from garbage.workflows import app
+from bad_records.site import Site, allow_large_records, make_topics, name
+from bad_records.workflows import app
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
 

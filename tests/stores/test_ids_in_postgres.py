@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from contract.store_contract import run_row, share, step_row
+from stores.store_contract import run_row, share, step_row
 
 from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.gate.rows import PlaceRow

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable
 
 import asyncpg
 import pytest
-from contract.store_contract import *  # noqa: F403 - the tests of the contract
-from contract.store_contract import change, owned, run_row, share, step_row
+from stores.store_contract import *  # noqa: F403 - the tests of the contract
+from stores.store_contract import change, owned, run_row, share, step_row
 
 from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.gate.rows import GateRow, PlaceRow

@@ -9,8 +9,8 @@ import pytest
 from instances import PARTITIONS
 from waiting import eventually
 
-from garbage.site import HEADERS, Letter, Place, Site, document
-from garbage.workflows import app
+from bad_records.site import HEADERS, Letter, Place, Site, document
+from bad_records.workflows import app
 from stream_durable.core.ids import partition_of
 from stream_durable.core.messages import AttemptCompleted
 from stream_durable.wire.inbox import encode
