@@ -183,8 +183,9 @@ class Play:
             key=RUN, id="start-1", workflow="order", fingerprint=self.graph.fingerprint,
             input=Raw(input), tags=tags, trace=trace, **(start or {}),
         )  # fmt: skip
-        self.run = create(self.start, 3, {self.graph.fingerprint: self.graph}.get)
-        assert isinstance(self.run, Run)
+        run = create(self.start, 3, {self.graph.fingerprint: self.graph}.get)
+        assert isinstance(run, Run)
+        self.run = run
         self.began = self.tell(self.start)
 
     def tell(self, message: Message) -> Said:
@@ -263,8 +264,10 @@ class Play:
     def beats(
         self, name: str, worker: str = "w1", attempt: int = 1, lease_ms: int = 30_000, **fields: Any
     ) -> Said:
-        about = {"key": RUN, "step": name, "attempt": attempt, "worker": worker}
-        return self.tell(AttemptHeartbeat(**about, lease_ms=lease_ms, **fields))
+        message = AttemptHeartbeat(
+            key=RUN, step=name, attempt=attempt, worker=worker, lease_ms=lease_ms, **fields
+        )
+        return self.tell(message)
 
     def returned(self, name: str, worker: str = "w1", attempt: int = 1, delay_ms: int = 0) -> Said:
         message = AttemptReturned(

@@ -120,8 +120,10 @@ async def running(settings: Settings, app: App | None) -> AsyncIterator[Instance
     await Topics(settings, settings.worker.queues).apply()
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        worker = [] if app is None else [partial(_worker, app=app)]
-        for assemble in (bootstrap.reconciler, *worker, bootstrap.ingress):
+        processors: list[Callable[..., Any]] = [bootstrap.reconciler, bootstrap.ingress]
+        if app is not None:
+            processors.insert(1, partial(_worker, app=app))
+        for assemble in processors:
             await stack.enter_async_context(_task(_serve(partial(assemble, settings, metrics))))
         ports = await stack.enter_async_context(bootstrap.client_ports(settings))
         connect: Callable[[], AbstractAsyncContextManager[Ports]] = lambda: nullcontext(ports)  # noqa: E731

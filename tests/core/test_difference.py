@@ -28,7 +28,7 @@ def of(*nodes: AnyNode, name: str = "order", **options: Any) -> Definition:
 
 
 def said(old: Definition, new: Definition) -> list[tuple[str, str | None, str]]:
-    return [tuple(change) for change in changes(old, new)]
+    return [(*change,) for change in changes(old, new)]
 
 
 def each(name: str, *after: str, **options: Any) -> EachNode:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from builders import Play, Saved, branch, each, hook, inside, step
 from msgspec import Raw
 
@@ -106,7 +108,7 @@ def test_a_pass_that_comes_again_while_the_attempt_runs_is_kept() -> None:
 
 
 def test_what_is_made_anew_twice_in_one_batch_is_stored_as_if_in_two() -> None:
-    def stored(*, is_one_batch: bool) -> dict[object, object]:
+    def stored(*, is_one_batch: bool) -> dict[str, Any]:
         # A hook is called for each member; the members, and with them their helpers, are replaced.
         play = Play(each("e"), input=b'{"items":[1,2]}', hooks=(hook("on_step_start"),))
         saved = Saved()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from builders import RUN, Play, Said, each, inside, parallel, step, undoing
@@ -24,7 +25,7 @@ def three_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portions, "PORTION", 3)
 
 
-def fan(count: int, **options: object) -> list[AnyNode]:
+def fan(count: int, **options: Any) -> list[AnyNode]:
     return [step(f"s{i}", **options) for i in range(count)]
 
 

@@ -7,6 +7,7 @@ from builders import step
 
 from stream_durable.core.definition import reading
 from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.node_faults import Fault
 from stream_durable.core.definition.nodes import Definition, encode_definition, fingerprint_of
 from stream_durable.core.definition.reading import (
     Known,
@@ -15,7 +16,6 @@ from stream_durable.core.definition.reading import (
     definition_key,
     read_definition,
 )
-from stream_durable.core.definition.validate import Fault
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import FORMAT
 

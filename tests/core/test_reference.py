@@ -3,12 +3,13 @@
 from hashlib import sha256
 
 import pytest
+from msgspec import Raw
 
 from stream_durable.core.reference import holds_reference, is_reference, parse, reference
 
 
 def test_a_reference_says_where_its_value_is() -> None:
-    made = reference(3, 70_000, b"[1,2]", {"input": 1})
+    made = reference(3, 70_000, b"[1,2]", {"input": Raw(b"1")})
     assert is_reference(made)
     found = parse(made)
     assert (found.partition, found.offset, found.size) == (3, 70_000, 5)

@@ -97,7 +97,7 @@ def test_progress_is_counted_in_steps() -> None:
 def test_a_channel_comes_back_as_it_was() -> None:
     meeting = Meeting()
     saved = Saved()
-    for change in (
+    changes: tuple[Callable[[], object], ...] = (
         lambda: meeting.tell(WaitOpened(key="paid/7", run="r1", wait="w")),
         lambda: meeting.tell(WaitOpened(key="paid/7", run="r2", wait="w")),
         lambda: meeting.tell(WaitClosed(key="paid/7", run="r1", wait="w")),
@@ -106,7 +106,8 @@ def test_a_channel_comes_back_as_it_was() -> None:
         lambda: meeting.tell(WaitOpened(key="paid/7", run="r3", wait="w")),
         meeting.fire,
         meeting.fire,
-    ):
+    )
+    for change in changes:
         change()
         saved.save(meeting.channel)
 

@@ -90,7 +90,7 @@ def test_a_start_of_a_run_that_has_ended_is_a_duplicate() -> None:
 
 def test_a_message_for_a_run_that_was_never_started_is_refused() -> None:
     with pytest.raises(RejectedError) as refused:
-        create(CancelRun(key="ghost", id="m1"), 0, {}.get)
+        create(CancelRun(key="ghost", id="m1"), 0, lambda fingerprint: None)
 
     assert refused.value.code == "unknown_run"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stream_durable.core.definition.cycles import find_cycles
 from stream_durable.core.definition.nodes import (
     AnyNode,
     Definition,
@@ -12,7 +13,8 @@ from stream_durable.core.definition.nodes import (
     SleepNode,
     StepNode,
 )
-from stream_durable.core.definition.validate import find_cycles, retry_faults, validate
+from stream_durable.core.definition.retry_faults import retry_faults
+from stream_durable.core.definition.validate import validate
 from stream_durable.core.policy import RetryPolicy
 
 

@@ -404,6 +404,7 @@ class TestTimersBeforeTheirMoment:
     def test_the_run_itself_does_not_run_out_of_time_early(self) -> None:
         play = Play(signal("go"), timeout_ms=60_000)
 
+        assert play.run.due is not None
         said = play.tell(RunTimerFired(key=RUN, timer="", due=play.run.due))
 
         assert (said.outcome, said.timers) == (Outcome.LATE, {"": play.run.due})

@@ -112,12 +112,13 @@ def test_members_of_a_group_are_drawn_inside_of_it() -> None:
 def nasty() -> Definition:
     case = NASTY.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
     case = case.replace("\x1b", "\\u001b")
-    return of(
+    made: Definition = of(
         BranchNode(name="end", on="input.kind", cases=(f'"{case}"', '"1. first"')),
         step("_graph_", member_of="end"),
         step("a.b:c-d", member_of="end", clause=1),
         EventNode(name="e", event="p", key="input.x", timeout_ms=5, on_timeout='{"a": "%%{init}%%"}'),
     )
+    return made
 
 
 def test_mermaid_hands_nothing_on_that_it_would_read_as_its_own() -> None:

@@ -84,7 +84,7 @@ def expansion(choose: Choices, about: dict[str, Any]) -> AttemptExpanded:
     steps: list[Grafted] = []
     for position in range(choose.below(5)):
         name = f"x{position}" if choose.chance(30) else ""
-        after = ()
+        after: tuple[str, ...] = ()
         if position and choose.chance(30):
             earlier = choose.below(position)
             after = (steps[earlier].name or str(earlier),)

@@ -28,6 +28,7 @@ from property.world import (
     lives,
 )
 from stream_durable.core.channel.state import Channel
+from stream_durable.core.definition.nodes import function_of
 from stream_durable.core.effects import Command
 from stream_durable.core.entities import Entity
 from stream_durable.core.lifecycle import RunEvent, StepEvent
@@ -141,8 +142,9 @@ def test_a_step_is_given_what_it_takes_as_it_was_answered(world: World) -> None:
             if type(command) is not Command or command.step not in graph.index:
                 continue
             node = graph.nodes[graph.index[command.step]]
-            taken = getattr(node, "selector", None) or node
-            assert set(command.outputs) <= set(taken.takes)
+            function = function_of(node)
+            assert function is not None
+            assert set(command.outputs) <= set(function.takes)
             for name, given_output in command.outputs.items():
                 said = {outputs.get(name), before.get(name)}
                 assert said == {None} or bytes(given_output) in said or None in said

@@ -132,7 +132,7 @@ class World:
 
     def _note(self, effects: Effects) -> None:  # noqa: C901 - a line for each kind
         for _, command in effects.commands:
-            if type(command) is Command:
+            if isinstance(command, Command):
                 self.asked[command.step] = command.attempt
                 self.returns[command.step] = command.returns
             elif not command.must_answer and (known := self.asked.pop(command.step, None)) is not None:
@@ -371,6 +371,7 @@ def beginnings(draw: Callable[[Any], Any], size_max: int = 60, moves_max: int = 
 @st.composite
 def lives(draw: Callable[[Any], Any], size_max: int = 60, moves_max: int = 150) -> World:
     """A world in which a run has been through anything, and has not necessarily ended."""
+    world: World
     world, choose = draw(beginnings(size_max, moves_max))
     after_the_end = 0
     while not choose.is_used_up and after_the_end < 10:
