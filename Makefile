@@ -1,13 +1,17 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak fuzz chaos check bench clean
+.PHONY: help setup demo test quick test-next soak fuzz chaos check bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Newer Pythons, newest first, as commands and where pyenv and uv keep them; the first that works is taken.
+NEXT ?= $(foreach v,3.14 3.13 3.12,python$(v) $(wildcard $(HOME)/.pyenv/versions/$(v).*/bin/python$(v)) \
+	$(wildcard $(HOME)/.local/share/uv/python/cpython-$(v).*/bin/python$(v)))
+QUICK := -m 'not real and not kill and not slow'
 # Newer than pyproject.toml: what it asks for is installed.
 READY := .venv/.ready
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## install everything into .venv, and the jars of Kafka into the user's cache
 
@@ -16,6 +20,20 @@ demo: $(READY) ## run the demonstration on a real Kafka and a real Postgres
 
 test: $(READY) ## run all tests, those with a real Kafka and Postgres too
 	@$(BIN)/python -m pytest
+
+quick: $(READY) ## run the tests that need no services and no seeds, in a minute
+	@$(BIN)/python -m pytest $(QUICK)
+
+test-next: ## run the quick tests with the newest Python that is installed, if it is newer than 3.11
+	@for name in $(NEXT); do \
+		if $$name -c 'import venv, ensurepip' 2>/dev/null; then next=$$name; break; fi; \
+	done; \
+	if [ -z "$$next" ]; then echo "No Python newer than 3.11 is installed; NEXT=/path/to/python names one."; exit 0; fi; \
+	test -x .venv-next/bin/python || $$next -m venv .venv-next; \
+	.venv-next/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
+	.venv-next/bin/python -m pip install --quiet --editable '.[local]' --group dev && \
+	.venv-next/bin/python --version && \
+	.venv-next/bin/python -m pytest $(QUICK)
 
 soak: $(READY) ## simulate many seeds: make soak SEEDS=20000 FIRST=0
 	@$(BIN)/python -m stream_durable.testing --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),0)
@@ -36,7 +54,7 @@ bench: $(READY) ## measure throughput, latency and CPU
 	@$(BIN)/stream-durable bench all --repeat 3
 
 clean: ## remove what was installed and built here; the user's cache stays
-	rm -rf .venv .durable dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-next .durable dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(READY): pyproject.toml
 	@$(MAKE) --no-print-directory java-and-maven

@@ -15,6 +15,21 @@ from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
 
 
+#: Folders whose tests try many random cases, or run whole instances in memory: not for every few minutes.
+SLOW = frozenset(
+    {"bench", "chaos", "features", "fuzz", "ported", "property", "replay", "simulation", "testing_kit"}
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what `make quick` leaves out."""
+    tests = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(tests) and item.path.relative_to(tests).parts[0] in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 @dataclass(frozen=True)
 class Services:
     """What a session starts once, when the first test asks for it."""
