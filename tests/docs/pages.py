@@ -28,8 +28,8 @@ class Block(NamedTuple):
 
 
 def pages() -> list[Path]:
-    """Return every page that users read."""
-    return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """Return every page that users and contributors read."""
+    return [*sorted(ROOT.glob("*.md")), ROOT / "tests" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def files() -> list[Path]:
