@@ -112,9 +112,9 @@ async def worker(
     clock: Clock | None = None,
     note: int | None = None,
 ) -> AsyncIterator[Worker]:
-    """Assemble a worker that carries an app; it works while its `run` does, and what steps write is heard.
+    """Assemble a worker for an app, with captured step output, running as long as its `run`.
 
-    `note` is the descriptor of a file in which it notes what it is at.
+    `note` is the descriptor of the file for its notes.
     """
     name = process_name(settings, "worker")
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name, serves=True)

@@ -50,11 +50,11 @@ class Wire(Protocol):
     def produce(
         self, message: Outgoing, headers: Headers | None, settle: Callable[[Any, Any], None]
     ) -> Any | None:
-        """Take a message, or return the error for which it is not taken.
+        """Take a message, or return the error for refusing it.
 
-        `settle` is called once for one that was taken, in any thread, with None or the error, and with
-        something that tells the message's offset, if that is known. When a message is refused, what is
-        still queued behind it in its lane is not sent, but comes back, too.
+        `settle` is called once per taken message, in any thread, with None or the error, and with a callable
+        for the message's offset, if known. After a refusal, messages queued behind in the same lane are
+        returned unsent, too.
         """
 
     def take_back(self, error: Any) -> None:

@@ -29,10 +29,10 @@ def configured() -> Configured | None:
 
 
 def configure_logging(level: Level, format: Format, *, stream: TextIO | None = None) -> None:  # noqa: A002
-    """Send all logs of this process to standard error; for a process that is ours.
+    """Send all logs of this process to standard error; only for a process under our control.
 
-    Our loggers speak from `level` on, all others as they are set, by default from warning. Called again, it
-    replaces what it did before and nothing else.
+    Our loggers log from `level` on, all others as configured, by default from warning. Calling again replaces
+    the previous configuration and nothing else.
     """
     global _configured  # noqa: PLW0603 - like the logging of the process, which it describes
     _configured = Configured(level, format)

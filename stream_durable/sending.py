@@ -1,16 +1,16 @@
-"""Sending: every message is acknowledged by itself, and a lane that is stuck holds up no other.
+"""Sends messages with one acknowledgement each; a stuck lane delays no other lane.
 
-A lane is one partition of one topic. Messages of a lane are handed to the client in the order in which they
-were sent. As long as all goes well a lane is nothing but the client's own queue: nothing is kept here, and
-nothing waits. When a message is not acknowledged, its lane is kept here until it runs again:
+A lane is one partition of one topic. Messages of a lane are passed to the client in the order of sending. In
+normal operation a lane is only the client's own queue: nothing is stored here, and nothing waits. After a
+message without acknowledgement, its lane is queued here until sending works again:
 
-- The broker is away, or has no room: the message is sent again, after a pause, before what came after it.
-- A broker refuses a whole batch for one record in it. So each message of a batch that was refused is sent
-  alone, in order; one that is refused alone is refused, and the sender hears why.
-- A topic that is missing or closed to us: messages for it are refused, or wait until somebody mends it.
+- Broker away or without room: the message is retried after a pause, before later messages of the lane.
+- Broker refuses a whole batch because of one record: each message of the batch is retried alone, in order; a
+  message refused alone is final, and its callback gets the error.
+- Topic missing or not authorised: messages are refused, or wait until the topic is available.
 
-What was acknowledged is never sent again. Where a topic's limit is known, a message that is larger is refused
-here, before it is sent and before it costs its neighbours anything.
+Acknowledged messages are never sent again. If a topic's size limit is known, a larger message is refused here
+before sending, at no cost to other messages.
 """
 
 from __future__ import annotations

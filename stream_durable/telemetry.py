@@ -1,13 +1,13 @@
-"""What the services say about themselves: the name and fields of every log event and metric.
+"""The services' log events and metrics: names and fields.
 
-Both are a public interface: people search and alert by these names. A log event is named
-`noun.past_verb` and carries fields, never text made of them. Its level says who it is for: debug
-for each batch or attempt, info for the life of a service, warning for what healed itself, error
-for what needs a person. A metric's labels are bounded: no run, key, worker or message is ever one.
+Both are a public interface for searches and alerts. A log event is named `noun.past_verb` and carries fields,
+never formatted text. Levels: debug for each batch or attempt, info for the life of a service, warning for
+recovered faults, error for faults needing a person. Metric labels are bounded: never a run, key, worker or
+message.
 
-A logger made by `logger()` writes to the standard library's logger of that name and configures
-nothing, so a program that embeds us gets our events where it sends its own. Only the CLI, which
-owns its process, calls `log_lines.configure_logging()`.
+A logger made by `logger()` writes to the standard library's logger of the same name and configures nothing,
+so an embedding program gets the events in its own log. Only the CLI, as owner of its process, calls
+`log_lines.configure_logging()`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ AttemptOutcome = Literal["completed", "failed", "timed_out", "cancelled", "hande
 
 
 class LogEvent(str):
-    """The name of a log event, which knows its level, its fields and what it means."""
+    """The name of a log event, with its level, fields and meaning."""
 
     __slots__ = ("fields", "level", "meaning")
 

@@ -14,11 +14,11 @@ import pytest
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
 
-
-#: Folders whose tests try many random cases, or run whole instances in memory: not for every few minutes.
-SLOW = frozenset(
-    {"bench", "chaos", "features", "fuzz", "ported", "property", "replay", "simulation", "testing_kit"}
-)
+#: Folders and modules that try many cases, or run whole instances in memory: not for every few minutes.
+SLOW = (
+    "bench", "chaos", "features", "fuzz", "ported", "property", "replay", "simulation", "testing_kit",
+    "sdk/test_schemas.py", "sdk/test_shapes.py",
+)  # fmt: skip
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Mark what `make quick` leaves out."""
     tests = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(tests) and item.path.relative_to(tests).parts[0] in SLOW:
+        if any(item.path.is_relative_to(tests / slow) for slow in SLOW):
             item.add_marker(pytest.mark.slow)
 
 

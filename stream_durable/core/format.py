@@ -1,8 +1,7 @@
-"""The version of everything that an instance writes: messages, the rules of their fold, rows and definitions.
+"""The format number of everything written by an instance: messages, fold rules, rows and definitions.
 
-One number for all of it, since one question is asked of it: may this release go on from here? What is
-written says which format it takes only where that is not the first one. A release refuses what it does not
-know, and leaves it to one that does.
+One number for all, because the question is always the same: may this release continue from here? Data names
+its format only when above the first. A release refuses unknown formats and leaves them to a newer release.
 """
 
 from __future__ import annotations

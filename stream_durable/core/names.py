@@ -1,6 +1,6 @@
-"""The names of steps that no author gives: members of a step, and helpers beside one.
+"""Names of generated steps: members of a step, and helpers beside a step.
 
-`resize[3]` is a member of `resize`, and `resize~2[3]` one that it got when it was begun a second time.
+`resize[3]` is a member of `resize`, and `resize~2[3]` a member from the second time `resize` began.
 `charge~compensate` helps `charge`, and `~on_failure` the run itself.
 """
 

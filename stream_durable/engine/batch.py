@@ -1,8 +1,8 @@
 """One batch: records in, shares out. Nothing here waits.
 
-A batch is what has arrived, from all partitions of this owner. It is read first (`read`), so that
-what must be loaded can be loaded with one query; then folded (`fold_records`), record by record in
-the order of each partition; then written down as one share per partition (`finish`).
+A batch is everything arrived from all owned partitions. `read` decodes it, so that missing entities are
+loaded with one query; `fold_records` folds record by record, in order per partition; `finish` returns one
+share per partition.
 """
 
 from __future__ import annotations
@@ -287,9 +287,9 @@ _CHECKED = frozenset({StartRun, FormatRaised, UnknownTypeError})
 
 
 def unclear(reads: Sequence[Read], graphs: Callable[[str], Graph | None], refused: Refused) -> list[Read]:
-    """Return the records of which it is not clear whether they can be folded here, less those refused.
+    """Return the accepted records not known to be foldable by this process.
 
-    Starts that name a definition which has not been seen yet, and what may be of a newer format.
+    These are starts with an unknown definition, and records possibly of a newer format.
     """
     return [
         read
@@ -307,9 +307,9 @@ def format_of(read: Read) -> int:
 
 
 def missing(reads: list[Read], cache: Cache, refused: Refused) -> Keys:
-    """Return the entities that a batch concerns and that are not in memory.
+    """Return the entities of a batch that are not in memory.
 
-    A record that is refused concerns none: its run may be one that cannot be had.
+    Refused records concern no entity: a run with an unknown definition could not be loaded.
     """
     if refused:
         reads = [read for read in reads if (read.record.partition, read.record.offset) not in refused]

@@ -1,9 +1,10 @@
-"""Partitions that stand at a record which cannot be folded here and must not be buried either.
+"""Partitions held at a record that cannot be folded by this process and must not become a dead letter.
 
-A run whose definition is nowhere, or which takes a newer release, is no reason to lose what was said to it.
-Its record is left where it is, and so is everything behind it: to fold the later records of other runs would
-need a place to keep those of this one, and its order. So the partition is not fetched any more, and all
-others go on. Now and then it is looked whether what was lacking is there; then it goes on at that record.
+A run with an unknown definition, or of a newer format, is no reason to lose its messages. The record stays on
+the log, and so does everything behind it: folding later records of other runs would need separate storage, in
+order, for the records passed over. So fetching of the partition stops, while all other partitions continue.
+The missing definition or format is checked for from time to time; once available, folding resumes at the
+record.
 """
 
 from __future__ import annotations
@@ -107,9 +108,10 @@ class Holds:
                 self._begin(record.partition, Hold(record.offset, message.key, fingerprint, reason))
 
     async def check_runs(self, reads: Iterable[batch.Read], lacking: dict[str, str]) -> bool:
-        """Hold the partitions of these runs at their first record, unless what they lack is there by now.
+        """Hold the partitions of these runs at their first record, unless the definitions have arrived by
+        now.
 
-        `lacking` says which definition each run lacks. Returns whether loading them is worth another try.
+        `lacking` maps each run to its missing definition. Returns whether loading is worth another try.
         """
         await self._read_definitions()
         still = {run: each for run, each in lacking.items() if self._definitions.graph(each) is None}

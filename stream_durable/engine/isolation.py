@@ -1,13 +1,13 @@
-"""Records that are set aside so that their partition can go on, and how that is remembered.
+"""Sets aside records so that their partition can continue, and remembers the decision.
 
-One that kills the process which folds it leaves no exception behind, only takeovers without progress. After
-a few of them the partition's records are folded one by one, and before each one its offset is noted in the
-partition's row. When the same offset has been noted too often, the record is folded as a dead letter. A
-process that hears the database refuse something is alive, so that takes the note back.
+A record that kills the process leaves no exception behind, only takeovers without progress. After a few such
+takeovers the partition's records are folded one by one, and the offset of each is noted in the partition's
+row before folding. When the same offset has been noted too often, the record is folded as a dead letter. An
+error reported by the database proves the process alive and removes the note.
 
-That it was is a verdict (`wire.verdicts`), and so are other refusals that the inbox alone does not explain.
-A verdict is saved with the state it led to, in the outbox, and published with what else that says; so one
-who was replaced meanwhile decides nothing. Whoever folds the same records again reads it first.
+The decision is a verdict (`wire.verdicts`), as is every refusal not explained by the inbox alone. A verdict
+is saved in the outbox together with the state it caused, and published with the batch's other messages, so an
+owner replaced meanwhile decides nothing. Every later fold of the same records reads the verdicts first.
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ async def load_entities(
     keys: Keys,
     partition_count: int,
 ) -> dict[str, str]:
-    """Bring these entities into the cache; those that do not exist stay away.
+    """Load entities into the cache; nonexistent ones are left out.
 
-    Returns the runs whose definition is not known here, with its fingerprint: these stay away too.
+    Returns the runs with an unknown definition, by fingerprint; these are left out too.
     """
     loaded = await store.load(keys)
     lacking: dict[str, str] = {}

@@ -63,7 +63,7 @@ def dead_letter(topic: str, record: Record, code: str, reason: str) -> Outgoing:
 
 
 def verdict(record: Record, code: str, reason: str) -> Outgoing:
-    """Return the record that lets everybody who folds this one again refuse it in the same way."""
+    """Return the record that makes every later fold refuse this one in the same way."""
     found = Verdict(offset=record.offset, fingerprint=fingerprint(record), code=code, reason=reason)
     key = b"%d/%d" % (record.partition, record.offset)
     return Outgoing(VERDICTS, record.partition, key, encode_verdict(found))

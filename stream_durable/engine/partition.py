@@ -64,7 +64,7 @@ class Partition:
 
     @property
     def position(self) -> int:
-        """The offset to fetch from: the next one, or the one before it to see that it is the same log."""
+        """The offset to fetch from: the next one, or the one before it to verify the log."""
         return self.next_offset if self.verify_offset is None else self.verify_offset
 
     def share(self) -> Share:

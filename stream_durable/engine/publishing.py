@@ -1,14 +1,14 @@
-"""Publish after saving: what a commit left in the outbox is handed over for publishing at once.
+"""Publishes after saving: messages stored in the outbox by a commit are published at once.
 
-Commands alone go out while their commit is under way: a worker calls the function that much sooner. Should
-the commit never come, whoever folds the records again asks for the same attempts, as if the worker had been
-told twice. Cancellations wait: an attempt that is dropped and still wanted would be missed by nobody.
+Only commands are published while their commit is under way, so that workers start sooner. If the commit
+fails, the next fold of the same records asks for the same attempts, and workers see a repeat. Cancellations
+wait: a cancelled attempt still wanted would never be repeated.
 
-Each message is acknowledged by itself, in order per partition of its topic, so one that is stuck holds up
-neither its neighbours nor other partitions. A message that will never be taken becomes a fact instead
-(`outbox.instead`). An outbox row of which every message is settled leaves the outbox with a later commit of
-its partition, rows in the order in which they were saved. A crash anywhere repeats at most what the outbox
-still holds: the same ids and bytes, and readers drop repeats.
+Each message has its own acknowledgement, in order per partition of its topic, so a stuck message delays
+neither its neighbours nor other partitions. A message refused for good is replaced by a fact
+(`outbox.instead`). An outbox row with every message settled is removed by a later commit of its partition,
+rows in the order of saving. A crash anywhere repeats at most the contents of the outbox: same ids and bytes,
+and readers drop repeats.
 """
 
 from __future__ import annotations

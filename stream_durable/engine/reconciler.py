@@ -1,13 +1,13 @@
 """The reconciler: exactly-once state from an at-least-once log.
 
-The group says which partitions we should own; the partition's row in the store says who does. A
-takeover stamps the row with a fresh random token (`takeover.py`); from then on every commit compares
-and sets token and offset, so an owner that was replaced, however late it wakes up, writes nothing.
+The group suggests ownership; the partition's row in the store decides. A takeover stamps the row with a fresh
+random token (`takeover.py`); from then on every commit compares and sets token and offset, so a replaced
+owner, however late, writes nothing.
 
-The way of a record: `run` takes what has arrived; `_apply` reads, loads what is missing and folds
-(`batch.py`); `_commit` saves one statement for all partitions; `publishing.py` says it afterwards.
+The path of a record: `run` takes arrived records; `_apply` decodes them, loads missing entities and folds
+(`batch.py`); `_commit` saves with one statement for all partitions; `publishing.py` publishes afterwards.
 
-A batch is what has arrived and is never waited for: under load batches grow by themselves.
+A batch is never waited for: under load batches grow by themselves.
 """
 
 from __future__ import annotations

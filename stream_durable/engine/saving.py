@@ -1,8 +1,8 @@
-"""Saving: what batches have changed goes into the store, exactly once, or a smaller batch is asked for.
+"""Saves the changes of batches exactly once, or asks for a smaller batch.
 
-A commit is one statement for all partitions of a batch. Where nobody knows what became of it, the rows say.
-A database that refuses everybody is waited for. One that refuses a statement for what it carries, or for the
-time it takes, refuses no record by that: the caller is told, and saves less at a time.
+A commit is one statement for all partitions of a batch. After an unknown outcome the rows decide. A database
+refusing everything is retried. A statement refused for its content or duration refuses no record: the caller
+is told and saves less at a time.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Saving:
                 partition.published = f.share.published + partition.published
 
     async def _settle_doubt(self, finished: list[batch.Finished]) -> list[batch.Finished]:
-        """Read the rows after a miss or an unknown outcome, and return the shares that are still to save."""
+        """Read the rows after a miss or an unknown outcome, and return the shares still to save."""
         partitions = [f.share.partition for f in finished]
         cursors = await retry_transient(
             lambda: self._store.cursors(partitions), "read where partitions stand"

@@ -1,13 +1,13 @@
-"""How a partition changes hands.
+"""Takes over a partition from its previous owner.
 
-1. One statement stamps its row with a fresh random token; from here on the last owner writes nothing.
-2. The log is checked: the same topic, and our offset within it. Otherwise it was lost (`lost_log`).
-3. What the last owner saved and may not have said is handed over for publishing, before anything new.
-4. What was decided about records that are to be folded (again) is read, and the near timers are loaded.
-5. Fetching begins at the stored offset less one, under the stored leader epoch: the record before
-   our offset must be the one that was folded last, or the log is another one at the same offsets.
+1. One statement stamps the row with a fresh random token; from here on the last owner writes nothing.
+2. The log is checked: same topic, stored offset within its range. Otherwise the log was lost (`lost_log`).
+3. The outbox rows of the last owner are published, before anything new.
+4. Verdicts about records to be folded again, and timers due soon, are loaded.
+5. Fetching begins at the stored offset less one, under the stored leader epoch: the record before the stored
+   offset must be the last one folded, otherwise the log is another one at the same offsets.
 
-Each partition does this on its own; one that waits holds up no other.
+Partitions are taken over independently; a waiting takeover delays no other.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Looks after the owned partitions: is it still the same log and state, and does what is there arrive?
+"""Checks owned partitions from time to time: same log, same state, records arriving.
 
-A client that reads a topic which was recreated, longer than its position, reads on without a word; a fetcher
-may fall silent for reasons of its own; and a database that was restored from an earlier moment is noticed by
-the next commit of a partition alone. None of it shows in what arrives, so it is looked at now and then.
+A client reading a recreated topic longer than its position reads on without an error; a fetcher may stall; a
+restored database is noticed only by the next commit of a partition. None of these shows in arriving records.
 """
 
 from __future__ import annotations

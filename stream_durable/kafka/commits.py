@@ -27,10 +27,10 @@ class _Asked(NamedTuple):
 
 
 class Commits:
-    """What is to be committed. All of it happens on the thread that owns the consumer.
+    """Commits offsets, on the thread owning the consumer.
 
-    The client does not say of which commit it tells, so there is one under way at a time. It always tells:
-    where no coordinator is to be found, after the time of a session.
+    The client's callback does not identify its commit, so one is under way at a time. The callback always
+    comes: without a coordinator, after the session timeout.
     """
 
     def __init__(self, topic: str, commit: Commit, call: Callable[[Done, bool], None]) -> None:
@@ -42,10 +42,10 @@ class Commits:
         self._under_way: Done | None = None
 
     def add(self, marks: list[TopicPartition], done: Done, *, waits: bool) -> None:
-        """Commit these, after those that were asked for before.
+        """Commit these offsets after those requested earlier.
 
-        With `waits`, what is not under way yet is committed at once, and so is in order: the client sends
-        its requests to the coordinator one after the other.
+        With `waits`, offsets not yet under way are committed synchronously, still in order: the client sends
+        requests to the coordinator one after another.
         """
         self._waiting.append(_Asked(marks, done))
         while self._waiting and (waits or self._under_way is None):

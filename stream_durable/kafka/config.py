@@ -102,5 +102,5 @@ def transient(error: KafkaError | KafkaException | None, settings: KafkaSettings
 
 
 def away(settings: KafkaSettings, reason: str = "no answer") -> TransientError:
-    """Return the error for a cluster that cannot be used: which one, who says where it is, and why."""
+    """Return the error for an unreachable cluster: its name, the setting naming it, and the cause."""
     return TransientError(f"Kafka at {settings.bootstrap} (kafka.bootstrap): {reason}")

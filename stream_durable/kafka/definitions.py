@@ -97,10 +97,10 @@ class KafkaDefinitions:
         await outcome(reading)
 
     async def register(self, definition: Definition, about: About = NOTHING) -> str:
-        """Publish a definition with what is said about it, unless it is known already.
+        """Publish a definition with its descriptions, unless already known.
 
-        One that has faults is refused here, and so is one that names a queue without a topic: a command
-        for it could never be published.
+        Refuses an invalid definition, and a definition naming a queue without a topic: its commands could
+        never be published.
         """
         fingerprint = definition.fingerprint()
         if self._known.lacks(fingerprint, about):

@@ -1,15 +1,15 @@
-"""A topic read as a member of a group, from offsets that we name.
+"""Reads a topic as a member of a group, from offsets given by the caller.
 
-The group only says which partitions are meant for us. In the callback we accept them without
-fetching anything; fetching begins when the engine has taken a partition over, at the offset and
-leader epoch that its row names. (`seek` after an assignment would race the client's own lookup.)
+The group only assigns partitions. The callback accepts an assignment without fetching; fetching begins after
+the engine's takeover of the partition, at the offset and leader epoch in its row. (`seek` after an assignment
+would race the client's own lookup.)
 
-One thread owns the consumer and makes every call on it: polls, callbacks and the engine's orders.
-What it reads it hands to the event loop, and it holds back when the loop has not taken enough of it:
-first by waiting, then, so that the membership lives on, by pausing the partitions and polling.
+One thread owns the consumer and makes every call on it: polls, callbacks and the engine's requests. Records
+are passed to the event loop. When the loop falls behind, the thread first waits, then pauses the partitions
+and polls on, to stay in the group.
 
-A commit waits for no answer: the thread goes on reading, and hears of it from the client. One is under way
-at a time, so that an older one never comes after a newer. Only what is given up is committed at once.
+Commits are asynchronous: the thread goes on reading, and the client reports the result. One commit is under
+way at a time, so an older one never follows a newer one. Only revoked partitions are committed synchronously.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""librdkafka's own mock broker: enough of Kafka for a laptop without Java, and it forgets when it ends.
+"""librdkafka's own mock broker: enough of Kafka for a laptop without Java, without persistence.
 
-It lives in the process that makes it and listens on loopback, so other processes may use it for as long
-as that one lives. It has no controller: it makes a topic when one is asked for, and answers none of the
-administrator's questions. Its logs are in memory, bounded, and gone with the process; so a partition
-finds another log after a restart, and `engine.on_lost_log` says what happens then. For nothing but `dev`.
+It runs inside the creating process and listens on loopback, so other processes may use it during that time.
+It has no controller: a topic is created on first use, and admin requests are not answered. Its logs are in
+memory, bounded, and lost at the end of the process; after a restart every partition has a new log, handled by
+`engine.on_lost_log`. Only for `dev`.
 """
 
 from __future__ import annotations

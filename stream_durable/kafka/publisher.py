@@ -1,14 +1,14 @@
-"""One idempotent producer, made at start-up and kept: a new one's first delivery takes half a second.
+"""One idempotent producer, created at start-up and kept: a new producer's first delivery takes half a second.
 
-What librdkafka does with errors, and what follows:
+librdkafka's errors and the consequences:
 
-- It tries again by itself whatever may pass, in order, as long as `message.timeout.ms` is 0. A partition
-  without a leader keeps its messages waiting there and holds up no other.
-- A batch that is refused for good fails whole; then all that is under way is awaited and the producer gets
-  a new epoch, 0.1 s on a quiet machine in which nothing is sent. What stood behind the batch would then be
-  sent before what failed in it is sent again, so we take back what is queued when we hear of a refusal.
-- A topic that is gone fails after `topic.metadata.propagation.max.ms`; later messages for it at once.
-- A fatal error ends the producer; it is replaced, and what it had not acknowledged is sent again in order.
+- Transient errors are retried by librdkafka in order, as long as `message.timeout.ms` is 0. A partition
+  without a leader keeps its messages in the queue and delays no other partition.
+- A batch refused for good fails whole; then librdkafka waits for all requests under way and gets a new epoch,
+  0.1 s on a quiet machine with nothing sent meanwhile. Messages queued behind the batch would be sent before
+  its retries, so queued messages are purged as soon as a refusal is reported.
+- A deleted topic fails after `topic.metadata.propagation.max.ms`; later messages for it fail at once.
+- A fatal error ends the producer; a new one is created, and unacknowledged messages are sent again in order.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What is said publicly about runs, read from the log without a group and without committing anything.
+"""Follows public events of runs on the log, without a group and without commits.
 
-Two ways of following. `live` gives what is said about one run from now on; all that follow share one
-consumer, which reads the whole topic while anybody follows and drops by key what nobody asked for.
-`past` gives what was said before as well, and has a consumer of its own on the run's partition alone.
+Two modes. `live` yields one run's events from now on; all followers share one consumer of the whole topic,
+which drops unwanted keys. `past` yields earlier events too, with a consumer of its own on the run's
+partition.
 
-One thread owns each consumer and makes every call on it. Where to begin is asked for and named: an
-assignment "at the end" would be resolved later, and what came meanwhile be missed.
+One thread owns each consumer and makes every call on it. The start offset is looked up and assigned
+explicitly: an assignment "at the end" would be resolved later, losing the events in between.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def _starter(_pid: int) -> ThreadPoolExecutor:
 
 
 def run(command: Sequence[str], *, cwd: Path) -> str:
-    """Run a command of our own making to its end; answer what it printed, raise if it failed."""
+    """Run a trusted command to its end; return its output, raise on failure."""
     done = subprocess.run(  # noqa: S603 - an argument list of ours, and no shell
         command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
@@ -174,10 +174,9 @@ def only_one(lock: Path) -> Iterator[None]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Pick ports at random out of those that are free and that no outgoing connection is given.
+    """Pick free ports at random outside the range of outgoing connections.
 
-    One that the kernel picked would be its to give away again, to any connection that is opened
-    between now and the moment the service listens.
+    A port chosen by the kernel could be given to any outgoing connection before the service listens.
     """
     found: list[int] = []
     with ExitStack() as held:

@@ -1,8 +1,8 @@
-"""Where the time of a run went: its steps in the order in which they ended, and the chain that made it last.
+"""Shows where a run spent its time: steps in order of their ends, and the critical path.
 
-The times are those of the rows: a step's last attempt, by the clock of its worker. What lies between
-the end of what a step waited for and the beginning of that attempt counts as waiting: for a worker,
-between two attempts, and for earlier attempts.
+Times come from the rows: a step's last attempt, by its worker's clock. The time between the end of a step's
+dependencies and the start of its last attempt counts as waiting: for a worker, between attempts, and for
+earlier attempts.
 """
 
 from __future__ import annotations

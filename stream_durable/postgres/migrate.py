@@ -1,12 +1,11 @@
-"""Migrations: applied forward only, step by step, while everything goes on.
+"""Applies migrations, forward only, step by step, without downtime.
 
-A step that needs a lock waits for it only shortly, for whoever comes after it waits as well, and tries
-again; what takes long is done without such a lock. What is done is noted with each step, so that a migration
-that was interrupted goes on where it was, whatever interrupted it. One migrates at a time.
+A step that needs a lock waits for it only shortly and retries, because every later statement queues behind a
+waiting lock; long work is done without such a lock. Progress is recorded with each step, so an interrupted
+migration continues after the last completed step. One process migrates at a time.
 
-`expand` files may run before the new code is there, `contract` files only after the old code is
-gone. A file that was changed after it had been applied is an error: the database would not be what
-the files say.
+`expand` files may run before the new code is deployed, `contract` files only after the old code is gone. A
+file changed after its application is an error: the schema would differ from the files.
 """
 
 from __future__ import annotations

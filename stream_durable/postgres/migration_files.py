@@ -1,9 +1,9 @@
-"""Migrations as they are written: numbered files, each made of steps.
+"""Reads migrations: numbered files, each made of steps.
 
-A step begins with a line `-- step: its name` and is applied in a transaction. One that begins with
-`-- step, concurrently: its name` is a single statement that is applied outside of one: it takes long and
-locks nobody out. A file without such lines is one step. A line `-- formerly: checksum` says that the file was
-written otherwise before, to the same effect: who applied it then has applied it.
+A step begins with a line `-- step: its name` and is applied in a transaction. A step that begins with `--
+step, concurrently: its name` is a single statement applied outside a transaction: slow, but without locks. A
+file without such lines is one step. A line `-- formerly: checksum` names an earlier text of the file with the
+same effect: a database with the earlier text counts as migrated.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""One consistent look at a schema: a transaction that only reads and that sees one moment of it.
+"""A consistent view of a schema: one read-only transaction with one snapshot.
 
-It may stand open for as long as a rebuild takes to reach its offsets; whoever opens it should know
-that the server keeps what is deleted meanwhile.
+It may stay open for as long as a rebuild needs to reach its offsets; meanwhile the server keeps deleted rows.
 """
 
 from __future__ import annotations
@@ -79,7 +78,7 @@ class Snapshot:
         return [Wait(*row) for row in await self._fetch("waits_unwanted", limit)]
 
     async def unanswered(self, waits: Sequence[Wait]) -> list[tuple[Wait, bool]]:
-        """Of these waits return those that their channel does not have, and whether it keeps an event."""
+        """Return the waits unknown to their channel, and whether the channel keeps an event."""
         columns = zip(*waits, strict=True) if waits else ((), (), ())
         rows = await self._fetch("waits_unanswered", *map(list, columns))
         return [(Wait(*row[:3]), row["is_missed"]) for row in rows]

@@ -1,7 +1,7 @@
-"""The store of the engine: claims, batches and rows, one named statement each.
+"""The engine's store: claims, batches and rows, one named statement each.
 
-Two connections: one for the batch loop, which is strictly sequential, and one for takeovers and
-timers, so that a partition that is being taken over never waits behind a batch or holds one up.
+Two connections: one for the strictly sequential batch loop, one for takeovers and timers, so that a takeover
+neither waits behind a batch nor delays one.
 """
 
 from __future__ import annotations

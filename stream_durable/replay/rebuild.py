@@ -338,9 +338,9 @@ class _Lane:
             raise RejectedError("newer_format", f"run {run!r}: {definitions.lacking(lacked)}")
 
     async def _save(self, share: Share) -> None:
-        """Save a share, whatever it takes; stop when somebody else writes into the schema.
+        """Save a share, retrying as needed; stop when another process writes into the schema.
 
-        Raises `StatementError` for what the database does not take, once it is certain that it has not.
+        Raises `StatementError` for a share refused by the database, once certain that nothing was saved.
         """
         while True:
             refused = None

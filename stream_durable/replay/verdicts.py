@@ -1,6 +1,6 @@
-"""Decisions about records that did not follow from the log alone, read from where they were noted.
+"""Verdicts read from their topic for a rebuild.
 
-A rebuild takes them as given. Everything else that was refused it refuses again by itself.
+A rebuild applies them as given; every other refusal follows from the log again.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class WaitRows(Protocol):
         """Return waits that no step of a run is in."""
 
     async def unanswered(self, waits: Sequence[Wait]) -> list[tuple[Wait, bool]]:
-        """Of these waits return those that their channel does not have, and whether it keeps an event."""
+        """Return the waits unknown to their channel, and whether the channel keeps an event."""
 
 
 class World(NamedTuple):

@@ -1,7 +1,7 @@
-"""All services for one app on one machine, which take up its code again when it changes.
+"""All services for one app on one machine, reloading the app's code on change.
 
-Reconciler and ingress run in this process, the worker in one of its own that is started again with new
-code: a start is mostly imports, and each process more would do them once more.
+Reconciler and ingress run in this process. The worker is a process of its own, restarted with new code:
+start-up is mostly imports, and every further process would repeat them.
 """
 
 from __future__ import annotations

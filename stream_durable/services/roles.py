@@ -1,4 +1,4 @@
-"""The kinds of service, each with what it checks before it starts and what makes it ready."""
+"""The kinds of service, each with its start-up checks and readiness condition."""
 
 from __future__ import annotations
 

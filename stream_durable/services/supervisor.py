@@ -1,11 +1,11 @@
-"""Keeps child processes running: starts them, starts them again when they end, stops them all.
+"""Keeps child processes running: starts, restarts and stops them.
 
-A child that ends at once again and again is started ever more rarely. One that says that what it was
-given cannot be used (exit code 2) would only say so again: it is left, until it is restarted by name.
+A child that keeps ending at once is restarted with a growing pause. Exit code 2 means unusable configuration,
+so the child is not restarted until requested by name.
 
-Each child is a session of its own, so that Ctrl-C reaches us alone and each hears of the end once; where
-setpriv is there, the kernel tells the children when we are killed. Children are started by the thread
-that runs the loop, which must live as long as they do.
+Each child is a session of its own, so Ctrl-C reaches only the parent and every child gets one signal; where
+setpriv exists, the kernel signals the children when the parent is killed. Children are started by the thread
+running the loop, which must live as long as the children.
 """
 
 from __future__ import annotations

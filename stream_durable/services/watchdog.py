@@ -1,13 +1,13 @@
-"""Ends the process when its event loop is stuck, since nobody else in it can.
+"""Ends the process when its event loop is stuck, since no other code in it can.
 
-A loop that does not turn sends no heartbeats and commits nothing, but its consumer's background thread
-may hold on to partitions for another minute. So a thread asks the loop for a sign of life, and after
-enough looks without one it writes the stacks of all threads and ends the process; the platform starts it
-anew. Looks are counted, not seconds: a process that was stopped or a machine that slept is not stuck.
-Where a guard stands in for the loop meanwhile, it is the guard who says when it is enough.
+A stuck loop sends no heartbeats and commits nothing, but its consumer's background thread may keep partitions
+for another minute. So a thread asks the loop for a sign of life; after enough checks without one, it writes
+the stacks of all threads and ends the process, and the platform restarts it. Checks are counted, not seconds:
+a stopped process or a sleeping machine is not stuck. A guard acting for the loop decides by itself when to
+end.
 
-What keeps the whole interpreter from running, such as an endless match of a regular expression, keeps
-this thread from looking too. Then `/livez` does not answer, and the platform has to act on that.
+Code blocking the whole interpreter, such as an endless regular expression match, blocks this thread too. Then
+`/livez` does not answer, and the platform has to react.
 """
 
 from __future__ import annotations

@@ -28,9 +28,9 @@ TurnFunction = TypeVar("TurnFunction", bound=Callable[[Any], Any])
 
 
 class _Conf(faust.Settings):
-    """Faust's settings, in which the web server stays off unless the app was made with it.
+    """Faust's settings with the web server off unless requested for the app.
 
-    `faust worker` turns it on by itself, on all interfaces; what it is told otherwise still counts.
+    `faust worker` turns it on by itself, on all interfaces; other overrides still count.
     """
 
     _web_enabled: bool

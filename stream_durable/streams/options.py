@@ -1,4 +1,4 @@
-"""Our settings as Faust's: what it is given, and what is refused because it would not be honoured."""
+"""Translates settings for Faust and refuses options Faust would not honour."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from stream_durable.wire import events
 
 @dataclass(frozen=True)
 class Start:
-    """Start a run. Under one `id` there is one run; without, the message that turned into it names it."""
+    """Start a run. An `id` names one run; by default the id is derived from the source message."""
 
     workflow: Workflow | str
     input: Any = None

@@ -1,8 +1,8 @@
-"""CloudEvents headers: what the records of the public topics say about themselves, and what others say.
+"""CloudEvents headers, written for the public topics and read from the events topic.
 
-Binary mode of the Kafka binding: the attributes are headers named `ce_...`, the value is the data. Its
-content type is `application/avro`, and it is framed: see `stream_durable.wire.lifecycle`. An event's id
-is derived from it, `<run>/<step|run>/<sequence>`, so that an event published twice has one id.
+Binary mode of the Kafka binding: the attributes are headers named `ce_...`, the value is the data. The
+content type is `application/avro`, framed as in `stream_durable.wire.lifecycle`. An event's id is derived,
+`<run>/<step|run>/<sequence>`, so an event published twice has one id.
 """
 
 from __future__ import annotations

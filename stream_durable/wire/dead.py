@@ -1,7 +1,7 @@
-"""Dead letters: the bytes of a record untouched, and beside them in headers where it was and why.
+"""Dead letters: the unchanged bytes of a record, with its position and the reason in headers.
 
-A record whose letter is refused, since it was compressed on its way here and is larger than the topic
-`dead` takes, is kept without its value: its size and digest are said, and it is still where it was.
+If the topic `dead` refuses a letter as too large (its record was compressed on arrival), the letter is
+written without the value: headers give size and digest, and the record stays at its original position.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""What comes from outside: records of the events topic to messages of the inbox, or why they are none.
+"""Converts records of the events topic to messages of the inbox, or refuses them with a reason.
 
-Recognised by what they hold, never guessed: JSON with exactly one of `type` (an event), `signal` and
-`start`; and CloudEvents, whose type is the event's name, with their attributes in headers (binary mode)
-or around the data (structured mode). A field that is not known is refused, for a misspelt one that is
-ignored loses data. Where a form leaves out its key, the record's key stands in.
+Forms are recognised by content, never guessed: JSON with exactly one of `type` (an event), `signal` and
+`start`; and CloudEvents, with the event's name as type and attributes in headers (binary mode) or around the
+data (structured mode). Unknown fields are refused, because ignoring a misspelt field loses data. The record's
+key replaces a missing key.
 
-A message happens once under its id. That is the one it carries, with the source before it where a
-CloudEvent names one, since ids are unique within a source only; else one derived from where it stands.
+A message is applied once per id: the id in the record, prefixed by the source for CloudEvents (ids are unique
+per source only), otherwise an id derived from the record's position.
 """
 
 from __future__ import annotations

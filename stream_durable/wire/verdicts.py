@@ -1,8 +1,8 @@
-"""Verdicts: decisions about records of the inbox that do not follow from the inbox alone.
+"""Verdicts: decisions about inbox records that do not follow from the inbox alone.
 
-A record that kills the process which folds it, one on which the fold fails, one that cannot be stored, a
-start whose definition nobody has registered yet, one that an operator has set aside. Whoever folds the log
-again, in a rebuild or after the state went back, has to judge them as they were judged the first time.
+Examples: a record that kills the folding process, a record on which the fold fails or that cannot be stored,
+a start with an unregistered definition, a record set aside by an operator. Every later fold of the log, in a
+rebuild or after the state was restored, must decide as the first one did.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""Attempts: users' functions called, bounded in number and in time, each ending in one report.
+"""Runs attempts: calls users' functions, bounded in number and time, with one report each.
 
-A fixed number of tasks take jobs that have a place, one after another, so that an attempt that need not
-wait costs no task of its own. Async functions run on the loop, plain ones in threads.
+A fixed number of asyncio tasks take jobs in turn, so an attempt without waiting costs no task of its own.
+Async functions run on the loop, plain functions in threads.
 
-Whatever a user's function raises ends here and becomes a recorded failure; this is the one place
-where that is so.
+Every exception of a user's function ends here and becomes a recorded failure; no other place does so.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How a step's functions are called: on the loop, in a thread, or in a process of their own.
+"""Calls a step's functions: on the loop, in a thread, or in a separate process.
 
-One attempt may call several: what decides how long it may take, what decides whether it is needed at all, and
-the function itself. All get what the same command hands over.
+An attempt may call several: the one deciding its time-out, the one deciding whether the step is needed, and
+the function itself. All get the values of the same command.
 """
 
 from __future__ import annotations

@@ -76,9 +76,9 @@ def _with_names(command: Command, happened: bytes) -> bytes:
 
 
 def end_of(handler: Handler, result: Any, who: dict[str, Any]) -> AttemptEnd:
-    """Return what to say of an attempt whose function returned this; `who` says of which.
+    """Convert a function's return value to the message ending its attempt; `who` identifies the attempt.
 
-    A message that a process of its own has made is what it is.
+    A message made by a separate process is returned as is.
     """
     say = _ANSWERS.get(type(result))
     if say is not None:

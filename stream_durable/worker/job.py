@@ -25,9 +25,9 @@ JobKey = tuple[str, str, int]
 
 
 class Job:
-    """A command, where it came from, and how far its attempt is.
+    """A command, its origin, and the progress of its attempt.
 
-    It is also what the handler's context asks about the attempt, from whichever thread it runs in.
+    Also the handler context's source about the attempt, readable from any thread.
     """
 
     __slots__ = ("announced", "beat", "clock", "command", "handler", "has_references", "has_thread",
@@ -103,10 +103,10 @@ class Job:
             offsets.done(offset)
 
     def stand_for(self, repeated: Job) -> None:
-        """Take on a command that asks for the same attempt: it is done when this one is.
+        """Attach a repeated command for the same attempt: it is done when this one is.
 
-        A lease that the attempt had may be over by now, so it is announced anew. And if it was given back
-        meanwhile, what comes out has to answer the later question: nobody waits for an answer to the earlier.
+        The attempt's lease may be over by now, so it is announced again. If the attempt was returned
+        meanwhile, its result must answer the later command: nobody waits for the earlier one.
         """
         self.marks += repeated.marks
         self.announced = 0
@@ -122,7 +122,7 @@ class Job:
 
     @property
     def is_suspect(self) -> bool:
-        """Whether it may be what ended the worker that had it, and nobody has heard yet that it is at it."""
+        """Whether this attempt may have killed its last worker and has not been announced yet."""
         return self.settle is not None and not self.announced
 
     @property

@@ -134,9 +134,10 @@ class Lane:
             self._resuming[partition] = self._group.create_task(self._resume(partition))
 
     async def _hand_over(self, partitions: tuple[int, ...]) -> None:
-        """Let go of partitions so that their next worker repeats nothing, as far as that is soon possible.
+        """Release partitions so that the next worker repeats as little as is soon possible.
 
-        What has not begun is dropped and left to it. What has is announced: its lease counts from then on.
+        Jobs not begun are dropped and left to the next worker. Begun ones are announced: their leases count
+        from then on.
         """
         left: list[tuple[DoneOffsets, int]] = []
         for partition in partitions:
@@ -172,10 +173,10 @@ class Lane:
         self._log.fetch(partition, begin, -1)
 
     async def _begin_unknown(self, partition: int, committed: int | None, bounds: LogBounds) -> int:
-        """Return where to begin where it is not known what is done, or not all that was asked is there.
+        """Return the offset to begin at when finished offsets are unknown or part of the log is missing.
 
-        Kafka forgets the offsets of a group that nobody has been in for a week. What is there then may be
-        done long since; what is open the reconciler asks for again, behind it.
+        Kafka forgets the offsets of a group without members after a week. Remaining commands may be done long
+        since; the reconciler asks for open attempts again, behind them.
         """
         if not bounds.high:
             return 0

@@ -1,4 +1,4 @@
-"""Leases of attempts that take long, and of those that may have ended the worker that had them."""
+"""Leases of long attempts, and of attempts suspected of having killed their worker."""
 
 from __future__ import annotations
 
@@ -82,10 +82,11 @@ class Leases:
                 self._announce(job, now, self._settings.lease_ms, self._say)
 
     async def announce_first(self, job: Job, settle: Callable[[], Awaitable[None]]) -> None:
-        """Have it known, before it is called, that we are at an attempt that may have ended a worker.
+        """Announce a suspect attempt before calling its function.
 
-        It is not delivered again then, but asked for when its lease is over, and that is counted. The lease
-        is short until the first heartbeat, which comes when the attempt has lived for a while.
+        The command is not delivered again then; when the lease ends, the attempt is counted as lost and asked
+        for again. The lease is short until the first heartbeat, sent once the attempt has survived for a
+        while.
         """
         settings = self._settings
         if job.command.losses > 1 or job.command.alone:

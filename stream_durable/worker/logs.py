@@ -1,10 +1,10 @@
-"""What a step's function writes, by logging and by print, kept with its attempt.
+"""Captures a step function's log records and prints, and stores them with the attempt.
 
-Whose line it is tells a context variable, which is set for each attempt. So it is known in the function,
-in the tasks it makes, in `asyncio.to_thread`, and in our own threads. A thread that the function starts by
-itself has no context of ours: there `ctx.log` is heard, since the context knows its attempt, and anything
-else once the thread is started with `contextvars.copy_context().run`. To give every new thread the context
-of whoever starts it would be worse: a pool's threads are started by one attempt and work for many.
+A context variable, set per attempt, tells the attempt of a line. It works in the function, in tasks created
+there, in `asyncio.to_thread`, and in the worker's own threads. A thread started by the function has no such
+context: there only `ctx.log` is captured, or everything once the thread runs under
+`contextvars.copy_context().run`. Passing the context to every new thread would be worse: a pool's threads are
+started by one attempt and work for many.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A note of what a worker is at, in a file that whoever supervises it reads after its end.
+"""Writes a note of a worker's current attempts to a file, for the supervisor to read after the worker's end.
 
-It is written when the worker looks after its leases, and before it calls what may have ended a worker: never
-for a usual attempt. The file was handed over open and has no name, so nothing is left behind.
+Written when the worker checks its leases and before calling a suspect attempt, never for an ordinary attempt.
+The file is passed as an open descriptor without a name, so nothing is left behind.
 """
 
 from __future__ import annotations

@@ -1,26 +1,24 @@
-"""Which command offsets of one assigned partition are done, so that only the rest runs again.
+"""Tracks the completed command offsets of one assigned partition, so that only the rest runs again.
 
-A worker finishes commands out of order. Kafka keeps one number per partition, so we commit `base`,
-the lowest unfinished offset, and put into the commit's metadata what is unfinished between it and
-the highest finished one. Nobody else writes that field; one `DoneOffsets` belongs to one
-assignment, on one thread, and is thrown away with it: a completion from an older assignment must
-never reach it.
+A worker finishes commands out of order, but Kafka keeps one number per partition. So the commit is `base`,
+the lowest unfinished offset, and its metadata lists the unfinished offsets between `base` and the highest
+finished one. Nobody else writes that field. A `DoneOffsets` belongs to one assignment and one thread and is
+dropped with the assignment: a completion from an older assignment must never reach a newer `DoneOffsets`.
 
-The guarantee: an offset that was not done is never skipped. Every failure errs towards running a
-command twice.
+The guarantee: an unfinished offset is never skipped. Every failure errs towards running a command twice.
 
 - Metadata missing, foreign, damaged, or of another base or topic: ignored, all from base runs.
 - The map does not fit into a commit: base is committed alone.
-- Offsets that never arrive (compaction, transaction markers, retention): they count as done.
-- The first offset polled lies above base: what we knew of the ones below is dropped.
-- An offset arrives at or below an earlier one (the log was cut or the position moved back): it and
-  all above it run again, whatever was known of them. A completion from before cannot be told from
-  one after; who must tell them apart starts a new `DoneOffsets`.
+- Offsets missing from the log (compaction, transaction markers, retention) count as done.
+- The first offset polled lies above base: entries below it are dropped.
+- An offset arrives at or below an earlier one (the log was cut or the position moved back): all offsets from
+  there on run again, whatever was recorded. Completions from before and after cannot be distinguished; a
+  caller with a way to distinguish them starts a new `DoneOffsets`.
 
-A commit of a worker that is at work says up to where it may have begun commands by its next commit: those a
-successor suspects of having ended the worker. One that left in good order says nothing of that kind.
+A commit of a running worker includes an upper bound of the commands begun before its next commit: a successor
+suspects those of having killed the worker. After an orderly shutdown the commit has no such bound.
 
-Metadata is ASCII: perhaps `u`, that offset and `:`; then the format's version, the codec, then base64 of a
+Metadata is ASCII: perhaps `u`, the bound and `:`; then the format's version, the codec, then base64 of a
 CRC-32 and the payload. The checksum also covers the codec, base and topic id, which are not written.
 """
 

@@ -1,7 +1,7 @@
-"""Which command begins next: of the queues in turn, as far as each has a place, and a thread if it needs one.
+"""Chooses the next command to begin: queues in turn, as far as each has a place, and a thread if needed.
 
-What needs a thread and would have to wait for one is passed over and not begun: nothing of it counts yet,
-neither its time nor a lease, and it goes to another worker if its partition does.
+A command that would have to wait for a thread is passed over and not begun: neither time-out nor lease runs,
+and the command moves to another worker with its partition.
 """
 
 from __future__ import annotations

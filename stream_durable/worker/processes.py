@@ -1,8 +1,7 @@
-"""Processes for functions that keep a processor busy: each makes one attempt at a time.
+"""Worker processes for CPU-bound functions: each runs one attempt at a time.
 
-Ours instead of the standard library's pool, for there one that has to be ended takes all others with it. A
-process is begun when it is first needed and kept. One that runs over its time, or whose attempt is
-cancelled, is killed, and another one takes its place when it is needed.
+The standard library's pool is not used because ending one of its processes ends all. A process is started on
+first need and kept. On time-out or cancellation of its attempt a process is killed, and replaced when needed.
 """
 
 from __future__ import annotations

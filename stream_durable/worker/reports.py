@@ -1,9 +1,8 @@
-"""What the worker tells the inbox, and what is done once the inbox has it.
+"""Publishes the worker's reports to the inbox and runs the callbacks after acknowledgement.
 
-Of each partition one burst is under way at a time, and what has come meanwhile goes with the next: a
-partition that is stuck holds up no other. A command counts as done only when its result is acknowledged, so
-a worker that dies repeats an attempt rather than losing one. A report that the inbox will never take becomes
-a failure of its attempt, which says why.
+One burst per partition is under way at a time, and later reports join the next burst: a stuck partition
+delays no other. A command counts as done only after its result is acknowledged, so a dying worker repeats an
+attempt rather than losing one. A report refused for good becomes a failure of its attempt, with the reason.
 """
 
 from __future__ import annotations

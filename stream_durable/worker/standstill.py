@@ -1,16 +1,16 @@
-"""What is done for a worker while a step keeps its event loop from turning.
+"""Acts for a worker while a step blocks its event loop.
 
-A thread that watches the loop calls this: everything else of the worker waits for that step. It names the
-step in the log, with its stack, and keeps the leases of all attempts. When the step has had its time, or it
-is too much, it says of the step that it failed, hands back the others, which then are nobody's loss, commits
-what is done, leaves the groups, and has the process end.
+Called by a thread watching the loop, since everything else in the worker waits for the step. It logs the step
+with its stack and renews the leases of all attempts. After the step's time-out, or a fixed limit, it fails
+the step's attempt, returns the other attempts (without counting a loss), commits finished offsets, leaves the
+consumer groups and ends the process.
 
-What it says it publishes past the loop. It holds the gate of the reports while it does, and speaks of an
-attempt only as long as that has not ended: so nothing that it says comes after what the loop says of the end.
-Once it gives up it keeps the gate, and a loop that turns again by then says nothing more.
+Messages are published past the loop, while holding the lock of the reports and only about attempts still
+running: so nothing published here follows the loop's own report of an attempt's end. After giving up, the
+lock is kept, and a loop turning again by then publishes nothing more.
 
-If it is no attempt that keeps the loop, or nobody knows which, nobody is to blame: then the leases end with
-the process, and each loss is counted as any other.
+When no attempt, or no known attempt, blocks the loop, none is failed: leases end with the process, and each
+loss is counted as usual.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What each message means for a channel.
+"""Handlers for each message to a channel.
 
-An event wakes the waits that are open when it comes. Of many, a portion is woken at once; the others are
-woken by continuation messages that the channel sends to itself, so that no record causes effects without
-bound. Each wait that an event is to wake belongs to it from then on, whatever comes meanwhile.
+An event wakes the waits open on arrival. If there are many, a portion is woken at once and the others by
+continuation messages from the channel to itself, so that one record has bounded effects. A wait assigned to
+an event keeps it, whatever arrives meanwhile.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What is said about a workflow beside its definition: for people, and for those who start runs of it.
+"""Information about a workflow beside its definition: for people and for callers starting runs.
 
-Nothing here changes how a run goes, so it is no part of the definition and of its fingerprint: a word in a
-description, or a field that an input may have, makes no new version. It travels beside the definition, as a
-header of its record, and what was registered last counts.
+None of it affects how a run proceeds, so it is not part of the definition or its fingerprint: a changed
+description, or a new optional input field, creates no new version. It is published as a header of the
+definition's record; the latest registration wins.
 """
 
 from __future__ import annotations

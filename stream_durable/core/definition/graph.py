@@ -173,7 +173,7 @@ class Graph:
         return links is not None and links.is_helper
 
     def helper_node(self, name: str) -> StepNode | None:
-        """Return what a helper of this name is: it says which, and of which step."""
+        """Return the node of a helper by its name."""
         if not is_undo(name):
             return self.hooks.get(helper_kind(name))
         i = self.index.get(helped(name))
@@ -204,7 +204,7 @@ class Graph:
         return tuple(found)
 
     def waiting_for(self, i: int) -> list[int]:
-        """Return all steps that say that they come after this one."""
+        """Return all steps that come directly after a step."""
         links = self.links.get(i, NO_LINKS)
         return [*self.dependents[i], *links.followers, *(self.joins[k].step for k in links.joins)]
 

@@ -1,4 +1,4 @@
-"""What can be wrong with one node by itself: its numbers, its names, and options that exclude each other."""
+"""Faults of a single node: numbers, names, and options excluding each other."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The nodes of a graph, serialisable without code, and the definition that holds them.
+"""The nodes of a graph, serialisable without code, and the definition holding them.
 
-A field may be added with a default; a definition that uses it says so by `format`. Fields that a release
-does not know it refuses, for a run folded without them would be another one.
+New fields have defaults; a definition using a new field declares it by `format`. Unknown fields are refused,
+because a run folded without them would behave differently.
 """
 
 from __future__ import annotations

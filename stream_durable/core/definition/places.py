@@ -1,4 +1,4 @@
-"""Groups that wait for one another's places: a group that is a member keeps its place until it has ended."""
+"""Detects groups waiting for one another's places: a member group keeps its place until the end."""
 
 from __future__ import annotations
 

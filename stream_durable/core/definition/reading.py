@@ -1,7 +1,7 @@
-"""Definitions at the border: what may be registered, and what a record of their topic holds.
+"""Registers and reads definitions at the border.
 
-What is registered is validated. What is read is not: a later release that is stricter must not forget
-the definitions of runs that go on. A definition of a newer format is known by name, and not read.
+Registration validates, reading does not: a stricter later release must not lose the definitions of running
+runs. A definition of a newer format is known by name only.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def admitted(definition: Definition) -> bytes:
 
 
 def read_definition(key: bytes | None, value: bytes, knows: int = FORMAT) -> Graph | Newer:
-    """Return what a record of the definitions topic holds, or refuse it, whatever it is.
+    """Decode a record of the definitions topic, or refuse it.
 
-    `knows` is the newest format that is read.
+    `knows` is the newest format accepted.
     """
     try:
         return _read(key, value, knows)

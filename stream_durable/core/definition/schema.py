@@ -1,7 +1,7 @@
-"""JSON Schemas of values, as far as definitions need them: what is at a path, and whether a value fits.
+"""JSON Schemas of values, as far as definitions need them: the schema at a path, and whether a value fits.
 
-Whoever reads a value may be lenient: a text that is a number passes for one. So are these functions: they
-refuse only what no reader takes, and a keyword that they do not know refuses nothing.
+Readers may be lenient (numeric text passes for a number), so these functions are too: they refuse only values
+no reader accepts, and unknown keywords refuse nothing.
 """
 
 from __future__ import annotations

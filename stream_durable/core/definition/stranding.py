@@ -1,9 +1,8 @@
-"""Which runs of an old version would not get on with the functions of a new one, and why.
+"""Finds runs of an old version that cannot continue with the functions of a new version, with the reason.
 
-A run keeps the definition that it began with, so what has changed in the graph does not touch it. It is
-the functions that workers carry which are no longer those that the definition was made with: one may
-be gone, or want what the old definition does not hand over. Types are not compared: nobody knows
-whether what an old step answered still fits until it is read.
+A run keeps its original definition, so changes of the graph do not affect it. The risk is in the workers'
+functions, made for another definition: a function may be gone, or need a value the old definition does not
+pass. Types are not compared: whether an old step's output still fits is known only when decoding.
 """
 
 from __future__ import annotations

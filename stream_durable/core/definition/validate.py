@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a definition, found in one pass so that it is mended in one."""
+"""Validates a definition and reports all faults in one pass."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The gate entity: the circuit breaker before a dependency, one for all workers and all workflows.
+"""The gate entity: the circuit breaker before a dependency, shared by all workers and workflows.
 
-Whoever wants to call the dependency asks the gate, and whoever has called it says how that went. Both
-reach it through the same partition of the same log, so it counts what happened everywhere, in one
-order, and exactly one attempt tries whether the dependency is back.
+Attempts ask the gate before calling the dependency and report the result afterwards. Both messages go through
+the same partition of the same log, so results are counted in one order everywhere, and exactly one trial
+attempt is made at a time.
 """

@@ -1,7 +1,7 @@
-"""What each message means for a gate.
+"""Handlers for each message to a gate.
 
-Closed, it lets everybody pass and counts failures. Open, it holds everybody back until its time is
-over. Half-open, it lets one attempt try: a success closes it, a failure opens it again.
+Closed, all attempts pass and failures are counted. Open, all attempts are held until the reset time is over.
+Half-open, one trial attempt passes: success closes the gate, failure opens it again.
 """
 
 from __future__ import annotations

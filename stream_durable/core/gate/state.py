@@ -34,8 +34,8 @@ class Place(NamedTuple):
 class Gate:
     """The circuit breaker of one dependency.
 
-    While it is closed and nobody waits, those who pass are not written down: what they say when they
-    leave is all that counts, and a dependency that works costs no row for an attempt.
+    While it is closed with nobody waiting, passes are not recorded: only results count, and a working
+    dependency costs no row per attempt.
     """
 
     __slots__ = (

@@ -237,7 +237,7 @@ def _fail_by_race(
 
 
 def _is_fatal(run: Run, i: int, links: Links | None) -> bool:
-    """Say whether the failure of a step is that of its run; its group, or the races it is in, may bear it."""
+    """Return whether a step's failure fails the run; its group or its races may absorb it."""
     return (links is None or links.owner < 0) and i not in run.graph.racing
 
 

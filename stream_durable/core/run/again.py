@@ -1,7 +1,7 @@
-"""Steps that are made anew: the whole graph by the workflow's own policy, or some of it by hand.
+"""Resets steps: the whole graph by the workflow's restart policy, or parts of it by hand.
 
-Attempts go on being numbered where they were, so that what a late worker says of an earlier one is
-told apart, and so that no idempotency key is used twice.
+Attempt numbers continue, so that late results of earlier attempts are recognised and no idempotency key is
+used twice.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _stopped(run: Run, chosen: set[int], out: Effects) -> list[int]:
 
 
 def _goes_with(graph: Graph, i: int, chosen: set[int], dropped: set[str]) -> bool:
-    """Say whether a step was made for one that gets others in its place, or helps one that goes."""
+    """Return whether a step is a member of a step being re-expanded, or a helper of a removed step."""
     if graph.is_helper(i):
         return helped(graph.names[i]) in dropped
     return i >= graph.definition_size and graph.owner(i) in chosen
@@ -184,7 +184,7 @@ def is_taken_up(step: Step) -> bool:
 
 
 def upstream(run: Run, starts: Iterable[int]) -> set[int]:
-    """Return all that steps have come from: what they, and groups they are in, wait for, with its members."""
+    """Return all direct and indirect dependencies of steps, with their groups and the groups' members."""
     graph = run.graph
     found: set[int] = set()
     pending = list(starts)

@@ -109,7 +109,7 @@ def started(run: Run, message: AttemptStarted, now: int, out: Effects) -> Outcom
 
 
 def heartbeat(run: Run, message: AttemptHeartbeat, now: int, out: Effects) -> Outcome:
-    """Extend the lease of a running attempt; cancel one that did not hear of it where its worker hears it."""
+    """Extend the lease of a running attempt; cancel the attempt of a worker that missed its cancellation."""
     i, step = open_step(run, message)
     is_wanted = isinstance(step, Step) and (step.detail is None or not step.detail.is_stopping)
     if i >= 0 and not is_wanted:

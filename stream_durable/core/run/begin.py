@@ -1,8 +1,8 @@
-"""How a step begins: a worker is asked for it, it waits, or its members get their turn.
+"""Begins steps: dispatches a command, opens a wait, or begins a group's members.
 
-What begins may be over at once, a wait whose signal is there already, or let others begin, a group
-its members. Hence two lists that grow while they are worked off, and no recursion, however long
-such a chain is: `ready` of steps that may begin, `ends` of steps that are over.
+A step may end at once (a wait with its signal already there) or make other steps ready (a group). Hence two
+lists worked off in a loop instead of recursion, however long the chain: `ready` holds steps to begin, `ends`
+ended steps.
 """
 
 from __future__ import annotations

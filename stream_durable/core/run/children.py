@@ -80,7 +80,7 @@ def _child_of(run: Run, step: str, attempt: int, number: int) -> str:
 
 
 def cancel_child(step: Step, reason: str, out: Effects, *, compensate: bool) -> None:
-    """Ask for the end of the child that a step waits for; it undoes what it did if its parent does."""
+    """Ask the child of a waiting step to end; the child compensates if its parent does."""
     if step.detail is not None and step.detail.child:
         child = step.detail.child
         out.messages.append(

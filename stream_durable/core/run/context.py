@@ -24,9 +24,9 @@ def merge(run: Run, data: bytes) -> Failure | None:
 
 
 def change(run: Run, changes: tuple[Change, ...], output: bytes | None = None) -> Failure | None:
-    """Merge what a step returned, if it is an object and not elsewhere, and then do what it asked for.
+    """Merge a step's output, if an object and kept inline, then apply the requested changes.
 
-    All of it, or nothing if it cannot be done.
+    Applies all or nothing.
     """
     is_merged = output is not None and output.startswith(b"{") and not is_reference(output)
     if not changes and not is_merged:

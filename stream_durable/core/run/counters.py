@@ -1,7 +1,7 @@
-"""The counters of a run, told from its steps: what is kept in memory alone, for speed, is derived here.
+"""Recomputes a run's counters from its steps; counters exist in memory only, for speed.
 
-Whatever changes a step one by one keeps its counters up to date; this is for when a run comes back
-from the store, or when steps of it are made anew.
+Code changing single steps updates the counters incrementally; this is for runs loaded from the store and for
+reset steps.
 """
 
 from __future__ import annotations

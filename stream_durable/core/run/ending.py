@@ -1,8 +1,8 @@
-"""How a run comes to its end: at once, or after what it owes has been done.
+"""Ends a run: at once, or after cancellation, clean-up and compensation.
 
-A run that fails or is cancelled cancels what is under way. Then comes clean-up, the steps that wait
-for an end however it came; then what completed is undone, newest first; then the whole graph may be
-tried again; then the author's hook is called; then the run has ended.
+A run that fails or is cancelled first cancels the steps under way. Then clean-up steps run, after any kind of
+end; then completed steps are compensated, newest first; then the whole graph may be tried again; then the
+author's hook is called; then the run has ended.
 """
 
 from __future__ import annotations
@@ -176,9 +176,9 @@ def _queue(run: Run, i: int) -> str:
 
 
 def must_answer(run: Run, i: int) -> bool:
-    """Say whether it matters how an attempt ends that is to be dropped.
+    """Return whether the result of a cancelled attempt matters.
 
-    What it did might have to be undone, or its place in its group is free only when it has stopped.
+    Its work might need compensation, or its place in the group is free only after it has stopped.
     """
     node = run.graph.nodes[i]
     if type(node) is not StepNode or i in run.open or run.output is not None:

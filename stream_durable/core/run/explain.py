@@ -1,7 +1,7 @@
-"""What a step waits for: told from the state alone, for whoever asks why nothing happens.
+"""Explains what each step waits for, from the state alone.
 
-The fold counts what is missing and does not say what it is; here it is looked for, step by step, so this is
-for people and never on the way of a message.
+The fold only counts missing dependencies; this finds them, step by step. For people, never on a message's
+path.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Groups and branches: steps that have members, begin by letting these begin, and end with them.
+"""Groups and branches: steps with members, beginning and ending with their members.
 
-A group whose members need not wait for one another gives them their turn in order, so that where it
-stands is a number; of one whose members do, those whose turn it is not yet are held by name.
+A group of independent members dispatches them in order, so its progress is a number. In a group with
+dependencies among members, those not yet dispatched are stored by name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Steps that are no part of the graph proper: hooks, and what undoes a step.
+"""Hooks and compensations: steps outside the graph proper.
 
-They are asked of workers, retried and kept like any other step, under names that no author can give.
-What becomes of a hook never changes what becomes of its run.
+They are dispatched, retried and stored like other steps, under names no author can give. The result of a hook
+never changes the result of its run.
 """
 
 from __future__ import annotations

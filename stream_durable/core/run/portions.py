@@ -1,8 +1,8 @@
-"""No record causes effects without bound: what is too much for one is deferred to records that continue it.
+"""Bounds the effects of one record: the rest is deferred to continuation records.
 
-A run that lets thousands of steps begin, or a few with very large inputs, begins as many as one record may.
-The others are deferred, and the run sends itself a message with which it goes on. A deferred step waits for
-one thing more, its turn, so that everybody else takes it for one that has not begun.
+A run about to begin thousands of steps, or a few with very large inputs, begins as many as one record may.
+The others are deferred, and the run sends itself a message to continue. A deferred step has one extra
+dependency, its turn, so all other code treats it as not begun.
 """
 
 from __future__ import annotations

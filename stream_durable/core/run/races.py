@@ -1,7 +1,7 @@
-"""Races: which steps are in one, what a decided one leaves behind, and what nobody needs any more.
+"""Races: membership, the effects of a decided race, and steps no longer needed.
 
-That a step was not needed is said by the code of its failure, `not_needed`, and goes on to all that
-comes after it. Making anew what failed leaves such steps alone: what was decided stays decided.
+An unneeded step fails with the code `not_needed`, and so do all steps after it. Retrying failed steps leaves
+these alone: a decided race stays decided.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stream_durable.core.status import CANCELLED, COMPENSATED, COMPLETED, FAILED
 
 
 def consequence(step: Step, name: str, text: str) -> Failure:
-    """Return why a step is cancelled that waits for this one: who failed or what was decided is handed on."""
+    """Return the failure for a step cancelled after this one: its cause or the decision is passed on."""
     failure = step.failure
     if step.status == FAILED or failure is None:
         return Failure("cancelled", text, retryable=False, step=name if step.status == FAILED else None)

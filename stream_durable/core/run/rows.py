@@ -1,7 +1,7 @@
-"""Runs as rows and back: what the store keeps of them, column by column.
+"""Converts runs to rows and back, column by column.
 
-The tuples are in the order of the statement's parameters. Only what changed is written: a run that
-was just created is one full row, afterwards its few moving columns; of its steps, those touched.
+Tuples follow the order of the statement's parameters. Only changes are written: a new run is one full row,
+later only its moving columns; of its steps, the touched ones.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def set_run_due(run: Run, due: int | None, out: Effects) -> None:
 
 
 def clear_due(run: Run, i: int, step: Step, out: Effects) -> None:
-    """Take a step's timer away, if it has one; one that has a time in all keeps that."""
+    """Clear a step's timer, if any; a step with a total time-out keeps that one."""
     if step.due is not None:
         step.due = None
         out.timers["run", run.id, run.graph.names[i]] = None

@@ -123,7 +123,9 @@ def run_out_of_time(run: Run, now: int, out: Effects) -> None:
 
 
 def _answer_again(run: Run, message: StartRun, out: Effects) -> None:
-    """Tell a parent that starts its child again what came of it, or that the id is another run's."""
+    """Report the result again to a parent that repeats a child's start, or that the id belongs to another
+    run.
+    """
     if not message.parent:
         return
     if message.parent != run.parent or message.parent_step != run.parent_step:

@@ -1,7 +1,7 @@
 """A run and its steps in memory: compact, changed in place, counted instead of scanned.
 
-A step that was dispatched for the first time as soon as its dependencies had ended has no `Step`:
-that is what the graph says about it, and neither memory nor a row is spent on repeating it.
+A step dispatched for the first time as soon as its dependencies ended has no `Step`: the graph says it all,
+and neither memory nor a row repeats it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What people do about an undo that has failed: they have it tried again, or accept it as it is.
+"""Handles a failed compensation: retried or accepted by a person.
 
-Until then the rest of the run is left alone: a step made anew would do a second time what nobody undid.
+Until then the rest of the run is left alone: a reset step would repeat work not yet undone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the steps of a run have come to, as JSON: of one that has members it is put together from theirs."""
+"""Outputs of a run's steps as JSON; the output of a group is assembled from its members."""
 
 from __future__ import annotations
 

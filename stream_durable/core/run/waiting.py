@@ -1,6 +1,7 @@
-"""What a step does that waits: how it begins, ends when its time is over, is stopped, and is asked for again.
+"""Waits: how each kind begins, times out, is stopped and is asked for again.
 
-All of it for each kind of wait, so that a new kind is added here. The messages that end waits are in `waits`.
+Everything specific to a kind of wait is here, so a new kind is added here. Messages ending waits are in
+`waits`.
 """
 
 from __future__ import annotations
