@@ -141,7 +141,7 @@ def test_the_current_schema_breaks_no_released_one(released: Path) -> None:
 
 
 @pytest.mark.parametrize("released", RELEASED, ids=lambda path: f"{path.parent.name}-{path.stem}")
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_records_written_under_either_are_read_under_the_other(released: Path, data: st.DataObject) -> None:
     pair = load(released), load(SCHEMAS / released.name)
@@ -272,7 +272,7 @@ def test_the_check_finds(breach: Callable[[Schema], None], released: Path) -> No
     [rename_a_field, add_a_field_without_a_default, change_a_type],
     ids=lambda breach: breach.__name__,
 )
-@settings(max_examples=5)
+@settings(max_examples=5, deadline=None)
 @given(data=st.data())
 def test_a_reader_fails_at(breach: Callable[[Schema], None], data: st.DataObject) -> None:
     released, broken = load(RELEASED[0]), load(RELEASED[0])
@@ -284,7 +284,7 @@ def test_a_reader_fails_at(breach: Callable[[Schema], None], data: st.DataObject
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_a_field_may_come_with_a_default_and_documentation_change(name: str, data: st.DataObject) -> None:
     released, better = load(SCHEMAS / name), load(SCHEMAS / name)

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stream_durable.worker.offsets import (
@@ -491,6 +491,7 @@ def test_a_map_comes_back_as_it_was_told(start: int, done: set[int], pending: se
 
 
 @given(st.integers(0, 2**32), st.integers(1, 60_000), st.floats(0, 1))
+@settings(deadline=None)
 @example(0, FITS_ALWAYS, 0.5)
 @example(0, FITS_ALWAYS + 1, 0.5)
 def test_metadata_never_exceeds_the_limit_and_is_never_wrong(seed: int, span: int, share: float) -> None:
