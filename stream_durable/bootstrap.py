@@ -271,9 +271,9 @@ async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress
 
 @asynccontextmanager
 async def client_ports(settings: Settings | Path | None) -> AsyncIterator[Ports]:
-    """Assemble what a client needs; what is not settings is where to read them.
+    """Assemble the ports of a client; `settings` may also be a path to read them from.
 
-    Where nothing says where Kafka and Postgres are, a `dev` that runs in this directory is meant.
+    Without addresses of Kafka and Postgres, a `dev` running in this directory is used.
     """
     settings = settings if isinstance(settings, Settings) else with_running(Settings.load(settings))
     check_safety(settings)

@@ -1,4 +1,4 @@
-"""What sending is made of: a client of the broker, what its errors mean, and the lanes in its care."""
+"""The parts of sending: a broker client, its error classes, and its lanes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Wire(Protocol):
 
 
 class Lane:
-    """One partition of one topic, while it does not run by itself."""
+    """One partition of one topic, while messages are held back."""
 
     __slots__ = ("alone", "delay", "flying", "is_held", "key", "logged", "waiting")
 

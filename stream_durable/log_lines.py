@@ -14,7 +14,7 @@ from stream_durable.telemetry import ROOT, Format, Level
 
 
 class Configured(NamedTuple):
-    """What `configure_logging` was last told, for processes that are to log as this one does."""
+    """The last arguments of `configure_logging`, for child processes with the same logging."""
 
     level: Level
     format: Format
@@ -24,7 +24,7 @@ _configured: Configured | None = None
 
 
 def configured() -> Configured | None:
-    """Return how this process logs; None: as the program that embeds us has it."""
+    """Return the process's logging configuration; None if left to the embedding program."""
     return _configured
 
 

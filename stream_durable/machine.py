@@ -1,4 +1,4 @@
-"""How much memory there is for this process: what its control groups allow, or what the machine has."""
+"""Memory available to this process: the control groups' limit, or the machine's memory."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def _physical(root: Path) -> int:
 
 
 def _limits(root: Path) -> Iterator[int]:
-    """Yield the limits of every group that the process is in, and of those above them.
+    """Yield the limits of the process's control groups and their ancestors.
 
-    A container that sees its own group as the root of all finds the limit there.
+    In a container with its own group as the root, the limit is found there.
     """
     mounted = root / "sys/fs/cgroup"
     for line in _read(root / "proc/self/cgroup").splitlines():

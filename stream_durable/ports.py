@@ -138,7 +138,7 @@ class LogReader(Protocol):
 
 
 class Outgoing(NamedTuple):
-    """One record to publish. It is stored like this, so it must say everything and be small."""
+    """One record to publish. Stored in this form, so complete and small."""
 
     #: The topic without the instance's prefix: `inbox`, `steps`, `commands.default`.
     topic: str
@@ -166,10 +166,10 @@ Instead = Callable[[Refusal], tuple[Outgoing, Headers | None] | None]
 
 
 class Publisher(Protocol):
-    """An idempotent producer that is made once and kept.
+    """An idempotent producer, created once and kept.
 
-    What the brokers do not acknowledge is sent again until they do, each message by itself and in order
-    within its partition. One that is stuck holds up only its own partition.
+    Unacknowledged messages are retried until acknowledged, each on its own and in order within its partition.
+    A stuck message delays only its own partition.
     """
 
     def send(
@@ -178,10 +178,10 @@ class Publisher(Protocol):
         done: Callable[[list[Refusal]], None],
         instead: Instead | None = None,
     ) -> None:
-        """Publish in order; `done` hears on the loop when each is acknowledged or refused, and which was.
+        """Publish in order; `done` is called on the loop for each acknowledged or refused message.
 
-        `instead` may name a message for the same partition of the topic that goes in the place of one that
-        is refused, before what comes after it.
+        `instead` may return a replacement for a refused message, on the same partition of the topic,
+        published before later messages.
         """
 
     async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> list[Refusal]:
@@ -237,9 +237,9 @@ class Catalogue(Definitions, Protocol):
     """The definitions, and which of them a start by name means."""
 
     def current(self, workflow: str) -> str | None:
-        """Return the fingerprint of the definition of this name that was registered last, as far as was read.
+        """Return the fingerprint registered last under a name, as far as read.
 
-        It may be one that this release cannot fold: a run of it is for those that can.
+        This release may be unable to fold the definition: then newer releases serve its runs.
         """
 
     def about(self, fingerprint: str) -> About:
@@ -610,7 +610,7 @@ class Views(Protocol):
         """Return a run without its steps."""
 
     async def run_with_steps(self, run: str) -> StoredRun | None:
-        """Return a run and those of its steps that are more than what the graph says of them."""
+        """Return a run and its stored steps."""
 
     async def run_list(
         self, query: RunQuery, *, limit: int = 50, after: RunPosition | None = None

@@ -22,9 +22,9 @@ _PLACES: Final = ("kafka.bootstrap", "postgres.dsn")
 
 @contextmanager
 def occupied(home: Path) -> Iterator[None]:
-    """Hold a directory for one `dev`; the kernel gives it back if we are killed.
+    """Lock a directory for one `dev`; the kernel releases the lock if the process is killed.
 
-    Raises a RejectedError if another holds it, or if it cannot be made.
+    Raises a RejectedError if the directory is locked or cannot be created.
     """
     try:
         home.mkdir(parents=True, exist_ok=True)

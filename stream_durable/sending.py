@@ -264,7 +264,7 @@ class Sender:
         self._go_on()
 
     async def _look_at(self, lane: Lane, trouble: Trouble) -> None:
-        """Ask the brokers about the topic, and refuse what is for one that is missing or closed to us."""
+        """Look up the topic's metadata, and refuse messages for a missing or closed topic."""
         topic = lane.key[0]
         is_there = True
         try:

@@ -37,7 +37,7 @@ def _chain(name: str, length: int) -> Workflow:
 
 
 def _fan(name: str, width: int) -> Workflow:
-    """Return a workflow of one step, many that take its output, and one that takes all of theirs."""
+    """Return a workflow of one step, many steps taking its output, and one step taking all of theirs."""
     workflow = Workflow(name)
     workflow.add("first", _step("input"))
     middle = [f"middle_{i:02}" for i in range(width)]
@@ -57,7 +57,7 @@ def _waiting(name: str) -> Workflow:
 
 
 def _each(name: str) -> Workflow:
-    """Return a workflow of a step that lists items, one step for each, and one that counts their outputs."""
+    """Return a workflow of a step listing items, one step per item, and one counting their outputs."""
     workflow = Workflow(name)
 
     async def items(input: dict[str, int]) -> list[int]:  # noqa: A002 - the word for it everywhere

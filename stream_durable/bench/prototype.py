@@ -1,9 +1,8 @@
-"""The prototype, measured on the same broker and database and by the same means as ourselves.
+"""Measures the prototype on the same broker and database, by the same means.
 
-Its `run.sh` starts a reconciler, a worker and a load, and says in JSON how long the load took. What the
-processes use is not taken from its words: it can name no process of Postgres that begins later, and says
-nothing about its load. It is read from outside, from the moment its load begins until it has said how long
-that took.
+Its `run.sh` starts a reconciler, a worker and a load, and prints the duration of the load as JSON. CPU and
+memory are read from outside, from the start of the load until its report: the script cannot name later
+Postgres processes, and reports nothing about its own load.
 """
 
 from __future__ import annotations

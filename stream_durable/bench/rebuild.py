@@ -1,6 +1,6 @@
-"""`python -m stream_durable.bench.rebuild`: a rebuild as a process of its own, which says what it took.
+"""`python -m stream_durable.bench.rebuild`: a rebuild as a process of its own, printing its cost.
 
-The command `replay rebuild` does the same, but its start would be measured with it.
+The command `replay rebuild` does the same, but would include start-up in the measurement.
 """
 
 import json

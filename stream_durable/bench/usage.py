@@ -1,12 +1,11 @@
-"""CPU and memory of process trees, as the kernel counts them.
+"""CPU and memory of process trees, as counted by the kernel.
 
-CPU is user and system time of a process, of its children, and of those of its children that ended:
-Postgres starts a process for each connection, and what an ended one has used is not lost.
+CPU is user and system time of a process, of its children, and of ended children: Postgres starts a process
+per connection, and time used by an ended process still counts.
 
-Memory is the peak of what is resident since `reset_peaks`, or since a process began. The processes of
-one tree share pages, Postgres 256 MB of buffers. So what is private to each is added up, and what is
-shared counts once, as far as the process that touched most of it: for a single process that is its peak
-resident size.
+Memory is the peak resident size since `reset_peaks`, or since the start of a process. Processes of one tree
+share pages, Postgres 256 MB of buffers. So private memory is added up, and shared memory counts once, as the
+largest amount touched by one process: for a single process the sum is its peak resident size.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the steps of a run tried, one attempt after the other, and what they wrote meanwhile."""
+"""The attempts of a run's steps, in order, with their logs."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class AttemptState(NamedTuple):
 
 
 async def attempts(edge: Edge, run: str, step: str | None, steps: Iterable[StepRow]) -> list[AttemptState]:
-    """Return what was tried, in the order in which it was begun.
+    """Return a run's attempts in the order of their starts.
 
-    An attempt that succeeded at once and wrote nothing is only what the row of its step says.
+    An attempt with immediate success and no logs is derived from its step's row.
     """
     kept: dict[tuple[str, int], AttemptRow] = {}
     after = ("", 0)
@@ -74,9 +74,9 @@ async def attempts(edge: Edge, run: str, step: str | None, steps: Iterable[StepR
 
 
 def _by_time(kept: Mapping[tuple[str, int], AttemptRow], ended: Mapping[str, int]) -> list[AttemptRow]:
-    """Order attempts by the clocks of their workers, but those of one step by number, whatever clocks say.
+    """Order attempts by their workers' clocks, but those of one step by number, whatever clocks say.
 
-    Of those begun in the same millisecond the one whose step `ended` first is first.
+    Ties within a millisecond are broken by the end of the step.
     """
 
     def place(key: tuple[str, int]) -> tuple[int, int, tuple[str, int]]:

@@ -106,7 +106,7 @@ class BlockingRun(_Facade, Generic[Out]):
         return BlockingRun(self._loop, self._loop.do(self._target.start_again(id=id)))
 
     def watch(self, timeout: Duration | None = None) -> Iterator[Event]:
-        """Give everything that is said about the run and its steps, from its beginning to its end."""
+        """Yield all public events of the run and its steps, from start to end."""
         events = self._target.watch(timeout)
         try:
             while (event := self._loop.do(_following(events))) is not None:

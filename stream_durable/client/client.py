@@ -1,6 +1,6 @@
-"""The client: starts runs, and says to them what others have to say.
+"""The client: starts runs and sends messages to them.
 
-`stream_durable.Client` is this one, connected to the instance that the settings name.
+`stream_durable.Client` is this client, connected to the instance in the settings.
 """
 
 from __future__ import annotations
@@ -97,14 +97,13 @@ class AsyncClient:
         input: Any = None,  # noqa: A002 - the word for it everywhere
         **options: Unpack[StartOptions],
     ) -> RunHandle[Any]:
-        """Start a run, and return when that is certain.
+        """Start a run, and return after the start is acknowledged.
 
-        By name it is the version that was registered last. The input is judged first: by the type that the
-        workflow declares, or by the schema that was registered with it. Under one `id` there is one run,
-        however often it is started: then `created` is False, and another input or workflow is refused. It
-        begins at once, `at` a moment, or after a `delay`; until then it is pending. Steps that name no queue
-        of their own go to `queue`; of the commands that a worker holds, those of a higher `priority` (-100 to
-        100) are first.
+        A name means the version registered last. The input is checked first, by the workflow's declared type
+        or the registered schema. Each `id` names one run, however often started: a repeat returns `created`
+        False, and a different input or workflow is refused. The run begins at once, `at` a moment, or after a
+        `delay`; until then it is pending. Steps without a queue go to `queue`; among the commands held by a
+        worker, a higher `priority` (-100 to 100) goes first.
         """
         check_options(options)
         edge, given = self._edge, options.get("id")
@@ -139,9 +138,9 @@ class AsyncClient:
         id: str | None = None,  # noqa: A002 - the word for it everywhere
         ttl: Duration | None = None,
     ) -> None:
-        """Say that an event has happened, to every run that waits for it or begins to within `ttl`.
+        """Publish an event to every run waiting for it now or within `ttl`.
 
-        Under one `id` it happens once, however often it is published within that time.
+        Each `id` counts once, however often published within that time.
         """
         ttl_ms = self._edge.ports.event_ttl_ms if ttl is None else milliseconds(ttl)
         body = self._edge.values.plain(data, f"the data of event {event!r}")
@@ -156,7 +155,7 @@ class AsyncClient:
         *,
         id: str | None = None,  # noqa: A002 - the word for it everywhere
     ) -> None:
-        """Give a signal to a run, which keeps it until a step waits for it; under one `id` it comes once."""
+        """Send a run a signal, kept until a step waits for it; each `id` counts once."""
         await self.run(run if isinstance(run, str) else run.id).signal(name, data, id=id)
 
     async def cancel(self, run: str, reason: str = "", *, compensate: bool = False) -> str:
@@ -274,10 +273,10 @@ class AsyncClient:
     async def retry_all(
         self, which: RunFilter, *, whole: bool = False, progress: Progress | None = None
     ) -> int:
-        """Make anew what failed in the runs that are meant and ended badly; return how many these are.
+        """Retry the matching failed runs; return their number.
 
-        Those that were cancelled are not meant, unless `status` says so; nor are those with an undo that has
-        failed, for that is seen to first, run by run.
+        Cancelled runs match only by `status`. Runs with a failed compensation never match: handle the
+        compensation first, run by run.
         """
 
         def order(run: str) -> RetryRun:

@@ -1,4 +1,4 @@
-"""A run in the hands of a client: wait for its result, look at it, watch it, tell it what to do."""
+"""A run as seen by a client: result, state, public events, requests."""
 
 from __future__ import annotations
 
@@ -53,12 +53,11 @@ _failure = msgspec.json.Decoder(Failure).decode
 
 
 class RunHandle(Generic[Out]):
-    """One run, by its id. What is asked is asked of the state and the log each time.
+    """One run, by its id. Each query reads the state or the log anew.
 
-    What a run is told to do is on the log when the call returns, and is done in its turn; the call
-    returns the id under which `state().requests` shows it. What makes no sense any more by then, such as
-    to pause a run that has ended, changes nothing. `retry` alone waits until it is done, so that a
-    `result` asked for after it is the new one.
+    A request to a run is acknowledged on the log when the call returns, and applied in turn; the returned id
+    is shown in `state().requests`. A request without sense by then, such as pausing an ended run, changes
+    nothing. Only `retry` waits until applied, so that a later `result` is the new one.
     """
 
     def __init__(
@@ -75,11 +74,12 @@ class RunHandle(Generic[Out]):
         return f"<run {self.id!r}>"
 
     async def result(self, timeout: Duration | None = None) -> Out:  # noqa: ASYNC109 - the contract
-        """Wait for the end of the run and return its output: that of its last step, or of several by name.
+        """Wait for the end of the run and return its output: of the last step, or of several by name.
 
-        It is in the type that its workflow declares as `output=`, else as JSON has it.
+        The output has the workflow's declared `output=` type, otherwise plain JSON types.
 
-        Raise `RunFailed` or `RunCancelled` if it has none, `TimeoutError` if it has not ended by then.
+        Raises `RunFailed` or `RunCancelled` for a run without output, `TimeoutError` for a run not ended in
+        time.
         """
         try:
             async with asyncio.timeout(_seconds(timeout)):
@@ -107,10 +107,10 @@ class RunHandle(Generic[Out]):
         self,
         timeout: Duration | None = None,  # noqa: ASYNC109 - the contract
     ) -> AsyncGenerator[Event, None]:
-        """Give everything that is said about the run and its steps, from its beginning to its end.
+        """Yield all public events of the run and its steps, from start to end.
 
-        Each statement comes once and in order. What has expired from the log is missing, as its
-        `sequence` shows. Raise `TimeoutError` if the run has not ended by then.
+        Each event comes once and in order. Expired events are missing, visible as gaps in `sequence`. Raises
+        `TimeoutError` if the run has not ended by then.
         """
         seconds = _seconds(timeout)
         deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
@@ -151,7 +151,7 @@ class RunHandle(Generic[Out]):
         *,
         id: str | None = None,  # noqa: A002 - the word for it everywhere
     ) -> None:
-        """Give the run a signal, which it keeps until a step waits for it; under one `id` it comes once."""
+        """Send the run a signal, kept until a step waits for it; each `id` counts once."""
         body = self._edge.values.plain(data, f"the data of signal {name!r}")
         message = signalled(self.id, name, body, id=id or uuid4().hex)
         await self._edge.send(message, f"signal run {self.id!r}")
@@ -173,23 +173,24 @@ class RunHandle(Generic[Out]):
         return await self._tell(ResumeRun(key=self.id, id=_drawn(), context=data))
 
     async def cancel_step(self, step: str, reason: str = "") -> str:
-        """End a step, or a group with all its members, as cancelled, and with it what comes after it."""
+        """Cancel a step, or a group with all its members, and everything after it."""
         check_end_step(await self._thawed(), step)
         return await self._tell(CancelStep(key=self.id, id=_drawn(), step=step, reason=reason))
 
     async def skip_step(self, step: str, reason: str = "") -> str:
-        """End a step, or a group with all its members, as skipped; what comes after it goes on without it.
+        """End a step, or a group with all its members, as skipped; later steps continue without it.
 
-        An undo that has failed, `"charge~compensate"`, is accepted by that: the run ends anew without it.
+        For a failed compensation, `"charge~compensate"`, this accepts the failure: the run ends without it.
         """
         check_end_step(await self._thawed(), step)
         return await self._tell(SkipStep(key=self.id, id=_drawn(), step=step, reason=reason))
 
     async def retry(self, step: str | None = None, *, whole: bool = False) -> str:
-        """Make steps anew, in place, whether the run has ended or not.
+        """Retry steps in place, whether the run has ended or not.
 
-        What failed or was cancelled and all that comes after it; or one step and all after it; or the whole.
-        An undo that has failed, `"charge~compensate"`, is tried again by itself; before that nothing else is.
+        By default all failed or cancelled steps and all steps after them; or one step and all after it; or
+        the whole. A failed compensation, `"charge~compensate"`, is retried by itself, and before anything
+        else.
         """
         message = RetryRun(key=self.id, id=_drawn(), step=step or "", whole=whole)
         check_retry(await self._thawed(), message)
@@ -199,9 +200,9 @@ class RunHandle(Generic[Out]):
         return message.id
 
     async def start_again(self, *, id: str | None = None) -> RunHandle[Out]:  # noqa: A002 - the word for it everywhere
-        """Start another run with the same input, by the version of the workflow that was registered last.
+        """Start another run with the same input and the latest version of the workflow.
 
-        It has the same tags, metadata, queue and priority; under one `id` it is one run.
+        Tags, metadata, queue and priority are copied; each `id` names one run.
         """
         row = await self._row()
         name, fingerprint = await resolve(self._edge, row.workflow)
@@ -340,7 +341,7 @@ def output_type_of(workflow: Workflow[Any, Any] | str) -> Any:
 
 
 async def start(edge: Edge, message: StartRun, *, is_named: bool, output_type: Any = None) -> RunHandle[Any]:
-    """Put a start on the log; under an id that somebody gave, make sure that it is one run."""
+    """Publish a start; for a given id, ensure that there is one run."""
     run = message.key
     if not is_named:
         await edge.send(message, f"start a run of workflow {message.workflow!r}")

@@ -1,9 +1,9 @@
-"""Puts what is said about one run into the order in which it happened, each statement once.
+"""Merges the two streams of one run's public events into one order, each event once.
 
-Each topic has a gapless sequence of its own; a statement about the run says how many about its steps
-came before. So repeats are dropped, what overtook waits, and what is missing is noticed. A step does
-not say which statement about the run came before it: one that the run was paused, say, may be given
-after steps that it preceded. The beginning, an end and the going on after one are in their place.
+Each topic has a gapless sequence of its own, and a run event carries the number of step events before it. So
+repeats are dropped, early events are held back, and gaps are noticed. Step events carry no position among run
+events: a pause, for example, may be yielded after steps that followed it. The start, the end and a retry
+after an end are in their place.
 """
 
 from __future__ import annotations

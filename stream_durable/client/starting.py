@@ -1,4 +1,4 @@
-"""How a run is started: which definition is meant, when it begins, and that one id is one run."""
+"""Starts runs: resolves the definition, the time of the start, and one run per id."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def check_input(edge: Edge, name: str, fingerprint: str, data: Raw) -> None:
 
 
 async def _register(edge: Edge, workflow: Workflow) -> None:
-    """Make sure that a definition is on the log, and before it those of the children that its steps start."""
+    """Publish a definition if needed, and before it the definitions of its children."""
     catalogue, definition, about = edge.ports.catalogue, workflow.definition(), workflow.about
     if catalogue.graph(workflow.fingerprint) is None:
         await edge.ask(catalogue.catch_up, "read the definitions")

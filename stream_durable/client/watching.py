@@ -1,4 +1,4 @@
-"""Watching a run: what the log says of it, from its beginning to its end, whenever one begins to watch."""
+"""Watches a run: its public events from start to end, whenever the watching begins."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class SystemicError(TransientError):
 
 
 class StatementError(TransientError):
-    """A database refuses one statement, for what it carries or how long it takes: a smaller one may pass."""
+    """A database refuses one statement for its content or duration: a smaller one may pass."""
 
     code = "statement"
 

@@ -28,5 +28,5 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     step: str | None = None
 
     def at(self, step: str) -> Failure:
-        """Return it as what a step did to its run, unless it is known already which step it was."""
+        """Return the failure with the step that caused it, unless already set."""
         return self if self.step is not None else msgspec.structs.replace(self, step=step)

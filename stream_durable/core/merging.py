@@ -12,9 +12,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 def merged(there: Mapping[str, Raw], given: Mapping[str, Raw], *, deep: bool) -> dict[str, Raw]:
-    """Return the fields of both; of one that both have that of `given`, or both merged if they are objects.
+    """Return the fields of both objects; for shared fields `given` wins, objects are merged.
 
-    Lists are not merged. Raises `RecursionError` for objects that are nested too deep.
+    Lists are not merged. Raises `RecursionError` for deeply nested objects.
     """
     result = dict(there)
     for key, value in given.items():

@@ -54,7 +54,7 @@ def hook_name(kind: str, step: str = "", attempt: int = 0) -> str:
 
 
 def hook_kind(name: str) -> str:
-    """Return which hook it is that a definition has under this name."""
+    """Return the kind of a hook by its name."""
     return name.removeprefix("~")
 
 

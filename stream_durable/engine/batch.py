@@ -152,7 +152,7 @@ def fold_records(  # noqa: C901 - the hottest loop there is: a call less for eac
     partition_count: int,
     load_max: int = 1 << 62,
 ) -> list[Folding]:
-    """Fold what was read, up to the record with which what it begins weighs too much for a batch.
+    """Fold decoded records until their effects weigh too much for a batch.
 
     Entities change in place; raises `Unfoldable` if one may be half changed.
     """
@@ -199,7 +199,7 @@ def fold_records(  # noqa: C901 - the hottest loop there is: a call less for eac
 
 
 def finish(folding: Folding) -> Finished:
-    """Write down what a partition's records have done as the share that saves it, with what to say."""
+    """Convert a partition's folded records to the share to save, with messages to publish."""
     share = state_of(folding)
     messages = outbox.outgoing(folding.effects, share.partition) + folding.letters
     row = None
@@ -301,7 +301,7 @@ def unclear(reads: Sequence[Read], graphs: Callable[[str], Graph | None], refuse
 
 
 def format_of(read: Read) -> int:
-    """Return the format that it takes to fold a record, as far as it says so itself."""
+    """Return the format needed to fold a record, as far as declared."""
     message = read.message
     return message.format if isinstance(message, FormatRaised | UnknownTypeError) else 1
 

@@ -64,10 +64,10 @@ class Folder:
 
 
 def standing(share: Share, cursor: Cursor) -> Literal["saved", "unsaved", "taken"]:
-    """Say from its row what became of the share of a partition whose commit nobody knows the outcome of.
+    """Decide from a partition's row whether a share with an unknown commit outcome was saved.
 
-    Never guessed: its token at the offset that was written means that it was saved, at the offset it begins
-    from that it was not, anything else that somebody else has the partition.
+    Never guessed: the owner's token at the new offset means saved, at the old offset not saved; any other row
+    means another owner.
     """
     if cursor.token == share.token:
         if cursor.next_offset == share.from_offset:

@@ -138,7 +138,7 @@ class Holds:
             self._refused.pop(partition, None)
 
     def leave(self, partitions: Iterable[int]) -> None:
-        """Whatever these wait for, they are not to be fetched by us again."""
+        """Forget these partitions: this process fetches them no more."""
         self.forget(partitions)
         for number in partitions:
             if (partition := self._partitions.get(number)) is not None:

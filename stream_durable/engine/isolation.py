@@ -63,7 +63,7 @@ class Isolation:
 
 
 class Refusals:
-    """Records that are refused whatever is in them, by what was decided before or is found out now."""
+    """Records refused whatever their content, by earlier or new verdicts."""
 
     def __init__(self, verdicts: Verdicts | None = None) -> None:
         """Begin with what was decided before."""

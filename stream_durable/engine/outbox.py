@@ -70,11 +70,11 @@ def verdict(record: Record, code: str, reason: str) -> Outgoing:
 
 
 def instead(message: Outgoing, refusal: Refusal) -> Outgoing | None:
-    """Return what is said in place of a message that its topic will never take; None: nothing is left to say.
+    """Return the replacement for a message refused by its topic for good; None for no replacement.
 
-    So a refusal becomes a fact. A command's attempt fails; a statement that is shortened already is a dead
-    letter; so is a message to another entity, but for those that somebody waits for; a dead letter is kept
-    without its value.
+    So a refusal becomes a fact. A command's attempt fails; a public event, already shortened, becomes a dead
+    letter; so does a message to another entity, unless a run waits for it; a dead letter is kept without its
+    value.
     """
     if message.topic.startswith(COMMANDS):
         return _attempt_failed(message, refusal)
@@ -153,7 +153,7 @@ def shortened(event: lifecycle.Event) -> lifecycle.Event:
 
 
 def _told_instead(message: Outgoing, refusal: Refusal) -> Outgoing | None:
-    """Tell a run that waits for a child what it cannot be told, or what the child cannot be."""
+    """Tell a run waiting for a child about the message refused, to itself or to the child."""
     assert message.value is not None, "a message is never empty"
     said = inbox.decode_message(message.value)
     if isinstance(said, StartRun) and said.parent:

@@ -1,4 +1,4 @@
-"""A partition that this reconciler owns, from its takeover to the moment it is lost or given back."""
+"""A partition owned by this reconciler, from takeover to loss or release."""
 
 from __future__ import annotations
 

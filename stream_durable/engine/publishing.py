@@ -26,7 +26,7 @@ _log = logger(__name__)
 
 
 class Publishing:
-    """Publishes outbox rows; those of one partition in the order in which they were saved."""
+    """Publishes outbox rows, per partition in the order of saving."""
 
     def __init__(
         self,

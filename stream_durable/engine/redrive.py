@@ -1,9 +1,8 @@
-"""Asking again for everything outstanding, when nobody knows what was said of it.
+"""Asks again for all outstanding work after a lost log or a rebuild.
 
-After a log was lost, or in a schema that was rebuilt, the state says which attempts and waits are
-open, but not whether they were ever asked for. They are asked for again, under the ids they have:
-what was answered meanwhile is told apart by them. Nothing is saved, so if it is cut short, the next
-owner does all of it again; the partition's row keeps in mind that it has to.
+The state then lists open attempts and waits, but not whether their requests were ever published. They are
+published again under their old ids, so that repeated answers are recognised. Nothing is saved: an interrupted
+redrive is repeated whole by the next owner, and the partition's row records the need.
 """
 
 from __future__ import annotations

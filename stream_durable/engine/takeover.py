@@ -63,7 +63,7 @@ class Takeovers:
         partition_count: int,
         knows: int,
     ) -> None:
-        """Take over for `owner`, who knows formats up to this one; hand over to `own` what is ready."""
+        """Take over for `owner`, with known formats up to this one; pass ready partitions to `own`."""
         self._partition_count = partition_count
         self._knows = knows
         self._log = log
@@ -151,7 +151,7 @@ class Takeovers:
     async def _known_log(
         self, claim: Claim, token: UUID, bounds: LogBounds, reason: str | None
     ) -> Claim | None:
-        """Return from where to go on in this log, which is another one for this reason; None: not at all."""
+        """Return where to continue in a different log, given the reason; None for nowhere."""
         if reason is not None:
             return await self._new_log(claim, token, bounds, reason)
         if claim.topic_id is None:

@@ -40,10 +40,10 @@ class Watch:
         redrive: Callable[[int], None],
         is_held: Callable[[int], bool],
     ) -> None:
-        """Call `lost` for a partition whose log is another one, `fenced` for those whose row is.
+        """Call `lost` for a partition with a different log, `fenced` for partitions with a different owner.
 
-        And `redrive` for one in which what is outstanding has to be asked for again, since the log of another
-        one was lost. One that is held stands still on purpose.
+        Call `redrive` for a partition whose outstanding work must be asked for again after another
+        partition's log was lost. Held partitions stand still on purpose and are not reported.
         """
         self._log = log
         self._store = store
@@ -81,7 +81,7 @@ class Watch:
                     _log.warning(WORLD_REFUSED, reason=str(error), doing="look at the log")
 
     async def _look_at_rows(self) -> None:
-        """Find partitions whose row names another owner, or an offset that we were beyond before we asked."""
+        """Find partitions whose row has another owner or an offset already passed at the query."""
         stood = {p.id: (p, p.next_offset) for p in self._partitions.values()}
         if not stood:
             return

@@ -9,9 +9,9 @@ from stream_durable.ports import Assigned, LogEvent, Record, Revoked, without
 
 
 class Held:
-    """What one thread has handed to another that has not taken it yet.
+    """Counts records passed from one thread and not yet taken by another.
 
-    It takes no lock since each count has one writer: nothing is lost where both change what is held at once.
+    Lock-free, since each count has one writer: concurrent changes lose nothing.
     """
 
     __slots__ = ("_bytes_in", "_bytes_out", "_records_in", "_records_out")
@@ -100,7 +100,7 @@ class Arrivals:
         return event
 
     def drop(self, gone: set[int]) -> list[Record]:
-        """Drop what was read of partitions, and return it: were they read anew, it would mix."""
+        """Drop unread records of partitions and return them: a second read would mix with them."""
         dropped = [
             record
             for event in self._events

@@ -1,7 +1,7 @@
-"""Large values on a topic of their own: written by the publisher that is there, read one by one.
+"""Large values on a topic of their own: written by the given publisher, read one by one.
 
-Reading has a consumer without a group and a thread that makes every call on it. Both are made when
-the first value is asked for, since most processes never ask.
+Reading uses a consumer without a group, and a thread making every call on it. Both are created for the first
+read, since most processes never read.
 """
 
 from __future__ import annotations

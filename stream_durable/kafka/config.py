@@ -84,9 +84,9 @@ def config(settings: KafkaSettings, client: str, **ours: Any) -> dict[str, Any]:
 
 
 def heard(settings: KafkaSettings, properties: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration of a client whose complaints explain what fails; for one that is polled.
+    """Return a polled client's configuration, with its log captured to explain failures.
 
-    For one that is not they would pile up, seven a second while no broker can be reached.
+    Without polling the captured lines would pile up: seven a second while no broker can be reached.
     """
     return {**properties, "error_cb": lambda error: _complaints.note(settings.bootstrap, error)}
 

@@ -26,7 +26,7 @@ async def missing_topics(settings: KafkaSettings, names: Sequence[str]) -> list[
 
 
 async def make_own_topics(settings: KafkaSettings, names: Sequence[str], partitions: int) -> list[str]:
-    """Make those of these topics that are missing, with the brokers' own retention; return them."""
+    """Create missing topics with the brokers' default retention; return them."""
     return await asyncio.to_thread(_make, settings, names, partitions)
 
 

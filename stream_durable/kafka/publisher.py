@@ -201,10 +201,11 @@ class KafkaPublisher(Sender):
     """Publishes in order per partition, each message until it is acknowledged or refused."""
 
     def __init__(self, settings: KafkaSettings, prefix: str, *, client: str, serves: bool = False) -> None:
-        """Connect at once, so that the first message need not wait for it.
+        """Connect at once, so that the first message need not wait for the connection.
 
-        One that `serves` learns what topics take before they refuse it, and waits for topics of ours that
-        are missing; those of queues are refused, and for others all are.
+        With `serves`, topic limits are read before a refusal, and messages for missing topics of the instance
+        are kept until the topics exist; messages for missing queue topics are refused. Without it all missing
+        topics refuse.
         """
         self._topic_limits = Limits(settings, prefix, client=client)
         self._kafka = _Wire(settings, prefix, client, self._topic_limits)

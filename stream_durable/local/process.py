@@ -1,13 +1,13 @@
-"""Child processes which cannot outlive us, and the little both services need from the machine.
+"""Child processes bound to the life of their parent, and helpers shared by both local services.
 
-A broker or a database left behind by a killed test run would hold its port and its memory until
-somebody finds it. So on Linux every child is started through `setpriv --pdeathsig`, which asks the
-kernel to signal it when its parent dies, however that happens. A Python `preexec_fn` could ask the
-same, but it runs between fork and exec of a process with threads, where it may deadlock.
+A broker or database left behind by a killed test run would hold its port and memory until found by hand. So
+on Linux every child is started through `setpriv --pdeathsig`, and the kernel signals the child when its
+parent dies, by any cause. A Python `preexec_fn` could do the same, but runs between fork and exec of a
+process with threads, with a risk of deadlock.
 
-To the kernel "parent" means the *thread* that forked. A service started by a worker thread would
-therefore die with that thread, so all children are started by one thread which lives as long as
-the process. Elsewhere than on Linux a child can outlive a parent that was killed.
+To the kernel "parent" means the *thread* that forked. A service started by a short-lived thread would die
+with the thread, so all children are started by one thread living as long as the process. On other systems a
+child can outlive a killed parent.
 """
 
 import fcntl
@@ -79,7 +79,7 @@ class Child:
         return self._process.poll()
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
-        """Wait until the child is ready; if it ends or is too slow, end it and say what it wrote."""
+        """Wait until the child is ready; end an ended or slow child and report its output."""
         deadline = time.monotonic() + seconds
         while not ready():
             if self.ended_within(0.01):
@@ -135,7 +135,7 @@ def run(command: Sequence[str], *, cwd: Path) -> str:
 
 
 def dying_with_us(death_signal: str, *options: str) -> list[str]:
-    """What to put before a command so that it gets this signal when we die; see the module."""
+    """Return a command prefix for a child to get this signal at our death; see the module."""
     return ["setpriv", "--pdeathsig", death_signal, *options, "--"] if _on_linux() else []
 
 

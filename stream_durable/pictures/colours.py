@@ -1,4 +1,4 @@
-"""The colour of each status: of what is filled with it, and of its outline. Words always say it too."""
+"""Fill and outline colour of each status. Words always say the status too."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class Line(NamedTuple):
-    """Cells of one row, and the status that colours one of them."""
+    """Cells of one row, and the status colouring one of them."""
 
     cells: tuple[str, ...]
     status: str | None = None

@@ -147,7 +147,7 @@ class _Drafting:
         return Drawing(definition.name, self._content, self._arrows, tuple(self._statuses))
 
     def _place(self, i: int, node: AnyNode) -> None:
-        """Put a node where it belongs, and beside it what undoes it."""
+        """Place a node, and beside it its compensation."""
         around = self._around(i)
         key = f"s{i}"
         frame = self._frames.get(i)
@@ -243,7 +243,7 @@ def _outline(node: AnyNode) -> Kind:
 
 
 def _worst(states: list[Standing]) -> str:
-    """Return the status that stands for several: of one that failed, else of one that is not over."""
+    """Return one status for several: a failed one if any, otherwise an unfinished one."""
     statuses = {state.status for state in states}
     if FAILED in statuses:
         return FAILED

@@ -40,7 +40,7 @@ def lasting(ms: int) -> str:
 
 
 def notes_of(node: AnyNode) -> list[str]:
-    """Say what a node does, and what becomes of its run if it fails unless that fails too."""
+    """Return notes on a node: its work, and the effect of its failure on the run unless fatal."""
     notes = _notes(node)
     if node.on_error != "fail":
         notes.append("skipped if it fails" if node.on_error == "skip" else "may fail")

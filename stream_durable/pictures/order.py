@@ -8,7 +8,7 @@ from stream_durable.core.definition.graph import Graph
 
 
 def in_order(graph: Graph) -> list[int]:
-    """Return all steps so that each comes after what it waits for, else as they were defined."""
+    """Return steps in dependency order, otherwise in the order of definition."""
     need = [len(after) for after in graph.dependencies]
     following: list[list[int]] = [[] for _ in need]
     for i, after in enumerate(graph.dependencies):

@@ -172,7 +172,7 @@ class _Reporting:
             chain.append(before)
 
     def _before(self, name: str) -> str | None:
-        """Return the step that let this one begin; of a group, the last one inside that ended."""
+        """Return the last ended dependency of a step; for a group, its last ended member."""
         before = self._latest(name)
         while before is not None and before in self._members:
             inside = [m for m in self._members[before] if self._times[m].end is not None]
@@ -180,7 +180,7 @@ class _Reporting:
         return before
 
     def _latest(self, name: str) -> str | None:
-        """Return what ended last of all that a step, and what it is inside of, waits for."""
+        """Return the last ended dependency of a step and of its enclosing groups."""
         if name not in self._let_by:
             found = self._waits_for(name)
             owner = self._owner(name)

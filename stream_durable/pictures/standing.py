@@ -84,8 +84,8 @@ def owner_of(name: str) -> str | None:
 
 
 def helped_by(name: str) -> tuple[str, str] | None:
-    """Return the step that a helper belongs to and what kind of helper it is; None: it is none.
+    """Return a helper's step and kind; None for other names.
 
-    Of `resize[3]~compensate` that is `resize`, of `~on_failure` the empty name: the run itself.
+    For `resize[3]~compensate` the step is `resize`; for `~on_failure` an empty name: the run itself.
     """
     return (defined_name(helped(name)), helper_kind(name)) if is_helper(name) else None

@@ -17,9 +17,9 @@ _INDENT = "  "
 
 
 def text(definition: Definition, states: States | None = None, *, is_coloured: bool = False) -> str:
-    """Return a row for each step: its name, where it stands, what it waits for, and what it does.
+    """Return one row per step: name, status, reason for waiting, and kind.
 
-    Colours are for terminals alone.
+    Colours are for terminals only.
     """
     graph = Graph(definition)
     run = known(states)

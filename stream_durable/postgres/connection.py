@@ -69,7 +69,7 @@ _QUOTING = frozenset({"22", "P0"})
 async def connect(
     settings: PostgresSettings, *, keyed_plans: bool = False, is_patient: bool = False
 ) -> asyncpg.Connection:
-    """Open a connection that sees our schema alone; its statements are bounded unless it is patient."""
+    """Open a connection limited to the schema; statements have a time limit unless patient."""
     server_settings = {
         "search_path": settings.db_schema,
         "application_name": "stream_durable",

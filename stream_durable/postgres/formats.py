@@ -1,4 +1,4 @@
-"""In which format each partition is, and who owns it: what an upgrade has to know."""
+"""Format and owner of each partition, for upgrades."""
 
 from __future__ import annotations
 

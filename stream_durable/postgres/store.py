@@ -163,7 +163,7 @@ def _rows(shares: Sequence[Share], row: type[Any]) -> list[Any]:
 
 
 def _asked(table: Table, keys: Sequence[str], found: Mapping[type[Any], Sequence[Any]]) -> Sequence[str]:
-    """Return of which entities a table is asked for: of runs, what their rows say that there is."""
+    """Return the entities to read from a table: for runs, as indicated by their rows."""
     if table.row is StepRow:
         return [row["id"] for row in found.get(RunRow, ())]
     if table.row is SignalRow:

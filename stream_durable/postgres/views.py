@@ -1,9 +1,9 @@
-"""What clients read of the state.
+"""Queries of clients.
 
-A few connections, opened when needed: the one given back last is lent first, so that a quiet client
-has one. Reads by key see whatever a reconciler has committed; a run and its steps are read in one
-snapshot. Runs are listed by when they were created and by id, which never change: a page begins where
-the one before it ended, whatever has happened to the runs since.
+A few connections, opened when needed; the one returned last is lent first, so an idle client keeps one. Reads
+by key see every commit of a reconciler; a run and its steps are read in one snapshot. Lists of runs are
+ordered by creation time and id, which never change: a page begins at the end of the previous page, whatever
+has happened to the runs since.
 """
 
 from __future__ import annotations

@@ -1,18 +1,16 @@
-"""The state, folded anew from the inbox into a schema that holds none.
+"""Rebuilds the state from the inbox in an empty schema.
 
-The fold is the reconciler's own (`engine.batch`); the ends differ. Records come from a plain reader,
-each partition up to a target offset. Nothing is said to anybody: no outbox row is written, no timer
-fires, for what came of both is on the log already. What was decided off the log is read first
-(`verdicts.py`).
+The fold is shared with the reconciler (`engine.folding`); input and output differ. Records come from a plain
+reader, each partition up to a target offset. Nothing is published: no outbox row is written and no timer
+fires, because their results are on the log already. Verdicts are read first (`verdicts.py`).
 
-A few partitions are folded at the same time, each by a lane with its own connection and cache: while
-one lane waits for its commit, another folds. A lane takes its partition from start to end in large
-batches, so that a run which begins and ends within one of them is written once, and so that the
-cache needs to hold one partition's open runs and not all.
+A few partitions are folded at a time, each by a lane with its own connection and cache, so that folding
+continues while another lane commits. A lane folds its partition from start to end in large batches: a run
+beginning and ending within one batch is written once, and the cache holds the open runs of one partition
+only.
 
-Every batch is one statement that compares and sets token and offset, as in the reconciler. So a
-rebuild that was killed goes on where it stood (`resume`), and one that is started twice into the
-same schema stops at the first commit of the other.
+Every batch is one statement comparing and setting token and offset, as in the reconciler. So a killed rebuild
+can be resumed (`resume`), and a second rebuild into the same schema stops the first at its next commit.
 """
 
 from __future__ import annotations

@@ -1,13 +1,11 @@
-"""Proof that the live state is what the log makes of it, while the live system goes on.
+"""Verifies the live state against the log while the live system runs.
 
-1. The log is folded into a scratch schema up to where the live partitions stand.
-2. That again, for what has come meanwhile, until little is left: so that the look of step 3, for
-   which the server keeps what is deleted meanwhile, stands open for moments and not for the time a
-   rebuild takes.
-3. A look at the live state is opened: offsets and rows of one moment. The scratch schema is folded
-   up to exactly these offsets.
-4. The digests of both are compared, and where they differ the rows are walked through side by side,
-   by key, and named column by column.
+1. The log is folded into a scratch schema up to the live partitions' offsets.
+2. Step 1 is repeated for newer records until few are left, so that the snapshot of step 3, for which the
+   server keeps deleted rows, is open for moments only.
+3. A snapshot of live offsets and rows is opened. The scratch schema is folded up to exactly these offsets.
+4. The digests of both are compared; differing tables are walked through side by side, by key, and differences
+   are reported column by column.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ _MISSING, _PRESENT = "missing", "present"
 
 
 class RowDifference(NamedTuple):
-    """One value that differs; of a row that only one side has, there is no column to name."""
+    """One differing value; for a row on one side only, without a column."""
 
     table: str
     key: tuple[str, ...]

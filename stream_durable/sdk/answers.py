@@ -91,9 +91,9 @@ class Snooze:
 @final
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """Returned by a step that decides where to go on: the steps in between are skipped.
+    """Return this from a step to continue at a later one: the steps in between are skipped.
 
-    The target is a step that waits for this one, directly or not. `output` is what this step answers.
+    The target must depend on this step, directly or not. `output` becomes the step's output.
     """
 
     to: Step | str
@@ -113,7 +113,7 @@ class Jump:
 @final
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Returned by a step that ends its run: it completes now with this output, and the rest is cancelled."""
+    """Return this from a step to complete its run now with this output; the rest is cancelled."""
 
     output: Any = None
 
@@ -144,9 +144,9 @@ class Graft:
 @final
 @dataclass(frozen=True, slots=True)
 class Expand:
-    """Returned by a step whose work is only now known: these steps are added, and it is done when they are.
+    """Return this from a step to add steps at run time; the step completes when they have.
 
-    Its output is the list of theirs, in the order given.
+    Its output is the list of their outputs, in the given order.
     """
 
     steps: Iterable[Graft]
@@ -216,7 +216,7 @@ ANSWERS = (Skip, Snooze, Jump, Expand, Finish)
 
 
 def failure_from(error: BaseException) -> Failure:
-    """Return an exception as data that can always be written, whatever its author put into it."""
+    """Convert an exception to data that can always be encoded, whatever its attributes."""
     if isinstance(error, Fail):
         details, excuse = _details(error.details)
         return Failure(

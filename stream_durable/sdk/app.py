@@ -17,9 +17,9 @@ from stream_durable.sdk.workflow import Workflow
 
 
 class App:
-    """What is deployed: a name and workflows, with all that these start as children.
+    """The unit of deployment: a name and workflows, with all their children.
 
-    Raises one `DefinitionError` for the faults of all of them.
+    Raises one `DefinitionError` for the faults of all workflows.
     """
 
     def __init__(self, name: str, *, workflows: Iterable[Workflow]) -> None:

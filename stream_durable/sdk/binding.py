@@ -1,9 +1,9 @@
-"""Which value each parameter of a function gets, decided when the workflow is defined.
+"""Binds each parameter of a function to a value, when the workflow is defined.
 
-In this order: a parameter annotated `Context` (of a lambda: named `ctx`), and in a hook `Happened`; one named
-like a step, which makes the step wait for that one and hands over its output; `item`, in what is made for an
-item; one annotated with the workflow's input type, or named `input`; one with a default, which it keeps; the
-only parameter of a lambda. Anything else is a fault.
+In this order: a parameter annotated `Context` (of a lambda: named `ctx`), and in a hook `Happened`; a
+parameter named like a step, adding a dependency on the step and taking its output; `item`, in functions
+called per item; a parameter annotated with the workflow's input type, or named `input`; a parameter with a
+default, which stays unbound; the only parameter of a lambda. Any other parameter is a fault.
 """
 
 from __future__ import annotations

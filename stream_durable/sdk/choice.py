@@ -36,12 +36,12 @@ class Selector(Handler):
         return [given]
 
     def needs(self) -> Needs:
-        """Return what those that it asks cannot do without."""
+        """Return the needs of all conditions."""
         return Needs().with_those_of(handler.needs() for handler in self._asked)
 
 
 def by_value(workflow: str, node: BranchNode, decide: Handler) -> Selector:
-    """Return what picks the clause whose value is the one that a function answers."""
+    """Return the selector of the clause by a function's return value."""
 
     def clause(answer: Any) -> int | None:
         return clause_of(node, msgspec.json.decode(decide.encode(answer)))

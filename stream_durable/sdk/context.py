@@ -1,4 +1,4 @@
-"""What a step may ask about itself while it runs, and what it may leave for the steps after it."""
+"""The context of a running step: queries about the attempt, and values for later steps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MISSING = object()
 
 
 class Control(Protocol):
-    """What runs an attempt: it is asked from the attempt's own thread, whichever that is."""
+    """The executor of an attempt, queried from the attempt's own thread."""
 
     @property
     def deadline(self) -> datetime | None: ...
@@ -122,12 +122,12 @@ class Context(Generic[Input]):
         return self._log
 
     def progress(self, percent: float, label: str | None = None) -> None:
-        """Say how far the step is, 0 to 100, and perhaps what it is at. What lies outside is cut to it."""
+        """Report progress, 0 to 100, with an optional text. Values outside are clamped."""
         if self._control is not None:
             self._control.progress(min(percent, 100) if percent > 0 else 0, label)
 
     def output(self, step: str, default: Any = _MISSING) -> Any:
-        """Return what a step before this one answered, as JSON has it."""
+        """Return an earlier step's output as JSON types."""
         if self._outputs is not None and step in self._outputs:
             return _read(self._outputs[step])
         if default is not _MISSING:
@@ -162,10 +162,10 @@ class Context(Generic[Input]):
         self._values.put(key, value)
 
     def merge(self, values: Any, *, at: str = "", deep: bool = True) -> None:
-        """Set several fields: those of the context, or of the object that it holds at a key.
+        """Set several fields: of the context, or of the object at a key.
 
-        Objects are merged into objects at whatever depth, and all else replaces what was there, lists too;
-        with `deep=False` objects replace objects. Steps that do so at the same time all count.
+        Objects are merged recursively, and all other values replaced, lists too; with `deep=False` nested
+        objects are replaced. Concurrent merges of several steps all count.
         """
         self._values.merge(values, at, deep=deep)
 
@@ -182,9 +182,9 @@ class Context(Generic[Input]):
         self._values.delete(key)
 
     def update(self, key: str, function: Callable[[Any], Any], default: Any = None) -> Any:
-        """Put what the function makes of the present value, or of the default, and return it.
+        """Apply a function to the current value or the default, store the result, and return it.
 
-        It is the value that is put: of two steps that do so at the same time one is lost.
+        The result is stored as a value: of two concurrent updates one is lost.
         """
         return self._values.update(key, function, default)
 

@@ -43,7 +43,7 @@ class ClauseDraft(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Draft:
-    """One thing that was defined, with what is wrong with it so far."""
+    """One defined element with its faults so far."""
 
     node: AnyNode
     origin: Origin

@@ -48,7 +48,7 @@ class DefinitionError(RejectedError):
 
 
 class Problem(NamedTuple):
-    """One thing wrong with a value. The value itself is never part of it: it may be a secret."""
+    """One fault of a value. Never contains the value itself: it may be a secret."""
 
     #: Path of the field within the value, such as `items.0.price`; empty: the value as a whole.
     field: str

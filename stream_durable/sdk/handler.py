@@ -71,9 +71,9 @@ _OUTPUT, _CONTEXT, _DEFAULT, _ITEM, _HAPPENED = map(
 
 
 class Handler:
-    """What a worker needs of one function: the arguments, the call, and the answer as bytes.
+    """A function as called by a worker: arguments, call, and result as bytes.
 
-    Immutable and without state of its own, so that attempts in all threads share it.
+    Immutable and stateless, so attempts in all threads share it.
     """
 
     __slots__ = ("_arguments", "_keywords", "_write", "backoff", "condition", "function", "in_process",
@@ -179,7 +179,7 @@ class Handler:
             ) from None
 
     def needs(self) -> Needs:
-        """Return what neither it nor what is called along with it can do without."""
+        """Return the needs of the function and of those called along with it."""
         outputs, needs_input, needs_item = set(), False, False
         for source, _, key, read, default in self._arguments:
             if source == _OUTPUT:

@@ -86,7 +86,7 @@ class KnownValues:
         return known._replace(schema=kinds[0].item(None) or ANYTHING, text=text)
 
     def own_of(self, draft: Draft) -> Known | None:
-        """Return what is known of the value that undoing a step, or one member of it, is given."""
+        """Return the type passed to the compensation of a step or of one member."""
         if isinstance(draft.node, EachNode):
             return self._function(draft, draft.node.step)
         return self._step(draft, draft.node)

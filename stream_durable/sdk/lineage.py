@@ -30,7 +30,7 @@ def prepared_child(workflow: Workflow, child: Workflow, options: Options) -> str
 
 
 def with_children(workflows: Iterable[Workflow]) -> list[Workflow]:
-    """Return workflows and all that they start, each after those that it starts."""
+    """Return workflows and all their children, children first."""
     found: dict[Workflow, None] = {}
     pending = [(workflow, False) for workflow in workflows][::-1]
     begun: set[Workflow] = set()

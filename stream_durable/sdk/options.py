@@ -1,4 +1,4 @@
-"""Options as authors give them, read one by one; what cannot be read is noted, and reading goes on."""
+"""Reads authors' options one by one; unreadable ones are recorded as faults, and reading continues."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Values that are JSON as they stand, and nothing that merely looks like it.
+"""Checks for values that are JSON as such.
 
-msgspec writes more than it should for us: NaN as null, bytes as base64, a set as a list. The next step would
-get something else than was returned, so such values are found before.
+msgspec encodes too much: NaN as null, bytes as base64, a set as a list. The next step would get a different
+value, so such values are refused before.
 """
 
 from __future__ import annotations

@@ -270,7 +270,7 @@ class _Preparation:
         return _told(undo.node, handler, taken, [name])
 
     def output(self, definition: Definition, outline: Outline, own: Options) -> Known | None:
-        """Return what is known of what a run comes to: as it is declared, or as its last step returns it."""
+        """Return the type of a run's output: declared, or the last step's return type."""
         known = output_of(self.values, definition, self._all_drafts)
         hint = outline.output_type
         if hint is None:
@@ -313,7 +313,7 @@ class _Preparation:
     def _bound(
         self, name: str, work: Work, offer: Offer, options: Options
     ) -> tuple[Handler, tuple[str, ...]]:
-        """Return the handler, and the steps whose outputs it and what is called along with it take."""
+        """Return the handler, and the steps whose outputs the handler and its companions take."""
         if work.takes:
             offer = with_takes(work, offer, options)
         handler = self._binder.bind(name, work.function, work.local_names, offer, options)
@@ -336,7 +336,7 @@ class _Preparation:
         return handler, tuple(dict.fromkeys(taken))
 
     def _waiting(self, node: _AnyNode, upstream: Iterable[str]) -> _AnyNode:
-        """Return the node with the steps that it takes something of among those that it waits for."""
+        """Return the node with the dependencies whose outputs it takes."""
         joined = {name for join in node.joins for name in join.of}
         more = [name for name in upstream if name in self._drafts and name not in joined]
         after = tuple(dict.fromkeys((*node.after, *more)))

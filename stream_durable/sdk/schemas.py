@@ -1,7 +1,7 @@
-"""JSON Schemas of the types that authors declare, as pydantic makes them, of both sides of a hand-over.
+"""JSON Schemas of declared types, made by pydantic, for both sides of a hand-over.
 
-Where a type reads what its schema does not say, by a function of the author's say, there is none: better no
-check than one that refuses what would have been read.
+A type reading more than its schema says, through a custom validator, has no schema: no check is better than
+refusing readable values.
 """
 
 from __future__ import annotations

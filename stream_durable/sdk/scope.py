@@ -150,10 +150,10 @@ class Scope:
         on_timeout: object = "fail",
         **options: Unpack[NodeOptions],
     ) -> Step:
-        """Add a step that ends when an event of this name and key happens, or has happened before.
+        """Add a step ending at an event of this name and key, past or future.
 
-        Its output is what the event carries. `key` is a path to the correlation key, such as `input.id`, or
-        `charge.number`, which makes the wait come after that step.
+        Its output is the event's data. `key` is a path to the correlation key, such as `input.id`, or
+        `charge.number`, adding a dependency on that step.
         """
         options_of = Options(f"wait {name_of(name)!r}")
         order = order_of(options_of, options, NodeOptions, self._workflow, self._place)
@@ -174,10 +174,10 @@ class Scope:
         concurrency: int | None = None,
         **options: Unpack[OrderOptions],
     ) -> Step:
-        """Make steps that are defined already the members of a group, and wait for the group as for one step.
+        """Make defined steps the members of a group, and wait for the group as for one step.
 
-        What they come to goes to a parameter named like the group, as `Results`. `fail_fast`: the first
-        member that fails ends the group, which fails. `complete_all`: all end, and the group completes.
+        Their results go to a parameter named like the group, as `Results`. `fail_fast`: the first failed
+        member ends and fails the group. `complete_all`: all members end, and the group completes.
         """
         options_of = Options(f"group {name_of(name)!r}")
         order = order_of(options_of, options, OrderOptions, self._workflow, self._place)
@@ -200,10 +200,10 @@ class Scope:
         queue: str | None = None,
         **options: Unpack[NodeOptions],
     ) -> Branch:
-        """Begin a branch: one of its clauses runs, and the steps of the others are skipped.
+        """Begin a branch: one clause runs, and the steps of the other clauses are skipped.
 
-        `on` is the path to the value that picks the clause, or a function that answers it; without it, each
-        clause has a condition. Its output is that of the last steps of the clause that ran.
+        `on` is the path to the deciding value, or a function returning the value; without `on`, each clause
+        has a condition. The branch's output is the output of the last steps in the chosen clause.
         """
         options_of = Options(f"branch {name_of(name)!r}")
         order = order_of(options_of, options, NodeOptions, self._workflow, self._place)
@@ -236,13 +236,13 @@ class Scope:
         queue: str | None = None,
         **options: Unpack[NodeOptions],
     ) -> Child:
-        """Add a step that is a run of another workflow; its output is that run's.
+        """Add a step running another workflow; its output is the child run's.
 
-        `input` is a path, or an object of paths, as in `{"order": "input.id"}`; what is no text stands for
-        itself, and a text that begins with `=` is JSON. With `until`, a path such as `page.done`, the
-        child runs again until the value there is true, `again` taking over parts of its output as input.
-        When the time is over the child is cancelled, and the step fails, or `on_timeout` is its output. Steps
-        of the child that name no queue go to `queue`, else to where those of this run go.
+        `input` is a path, or an object of paths, as in `{"order": "input.id"}`; values other than texts are
+        constants, and a text beginning with `=` is JSON. With `until`, a path such as `page.done`, the child
+        runs again until the value there is true, `again` copying parts of its output to the next input. On
+        time-out the child is cancelled, and the step fails or completes with `on_timeout`. Steps of the child
+        without a queue go to `queue`, otherwise to this run's queue.
         """
         options_of = Options(f"child {name_of(name)!r}")
         order = order_of(options_of, options, NodeOptions, self._workflow, self._place)
@@ -273,10 +273,10 @@ class Scope:
 
 
 class Branch(Step):
-    """A branch, to which clauses are added, by decorators or by calls.
+    """A branch; clauses are added by decorators or by calls.
 
-    All that is given for one value belongs to one clause, and so does what is given for one condition, which
-    is one function. A clause of which more is wanted than steps that are functions is had by `clause`.
+    Everything given for the same value, or for the same condition function, belongs to one clause. `clause`
+    opens a clause for more than function steps.
     """
 
     def case(

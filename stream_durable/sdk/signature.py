@@ -1,4 +1,4 @@
-"""What a function says of itself: its parameters and their annotations, evaluated where it was written."""
+"""Reads a function's parameters and their annotations, evaluated in the function's module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOWHERE = object()
 
 
 class Hints:
-    """The annotations of a function, each evaluated on its own, so that one that fails spoils no other."""
+    """A function's annotations, evaluated one by one, so that a failing one affects no other."""
 
     def __init__(self, function: Callable[..., Any], local_names: Mapping[str, Any]) -> None:
         plain = _plain_function(function)

@@ -20,9 +20,9 @@ _text = logging.Formatter("%(message)s").format
 
 
 class StepLogger(_Adapter):
-    """Adds who speaks to each record, keeps what the caller gives as `extra`, and tells the attempt.
+    """Adds run, step and attempt to each record, keeps the caller's `extra`, and stores the line.
 
-    The attempt hears of it whatever the process shows, and from whichever thread it is written.
+    Lines reach the attempt at any log level of the process and from any thread.
     """
 
     def __init__(self, bound: Mapping[str, object], wrote: Callable[[str, str], None] | None) -> None:

@@ -79,7 +79,7 @@ class Step:
 
     @property
     def even_if_failed(self) -> Ended:
-        """For `after=`: wait until this one has ended, however it ended. For work that cleans up."""
+        """For `after=`: wait for the end of this step, successful or not. For clean-up."""
         return Ended(self)
 
     @property

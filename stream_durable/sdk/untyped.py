@@ -1,7 +1,7 @@
-"""Values of which nobody declared a type, to JSON: what they are decides.
+"""Encodes values without a declared type to JSON, by their runtime type.
 
-JSON as it stands is written so. A model, or anything else that pydantic can write, is written as a step that
-returned one would have it, also inside of lists and dicts.
+Plain JSON values are written as such. Models, and all other values pydantic can encode, are written as in a
+step's output, also within lists and dicts.
 """
 
 from __future__ import annotations

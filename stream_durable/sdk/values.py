@@ -1,7 +1,7 @@
-"""The run's context as one attempt sees it: what it was when the attempt began, and what the attempt changes.
+"""The run's context as seen by one attempt: a snapshot from the start, plus the attempt's own changes.
 
-Values are kept as JSON and read anew each time, so that nobody changes one by holding it. What an attempt
-changes it sees at once, and others when its step has completed.
+Values are stored as JSON and decoded on each read, so mutating a value changes nothing. An attempt sees its
+own changes at once; other steps see them after its step has completed.
 """
 
 from __future__ import annotations

@@ -73,11 +73,10 @@ class Workflow(Scope, Generic[In, Out]):
     ) -> None:
         """Begin a workflow.
 
-        `timeout` is for a whole run. `retry`, `step_timeout` (of one attempt) and `queue` are for functions
-        without one of their own, and `restart` for the graph: a run that failed and has cleaned up begins
-        again from the start. `description`, `tags` and `metadata` are for people and tools that list
-        workflows; they make no new version. `events` are public events that are published of its runs
-        besides those of every run: `"step.started"`.
+        `timeout` limits a whole run. `retry`, `step_timeout` (of one attempt) and `queue` are defaults for
+        functions, and `restart` applies to the graph: a failed run begins again after its clean-up.
+        `description`, `tags` and `metadata` are for people and for tools listing workflows; changing them
+        makes no new version. `events` adds optional public events to those of every run: `"step.started"`.
         """
         self.name = name_of(name)
         self.origin = origin_of_call(author_frame())
@@ -152,7 +151,7 @@ class Workflow(Scope, Generic[In, Out]):
 
     @property
     def output_type(self) -> Any:
-        """The type of what a run comes to as it was declared; None: what its last step returns."""
+        """The declared type of a run's output; None for the last step's return type."""
         return self._outline.output_type
 
     @property
@@ -171,7 +170,7 @@ class Workflow(Scope, Generic[In, Out]):
 
     @property
     def fingerprint(self) -> str:
-        """What the definition is known by; a run keeps the one that it was started with."""
+        """The identity of the definition; a run keeps its first one."""
         return self._prepare().fingerprint
 
     def handlers(self) -> Mapping[str, Handler]:

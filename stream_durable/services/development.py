@@ -52,10 +52,10 @@ def quiet(settings: Settings) -> Settings:
 async def develop(
     laptop: Laptop, target: str, queues: tuple[str, ...], home: Path, say: Say, *, is_reloading: bool
 ) -> None:
-    """Run on a laptop that is being started, until cancelled; raise what keeps a service from starting.
+    """Run all services on a laptop until cancelled; raises for a service that cannot start.
 
-    Where Kafka keeps what it has, the worker imports the app while Kafka and Postgres start, and waits for
-    them; a mock is given the definitions that it forgot before anybody registers a newer one.
+    With a persistent Kafka, the worker imports the app while Kafka and Postgres start. A mock broker first
+    gets back the definitions it lost, before newer ones are registered.
     """
     port, modules = free_ports(1)[0], (home / "modules.json").absolute()
     worker = Supervisor(

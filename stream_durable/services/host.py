@@ -83,7 +83,7 @@ def run_briskly(work: Coroutine[Any, Any, _Answer]) -> _Answer:
 
 
 def run_until_stopped(name: str, settings: Settings, task: Coroutine[Any, Any, None]) -> None:
-    """Do what is no service of its own until told to stop; raise what keeps it from going on."""
+    """Run a task until told to stop; raises its fatal error."""
     configure_logging(settings.log.level, settings.log.format)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(_until_stopped(name, task))

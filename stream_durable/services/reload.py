@@ -54,9 +54,9 @@ def imported(file: Path) -> frozenset[Path] | None:
 async def changes(
     directory: Path, watched: Callable[[], frozenset[Path] | None] = lambda: None
 ) -> AsyncIterator[list[Path]]:
-    """Yield the files that changed, once they have stopped changing: an editor saves several at a time.
+    """Yield changed files after a quiet moment: an editor saves several at a time.
 
-    Those that are `watched`, or all below the directory while that is not known.
+    Watches the files in `watched`, or all below the directory until known.
     """
     before = _times(directory, watched())
     while True:

@@ -12,7 +12,7 @@ _log = logger(__name__)
 
 
 async def question_rights(settings: Settings, role: str) -> None:
-    """Warn, in one line, of topics that this process may write without need. Never keeps it from starting."""
+    """Warn, in one line, of topics writable without need. Never blocks a start."""
     try:
         topics = await excess(settings, role)
     except TransientError:

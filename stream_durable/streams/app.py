@@ -81,10 +81,10 @@ class StreamApp(faust.App):
         return super().topic(*topics, **options)
 
     def turns(self, topic: str, *, value: type[BaseModel]) -> Callable[[TurnFunction], TurnFunction]:
-        """Make the decorated function say what each message of a topic turns into.
+        """Register the decorated function to convert each message of a topic.
 
-        It may be async; if it is not, it must not block. It is called again for the same message after a
-        crash, and what it returns then changes nothing that the first call did.
+        It may be async; a plain function must not block. After a crash it is called again for the same
+        message, and the second result then changes nothing done by the first.
         """
 
         def decorate(function: TurnFunction) -> TurnFunction:

@@ -49,7 +49,7 @@ Outcome = One | Sequence[One] | None
 
 
 class Written(NamedTuple):
-    """A record for the events topic. Its key keeps in order what is about one run or one key."""
+    """A record for the events topic. Its key orders messages of one run or one event key."""
 
     key: bytes
     value: bytes

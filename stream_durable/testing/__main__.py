@@ -1,4 +1,4 @@
-"""`python -m stream_durable.testing`: try seeds, one or many, and say which of them break what."""
+"""`python -m stream_durable.testing`: simulate seeds and report broken invariants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is promised of attempts: which function they call, and when one is made again or given up."""
+"""Promises about attempts: which function is called, when to repeat, when to give up."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Kafka in memory: topics of partitions, and groups that share them out.
+"""Kafka in memory: topics of partitions, and consumer groups.
 
-What the engine relies on is modelled and no more: offsets with gaps, log-append time, the murmur2
-partitioner, cooperative rebalancing in which a member gives a partition up before another gets it,
-sessions that expire, committed offsets, topics that are cut or made anew.
+Models only the behaviour used by the engine: offsets with gaps, log-append time, the murmur2 partitioner,
+cooperative rebalancing with revocation before assignment, expiring sessions, committed offsets, truncated and
+recreated topics.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class LogPartition:
         self.records = [record for record in self.records if record.offset >= self.low]
 
     def until(self, high: int) -> LogPartition:
-        """Return this log as one who has heard of it up to an offset only takes it to be."""
+        """Return a view of this log up to an offset, as seen by an outdated reader."""
         other = LogPartition()
         other.expired = list(self.expired)
         other.records = [record for record in self.records if record.offset < high]

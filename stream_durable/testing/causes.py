@@ -60,10 +60,10 @@ def lost_commands(world: World, oracle: Oracle) -> set[int]:
 
 
 def messages_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
-    """I5: what entities say to each other is on the inbox, and nothing that none of them said.
+    """I5: every message between entities has a cause, and every cause its message on the inbox.
 
-    What was lost before it was folded is not there, and what is open is asked for again. A wait that is no
-    longer says since when it is.
+    Exceptions: messages lost before their fold, repeats of open requests, and repeated waits without a start
+    time.
     """
     as_told = _without_since if world.lives.has_losses or lost_commands(world, oracle) else inbox.encode
     wanted = {as_told(message) for message in oracle.messages}

@@ -48,7 +48,7 @@ class Clients:
         await asyncio.wait([*self._tasks, asyncio.ensure_future(asyncio.sleep(0))])
 
     def insist_on(self, record: Record) -> bool:
-        """Say whether a client that finds that this came to nothing sends it again: a run needs it to end."""
+        """Return whether a client repeats a message without effect: a run needs the message to end."""
         if ("inbox", record.key, record.value) in self.garbage:
             return False
         message = decode_message(record.value or b"")

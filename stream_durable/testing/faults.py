@@ -1,9 +1,9 @@
-"""What can go wrong, drawn from a seed, and the processes to which it happens.
+"""Faults drawn from a seed, and the simulated processes affected.
 
-A simulated process reaches the world through `Process.call` alone. There a request travels, arrives or is
-lost, its answer comes, comes late or never; and there the process may be killed. A killed process is gone
-as with kill -9: none of its code runs any more, but what it had sent may still arrive. A frozen one is
-stopped in the middle of whatever it does, and goes on later without knowing of it.
+A simulated process reaches the world only through `Process.call`. There requests are delayed or lost, answers
+are late or lost, and the process may be killed. A killed process ends as with kill -9: no more of its code
+runs, but messages already sent may still arrive. A frozen process stops in the middle of its work and
+continues later without noticing.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Faults:
 
 
 class Weather:
-    """The faults of one world: those that are to come, and a count of those that hit."""
+    """The faults of one world: planned ones, and a count of those that hit."""
 
     def __init__(self, loop: VirtualLoop, seed: object, faults: Faults) -> None:
         """Bad weather until `clear`."""
@@ -314,7 +314,7 @@ class Process:
 
 
 class _Threads:
-    """The threads of a process beside that of its loop: they stand still when all of it does."""
+    """Threads of a process beside its loop's thread; frozen with the process."""
 
     def __init__(self, process: Process) -> None:
         self._process = process

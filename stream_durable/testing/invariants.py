@@ -1,4 +1,4 @@
-"""What must hold of every world, whatever happened in it. Each check names the invariant it holds to.
+"""Invariants of every simulated world. Each check names its invariant.
 
 The ids are those of the reliability notes: I1 accepted messages, I2 state, I3 evidence and offsets, I5
 commands, I6 and I7 calls, I8 lifecycle events, I9 timers, I10 liveness, I11 dead letters, I14 vacuity.
@@ -90,7 +90,7 @@ def _gates_differ(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def timers_are_those_entities_wait_for(world: World, oracle: Oracle) -> Iterator[str]:
-    """I2: every stored timer is one that an entity waits for, and every moment waited for has its timer."""
+    """I2: stored timers and the entities' due moments correspond exactly."""
     wanted: dict[tuple[str, str, str], int] = {}
     for run in oracle.runs():
         if run.due is not None:
@@ -109,7 +109,7 @@ def timers_are_those_entities_wait_for(world: World, oracle: Oracle) -> Iterator
 
 
 def waits_are_open_on_their_channels(world: World, oracle: Oracle) -> Iterator[str]:
-    """I10: what a run waits for is waited for on its channel, which keeps no event that would wake it."""
+    """I10: every open wait of a run is open on its channel, and the channel keeps no matching event."""
     channels = {channel.id: channel for channel in oracle.channels()}
     for run in oracle.runs():
         for i in run.waiting if run.ended is None else ():
@@ -251,7 +251,7 @@ def timers_fire_in_time(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def dead_letters_are_garbage(world: World, oracle: Oracle) -> Iterator[str]:
-    """I11: what is on the dead letter topic, and in its table, is exactly the garbage that was sent."""
+    """I11: the dead letter topic and table hold exactly the garbage sent."""
     isolated = {place for place, judged in oracle.judged.items() if judged.code == CRASHES}
     if isolated and world.weather.crashes < world.engine.stall_takeovers_max:
         yield f"{isolated} were set aside for killing after {world.weather.crashes} crashes"
@@ -327,7 +327,7 @@ def everything_is_read(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def nothing_was_wrong_meanwhile(world: World, oracle: Oracle) -> Iterator[str]:
-    """I8, I13: nothing is said before it is saved; no process ends by itself or takes what is not its own."""
+    """I8, I13: nothing is published before its commit; no process ends by itself or takes foreign work."""
     yield from world.journal.seen_wrong
 
 
@@ -363,7 +363,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def violations(world: World) -> list[str]:
-    """Return what is wrong in a world that has come to rest, each with the invariant that it breaks."""
+    """Return the violations in a settled world, each with its invariant."""
     oracle = Oracle(world.partitions, world.graph)
     oracle.fold_all(world.broker, world.lives)
     return [f"{check.__name__}: {text}" for check in CHECKS for text in check(world, oracle)]

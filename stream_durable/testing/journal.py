@@ -8,7 +8,7 @@ from stream_durable.testing.store import MemoryStore, Tables
 
 
 class Journal:
-    """Notes what is wrong at the moment at which it is seen, and what cannot be seen any more afterwards."""
+    """Records faults when seen, and facts invisible later."""
 
     def __init__(self, store: MemoryStore, clients: Clients) -> None:
         """Nothing was seen yet."""
@@ -33,7 +33,7 @@ class Journal:
             self.garbage_commands.add((record.partition, record.offset))
 
     def restore(self, kept: Tables) -> None:
-        """Let the database be as it was at an earlier moment, and whoever uses it find that out."""
+        """Restore the database to an earlier moment; its users have to notice."""
         tables = self._store.tables
         self._saved.update({run: self._said(run) for run in tables.runs})
         self._again |= kept.outbox.items() - tables.outbox.items()

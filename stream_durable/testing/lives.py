@@ -1,4 +1,4 @@
-"""Which logs a partition of the inbox has had, and what was lost of them before anybody had folded it."""
+"""The logs a partition of the inbox has had, with records lost before their fold."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Lives:
                     yield (partition, generation, record.offset), record
 
     def begin(self, partition: int, ended: int, began: int) -> list[Record]:
-        """Hear that a partition goes on with the log as it is now; return what is lost by that."""
+        """Record that a partition continues with the log as of now; return the lost records."""
         lives = self._lives[partition]
         lives[-1] = lives[-1]._replace(end=max(ended, lives[-1].start))
         log = self._broker.topic("inbox").partitions[partition]

@@ -1,10 +1,10 @@
-"""An event loop without real time: when nothing is ready it jumps to the next timer.
+"""An event loop without real time: when nothing is ready, the clock jumps to the next timer.
 
-One thread, no sleeping, no sockets. The order of what happens depends on the program and on the times it
-asks for, and on nothing else, so a run is repeated by drawing the same times again.
+One thread, no sleeping, no sockets. The order of events depends only on the program and on requested times,
+so the same times repeat the same run.
 
-Callbacks carry the process that they belong to in their context. One of a process that is stopped is put
-back until the process goes on; one of a process that is dead is dropped, as the machine would do it.
+Callbacks carry their process in their context. Callbacks of a stopped process are deferred until the process
+continues; those of a dead process are dropped, as on a real machine.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ class MemoryLog:
         self._poke()
 
     def look(self, partition: int) -> None:
-        """Note it if the reader reaches for what it must know is not its own."""
+        """Record a fault if the reader touches a partition known to be foreign."""
         if partition not in self._heard:
             self.trespasses.append(partition)
 

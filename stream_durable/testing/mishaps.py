@@ -1,6 +1,6 @@
-"""What a test arranges for steps: attempts that fail, answers in place of functions, workers that die.
+"""Arranged misfortune of tests: failing attempts, stubs, dying workers.
 
-It stands between the worker and the functions it calls, so everything else is as in production.
+Sits between the worker and its functions, so everything else is as in production.
 """
 
 from __future__ import annotations

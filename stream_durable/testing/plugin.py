@@ -1,7 +1,7 @@
-"""The pytest plugin: the fixture `engine`, and what its runs came to in the report of a test that failed.
+"""The pytest plugin: the fixture `engine`, and a report of runs for failed tests.
 
-It is loaded by every pytest of an environment that has this package, so it imports nothing else until a
-test asks for the fixture.
+Every pytest in an environment with this package loads it, so other imports wait until a test uses the
+fixture.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def stream_durable_services() -> Iterator[Settings]:
-    """Settings that lead to a Kafka and a Postgres: those that are configured, else local ones."""
+    """Settings for a Kafka and a Postgres: the configured ones, otherwise local ones."""
     from stream_durable.testing.real import services
 
     with services() as settings:

@@ -1,7 +1,6 @@
-"""What the language promises to authors, whatever goes wrong: order, undoing, children, the context.
+"""Promises of the language to authors under faults: order, compensation, children, the context.
 
-Each check looks at what was applied to a run in the order of the log, and at what became public, never at
-the counters by which the fold comes to it.
+Checks use only applied messages in log order and public events, never the fold's own counters.
 """
 
 from __future__ import annotations
@@ -291,7 +290,7 @@ def undoing_goes_backwards(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def what_was_done_is_undone(world: World, oracle: Oracle) -> Iterator[str]:
-    """A run that failed has undone all that completed in it; undisturbed, all that its functions did."""
+    """A failed run has compensated all completed steps; undisturbed, all effects of its functions."""
     for run in oracle.runs():
         request = run.cancel_request
         is_cancelled = run.status == CANCELLED or request is not None

@@ -319,7 +319,7 @@ class Calls:
 
 
 class WatchedHandler(Handler):
-    """A handler whose call is noted, and during which its process may die. One for each attempt."""
+    """A handler recording its call, with a possible crash of its process. One per attempt."""
 
     __slots__ = ("_calls", "_handler", "_key", "_process")
 

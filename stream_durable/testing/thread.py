@@ -1,4 +1,4 @@
-"""A thread that does one thing after another for a test, so that its loops are not the test's own."""
+"""A thread running a test's calls one by one, so that its loops are separate from the test's."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _Answer = TypeVar("_Answer")
 
 
 class EngineThread:
-    """Carries out what it is given, in order, while whoever gave it waits.
+    """Runs functions in order on its own thread while the caller waits.
 
-    The test waits as a whole, its loop included: whichever runner it has, and also if it has none.
+    The test blocks as a whole, its event loop included: with any runner, or none.
     """
 
     def __init__(self, name: str) -> None:
@@ -29,7 +29,7 @@ class EngineThread:
         self.is_given_up = False
 
     def do(self, call: Callable[[], _Answer]) -> _Answer:
-        """Wait until it is done, and return what it answered or raise what it raised."""
+        """Run a function on the thread, wait, and return its result or raise its exception."""
         if threading.current_thread() is self._thread:
             text = "the engine was asked from inside a step, which it runs at this moment: ask from the test"
             raise RejectedError("inside", text)

@@ -67,7 +67,7 @@ def _metrics() -> Metrics:
 
 @dataclass(slots=True)
 class Slot:
-    """A place for one process; whoever fills it is replaced when it dies."""
+    """A place for one process; a dead process is replaced."""
 
     role: str
     number: int

@@ -38,7 +38,7 @@ def letter(
 
 
 def without_value(whole: Letter) -> Letter:
-    """Return a letter that says how large the value was and what its digest is, and where it is."""
+    """Return a letter with the value's size, digest and position instead of the value."""
     key, value, headers = whole
     value = value or b""
     # Ours come last, and what the record brought along may be what is too large.

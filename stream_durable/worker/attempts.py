@@ -179,7 +179,7 @@ class Attempts:
         return dropped
 
     def announce_all(self) -> None:
-        """Announce whatever runs, so that its lease counts and not the partition of its command."""
+        """Announce all running attempts, so that their leases count rather than their partitions."""
         self.leases.announce_all()
 
     def begin_no_more(self) -> None:

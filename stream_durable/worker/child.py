@@ -1,7 +1,7 @@
-"""What runs in a process of its own: it is asked for one attempt at a time, and says how it ended.
+"""The program of a worker process: receives one attempt at a time and returns the result.
 
-What comes in and goes out is JSON, never anything that is executed when it is read. The function is found
-as any import finds it: by the name of its module, and there as the step that a decorator left in its place.
+Input and output are JSON, never executable when decoded. The function is found by import: its module's name,
+and in the module the step left there by the decorator.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _made(call: Call, connection: Connection) -> AttemptEnd:
 
 
 class _Attempt:
-    """What a context asks here. It is never told that it was cancelled: the process is ended instead."""
+    """The attempt as its context sees it in a worker process; a cancel kills the process."""
 
     cancelled = False
 

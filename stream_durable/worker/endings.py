@@ -17,7 +17,7 @@ def cancelled(who: dict[str, Any]) -> AttemptFailed:
 
 
 def add_what_is_left(end: AttemptEnd, job: Job) -> None:
-    """Add what the attempt changed and wrote, before what a process of its own said of that."""
+    """Add the attempt's remaining changes and logs before those of a worker process."""
     changes, logs = job.left()
     end.logs = (*logs, *end.logs)
     if type(end) is not AttemptFailed:

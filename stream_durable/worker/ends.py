@@ -138,7 +138,7 @@ def _expanded(handler: Handler, answer: Expand, who: dict[str, Any]) -> AttemptE
 
 
 def _said(_: Handler, end: AttemptEnd, who: dict[str, Any]) -> AttemptEnd:
-    """Pass on what a process of its own has made: only we know our name."""
+    """Complete a message from a worker process with the worker's name."""
     end.worker = who["worker"]
     return end
 

@@ -54,7 +54,7 @@ class Fitting:
         return isinstance(end, _WITH_OUTPUT) and len(end.output) > self._inline_bytes_max
 
     async def fit(self, job: Job, end: AttemptEnd) -> None:
-        """See that what an attempt says fits into a message, beside what it changed of the context."""
+        """Ensure a result fits into a message together with the attempt's context changes."""
         changes = end.changes if job.values is None else (*job.values.changes, *end.changes)
         room = PAYLOAD_BYTES_MAX - (len(_encode(changes)) if changes else 0)
         if isinstance(end, AttemptExpanded):

@@ -1,4 +1,4 @@
-"""One attempt at a time that has ended several workers, with no neighbours whom it could take along."""
+"""Runs an attempt that has killed several workers alone, without neighbours to lose."""
 
 from __future__ import annotations
 

@@ -47,9 +47,9 @@ class Leases:
         self.isolation = Isolation(running, settings.started_after_ms / 1_000)
 
     def look(self, say: Say | None = None) -> None:
-        """Announce what has come to take long, and send the heartbeats that are due.
+        """Announce long attempts and send due heartbeats.
 
-        Whoever does it in the place of the loop, while that does not turn, says it with a `say` of its own.
+        A guard acting for a blocked loop passes its own `say`.
         """
         say = say or self._say
         self.write_note()
@@ -75,7 +75,7 @@ class Leases:
             self.note.write(others if first is None else [first, *others])
 
     def announce_all(self) -> None:
-        """Announce whatever runs, so that its lease counts and not the partition of its command."""
+        """Announce all running attempts, so that their leases count rather than their partitions."""
         now = self._clock.now()
         for job in self._running.values():
             if not job.announced and not job.is_cancelled and not job.is_suspect:

@@ -161,10 +161,10 @@ class Lines:
 
 @contextmanager
 def captured() -> Iterator[None]:
-    """Listen to logging and to standard output within the block; both go on as before.
+    """Capture logging and standard output within the block; both continue as before.
 
-    They are the process's, and so is this: several workers in one process listen once. Whatever handlers the
-    program has by now are given records that say whose attempt wrote them.
+    They belong to the process, so several workers in one process install the capture once. Existing handlers
+    get records marked with their attempt.
     """
     global _listening  # noqa: PLW0603 - like the two things that are listened to
     root = logging.getLogger()
@@ -205,7 +205,7 @@ def _mark(record: logging.LogRecord) -> bool:
 
 
 class _Records(logging.Handler):
-    """Gives each record to the attempt that wrote it. What our own code says is not the step's."""
+    """Routes each record to its attempt, except records of this package."""
 
     def emit(self, record: logging.LogRecord) -> None:
         writer = WRITER.get()
@@ -217,7 +217,7 @@ _records = _Records()
 
 
 class _Output:
-    """Standard output, which tells the attempt that is running what it writes."""
+    """Standard output, copying each write to the running attempt."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream

@@ -212,7 +212,7 @@ class DoneOffsets:
         return sorted([offset for offset in self._pending if offset <= top] + list(ahead))
 
     def _rewind(self, offset: int) -> None:
-        """Forget whatever is known of this offset and those above it."""
+        """Forget everything about this offset and later ones."""
         while self._taken and self._taken[-1] >= offset:
             self._pending.discard(self._taken.pop())
         self._map = _Map(-1, frozenset())

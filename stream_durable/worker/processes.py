@@ -53,7 +53,7 @@ _decode: Callable[[bytes], _Said] = msgspec.json.Decoder(_Said).decode
 
 
 class _Process:
-    """One process and the line to it. One thread at a time talks to it; any may end it."""
+    """One process and its connection. One thread at a time uses it; any thread may end it."""
 
     def __init__(self) -> None:
         """Begin it; it imports what it needs meanwhile."""
@@ -121,7 +121,7 @@ class Processes:
             return end
 
     def close(self) -> None:
-        """End those that are idle; those that are not are ended by whoever waits for them."""
+        """End idle processes; busy ones are ended by the attempts waiting for them."""
         while self._idle:
             self._idle.pop().end()
         if self._threads is not None:

@@ -186,7 +186,7 @@ class Standstill:
 
 
 class _Owners:
-    """Whose tasks are: those that a step makes run for it. From Python 3.12 on their context tells."""
+    """Maps asyncio tasks to the steps that created them; from Python 3.12 on by the task's context."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._of: WeakKeyDictionary[asyncio.Task[Any], Any] = WeakKeyDictionary()

@@ -1,12 +1,12 @@
 """Threads for functions that are not async.
 
-Ours instead of the standard library's pool, for a thread cannot be stopped: one that goes on after its
-attempt is over would keep its place there for ever, and the interpreter from ending. Here it is overdue: it
-is no longer counted, another one takes its place when it is needed, and it comes back or ends when its
-function does. So many may be overdue; with more the process has to be replaced, since what they hold, memory
-and connections, nobody can take from them.
+The standard library's pool is not used because threads cannot be stopped: a thread running on after its
+attempt's end would keep its place for ever and block the interpreter's exit. Here such a thread is overdue:
+not counted, replaced when needed, and reused or ended when its function returns. The number of overdue
+threads is bounded; beyond the bound the process must be replaced, since memory and connections held by
+threads cannot be freed.
 
-How many calls are made at a time is for the caller to say; none waits here for a thread.
+The caller bounds the number of calls at a time; no call waits here for a thread.
 """
 
 from __future__ import annotations

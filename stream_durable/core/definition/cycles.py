@@ -12,10 +12,10 @@ _BEGINNING = "["
 
 
 def find_cycles(definition: Definition) -> list[list[str]]:
-    """Return cycles, each in the order in which its steps would run; without them there are none left.
+    """Return cycles, each in execution order; removing them leaves an acyclic graph.
 
-    One cycle for each edge that leads back, so mending one edge of each mends all. A step that waits
-    for itself is not among them. Iterative: graphs may be deep.
+    One cycle per back edge, so removing one edge of each is enough. Steps waiting for themselves are not
+    included. Iterative: graphs may be deep.
     """
     upstream = _upstream(definition.nodes)
     cycles: list[list[str]] = []

@@ -217,7 +217,7 @@ class Graph:
         return found
 
     def after(self, i: int) -> set[int]:
-        """Return all steps that come after this one, directly or not, without the groups it is inside of."""
+        """Return all direct and indirect dependents of a step, without its enclosing groups."""
         found: set[int] = set()
         pending = self.followers_of(i)
         while pending:
@@ -307,7 +307,7 @@ def _picks(definition: Definition) -> dict[str, tuple[str, ...]]:
 
 
 def _sources(nodes: Mapping[str, AnyNode], name: str, rest: str) -> Iterator[tuple[str, str]]:
-    """Return which steps a path reads, and what of them: a group's output is made of its members'."""
+    """Return the steps read by a path, and the parts read: a group's output consists of its members'."""
     node = nodes.get(name)
     first, _, more = rest.partition(".")
     if not isinstance(node, GroupNode):

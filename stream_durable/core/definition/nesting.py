@@ -1,4 +1,4 @@
-"""What can be wrong with groups and branches, and with steps that wait for what is inside of them."""
+"""Faults of groups and branches, and of dependencies into them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _clauses(node: AnyNode, nodes: Mapping[str, AnyNode]) -> _Clauses | None:
 
 
 def _crossing(node: AnyNode, upstream: str, clauses: Mapping[str, _Clauses]) -> Iterator[Fault]:
-    """Say whether a node waits for a step that is in a clause which it is not in itself."""
+    """Report dependencies on a step in a clause not enclosing the node."""
     own = clauses[node.name]
     for depth, (branch, clause) in enumerate(clauses[upstream]):
         if depth < len(own) and own[depth] == (branch, clause):

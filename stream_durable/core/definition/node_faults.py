@@ -194,7 +194,7 @@ def _at_least_one(option: str, count: int | None) -> Iterator[tuple[str, str]]:
 
 
 def _paths(node: AnyNode, known: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Say which of the paths that a node reads lead to nothing that it waits for."""
+    """Report paths read by a node that lead to no dependency."""
     what, paths = reads_of(node)
     if not paths:
         return

@@ -116,7 +116,7 @@ class EventNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="event"
 
 @final
 class ParallelNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="parallel"):
-    """A group: the nodes that say they are members of it. Its output is what each came to, by name."""
+    """A group of the nodes naming it in `member_of`. Its output is each member's result, by name."""
 
     on_member_error: OnMemberError = "fail_fast"
     #: So many members run at once; None: all of them.
@@ -138,7 +138,7 @@ class EachNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="each"):
 
 @final
 class BranchNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="branch"):
-    """Picks one of its clauses; its members in the others are skipped. Its output is that of the clause."""
+    """Picks one of its clauses; members in other clauses are skipped. Its output is the clause's output."""
 
     #: A path to the value that decides; None: `selector` does, on a worker, and answers the clause's number.
     on: str | None = None
@@ -217,7 +217,7 @@ def work_of(node: AnyNode) -> StepNode | None:
 
 
 def undo_of(node: AnyNode) -> StepNode | None:
-    """Return what undoes a node after it has completed; of members that it makes, `function_of` knows."""
+    """Return a node's compensation; for generated members see `function_of`."""
     match node:
         case StepNode() | ChildNode():
             return node.compensation
@@ -261,7 +261,7 @@ def _input_of(node: ChildNode) -> Reads:
 
 
 class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
-    """A named graph and its options. Its fingerprint is its identity: a run keeps the one it began with."""
+    """A named graph with options, identified by its fingerprint; a run keeps its first definition."""
 
     name: str
     nodes: tuple[AnyNode, ...]

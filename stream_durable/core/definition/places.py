@@ -9,7 +9,7 @@ from stream_durable.core.definition.nodes import AnyNode, BranchNode, Definition
 
 
 def place_faults(definition: Definition) -> Iterator[Fault]:
-    """Say which steps wait for one that might wait for the place which their own group holds."""
+    """Report steps waiting for a step that might itself wait for a place held by their group."""
     nodes = {node.name: node for node in definition.nodes}
     limited = {n.name for n in definition.nodes if isinstance(n, ParallelNode) and n.concurrency is not None}
     holders = [

@@ -26,7 +26,7 @@ _REASON_LENGTH_MAX = 300
 
 
 class Newer(NamedTuple):
-    """A definition that takes a release which knows a newer format than this one."""
+    """A definition in a newer format than this release knows."""
 
     name: str
     fingerprint: str
@@ -107,7 +107,7 @@ class Known:
         return fingerprint not in self.graphs or about not in (NOTHING, self.about(fingerprint))
 
     def keep(self, found: Graph | Newer, about: About = NOTHING) -> None:
-        """Keep a definition, as the one of its name that came last, with what is said about it."""
+        """Store a definition and its descriptions as the latest of its name."""
         self._abouts[found.fingerprint] = about
         if isinstance(found, Newer):
             self.newer[found.fingerprint] = found

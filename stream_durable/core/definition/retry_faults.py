@@ -8,7 +8,7 @@ from stream_durable.core.policy import RetryPolicy
 
 
 def retry_faults(policy: RetryPolicy) -> Iterator[tuple[str, str]]:
-    """Say what is wrong with a policy, as codes and sentences that do not name whose it is."""
+    """Return faults of a policy as codes and sentences, without naming its owner."""
     if policy.attempts < 1:
         yield "attempts", "there must be at least one attempt"
     if not 0 <= policy.jitter <= 1:

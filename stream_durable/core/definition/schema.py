@@ -63,7 +63,7 @@ class Schema:
         return self.at({"anyOf": [inner, {"type": "null"}]})
 
     def whole(self) -> dict[str, Any]:
-        """Return it as a schema by itself, with the definitions that it may refer to."""
+        """Return a standalone schema including referenced definitions."""
         node = dict(_mapping(self.node))
         return {**node, "$defs": dict(self._defs)} if self._defs else node
 
@@ -144,7 +144,7 @@ _ANYTHING = Kind(None, ANYTHING)
 
 
 def step_into(schema: Schema, part: str) -> Schema | None:
-    """Return what is at one part of a path; None: no value of this has it."""
+    """Return the schema at one path segment; None if no value has it."""
     found = [there for kind in schema.kinds() if (there := _part(kind, part)) is not None]
     if len(found) > 1:
         return ANYTHING

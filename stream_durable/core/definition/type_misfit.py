@@ -1,7 +1,7 @@
-"""Whether values of one type can ever be read as another: what makes a definition wrong before it runs.
+"""Decides whether values of one type can ever be read as another, to reject definitions early.
 
-Only what holds for every value is said: where some could be read, as an empty list as a list of anything,
-it is what the items are that decides, since nobody declares a list that is always empty.
+Reports only certain mismatches: if some values could be read, such as an empty list as a list of anything,
+the item types decide, since nobody declares an always empty list.
 """
 
 from __future__ import annotations

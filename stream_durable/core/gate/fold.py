@@ -145,7 +145,7 @@ def _let_portion_pass(gate: Gate, now: int, out: Effects) -> None:
 
 
 def _forget(gate: Gate, key: tuple[str, str], out: Effects) -> None:
-    """Give up a place; if it was that of whoever tries at the moment, another one may."""
+    """Release a place; after the trial attempt's release another attempt may try."""
     if gate.inside and key == next(reversed(gate.inside)):
         _plan(gate, None, out)
     gate.leave(key)

@@ -1,4 +1,4 @@
-"""A gate in memory: where its dependency stands, who tries it and who waits."""
+"""A gate in memory: breaker state, trial attempt, waiting attempts."""
 
 from __future__ import annotations
 

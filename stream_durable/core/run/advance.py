@@ -35,7 +35,7 @@ from stream_durable.core.status import (
 
 
 def complete(run: Run, i: int, output: bytes, now: int, out: Effects) -> None:
-    """End a begun step with its output and begin what waited for it; the last one ends the run."""
+    """Complete a begun step and begin its dependents; the last step ends the run."""
     work_off(run, [(i, COMPLETED, output, None)], [], now, out)
 
 
@@ -45,7 +45,7 @@ def fail(run: Run, i: int, failure: Failure, now: int, out: Effects) -> None:
 
 
 def work_off(run: Run, ends: list[End], ready: list[int], now: int, out: Effects) -> None:
-    """Begin what is ready and end what is over, and whatever that makes ready or ends in turn."""
+    """Begin ready steps and end finished ones, until no more follow."""
     if ready:
         begin_each(run, ready, now, out, ends)
     while True:
@@ -249,7 +249,7 @@ def _call_hooks(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
 
 
 def _helped(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
-    """Note on a step that it has been undone, or that its undo was not needed."""
+    """Mark a step as compensated, or its compensation as not needed."""
     name = run.graph.names[i]
     if not is_undo(name) or step.status not in STEP_PASSED:
         return

@@ -84,7 +84,7 @@ def write_down_unbegun(run: Run) -> None:
 
 
 def reset(run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects) -> None:
-    """Put steps back to where they had not begun, whatever they are at, and groups to where they wait."""
+    """Reset steps to not begun from any status, and reopen groups."""
     graph = run.graph
     chosen = set(which)
     # Members that a step got at run time go with it; it will get others.
@@ -111,7 +111,7 @@ def reset(run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects)
 
 
 def _stopped(run: Run, chosen: set[int], out: Effects) -> list[int]:
-    """Stop those of the steps that have begun, and return them in an order that a replay repeats."""
+    """Stop the begun ones of these steps; return them in a deterministic order."""
     graph, found = run.graph, []
     # By name where the order of the index depends on what the run was through.
     for i in sorted(
@@ -153,9 +153,9 @@ def _stop(run: Run, i: int, step: Step, out: Effects) -> None:
 def downstream(
     run: Run, starts: Iterable[int], kept: Container[int] = frozenset()
 ) -> tuple[set[int], set[int]]:
-    """Return steps with all that comes after them, helpers too, and the groups that are to wait again.
+    """Return steps with everything after them, helpers too, and the groups to reopen.
 
-    What is to be kept is left as it is, with what comes after it alone.
+    Steps to keep are left alone, and so are steps depending only on those.
     """
     graph, steps = run.graph, run.steps
     found: set[int] = set()
@@ -289,7 +289,7 @@ def _is_made_to_wait(run: Run, i: int, lost: set[int]) -> bool:
 
 
 def chosen_by_failure(run: Run) -> tuple[set[int], set[int]]:
-    """Return what failed, was cancelled for that or was undone, and all after it; what was decided stays."""
+    """Return failed, cancelled and compensated steps and all after them; decided races stay."""
     return downstream(run, failed_steps(run), races.settled(run))
 
 

@@ -170,7 +170,7 @@ def passed_gate(run: Run, message: GatePassed, now: int, out: Effects) -> Outcom
 
 
 def _decline(run: Run, step: Step | None, message: GatePassed, out: Effects) -> None:
-    """Leave a gate that lets an attempt pass which is over: its question was repeated after it had left."""
+    """Return a pass granted to an already ended attempt: its request was repeated after the release."""
     if step is not None and step.attempt == message.attempt and step.status == RUNNING:
         return
     if message.gate:
@@ -313,7 +313,7 @@ def has_stopped(step: Step) -> bool:
 
 
 def _stopped(i: int, step: Step, said: Failure) -> tuple[int, str, None, Failure]:
-    """Return how a step ends that was asked to stop: as it was asked, whatever it says itself."""
+    """Return the end of a step under a stop request: the requested end, whatever the attempt reported."""
     is_skipped = step.detail is not None and step.detail.is_skipped
     return (i, SKIPPED if is_skipped else CANCELLED, None, step.failure or said)
 
@@ -358,9 +358,9 @@ def _lease(run: Run, i: int, step: Step, now: int, lease_ms: int, out: Effects) 
 
 
 def open_step(run: Run, message: AttemptMessage) -> tuple[int, Step | Outcome]:
-    """Return the step if this attempt is the one that is wanted, else what the message is instead.
+    """Return the step for a current attempt, otherwise the message's outcome.
 
-    A step of which only the graph knew is not written down yet: the message may change nothing.
+    A step known only to the graph is not recorded yet: the message may change nothing.
     """
     i = run.graph.index.get(message.step)
     if i is None:

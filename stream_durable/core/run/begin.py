@@ -103,7 +103,7 @@ def _begin_other(
 
 
 def _tell_start(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
-    """Tell those who asked for it that a step begins: the author's hook, and readers of public events."""
+    """Report the start of a step to the author's hook and to readers of public events."""
     if run.graph.hooks:
         hooks.call_step_hook(run, "on_step_start", i, step, now, out)
     if STEP_STARTED in run.graph.definition.events:

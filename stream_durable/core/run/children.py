@@ -105,7 +105,7 @@ def next_input(run: Run, node: ChildNode, i: int, output: bytes) -> bytes | None
 
 
 def tell_parent(run: Run, out: Effects) -> None:
-    """Tell the run whose step started this one how it has ended."""
+    """Report the end of this run to the parent's step."""
     if run.parent is not None and run.parent_step is not None:
         out.messages.append(
             ChildEnded(

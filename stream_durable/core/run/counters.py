@@ -43,9 +43,9 @@ LOST = -2
 
 
 def place(run: Run, base: Graph, steps: Mapping[str, Step]) -> dict[str, Step]:
-    """Give a run its steps by name, with the graph that they have made of `base`, and count.
+    """Attach steps by name to a run with its grown graph, and recompute the counters.
 
-    Return those that have no place in it: members of a step that has got others since.
+    Returns steps without a place in the graph: members of a step expanded again since.
     """
     run.graph = base
     grafts = sorted(

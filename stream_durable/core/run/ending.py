@@ -129,7 +129,7 @@ def end(run: Run, status: str, now: int, out: Effects) -> None:
 
 
 def stop_step(run: Run, i: int, step: Step, out: Effects) -> None:
-    """Tell whoever has a begun step, or will wake it, that nobody waits for it any more."""
+    """Cancel a begun step's outstanding command, event wait or child run."""
     node = run.graph.nodes[i]
     if step.status in STEP_ASKED:
         if run.graph.work[i] is not None and i not in run.open:
@@ -159,7 +159,7 @@ def _drop_attempt(run: Run, i: int, step: Step, out: Effects, *, must_answer: bo
 
 
 def cancel_moved(run: Run, i: int, heartbeat: AttemptHeartbeat, out: Effects, *, must_answer: bool) -> None:
-    """Cancel an attempt whose partition is another worker's by now, by way of one that its worker has."""
+    """Cancel an attempt on a partition moved to another worker, through a partition of its own worker."""
     if heartbeat.reply_to is None or run.graph.work[i] is None:
         return
     cancel = CancelAttempt(

@@ -324,7 +324,7 @@ def member_ended(
     run: Run, owner: int, m: int, status: str, failure: Failure | None, *, was_begun: bool,
     ready: list[int], ends: list[End],
 ) -> None:  # fmt: skip
-    """Count the end of a member; the last one ends the group, or one that settles how it ends."""
+    """Count the end of a member; the last or deciding one ends the group."""
     opened = run.open.get(owner)
     group = run.steps.get(owner)
     if opened is None or group is None or group.status in STEP_ENDED:

@@ -49,7 +49,7 @@ def call_run_hook(run: Run, kind: str, status: str, now: int, out: Effects) -> b
 
 
 def happened_to(run: Run, status: str) -> Happened:
-    """Return what is told of a run: which step has failed, in which attempt, and of what."""
+    """Return a hook's information about a run: failed step, attempt and failure."""
     failure = run.failure
     name = None if failure is None else failure.step
     i = None if name is None else run.graph.index.get(name)

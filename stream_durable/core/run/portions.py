@@ -21,7 +21,7 @@ PORTION = 500
 
 
 def defer(run: Run, i: int, out: Effects) -> None:
-    """Let a step that could begin wait for the record that continues this one."""
+    """Defer a ready step to the record continuing this one."""
     requests = run.requests = run.requests or Requests()
     if not requests.deferred:
         out.messages.append(RunContinued(key=run.id))

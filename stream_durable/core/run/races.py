@@ -38,7 +38,7 @@ def not_enough(run: Run, join: JoinPlan) -> Failure:
 
 
 def culprit(run: Run, join: JoinPlan) -> int | None:
-    """Return the step that failed first of those that a race was lost by: a member, or what led to one."""
+    """Return the first failed step that lost a race: a member, or a dependency of one."""
     found: set[int] = set()
     for j in join.of:
         step = run.steps.get(j)

@@ -133,7 +133,7 @@ TABLES = (
 
 
 def write(run: Run, rows: Rows) -> None:
-    """Add the rows of what has changed since it was stored last; of the run itself its moving columns."""
+    """Add rows for all changes since the last save; of the run itself its moving columns."""
     if run.is_new:
         rows.of(RunRow).append(run_row(run))
         run.is_new = False
@@ -151,9 +151,9 @@ def write(run: Run, rows: Rows) -> None:
 
 
 def thaw(key: str, partition: int, parts: Parts, graphs: Callable[[str], Graph | None]) -> Run | None:
-    """Return the run that its row, and those of its steps and signals, describe; None: there is none.
+    """Return the run restored from its row and its steps' and signals' rows; None without a row.
 
-    Raises `UnknownDefinition` where its definition is not known here.
+    Raises `UnknownDefinition` for an unknown definition.
     """
     runs, steps, signals = parts
     if not runs:

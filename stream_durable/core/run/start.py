@@ -82,9 +82,9 @@ def begin(run: Run, now: int, out: Effects) -> None:
 
 
 def cancel(run: Run, message: CancelRun, now: int, out: Effects) -> Outcome:
-    """Put the run on its way to an end; workers that have its attempts are asked to drop them.
+    """Begin the end of a run, and ask workers to drop its attempts.
 
-    Of a run that is on its way to an end already, or has ended, only that it was asked for is kept.
+    For a run already ending or ended only the request is recorded.
     """
     requests = run.requests = run.requests or Requests()
     if requests.cancel is not None or requests.late_cancel is not None or run.has_seen(message.id):

@@ -122,7 +122,7 @@ SEEN_MAX = 1_000
 
 
 class Mail:
-    """Signals of a run: which were seen, and those that came before anybody waited for them."""
+    """Signals of a run: ids already seen, and signals not yet taken by a wait."""
 
     __slots__ = ("kept", "last", "seen", "size", "touched")
 

@@ -29,9 +29,9 @@ LISTS_MAX = 200
 
 
 def output_of(run: Run, i: int, depth: int = 0) -> bytes | None:
-    """Return the output of a step; None: it has none, for it was skipped, say, or has not ended.
+    """Return the output of a step; None for a skipped step, say, or an unfinished one.
 
-    `depth` says in how many lists it is to be; in so many that no reader takes them it is left out.
+    `depth` is the output's list depth; beyond the readable depth the output is left out.
     """
     step = run.steps.get(i)
     if step is None or not (step.status in (COMPLETED, COMPENSATED) or _has_some(run, i, step)):
@@ -58,7 +58,7 @@ def _of_members(run: Run, i: int, depth: int) -> bytes:
 
 
 def results_of(run: Run, i: int) -> bytes | None:
-    """Return what each member of a step came to, by name; of one that added none, what it came to itself."""
+    """Return each member's result by name; for a step without members, its own result."""
     step = run.steps.get(i)
     if step is None or not (step.status in (COMPLETED, COMPENSATED) or _has_some(run, i, step)):
         return None

@@ -31,7 +31,7 @@ KEPT_BYTES_MAX = 4_000_000
 
 
 def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
-    """Hand a signal to the first wait that takes it, or keep it for one that will."""
+    """Deliver a signal to the first matching wait, or keep it for a later one."""
     if run.has_ended:
         return Outcome.LATE
     mail = run.mail

@@ -1,7 +1,7 @@
-"""The functions that steps of the simulated workflows are.
+"""Step functions of the simulated workflows.
 
-What an attempt comes to is drawn from its own key and from how much trouble the run's input asks for, so
-that one definition has many lives, and an attempt that is made again goes as it went before.
+An attempt's result is drawn from its own key and from the trouble requested in the run's input, so that one
+definition has many histories, and a repeated attempt has the same result.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def _enough() -> Workflow:
 
 
 def _expanding() -> Workflow:
-    """Steps that add steps, some of which add more, some of which wait for one another."""
+    """Steps adding steps, some adding more, some with dependencies among them."""
     flow = Workflow("expanding")
 
     @flow.template(retry=SOON)

@@ -28,7 +28,7 @@ class Sent:
 
 @dataclass(slots=True)
 class Plan:
-    """What clients do in one world. Each script is sent in order, one by one."""
+    """Client messages of one world. Each script is sent in order, one by one."""
 
     scripts: list[list[Sent]] = field(default_factory=list)
     #: When the first thing is sent about which run.

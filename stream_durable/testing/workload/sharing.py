@@ -107,7 +107,7 @@ def _middle(leaf: Workflow) -> Workflow:
 
 
 def families() -> list[Workflow]:
-    """Return workflows that start others, and those they start, which clients start too."""
+    """Return parent workflows and their children, with clients starting both."""
     leaf, paged = _leaf(), _paged()
     middle = _middle(leaf)
     parent = Workflow("parent")

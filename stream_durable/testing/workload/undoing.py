@@ -1,4 +1,4 @@
-"""Workflows that undo what they did, begin again, and tell hooks of it."""
+"""Workflows with compensations, restarts and hooks."""
 
 from __future__ import annotations
 
