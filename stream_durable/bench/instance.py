@@ -19,8 +19,9 @@ from msgspec import Raw
 from pydantic import SecretStr
 
 from stream_durable.bench.app import app
+from stream_durable.bench.counts import Counting
 from stream_durable.bench.errors import BenchError
-from stream_durable.bench.load import PAYLOAD, Load, Watcher, prefix_of, records_in, remove_topics
+from stream_durable.bench.load import PAYLOAD, Load, Watcher, prefixes_of, records_in, remove_topics
 from stream_durable.bench.report import PARTS, Percentiles, Sample
 from stream_durable.bench.services import Services
 from stream_durable.bench.usage import Usage
@@ -34,7 +35,7 @@ from stream_durable.local.process import Child, dying_with_us
 from stream_durable.postgres.migrate import migrate
 from stream_durable.settings import DEFAULT_FILE, ENVIRONMENT_PREFIX, PostgresSettings, Settings
 
-COMPLETED: Final = prefix_of(RunEvent, RUN_COMPLETED)
+COMPLETED: Final = prefixes_of(RunEvent, RUN_COMPLETED)
 #: More than a worker takes for its drain, with nothing left to drain.
 _STOP_SECONDS: Final = 20.0
 _ROLES: Final = ("reconciler", "worker")
@@ -103,6 +104,7 @@ class Instance:
 
     def measure(self, runs: Sequence[str], action: Callable[[], Sequence[float] | None]) -> Sample:
         """Measure an action that ends with the last of these runs; it may return milliseconds of each."""
+        counting = self.counting()
         usage = Usage(self.services.trees | {role: child.pid for role, child in self.processes.items()})
         records, cpu, begin = self._records(), usage.cpu_s(), time.perf_counter()
         latencies = action()
@@ -116,7 +118,13 @@ class Instance:
             cpu_s={part: used[part] - cpu[part] for part in PARTS},
             peak_mb=usage.peak_mb(),
             latency=Percentiles.of(latencies) if latencies else None,
+            counts=counting.lap(),
         )
+
+    def counting(self) -> Counting:
+        """Begin to count what Postgres and Kafka do for it, when all that was done before is counted."""
+        name, services = self.settings.prefix, self.services
+        return Counting(services.postgres.dsn(), name, services.kafka.data, name)
 
     def _records(self, topic: str = "inbox") -> int:
         kafka = self.settings.kafka

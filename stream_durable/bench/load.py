@@ -31,21 +31,25 @@ _POLL_SECONDS: Final = 0.2
 PAYLOAD: Final = msgspec.Raw(b'{"in":"' + b"b" * 80 + b'"}')
 
 
-def prefix_of(kind: type[RunEvent | StepEvent], type_: str) -> bytes:
-    """Return what the value of every event of this type begins with.
+def prefixes_of(kind: type[RunEvent | StepEvent], *types: str) -> tuple[bytes, ...]:
+    """Return what the values of all events of these types begin with, one for each schema and type.
 
     In Avro a text is its length, zigzag, and its bytes; `type` is the first field.
     """
-    return lifecycle.frame(kind) + bytes([len(type_) << 1]) + type_.encode()
+    return tuple(
+        frame + bytes([len(type_) << 1]) + type_.encode()
+        for frame in lifecycle.frames(kind)
+        for type_ in types
+    )
 
 
 class Watcher:
     """Sees which runs an event was said about, from the moment it is made."""
 
-    def __init__(self, settings: Settings, topic: str, event: bytes) -> None:
-        """Begin at the end of the topic, and tell the event by what it begins with."""
+    def __init__(self, settings: Settings, topic: str, event: tuple[bytes, ...]) -> None:
+        """Begin at the end of the topic, and tell the event by what it may begin with."""
         self._event = event
-        self._ends_badly = tuple(prefix_of(RunEvent, type_) for type_ in (RUN_FAILED, RUN_CANCELLED))
+        self._ends_badly = prefixes_of(RunEvent, RUN_FAILED, RUN_CANCELLED)
         self._consumer = Consumer(
             config(
                 settings.kafka,

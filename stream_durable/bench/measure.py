@@ -16,7 +16,7 @@ from uuid import uuid4
 from stream_durable.bench.app import app
 from stream_durable.bench.errors import BenchError
 from stream_durable.bench.instance import COMPLETED, Instance, instance, spawn, tail
-from stream_durable.bench.load import PATIENCE_SECONDS, Load, Watcher, prefix_of
+from stream_durable.bench.load import PATIENCE_SECONDS, Load, Watcher, prefixes_of
 from stream_durable.bench.report import PARTS, Sample
 from stream_durable.bench.services import Services
 from stream_durable.bench.usage import Usage
@@ -26,7 +26,7 @@ from stream_durable.core.lifecycle import STEP_WAITING, StepEvent
 from stream_durable.postgres.connection import connect
 from stream_durable.postgres.queries import queries
 
-_WAITING: Final = prefix_of(StepEvent, STEP_WAITING)
+_WAITING: Final = prefixes_of(StepEvent, STEP_WAITING)
 #: Rows of one statement when runs are written past the engine.
 _CLONED_AT_ONCE: Final = 50_000
 #: Before that many a broker has not compiled what it does most.

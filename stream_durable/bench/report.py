@@ -11,6 +11,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from rich.table import Table
 
+from stream_durable.bench.counts import Counts
+
 #: Whose CPU counts as the cost of a step; the load is shown beside it, for it is no part of the product.
 COUNTED: Final = ("kafka", "postgres", "reconciler", "worker")
 PARTS: Final = (*COUNTED, "load")
@@ -42,6 +44,7 @@ class Sample:
     cpu_s: Mapping[str, float]
     peak_mb: Mapping[str, float]
     latency: Percentiles | None = None
+    counts: Counts | None = None
     #: The same work in small portions, or without what is measured: what this is compared with.
     base: Sample | None = None
 
@@ -78,6 +81,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     p95_ms: float | None
     p99_ms: float | None
     spread: dict[str, Range]
+    #: Per step.
+    counts: Counts | None
 
 
 class Row(Figures, frozen=True, kw_only=True):
@@ -141,7 +146,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
             split = (f"{_share(one, part) * one.cpu_ms_per_step:.4f}" for part in PARTS)
             cpu.add_row(*head, f"{one.cpu_ms_per_step:.4f}", f"{cost.min:.4f} - {cost.max:.4f}", *split)
             peak.add_row(*head, *(_megabytes(one.peak_mb[part]) for part in PARTS))
-    return [speed, cpu, peak, *_ratios(rows), *_bases(rows)]
+    return [speed, cpu, peak, *_counted(rows), *_ratios(rows), *_bases(rows)]
 
 
 def _figures(workload: str, n: int, samples: Sequence[Sample]) -> Figures:
@@ -181,7 +186,26 @@ def _figures(workload: str, n: int, samples: Sequence[Sample]) -> Figures:
         p95_ms=p95,
         p99_ms=p99,
         spread=ranges,
+        counts=_counts(samples),
     )
+
+
+def _counts(samples: Sequence[Sample]) -> Counts | None:
+    """Return the counts of the middle sample, per step."""
+    found = [one.counts.over(one.steps) for one in samples if one.counts is not None]
+    return sorted(found, key=lambda counts: counts.transactions)[len(found) // 2] if found else None
+
+
+def _counted(rows: Sequence[Row]) -> list[Table]:
+    counted = [(shown, counts) for shown in rows if (counts := shown.counts)]
+    if not counted:
+        return []
+    table = _table("Counts per step", "transactions", "rows", "WAL bytes", "records", "bytes", "requests")
+    for shown, counts in counted:
+        sums = [sum(each.values()) for each in (counts.records, counts.bytes, counts.requests)]
+        cells = [counts.transactions, sum(counts.rows.values()), counts.wal_bytes, *sums]
+        table.add_row(shown.workload, f"{shown.n:,}", *(f"{count:,.2f}" for count in cells))
+    return [table]
 
 
 def _megabytes(size: float) -> str:

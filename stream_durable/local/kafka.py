@@ -62,6 +62,11 @@ class LocalKafka:
         return self._broker is not None and self._broker.running
 
     @property
+    def data(self) -> Path:
+        """Where the log is."""
+        return self._home / "data"
+
+    @property
     def pid(self) -> int:
         return self._started().pid
 
@@ -121,7 +126,7 @@ class LocalKafka:
 
         With a shared cluster id a client could not tell this broker from one with other data.
         """
-        data = self._home / "data"
+        data = self.data
         if data.is_dir():
             return
         partial = self._home / "data.partial"

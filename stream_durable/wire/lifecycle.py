@@ -246,6 +246,11 @@ def frame(event: EventType) -> bytes:
     return _frame(schema(event))
 
 
+def frames(event: EventType) -> tuple[bytes, ...]:
+    """Return what values of a kind of event may begin with, under any schema there has been."""
+    return tuple(frame for frame, known in _known().items() if known.event is event)
+
+
 @cache
 def _first_frame() -> bytes:
     """Return what values begin with that say no more of a run than the first release could."""

@@ -102,7 +102,9 @@ def test_names_in_sql() -> None:
     faults = set()
     for file in [*MIGRATIONS.glob("*.sql"), *(PACKAGE / "postgres" / "queries").glob("*.sql")]:
         text = re.sub(r"--.*|'[^']*'", "", file.read_text())
-        faults |= {f"{file.name}: {name}" for name in re.findall(r"[a-z_]+", text) if forbidden_in(name)}
+        # The catalogue's names are the server's.
+        names = [name for name in re.findall(r"[a-z_]+", text) if not name.startswith("pg_")]
+        faults |= {f"{file.name}: {name}" for name in names if forbidden_in(name)}
 
     assert not faults
 

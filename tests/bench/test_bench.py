@@ -11,7 +11,7 @@ import pytest
 
 from stream_durable.bench import main
 from stream_durable.bench.errors import BenchError
-from stream_durable.bench.load import prefix_of
+from stream_durable.bench.load import prefixes_of
 from stream_durable.bench.prototype import _read
 from stream_durable.bench.report import COUNTED, PARTS, Percentiles, Sample, line, row, tables
 from stream_durable.bench.usage import Usage
@@ -20,7 +20,7 @@ from stream_durable.core.lifecycle import RUN_COMPLETED, STEP_WAITING, RunEvent,
 from stream_durable.wire import lifecycle
 
 KEYS = ["workload", "n", "runs_per_s", "steps_per_s", "records_per_s", "cpu_ms_per_step", "cpu_s", "peak_mb",
-        "p50_ms", "p95_ms", "p99_ms", "spread"]  # fmt: skip
+        "p50_ms", "p95_ms", "p99_ms", "spread", "counts"]  # fmt: skip
 
 
 def sample(seconds: float = 2.0, cpu_s: float = 0.25, latency: Percentiles | None = None) -> Sample:
@@ -90,9 +90,9 @@ def test_events_are_told_by_their_first_bytes() -> None:
     completed = RunEvent(RUN_COMPLETED, "r", "w", "f", sequence=2, time=1, step_sequence=1, cause="r")
     waiting = StepEvent(STEP_WAITING, "r", "w", "f", sequence=1, time=1, step="s", attempt=1)
 
-    assert lifecycle.encode(completed).startswith(prefix_of(RunEvent, RUN_COMPLETED))
-    assert lifecycle.encode(waiting).startswith(prefix_of(StepEvent, STEP_WAITING))
-    assert not lifecycle.encode(completed).startswith(prefix_of(RunEvent, "run.failed"))
+    assert lifecycle.encode(completed).startswith(prefixes_of(RunEvent, RUN_COMPLETED))
+    assert lifecycle.encode(waiting).startswith(prefixes_of(StepEvent, STEP_WAITING))
+    assert not lifecycle.encode(completed).startswith(prefixes_of(RunEvent, "run.failed"))
 
 
 def test_a_fan_has_as_many_steps_as_is_said() -> None:

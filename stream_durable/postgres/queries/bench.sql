@@ -51,3 +51,35 @@ step_in as (
   insert into step (run_id, name, status, attempt, losses) values ($1, 'step-1', 'running', 1, 0)
 )
 update run set updated = updated + 1, run_sequence = run_sequence + 1 where id = $2
+
+-- name: bench_now
+-- The server's clock.
+select clock_timestamp()
+
+-- name: bench_is_counted
+-- Whether no server process of database $1 has counts from before $2 that it has not handed in: one hands in when it
+-- becomes idle a second after the last time, or has been idle for ten.
+select not exists (
+  select from pg_stat_activity
+  where datname = $1 and backend_type = 'client backend' and application_name = 'stream_durable' and not (
+    state = 'idle' and (
+      query_start > $2::timestamptz + interval '1 second' or state_change < clock_timestamp() - interval '11 seconds'
+    )
+  )
+)
+
+-- name: bench_is_gone
+-- Whether server process $1 has ended; it has handed in its counts before that.
+select not exists (select from pg_stat_activity where pid = $1)
+
+-- name: bench_counted
+-- Transactions in database $1 so far, and bytes of the write-ahead log of all.
+select xact_commit + xact_rollback as transactions, (pg_current_wal_insert_lsn() - '0/0')::bigint as wal
+from pg_stat_database
+where datname = $1
+
+-- name: bench_rows
+-- Rows written so far, by table.
+select relname::text, n_tup_ins + n_tup_upd + n_tup_del
+from pg_stat_user_tables
+order by relname
