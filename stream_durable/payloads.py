@@ -56,7 +56,7 @@ class Payloads:
         return made
 
     async def resolved(self, data: bytes) -> bytes:
-        """Return a JSON value with all references in it replaced by what they stand for."""
+        """Return a JSON value with all references replaced by their values."""
         return await self._resolved(data, _DEPTH_MAX) if MARK in data else data
 
     async def _resolved(self, data: bytes, depth: int) -> bytes:

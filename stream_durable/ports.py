@@ -41,13 +41,13 @@ class Record(NamedTuple):
 
 
 class Assigned(NamedTuple):
-    """The group gave us these partitions; nothing is fetched from them until `fetch`."""
+    """Partitions assigned by the group; not fetched until `fetch`."""
 
     partitions: tuple[int, ...]
 
 
 class Revoked(NamedTuple):
-    """The group took these partitions away; what was fetched from them no longer counts."""
+    """Partitions revoked by the group; fetched records no longer count."""
 
     partitions: tuple[int, ...]
 
@@ -62,7 +62,7 @@ LogEvent = list[Record] | Assigned | Revoked | LogLost
 
 
 def without(events: Iterable[LogEvent], gone: set[int]) -> deque[LogEvent]:
-    """Return events without what they say of these partitions."""
+    """Return events without these partitions."""
     left: deque[LogEvent] = deque()
     for event in events:
         if isinstance(event, list):
@@ -74,7 +74,7 @@ def without(events: Iterable[LogEvent], gone: set[int]) -> deque[LogEvent]:
 
 
 class LogBounds(NamedTuple):
-    """Which log it is, and from where to where it reaches."""
+    """Identity of a log, with its first and next offset."""
 
     topic_id: str
     low: int
@@ -221,16 +221,16 @@ class Definitions(Protocol):
         """Return a graph that is known already."""
 
     def is_newer(self, fingerprint: str) -> bool:
-        """Whether a definition is there that takes a newer release than this one."""
+        """Whether a definition exists in a newer format than this release."""
 
     def lacking(self, fingerprint: str) -> str:
-        """Say why there is no graph of this fingerprint, and what to do about it."""
+        """Return why a graph is missing for this fingerprint, with the remedy."""
 
     async def catch_up(self) -> None:
         """Read what has been registered up to now."""
 
     async def register(self, definition: Definition, about: About = NOTHING) -> str:
-        """Make a definition known to everybody; return its fingerprint. Refuse one that has faults."""
+        """Publish a definition; return its fingerprint. Refuses an invalid one."""
 
 
 class Catalogue(Definitions, Protocol):
@@ -364,16 +364,16 @@ class Store(Protocol):
         """Say why the database refuses everybody, if it does."""
 
     async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
-        """Become the owner of a partition; whoever was it before can write nothing more.
+        """Become the owner of a partition; the previous owner can write nothing more.
 
-        Raises `NewerFormatError`, and changes nothing, where its format is beyond what the owner knows.
+        Raises `NewerFormatError`, and changes nothing, for a format beyond the owner's.
         """
 
     async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
         """Note which log the partition is, the first time it is read."""
 
     async def lose(self, partition: int, token: UUID, reason: str) -> None:
-        """Record that the log of a partition was lost and that it stands still."""
+        """Mark a partition as stopped after the loss of its log."""
 
     async def must_redrive(self, partition: int, token: UUID, *, is_due: bool) -> None:
         """Note whether the outstanding work of a partition has to be asked for again."""
@@ -393,7 +393,7 @@ class Store(Protocol):
         """Write all shares, or nothing when the compare-and-set of any partition misses."""
 
     async def cursors(self, partitions: Sequence[int]) -> dict[int, Cursor]:
-        """Read who owns these partitions and where they stand."""
+        """Read owner and position of these partitions."""
 
     async def load(self, keys: Keys) -> Loaded:
         """Read entities; of a run's signals only if its row says that there are any."""
@@ -411,7 +411,7 @@ class Store(Protocol):
 
 
 class PartitionState(NamedTuple):
-    """What a partition's row says about what has been folded, and by whom."""
+    """A partition's row: progress of the fold, and owner."""
 
     partition: int
     owner: str | None
@@ -462,7 +462,7 @@ class State(Protocol):
 
 
 class StoredRun(NamedTuple):
-    """A run as it stands in the database, with its steps; both of one moment."""
+    """A stored run with its steps, from one snapshot."""
 
     run: RunRow
     steps: list[StepRow]
@@ -601,9 +601,9 @@ class StoredEvent(NamedTuple):
 
 
 class Views(Protocol):
-    """The state, as clients read it. What a reconciler has committed is seen at once.
+    """The state for clients. Commits of a reconciler are visible at once.
 
-    Raises `RejectedError` with code `too_broad` for a query that would take longer than one may.
+    Raises `RejectedError` with code `too_broad` for a query over its time limit.
     """
 
     async def run_get(self, run: str) -> RunRow | None:

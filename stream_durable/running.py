@@ -80,7 +80,7 @@ def with_running(settings: Settings, home: Path = HOME) -> Settings:
 
 
 def is_configured(settings: Settings, path: str) -> bool:
-    """Whether somebody has said this, so that it is not a default."""
+    """Whether a setting was given explicitly, not by default."""
     return path in configured(settings)
 
 

@@ -370,7 +370,7 @@ class Metrics:
         self._reasons[reason].inc(count)
 
     def count_refused(self, code: str) -> None:
-        """Count a message that will never be taken, by what it was refused for."""
+        """Count a message refused for good, by reason."""
         self._refused.labels(code).inc()
 
     def count_attempts(self, outcome: AttemptOutcome, count: int = 1) -> None:

@@ -128,7 +128,7 @@ class Prototype:
 
 
 def _find(script: int, found: dict[str, int]) -> bool:
-    """Note its processes by what they run; return whether all are there."""
+    """Find the prototype's processes by command line; return whether all exist."""
     with suppress(psutil.NoSuchProcess):
         for child in psutil.Process(script).children(recursive=True):
             names = {Path(argument).name for argument in child.cmdline()}
@@ -137,7 +137,7 @@ def _find(script: int, found: dict[str, int]) -> bool:
 
 
 def _read(output: Iterable[str]) -> tuple[str, dict[str, float]]:
-    """Return all it said, and its result as soon as that is there."""
+    """Return the output so far, and the result once present."""
     said = ""
     for line in output:
         said += line

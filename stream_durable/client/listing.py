@@ -95,7 +95,7 @@ class Member:
 
 
 class Family(NamedTuple):
-    """All runs that one run, which nobody's step started, has led to."""
+    """All runs descending from one root run."""
 
     first: Member
     #: False: there are more, below those that are here.

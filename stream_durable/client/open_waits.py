@@ -48,7 +48,7 @@ class WaitList(NamedTuple):
 
 
 class KeptEvent(NamedTuple):
-    """An event that is kept until it expires, for waits that begin before."""
+    """An event kept until expiry, for later waits."""
 
     event: str
     key: str

@@ -157,9 +157,9 @@ class RunHandle(Generic[Out]):
         await self._edge.send(message, f"signal run {self.id!r}")
 
     async def cancel(self, reason: str = "", *, compensate: bool = False) -> str:
-        """Ask for the end of the run; it has ended when `result` says so.
+        """Request the end of the run; wait for it with `result`.
 
-        Its children are cancelled too and its clean-up is done; what completed is undone if `compensate`.
+        Children are cancelled too and clean-up steps run; completed steps are undone if `compensate`.
         """
         return await self._tell(CancelRun(key=self.id, id=_drawn(), reason=reason, compensate=compensate))
 

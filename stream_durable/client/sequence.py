@@ -15,7 +15,7 @@ from stream_durable.core.status import RUN_ENDED
 
 
 class Sequence:
-    """What has been said about one run so far, and what came too early."""
+    """The events of one run so far, and those held back."""
 
     def __init__(self) -> None:
         self._next_run = 1

@@ -60,7 +60,7 @@ class StepState(NamedTuple):
 
 
 class Request(NamedTuple):
-    """Something that was asked of a run, whatever came of it."""
+    """A request to a run, with any result."""
 
     #: What the order itself returned.
     id: str
@@ -72,7 +72,7 @@ class Request(NamedTuple):
 
 
 class Requests(NamedTuple):
-    """What was asked of a run last, apart from what came of it."""
+    """The latest requests to a run, without their results."""
 
     cancel: Request | None
     #: Until the run is resumed.

@@ -108,7 +108,7 @@ SELDOM_ROWS: tuple[type[Any], ...] = tuple(table.row for table in TABLES if tabl
 
 
 def timer_fired(kind: Kind, key: str, timer: str, due: int) -> TimerFired:
-    """Return the message that tells an entity that its moment has come."""
+    """Return the message telling an entity of its due timer."""
     message = ENTITIES[kind].timer
     assert message is not None, kind
     return message(key=key, timer=timer, due=due)

@@ -1,4 +1,4 @@
-"""A partition of the inbox as an entity of its own: what is said about all that follows on it."""
+"""A partition of the inbox as an entity: messages about all later records."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stream_durable.core.status import Outcome
 
 
 class Log:
-    """A partition. In which format it is, its row says and the effects of its records carry."""
+    """A partition. Its format is stored in its row and in the effects of its records."""
 
     __slots__ = ("id", "partition", "updated")
 

@@ -50,7 +50,7 @@ _decode = msgspec.json.Decoder(Reference).decode
 
 
 def reference(partition: int, offset: int, data: bytes, picked: dict[str, Raw]) -> bytes:
-    """Return what stands for `data`, which is the record at this place."""
+    """Return the reference to `data`, stored as a record at this position."""
     return _encode(Reference((partition, offset, len(data), sha256(data).hexdigest()), dict(picked)))
 
 

@@ -1,4 +1,4 @@
-"""What folding takes, whoever does it: the reconciler, or a rebuild that folds the same records once more."""
+"""Folding as shared by the reconciler and a rebuild."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NO_LOAD_MAX = 1 << 62
 
 
 class Folder:
-    """Reads records, loads the entities that they concern, and folds them."""
+    """Decodes records, loads the entities concerned, and folds."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Folder:
         return [self._refusals.read(record) for record in records]
 
     def missing(self, reads: list[batch.Read]) -> Keys:
-        """Return the entities that these concern and that are not in memory."""
+        """Return the entities concerned that are not in memory."""
         return batch.missing(reads, self._cache, self._refusals.known)
 
     async def load(self, keys: Keys) -> dict[str, str]:

@@ -58,7 +58,7 @@ class _Taken:
 
 
 class _Source:
-    """A partition that is read, since it was given to us."""
+    """An assigned partition being read."""
 
     __slots__ = ("bytes", "is_full", "next_offset", "taken", "topic_id")
 
@@ -73,7 +73,7 @@ class _Source:
 
 
 class Ingress:
-    """Serves the partitions of the events topic that its group gives it."""
+    """Serves its assigned partitions of the events topic."""
 
     def __init__(
         self,

@@ -98,7 +98,7 @@ class Takeovers:
             self._tasks[partition] = task
 
     def cancel(self, partitions: Iterable[int]) -> None:
-        """Stop taking these over: they are no longer meant for us."""
+        """Cancel takeovers of partitions assigned elsewhere."""
         for partition in partitions:
             self.halted.pop(partition, None)
             self.refused.pop(partition, None)
@@ -162,7 +162,7 @@ class Takeovers:
         return claim
 
     async def _beware(self, owned: Partition, claim: Claim, bounds: LogBounds) -> None:
-        """Fold records one by one where earlier owners got nowhere with them."""
+        """Fold records one by one after takeovers without progress."""
         if claim.next_offset < bounds.high:
             if claim.stalls > self._settings.stall_takeovers_max:
                 owned.cautious = self._settings.batch_records_max

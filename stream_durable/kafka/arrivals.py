@@ -36,7 +36,7 @@ class Held:
         self._bytes_in += _bytes_of(records)
 
     def take(self, records: list[Record]) -> None:
-        """Hold these no more; for the thread that takes them."""
+        """Subtract taken records; called by the receiving thread."""
         self._records_out += len(records)
         self._bytes_out += _bytes_of(records)
 

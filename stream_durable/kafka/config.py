@@ -1,4 +1,4 @@
-"""The librdkafka properties that everything of ours begins with, and what its errors mean."""
+"""The librdkafka properties common to all clients, and the meaning of its errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DURATION: Final = re.compile(r" \((?:after \d+ms in state|\d+ identical error)[
 
 
 class _Complaints:
-    """What the clients of this process said last about each cluster, by its bootstrap address."""
+    """The last log lines of this process's clients per cluster, by bootstrap address."""
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[str, float]] = {}

@@ -66,11 +66,11 @@ class KafkaDefinitions:
         return self._known.graphs.get(fingerprint)
 
     def is_newer(self, fingerprint: str) -> bool:
-        """Whether a definition is there that takes a newer release than this one."""
+        """Whether a definition exists in a newer format than this release."""
         return fingerprint in self._known.newer
 
     def lacking(self, fingerprint: str) -> str:
-        """Say why there is no graph of this fingerprint, and what to do about it."""
+        """Return why a graph is missing for this fingerprint, with the remedy."""
         return self._known.lacking(fingerprint)
 
     def known(self) -> list[Graph]:

@@ -181,7 +181,7 @@ class GroupLog:
         return (mark.offset if mark.offset >= 0 else None), mark.metadata
 
     async def bounds(self, partition: int) -> LogBounds:
-        """Say which log this partition is now, and where it begins and ends."""
+        """Return the log's identity and bounds."""
         part = TopicPartition(self._topic, partition)
 
         def ask() -> LogBounds:

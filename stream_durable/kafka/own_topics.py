@@ -19,7 +19,7 @@ _CLIENT: Final = "stream-durable-topics"
 
 
 async def missing_topics(settings: KafkaSettings, names: Sequence[str]) -> list[str]:
-    """Return which of these are not there; one question to the brokers."""
+    """Return the missing ones of these topics; one request to the brokers."""
     if not names:
         return []
     return await asyncio.to_thread(_missing, settings, names)

@@ -59,7 +59,7 @@ _ABANDONED_SECONDS = 1.0
 
 
 class _Placed(Delivery):
-    """One message, and where it is once it is acknowledged."""
+    """One message, and its offset after acknowledgement."""
 
     __slots__ = ("place",)
 

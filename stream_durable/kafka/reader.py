@@ -45,7 +45,7 @@ class KafkaReader:
         self._records_max = records_max
 
     async def bounds(self) -> Mapping[int, LogBounds]:
-        """Say for every partition which log it is, and where it begins and ends."""
+        """Return identity and bounds of each partition's log."""
         return await asyncio.to_thread(self._bounds)
 
     async def read(self, spans: Sequence[Span]) -> AsyncGenerator[list[Record], None]:

@@ -147,7 +147,7 @@ class _Feed(Generic[_Said]):
 
 
 class _Live:
-    """One consumer of one topic for everybody who follows a run, by key."""
+    """One consumer of one topic for all followers, by key."""
 
     def __init__(self, settings: KafkaSettings, properties: dict[str, Any], topic: str) -> None:
         self._settings = settings

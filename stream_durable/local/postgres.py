@@ -205,7 +205,7 @@ class LocalPostgres:
         pid_file.unlink(missing_ok=True)
 
     def _unprivileged(self) -> list[str]:
-        """The options of setpriv that stop us from being root; none if we are not."""
+        """The setpriv options for dropping root; none for other users."""
         if not _is_root():
             return []
         nobody = pwd.getpwnam("nobody")

@@ -50,7 +50,7 @@ class Frame:
 
 
 class Arrow(NamedTuple):
-    """From one box to another; one from a frame begins at its edge."""
+    """From one box to another; from a frame, beginning at its edge."""
 
     source: str
     target: str
@@ -80,7 +80,7 @@ class Known(NamedTuple):
     helpers: Mapping[tuple[str, str], list[Standing]]
 
     def lines(self, name: str) -> tuple[str, ...]:
-        """Say where a step stands, its members, and which run it has started."""
+        """Return a step's status, member counts and child run as lines."""
         state, members = self.steps.get(name), self.members.get(name)
         found = [] if state is None else [words_of(state)]
         if members:

@@ -48,7 +48,7 @@ class Standing(Protocol):
 
     @property
     def child(self) -> str | None:
-        """The run that it started last, if it starts runs."""
+        """The last child run started by the step, if any."""
 
 
 #: The steps of a run by name, with those that it got on its way and its helpers.

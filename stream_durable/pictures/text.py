@@ -1,4 +1,4 @@
-"""A picture in plain text: the steps in the order in which they can run, what is in a group below it."""
+"""A picture in plain text: steps in dependency order, members indented below their group."""
 
 from __future__ import annotations
 

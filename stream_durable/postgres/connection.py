@@ -1,4 +1,4 @@
-"""Connections to Postgres, and which of its errors mean that trying again may help."""
+"""Connections to Postgres, and the classification of its errors as transient or not."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class translated:  # noqa: N801
 
 
 def _of_server(error: asyncpg.PostgresError, *, is_migrated: bool) -> StreamDurableError:
-    """Return our error for one that the server reports."""
+    """Return our error for an error of the server."""
     state = error.sqlstate or ""
     text = _described(error)
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
@@ -154,7 +154,7 @@ def _of_server(error: asyncpg.PostgresError, *, is_migrated: bool) -> StreamDura
 
 
 def _described(error: asyncpg.PostgresError) -> str:
-    """Say what the server reports without its detail, which quotes rows."""
+    """Return the server's message without its detail, which quotes rows."""
     state = error.sqlstate or ""
     places = [
         f"{what} {name}"

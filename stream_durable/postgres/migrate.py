@@ -60,7 +60,7 @@ async def migrate(
 
 
 async def _lock(connection: asyncpg.Connection, say: Say) -> None:
-    """Become the only one who migrates. A statement that waits holds up `create index concurrently`."""
+    """Take the migration lock. Waiting statements would delay `create index concurrently`."""
     since = said = monotonic()
     while not await connection.fetchval(queries()["migration_lock"]):
         if monotonic() >= said:

@@ -64,7 +64,7 @@ class PostgresStore:
             await connection.execute(queries()["partition_identify"], partition, token, topic_id)
 
     async def lose(self, partition: int, token: UUID, reason: str) -> None:
-        """Record that the log of a partition was lost and that it stands still."""
+        """Mark a partition as stopped after the loss of its log."""
         async with self._takeovers.use() as connection:
             await connection.execute(queries()["partition_lose"], partition, token, reason)
 
@@ -107,7 +107,7 @@ class PostgresStore:
             return bool(await short.fetchval(*arguments[:_USUAL]))
 
     async def cursors(self, partitions: Sequence[int]) -> dict[int, Cursor]:
-        """Read who owns these partitions and where they stand."""
+        """Read owner and position of these partitions."""
         async with self._batches.use() as connection:
             found = await connection.fetch(queries()["partition_cursors"], partitions)
         return {row[0]: Cursor(*row[1:]) for row in map(tuple, found)}

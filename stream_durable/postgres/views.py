@@ -62,7 +62,7 @@ class PostgresViews:
         return None if row is None else RunRow._make(row)
 
     async def run_with_steps(self, run: str) -> StoredRun | None:
-        """Return a run and its steps, as they were at one moment."""
+        """Return a run and its steps in one snapshot."""
         async with (
             self._connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),

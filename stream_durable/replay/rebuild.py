@@ -243,7 +243,7 @@ class _Lane:
         self._cache.forget_partitions([partition.id])
 
     async def _claim(self, number: int, topic_id: str) -> Partition:
-        """Become the one who writes this partition; from here on no other rebuild does."""
+        """Become the only rebuild writing this partition."""
         token = uuid4()
         claim = await retry_transient(lambda: self._store.claim(number, OWNER, token), "claim")
         if claim.topic_id is None:
@@ -258,7 +258,7 @@ class _Lane:
         return partition
 
     def _new(self, partition: Partition, records: list[Record]) -> list[Record]:
-        """Leave out the record before the one we stand at, once it is known to be the one folded last."""
+        """Leave out the record before the current position, once verified as the last one folded."""
         if partition.verify_offset is None:
             return records
         first = records[0]

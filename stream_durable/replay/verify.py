@@ -157,7 +157,7 @@ async def _unlike(ours: _Walk, theirs: _Walk) -> AsyncIterator[tuple[str, ...]]:
 
 
 class _Walk:
-    """Marks one by one, from batches of them."""
+    """Iterates over marks one by one, loading batches."""
 
     def __init__(self, batches: AsyncGenerator[list[RowMark], None]) -> None:
         self._batches = batches

@@ -79,7 +79,7 @@ class App:
 
 
 def _faults_of(workflows: Iterable[Workflow]) -> Iterable[DefinitionFault]:
-    """Return the faults of the workflows themselves; those of a child come with each that starts it."""
+    """Return the faults of the workflows themselves; those of children come with each parent."""
     found: dict[DefinitionFault, None] = {}
     for workflow in workflows:
         try:

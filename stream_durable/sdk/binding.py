@@ -169,7 +169,7 @@ class Binder:
     def _judge(
         self, name: str, source: Source, hint: Any, offer: Offer, options: Options, *, is_strict: bool
     ) -> None:
-        """Note a parameter that can read nothing of what it is given."""
+        """Report a parameter whose type can read no value given."""
         known = self._given(name, source, offer)
         if known is None or hint is Any or (source != Source.OUTPUT and hint == self._input_type):
             return

@@ -150,7 +150,7 @@ class Context(Generic[Input]):
 
     @property
     def values(self) -> dict[str, Any]:
-        """A copy of all that the run's context holds, with what this attempt has changed."""
+        """A copy of the run's context, with this attempt's changes."""
         return self._values.all()
 
     def get(self, key: str, default: Any = None) -> Any:

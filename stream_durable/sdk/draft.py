@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Work(NamedTuple):
-    """A function that a worker calls, and what else it calls for the same attempt."""
+    """A function called by a worker, with its companions in the same attempt."""
 
     function: Callable[..., Any]
     #: What annotations of the function may name beyond its globals.

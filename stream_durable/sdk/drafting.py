@@ -33,7 +33,7 @@ def own_name(function: Callable[..., Any], name: str | None) -> str:
 def order_of(
     options: Options, given: Mapping[str, Any], kind: type, workflow: Workflow, place: Place
 ) -> dict[str, Any]:
-    """Return what every node has, of the options that this kind of step takes."""
+    """Return the options common to all nodes."""
     known = known_options(options, given, kind)
     after, ended, joins = read_after(options, known.get("after", ()), workflow)
     return {
@@ -47,7 +47,7 @@ def order_of(
 
 
 def known_options(options: Options, given: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    """Return those of the options that this kind of step has."""
+    """Return the options supported by this kind of step."""
     known = options.known(given, _names(kind), elsewhere=_names(StepOptions))
     options.description = options.text("description=", known.get("description"))
     return known

@@ -1,4 +1,4 @@
-"""An input that a model takes, made up from what the model says of itself."""
+"""Generates an example input from a model."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Known(NamedTuple):
 
 
 class KnownValues:
-    """The values of one workflow, by the names under which paths and parameters mean them."""
+    """The values of one workflow, by the names used in paths and parameters."""
 
     def __init__(self, workflow: Workflow, origin: Origin, drafts: Mapping[str, Draft]) -> None:
         self.schemas = Schemas()
@@ -67,7 +67,7 @@ class KnownValues:
         return self._known[root]
 
     def answered(self, draft: Draft) -> Any:
-        """Return what the function of a step says that it returns; Any if it says nothing."""
+        """Return the declared return type of a step's function; Any without annotation."""
         found = self._answers.get(draft)
         if found is None:
             found = self._answers[draft] = _answered(draft)
@@ -148,7 +148,7 @@ class KnownValues:
 
 
 def output_of(values: KnownValues, definition: Definition, drafts: Iterable[Draft]) -> Known | None:
-    """Return what is known of what a run comes to: of one last step, if no function can end it before."""
+    """Return the type of a run's output: the only last step's, if no function can finish earlier."""
     waited = {name for node in definition.nodes for name in node.after}
     waited |= {name for node in definition.nodes for join in node.joins for name in join.of}
     last = [n for n in definition.nodes if n.member_of is None and n.name not in waited]
@@ -167,7 +167,7 @@ def _can_finish(values: KnownValues, draft: Draft) -> bool:
 
 
 def _answered(draft: Draft) -> Any:
-    """Return what the function of a step says that it returns; Any if it says nothing."""
+    """Return the declared return type of a step's function; Any without annotation."""
     if draft.work is None:
         return Any
     hint = Hints(draft.work.function, draft.work.local_names).of("return", "", Options(""))

@@ -39,7 +39,7 @@ class Options:
         return copy
 
     def part(self, name: str) -> Options:
-        """Return what notes faults of a part of it among its own: `step 'charge', when=`."""
+        """Return a reader for a part, with its faults labelled: `step 'charge', when=`."""
         part = Options(f"{self.label}, {name}")
         part.faults = self.faults
         return part

@@ -282,7 +282,7 @@ class _Preparation:
         return Known(schema, f"workflow {outline.name!r} comes to {shown(hint)}", outline.origin)
 
     def _type_of(self, step: str) -> Any:
-        """Return the type of what a step's function answers, as far as it says it."""
+        """Return the declared return type of a step's function."""
         draft = self._drafts.get(step)
         if draft is None or draft.work is None or not isinstance(draft.node, StepNode):
             return Any
@@ -351,7 +351,7 @@ class _Preparation:
 
 
 def _along(handler: Handler) -> list[Handler]:
-    """Return a handler with those that are called along with it."""
+    """Return a handler with its companions."""
     return [each for each in (handler, handler.condition, handler.limit) if each is not None]
 
 

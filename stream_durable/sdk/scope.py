@@ -49,7 +49,7 @@ _NO_VALUE: Any = object()
 
 
 class Scope:
-    """Adds steps to its workflow, each at its place in it."""
+    """Adds steps to its workflow, with their positions."""
 
     _workflow: Workflow
     _place = Place()

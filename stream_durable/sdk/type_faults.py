@@ -1,6 +1,6 @@
-"""What is wrong between the types of a workflow: a path that leads nowhere, a value that nobody can read.
+"""Type faults of a workflow: paths leading nowhere, values their reader cannot decode.
 
-Only what holds for every run is a fault: whatever is not annotated, or may be anything, passes.
+Only certain faults are reported: without annotations, or with Any, everything passes.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def judge_paths(values: KnownValues, node: AnyNode, options: Options) -> None:
 
 
 def judge_child(values: KnownValues, node: ChildNode, wanted: Known, options: Options) -> None:
-    """Note what of the input that a child is started with its workflow cannot take."""
+    """Report parts of a child's input its workflow cannot read."""
     given = node.input
     if given is None:
         found: Iterable[tuple[str, Misfit]] = _of_value("", wanted.schema, None)

@@ -129,9 +129,9 @@ class Workflow(Scope, Generic[In, Out]):
     ) -> Callable[[Callable[P, R]], Template[P, R]]: ...
 
     def template(self, function: Callable[P, R] | None = None, /, **options: Unpack[TemplateOptions]) -> Any:
-        """Make the decorated function one that steps can add to a run, by answering with `Expand`.
+        """Register the decorated function as a template for steps added with `Expand`.
 
-        Its parameter `item` gets what `of` was given.
+        Its parameter `item` receives the argument of `of`.
         """
 
         def decorate(decorated: Callable[P, R]) -> Template[P, R]:
@@ -161,7 +161,7 @@ class Workflow(Scope, Generic[In, Out]):
 
     @property
     def children(self) -> Sequence[Workflow]:
-        """The workflows that steps of this one are runs of, each once."""
+        """The workflows started by steps of this one, each once."""
         return tuple(dict.fromkeys(self._children))
 
     def definition(self) -> Definition:

@@ -64,7 +64,7 @@ class DefinitionKeeper:
 
 
 def _write(file: Path, data: bytes) -> None:
-    """Write a file as a whole, unless that is what it holds."""
+    """Write a file atomically, unless its content is the same already."""
     if not file.exists() or file.read_bytes() != data:
         partial = file.with_suffix(".partial")
         partial.write_bytes(data)

@@ -58,7 +58,7 @@ Role = Callable[[Settings, Metrics], AbstractAsyncContextManager[Service]]
 
 
 def host(name: str, settings: Settings, role: Role) -> None:
-    """Run a service until it is told to stop; raise what keeps it from running."""
+    """Run a service until told to stop; raises its fatal error."""
     configure_logging(settings.log.level, settings.log.format)
     for note in check_safety(settings):
         _log.warning(SETTINGS_QUESTIONED, note=note)
@@ -76,7 +76,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 def run_briskly(work: Coroutine[Any, Any, _Answer]) -> _Answer:
-    """Do one long piece of work as fast as this machine lets it."""
+    """Run one long piece of work on the fast loop, with less garbage collection."""
     spare_the_collector()
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(work)

@@ -59,7 +59,7 @@ class Laptop:
     def __init__(
         self, home: Path, settings: Settings, kafka: KafkaChoice = "auto", ports: Ports | None = None
     ) -> None:
-        """Start nothing but the mock broker, which picks its own port; refuse what cannot be."""
+        """Start only the mock broker, which picks its own port; refuse impossible settings."""
         chosen = _choose(kafka, settings)
         asked = ports or Ports()
         if asked.kafka is not None and chosen != "local":
@@ -126,7 +126,7 @@ class Laptop:
         await asyncio.gather(*map(asyncio.wrap_future, self._starts))
 
     async def keep(self, say: Callable[[str], None]) -> None:
-        """Start again what ends by itself, until cancelled; `say` hears of it."""
+        """Restart services that end, until cancelled; `say` receives a message each time."""
         await asyncio.gather(*(_keep(name, server, say) for name, server in self._servers.items()))
 
     def _with_postgres(self, settings: Settings, asked: Ports, values: dict[str, str]) -> str:
@@ -204,7 +204,7 @@ def _choose(kafka: KafkaChoice, settings: Settings) -> KafkaChoice:
 
 
 def _sized(settings: Settings, chosen: KafkaChoice) -> dict[str, str]:
-    """Return what suits one machine and one person, where nobody said otherwise."""
+    """Return sizes for one machine and one user, except those configured."""
     suited = {"kafka.replication": "1"}
     if not (chosen == "configured" and is_configured(settings, "postgres.dsn")):
         # The same for all kinds of Kafka, so that the kept database goes with each of them.

@@ -18,7 +18,7 @@ _PATIENCE_SECONDS: Final = 12.0
 
 
 class Probe:
-    """Asks one dependency again and again, and remembers what it said last."""
+    """Queries one dependency repeatedly, and remembers the last result."""
 
     def __init__(self, ask: Callable[[], Awaitable[None]], *, lost: LogEvent, regained: LogEvent) -> None:
         """Ask nothing yet; `lost` and `regained` are what the log says when that changes."""

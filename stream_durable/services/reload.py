@@ -33,7 +33,7 @@ def code_of(target: str, home: Path) -> Path:
 
 
 def forget_imports(file: Path) -> None:
-    """Say that it is not known what is imported."""
+    """Forget which files were imported."""
     file.unlink(missing_ok=True)
 
 

@@ -53,7 +53,7 @@ class Program:
 
 
 class ChildUnusableError(RejectedError):
-    """A child says that what it was given cannot be used."""
+    """A child reported an unusable configuration."""
 
     def __init__(self, name: str) -> None:
         super().__init__("child_unusable", f"{name} cannot work with what it was given; see above")
@@ -126,7 +126,7 @@ def _output(log: Path | None) -> Iterator[BinaryIO | None]:
 
 
 class _Child:
-    """One program and the process that runs it now, if any."""
+    """One program and its current process, if any."""
 
     def __init__(self, program: Program, on_change: Callable[[Program, int | None], None]) -> None:
         self.program = program

@@ -45,13 +45,13 @@ class _Conf(faust.Settings):
 
 
 class StreamApp(faust.App):
-    """Everything that Faust has, on our settings; and `turns`, `steps` and `runs`.
+    """A Faust app on the instance's settings, with `turns`, `steps` and `runs`.
 
-    Its consumer group and the topics of its tables are named `<prefix>.streams.<name>`.
+    Its consumer group and table topics are named `<prefix>.streams.<name>`.
     """
 
     def __init__(self, name: str, *, settings: Settings | None = None, **options: Any) -> None:
-        """Connect to nothing yet; `options` are Faust's, except those that our settings decide."""
+        """Connect to nothing yet; `options` are Faust's, except those decided by the settings."""
         if not NAME.match(name) or ":" in name:
             raise RejectedError("bad_name", f"{name[:128]!r} is not a name: letters, digits and _ . - only")
         settings = settings or with_running(Settings.load())

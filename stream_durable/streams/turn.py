@@ -53,8 +53,11 @@ class Turn:
         self._writer = Writer()
 
     async def run(self, stream: Any) -> None:
-        """Take records until cancelled. A record is acknowledged by hand: by itself Faust counts it as
-        taken when it is cancelled in the middle of it, and it would be lost."""
+        """Take records until cancelled.
+
+        Records are acknowledged by hand: Faust itself acknowledges a record
+            cancelled halfway, which would be lost.
+        """
         stream = stream.noack()
         async for event in stream.events():
             await self._take(event.message)
@@ -89,8 +92,11 @@ class Turn:
             raise RejectedError(code, f"not a {self._value.__name__}: {shown}") from None
 
     def _id_of(self, record: Any) -> str:
-        """Return what names this record for this function, always and alone. A topic that was made anew
-        has the same offsets again, but not at the same times."""
+        """Return a unique, repeatable id for this record and function.
+
+        A recreated topic has the same offsets
+            again, but not at the same times.
+        """
         time = f"-{_time(record)}" if record.timestamp else ""
         return f"{self._name}:{record.topic}-{record.partition}-{record.offset}{time}"
 

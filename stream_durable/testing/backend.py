@@ -64,7 +64,7 @@ class Backend(Protocol):
         """Run a coroutine beside the services to its end."""
 
     def functions(self) -> Mapping[str, Sequence[str]]:
-        """Return the names under which functions are called, by workflow, of those that are carried."""
+        """Return the names of called functions by workflow, for carried workflows."""
 
     def carry(self, workflow: Workflow | None, queue: str | None) -> None:
         """Let workers serve a workflow with its children, and a queue."""

@@ -15,7 +15,7 @@ from stream_durable.ports import Clock, Headers, Record
 
 
 class Member(Protocol):
-    """What a group tells one of its members."""
+    """Callbacks of a group for one member."""
 
     def assign(self, partitions: list[int]) -> None:
         """These are yours."""
@@ -204,7 +204,7 @@ class Broker:
 
 
 class Group:
-    """Who of a group reads which partition, and what the group has committed."""
+    """A group's assignments and committed offsets."""
 
     def __init__(self, partitions: int) -> None:
         """Begin without members."""

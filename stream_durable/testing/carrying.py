@@ -21,7 +21,7 @@ class GrowingApp(App):
         self._handlers: dict[tuple[str, str], Handler] = {}
 
     def carry(self, workflow: Workflow) -> bool:
-        """Take a workflow with all that it starts; say whether it is new."""
+        """Add a workflow with its children; return whether it is new."""
         if self.workflows.get(workflow.name) is workflow:
             return False
         # From the beginning, so that what does not go together is refused as in production.
@@ -29,7 +29,7 @@ class GrowingApp(App):
         return True
 
     def deploy(self, workflows: Iterable[Workflow]) -> None:
-        """Take workflows in place of those of the same names, with all that they start."""
+        """Replace workflows of the same names, with their children."""
         new = with_children(workflows)
         names = {workflow.name for workflow in new}
         others = [workflow for name, workflow in self.workflows.items() if name not in names]
@@ -43,7 +43,7 @@ class GrowingApp(App):
         return found
 
     def queues(self) -> set[str]:
-        """Return the queues that steps, and what is called besides them, name."""
+        """Return the queues named by steps and their companions."""
         return {
             step.queue
             for definition in self.definitions()

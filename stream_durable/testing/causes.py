@@ -54,7 +54,7 @@ def commands(world: World) -> Iterator[tuple[str, Record]]:
 
 
 def lost_commands(world: World, oracle: Oracle) -> set[int]:
-    """Return the partitions in which it was not known which commands were done."""
+    """Return the partitions with unknown command progress."""
     told = {place[0] for place, each in oracle.judged.items() if isinstance(each.message, CommandsLost)}
     return told | {r.partition for r in world.lives.lost if b'"log.commands_lost"' in (r.value or b"")}
 

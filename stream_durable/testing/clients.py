@@ -17,7 +17,7 @@ from stream_durable.wire.inbox import decode_message
 
 
 class Clients:
-    """Everybody who sends something, and what became of it."""
+    """All message senders of a world, and the results."""
 
     def __init__(self, weather: Weather, broker: Broker, store: MemoryStore) -> None:
         """Send nothing yet."""

@@ -233,7 +233,7 @@ class Engine(Teller):
         return self._backend.do(make)
 
     def tell(self, make: Callable[[], Coroutine[Any, Any, R]]) -> R:
-        """Run one that says something, and let it be acted on."""
+        """Run a coroutine sending a message, and process its effects."""
         result = self._backend.do(make)
 
         async def goal(rest: Rest) -> bool:

@@ -305,7 +305,7 @@ class Process:
             self._died(self)
 
     def _clear_away(self) -> None:
-        """Unwind what is suspended, so that nothing lingers; it reaches nothing outside."""
+        """Unwind suspended coroutines, so that nothing lingers; they reach nothing outside."""
         for task in self._tasks:
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]

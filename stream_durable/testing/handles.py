@@ -117,7 +117,7 @@ class TestedRun(Teller):
         return {name: TestedStep(self, name) for name in self.state.steps}
 
     def step(self, step: Named | str) -> TestedStep:
-        """Return one step; also a hook, or what undoes a step, by its name."""
+        """Return one step by name; hooks and compensations too."""
         name = step if isinstance(step, str) else step.name
         state = self.state
         if name not in state.steps and name not in state.helpers:
@@ -227,7 +227,7 @@ class TestedStep:
 
     @property
     def due(self) -> datetime | None:
-        """When its time-out, its next attempt or the end of its sleep comes."""
+        """The time of its time-out, next attempt or end of sleep."""
         return self.state.due
 
     @property

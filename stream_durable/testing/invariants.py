@@ -60,7 +60,7 @@ _EARLY_MS = 1_000
 
 
 def state_is_the_fold_of_the_log(world: World, oracle: Oracle) -> Iterator[str]:
-    """I2: the stored rows are those that folding the inbox from offset 0 gives."""
+    """I2: the stored rows equal a fold of the inbox from offset 0."""
     tables = world.store.tables
     yield from differences("run", tables.runs, oracle.run_rows())
     yield from differences("step", tables.steps, oracle.step_rows())

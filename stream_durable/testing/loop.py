@@ -151,7 +151,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._ready.extend(handles)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Leave it in the heap; it is dropped when its time comes."""
+        """Leave the timer in the heap; it is dropped when due."""
 
     def _write_to_self(self) -> None:
         """There is no other thread that could have called."""

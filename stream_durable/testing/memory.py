@@ -157,7 +157,7 @@ class MemoryLog:
         self._held = sum(len(event) for event in self._events if isinstance(event, list))
 
     async def bounds(self, partition: int) -> LogBounds:
-        """Say which log this partition is now, and where it begins and ends."""
+        """Return the log's identity and bounds."""
         topic = self.broker.topic(self.name)
         log = topic.partitions[partition]
         self._known[partition] = topic.id
@@ -196,7 +196,7 @@ class MemoryLog:
             self.group.leave(self)
 
     def rejoin(self) -> None:
-        """Notice that the group has given us up, and join it again."""
+        """Notice the loss of membership, and join again."""
         if self.is_expired:
             self.is_expired = False
             self._releasing.clear()
@@ -330,11 +330,11 @@ class MemoryDefinitions:
         return self._known.graphs.get(fingerprint)
 
     def is_newer(self, fingerprint: str) -> bool:
-        """Whether a definition is there that takes a newer release than this one."""
+        """Whether a definition exists in a newer format than this release."""
         return fingerprint in self._known.newer
 
     def lacking(self, fingerprint: str) -> str:
-        """Say why there is no graph of this fingerprint, and what to do about it."""
+        """Return why a graph is missing for this fingerprint, with the remedy."""
         return self._known.lacking(fingerprint)
 
     async def catch_up(self) -> None:
@@ -351,7 +351,7 @@ class MemoryDefinitions:
         return self._known.about(fingerprint)
 
     async def register(self, definition: Definition, about: About = NOTHING) -> str:
-        """Publish a definition with what is said about it, unless it is known already."""
+        """Publish a definition with its descriptions, unless already known."""
         graph = prepared(definition)
         if self._known.lacks(graph.fingerprint, about):
             key = definition_key(graph.name, graph.fingerprint)

@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, target: Target) -> Place:
-        """Say which steps a target means: by name it is those of every workflow."""
+        """Return the steps of a target: for a name, those of every workflow."""
         if isinstance(target, str):
             return cls(name=target)
         workflow = getattr(target, "workflow", None)
@@ -134,7 +134,7 @@ class Mishaps:
         return next(((answer,) for place, answer in self._stubs if place.is_at(handler, handler.step)), None)
 
     def failure_of(self, handler: Handler, step: str) -> BaseException | None:
-        """Return why this attempt is to fail; it is used up with that."""
+        """Return and use up the failure arranged for this attempt."""
         for failure in self._failures:
             if failure.times > 0 and failure.place.is_at(handler, step):
                 failure.times -= 1
@@ -151,7 +151,7 @@ class Mishaps:
 
 
 class ArrangedHandler(Handler):
-    """A handler to which what was arranged happens. One for each attempt."""
+    """A handler with arranged misfortune. One per attempt."""
 
     __slots__ = ("_die", "_handler", "_mishaps", "_row", "_stub")
 

@@ -63,7 +63,7 @@ class Judged(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """A message that was applied to a run, and what that led to."""
+    """A message applied to a run, with its effects."""
 
     message: Message
     clock: int

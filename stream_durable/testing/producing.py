@@ -110,7 +110,7 @@ class _RemoteWire:
         self._busy.discard(lane)
 
     async def _deliver(self, lane: LaneKey, batch: _Batch) -> None:
-        """Send a batch until it is answered; what it is sent again for changes nothing."""
+        """Send a batch until answered; resending changes nothing."""
         weather = self._process.weather
         while self._broker.has_no_leader(*lane):  # noqa: ASYNC110 - as a client asks, again and again
             await asyncio.sleep(0.05)

@@ -76,7 +76,7 @@ def an_ended_run_asks_for_nothing(world: World, oracle: Oracle) -> Iterator[str]
 
 
 def steps_begin_in_order(world: World, oracle: Oracle) -> Iterator[str]:
-    """No step begins before what it waits for has ended as it has to, nor a race's before it is decided."""
+    """No step begins before its dependencies have ended as required, or before its race is decided."""
     for run in oracle.runs():
         stands: dict[str, str] = {}
         for folded in oracle.applied.get(run.id, ()):

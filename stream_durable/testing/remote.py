@@ -265,11 +265,11 @@ class RemoteDefinitions:
         return self._definitions.graph(fingerprint)
 
     def is_newer(self, fingerprint: str) -> bool:
-        """Whether a definition is there that takes a newer release than this one."""
+        """Whether a definition exists in a newer format than this release."""
         return self._definitions.is_newer(fingerprint)
 
     def lacking(self, fingerprint: str) -> str:
-        """Say why there is no graph of this fingerprint, and what to do about it."""
+        """Return why a graph is missing for this fingerprint, with the remedy."""
         return self._definitions.lacking(fingerprint)
 
     async def catch_up(self) -> None:

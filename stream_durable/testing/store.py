@@ -155,7 +155,7 @@ class MemoryStore:
             row.topic_id = topic_id
 
     async def lose(self, partition: int, token: UUID, reason: str) -> None:
-        """Record that the log of a partition was lost and that it stands still."""
+        """Mark a partition as stopped after the loss of its log."""
         row = self.tables.partitions[partition]
         if row.token == token:
             row.lost_reason = reason
@@ -213,7 +213,7 @@ class MemoryStore:
         return True
 
     async def cursors(self, partitions: Sequence[int]) -> dict[int, Cursor]:
-        """Read who owns these partitions and where they stand."""
+        """Read owner and position of these partitions."""
         rows = self.tables.partitions
         found = {p: rows[p] for p in partitions if p in rows}
         return {p: Cursor(row.token, row.next_offset, row.must_redrive) for p, row in found.items()}

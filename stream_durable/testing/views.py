@@ -157,7 +157,7 @@ class MemoryViews:
         return found[:limit]
 
     def _waiting(self, run: str, step: str) -> tuple[RunRow | None, StepRow | None]:
-        """Return a run that has not ended and a step of it that waits."""
+        """Return an unfinished run and a waiting step of it."""
         row, waiting = self._tables.runs.get(run), self._tables.steps.get((run, step))
         is_open = row is not None and row.ended is None
         is_waiting = waiting is not None and waiting.status == WAITING

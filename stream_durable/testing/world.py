@@ -169,7 +169,7 @@ class World:
             slot.process.kill()
 
     def freeze(self, slot: Slot, seconds: float) -> None:
-        """Stop a process; when it goes on, its group may have given it up."""
+        """Stop a process; by its return the group may have removed it."""
         process, log = slot.process, slot.log
         if process is None or log is None or not process.is_running:
             return

@@ -87,10 +87,10 @@ _READ = {
 
 
 def read_headers(headers: Iterable[tuple[str, bytes | None]] | None) -> dict[str, str]:
-    """Return what a CloudEvent of somebody else says of itself; nothing where there is no CloudEvent.
+    """Return the CloudEvents attributes in headers; empty if there are none.
 
-    Keys are `id`, `type`, `source`, `subject` and `traceparent`, as far as they are there. Of a header
-    that is repeated the last one counts.
+    Keys are `id`, `type`, `source`, `subject` and `traceparent`, as far as present. Of a repeated header the
+    last one counts.
     """
     found = dict(headers or ())
     if "ce_specversion" not in found:

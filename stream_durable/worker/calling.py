@@ -29,9 +29,9 @@ class Calling:
     def __init__(
         self, settings: WorkerSettings, now: Callable[[], int], leave_thread: Callable[[Job], None]
     ) -> None:
-        """Begin no thread and no process yet.
+        """Start no thread and no process yet.
 
-        An attempt that needs a thread has a place for it when it begins; `leave_thread` gives it back early.
+        An attempt needing a thread has a place for one from the start; `leave_thread` releases it early.
         """
         self.threads = Threads(settings.threads, settings.threads_overdue_max, now)
         self._leave_thread = leave_thread

@@ -1,6 +1,6 @@
-"""From a command to what a function is given, and from what it answered to the message about it.
+"""Converts commands to arguments of functions, and results to messages.
 
-The same in a worker and in a process of its own, so neither knows of the other here.
+Shared by the worker and its processes, so neither is known here.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _NO_OUTPUTS: dict[str, bytes] = {}
 
 
 def context_of(command: Command, attempt: Attempt, value: Any) -> Context[Any]:
-    """Return a context with the run's input in its type. All of one attempt share what they change."""
+    """Return a context with the run's typed input. All contexts of one attempt share their changes."""
     if attempt.values is None:
         attempt.values = Values() if command.context is None else Values(bytes(command.context))
     return Context(

@@ -154,7 +154,7 @@ class Job:
 
     @property
     def whose(self) -> Mapping[str, object]:
-        """What tells its lines from those of others."""
+        """Fields identifying the attempt's log lines."""
         return whose(self.command)
 
     def left(self) -> tuple[tuple[Change, ...], tuple[LogLine, ...]]:

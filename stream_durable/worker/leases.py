@@ -29,7 +29,7 @@ class Say(Protocol):
 
 
 class Leases:
-    """Announces attempts and keeps their leases: these count, not Kafka, once they are acknowledged."""
+    """Announces attempts and renews leases: after the acknowledgement the lease counts, not Kafka."""
 
     def __init__(
         self, running: Mapping[JobKey, Job], who: Callable[[Job], dict[str, Any]], say: Say, clock: Clock,
@@ -69,7 +69,7 @@ class Leases:
                 say(job, beat, lambda: None)
 
     def write_note(self, first: Job | None = None) -> None:
-        """Note what is on, one of them before all others."""
+        """Write a note of the running attempts, one of them first."""
         if self.note is not None:
             others = [job for job in list(self._running.values()) if job is not first]
             self.note.write(others if first is None else [first, *others])

@@ -54,7 +54,7 @@ ALL = Keeping()
 
 
 def keeping_of(settings: WorkerSettings) -> Keeping:
-    """Return what a worker keeps of what its steps write."""
+    """Return a worker's limits for kept log lines."""
     return Keeping(
         level=settings.step_log_level,
         prints=settings.step_log_print,
@@ -74,7 +74,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Writer(Protocol):
-    """An attempt that hears what its function writes."""
+    """An attempt receiving its function's log lines."""
 
     def wrote(self, level: str, text: str, /) -> None:
         """Keep a line."""
@@ -196,7 +196,7 @@ def listen_on() -> None:
 
 
 def _mark(record: logging.LogRecord) -> bool:
-    """Say in a record which attempt wrote it, as `ctx.log` does; what the record says itself stays."""
+    """Add run, step and attempt to a record, as `ctx.log` does; existing fields stay."""
     writer = WRITER.get()
     if writer is not None and not record.name.startswith(_OURS):
         for name, value in writer.whose.items():

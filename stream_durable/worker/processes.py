@@ -56,7 +56,7 @@ class _Process:
     """One process and its connection. One thread at a time uses it; any thread may end it."""
 
     def __init__(self) -> None:
-        """Begin it; it imports what it needs meanwhile."""
+        """Start the process; it imports the function's module meanwhile."""
         self._line, theirs = _spawn.Pipe()
         self._process = _spawn.Process(target=serve, args=(theirs, configured()), name="attempt")
         self._process.start()
@@ -79,7 +79,7 @@ class _Process:
         return said
 
     def end(self) -> None:
-        """Kill it, whatever it is at."""
+        """Kill the process, busy or not."""
         self._process.kill()
         self._process.join(_JOIN_SECONDS)
         self._line.close()

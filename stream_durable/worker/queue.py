@@ -1,7 +1,7 @@
-"""Commands that wait for a place: the higher priority first, and in their order within one.
+"""Commands waiting for a place: higher priority first, otherwise in order of arrival.
 
-One line per priority, so adding and taking cost the same however many wait. Most have the usual priority, 0,
-and their line is always there.
+One line per priority, so adding and taking cost the same however many wait. Most commands have priority 0,
+and its line always exists.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Queue:
 
     @property
     def first(self) -> Job:
-        """The one that is taken next; there must be one."""
+        """The next command to take; the queue must not be empty."""
         if self._priorities and (self._priorities[-1] > 0 or not self._usual):
             return self._others[self._priorities[-1]][0]
         return self._usual[0]
@@ -62,7 +62,7 @@ class Queue:
         return 0
 
     def keep(self, is_kept: Callable[[Job], bool]) -> list[Job]:
-        """Drop those that are not to be kept, and return them."""
+        """Drop and return all commands not to be kept."""
         jobs = [*self._usual, *(job for line in self._others.values() for job in line)]
         self.clear()
         dropped = []

@@ -1,4 +1,4 @@
-"""Places that several queues share, so that none can keep the others from theirs."""
+"""Places shared by several queues without starvation."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ class _Owners:
             loop.set_task_factory(self._make)
 
     def of(self, task: asyncio.Task[Any]) -> Job | None:
-        """Return the attempt that made a task, or made what made it."""
+        """Return the attempt owning a task, directly or through its creator."""
         owner = task.get_context().get(WRITER) if hasattr(task, "get_context") else self._of.get(task)
         return owner if isinstance(owner, Job) else None
 

@@ -97,7 +97,7 @@ class _Pool(Executor):
 
 
 def _serve(calls: SimpleQueue[Callable[[], None] | None]) -> None:
-    """Do what one is given until that is None."""
+    """Run calls from the queue until None."""
     while (call := calls.get()) is not None:
         call()
         # Else what it was about lives on until the next one comes.
@@ -105,7 +105,7 @@ def _serve(calls: SimpleQueue[Callable[[], None] | None]) -> None:
 
 
 class _Call:
-    """One call of a function, and what it is for."""
+    """One call of a function for a command."""
 
     __slots__ = ("command", "function", "is_over", "is_said", "since")
 

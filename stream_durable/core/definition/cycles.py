@@ -72,6 +72,6 @@ def _without_beginnings(cycle: list[str]) -> list[str]:
 
 
 def _from_first(cycle: list[str], position: dict[str, int]) -> list[str]:
-    """Turn a cycle so that it begins with the step that was defined first."""
+    """Rotate a cycle to begin with the step defined first."""
     first = min(range(len(cycle)), key=lambda i: position[cycle[i]])
     return cycle[first:] + cycle[:first]

@@ -25,7 +25,7 @@ _NO_OPTION = _ORDER | {"name"}
 
 
 class Change(NamedTuple):
-    """One thing that is not as it was."""
+    """One difference between two definitions."""
 
     kind: ChangeKind
     #: By its old name, if it had one; None: the workflow itself.

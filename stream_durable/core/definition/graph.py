@@ -229,7 +229,7 @@ class Graph:
 
 
 class Grown(Graph):
-    """The graph of one run, with the steps that were added to it."""
+    """The graph of one run, including steps added at run time."""
 
     __slots__ = ("base", "grafts")
 
@@ -256,9 +256,9 @@ class Grown(Graph):
         return self
 
     def graft(self, owner: int, names: list[str], nodes: list[StepNode], after: list[tuple[int, ...]]) -> int:
-        """Add members to a step, each with the positions it comes after; return the index of the first.
+        """Add members to a step, each with its dependencies' positions; return the first index.
 
-        One that comes after none waits for its turn alone.
+        A member without dependencies waits only for its turn.
         """
         first = self.size
         members = Links(owner=owner)

@@ -16,7 +16,7 @@ _Clauses = tuple[tuple[str, int], ...]
 
 
 def nesting_faults(definition: Definition) -> Iterator[Fault]:
-    """Say what is wrong with who is inside of what."""
+    """Report faults of nesting."""
     nodes = {node.name: node for node in definition.nodes}
     counts = Counter((node.member_of, node.clause) for node in definition.nodes)
     clauses: dict[str, _Clauses] = {}

@@ -228,7 +228,7 @@ def undo_of(node: AnyNode) -> StepNode | None:
 
 
 class Reads(NamedTuple):
-    """The paths at which a node finds what it begins with."""
+    """The paths read by a node at its start."""
 
     #: What is there, in a word.
     what: str = ""

@@ -37,7 +37,7 @@ class Misfit(NamedTuple):
 
 
 class Schema:
-    """One place in a JSON Schema, with the definitions that it may refer to."""
+    """One place in a JSON Schema, with the definitions in scope."""
 
     __slots__ = ("_defs", "node")
 
@@ -68,7 +68,7 @@ class Schema:
         return {**node, "$defs": dict(self._defs)} if self._defs else node
 
     def kinds(self, depth: int = 0) -> list[Kind]:
-        """Return what a value of this may be, each by its one type; a kind without a type is anything."""
+        """Return the alternatives of a schema, one per type; without a type, any value."""
         node = _mapping(self.node)
         if (ref := node.get("$ref")) is not None:
             found = self._defs.get(str(ref).rpartition("/")[2])
@@ -330,7 +330,7 @@ def _is_same(value: Any, other: Any) -> bool:
 
 
 def _type_of_values(node: Mapping[str, Any]) -> str | None:
-    """Return the type of the values that are listed, if it is one."""
+    """Return the common type of listed values, if any."""
     values = [node["const"]] if "const" in node else node.get("enum")
     types = {_TYPES.get(type(value)) for value in values} if isinstance(values, list) else set()
     return types.pop() if len(types) == 1 else None

@@ -121,7 +121,7 @@ def queues_of(definition: Definition) -> frozenset[str]:
 
 
 class _Judgement:
-    """Looks at one definition, and at those of its children, each once."""
+    """Judges one definition and its children, each once."""
 
     def __init__(
         self, apps: Mapping[str, Carried], definitions: Mapping[str, Definition], *, is_alone: bool

@@ -158,7 +158,7 @@ def _unknown(node: StepNode, label: str, taken: tuple[str, ...], known: set[str]
 
 
 def _breakers(definition: Definition) -> Iterator[Fault]:
-    """Say which breakers are set in two ways: the attempts of one would undo what those of the other did."""
+    """Report breakers with contradictory settings in several steps."""
     seen: dict[str, tuple[Breaker, str]] = {}
     for node in (*definition.nodes, *definition.templates):
         called = function_of(node)

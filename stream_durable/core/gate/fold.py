@@ -90,10 +90,9 @@ def fire(gate: Gate, message: GateTimerFired, now: int, out: Effects) -> Outcome
 
 
 def _count(gate: Gate, message: GateLeft, limits: Limits, now: int, out: Effects) -> Outcome:
-    """Note a failure, and open the gate if it was one too many.
+    """Count a failure, and open the gate at the threshold.
 
-    One from before the gate closed, or from before the window, says nothing about the dependency as it is
-    now: it is a repeat, or comes late.
+    Failures from before the gate closed, or before the window, are ignored: repeats or late reports.
     """
     failed = (message.run, message.step, message.attempt)
     if failed in gate.recent:

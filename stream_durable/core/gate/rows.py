@@ -23,7 +23,7 @@ class GateRow(NamedTuple):
 
 
 class PlaceRow(NamedTuple):
-    """An attempt that has its place at a gate, or had it."""
+    """An attempt with a place at a gate, now or before."""
 
     gate: str
     run: str

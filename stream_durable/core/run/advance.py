@@ -135,7 +135,7 @@ def _move_on(
     *,
     was_begun: bool,
 ) -> None:
-    """See what the end of a step means for everything that hangs on it."""
+    """Apply the end of a step to everything depending on it."""
     graph, status = run.graph, step.status
     links = graph.links.get(i) if graph.links else None
     if links is not None and links.is_helper:
@@ -154,7 +154,7 @@ def _move_on(
 
 
 def _release(run: Run, i: int, step: Step, ready: list[int], ends: list[End], *, passed: bool) -> None:
-    """Let the steps after this one begin, or cancel them."""
+    """Begin the steps after this one, or cancel them."""
     need, steps = run.need, run.steps
     if not passed:
         if run.graph.dependents[i]:

@@ -57,7 +57,7 @@ def forget_context(run: Run) -> None:
 
 
 def forget_outcome(run: Run, out: Effects) -> None:
-    """Let a run that has ended, or is about to, be one that runs."""
+    """Return an ended or ending run to running."""
     run.status = RUNNING
     run.ended = None
     run.output = None
@@ -143,7 +143,7 @@ def _write_down(run: Run, i: int) -> None:
 
 
 def _stop(run: Run, i: int, step: Step, out: Effects) -> None:
-    """Let go of what a step is at, and of what it came to."""
+    """Drop a step's work under way, and its result."""
     if step.status not in STEP_ENDED and step.status != PENDING:
         stop_step(run, i, step, out)
     clear_due(run, i, step, out)

@@ -1,4 +1,4 @@
-"""What an attempt may answer beside a value: that it is not needed, and how its run goes on instead."""
+"""Handlers for results other than a value: skip, jump, expand, finish."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def skipped(run: Run, message: AttemptSkipped, now: int, out: Effects) -> Outcom
 
 
 def jumped(run: Run, message: AttemptJumped, now: int, out: Effects) -> Outcome:
-    """Complete a step, and skip what lies between it and the step it names."""
+    """Complete a step, and skip the steps between it and its target."""
     i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step

@@ -322,7 +322,7 @@ def take(
     run: Run, i: int, step: Step, message: AttemptEnd, out: Effects, *, is_end: bool = True,
     output: bytes | None = None,
 ) -> Failure | None:  # fmt: skip
-    """Note who made an attempt, and do to the run's context what it asked for; say why that cannot be."""
+    """Store worker, times and logs of an attempt and apply its changes; return a failure if impossible."""
     run.steps[i] = step
     if is_end:
         step.started, step.finished, step.worker = message.started, message.finished, message.worker

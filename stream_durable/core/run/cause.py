@@ -1,4 +1,4 @@
-"""One thing that a step waits for, as it is shown to people."""
+"""One reason why a step waits, for display."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def begin_child(
 
 
 def ask_for_child(run: Run, i: int, step: Step, node: ChildNode, out: Effects) -> None:
-    """Start the child of this round; started twice it is one run."""
+    """Start this round's child; a repeated start changes nothing."""
     detail = step.detailed()
     out.load += STEP_LOAD + len(bytes(detail.input or b""))
     detail.child = _child_of(run, run.graph.names[i], step.attempt, detail.round)

@@ -142,7 +142,7 @@ def stop_step(run: Run, i: int, step: Step, out: Effects) -> None:
 def leave_gate(
     run: Run, i: int, step: Step, out: Effects, *, is_ok: bool | None = None, since: int = 0
 ) -> None:
-    """Tell the gate that an attempt which passed it, or waits to pass, is over; `since` is when it failed."""
+    """Tell the gate that a passed or waiting attempt ended; `since` is the time of a failure."""
     node = run.graph.nodes[i]
     if type(node) is StepNode and node.breaker is not None:
         name, breaker = run.graph.names[i], node.breaker.name

@@ -103,7 +103,7 @@ def _under_way(run: Run, i: int, step: Step) -> Cause:
 
 
 def status_of(run: Run, i: int) -> str:
-    """Return the status of a step, also of one that is no more than what the graph says of it."""
+    """Return the status of a step, recorded or known only to the graph."""
     step = run.steps.get(i)
     if step is not None:
         return step.status

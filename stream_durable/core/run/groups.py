@@ -131,7 +131,7 @@ def pick(run: Run, i: int, step: Step, clause: int | None, ready: list[int], end
 
 
 def expand(run: Run, i: int, step: Step, message: AttemptExpanded, ready: list[int], ends: list[End]) -> None:
-    """Add the steps that a step answered with; it ends when they have."""
+    """Add the steps returned by a step; it ends with them."""
     positions = {given.name or str(p): p for p, given in enumerate(message.steps)}
     wrong = _wrong(run, message.steps, positions)
     if max(map(byte_length, positions), default=0) > GIVEN_BYTES_MAX:
@@ -314,7 +314,7 @@ def admit(run: Run, m: int, owner: int) -> bool:
 
 
 def give_up_place(run: Run, m: int) -> None:
-    """Let a member that had begun count as one that has not: it is held until the run goes on."""
+    """Count a begun member as not begun: it is held until the run continues."""
     owner = run.graph.owner(m)
     if owner >= 0 and owner in run.open and is_counted(run, owner):
         run.open[owner].running -= 1

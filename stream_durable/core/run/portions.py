@@ -30,7 +30,7 @@ def defer(run: Run, i: int, out: Effects) -> None:
 
 
 def take_up(run: Run) -> list[int]:
-    """Give the next deferred steps their turn; return those that may begin."""
+    """Give the next deferred steps their turn; return those ready."""
     requests = run.requests
     assert requests is not None
     names, requests.deferred = requests.deferred[:PORTION], requests.deferred[PORTION:]
@@ -75,6 +75,6 @@ def count(run: Run) -> None:
 
 
 def _known(run: Run, names: list[str]) -> list[int]:
-    """Return the steps of these names that there are: those of a group that was begun again may be gone."""
+    """Return the existing steps of these names: members of a re-expanded group may be gone."""
     index = run.graph.index
     return [i for name in names if (i := index.get(name)) is not None]

@@ -62,7 +62,7 @@ def given_up(run: Run) -> list[int]:
 
 
 def losers(run: Run, join: JoinPlan) -> list[int]:
-    """Return what is to be cancelled of a race that is won: who has not ended, and what leads there alone."""
+    """Return the steps to cancel in a won race: unfinished members, and steps leading only to them."""
     gone = dict.fromkeys(j for j in join.of if not has_ended(run, j))
     pending = list(gone)
     while pending:

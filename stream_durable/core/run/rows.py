@@ -89,7 +89,7 @@ class RunChange(NamedTuple):
 
 
 class StepRow(NamedTuple):
-    """A step that is more than what the graph says of it."""
+    """A recorded step: one the graph alone does not describe."""
 
     run: str
     name: str
@@ -231,7 +231,7 @@ def _step_row(key: str, name: str, s: Step) -> StepRow:
 
 
 def thaw_requests(data: bytes | None) -> Requests | None:
-    """Return what has been asked of a run, as its row has it."""
+    """Return the requests stored in a run's row."""
     return None if data is None else _requests(data)
 
 

@@ -1,4 +1,4 @@
-"""Signals of a run as rows and back: one for each that it remembers."""
+"""Converts signals of a run to rows and back: one row per remembered signal."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def cancel(run: Run, message: CancelRun, now: int, out: Effects) -> Outcome:
 
 
 def run_out_of_time(run: Run, now: int, out: Effects) -> None:
-    """Fail the run because its time-out has passed; one that is being put in order goes on with that."""
+    """Fail the run after its time-out; a run already ending continues to do so."""
     set_run_due(run, None, out)
     if run.failure is not None or run.output is not None:
         return

@@ -171,7 +171,7 @@ class Request(msgspec.Struct, omit_defaults=True):
 
 
 class Requests(msgspec.Struct, omit_defaults=True):
-    """What has been asked of a run, apart from what came of it."""
+    """Requests made to a run, without their results."""
 
     #: What asked for the start, as its message says; empty: a client or a parent.
     trigger: str = ""

@@ -78,7 +78,7 @@ def stop_wait(run: Run, step: Step, node: WaitNode, out: Effects) -> None:
 
 
 def ask_once_more(run: Run, i: int, step: Step, node: WaitNode, out: Effects) -> None:
-    """Tell whoever will end a wait once more that it is open."""
+    """Repeat the request behind an open wait."""
     match node:
         case SleepNode() | SignalNode():
             return

@@ -1,4 +1,4 @@
-"""Workflows that decide on their way: branches, joins, steps that are left out, jumps."""
+"""Workflows with decisions: branches, joins, skipped steps, jumps."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _deciding() -> Workflow:
 
 
 def _tidy() -> Workflow:
-    """Steps whose failure is borne, and what cleans up after whatever happened."""
+    """Steps with tolerated failures, and clean-up after any end."""
     flow = Workflow("tidy")
     got = flow.add("got", quick)
     used = flow.add("used", work, after=got)

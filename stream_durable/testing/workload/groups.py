@@ -33,7 +33,7 @@ async def _collected(ctx: Context[Any], resize: list[Any]) -> dict[str, Any]:
 
 
 def _checked() -> Workflow:
-    """A group that the first failure ends, and in it one that takes its members in turn."""
+    """A fail-fast group containing a group with one member at a time."""
     flow = Workflow("checked")
     flow.add("fraud", work)
     flow.add("stock", work, retry=SOON)

@@ -1,4 +1,4 @@
-"""What clients do in one world, said before it begins."""
+"""Client actions in one world, planned in advance."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def drawn(
 
 
 def _unstorable(app: App, at: float) -> Sent:
-    """Return a start that the simulated database does not take, whoever folds it."""
+    """Return a start refused by the simulated database."""
     run, name = "unstorable", "chain"
     start = StartRun(key=run, id=run, workflow=name, fingerprint=app.workflows[name].fingerprint)
     return Sent(at, "inbox", None, run.encode(), encode(start), is_garbage=True)

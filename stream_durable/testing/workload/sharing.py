@@ -65,7 +65,7 @@ async def _shaky(ctx: Context[Any]) -> dict[str, Any]:
 
 
 def _guarded() -> Workflow:
-    """A dependency that is often away, with a breaker before it that runs share."""
+    """An often failing dependency behind a breaker shared by runs."""
     flow = Workflow("guarded", retry=Retry(30, base="100ms", cap="300ms"))
     bank = Breaker("bank", failures=2, window="5s", reset="400ms")
     flow.add("one", _shaky, breaker=bank)
