@@ -16,9 +16,10 @@ from stream_durable.local.postgres import LocalPostgres
 
 #: Folders and modules that try many cases, or run whole instances in memory: not for every few minutes.
 SLOW = (
-    "bench", "chaos", "features", "fuzz", "ported", "property", "replay", "simulation", "testing_kit",
-    "docs/test_testing_page.py", "sdk/test_public.py", "sdk/test_schemas.py", "sdk/test_shapes.py",
-    "wire/test_cloudevents.py", "wire/test_compatibility.py", "worker/test_processes.py",
+    "bench", "chaos", "docs", "features", "fuzz", "ported", "property", "replay", "simulation", "testing_kit",
+    "sdk/test_public.py", "sdk/test_schemas.py", "sdk/test_shapes.py",
+    "wire/test_cloudevents.py", "wire/test_compatibility.py", "wire/test_packaging.py",
+    "worker/test_processes.py",
 )  # fmt: skip
 
 
