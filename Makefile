@@ -29,7 +29,7 @@ test-next: ## run the quick tests with the newest Python that is installed, if i
 		if $$name -c 'import venv, ensurepip' 2>/dev/null; then next=$$name; break; fi; \
 	done; \
 	if [ -z "$$next" ]; then echo "No Python newer than 3.11 is installed; NEXT=/path/to/python names one."; exit 0; fi; \
-	test -x .venv-next/bin/python || $$next -m venv .venv-next; \
+	test -x .venv-next/bin/pip || $$next -m venv --clear .venv-next; \
 	.venv-next/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
 	.venv-next/bin/python -m pip install --quiet --editable '.[local]' --group dev && \
 	.venv-next/bin/python --version && \
