@@ -5,16 +5,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, Message, TopicPartition
-from fastavro import parse_schema, schemaless_reader
 from kill.instance import Instance
+from public_events import read_event
 
-_SCHEMAS = Path(__file__).parents[2] / "schemas"
-_FRAME = 10
 ENDED = {"run.completed", "run.failed", "run.cancelled", "run.compensated", "run.compensation_failed"}
 
 
@@ -54,10 +50,6 @@ class Ledger:
         self.events = 0
         self._heard = heard
         self._topics = {instance.topic(name): name for name in ("runs", "steps")}
-        self._schemas = {
-            name: parse_schema(json.loads((_SCHEMAS / file).read_text()))
-            for name, file in (("runs", "run_event.avsc"), ("steps", "step_event.avsc"))
-        }
         self._consumer = Consumer(
             {
                 "bootstrap.servers": instance.settings.kafka.bootstrap,
@@ -89,7 +81,7 @@ class Ledger:
 
     def _read(self, topic: str, message: Message) -> None:
         value = message.value()
-        event: Any = schemaless_reader(BytesIO(value[_FRAME:]), self._schemas[topic], None)
+        event = read_event(value)
         self.events += 1
         life = self.runs.setdefault(event["run"], Life())
         said = life.about_run if topic == "runs" else life.about_steps

@@ -9,14 +9,12 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from confluent_kafka import Message
-from fastavro import parse_schema, schemaless_reader
-from fastavro.schema import fingerprint, to_parsing_canonical_form
+from public_events import read_event
 
 from kill.instance import QUEUE, Instance
 from kill.workflows import app
@@ -29,9 +27,6 @@ from stream_durable.core.run import rows
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
 from stream_durable.wire.inbox import decode_message
-
-SCHEMAS = Path(__file__).parents[2] / "schemas"
-_FRAME = 10
 
 Attempt = tuple[str, str, int]
 Event = dict[str, Any]
@@ -81,8 +76,8 @@ async def prove(
     _all_completed(runs, started, steps, graphs)
     _outputs_are_from_one_attempt(steps, runs, graphs, calls, answers)
     repeated = _lifecycle_is_gapless(
-        _events(await instance.records("steps"), "step_event.avsc"),
-        _events(await instance.records("runs"), "run_event.avsc"),
+        _events(await instance.records("steps")),
+        _events(await instance.records("runs")),
         runs,
         steps,
     )
@@ -151,25 +146,15 @@ def _outputs_are_from_one_attempt(
     assert {row["attempt"] for (_, name), row in steps.items() if name == "unsteady"} == {2}
 
 
-def _events(partitions: Iterable[list[Message]], file: str) -> dict[str, list[Event]]:
-    """Read a public topic as a stranger would, from the schema alone; by run."""
-    # A value that needs nothing of a later schema is written under the one that was released first.
-    files = [SCHEMAS / file, *SCHEMAS.glob(f"released/*/{file}")]
-    schemas = [json.loads(each.read_text()) for each in files]
-    parsed = {_frame_of(schema): parse_schema(schema) for schema in schemas}
-    present = parse_schema(schemas[0])
+def _events(partitions: Iterable[list[Message]]) -> dict[str, list[Event]]:
+    """Read a public topic as a stranger would, from the schemas alone; by run."""
     found: dict[str, list[Event]] = {}
     for messages in partitions:
         for message in messages:
-            value = message.value()
-            event = schemaless_reader(BytesIO(value[_FRAME:]), parsed[value[:_FRAME]], present)
+            event = read_event(message.value())
             assert message.key().decode() == event["run"]
             found.setdefault(event["run"], []).append(event)
     return found
-
-
-def _frame_of(schema: dict[str, Any]) -> bytes:
-    return b"\xc3\x01" + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
 
 
 def _lifecycle_is_gapless(
