@@ -321,8 +321,10 @@ class Lane:
             self._is_committing = False
             self._committed.set()
             self._committed.clear()
-            if is_stored:
-                for offsets, commit in taken:
+            for offsets, commit in taken:
+                if is_stored:
                     offsets.confirmed(commit)
+                else:
+                    offsets.refused()
 
         self._log.commit(marks, done)

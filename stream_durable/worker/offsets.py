@@ -204,6 +204,10 @@ class DoneOffsets:
         """The commit succeeded; what was done since it was made stays dirty."""
         self._confirmed = commit.version
 
+    def refused(self) -> None:
+        """The commit was not stored: it is due again, for nobody knows what it said we were at."""
+        self.commit_at = self._highest
+
     def _unfinished(self) -> list[int]:
         """Ascending, up to the top: pending ones, then those we know of but have yet to receive."""
         known, top = self._map, self._top

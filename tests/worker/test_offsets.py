@@ -74,6 +74,17 @@ def test_base_is_after_the_highest_offset_once_all_are_done() -> None:
     assert offsets.snapshot().metadata == ""
 
 
+def test_a_commit_that_was_not_stored_is_due_again() -> None:
+    offsets = DoneOffsets.resume(7, None)
+    assert offsets.is_due
+    offsets.snapshot(ahead=20)
+    assert not offsets.is_due
+
+    offsets.refused()
+
+    assert offsets.is_due
+
+
 def test_offsets_that_never_arrive_count_as_done() -> None:
     offsets = worker([3, 90, 4_000], done=[3])
 

@@ -103,6 +103,8 @@ def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
     if had_ended:
         # Nobody could resume it any more, and whoever wants it made anew wants it to run.
         requests.pause = None
+        # It may have completed without some that were deferred: nobody continues those any more.
+        portions.withdraw(run)
         mark_unbegun(run)
         forget_outcome(run, out)
         limit = run.graph.definition.timeout_ms
