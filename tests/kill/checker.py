@@ -23,6 +23,7 @@ from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.fold import create, fold
+from stream_durable.core.messages import CommandsLost
 from stream_durable.core.run import rows
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
@@ -249,6 +250,10 @@ def _state_is_the_fold_of_the_log(
         for record in messages:
             message = decode_message(record.value())
             now = max(now, record.timestamp()[1])
+            if isinstance(message, CommandsLost):
+                # About a queue, and no run.
+                outcomes.append(int(Outcome.APPLIED))
+                continue
             try:
                 run = folded.get(message.key) or create(message, partition, graphs.get)
                 assert isinstance(run, Run)
