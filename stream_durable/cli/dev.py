@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -70,9 +73,10 @@ def dev(
         it.fetch(_say)
         with it.running():
             # While Kafka and Postgres start: these imports take a second.
-            from stream_durable.services.development import Say, develop, quiet
-            from stream_durable.services.host import run_until_stopped
-            from stream_durable.services.roles import queues_of
+            with _uninterrupted():
+                from stream_durable.services.development import Say, develop, quiet
+                from stream_durable.services.host import run_until_stopped
+                from stream_durable.services.roles import queues_of
 
             say = Say(lambda applied, topics: _print_ready(it, loaded, home, applied, topics, reload), _say)
             work = develop(it, app, queues_of(loaded), home, say, is_reloading=reload)
@@ -81,6 +85,22 @@ def dev(
         typer.echo(f"All has ended, but not in good order: {', '.join(it.disorder)}. The data is kept.")
     else:
         typer.echo("All has ended in good order.")
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put Ctrl-C off to the end of the block.
+
+    An import that is broken off can leave its lock behind, and then no other thread ever imports anything.
+    """
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _print_ready(
