@@ -179,18 +179,15 @@ async def test_plain_input_types_are_strict(engine: Engine) -> None:
     assert run.output == 4
 
 
-async def test_an_input_that_a_run_was_given_by_name_is_checked_where_it_is_read(engine: Engine) -> None:
-    """By name only the worker knows the type: the first step that reads it fails, and says what is wrong."""
+async def test_an_input_that_a_run_is_given_by_name_is_judged_before_it_starts(engine: Engine) -> None:
+    """The definition carries the schema of its input, so that whoever starts by name is told at once."""
     flow = Workflow("order", input=Order)
     flow.add("a", lambda order: order.id)
     await engine.start(flow, TEA)
-    run = await engine.start("order", {"id": 7, "items": []})
-    await engine.until_idle()
-    assert run.failure is not None
-    assert (run.failure.code, run.failure.message) == (
-        "invalid_input",
-        "workflow 'order', step 'a': the parameter 'order' does not fit: id: Input should be a valid string",
-    )
+
+    text = "the input of workflow 'order' does not fit: id: Input should be a valid string"
+    with pytest.raises(RejectedError, match=text):
+        await engine.start("order", {"id": 7, "items": []})
 
 
 # Between steps
