@@ -180,6 +180,7 @@ class Lane:
         """
         if not bounds.high:
             return 0
+        # Where it ended before the reconciler is asked: what comes later need not be among what is open then.
         begin = bounds.high if committed is None else bounds.low
         message = CommandsLost(
             key=str(partition), queue=self._topic.removeprefix("commands."), worker=self._attempts.worker

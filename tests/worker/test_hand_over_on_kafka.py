@@ -48,6 +48,10 @@ async def test_a_worker_that_joins_a_busy_one_repeats_nothing(
     settings = settings_of(kafka_broker, database, prefix).override({"worker.concurrency": 10})
     first, second = (settings.override({"worker.id": name}) for name in ("first", "second"))
     async with running(first, APP) as instance, asyncio.timeout(120):
+        # Kafka knows where the first one is: what a new group finds there may be asked for twice.
+        early = await asyncio.gather(*(instance.client.start(busy) for _ in range(16)))
+        await asyncio.gather(*(run.result() for run in early))
+        calls.clear()
         runs = await asyncio.gather(*(instance.client.start(busy) for _ in range(RUNS)))
         await eventually(_has_called(20), "the first is at work", seconds=30)
 
