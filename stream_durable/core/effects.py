@@ -50,6 +50,8 @@ class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", t
     redriven: bool = False
     #: Whether an earlier attempt kept its worker from everything else, so that it begins with no neighbours.
     alone: bool = False
+    #: Which log of its partition it follows from: the answer to the same attempt may be lost with another.
+    generation: int = 0
 
 
 class CancelAttempt(

@@ -201,6 +201,10 @@ def fold_records(  # noqa: C901 - the hottest loop there is: a call less for eac
 def finish(folding: Folding) -> Finished:
     """Convert a partition's folded records to the share to save, with messages to publish."""
     share = state_of(folding)
+    if share.generation:
+        for _, command in folding.effects.commands:
+            if type(command) is Command:
+                command.generation = share.generation
     messages = outbox.outgoing(folding.effects, share.partition) + folding.letters
     row = None
     if messages:

@@ -115,7 +115,9 @@ def _identity(command: Command | CancelAttempt) -> tuple[str, ...]:
 
 def _without_moment(command: Command | CancelAttempt) -> bytes:
     if isinstance(command, Command):
-        command = msgspec.structs.replace(command, context=None, outputs={}, losses=0, redriven=False)
+        command = msgspec.structs.replace(
+            command, context=None, outputs={}, losses=0, generation=0, redriven=False
+        )
     return inbox.encode(command)
 
 

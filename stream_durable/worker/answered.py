@@ -17,7 +17,7 @@ class Answered:
 
     def __init__(self) -> None:
         """Nothing was answered yet."""
-        self._asked: OrderedDict[tuple[str, str, int, int, int], None] = OrderedDict()
+        self._asked: OrderedDict[tuple[str, str, int, int, int, int], None] = OrderedDict()
 
     def __contains__(self, job: Job) -> bool:
         return _asked(job) in self._asked
@@ -29,7 +29,7 @@ class Answered:
             self._asked.popitem(last=False)
 
 
-def _asked(job: Job) -> tuple[str, str, int, int, int]:
-    """Return what a command asks for: given back, or lost with its worker, an attempt is another one."""
-    command = job.command
-    return command.run, command.step, command.attempt, command.returns, command.losses
+def _asked(job: Job) -> tuple[str, str, int, int, int, int]:
+    """Return what a command asks for: given back or lost, an attempt is another one."""
+    c = job.command
+    return c.run, c.step, c.attempt, c.returns, c.losses, c.generation

@@ -241,6 +241,7 @@ COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2))
 COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2, redriven=True))
 COMMANDS.append(CancelAttempt(**ASKED, must_answer=True, worker="w1"))
 COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2, redriven=True, alone=True))
+COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2, redriven=True, alone=True, generation=1))
 
 
 def lines(name: str) -> list[bytes]:
