@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from stream_durable import Context, Expand, Fail, Finish, Happened, Workflow
+from stream_durable import Context, Expand, Fail, Finish, Happened, Workflow, any_of
 from stream_durable.testing import Engine
 
 
@@ -195,6 +195,105 @@ async def test_clean_up_edges_run_for_a_step_that_was_cancelled_by_it(engine: En
     assert (run.status, run.output) == ("completed", "found")
     assert run.step("lock").status == "cancelled"
     assert run.step("unlock").output == "unlocked"
+
+
+def later(seconds: float, value: Any) -> Any:
+    async def call() -> Any:
+        await asyncio.sleep(seconds)
+        return value
+
+    return call
+
+
+def place_finishing(flow: Workflow, where: str) -> Any:
+    """Add a step that finishes the run after a minute, and return what encloses it, or the step itself."""
+
+    finish, beside = later(60, Finish("early")), later(3_600, "late")
+    match where:
+        case "alone" | "race":
+            return flow.add("finish", finish)
+        case "group" | "queued group":
+            members = ["finish", "beside"]
+            flow.add("finish", finish)
+            flow.add("beside", beside)
+            return flow.parallel("around", members, concurrency=1 if where == "queued group" else None)
+        case "clause":
+            around = flow.branch("around", on="input.0")
+            around.add(0, "finish", finish)
+            around.add(0, "beside", beside)
+            return around
+        case _:
+            return flow.each("input", name="around", concurrency=1)(first_finishes)
+
+
+async def first_finishes(item: int) -> Any:
+    await asyncio.sleep(60)
+    return item or Finish("early")
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["once", "redelivered"])
+@pytest.mark.parametrize("where", ["alone", "group", "queued group", "clause", "each", "race"])
+async def test_clean_up_runs_wherever_the_run_was_finished(engine: Engine, where: str, again: bool) -> None:
+    flow = Workflow("order")
+    calls: list[str] = []
+
+    def note(name: str) -> Any:
+        return lambda: calls.append(name)
+
+    held = flow.add("held", lambda: "lock")
+    used = flow.add("used", later(3_600, None))
+    around = place_finishing(flow, where)
+    then = flow.add("then", note("then"), after=any_of(around, "used") if where == "race" else around)
+    flow.add("free", note("free"), after=[held, around.even_if_failed])
+    flow.add("freed", note("freed"), after="free")
+    flow.add("stop", note("stop"), after=used.even_if_failed)
+    flow.add("swept", note("swept"), after=then.even_if_failed)
+    flow.add("both", note("both"), after=[then, used.even_if_failed])
+    run = await engine.start(flow, [0, 1, 2])
+    if again:
+        await engine.advance("61s")
+        engine.redeliver()
+    await engine.until_idle()
+    assert (run.status, run.output, run.failure) == ("completed", "early", None)
+    assert sorted(calls) == ["free", "freed", "stop", "swept"]
+    assert calls.index("free") < calls.index("freed")
+    steps = {name: step.status for name, step in run.steps.items()}
+    assert (steps["then"], steps["used"], steps["both"]) == ("cancelled", "cancelled", "cancelled")
+    assert {steps.get("beside", "cancelled"), steps.get("around[2]", "cancelled")} == {"cancelled"}
+
+
+async def test_what_goes_on_after_any_end_is_no_clean_up_of_what_it_began_itself(engine: Engine) -> None:
+    """All of this graph comes after `even_if_failed`; yet what finishes it cancels the rest."""
+    flow = Workflow("order")
+    first = flow.add("first", lambda: 1)
+    flow.add("second", lambda: Finish("early"), after=first.even_if_failed)
+    flow.add("third", lambda: 3)
+    flow.parallel("around", ["second", "third"], after=first.even_if_failed, concurrency=1)
+    flow.add("end", lambda: "end", after="around")
+    run = await engine.start(flow)
+    await engine.until_idle()
+    assert (run.status, run.output) == ("completed", "early")
+    assert {name: step.status for name, step in run.steps.items()} == {
+        "first": "completed", "second": "completed", "third": "cancelled", "around": "completed",
+        "end": "cancelled",
+    }  # fmt: skip
+
+
+async def test_clean_up_that_fails_does_not_fail_a_finished_run(engine: Engine) -> None:
+    flow = Workflow("order")
+
+    @flow.step
+    def check() -> Finish:
+        return Finish("early")
+
+    @flow.step(after=check.even_if_failed)
+    def tidy() -> None:
+        raise Fail("dirty", retryable=False)
+
+    run = await engine.start(flow)
+    await engine.until_idle()
+    assert (run.status, run.output, run.failure) == ("completed", "early", None)
+    assert run.step("tidy").status == "failed"
 
 
 async def test_a_failure_that_came_first_wins(engine: Engine) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, assert_never
 
 from stream_durable.core.definition.nodes import (
@@ -131,9 +131,8 @@ class Graph:
             for i in sorted(linked)
         }
         self.sinks = tuple(i for i, out in enumerate(dependents) if not out and i not in linked)
-        #: What may still begin once a run is to end: what waits for any end of a step, and all after that.
-        ended = {i for found in followers.values() for i in found}
-        self.clean_up = frozenset(ended.union(*map(self.after, ended)))
+        #: What may still begin once a run is to end.
+        self.clean_up = frozenset(self.clean_up_after(followers))
         #: Steps that lead to races alone: a failure of one is borne while these can be won.
         self.racing = self._find_racing()
 
@@ -205,8 +204,16 @@ class Graph:
 
     def waiting_for(self, i: int) -> list[int]:
         """Return all steps that come directly after a step."""
-        links = self.links.get(i, NO_LINKS)
-        return [*self.dependents[i], *links.followers, *(self.joins[k].step for k in links.joins)]
+        return [*self.passing(i), *self.links.get(i, NO_LINKS).followers]
+
+    def passing(self, i: int) -> list[int]:
+        """Return all steps that wait for a step to pass, or for it in a race."""
+        return [*self.dependents[i], *(self.joins[k].step for k in self.links.get(i, NO_LINKS).joins)]
+
+    def clean_up_after(self, steps: Iterable[int]) -> set[int]:
+        """Return what waits for any end of these steps, and all after that."""
+        ended = {j for i in steps for j in self.links.get(i, NO_LINKS).followers}
+        return ended.union(*map(self.after, ended))
 
     def _beyond(self, i: int) -> list[int]:
         found = self.waiting_for(i)

@@ -100,20 +100,30 @@ def finished(run: Run, message: AttemptFinished, now: int, out: Effects) -> Outc
         run.output = output
         step.detailed().is_final = True
         not_needed = Failure(NOT_NEEDED, "the run has been finished", retryable=False)
-        graph = run.graph
-        inside = set(_enclosing(run, i))
-        beside = {m for g in inside for m in graph.members[g] if run.need[m]} - graph.clean_up
-        not_begun = {*graph.after(i), *beside, *races.given_up(run)} - inside
-        ends: list[End] = [(j, CANCELLED, None, not_needed) for j in sorted(not_begun)]
+        graph, inside = run.graph, {i, *_enclosing(run, i)}
+        ends: list[End] = [(j, CANCELLED, None, not_needed) for j in sorted(_not_begun(run, inside))]
         ends += [
             (j, CANCELLED, None, not_needed)
             for j in range(graph.size)
-            if j != i and j not in inside and not run.need[j] and not graph.is_helper(j)
+            if j not in inside and not run.need[j] and not graph.is_helper(j)
         ]
         work_off(run, [*ends, (i, COMPLETED, output, None)], [], now, out)
     else:
         complete(run, i, output, now, out)
     return Outcome.APPLIED
+
+
+def _not_begun(run: Run, inside: set[int]) -> set[int]:
+    """Return what is cancelled before it begins when a step, inside of some groups, has finished the run.
+
+    All that waits for it to pass, or for a turn beside it; what comes after these is cancelled in turn. Steps
+    that wait for an end of any kind go on: the clean-up of what ends now.
+    """
+    graph = run.graph
+    waiting = {j for i in inside for j in graph.passing(i)}
+    owed = graph.clean_up_after(j for j in range(graph.size) if not groups.has_ended(run, j))
+    beside = {m for g in inside for m in graph.members.get(g, ()) if run.need[m]} - owed
+    return {*waiting, *beside, *races.given_up(run)} - inside
 
 
 def _between(run: Run, i: int, to: str) -> list[int]:
