@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import api_pages
 import messages_page
 import pytest
 import states_page
@@ -104,6 +105,26 @@ def test_the_page_of_commands_has_them_all() -> None:
     page = (DOCS / "reference" / "cli.md").read_text()
     missing = [name for name in commands() if f"\n## {name}\n" not in page]
     assert not missing, "run `python tests/docs/cli_page.py > docs/reference/cli.md`"
+
+
+def test_the_reference_of_the_api_is_that_of_the_code() -> None:
+    written = api_pages.pages()
+    assert {
+        path for path, text in written.items() if not path.exists() or path.read_text() != text
+    } == set(), "run `python tests/docs/api_pages.py`"
+    assert set(api_pages.HOME.iterdir()) == set(written) - {api_pages.HOME.with_suffix(".md")}
+
+
+def test_the_reference_of_the_api_has_what_callers_see() -> None:
+    import stream_durable
+
+    page = (api_pages.HOME / "workflows.md").read_text()
+    assert not [name for name in stream_durable.__all__ if f"\n## {name}\n" not in page]
+    assert (
+        "### Workflow.wait_event\n" in page
+        and "    key: str,\n    timeout: Duration | None = None,\n" in page
+    )
+    assert "\n## StepOptions\n" in page and "| `takes` |" in page
 
 
 def test_the_pictures_of_states_are_those_of_the_tables() -> None:
