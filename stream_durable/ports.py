@@ -533,6 +533,23 @@ class RunPage(NamedTuple):
     following: RunPosition | None
 
 
+class WorkflowFigures(NamedTuple):
+    """What the runs of a workflow come to. Times are milliseconds of log time."""
+
+    workflow: str
+    #: Runs that have not ended, and how many of them wait.
+    open: int
+    waiting: int
+    #: Dead letters: runs that failed for good, undone or not, unless somebody cancelled them.
+    failed: int
+    #: Runs created since a moment, and how many of them completed.
+    started: int
+    completed: int
+    #: Of the newest run; None: there is none.
+    last_created: int | None
+    last_status: str | None
+
+
 class LiveVersion(NamedTuple):
     """How many runs of a version of a workflow have not ended."""
 
@@ -622,6 +639,12 @@ class Views(Protocol):
 
     async def run_statuses(self, query: RunQuery, *, at_most: int) -> dict[str, int]:
         """Count the runs that are meant by status; stop at so many."""
+
+    async def child_counts(self, runs: Sequence[str]) -> dict[str, int]:
+        """Count the runs that the steps of each of these have started; those without are left out."""
+
+    async def workflow_figures(self, workflows: Sequence[str], *, since: int) -> list[WorkflowFigures]:
+        """Return what the runs of each of these workflows come to, by name."""
 
     async def event_waits(
         self, channels: ChannelRange, workflow: str | None, *, after: tuple[str, str, str], limit: int

@@ -100,6 +100,9 @@ def list_runs(
     which: Selection,
     limit: Limit = 50,
     after: After = None,
+    children: Annotated[
+        bool, typer.Option("--children", help="Also how many runs the steps of each have started.")
+    ] = False,
     output: Output = Format.TABLE,
 ) -> None:
     """List runs, the newest first.
@@ -110,7 +113,7 @@ def list_runs(
     Example: `stream-durable runs list --status failed --since 2h --output jsonl`
     """
     empty = "There is no such run." if not which.is_empty else "No run was started yet."
-    show_page(which.filter().query(), limit, after, output, empty=empty)
+    show_page(which.filter().query(), limit, after, output, empty=empty, with_children=children)
 
 
 @app.command()
@@ -183,12 +186,24 @@ def show_run(run: RunId, output: Output = Format.TABLE) -> None:
     print_traces((f"{row['step']}, attempt {row.get('attempt')}", row.get("failure")) for row in failed)
 
 
-def show_page(query: RunQuery | None, limit: int, after: str | None, output: Format, *, empty: str) -> None:
+def show_page(
+    query: RunQuery | None,
+    limit: int,
+    after: str | None,
+    output: Format,
+    *,
+    empty: str,
+    with_children: bool = False,
+) -> None:
     """Print a page of runs, and where to go on if there are more."""
     from stream_durable.client.listing import cursor, entry
 
-    page = asyncio.run(_list(load_settings(), query, limit, after))
-    show([entry_row(entry(run)) for run in page.runs], LIST_COLUMNS, output, empty=empty)
+    page, children = asyncio.run(_list(load_settings(), query, limit, after, with_children=with_children))
+    rows = [entry_row(entry(run)) for run in page.runs]
+    if with_children:
+        rows = [{**row, "children": children.get(row["id"], 0)} for row in rows]
+    columns = (*LIST_COLUMNS[:-1], "children", LIST_COLUMNS[-1]) if with_children else LIST_COLUMNS
+    show(rows, columns, output, empty=empty)
     if page.following is not None:
         typer.echo(f"There are more: --after {cursor(page.following)}", err=True)
 
@@ -245,17 +260,20 @@ async def _followed(settings: Settings, run: str, say: Callable[[str], None]) ->
         typer.echo(ended.output.decode())
 
 
-async def _list(settings: Settings, query: RunQuery | None, limit: int, after: str | None) -> RunPage:
+async def _list(
+    settings: Settings, query: RunQuery | None, limit: int, after: str | None, *, with_children: bool
+) -> tuple[RunPage, dict[str, int]]:
     from stream_durable.client.listing import read_cursor
     from stream_durable.ports import RunPage
     from stream_durable.postgres.views import PostgresViews
 
-    position = None if after is None else read_cursor(after)
     if query is None:
-        return RunPage([], None)
+        return RunPage([], None), {}
     views = PostgresViews(settings.postgres)
     try:
-        return await views.run_list(query, limit=limit, after=position)
+        position = None if after is None else read_cursor(after)
+        page = await views.run_list(query, limit=limit, after=position)
+        return page, await views.child_counts([run.id for run in page.runs]) if with_children else {}
     finally:
         await views.close()
 

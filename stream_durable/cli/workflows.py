@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from stream_durable.cli.errors import NotFoundError
-from stream_durable.cli.output import Format, Output, show, show_one
+from stream_durable.cli.output import Format, Output, Share, show, show_one
 from stream_durable.cli.values import AppOption, load, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stream_durable.client import WorkflowEntry
     from stream_durable.core.definition.about import About
     from stream_durable.core.definition.graph import Graph
     from stream_durable.core.definition.nodes import AnyNode
 
+_FIGURES: Final = ("open", "waiting", "failed", "last_day", "last_run", "last_status")
 app = typer.Typer(help="The workflows that can be started.", no_args_is_help=True)
 
 
@@ -36,7 +38,10 @@ def list_workflows(
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """List the workflows of an app; without one, those that workers have published.
+    """List the workflows of an app; without one, those that workers have published, with figures.
+
+    *open* are runs that have not ended, *failed* the dead letters; *last_day* is how many of the runs created
+    in the last day have completed.
 
     Example: `stream-durable workflows list shop:app`
     """
@@ -44,7 +49,10 @@ def list_workflows(
     if not all_versions:
         found = list({graph.name: (graph, about) for graph, about in found}.values())
     rows = [_row(graph, about) for graph, about in sorted(found, key=lambda one: one[0].name)]
-    columns = ["name", "steps", "fingerprint", "queues"]
+    figures = {} if target is not None or not rows else asyncio.run(_figures())
+    rows = [{**row, **figures.get(row["name"], {})} for row in rows]
+    columns = ["name", *_FIGURES] if figures else ["name"]
+    columns += ["steps", "fingerprint", "queues"]
     columns += [name for name in ("tags", "description") if any(row[name] for row in rows)]
     empty = "No worker has published a workflow yet: start one with `stream-durable worker shop:app`."
     show(rows, columns, output, empty=empty)
@@ -112,6 +120,25 @@ def _row(graph: Graph, about: About) -> dict[str, Any]:
         "queues": ", ".join(sorted(queues_of(graph.definition))),
         "tags": ", ".join(about.tags),
         "description": about.description,
+    }
+
+
+async def _figures() -> dict[str, dict[str, Any]]:
+    """Return what the runs of each workflow come to, by its name."""
+    from stream_durable import bootstrap
+
+    async with bootstrap.client(load_settings()) as client:
+        return {one.name: _figure(one) for one in await client.workflows()}
+
+
+def _figure(one: WorkflowEntry) -> dict[str, Any]:
+    return {
+        "open": one.open,
+        "waiting": one.waiting,
+        "failed": one.failed,
+        "last_day": Share(one.completed, one.started),
+        "last_run": one.last_created,
+        "last_status": one.last_status,
     }
 
 

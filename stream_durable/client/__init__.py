@@ -4,6 +4,7 @@ from stream_durable.client.attempts import AttemptState, LogEntry
 from stream_durable.client.blocking import BlockingClient, BlockingRun
 from stream_durable.client.client import AsyncClient
 from stream_durable.client.errors import RunCancelled, RunFailed
+from stream_durable.client.figures import WorkflowEntry
 from stream_durable.client.filter import RunFilter
 from stream_durable.client.listing import Family, Member, RunCount, RunEntry, RunList, RunStatuses
 from stream_durable.client.open_waits import EventList, KeptEvent, OpenWait, WaitList
@@ -34,4 +35,5 @@ __all__ = [
     "RunStatuses",
     "StepState",
     "WaitList",
+    "WorkflowEntry",
 ]

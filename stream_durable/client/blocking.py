@@ -124,6 +124,8 @@ class BlockingClient(_Facade):
     list = _Blocking(AsyncClient.list)
     count = _Blocking(AsyncClient.count)
     statuses = _Blocking(AsyncClient.statuses)
+    workflows = _Blocking(AsyncClient.workflows)
+    child_counts = _Blocking(AsyncClient.child_counts)
     waits = _Blocking(AsyncClient.waits)
     events = _Blocking(AsyncClient.events)
     failed = _Blocking(AsyncClient.failed)

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import builtins
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Protocol, Self, Unpack, overload
 from uuid import uuid4
 
 from stream_durable.client.edge import Edge, Ports
+from stream_durable.client.figures import WorkflowEntry, child_counts, workflow_entries
 from stream_durable.client.filter import LOST, OPEN, RunFilter
 from stream_durable.client.listing import COUNT_MAX, RunCount, RunList, RunStatuses, counted, listed, statuses
 from stream_durable.client.open_waits import EventList, WaitList, kept_events, open_waits
@@ -194,6 +196,18 @@ class AsyncClient:
     async def statuses(self, which: RunFilter | None = None, *, at_most: int = 1_000_000) -> RunStatuses:
         """Count runs by status in one call: of `at_most` runs, beyond which there are more."""
         return await statuses(self._edge, which or RunFilter(), at_most)
+
+    async def workflows(self, since: Duration = "1d") -> builtins.list[WorkflowEntry]:
+        """Return every registered workflow with its open, waiting and failed runs, and those created since.
+
+        Counted exactly, in one query: it takes as long as there are such runs, and is refused as `too_broad`
+        beyond `postgres.statement_timeout_ms`.
+        """
+        return await workflow_entries(self._edge, since)
+
+    async def child_counts(self, runs: Sequence[str]) -> dict[str, int]:
+        """Count the runs that the steps of each of these runs have started, in one query."""
+        return await child_counts(self._edge, runs)
 
     async def waits(
         self,

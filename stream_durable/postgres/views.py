@@ -31,6 +31,7 @@ from stream_durable.ports import (
     SignalWait,
     StoredEvent,
     StoredRun,
+    WorkflowFigures,
 )
 from stream_durable.postgres.connection import Lane
 from stream_durable.postgres.queries import queries
@@ -102,6 +103,15 @@ class PostgresViews:
         """Count the runs that are meant by status; stop at so many."""
         found = await self._fetch("view_run_statuses", *_conditions(query), at_most)
         return {row["status"]: row["count"] for row in found}
+
+    async def child_counts(self, runs: Sequence[str]) -> dict[str, int]:
+        """Count the runs that the steps of each of these have started; those without are left out."""
+        return {row["parent"]: row["count"] for row in await self._fetch("view_child_counts", list(runs))}
+
+    async def workflow_figures(self, workflows: Sequence[str], *, since: int) -> list[WorkflowFigures]:
+        """Return what the runs of each of these workflows come to, by name."""
+        found = await self._fetch("view_workflow_figures", since, list(workflows))
+        return list(map(WorkflowFigures._make, found))
 
     async def event_waits(
         self, channels: ChannelRange, workflow: str | None, *, after: tuple[str, str, str], limit: int

@@ -11,12 +11,13 @@ from itertools import islice
 import msgspec
 
 from stream_durable.client.edge import Ports
+from stream_durable.client.filter import LOST
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.failure import Failure
 from stream_durable.core.gate import rows as gate_rows
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
-from stream_durable.core.status import COMPENSATED, WAITING
+from stream_durable.core.status import COMPENSATED, COMPLETED, WAITING
 from stream_durable.ports import (
     ChannelRange,
     EventWait,
@@ -29,6 +30,7 @@ from stream_durable.ports import (
     SignalWait,
     StoredEvent,
     StoredRun,
+    WorkflowFigures,
 )
 from stream_durable.testing.broker import Broker
 from stream_durable.testing.memory import MemoryBlobs, MemoryDefinitions, MemoryPublisher
@@ -110,6 +112,19 @@ class MemoryViews:
     async def run_statuses(self, query: RunQuery, *, at_most: int) -> dict[str, int]:
         """Count runs by status."""
         return dict(Counter(row.status for row in islice(self._meant(query), at_most)))
+
+    async def child_counts(self, runs: Sequence[str]) -> dict[str, int]:
+        """Count the runs that the steps of each of these have started."""
+        parents = (row.parent for row in self._tables.runs.values())
+        return dict(Counter(parent for parent in parents if parent is not None and parent in runs))
+
+    async def workflow_figures(self, workflows: Sequence[str], *, since: int) -> list[WorkflowFigures]:
+        """Return what the runs of each of these workflows come to."""
+        return [_figures(name, self._rows_of(name), since) for name in sorted(workflows)]
+
+    def _rows_of(self, workflow: str) -> list[RunRow]:
+        found = (row for row in self._tables.runs.values() if row.workflow == workflow)
+        return sorted(found, key=lambda row: (row.created, row.id))
 
     async def event_waits(
         self, channels: ChannelRange, workflow: str | None, *, after: tuple[str, str, str], limit: int
@@ -319,6 +334,21 @@ def _was_asked_for(row: RunRow) -> bool:
 
 def _is_between(moment: int, since: int | None, before: int | None) -> bool:
     return (since is None or moment >= since) and (before is None or moment < before)
+
+
+def _figures(workflow: str, runs: Sequence[RunRow], since: int) -> WorkflowFigures:
+    still_open = [row for row in runs if row.ended is None]
+    recent = [row.status for row in runs if row.created >= since]
+    last = (runs[-1].created, runs[-1].status) if runs else (None, None)
+    return WorkflowFigures(
+        workflow,
+        len(still_open),
+        sum(row.status == WAITING for row in still_open),
+        sum(row.status in LOST and not _was_asked_for(row) for row in runs),
+        len(recent),
+        recent.count(COMPLETED),
+        *last,
+    )
 
 
 def _summary(row: RunRow) -> RunSummary:

@@ -29,7 +29,7 @@ def test_a_service_says_how_it_is(instance: Instance, role: str) -> None:
 @pytest.mark.usefixtures("on_instance")
 def test_a_run_is_started_followed_listed_and_shown(cli: Cli) -> None:
     followed = cli("runs", "start", "quick", "--input", '{"n": 20}', "--id", "quick-1", "--follow").stdout
-    listed = cli.rows("runs", "list", "--workflow", "quick", "--status", "completed")
+    listed = cli.rows("runs", "list", "--workflow", "quick", "--status", "completed", "--children")
     shown = cli.rows("runs", "show", "quick-1")
 
     assert followed.startswith("Started quick-1.")
@@ -37,6 +37,7 @@ def test_a_run_is_started_followed_listed_and_shown(cli: Cli) -> None:
     assert [line.split()[2] for line in followed.splitlines() if "attempt 1" in line] == ["one", "two"]
     [row] = listed
     assert (row["id"], row["status"], row["steps"]) == ("quick-1", "completed", {"done": 2, "total": 2})
+    assert row["children"] == 0
     took = datetime.fromisoformat(row["ended"]) - datetime.fromisoformat(row["created"])
     assert ("T" in row["created"], row["took_ms"]) == (True, took // timedelta(milliseconds=1))
     assert (shown["input"], shown["output"]) == ({"n": 20}, 42)
@@ -129,7 +130,10 @@ def test_a_run_that_is_not_there_is_not_found(cli: Cli, arguments: tuple[str, ..
 @pytest.mark.usefixtures("on_instance")
 def test_a_workflow_that_no_worker_carries_is_not_found(cli: Cli) -> None:
     assert "is 'quick' meant?" in cli("runs", "start", "quik", code=3).stderr
-    assert {row["name"] for row in cli.rows("workflows", "list")} == {"order", "quick", "broken", "slow"}
+    rows = {row["name"]: row for row in cli.rows("workflows", "list")}
+    assert set(rows) == {"order", "quick", "broken", "slow"}
+    assert {*rows["quick"]} >= {"open", "waiting", "failed", "last_run", "last_status"}
+    assert rows["quick"]["last_day"]["done"] <= rows["quick"]["last_day"]["total"]
 
 
 @pytest.mark.usefixtures("on_instance")

@@ -173,6 +173,49 @@ async def test_pages_miss_and_double_no_run_while_runs_come_change_and_go_on(wor
     assert len(seen) == len(set(seen))
 
 
+async def test_children_of_many_runs_are_counted_in_one_query(world: World) -> None:
+    await world.write(
+        [run("a"), run("b"), *(run(f"a/{i}", parent="a", parent_step="call") for i in range(3))]
+    )
+    await world.write([run("a/0/0", parent="a/0", parent_step="call")])
+
+    assert await world.views.child_counts(["a", "b", "a/0", "nobody"]) == {"a": 3, "a/0": 1}
+    assert await world.views.child_counts([]) == {}
+
+
+async def test_figures_of_workflows_count_each_run_where_it_belongs(world: World) -> None:
+    asked = b'{"code":"cancelled","message":"enough"}'
+    await world.write(
+        [
+            run("old", 10, "failed"),
+            run("open", 20),
+            run("waiting", 100, "waiting"),
+            run("done", 110, "completed"),
+            run("asked", 120, "compensated", failure=asked),
+            run("undone", 130, "compensated"),
+            run("mail", 140, "completed", workflow="mail"),
+        ]
+    )
+    assert await world.views.workflow_figures(["order", "mail", "never"], since=100) == [
+        ("mail", 0, 0, 0, 1, 1, 140, "completed"),
+        ("never", 0, 0, 0, 0, 0, None, None),
+        ("order", 2, 1, 2, 4, 1, 130, "compensated"),
+    ]
+
+
+async def test_figures_of_workflows_are_found_by_indexes(world: World) -> None:
+    connection = await connect(world.settings)
+    await connection.execute(FILL)
+
+    plan = await connection.fetchval(
+        "explain (format json) " + queries()["view_workflow_figures"], 95, ["order", "rare"]
+    )
+    await connection.close()
+
+    # No table is read as a whole; where the newest run of each is found depends on how many there are.
+    assert {"run_open", "run_failed", "run_created"} <= set(_indexes(json.loads(plan)[0]["Plan"]))
+
+
 async def test_a_family_is_found_from_any_of_its_members(world: World) -> None:
     await world.write(
         [

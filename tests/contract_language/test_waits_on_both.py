@@ -121,3 +121,27 @@ async def test_runs_are_counted_by_status_in_one_call(engine: Engine) -> None:
     which = RunFilter(workflow="shop")
     assert ask(engine, engine._target.statuses, which=which).counts == {"waiting": 2, "cancelled": 1}
     assert not ask(engine, engine._target.statuses, at_most=2).is_exact
+
+
+async def test_figures_of_workflows_and_of_children_come_in_one_call_each(engine: Engine) -> None:
+    flow, second = shop(), other()
+    parent = Workflow("parent")
+    parent.child("one", second, input={"id": '="a"'})
+    parent.child("two", second, input={"id": '="b"'})
+    await engine.start(flow, {"id": "k0"}, id="shop-0")
+    await engine.start(flow, {}, id="shop-1")
+    await engine.start(parent, id="parent-0")
+    await engine.until_waiting(engine.run("parent-0"))
+    await engine.run("parent-0").cancel()
+    await engine.until_idle()
+
+    found = {one.name: one for one in engine.ask(engine._target.workflows)}
+    assert list(found) == sorted(found)
+    assert found["shop"][1:6] == (1, 1, 1, 2, 0), "the one without an id has failed"
+    assert (found["other"].open, found["other"].started, found["other"].last_status) == (0, 2, "cancelled")
+    assert found["parent"][1:6] == (0, 0, 0, 1, 0), "who cancels a run need not be told of it"
+    assert found["parent"].last_created == engine.run("parent-0").state.created
+    runs = ["shop-0", "parent-0", "nobody"]
+    assert ask(engine, engine._target.child_counts, runs=runs) == {"shop-0": 0, "parent-0": 2, "nobody": 0}
+    with pytest.raises(RejectedError, match="takes a list"):
+        ask(engine, engine._target.child_counts, runs="parent-0")

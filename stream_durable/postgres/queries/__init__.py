@@ -6,21 +6,26 @@ import re
 from functools import cache
 from importlib.resources import files
 
-_HEAD = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_HEAD = re.compile(r"^-- (name|part): (\w+)$", re.MULTILINE)
+_INCLUDE = re.compile(r"^-- include (\w+)$", re.MULTILINE)
 _SELDOM = re.compile(r"^-- seldom$.*?^-- usual$\n", re.MULTILINE | re.DOTALL)
 
 
 @cache
 def queries() -> dict[str, str]:
-    """Return all named statements."""
-    found: dict[str, str] = {}
+    """Return all named statements, each with the parts that it includes."""
+    found: dict[str, dict[str, str]] = {"name": {}, "part": {}}
     for file in files(__package__).iterdir():
         if file.name.endswith(".sql"):
-            parts = _HEAD.split(file.read_text())
-            for name, text in zip(parts[1::2], parts[2::2], strict=True):
-                assert name not in found, f"two queries are called {name}"
-                found[name] = text.strip()
-    return found
+            pieces = _HEAD.split(file.read_text())
+            for kind, name, text in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+                assert name not in found[kind], f"two of the queries are called {name}"
+                found[kind][name] = text.strip()
+
+    def whole(text: str) -> str:
+        return _INCLUDE.sub(lambda at: whole(found["part"][at[1]]), text)
+
+    return {name: whole(text) for name, text in found["name"].items()}
 
 
 def usual(query: str) -> str:

@@ -1,13 +1,15 @@
--- name: view_run_list
--- At most $17 runs beyond ($15 created, $16 id), newest first. What is null is no condition:
--- $1 workflow, $2 fingerprint, $3 statuses, $4 whether they are open, $5 whether they have a failure,
--- $6 tag as JSON, $7 queue, $8 parent, $9 created since, $10 and before, $11 updated since, $12 and before,
--- $13 bytes that the input holds, $14 whether those are left out that were undone because somebody asked for
--- their end. $4 and $5 follow from $3; said outright they let partial indexes apply.
-select id, workflow, fingerprint, status, created, updated, ended, done, total, tags, failure, queue, priority,
-  metadata, parent, parent_step, attempt, started, requests
-from run
-where (created, id) < ($15, $16)
+-- part: run_was_not_asked_to_end
+-- Whether a run that was undone was undone for a failure, and not because somebody cancelled it.
+    status <> 'compensated'
+    or convert_from(failure, 'UTF8')::json ->> 'code' <> 'cancelled'
+    or convert_from(failure, 'UTF8')::json ->> 'step' is not null
+
+-- part: run_conditions
+-- Which runs are meant. What is null is no condition: $1 workflow, $2 fingerprint, $3 statuses, $4 whether they
+-- are open, $5 whether they have a failure, $6 tag as JSON, $7 queue, $8 parent, $9 created since, $10 and before,
+-- $11 updated since, $12 and before, $13 bytes that the input holds, $14 whether those are left out that were
+-- undone because somebody asked for their end. $4 and $5 follow from $3; said outright they let partial indexes
+-- apply.
   and ($1::text is null or workflow = $1)
   and ($2::text is null or fingerprint = $2)
   and ($3::text[] is null or status = any($3::text[]))
@@ -23,63 +25,39 @@ where (created, id) < ($15, $16)
   and ($11::bigint is null or updated >= $11)
   and ($12::bigint is null or updated < $12)
   and ($13::bytea is null or position($13::bytea in input) > 0)
-  and (not $14::boolean or status <> 'compensated'
-    or convert_from(failure, 'UTF8')::json ->> 'code' <> 'cancelled'
-    or convert_from(failure, 'UTF8')::json ->> 'step' is not null)
+  and (not $14::boolean or
+-- include run_was_not_asked_to_end
+  )
+
+-- name: view_run_list
+-- At most $17 runs beyond ($15 created, $16 id), newest first.
+select id, workflow, fingerprint, status, created, updated, ended, done, total, tags, failure, queue, priority,
+  metadata, parent, parent_step, attempt, started, requests
+from run
+where (created, id) < ($15, $16)
+-- include run_conditions
 order by created desc, id desc
 limit $17
 
 -- name: view_run_count
--- How many runs there are, $15 at most; $1 to $14 as in view_run_list.
+-- How many runs there are, $15 at most.
 select count(*)
 from (
   select
   from run
-  where ($1::text is null or workflow = $1)
-    and ($2::text is null or fingerprint = $2)
-    and ($3::text[] is null or status = any($3::text[]))
-    and ($4::boolean is null or (ended is null) = $4)
-    and ($5::boolean is null or (failure is not null) = $5)
-    and ($6::text is null or (
-      strpos(tags, $6) > 0
-      and exists (select from json_array_elements(tags::json) as held (tag) where held.tag::text = $6)))
-    and ($7::text is null or coalesce(queue, 'default') = $7)
-    and ($8::text is null or parent = $8)
-    and ($9::bigint is null or created >= $9)
-    and ($10::bigint is null or created < $10)
-    and ($11::bigint is null or updated >= $11)
-    and ($12::bigint is null or updated < $12)
-    and ($13::bytea is null or position($13::bytea in input) > 0)
-    and (not $14::boolean or status <> 'compensated'
-      or convert_from(failure, 'UTF8')::json ->> 'code' <> 'cancelled'
-      or convert_from(failure, 'UTF8')::json ->> 'step' is not null)
+  where true
+-- include run_conditions
   limit $15
 ) found
 
 -- name: view_run_statuses
--- How many runs stand in each status, of $15 runs at most; $1 to $14 as in view_run_list.
+-- How many runs stand in each status, of $15 runs at most.
 select status, count(*)
 from (
   select status
   from run
-  where ($1::text is null or workflow = $1)
-    and ($2::text is null or fingerprint = $2)
-    and ($3::text[] is null or status = any($3::text[]))
-    and ($4::boolean is null or (ended is null) = $4)
-    and ($5::boolean is null or (failure is not null) = $5)
-    and ($6::text is null or (
-      strpos(tags, $6) > 0
-      and exists (select from json_array_elements(tags::json) as held (tag) where held.tag::text = $6)))
-    and ($7::text is null or coalesce(queue, 'default') = $7)
-    and ($8::text is null or parent = $8)
-    and ($9::bigint is null or created >= $9)
-    and ($10::bigint is null or created < $10)
-    and ($11::bigint is null or updated >= $11)
-    and ($12::bigint is null or updated < $12)
-    and ($13::bytea is null or position($13::bytea in input) > 0)
-    and (not $14::boolean or status <> 'compensated'
-      or convert_from(failure, 'UTF8')::json ->> 'code' <> 'cancelled'
-      or convert_from(failure, 'UTF8')::json ->> 'step' is not null)
+  where true
+-- include run_conditions
   limit $15
 ) found
 group by status
@@ -90,6 +68,53 @@ order by status
 select count(*)
 from run
 where parent = $1
+
+-- name: view_child_counts
+-- How many runs the steps of each of runs $1 have started; those of which none did are left out.
+select parent, count(*)
+from run
+where parent = any($1::text[])
+group by parent
+
+-- name: view_workflow_figures
+-- By workflow: runs that have not ended, those of them that wait, dead letters, the runs created since $1 and those of
+-- them that completed, and the newest run. Each part is found by an index of its own.
+with open_runs as (
+  select workflow, count(*) as runs, count(*) filter (where status = 'waiting') as waiting
+  from run
+  where ended is null
+  group by workflow
+),
+lost as (
+  select workflow, count(*) as runs
+  from run
+  where failure is not null
+    and status in ('failed', 'compensated', 'compensation_failed')
+    and (
+-- include run_was_not_asked_to_end
+    )
+  group by workflow
+),
+recent as (
+  select workflow, count(*) as runs, count(*) filter (where status = 'completed') as completed
+  from run
+  where created >= $1
+  group by workflow
+)
+select w.workflow, coalesce(o.runs, 0), coalesce(o.waiting, 0), coalesce(l.runs, 0), coalesce(n.runs, 0),
+  coalesce(n.completed, 0), newest.created, newest.status
+from unnest($2::text[]) as w (workflow)
+left join open_runs o on o.workflow = w.workflow
+left join lost l on l.workflow = w.workflow
+left join recent n on n.workflow = w.workflow
+left join lateral (
+  select created, status
+  from run r
+  where r.workflow = w.workflow
+  order by created desc, id desc
+  limit 1
+) newest on true
+order by w.workflow
 
 -- name: view_run_family
 -- At most $2 runs of the family of run $1: its first ancestor, then generation by generation.

@@ -1,0 +1,58 @@
+"""Figures for overviews: what the runs of each workflow come to, and how many children many runs have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from stream_durable.client.edge import Edge
+from stream_durable.client.filter import since_epoch
+from stream_durable.client.listing import LIMIT_MAX
+from stream_durable.client.state import moment
+from stream_durable.core.errors import RejectedError
+from stream_durable.ports import WorkflowFigures
+from stream_durable.sdk.durations import Duration, milliseconds
+
+
+class WorkflowEntry(NamedTuple):
+    """A workflow with what its runs come to."""
+
+    name: str
+    #: Runs that have not ended, and how many of them wait.
+    open: int
+    waiting: int
+    #: Dead letters: runs that failed for good, undone or not, unless somebody cancelled them.
+    failed: int
+    #: Runs created within the time asked for, and how many of them completed.
+    started: int
+    completed: int
+    #: When the newest run was created, and its status; None: there was no run yet.
+    last_created: datetime | None
+    last_status: str | None
+
+
+async def workflow_entries(edge: Edge, since: Duration) -> list[WorkflowEntry]:
+    """Return every registered workflow with its figures, by name."""
+    catalogue, views = edge.ports.catalogue, edge.ports.views
+    from_then_on = since_epoch("now", edge.now()) - milliseconds(since)
+    await edge.ask(catalogue.catch_up, "read the definitions")
+    names = catalogue.workflows()
+    found = await edge.ask(lambda: views.workflow_figures(names, since=from_then_on), "count runs")
+    return list(map(_entry, found))
+
+
+async def child_counts(edge: Edge, runs: Sequence[str]) -> dict[str, int]:
+    """Count the children of each of these runs in one query."""
+    if isinstance(runs, str) or len(runs) > LIMIT_MAX:
+        raise RejectedError("bad_limit", f"child_counts takes a list of at most {LIMIT_MAX} ids of runs")
+    views = edge.ports.views
+    found = await edge.ask(lambda: views.child_counts(runs), "count children")
+    return {run: found.get(run, 0) for run in runs}
+
+
+def _entry(row: WorkflowFigures) -> WorkflowEntry:
+    last = None if row.last_created is None else moment(row.last_created)
+    return WorkflowEntry(
+        row.workflow, row.open, row.waiting, row.failed, row.started, row.completed, last, row.last_status
+    )
