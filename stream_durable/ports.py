@@ -575,6 +575,20 @@ class GateSummary(NamedTuple):
     waiting: int
 
 
+class PartitionSummary(NamedTuple):
+    """A partition of the inbox as a line of a list."""
+
+    partition: int
+    #: The process that took it over last; None: nobody ever did.
+    owner: str | None
+    #: How often it was taken over, and how often of that since it last moved on.
+    takeovers: int
+    next_offset: int
+    stalls: int
+    #: Why it stands still, if its log was lost.
+    lost_reason: str | None
+
+
 class ChannelRange(NamedTuple):
     """Which channels are meant: from the first on and before the last; None: no bound. And of which key."""
 

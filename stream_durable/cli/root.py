@@ -23,6 +23,7 @@ from stream_durable.cli import (
     report,
     runs,
     services,
+    status,
     topics,
     versions,
     waits,
@@ -67,6 +68,7 @@ app.command("signal", rich_help_panel=_RUNS)(messages.signal)
 workflows.app.command("graph")(graph.graph_workflow)
 workflows.app.command("diff")(versions.diff)
 app.add_typer(workflows.app, name="workflows", rich_help_panel=_RUNS)
+app.command("status", rich_help_panel=_OPERATIONS)(status.status)
 app.add_typer(gates.app, name="gates", rich_help_panel=_OPERATIONS)
 app.add_typer(topics.app, name="topics", rich_help_panel=_OPERATIONS)
 app.add_typer(db.app, name="db", rich_help_panel=_OPERATIONS)

@@ -24,6 +24,7 @@ from stream_durable.ports import (
     EventWait,
     GateSummary,
     LiveVersion,
+    PartitionSummary,
     RunPage,
     RunPosition,
     RunQuery,
@@ -172,6 +173,15 @@ class PostgresViews:
         async with self._connection() as connection:
             found = await connection.fetch(queries()["view_gate_list"], after, limit)
         return list(map(GateSummary._make, found))
+
+    async def partition_list(self) -> list[PartitionSummary]:
+        """Return where all partitions stand."""
+        return list(map(PartitionSummary._make, await self._fetch("partition_list")))
+
+    async def dead_count(self, since: int, *, at_most: int) -> int:
+        """Count the records since a moment that could not be applied; stop at so many."""
+        found = await self._fetch("view_dead_count", since, at_most)
+        return int(found[0][0])
 
     async def run_ids(self, beginning: str, limit: int) -> list[str]:
         """Return ids of runs that begin like this, in order."""

@@ -44,7 +44,7 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "runs start", "runs list", "runs show", "runs cancel", "workflows list", "workflows show",
         "runs count", "runs pause", "runs resume", "runs skip", "runs retry", "runs again", "runs children",
         "runs tree", "runs attempts", "runs logs", "dead list", "dead show", "dead redrive",
-        "gates list", "runs watch", "waits list", "events list",
+        "status", "gates list", "runs watch", "waits list", "events list",
         "runs graph", "runs report", "workflows graph", "workflows diff",
         "partitions list", "partitions raise", "partitions bury",
         "topics plan", "topics apply", "topics make", "db migrate", "db check", "replay rebuild",

@@ -211,3 +211,36 @@ def test_up_runs_all_services_and_starts_again_what_died(instance: Instance, pro
     assert code == 0, up.text()
     assert len(children) == 3
     assert not any(child.is_running() for child in children)
+
+
+@pytest.mark.usefixtures("on_instance")
+def test_an_instance_on_one_screen_with_what_needs_a_person(cli: Cli) -> None:
+    cli("runs", "start", "quick", "--input", '{"n": 1}', "--id", "on-screen", "--follow")
+    # What other tests left behind needs nobody: else this would fail for its reason.
+    wait_for(
+        lambda: not cli.rows("status", code=None)["queues"]["default"]["lag"], seconds=SECONDS, what="no lag"
+    )
+    good = cli.rows("status")
+    lines = cli("status").stdout
+
+    assert good["runs"]["completed"] >= 1
+    assert good["needs"] == []
+    assert [one["partition"] for one in good["partitions"]] == [0, 1]
+    assert all(one["owner"].startswith("reconciler-") and one["lag"] == 0 for one in good["partitions"])
+    assert [one["partitions"] for one in good["queues"]["default"]["processes"]] == [2]
+    assert good["ingress"]["processes"][0]["name"].startswith("ingress-")
+    assert "Nothing needs a person." in lines
+    assert "queue default   worker-" in lines
+
+    cli("topics", "apply", "--queue", "nobody")
+    cli("runs", "start", "quick", "--input", '{"n": 1}', "--id", "unserved", "--queue", "nobody")
+    wait_for(
+        lambda: cli.rows("status", code=None)["needs"], seconds=SECONDS, what="a command that nobody takes"
+    )
+    bad = cli.rows("status", code=4)
+    assert [one["what"] for one in bad["needs"]] == [
+        "1 commands of queue nobody wait, and no worker serves it"
+    ]
+    assert (bad["queues"]["nobody"]["lag"], bad["queues"]["nobody"]["processes"]) == (1, [])
+    assert bad["queues"]["nobody"]["oldest"] is not None
+    assert "--queue nobody" in cli("status", code=4).stdout

@@ -91,7 +91,7 @@ from partition
 where id = any($1::int[])
 
 -- name: partition_list
--- All partitions, for people.
-select id, owner, epoch, next_offset, log_clock, generation, stalls, lost_reason
+-- Where all partitions stand, in the order of PartitionSummary.
+select id, owner, epoch, next_offset, stalls, lost_reason
 from partition
 order by id

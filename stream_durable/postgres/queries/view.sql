@@ -184,6 +184,16 @@ where g.name > $1
 order by g.name
 limit $2
 
+-- name: view_dead_count
+-- How many records since $1 could not be applied; $2 at most.
+select count(*)
+from (
+  select
+  from dead_letter
+  where log_time >= $1
+  limit $2
+) found
+
 -- name: view_live_versions
 -- How many runs have not ended, by workflow and version.
 select workflow, fingerprint, count(*)

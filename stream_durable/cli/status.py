@@ -1,0 +1,119 @@
+"""`status`: an instance on one screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from stream_durable.cli.errors import CHECK_FAILED
+from stream_durable.cli.output import Format, Output, Took, cell_text, moment, show_one
+from stream_durable.cli.values import load_settings
+
+if TYPE_CHECKING:
+    from stream_durable.kafka.groups import Member
+    from stream_durable.services.status import Backlog, Concern, Readers, Status
+
+
+def status(output: Output = Format.TABLE) -> None:
+    """Show an instance on one screen, and what in it needs a person.
+
+    Runs by status; partitions of the inbox, their owners and what waits there; ingress, queues and the
+    processes that serve them; gates that are not closed; records of the last day that could not be applied.
+    Exits with 4 if something does not pass by itself.
+
+    Example: `stream-durable status --output json`
+    """
+    from stream_durable.services import status as services
+
+    found = asyncio.run(services.status(load_settings()))
+    needed = services.concerns(found)
+    if output is Format.TABLE:
+        for line in (*_lines(found), "", *_said(needed)):
+            typer.echo(line)
+    else:
+        show_one(_row(found, needed), output)
+    if needed:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _lines(found: Status) -> Iterator[str]:
+    yield _line(
+        "runs", ", ".join(f"{count} {name}" for name, count in _by_count(found)) or "none was started yet"
+    )
+    owners = {one.summary.owner for one in found.partitions if one.summary.owner is not None}
+    left = _together(found)
+    yield _line(
+        "partitions", f"{len(found.partitions)}, taken over by {len(owners)}; {_waiting(found, left)}"
+    )
+    if found.reconcilers is not None:
+        yield _line("reconcilers", _names(found.reconcilers))
+    if found.ingress is not None:
+        yield _line("ingress", f"{_names(found.ingress.members)}; {_waiting(found, found.ingress.left)}")
+    for queue, readers in found.queues.items():
+        yield _line(f"queue {queue}", f"{_names(readers.members)}; {_waiting(found, readers.left)}")
+    for gate in found.gates:
+        since = cell_text(moment(gate.since))
+        yield _line(f"gate {gate.name}", f"{gate.state} since {since}; {gate.waiting} attempts wait")
+    yield _line("dead letters", f"{found.dead} of the last day")
+
+
+def _line(name: str, text: str) -> str:
+    return f"{name:<14}  {text}"
+
+
+def _said(needed: list[Concern]) -> Iterator[str]:
+    yield "Needs a person:" if needed else "Nothing needs a person."
+    for one in needed:
+        yield f"- {one.what}"
+        yield f"  {one.remedy}"
+
+
+def _by_count(found: Status) -> list[tuple[str, int]]:
+    return sorted(found.runs.items(), key=lambda one: -one[1])
+
+
+def _names(members: tuple[Member, ...]) -> str:
+    shown = ", ".join(sorted({one.name for one in members})[:3])
+    more = f" and {len(members) - 3} more" if len(members) > 3 else ""
+    return f"{shown}{more}" if members else "no process"
+
+
+def _together(found: Status) -> Backlog:
+    from stream_durable.services.status import Backlog
+
+    times = [one.left.since for one in found.partitions if one.left.since is not None]
+    return Backlog(sum(one.left.records for one in found.partitions), min(times, default=None))
+
+
+def _waiting(found: Status, left: Backlog) -> str:
+    if left.since is None:
+        return "nothing waits"
+    return f"{left.records} records wait, the oldest for {Took(left.since, found.at)}"
+
+
+def _row(found: Status, needed: list[Concern]) -> dict[str, Any]:
+    return {
+        "at": moment(found.at),
+        "runs": dict(found.runs),
+        "is_exact": found.is_exact,
+        "partitions": [{**one.summary._asdict(), **_backlog(one.left)} for one in found.partitions],
+        "reconcilers": None if found.reconcilers is None else [one._asdict() for one in found.reconcilers],
+        "ingress": None if found.ingress is None else _readers(found.ingress),
+        "queues": {queue: _readers(readers) for queue, readers in found.queues.items()},
+        "gates": [
+            {**gate._asdict(), "since": moment(gate.since), "due": moment(gate.due)} for gate in found.gates
+        ],
+        "dead": found.dead,
+        "needs": [one._asdict() for one in needed],
+    }
+
+
+def _readers(readers: Readers) -> dict[str, Any]:
+    return {"processes": [one._asdict() for one in readers.members], **_backlog(readers.left)}
+
+
+def _backlog(left: Backlog) -> dict[str, Any]:
+    return {"lag": left.records, "oldest": moment(left.since)}

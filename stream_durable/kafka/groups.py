@@ -1,0 +1,116 @@
+"""Who reads a topic in a group, and how far it is: for people, from outside of the group."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec
+
+from stream_durable.kafka.config import Admin, transient
+from stream_durable.kafka.mock import is_mock
+from stream_durable.ports import Span
+from stream_durable.settings import KafkaSettings
+
+_CALL_SECONDS: Final = 10.0
+_CLIENT: Final = "stream-durable-status"
+
+
+class Member(NamedTuple):
+    """A process in a group."""
+
+    name: str
+    host: str
+    #: How many partitions it has.
+    partitions: int
+
+
+class Group(NamedTuple):
+    """Who is in a group, and how far it is with a topic."""
+
+    members: tuple[Member, ...]
+    #: The records that there are, by partition.
+    bounds: Mapping[int, Span]
+    #: What it has not done, by partition; where it never committed, all there is.
+    left: Mapping[int, Span]
+
+    @property
+    def lag(self) -> int:
+        """How many records are left."""
+        return sum(span.end - span.start for span in self.left.values())
+
+
+class Groups:
+    """The topics of an instance and the groups that read them. A few requests to the brokers each."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        """Ask nothing yet."""
+        self._settings = settings
+        self._admin = Admin(settings, _CLIENT)
+
+    async def topics(self, prefix: str) -> list[str] | None:
+        """Return the topics whose names begin like this; None: a broker in memory, which shows no groups."""
+        return await asyncio.to_thread(self._topics, prefix)
+
+    async def read(self, of: Mapping[str, str]) -> dict[str, Group]:
+        """Return how far groups are: by topic, for the groups given by topic."""
+        return await asyncio.to_thread(self._read, of) if of else {}
+
+    def _topics(self, prefix: str) -> list[str] | None:
+        try:
+            cluster = self._admin.list_topics(timeout=_CALL_SECONDS)
+        except KafkaException as error:
+            raise transient(error, self._settings) from error
+        if is_mock(cluster.cluster_id):
+            return None
+        return sorted(name for name in cluster.topics if name.startswith(prefix))
+
+    def _read(self, of: Mapping[str, str]) -> dict[str, Group]:
+        try:
+            bounds = self._bounds(list(of))
+            members = self._members(list(of.values()))
+            return {
+                topic: Group(members[group], bounds[topic], _left(bounds[topic], self._committed(group)))
+                for topic, group in of.items()
+            }
+        except KafkaException as error:
+            raise transient(error, self._settings) from error
+
+    def _bounds(self, topics: Sequence[str]) -> dict[str, dict[int, Span]]:
+        """Return the first and the next offset of each partition."""
+        found = self._admin.list_topics(timeout=_CALL_SECONDS).topics
+        parts = [TopicPartition(topic, p) for topic in topics for p in found[topic].partitions]
+        low, high = (
+            self._admin.list_offsets(dict.fromkeys(parts, spec), request_timeout=_CALL_SECONDS)
+            for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+        )
+        bounds: dict[str, dict[int, Span]] = {topic: {} for topic in topics}
+        for part in parts:
+            first, end = (each[part].result(_CALL_SECONDS).offset for each in (low, high))
+            bounds[part.topic][part.partition] = Span(part.partition, first, end)
+        return bounds
+
+    def _members(self, groups: list[str]) -> dict[str, tuple[Member, ...]]:
+        found = self._admin.describe_consumer_groups(groups, request_timeout=_CALL_SECONDS)
+        return {
+            group: tuple(
+                Member(one.client_id, one.host.lstrip("/"), len(one.assignment.topic_partitions))
+                for one in answer.result(_CALL_SECONDS).members
+            )
+            for group, answer in found.items()
+        }
+
+    def _committed(self, group: str) -> dict[int, int]:
+        asked = [ConsumerGroupTopicPartitions(group)]
+        (answer,) = self._admin.list_consumer_group_offsets(asked, request_timeout=_CALL_SECONDS).values()
+        return {part.partition: part.offset for part in answer.result(_CALL_SECONDS).topic_partitions}
+
+
+def _left(bounds: Mapping[int, Span], committed: Mapping[int, int]) -> dict[int, Span]:
+    """Return what is left of each partition; a group without an offset has all of it before it."""
+    return {
+        partition: Span(partition, min(max(span.start, committed.get(partition, 0)), span.end), span.end)
+        for partition, span in bounds.items()
+    }

@@ -1,0 +1,244 @@
+"""How an instance stands as a whole: its runs, its partitions, who works on them, and what needs a person."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing
+from typing import Final, NamedTuple
+
+from stream_durable.core.status import COMPENSATION_FAILED
+from stream_durable.kafka.groups import Group, Groups, Member
+from stream_durable.kafka.reader import KafkaReader
+from stream_durable.ports import GateSummary, PartitionSummary, RunQuery, Span
+from stream_durable.postgres.views import PostgresViews
+from stream_durable.settings import Settings
+
+_CLIENT: Final = "stream-durable-status"
+#: A record that has waited for so long is not waiting for its turn any more.
+STANDS_MS: Final = 60_000
+DAY_MS: Final = 86_400_000
+#: Counts go so far: what is beyond is "many" to a person.
+RUNS_MAX: Final = 1_000_000
+DEAD_MAX: Final = 10_000
+
+
+class Backlog(NamedTuple):
+    """What is left for some readers of a topic."""
+
+    records: int
+    #: When the oldest of them was written, in milliseconds; None: there are none.
+    since: int | None = None
+
+
+class PartitionStatus(NamedTuple):
+    """A partition of the inbox, and what is left of it."""
+
+    summary: PartitionSummary
+    left: Backlog
+
+
+class Readers(NamedTuple):
+    """The processes that read a topic, and what they have not done."""
+
+    members: tuple[Member, ...]
+    left: Backlog
+
+
+class Concern(NamedTuple):
+    """Something that does not pass by itself, and what to do about it."""
+
+    what: str
+    remedy: str
+
+
+class Status(NamedTuple):
+    """An instance at a moment."""
+
+    #: Milliseconds since the epoch.
+    at: int
+    #: Runs by status.
+    runs: Mapping[str, int]
+    #: Whether all runs are counted.
+    is_exact: bool
+    partitions: list[PartitionStatus]
+    #: None: the broker is one in memory, and shows no groups.
+    reconcilers: tuple[Member, ...] | None
+    ingress: Readers | None
+    #: By queue.
+    queues: Mapping[str, Readers]
+    gates: list[GateSummary]
+    #: Records of the last day that could not be applied.
+    dead: int
+
+
+async def status(settings: Settings) -> Status:
+    """Ask Postgres and Kafka how the instance stands."""
+    views = PostgresViews(settings.postgres)
+    at = time.time_ns() // 1_000_000
+    try:
+        (runs, partitions, gates, dead), readers = await asyncio.gather(
+            _stored(views, at), _readers(settings)
+        )
+    finally:
+        await views.close()
+    inbox = None if readers is None else readers.inbox
+    return Status(
+        at,
+        runs,
+        sum(runs.values()) < RUNS_MAX,
+        await _partitions(settings, partitions, inbox),
+        None if inbox is None else inbox.members,
+        None if readers is None else readers.ingress,
+        {} if readers is None else readers.queues,
+        [gate for gate in gates if gate.state != "closed"],
+        dead,
+    )
+
+
+def concerns(found: Status) -> list[Concern]:
+    """Return what needs a person, the most urgent first."""
+    return [
+        *_of_partitions(found),
+        *_of_roles(found),
+        *_of_queues(found),
+        *_of_what_is_kept(found),
+    ]
+
+
+def _of_partitions(found: Status) -> Iterator[Concern]:
+    if found.reconcilers == ():
+        yield Concern("no reconciler runs, so no run moves", "start one: `stream-durable reconciler`")
+    for one, left in found.partitions:
+        name = f"partition {one.partition}"
+        if one.lost_reason is not None:
+            remedy = "find out what became of its log; `engine.on_lost_log` says how to go on"
+            yield Concern(f"{name} stands still: {one.lost_reason}", remedy)
+        elif found.reconcilers != () and _has_stood(found, left):
+            remedy = (
+                f"{_owner(one)} says why in its log and at /readyz; `partitions bury` sets a record aside"
+            )
+            yield Concern(f"{name} stands at offset {one.next_offset} with {left.records} records", remedy)
+
+
+def _owner(one: PartitionSummary) -> str:
+    return one.owner or "the reconciler that is to own it"
+
+
+def _of_roles(found: Status) -> Iterator[Concern]:
+    ingress = found.ingress
+    if ingress is not None and ingress.left.records and not ingress.members:
+        yield Concern(
+            f"events topic: no ingress runs, and its backlog is {ingress.left.records}",
+            "start one: `stream-durable ingress`",
+        )
+    elif ingress is not None and _has_stood(found, ingress.left):
+        text = f"the ingress is {ingress.left.records} records behind on the events topic"
+        yield Concern(text, "see its log, or start another one")
+
+
+def _of_queues(found: Status) -> Iterator[Concern]:
+    for queue, readers in found.queues.items():
+        if readers.left.records and not readers.members:
+            text = f"queue {queue}: no worker serves it, and its backlog is {readers.left.records}"
+            yield Concern(text, f"start one: `stream-durable worker APP --queue {queue}`")
+
+
+def _of_what_is_kept(found: Status) -> Iterator[Concern]:
+    if stuck := found.runs.get(COMPENSATION_FAILED):
+        remedy = "`runs list --status compensation_failed`; retry or skip the compensation"
+        yield Concern(f"{stuck} runs could not be undone", remedy)
+    for gate in found.gates:
+        if gate.state == "open":
+            text = f"gate {gate.name} is open after {gate.failures} failures, {gate.waiting} attempts wait"
+            yield Concern(text, "see to what is behind it; it lets one attempt try by itself")
+    if found.dead:
+        text = f"{found.dead} records of the last day could not be applied"
+        yield Concern(text, "the table dead_letter and the topic `dead` have them, with the reason")
+
+
+def _has_stood(found: Status, left: Backlog) -> bool:
+    return left.since is not None and found.at - left.since > STANDS_MS
+
+
+async def _stored(
+    views: PostgresViews, at: int
+) -> tuple[dict[str, int], list[PartitionSummary], list[GateSummary], int]:
+    """Ask Postgres."""
+    return await asyncio.gather(
+        views.run_statuses(RunQuery(), at_most=RUNS_MAX),
+        views.partition_list(),
+        views.gate_list(),
+        views.dead_count(at - DAY_MS, at_most=DEAD_MAX),
+    )
+
+
+class _Read(NamedTuple):
+    """Who reads what."""
+
+    inbox: Group
+    ingress: Readers
+    queues: dict[str, Readers]
+
+
+async def _readers(settings: Settings) -> _Read | None:
+    """Ask Kafka; None: it is one in memory."""
+    groups, prefix = Groups(settings.kafka), settings.prefix
+    commands = f"{prefix}.commands."
+    topics = await groups.topics(f"{prefix}.")
+    if topics is None:
+        return None
+    queues = {topic.removeprefix(commands): topic for topic in topics if topic.startswith(commands)}
+    inbox, events = f"{prefix}.inbox", f"{prefix}.events"
+    found = await groups.read(
+        {
+            inbox: f"{prefix}.reconciler",
+            events: f"{prefix}.ingress",
+            **{topic: f"{prefix}.worker.{queue}" for queue, topic in queues.items()},
+        }
+    )
+    return _Read(
+        found[inbox],
+        await _reading(settings, events, found[events]),
+        {queue: await _reading(settings, topic, found[topic]) for queue, topic in queues.items()},
+    )
+
+
+async def _reading(settings: Settings, topic: str, group: Group) -> Readers:
+    times = await _oldest(settings, topic, group.left)
+    return Readers(group.members, Backlog(group.lag, min(times.values(), default=None)))
+
+
+async def _partitions(
+    settings: Settings, summaries: list[PartitionSummary], inbox: Group | None
+) -> list[PartitionStatus]:
+    """Return where partitions stand; what counts is what is committed in Postgres, not in Kafka."""
+    if inbox is None:
+        return [PartitionStatus(one, Backlog(0)) for one in summaries]
+    left = {
+        one.partition: Span(one.partition, min(max(one.next_offset, span.start), span.end), span.end)
+        for one in summaries
+        if (span := inbox.bounds.get(one.partition)) is not None
+    }
+    times = await _oldest(settings, f"{settings.prefix}.inbox", left)
+    return [
+        PartitionStatus(
+            one,
+            Backlog(
+                span.end - span.start if (span := left.get(one.partition)) else 0, times.get(one.partition)
+            ),
+        )
+        for one in summaries
+    ]
+
+
+async def _oldest(settings: Settings, topic: str, left: Mapping[int, Span]) -> dict[int, int]:
+    """Return when the next record of each partition was written that has one left."""
+    spans = [Span(s.partition, s.start, s.start + 1) for s in left.values() if s.start < s.end]
+    reader = KafkaReader(settings.kafka, topic, client=_CLIENT, records_max=max(1, len(spans)))
+    found: dict[int, int] = {}
+    async with aclosing(reader.read(spans)) as batches:
+        async for records in batches:
+            found |= {record.partition: record.time for record in records}
+    return found
