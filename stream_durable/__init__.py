@@ -1,4 +1,4 @@
-"""Durable workflows whose commands and results flow over Kafka and whose state is kept in Postgres."""
+"""Durable workflows, with commands and results on Kafka and state in Postgres."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The composition root: settings in, running services out. No logic of its own."""
+"""The composition root: settings in, running services out. Nothing but wiring."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _READ_MIN, _READ_MAX = 20, 1_000
 
 
 class SystemClock:
-    """This machine's clock."""
+    """The clock of the machine."""
 
     def now(self) -> int:
         """Return milliseconds since the epoch."""
@@ -66,7 +66,7 @@ async def reconciler(
     clock: Clock | None = None,
     through: Callable[[Log], Log] = lambda log: log,
 ) -> AsyncIterator[Reconciler]:
-    """Assemble a reconciler; it works while its `run` does. A test may have it see another time."""
+    """Assemble a reconciler, working during `run`. Tests may pass another clock."""
     name = process_name(settings, "reconciler")
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name, serves=True)
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name, metrics=metrics)
@@ -112,9 +112,9 @@ async def worker(
     clock: Clock | None = None,
     note: int | None = None,
 ) -> AsyncIterator[Worker]:
-    """Assemble a worker for an app, with captured step output, running as long as its `run`.
+    """Assemble a worker for an app, with captured step output, working during `run`.
 
-    `note` is the descriptor of the file for its notes.
+    `note` is the descriptor of the file for notes.
     """
     name = process_name(settings, "worker")
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name, serves=True)
@@ -199,7 +199,7 @@ async def verify(
 
 
 async def stray_waits(settings: Settings, *, patience_seconds: float = 10.0) -> list[waiting.StrayWait]:
-    """Return the waits of which a run and its channel think differently; the live system may go on."""
+    """Return the waits with a disagreement between run and channel; the live system may go on."""
     name = process_name(settings, "waits")
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, None, client=name)
     store = PostgresStore(settings.postgres)
@@ -216,7 +216,7 @@ async def stray_waits(settings: Settings, *, patience_seconds: float = 10.0) -> 
 
 @asynccontextmanager
 async def _world(target: Settings) -> AsyncIterator[rebuilding.World]:
-    """Assemble what a rebuild needs. There is no producer in it: nothing can be said to anybody."""
+    """Assemble a rebuild, without a producer: nothing can be published."""
     name = process_name(target, "rebuild")
     definitions = KafkaDefinitions(target.kafka, target.prefix, None, client=name)
     inbox, verdicts = (
@@ -241,7 +241,7 @@ async def _world(target: Settings) -> AsyncIterator[rebuilding.World]:
 
 @asynccontextmanager
 async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress]:
-    """Assemble an ingress; it works while its `run` does."""
+    """Assemble an ingress, working during `run`."""
     name = process_name(settings, "ingress")
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name, serves=True)
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name, metrics=metrics)
@@ -271,7 +271,7 @@ async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress
 
 @asynccontextmanager
 async def client_ports(settings: Settings | Path | None) -> AsyncIterator[Ports]:
-    """Assemble the ports of a client; `settings` may also be a path to read them from.
+    """Assemble the ports of a client; `settings` may also be the path of a file.
 
     Without addresses of Kafka and Postgres, a `dev` running in this directory is used.
     """
@@ -296,10 +296,10 @@ async def client_ports(settings: Settings | Path | None) -> AsyncIterator[Ports]
 
 
 class Client(AsyncClient):
-    """Starts, signals, publishes and asks, on the instance that the settings name.
+    """The client of the instance in the settings: starts runs, sends signals, publishes events, reads state.
 
-    The settings are given, or read from the file that is given, or found as `Settings.load` finds them; where
-    these do not say where Kafka and Postgres are, those of a `dev` that runs in the working directory.
+    Settings are passed, read from a passed path, or found by `Settings.load`. Without addresses of Kafka and
+    Postgres, a `dev` running in the working directory is used.
     """
 
     def __init__(self, settings: Settings | Path | None = None) -> None:
@@ -313,5 +313,5 @@ class Client(AsyncClient):
 
 
 def client(settings: Settings) -> Client:
-    """Assemble a client; it is connected within `async with`."""
+    """Assemble a client, connected within `async with`."""
     return Client(settings)

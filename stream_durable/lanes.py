@@ -1,4 +1,4 @@
-"""The parts of sending: a broker client, its error classes, and its lanes."""
+"""The parts of sending: a broker client with error classes, and lanes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ENVELOPE_BYTES, _HEADER_BYTES = 100, 10
 
 
 class Concerns(Enum):
-    """What a message could not be delivered for."""
+    """The scope of an error of delivery."""
 
     #: Itself, or one that shared its batch.
     MESSAGE = auto()
@@ -58,13 +58,13 @@ class Wire(Protocol):
         """
 
     def take_back(self, error: Any) -> None:
-        """Hear, in any thread, of an error; if it is a refusal, let what is queued come back."""
+        """Receive an error, in any thread; for a refusal, return the queued messages."""
 
     def lane(self, message: Outgoing) -> LaneKey:
         """Say where a message goes."""
 
     def trouble(self, error: Any) -> Trouble:
-        """Say what an error means."""
+        """Classify an error."""
 
     async def look(self, lane: LaneKey) -> bool:
         """Say whether a lane is there, and learn its topic's limit; `TransientError` if nobody answers."""
@@ -98,7 +98,7 @@ class Lane:
 
 
 def size_of(message: Outgoing, headers: Headers | None) -> int:
-    """Return how many bytes a message has on the wire, at the most, with a batch of its own around it."""
+    """Return a message's largest possible size on the wire, alone in a batch."""
     size = _ENVELOPE_BYTES + len(message.value or b"") + len(message.key or b"")
     if headers:
         size += sum(_HEADER_BYTES + len(name.encode()) + len(value or b"") for name, value in headers)

@@ -32,7 +32,7 @@ def configure_logging(level: Level, format: Format, *, stream: TextIO | None = N
     """Send all logs of this process to standard error; only for a process under our control.
 
     Our loggers log from `level` on, all others as configured, by default from warning. Calling again replaces
-    the previous configuration and nothing else.
+    only the previous configuration.
     """
     global _configured  # noqa: PLW0603 - like the logging of the process, which it describes
     _configured = Configured(level, format)
@@ -66,14 +66,14 @@ def _formatter(*, is_console: bool, is_coloured: bool) -> logging.Formatter:
 
 
 def _add_origin(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Add who said it and how loud."""
+    """Add logger name and level."""
     record: logging.LogRecord = event["_record"]
     event["level"], event["logger"] = record.levelname.lower(), record.name
     return event
 
 
 def _as_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Let a stack trace that is a field be printed as one: below the line, over several."""
+    """Print a stack trace given as a field below the line, over several lines."""
     if trace := event.pop("trace", None):
         event["exception"] = trace.rstrip()
     return event

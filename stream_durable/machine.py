@@ -13,15 +13,15 @@ _CACHE_MOST: Final = 1024 * 1024 * 1024
 
 
 def cache_bytes(root: Path = Path("/")) -> int:
-    """Return the size of a cache that fits: an eighth of the memory, at least 64 MB and at most 1 GB.
+    """Return a suitable cache size: an eighth of the memory, at least 64 MB and at most 1 GB.
 
-    It reads a few small files below `root`; what cannot be read counts as not there.
+    Reads a few small files below `root`; unreadable files count as missing.
     """
     return min(max(memory_bytes(root) // _CACHE_SHARE, _CACHE_LEAST), _CACHE_MOST)
 
 
 def memory_bytes(root: Path = Path("/")) -> int:
-    """Return the least of what the control groups of this process allow and of what the machine has."""
+    """Return the smaller of the control groups' limit and the machine's memory."""
     return min([_physical(root), *_limits(root)])
 
 
@@ -34,9 +34,9 @@ def _physical(root: Path) -> int:
 
 
 def _limits(root: Path) -> Iterator[int]:
-    """Yield the limits of the process's control groups and their ancestors.
+    """Yield the limits of the process's control groups and of all ancestors.
 
-    In a container with its own group as the root, the limit is found there.
+    In a container with a private group as the root, the limit is found there.
     """
     mounted = root / "sys/fs/cgroup"
     for line in _read(root / "proc/self/cgroup").splitlines():

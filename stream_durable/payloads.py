@@ -1,7 +1,7 @@
-"""Large values stored and read back: wherever a reference stands, its value is put in its place.
+"""Large values, stored and read back: references are replaced by values.
 
-A reference may stand for a value as a whole, or for parts of one that was put together from outputs of
-several steps. What nobody stored by reference is looked through once for the mark, and passed on as it is.
+A reference may stand for a whole value, or for parts of a value composed from outputs of several steps. A
+value without references is searched once for the mark, and passed on unchanged.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DEPTH_MAX = 8
 
 
 class PayloadLostError(RejectedError):
-    """A value that was kept by reference cannot be had any more."""
+    """A value stored by reference is no longer available."""
 
     def __init__(self, where: Reference, cause: str) -> None:
         super().__init__(
@@ -38,7 +38,7 @@ class PayloadLostError(RejectedError):
 
 
 class Payloads:
-    """The topic of large values, with those that were used last in memory."""
+    """The topic of large values, with recently used values in memory."""
 
     def __init__(self, blobs: Blobs, *, cache_bytes_max: int = 64 * 1024 * 1024) -> None:
         """Hold nothing yet."""
@@ -48,7 +48,7 @@ class Payloads:
         self._cached_bytes = 0
 
     async def stored(self, key: str, data: bytes, picks: Sequence[str] = ()) -> bytes:
-        """Keep a value and return its reference, with what is at the paths that the reconciler reads."""
+        """Store a value and return a reference, with the parts at paths read by the reconciler."""
         picked = _picked(data, picks)
         partition, offset = await retry_transient(lambda: self._blobs.put(key, data), "keep a large value")
         made = reference(partition, offset, data, picked)
@@ -56,7 +56,7 @@ class Payloads:
         return made
 
     async def resolved(self, data: bytes) -> bytes:
-        """Return a JSON value with all references replaced by their values."""
+        """Return a JSON value with all references replaced by values."""
         return await self._resolved(data, _DEPTH_MAX) if MARK in data else data
 
     async def _resolved(self, data: bytes, depth: int) -> bytes:
@@ -104,7 +104,7 @@ class Payloads:
 
 
 def _picked(data: bytes, picks: Sequence[str]) -> dict[str, Raw]:
-    """Return what is at these paths, as far as there is something."""
+    """Return the parts at these paths, where present."""
     if not picks:
         return {}
     value = msgspec.json.decode(data)

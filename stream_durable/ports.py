@@ -28,7 +28,7 @@ Headers = list[tuple[str, bytes]]
 
 
 class Record(NamedTuple):
-    """One record of a topic."""
+    """A record of a topic."""
 
     partition: int
     offset: int
@@ -53,7 +53,7 @@ class Revoked(NamedTuple):
 
 
 class LogLost(NamedTuple):
-    """The offset we stand at is not in the log: it expired, or the log was cut or replaced."""
+    """Our offset is not in the log: the record expired, or the log was cut or replaced."""
 
     partition: int
 
@@ -62,7 +62,7 @@ LogEvent = list[Record] | Assigned | Revoked | LogLost
 
 
 def without(events: Iterable[LogEvent], gone: set[int]) -> deque[LogEvent]:
-    """Return events without these partitions."""
+    """Return events outside these partitions."""
     left: deque[LogEvent] = deque()
     for event in events:
         if isinstance(event, list):
@@ -74,7 +74,7 @@ def without(events: Iterable[LogEvent], gone: set[int]) -> deque[LogEvent]:
 
 
 class LogBounds(NamedTuple):
-    """Identity of a log, with its first and next offset."""
+    """Identity of a log, with the first and the next offset."""
 
     topic_id: str
     low: int
@@ -82,29 +82,29 @@ class LogBounds(NamedTuple):
 
 
 class Log(Protocol):
-    """A topic read as a member of a group, from offsets that we name."""
+    """A topic read as a member of a group, from offsets chosen by the reader."""
 
     async def next(self) -> LogEvent:
-        """Wait for what comes next. Partitions given and taken away overtake records."""
+        """Wait for the next events. Assignments and revocations overtake records."""
 
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
         """Begin to fetch an assigned partition at an offset."""
 
     def stop_fetching(self, partition: int) -> None:
-        """Fetch no more from a partition that is still assigned, and drop what was read of it."""
+        """Stop fetching from an assigned partition, and drop records already fetched."""
 
     async def bounds(self, partition: int) -> LogBounds:
-        """Say which log this partition is now, and where it begins and ends."""
+        """Return identity, beginning and end of a partition's log."""
 
     def note_progress(self, offsets: dict[int, int]) -> None:
-        """Tell lag tools how far we are. Nothing depends on it."""
+        """Report the position to lag tools. Nothing depends on this."""
 
     async def close(self) -> None:
         """Leave the group."""
 
 
 class CommandLog(Log, Protocol):
-    """A command topic: its offsets are kept in Kafka, with the set of those done beyond the lowest."""
+    """A command topic; offsets are kept in Kafka, with the set of finished offsets beyond the lowest."""
 
     async def moved(self) -> Assigned | Revoked:
         """Wait until partitions are given or taken away, and leave records where they are."""
@@ -113,7 +113,7 @@ class CommandLog(Log, Protocol):
         """Return the committed offset and metadata of a partition."""
 
     def commit(self, marks: list[tuple[int, int, str]], done: Callable[[bool], None]) -> None:
-        """Commit (partition, offset, metadata); `done` hears whether every one was stored."""
+        """Commit (partition, offset, metadata); `done` is called with whether all were stored."""
 
 
 class Span(NamedTuple):
@@ -128,7 +128,7 @@ class LogReader(Protocol):
     """A topic read as nobody's member: from offsets to offsets, as often as one likes."""
 
     async def bounds(self) -> Mapping[int, LogBounds]:
-        """Say for every partition which log it is, and where it begins and ends."""
+        """Return identity, beginning and end of each partition's log."""
 
     def read(self, spans: Sequence[Span]) -> AsyncGenerator[list[Record], None]:
         """Read these stretches in bounded batches, each partition in order; to be closed when left early.
@@ -138,7 +138,7 @@ class LogReader(Protocol):
 
 
 class Outgoing(NamedTuple):
-    """One record to publish. Stored in this form, so complete and small."""
+    """A record to publish. Stored in this form, so complete and small."""
 
     #: The topic without the instance's prefix: `inbox`, `steps`, `commands.default`.
     topic: str
@@ -151,7 +151,7 @@ class Outgoing(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A message that will never be taken as it is."""
+    """A message never accepted in this form."""
 
     #: Which of those that were sent together.
     at: int
@@ -168,8 +168,8 @@ Instead = Callable[[Refusal], tuple[Outgoing, Headers | None] | None]
 class Publisher(Protocol):
     """An idempotent producer, created once and kept.
 
-    Unacknowledged messages are retried until acknowledged, each on its own and in order within its partition.
-    A stuck message delays only its own partition.
+    Unacknowledged messages are retried until acknowledged, separately and in order within each partition. A
+    stuck message delays only one partition.
     """
 
     def send(
@@ -185,19 +185,19 @@ class Publisher(Protocol):
         """
 
     async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> list[Refusal]:
-        """Do the same and wait for it; return what was refused."""
+        """Send and wait for the outcome; return the refusals."""
 
     async def close(self) -> None:
-        """Wait for what is under way, within reason, and stop."""
+        """Wait for messages under way, up to a limit, and stop."""
 
 
 class Blobs(Protocol):
     """Values too large to travel in messages, each a record of a topic of its own."""
 
     async def put(self, key: str, data: bytes) -> tuple[int, int]:
-        """Keep a value; return its partition and offset once it is acknowledged.
+        """Store a value; return partition and offset after the acknowledgement.
 
-        Raises `TransientError` when trying again may help, `RejectedError` when the value is too large.
+        Raises `TransientError` for errors worth a retry, `RejectedError` for a value over the limit.
         """
 
     async def get(self, partition: int, offset: int) -> bytes | None:
@@ -208,7 +208,7 @@ class Blobs(Protocol):
 
 
 class Clock(Protocol):
-    """Time, so that tests and the simulator can have their own."""
+    """Time, replaceable in tests and in the simulator."""
 
     def now(self) -> int:
         """Return milliseconds since the epoch."""
@@ -218,38 +218,38 @@ class Definitions(Protocol):
     """The serialised graphs, by fingerprint."""
 
     def graph(self, fingerprint: str) -> Graph | None:
-        """Return a graph that is known already."""
+        """Return an already known graph."""
 
     def is_newer(self, fingerprint: str) -> bool:
         """Whether a definition exists in a newer format than this release."""
 
     def lacking(self, fingerprint: str) -> str:
-        """Return why a graph is missing for this fingerprint, with the remedy."""
+        """Return the reason for a missing graph, with the remedy."""
 
     async def catch_up(self) -> None:
-        """Read what has been registered up to now."""
+        """Read all definitions registered until now."""
 
     async def register(self, definition: Definition, about: About = NOTHING) -> str:
-        """Publish a definition; return its fingerprint. Refuses an invalid one."""
+        """Publish a definition; return the fingerprint. Refuses an invalid definition."""
 
 
 class Catalogue(Definitions, Protocol):
-    """The definitions, and which of them a start by name means."""
+    """The definitions, and the current definition of each name."""
 
     def current(self, workflow: str) -> str | None:
         """Return the fingerprint registered last under a name, as far as read.
 
-        This release may be unable to fold the definition: then newer releases serve its runs.
+        This release may be unable to fold the definition: then newer releases serve the runs.
         """
 
     def about(self, fingerprint: str) -> About:
-        """Return what was said last about a definition beside it: the schema of its input, descriptions."""
+        """Return the latest schemas and descriptions of a definition."""
 
     def workflows(self) -> list[str]:
-        """Return the names of all workflows that have been read, sorted."""
+        """Return the names of all workflows read, sorted."""
 
     def known(self) -> list[Graph]:
-        """Return all graphs that have been read."""
+        """Return all graphs read."""
 
     async def has_queue(self, queue: str) -> bool:
         """Say whether there is a topic for a queue's commands."""
@@ -259,14 +259,14 @@ class VerdictLog(Protocol):
     """What was decided about records of the inbox and does not follow from the inbox alone."""
 
     async def about(self, partition: int, offset: int, since: int) -> list[Verdict]:
-        """Return the verdicts about records of a partition from an offset on, the first of each first.
+        """Return the verdicts on records of a partition from an offset on, the first for each record first.
 
-        `since` is a log time that none of these records is older than.
+        `since` is a log time before all of these records.
         """
 
 
 class TimerRow(NamedTuple):
-    """A moment at which a message must be put on the inbox; without `due` it is to be forgotten."""
+    """The time for putting a message on the inbox; without `due`, a deletion."""
 
     kind: Kind
     key: str
@@ -280,7 +280,7 @@ TimerPosition = tuple[int, Kind, str, str]
 
 
 class DeadRow(NamedTuple):
-    """A record that could not be applied, kept whole."""
+    """A record impossible to apply, kept whole."""
 
     partition: int
     generation: int
@@ -294,7 +294,7 @@ class DeadRow(NamedTuple):
 
 @dataclass(slots=True)
 class Share:
-    """What one batch changes in one partition. All shares of a batch are written, or none."""
+    """The changes of one batch in one partition. All shares of a batch are written, or none."""
 
     partition: int
     token: UUID
@@ -320,7 +320,7 @@ class Share:
 
 
 class Claim(NamedTuple):
-    """What a partition's row says to its new owner."""
+    """The content of a partition's row for a new owner."""
 
     partition: int
     #: For people; the token is what fences.
@@ -342,7 +342,7 @@ class Claim(NamedTuple):
 
 
 class Cursor(NamedTuple):
-    """Who owns a partition and where it stands, read back after an unknown outcome."""
+    """Owner and position of a partition, read back after an unknown outcome."""
 
     token: UUID | None
     next_offset: int
@@ -358,10 +358,10 @@ Loaded = Mapping[type[Any], Sequence[Sequence[Any]]]
 
 
 class Store(Protocol):
-    """The state, as a reconciler reads and writes it."""
+    """The state, for a reconciler's reads and writes."""
 
     def trouble(self) -> str | None:
-        """Say why the database refuses everybody, if it does."""
+        """Return the reason if the database refuses everybody."""
 
     async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
         """Become the owner of a partition; the previous owner can write nothing more.
@@ -370,19 +370,19 @@ class Store(Protocol):
         """
 
     async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
-        """Note which log the partition is, the first time it is read."""
+        """Record the identity of a partition's log, on the first read."""
 
     async def lose(self, partition: int, token: UUID, reason: str) -> None:
-        """Mark a partition as stopped after the loss of its log."""
+        """Mark a partition as stopped after the loss of the log."""
 
     async def must_redrive(self, partition: int, token: UUID, *, is_due: bool) -> None:
         """Note whether the outstanding work of a partition has to be asked for again."""
 
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:
-        """Note that a record is about to be folded alone; return how often it was, 0 if fenced."""
+        """Record the start of folding a record alone; return the number of such starts, 0 if fenced."""
 
     async def absolve(self, partition: int, token: UUID) -> None:
-        """Note that no record of a partition is suspected any more."""
+        """Clear the suspicion of a partition."""
 
     async def new_generation(
         self, partition: int, token: UUID, topic_id: str, next_offset: int, reason: str
@@ -396,7 +396,7 @@ class Store(Protocol):
         """Read owner and position of these partitions."""
 
     async def load(self, keys: Keys) -> Loaded:
-        """Read entities; of a run's signals only if its row says that there are any."""
+        """Read entities; signals only for runs with signals."""
 
     async def timers(
         self, partition: int, after: TimerPosition, until: int, limit: int
@@ -404,7 +404,7 @@ class Store(Protocol):
         """Return the timers of a partition beyond a position and due by `until`, nearest first."""
 
     async def unfinished(self, partition: int, after: RunPosition, limit: int) -> list[RunPosition]:
-        """Return runs that have not ended, the oldest first, beyond `after`."""
+        """Return runs not yet ended, oldest first, beyond `after`."""
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -424,10 +424,10 @@ class PartitionState(NamedTuple):
 
 
 class Digest(NamedTuple):
-    """A number that a set of rows has and no other set, whatever order they come in.
+    """A number identifying a set of rows, in any order.
 
-    How many rows, and the sum over them of either half of a 128-bit hash of the whole row. Sums, so
-    that no order is needed; exact sums, so that two wrongs do not cancel out as with exclusive or.
+    The number of rows, and the sums over both halves of a 128-bit hash of each row. Sums do not depend on
+    order; exact sums, unlike exclusive or, do not cancel out for two errors.
     """
 
     rows: int
@@ -436,33 +436,33 @@ class Digest(NamedTuple):
 
 
 class RowMark(NamedTuple):
-    """A row by its primary key, and the hash of all of it."""
+    """A row by primary key, with the hash of the whole row."""
 
     key: tuple[str, ...]
     hash: str
 
 
 class State(Protocol):
-    """One consistent look at everything that has been folded; time stands still while it is open."""
+    """A consistent view of everything folded; time stands still while open."""
 
     async def partitions(self) -> list[PartitionState]:
         """Return where every partition stands."""
 
     async def is_empty(self) -> bool:
-        """Say whether nothing has ever been folded into it."""
+        """Return whether nothing was ever folded."""
 
     async def digests(self) -> dict[tuple[str, int], Digest]:
-        """Return a digest for each (table, partition) that has rows."""
+        """Return a digest for each (table, partition) with rows."""
 
     def marks(self, table: str, partitions: Sequence[int]) -> AsyncGenerator[list[RowMark], None]:
-        """Walk through the rows of a table that belong to these partitions, by key, in bounded batches."""
+        """Iterate over the rows of a table in these partitions, by key, in bounded batches."""
 
     async def row(self, table: str, key: Sequence[str]) -> Mapping[str, Any] | None:
-        """Return one row, column by column."""
+        """Return a row, column by column."""
 
 
 class StoredRun(NamedTuple):
-    """A stored run with its steps, from one snapshot."""
+    """A stored run with steps, from one snapshot."""
 
     run: RunRow
     steps: list[StepRow]
@@ -471,14 +471,14 @@ class StoredRun(NamedTuple):
 
 
 class RunPosition(NamedTuple):
-    """A run's place among all, by age. Pages begin beyond one."""
+    """A run's position by age. A page begins beyond a position."""
 
     created: int
     id: str
 
 
 class RunQuery(NamedTuple):
-    """Which runs are meant; what is left at its default says nothing. Times are milliseconds of log time."""
+    """Conditions for runs; defaults match every run. Times are milliseconds of log time."""
 
     workflow: str | None = None
     fingerprint: str | None = None
@@ -590,7 +590,7 @@ class PartitionSummary(NamedTuple):
 
 
 class ChannelRange(NamedTuple):
-    """Which channels are meant: from the first on and before the last; None: no bound. And of which key."""
+    """A range of channels, from the first to before the last; None: unbounded. Optionally with a key."""
 
     first: str | None = None
     last: str | None = None
@@ -598,7 +598,7 @@ class ChannelRange(NamedTuple):
 
 
 class EventWait(NamedTuple):
-    """A wait for an event that is open."""
+    """An open wait for an event."""
 
     channel: str
     run: str
@@ -610,7 +610,7 @@ class EventWait(NamedTuple):
 
 
 class SignalWait(NamedTuple):
-    """A wait for signals that is open."""
+    """An open wait for signals."""
 
     #: When the run was created.
     created: int
@@ -623,7 +623,7 @@ class SignalWait(NamedTuple):
 
 
 class StoredEvent(NamedTuple):
-    """An event that a channel keeps for waits which have not begun yet."""
+    """An event kept by a channel for future waits."""
 
     channel: str
     id: str
@@ -638,21 +638,21 @@ class Views(Protocol):
     """
 
     async def run_get(self, run: str) -> RunRow | None:
-        """Return a run without its steps."""
+        """Return a run without steps."""
 
     async def run_with_steps(self, run: str) -> StoredRun | None:
-        """Return a run and its stored steps."""
+        """Return a run and all stored steps."""
 
     async def run_list(
         self, query: RunQuery, *, limit: int = 50, after: RunPosition | None = None
     ) -> RunPage:
-        """Return a page of the runs that are meant."""
+        """Return a page of the matching runs."""
 
     async def run_count(self, query: RunQuery, *, at_most: int) -> int:
-        """Count the runs that are meant; stop at so many."""
+        """Count the matching runs, up to a limit."""
 
     async def run_statuses(self, query: RunQuery, *, at_most: int) -> dict[str, int]:
-        """Count the runs that are meant by status; stop at so many."""
+        """Count the matching runs by status, up to a limit."""
 
     async def child_counts(self, runs: Sequence[str]) -> dict[str, int]:
         """Count the runs that the steps of each of these have started; those without are left out."""
@@ -673,17 +673,17 @@ class Views(Protocol):
         after: tuple[int, str, str],
         limit: int,
     ) -> list[SignalWait]:
-        """Return a page of the open waits of these (fingerprint, step), those of the oldest runs first."""
+        """Return a page of the open waits of these (fingerprint, step), oldest runs first."""
 
     async def kept_events(
         self, channels: ChannelRange, *, after: tuple[str, str], limit: int
     ) -> list[StoredEvent]:
-        """Return a page of the events that channels keep, by channel and id."""
+        """Return a page of the kept events, by channel and id."""
 
     async def run_family(self, run: str, *, limit: int) -> list[RunSummary]:
-        """Return the first ancestor of a run and all that came of it, in no order.
+        """Return the first ancestor of a run and all descendants, unordered.
 
-        Where there are more than the limit, the last generations are left out.
+        Beyond the limit, the last generations are left out.
         """
 
     async def step_list(self, run: str, *, after: str = "", limit: int = 1_000) -> list[StepRow]:
@@ -695,14 +695,14 @@ class Views(Protocol):
         """Return a page of what is kept of a run's attempts, by step and number."""
 
     async def gate_list(self, *, after: str = "", limit: int = 1_000) -> list[GateSummary]:
-        """Return a page of the gates that were ever asked, by name."""
+        """Return a page of the gates, by name."""
 
     async def close(self) -> None:
         """Let go of the connections."""
 
 
 class RunEvents(Protocol):
-    """What is said publicly about a run, as it comes from the log: at least once, in order by topic."""
+    """Public events of a run from the log: at least once, in order by topic."""
 
     def live(self, run: str) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
         """Give what is said about a run as a whole from the entering on."""
@@ -710,10 +710,10 @@ class RunEvents(Protocol):
     def past(
         self, run: str, since: int
     ) -> AbstractAsyncContextManager[AsyncIterator[RunEvent | StepEvent | None]]:
-        """Give what was said about a run and its steps since a time, and then what is said.
+        """Yield the events of a run and of all steps since a time, then new events.
 
-        None comes once, when all has been given that had been said by the entering.
+        None comes once, after all events published before the call.
         """
 
     async def close(self) -> None:
-        """Let go of the connections, and end what is still followed."""
+        """Close the connections, and end all streams."""

@@ -1,4 +1,4 @@
-"""Trying again until the world lets us: the one loop around everything that may be away for a while."""
+"""Retries for everything temporarily unavailable: the only such loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How clients and commands find the services that a `dev` in this directory has started."""
+"""Discovery of services started by a `dev` in this directory."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def occupied(home: Path) -> Iterator[None]:
 
 @contextmanager
 def findable(home: Path, values: Mapping[str, str]) -> Iterator[None]:
-    """Let others find the services by these settings while the context is open."""
+    """Let other programs find the services by these settings while the context is open."""
     home.mkdir(parents=True, exist_ok=True)
     file = home / _FILE
     partial = file.with_suffix(".partial")
@@ -66,11 +66,10 @@ def findable(home: Path, values: Mapping[str, str]) -> Iterator[None]:
 
 
 def with_running(settings: Settings, home: Path = HOME) -> Settings:
-    """Return settings that lead to the services of a running `dev`; unchanged where somebody said where to.
+    """Return settings for the services of a running `dev`; settings with any address stay unchanged.
 
-    Only where nothing at all is said of where Kafka and Postgres are is `dev` meant: a program that is
-    configured must not be led elsewhere by a file that happens to lie around. What is configured besides, in
-    the environment or in a file, wins over what `dev` says.
+    A `dev` is used only without any address of Kafka and Postgres: a configured program must not be
+    redirected by a leftover file. All other configured settings take precedence over those of `dev`.
     """
     given = configured(settings)
     if given & set(_PLACES):
@@ -85,7 +84,7 @@ def is_configured(settings: Settings, path: str) -> bool:
 
 
 def configured(settings: Settings) -> set[str]:
-    """Return the paths of the settings that are not defaults."""
+    """Return the paths of the settings without default values."""
     return {row.path for row in describe(settings) if not row.is_default}
 
 

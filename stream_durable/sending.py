@@ -40,7 +40,7 @@ _LONGEST_SECONDS = 2.0
 
 
 class Delivery:
-    """Messages that were sent together, and what has become of each."""
+    """Messages sent together, with the outcome of each."""
 
     __slots__ = (
         "acknowledged", "done", "instead", "messages", "number", "refusals", "sender", "settled", "taken",
@@ -72,7 +72,7 @@ class Delivery:
         return self.acknowledged + len(self.refusals) == len(self.messages)
 
     def settle(self, i: int, error: Any, placed: Any) -> None:
-        """Hear, in any thread, what has become of a message."""
+        """Receive, in any thread, the outcome of a message."""
         if error is None and placed is not None and placed.offset() is None:
             # A broker that was not ready for the first batch of a partition, and has taken the second, takes
             # the first for a repeat when it comes again. The client says that it is there, and it is not.
@@ -88,14 +88,13 @@ class Delivery:
 
 
 class Sender:
-    """Sends messages over a wire, each until it is acknowledged or refused."""
+    """Sends messages over a wire, each until acknowledged or refused."""
 
     def __init__(self, wire: Wire, limits: Mapping[str, int], *, refuses: Callable[[str], bool]) -> None:
         """Send nothing yet.
 
-        `limits` says how many bytes a message for a topic may have, as far as is known, and may grow.
-        `refuses` says of a topic whether its messages are refused while it is missing or closed to us;
-        those of the others wait.
+        `limits` returns a topic's known size limit for messages, possibly growing. `refuses` returns whether
+        messages for a missing or closed topic are refused; messages for other topics wait.
         """
         self._wire = wire
         self.take_back = wire.take_back
@@ -117,10 +116,10 @@ class Sender:
     def send(
         self, messages: Messages, done: Callable[[list[Refusal]], None], instead: Instead | None = None
     ) -> None:
-        """Send messages, in order per partition, and wait for nothing.
+        """Send messages, in order per partition, without waiting.
 
-        `done` hears on the loop when each is acknowledged or refused, and which was refused; `instead` may
-        name a message of the same lane that goes in the place of a refused one.
+        `done` is called on the loop for each message, acknowledged or refused; `instead` may supply a message
+        of the same lane in place of a refused one.
         """
         self._send(Delivery(self, messages, done, instead))
 
@@ -172,7 +171,7 @@ class Sender:
                 self._loop.call_soon_threadsafe(self._hear)
 
     def _is_kept(self, delivery: Delivery, i: int, limit: int) -> bool:
-        """Keep a message here if it must wait for others, or is too large; False: it may go."""
+        """Keep a message waiting for others, or too large, and return True; otherwise return False."""
         message, headers = delivery.messages[i]
         size = size_of(message, headers)
         if size > limit:
@@ -213,7 +212,7 @@ class Sender:
             lane.delay = FIRST_SECONDS
 
     def _failed(self, delivery: Delivery, i: int, error: Any) -> None:
-        """Decide what becomes of a message that was not acknowledged."""
+        """Decide about an unacknowledged message: retry or refuse."""
         message = delivery.messages[i][0]
         trouble = self._wire.trouble(error)
         lane = self._open(self._wire.lane(message))
@@ -234,7 +233,7 @@ class Sender:
             self._hold(lane, self._pause(lane, trouble))
 
     def _open(self, key: LaneKey) -> Lane:
-        """Return the lane, which is kept here from now on."""
+        """Return a lane, kept here from now on."""
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(key)
@@ -247,7 +246,7 @@ class Sender:
         return lane
 
     def _hold(self, lane: Lane, until: Any) -> None:
-        """Let nothing of a lane go before this is over."""
+        """Stop a lane until this is over."""
         if lane.is_held:
             until.close()
             return
@@ -284,7 +283,7 @@ class Sender:
         self._go_on()
 
     def _log_refusal(self, lane: Lane, reason: str, doing: str) -> None:
-        """Log why a lane pauses, unless it is for the reason that was logged last."""
+        """Log the reason for a pause of a lane, unless logged before."""
         if reason != lane.logged:
             _log.warning(WORLD_REFUSED, reason=reason, doing=doing)
             lane.logged = reason
@@ -314,7 +313,7 @@ class Sender:
                 self._run(lane)
 
     def _run(self, lane: Lane) -> None:
-        """Send what may go; a lane in which nothing waits or flies runs by itself again."""
+        """Send messages of a lane; an empty lane is released."""
         limit = self._limits.get(lane.key[0], _NEVER)
         window = min(limit, BATCH_BYTES)
         while lane.waiting and not lane.is_held:

@@ -34,7 +34,7 @@ AttemptOutcome = Literal["completed", "failed", "timed_out", "cancelled", "hande
 
 
 class LogEvent(str):
-    """The name of a log event, with its level, fields and meaning."""
+    """The name of a log event, with level, fields and meaning."""
 
     __slots__ = ("fields", "level", "meaning")
 
@@ -236,7 +236,7 @@ LOG_EVENTS: Final = tuple(value for value in list(globals().values()) if isinsta
 
 
 def logger(name: str) -> BoundLogger:
-    """Return a logger of events for `name`, which is a module's `__name__`."""
+    """Return a logger of events for `name`, a module's `__name__`."""
     bound = structlog.wrap_logger(
         logging.getLogger(name),
         processors=[structlog.stdlib.filter_by_level, structlog.contextvars.merge_contextvars, _to_standard],
@@ -262,9 +262,9 @@ _APART: Final = ("event", "exc_info", "trace")
 def _to_standard(
     wrapped: WrappedLogger, level: str, event: EventDict
 ) -> tuple[tuple[_Line], Mapping[str, Any]]:
-    """Hand the event to the standard library, marked the way structlog's formatter looks for it.
+    """Pass the event to the standard library, in the form expected by structlog's formatter.
 
-    That formatter wants the exception in the event, all others in the record.
+    The formatter reads the exception from the event, all others from the record.
     """
     if event.get("exc_info") is True:
         event["exc_info"] = sys.exc_info()
@@ -273,9 +273,9 @@ def _to_standard(
 
 
 class Metrics:
-    """The metrics of one process, in a registry of its own, so that two can live side by side.
+    """The metrics of one process, in a separate registry, so that two can coexist.
 
-    Count once per batch, not per record: each call takes a lock. `render()` is what `/metrics` answers.
+    Count once per batch, not per record: each call takes a lock. `render()` is the answer of `/metrics`.
     """
 
     content_type: Final = CONTENT_TYPE_LATEST
@@ -354,15 +354,15 @@ class Metrics:
         )
 
     def count_folded(self, outcome: Outcome, count: int) -> None:
-        """Count the records of a batch that ended alike."""
+        """Count records of a batch with the same outcome."""
         self._folded[outcome].inc(count)
 
     def count_refused_commit(self, code: str) -> None:
-        """Count a commit that the database did not take."""
+        """Count a commit refused by the database."""
         self._refused_commits.labels(code).inc()
 
     def count_dead_letters(self, reason: str, count: int = 1) -> None:
-        """Count by reason; what is no code, or one too many, counts as `other`, since series are for ever."""
+        """Count by reason; unknown and surplus reasons count as `other`, since series are kept for ever."""
         if reason not in self._reasons:
             is_bounded = len(self._reasons) < REASONS_MAX and re.fullmatch(r"[a-z][a-z0-9_]{0,39}", reason)
             reason = reason if is_bounded else "other"
@@ -374,11 +374,11 @@ class Metrics:
         self._refused.labels(code).inc()
 
     def count_attempts(self, outcome: AttemptOutcome, count: int = 1) -> None:
-        """Count attempts that ended alike."""
+        """Count attempts with the same end."""
         self._ended[outcome].inc(count)
 
     def render(self) -> bytes:
-        """Return all of them in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -1,4 +1,4 @@
-"""The command line: parsing and printing. What a command needs is imported when it runs."""
+"""The command line: parsing and printing. Each command imports its dependencies when run."""
 
 
 def main() -> None:

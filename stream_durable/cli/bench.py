@@ -1,4 +1,4 @@
-"""The command that measures; what it measures with is `stream_durable.bench`."""
+"""The command for measuring, on top of `stream_durable.bench`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import typer
 
 
 def bench(
-    workload: Annotated[list[str], typer.Argument(help="What to measure: chain, fan, single, ..., or all.")],
+    workload: Annotated[list[str], typer.Argument(help="Workloads: chain, fan, single, ..., or all.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-    repeat: Annotated[int, typer.Option(min=1, max=100, help="How often; the spread is shown too.")] = 3,
+    repeat: Annotated[
+        int, typer.Option(min=1, max=100, help="Number of measurements; the spread is shown too.")
+    ] = 3,
     size: Annotated[
-        int | None, typer.Option("--n", min=1, help="Size of each workload, in place of its own.")
+        int | None, typer.Option("--n", min=1, help="Size of each workload instead of the default.")
     ] = None,
     prototype: Annotated[
         Path | None, typer.Option(help="Measure this prototype side by side, in the same run.")

@@ -14,21 +14,21 @@ from stream_durable.cli.values import read_settings
 if TYPE_CHECKING:
     from stream_durable.settings import Settings
 
-app = typer.Typer(help="What is set, and by whom.", no_args_is_help=True)
+app = typer.Typer(help="Settings and their origins.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """What is set, and by whom."""
+    """Settings and their origins."""
 
 
 @app.command("show")
 def show_settings(
-    origin: Annotated[bool, typer.Option("--origin", help="Say where each value comes from.")] = False,
-    changed: Annotated[bool, typer.Option("--changed", help="Leave out what is at its default.")] = False,
+    origin: Annotated[bool, typer.Option("--origin", help="Show the origin of each value.")] = False,
+    changed: Annotated[bool, typer.Option("--changed", help="Leave out defaults.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Print every setting that is in force; secrets are masked.
+    """Print every setting in force; secrets are masked.
 
     Example: `stream-durable config show --origin --changed`
     """
@@ -45,11 +45,11 @@ def show_settings(
 
 @app.command()
 def env(
-    home: Annotated[Path, typer.Option(help="Where a `dev` keeps its data, if not here.")] = Path(".durable"),
+    home: Annotated[Path, typer.Option(help="Data directory of the `dev`.")] = Path(".durable"),
 ) -> None:
-    """Print what is set as lines for a shell, so that programs elsewhere find the same services.
+    """Print the settings as lines for a shell, so that programs elsewhere find the same services.
 
-    Example: `stream-durable config env > .env`; a shell takes it by `eval "$(stream-durable config env)"`
+    Example: `stream-durable config env > .env`, or in a shell `eval "$(stream-durable config env)"`
     """
     from stream_durable.running import with_running
     from stream_durable.settings import Settings, describe, environment_name, plain_value
@@ -60,7 +60,7 @@ def env(
             continue
         name, value = environment_name(row.path), plain_value(settings, row.path)
         if value is None:
-            typer.echo(f"# {name} is a secret or holds one: it is left to you to set it")
+            typer.echo(f"# {name} is or contains a secret: set it yourself")
         else:
             typer.echo(f"export {name}={shlex.quote(value)}")
     for line in _hints(settings):

@@ -1,4 +1,4 @@
-"""Commands about dead letters: runs that failed for good, and what is to become of them."""
+"""Commands for failed runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _group() -> None:
 def list_dead(
     which: Selection, limit: Limit = 50, after: After = None, output: Output = Format.TABLE
 ) -> None:
-    """List runs that failed for good, whether or not what they did was undone, the newest first.
+    """List runs that failed for good, undone or not, newest first.
 
     Example: `stream-durable dead list --workflow order --since 1d`
     """
@@ -38,7 +38,7 @@ def list_dead(
 
 @app.command("show")
 def show_dead(run: RunId, output: Output = Format.TABLE) -> None:
-    """Show what a run that failed has tried, attempt by attempt, with the failures.
+    """Show the attempts of a failed run, with failures.
 
     Example: `stream-durable dead show order-42`
     """
@@ -51,10 +51,10 @@ def show_dead(run: RunId, output: Output = Format.TABLE) -> None:
 def redrive(
     which: Selection,
     run: OptionalRunId = None,
-    whole: Annotated[bool, typer.Option("--whole", help="Make everything anew, from the beginning.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="Retry everything, from the beginning.")] = False,
     yes: Yes = False,
 ) -> None:
-    """Make anew what failed in a run, or in all runs that failed and meet the conditions.
+    """Retry the failed steps of a run, or of all matching failed runs.
 
     Example: `stream-durable dead redrive --workflow order --since 1d --yes`
     """
@@ -64,7 +64,7 @@ def redrive(
 
 
 async def _dead(written: str) -> str:
-    """Return the id of a run that failed."""
+    """Return the id of a failed run."""
     from stream_durable.cli.lookup import find_in
     from stream_durable.client.filter import LOST
     from stream_durable.postgres.views import PostgresViews

@@ -1,4 +1,4 @@
-"""The demonstration: an order whose bank is away at first, and whose worker is killed in the middle."""
+"""The demonstration: an order with a bank away at first, and a worker killed in the middle."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ _SETTINGS: Final = {
 
 
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the data and the logs, and say where.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the data and the logs, and print the path.")
+    ] = False,
 ) -> None:
     """Watch an order survive a failing bank and a killed worker, on a real Kafka and a real Postgres.
 
@@ -69,7 +71,7 @@ def demo(
 
 
 class _Demonstration:
-    """One run of it, and what was seen."""
+    """One demonstration with observations."""
 
     def __init__(self, laptop: Laptop, home: Path) -> None:
         from stream_durable.local.process import free_ports
@@ -83,7 +85,7 @@ class _Demonstration:
         self.stored: StoredRun | None = None
 
     async def run(self) -> None:
-        """Start the services, start the order, watch it, end the services."""
+        """Start the services, run the order to the end, stop the services."""
         from stream_durable.services.roles import prepare
 
         await self._laptop.until_started()
@@ -152,7 +154,7 @@ class _Demonstration:
 
     def _kill(self, supervisor: Supervisor, found: list[Change]) -> None:
         pid = supervisor.pid("worker")
-        assert pid is not None, "it has just said that it works"
+        assert pid is not None, "it has just reported that it works"
         self.killed_pid = pid
         self.killed_worker = next(change.worker for change in found if _is_to_be_killed(change))
         os.kill(pid, signal.SIGKILL)
@@ -160,7 +162,7 @@ class _Demonstration:
 
 
 def _summarise(demonstration: _Demonstration, seconds: float) -> None:
-    """Check that it went as it should, and say what was seen."""
+    """Check the outcome and print a summary."""
     stored = demonstration.stored
     assert stored is not None, "a run that ended was seen"
     steps = {step.name: step for step in stored.steps}
@@ -172,7 +174,7 @@ def _summarise(demonstration: _Demonstration, seconds: float) -> None:
         "each step has one result": all(step.status == "completed" for step in stored.steps),
     }
     if wrong := [what for what, is_so in expected.items() if not is_so]:
-        raise CheckFailedError(f"it did not go as it should; not so: {', '.join(wrong)}")
+        raise CheckFailedError(f"the demonstration failed; not true: {', '.join(wrong)}")
     packer = steps[_KILLED_STEP].worker
     _title("\nWhat you have just seen")
     _done("The bank failed. The failure was kept, and the bank asked again later: attempt 2.")
@@ -218,7 +220,7 @@ def _variables(values: dict[str, str]) -> dict[str, str]:
 
 def _tail(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines()[-20:] if log.exists() else []
-    return "\n".join(["The end of what the services said:", *lines])
+    return "\n".join(["The end of the services' logs:", *lines])
 
 
 def _title(text: str) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Kafka(StrEnum):
-    """Which Kafka to use."""
+    """The Kafka to use."""
 
     AUTO = "auto"
     CONFIGURED = "configured"
@@ -32,7 +32,7 @@ class Kafka(StrEnum):
 
 KafkaOption = Annotated[
     Kafka,
-    typer.Option(help="auto: the configured one, else a local Apache Kafka, else a mock in memory."),
+    typer.Option(help="auto: the configured Kafka, else a local Apache Kafka, else a mock in memory."),
 ]
 
 _KEPT = "the same as the last time"
@@ -41,7 +41,7 @@ _KEPT = "the same as the last time"
 def dev(
     app: AppTarget,
     kafka: KafkaOption = Kafka.AUTO,
-    home: Annotated[Path, typer.Option(help="Where the data is kept.")] = Path(".durable"),
+    home: Annotated[Path, typer.Option(help="Data directory.")] = Path(".durable"),
     kafka_port: Annotated[
         int | None, typer.Option(min=1, max=65_535, help="Port of the local Kafka.", show_default=_KEPT)
     ] = None,
@@ -49,13 +49,13 @@ def dev(
         int | None, typer.Option(min=1, max=65_535, help="Port of the local Postgres.", show_default=_KEPT)
     ] = None,
     reload: Annotated[
-        bool, typer.Option("--reload/--no-reload", help="Start the worker again when code changes.")
+        bool, typer.Option("--reload/--no-reload", help="Restart the worker when code changes.")
     ] = True,
 ) -> None:
     """Run everything for an app on this machine: Postgres, Kafka, reconciler, ingress, worker.
 
-    Data and ports are kept for the next time. In the same directory all other commands, and clients in
-    Python, find these services by themselves; `config env` prints what other programs need. Not for
+    Data and ports are kept for the next start. In the same directory all other commands, and clients in
+    Python, find these services without settings; `config env` prints settings for other programs. Not for
     production.
 
     Example: `stream-durable dev shop:app`
@@ -82,16 +82,16 @@ def dev(
             work = develop(it, app, queues_of(loaded), home, say, is_reloading=reload)
             run_until_stopped("dev", quiet(it.settings), work)
     if it.disorder:
-        typer.echo(f"All has ended, but not in good order: {', '.join(it.disorder)}. The data is kept.")
+        typer.echo(f"Everything has stopped, with problems: {', '.join(it.disorder)}. The data is kept.")
     else:
-        typer.echo("All has ended in good order.")
+        typer.echo("Everything has stopped.")
 
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Put Ctrl-C off to the end of the block.
+    """Delay Ctrl-C until the end of the block.
 
-    An import that is broken off can leave its lock behind, and then no other thread ever imports anything.
+    An interrupted import can leave its lock behind, and block all later imports in other threads.
     """
     came: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
@@ -125,11 +125,11 @@ def _print_ready(
         typer.echo(f'  eval "$(stream-durable config env{elsewhere})"')
     typer.echo(f"  stream-durable runs start {_first(app)} --follow")
     typer.echo("  stream-durable runs list\n")
-    typer.echo(f"For other programs: stream-durable config env{elsewhere}. Ctrl-C ends all of it.\n")
+    typer.echo(f"For other programs: stream-durable config env{elsewhere}. Ctrl-C stops everything.\n")
 
 
 def _first(app: App) -> str:
-    """Return the name of a workflow that is no child of another, and an input that it takes."""
+    """Return the name of a workflow without a parent, and an example input."""
     from stream_durable.sdk.example import example_of
 
     children = {child.name for workflow in app.workflows.values() for child in workflow.children}

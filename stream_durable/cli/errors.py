@@ -1,4 +1,4 @@
-"""How a command ends without success: one message for people, one number for scripts."""
+"""Errors of commands: one message for people, one exit code for scripts."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ _NOT_FOUND_CODES: Final = frozenset({"not_found", "run_not_found", "unknown_run"
 
 
 class UsageError(RejectedError):
-    """What was typed makes no sense."""
+    """The arguments make no sense together."""
 
     def __init__(self, message: str) -> None:
         super().__init__("bad_input", message)
 
 
 class NotFoundError(RejectedError):
-    """There is no such thing; `hint` says where to look for one."""
+    """The named thing does not exist; `hint` tells where to look."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__("not_found", f"{message}\n{hint}")
 
 
 class CheckFailedError(RejectedError):
-    """A check found what should not be."""
+    """A check found a problem."""
 
     def __init__(self, message: str) -> None:
         super().__init__("check_failed", message)
 
 
 class Commands(TyperGroup):
-    """The root of all commands: what they raise on purpose ends here, without a traceback."""
+    """The root of all commands: prints deliberate errors without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; leave with a message and the right number if it fails."""
@@ -61,7 +61,7 @@ class Commands(TyperGroup):
 
 
 def exit_code(error: BaseException) -> int:
-    """Return what a script is told of an error."""
+    """Return the exit code for an error."""
     code = error.code if isinstance(error, StreamDurableError) else ""
     if code in _USAGE_CODES:
         return USAGE
@@ -80,7 +80,9 @@ def _leave(error: Exception) -> NoReturn:
     typer.secho("Error: ", fg="red", bold=True, nl=False, err=True, color=_colour())
     typer.echo(str(error) or type(error).__name__, err=True)
     if isinstance(error, TransientError):
-        typer.echo("`stream-durable config show --origin` tells where it was looked for.", err=True)
+        typer.echo(
+            "`stream-durable config show --origin` shows the addresses in use and their origin.", err=True
+        )
     raise typer.Exit(exit_code(error)) from None
 
 

@@ -1,4 +1,4 @@
-"""Failures as commands print them: one line where there are others, and stack traces below."""
+"""Failures in the output of commands: one line in tables, and stack traces below."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _FRAME: Final = re.compile(r'^ *File "(.+)", line (\d+), in (.+)$', re.MULTILINE
 
 
 class Failed(dict[str, Any]):
-    """A failure: an object for programs, its line for people by `str`."""
+    """A failure: an object for programs, one line for people by `str`."""
 
     @classmethod
     def read(cls, failure: bytes | None) -> Failed | None:
-        """Read a failure as it is stored."""
+        """Decode a stored failure."""
         return None if failure is None else cls(json.loads(failure))
 
     @classmethod
     def of(cls, failure: Failure | None) -> Failed | None:
-        """Take a failure over as the client gives it."""
+        """Convert a failure from the client."""
         import msgspec
 
         return None if failure is None else cls(msgspec.to_builtins(failure))
 
     def __str__(self) -> str:
-        """Return code, message and where in the code it was raised."""
+        """Return code, message and source line."""
         text = f"{self['code']}: {self['message']}" if self.get("message") else self["code"]
         return f"{text} ({place})" if (place := self.place) else text
 
@@ -46,7 +46,7 @@ class Failed(dict[str, Any]):
 
     @property
     def place(self) -> str:
-        """The last line of code that the stack trace names."""
+        """The last line of code in the stack trace."""
         frames = _FRAME.findall(self.trace)
         if not frames:
             return ""
@@ -55,7 +55,7 @@ class Failed(dict[str, Any]):
 
 
 def print_traces(found: Iterable[tuple[str, Failed | None]]) -> None:
-    """Print the stack traces of failures, given by who failed, the same one once."""
+    """Print the stack traces of failures by step, equal traces once."""
     whose: dict[str, list[str]] = {}
     for name, failure in found:
         if failure is not None and failure.trace:

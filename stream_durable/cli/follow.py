@@ -1,4 +1,4 @@
-"""Follows a run: prints a line for each thing that happens to it, until it ends."""
+"""Follows a run: prints a line for each public event until the end."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _order(change: Change) -> tuple[int, bool]:
 
 
 def _changes(stored: StoredRun, seen: dict[str, tuple[object, ...]]) -> Iterable[Change]:
-    """Yield what differs from what was seen, and take note of it."""
+    """Yield the differences from the state seen last, and remember the new state."""
     run = stored.run
     many = _many(stored)
     for group, members in many.items():
@@ -120,7 +120,7 @@ def _changes(stored: StoredRun, seen: dict[str, tuple[object, ...]]) -> Iterable
 
 
 def _many(stored: StoredRun) -> dict[str, list[StepRow]]:
-    """Return the members of groups that have so many that they are counted, by the name of the group."""
+    """Return the members of large groups, counted instead of listed, by the name of the group."""
     groups: dict[str, list[StepRow]] = {}
     for step in stored.steps:
         if (group := _group_of(step.name)) is not None:
@@ -129,7 +129,7 @@ def _many(stored: StoredRun) -> dict[str, list[StepRow]]:
 
 
 def _group_of(step: str) -> str | None:
-    """Return the group that a step is a member of by its name."""
+    """Return the group of a member, from the member's name."""
     group, bracket, _ = step.partition("[")
     return group if bracket and not is_helper(step) else None
 

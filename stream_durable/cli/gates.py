@@ -24,10 +24,10 @@ def _group() -> None:
 
 @app.command("list")
 def list_gates(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")] = 1_000,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Rows at most.")] = 1_000,
     output: Output = Format.TABLE,
 ) -> None:
-    """List the gates that steps have asked: whether they let pass, and how many attempts wait.
+    """List the gates: open or closed, with the number of waiting attempts.
 
     Example: `stream-durable gates list`
     """

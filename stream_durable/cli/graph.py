@@ -1,4 +1,4 @@
-"""Pictures of workflows, and of runs with where they stand."""
+"""Pictures of workflows, and of runs with the status of each step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Picture(StrEnum):
-    """In which language a picture is written."""
+    """The format of a picture."""
 
     TEXT = "text"
     MERMAID = "mermaid"
@@ -39,7 +39,7 @@ def graph_workflow(
     name: Annotated[str, typer.Argument(help="Name of the workflow.")],
     picture: PictureFormat = Picture.TEXT,
 ) -> None:
-    """Draw a workflow: its steps, what they wait for, and what they do.
+    """Draw a workflow: steps, dependencies, and options.
 
     Example: `stream-durable workflows graph shop:app order --format mermaid`
     """
@@ -60,7 +60,7 @@ def graph_run(run: RunId, picture: PictureFormat = Picture.TEXT) -> None:
 
 
 async def run_and_graph(settings: Settings, written: str) -> tuple[Graph, RunState]:
-    """Return where the run stands that is called or begins like this, and the graph that it began with."""
+    """Return the state and the graph of a run by id or unique prefix."""
     from stream_durable.cli.lookup import find_in
     from stream_durable.client.state import run_state
     from stream_durable.postgres.views import PostgresViews

@@ -1,4 +1,4 @@
-"""Commands about where a run comes from, what it led to, and what its steps tried and wrote."""
+"""Commands for the ancestors, children, attempts and logs of a run."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def children(run: RunId, limit: Limit = 50, after: After = None, output: Output 
 
 def tree(
     run: RunId,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")] = 1_000,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Rows at most.")] = 1_000,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show the family of a run: its first ancestor, and all that came of that.
+    """Show the family of a run: the first ancestor and all descendants.
 
     Example: `stream-durable runs tree order-42`
     """
@@ -52,7 +52,7 @@ def tree(
 
 
 def attempts(run: RunId, step: Step = None, output: Output = Format.TABLE) -> None:
-    """List what the steps of a run have tried, one attempt after the other.
+    """List the attempts of a run's steps, oldest first.
 
     Example: `stream-durable runs attempts order-42 charge`
     """
@@ -65,7 +65,7 @@ def attempts(run: RunId, step: Step = None, output: Output = Format.TABLE) -> No
 
 
 def logs(run: RunId, step: Step = None, output: Output = Format.TABLE) -> None:
-    """Print what the steps of a run wrote in attempts that have ended, the oldest line first.
+    """Print the log lines of ended attempts, oldest first.
 
     Example: `stream-durable runs logs order-42 charge`
     """

@@ -1,4 +1,4 @@
-"""Finds the run that somebody means."""
+"""Finds a run by id or prefix."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN: Final = 5
 
 
 async def find_run(settings: Settings, written: str) -> str:
-    """Return the id of the run that is called or begins like this, if there is exactly one."""
+    """Return the id of the only run with this id or prefix."""
     from stream_durable.postgres.views import PostgresViews
 
     views = PostgresViews(settings.postgres)
@@ -26,7 +26,7 @@ async def find_run(settings: Settings, written: str) -> str:
 
 
 async def find_in(views: PostgresViews, written: str) -> str:
-    """Return the id of the run that is called or begins like this; the whole id wins over longer ones."""
+    """Return the only id equal to a text or beginning with the text; an equal id wins."""
     found = await views.run_ids(written, _SHOWN + 1) if written else []
     if written in found or len(found) == 1:
         return written if written in found else found[0]

@@ -1,4 +1,4 @@
-"""Commands that send something to runs."""
+"""Commands for publishing events and sending signals."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import typer
 
 from stream_durable.cli.values import load_settings, read_json
 
-Data = Annotated[
-    str, typer.Option("--data", "-d", help="JSON that it carries, or @file, or - for standard input.")
-]
+Data = Annotated[str, typer.Option("--data", "-d", help="JSON data, or @file, or - for standard input.")]
 
 
 def publish(
     event: Annotated[str, typer.Argument(help="Name of the event, such as payment.captured.")],
-    key: Annotated[str, typer.Option("--key", "-k", help="Correlation key: waits with the same key get it.")],
+    key: Annotated[
+        str, typer.Option("--key", "-k", help="Correlation key: waits with the same key get the event.")
+    ],
     data: Data = "null",
     message_id: Annotated[
-        str | None, typer.Option("--id", help="Makes it happen once, however often it is sent.")
+        str | None, typer.Option("--id", help="Message id: repeats under the same id change nothing.")
     ] = None,
     ttl: Annotated[
         str | None,
-        typer.Option(help='How long it is kept for waits still to come, as "90s" or "1d".'),
+        typer.Option(help='Keep the event for future waits, as "90s" or "1d".'),
     ] = None,
 ) -> None:
-    """Publish an event, for all runs that wait for it or will.
+    """Publish an event, for all runs waiting now or later.
 
     Example: `stream-durable publish payment.captured --key 42 --data '{"amount": 9.5}'`
     """
@@ -48,10 +48,10 @@ def signal(
     name: Annotated[str, typer.Argument(help="Name of the signal.")],
     data: Data = "null",
     message_id: Annotated[
-        str | None, typer.Option("--id", help="Makes it happen once, however often it is sent.")
+        str | None, typer.Option("--id", help="Message id: repeats under the same id change nothing.")
     ] = None,
 ) -> None:
-    """Send a signal to one run.
+    """Send a signal to a run.
 
     Example: `stream-durable signal order-42 released --data '{"by": "tom"}'`
     """

@@ -1,4 +1,4 @@
-"""Commands that tell runs what to do: one by its id, or all that the options name."""
+"""Commands for changing runs: a run by id, or all runs matching the options."""
 
 from __future__ import annotations
 
@@ -28,14 +28,12 @@ def cancel(
     compensate: Annotated[
         bool, typer.Option("--compensate", help="Undo what completed, as if the run had failed.")
     ] = False,
-    step: Annotated[
-        str | None, typer.Option("--step", help="End this step, or group of steps, alone.")
-    ] = None,
+    step: Annotated[str | None, typer.Option("--step", help="Only this step, or group of steps.")] = None,
     yes: Yes = False,
 ) -> None:
-    """End a run before its end, one step of it, or all runs that the options name.
+    """Cancel a run, a step of a run, or all runs matching the options.
 
-    Attempts that run are told to stop, children are cancelled too, and the run's clean-up is done.
+    Running attempts are asked to stop, children are cancelled too, and the run's clean-up is done.
 
     Example: `stream-durable runs cancel order-42 --reason "ordered twice"`
     """
@@ -53,9 +51,9 @@ def cancel(
 
 @selects
 def pause(which: Selection, run: OptionalRunId = None, reason: Reason = "", yes: Yes = False) -> None:
-    """Let no step of a run begin until it is resumed, or of all runs that the options name.
+    """Let no step begin until the run is resumed; for a run, or for all runs matching the options.
 
-    Steps that are under way go on, and so does time.
+    Steps under way go on, and so does time.
 
     Example: `stream-durable runs pause order-42 --reason "the bank is away"`
     """
@@ -76,7 +74,7 @@ def resume(
     ] = None,
     yes: Yes = False,
 ) -> None:
-    """Let a paused run go on, or all those that the options name.
+    """Resume a paused run, or all paused runs matching the options.
 
     Example: `stream-durable runs resume order-42 --context '{"approved_by": "tom"}'`
     """
@@ -89,7 +87,7 @@ def resume(
 
 
 def skip(run: RunId, step: Step, reason: Reason = "") -> None:
-    """End one step, or a group of steps, as not needed; what comes after it goes on.
+    """Skip a step, or a group of steps; later steps go on.
 
     Example: `stream-durable runs skip order-42 released --reason "released by phone"`
     """
@@ -100,11 +98,11 @@ def skip(run: RunId, step: Step, reason: Reason = "") -> None:
 def retry(
     which: Selection,
     run: OptionalRunId = None,
-    step: Annotated[str | None, typer.Option("--step", help="Make this step anew, and all after it.")] = None,
-    whole: Annotated[bool, typer.Option("--whole", help="Make everything anew, from the beginning.")] = False,
+    step: Annotated[str | None, typer.Option("--step", help="Retry this step and all later steps.")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Retry everything, from the beginning.")] = False,
     yes: Yes = False,
 ) -> None:
-    """Make anew what failed or was cancelled in a run and all after it, or in all runs that the options name.
+    """Retry the failed or cancelled steps of a run and all later steps, or of all runs matching the options.
 
     Example: `stream-durable runs retry order-42 --step charge`
     """
@@ -117,7 +115,7 @@ def retry(
 
 
 def redrive(run: str | None, which: Selection, yes: bool, *, whole: bool) -> None:
-    """Make steps anew in one run, or in all that ended badly among those that are meant."""
+    """Retry steps in one run, or in all matching runs that ended badly."""
     _tell(
         "retry", run, which, yes,
         lambda handle: handle.retry(whole=whole),
@@ -128,7 +126,7 @@ def redrive(run: str | None, which: Selection, yes: bool, *, whole: bool) -> Non
 def again(
     run: RunId,
     run_id: Annotated[
-        str | None, typer.Option("--id", help="Starting twice with one id is one run.", show_default="drawn")
+        str | None, typer.Option("--id", help="Starting twice with one id is one run.", show_default="random")
     ] = None,
     output: Output = Format.TABLE,
 ) -> None:
@@ -162,12 +160,12 @@ def _tell(
         return
     told = asyncio.run(_tell_many(verb, which, yes, many))
     if told is not None:
-        typer.echo(f"Asked to {verb} {told} {'run' if told == 1 else 'runs'}.")
+        typer.echo(f"Requested to {verb} {told} {'run' if told == 1 else 'runs'}.")
 
 
 def _tell_one(verb: str, run: str, order: Callable[[RunHandle], Awaitable[str]], what: str = "") -> None:
     found, _ = asyncio.run(_with_run(run, order, may_have_ended=verb == "retry"))
-    typer.echo(f"Asked to {verb} {what}{found}.")
+    typer.echo(f"Requested to {verb} {what}{found}.")
 
 
 async def _with_run(
@@ -193,7 +191,7 @@ async def _with_run(
 async def _tell_many(
     verb: str, which: Selection, yes: bool, order: Callable[[AsyncClient, RunFilter], Awaitable[int]]
 ) -> int | None:
-    """Tell all that are meant, once that is confirmed; None: it was not."""
+    """Send the request to all matching runs after confirmation; None: not confirmed."""
     from stream_durable import bootstrap
 
     chosen = which.filter()
@@ -208,4 +206,4 @@ async def _tell_many(
 
 
 def _progress(told: int) -> None:
-    typer.echo(f"{told:,} told", err=True)
+    typer.echo(f"{told:,} requested", err=True)

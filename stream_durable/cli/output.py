@@ -41,7 +41,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """The time between two moments, in milliseconds; empty while one of them is not known."""
+    """The time between two moments in milliseconds; empty while a moment is unknown."""
 
     begin: int | None
     end: int | None
@@ -69,7 +69,7 @@ _CELL_MAX: Final = 300
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console; what goes into a pipe is neither coloured nor cut."""
+    """Return a console without colours and cuts when writing to a pipe."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
@@ -91,7 +91,7 @@ def show(rows: Iterable[Row], columns: Sequence[str], output: Format, *, empty: 
 
 
 def show_one(row: Row, output: Format) -> None:
-    """Print one thing to programs: an object, over several lines or on one."""
+    """Print one object for programs, over several lines or on one."""
     typer.echo(json.dumps(to_json(row), indent=2 if output is Format.JSON else None))
 
 
@@ -116,7 +116,7 @@ def to_json(value: Any) -> Any:
 
 
 def _entry(name: str, value: Any) -> tuple[str, Any]:
-    """Return a name with its unit, and the value."""
+    """Return a name with the unit, and the value."""
     return f"{name}_ms" if isinstance(value, Took) else name, to_json(value)
 
 
@@ -143,7 +143,7 @@ def _cell(value: object) -> Any:
 
 
 def cell_text(value: object, length_max: int | None = None) -> str:
-    """Return a value as it stands in a table: on one line, cut in the middle if it is longer than that."""
+    """Return a value as the text of a table cell: on one line, shortened in the middle to a width."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -159,17 +159,17 @@ def cell_text(value: object, length_max: int | None = None) -> str:
 
 
 def moment(milliseconds: int | None) -> datetime | None:
-    """Return a time as it is stored, as one for people and JSON."""
+    """Return a stored time for people and JSON."""
     return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1_000, UTC)
 
 
 def milliseconds(moment: datetime | None) -> int | None:
-    """Return a time as it is stored."""
+    """Return a moment as stored."""
     return None if moment is None else round(moment.timestamp() * 1_000)
 
 
 def lasted(begin: int | None, end: int | None) -> str | None:
-    """Return the time between two moments as text, in the unit that suits it."""
+    """Return the time between two moments as text, in a suitable unit."""
     return str(Took(begin, end)) or None
 
 

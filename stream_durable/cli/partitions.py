@@ -16,12 +16,12 @@ app = typer.Typer(help=_HELP, no_args_is_help=True)
 
 @app.callback()
 def _group() -> None:
-    """The partitions of the inbox: where they stand, and in which format they go on."""
+    """The partitions of the inbox: positions, owners and formats."""
 
 
 @app.command("list")
 def list_partitions(output: Output = Format.TABLE) -> None:
-    """List the partitions with their format, their owner, and the newest format that it knows.
+    """List the partitions with format, owner, and the newest format known to the owner.
 
     Example: `stream-durable partitions list`
     """
@@ -52,13 +52,13 @@ def raise_partitions(output: Output = Format.TABLE) -> None:
 
 @app.command("bury")
 def bury_record(
-    partition: Annotated[int, typer.Argument(help="The partition that is held.", min=0)],
-    offset: Annotated[int, typer.Argument(help="The offset of the record that it is held at.", min=0)],
-    reason: Annotated[str, typer.Option("--reason", help="Why, for those who find it among the dead.")],
+    partition: Annotated[int, typer.Argument(help="The blocked partition.", min=0)],
+    offset: Annotated[int, typer.Argument(help="The offset of the blocking record.", min=0)],
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the dead letter.")],
 ) -> None:
-    """Set aside the record that a partition is held at, as a dead letter, so that it goes on.
+    """Set aside the record blocking a partition, as a dead letter, so that the partition goes on.
 
-    What the record says is lost to its run. The reconciler's log and `/readyz` name partition and offset.
+    The record's content is lost to its run. The reconciler's log and `/readyz` name partition and offset.
 
     Example: `stream-durable partitions bury 3 17 --reason "its workflow is gone for good"`
     """

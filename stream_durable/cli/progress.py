@@ -23,7 +23,7 @@ _PERIOD_SECONDS: Final = 2.0
 
 @contextmanager
 def replay_progress(what: str) -> Iterator[Callable[[Progress], None]]:
-    """Return what to tell the progress to."""
+    """Return a callback for progress."""
     if sys.stderr.isatty():
         with _bar(what) as tell:
             yield tell
@@ -62,7 +62,7 @@ class _Lines:
         self._next = 0.0
 
     def tell(self, progress: Progress) -> None:
-        """Print how far it is, unless that was done a moment ago."""
+        """Print the progress, at most once in a while."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + _PERIOD_SECONDS

@@ -1,4 +1,4 @@
-"""Commands that fold the log again."""
+"""Commands for folding the log again."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ def _group() -> None:
 
 @app.command()
 def rebuild(
-    into: Annotated[str, typer.Option("--into", metavar="SCHEMA", help="The schema to make, or to resume.")],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a rebuild that was ended.")] = False,
+    into: Annotated[
+        str, typer.Option("--into", metavar="SCHEMA", help="The schema to create, or to resume.")
+    ],
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted rebuild.")] = False,
     to_end: Annotated[
         bool, typer.Option("--to-end", help="Up to the end of the log, not to where the live schema stands.")
     ] = False,
@@ -56,7 +58,7 @@ def verify(
     rows: Annotated[int, typer.Option(min=1, max=10_000, help="Differing rows to name, per table.")] = 20,
     output: Output = Format.TABLE,
 ) -> None:
-    """Prove that the live state is what the log makes of it; exit 4 if it is not. The live system goes on.
+    """Compare the live state with the log; exit 4 if they differ. The live system goes on.
 
     Example: `stream-durable replay verify`
     """
@@ -78,7 +80,7 @@ def verify(
         summary = {"compared": found.compared, "records": found.records, "seconds": found.seconds}
         show_one({"is_equal": found.is_equal, **summary, "differences": differences}, output)
     if not found.is_equal:
-        raise CheckFailedError("the live state is not what the log makes of it")
+        raise CheckFailedError("the live state differs from the log")
 
 
 def _difference(row: Any) -> dict[str, Any]:

@@ -18,8 +18,8 @@ def report_run(
     run: RunId,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Show the steps of a run in the order in which they ended, how long each waited and ran, and the longest
-    chain of them, which is why the run took as long as it did.
+    """Show the steps of a run in the order of their ends, with waiting and running times, and the critical
+    path: the longest chain, deciding how long the run took.
 
     Example: `stream-durable runs report order-42`
     """

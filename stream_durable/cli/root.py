@@ -1,4 +1,4 @@
-"""All commands, by the names under which they are called."""
+"""All commands, by name."""
 
 from __future__ import annotations
 
@@ -88,10 +88,10 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    debug: Annotated[bool, typer.Option("--debug", help="Show where in the code an error happened.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the stack trace of an error.")] = False,
     version: Annotated[
         bool,
         typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Hold what all commands share; `Commands` reads it."""
+    """Declare the options common to all commands; `Commands` reads them."""

@@ -1,4 +1,4 @@
-"""Commands that start runs and look at them."""
+"""Commands for starting runs and reading their state."""
 
 from __future__ import annotations
 
@@ -25,22 +25,20 @@ if TYPE_CHECKING:
 
 
 class By(StrEnum):
-    """What runs are counted by."""
+    """The property for counting runs."""
 
     STATUS = "status"
 
 
-app = typer.Typer(help="Start runs, look at them, tell them what to do.", no_args_is_help=True)
+app = typer.Typer(help="Start runs, show them, change them.", no_args_is_help=True)
 
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")]
-After = Annotated[
-    str | None, typer.Option("--after", help="Go on where a list ended: the cursor that it named.")
-]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Rows at most.")]
+After = Annotated[str | None, typer.Option("--after", help="Continue a list: the cursor at its end.")]
 
 
 @app.callback()
 def _group() -> None:
-    """Start runs, look at them, tell them what to do."""
+    """Start runs, show them, change them."""
 
 
 @app.command()
@@ -50,26 +48,24 @@ def start(
         str, typer.Option("--input", "-i", help="JSON, or @file, or - for standard input.")
     ] = "null",
     run_id: Annotated[
-        str | None, typer.Option("--id", help="Starting twice with one id is one run.", show_default="drawn")
+        str | None, typer.Option("--id", help="Starting twice with one id is one run.", show_default="random")
     ] = None,
     at: Annotated[
         str | None, typer.Option("--at", help="Begin at this time, as 2030-01-31T09:00.", show_default="now")
     ] = None,
     delay: Annotated[
-        str | None, typer.Option("--delay", help='Begin after so long, as "90s" or "1d".')
+        str | None, typer.Option("--delay", help='Begin after this time, as "90s" or "1d".')
     ] = None,
-    queue: Annotated[
-        str | None, typer.Option("--queue", help="For the steps that name no queue of their own.")
-    ] = None,
+    queue: Annotated[str | None, typer.Option("--queue", help="The queue of steps without a queue.")] = None,
     priority: Annotated[
-        int, typer.Option("--priority", min=-100, max=100, help="Higher is sooner, within a worker.")
+        int, typer.Option("--priority", min=-100, max=100, help="A higher one goes first, within a worker.")
     ] = 0,
     tag: Annotated[list[str] | None, typer.Option("--tag", help="May be repeated.")] = None,
     metadata: Annotated[
-        str | None, typer.Option("--meta", help="A JSON object that is kept with the run, or @file, or -.")
+        str | None, typer.Option("--meta", help="Metadata: a JSON object, or @file, or -.")
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Print what happens until it ends; exit 1 if it fails.")
+        bool, typer.Option("--follow", "-f", help="Print events until the run ends; exit 1 if the run fails.")
     ] = False,
     app: AppOption = None,
     output: Output = Format.TABLE,
@@ -105,10 +101,10 @@ def list_runs(
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """List runs, the newest first.
+    """List runs, newest first.
 
-    For programs each run has a `cursor`: that of the last one is what `--after` takes to go on. Runs that
-    come or change meanwhile are neither missed nor doubled.
+    For programs each run has a `cursor`: `--after` takes the last one to continue. Runs created or changed
+    meanwhile are neither missed nor repeated.
 
     Example: `stream-durable runs list --status failed --since 2h --output jsonl`
     """
@@ -120,8 +116,8 @@ def list_runs(
 @selects
 def count(
     which: Selection,
-    at_most: Annotated[int, typer.Option("--at-most", min=1, help="Stop counting at so many.")] = 100_000,
-    by: Annotated[By | None, typer.Option("--by", help="Count those in each status.")] = None,
+    at_most: Annotated[int, typer.Option("--at-most", min=1, help="Stop counting at this number.")] = 100_000,
+    by: Annotated[By | None, typer.Option("--by", help="Count by status.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Count runs.
@@ -155,9 +151,9 @@ def _show_statuses(which: RunFilter, at_most: int, output: Format) -> None:
 
 @app.command("watch")
 def watch(run: RunId) -> None:
-    """Print what happens to a run until it ends; exit 1 if it fails.
+    """Print the public events of a run until the end; exit 1 if the run fails.
 
-    What has happened already is printed first. Members of a group that has many are counted instead.
+    Earlier events are printed first. Members of a large group are counted instead of listed.
 
     Example: `stream-durable runs watch order-42`
     """
@@ -166,7 +162,7 @@ def watch(run: RunId) -> None:
 
 @app.command("show")
 def show_run(run: RunId, output: Output = Format.TABLE) -> None:
-    """Show a run and what became of each of its steps.
+    """Show a run and the state of each step.
 
     Example: `stream-durable runs show order-42`
     """
@@ -180,7 +176,7 @@ def show_run(run: RunId, output: Output = Format.TABLE) -> None:
     print_run(stored)
     show(steps, STEP_COLUMNS, output, empty="No step has ended yet.")
     if helpers:
-        typer.echo("\nCalled beside the graph:")
+        typer.echo("\nHooks and compensations:")
         show(helpers, STEP_COLUMNS, output, empty="")
     failed = [row for row in rows if row["status"] != "completed"]
     print_traces((f"{row['step']}, attempt {row.get('attempt')}", row.get("failure")) for row in failed)
@@ -229,7 +225,7 @@ async def _start(
     async with bootstrap.client(settings) as client:
         run = await client.start(workflow, given, **options)
     if output is Format.TABLE:
-        typer.echo(f"Started {run.id}." if run.created else f"{run.id} was started before; this is that run.")
+        typer.echo(f"Started {run.id}." if run.created else f"{run.id} was started before.")
     else:
         show_one({"id": run.id, "created": run.created}, output)
     if not is_followed:
@@ -245,7 +241,7 @@ async def _watch(settings: Settings, written: str) -> None:
 
 
 async def _followed(settings: Settings, run: str, say: Callable[[str], None]) -> None:
-    """Print what happens until a run ends, and what it came to."""
+    """Print events until a run ends, and the outcome."""
     from stream_durable.cli.follow import follow
     from stream_durable.postgres.views import PostgresViews
 
@@ -291,7 +287,7 @@ async def _count(settings: Settings, query: RunQuery | None, at_most: int) -> in
 
 
 async def _show(settings: Settings, written: str) -> tuple[StoredRun, Graph | None]:
-    """Return a run, and the graph of its steps if more is to be said of them and it can be had."""
+    """Return a run, and the graph of the steps if needed and available."""
     from stream_durable.cli.lookup import find_in
     from stream_durable.postgres.views import PostgresViews
 
@@ -308,13 +304,13 @@ async def _show(settings: Settings, written: str) -> tuple[StoredRun, Graph | No
 
 
 async def _graph(settings: Settings, fingerprint: str) -> Graph | None:
-    """Return a definition's graph; None if Kafka, which has it, does not answer."""
+    """Return a definition's graph, or None if Kafka does not answer."""
     from stream_durable.core.errors import TransientError
     from stream_durable.services.definitions import published
 
     try:
         graphs = await published(settings)
     except TransientError as error:
-        typer.echo(f"What steps wait for, and steps that have not begun, are not shown: {error}", err=True)
+        typer.echo(f"Steps not yet begun, and causes of waiting, are not shown: {error}", err=True)
         return None
     return next((graph for graph in graphs if graph.fingerprint == fingerprint), None)

@@ -1,4 +1,4 @@
-"""Which runs a command means: one by its id, or all that meet the conditions its options name."""
+"""Selection of runs: one by id, or all runs matching the options."""
 
 from __future__ import annotations
 
@@ -41,25 +41,25 @@ OptionalRunId = Annotated[
     str | None,
     typer.Argument(metavar="[RUN]", help="Id of the run, or a unique beginning of it.", show_default=False),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before many runs are told.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 class Selection(NamedTuple):
-    """The conditions, as they stand on the command line. Each field is an option of whoever `selects`."""
+    """Conditions from the command line. Each field is an option of every command using `selects`."""
 
     workflow: Annotated[str | None, typer.Option("--workflow", "-w", help="Only of this workflow.")] = None
     fingerprint: Annotated[
-        str | None, typer.Option("--fingerprint", help="Only of this version of their workflow.")
+        str | None, typer.Option("--fingerprint", help="Only of this version of the workflow.")
     ] = None
     status: Annotated[
         list[RunStatus] | None, typer.Option("--status", "-s", help="Only these; may be repeated.")
     ] = None
     failed: Annotated[
-        bool, typer.Option("--failed", help="Only those that failed for good, undone or not.")
+        bool, typer.Option("--failed", help="Only runs that failed for good, undone or not.")
     ] = False
     tag: Annotated[str | None, typer.Option("--tag", help="Only with this tag.")] = None
-    queue: Annotated[str | None, typer.Option("--queue", help="Only those started on this queue.")] = None
-    parent: Annotated[str | None, typer.Option("--parent", help="Only those this run has started.")] = None
+    queue: Annotated[str | None, typer.Option("--queue", help="Only runs started on this queue.")] = None
+    parent: Annotated[str | None, typer.Option("--parent", help="Only runs started by this run.")] = None
     created_since: Annotated[
         str | None,
         typer.Option("--since", help='Created since then: a time, or "2h" for two hours ago.'),
@@ -72,16 +72,16 @@ class Selection(NamedTuple):
         str | None, typer.Option("--updated-before", help="Last changed, or ended, before then.")
     ] = None
     input_text: Annotated[
-        str | None, typer.Option("--text", help="Only with this in the JSON of their input.")
+        str | None, typer.Option("--text", help="Only with this text in the JSON of the input.")
     ] = None
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is said, so that all runs are meant."""
+        """Whether there are no conditions, so that all runs match."""
         return not any(self)
 
     def filter(self) -> RunFilter:
-        """Return the conditions as the client takes them."""
+        """Return the conditions as a filter of the client."""
         from stream_durable.client import RunFilter
 
         return RunFilter(
@@ -101,7 +101,7 @@ class Selection(NamedTuple):
 
 
 def selects(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `Selection`, which come to it in its parameter `which`."""
+    """Give a command the options of `Selection`, in the parameter `which`."""
     hints = get_type_hints(Selection, include_extras=True)
     options = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
@@ -124,15 +124,15 @@ def selects(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def one_or_many(run: str | None, which: Selection) -> None:
-    """Refuse what means no run, or one and also others."""
+    """Refuse a selection of no run, or of a run by id together with conditions."""
     if run is not None and not which.is_empty:
-        raise UsageError("name a run or say which runs are meant, not both")
+        raise UsageError("name a run or give conditions, not both")
     if run is None and which.is_empty:
-        raise UsageError("name a run, or say which runs are meant, such as --workflow order")
+        raise UsageError("name a run, or give conditions, such as --workflow order")
 
 
 def read_time(text: str, option: str) -> datetime:
-    """Return a time as people write it; without a time zone it is one of this machine's clock."""
+    """Return a time from its text; without a time zone the machine's zone applies."""
     try:
         return datetime.fromisoformat(text).astimezone()
     except ValueError:
@@ -141,7 +141,7 @@ def read_time(text: str, option: str) -> datetime:
 
 
 def _moment(option: str, text: str | None) -> datetime | str | None:
-    """Return a time, or a duration, which is so long ago."""
+    """Return a time, or a duration counted back from now."""
     if text is None or not text[:4].isdigit() or len(text) < len("2030-01-31"):
         return text
     return read_time(text, option)

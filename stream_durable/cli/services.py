@@ -1,4 +1,4 @@
-"""Commands that run services until they are told to stop."""
+"""Commands running services until stopped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HealthPort = Annotated[
     typer.Option(
         min=0,
         max=65_535,
-        help="Serve /livez, /readyz and /metrics on this port of health.host; 0 takes a free one.",
+        help="Serve /livez, /readyz and /metrics on this port of health.host; 0 takes a free port.",
         show_default="health.port",
     ),
 ]
@@ -33,10 +33,10 @@ Queues = Annotated[
 
 
 def reconciler(health_port: HealthPort = None) -> None:
-    """Fold the inbox into Postgres, and say what follows from it.
+    """Fold the inbox into Postgres and publish the consequences.
 
-    Run as many as you like; they share the partitions. SIGTERM or Ctrl-C drains and ends it, the second
-    one at once.
+    Run any number; they share the partitions. SIGTERM or Ctrl-C drains and ends the process, a second one
+    ends at once.
 
     Example: `stream-durable reconciler --health-port 8080`
     """
@@ -54,8 +54,8 @@ def worker(
 ) -> None:
     """Run the steps of an app.
 
-    Run as many as you like; they share the queues. SIGTERM or Ctrl-C lets running attempts end, for
-    `worker.drain_ms` at most, and ends it; the second one at once.
+    Run any number; they share the queues. SIGTERM or Ctrl-C lets running attempts end, for `worker.drain_ms`
+    at most, then ends the process; a second one ends at once.
 
     Example: `stream-durable worker shop:app --queue default --queue mail`
     """
@@ -77,10 +77,10 @@ def worker(
 
 
 def ingress(health_port: HealthPort = None) -> None:
-    """Take in what others write to the events topic: starts, events, signals.
+    """Move starts, events and signals from the events topic to the inbox.
 
-    Run as many as you like; they share the partitions. SIGTERM or Ctrl-C drains and ends it, the second
-    one at once.
+    Run any number; they share the partitions. SIGTERM or Ctrl-C drains and ends the process, a second one
+    ends at once.
 
     Example: `stream-durable ingress --health-port 8081`
     """
@@ -96,12 +96,13 @@ def up(
         int | None,
         typer.Option(min=1, max=65_000, help="Health ports from this one on, in the order of the processes."),
     ] = None,
-    reconcilers: Annotated[int, typer.Option(min=1, max=64, help="How many reconcilers.")] = 1,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers.")] = 1,
+    reconcilers: Annotated[int, typer.Option(min=1, max=64, help="Number of reconcilers.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Number of workers.")] = 1,
 ) -> None:
     """Run reconciler, ingress and worker as one process tree.
 
-    What ends is started again, ever more rarely if it ends at once. SIGTERM or Ctrl-C drains all.
+    A process that ends is restarted, with growing pauses if the end comes at once. SIGTERM or Ctrl-C drains
+    all.
 
     Example: `stream-durable up shop:app --workers 2 --health-port 8080`
     """

@@ -1,4 +1,4 @@
-"""Runs and their steps as rows: what tables and programs are shown of them."""
+"""Runs and steps as rows for tables and programs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def entry_row(run: RunEntry) -> dict[str, Any]:
 
 
 def run_row(stored: StoredRun) -> dict[str, Any]:
-    """Return all that is known of a run but its steps."""
+    """Return everything about a run except steps."""
     from stream_durable.client.state import CLIENT
     from stream_durable.core.run.rows import thaw_requests
     from stream_durable.core.run.say import trigger_of
@@ -87,7 +87,7 @@ def run_row(stored: StoredRun) -> dict[str, Any]:
 
 
 def step_rows(stored: StoredRun, graph: Graph | None) -> list[dict[str, Any]]:
-    """Return a row for each step: those that have begun in the order in which they did, then the others."""
+    """Return a row for each step: begun steps by start, then the others."""
     from stream_durable.client.state import run_state
 
     states: dict[str, StepState] = {}
@@ -106,14 +106,14 @@ def step_rows(stored: StoredRun, graph: Graph | None) -> list[dict[str, Any]]:
 
 
 def _unwritten(state: StepState) -> dict[str, Any]:
-    """Return the row of a step of which there is no more than what the graph says."""
+    """Return the row of a step without a stored row, from the graph."""
     waits = list(map(_wait, state.waits_for))
     note = _waiting(state) if state.status == READY else None
     return {"step": state.name, "status": state.status, "note": note, "waits_for": waits}
 
 
 def print_run(stored: StoredRun) -> None:
-    """Print what there is to say of a run, a line each; a pipe gets all of it."""
+    """Print a run, one property per line; nothing is cut in a pipe."""
     from rich.text import Text
 
     out = console()
@@ -132,7 +132,7 @@ _USUAL = (("attempt", 1), ("priority", 0), ("children", 0), ("trigger", "client"
 
 
 def _requests(run: RunRow) -> dict[str, Any]:
-    """Return what was asked of a run, with times that people can read."""
+    """Return the requests to a run, with readable times."""
     asked: dict[str, Any] = _json(run.requests) or {}
     return {
         kind: {**request, "at": moment(request["at"])}
@@ -165,7 +165,7 @@ def _step(step: StepRow, state: StepState | None) -> dict[str, Any]:
 
 
 def _note(step: StepRow, detail: dict[str, Any], state: StepState | None) -> str | None:
-    """Say what a step is at, in a few words."""
+    """Return a step's current activity in a few words."""
     if detail.get("held"):
         return f"held: {detail['held']}"
     if step.status == RUNNING and detail.get("percent") is not None:
@@ -180,7 +180,7 @@ def _note(step: StepRow, detail: dict[str, Any], state: StepState | None) -> str
 
 
 def _waiting(state: StepState) -> str:
-    """Say what a step waits for, and until when."""
+    """Return the cause and the end of a step's wait in words."""
     return "; ".join(
         one.text if one.until is None else f"{one.text}, until {cell_text(one.until)}"
         for one in state.waits_for
@@ -188,7 +188,7 @@ def _waiting(state: StepState) -> str:
 
 
 def _wait(one: WaitsFor) -> dict[str, Any]:
-    """Return what a step waits for to programs; of an event, its key."""
+    """Return the cause of a step's wait for programs; for an event, the key."""
     about = "key" if one.kind == "event" else "about"
     return {"kind": one.kind, "name": one.name, about: one.about, "until": one.until, "text": one.text}
 

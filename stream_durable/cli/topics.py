@@ -26,7 +26,7 @@ _WRONG = (
 
 Queues = Annotated[
     list[str] | None,
-    typer.Option("--queue", "-q", help="A queue to have a topic; may be repeated.", show_default=False),
+    typer.Option("--queue", "-q", help="A queue in need of a topic; may be repeated.", show_default=False),
 ]
 
 
@@ -55,10 +55,10 @@ def plan(queue: Queues = None, app: AppOption = None, output: Output = Format.TA
 
 @app.command()
 def apply(queue: Queues = None, app: AppOption = None, output: Output = Format.TABLE) -> None:
-    """Make the topics that are missing, and set properties that are not as they should be.
+    """Create missing topics, and correct properties with wrong values.
 
-    What would move keys to other partitions is refused, and then nothing is made or changed (exit 4). Other
-    properties, and better values than needed, stay as they are. A `warning` is what it cannot mend.
+    A change moving keys to other partitions is refused; then nothing is created or changed (exit 4). Other
+    properties, and better values than needed, stay. A `warning` names a problem without a remedy here.
 
     Example: `stream-durable topics apply --queue default --queue mail`
     """
@@ -75,9 +75,9 @@ def make(
         typer.Option(min=1, max=1_024, help="Partitions of each.", show_default="kafka.partitions"),
     ] = None,
 ) -> None:
-    """Make topics of your own, such as those that stream processors read; leave those alone that are there.
+    """Create topics of your own, for example for stream processors; existing topics are left alone.
 
-    They have `kafka.replication` replicas and keep what the brokers keep by default.
+    They have `kafka.replication` replicas and the brokers' default retention.
 
     Example: `stream-durable topics make orders payments`
     """
@@ -86,7 +86,7 @@ def make(
     kafka = load_settings().kafka
     made = asyncio.run(make_own_topics(kafka, name, partitions or kafka.partitions))
     for one in name:
-        typer.echo(f"{one} was made." if one in made else f"{one} is there.")
+        typer.echo(f"{one} was created." if one in made else f"{one} exists already.")
 
 
 def _topics(queue: list[str] | None, target: str | None) -> Topics:

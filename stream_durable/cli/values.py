@@ -1,4 +1,4 @@
-"""What several commands take from the command line and from the environment."""
+"""Values common to several commands, from the command line and the environment."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ if TYPE_CHECKING:
     from stream_durable.sdk.app import App
     from stream_durable.settings import Settings
 
-AppTarget = Annotated[str, typer.Argument(metavar="APP", help="Where your app is, such as shop:app.")]
+AppTarget = Annotated[
+    str, typer.Argument(metavar="APP", help="The app as module:attribute, such as shop:app.")
+]
 
 AppOption = Annotated[
     str | None,
-    typer.Option("--app", metavar="APP", help="Where your app is, such as shop:app.", show_default=False),
+    typer.Option(
+        "--app", metavar="APP", help="The app as module:attribute, such as shop:app.", show_default=False
+    ),
 ]
 
 
 def load_settings() -> Settings:
     """Return the settings in force, as `read_settings` does; refuse those under which passwords and payloads
-    could be read on the way."""
+    could be read in transit.
+    """
     from stream_durable.settings import check_safety
 
     settings = read_settings()
@@ -34,7 +39,7 @@ def load_settings() -> Settings:
 
 
 def read_settings() -> Settings:
-    """Return the settings in force; where nothing is said, those of a `dev` that runs in this directory."""
+    """Return the settings in force, or those of a `dev` running in this directory."""
     from stream_durable.running import with_running
     from stream_durable.settings import Settings
 

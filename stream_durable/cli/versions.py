@@ -1,4 +1,4 @@
-"""What a deployment would do to the runs that are under way."""
+"""The effect of a deployment on open runs."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def diff(
     target: AppTarget,
     is_alone: Annotated[
         bool,
-        typer.Option("--alone", help="No other app has workers here: what this one lacks, nobody carries."),
+        typer.Option("--alone", help="There is no other app: a workflow missing here has no workers."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Compare an app with the runs that are under way, before it is deployed: what has changed since they
-    began, and which of them would fail for it.
+    """Compare an app with the open runs, before deployment: list changes since the start of each run, and
+    runs bound to fail.
 
-    The exit code is 4 if any would. Types are not compared: whether what an old step answered can be read
-    by the new one shows only then.
+    Exits with 4 if a run would fail. Types are not compared: whether the new version can read outputs of old
+    steps shows only at run time.
 
     Example: `stream-durable workflows diff shop:app`
     """
@@ -49,7 +49,7 @@ def diff(
 
 
 async def _differences(settings: Settings, app: App, *, is_alone: bool) -> list[dict[str, Any]]:
-    """Return, for each version that live runs are of, how it differs and what that does to them."""
+    """Return, for each version of an open run, the differences and their effect."""
     from stream_durable.core.definition.stranding import Carried
     from stream_durable.postgres.views import PostgresViews
     from stream_durable.services.definitions import published
@@ -91,7 +91,7 @@ async def _version(
         "notices": [],
     }
     if old is None:
-        text = "its definition is not on the definitions topic, so nothing can be said of it"
+        text = "its definition is not on the definitions topic, so it cannot be compared"
         found["notices"].append({"step": None, "text": text})
         return found
     if found["current"] == version.fingerprint:

@@ -1,4 +1,4 @@
-"""Commands about what runs wait for, and about events that are kept for waits still to come."""
+"""Commands for open waits and kept events."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from stream_durable.cli.values import load_settings
 if TYPE_CHECKING:
     from stream_durable.client import AsyncClient
 
-waits = typer.Typer(help="Steps that wait for events and signals, of all runs.", no_args_is_help=True)
-events = typer.Typer(help="Events that are kept for waits still to come.", no_args_is_help=True)
+waits = typer.Typer(help="Steps waiting for events and signals, of all runs.", no_args_is_help=True)
+events = typer.Typer(help="Events kept for waits still to come.", no_args_is_help=True)
 
 Workflow = Annotated[str | None, typer.Option("--workflow", "-w", help="Only of runs of this workflow.")]
 Event = Annotated[str | None, typer.Option("--event", "-e", help="Only this event.")]
@@ -25,12 +25,12 @@ Key = Annotated[str | None, typer.Option("--key", "-k", help="Only with this cor
 
 @waits.callback()
 def _waits() -> None:
-    """Steps that wait for events and signals, of all runs."""
+    """Steps waiting for events and signals, of all runs."""
 
 
 @events.callback()
 def _events() -> None:
-    """Events that are kept for waits still to come."""
+    """Events kept for waits still to come."""
 
 
 @waits.command("list")
@@ -65,10 +65,9 @@ def list_events(
     after: After = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """List the events that are kept until they expire, whether or not a step has taken them.
+    """List the events kept until they expire, whether or not a step has taken them.
 
-    An event whose key was mistyped, so that it woke nobody, is found here; `waits list` shows which key is
-    waited for.
+    An event with a mistyped key, which woke no run, is found here; `waits list` shows the keys in demand.
 
     Example: `stream-durable events list --event payment.captured`
     """

@@ -1,4 +1,4 @@
-"""Commands about definitions: those of an app, or those that workers have published."""
+"""Commands for definitions: of an app, or published by workers."""
 
 from __future__ import annotations
 
@@ -20,28 +20,26 @@ if TYPE_CHECKING:
     from stream_durable.core.definition.nodes import AnyNode
 
 _FIGURES: Final = ("open", "waiting", "failed", "last_day", "last_run", "last_status")
-app = typer.Typer(help="The workflows that can be started.", no_args_is_help=True)
+app = typer.Typer(help="The workflows available for starting.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """The workflows that can be started."""
+    """The workflows available for starting."""
 
 
 @app.command("list")
 def list_workflows(
     target: Annotated[
-        str | None, typer.Argument(metavar="[APP]", help="Those of this app, such as shop:app.")
+        str | None, typer.Argument(metavar="[APP]", help="Workflows of this app, such as shop:app.")
     ] = None,
-    all_versions: Annotated[
-        bool, typer.Option("--all", help="Also those versions that newer ones have replaced.")
-    ] = False,
+    all_versions: Annotated[bool, typer.Option("--all", help="Replaced versions too.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """List the workflows of an app; without one, those that workers have published, with figures.
+    """List the workflows of an app; without an app, those published by workers, with figures.
 
-    *open* are runs that have not ended, *failed* the dead letters; *last_day* is how many of the runs created
-    in the last day have completed.
+    *open* counts runs not yet ended, *failed* the failed runs, and *last_day* the completed runs among those
+    created in the last day.
 
     Example: `stream-durable workflows list shop:app`
     """
@@ -60,11 +58,11 @@ def list_workflows(
 
 @app.command("show")
 def show_workflow(
-    name: Annotated[str, typer.Argument(help="Its name, or the fingerprint of one version.")],
+    name: Annotated[str, typer.Argument(help="Name, or fingerprint of a version.")],
     app: AppOption = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show the steps of a workflow and what each waits for.
+    """Show the steps of a workflow with their dependencies.
 
     Example: `stream-durable workflows show order --app shop:app`
     """

@@ -1,4 +1,4 @@
-"""Starting, signalling, publishing and asking: what programs use that do not run the steps themselves."""
+"""The client: start runs, send signals, publish events and read state, from any program."""
 
 from stream_durable.client.attempts import AttemptState, LogEntry
 from stream_durable.client.blocking import BlockingClient, BlockingRun

@@ -1,4 +1,4 @@
-"""The attempts of a run's steps, in order, with their logs."""
+"""Attempts of a run's steps, in order, with logs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _lines = msgspec.json.Decoder(tuple[LogLine, ...]).decode
 
 
 class LogEntry(NamedTuple):
-    """A line that a step wrote: by `logging`, by `ctx.log` or by `print`."""
+    """A line written by a step: by `logging`, by `ctx.log` or by `print`."""
 
     step: str
     attempt: int
@@ -36,7 +36,7 @@ class LogEntry(NamedTuple):
 
 
 class AttemptState(NamedTuple):
-    """One attempt of a step."""
+    """An attempt at a step."""
 
     step: str
     #: Counts from 1.
@@ -52,9 +52,9 @@ class AttemptState(NamedTuple):
 
 
 async def attempts(edge: Edge, run: str, step: str | None, steps: Iterable[StepRow]) -> list[AttemptState]:
-    """Return a run's attempts in the order of their starts.
+    """Return a run's attempts, ordered by start.
 
-    An attempt with immediate success and no logs is derived from its step's row.
+    An attempt with immediate success and no logs is derived from the row of the step.
     """
     kept: dict[tuple[str, int], AttemptRow] = {}
     after = ("", 0)
@@ -74,7 +74,7 @@ async def attempts(edge: Edge, run: str, step: str | None, steps: Iterable[StepR
 
 
 def _by_time(kept: Mapping[tuple[str, int], AttemptRow], ended: Mapping[str, int]) -> list[AttemptRow]:
-    """Order attempts by their workers' clocks, but those of one step by number, whatever clocks say.
+    """Order attempts by the clocks of their workers, but attempts of the same step by number.
 
     Ties within a millisecond are broken by the end of the step.
     """
@@ -97,7 +97,7 @@ async def _page(edge: Edge, run: str, step: str | None, after: tuple[str, int]) 
 
 
 def _last(row: StepRow) -> AttemptRow:
-    """Return what the row of a step says of its last attempt."""
+    """Return the last attempt, from the row of the step."""
     return AttemptRow(
         row.run, row.name, row.attempt, 0, row.status, row.started, row.finished,
         row.worker, row.failure, None,

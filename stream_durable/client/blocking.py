@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 
 class _Loop:
-    """A loop in a thread, which carries out what other threads ask."""
+    """An event loop in a thread, running coroutines for other threads."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -33,7 +33,7 @@ class _Loop:
         self._thread.start()
 
     def do(self, coroutine: Coroutine[Any, Any, R]) -> R:
-        """Wait for the end of a coroutine; who stops waiting ends it."""
+        """Run a coroutine to the end; an interrupted caller cancels it."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return future.result()
@@ -50,14 +50,14 @@ class _Loop:
 
 
 class _Facade:
-    """Something whose methods are those of `_target`, run on `_loop`."""
+    """An object with the methods of `_target`, run on `_loop`."""
 
     _target: Any
     _loop: _Loop
 
 
 class _Blocking(Generic[P, R]):
-    """A coroutine method as a blocking one."""
+    """A blocking form of a coroutine method."""
 
     def __init__(self, method: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]) -> None:
         self._method = method
@@ -72,7 +72,7 @@ class _Blocking(Generic[P, R]):
 
 
 class BlockingRun(_Facade, Generic[Out]):
-    """One run, by its id."""
+    """A run, by id."""
 
     state = _Blocking(RunHandle.state)
     attempts = _Blocking(RunHandle.attempts)
@@ -199,7 +199,7 @@ class BlockingClient(_Facade):
         id: str,  # noqa: A002 - the word for it everywhere
         workflow: Workflow[Any, Any] | None = None,
     ) -> BlockingRun[Any]:
-        """Return the handle of a run; nothing is asked yet. Its workflow gives its result a type."""
+        """Return the handle of a run, without any query. A workflow gives the result a type."""
         loop = self._loop
         handle = self._target.run(id) if workflow is None else self._target.run(id, workflow)
         return BlockingRun(loop, handle)

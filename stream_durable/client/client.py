@@ -1,4 +1,4 @@
-"""The client: starts runs and sends messages to them.
+"""The client: starts runs and sends messages to runs.
 
 `stream_durable.Client` is this client, connected to the instance in the settings.
 """
@@ -42,14 +42,14 @@ _GOING = OPEN - {CANCELLING, COMPENSATING}
 
 
 class HasId(Protocol):
-    """A run that somebody holds."""
+    """A run in the caller's hands."""
 
     @property
     def id(self) -> str: ...
 
 
 class AsyncClient:
-    """Talks to one instance; to be used with `async with`, by any number of tasks of one loop."""
+    """A connection to one instance; use with `async with`, from any number of tasks of one loop."""
 
     def __init__(self, connect: Callable[[], AbstractAsyncContextManager[Ports]]) -> None:
         """Connect to nothing yet."""
@@ -140,9 +140,9 @@ class AsyncClient:
         id: str | None = None,  # noqa: A002 - the word for it everywhere
         ttl: Duration | None = None,
     ) -> None:
-        """Publish an event to every run waiting for it now or within `ttl`.
+        """Publish an event to every run waiting for the event now or within `ttl`.
 
-        Each `id` counts once, however often published within that time.
+        Each `id` counts once, however often published within `ttl`.
         """
         ttl_ms = self._edge.ports.event_ttl_ms if ttl is None else milliseconds(ttl)
         body = self._edge.values.plain(data, f"the data of event {event!r}")
@@ -175,26 +175,26 @@ class AsyncClient:
         id: str,  # noqa: A002 - the word for it everywhere
         workflow: Workflow[Any, Any] | None = None,
     ) -> RunHandle[Any]:
-        """Return the handle of a run; nothing is asked yet. Its workflow gives its result a type."""
+        """Return the handle of a run, without any query. A workflow gives the result a type."""
         output_type = None if workflow is None else output_type_of(workflow)
         return RunHandle(self._edge, run_id(id), output_type=output_type)
 
     async def list(
         self, which: RunFilter | None = None, *, limit: int = 50, after: str | None = None
     ) -> RunList:
-        """Return a page of runs, newest first; `after` takes what the page before said is `following`.
+        """Return a page of runs, newest first; `after` takes `following` of the previous page.
 
-        Runs that come or change while one goes from page to page are neither missed nor doubled, as long as
-        they meet the conditions all the time.
+        Runs created or changed between two pages are neither missed nor repeated while they meet the
+        conditions.
         """
         return await listed(self._edge, which or RunFilter(), limit, after)
 
     async def count(self, which: RunFilter | None = None, *, at_most: int = COUNT_MAX) -> RunCount:
-        """Count runs, exactly up to `at_most`; beyond that it is only known that there are more."""
+        """Count runs, exactly up to `at_most`."""
         return await counted(self._edge, which or RunFilter(), at_most)
 
     async def statuses(self, which: RunFilter | None = None, *, at_most: int = 1_000_000) -> RunStatuses:
-        """Count runs by status in one call: of `at_most` runs, beyond which there are more."""
+        """Count runs by status in one call, exactly up to `at_most` runs."""
         return await statuses(self._edge, which or RunFilter(), at_most)
 
     async def workflows(self, since: Duration = "1d") -> builtins.list[WorkflowEntry]:
@@ -245,9 +245,9 @@ class AsyncClient:
         compensate: bool = False,
         progress: Progress | None = None,
     ) -> int:
-        """Ask for the end of all runs that are meant and have not ended; return how many these are.
+        """Request the end of all matching runs not yet ended; return their number.
 
-        In pages, one after the other; `progress` hears how many have been told so far.
+        Requests go page by page; `progress` is called with the number so far.
         """
 
         def order(run: str) -> CancelRun:
@@ -258,7 +258,7 @@ class AsyncClient:
         )
 
     async def pause_all(self, which: RunFilter, reason: str = "", *, progress: Progress | None = None) -> int:
-        """Let no step of the runs that are meant begin until they are resumed; return how many these are."""
+        """Let no step of the matching runs begin until resumed; return the number of runs."""
 
         def order(run: str) -> PauseRun:
             return PauseRun(key=run, id=uuid4().hex, reason=reason)
@@ -274,7 +274,7 @@ class AsyncClient:
         context: Mapping[str, Any] | None = None,
         progress: Progress | None = None,
     ) -> int:
-        """Let the paused runs that are meant go on; return how many these are."""
+        """Resume the matching paused runs; return their number."""
         data = self._edge.values.an_object(context, "the context for the runs")
 
         def order(run: str) -> ResumeRun:

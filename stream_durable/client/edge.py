@@ -26,7 +26,7 @@ PATIENCE_SECONDS: Final = 30.0
 
 
 class Ports(NamedTuple):
-    """What a client needs of the world."""
+    """The adapters needed by a client."""
 
     publisher: Publisher
     catalogue: Catalogue
@@ -42,7 +42,7 @@ class Ports(NamedTuple):
 
 
 class Edge:
-    """The ports of one client, asked with patience that ends."""
+    """The ports of one client, called with limited patience."""
 
     def __init__(self, ports: Ports, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self.ports = ports
@@ -51,7 +51,7 @@ class Edge:
         self._payloads = Payloads(ports.blobs)
 
     async def ask(self, call: Callable[[], Awaitable[_Answer]], doing: str) -> _Answer:
-        """Do a thing until it succeeds or patience is over; then say what the world said last."""
+        """Call until success or the end of patience; then raise the last error."""
         cause: TransientError | None = None
 
         async def attempt() -> _Answer:
@@ -73,16 +73,16 @@ class Edge:
             ) from None
 
     def now(self) -> datetime:
-        """Return the time that moments are counted from."""
+        """Return the time from which durations are counted."""
         now = self.ports.now
         return datetime.now(UTC) if now is None else moment(now())
 
     def check(self, message: Message) -> None:
-        """Refuse what `send` would refuse."""
+        """Refuse a message for the same reasons as `send`."""
         admit(message)
 
     async def send(self, message: Message, doing: str) -> None:
-        """Put a message on the inbox; sent again, as it is under one id, it changes nothing."""
+        """Publish a message on the inbox; a repeat under the same id changes nothing."""
         await self.send_all([message], doing)
 
     async def send_all(self, messages: Sequence[Message], doing: str) -> None:
@@ -99,19 +99,19 @@ class Edge:
             raise RejectedError(refusal.code, f"the inbox does not take it: {refusal.reason}")
 
     async def resolved(self, data: bytes) -> bytes:
-        """Return a JSON value with the large values in it that travelled by reference."""
+        """Return a JSON value with references replaced by the large values."""
         if MARK not in data:
             return data
         return await self.ask(lambda: self._payloads.resolved(data), "read a large value")
 
     def live(self, run: str) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
-        """Follow what is said about a run as a whole from now on."""
+        """Follow the public events of a run as a whole from now on."""
         return self._opened(lambda: self.ports.events.live(run), f"follow run {run!r}")
 
     def past(
         self, run: str, since: int
     ) -> AbstractAsyncContextManager[AsyncIterator[RunEvent | StepEvent | None]]:
-        """Follow what was said about a run and its steps since a time."""
+        """Read the public events of a run and its steps since a time."""
         return self._opened(lambda: self.ports.events.past(run, since), f"follow run {run!r}")
 
     @asynccontextmanager

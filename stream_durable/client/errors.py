@@ -1,4 +1,4 @@
-"""How a run that did not complete is told to who waits for its result."""
+"""Errors raised for a run without an output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stream_durable.core.failure import Failure
 class RunFailed(StreamDurableError):  # noqa: N818 - it is named like the event
     """A run ended without an output; `code`, `message` and `step` are those of the failure.
 
-    `status` says whether what had completed was undone: `failed`, `compensated` or `compensation_failed`.
+    `status` tells whether completed steps were undone: `failed`, `compensated` or `compensation_failed`.
     """
 
     def __init__(self, run: str, failure: Failure, status: str = "failed") -> None:
@@ -24,7 +24,7 @@ class RunFailed(StreamDurableError):  # noqa: N818 - it is named like the event
 
 
 class RunCancelled(StreamDurableError):  # noqa: N818 - it is named like the event
-    """A run was ended before its end; `message` says why, `status` whether what had completed was undone."""
+    """A run was cancelled; `message` is the reason, `status` tells whether completed steps were undone."""
 
     code = "cancelled"
 

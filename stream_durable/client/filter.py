@@ -1,4 +1,4 @@
-"""Which runs somebody means: the conditions by which runs are listed, counted and told things together."""
+"""The conditions for listing, counting and changing many runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LOST: Final = frozenset({FAILED, COMPENSATED, COMPENSATION_FAILED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """Which runs are meant: those that meet all conditions that are given.
+    """Conditions for runs; a run must meet all given conditions.
 
     >>> RunFilter(workflow="order", status="waiting", created_before="7d")  # doctest: +ELLIPSIS
     RunFilter(workflow='order', ...)
@@ -62,9 +62,9 @@ class RunFilter:
     input_text: str | None = None
 
     def query(self, among: frozenset[str] | None = None, now: datetime | None = None) -> RunQuery | None:
-        """Return the conditions with moments fixed; None: no run in any status of `among` can meet them.
+        """Return the query with fixed moments, or None if no run in a status of `among` can match.
 
-        `now` is what durations are counted from: this machine's time, if nothing is said.
+        Durations count back from `now`, by default the time of this machine.
         """
         chosen = _statuses(self.status)
         for narrower in (LOST if self.failed else None, among):

@@ -1,4 +1,4 @@
-"""Runs as they are found among others: lines of lists, pages of them, and families."""
+"""Lists, pages and families of runs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class RunEntry(NamedTuple):
 
     @property
     def cursor(self) -> str:
-        """What `after=` takes to go on behind this run."""
+        """The value of `after=` for continuing behind this run."""
         return cursor(RunPosition(round(self.created.timestamp() * 1_000), self.id))
 
 
@@ -78,7 +78,7 @@ class RunCount(NamedTuple):
 
 
 class RunStatuses(NamedTuple):
-    """How many runs stand in each status that there is."""
+    """The number of runs in each status."""
 
     counts: dict[str, int]
     #: False: there are more; counting stopped.
@@ -87,7 +87,7 @@ class RunStatuses(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A run within its family."""
+    """A run within a family."""
 
     run: RunEntry
     #: Those its steps have started, the oldest first.
@@ -95,7 +95,7 @@ class Member:
 
 
 class Family(NamedTuple):
-    """All runs descending from one root run."""
+    """All runs descending from the same root run."""
 
     first: Member
     #: False: there are more, below those that are here.
@@ -105,7 +105,7 @@ class Family(NamedTuple):
 async def listed(
     edge: Edge, which: RunFilter, limit: int, after: str | None, *, among: frozenset[str] | None = None
 ) -> RunList:
-    """Return a page of the runs that are meant, and that are in any status of `among`."""
+    """Return a page of the matching runs with a status in `among`."""
     query, views = which.query(among, edge.now()), edge.ports.views
     position = None if after is None else read_cursor(after)
     if query is None:
@@ -118,7 +118,7 @@ async def listed(
 
 
 async def counted(edge: Edge, which: RunFilter, at_most: int) -> RunCount:
-    """Count the runs that are meant, as far as that."""
+    """Count the matching runs, up to a limit."""
     query, views = which.query(now=edge.now()), edge.ports.views
     if query is None:
         return RunCount(0, is_exact=True)
@@ -127,7 +127,7 @@ async def counted(edge: Edge, which: RunFilter, at_most: int) -> RunCount:
 
 
 async def statuses(edge: Edge, which: RunFilter, at_most: int) -> RunStatuses:
-    """Count the runs that are meant by status, as far as that."""
+    """Count the matching runs by status, up to a limit."""
     query, views = which.query(now=edge.now()), edge.ports.views
     if query is None:
         return RunStatuses({}, is_exact=True)
@@ -154,7 +154,7 @@ async def family(edge: Edge, run: str, limit: int) -> Family | None:
 
 
 def entry(run: RunSummary) -> RunEntry:
-    """Return a row as people read it."""
+    """Return a row as an entry of a list."""
     requests = thaw_requests(run.requests)
     return RunEntry(
         run.id,
@@ -185,7 +185,7 @@ def cursor(position: RunPosition) -> str:
 
 
 def read_cursor(text: str) -> RunPosition:
-    """Return the place that a text stands for."""
+    """Return the position encoded by a cursor."""
     created, point, run = text.partition(".")
     if not point or not created.isascii() or not created.isdigit() or len(created) > 18:
         raise RejectedError("bad_cursor", f"{text[:128]!r} is no place in a list: give what `following` said")

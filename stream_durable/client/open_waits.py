@@ -1,4 +1,4 @@
-"""What runs wait for, over all of them, and the events that are kept for waits still to come."""
+"""Open waits of all runs, and events kept for future waits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_RUN: Final = (0, "", "")
 
 
 class OpenWait(NamedTuple):
-    """A step that waits for an event or for signals."""
+    """A step waiting for an event or for signals."""
 
     run: str
     workflow: str
@@ -40,7 +40,7 @@ class OpenWait(NamedTuple):
 
 
 class WaitList(NamedTuple):
-    """A page of open waits: those for events by name and key, then those for signals by age of the run."""
+    """A page of open waits: for events by name and key, then for signals by age of the run."""
 
     waits: list[OpenWait]
     #: What `after=` takes to go on; None: there are no more.
@@ -73,7 +73,7 @@ async def open_waits(
     limit: int,
     after: str | None,
 ) -> WaitList:
-    """Return a page of the open waits that meet all conditions that are given."""
+    """Return a page of the open waits meeting all given conditions."""
     _check(limit)
     place = [] if after is None else _read(after)
     found: list[OpenWait] = []
@@ -99,7 +99,7 @@ async def open_waits(
 async def kept_events(
     edge: Edge, event: str | None, key: str | None, limit: int, after: str | None
 ) -> EventList:
-    """Return a page of the events that are kept."""
+    """Return a page of the kept events."""
     _check(limit)
     views = edge.ports.views
     place = ("", "") if after is None else tuple(_read(after))
@@ -130,7 +130,7 @@ async def _of_signals(
 
 
 async def _steps(edge: Edge, signal: str | None) -> dict[tuple[str, str], str]:
-    """Return the steps that wait for signals, by (fingerprint, step), with the names of these."""
+    """Return the steps waiting for signals, by (fingerprint, step), with the signals' names."""
     catalogue = edge.ports.catalogue
     await edge.ask(catalogue.catch_up, "read the definitions")
     return {
@@ -142,7 +142,7 @@ async def _steps(edge: Edge, signal: str | None) -> dict[tuple[str, str], str]:
 
 
 def _channels(event: str | None, key: str | None) -> ChannelRange:
-    """Return where the channels of an event, or the one of it and a key, are among all."""
+    """Return the position of an event's channels, or of the channel of an event and a key."""
     if event is None:
         return ChannelRange(key=key)
     if key is not None:

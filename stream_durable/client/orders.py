@@ -1,4 +1,4 @@
-"""What a run cannot do is refused before it is told: the log would only keep it as a dead letter."""
+"""Checks requests before sending: on the log an impossible request would become a dead letter."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_end_step(run: Run, name: str) -> None:
 
 
 def check_step(run: Run, name: str) -> int:
-    """Return the place of a step in its run, or refuse a name that no step of it has."""
+    """Return the index of a step in a run, or refuse an unknown name."""
     graph = run.graph
     if name in graph.index:
         return graph.index[name]

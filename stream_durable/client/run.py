@@ -63,7 +63,7 @@ class RunHandle(Generic[Out]):
     def __init__(
         self, edge: Edge, run: str, *, created: bool = False, output_type: type[Out] | None = None
     ) -> None:
-        """Name a run; `created` says that its start is on the log by our own hand."""
+        """Create a handle; `created` tells whether this client has started the run."""
         self._edge = edge
         self._output_type = output_type
         self.id = run
@@ -98,7 +98,7 @@ class RunHandle(Generic[Out]):
         raise kind(self.id, failure, status)
 
     async def state(self) -> RunState:
-        """Return where the run and each of its steps stand."""
+        """Return the state of the run and of each step."""
         stored = await self._stored()
         graph = await self._graph(stored.run)
         return run_state(await self._resolved(stored), graph)
@@ -127,16 +127,16 @@ class RunHandle(Generic[Out]):
         return await attempts(self._edge, self.id, step, stored.steps)
 
     async def logs(self, step: str | None = None) -> list[LogEntry]:
-        """Return the lines that the steps wrote in attempts that have ended, the oldest first."""
+        """Return the log lines of ended attempts, oldest first."""
         lines = [line for attempt in await self.attempts(step) for line in attempt.logs]
         return sorted(lines, key=lambda line: line.time)
 
     async def children(self, *, limit: int = 50, after: str | None = None) -> RunList:
-        """Return a page of the runs that its steps have started, newest first."""
+        """Return a page of the runs started by steps of this run, newest first."""
         return await listed(self._edge, RunFilter(parent=self.id), limit, after)
 
     async def family(self, *, limit: int = 1_000) -> Family:
-        """Return all runs that have the same first ancestor, as a tree."""
+        """Return all runs with the same first ancestor, as a tree."""
         found = await family(self._edge, self.id, limit)
         if found is None:
             await self._stored()
@@ -173,24 +173,24 @@ class RunHandle(Generic[Out]):
         return await self._tell(ResumeRun(key=self.id, id=_drawn(), context=data))
 
     async def cancel_step(self, step: str, reason: str = "") -> str:
-        """Cancel a step, or a group with all its members, and everything after it."""
+        """Cancel a step, or a group with all members, and everything after."""
         check_end_step(await self._thawed(), step)
         return await self._tell(CancelStep(key=self.id, id=_drawn(), step=step, reason=reason))
 
     async def skip_step(self, step: str, reason: str = "") -> str:
-        """End a step, or a group with all its members, as skipped; later steps continue without it.
+        """End a step, or a group with all members, as skipped; later steps continue without the output.
 
-        For a failed compensation, `"charge~compensate"`, this accepts the failure: the run ends without it.
+        For a failed compensation, `"charge~compensate"`, this accepts the failure.
         """
         check_end_step(await self._thawed(), step)
         return await self._tell(SkipStep(key=self.id, id=_drawn(), step=step, reason=reason))
 
     async def retry(self, step: str | None = None, *, whole: bool = False) -> str:
-        """Retry steps in place, whether the run has ended or not.
+        """Retry steps in place, whether or not the run has ended.
 
-        By default all failed or cancelled steps and all steps after them; or one step and all after it; or
-        the whole. A failed compensation, `"charge~compensate"`, is retried by itself, and before anything
-        else.
+        By default all failed or cancelled steps and all later steps; with `step` only the named step and all
+        later steps; with `whole` everything. A failed compensation, `"charge~compensate"`, is retried by
+        name, and before anything else.
         """
         message = RetryRun(key=self.id, id=_drawn(), step=step or "", whole=whole)
         check_retry(await self._thawed(), message)
@@ -221,7 +221,7 @@ class RunHandle(Generic[Out]):
         return await start(self._edge, message, is_named=id is not None, output_type=self._output_type)
 
     async def begun(self, events: AsyncIterator[RunEvent]) -> RunEvent:
-        """Wait for the first that is said about a run whose start is on the log."""
+        """Wait for the first public event of a run with an acknowledged start."""
         patience = self._edge.patience_seconds
         try:
             async with asyncio.timeout(patience):
@@ -291,7 +291,7 @@ class RunHandle(Generic[Out]):
         return graph
 
     async def _resolved(self, stored: StoredRun) -> StoredRun:
-        """Return the rows with large values in place of references; one that is lost stays a reference."""
+        """Return the rows with large values in place of references; a lost value stays a reference."""
         run = stored.run._replace(output=await self._value(stored.run.output))
         steps = [step._replace(output=await self._value(step.output)) for step in stored.steps]
         return stored._replace(run=run, steps=steps)
@@ -303,13 +303,13 @@ class RunHandle(Generic[Out]):
             return data
 
     async def _row(self) -> RunRow:
-        """Return the run without its steps."""
+        """Return the row of the run, without steps."""
         views = self._edge.ports.views
         row = await self._edge.ask(lambda: views.run_get(self.id), f"read run {self.id!r}")
         return row if row is not None else (await self._stored()).run
 
     async def _stored(self) -> StoredRun:
-        """Return the run as stored; one whose start is on its way is waited for."""
+        """Return the stored run, waiting for a start on the way."""
         stored = await self._read()
         if stored is not None:
             return stored
@@ -336,12 +336,12 @@ class RunHandle(Generic[Out]):
 
 
 def output_type_of(workflow: Workflow[Any, Any] | str) -> Any:
-    """Return the type that results of a workflow have; None: it declares none."""
+    """Return the declared type of a workflow's results, or None."""
     return None if isinstance(workflow, str) else workflow.output_type
 
 
 async def start(edge: Edge, message: StartRun, *, is_named: bool, output_type: Any = None) -> RunHandle[Any]:
-    """Publish a start; for a given id, ensure that there is one run."""
+    """Publish a start; for a given id, ensure a single run."""
     run = message.key
     if not is_named:
         await edge.send(message, f"start a run of workflow {message.workflow!r}")

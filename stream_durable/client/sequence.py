@@ -1,9 +1,9 @@
-"""Merges the two streams of one run's public events into one order, each event once.
+"""Merges the two streams of one run's public events into one order, without repeats.
 
-Each topic has a gapless sequence of its own, and a run event carries the number of step events before it. So
-repeats are dropped, early events are held back, and gaps are noticed. Step events carry no position among run
-events: a pause, for example, may be yielded after steps that followed it. The start, the end and a retry
-after an end are in their place.
+Each topic has a gapless sequence, and a run event carries the number of earlier step events. So repeats are
+dropped, early events are held back, and gaps are noticed. Step events carry no position among run events: a
+pause, for example, may be yielded after later steps. The start, the end and a retry after an end are in
+place.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from stream_durable.core.status import RUN_ENDED
 
 
 class Sequence:
-    """The events of one run so far, and those held back."""
+    """Events of one run so far, and events held back."""
 
     def __init__(self) -> None:
         self._next_run = 1
@@ -34,11 +34,11 @@ class Sequence:
 
     @property
     def is_holding(self) -> bool:
-        """Whether something waits for what should have come before it."""
+        """Whether an event is held back because of a gap."""
         return bool(self._runs or self._steps)
 
     def add(self, event: RunEvent | StepEvent) -> None:
-        """Take a statement; one that was given before is dropped."""
+        """Add an event; repeats are dropped."""
         if isinstance(event, RunEvent):
             if event.sequence >= self._next_run:
                 self._runs[event.sequence] = event
@@ -46,7 +46,7 @@ class Sequence:
             self._steps[event.sequence] = event
 
     def take(self) -> Iterator[RunEvent | StepEvent]:
-        """Give what is next, as far as it is there."""
+        """Yield the next events without a gap."""
         while True:
             event = self._following()
             if event is None:
@@ -54,11 +54,11 @@ class Sequence:
             yield event
 
     def go_on(self) -> None:
-        """Expect more: the end that was given was not the last."""
+        """Expect more: the end yielded before was not the last."""
         self.has_ended = False
 
     def skip(self) -> None:
-        """Go on with the first of what is there: what was before it has expired."""
+        """Continue with the first event held back; earlier events have expired."""
         if self._steps:
             self._next_step = min(self._steps)
         elif self._runs:

@@ -23,7 +23,7 @@ _NAMES_SHOWN: Final = 20
 
 
 class StartOptions(TypedDict, total=False):
-    """What a run may be started with besides its input."""
+    """Options for starting a run."""
 
     #: Under one id there is one run, however often it is started.
     id: str | None
@@ -54,7 +54,7 @@ def check_options(given: Iterable[str]) -> None:
 
 
 async def resolve(edge: Edge, workflow: Workflow | str) -> tuple[str, str]:
-    """Return name and fingerprint of what is to be started; its definition is on the log by then."""
+    """Return name and fingerprint of a workflow, with the definition on the log."""
     catalogue = edge.ports.catalogue
     if isinstance(workflow, Workflow):
         await _register(edge, workflow)
@@ -67,14 +67,14 @@ async def resolve(edge: Edge, workflow: Workflow | str) -> tuple[str, str]:
 
 
 def check_input(edge: Edge, name: str, fingerprint: str, data: Raw) -> None:
-    """Refuse an input that does not fit what the version that was registered last declares."""
+    """Refuse an input unfit for the latest registered version."""
     refusal = edge.ports.catalogue.about(fingerprint).refusal(name, bytes(data))
     if refusal is not None:
         raise refusal
 
 
 async def _register(edge: Edge, workflow: Workflow) -> None:
-    """Publish a definition if needed, and before it the definitions of its children."""
+    """Publish a definition if needed, after the definitions of all children."""
     catalogue, definition, about = edge.ports.catalogue, workflow.definition(), workflow.about
     if catalogue.graph(workflow.fingerprint) is None:
         await edge.ask(catalogue.catch_up, "read the definitions")
@@ -96,7 +96,7 @@ def beginning(at: datetime | None, delay: Duration | None) -> int | None:
 
 
 def a_queue(name: str | None) -> str:
-    """Return the name of a queue as a message has it, or say why it is none."""
+    """Return a queue's name for a message, or raise for an impossible name."""
     if name and not QUEUE.match(name):
         raise RejectedError("bad_queue", f"{name[:128]!r} is not a name for a queue: {QUEUE_RULE}")
     return name or ""
@@ -114,14 +114,14 @@ async def check_queue(edge: Edge, queue: str) -> None:
 
 
 def some_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    """Return tags, and not the letters of one that was given in place of a list."""
+    """Return tags; a single text in place of a list is refused."""
     if isinstance(tags, str):
         raise RejectedError("bad_tags", f"tags= takes a list of texts: write tags=[{tags!r}]")
     return tuple(tags)
 
 
 def check_same(row: RunRow, message: StartRun) -> None:
-    """Refuse a second start that is not the first one again."""
+    """Refuse a second start unless equal to the first."""
     if row.workflow != message.workflow:
         raise RejectedError(
             "different_workflow",

@@ -1,4 +1,4 @@
-"""Where a run stands, for people: the rows, and for steps that have none what the graph says of them."""
+"""The state of a run for people: from rows, and from the graph for steps without a row."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Request(NamedTuple):
 
 
 class Requests(NamedTuple):
-    """The latest requests to a run, without their results."""
+    """The latest requests to a run, without results."""
 
     cancel: Request | None
     #: Until the run is resumed.
@@ -124,7 +124,7 @@ class RunState(NamedTuple):
 
     @property
     def current(self) -> tuple[str, ...]:
-        """The steps that are under way."""
+        """The names of the steps under way."""
         return tuple(name for name, step in self.steps.items() if step.status in _UNDER_WAY)
 
     @property
@@ -134,7 +134,7 @@ class RunState(NamedTuple):
 
 
 def run_state(stored: StoredRun, graph: Graph) -> RunState:
-    """Return the rows of a run as its state."""
+    """Return the state of a run from the stored rows."""
     run = thaw_run(stored.run, stored.steps, graph)
     row, graph = stored.run, run.graph
     states = {name: _step_state(run, i, name) for i, name in enumerate(graph.names)}
@@ -204,7 +204,7 @@ def _step_state(run: Run, i: int, name: str) -> StepState:
 
 
 def _held(run: Run, i: int, step: Step) -> str | None:
-    """Say that a step waits for nothing but its turn among the members of its group."""
+    """Return "group" for a step waiting only for a place in a group."""
     owner = run.graph.owner(i)
     is_next = step.status == PENDING and owner in run.open and run.need[i] == 1
     return "group" if is_next and not run.graph.dependencies[i] else None

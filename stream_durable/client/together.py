@@ -1,4 +1,4 @@
-"""One order to many runs: page by page, so that neither memory nor the broker holds all of them at once."""
+"""The same request to many runs, page by page: neither memory nor the broker holds all of them at once."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ async def order_all(
     doing: str,
     progress: Progress | None,
 ) -> int:
-    """Give the order to every run that the query means; return to how many it was given.
+    """Send the request to every run of the query; return the number of runs.
 
-    Runs that are started meanwhile are newer than where the first page begins, and are left alone.
+    Runs started meanwhile are left out: the first page begins below them.
     """
     views, told, after = edge.ports.views, 0, None
     while query is not None:

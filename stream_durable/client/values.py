@@ -25,13 +25,13 @@ class Values:
         self._codecs = Codecs()
 
     def input_of(self, workflow: Workflow | str, value: Any) -> Raw:
-        """Return a run's input, which must fit what the workflow declares."""
+        """Return a run's input as JSON, checked against the workflow's type."""
         name = workflow if isinstance(workflow, str) else workflow.name
         hint = None if isinstance(workflow, str) else workflow.input_type
         return self._write(hint, value, f"the input of workflow {name!r}")
 
     def output_of(self, hint: Any, data: bytes, what: str) -> Any:
-        """Return a run's output in the type that its workflow declares, or as JSON has it."""
+        """Return a run's output in the declared type, or as plain JSON."""
         if hint is None:
             return msgspec.json.decode(data)
         try:
@@ -73,7 +73,7 @@ def _said(found: list[Problem]) -> str:
 
 
 def run_id(given: str) -> str:
-    """Return the id of a run if it can be one, else say why not."""
+    """Return a valid id of a run, or raise with the reason."""
     if not given or not fits(given):
         text = f"a run's id has 1 to {ID_BYTES_MAX} bytes of UTF-8, this one {byte_length(given)}"
         raise RejectedError("bad_id", text if not given else f"{text}: take a shorter one, or a digest of it")
@@ -87,7 +87,7 @@ def run_id(given: str) -> str:
 
 
 def is_same(one: bytes | Raw, other: bytes | Raw) -> bool:
-    """Say whether two JSON texts hold the same, however they are spelt."""
+    """Return whether two JSON texts are equal as values."""
     if bytes(one) == bytes(other):
         return True
     return _sorted(msgspec.json.decode(one)) == _sorted(msgspec.json.decode(other))

@@ -1,4 +1,4 @@
-"""What a step waits for, as data and in words."""
+"""The causes of a step's waiting, as data and in words."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _WORDS: Final = {
 
 
 class WaitsFor(NamedTuple):
-    """One thing that a step waits for."""
+    """A cause of a step's waiting."""
 
     #: What it is: `event`, `signal`, `child`, `time`, `step`, `queue`, `worker`, `retry` and others.
     kind: CauseKind
@@ -46,11 +46,11 @@ class WaitsFor(NamedTuple):
 
 
 def waits_for(cause: Cause) -> WaitsFor:
-    """Return a cause as clients see it."""
+    """Return a cause in the form for clients."""
     until = None if cause.due is None else datetime.fromtimestamp(cause.due / 1_000, UTC)
     return WaitsFor(cause.kind, cause.name, cause.about, until, words(cause))
 
 
 def words(cause: Cause) -> str:
-    """Return what a step waits for in words, without the time."""
+    """Return the cause in words, without the time."""
     return _WORDS[cause.kind].format(name=cause.name or "?", about=cause.about or "?").removesuffix(": ?")

@@ -50,9 +50,9 @@ async def _in_order(
     *,
     is_all: bool,
 ) -> AsyncGenerator[Event | None, None]:
-    """Give what comes, in order; end at the run's end or at a gap; None when the time is over.
+    """Yield events in order up to the run's end or a gap; None when the time is over.
 
-    `is_all` says that what is missing is nowhere: then a gap is passed over.
+    With `is_all` missing events are lost for good: gaps are passed over.
     """
     has_ended = is_caught_up = False
     while not order.has_ended:
@@ -78,7 +78,7 @@ async def _in_order(
 
 
 async def _has_ended(order: Sequence, row: Callable[[], Awaitable[RunRow]]) -> bool:
-    """Say whether the run has ended, if that was said; steps of it may have been made anew since."""
+    """Return whether the last event seen ended the run; a retry may have reset steps since."""
     if not order.has_ended:
         return False
     now = await row()
@@ -88,7 +88,7 @@ async def _has_ended(order: Sequence, row: Callable[[], Awaitable[RunRow]]) -> b
 
 
 class _Silence(Exception):
-    """What must come does not come."""
+    """No event came within the patience although an event is due."""
 
 
 async def _next(

@@ -1,1 +1,1 @@
-"""Apps that work as they stand; `stream-durable demo` shows the first."""
+"""Complete apps; `stream-durable demo` shows the first."""

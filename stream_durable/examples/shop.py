@@ -13,7 +13,7 @@ from stream_durable import App, Context, Fail, Retry, Workflow
 
 
 class Order(BaseModel):
-    """What a customer wants."""
+    """A customer's order."""
 
     id: str
     items: list[str]
@@ -21,7 +21,7 @@ class Order(BaseModel):
 
 
 class Receipt(BaseModel):
-    """What the bank says."""
+    """The bank's receipt."""
 
     number: str
     amount: float
@@ -32,7 +32,7 @@ orders = Workflow("order", input=Order)
 
 @orders.step
 async def reserve(order: Order) -> list[str]:
-    """Keep the items for this customer."""
+    """Reserve the items for this customer."""
     await asyncio.sleep(0.1)
     return [f"{item}, shelf {len(item)}" for item in order.items]
 
@@ -48,7 +48,7 @@ async def charge(ctx: Context[Order]) -> Receipt:
 
 @orders.step(after=charge)
 async def pack(ctx: Context[Order], reserve: list[str]) -> str:
-    """Put it all into a parcel."""
+    """Pack the items into a parcel."""
     for i, item in enumerate(reserve):
         ctx.progress(100 * i / len(reserve), item)
         await asyncio.sleep(0.5)
@@ -57,7 +57,7 @@ async def pack(ctx: Context[Order], reserve: list[str]) -> str:
 
 @orders.step
 async def ship(charge: Receipt, pack: str) -> dict[str, str]:
-    """Hand it to the carrier."""
+    """Pass the parcel to the carrier."""
     await asyncio.sleep(0.1)
     return {"parcel": pack, "receipt": charge.number, "tracking": f"T-{charge.number}"}
 

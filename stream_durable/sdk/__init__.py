@@ -1,1 +1,1 @@
-"""What authors write with: workflows, their steps, and the binding of parameters. Imports the core only."""
+"""The authors' side: workflows, steps, and the binding of parameters. Imports only the core."""

@@ -1,6 +1,6 @@
-"""What a step may answer instead of a value, and how any exception becomes recorded data.
+"""Answers of a step other than values, and the conversion of exceptions to recorded data.
 
-A step returns one of these, or raises `Fail`. Any other exception is a failure with its type's name as code.
+A step returns an answer, or raises `Fail`. Any other exception is a failure, coded by the type's name.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Fail(Exception):
 @final
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Returned by a step that turns out not to be needed: the steps after it go on without its output."""
+    """Return this from a step without work to do: later steps go on without the output."""
 
     reason: str
 
@@ -91,7 +91,7 @@ class Snooze:
 @final
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """Return this from a step to continue at a later one: the steps in between are skipped.
+    """Return this from a step to continue at a later step; steps in between are skipped.
 
     The target must depend on this step, directly or not. `output` becomes the step's output.
     """
@@ -113,7 +113,7 @@ class Jump:
 @final
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Return this from a step to complete its run now with this output; the rest is cancelled."""
+    """Return this from a step to complete the run now with this output; all other steps are cancelled."""
 
     output: Any = None
 
@@ -121,7 +121,7 @@ class Finish:
 @final
 @dataclass(frozen=True, slots=True)
 class Graft:
-    """A step that `Expand` is to add to the run; `of` of a template, or of a step, makes it."""
+    """A step for `Expand` to add to the run, made by `of` of a template or a step."""
 
     #: The name of the template or the step whose function is called.
     of: str
@@ -144,9 +144,9 @@ class Graft:
 @final
 @dataclass(frozen=True, slots=True)
 class Expand:
-    """Return this from a step to add steps at run time; the step completes when they have.
+    """Return this from a step to add steps at run time; the step completes after the added steps.
 
-    Its output is the list of their outputs, in the given order.
+    The output is the list of their outputs, in the given order.
     """
 
     steps: Iterable[Graft]
@@ -184,7 +184,7 @@ def _is_member_name(value: object) -> bool:
 
 
 def _order(steps: tuple[Graft, ...]) -> tuple[tuple[str, ...], ...]:
-    """Return for each step the names of those it waits for, or say why that cannot be."""
+    """Return the names of the earlier steps for each step, or raise for a cycle."""
     names = [str(i) if step.name is None else step.name for i, step in enumerate(steps)]
     known = set(names)
     if len(known) < len(names):
@@ -216,7 +216,7 @@ ANSWERS = (Skip, Snooze, Jump, Expand, Finish)
 
 
 def failure_from(error: BaseException) -> Failure:
-    """Convert an exception to data that can always be encoded, whatever its attributes."""
+    """Convert any exception to data safe for encoding."""
     if isinstance(error, Fail):
         details, excuse = _details(error.details)
         return Failure(
@@ -235,7 +235,7 @@ def failure_from(error: BaseException) -> Failure:
 
 
 def _details(value: Any) -> tuple[Any, str]:
-    """Return a copy of the details as JSON has them, or the reason why they are missing."""
+    """Return a JSON copy of the details, or the reason for leaving them out."""
     try:
         data = write_plain(value)
     except NotJsonError as error:
@@ -263,7 +263,7 @@ def _trace(error: BaseException) -> str:
 
 
 def _trace_lines(error: BaseException, seen: set[int]) -> Iterator[str]:
-    """Write an exception with what led to it; the library's own way shows the values that models refuse."""
+    """Yield the lines of a stack trace with causes, hiding values refused by models."""
     seen.add(id(error))
     cause, between = error.__cause__, "The above exception was the direct cause of the following exception"
     if cause is None and not error.__suppress_context__:
@@ -291,5 +291,5 @@ def _cut(text: str, length: int) -> str:
 
 
 def _unicode(text: str) -> str:
-    """Replace lone surrogates, as in a file's name that was not UTF-8: no encoder takes them."""
+    """Replace lone surrogates, as in a file name outside UTF-8: no encoder accepts them."""
     return text.encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""The workflows that one deployment carries, checked together."""
+"""The workflows of one deployment, checked together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stream_durable.sdk.workflow import Workflow
 
 
 class App:
-    """The unit of deployment: a name and workflows, with all their children.
+    """The unit of deployment: a name and workflows, with all children.
 
     Raises one `DefinitionError` for the faults of all workflows.
     """
@@ -48,7 +48,7 @@ class App:
         return tuple(workflow.definition() for workflow in self.workflows.values())
 
     def registrations(self) -> tuple[tuple[Definition, About], ...]:
-        """Return all workflows as data, each with what is said about it."""
+        """Return all definitions, each with texts and tags for people."""
         return tuple((workflow.definition(), workflow.about) for workflow in self.workflows.values())
 
     def handler(self, workflow: str, step: str) -> Handler:
@@ -79,7 +79,7 @@ class App:
 
 
 def _faults_of(workflows: Iterable[Workflow]) -> Iterable[DefinitionFault]:
-    """Return the faults of the workflows themselves; those of children come with each parent."""
+    """Return the faults of the workflows; faults of children come with each parent."""
     found: dict[DefinitionFault, None] = {}
     for workflow in workflows:
         try:

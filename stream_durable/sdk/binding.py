@@ -36,7 +36,7 @@ _SPREAD = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Offer(NamedTuple):
-    """What a function may take beside the context and the input."""
+    """The values on offer to a function besides the context and the input."""
 
     #: The steps whose outputs there are.
     steps: Collection[str] = ()
@@ -144,7 +144,7 @@ class Binder:
         return Argument(name, source, read, default, is_results)
 
     def _meant(self, name: str, source: Source, offer: Offer) -> Any:
-        """Return the type of what a lambda takes: that of the input, or of what the step answers."""
+        """Return the type for a parameter of a lambda: of the input, or of the step's answer."""
         if source == Source.INPUT:
             return Any if self._input_type is None else self._input_type
         hint = offer.type_of(name) if source == Source.OUTPUT and name not in offer.groups else Any
@@ -169,7 +169,7 @@ class Binder:
     def _judge(
         self, name: str, source: Source, hint: Any, offer: Offer, options: Options, *, is_strict: bool
     ) -> None:
-        """Report a parameter whose type can read no value given."""
+        """Report a parameter whose type can read no value on offer."""
         known = self._given(name, source, offer)
         if known is None or hint is Any or (source != Source.OUTPUT and hint == self._input_type):
             return
@@ -179,7 +179,7 @@ class Binder:
             options.fault("unfit_parameter", text)
 
     def _given(self, name: str, source: Source, offer: Offer) -> Known | None:
-        """Return what is known of the value that a parameter is given."""
+        """Return the known type of a parameter's value."""
         if source == Source.OUTPUT:
             return offer.undone if name == offer.own else offer.known(name)
         if source == Source.ITEM:
@@ -187,7 +187,7 @@ class Binder:
         return offer.known("input")
 
     def _has_results(self, name: str, hint: Any, offer: Offer) -> bool:
-        """Say whether a parameter is what the members of a step came to, one by one."""
+        """Return whether a parameter takes the members' outcomes as `Results`."""
         if name in offer.groups:
             return hint is Any or _is_results(bare(hint))
         return _is_results(bare(hint)) and name != offer.own and offer.is_list(name)
@@ -232,7 +232,7 @@ class Binder:
         )
 
     def _nothing(self, offer: Offer) -> str:
-        """Say what a parameter is not."""
+        """Return the message for a parameter without a value."""
         kinds = [] if offer.is_hook else ["a step"]
         if self._input_type is not None:
             kinds.append(f"{shown(self._input_type)}, the input,")
@@ -255,7 +255,7 @@ class Binder:
 
 
 def with_takes(work: Work, offer: Offer, options: Options) -> Offer:
-    """Return what may be taken where parameters are called otherwise than steps; note what there is not."""
+    """Return the offer extended by `takes=`; report unknown steps."""
     called = [each for each in (work.function, work.condition, work.limit) if each is not None]
     names = {each.name for function in called for each in parameters_of(function, options)}
     for parameter, step in work.takes.items():
@@ -267,12 +267,12 @@ def with_takes(work: Work, offer: Offer, options: Options) -> Offer:
 
 
 def write_nothing(value: object) -> bytes:
-    """Return nothing of what a hook returns, for nobody waits for it."""
+    """Ignore a hook's return value."""
     return b"null"
 
 
 def says_why(found: Misfit) -> str:
-    """Return what is wrong with a value as a sentence about it."""
+    """Return the problems of a value as a sentence."""
     return f"its field {found.field!r} {found.text}" if found.field else f"it {found.text}"
 
 
@@ -281,7 +281,7 @@ def _is_results(hint: Any) -> bool:
 
 
 def value_of(hint: Any) -> Any:
-    """Return what a function returns when it answers with a value; Any if it never does."""
+    """Return a function's value type without answers such as `Skip`; Any for answers alone."""
     if hint in ANSWERS:
         return Any
     if get_origin(hint) in (Union, UnionType):

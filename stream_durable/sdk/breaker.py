@@ -1,4 +1,4 @@
-"""A circuit breaker, as authors write it."""
+"""Circuit breakers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from stream_durable.sdk.durations import Duration
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """Stands before a dependency, by name, for all workers and all workflows that name it.
+    """A circuit breaker before a dependency, shared by all workers and workflows under its name.
 
-    So many failures within the window open it: attempts are held back then, until after `reset` one of them
-    may try whether the dependency is back.
+    Enough failures within the window open the breaker: attempts wait. After `reset` a single attempt is let
+    through as a trial.
 
     >>> Breaker("bank", failures=10, window="5m").reset
     '30s'

@@ -1,4 +1,4 @@
-"""How a worker picks the clause of a branch: the function that is called for it is made here."""
+"""The choice of a branch's clause on a worker."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from stream_durable.sdk.plain_json import write_plain
 
 
 class Selector(Handler):
-    """Answers the number of a clause, or None; what it asks the author's functions, it binds only then."""
+    """Returns the number of a clause, or None, from the author's functions, bound on demand."""
 
     __slots__ = ("_asked",)
 
     def __init__(
         self, workflow: str, branch: str, choose: Callable[[Given], Any], asked: Sequence[Handler]
     ) -> None:
-        """Prepare the choice, which may ask these."""
+        """Prepare the choice among these functions."""
         is_async = any(handler.is_async for handler in asked)
         super().__init__(workflow, branch, choose, (), (), write_plain, is_async=is_async)
         self._asked = tuple(asked)
@@ -32,7 +32,7 @@ class Selector(Handler):
         self.results = tuple(dict.fromkeys(name for handler in asked for name in handler.results))
 
     def arguments(self, given: Given) -> list[Any]:
-        """Return the one value of `call`: all that is given."""
+        """Return the single argument of `call`: everything given."""
         return [given]
 
     def needs(self) -> Needs:
@@ -58,7 +58,7 @@ def by_value(workflow: str, node: BranchNode, decide: Handler) -> Selector:
 def by_condition(
     workflow: str, branch: str, conditions: Sequence[tuple[int, Handler]], otherwise: int | None
 ) -> Selector:
-    """Return what picks the first clause whose condition says yes."""
+    """Return a selector of the first clause with a true condition."""
     asked = [handler for _, handler in conditions]
 
     def choose(given: Given) -> int | None:

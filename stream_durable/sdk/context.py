@@ -43,10 +43,10 @@ class Control(Protocol):
 
 
 class Context(Generic[Input]):
-    """One attempt, seen by the function that makes it.
+    """An attempt, as seen by the function.
 
-    A step gets it by annotating a parameter, and names the type of the run's input where it reads it. A test
-    makes its own: all but the input has a default.
+    A step receives the context through an annotated parameter, optionally with the type of the run's input.
+    Tests construct a context; only the input is required.
 
     >>> ctx = Context({"id": "42"}, run_id="order-42", step="ship", values={"parcels": 1})
     >>> ctx.increment("parcels")
@@ -71,7 +71,7 @@ class Context(Generic[Input]):
         tags: tuple[str, ...] = (),
         metadata: Any = None,
     ) -> None:
-        """`values` is what the run's context holds; an output that is raw JSON is read when asked for."""
+        """`values` is the content of the run's context; an output given as raw JSON is decoded on demand."""
         self._control = control
         self._log: StepLogger | None = None
         self._values = values if isinstance(values, Values) else Values(write_untyped(values or {}))
@@ -94,13 +94,13 @@ class Context(Generic[Input]):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the run was started with, for its starter's own use."""
+        """The metadata given when the run was started."""
         found: dict[str, Any] | None = _read(self._metadata)
         return found or {}
 
     @property
     def deadline(self) -> datetime | None:
-        """When this attempt runs out of time; None: never."""
+        """The end of this attempt's time, or None."""
         return self._control.deadline if self._control is not None else None
 
     @property
@@ -141,24 +141,24 @@ class Context(Generic[Input]):
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What this attempt has changed of the run's context, in order."""
+        """This attempt's changes of the run's context, in order."""
         return self._values.changes
 
     def has(self, key: str) -> bool:
-        """Say whether the run's context holds a value, as this attempt sees it."""
+        """Return whether the run's context has a value, as seen by this attempt."""
         return self._values.has(key)
 
     @property
     def values(self) -> dict[str, Any]:
-        """A copy of the run's context, with this attempt's changes."""
+        """A copy of the run's context, including changes by this attempt."""
         return self._values.all()
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a copy of a value of the run's context, with what this attempt has changed."""
+        """Return a copy of a value of the run's context, including changes by this attempt."""
         return self._values.get(key, default)
 
     def put(self, key: str, value: Any) -> None:
-        """Keep a value in the run's context, for all steps that begin after this one has completed."""
+        """Set a value in the run's context, for all steps beginning after the end of this step."""
         self._values.put(key, value)
 
     def merge(self, values: Any, *, at: str = "", deep: bool = True) -> None:
@@ -170,11 +170,11 @@ class Context(Generic[Input]):
         self._values.merge(values, at, deep=deep)
 
     def append(self, key: str, value: Any) -> None:
-        """Add a value to the end of a list; where there is none yet, it is the first of a new one."""
+        """Add a value to the end of a list, creating the list if needed."""
         self._values.append(key, value)
 
     def increment(self, key: str, by: float = 1) -> None:
-        """Add to a number, which begins at 0. Steps that do so at the same time all count."""
+        """Add to a number, which begins at 0. Concurrent increments of several steps all count."""
         self._values.increment(key, by)
 
     def delete(self, key: str) -> None:

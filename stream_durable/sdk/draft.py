@@ -1,4 +1,4 @@
-"""What an author wrote, kept as it is until the names of all steps are known."""
+"""Defined elements as written, kept until the names of all steps are known."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Work(NamedTuple):
 
 
 class ClauseDraft(NamedTuple):
-    """A clause of a branch: the JSON of its value, or its condition; with neither it is for all the rest."""
+    """A clause of a branch: the JSON of a value, or a condition; without either, for all the rest."""
 
     case: str | None = None
     condition: Callable[..., Any] | None = None
@@ -43,7 +43,7 @@ class ClauseDraft(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Draft:
-    """One defined element with its faults so far."""
+    """A defined element with the faults so far."""
 
     node: AnyNode
     origin: Origin

@@ -1,4 +1,4 @@
-"""From what an author gave, options and all, to a draft."""
+"""Turns an author's call with options into a draft."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Place(NamedTuple):
-    """Where a step is: in its workflow itself, or in a clause of a branch."""
+    """The position of a step: in the workflow, or in a clause of a branch."""
 
     branch: str | None = None
     clause: int = 0
 
 
 def own_name(function: Callable[..., Any], name: str | None) -> str:
-    """Return the name that is given, else that of the function."""
+    """Return the given name, or the function's."""
     return name_of(getattr(function, "__name__", function) if name is None else name)
 
 
@@ -62,7 +62,7 @@ def function_draft(
     workflow: Workflow,
     place: Place,
 ) -> Draft:
-    """Return the draft of a step that is a function."""
+    """Return the draft of a function step."""
     options = Options(f"step {name!r}")
     order = order_of(options, given, kind, workflow, place)
     node, work = _called(options, name, function, given, workflow)
@@ -184,7 +184,7 @@ def _path(options: Options, value: object) -> str:
 def _called(
     options: Options, name: str, function: Any, given: Mapping[str, Any], workflow: Workflow
 ) -> tuple[StepNode, Work | None]:
-    """Return what a worker is told of a function, and the function with what else is called for it."""
+    """Return the worker's view of a function, and the function with companions."""
     function = plain(function)
     tries = options.retry(given.get("retry"), workflow._tries)
     timeout = given.get("timeout", workflow._step_timeout)

@@ -1,4 +1,4 @@
-"""Durations as authors write them: `"90s"`, `"1h30m"`, `"500ms"`, or a `timedelta`."""
+"""Authors' durations: `"90s"`, `"1h30m"`, `"500ms"`, or a `timedelta`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DURATION_MS_MAX = 36_500 * 86_400_000
 
 
 def milliseconds(value: Duration) -> int:
-    """Return a duration in milliseconds; parts of one count as a whole one, lest it become nothing.
+    """Return a duration in milliseconds, rounded up.
 
     >>> milliseconds("1h30m"), milliseconds("500ms"), milliseconds(timedelta(days=1))
     (5400000, 500, 86400000)

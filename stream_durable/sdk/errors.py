@@ -1,4 +1,4 @@
-"""What authors are told: a definition that cannot be used, a value that does not fit, an app not found."""
+"""Errors for authors: an unusable definition, an unfit value, an unknown app."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PROBLEMS_SHOWN = 5
 
 
 class OptionError(RejectedError):
-    """An option holds something that it cannot mean."""
+    """An option has an impossible value."""
 
     def __init__(self, message: str) -> None:
         super().__init__("bad_option", message)
 
 
 class DefinitionFault(NamedTuple):
-    """One thing wrong with a definition, and where it was written."""
+    """A fault of a definition, with file and line."""
 
     #: What it belongs to, in words: `workflow 'order'` or `app 'shop'`.
     owner: str
@@ -35,7 +35,7 @@ class DefinitionFault(NamedTuple):
 
 
 class DefinitionError(RejectedError):
-    """A workflow or an app cannot be used; `faults` has every reason, so that all are mended in one go."""
+    """A workflow or an app is unusable; `faults` has every reason, for fixing all of them together."""
 
     def __init__(self, faults: Iterable[DefinitionFault]) -> None:
         self.faults = tuple(faults)
@@ -48,7 +48,7 @@ class DefinitionError(RejectedError):
 
 
 class Problem(NamedTuple):
-    """One fault of a value. Never contains the value itself: it may be a secret."""
+    """A fault of a value. Never contains the value: it may be a secret."""
 
     #: Path of the field within the value, such as `items.0.price`; empty: the value as a whole.
     field: str
@@ -82,7 +82,7 @@ class HandoverError(RejectedError):
 
 
 class NotCarriedError(RejectedError):
-    """An app was asked for a step that it does not have: another version of it has been deployed."""
+    """The app has no such step: another version has been deployed."""
 
     def __init__(self, app: str, workflow: str, step: str) -> None:
         super().__init__(
@@ -91,7 +91,7 @@ class NotCarriedError(RejectedError):
 
 
 class LoadError(RejectedError):
-    """An app could not be loaded: what was looked for, why it was not found, and what to do."""
+    """An app could not be loaded; names the search, the cause and the remedy."""
 
     def __init__(self, code: str, target: str, cause: str, remedy: str) -> None:
         super().__init__(code, f"cannot load {target!r}: {cause}\n{remedy}")

@@ -22,7 +22,7 @@ _DEEPEST: Final = 8
 
 
 def example_of(kind: Any) -> Any:
-    """Return a value that this type takes as JSON; None where none can be made up."""
+    """Return an example value for a type as JSON, or None for types without an example."""
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(kind)
         schema = adapter.json_schema()
@@ -34,7 +34,7 @@ def example_of(kind: Any) -> Any:
 
 
 class _Example:
-    """Makes values up, for the definitions of one schema."""
+    """Creates example values from the definitions of one schema."""
 
     def __init__(self, definitions: Mapping[str, Any]) -> None:
         self._definitions = definitions

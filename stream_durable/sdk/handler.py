@@ -36,7 +36,7 @@ NO_DEFAULT: Any = object()
 
 
 class Argument(NamedTuple):
-    """One parameter and how its value is made."""
+    """A parameter and the source of the value."""
 
     parameter: str
     source: Source
@@ -48,12 +48,12 @@ class Argument(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The name by which a command hands it over."""
+        """The key of the value within a command."""
         return results_key(self.parameter) if self.is_results else self.parameter
 
 
 class Given(msgspec.Struct, frozen=True):
-    """What an attempt is given, as a command carries it."""
+    """The values given to an attempt by a command."""
 
     input: bytes
     #: By step. One that was skipped, failed or not waited for has none.
@@ -119,7 +119,7 @@ class Handler:
         self.results = tuple(a.parameter for a in outputs if a.is_results)
 
     def stand_for(self, other: Handler) -> None:
-        """Be to a worker what another handler is, so that a subclass changes only how it is called."""
+        """Take the place of another handler towards the worker; a subclass changes only the call."""
         for name in Handler.__slots__:
             if not name.startswith("_"):
                 setattr(self, name, getattr(other, name))
@@ -155,7 +155,7 @@ class Handler:
         return values
 
     def call(self, arguments: Sequence[Any]) -> Any:
-        """Call the function; what comes back is a coroutine if `is_async`."""
+        """Call the function; returns a coroutine if `is_async`."""
         if not self._keywords:
             result = self.function(*arguments)
         else:
@@ -170,7 +170,7 @@ class Handler:
         return result
 
     def encode(self, result: Any) -> bytes:
-        """Return what the function answered as JSON bytes, or raise `HandoverError`."""
+        """Return the function's answer as JSON bytes, or raise `HandoverError`."""
         try:
             return self._write(result)
         except DOES_NOT_FIT as error:
@@ -179,7 +179,7 @@ class Handler:
             ) from None
 
     def needs(self) -> Needs:
-        """Return the needs of the function and of those called along with it."""
+        """Return the needs of the function and of all companions."""
         outputs, needs_input, needs_item = set(), False, False
         for source, _, key, read, default in self._arguments:
             if source == _OUTPUT:
@@ -193,7 +193,7 @@ class Handler:
         return own.with_those_of(each.needs() for each in (self.condition, self.limit) if each is not None)
 
     def _absent(self, step: str, read: Read, default: Any) -> Any:
-        """Return what stands for the output of a step that has none."""
+        """Return the replacement for a missing output."""
         if default is not NO_DEFAULT:
             return default
         try:

@@ -1,10 +1,10 @@
-"""Typed values to JSON and back, on the way into a step and out of it.
+"""Typed values to JSON and back, into a step and out of a step.
 
-Which way a type goes is decided once, when a workflow is defined. What JSON itself has (texts, numbers,
-dicts and lists of them, anything unannotated) is read and checked by msgspec, strictly: a `str` that should
-be an `int` is refused. Everything else, models first, is pydantic's: under the names of the fields, so that
-a path such as `charge.amount` reads what the author calls `amount`; aliases are understood when read. A
-`SecretStr` is written as pydantic writes it, masked: secrets do not belong on a log.
+The codec of a type is chosen once, when a workflow is defined. Plain JSON types (texts, numbers, dicts and
+lists of them, anything unannotated) are read and checked by msgspec, strictly: a `str` in place of an `int`
+is refused. All other types, models first, go through pydantic: under the names of fields, so a path such as
+`charge.amount` uses the author's names; aliases are accepted on reading. A `SecretStr` is written masked, as
+pydantic does: secrets do not belong on a log.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ Write = Callable[[Any], bytes]
 
 
 class NoCodecError(Exception):
-    """No JSON can stand for this type; the text says why."""
+    """No JSON can represent this type; the text gives the reason."""
 
 
 class Codec:
-    """How values of one type are read from JSON and written to it."""
+    """Reads and writes values of one type as JSON."""
 
     __slots__ = ("is_strict", "read", "write")
 
@@ -48,7 +48,7 @@ class Codec:
 
 
 class Codecs:
-    """The codecs of one workflow, each type prepared once."""
+    """The codecs of one workflow, prepared once per type."""
 
     def __init__(self) -> None:
         self._known: list[tuple[Any, Codec]] = []
@@ -64,7 +64,7 @@ class Codecs:
 
 
 def problems(error: Exception) -> list[Problem]:
-    """Say what is wrong with a value, field by field, and nothing of what it holds."""
+    """Return a value's problems, field by field, without content of the value."""
     if isinstance(error, ValidationError):
         found = error.errors(include_input=False, include_url=False, include_context=False)
         return [Problem(".".join(map(str, each["loc"])), each["msg"]) for each in found]
@@ -101,7 +101,7 @@ _ROOTS: tuple[tuple[Any, type], ...] = ((dict, dict), (dict[str, Any], dict), (l
 
 
 def _plain(hint: Any) -> Any:
-    """Return the type as msgspec is to read it, or `_NOT_PLAIN`."""
+    """Return the type for reading with msgspec, or `_NOT_PLAIN`."""
     if hint is None:
         return NoneType
     if hint is object:

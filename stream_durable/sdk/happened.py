@@ -1,4 +1,4 @@
-"""What a hook is told of: a run or a step that began, ended, or failed once more."""
+"""The argument of hooks: a run or a step began, ended, or failed an attempt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stream_durable.core.failure import Failure
 
 
 class Happened(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Handed to a hook's parameter of this type. A test makes its own.
+    """The argument for a hook's parameter of this type. Tests construct their own.
 
     >>> Happened(run="order-42", workflow="order", step="charge", status="completed").step
     'charge'
@@ -35,5 +35,5 @@ _decode = msgspec.json.Decoder(Happened).decode
 
 
 def read_happened(data: bytes) -> Happened:
-    """Read what the worker hands over."""
+    """Decode the argument given by the worker."""
     return _decode(data)

@@ -1,4 +1,4 @@
-"""What is known of the values of a workflow before it runs: the input, and what each step comes to."""
+"""Types known before a workflow runs: of the input, and of each step's output."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _OTHERWISE = (Expand, Jump, Finish)
 
 
 class Known(NamedTuple):
-    """What is known of a value, who says so, and where."""
+    """A known type, with the declaration and the place."""
 
     schema: Schema
     #: Such as `step 'charge' returns Receipt`.
@@ -45,7 +45,7 @@ class Known(NamedTuple):
 
     @property
     def said(self) -> str:
-        """Both in one."""
+        """The declaration with the place."""
         return f"{self.text} ({self.origin})"
 
 
@@ -61,7 +61,7 @@ class KnownValues:
         self._answers: dict[Draft, Any] = {}
 
     def of(self, root: str) -> Known | None:
-        """Return what is known of the input, or of a step's output; None: it may be anything."""
+        """Return the known type of the input or of a step's output, or None."""
         if root not in self._known:
             self._known[root] = self._found(root)
         return self._known[root]
@@ -92,7 +92,7 @@ class KnownValues:
         return self._step(draft, draft.node)
 
     def of_child(self, child: Workflow) -> Known:
-        """Return what a child is to be started with."""
+        """Return the known input type of a child."""
         schema = self.schemas.of(child.input_type, "read")
         text = f"the input of workflow {child.name!r} is {shown(child.input_type)}"
         return Known(schema, text, child.origin)

@@ -1,4 +1,4 @@
-"""Which workflows are children of which."""
+"""Parents and children among workflows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def prepared_child(workflow: Workflow, child: Workflow, options: Options) -> str | None:
-    """Return the fingerprint of a child, or note why it cannot be one; raise its own faults."""
+    """Return the fingerprint of a child, or report a faulty reference.
+
+    Raises the child's own faults.
+    """
     if child.name == workflow.name:
         return None  # which the core says
     generation = {child: None}
@@ -30,7 +33,7 @@ def prepared_child(workflow: Workflow, child: Workflow, options: Options) -> str
 
 
 def with_children(workflows: Iterable[Workflow]) -> list[Workflow]:
-    """Return workflows and all their children, children first."""
+    """Return workflows and all descendants, children first."""
     found: dict[Workflow, None] = {}
     pending = [(workflow, False) for workflow in workflows][::-1]
     begun: set[Workflow] = set()

@@ -12,9 +12,9 @@ from stream_durable.sdk.errors import DefinitionError, LoadError
 
 
 def load_app(target: str) -> App:
-    """Return the app at `module:attribute`, such as `shop:app`; the module may lie in the current directory.
+    """Return the app at `module:attribute`, such as `shop:app`, importing from the current directory too.
 
-    Faults of its workflows come as the `DefinitionError` that they are.
+    Faults of workflows raise `DefinitionError`.
     """
     module_name, _, attribute = target.partition(":")
     if not (attribute.isidentifier() and all(map(str.isidentifier, module_name.split(".")))):

@@ -1,4 +1,4 @@
-"""Reads authors' options one by one; unreadable ones are recorded as faults, and reading continues."""
+"""Reads authors' options; unreadable options are recorded as faults, and reading continues."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Word = TypeVar("_Word")
 
 
 class Options:
-    """Reads the options of one step, or of a workflow, and gathers what is wrong with them."""
+    """Reads the options of a step or a workflow, and collects faults."""
 
     __slots__ = ("description", "faults", "label")
 
@@ -33,25 +33,25 @@ class Options:
         self.faults: list[tuple[str, str]] = []
 
     def copy(self) -> Options:
-        """Return the same with a list of its own, for faults that are found anew each time."""
+        """Return a copy with a separate list, for faults found again on each check."""
         copy = Options(self.label)
         copy.faults += self.faults
         return copy
 
     def part(self, name: str) -> Options:
-        """Return a reader for a part, with its faults labelled: `step 'charge', when=`."""
+        """Return a reader for a part, with faults labelled: `step 'charge', when=`."""
         part = Options(f"{self.label}, {name}")
         part.faults = self.faults
         return part
 
     def fault(self, code: str, message: str) -> None:
-        """Note one thing wrong."""
+        """Record a fault."""
         self.faults.append((code, f"{self.label}: {message}"))
 
     def known(
         self, given: Mapping[str, Any], names: Collection[str], *, elsewhere: Collection[str]
     ) -> dict[str, Any]:
-        """Return those of the options that there are; note the others."""
+        """Return the known options; report the others."""
         for name in given:
             if name not in names:
                 close = get_close_matches(name, names, 1)
@@ -72,7 +72,7 @@ class Options:
             return None
 
     def count(self, option: str, value: object) -> int | None:
-        """Return a whole number; that it is large enough is for the core to judge."""
+        """Return a whole number; the core checks the range."""
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
         self.fault("bad_option", f"{option} takes a whole number, not {value!r}")
@@ -91,7 +91,7 @@ class Options:
         return value if isinstance(value, str) else ""
 
     def texts(self, option: str, value: object) -> tuple[str, ...]:
-        """Return several texts, and not the letters of one."""
+        """Return several texts; a single text is refused."""
         if isinstance(value, Iterable) and not isinstance(value, str):
             texts = tuple(value)
             if all(isinstance(each, str) for each in texts):
@@ -116,7 +116,7 @@ class Options:
         return None
 
     def word(self, option: str, value: object, kind: Any, default: _Word) -> _Word:
-        """Return one of the words of a `Literal`."""
+        """Return a word of a `Literal`."""
         words = get_args(kind)
         if value is None:
             return default
@@ -127,14 +127,14 @@ class Options:
         return default
 
     def function(self, option: str, value: object) -> Callable[..., Any] | None:
-        """Return what can be called."""
+        """Return a callable."""
         if value is None or callable(value):
             return value
         self.fault("bad_option", f"{option} takes a function, not {value!r}")
         return None
 
     def retry(self, value: object, default: Tries) -> Tries:
-        """Return the retry that is given, else the default."""
+        """Return the given retry, or the default."""
         if value is None:
             return default
         if not isinstance(value, Retry):
@@ -146,7 +146,7 @@ class Options:
         return Tries(policy, value.backoff if callable(value.backoff) else None)
 
     def default_retry(self, value: object) -> Tries:
-        """Return the retry for the steps of a workflow, judged here so that no step is blamed for it."""
+        """Return the default retry for steps of a workflow, checked here: no step is to blame."""
         tries = self.retry(value, NO_TRIES)
         judged = list(retry_faults(tries.policy))
         for code, text in judged:
@@ -165,7 +165,7 @@ class Options:
         return tries
 
     def breaker(self, value: object) -> nodes.Breaker | None:
-        """Return the breaker that is given as such, or by its name."""
+        """Return the given breaker, or a default breaker for a name."""
         if value is None:
             return None
         if isinstance(value, str):
@@ -191,7 +191,7 @@ class Options:
             return None
 
     def time_limit(self, timeout: Duration | None, on_timeout: object) -> tuple[int | None, str | None]:
-        """Return how long a wait may take, and the JSON of what it answers then; None: it fails."""
+        """Return the time limit of a wait and the JSON of `on_timeout`; None: the wait fails."""
         limit_ms = self.duration("timeout=", timeout)
         if isinstance(on_timeout, str) and on_timeout == "fail":
             return limit_ms, None
@@ -203,5 +203,5 @@ class Options:
 
 
 def name_of(value: object) -> str:
-    """Return a name as a plain text; what is no text becomes one that validation refuses and shows."""
+    """Return a name as a plain text; other values become an invalid name for validation to report."""
     return str.__str__(value) if isinstance(value, str) else f"<{value!r}>"

@@ -1,4 +1,4 @@
-"""Where in the author's files something was written, so that a fault can point at it."""
+"""The places of definitions in the author's files, for faults to point at."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Origin(NamedTuple):
 
 
 def author_frame() -> FrameType:
-    """Return the innermost frame that is not one of ours: the author's call."""
+    """Return the innermost frame outside this package: the author's call."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
         frame = frame.f_back
@@ -29,12 +29,12 @@ def author_frame() -> FrameType:
 
 
 def origin_of_call(frame: FrameType) -> Origin:
-    """Return the line that a frame is at."""
+    """Return the current line of a frame."""
     return Origin(frame.f_code.co_filename, frame.f_lineno)
 
 
 def origin_of_function(function: Callable[..., Any], frame: FrameType) -> Origin:
-    """Return the line where a function begins; what has no code was made where it was handed to us."""
+    """Return the first line of a function, or the line of the call for a callable without code."""
     code = getattr(function, "__code__", None)
     if isinstance(code, CodeType):
         return Origin(code.co_filename, code.co_firstlineno)
@@ -42,5 +42,5 @@ def origin_of_function(function: Callable[..., Any], frame: FrameType) -> Origin
 
 
 def local_names(frame: FrameType) -> dict[str, Any]:
-    """Return what annotations may name beyond globals: a class local to the function we are called from."""
+    """Return names for annotations beyond globals: a class local to the calling function."""
     return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)

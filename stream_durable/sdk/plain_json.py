@@ -32,7 +32,7 @@ class NotJsonError(ValueError):
 
 
 def write_plain(value: Any) -> bytes:
-    """Return a value as JSON bytes, or say which part of it is no JSON."""
+    """Return a value as JSON bytes, or raise naming the part unfit for JSON."""
     if value is None:
         return b"null"
     if type(value) not in _ATOMS and not _is_json(value, 0):
@@ -69,7 +69,7 @@ def _is_json(value: Any, depth: int) -> bool:
 
 
 def _find(value: Any) -> Problem:
-    """Walk down to what `_is_json` refused."""
+    """Descend to the part refused by `_is_json`."""
     path: list[str] = []
     while len(path) < DEPTH_MAX:
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""From steps as they were written to a definition, or to the list of all that is wrong with them."""
+"""Turns steps as written into a definition, or into the list of all faults."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _AnyNode = TypeVar("_AnyNode", bound=Node)
 
 
 class Outline(NamedTuple):
-    """A workflow as it was written, its steps aside."""
+    """A workflow as written, without steps."""
 
     name: str
     input_type: Any
@@ -61,12 +61,12 @@ class Outline(NamedTuple):
     events: tuple[str, ...] = ()
 
     def fault(self, step: str | None, code: str, message: str, origin: Origin) -> DefinitionFault:
-        """Say that something is wrong with this workflow."""
+        """Return a fault of this workflow."""
         return DefinitionFault(self.options.label, step, code, message, origin)
 
 
 class Prepared(NamedTuple):
-    """What a workflow without faults becomes."""
+    """The result for a workflow without faults."""
 
     definition: Definition
     fingerprint: str
@@ -77,7 +77,7 @@ class Prepared(NamedTuple):
 
 
 class Noted(NamedTuple):
-    """Where a fault of a name is put: the place of what is called so, and what is wrong with it already."""
+    """A defined name: its source line and option faults, for validation to extend."""
 
     name: str
     origin: Origin
@@ -85,7 +85,7 @@ class Noted(NamedTuple):
 
 
 def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Prepared:
-    """Bind and check everything; raise one `DefinitionError` with all faults, each where it was written."""
+    """Bind and check everything; raise one `DefinitionError` with all faults, each with the place."""
     own = outline.options.copy()
     preparation = _Preparation(workflow, outline, drafts, own)
     made = [(draft.role, preparation.finished(draft)) for draft in drafts]
@@ -118,7 +118,7 @@ def _schema_of(known: Known | None) -> Any:
 
 
 class _Preparation:
-    """Finishes the nodes of one workflow, now that the names of all are known."""
+    """Completes the nodes of one workflow, once the names of all are known."""
 
     def __init__(self, workflow: Workflow, outline: Outline, drafts: Sequence[Draft], own: Options) -> None:
         self.handlers: dict[str, Handler] = {}
@@ -146,7 +146,7 @@ class _Preparation:
                 self._groups.setdefault(member, []).append(draft.node.name)
 
     def finished(self, draft: Draft) -> AnyNode:
-        """Return the node with all that follows from the names of the others, and from its functions."""
+        """Return the node completed from the other names and from the node's functions."""
         options = draft.options.copy()
         self.noted.append(Noted(draft.node.name, draft.origin, options))
         node = self._node(draft, options)
@@ -289,7 +289,7 @@ class _Preparation:
         return value_of(self.values.answered(draft))
 
     def _is_list(self, step: str) -> bool:
-        """Say whether a step has members whose outputs it lists, or its function may add some."""
+        """Return whether a step lists members' outputs, or may add members."""
         draft = self._drafts.get(step)
         if draft is None or isinstance(draft.node, EachNode):
             return draft is not None
@@ -313,7 +313,7 @@ class _Preparation:
     def _bound(
         self, name: str, work: Work, offer: Offer, options: Options
     ) -> tuple[Handler, tuple[str, ...]]:
-        """Return the handler, and the steps whose outputs the handler and its companions take."""
+        """Return the handler, and the steps whose outputs are taken by the handler and by companions."""
         if work.takes:
             offer = with_takes(work, offer, options)
         handler = self._binder.bind(name, work.function, work.local_names, offer, options)
@@ -336,7 +336,7 @@ class _Preparation:
         return handler, tuple(dict.fromkeys(taken))
 
     def _waiting(self, node: _AnyNode, upstream: Iterable[str]) -> _AnyNode:
-        """Return the node with the dependencies whose outputs it takes."""
+        """Return the node with dependencies for all outputs taken."""
         joined = {name for join in node.joins for name in join.of}
         more = [name for name in upstream if name in self._drafts and name not in joined]
         after = tuple(dict.fromkeys((*node.after, *more)))
@@ -351,7 +351,7 @@ class _Preparation:
 
 
 def _along(handler: Handler) -> list[Handler]:
-    """Return a handler with its companions."""
+    """Return a handler with companions."""
     return [each for each in (handler, handler.condition, handler.limit) if each is not None]
 
 
@@ -360,7 +360,7 @@ def _results(handler: Handler) -> tuple[str, ...]:
 
 
 def _told(node: StepNode, handler: Handler, taken: Iterable[str], upstream: Iterable[str]) -> StepNode:
-    """Return the node with what a worker is to be given."""
+    """Return the node with the list of values for a worker."""
     along = _along(handler)
     takes_context = any(each.takes_context for each in along)
     return replace(

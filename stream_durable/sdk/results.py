@@ -1,4 +1,4 @@
-"""What the members of a group came to."""
+"""The results of the members of a group."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ else:
 
 
 class Outcome(NamedTuple):
-    """What one member came to."""
+    """The result of a member."""
 
     name: str
     #: `completed`, `failed`, `skipped` or `cancelled`.
@@ -34,11 +34,11 @@ class Outcome(NamedTuple):
 
 
 class Results(Mapping[str, "T | Failure | None"]):
-    """By name, each member's value, or the failure of one that failed; None of one that was skipped.
+    """Results by member: the value, the failure of a failed member, or None for a skipped member.
 
-    A parameter that is named like a group gets it, and one that is annotated so and named like an `each` or a
-    step that expands, whose members are called `resize[0]`. `Results[Receipt]` has every value as a
-    `Receipt`. A test makes its own.
+    A parameter named like a group gets this, and a parameter with this annotation named like an `each` or an
+    expanding step, with members such as `resize[0]`. `Results[Receipt]` has values of type `Receipt`. Tests
+    construct their own.
 
     >>> checks = Results({"stock": 3}, failed={"fraud": Failure(code="suspect")}, skipped=["address"])
     >>> checks["stock"], checks["fraud"].code, checks["address"]
@@ -71,7 +71,7 @@ class Results(Mapping[str, "T | Failure | None"]):
 
     @property
     def members(self) -> list[Outcome]:
-        """What each came to, in the order of the members: that of the items, where they are made for some."""
+        """The outcome of each member, in order of members, or of items for members made from a list."""
         ok, failed = self.ok, self.failed
         return [
             Outcome(name, status, ok.get(name), failed.get(name)) for name, status in self._statuses.items()
@@ -97,7 +97,7 @@ class Results(Mapping[str, "T | Failure | None"]):
 
 
 class _Member(msgspec.Struct):
-    """One member, as the output of a group has it."""
+    """A member within the output of a group."""
 
     output: Raw | UnsetType = UNSET
     failure: Failure | None = None

@@ -1,4 +1,4 @@
-"""How often a step is tried, as authors write it."""
+"""Retry options for authors."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ DelayAfter = Callable[[int, Failure], Duration]
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try a step up to so many times, and wait in between.
+    """Try a step up to `attempts` times, with waits between attempts.
 
-    `on` and `not_on` choose by the failure's code: what `Fail` was given, else the name of the exception's
-    own type. An exception type means that name and no other, so its subclasses are named one by one: the
-    decision is taken from the recorded failure, where no Python is at hand.
+    `on` and `not_on` select by the failure's code: the code of `Fail`, or the name of the exception's own
+    type. An exception type stands for this name only, so subclasses are named separately: the decision is
+    taken from the recorded failure, without Python.
 
     >>> Retry(5, base="1s", cap="1m", on=(ConnectionError, "rate_limited")).policy().on
     ('ConnectionError', 'rate_limited')
@@ -47,7 +47,7 @@ class Retry:
     not_on: Kind | Iterable[Kind] = ()
 
     def policy(self) -> RetryPolicy:
-        """Return it as data for the reconciler, or raise one `OptionError` for all that is wrong."""
+        """Return the policy for the reconciler, or raise one `OptionError` for all faults."""
         policy, faults = read_retry(self)
         if faults:
             raise OptionError("; ".join(faults))
@@ -55,7 +55,7 @@ class Retry:
 
 
 class Tries(NamedTuple):
-    """A retry as it was read."""
+    """A parsed retry."""
 
     policy: RetryPolicy = NO_RETRY
     #: Where a function decides how long to wait.

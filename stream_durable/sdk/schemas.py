@@ -24,13 +24,13 @@ _OPAQUE = {"coerce_numbers_to_str": True, "custom_init": True}
 
 
 class Schemas:
-    """The schemas of one workflow's types, each made once."""
+    """The JSON Schemas of one workflow's types, each made once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[Side, Any], Schema] = {}
 
     def of(self, hint: Any, side: Side) -> Schema:
-        """Return what values of a type look like where they are read, or written; anything, if unknown."""
+        """Return the schema of a type for reading or for writing; anything goes for unknown types."""
         if hint is Any or hint is object:
             return ANYTHING
         key = (side, hint)
@@ -62,7 +62,7 @@ def _generated(adapter: TypeAdapter[Any], side: Side, *, by_alias: bool) -> Json
 
 
 class _Generator(GenerateJsonSchema):
-    """Says nothing where a function decides what is read or written."""
+    """Leaves out types read or written by an author's function."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
 
@@ -87,7 +87,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def _is_opaque(schema: Any) -> bool:
-    """Say whether a type is read in a way that its JSON Schema does not show."""
+    """Return whether a type is read in ways missing from the JSON Schema."""
     pending = [schema]
     while pending:
         each = pending.pop()
@@ -103,7 +103,7 @@ def _is_opaque(schema: Any) -> bool:
 
 
 def _note_aliases(node: Any, aliased: Any) -> None:
-    """Note under which other names fields may be written; both schemas differ in these names alone."""
+    """Record further accepted names of fields, the only difference between both schemas."""
     if isinstance(node, dict) and isinstance(aliased, dict):
         names, others = node.get("properties"), aliased.get("properties")
         if isinstance(names, dict) and isinstance(others, dict) and list(names) != list(others):

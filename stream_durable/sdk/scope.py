@@ -1,4 +1,4 @@
-"""Where steps are defined: a workflow, or a clause of one of its branches. Both take every kind of step."""
+"""Definition of steps: in a workflow, or in a clause of a branch. Both accept every kind of step."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _NO_VALUE: Any = object()
 
 
 class Scope:
-    """Adds steps to its workflow, with their positions."""
+    """Adds steps to the workflow, with positions."""
 
     _workflow: Workflow
     _place = Place()
@@ -71,7 +71,7 @@ class Scope:
         return decorate if function is None else decorate(function)
 
     def add(self, name: str, function: Callable[P, R], **options: Unpack[AddOptions]) -> StepFunction[P, R]:
-        """Add a step by a call: what the decorator does, for graphs that are made from data."""
+        """Add a step by a call instead of the decorator, for graphs made from data."""
         draft = function_draft(
             AddOptions, name_of(name), function, origin_of_call(author_frame()), options, self._workflow,
             self._place,
@@ -81,10 +81,10 @@ class Scope:
     def each(
         self, source: Step | str, **options: Unpack[EachOptions]
     ) -> Callable[[Callable[P, R]], StepFunction[P, R]]:
-        """Make the decorated function a step for each item of a list; its parameter `item` gets the item.
+        """Make the decorated function a step for each item of a list; the parameter `item` receives the item.
 
-        The list is the output of a step, or what is at a path such as `input.urls`. What they answer is a
-        list in the order of the items, and goes to a parameter named like this step.
+        The list is the output of a step, or the value at a path such as `input.urls`. The step's output is a
+        list of the members' outputs in the order of the items.
         """
 
         def decorate(decorated: Callable[P, R]) -> StepFunction[P, R]:
@@ -99,7 +99,7 @@ class Scope:
         return decorate
 
     def sleep(self, name: str, duration: Duration, **options: Unpack[OrderOptions]) -> Step:
-        """Add a step that ends after a time."""
+        """Add a step ending after a time."""
         options_of = Options(f"step {name_of(name)!r}")
         order = order_of(options_of, options, OrderOptions, self._workflow, self._place)
         length = options_of.duration("a sleep", duration)
@@ -117,11 +117,11 @@ class Scope:
         on_timeout: object = "fail",
         **options: Unpack[NodeOptions],
     ) -> Step:
-        """Add a step that ends when a signal comes to the run; its output is what the signal carries.
+        """Add a step ending when a signal comes to the run; the output is the signal's data.
 
-        The signal is named like the step unless another is named. With more than one in `any_of` the
-        output is `{"signal": name, "data": ...}`. When the time is over the step fails with the code
-        `timeout`, or `on_timeout` is its output.
+        The signal is named like the step unless `signal` is given. With several in `any_of` the output is
+        `{"signal": name, "data": ...}`. On time-out the step fails with the code `timeout`, or completes with
+        `on_timeout`.
         """
         name = name_of(name)
         options_of = Options(f"wait {name!r}")
@@ -152,8 +152,8 @@ class Scope:
     ) -> Step:
         """Add a step ending at an event of this name and key, past or future.
 
-        Its output is the event's data. `key` is a path to the correlation key, such as `input.id`, or
-        `charge.number`, adding a dependency on that step.
+        The output is the event's data. `key` is a path to the correlation key, such as `input.id`, or
+        `charge.number`, adding a dependency on the step `charge`.
         """
         options_of = Options(f"wait {name_of(name)!r}")
         order = order_of(options_of, options, NodeOptions, self._workflow, self._place)
@@ -286,7 +286,7 @@ class Branch(Step):
         when: Callable[..., Any] | None = None,
         **options: Unpack[CaseOptions],
     ) -> Callable[[Callable[P, R]], StepFunction[P, R]]:
-        """Make the decorated function a step of the clause for this value, or with this condition."""
+        """Make the decorated function a step of the clause for this value or condition."""
         clause = self._clause("case", value, when)
 
         def decorate(decorated: Callable[P, R]) -> StepFunction[P, R]:
@@ -350,7 +350,7 @@ class Branch(Step):
 
 
 class Clause(Scope):
-    """One of the ways that a branch may go."""
+    """A clause of a branch."""
 
     def __init__(self, workflow: Workflow, place: Place) -> None:
         self._workflow = workflow

@@ -15,7 +15,7 @@ NOWHERE = object()
 
 
 class Hints:
-    """A function's annotations, evaluated one by one, so that a failing one affects no other."""
+    """A function's annotations, evaluated separately: a failing annotation affects no other."""
 
     def __init__(self, function: Callable[..., Any], local_names: Mapping[str, Any]) -> None:
         plain = _plain_function(function)
@@ -39,14 +39,14 @@ class Hints:
 
 
 class _Annotated:
-    """Something with one annotation, as `get_type_hints` wants it."""
+    """An object with one annotation, for `get_type_hints`."""
 
     def __init__(self, annotations: dict[str, Any]) -> None:
         self.__annotations__ = annotations
 
 
 def shown(hint: Any) -> str:
-    """Return a type as an author would write it."""
+    """Return a type in the author's notation."""
     if isinstance(hint, str):
         return repr(hint)
     if hint is NoneType:
@@ -59,7 +59,7 @@ def shown(hint: Any) -> str:
 
 
 def parameters_of(function: Callable[..., Any], options: Options) -> list[inspect.Parameter]:
-    """Return the parameters of whatever can be called."""
+    """Return the parameters of a callable."""
     try:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -78,7 +78,7 @@ def _plain_function(function: Any) -> Any:
 
 
 def _enclosed(function: Any) -> dict[str, Any]:
-    """Return what the function sees of the functions around it."""
+    """Return the variables visible to the function from enclosing functions."""
     found = {}
     if getattr(function, "__closure__", None):
         for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
@@ -95,7 +95,7 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 
 def bare(hint: Any) -> Any:
-    """Return what a type is about: an optional one, or one with remarks, is about the same."""
+    """Return a type without `Annotated` remarks and without None."""
     if get_origin(hint) is Annotated:
         return bare(get_args(hint)[0])
     if get_origin(hint) in (Union, UnionType):

@@ -1,4 +1,4 @@
-"""The logger that a context gives, and how a log record becomes one line of an attempt."""
+"""The logger of a context, and the conversion of log records to lines of an attempt."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class StepLogger(_Adapter):
 
 
 def level_of(level: int) -> str:
-    """Return a level as our pages show it."""
+    """Return the name of a level."""
     return logging.getLevelName(level).lower()
 
 
 def text_of(record: logging.LogRecord) -> str:
-    """Return what a record says, with its traceback; what cannot be put into words is no reason to fail."""
+    """Return the text of a record, with the stack trace; an unprintable record raises nothing."""
     try:
         return _text(record)
     except Exception as error:  # the author's own `__str__` may do anything

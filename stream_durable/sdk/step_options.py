@@ -1,4 +1,4 @@
-"""Which options each kind of step has. The types are what an author's editor and type checker show."""
+"""The options of each kind of step, for editors and type checkers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CallOptions(TypedDict, total=False):
 
 
 class FunctionOptions(CallOptions, total=False):
-    """Of every step that is a function."""
+    """Options of every function step."""
 
     #: How long the step may take in all, from when it may begin.
     total: Duration | None
@@ -32,29 +32,29 @@ class FunctionOptions(CallOptions, total=False):
 
 
 class AboutOptions(TypedDict, total=False):
-    """What is said for people."""
+    """Texts for people."""
 
     description: str
 
 
 class OrderOptions(AboutOptions, total=False):
-    """What has to have ended before."""
+    """Options for the order of steps."""
 
     after: After
 
 
 class ErrorOptions(TypedDict, total=False):
-    """What a failure for good does to the run."""
+    """The effect of a final failure on the run."""
 
     on_error: OnError
 
 
 class NodeOptions(OrderOptions, ErrorOptions, total=False):
-    """Of steps that are no function."""
+    """Options of steps without a function."""
 
 
 class CaseOptions(FunctionOptions, OrderOptions, ErrorOptions, total=False):
-    """Of a step that is a clause of a branch by itself."""
+    """Options of a step forming a clause of a branch."""
 
     name: str | None
     #: Steps whose outputs `ctx.output` gives though no parameter is named like them.
@@ -66,7 +66,7 @@ class CaseOptions(FunctionOptions, OrderOptions, ErrorOptions, total=False):
 
 
 class AddOptions(FunctionOptions, OrderOptions, ErrorOptions, total=False):
-    """Of a step that is added by a call."""
+    """Options of a step added by a call."""
 
     reads: Step | str | tuple[Step | str, ...] | list[Step | str]
     #: Steps by the parameters that get their outputs though they are called otherwise.
@@ -78,20 +78,20 @@ class AddOptions(FunctionOptions, OrderOptions, ErrorOptions, total=False):
 
 
 class StepOptions(AddOptions, total=False):
-    """Of a step that is a decorated function."""
+    """Options of a step from a decorated function."""
 
     name: str | None
 
 
 class TemplateOptions(FunctionOptions, AboutOptions, ErrorOptions, total=False):
-    """Of a function that an `Expand` makes steps of."""
+    """Options of a template for `Expand`."""
 
     name: str | None
     when: Callable[..., Any] | None
 
 
 class EachOptions(FunctionOptions, OrderOptions, total=False):
-    """Of the members of `each`, and of them as a group."""
+    """Options of `each`: of the members, and of the group."""
 
     name: str | None
     reads: Step | str | tuple[Step | str, ...] | list[Step | str]

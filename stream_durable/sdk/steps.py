@@ -40,7 +40,7 @@ class Decorator:
     def __call__(self, function: None = None, /, **options: Unpack[CallOptions]) -> Callable[[F], F]: ...
 
     def __call__(self, function: Any = None, /, **options: Unpack[CallOptions]) -> Any:
-        """Keep the function and return it as it is."""
+        """Keep the function and return the function unchanged."""
 
         def decorate(decorated: F) -> F:
             self._keep(checked_function(self._what, decorated, self._workflow), options)
@@ -50,7 +50,7 @@ class Decorator:
 
 
 def checked_function(what: str, function: F, workflow: Workflow) -> F:
-    """Return what was decorated, or refuse it on the spot: nothing that follows could be understood."""
+    """Return the decorated function, or raise at once: nothing after could be understood."""
     given: object = function
     if callable(given):
         return function
@@ -61,7 +61,7 @@ def checked_function(what: str, function: F, workflow: Workflow) -> F:
 
 
 def refused(workflow: Workflow, code: str, text: str) -> DefinitionError:
-    """Return the error for what is refused where it is written, since nothing could be made of it."""
+    """Return an error for a refusal on the spot."""
     here = origin_of_call(author_frame())
     return DefinitionError([DefinitionFault(f"workflow {workflow.name!r}", None, code, text, here)])
 
@@ -84,7 +84,7 @@ class Step:
 
     @property
     def compensate(self) -> Decorator:
-        """Refuse to undo what no function has done."""
+        """Record a fault: only functions and children can be undone."""
 
         def refuse(function: Callable[..., Any], options: CallOptions) -> None:
             self.workflow._check_open(self._draft, origin_of_call(author_frame()))
@@ -96,13 +96,13 @@ class Step:
 
 
 class Child(Step):
-    """A step that is a run of another workflow."""
+    """A step running another workflow."""
 
     @property
     def compensate(self) -> Decorator:
-        """Say what undoes what the child did after it has completed, if the run fails later.
+        """Register the decorated function to undo a completed child if the run fails later.
 
-        The function's parameters are bound like those of a step; the child's output goes by the step's name.
+        Parameters are bound like those of a step; the child's output goes by the step's name.
         """
         return Decorator("compensate", self.workflow, self._compensate)
 
@@ -111,7 +111,7 @@ class Child(Step):
 
 
 class Function(Generic[P, R]):
-    """A function that was made a step, or a template. Called, it is that function and nothing else."""
+    """A function registered as a step or a template. Calling this calls the plain function."""
 
     name: str
     workflow: Workflow
@@ -131,14 +131,14 @@ class Function(Generic[P, R]):
     def of(
         self, item: Any = None, *, name: str | None = None, after: Graft | str | Iterable[Graft | str] = ()
     ) -> Graft:
-        """Return a step for `Expand` that calls this function with the item."""
+        """Return a step for `Expand` calling this function with the item."""
         return Graft(self.name, item, name=name, after=after)
 
     @property
     def compensate(self) -> Decorator:
-        """Say what undoes this after it has completed, if the run fails later.
+        """Register the decorated function to undo this completed step if the run fails later.
 
-        The function's parameters are bound like those of a step; this step's own output goes by its name.
+        Parameters are bound like those of a step; the own output goes by the step's name.
         """
         return Decorator("compensate", self.workflow, self._compensate)
 
@@ -147,14 +147,14 @@ class Function(Generic[P, R]):
 
 
 def plain(function: Callable[P, R]) -> Callable[P, R]:
-    """Return the function itself, where it has been made a step already."""
+    """Return the plain function of a step."""
     while isinstance(function, Function):
         function = function.function
     return function
 
 
 class StepFunction(Function[P, R], Step):
-    """A step that is a function."""
+    """A function step."""
 
 
 class Template(Function[P, R]):
@@ -166,14 +166,14 @@ class Template(Function[P, R]):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The end of a step, whether it passed or not."""
+    """The end of a step, passed or not."""
 
     step: Step
 
 
 @dataclass(frozen=True, slots=True)
 class SomeOf:
-    """So many of these steps."""
+    """A number of steps out of several."""
 
     enough: object
     of: tuple[object, ...]
@@ -195,7 +195,7 @@ After = Step | str | Ended | SomeOf | Iterable[Step | str | Ended | SomeOf]
 
 
 class Order(NamedTuple):
-    """What a step waits for."""
+    """The dependencies of a step."""
 
     after: tuple[str, ...] = ()
     ended: tuple[str, ...] = ()
@@ -203,7 +203,7 @@ class Order(NamedTuple):
 
 
 def read_after(options: Options, value: object, workflow: Workflow) -> Order:
-    """Return what must have ended before, each by name and once."""
+    """Return the dependencies, each name once."""
     after: dict[str, None] = {}
     plain: set[str] = set()
     ended: dict[str, None] = {}
@@ -234,7 +234,7 @@ def read_names(options: Options, option: str, value: object, workflow: Workflow)
 
 
 def read_takes(options: Options, value: object, workflow: Workflow) -> dict[str, str]:
-    """Return the names of steps by the parameters that get their outputs."""
+    """Return step names by parameter."""
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value):
@@ -261,7 +261,7 @@ def _join(options: Options, some: SomeOf, workflow: Workflow) -> Join:
 
 
 def _name(options: Options, option: str, step: object, workflow: Workflow) -> str:
-    """Return the name of a step; empty if it is none, which is noted."""
+    """Return the name of a step, or record a fault and return an empty text."""
     if isinstance(step, str):
         return step
     if isinstance(step, Template):

@@ -31,7 +31,7 @@ _KEYS = ("string", "integer", "number")
 
 
 def judge_paths(values: KnownValues, node: AnyNode, options: Options) -> None:
-    """Note which of the paths that a node reads lead to nothing, or to what cannot be used there."""
+    """Report paths of a node leading to nothing, or to an unusable type."""
     reads = reads_of(node)
     for path in reads.paths:
         there = _there(values, path, f"reads its {reads.what} at", options)
@@ -47,7 +47,7 @@ def judge_paths(values: KnownValues, node: AnyNode, options: Options) -> None:
 
 
 def judge_child(values: KnownValues, node: ChildNode, wanted: Known, options: Options) -> None:
-    """Report parts of a child's input its workflow cannot read."""
+    """Report parts of a child's input unreadable for the child."""
     given = node.input
     if given is None:
         found: Iterable[tuple[str, Misfit]] = _of_value("", wanted.schema, None)
@@ -103,7 +103,7 @@ def _verb(found: Misfit) -> str:
 
 
 def _only_object(schema: Schema) -> Kind | None:
-    """Return the one kind of object that is wanted; None where there are several, or none."""
+    """Return the only object type among alternatives, or None for several or none."""
     kinds = schema.kinds()
     if any(kind.name is None for kind in kinds):
         return None
@@ -118,7 +118,7 @@ def _own_paths(node: ChildNode) -> list[str]:
 
 
 def _there(values: KnownValues, path: str, what: str, options: Options) -> Known | None:
-    """Return what is known of the place that a path leads to, or note that there is none."""
+    """Return the known type at a path, or report a missing field."""
     known = values.of(root_of(path))
     if known is None or not all(path.split(".")):
         return None
@@ -144,7 +144,7 @@ def _followed(schema: Schema, path: str) -> Schema | None:
 
 
 def _demand(there: Known, names: tuple[str, ...], path: str, rule: str, options: Options) -> None:
-    """Note a place at which there is nothing of what is wanted there."""
+    """Report a type unfit for the use."""
     if all(type_misfit(there.schema, ANYTHING.at({"type": name}), strict=True) for name in names):
         kinds = " or ".join(dict.fromkeys(in_words(kind) for kind in there.schema.kinds()))
         options.fault("unfit_path", f"{rule}, and at {path!r} is {kinds}: {there.said}")

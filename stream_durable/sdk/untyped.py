@@ -17,7 +17,7 @@ from stream_durable.sdk.plain_json import NotJsonError, write_plain
 
 
 def write_untyped(value: Any) -> bytes:
-    """Return a value as JSON bytes, or raise one of `handover.DOES_NOT_FIT`."""
+    """Return a value as JSON bytes, or raise an error of `handover.DOES_NOT_FIT`."""
     try:
         return write_plain(value)
     except NotJsonError:

@@ -1,7 +1,7 @@
 """The run's context as seen by one attempt: a snapshot from the start, plus the attempt's own changes.
 
 Values are stored as JSON and decoded on each read, so mutating a value changes nothing. An attempt sees its
-own changes at once; other steps see them after its step has completed.
+changes at once, other steps after the completion of the step.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _NEEDS = {
 
 
 class Values:
-    """A JSON object, key by key, and the changes made to it. Threads of one attempt may share it."""
+    """A JSON object with tracked changes. Threads of one attempt may share it."""
 
     __slots__ = ("_changes", "_data", "_lock", "_opened", "_size")
 
     def __init__(self, data: bytes = b"{}") -> None:
-        """Begin with what the run's context holds; it is read when something is asked of it."""
+        """Begin with the content of the run's context, decoded on demand."""
         self._data = data
         self._opened: dict[str, Raw] | None = None
         self._changes: list[Change] = []
@@ -53,7 +53,7 @@ class Values:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What was changed, in order."""
+        """The changes, in order."""
         return tuple(self._changes)
 
     def has(self, key: str) -> bool:
@@ -97,13 +97,13 @@ class Values:
         self._change("increment", key, _json(key, by), _sum)
 
     def delete(self, key: str) -> None:
-        """Forget a value; one that is not there is no matter."""
+        """Remove a value, if present."""
         with self._lock:
             self._note("delete", _key(key), b"null")
             self._fields().pop(key, None)
 
     def update(self, key: str, function: Callable[[Any], Any], default: Any) -> Any:
-        """Set what the function makes of the present value, and return it."""
+        """Store the function's result for the present value, and return the result."""
         with self._lock:
             value = function(self.get(key, default))
             self.put(key, value)

@@ -1,4 +1,4 @@
-"""The workflow as its author writes it: a decorator, or the same by calls."""
+"""Workflows, defined by decorators or by calls."""
 
 from __future__ import annotations
 
@@ -156,29 +156,29 @@ class Workflow(Scope, Generic[In, Out]):
 
     @property
     def about(self) -> About:
-        """What is said about the workflow beside its definition."""
+        """Texts, tags and metadata beside the definition."""
         return self._prepare().about
 
     @property
     def children(self) -> Sequence[Workflow]:
-        """The workflows started by steps of this one, each once."""
+        """The workflows started by steps of this workflow, without repeats."""
         return tuple(dict.fromkeys(self._children))
 
     def definition(self) -> Definition:
-        """Return the workflow as data, or raise one `DefinitionError` with all that is wrong with it."""
+        """Return the workflow as data, or raise one `DefinitionError` with all faults."""
         return self._prepare().definition
 
     @property
     def fingerprint(self) -> str:
-        """The identity of the definition; a run keeps its first one."""
+        """The identity of the definition; a run keeps the first."""
         return self._prepare().fingerprint
 
     def handlers(self) -> Mapping[str, Handler]:
-        """Return the prepared functions, by the names under which a worker is asked for them."""
+        """Return the prepared functions, by the names used in commands."""
         return self._prepare().handlers
 
     def _queue_of(self, queue: object) -> str:
-        """Return the queue that a function is asked for on: its own, else the workflow's."""
+        """Return the queue of a function, or the workflow's."""
         return self._queue if queue is None else name_of(queue)
 
     def _hook(self, name: str) -> Decorator:
@@ -193,7 +193,7 @@ class Workflow(Scope, Generic[In, Out]):
         return Decorator(name, self, keep)
 
     def _compensate(self, draft: Draft, function: Callable[..., Any], options: CallOptions) -> None:
-        """Keep what undoes a step."""
+        """Keep a compensation."""
         origin = origin_of_function(function, author_frame())
         self._check_open(draft, origin)
         if draft.compensation is not None:
@@ -211,7 +211,7 @@ class Workflow(Scope, Generic[In, Out]):
             self._children.append(draft.child)
 
     def _check_open(self, draft: Draft, origin: Origin) -> None:
-        """Refuse what comes too late: runs are started with the definition that was taken."""
+        """Refuse late steps: runs are started with the definition already taken."""
         if self._prepared is not None:
             name = draft.node.name
             text = f"step {name!r} comes too late: an App, or somebody else, has taken the definition"

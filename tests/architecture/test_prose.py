@@ -6,9 +6,8 @@ import pytest
 
 from architecture.prose import Docstring, Share, docstrings, share_of, worst
 
-#: What is reached; lower these as docstrings get plainer. The targets are 3.1 and 3.5.
-RELATIVE_MAX, PRONOUNS_MAX = 4.3, 5.9
-RELATIVE_TARGET, PRONOUNS_TARGET = 3.1, 3.5
+#: What is reached; lower these as docstrings get plainer. The aims are 2 and 3.
+RELATIVE_MAX, PRONOUNS_MAX = 3.3, 5.0
 
 
 @pytest.mark.parametrize(
@@ -30,5 +29,5 @@ def test_docstrings_do_not_become_less_plain() -> None:
     share = share_of(doc.text for doc in docstrings())
 
     hint = "python tests/architecture/prose.py prints the worst docstrings"
-    assert RELATIVE_TARGET <= share.relative_share <= RELATIVE_MAX, hint
-    assert PRONOUNS_TARGET <= share.pronoun_share <= PRONOUNS_MAX, hint
+    assert share.relative_share <= RELATIVE_MAX, hint
+    assert share.pronoun_share <= PRONOUNS_MAX, hint

@@ -53,7 +53,7 @@ def until_it_works(dev: Process) -> None:
 
     def is_ready() -> bool:
         assert dev.popen.poll() is None, dev.text()
-        return "Ctrl-C ends all of it." in dev.text()
+        return "Ctrl-C stops everything." in dev.text()
 
     wait_for(is_ready, seconds=SECONDS, what="what is printed when everything works")
 
@@ -162,7 +162,7 @@ def test_secrets_are_left_out_of_what_a_shell_is_given(cli: Cli, monkeypatch: py
     printed = cli("config", "env").stdout
 
     assert "hunter" not in printed
-    assert "# STREAM_DURABLE_POSTGRES__DSN is a secret" in printed
+    assert "# STREAM_DURABLE_POSTGRES__DSN is or contains a secret" in printed
 
 
 def test_a_directory_that_cannot_be_made_is_one_sentence(cli: Cli, project: Path) -> None:
@@ -237,7 +237,7 @@ def test_what_dev_prints_is_so(cli: Cli, project: Path, processes: Processes) ->
     assert first["STREAM_DURABLE_KAFKA__BOOTSTRAP"] == f"127.0.0.1:{ports[0]}"
     assert f":{ports[1]}/" in first["STREAM_DURABLE_POSTGRES__DSN"]
     assert dev.end(signal.SIGINT, SECONDS) == 0, dev.text()
-    assert dev.text().splitlines()[-1] == "All has ended in good order."
+    assert dev.text().splitlines()[-1] == "Everything has stopped."
 
 
 def test_dev_starts_again_what_dies(cli: Cli, project: Path, processes: Processes) -> None:
@@ -265,7 +265,7 @@ def test_dev_starts_again_what_dies(cli: Cli, project: Path, processes: Processe
     assert len(written) < 60, written
     assert not [line for line in written if line.startswith("%")]
     assert code == 0, dev.text()
-    assert dev.text().splitlines()[-1] == "All has ended in good order."
+    assert dev.text().splitlines()[-1] == "Everything has stopped."
 
 
 def test_a_start_that_is_broken_off_leaves_nothing_behind(project: Path, processes: Processes) -> None:

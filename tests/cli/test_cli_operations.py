@@ -65,10 +65,10 @@ def test_topics_are_planned_made_and_then_as_they_should_be(cli: Cli, broker: st
 def test_topics_of_users_are_made_once(cli: Cli, broker: str) -> None:
     names = (f"{broker}.mine", f"{broker}.yours")
 
-    assert cli("topics", "make", names[0]).stdout == f"{names[0]} was made.\n"
+    assert cli("topics", "make", names[0]).stdout == f"{names[0]} was created.\n"
     assert cli("topics", "make", *names, "--partitions", "3").stdout.splitlines() == [
-        f"{names[0]} is there.",
-        f"{names[1]} was made.",
+        f"{names[0]} exists already.",
+        f"{names[1]} was created.",
     ]
     assert "no / here" in cli("topics", "make", "no / here", code=1).stderr
 

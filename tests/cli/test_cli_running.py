@@ -63,7 +63,7 @@ def test_runs_are_found_by_what_is_known_of_them(cli: Cli) -> None:
     result = cli("runs", "cancel", "--tag", "found", "--reason", "tidying", stdin="n\n")
     assert "met by 5 runs" in result.stderr
     assert cli("runs", "count", "--tag", "found", "--status", "cancelled").stdout.strip() == "0"
-    assert "Asked to cancel 5 runs." in cli("runs", "cancel", "--tag", "found", "--yes").stdout
+    assert "Requested to cancel 5 runs." in cli("runs", "cancel", "--tag", "found", "--yes").stdout
     for i in range(5):
         until(cli, f"find-{i}", "cancelled")
 
@@ -82,9 +82,9 @@ def test_a_run_is_paused_and_goes_on(cli: Cli) -> None:
 
     cli("runs", "resume", "pause-1", "--context", '{"by": "tom"}')
     assert until(cli, "pause-1", "waiting", released="waiting")["context"]["by"] == "tom"
-    assert "Asked to pause 1 run." in cli("runs", "pause", "--text", "pause-1", "--yes").stdout
+    assert "Requested to pause 1 run." in cli("runs", "pause", "--text", "pause-1", "--yes").stdout
     until(cli, "pause-1", "paused")
-    assert "Asked to resume 1 run." in cli("runs", "resume", "--status", "paused", "--yes").stdout
+    assert "Requested to resume 1 run." in cli("runs", "resume", "--status", "paused", "--yes").stdout
     until(cli, "pause-1", "waiting")
 
 
@@ -121,7 +121,7 @@ def test_what_failed_is_listed_looked_at_and_made_anew(cli: Cli) -> None:
     until(cli, "fine", "completed")
     assert "has not failed" in cli("dead", "show", "fine", code=2).stderr
     assert "has ended as completed" in cli("runs", "pause", "fine", code=1).stderr
-    assert "Asked to retry two of fine." in cli("runs", "retry", "fine", "--step", "two").stdout
+    assert "Requested to retry two of fine." in cli("runs", "retry", "fine", "--step", "two").stdout
     until(cli, "fine", "completed")
     assert "name one, or retry" in cli("runs", "retry", "fine", code=1).stderr
 

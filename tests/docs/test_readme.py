@@ -151,7 +151,7 @@ def test_every_block_does_what_it_is_there_for(clone: Clone) -> None:
     clone.install(typed.take("python3 -m venv .venv"))
     command = typed.take("stream-durable dev shop:app")
     dev, dev_log = clone.start(command.removeprefix("cd docs/examples\n"), log="dev")
-    said(dev_log, "Ctrl-C ends all of it.")
+    said(dev_log, "Ctrl-C stops everything.")
     order, order_log = clone.start(typed.take("runs start order"), log="order")
     said(order_log, "paid             waiting")
 
@@ -175,7 +175,7 @@ def test_every_block_does_what_it_is_there_for(clone: Clone) -> None:
     # 5. Streams.
     clone.install(typed.take("'.[streams]'"))
     streams, streams_log = clone.start(typed.take("faust -A shop_streams:streams worker"), log="streams")
-    said(streams_log, "orders was made.")
+    said(streams_log, "orders was created.")
     clone.run(typed.take('"number":"44"'))
     wait_for(lambda: "order-44" in clone.run("stream-durable runs list"), seconds=SECONDS, what="order-44")
     connections = [one for process in _family(streams.pid) for one in process.net_connections()]
@@ -192,7 +192,7 @@ def test_every_block_does_what_it_is_there_for(clone: Clone) -> None:
 
     os.killpg(dev.pid, signal.SIGINT)
     dev.wait(SECONDS)
-    assert dev_log.read_text().splitlines()[-1] == "All has ended in good order."
+    assert dev_log.read_text().splitlines()[-1] == "Everything has stopped."
     assert not [line for line in dev_log.read_text().splitlines() if line.startswith("%")]
 
 
