@@ -19,8 +19,8 @@ from stream_durable.settings import (
     check_safety,
     describe,
     environment_name,
-    reference,
 )
+from stream_durable.settings.page import reference
 
 SECRET = "hunter2"
 DOCUMENT = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"

@@ -11,7 +11,6 @@ LINES_MAX, TEST_LINES_MAX = 400, 700
 #: Those that are longer, and why.
 EXCEPTIONS = {
     "stream_durable/core/messages.py": "everything that can reach an entity: one list, read top down",
-    "stream_durable/settings.py": "every setting there is, with its documentation: one list, read top down",
     "stream_durable/ports.py": "every port and the plain values that cross it: one list, read top down",
 }
 

@@ -1,0 +1,50 @@
+"""Every setting: one frozen tree, and the only place that reads the environment.
+
+`Settings.load()` reads a TOML file, then the environment, which wins; making a `Settings` by hand
+reads nothing. A key that does not exist is refused with the nearest one that does, for a misspelt
+setting that is silently ignored is found in production. Each value remembers where it came from,
+so that `config show` can print it. A secret is in no repr, no error and no output of this package.
+
+`branches` has the settings, `tree` and `sources` load them, `rows` and `page` show them, and
+`safety` refuses what can be read on the way.
+"""
+
+from stream_durable.settings.addresses import MASK
+from stream_durable.settings.branches import (
+    EngineSettings,
+    HealthSettings,
+    KafkaSettings,
+    LogSettings,
+    PostgresSettings,
+    SecuritySettings,
+    WorkerSettings,
+)
+from stream_durable.settings.rows import SettingRow, describe, plain_value
+from stream_durable.settings.safety import check_safety, database_address, far_brokers, far_database
+from stream_durable.settings.sources import ENVIRONMENT_PREFIX, Origin, SettingsError, environment_name
+from stream_durable.settings.tree import CONFIG_VARIABLE, DEFAULT_FILE, Settings
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "DEFAULT_FILE",
+    "ENVIRONMENT_PREFIX",
+    "MASK",
+    "EngineSettings",
+    "HealthSettings",
+    "KafkaSettings",
+    "LogSettings",
+    "Origin",
+    "PostgresSettings",
+    "SecuritySettings",
+    "SettingRow",
+    "Settings",
+    "SettingsError",
+    "WorkerSettings",
+    "check_safety",
+    "database_address",
+    "describe",
+    "environment_name",
+    "far_brokers",
+    "far_database",
+    "plain_value",
+]

@@ -1,0 +1,71 @@
+"""The settings in force, as rows and as variables, with secrets masked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from pydantic import SecretStr
+
+from stream_durable.settings.addresses import MASK, masked_dsn
+from stream_durable.settings.branches import as_text
+from stream_durable.settings.sources import PROPERTIES, Origin, fields
+from stream_durable.settings.tree import DEFAULTS, Settings
+
+_SECRET_WORDS: Final = ("password", "secret", "token", "key")
+
+
+class SettingRow(NamedTuple):
+    """One line of `config show`."""
+
+    path: str
+    #: As text, secrets masked.
+    value: str
+    origin: Origin
+    description: str
+
+    @property
+    def is_default(self) -> bool:
+        """Whether nobody has set it."""
+        return self.origin in DEFAULTS
+
+
+def describe(settings: Settings) -> list[SettingRow]:
+    """Return every setting as it is, in the order of the tree; each Kafka property is a row of its own."""
+    rows = []
+    for path, field in fields(Settings):
+        # An attribute's docstring keeps its line breaks.
+        description = " ".join((field.description or "").split())
+        values = {path: settings.at(path)}
+        if path == PROPERTIES and settings.kafka.properties:
+            values = {f"{path}.{key}": value for key, value in settings.kafka.properties.items()}
+        rows += [
+            SettingRow(path, _shown(path, value), settings.origin(path), description)
+            for path, value in values.items()
+        ]
+    return rows
+
+
+def plain_value(settings: Settings, path: str) -> str | None:
+    """Return a setting as a variable of the environment holds it; None for what is, or holds, a secret.
+
+    An address of a database is shown when there is no password in it.
+    """
+    if path.startswith(f"{PROPERTIES}."):
+        value: object = settings.kafka.properties[path.removeprefix(f"{PROPERTIES}.")]
+    else:
+        value = settings.at(path)
+    shown = _shown(path, value)
+    return None if MASK in shown else shown
+
+
+def _shown(path: str, value: object) -> str:
+    if isinstance(value, SecretStr):
+        return masked_dsn(value)
+    if path.startswith(f"{PROPERTIES}.") and any(word in path.lower() for word in _SECRET_WORDS):
+        return MASK
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, Mapping):
+        return ""
+    return "off" if value is None else as_text(value)
