@@ -15,7 +15,7 @@ from stream_durable.core.status import Outcome
 
 
 class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", tag_field="type", gc=False):
-    """Ask a worker to make one attempt. `run/step/attempt` is its idempotency key."""
+    """A command to a worker to make an attempt. `run/step/attempt` is the idempotency key."""
 
     run: str
     step: str
@@ -57,7 +57,7 @@ class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", t
 class CancelAttempt(
     msgspec.Struct, omit_defaults=True, kw_only=True, tag="cancel", tag_field="type", gc=False
 ):
-    """Ask the worker that has this attempt, queued or running, to drop it."""
+    """A command to the attempt's worker to drop the attempt, queued or running."""
 
     run: str
     step: str
@@ -69,7 +69,7 @@ class CancelAttempt(
 
 
 class AttemptNote(NamedTuple):
-    """What is kept of an attempt beyond what its step says."""
+    """A record of an attempt beyond the row of the step."""
 
     partition: int
     status: str
@@ -85,7 +85,7 @@ EARLY_MS = 1_000
 
 
 class Effects:
-    """What the messages of one batch ask of the outside, in the order in which they asked."""
+    """The effects of the messages of one batch, in order."""
 
     __slots__ = (
         "attempts", "commands", "events", "format", "has_early_timer", "load", "lost_queues", "messages",
@@ -93,7 +93,7 @@ class Effects:
     )  # fmt: skip
 
     def __init__(self, in_format: int = 1) -> None:
-        """Begin with nothing asked, in the format that the partition has."""
+        """Begin without effects, in the format of the partition."""
         #: By whose rules a message is folded: a change of the fold asks here whether it is in force yet.
         self.format = in_format
         #: (queue, command)
@@ -115,7 +115,7 @@ class Effects:
         self.load = 0
 
     def plan_again(self, timer: tuple[Kind, str, str], due: int, now: int) -> bool:
-        """Ask again for a timer that fired before its moment; say whether it did."""
+        """Plan again a timer fired early; return whether there was need."""
         if due - now <= EARLY_MS:
             return False
         self.timers[timer] = due

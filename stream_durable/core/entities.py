@@ -1,6 +1,6 @@
-"""The kinds of entity, and what everybody else has to know of each: where it lives, how it is made and kept.
+"""The registry of kinds of entity: partition, creation, handlers and tables.
 
-A new kind is a folder of its own and an entry here. Whoever stores, loads, times or replays entities reads
+A new kind is a folder and an entry here. All code for storing, loading, timing or replaying entities reads
 the entries, and knows no kind by name.
 """
 
@@ -40,7 +40,7 @@ Graphs = Callable[[str], Graph | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityKind:
-    """What there is to know of a kind of entity."""
+    """The entry of a kind of entity."""
 
     #: Return the entity that a message is the first to reach, or refuse a message that cannot be first.
     create: Callable[[Any, int, Graphs], Entity]
@@ -108,7 +108,7 @@ SELDOM_ROWS: tuple[type[Any], ...] = tuple(table.row for table in TABLES if tabl
 
 
 def timer_fired(kind: Kind, key: str, timer: str, due: int) -> TimerFired:
-    """Return the message telling an entity of its due timer."""
+    """Return the message for an entity's due timer."""
     message = ENTITIES[kind].timer
     assert message is not None, kind
     return message(key=key, timer=timer, due=due)

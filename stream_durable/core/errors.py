@@ -1,4 +1,4 @@
-"""The error families, chosen by what the caller has to do about them."""
+"""The error families, by the action required of the caller."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RejectedError(StreamDurableError):
 
 
 class NewerFormatError(RejectedError):
-    """What is there was written by a newer release, which alone can go on from it."""
+    """Data was written by a newer release; only a release with this format can continue."""
 
     def __init__(self, what: str, found: int, knows: int) -> None:
         super().__init__(
@@ -41,7 +41,7 @@ class SystemicError(TransientError):
 
 
 class StatementError(TransientError):
-    """A database refuses one statement for its content or duration: a smaller one may pass."""
+    """A database refuses a statement for content or duration: a smaller statement may pass."""
 
     code = "statement"
 

@@ -1,8 +1,7 @@
-"""The one place where a message meets its entity.
+"""The only place for applying messages to entities.
 
-`fold` changes the entity in place and notes what it asks of the outside. A message that makes no
-sense raises `RejectedError` before anything has changed; any other exception is a bug of ours, and
-the caller must throw the entity away, since it may have been changed by half.
+`fold` changes the entity in place and collects effects. An invalid message raises `RejectedError` before any
+change; any other exception is a bug, and the caller must discard the entity, possibly half changed.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ HANDLERS: dict[type[Message], Handler] = {
 
 
 def fold(entity: Entity, message: Message, now: int, out: Effects) -> Outcome:
-    """Apply one message to its entity."""
+    """Apply a message to an entity."""
     out.load = 0
     return HANDLERS[type(message)](entity, message, now, out)
 
@@ -36,13 +35,13 @@ def create(message: Message, partition: int, graphs: Graphs) -> Entity:
 
 
 def check_home(message: Message, partition: int, home: int) -> None:
-    """Refuse a message in a partition that its entity does not live in."""
+    """Refuse a message in a partition other than the entity's."""
     if home != partition:
         text = f"{message.kind} {message.key[:128]!r} lives in partition {home}"
         raise RejectedError("wrong_partition", text)
 
 
 def refuse(message: Message, error: RejectedError, out: Effects) -> None:
-    """Note what the refusal of a message asks of the outside: no parent waits for a child that never was."""
+    """Add the effects of a refused message: a parent must not wait for a child never started."""
     if isinstance(message, StartRun) and message.parent and error.code != "wrong_partition":
         out.messages.append(children.refused(message, error))

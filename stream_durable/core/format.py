@@ -1,7 +1,7 @@
 """The format number of everything written by an instance: messages, fold rules, rows and definitions.
 
-One number for all, because the question is always the same: may this release continue from here? Data names
-its format only when above the first. A release refuses unknown formats and leaves them to a newer release.
+A single number for all, because the question is always the same: may this release continue from here? Data
+names a format only above the first. A release refuses unknown formats and leaves them to a newer release.
 """
 
 from __future__ import annotations
@@ -20,5 +20,5 @@ Format = Annotated[int, Meta(ge=1, le=(1 << 31) - 1)]
 
 
 def is_made_up(found: int) -> bool:
-    """Say whether no release will ever write this format."""
+    """Return whether no release will ever write this format."""
     return found > FORMAT + FORMATS_AHEAD_MAX

@@ -1,4 +1,4 @@
-"""How ids are derived and what they may look like. Nothing here is ever drawn at random."""
+"""Derivation and syntax of ids. Nothing here is random."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ RESERVED_RULE = f"{CHILD_MARK!r} is kept for the ids of runs that other runs sta
 
 
 def child_id(run: str, of: str) -> str:
-    """Return the id of a run that another one starts; `of` says by which step, attempt and round."""
+    """Return the id of a child run; `of` has step, attempt and round."""
     key = f"{run}{CHILD_MARK}{of}"
     if fits(key):
         return key
@@ -68,26 +68,26 @@ def child_id(run: str, of: str) -> str:
 
 
 def shortened(step: str) -> str:
-    """Return a short name for what a step adds to its run: the step of the definition, and a digest."""
+    """Return a short name for added steps: the defining step, and a digest."""
     digest = blake2b(step.encode(), digest_size=16).hexdigest()
     return f"{defined_name(step)}~{digest}"
 
 
 def is_derived(run: str) -> bool:
-    """Say whether an id is one that only a run that starts another can give."""
+    """Return whether an id can only belong to a child run."""
     return CHILD_MARK in run
 
 
 def channel_id(event: str, key: str) -> str:
-    """Return the id of the channel on which events of this name and key meet their waits."""
+    """Return the id of the channel for events of this name and key."""
     return f"{event}/{key}"
 
 
 def partition_of(key: str, partition_count: int) -> int:
-    """Return the partition Kafka's own murmur2 partitioner gives this key.
+    """Return the partition chosen by Kafka's own murmur2 partitioner for a key.
 
-    Every producer of ours is configured with that partitioner; the engine computes it again when an
-    entity is born, so that a record which a foreign producer put elsewhere cannot split an entity.
+    Every producer of ours uses the same partitioner; the engine computes the partition again at the birth of
+    an entity, so that a misplaced record of a foreign producer cannot split the entity.
     """
     return (_murmur2(key.encode()) & 0x7FFFFFFF) % partition_count
 
@@ -108,6 +108,6 @@ def _murmur2(data: bytes) -> int:
 
 
 def fraction(*parts: str) -> float:
-    """Return a number in [0, 1) that depends on the parts alone: chance that replays the same."""
+    """Return a number in [0, 1) depending only on the parts: the same on replay."""
     digest = blake2b("\x00".join(parts).encode(), digest_size=7).digest()
     return int.from_bytes(digest, "big") / (1 << 56)

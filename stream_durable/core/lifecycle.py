@@ -1,8 +1,7 @@
-"""The public, past-tense statements about runs and steps: what everybody downstream reads.
+"""Public events about runs and steps, for everybody downstream.
 
-Each topic has a gapless sequence of its own per run, from 1, so that a consumer of either topic
-alone can drop repeats and prove that it missed nothing. The last statement about a run says how many
-statements about its steps there have been.
+Each topic has a gapless sequence per run, from 1, so that a consumer of either topic can drop repeats and
+prove completeness. The last event about a run carries the number of events about steps.
 """
 
 from __future__ import annotations

@@ -8,33 +8,33 @@ from stream_durable.core.status import Outcome
 
 
 class Log:
-    """A partition. Its format is stored in its row and in the effects of its records."""
+    """A partition. The format is stored in the partition's row and in the effects of records."""
 
     __slots__ = ("id", "partition", "updated")
 
     def __init__(self, key: str, partition: int) -> None:
-        """The partition of this number."""
+        """Create the partition of this number."""
         self.id = key
         self.partition = partition
         self.updated = 0
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing of it has to be in memory: never anything."""
+        """Always true: nothing of a partition needs memory."""
         return True
 
     def weight(self) -> int:
-        """Return about how many bytes it takes."""
+        """Return the approximate memory in bytes."""
         return 0
 
 
 def home_of_log(key: str, partitions: int) -> int:
-    """Return the partition of this number; -1: there is none."""
+    """Return the partition of this number, or -1."""
     return int(key) if key.isascii() and key.isdecimal() and str(int(key)) == key else -1
 
 
 def raise_format(log: Log, message: FormatRaised, now: int, out: Effects) -> Outcome:
-    """Let all that follows be folded by a newer format; it never goes back."""
+    """Let all later records be folded by a newer format; there is no way back."""
     if message.format <= out.format:
         return Outcome.DUPLICATE
     out.format = message.format

@@ -1,4 +1,4 @@
-"""One JSON object merged into another, as bytes: what neither side changes stays as it was written."""
+"""Merging of JSON objects as bytes: fields changed by neither side keep their bytes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Everything that can reach an entity: the vocabulary of the inbox.
+"""Every message to an entity: the vocabulary of the inbox.
 
-Each message names its entity by `key`, which is also its Kafka key; `kind` says which kind of
-entity that is. A field may be added with a default, never renamed or removed: the log is read by
-every later release.
+Each message names its entity by `key`, also the Kafka key; `kind` is the kind of entity. A field may be added
+with a default, never renamed or removed: every later release reads the log.
 """
 
 from __future__ import annotations
@@ -45,14 +44,14 @@ class Message(msgspec.Struct, omit_defaults=True, kw_only=True, tag_field="type"
 
 
 class RunMessage(Message, kw_only=True):
-    """What can reach a run."""
+    """A message to a run."""
 
     kind: ClassVar[Kind] = "run"
     key: Text = field(name="run")
 
 
 class StartRun(RunMessage, kw_only=True, tag="run.start"):
-    """Begin a run of the definition with this fingerprint. A second start of one run changes nothing."""
+    """Begin a run of the definition with this fingerprint. A second start of one id changes nothing."""
 
     id: Text
     #: Its name.
@@ -82,9 +81,9 @@ class StartRun(RunMessage, kw_only=True, tag="run.start"):
 
 
 class CancelRun(RunMessage, kw_only=True, tag="run.cancel"):
-    """End a run before its end.
+    """Cancel a run.
 
-    Of one that is on its way to its end, or has ended, only that it was asked for is kept.
+    For a run already ending, or ended, only the request is kept.
     """
 
     id: Text
@@ -110,7 +109,7 @@ class ResumeRun(RunMessage, kw_only=True, tag="run.resume"):
 
 
 class CancelStep(RunMessage, kw_only=True, tag="step.cancel"):
-    """End one step, or a group with all its members, as cancelled; the steps after it are cancelled too."""
+    """End a step, or a group with all members, as cancelled; later steps are cancelled too."""
 
     id: Text
     #: Its name.
@@ -119,9 +118,9 @@ class CancelStep(RunMessage, kw_only=True, tag="step.cancel"):
 
 
 class SkipStep(RunMessage, kw_only=True, tag="step.skip"):
-    """End one step, or a group with all its members, as skipped; the steps after it go on.
+    """End a step, or a group with all members, as skipped; later steps go on.
 
-    Of a run that ended `compensation_failed` this accepts an undo that failed.
+    After `compensation_failed` this accepts a failed compensation.
     """
 
     id: Text
@@ -130,9 +129,9 @@ class SkipStep(RunMessage, kw_only=True, tag="step.skip"):
 
 
 class RetryRun(RunMessage, kw_only=True, tag="run.retry"):
-    """Retry steps of a run in place, whether it has ended or not.
+    """Retry steps of a run in place, whether or not the run has ended.
 
-    Of one that ended `compensation_failed` only an undo that failed, such as `charge~compensate`, is retried.
+    After `compensation_failed` only a failed compensation, such as `charge~compensate`, is retried.
     """
 
     id: Text
@@ -143,7 +142,7 @@ class RetryRun(RunMessage, kw_only=True, tag="run.retry"):
 
 
 class ChildEnded(RunMessage, kw_only=True, tag="child.ended"):
-    """A run that a step of this run started has ended."""
+    """A child run of a step has ended."""
 
     step: Text
     child: Text
@@ -153,7 +152,7 @@ class ChildEnded(RunMessage, kw_only=True, tag="child.ended"):
 
 
 class SignalRun(RunMessage, kw_only=True, tag="run.signal"):
-    """A message for one run, by name."""
+    """A signal to a run, by name."""
 
     id: Text
     signal: Text
@@ -162,7 +161,7 @@ class SignalRun(RunMessage, kw_only=True, tag="run.signal"):
 
 
 class AttemptMessage(RunMessage, kw_only=True):
-    """What a worker says about one attempt."""
+    """A worker's message about an attempt."""
 
     #: Its name.
     step: Text
@@ -194,7 +193,7 @@ class AttemptHeartbeat(AttemptMessage, kw_only=True, tag="attempt.heartbeat"):
 
 
 class LogLine(msgspec.Struct, omit_defaults=True, array_like=True):
-    """One line that a step wrote."""
+    """A log line of a step."""
 
     #: Worker's own clock, milliseconds.
     time: int
@@ -203,7 +202,7 @@ class LogLine(msgspec.Struct, omit_defaults=True, array_like=True):
 
 
 class Change(msgspec.Struct, omit_defaults=True, array_like=True):
-    """What a step asks to be done to the run's context."""
+    """A change of the run's context, made by a step."""
 
     kind: Literal["put", "merge", "merge_deep", "append", "increment", "delete"]
     key: str
@@ -213,7 +212,7 @@ class Change(msgspec.Struct, omit_defaults=True, array_like=True):
 
 
 class AttemptEnd(AttemptMessage, kw_only=True):
-    """How an attempt ended, and what it left behind."""
+    """The end of an attempt, with logs and changes of the context."""
 
     #: Worker's own clock, milliseconds; for people, never for decisions.
     started: Millis = 0
@@ -241,7 +240,7 @@ class AttemptFailed(AttemptEnd, kw_only=True, tag="attempt.failed"):
 
 
 class AttemptReturned(AttemptEnd, kw_only=True, tag="attempt.returned"):
-    """A worker gives an attempt back without having used it up; it is to be asked for again."""
+    """A worker returns an unused attempt; the same attempt is requested again."""
 
     #: How long to wait before it is asked for again.
     delay_ms: Millis = 0
@@ -251,14 +250,14 @@ class AttemptReturned(AttemptEnd, kw_only=True, tag="attempt.returned"):
 
 
 class AttemptSkipped(AttemptEnd, kw_only=True, tag="attempt.skipped"):
-    """The step is not needed; the steps after it go on without its output."""
+    """The step is skipped; later steps go on without the output."""
 
     #: For people.
     reason: Annotated[str, Meta(max_length=4_000)] = ""
 
 
 class AttemptJumped(AttemptEnd, kw_only=True, tag="attempt.jumped"):
-    """The step is done, and the steps between it and another one are not needed."""
+    """The step is done, and the steps up to the target are skipped."""
 
     #: The step that the run goes on with.
     to: Text
@@ -266,7 +265,7 @@ class AttemptJumped(AttemptEnd, kw_only=True, tag="attempt.jumped"):
 
 
 class Grafted(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A step that a step adds to its run."""
+    """A step added to the run by an answer."""
 
     #: The name of the template or of the step whose function it calls.
     of: Text
@@ -278,7 +277,7 @@ class Grafted(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class AttemptExpanded(AttemptEnd, kw_only=True, tag="attempt.expanded"):
-    """The step is done when these are, and its output is the list of theirs."""
+    """The step is done after the added steps, with the list of outputs."""
 
     steps: Annotated[tuple[Grafted, ...], Meta(max_length=10_000)] = ()
     concurrency: Annotated[int, Meta(ge=1)] | None = None
@@ -303,10 +302,10 @@ class EventDelivered(RunMessage, kw_only=True, tag="event.delivered"):
 
 
 class WaitChecked(RunMessage, kw_only=True, tag="wait.check"):
-    """A channel asks whether the run still waits; a run that does not has the wait closed.
+    """A channel asks whether the run still waits; if not, the run has the wait closed.
 
-    The message that opened the wait came more than three seconds late: it may be from a reconciler that was
-    replaced.
+    Sent when the message opening the wait came more than three seconds late, possibly from a replaced
+    reconciler.
     """
 
     #: Name of the step that waits.
@@ -317,7 +316,7 @@ class WaitChecked(RunMessage, kw_only=True, tag="wait.check"):
 
 
 class RunTimerFired(RunMessage, kw_only=True, tag="run.timer"):
-    """A moment that a run asked for has come."""
+    """A timer of a run is due."""
 
     #: Name of the step; empty for the run itself.
     timer: str
@@ -326,14 +325,14 @@ class RunTimerFired(RunMessage, kw_only=True, tag="run.timer"):
 
 
 class RunContinued(RunMessage, kw_only=True, tag="run.continue"):
-    """A run goes on with what was too much for one record.
+    """A run continues work too large for one record.
 
-    It begins 500 steps at a time, or fewer if their inputs are large.
+    Steps begin 500 at a time, or fewer with large inputs.
     """
 
 
 class ChannelMessage(Message, kw_only=True):
-    """What can reach a channel."""
+    """A message to a channel."""
 
     kind: ClassVar[Kind] = "channel"
     key: Text = field(name="channel")
@@ -372,7 +371,7 @@ class WaitClosed(ChannelMessage, kw_only=True, tag="channel.unwait"):
 
 
 class ChannelContinued(ChannelMessage, kw_only=True, tag="channel.continue"):
-    """A channel goes on with what was too much for one record: an event wakes 500 waits at a time."""
+    """A channel continues work too large for one record: an event wakes 500 waits at a time."""
 
 
 class ChannelTimerFired(ChannelMessage, kw_only=True, tag="channel.timer"):
@@ -385,7 +384,7 @@ class ChannelTimerFired(ChannelMessage, kw_only=True, tag="channel.timer"):
 
 
 class GateMessage(Message, kw_only=True):
-    """What can reach a gate."""
+    """A message to a gate."""
 
     kind: ClassVar[Kind] = "gate"
     key: Text = field(name="gate")
@@ -418,7 +417,7 @@ class GateLeft(GateMessage, kw_only=True, tag="gate.leave"):
 
 
 class GateTimerFired(GateMessage, kw_only=True, tag="gate.timer"):
-    """A moment that a gate asked for has come."""
+    """A timer of a gate is due."""
 
     #: Empty.
     timer: str
@@ -435,26 +434,26 @@ class GatePassed(RunMessage, kw_only=True, tag="gate.pass"):
 
 
 class LogMessage(Message, kw_only=True):
-    """What concerns a partition of the inbox as a whole. Its key is the partition's number."""
+    """A message to a partition of the inbox as a whole. The key is the partition's number."""
 
     kind: ClassVar[Kind] = "log"
     key: Text = field(name="log")
 
 
 class FormatRaised(LogMessage, kw_only=True, tag="log.format"):
-    """From here on the records of this partition are folded, and its state is written, by a newer format.
+    """From here on records of this partition are folded, and state is written, by a newer format.
 
-    It goes to the partition whose number is the key, and never back.
+    Sent to the partition with the number in the key; there is no way back.
     """
 
     format: Format
 
 
 class CommandsLost(LogMessage, kw_only=True, tag="log.commands_lost"):
-    """It is not known which commands of a queue are done in this partition: ask again for what is open.
+    """Finished commands of a queue are unknown in this partition: open commands are requested again.
 
-    Said by a worker that takes over a partition of a command topic without the group's offset in it, or with
-    one whose commands have expired.
+    Sent by a worker taking over a partition of a command topic without an offset of the group, or with an
+    offset before the first kept command.
     """
 
     #: Its name.

@@ -8,73 +8,73 @@ from __future__ import annotations
 
 
 def is_made(name: str) -> bool:
-    """Say whether a step of this name was made at run time: it may be gone, for its maker has begun anew."""
+    """Return whether a step of this name was added at run time, and may be gone after a reset."""
     return name.endswith("]") or "~" in name
 
 
 def member(group: str, which: object) -> str:
-    """Return the name of a member; `group` is what all begin with, `which` its number or its own name."""
+    """Return the name of a member; `group` is the common prefix, `which` the number or the own name."""
     return f"{group}[{which}]"
 
 
 def group_name(group: str, turn: int) -> str:
-    """Return what the names of the members begin with that a step got in this turn."""
+    """Return the common prefix of the members added in this round."""
     return group if turn == 1 else f"{group}~{turn}"
 
 
 def is_member(name: str) -> bool:
-    """Say whether a step of this name is a member that another one got at run time."""
+    """Return whether a step of this name is a member added at run time."""
     return name.endswith("]")
 
 
 def may_name_member(name: str) -> bool:
-    """Say whether an author may give this name to a member: it holds nothing that means something here."""
+    """Return whether an author may give this name to a member: no special characters."""
     return not ("[" in name or "]" in name or "~" in name)
 
 
 def defined_name(name: str) -> str:
-    """Return the step of the definition that a step comes from, however deep; empty: it is the run itself."""
+    """Return the step of the definition behind a step, at any depth; empty for the run."""
     return name.partition("[")[0].partition("~")[0]
 
 
 def undo_name(step: str) -> str:
-    """Return the name of what undoes a step."""
+    """Return the name of a step's compensation."""
     return step + _UNDO
 
 
 def is_undo(name: str) -> bool:
-    """Say whether a step of this name undoes another one."""
+    """Return whether a step of this name is a compensation."""
     return name.endswith(_UNDO)
 
 
 def hook_name(kind: str, step: str = "", attempt: int = 0) -> str:
-    """Return the name under which a hook is called: for the run, for a step, or for one attempt of it."""
+    """Return the name of a hook: of the run, of a step, or of an attempt."""
     name = f"{step}~{kind}"
     return f"{name}.{attempt}" if attempt else name
 
 
 def hook_kind(name: str) -> str:
-    """Return the kind of a hook by its name."""
+    """Return the kind of a hook from the name."""
     return name.removeprefix("~")
 
 
 def is_helper(name: str) -> bool:
-    """Say whether a step of this name is a hook or undoes another one."""
+    """Return whether a step of this name is a hook or a compensation."""
     return "~" in name and not is_member(name)
 
 
 def helped(name: str) -> str:
-    """Return the step that a helper of this name is for; empty: the run itself."""
+    """Return the step of a helper; empty for the run."""
     return name.rpartition("~")[0]
 
 
 def helper_kind(name: str) -> str:
-    """Return what a helper is: `compensate`, or which hook."""
+    """Return the kind of a helper: `compensate`, or a kind of hook."""
     return name.rpartition("~")[2].partition(".")[0]
 
 
 def results_key(step: str) -> str:
-    """Return under which name a command hands over what each member of a step came to."""
+    """Return the key within a command for the members' results."""
     return f"{step}~results"
 
 

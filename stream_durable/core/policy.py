@@ -32,7 +32,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     not_on: tuple[str, ...] = ()
 
     def allows(self, code: str, attempt: int, *, retryable: bool) -> bool:
-        """Say whether a failure of this code on this attempt leads to another attempt."""
+        """Return whether a failure of this code on this attempt leads to another attempt."""
         if attempt >= self.attempts or not retryable or code in self.not_on:
             return False
         return not self.on or code in self.on

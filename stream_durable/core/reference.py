@@ -1,7 +1,7 @@
-"""Large values by reference: where the bytes are, in place of the bytes.
+"""Large values by reference: the place of the bytes instead of the bytes.
 
-A reference is itself JSON, so it goes wherever a value goes without anybody in between looking at
-it: into rows, commands, outputs of runs. What the reconciler reads of a value travels with it.
+A reference is itself JSON, so it travels like any value without special treatment: into rows, commands,
+outputs of runs. Parts read by the reconciler travel along.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MARK = b'"$blob"'
 
 
 class Reference(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a value is: a record of the topic of large values, and how to tell that it is the right one."""
+    """The place of a value: a record of the topic of large values, with a check of identity."""
 
     place: tuple[int, int, int, str] = msgspec.field(name="$blob")
     #: What is at the paths that the reconciler reads, each as it goes on behind the value's own name.
@@ -60,9 +60,9 @@ def is_reference(data: bytes) -> bool:
 
 
 def holds_reference(data: bytes) -> bool:
-    """Say whether a value is, or anywhere holds, what would be taken for a reference.
+    """Return whether a value is, or contains, an apparent reference.
 
-    A value that somebody else made must not: whoever reads it would be given a value of another run.
+    Values made by others must not: their readers would receive a value of another run.
     """
     # A letter of the key may be written as its number; read and written again it is the key.
     is_suspect = MARK in data or b"\\u00" in data
@@ -87,5 +87,5 @@ def _is_place(value: Any) -> bool:
 
 
 def parse(data: bytes) -> Reference:
-    """Read a reference; raise `msgspec.DecodeError` for what only looks like one."""
+    """Decode a reference; raise `msgspec.DecodeError` for an imitation."""
     return _decode(data)

@@ -1,4 +1,4 @@
-"""The tables that entities are kept in, and rows of them: to be written, or as they were loaded."""
+"""The tables of entities, and rows for writing and loading."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Table(NamedTuple):
 
 
 class Rows(dict[type[Any], list[Any]]):
-    """Rows to be written, by their class."""
+    """Rows to write, by class."""
 
     def of(self, row: type[R]) -> list[R]:
         """Return the rows of a class, to be added to."""

@@ -1,5 +1,5 @@
-"""The channel entity: where events and waits of one name and key meet, in one total order.
+"""The channel entity: events and waits of one name and key meet here, in one total order.
 
-Because both reach it through the same partition of the same log, there is no race between an event
-and a wait: whichever comes second finds the first.
+Both arrive through the same partition of the same log, so there is no race between an event and a wait: the
+second finds the first.
 """

@@ -1,8 +1,8 @@
 """Handlers for each message to a channel.
 
-An event wakes the waits open on arrival. If there are many, a portion is woken at once and the others by
+An event wakes the waits open on arrival. Of many waits, a portion is woken at once and the others by
 continuation messages from the channel to itself, so that one record has bounded effects. A wait assigned to
-an event keeps it, whatever arrives meanwhile.
+an event keeps it, despite later events.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LATE_MS = 3_000
 
 
 def publish(channel: Channel, message: EventPublished, now: int, out: Effects) -> Outcome:
-    """Wake every wait that is open and keep the event for those that are still to come."""
+    """Wake every open wait, and keep the event for future waits."""
     if message.id in channel.events:
         return Outcome.DUPLICATE
     data = bytes(message.data)
@@ -90,7 +90,7 @@ def open_wait(channel: Channel, message: WaitOpened, now: int, out: Effects) -> 
 
 
 def close_wait(channel: Channel, message: WaitClosed, now: int, out: Effects) -> Outcome:
-    """Forget a wait, unless it is a later one than the message is about."""
+    """Remove a wait, unless opened again after the message."""
     key = (message.run, message.wait)
     held = channel.waits.get(key)
     if held is None or held.attempt > message.attempt > 0:
@@ -100,7 +100,7 @@ def close_wait(channel: Channel, message: WaitClosed, now: int, out: Effects) ->
 
 
 def expire(channel: Channel, message: ChannelTimerFired, now: int, out: Effects) -> Outcome:
-    """Drop the events whose time is over."""
+    """Drop expired events."""
     if message.due != channel.due or out.plan_again(("channel", channel.id, _EXPIRY), message.due, now):
         return Outcome.LATE
     waking = {event_id for event_id, _ in channel.waking}
@@ -115,7 +115,7 @@ def expire(channel: Channel, message: ChannelTimerFired, now: int, out: Effects)
 
 
 def _wake_portion(channel: Channel, out: Effects) -> None:
-    """Wake those that have waited longest, and see to the others with another record."""
+    """Wake the oldest waits, and leave the others to a continuation record."""
     event_id, wakes_to = channel.waking[0]
     event = channel.events[event_id]
     limit = max(1, min(PORTION, PORTION_BYTES // (len(event.data) + 1)))
@@ -132,7 +132,7 @@ def _wake_portion(channel: Channel, out: Effects) -> None:
 
 
 def _answer_claimed(channel: Channel, key: WaitKey, out: Effects) -> Outcome:
-    """Wake a wait that is asked for again while an event that is to wake it is being delivered."""
+    """Answer a repeated wait assigned to an event still being delivered."""
     held = channel.waits[key]
     for event_id, wakes_to in channel.waking:
         if held.position <= wakes_to:

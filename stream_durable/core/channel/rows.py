@@ -1,4 +1,4 @@
-"""Channels as rows and back: what the store keeps of them, column by column."""
+"""Channels as rows and back, column by column."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stream_durable.core.tables import Parts, Rows, Table
 
 
 class EventRow(NamedTuple):
-    """An event that a channel keeps; without data it is to be forgotten."""
+    """A kept event; without data, a deletion."""
 
     channel: str
     id: str
@@ -22,7 +22,7 @@ class EventRow(NamedTuple):
 
 
 class WaitRow(NamedTuple):
-    """A wait that is open on a channel; without a position it is to be forgotten."""
+    """An open wait; without a position, a deletion."""
 
     channel: str
     run: str
@@ -39,7 +39,7 @@ TABLES = (
 
 
 def write(channel: Channel, rows: Rows) -> None:
-    """Add the rows of what has changed since it was stored last."""
+    """Add rows for all changes since the last save."""
     key, partition = channel.id, channel.partition
     rows.of(EventRow).extend(
         EventRow(key, i, partition, *channel.events.get(i, (None, None))) for i in channel.touched_events

@@ -1,4 +1,4 @@
-"""A channel in memory: the events it still keeps and the waits that are open."""
+"""A channel in memory: kept events and open waits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WaitKey = tuple[str, str]
 
 
 class OpenWait(NamedTuple):
-    """A wait that is open."""
+    """An open wait."""
 
     #: Which attempt of the waiting step it is: a message about an earlier one changes nothing.
     attempt: int
@@ -21,7 +21,7 @@ class OpenWait(NamedTuple):
 
 
 class KeptEvent(NamedTuple):
-    """An event that is kept for waits which have not begun yet."""
+    """An event kept for future waits."""
 
     data: bytes
     expires: int
@@ -30,7 +30,7 @@ class KeptEvent(NamedTuple):
 
 
 class Channel:
-    """Where events and waits of one name and key meet."""
+    """Events and waits of one name and key."""
 
     __slots__ = (
         "due",
@@ -48,7 +48,7 @@ class Channel:
     )
 
     def __init__(self, key: str, partition: int) -> None:
-        """A channel on which nothing has happened yet."""
+        """Create an empty channel."""
         self.id = key
         self.partition = partition
         self.events: dict[str, KeptEvent] = {}
@@ -73,16 +73,16 @@ class Channel:
 
     @property
     def last_position(self) -> int:
-        """The position of the wait that was opened last, of those that are still open."""
+        """The position of the newest open wait."""
         return self.waits[next(reversed(self.waits))].position if self.waits else 0
 
     @property
     def claimed(self) -> int:
-        """Up to which position waits belong to an event that is being delivered."""
+        """The last position of the waits assigned to an event being delivered."""
         return self.waking[-1][1] if self.waking else 0
 
     def keep_event(self, event_id: str, event: KeptEvent) -> None:
-        """Keep an event until it expires."""
+        """Keep an event until expiry."""
         self.events[event_id] = event
         insort(self.expiries, (event.expires, event_id))
         self.payload += len(event.data)
@@ -95,19 +95,19 @@ class Channel:
         self.touched_events[event_id] = None
 
     def expired(self, now: int) -> int:
-        """Return how many of `expiries` are over: those come first."""
+        """Return the number of expired entries of `expiries`, which come first."""
         return bisect_right(self.expiries, now, key=itemgetter(0))
 
     def add_wait(self, key: WaitKey, attempt: int) -> None:
-        """Open a wait, behind those that are open."""
+        """Open a wait, behind all open waits."""
         self.waits[key] = OpenWait(attempt, max(self.last_position, self.claimed) + 1)
         self.touched_waits[key] = None
 
     def remove_wait(self, key: WaitKey) -> None:
-        """Close a wait, if it is open."""
+        """Close a wait, if open."""
         if self.waits.pop(key, None) is not None:
             self.touched_waits[key] = None
 
     def weight(self) -> int:
-        """Estimate the bytes this channel takes in memory."""
+        """Estimate the channel's memory in bytes."""
         return 700 + 300 * len(self.events) + self.payload + 350 * len(self.waits)

@@ -1,1 +1,1 @@
-"""A workflow as data: the graph of steps, how it is checked, and the fingerprint it is known by."""
+"""A workflow as data: the graph of steps, its validation, and its fingerprint."""

@@ -1,8 +1,8 @@
 """Information about a workflow beside its definition: for people and for callers starting runs.
 
-None of it affects how a run proceeds, so it is not part of the definition or its fingerprint: a changed
-description, or a new optional input field, creates no new version. It is published as a header of the
-definition's record; the latest registration wins.
+No run depends on this, so the definition and the fingerprint leave it out: a changed description, or a new
+optional input field, creates no new version. Published as a header of the definition's record; the latest
+registration wins.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PROBLEMS_SHOWN: Final = 5
 
 
 class About(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What is said about a workflow."""
+    """Descriptions, tags, metadata and schemas of a workflow."""
 
     description: str = ""
     tags: tuple[str, ...] = ()
@@ -34,11 +34,11 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     steps: dict[str, str] = {}
 
     def encoded(self) -> bytes:
-        """Return it as JSON, the same for the same."""
+        """Return deterministic JSON."""
         return _encode(self)
 
     def refusal(self, workflow: str, data: bytes) -> RejectedError | None:
-        """Say why a run cannot be started with this input; None: it can, as far as the schema says."""
+        """Return the reason for refusing a run's input, or None for an input fit for the schema."""
         if self.input is None:
             return None
         try:
@@ -60,7 +60,7 @@ _decode = msgspec.json.Decoder(About).decode
 
 
 def read_about(data: bytes | None) -> About:
-    """Return what a header says; nothing, if it cannot be read: the definition counts without it."""
+    """Decode a header; an unreadable header counts as empty, since the definition is valid without."""
     if data is None:
         return NOTHING
     try:

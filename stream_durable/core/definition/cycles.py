@@ -1,4 +1,4 @@
-"""Steps that wait for one another, found in time that grows with the graph and no faster."""
+"""Finds cycles of dependencies, in time linear in the graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has changed between two versions of a workflow."""
+"""Differences between two versions of a workflow."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NO_OPTION = _ORDER | {"name"}
 
 
 class Change(NamedTuple):
-    """One difference between two definitions."""
+    """A difference between two definitions."""
 
     kind: ChangeKind
     #: By its old name, if it had one; None: the workflow itself.
@@ -59,7 +59,7 @@ def _steps(definition: Definition) -> dict[str, AnyNode]:
 
 
 def _renamed(gone: Sequence[AnyNode], come: Sequence[AnyNode]) -> dict[str, str]:
-    """Pair steps that went with steps that came, the most alike first."""
+    """Pair removed steps with added steps, the most similar first."""
     if len(gone) * len(come) > _PAIRS_MAX:
         return {}
     scores = sorted(
@@ -105,7 +105,7 @@ def _options(old: AnyNode, new: AnyNode, renamed: Mapping[str, str]) -> Iterator
 
 
 def _between(name: str, old: Any, new: Any) -> Iterator[str]:
-    """Say what is different in an option, part by part where it has parts."""
+    """Describe the difference in an option, part by part where possible."""
     if old == new:
         return
     if isinstance(old, msgspec.Struct) and type(old) is type(new):

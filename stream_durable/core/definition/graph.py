@@ -24,7 +24,7 @@ from stream_durable.core.names import helped, helper_kind, hook_kind, is_undo
 
 
 class Links(NamedTuple):
-    """What hangs on the end of a step beside the steps that wait for it to pass."""
+    """Consequences of a step's end beyond the steps waiting for success."""
 
     #: Steps that wait for its end, however it ends.
     followers: tuple[int, ...] = ()
@@ -40,7 +40,7 @@ NO_LINKS = Links()
 
 
 class JoinPlan(NamedTuple):
-    """A step waits until enough of these have completed."""
+    """A step waiting until enough of these have completed."""
 
     step: int
     of: tuple[int, ...]
@@ -99,7 +99,7 @@ class Graph:
         self.picks = _picks(definition)
 
     def _link(self) -> None:
-        """Find what hangs on the end of each step."""
+        """Compute the consequences of each step's end."""
         dependents: list[list[int]] = [[] for _ in self.nodes]
         followers: dict[int, list[int]] = {}
         joined: dict[int, list[int]] = {}
@@ -153,7 +153,7 @@ class Graph:
         return frozenset(found)
 
     def _may_race(self, i: int) -> bool:
-        """Say whether no group judges a step, or a branch in which its races are, too."""
+        """Return whether no group judges a step, or only a branch containing the races too."""
         owner = self.owner(i)
         races = self.links.get(i, NO_LINKS).joins
         return owner < 0 or (
@@ -167,27 +167,27 @@ class Graph:
         return -1 if links is None else links.owner
 
     def is_helper(self, i: int) -> bool:
-        """Say whether a step is a hook or undoes another one."""
+        """Return whether a step is a hook or a compensation."""
         links = self.links.get(i)
         return links is not None and links.is_helper
 
     def helper_node(self, name: str) -> StepNode | None:
-        """Return the node of a helper by its name."""
+        """Return the node of a helper by name."""
         if not is_undo(name):
             return self.hooks.get(helper_kind(name))
         i = self.index.get(helped(name))
         return None if i is None else undo_of(self.nodes[i])
 
     def grown(self) -> Grown:
-        """Return a copy that a run may add steps to."""
+        """Return a copy to which a run may add steps."""
         return Grown(self)
 
     def followers_of(self, i: int) -> list[int]:
-        """Return all steps whose beginning the end of this one may allow, members of a group included."""
+        """Return all steps possibly enabled by the end of this step, members of a group included."""
         return [*self.members.get(i, ()), *self._beyond(i)]
 
     def picks_of(self, name: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the paths into a step's output that are read: here, and by a parent that wants these."""
+        """Return the paths read in a step's output: here, and by a parent."""
         own = self.picks.get(name, ())
         if not wanted:
             return own
@@ -203,15 +203,15 @@ class Graph:
         return tuple(found)
 
     def waiting_for(self, i: int) -> list[int]:
-        """Return all steps that come directly after a step."""
+        """Return all steps directly after a step."""
         return [*self.passing(i), *self.links.get(i, NO_LINKS).followers]
 
     def passing(self, i: int) -> list[int]:
-        """Return all steps that wait for a step to pass, or for it in a race."""
+        """Return all steps waiting for a step to pass, or for the step within a race."""
         return [*self.dependents[i], *(self.joins[k].step for k in self.links.get(i, NO_LINKS).joins)]
 
     def clean_up_after(self, steps: Iterable[int]) -> set[int]:
-        """Return what waits for any end of these steps, and all after that."""
+        """Return the steps waiting for any end of these steps, and all later steps."""
         ended = {j for i in steps for j in self.links.get(i, NO_LINKS).followers}
         return ended.union(*map(self.after, ended))
 
@@ -241,7 +241,7 @@ class Grown(Graph):
     __slots__ = ("base", "grafts")
 
     def __init__(self, graph: Graph) -> None:
-        """Copy what will grow; the rest is shared."""
+        """Copy the growing parts; the rest is shared."""
         self.base = graph
         for name in Graph.__slots__:
             setattr(self, name, getattr(graph, name))
@@ -259,13 +259,13 @@ class Grown(Graph):
         self.own_weight = 208 * self.size
 
     def grown(self) -> Grown:
-        """Return itself: it is the run's own."""
+        """Return this graph: already the run's own."""
         return self
 
     def graft(self, owner: int, names: list[str], nodes: list[StepNode], after: list[tuple[int, ...]]) -> int:
-        """Add members to a step, each with its dependencies' positions; return the first index.
+        """Add members to a step, each with positions of dependencies; return the first index.
 
-        A member without dependencies waits only for its turn.
+        A member without dependencies waits only for a turn.
         """
         first = self.size
         members = Links(owner=owner)
@@ -282,7 +282,7 @@ class Grown(Graph):
         return first
 
     def help(self, name: str, node: StepNode) -> int:
-        """Add a step that is no part of the graph proper; return its index."""
+        """Add a helper, outside the graph proper; return the index."""
         self._add(name, node, _HELPER)
         self.need.append(0)  # type: ignore[union-attr]
         return self.size - 1
@@ -303,7 +303,7 @@ _HELPER = Links(is_helper=True)
 
 
 def _picks(definition: Definition) -> dict[str, tuple[str, ...]]:
-    """Return, by step, the paths into its output that the fold reads."""
+    """Return, by step, the paths in the output read by the fold."""
     found: dict[str, dict[str, None]] = {}
     nodes = {node.name: node for node in definition.nodes}
     for node in definition.nodes:

@@ -1,4 +1,4 @@
-"""Faults of groups and branches, and of dependencies into them."""
+"""Faults of groups and branches, and of dependencies into their members."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _place(node: AnyNode, nodes: Mapping[str, AnyNode]) -> Iterator[Fault]:
 
 
 def _clauses(node: AnyNode, nodes: Mapping[str, AnyNode]) -> _Clauses | None:
-    """Return the clauses that a node is in; None: it is nested too deep."""
+    """Return the clauses around a node; None for nesting too deep."""
     if node.member_of is None:
         return ()
     found: list[tuple[str, int]] = []

@@ -28,7 +28,7 @@ from stream_durable.core.ids import NAME, QUEUE, QUEUE_RULE
 
 
 class Fault(NamedTuple):
-    """One thing wrong: the node concerned (None: the workflow itself), a stable code, the sentence."""
+    """A fault: the node concerned (None: the workflow), a stable code, a sentence."""
 
     node: str | None
     code: str
@@ -36,12 +36,12 @@ class Fault(NamedTuple):
 
 
 def label_of(node: AnyNode) -> str:
-    """Return what sentences about a node call it."""
+    """Return the name of a node in sentences."""
     return f"{word_of(node)} {node.name!r}"
 
 
 def node_faults(node: AnyNode, known: Collection[str]) -> Iterator[Fault]:
-    """Say what is wrong with a node of the graph by itself; `known` are the names of all."""
+    """Return faults of a single node of the graph; `known` has the names of all nodes."""
     label = label_of(node)
     for code, text in _of_kind(node):
         yield Fault(node.name, code, label + text)
@@ -56,7 +56,7 @@ def node_faults(node: AnyNode, known: Collection[str]) -> Iterator[Fault]:
 
 
 def step_faults(node: StepNode, label: str) -> Iterator[Fault]:
-    """Say what is wrong with a function's node, wherever it is, and with its compensation."""
+    """Return faults of a function's node and of the compensation."""
     for code, text in _step(node):
         yield Fault(node.name, code, label + text)
     if node.compensation is not None:
@@ -194,7 +194,7 @@ def _at_least_one(option: str, count: int | None) -> Iterator[tuple[str, str]]:
 
 
 def _paths(node: AnyNode, known: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Report paths read by a node that lead to no dependency."""
+    """Report paths of a node leading to no dependency."""
     what, paths = reads_of(node)
     if not paths:
         return

@@ -1,7 +1,7 @@
 """The nodes of a graph, serialisable without code, and the definition holding them.
 
-New fields have defaults; a definition using a new field declares it by `format`. Unknown fields are refused,
-because a run folded without them would behave differently.
+New fields have defaults; a definition using a new field declares the field's format in `format`. Unknown
+fields are refused: a run folded without them would behave differently.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OnMemberError = Literal["fail_fast", "complete_all"]
 
 
 class Join(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
-    """So many of these steps must have completed; a race where one is enough."""
+    """The number of steps to complete out of several; with 1, a race for the first."""
 
     of: tuple[str, ...]
     enough: Count = 1
@@ -33,7 +33,7 @@ class Join(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid
 
 
 class Breaker(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
-    """A circuit breaker that attempts pass, shared by all that name the same dependency."""
+    """A circuit breaker, shared by all steps naming the same dependency."""
 
     name: str
     #: So many failures within the window open it.
@@ -51,7 +51,7 @@ class Node(
     forbid_unknown_fields=True,
     tag_field="kind",
 ):
-    """What every node has: a name, and what must have ended before it may begin."""
+    """The fields of every node: a name, and the dependencies."""
 
     name: str
     after: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ class SleepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="sleep"
 
 @final
 class SignalNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="signal"):
-    """Waits for one of the named signals to the run."""
+    """A wait for one of the named signals."""
 
     signals: tuple[str, ...]
     timeout_ms: Millis | None = None
@@ -116,7 +116,7 @@ class EventNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="event"
 
 @final
 class ParallelNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="parallel"):
-    """A group of the nodes naming it in `member_of`. Its output is each member's result, by name."""
+    """A group of the nodes naming this group in `member_of`. The output is each member's result, by name."""
 
     on_member_error: OnMemberError = "fail_fast"
     #: So many members run at once; None: all of them.
@@ -125,7 +125,7 @@ class ParallelNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="par
 
 @final
 class EachNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="each"):
-    """One step for each item of the list at a path. Its output is the list of theirs, in the items' order."""
+    """A step for each item of the list at a path. The output is the list of outputs in the same order."""
 
     over: str
     #: What each member is; it has the name of this node.
@@ -138,7 +138,7 @@ class EachNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="each"):
 
 @final
 class BranchNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="branch"):
-    """Picks one of its clauses; members in other clauses are skipped. Its output is the clause's output."""
+    """A choice of one clause; members in other clauses are skipped. The output is the clause's output."""
 
     #: A path to the value that decides; None: `selector` does, on a worker, and answers the clause's number.
     on: str | None = None
@@ -149,7 +149,7 @@ class BranchNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="branc
 
 @final
 class ChildNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="child"):
-    """A run of another workflow; its output is the step's."""
+    """A run of another workflow; the output is the child's output."""
 
     workflow: str
     fingerprint: str
@@ -180,7 +180,7 @@ AnyNode = StepNode | WaitNode | GroupNode
 
 
 def word_of(node: AnyNode) -> str:
-    """Return what people call a node of this kind."""
+    """Return the word for this kind of node."""
     match node:
         case StepNode() | EachNode() | SleepNode():
             return "step"
@@ -197,7 +197,7 @@ def word_of(node: AnyNode) -> str:
 
 
 def function_of(node: AnyNode) -> StepNode | None:
-    """Return the function that workers call for a node, or for each member that it makes."""
+    """Return the function called by workers for a node, or for each created member."""
     match node:
         case StepNode():
             return node
@@ -212,7 +212,7 @@ def function_of(node: AnyNode) -> StepNode | None:
 
 
 def work_of(node: AnyNode) -> StepNode | None:
-    """Return the function that a worker is asked for on behalf of a node itself."""
+    """Return the function called by a worker for the node itself."""
     return None if isinstance(node, EachNode) else function_of(node)
 
 
@@ -228,7 +228,7 @@ def undo_of(node: AnyNode) -> StepNode | None:
 
 
 class Reads(NamedTuple):
-    """The paths read by a node at its start."""
+    """The paths read by a node at the beginning."""
 
     #: What is there, in a word.
     what: str = ""
@@ -236,7 +236,7 @@ class Reads(NamedTuple):
 
 
 def reads_of(node: AnyNode) -> Reads:
-    """Return what a node reads at paths when it begins."""
+    """Return the paths read by a node at the beginning."""
     match node:
         case EventNode():
             return Reads("key", (node.key,))
@@ -261,7 +261,7 @@ def _input_of(node: ChildNode) -> Reads:
 
 
 class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
-    """A named graph with options, identified by its fingerprint; a run keeps its first definition."""
+    """A named graph with options, identified by a fingerprint; a run keeps the first definition."""
 
     name: str
     nodes: tuple[AnyNode, ...]
@@ -281,7 +281,7 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     format: Format = 1
 
     def fingerprint(self) -> str:
-        """Return 16 hexadecimal digits that change whenever anything in the definition changes."""
+        """Return 16 hexadecimal digits, changing with any change of the definition."""
         return fingerprint_of(encode_definition(self))
 
 
@@ -298,26 +298,26 @@ _decoder = msgspec.json.Decoder(Definition)
 def fingerprint_of(data: bytes) -> str:
     """Return the fingerprint of a published definition.
 
-    Of its bytes, not of what they are read as: a later release knows more fields, and a run must
-    find its definition all the same.
+    Computed from the bytes, not from the decoded definition: a later release knows more fields, and must
+    still find the definition of a run.
     """
     return sha256(data).hexdigest()[:16]
 
 
 def encode_definition(definition: Definition) -> bytes:
-    """Return the canonical bytes: what is fingerprinted, published and stored."""
+    """Return the canonical bytes for fingerprinting, publishing and storing."""
     return _encoder.encode(_canonical(definition))
 
 
 def decode_definition(data: bytes) -> Definition:
-    """Read what `encode_definition` wrote."""
+    """Decode the bytes of `encode_definition`."""
     return _decoder.decode(data)
 
 
 def _canonical(value: Any) -> Any:
-    """Return plain values without the fields that equal their defaults.
+    """Return plain values without fields equal to their defaults.
 
-    The library's own `omit_defaults` compares by identity, so two equal definitions could differ.
+    The library's `omit_defaults` compares by identity, so two equal definitions could differ.
     """
     if isinstance(value, msgspec.Struct):
         config = value.__struct_config__

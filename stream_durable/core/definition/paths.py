@@ -14,12 +14,12 @@ _REFERENCE = "$blob"
 
 
 def root_of(path: str) -> str:
-    """Return the first part of a path: `input`, or the step whose output it reads."""
+    """Return the first part of a path: `input`, or the name of a step."""
     return path.split(".", 1)[0]
 
 
 def rest_of(path: str) -> str:
-    """Return a path without its first part."""
+    """Return a path without the first part."""
     return path.partition(".")[2]
 
 
@@ -42,7 +42,7 @@ def read_path(path: str, value: Any) -> Any:
 
 
 def value_at(path: str, data: bytes) -> Any:
-    """Read a path in the JSON of its root, which may be a reference that has the value picked."""
+    """Read a path in the JSON of the root, which may be a reference with picked values."""
     if is_reference(data):
         rest = rest_of(path)
         try:
@@ -60,7 +60,7 @@ def value_at(path: str, data: bytes) -> Any:
 
 
 def raw_at(path: str, data: bytes) -> bytes:
-    """Return the JSON text of what is at a path."""
+    """Return the JSON text at a path."""
     if not rest_of(path):
         return data
     try:

@@ -1,4 +1,4 @@
-"""Detects groups waiting for one another's places: a member group keeps its place until the end."""
+"""Detects groups waiting for one another's places: a member group keeps a place until the end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stream_durable.core.definition.nodes import AnyNode, BranchNode, Definition
 
 
 def place_faults(definition: Definition) -> Iterator[Fault]:
-    """Report steps waiting for a step that might itself wait for a place held by their group."""
+    """Report steps waiting for a step possibly waiting for a place held by their group."""
     nodes = {node.name: node for node in definition.nodes}
     limited = {n.name for n in definition.nodes if isinstance(n, ParallelNode) and n.concurrency is not None}
     holders = [
@@ -59,7 +59,7 @@ def _and_inside(names: Iterable[str], members: Mapping[str, list[str]]) -> set[s
 def _upstream(
     names: Iterable[str], nodes: Mapping[str, AnyNode], members: Mapping[str, list[str]]
 ) -> set[str]:
-    """Return steps with all that must have ended, or begun, before they end."""
+    """Return the named steps with all steps required to end, or begin, before their end."""
     found: set[str] = set()
     pending = [name for name in names if name in nodes]
     while pending:

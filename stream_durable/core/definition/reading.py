@@ -34,7 +34,7 @@ class Newer(NamedTuple):
 
 
 class _Stamp(msgspec.Struct):
-    """What is read of a definition of any format."""
+    """The fields common to definitions of all formats."""
 
     name: str
     format: Format = 1
@@ -44,12 +44,12 @@ _stamp = msgspec.json.Decoder(_Stamp).decode
 
 
 def definition_key(name: str, fingerprint: str) -> bytes:
-    """Return the key under which a definition is published."""
+    """Return the key of a published definition."""
     return f"{name}/{fingerprint}".encode()
 
 
 def admitted(definition: Definition) -> bytes:
-    """Return a definition as it is published, or refuse one that has faults or could not be read back."""
+    """Return a definition in published form; refuse faulty or unreadable definitions."""
     if faults := validate(definition):
         raise RejectedError("bad_definition", faults[0].message)
     data = encode_definition(definition)
@@ -87,7 +87,7 @@ def _read(key: bytes | None, value: bytes, knows: int) -> Graph | Newer:
 
 
 class Known:
-    """The definitions that have been read so far."""
+    """All definitions read so far."""
 
     def __init__(self) -> None:
         """Know nothing yet."""
@@ -99,7 +99,7 @@ class Known:
         self._abouts: dict[str, About] = {}
 
     def about(self, fingerprint: str) -> About:
-        """Return what was said last about a definition beside it."""
+        """Return the latest descriptions and schemas of a definition."""
         return self._abouts.get(fingerprint, NOTHING)
 
     def lacks(self, fingerprint: str, about: About) -> bool:
@@ -107,7 +107,7 @@ class Known:
         return fingerprint not in self.graphs or about not in (NOTHING, self.about(fingerprint))
 
     def keep(self, found: Graph | Newer, about: About = NOTHING) -> None:
-        """Store a definition and its descriptions as the latest of its name."""
+        """Store a definition and descriptions as the latest of their name."""
         self._abouts[found.fingerprint] = about
         if isinstance(found, Newer):
             self.newer[found.fingerprint] = found
@@ -116,7 +116,7 @@ class Known:
         self.current[found.name] = found.fingerprint
 
     def lacking(self, fingerprint: str) -> str:
-        """Say why there is no graph of this fingerprint, and what to do about it."""
+        """Return the reason for a missing graph, with the remedy."""
         if (newer := self.newer.get(fingerprint)) is not None:
             return (
                 f"definition {fingerprint[:64]} of workflow {newer.name[:128]!r} has format {newer.format}, "

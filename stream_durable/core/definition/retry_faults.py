@@ -1,4 +1,4 @@
-"""What can be wrong with a retry policy."""
+"""Faults of retry policies."""
 
 from __future__ import annotations
 

@@ -25,24 +25,24 @@ def _mapping(node: Any) -> Mapping[str, Any]:
 
 
 class Misfit(NamedTuple):
-    """Where a value, or a type, is not what it has to be, and why. It never holds the value."""
+    """The place and the reason of a misfit of a value or a type, without the value."""
 
     #: Such as `items.0.price`; empty: the whole.
     field: str
     text: str
 
     def inside(self, part: str | int) -> Misfit:
-        """Return the same as seen from one level above."""
+        """Return the misfit as seen from one level above."""
         return self._replace(field=f"{part}.{self.field}" if self.field else str(part))
 
 
 class Schema:
-    """One place in a JSON Schema, with the definitions in scope."""
+    """A place in a JSON Schema, with the definitions in scope."""
 
     __slots__ = ("_defs", "node")
 
     def __init__(self, node: Any, defs: Mapping[str, Any] | None = None) -> None:
-        """Look at a schema; at the top it brings its own definitions."""
+        """Wrap a schema; a top-level schema brings its definitions."""
         self.node: Any = node
         self._defs: Mapping[str, Any] = defs if defs is not None else _mapping(node).get("$defs", {})
 
@@ -84,7 +84,7 @@ class Schema:
 
 
 class Kind:
-    """One of the things that a value may be."""
+    """An alternative for a value."""
 
     __slots__ = ("name", "schema")
 
@@ -94,32 +94,32 @@ class Kind:
         self.schema = schema
 
     def get(self, keyword: str, default: Any = None) -> Any:
-        """Return what a keyword says."""
+        """Return the value of a keyword."""
         return _mapping(self.schema.node).get(keyword, default)
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """The fields of an object, by their own names."""
+        """The named fields of an object."""
         return _mapping(self.get("properties", {}))
 
     @property
     def required(self) -> Sequence[str]:
-        """The fields that an object must have, by their own names."""
+        """The required fields of an object."""
         return list(self.get("required", ()))
 
     @property
     def other_fields(self) -> Schema | None:
-        """What fields are that have no name here; None: there are none."""
+        """The schema of fields without a name here; None: not allowed."""
         more = self.get("additionalProperties", None if "properties" in _mapping(self.schema.node) else True)
         return None if more is None or more is False else self.schema.at(more)
 
     def names_of(self, field: str) -> tuple[str, ...]:
-        """Return under which names a field may be written."""
+        """Return the accepted names of a field."""
         other = _mapping(self.get(ALIASES, {})).get(field)
         return (field,) if other is None else (field, other)
 
     def field(self, name: str) -> Schema | None:
-        """Return what the field is that goes by a name; None: there is none."""
+        """Return the schema of the field with a name, or None."""
         for own, found in self.fields.items():
             if name in self.names_of(own):
                 # What is computed when it is shown need not be written down.
@@ -144,7 +144,7 @@ _ANYTHING = Kind(None, ANYTHING)
 
 
 def step_into(schema: Schema, part: str) -> Schema | None:
-    """Return the schema at one path segment; None if no value has it."""
+    """Return the schema at one path segment; None without any value there."""
     found = [there for kind in schema.kinds() if (there := _part(kind, part)) is not None]
     if len(found) > 1:
         return ANYTHING
@@ -165,7 +165,7 @@ def fields_of(schema: Schema) -> list[str]:
 
 
 def misfit(schema: Schema, value: Any, depth: int = 0) -> list[Misfit]:
-    """Say why a value is not what a schema wants; nothing: it may be."""
+    """Return the reason for a value's misfit, or None for a fit."""
     best: list[Misfit] | None = None
     kinds = schema.kinds()
     for kind in kinds if depth <= DEPTH_MAX else ():
@@ -178,7 +178,7 @@ def misfit(schema: Schema, value: Any, depth: int = 0) -> list[Misfit]:
 
 
 def _weight(found: list[Misfit]) -> tuple[bool, int]:
-    """Of several alternatives the one is meant that fits as a whole, but for some of its fields."""
+    """Rank alternatives: the best fits as a whole, except for some fields."""
     return any(not each.field for each in found), len(found)
 
 
@@ -231,7 +231,7 @@ def _items(kind: Kind, value: list[Any], depth: int) -> Iterator[Misfit]:
 
 
 def _bounds(kind: Kind, value: Any) -> Iterator[Misfit]:
-    """Say which bound a value exceeds; of a number that is written as a text they are not looked at."""
+    """Return the bound exceeded by a value; numbers written as texts are not checked."""
     if isinstance(value, str) and kind.name == "string" and not kind.get("format"):
         least, most, pattern = kind.get("minLength"), kind.get("maxLength"), kind.get("pattern")
         if isinstance(least, int) and len(value) < least:
@@ -266,7 +266,7 @@ _WANTED = {
 
 
 def takes(kind: Kind, value: Any) -> bool:
-    """Say whether a value can pass for one of this type at all."""
+    """Return whether a value can be of this type at all."""
     test = _TAKES.get(kind.name or "")
     return test is None or bool(test(kind, value))
 
@@ -315,7 +315,7 @@ def _reads_as_number(text: str) -> bool:
 
 
 def values_of(kind: Kind) -> list[Any] | None:
-    """Return the only values that are allowed; None: they are not listed."""
+    """Return the only allowed values, or None for an open set."""
     node = _mapping(kind.schema.node)
     if "const" in node:
         return [node["const"]]

@@ -25,21 +25,21 @@ from stream_durable.core.status import CANCELLED, COMPENSATED, FAILED, SKIPPED, 
 
 
 class Needs(NamedTuple):
-    """What a function cannot do without: there is neither a default for it nor may it be None."""
+    """The requirements of a function: parameters without a default and without None."""
 
     outputs: frozenset[str] = frozenset()
     input: bool = False
     item: bool = False
 
     def with_those_of(self, others: Iterable[Needs]) -> Needs:
-        """Return what all of them together cannot do without."""
+        """Return the union of requirements."""
         found = [self, *others]
         outputs = frozenset[str]().union(*(each.outputs for each in found))
         return Needs(outputs, any(each.input for each in found), any(each.item for each in found))
 
 
 class Carried(NamedTuple):
-    """What the workers of an app can do for one workflow."""
+    """The functions of an app's workers for one workflow."""
 
     definition: Definition
     #: By the name of the function.
@@ -59,7 +59,7 @@ class Strand(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """What deserves a look although nothing fails for it."""
+    """A difference worth a look, without any failure."""
 
     step: str | None
     text: str
@@ -70,7 +70,7 @@ _NOT_UNDONE: Final = frozenset({FAILED, SKIPPED, CANCELLED, COMPENSATED})
 
 
 class _Called(NamedTuple):
-    """A function that runs of a definition may still call."""
+    """A function still callable by runs of a definition."""
 
     node: StepNode
     #: The step that calls it; None: any, or the run itself.
@@ -88,16 +88,16 @@ def strands(
     *,
     is_alone: bool = False,
 ) -> list[Strand]:
-    """Return why live runs of `old` would fail with what is carried, by workflow, in `apps`.
+    """Return reasons for failures of live runs of `old` under `apps`, by workflow.
 
-    With the definitions by fingerprint the runs that its steps have yet to start are looked at too. A
-    workflow that nothing is carried of is somebody else's, unless the app is alone.
+    Given the definitions by fingerprint, children still to be started are examined too. A workflow without
+    any carried function belongs to another app, unless this app is alone.
     """
     return _Judgement(apps, definitions or {}, is_alone=is_alone).strands(old)
 
 
 def notices(old: Definition, carried: Carried, queues: frozenset[str]) -> list[Notice]:
-    """Return what else deserves a look; `queues` are those that steps of the app are sent to."""
+    """Return further differences worth a look; `queues` are the queues of the app's steps."""
     found = []
     unserved: dict[str, list[str]] = {}
     for called in _functions(old):
@@ -115,13 +115,13 @@ def notices(old: Definition, carried: Carried, queues: frozenset[str]) -> list[N
 
 
 def queues_of(definition: Definition) -> frozenset[str]:
-    """Return the queues that all functions of a definition are sent to, and its children by an option."""
+    """Return the queues of all functions of a definition, and of all children by option."""
     children = {node.queue for node in definition.nodes if isinstance(node, ChildNode) and node.queue}
     return frozenset(children).union(called.node.queue for called in _functions(definition))
 
 
 class _Judgement:
-    """Judges one definition and its children, each once."""
+    """Examines one definition and all children, each once."""
 
     def __init__(
         self, apps: Mapping[str, Carried], definitions: Mapping[str, Definition], *, is_alone: bool
@@ -161,7 +161,7 @@ class _Judgement:
 
 
 def _functions(old: Definition) -> Iterator[_Called]:
-    """Return all functions that a definition calls, and until when."""
+    """Return all functions called by a definition, with the end of the need."""
     done = _safe(old, STEP_ENDED)
     for node in old.nodes:
         if (called := function_of(node)) is not None:
@@ -184,7 +184,7 @@ def _compensation(node: AnyNode, step: str | None, safe: frozenset[str]) -> Iter
 
 
 def _unfit(called: _Called, functions: Mapping[str, Needs]) -> Iterator[Strand]:
-    """Say why what is carried under a function's name would not do in its place."""
+    """Return the reason for an unfit replacement of a function."""
     node, step, safe = called.node, called.step, called.safe
     needs = functions.get(node.name)
     if needs is None:
@@ -224,7 +224,7 @@ def _other_clauses(old: Definition, carried: Carried) -> Iterator[Strand]:
 
 
 def _safe(old: Definition, statuses: frozenset[str]) -> frozenset[str]:
-    """Return the statuses in which a step needs its function no more: none, if the graph may begin anew."""
+    """Return the statuses of a step without need for the function; none if the graph may restart."""
     return statuses if old.restart.attempts == 1 else frozenset()
 
 

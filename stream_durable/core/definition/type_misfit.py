@@ -87,7 +87,7 @@ def _fields(one: Kind, other: Kind, table: dict[str, frozenset[str]], depth: int
 
 
 def _other_fields(one: Kind, other: Kind, table: dict[str, frozenset[str]], depth: int) -> Misfit | None:
-    """Look at fields of which the other type knows no name."""
+    """Compare fields without a name in the other type."""
     more = other.other_fields
     known = {name for field in other.fields for name in other.names_of(field)}
     for field in one.required:
@@ -117,7 +117,7 @@ def _items(one: Kind, other: Kind, table: dict[str, frozenset[str]], depth: int)
 
 
 def in_words(kind: Kind) -> str:
-    """Return what a kind of value is called in a sentence."""
+    """Return the word for a kind of value."""
     return "anything" if kind.name is None else _NAMES.get(kind.name, kind.name)
 
 

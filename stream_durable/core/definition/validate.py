@@ -36,7 +36,7 @@ RESERVED = frozenset({"input", "item"})
 
 
 def validate(definition: Definition) -> list[Fault]:
-    """Return all faults of a definition; none means that a run of it can end."""
+    """Return all faults of a definition; without faults every run can end."""
     faults = [*_workflow(definition), *_names(definition)]
     known = {node.name for node in definition.nodes}
     templates = {template.name for template in definition.templates}
@@ -132,7 +132,7 @@ def _join(node: AnyNode, label: str, of: tuple[str, ...], enough: int) -> Iterat
 
 
 def _taken(node: AnyNode, known: set[str]) -> Iterator[Fault]:
-    """Say which outputs a function takes that need not be there when it is called."""
+    """Report outputs taken by a function but possibly missing at the call."""
     called = function_of(node)
     label = label_of(node)
     if called is None:

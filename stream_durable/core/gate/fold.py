@@ -27,7 +27,7 @@ PORTION_MS = 100
 
 
 def ask(gate: Gate, message: GateAsked, now: int, out: Effects) -> Outcome:
-    """Let an attempt pass, or keep it waiting."""
+    """Let an attempt pass, or make the attempt wait."""
     key = (message.run, message.step)
     place = gate.inside.get(key) or gate.waiting.get(key)
     if place is not None:
@@ -74,7 +74,7 @@ def leave(gate: Gate, message: GateLeft, now: int, out: Effects) -> Outcome:
 
 
 def fire(gate: Gate, message: GateTimerFired, now: int, out: Effects) -> Outcome:
-    """Do what it is time for."""
+    """Handle due times: release a portion, allow a trial, or replace a silent trial."""
     if message.due != gate.due or out.plan_again(("gate", gate.id, _TIMER), message.due, now):
         return Outcome.LATE
     # Within what clocks differ by, what was due has come.
@@ -109,7 +109,7 @@ def _count(gate: Gate, message: GateLeft, limits: Limits, now: int, out: Effects
 
 
 def _open(gate: Gate, now: int, out: Effects) -> None:
-    """Hold everybody back. What others say who were let try before says nothing about what comes now."""
+    """Open the breaker until `reset_ms` has passed. Results of earlier trials no longer count."""
     assert gate.limits is not None
     _become(gate, OPEN, now)
     _plan(gate, now + gate.limits.reset_ms, out)
@@ -123,7 +123,7 @@ def _close(gate: Gate, now: int, out: Effects) -> None:
 
 
 def _try_next(gate: Gate, now: int, out: Effects) -> None:
-    """Let whoever has waited longest try, unless somebody is about it."""
+    """Let the longest-waiting attempt pass as a trial, unless a trial is under way."""
     if gate.state != HALF_OPEN or gate.due is not None or not gate.waiting:
         return
     if len(gate.inside) >= INSIDE_MAX:
@@ -136,7 +136,7 @@ def _try_next(gate: Gate, now: int, out: Effects) -> None:
 
 
 def _let_portion_pass(gate: Gate, now: int, out: Effects) -> None:
-    """Let those pass who have waited longest, and see to the others later."""
+    """Let the longest-waiting attempts pass, and leave the others to a timer."""
     for key in list(islice(gate.waiting, PORTION)):
         _pass(gate, key, gate.waiting[key].attempt, out)
         gate.leave(key)

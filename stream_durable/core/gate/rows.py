@@ -1,4 +1,4 @@
-"""Gates as rows and back: what the store keeps of them, column by column."""
+"""Gates as rows and back, column by column."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class GateRow(NamedTuple):
-    """A gate but for its places."""
+    """A gate without places."""
 
     name: str
     partition: int
@@ -36,7 +36,7 @@ class PlaceRow(NamedTuple):
 
 
 class _GateBody(msgspec.Struct):
-    """What a gate remembers, as the query `view_gate_list` reads it."""
+    """The stored state of a gate, also read by the query `view_gate_list`."""
 
     state: State
     since: int
@@ -56,7 +56,7 @@ TABLES = (
 
 
 def write(gate: Gate, rows: Rows) -> None:
-    """Add the rows of what has changed since it was stored last."""
+    """Add rows for all changes since the last save."""
     key, partition = gate.id, gate.partition
     if gate.is_touched and gate.limits is not None:
         recent = [(at, *failed) for failed, at in gate.recent.items()]
@@ -75,7 +75,7 @@ def write(gate: Gate, rows: Rows) -> None:
 
 
 def thaw(key: str, partition: int, parts: Parts, graphs: object) -> Gate | None:
-    """Return the gate with this (gate, body) and these (gate, run, step, attempt, ordinal, is_inside)."""
+    """Return the gate from rows (gate, body) and (gate, run, step, attempt, ordinal, is_inside)."""
     gates, places = parts
     if not gates:
         return None

@@ -54,7 +54,7 @@ class Gate:
     )
 
     def __init__(self, key: str, partition: int) -> None:
-        """A gate that nobody has asked yet."""
+        """Create an unused gate."""
         self.id = key
         self.partition = partition
         #: As whoever asked last has it; None: nobody has asked.
@@ -80,7 +80,7 @@ class Gate:
         return self.limits is None
 
     def wait(self, key: PlaceKey, attempt: int) -> None:
-        """Put an attempt at the end of those who wait."""
+        """Put an attempt at the end of the waiting line."""
         places = self.waiting or self.inside
         last = places[next(reversed(places))].ordinal if places else 0
         self.waiting[key] = Place(attempt, last + 1)
@@ -93,5 +93,5 @@ class Gate:
         self.touched_places[key] = None
 
     def weight(self) -> int:
-        """Estimate the bytes this gate takes in memory."""
+        """Estimate the gate's memory in bytes."""
         return 900 + 250 * len(self.recent) + 300 * (len(self.inside) + len(self.waiting))

@@ -1,1 +1,1 @@
-"""The run entity: one execution of a workflow, and what each message means for it."""
+"""The run entity: one execution of a workflow, and the effect of each message."""

@@ -1,7 +1,7 @@
-"""How a run moves on: steps end, others begin in turn, and the run ends with the last of them.
+"""Progress of a run: steps end, others begin in turn, and the run ends with the last step.
 
-Every message handler ends here. The work of one message is proportional to what hangs on the step
-it concerns, never to the size of the run; only the end of a run looks at all of its steps.
+Every message handler ends here. The work for one message is proportional to the step's direct consequences,
+never to the size of the run; only the end of a run visits all steps.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _end_step(run: Run, end: End, now: int, out: Effects, ready: list[int], ends
 
 
 def _note_needless(step: Step) -> None:
-    """Keep on record that a step went through after all that nobody needs any more."""
+    """Record a step's success after the step was no longer needed."""
     detail = step.detail
     if detail is not None and (detail.is_stopping or detail.has_stopped):
         detail.is_stopping = False
@@ -135,7 +135,7 @@ def _move_on(
     *,
     was_begun: bool,
 ) -> None:
-    """Apply the end of a step to everything depending on it."""
+    """Apply the end of a step to everything depending on the step."""
     graph, status = run.graph, step.status
     links = graph.links.get(i) if graph.links else None
     if links is not None and links.is_helper:
@@ -154,7 +154,7 @@ def _move_on(
 
 
 def _release(run: Run, i: int, step: Step, ready: list[int], ends: list[End], *, passed: bool) -> None:
-    """Begin the steps after this one, or cancel them."""
+    """Begin the steps after this step, or cancel them."""
     need, steps = run.need, run.steps
     if not passed:
         if run.graph.dependents[i]:
@@ -197,7 +197,7 @@ def _ready(run: Run, j: int, ready: list[int]) -> None:
 def _joined(
     run: Run, k: int, step: Step, now: int, out: Effects, ready: list[int], ends: list[End], *, passed: bool
 ) -> None:
-    """Count the end of one of the steps of a join, and settle the join if that decides it."""
+    """Count the end of a step of a join, and settle the join when decided."""
     join = run.graph.joins[k]
     counts = run.joined.get(k)
     if counts is None:
@@ -237,7 +237,7 @@ def _fail_by_race(
 
 
 def _is_fatal(run: Run, i: int, links: Links | None) -> bool:
-    """Return whether a step's failure fails the run; its group or its races may absorb it."""
+    """Return whether a step's failure fails the run; a group or races may absorb the failure."""
     return (links is None or links.owner < 0) and i not in run.graph.racing
 
 
@@ -249,7 +249,7 @@ def _call_hooks(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
 
 
 def _helped(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
-    """Mark a step as compensated, or its compensation as not needed."""
+    """Mark a step as compensated, or a compensation as not needed."""
     name = run.graph.names[i]
     if not is_undo(name) or step.status not in STEP_PASSED:
         return

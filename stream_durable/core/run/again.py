@@ -31,7 +31,7 @@ from stream_durable.core.status import (
 
 
 def restart(run: Run, now: int, out: Effects) -> list[int]:
-    """Begin the next try of the whole graph; return what begins with it."""
+    """Begin the next try of the whole graph; return the first steps."""
     run.attempt += 1
     forget_outcome(run, out)
     reset(run, range(run.graph.size), (), out)
@@ -69,14 +69,14 @@ def forget_outcome(run: Run, out: Effects) -> None:
 
 
 def mark_unbegun(run: Run) -> None:
-    """Let no step of a run that has ended count as begun of which nothing is written down: it never began."""
+    """Mark first attempts without a record in an ended run as never begun."""
     for i in range(run.graph.size):
         if i not in run.steps:
             run.need[i] = max(1, run.need[i])
 
 
 def write_down_unbegun(run: Run) -> None:
-    """Write down which steps of a run that had ended wait for nothing and never began: they begin now."""
+    """Record ready but never begun steps of an ended run: they begin now."""
     for i in range(run.graph.size):
         if not run.need[i] and i not in run.steps:
             run.steps[i] = Step(PENDING)
@@ -111,7 +111,7 @@ def reset(run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects)
 
 
 def _stopped(run: Run, chosen: set[int], out: Effects) -> list[int]:
-    """Stop the begun ones of these steps; return them in a deterministic order."""
+    """Stop the begun steps among these; return them in a deterministic order."""
     graph, found = run.graph, []
     # By name where the order of the index depends on what the run was through.
     for i in sorted(
@@ -135,7 +135,7 @@ def _goes_with(graph: Graph, i: int, chosen: set[int], dropped: set[str]) -> boo
 
 
 def _write_down(run: Run, i: int) -> None:
-    """Write down which members of a group have begun: from their order alone it can be told no longer."""
+    """Record the begun members of a group: their order no longer tells."""
     for m in run.graph.members[i]:
         if m not in run.steps and not run.need[m]:
             run.steps[m] = Step()
@@ -143,7 +143,7 @@ def _write_down(run: Run, i: int) -> None:
 
 
 def _stop(run: Run, i: int, step: Step, out: Effects) -> None:
-    """Drop a step's work under way, and its result."""
+    """Drop a step's work under way, and the result."""
     if step.status not in STEP_ENDED and step.status != PENDING:
         stop_step(run, i, step, out)
     clear_due(run, i, step, out)
@@ -153,9 +153,9 @@ def _stop(run: Run, i: int, step: Step, out: Effects) -> None:
 def downstream(
     run: Run, starts: Iterable[int], kept: Container[int] = frozenset()
 ) -> tuple[set[int], set[int]]:
-    """Return steps with everything after them, helpers too, and the groups to reopen.
+    """Return steps with all later steps, helpers too, and the groups to reopen.
 
-    Steps to keep are left alone, and so are steps depending only on those.
+    Steps to keep are left out, and so are steps depending only on those.
     """
     graph, steps = run.graph, run.steps
     found: set[int] = set()
@@ -201,7 +201,7 @@ def upstream(run: Run, starts: Iterable[int]) -> set[int]:
 
 
 def _is_wanted_by(run: Run, owner: int, i: int, found: set[int]) -> bool:
-    """Say whether a group lets this member begin, now that it has begun, or will begin again."""
+    """Return whether a group lets this member begin, now that the group has begun, or will begin again."""
     if owner < 0 or owner in found:
         return True
     group = run.steps.get(owner)
@@ -222,7 +222,7 @@ def beginnings(run: Run) -> list[int]:
 
 
 def stranded(run: Run) -> list[End]:
-    """Return the ends of steps that wait for one that has ended, did not pass, and is not made anew."""
+    """Return the steps waiting for an ended step that did not pass and is not reset."""
     graph, found = run.graph, []
     for j, step in run.steps.items():
         if step.status not in STEP_ENDED or graph.is_helper(j):
@@ -268,12 +268,12 @@ def _rebuild(run: Run, dropped: set[str]) -> None:
 
 
 def base_of(graph: Graph) -> Graph:
-    """Return the graph that a run's own one has grown from."""
+    """Return the graph before any steps were added."""
     return graph.base if isinstance(graph, Grown) else graph
 
 
 def failed_steps(run: Run) -> list[int]:
-    """Return the steps that came to no good end that was decided, or whose good end was undone."""
+    """Return the steps with an undecided bad end, and the undone ones."""
     kept = races.settled(run)
     lost = {
         i
@@ -284,7 +284,7 @@ def failed_steps(run: Run) -> list[int]:
 
 
 def _is_made_to_wait(run: Run, i: int, lost: set[int]) -> bool:
-    """Say whether a group waits again for members made anew, while the others keep what they came to."""
+    """Return whether a group waits again for reset members, while others keep their results."""
     return any(m in lost and _is_wanted_by(run, i, m, set()) for m in run.graph.members.get(i, ()))
 
 
@@ -294,7 +294,7 @@ def chosen_by_failure(run: Run) -> tuple[set[int], set[int]]:
 
 
 def chosen_by_name(run: Run, i: int) -> tuple[set[int], set[int]]:
-    """Return a step and all after it, and what was undone and is needed again, with all after that."""
+    """Return a step and all later steps, and undone steps needed again, with all later steps."""
     which, reopened = downstream(run, [i])
     kept = races.settled(run)
     undone = {j for j, step in run.steps.items() if step.status == COMPENSATED and j not in kept}
@@ -306,7 +306,7 @@ def chosen_by_name(run: Run, i: int) -> tuple[set[int], set[int]]:
 
 
 def final_output(run: Run) -> bytes | None:
-    """Return what the run was finished with by a step that has not been made anew since."""
+    """Return the output of `Finish`, unless the finishing step was reset since."""
     for step in run.steps.values():
         if step.status == COMPLETED and step.detail is not None and step.detail.is_final:
             return step.output

@@ -17,7 +17,7 @@ from stream_durable.core.status import CANCELLED, COMPLETED, FAILED, SKIPPED, Ou
 
 
 def skipped(run: Run, message: AttemptSkipped, now: int, out: Effects) -> Outcome:
-    """End a step that is not needed."""
+    """End a step as skipped."""
     i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step
@@ -30,7 +30,7 @@ def skipped(run: Run, message: AttemptSkipped, now: int, out: Effects) -> Outcom
 
 
 def jumped(run: Run, message: AttemptJumped, now: int, out: Effects) -> Outcome:
-    """Complete a step, and skip the steps between it and its target."""
+    """Complete a step, and skip the steps up to the target."""
     i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step
@@ -54,7 +54,7 @@ def jumped(run: Run, message: AttemptJumped, now: int, out: Effects) -> Outcome:
 
 
 def expanded(run: Run, message: AttemptExpanded, now: int, out: Effects) -> Outcome:
-    """Add the steps that a step answered with."""
+    """Add the steps of an expansion."""
     i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step
@@ -114,10 +114,10 @@ def finished(run: Run, message: AttemptFinished, now: int, out: Effects) -> Outc
 
 
 def _not_begun(run: Run, inside: set[int]) -> set[int]:
-    """Return what is cancelled before it begins when a step, inside of some groups, has finished the run.
+    """Return the steps to cancel unbegun when a step, inside some groups, finishes the run.
 
-    All that waits for it to pass, or for a turn beside it; what comes after these is cancelled in turn. Steps
-    that wait for an end of any kind go on: the clean-up of what ends now.
+    Steps waiting for success of the step, or for a turn beside the step, and all later steps. Steps waiting
+    for any kind of end go on: they are clean-up.
     """
     graph = run.graph
     waiting = {j for i in inside for j in graph.passing(i)}
@@ -127,7 +127,7 @@ def _not_begun(run: Run, inside: set[int]) -> set[int]:
 
 
 def _between(run: Run, i: int, to: str) -> list[int]:
-    """Return the steps that a jump passes over, or say why it cannot be made."""
+    """Return the steps passed over by a jump, or the reason for an impossible jump."""
     graph = run.graph
     target = graph.index.get(to)
     if target is None:
@@ -144,7 +144,7 @@ def _between(run: Run, i: int, to: str) -> list[int]:
 
 
 def _enclosing(run: Run, i: int) -> list[int]:
-    """Return the groups and branches that a step is inside of."""
+    """Return the groups and branches around a step."""
     found = []
     while (i := run.graph.owner(i)) >= 0:
         found.append(i)

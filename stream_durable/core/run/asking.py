@@ -86,7 +86,7 @@ def _add_history(step: Step, command: Command) -> None:
 
 
 def _size(command: Command) -> int:
-    """Return how large a command is, but for its envelope."""
+    """Return the size of a command without the envelope."""
     values = (command.input, command.item, command.context, command.happened, command.metadata)
     size = sum(len(bytes(value)) for value in values if value is not None)
     size += sum(len(name) + len(bytes(value)) for name, value in command.outputs.items())
@@ -137,7 +137,7 @@ def _add_dynamic(run: Run, i: int, node: StepNode, command: Command) -> None:
 
 
 def handover_bytes(run: Run, node: StepNode) -> int:
-    """Return the bytes of the values that a step is handed with its command."""
+    """Return the size of the values in a step's command."""
     size = len(run.input) if node.takes_input else 0
     steps, index = run.steps, run.graph.index
     for name in node.takes:

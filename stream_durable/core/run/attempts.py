@@ -1,4 +1,4 @@
-"""What workers say: an attempt started, still runs, ended with a value or without one."""
+"""Workers' messages: an attempt started, still runs, ended with or without a value."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def failed(run: Run, message: AttemptFailed, now: int, out: Effects) -> Outcome:
 
 
 def started(run: Run, message: AttemptStarted, now: int, out: Effects) -> Outcome:
-    """Note who makes a long attempt, and hold a lease for it."""
+    """Record the worker of a long attempt, and hold a lease."""
     i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step
@@ -109,7 +109,7 @@ def started(run: Run, message: AttemptStarted, now: int, out: Effects) -> Outcom
 
 
 def heartbeat(run: Run, message: AttemptHeartbeat, now: int, out: Effects) -> Outcome:
-    """Extend the lease of a running attempt; cancel the attempt of a worker that missed its cancellation."""
+    """Extend the lease of a running attempt; repeat a cancellation missed by the worker."""
     i, step = open_step(run, message)
     is_wanted = isinstance(step, Step) and (step.detail is None or not step.detail.is_stopping)
     if i >= 0 and not is_wanted:
@@ -155,7 +155,7 @@ def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outc
 
 
 def passed_gate(run: Run, message: GatePassed, now: int, out: Effects) -> Outcome:
-    """Make the attempt that a gate has let pass."""
+    """Start an attempt let through by a gate."""
     i = run.graph.index.get(message.step)
     step = None if i is None else run.steps.get(i)
     if i is None or step is None or step.attempt != message.attempt or step.status != READY:
@@ -189,7 +189,7 @@ def ask_again(run: Run, i: int, step: Step, out: Effects) -> None:
 
 
 def retry(run: Run, i: int, step: Step, out: Effects) -> None:
-    """Make the attempt that was planned."""
+    """Start the planned attempt."""
     step.due = None
     step.attempt += 1
     if step.detail is not None:
@@ -210,7 +210,7 @@ def retry(run: Run, i: int, step: Step, out: Effects) -> None:
 
 
 def out_of_time(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
-    """End a step whose time in all is over, as failed or as its option says; False: it is not."""
+    """End a step after its total time, as failed or as `on_timeout` demands; False: there is time left."""
     until = None if step.detail is None else step.detail.until
     if until is None or max(now, step.due or 0) < until:
         return False
@@ -226,7 +226,7 @@ def out_of_time(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
 
 
 def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
-    """Deal with an attempt that ran out of time, or whose worker has fallen silent."""
+    """Handle an attempt out of time, or with a silent worker."""
     # Within what clocks differ by, what was due has come.
     moment = max(now, step.due or 0)
     step.due = None
@@ -244,7 +244,7 @@ def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
 
 
 def _is_lost_for_good(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
-    """Count a worker that was lost while it was at an attempt; say whether the attempt has failed by that."""
+    """Count a worker lost during an attempt; return whether the attempt has failed by this."""
     if step.detail is not None and step.detail.is_stopping:
         return False
     step.losses += 1
@@ -283,7 +283,7 @@ def fail_attempt(
 
 
 def _selected(run: Run, i: int, step: Step, output: bytes, now: int, out: Effects) -> None:
-    """Go on with the clause that a selector chose."""
+    """Continue with the clause chosen by a selector."""
     node = run.graph.nodes[i]
     assert type(node) is BranchNode
     try:
@@ -304,7 +304,7 @@ def _selected(run: Run, i: int, step: Step, output: bytes, now: int, out: Effect
 
 
 def has_stopped(step: Step) -> bool:
-    """Note that no answer is waited for any more, if one was; say so."""
+    """Clear the pending stop of a step; return whether there was one."""
     if step.detail is None or not step.detail.is_stopping:
         return False
     step.detail.is_stopping = False

@@ -21,7 +21,7 @@ from stream_durable.core.status import FAILED, PENDING, READY
 
 
 def begin_each(run: Run, ready: list[int], now: int, out: Effects, ends: list[End]) -> None:
-    """Begin steps that need wait for nothing more."""
+    """Begin steps without open dependencies."""
     is_paused = run.requests is not None and run.is_paused
     for i in ready:
         graph = run.graph
@@ -41,7 +41,7 @@ def begin_each(run: Run, ready: list[int], now: int, out: Effects, ends: list[En
 
 
 def hold(run: Run, i: int, why: str) -> None:
-    """Keep a step that could begin from beginning."""
+    """Hold back a ready step."""
     step = run.steps.get(i)
     if step is None:
         step = run.steps[i] = Step(PENDING)
@@ -82,7 +82,7 @@ def _begin_step(run: Run, i: int, node: StepNode, now: int, out: Effects, ends: 
 def _begin_other(
     run: Run, i: int, node: WaitNode | GroupNode, now: int, out: Effects, ready: list[int], ends: list[End]
 ) -> None:
-    """Begin a step that is no function."""
+    """Begin a step without a function."""
     step = run.steps.get(i)
     if step is None:
         step = run.steps[i] = Step()

@@ -1,4 +1,4 @@
-"""One reason why a step waits, for display."""
+"""A reason for a step's waiting, for display."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CauseKind = Literal[
 
 
 class Cause(NamedTuple):
-    """One thing that a step waits for."""
+    """A reason for a step's waiting."""
 
     kind: CauseKind
     #: Who or what it is, as far as that has a name.

@@ -1,4 +1,4 @@
-"""Runs that a run starts and waits for."""
+"""Child runs: starting and awaiting them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ENVELOPE_BYTES = 10_000
 def begin_child(
     run: Run, i: int, step: Step, node: ChildNode, now: int, out: Effects, ends: list[End]
 ) -> None:
-    """Start the first child of a step, or the one that is tried again."""
+    """Start the first child of a step, or of another try."""
     detail = step.detailed()
     detail.round = 1
     try:
@@ -89,7 +89,7 @@ def cancel_child(step: Step, reason: str, out: Effects, *, compensate: bool) -> 
 
 
 def next_input(run: Run, node: ChildNode, i: int, output: bytes) -> bytes | None:
-    """Return the input of the child's next round; None: there is none, since it says that it is done."""
+    """Return the input of the child's next round, or None if the child is done."""
     if node.until is None or _is_true(value_at(node.until, output)):
         return None
     step = run.steps[i]
@@ -116,7 +116,7 @@ def tell_parent(run: Run, out: Effects) -> None:
 
 
 def refused(message: StartRun, error: RejectedError) -> ChildEnded:
-    """Return what a parent is told whose child cannot be started: it must not wait for ever."""
+    """Return the message to a parent of a refused child, which would otherwise wait for ever."""
     failure = Failure(error.code, f"run {message.key!r} could not be started: {error}", retryable=False)
     return ChildEnded(
         key=message.parent, step=message.parent_step, child=message.key, status=FAILED, failure=failure
@@ -143,7 +143,7 @@ def _next_value(path: str, output: bytes) -> Any:
 
 
 def _bounded(run: Run, data: bytes) -> bytes:
-    """Return a child's input, if the message that starts the child has room for it beside the run's tags."""
+    """Return a child's input, if there is room in the start message beside the run's tags."""
     most = PAYLOAD_BYTES_MAX
     if run.tags and len(data) > most // 2:
         most = min(most, MESSAGE_BYTES_MAX - _ENVELOPE_BYTES - len(msgspec.json.encode(run.tags)))

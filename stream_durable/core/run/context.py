@@ -1,4 +1,4 @@
-"""The run's context: what steps leave there for all that come after, key by key."""
+"""The run's context: values left by steps for all later steps, key by key."""
 
 from __future__ import annotations
 

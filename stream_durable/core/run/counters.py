@@ -79,7 +79,7 @@ def _grow(run: Run, base: Graph, steps: Mapping[str, Step], owners: list[str], h
 
 
 def recount(run: Run) -> None:
-    """Count anew what the steps of a run amount to."""
+    """Recompute the counters over a run's steps."""
     graph = run.graph
     need = run.need = list(graph.need)
     run.left, run.active = graph.total, 0
@@ -174,7 +174,7 @@ def _count_room(opened: Open, m: int, member: Step) -> None:
 
 
 def _give_turns(run: Run, i: int, opened: Open) -> None:
-    """Give as many turns as have been given: those the group began with, and one for each that has ended."""
+    """Give the initial turns of a group, and a turn for each ended member."""
     members = run.graph.members[i]
     turns = groups.window(run, i) or len(members)
     others: list[tuple[int, int]] = []

@@ -50,7 +50,7 @@ RUN_ENDS = Failure("cancelled", "the run is on its way to its end", retryable=Fa
 def fail_run(
     run: Run, failure: Failure, now: int, out: Effects, ends: list[End], ready: Collection[int]
 ) -> None:
-    """Let the run fail, unless it is on its way to an end already."""
+    """Let the run fail, unless already ending."""
     if run.failure is not None or run.output is not None or run.ended is not None:
         return
     run.failure = failure
@@ -60,7 +60,7 @@ def fail_run(
 def wind_down(
     run: Run, status: str, now: int, out: Effects, ends: list[End], ready: Collection[int] = ()
 ) -> None:
-    """Stop what is under way, but for clean-up that is ready; if nothing comes after, the run has ended."""
+    """Stop everything under way except ready clean-up; without any, the run has ended."""
     definition = run.graph.definition
     graph = run.graph
     owes = graph.clean_up or graph.has_compensation or definition.hooks
@@ -103,7 +103,7 @@ def conclude(run: Run, now: int, out: Effects) -> bool:
 
 
 def _left_behind(run: Run) -> Failure | None:
-    """Return what failed before some steps were made anew by hand, and was not made anew with them."""
+    """Return failures from before a manual retry, outside the retried steps."""
     is_retried = run.requests is not None and run.requests.retry is not None
     return races.still_failed(run) if is_retried else None
 
@@ -117,7 +117,7 @@ def may_restart(run: Run) -> bool:
 
 
 def end(run: Run, status: str, now: int, out: Effects) -> None:
-    """Close what is still open, and put the run into a status that nothing changes any more by itself."""
+    """Close everything open, and give the run a final status."""
     if run.status != PENDING:
         portions.withdraw(run)
         for i in range(run.graph.size):
@@ -178,7 +178,7 @@ def _queue(run: Run, i: int) -> str:
 def must_answer(run: Run, i: int) -> bool:
     """Return whether the result of a cancelled attempt matters.
 
-    Its work might need compensation, or its place in the group is free only after it has stopped.
+    The work might need compensation, or a place in the group is free only after a stop.
     """
     node = run.graph.nodes[i]
     if type(node) is not StepNode or i in run.open or run.output is not None:
@@ -196,7 +196,7 @@ def must_answer(run: Run, i: int) -> bool:
 def ask_to_stop(
     run: Run, i: int, status: str, why: Failure | None, now: int, out: Effects, ends: list[End]
 ) -> None:
-    """Have an attempt stopped, and wait for its answer; what would come after it is cancelled at once."""
+    """Have an attempt stopped, and wait for the answer; later steps are cancelled at once."""
     node = run.graph.nodes[i]
     assert type(node) is StepNode
     step = begun_step(run, i)
@@ -232,7 +232,7 @@ def _cancel_step(run: Run, i: int, now: int, out: Effects) -> None:
 
 
 def _undo_next(run: Run, now: int, out: Effects) -> bool:
-    """Begin to undo the step that completed last of those that are not undone; False: there is none."""
+    """Begin to undo the most recently completed step not yet undone; False: there is none."""
     graph = run.graph
     if not graph.has_compensation:
         return False
@@ -271,7 +271,7 @@ def _was_tried(run: Run, name: str) -> bool:
 
 
 def _cancelled_by_hand(run: Run) -> Failure | None:
-    """Return why a run has nothing to answer with: every last step was cancelled, or what it waited for."""
+    """Return the reason for a run without output: every last step was cancelled, or one before."""
     sinks = [run.steps.get(i) for i in run.graph.sinks]
     if not all(step is not None and step.status == CANCELLED for step in sinks):
         return None
@@ -287,7 +287,7 @@ def _step_was_cancelled(run: Run) -> bool:
 
 
 def _outcome(run: Run, otherwise: str) -> str:
-    """Return how a run ends that does not complete."""
+    """Return the end of a run without completion."""
     is_undone = False
     if run.graph.has_compensation:
         for i, step in run.steps.items():

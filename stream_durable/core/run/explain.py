@@ -1,6 +1,6 @@
-"""Explains what each step waits for, from the state alone.
+"""Explains the waiting of each step, from the state alone.
 
-The fold only counts missing dependencies; this finds them, step by step. For people, never on a message's
+The fold only counts missing dependencies; here they are found, step by step. For people, never on a message's
 path.
 """
 
@@ -29,7 +29,7 @@ _DONE: Final = frozenset({COMPLETED})
 
 
 def causes(run: Run, i: int) -> tuple[Cause, ...]:
-    """Return all that a step waits for; nothing if it, or its run, has ended."""
+    """Return all reasons for a step's waiting; none after the end of the step or the run."""
     step = run.steps.get(i)
     if run.ended is not None or (step is not None and step.status in STEP_ENDED):
         return ()
@@ -79,7 +79,7 @@ def _is_met(run: Run, join: JoinPlan) -> bool:
 
 
 def _under_way(run: Run, i: int, step: Step) -> Cause:
-    """Say what a step that has begun is waiting for."""
+    """Return the reason for the waiting of a begun step."""
     node, detail = run.graph.nodes[i], step.detail
     if i in run.open:
         opened = run.open[i]

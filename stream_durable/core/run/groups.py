@@ -1,6 +1,6 @@
 """Groups and branches: steps with members, beginning and ending with their members.
 
-A group of independent members dispatches them in order, so its progress is a number. In a group with
+A group of independent members dispatches them in order, so the progress is a number. In a group with
 dependencies among members, those not yet dispatched are stored by name.
 """
 
@@ -72,7 +72,7 @@ def _make_members(run: Run, i: int, step: Step, node: EachNode) -> None:
 
 
 def open_group(run: Run, i: int, ready: list[int], ends: list[End]) -> None:
-    """Give the members of a group that has begun their turn, as far as it may."""
+    """Give the members of a begun group their turn, up to its limit."""
     members = [m for m in run.graph.members.get(i, ()) if not has_ended(run, m)]
     opened = run.open[i] = Open(len(members))
     if not members:
@@ -98,7 +98,7 @@ def has_ended(run: Run, i: int) -> bool:
 
 
 def clause_of(node: BranchNode, value: object) -> int | None:
-    """Return the clause that a value picks; None: there is none for it."""
+    """Return the clause for a value, or None."""
     otherwise = None
     for clause, case in enumerate(node.cases):
         if case is None:
@@ -114,7 +114,7 @@ def same(one: object, other: object) -> bool:
 
 
 def pick(run: Run, i: int, step: Step, clause: int | None, ready: list[int], ends: list[End]) -> None:
-    """Let the members of one clause begin, and skip the others with all that is in them."""
+    """Let the members of a clause begin, and skip all others with everything inside."""
     graph = run.graph
     step.status = RUNNING
     step.detailed().clause = clause
@@ -131,7 +131,7 @@ def pick(run: Run, i: int, step: Step, clause: int | None, ready: list[int], end
 
 
 def expand(run: Run, i: int, step: Step, message: AttemptExpanded, ready: list[int], ends: list[End]) -> None:
-    """Add the steps returned by a step; it ends with them."""
+    """Add the steps returned by a step, which ends with them."""
     positions = {given.name or str(p): p for p, given in enumerate(message.steps)}
     wrong = _wrong(run, message.steps, positions)
     if max(map(byte_length, positions), default=0) > GIVEN_BYTES_MAX:
@@ -152,7 +152,7 @@ def _next_graft(step: Step) -> int:
 
 
 def _wrong(run: Run, steps: tuple[Grafted, ...], positions: dict[str, int]) -> str | None:
-    """Say what is wrong with an expansion."""
+    """Return the fault of an expansion."""
     if len(positions) < len(steps):
         return "two steps of the expansion have the same name"
     if run.graph.size + len(steps) > STEPS_MAX + run.graph.definition_size:
@@ -169,7 +169,7 @@ def _wrong(run: Run, steps: tuple[Grafted, ...], positions: dict[str, int]) -> s
 
 
 def _find_cycle(steps: tuple[Grafted, ...], positions: dict[str, int]) -> str | None:
-    """Say which steps of an expansion wait for one another."""
+    """Return a cycle among the steps of an expansion."""
     left = {p: len(set(given.after)) for p, given in enumerate(steps)}
     dependents: dict[int, list[int]] = {}
     for p, given in enumerate(steps):
@@ -204,7 +204,7 @@ def graft(run: Run, i: int, step: Step, made: Graft) -> None:
 
 
 def plant(graph: Grown, i: int, made: Graft) -> int:
-    """Give a step its members; return the index of the first."""
+    """Give a step members; return the index of the first."""
     name = group_name(graph.names[i], made.turn)
     node = graph.nodes[i]
     if type(node) is EachNode and not made.steps:
@@ -220,7 +220,7 @@ def plant(graph: Grown, i: int, made: Graft) -> int:
 
 
 def item_of(run: Run, i: int) -> Raw | None:
-    """Return what a member was made for."""
+    """Return the item of a member."""
     owner = run.graph.owner(i)
     if owner < 0:
         return None
@@ -241,7 +241,7 @@ def item_of(run: Run, i: int) -> Raw | None:
 
 
 def graft_of(run: Run, i: int) -> Graft | None:
-    """Return how the members of a step were added to it."""
+    """Return the additions of members to a step."""
     step = run.steps.get(i)
     return None if step is None or step.detail is None else step.detail.graft
 
@@ -267,13 +267,13 @@ def limit_of(run: Run, i: int, made: Graft | None) -> int | None:
 
 
 def has_place(run: Run, m: int) -> bool:
-    """Say whether a member that is under way keeps another one from beginning."""
+    """Return whether a member under way occupies a place."""
     owner = run.graph.owner(m)
     return owner in run.open and limit_of(run, owner, graft_of(run, owner)) is not None
 
 
 def is_counted(run: Run, i: int) -> bool:
-    """Say whether a group has to know which of its members have begun: those have a row then."""
+    """Return whether a group tracks its begun members: these have a row then."""
     return not is_ordered(run, i) and window(run, i) is not None
 
 
@@ -289,14 +289,14 @@ def next_turn(run: Run, i: int, opened: Open, ready: list[int]) -> None:
 
 
 def give_turn(run: Run, m: int, ready: list[int]) -> None:
-    """Take away what a member waits for beside its dependencies."""
+    """Remove a member's dependency on a turn."""
     run.need[m] -= 1
     if not run.need[m]:
         ready.append(m)
 
 
 def admit(run: Run, m: int, owner: int) -> bool:
-    """Say whether a member may begin now; if not, it is held until another one ends."""
+    """Return whether a member may begin now; otherwise the member is held until another ends."""
     opened = run.open.get(owner)
     if opened is None:
         # The group has just ended, and what ends it is about to end its members.
@@ -351,7 +351,7 @@ def member_ended(
 
 
 def _verdict(node: AnyNode, made: Graft | None, opened: Open, status: str) -> str | None:
-    """Say how a group ends before all of its members have; None: it goes on."""
+    """Return the early end of a group, or None to go on."""
     if made is not None and made.enough is not None:
         if opened.completed >= made.enough:
             return COMPLETED
@@ -362,7 +362,7 @@ def _verdict(node: AnyNode, made: Graft | None, opened: Open, status: str) -> st
 
 
 def _let_in(run: Run, owner: int, opened: Open, ready: list[int]) -> None:
-    """Let another member begin in place of one that has ended."""
+    """Let another member begin in place of an ended member."""
     if is_ordered(run, owner):
         next_turn(run, owner, opened, ready)
     elif opened.held:
@@ -380,7 +380,7 @@ def _is_fail_fast(node: AnyNode, made: Graft | None) -> bool:
 
 
 def close(run: Run, owner: int, group: Step, ends: list[End]) -> None:
-    """End the members of a group that has ended: as skipped if it was, else as cancelled."""
+    """End the members of an ended group: as skipped for a skipped group, else as cancelled."""
     run.open.pop(owner, None)
     why = _why_closed(run.graph.names[owner], group)
     status = SKIPPED if group.status == SKIPPED else CANCELLED

@@ -23,7 +23,7 @@ from stream_durable.core.status import PENDING, READY
 
 
 class Happened(msgspec.Struct, omit_defaults=True):
-    """What a hook is told of."""
+    """The argument of a hook."""
 
     status: str
     step: str | None = None
@@ -34,7 +34,7 @@ class Happened(msgspec.Struct, omit_defaults=True):
 
 
 def call_run_hook(run: Run, kind: str, status: str, now: int, out: Effects) -> bool:
-    """Call what the author wants called before a run ends; False: nothing, or it has been called."""
+    """Call the hook before the end of a run; False: there is none, or already called."""
     node = run.graph.hooks.get(kind)
     name = hook_name(kind)
     if node is None or _was_called(run, name):
@@ -58,7 +58,7 @@ def happened_to(run: Run, status: str) -> Happened:
 
 
 def call_step_hook(run: Run, kind: str, i: int, step: Step, now: int, out: Effects) -> None:
-    """Call what the author wants called when this happens to a step."""
+    """Call the hook for this event of a step."""
     node = run.graph.hooks.get(kind)
     if node is None or run.graph.is_helper(i):
         return
@@ -85,7 +85,7 @@ def _tell_output(happened: Happened, output: bytes) -> None:
 def begin_helper(
     run: Run, name: str, node: StepNode, now: int, out: Effects, happened: Happened | None = None
 ) -> int:
-    """Ask a worker for a helper; return its index."""
+    """Request an attempt of a helper; return the index."""
     graph = run.graph = run.graph.grown()
     i = graph.index.get(name, -1)
     if i < 0:

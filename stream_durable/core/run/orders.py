@@ -43,7 +43,7 @@ def pause(run: Run, message: PauseRun, now: int, out: Effects) -> Outcome:
 
 
 def resume(run: Run, message: ResumeRun, now: int, out: Effects) -> Outcome:
-    """Begin what could have begun meanwhile."""
+    """Begin all steps held back by the pause."""
     if run.has_ended or run.requests is None or run.requests.pause is None:
         return Outcome.LATE
     if run.has_seen(message.id):
@@ -64,7 +64,7 @@ def resume(run: Run, message: ResumeRun, now: int, out: Effects) -> Outcome:
 
 
 def go_on(run: Run, message: RunContinued, now: int, out: Effects) -> Outcome:
-    """Begin the next of the steps that one record did not begin."""
+    """Begin the next steps deferred from one record."""
     if run.has_ended or not portions.has_deferred(run):
         return Outcome.LATE
     ready = portions.take_up(run)
@@ -76,12 +76,12 @@ def go_on(run: Run, message: RunContinued, now: int, out: Effects) -> Outcome:
 
 
 def cancel_step(run: Run, message: CancelStep, now: int, out: Effects) -> Outcome:
-    """End one step before its end, and what only makes sense after it."""
+    """Cancel a step and all later steps without another purpose."""
     return _end_by_hand(run, message, CANCELLED, now, out)
 
 
 def skip_step(run: Run, message: SkipStep, now: int, out: Effects) -> Outcome:
-    """Go on as if one step were not needed."""
+    """Skip a step, and go on without."""
     return _end_by_hand(run, message, SKIPPED, now, out)
 
 

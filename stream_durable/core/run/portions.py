@@ -1,8 +1,8 @@
 """Bounds the effects of one record: the rest is deferred to continuation records.
 
 A run about to begin thousands of steps, or a few with very large inputs, begins as many as one record may.
-The others are deferred, and the run sends itself a message to continue. A deferred step has one extra
-dependency, its turn, so all other code treats it as not begun.
+The others are deferred, and the run sends itself a message to continue. A deferred step has an extra
+dependency, its turn, so all other code sees a step not yet begun.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PORTION = 500
 
 
 def defer(run: Run, i: int, out: Effects) -> None:
-    """Defer a ready step to the record continuing this one."""
+    """Defer a ready step to the continuation of this record."""
     requests = run.requests = run.requests or Requests()
     if not requests.deferred:
         out.messages.append(RunContinued(key=run.id))
@@ -30,7 +30,7 @@ def defer(run: Run, i: int, out: Effects) -> None:
 
 
 def take_up(run: Run) -> list[int]:
-    """Give the next deferred steps their turn; return those ready."""
+    """Give the next deferred steps their turn; return the ready ones."""
     requests = run.requests
     assert requests is not None
     names, requests.deferred = requests.deferred[:PORTION], requests.deferred[PORTION:]
@@ -46,7 +46,7 @@ def take_up(run: Run) -> list[int]:
 
 
 def withdraw(run: Run) -> None:
-    """Let no deferred step wait for its turn any more, since its run is about to end: it could have begun."""
+    """Cancel the turns of deferred steps because the run is about to end."""
     if run.requests is None or not run.requests.deferred:
         return
     names, run.requests.deferred = run.requests.deferred, []
@@ -58,7 +58,7 @@ def withdraw(run: Run) -> None:
 
 
 def has_deferred(run: Run) -> bool:
-    """Say whether steps wait for their turn."""
+    """Return whether steps wait for their turn."""
     return run.requests is not None and bool(run.requests.deferred)
 
 
@@ -68,7 +68,7 @@ def is_deferred(run: Run, i: int) -> bool:
 
 
 def count(run: Run) -> None:
-    """Count the turns that deferred steps wait for."""
+    """Count the turns of deferred steps."""
     if run.requests is not None:
         for i in _known(run, run.requests.deferred):
             run.need[i] += 1

@@ -18,7 +18,7 @@ from stream_durable.core.status import CANCELLED, COMPENSATED, COMPLETED, FAILED
 
 
 def consequence(step: Step, name: str, text: str) -> Failure:
-    """Return the failure for a step cancelled after this one: its cause or the decision is passed on."""
+    """Return the failure for steps cancelled after a step: the cause or the decision is passed on."""
     failure = step.failure
     if step.status == FAILED or failure is None:
         return Failure("cancelled", text, retryable=False, step=name if step.status == FAILED else None)
@@ -38,7 +38,7 @@ def not_enough(run: Run, join: JoinPlan) -> Failure:
 
 
 def culprit(run: Run, join: JoinPlan) -> int | None:
-    """Return the first failed step that lost a race: a member, or a dependency of one."""
+    """Return the first failed step of a lost race: a member, or a dependency of a member."""
     found: set[int] = set()
     for j in join.of:
         step = run.steps.get(j)
@@ -52,7 +52,7 @@ def culprit(run: Run, join: JoinPlan) -> int | None:
 
 
 def given_up(run: Run) -> list[int]:
-    """Return the steps that a run which is to end begins no more, though their races may still be won."""
+    """Return the steps never to begin in an ending run, though their races could still be won."""
     graph, joined = run.graph, run.joined
     return [
         join.step
@@ -75,12 +75,12 @@ def losers(run: Run, join: JoinPlan) -> list[int]:
 
 
 def waited_for(graph: Graph, i: int) -> list[int]:
-    """Return what a step waits for, by whatever right."""
+    """Return all dependencies of a step, of every kind."""
     return [*graph.dependencies[i], *(graph.index[name] for join in graph.nodes[i].joins for name in join.of)]
 
 
 def _leads_nowhere_else(run: Run, i: int, j: int, gone: Iterable[int]) -> bool:
-    """Say whether nobody but what is cancelled waits for a step, or for a member of it."""
+    """Return whether only cancelled steps wait for a step or for one of its members."""
     graph = run.graph
     owner = graph.owner(i)
     if owner != graph.owner(j) or (owner >= 0 and type(graph.nodes[owner]) is not BranchNode):
@@ -96,13 +96,13 @@ def _leads_nowhere_else(run: Run, i: int, j: int, gone: Iterable[int]) -> bool:
 
 
 def settled(run: Run) -> set[int]:
-    """Return the steps that lost a race, or were in a group of which enough have completed."""
+    """Return the losers of races, and the surplus members of groups with enough completed."""
     borne = _borne(run)
     return {i for i, step in run.steps.items() if _is_settled(run, i, step, borne)}
 
 
 def _is_settled(run: Run, i: int, step: Step, borne: set[int]) -> bool:
-    """Say whether it is decided that what a step would have come to is not needed."""
+    """Return whether a step's result is no longer needed."""
     if step.detail is not None and step.detail.is_needless:
         return True
     one: Step | None = step
@@ -117,7 +117,7 @@ def _is_settled(run: Run, i: int, step: Step, borne: set[int]) -> bool:
 
 
 def _borne(run: Run) -> set[int]:
-    """Return the steps in races of which all are won, or lead to others that are."""
+    """Return the steps in races all won, or leading to such races."""
     graph = run.graph
     if not graph.racing:
         return set()
@@ -137,7 +137,7 @@ def _borne(run: Run) -> set[int]:
 
 
 def _is_won(run: Run, k: int, join: JoinPlan) -> bool:
-    """Say whether a race is decided: it is not if too few have completed, and nothing began for it."""
+    """Return whether a race is decided: not with too few completed and nothing begun after."""
     if run.joined.get(k, (0,))[0] != SETTLED:
         return False
     step = run.steps.get(join.step)
@@ -152,12 +152,12 @@ def _is_won(run: Run, k: int, join: JoinPlan) -> bool:
 
 
 def is_borne_by_itself(run: Run, i: int, step: Step) -> bool:
-    """Say whether steps go on after one that has failed."""
+    """Return whether steps go on after a failed step."""
     return step.status == FAILED and run.graph.nodes[i].on_error == "continue"
 
 
 def still_failed(run: Run) -> Failure | None:
-    """Return the failure of a step that was not made anew with others, and that nothing bears."""
+    """Return the failure of a step outside a retry, absorbed by nothing."""
     graph, kept = run.graph, settled(run)
     lost = [
         i

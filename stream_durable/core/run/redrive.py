@@ -1,4 +1,4 @@
-"""Asking once more for everything that is outstanding, when nobody knows what has been said."""
+"""Repeats requests for all outstanding work after published messages may have been lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stream_durable.core.status import PENDING, READY, STEP_ASKED, WAITING
 
 
 def redrive(run: Run, out: Effects) -> None:
-    """Ask again for everything that is outstanding; whoever answered already is told apart by attempt."""
+    """Request all outstanding work again; repeated answers are recognised by attempt."""
     if run.ended is not None:
         if run.parent is not None:
             tell_parent(run, out)
@@ -30,7 +30,7 @@ def redrive(run: Run, out: Effects) -> None:
 
 
 def redrive_commands(queues: Collection[str], run: Run, out: Effects) -> None:
-    """Ask again for the attempts on these queues that no worker has announced: their commands may be gone."""
+    """Request again the attempts on these queues not announced by a worker: their commands may be lost."""
     if run.ended is not None or run.status == PENDING:
         return
     asked = Effects()

@@ -1,7 +1,7 @@
 """Converts runs to rows and back, column by column.
 
-Tuples follow the order of the statement's parameters. Only changes are written: a new run is one full row,
-later only its moving columns; of its steps, the touched ones.
+Tuples follow the order of the statement's parameters. Only changes are written: a new run as one full row,
+later only the moving columns, and the touched steps.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _tags = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 class RunRow(NamedTuple):
-    """The whole of a run but for its steps."""
+    """A whole run without steps."""
 
     id: str
     partition: int
@@ -67,7 +67,7 @@ class RunRow(NamedTuple):
 
 
 class RunChange(NamedTuple):
-    """The columns of a run that move."""
+    """The moving columns of a run."""
 
     id: str
     status: str
@@ -89,7 +89,7 @@ class RunChange(NamedTuple):
 
 
 class StepRow(NamedTuple):
-    """A recorded step: one the graph alone does not describe."""
+    """A recorded step, not implied by the graph alone."""
 
     run: str
     name: str
@@ -109,7 +109,7 @@ class StepRow(NamedTuple):
 
 
 class AttemptRow(NamedTuple):
-    """An attempt that there is more to say of than its step does."""
+    """An attempt with more to keep than the step row: failed, returned, or with logs."""
 
     run: str
     step: str
@@ -133,7 +133,7 @@ TABLES = (
 
 
 def write(run: Run, rows: Rows) -> None:
-    """Add rows for all changes since the last save; of the run itself its moving columns."""
+    """Add rows for all changes since the last save; of a stored run the moving columns."""
     if run.is_new:
         rows.of(RunRow).append(run_row(run))
         run.is_new = False
@@ -151,7 +151,7 @@ def write(run: Run, rows: Rows) -> None:
 
 
 def thaw(key: str, partition: int, parts: Parts, graphs: Callable[[str], Graph | None]) -> Run | None:
-    """Return the run restored from its row and its steps' and signals' rows; None without a row.
+    """Return the run restored from rows of the run, steps and signals; None without a row.
 
     Raises `UnknownDefinition` for an unknown definition.
     """
@@ -170,13 +170,13 @@ class UnknownDefinition(Exception):
     """A run cannot be loaded, for nothing is known here of its definition."""
 
     def __init__(self, fingerprint: str) -> None:
-        """Say which one that is."""
+        """Name the unknown definition."""
         super().__init__(fingerprint)
         self.fingerprint = fingerprint
 
 
 def run_row(run: Run) -> RunRow:
-    """Return a run as the row that is written when it is new."""
+    """Return the row of a new run."""
     return RunRow(
         run.id, run.partition, run.graph.name, run.graph.fingerprint, phase(run), run.created, run.updated,
         run.ended, run.start_id, run.input, run.output, _failure_bytes(run.failure), run.step_sequence,
@@ -189,7 +189,7 @@ def run_row(run: Run) -> RunRow:
 
 
 def run_change(run: Run) -> RunChange:
-    """Return the moving columns of a run that has a row."""
+    """Return the moving columns of a stored run."""
     context = run.context
     return RunChange(
         run.id, phase(run), run.updated, run.ended, run.output, _failure_bytes(run.failure),
@@ -201,7 +201,7 @@ def run_change(run: Run) -> RunChange:
 
 
 def step_rows(run: Run) -> list[StepRow]:
-    """Return the rows of the steps that were touched."""
+    """Return the rows of the touched steps."""
     names, steps, key = run.graph.names, run.steps, run.id
     found = [_step_row(key, names[i], steps[i]) for i in run.touched]
     if run.orphans:
@@ -214,7 +214,7 @@ def _has_signals(run: Run) -> bytes | None:
 
 
 def attempt_rows(effects: Effects) -> list[AttemptRow]:
-    """Return what is kept of attempts."""
+    """Return the rows of attempts."""
     return [
         AttemptRow(*key, note.partition, note.status, note.started, note.finished, note.worker,
                    _failure_bytes(note.failure), _encode(note.logs) if note.logs else None)
@@ -236,7 +236,7 @@ def thaw_requests(data: bytes | None) -> Requests | None:
 
 
 def phase(run: Run) -> str:
-    """Return the status as people read it: a run waits when all that is left of it waits."""
+    """Return the status for people: `waiting` for a run with nothing but waits left."""
     if run.status != RUNNING:
         return run.status
     if run.requests is not None and run.requests.pause is not None:
@@ -247,7 +247,7 @@ def phase(run: Run) -> str:
 def thaw_run(
     row: Sequence[Any], steps: Iterable[Sequence[Any]], graph: Graph, signals: Iterable[Sequence[Any]] = ()
 ) -> Run:
-    """Return the run that these rows describe; signals as (run, position, id, name, data)."""
+    """Return the run from these rows; signals are (run, position, id, name, data)."""
     stored = RunRow._make(row)
     status = RUNNING if stored.status in (WAITING, PAUSED) else stored.status
     run = Run(stored.id, stored.partition, graph, status)

@@ -1,4 +1,4 @@
-"""What is said in public about a run and its steps, and when they want to be told the time."""
+"""Public events and timers of a run and of steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stream_durable.core.run.state import Requests, Run, Step
 
 
 def say_step(run: Run, kind: str, i: int, step: Step, now: int, out: Effects) -> None:
-    """State publicly what happened to a step."""
+    """Publish an event about a step."""
     run.step_sequence += 1
     graph = run.graph
     out.events.append(
@@ -19,12 +19,12 @@ def say_step(run: Run, kind: str, i: int, step: Step, now: int, out: Effects) ->
 
 
 def say_start(run: Run, kind: str, now: int, out: Effects) -> None:
-    """State publicly that the run has been started, or has begun, and what started it."""
+    """Publish the start or the beginning of a run, with the trigger."""
     say_run(run, kind, now, out, trigger=trigger_of(run.requests, run.parent), parent=run.parent)
 
 
 def trigger_of(requests: Requests | None, parent: str | None) -> str | None:
-    """Return what started a run; None: a client."""
+    """Return the trigger of a run; None for a client."""
     if parent is not None:
         return "parent"
     return None if requests is None else requests.trigger or None
@@ -40,7 +40,7 @@ def say_run(
     parent: str | None = None,
     steps: tuple[str, ...] | None = None,
 ) -> None:
-    """State publicly what happened to the run."""
+    """Publish an event about the run."""
     run.run_sequence += 1
     graph = run.graph
     out.events.append(
@@ -50,7 +50,7 @@ def say_run(
 
 
 def set_due(run: Run, i: int, step: Step, due: int, out: Effects) -> None:
-    """Give a step its timer in place of an earlier one, none later than the end of its time in all."""
+    """Set a step's timer, replacing an earlier timer; at the latest the end of the total time."""
     if step.detail is not None and step.detail.until is not None:
         due = min(due, step.detail.until)
     step.due = due
@@ -58,20 +58,20 @@ def set_due(run: Run, i: int, step: Step, due: int, out: Effects) -> None:
 
 
 def set_run_due(run: Run, due: int | None, out: Effects) -> None:
-    """Give the run as a whole its timer in place of an earlier one; None: it has none any more."""
+    """Set or clear the timer of the run as a whole, replacing an earlier timer."""
     run.due = due
     out.timers["run", run.id, ""] = due
 
 
 def clear_due(run: Run, i: int, step: Step, out: Effects) -> None:
-    """Clear a step's timer, if any; a step with a total time-out keeps that one."""
+    """Clear a step's timer, if any; a total time-out stays."""
     if step.due is not None:
         step.due = None
         out.timers["run", run.id, run.graph.names[i]] = None
 
 
 def begun_step(run: Run, i: int) -> Step:
-    """Return a step that has begun, writing down what until now only the graph said about it."""
+    """Return the record of a begun step, creating one for a first attempt implied by the graph."""
     step = run.steps.get(i)
     if step is None:
         step = run.steps[i] = Step()

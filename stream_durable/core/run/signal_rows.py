@@ -14,7 +14,7 @@ _older = msgspec.json.Decoder(tuple[list[str], list[tuple[str, str, msgspec.Raw]
 
 
 class SignalRow(NamedTuple):
-    """A signal that a run has seen; without an id it is to be forgotten."""
+    """A signal seen by a run; without an id, a deletion."""
 
     run: str
     position: int
@@ -26,7 +26,7 @@ class SignalRow(NamedTuple):
 
 
 def signal_rows(run: Run) -> list[SignalRow]:
-    """Return the rows of the signals that changed."""
+    """Return the rows of changed signals."""
     mail = run.mail
     if mail is None:
         return []
@@ -42,7 +42,7 @@ def signal_rows(run: Run) -> list[SignalRow]:
 
 
 def thaw_mail(signals: Iterable[Sequence[Any]]) -> Mail:
-    """Return what these (run, position, id, name, data) say."""
+    """Return the mail from rows (run, position, id, name, data)."""
     mail = Mail()
     rows = sorted(signals, key=itemgetter(1))
     for _, position, signal_id, name, data in rows:

@@ -21,7 +21,7 @@ from stream_durable.core.status import CANCELLED, CANCELLING, FAILED, PENDING, R
 
 
 def create(message: RunMessage, partition: int, graphs: Callable[[str], Graph | None]) -> Run:
-    """Return the run that a start names, or refuse it; any other message is for runs that there are."""
+    """Return the run named by a start, or refuse; all other messages are for existing runs."""
     key = message.key
     if not isinstance(message, StartRun):
         raise RejectedError("unknown_run", f"there is no run {key!r}")
@@ -41,7 +41,7 @@ def create(message: RunMessage, partition: int, graphs: Callable[[str], Graph | 
 
 
 def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
-    """Begin the run; a second start of the same id changes nothing, whoever sent it."""
+    """Begin the run; a second start of the same id, by any sender, changes nothing."""
     if run.created:
         _answer_again(run, message, out)
         return Outcome.DUPLICATE
@@ -67,7 +67,7 @@ def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
 
 
 def begin(run: Run, now: int, out: Effects) -> None:
-    """Begin a run whose time has come."""
+    """Begin a delayed run at the due time."""
     is_first = run.attempt == 1
     run.status = RUNNING
     if run.started is None:
@@ -123,9 +123,7 @@ def run_out_of_time(run: Run, now: int, out: Effects) -> None:
 
 
 def _answer_again(run: Run, message: StartRun, out: Effects) -> None:
-    """Report the result again to a parent that repeats a child's start, or that the id belongs to another
-    run.
-    """
+    """Repeat the result to a parent repeating a child's start, or the refusal to another parent."""
     if not message.parent:
         return
     if message.parent != run.parent or message.parent_step != run.parent_step:

@@ -1,7 +1,7 @@
 """A run and its steps in memory: compact, changed in place, counted instead of scanned.
 
-A step dispatched for the first time as soon as its dependencies ended has no `Step`: the graph says it all,
-and neither memory nor a row repeats it.
+A step dispatched as soon as all dependencies ended has no `Step` during the first attempt: the graph implies
+the state, and neither memory nor a row repeats it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ End = tuple[int, str, bytes | None, Failure | None]
 
 
 class Graft(msgspec.Struct, omit_defaults=True):
-    """The members that a step got at run time."""
+    """Members added to a step at run time."""
 
     #: Which graft of the run it is, and which of this step: members are told apart by it.
     at: int
@@ -47,7 +47,7 @@ class Graft(msgspec.Struct, omit_defaults=True):
 
 
 class Detail(msgspec.Struct, omit_defaults=True):
-    """What few steps have."""
+    """Fields left at defaults by most steps; kept apart so that an ordinary step pays nothing."""
 
     #: The attempt from which retries are counted: the step was begun anew with it.
     first: int = 1
@@ -86,13 +86,13 @@ class Detail(msgspec.Struct, omit_defaults=True):
 
 
 class Step:
-    """What is known of a step beyond what the graph says."""
+    """The state of a step beyond the graph."""
 
     __slots__ = ("attempt", "deadline", "detail", "due", "failure", "finished", "losses", "output",
                  "sequence", "started", "status", "worker")  # fmt: skip
 
     def __init__(self, status: str = READY, attempt: int = 1) -> None:
-        """A step in this status with nothing else known of it."""
+        """Create a step with this status."""
         self.status = status
         self.attempt = attempt
         self.output: bytes | None = None
@@ -139,7 +139,7 @@ class Mail:
         self.touched: dict[int, str] = {}
 
     def add(self, signal_id: str, signal: str, data: bytes | None) -> None:
-        """Note that a signal was seen, and keep its data if there is any."""
+        """Record a signal, with the data if any."""
         self.last += 1
         self.seen[signal_id] = self.last
         self.touched[self.last] = signal_id
@@ -151,7 +151,7 @@ class Mail:
             self.touched[self.seen.pop(oldest)] = oldest
 
     def take(self, signals: Collection[str]) -> tuple[str, bytes] | None:
-        """Return name and data of the oldest that is kept of these, and keep it no more."""
+        """Remove and return name and data of the oldest matching signal."""
         for position, (signal_id, name, data) in self.kept.items():
             if name in signals:
                 del self.kept[position]
@@ -162,7 +162,7 @@ class Mail:
 
 
 class Request(msgspec.Struct, omit_defaults=True):
-    """Something that was asked of a run."""
+    """A request to a run."""
 
     id: str
     at: int
@@ -171,7 +171,7 @@ class Request(msgspec.Struct, omit_defaults=True):
 
 
 class Requests(msgspec.Struct, omit_defaults=True):
-    """Requests made to a run, without their results."""
+    """Requests to a run, without results."""
 
     #: What asked for the start, as its message says; empty: a client or a parent.
     trigger: str = ""
@@ -189,7 +189,7 @@ class Requests(msgspec.Struct, omit_defaults=True):
     deferred: list[str] = []
 
     def remember(self, order: str) -> None:
-        """Note that this order was carried out."""
+        """Record an applied request."""
         self.seen.append(order)
         del self.seen[:-ORDERS_SEEN_MAX]
 
@@ -204,7 +204,7 @@ class Run:
                  "steps", "tags", "touched", "trace", "undo", "updated", "waiting")  # fmt: skip
 
     def __init__(self, key: str, partition: int, graph: Graph, status: str = PENDING) -> None:
-        """A run that has been named but not started, or one as it was stored."""
+        """Create a run not yet started, or from stored values."""
         self.id = key
         self.partition = partition
         #: The workflow's graph; one of the run's own once a step has added to it.
@@ -263,12 +263,12 @@ class Run:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing of it has to be in memory."""
+        """Whether the run needs no memory any more."""
         return self.ended is not None
 
     @property
     def has_ended(self) -> bool:
-        """Whether anything can still happen to this run."""
+        """Whether the run has ended for good."""
         return self.status in RUN_ENDED
 
     @property
@@ -277,31 +277,31 @@ class Run:
         return self.requests is not None and self.requests.pause is not None
 
     def queue_of(self, function: StepNode) -> str:
-        """Return the queue whose workers are asked for a function: the run's own, unless it names another."""
+        """Return the queue for a function: the run's, unless the function names another."""
         queue = function.queue
         return self.queue if self.queue is not None and queue == "default" else queue
 
     def has_seen(self, order: str) -> bool:
-        """Say whether an order of this id was carried out."""
+        """Return whether a request of this id was applied."""
         return self.requests is not None and order in self.requests.seen
 
     @property
     def cancel_request(self) -> Request | None:
-        """What asked for the run's end, if anything did."""
+        """The request for the run's end, if any."""
         return None if self.requests is None else self.requests.cancel
 
     def weight(self) -> int:
-        """Estimate the bytes this run takes in memory: what the cache is bounded by."""
+        """Estimate the run's memory in bytes, for the bound of the cache."""
         return 1_200 + 9 * self.graph.size + 270 * len(self.steps) + self.graph.own_weight + self.payload
 
 
 class Open:
-    """A group or a branch that has begun."""
+    """Counters of a group or branch under way."""
 
     __slots__ = ("completed", "held", "left", "lost", "running", "turn")
 
     def __init__(self, left: int) -> None:
-        """One of whose members none has begun."""
+        """Create counters without begun members."""
         #: Members that have not ended, those that completed, and those that can no longer.
         self.left = left
         self.completed = 0
@@ -318,13 +318,13 @@ class Context:
     __slots__ = ("fields", "is_dirty", "size")
 
     def __init__(self, fields: dict[str, Raw] | None = None) -> None:
-        """An empty one, or the one that was stored."""
+        """Create an empty or a stored context."""
         self.fields = fields or {}
         self.is_dirty = False
         self.size = sum(len(bytes(value)) + len(key) + 4 for key, value in self.fields.items())
 
     def encoded(self) -> Raw:
-        """Return it as one JSON object."""
+        """Return the context as one JSON object."""
         return Raw(_encode(self.fields))
 
 

@@ -19,7 +19,7 @@ from stream_durable.core.status import COMPENSATING, COMPENSATION_FAILED, FAILED
 
 
 def has_failed(run: Run, name: str) -> bool:
-    """Say whether a run has ended with this undo failed."""
+    """Return whether a run has ended with this compensation failed."""
     return run.status == COMPENSATION_FAILED and name in _failed(run)
 
 
@@ -57,7 +57,7 @@ def _failed(run: Run) -> list[str]:
 
 
 def _reopen(run: Run, which: set[int], now: int, out: Effects) -> None:
-    """Put an ended run back to where it was undone; the hook of its end is called again at the next one."""
+    """Put an ended run back to `compensating`; the hook is called again at the next end."""
     run.status = COMPENSATING
     run.ended = None
     if run.requests is not None:

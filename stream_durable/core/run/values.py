@@ -87,7 +87,7 @@ def root_value(run: Run, root: str) -> bytes:
 
 
 def run_output(run: Run) -> bytes:
-    """Return what a run answers: the output of its last step; with several last steps, each by its name."""
+    """Return a run's output: of the last step; of several last steps, each by name."""
     sinks = run.graph.sinks
     if len(sinks) == 1:
         return output_of(run, sinks[0]) or b"null"
@@ -96,7 +96,7 @@ def run_output(run: Run) -> bytes:
 
 
 def _result(run: Run, i: int) -> bytes:
-    """Return what became of a member of a group."""
+    """Return the result of a member."""
     step = run.steps.get(i)
     if step is not None and step.status == FAILED:
         return b'{"failure":%b}' % _encode(step.failure or Failure("failed"))
@@ -107,7 +107,7 @@ def _result(run: Run, i: int) -> bytes:
 
 
 def _is_inside(graph: Graph, i: int, branch: int) -> bool:
-    """Say whether a step is in a branch, at whatever depth."""
+    """Return whether a step is in a branch, at any depth."""
     while (i := graph.owner(i)) >= 0:
         if i == branch:
             return True

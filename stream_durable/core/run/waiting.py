@@ -43,7 +43,7 @@ def begin_wait(run: Run, i: int, step: Step, node: WaitNode, now: int, out: Effe
 
 
 def wait_over(run: Run, i: int, step: Step, node: WaitNode, out: Effects) -> End | None:
-    """Return how a wait ends whose time has come; None: it goes on."""
+    """Return the end of a wait at a due time, or None to go on."""
     step.due = None
     match node:
         case SleepNode():
@@ -64,7 +64,7 @@ def wait_over(run: Run, i: int, step: Step, node: WaitNode, out: Effects) -> End
 
 
 def stop_wait(run: Run, step: Step, node: WaitNode, out: Effects) -> None:
-    """Tell whoever would end a wait that nobody waits any more."""
+    """Withdraw a wait from the entity about to end the wait."""
     match node:
         case SleepNode() | SignalNode():
             return
@@ -93,7 +93,7 @@ def ask_once_more(run: Run, i: int, step: Step, node: WaitNode, out: Effects) ->
 
 
 def cause_of_wait(run: Run, step: Step, node: WaitNode) -> Cause:
-    """Say what a wait waits for."""
+    """Return the cause of a wait."""
     match node:
         case SleepNode():
             return Cause("time", due=step.due)
@@ -171,7 +171,7 @@ def _nothing_came(i: int, node: SignalNode | EventNode) -> End:
 
 
 def _close(run: Run, node: EventNode, step: Step, out: Effects) -> None:
-    """Tell the channel that the step waits no longer."""
+    """Close the step's wait on the channel."""
     try:
         key = event_key(run, node)
     except RejectedError:
@@ -182,7 +182,7 @@ def _close(run: Run, node: EventNode, step: Step, out: Effects) -> None:
 
 
 def _is_undone(run: Run) -> bool:
-    """Say whether what a run has done is undone now."""
+    """Return whether the run is being undone."""
     request = run.cancel_request
     return run.failure is not None and (request is None or request.compensate)
 

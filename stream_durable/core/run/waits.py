@@ -1,4 +1,4 @@
-"""What a waiting run is told: a signal, an event by way of its channel, or that a time has come."""
+"""Messages to a waiting run: a signal, an event from a channel, a due time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KEPT_BYTES_MAX = 4_000_000
 
 
 def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
-    """Deliver a signal to the first matching wait, or keep it for a later one."""
+    """Deliver a signal to the first matching wait, or keep the signal for a later wait."""
     if run.has_ended:
         return Outcome.LATE
     mail = run.mail
@@ -54,7 +54,7 @@ def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
 
 
 def event(run: Run, message: EventDelivered, now: int, out: Effects) -> Outcome:
-    """Complete the wait with what came."""
+    """Complete a wait with an event."""
     i = run.graph.index.get(message.wait)
     if i is None:
         raise RejectedError("unknown_wait", f"run {run.id!r} has no wait {message.wait[:128]!r}")
@@ -67,7 +67,7 @@ def event(run: Run, message: EventDelivered, now: int, out: Effects) -> Outcome:
 
 
 def check(run: Run, message: WaitChecked, now: int, out: Effects) -> Outcome:
-    """Have a channel forget a wait that is over."""
+    """Have a channel close a finished wait."""
     i = run.graph.index.get(message.wait)
     step = None if i is None else run.steps.get(i)
     if _waits_still(step, message.attempt):
@@ -82,7 +82,7 @@ def _waits_still(step: Step | None, attempt: int) -> bool:
 
 
 def child(run: Run, message: ChildEnded, now: int, out: Effects) -> Outcome:
-    """Take over what a child came to, or start the next one."""
+    """Take over a child's result, or start the next child."""
     i = run.graph.index.get(message.step)
     if i is None or type(run.graph.nodes[i]) is not ChildNode:
         raise RejectedError("unknown_step", f"no step {message.step[:128]!r} of run {run.id!r} has children")
@@ -135,7 +135,7 @@ def _child_failed(
 def _ask_for_child(
     run: Run, i: int, step: Step, node: ChildNode, delay_ms: int, now: int, out: Effects
 ) -> None:
-    """Start the next child after a time; what is said of the one before no longer counts."""
+    """Start the next child after a time; reports about the previous child no longer count."""
     run.touched[i] = None
     detail = step.detailed()
     if delay_ms:
@@ -146,7 +146,7 @@ def _ask_for_child(
 
 
 def timer(run: Run, message: RunTimerFired, now: int, out: Effects) -> Outcome:
-    """Do what was planned for this moment, unless the plan has changed since."""
+    """Carry out the plan for this moment, unless changed since."""
     if not message.timer:
         if run.due != message.due or out.plan_again(("run", run.id, ""), message.due, now):
             return Outcome.LATE
@@ -172,7 +172,7 @@ def timer(run: Run, message: RunTimerFired, now: int, out: Effects) -> Outcome:
 
 
 def _time_has_come(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
-    """Do what a step waited for the time to do."""
+    """Carry out a step's plan for this moment."""
     is_stopping = step.detail is not None and step.detail.is_stopping
     if step.status == RETRYING:
         attempts.retry(run, i, step, out)
@@ -190,7 +190,7 @@ def _has_room(mail: Mail, data: bytes) -> bool:
 
 
 def _waiting_for(run: Run, name: str) -> int | None:
-    """Return the first step, in the order of the definition, that waits for this signal."""
+    """Return the first step, in order of definition, waiting for this signal."""
     for i in run.graph.takers.get(name, ()):
         if i in run.waiting:
             return i
