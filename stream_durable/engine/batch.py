@@ -1,6 +1,6 @@
 """One batch: records in, shares out. Nothing here waits.
 
-A batch is everything arrived from all owned partitions. `read` decodes it, so that missing entities are
+A batch is everything arrived from all owned partitions. `read` decodes records, so that missing entities are
 loaded with one query; `fold_records` folds record by record, in order per partition; `finish` returns one
 share per partition.
 """
@@ -42,7 +42,7 @@ _UNREADABLE = -1
 
 
 class Evidence(msgspec.Struct):
-    """What became of each record of a share, column by column."""
+    """The outcome of each record of a share, column by column."""
 
     offsets: list[int]
     #: Position in the list of message types; -1 for a record that could not be read.
@@ -53,7 +53,7 @@ class Evidence(msgspec.Struct):
 
 
 class Unfoldable(Exception):
-    """Folding this record raised something that is no refusal: a bug, and the same on every replay."""
+    """Folding a record raised an error other than a refusal: a bug, repeated on every replay."""
 
     def __init__(self, record: Record, cause: BaseException) -> None:
         """Name the record."""
@@ -73,7 +73,7 @@ class Read(NamedTuple):
 
 
 class Folding:
-    """What the records of one partition have done so far."""
+    """The effects of one partition's records so far."""
 
     __slots__ = (
         "clock",
@@ -101,7 +101,7 @@ class Folding:
 
 
 class Finished(NamedTuple):
-    """A share to be saved, and what to say once it is."""
+    """A share to save, with the messages to publish after."""
 
     share: Share
     messages: list[Outgoing]
@@ -115,7 +115,7 @@ class Finished(NamedTuple):
 
 
 def read(record: Record) -> Read:
-    """Decode a record; what cannot be read becomes the reason why."""
+    """Decode a record; for an unreadable record return the reason."""
     value = record.value
     if value is None:
         return Read(record, RejectedError("unreadable", "the record has no value"))
@@ -132,7 +132,7 @@ def read(record: Record) -> Read:
 
 
 def sliced(records: list[Record], bytes_max: int) -> Iterator[list[Record]]:
-    """Cut what has arrived into batches of so many bytes; a record that has more is a batch alone."""
+    """Cut records into batches of limited bytes; a larger record forms a batch alone."""
     begun = size = 0
     for at, record in enumerate(records):
         more = len(record.value or b"")
@@ -154,7 +154,7 @@ def fold_records(  # noqa: C901 - the hottest loop there is: a call less for eac
 ) -> list[Folding]:
     """Fold decoded records until their effects weigh too much for a batch.
 
-    Entities change in place; raises `Unfoldable` if one may be half changed.
+    Entities change in place; raises `Unfoldable` after a possibly half-made change.
     """
     foldings: dict[int, Folding] = {}
     load = 0
@@ -216,7 +216,7 @@ def finish(folding: Folding) -> Finished:
 
 
 def state_of(folding: Folding) -> Share:
-    """Write down what a partition's records have done as a share that says nothing to anybody."""
+    """Return the changes of a partition's records as a share without messages."""
     share = folding.partition.share()
     share.format = folding.effects.format
     last = folding.last

@@ -1,7 +1,7 @@
 """Entities in memory, bounded by bytes.
 
-What is here equals what is stored, or is about to be by the batch under way. So any doubt about a
-partition (it was fenced, or a fold went wrong) is settled by forgetting its entities.
+The content equals the stored state, or the state about to be stored by the batch under way. So any doubt
+about a partition (fenced, or a fold went wrong) is settled by forgetting the partition's entities.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Cache:
     """Entities by kind and id, the least recently used forgotten first."""
 
     def __init__(self, bytes_max: int) -> None:
-        """An empty cache that holds about this many bytes between batches."""
+        """Create an empty cache for about this many bytes between batches."""
         self.bytes_max = bytes_max
         self.bytes = 0
         # A plain dict finds its first key slowly once many before it are gone.
@@ -25,7 +25,7 @@ class Cache:
         self._weights: dict[tuple[Kind, str], int] = {}
 
     def of(self, kind: Kind) -> dict[str, Entity]:
-        """Return the entities of one kind, for reading."""
+        """Return the entities of a kind, for reading."""
         return self._entities[kind]
 
     def keep(self, kind: Kind, entity: Entity) -> None:
@@ -38,7 +38,7 @@ class Cache:
         self._weights[kind, key] = weight
 
     def carry_over(self, touched: Mapping[tuple[Kind, str], Entity]) -> None:
-        """Hold what a stored batch has touched, and let go what is over by it."""
+        """Keep the entities touched by a stored batch, except finished ones."""
         for (kind, key), entity in touched.items():
             if entity.is_over:
                 self.forget(kind, key)
@@ -51,7 +51,7 @@ class Cache:
         self.bytes -= self._weights.pop((kind, key), 0)
 
     def forget_partitions(self, partitions: Iterable[int]) -> None:
-        """Let everything go that belongs to these partitions."""
+        """Drop all entities of these partitions."""
         gone = set(partitions)
         for kind, entities in self._entities.items():
             for key in [key for key, entity in entities.items() if entity.partition in gone]:

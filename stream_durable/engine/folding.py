@@ -27,7 +27,7 @@ class Folder:
         partition_count: int,
         load_max: int = NO_LOAD_MAX,
     ) -> None:
-        """Fold into `cache`, up to the record with which what a batch begins weighs more than `load_max`."""
+        """Fold into `cache`, stopping when a batch's loaded entities weigh more than `load_max`."""
         self._store = store
         self._definitions = definitions
         self._cache = cache
@@ -40,11 +40,11 @@ class Folder:
         return [self._refusals.read(record) for record in records]
 
     def missing(self, reads: list[batch.Read]) -> Keys:
-        """Return the entities concerned that are not in memory."""
+        """Return the entities concerned but not in memory."""
         return batch.missing(reads, self._cache, self._refusals.known)
 
     async def load(self, keys: Keys) -> dict[str, str]:
-        """Bring entities into memory; return the runs whose definition is not known, with its fingerprint."""
+        """Load entities; return runs with an unknown definition, by fingerprint."""
         return await load_entities(self._store, self._definitions, self._cache, keys, self._partition_count)
 
     def fold(

@@ -35,7 +35,7 @@ _PATIENCE_SECONDS = 1.0
 
 
 class Hold(NamedTuple):
-    """What a partition waits for."""
+    """The reason for holding a partition."""
 
     offset: int
     key: str
@@ -48,7 +48,7 @@ class Hold(NamedTuple):
 
 
 class Holds:
-    """The partitions of a reconciler that are held, and the look for what they wait for."""
+    """The held partitions of a reconciler, and the checks for their release."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Holds:
         refusals: Refusals,
         knows: int,
     ) -> None:
-        """Hold nothing yet; what takes a newer format than one `knows` is not for us."""
+        """Hold nothing yet; records of formats above `knows` are left to newer releases."""
         self._knows = knows
         self._log = log
         self._definitions = definitions
@@ -76,11 +76,11 @@ class Holds:
         return partition in self._held
 
     def reasons(self) -> dict[int, str]:
-        """Say of each partition that is held why it is."""
+        """Return the reason for each held partition."""
         return {partition: hold.reason for partition, hold in self._held.items()}
 
     async def check(self, reads: Sequence[batch.Read]) -> None:
-        """Hold the partitions of records that take a newer release, or a definition that may be elsewhere."""
+        """Hold the partitions of records needing a newer release, or an unknown definition."""
         unclear = batch.unclear(reads, self._definitions.graph, self._refusals.known)
         starts = []
         for read in unclear:
@@ -123,7 +123,7 @@ class Holds:
         return len(still) < len(lacking)
 
     def hold_refused(self, record: Record, reason: str) -> None:
-        """Hold a partition at a record that the database does not take and that is not to blame for it."""
+        """Hold a partition at a record refused by the database without fault of the record."""
         offset, times = self._refused.get(record.partition, (-1, 0))
         times = times + 1 if offset == record.offset else 1
         self._refused[record.partition] = (record.offset, times)
@@ -132,20 +132,20 @@ class Holds:
         self._begin(record.partition, Hold(record.offset, key, "", reason, was_unread=True, until=until))
 
     def forget(self, partitions: Iterable[int]) -> None:
-        """Let go of partitions that are no longer ours."""
+        """Forget partitions owned by others now."""
         for partition in partitions:
             self._held.pop(partition, None)
             self._refused.pop(partition, None)
 
     def leave(self, partitions: Iterable[int]) -> None:
-        """Forget these partitions: this process fetches them no more."""
+        """Forget these partitions: this process no longer fetches from them."""
         self.forget(partitions)
         for number in partitions:
             if (partition := self._partitions.get(number)) is not None:
                 partition.is_full = False
 
     def hold_back(self, partition: Partition, is_full: bool) -> None:  # noqa: FBT001
-        """Fetch no more of a partition whose messages the brokers do not take, or go on with it."""
+        """Stop fetching from a partition while the brokers refuse its messages, or go on."""
         if self._partitions.get(partition.id) is not partition:
             return
         if is_full:
@@ -154,7 +154,7 @@ class Holds:
             self._log.fetch(partition.id, partition.position, partition.leader_epoch)
 
     async def run(self) -> None:
-        """Look, until cancelled, whether what is waited for is there."""
+        """Check holds for release until cancelled."""
         while True:
             await self._any.wait()
             delay = _FIRST_SECONDS
@@ -168,7 +168,7 @@ class Holds:
             self._any.clear()
 
     def _begin(self, number: int, hold: Hold) -> None:
-        """Fetch no more of a partition; of several records that it is held at, the first one counts."""
+        """Stop fetching from a partition; among several held records the first counts."""
         partition, held = self._partitions.get(number), self._held.get(number)
         if partition is None or (held is not None and held.offset <= hold.offset):
             return
@@ -202,7 +202,7 @@ class Holds:
                 _log.info(PARTITION_RELEASED, partition=number, offset=hold.offset)
 
     async def _read_definitions(self) -> str | None:
-        """Read them; say why not, where that takes longer than others can wait."""
+        """Read definitions; return the reason if reading takes too long for others."""
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await self._definitions.catch_up()

@@ -1,12 +1,11 @@
-"""The ingress: takes what others put on the events topic and puts it on the inbox.
+"""The ingress: moves records from the events topic to the inbox.
 
-Its group's offsets are kept in Kafka, and of a partition only what has been acknowledged is committed. So a
-crash repeats records, and a repeat changes nothing, since ids are derived from the record's own id, else
-from the topic, partition and offset. A partition whose records the inbox does not acknowledge waits, and
-holds up no other.
+Offsets of the group are kept in Kafka, and only acknowledged records are committed. So a crash repeats
+records, and a repeat changes nothing, since ids come from the records, or from topic, partition and offset. A
+partition without acknowledgements from the inbox waits, and blocks no other.
 
-A start by name is given the fingerprint that is current here and now: the decision is put on the log
-with it. What cannot be taken goes to the dead letters with the reason, and the partition goes on.
+A start by name gets the current fingerprint: the decision is put on the log with the start. Unacceptable
+records become dead letters with the reason, and the partition goes on.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class _Read(NamedTuple):
 
 
 class _Taken:
-    """Records of one partition that were put on the inbox together."""
+    """Records of a partition put on the inbox together."""
 
     __slots__ = ("bytes", "is_settled", "reached")
 
@@ -73,7 +72,7 @@ class _Source:
 
 
 class Ingress:
-    """Serves its assigned partitions of the events topic."""
+    """Serves assigned partitions of the events topic."""
 
     def __init__(
         self,
@@ -85,9 +84,9 @@ class Ingress:
         ttl_ms: int,
         bytes_max: int = 16_000_000,
     ) -> None:
-        """Take nothing yet; events that nobody waits for are kept for `ttl_ms`.
+        """Take nothing yet; events without a wait are kept for `ttl_ms`.
 
-        A partition of which the inbox has more than `bytes_max` to acknowledge waits.
+        A partition waits while more than `bytes_max` lack an acknowledgement from the inbox.
         """
         self._log = log
         self._publisher = publisher
@@ -101,11 +100,11 @@ class Ingress:
 
     @property
     def partitions(self) -> list[int]:
-        """The partitions that are read now."""
+        """The partitions being read."""
         return list(self._sources)
 
     async def run(self) -> None:
-        """Take records until cancelled; what was acknowledged by then is committed."""
+        """Move records until cancelled; acknowledged records are committed."""
         try:
             while True:
                 event = await self._log.next()
@@ -125,7 +124,7 @@ class Ingress:
             await self._log.close()
 
     async def _begin(self, partition: int) -> None:
-        """Go on where the group stands; where that is not in the log, at what is left of it."""
+        """Continue at the group's offset, or at the first record left in the log."""
         offset, _ = await retry_transient(lambda: self._log.committed(partition), "read the committed offset")
         bounds = await retry_transient(lambda: self._log.bounds(partition), "read the log's bounds")
         if offset is None or not bounds.low <= offset <= bounds.high:
@@ -134,7 +133,7 @@ class Ingress:
         self._log.fetch(partition, offset, -1)
 
     async def _take(self, records: list[Record]) -> None:
-        """Put on the inbox what has come."""
+        """Put arrived records on the inbox."""
         reads: dict[int, list[_Read]] = {}
         for record in records:
             source = self._sources.get(record.partition)
@@ -167,7 +166,7 @@ class Ingress:
         records: list[Record],
         then: Callable[[], None],
     ) -> None:
-        """Publish what came of records, or what is said in its place; call `then` once all is settled."""
+        """Publish messages made from records, or replacements; call `then` once all are settled."""
 
         def done(refusals: list[Refusal]) -> None:
             told = [(records[r.at], self._instead(messages[r.at][0], records[r.at], r)) for r in refusals]
@@ -180,7 +179,7 @@ class Ingress:
         self._publisher.send(messages, done)
 
     def _settled(self, partition: int, source: _Source, taken: _Taken) -> None:
-        """Count as taken what has been acknowledged, and all before it."""
+        """Count acknowledged records, and all earlier ones, as taken."""
         taken.is_settled = True
         reached = None
         while source.taken and source.taken[0].is_settled:
@@ -198,7 +197,7 @@ class Ingress:
     def _instead(
         self, message: Outgoing, record: Record, refusal: Refusal
     ) -> tuple[Outgoing, Headers | None] | None:
-        """Return the dead letter for what the inbox does not take, shorter where that is refused too."""
+        """Return the dead letter for a record refused by the inbox, shorter after a second refusal."""
         self._metrics.count_refused(refusal.code)
         if message.topic != outbox.DEAD:
             code = f"refused_{refusal.code}"
@@ -269,4 +268,4 @@ class Ingress:
 
 
 def _whether_stored(is_stored: bool) -> None:  # noqa: FBT001
-    """Nothing depends on it."""
+    """Ignore the outcome: nothing depends on this commit."""

@@ -27,7 +27,7 @@ _log = logger(__name__)
 
 
 class Isolation:
-    """Watches over the records of partitions that do not move on."""
+    """Watches the records of partitions without progress."""
 
     def __init__(self, store: Store, takeovers_max: int) -> None:
         """Set a record aside when it was folded alone more than `takeovers_max` times."""
@@ -36,7 +36,7 @@ class Isolation:
         self._suspected: Partition | None = None
 
     async def judge(self, partition: Partition, record: Record) -> str | None:
-        """Note that a record is about to be folded alone; return why it is set aside instead, if it is."""
+        """Record the start of folding a record alone; return the reason for refusing the record, if any."""
         times = await retry_transient(
             lambda: self._store.suspect(partition.id, partition.token, record.offset), "note a suspect"
         )
@@ -47,9 +47,9 @@ class Isolation:
         return f"the process died {times - 1} times while it folded this record"
 
     async def absolve(self) -> None:
-        """Suspect the record folded alone no longer: the database was in its way, which it has survived.
+        """Clear the suspicion of a record folded alone: only the database was the obstacle.
 
-        Otherwise whoever restarts processes while the database is out of order would blame the record.
+        Otherwise process restarts during a database outage would put the blame on the record.
         """
         suspected = self._suspected
         if suspected is None:
@@ -66,7 +66,7 @@ class Refusals:
     """Records refused whatever their content, by earlier or new verdicts."""
 
     def __init__(self, verdicts: Verdicts | None = None) -> None:
-        """Begin with what was decided before."""
+        """Begin with earlier verdicts."""
         self._verdicts: dict[tuple[int, int], Verdict] = dict(verdicts or {})
         self.known: batch.Refused = {}
 
@@ -76,13 +76,13 @@ class Refusals:
             self._verdicts.setdefault((partition, verdict.offset), verdict)
 
     def forget(self, partitions: Iterable[int]) -> None:
-        """Let go of what concerns these partitions."""
+        """Forget verdicts about these partitions."""
         gone = set(partitions)
         self._verdicts = {place: v for place, v in self._verdicts.items() if place[0] not in gone}
         self.known = {place: error for place, error in self.known.items() if place[0] not in gone}
 
     def read(self, record: Record) -> batch.Read:
-        """Read a record, of which a verdict may be known."""
+        """Decode a record, unless a verdict refuses the record."""
         place = (record.partition, record.offset)
         verdict = self._verdicts.get(place) if self._verdicts else None
         if verdict is None or verdict.fingerprint != fingerprint(record):
@@ -94,7 +94,7 @@ class Refusals:
         return batch.read(record)
 
     def set_aside(self, error: batch.Unfoldable) -> None:
-        """Refuse from now on a record on which the fold raised."""
+        """Refuse a record from now on, after an error of the fold."""
         record = error.record
         self.known[record.partition, record.offset] = RejectedError(UNFOLDABLE, str(error))
         _log.error(
@@ -106,7 +106,7 @@ class Refusals:
         )
 
     def refuse_made_up(self, record: Record, found: int) -> bool:
-        """Refuse from now on a record of a format that no release will ever have; False: it may be one."""
+        """Refuse a record of an impossible format from now on; False: the format may exist."""
         if not is_made_up(found):
             return False
         text = f"it takes format {found}, and this release knows {FORMAT}: no release is so far ahead"
@@ -114,7 +114,7 @@ class Refusals:
         return True
 
     def refuse_unstorable(self, record: Record, reason: str) -> bool:
-        """Refuse from now on a record that cannot be stored; False: not even its refusal can be."""
+        """Refuse an unstorable record from now on; False: even the refusal is unstorable."""
         place = (record.partition, record.offset)
         if place in self.known:
             return False

@@ -1,4 +1,4 @@
-"""Rows to entities: what a batch concerns and is not in memory, fetched with one query per table."""
+"""Rows to entities: missing entities of a batch, fetched with one query per table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def load_entities(
     keys: Keys,
     partition_count: int,
 ) -> dict[str, str]:
-    """Load entities into the cache; nonexistent ones are left out.
+    """Load entities into the cache; nonexistent entities are left out.
 
     Returns the runs with an unknown definition, by fingerprint; these are left out too.
     """
@@ -42,7 +42,7 @@ async def load_entities(
 
 
 def _by_entity(rows: Sequence[Sequence[Any]]) -> dict[str, list[Sequence[Any]]]:
-    """Sort rows by the entity that they begin with."""
+    """Group rows by the entity in the first columns."""
     found: dict[str, list[Sequence[Any]]] = {}
     for row in rows:
         found.setdefault(row[0], []).append(row)

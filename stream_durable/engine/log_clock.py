@@ -1,8 +1,8 @@
-"""The log's clock, as a reconciler knows it: when a timer is put on the log is decided by no other.
+"""The log's clock, as known to a reconciler: log time alone decides when a timer is put on the log.
 
-Each record carries the log's time, and arrives later than that: its time less our own is a lower bound of how
-far the log's clock is ahead of ours. The highest bound of the last minute is used. A bound below zero may be
-a backlog as well, so ours is set back by it only once a timer has come to the log before its moment.
+Each record carries log time from before the arrival: record time minus our time is a lower bound of the log's
+lead. The highest bound of the last minute is used. A bound below zero may also mean a backlog, so our clock
+is set back only after a timer arrived on the log too early.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _IGNORED_MS = 250
 
 
 class LogClock:
-    """Our own clock, corrected by what the log's says."""
+    """Our clock, corrected by log time."""
 
     def __init__(self, clock: Clock) -> None:
-        """Begin with our own clock as it is."""
+        """Begin with our clock unchanged."""
         self._clock = clock
         self._until = 0
         self._earlier: int | None = None
@@ -40,7 +40,7 @@ class LogClock:
             self._bound = bound
 
     def was_early(self) -> None:
-        """Take note that a timer came to the log before its moment: our own clock is ahead."""
+        """Record a timer too early on the log: our clock is ahead."""
         self._is_ahead = True
 
     def _offset(self) -> int:

@@ -57,13 +57,13 @@ def outgoing(effects: Effects, partition: int) -> list[Outgoing]:
 
 
 def dead_letter(topic: str, record: Record, code: str, reason: str) -> Outgoing:
-    """Return the record that keeps what could not be applied: bytes untouched, reason and origin beside."""
+    """Return the record keeping an inapplicable record: bytes untouched, with reason and origin."""
     origin = dead_letter_headers(topic, record.partition, record.offset, record.time, code, reason)
     return Outgoing(DEAD, None, *letter(record.key, record.value, record.headers, origin))
 
 
 def verdict(record: Record, code: str, reason: str) -> Outgoing:
-    """Return the record that makes every later fold refuse this one in the same way."""
+    """Return the record making every later fold refuse a record in the same way."""
     found = Verdict(offset=record.offset, fingerprint=fingerprint(record), code=code, reason=reason)
     key = b"%d/%d" % (record.partition, record.offset)
     return Outgoing(VERDICTS, record.partition, key, encode_verdict(found))
@@ -96,10 +96,10 @@ _FAILURE_LENGTH_MAX = 1_000
 
 
 def _attempt_failed(message: Outgoing, refusal: Refusal) -> Outgoing:
-    """Say that an attempt failed which no worker can be asked for.
+    """Return the failure of an attempt without any worker to ask.
 
-    Told to stop what could not begin, nobody hears it: the failure says so again, and the second time is
-    the first one's repeat.
+    A cancellation of the attempt reaches nobody either: the failure is published again, and the second counts
+    as a repeat of the first.
     """
     assert message.value is not None, "a command is never empty"
     command = inbox.decode_command(message.value)
@@ -133,19 +133,19 @@ def _why_not_asked(queue: str, size: int, refusal: Refusal) -> Failure:
 
 
 def may_be_shortened(message: Outgoing) -> bool:
-    """Say whether it is a statement that has not been shortened yet."""
+    """Return whether this is a public event not yet shortened."""
     return message.topic in (STEPS, RUNS) and len(message.meta) == _META_LENGTH
 
 
 def shortened_statement(message: Outgoing, refusal: Refusal) -> Outgoing:
-    """Return a statement under the same id without its output and the details of its failure."""
+    """Return a public event under the same id, without output and failure details."""
     assert message.value is not None, "a statement is never empty"
     meta = (*message.meta, f"output and details are left out: {refusal.reason}"[:_FAILURE_LENGTH_MAX])
     return message._replace(value=lifecycle.encode(shortened(lifecycle.decode(message.value))), meta=meta)
 
 
 def shortened(event: lifecycle.Event) -> lifecycle.Event:
-    """Return a statement without its output and without the details of its failure."""
+    """Return a public event without output and failure details."""
     failure = event.failure
     if failure is not None:
         failure = replace(failure, message=failure.message[:_FAILURE_LENGTH_MAX], details=None, trace=None)
@@ -184,7 +184,7 @@ def unpack(body: bytes) -> list[Outgoing]:
 
 
 def with_headers(message: Outgoing, source: str) -> tuple[Outgoing, Headers | None]:
-    """Return a message with the headers it is published under."""
+    """Return a message with headers for publishing."""
     if message.meta is None:
         return message, None
     if message.topic == DEAD:

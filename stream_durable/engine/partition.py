@@ -15,7 +15,7 @@ class Row:
     __slots__ = ("ahead", "bytes", "from_offset", "under_way")
 
     def __init__(self, from_offset: int, size: int) -> None:
-        """Nothing of it has been published yet."""
+        """Begin with nothing published."""
         self.from_offset = from_offset
         self.bytes = size
         #: How many of its messages, the first ones, were handed over before it was saved.
@@ -25,7 +25,7 @@ class Row:
 
 
 class Partition:
-    """Where the fold of one owned partition stands."""
+    """The fold's progress in one owned partition."""
 
     __slots__ = (
         "awaits", "cautious", "clock", "fingerprint", "format", "generation", "id", "is_full",
@@ -34,7 +34,7 @@ class Partition:
     )  # fmt: skip
 
     def __init__(self, claim: Claim, token: UUID) -> None:
-        """Take over the partition where its row says that it stands."""
+        """Take over the partition at the position in the row."""
         self.id = claim.partition
         self.token = token
         self.next_offset = claim.next_offset
@@ -64,11 +64,11 @@ class Partition:
 
     @property
     def position(self) -> int:
-        """The offset to fetch from: the next one, or the one before it to verify the log."""
+        """The offset to fetch from: the next, or the one before for verifying the log."""
         return self.next_offset if self.verify_offset is None else self.verify_offset
 
     def share(self) -> Share:
-        """Return a share that does nothing yet; it takes the acknowledged outbox rows along."""
+        """Return a share without changes, removing acknowledged outbox rows."""
         share = Share(
             self.id, self.token, self.next_offset, self.next_offset, self.clock, self.leader_epoch,
             self.fingerprint, self.generation,
@@ -78,11 +78,11 @@ class Partition:
         return share
 
     def is_due(self, record: Record) -> bool:
-        """Whether a record comes before the one that the partition is held at, if it is."""
+        """Whether a record comes before the held record, if any."""
         return self.awaits is None or record.offset < self.awaits
 
     def moved(self, share: Share) -> None:
-        """Note that a share has been saved."""
+        """Record a saved share."""
         self.next_offset = share.to_offset
         self.clock = share.clock
         self.format = share.format

@@ -39,8 +39,8 @@ class Publishing:
     ) -> None:
         """Publish as `source`.
 
-        `hold` hears of a partition of which more than `bytes_max` are unpublished, and again when less
-        than half of that is.
+        `hold` is called for a partition with more than `bytes_max` unpublished, and again below half of
+        `bytes_max`.
         """
         self._publisher = publisher
         self._metrics = metrics
@@ -53,7 +53,7 @@ class Publishing:
 
     @property
     def is_idle(self) -> bool:
-        """Whether everything that was saved has been published."""
+        """Whether everything saved is published."""
         return not self._rows
 
     def begin(self, partition: Partition, row: Row, messages: list[Outgoing], ahead: int) -> None:
@@ -63,7 +63,7 @@ class Publishing:
         self.say(messages[:ahead], lambda: self._delivered(partition, row))
 
     def add(self, partition: Partition, row: Row, messages: list[Outgoing]) -> None:
-        """Publish a row that has been saved, but for what was published ahead."""
+        """Publish a saved row, except messages published ahead."""
         partition.unpublished.append(row)
         partition.unpublished_bytes += row.bytes
         self._rows += 1
@@ -80,20 +80,20 @@ class Publishing:
             self.add(partition, Row(offset, len(body)), outbox.unpack(body))
 
     async def publish_now(self, messages: list[Outgoing]) -> None:
-        """Publish what no outbox holds, and wait until all of it is settled."""
+        """Publish messages outside any outbox, and wait until all are settled."""
         settled = asyncio.Event()
         self.say(messages, settled.set)
         await settled.wait()
 
     async def settled(self, partitions: Iterable[Partition]) -> None:
-        """Wait until everything that was saved of these partitions has been published."""
+        """Wait until everything saved for these partitions is published."""
         left = list(partitions)
         while any(partition.unpublished for partition in left):
             self._settled.clear()
             await self._settled.wait()
 
     def say(self, messages: list[Outgoing], then: Callable[[], None]) -> None:
-        """Publish messages, or what has to be said in their place, and then do `then`."""
+        """Publish messages, or replacements for refused ones, then call `then`."""
         source, started = self._source, time.perf_counter()
 
         def done(refusals: list[Refusal]) -> None:

@@ -69,7 +69,7 @@ _OTHER_RECORD = "the record before the offset we stand at is not the one that wa
 
 
 class Reconciler:
-    """Folds the partitions it owns, saves, and only then speaks."""
+    """Folds owned partitions, saves, and publishes."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Reconciler:
         partition_count: int,
         knows: int = FORMAT,
     ) -> None:
-        """Serve as `owner`; publish as `source`; leave what takes a newer format than one `knows`."""
+        """Serve as `owner`; publish as `source`; leave formats above `knows` to newer releases."""
         self._log = log
         self._store = store
         self._settings = settings
@@ -135,16 +135,16 @@ class Reconciler:
         return self._partitions
 
     def held(self) -> dict[int, str]:
-        """Say of each partition that stands still, waiting for what is not here, why it does."""
+        """Return the reason for each partition standing still."""
         return self._holds.reasons() | self._takeovers.refused
 
     def trouble(self) -> str | None:
-        """Say why the database refuses everybody, if it does."""
+        """Return the reason if the database refuses everybody."""
         return self._store.trouble()
 
     @property
     def is_taking_over(self) -> bool:
-        """Whether a partition is still on its way to us."""
+        """Whether a takeover is under way."""
         return self._takeovers.is_busy
 
     async def run(self) -> None:
@@ -164,7 +164,7 @@ class Reconciler:
             await self._log.close()
 
     async def _say_the_rest(self, partitions: Iterable[int]) -> None:
-        """Before giving these up in good order, say what has been saved: no successor must say it again."""
+        """Before releasing partitions, publish saved messages: no successor must publish them again."""
         owned = [p for i in partitions if (p := self._partitions.get(i)) is not None]
         if not owned:
             return
@@ -217,7 +217,7 @@ class Reconciler:
         self._metrics.partitions_owned.set(len(self._partitions))
 
     def _lost(self, partition: int, reason: str) -> None:
-        """Stop folding a partition whose log is another one, and find out how to go on."""
+        """Stop folding a partition with a replaced log, and find out how to go on."""
         if partition in self._leaving:
             return
         self._log.stop_fetching(partition)
@@ -225,7 +225,7 @@ class Reconciler:
         self._takeovers.begin([partition], lost=reason)
 
     def _take_again(self, partition: int) -> None:
-        """Take a partition over once more: on the way what is outstanding in it is asked for again."""
+        """Take over a partition once more, requesting outstanding work again."""
         if partition in self._leaving:
             return
         self._log.stop_fetching(partition)
@@ -233,7 +233,7 @@ class Reconciler:
         self._takeovers.begin([partition])
 
     async def _apply_whole(self, records: list[Record]) -> None:
-        """Apply what has arrived; told to stop meanwhile, end it first, or nobody knew what was saved."""
+        """Apply arrived records; a stop meanwhile waits for the end, so that the saved state is known."""
         applying = asyncio.ensure_future(self._apply(records))
         try:
             await asyncio.shield(applying)
@@ -254,7 +254,7 @@ class Reconciler:
             await self._fold_one_by_one(suspects)
 
     async def _fold_one_by_one(self, reads: list[batch.Read]) -> None:
-        """Fold the records of partitions that got nowhere each by itself, after those of the others."""
+        """Fold the records of partitions without progress separately, after those of the others."""
         for r in reads:
             partition = self._partitions.get(r.record.partition)
             if partition is None:
@@ -266,7 +266,7 @@ class Reconciler:
             await self._apply_reads([r])
 
     async def _apply_reads(self, reads: list[batch.Read], *, ahead: bool = False) -> None:
-        """Apply records; with `ahead`, publish the commands that come of them while they are being saved."""
+        """Apply records; with `ahead`, publish resulting commands during the save."""
         while reads:
             refused = await self._prepare(reads)
             if refused is not None:
@@ -291,7 +291,7 @@ class Reconciler:
             reads = reads[folded:]
 
     async def _apply_less(self, reads: list[batch.Read], refused: StatementError) -> None:
-        """Apply half of what was not saved, then the rest, until a record that cannot be stored is alone."""
+        """Apply half of the unsaved records, then the rest, until an unstorable record is alone."""
         stood = {p.id: p.next_offset for p in self._partitions.values()}
         left = [r for r in reads if r.record.offset >= stood.get(r.record.partition, r.record.offset + 1)]
         if len(left) > 1:
@@ -303,7 +303,7 @@ class Reconciler:
             self._holds.hold_refused(left[0].record, str(refused))
 
     def _current(self, records: list[Record]) -> list[Record]:
-        """Return the records that this owner has not folded yet, and check that the log is the same."""
+        """Return the records not yet folded by this owner, and check the identity of the log."""
         current = []
         expected: dict[int, int] = {}
         for record in records:
@@ -328,9 +328,9 @@ class Reconciler:
         return [r for r in current if r.partition in self._partitions]
 
     async def _prepare(self, reads: list[batch.Read]) -> StatementError | None:
-        """Load what the batch needs and is not in memory; hold the partitions of what cannot be had.
+        """Load missing entities of the batch; hold partitions with unavailable ones.
 
-        Returns why not, if less of it may be had at a time.
+        Returns the reason if a smaller batch may help.
         """
         await self._holds.check(reads)
         while keys := self._folder.missing(reads):
@@ -343,7 +343,7 @@ class Reconciler:
         return None
 
     async def _load(self, keys: Keys) -> dict[str, str] | StatementError:
-        """Load entities, or return why they are not to be had with one query, which is no record's fault."""
+        """Load entities, or return the reason for a refused query, without blame on any record."""
         try:
             return await self._folder.load(keys)
         except TransientError as error:
@@ -354,7 +354,7 @@ class Reconciler:
             return StatementError(str(error), is_data=False)
 
     def _fenced(self, partitions: list[int]) -> None:
-        """Somebody else owns these now, or they were set back; if the group goes on meaning us, ask again."""
+        """Drop partitions owned by others or set back; take over again if the group still assigns them."""
         self._metrics.fenced.inc(len(partitions))
         _log.warning(PARTITION_FENCED, partition=partitions)
         for partition in partitions:
@@ -363,7 +363,7 @@ class Reconciler:
         self._takeovers.begin(partitions, delay=FENCED_SECONDS)
 
     async def _tidy(self) -> None:
-        """Now and then tell lag tools how far we are, and remove outbox rows that no commit takes along."""
+        """Now and then report positions to lag tools, and remove outbox rows left by commits."""
         noted: dict[int, int] = {}
         for look in count():
             await asyncio.sleep(_TIDY_SECONDS)

@@ -31,7 +31,7 @@ _PAGE = 500
 
 
 class Redrive:
-    """Asks again for what is outstanding in a partition."""
+    """Requests outstanding work of a partition again."""
 
     group: asyncio.TaskGroup
 
@@ -39,7 +39,7 @@ class Redrive:
         self, store: Store, definitions: Definitions, publishing: Publishing, partition_count: int,
         writing: asyncio.Lock,
     ) -> None:  # fmt: skip
-        """Read from `store`, publish by `publishing`; whoever saves batches holds `writing`."""
+        """Read from `store`, publish through `publishing`; `writing` is the lock for saving."""
         self._writing = writing
         self._store = store
         self._definitions = definitions
@@ -47,7 +47,7 @@ class Redrive:
         self._partition_count = partition_count
 
     async def partition(self, partition: int) -> None:
-        """Ask again for whatever is outstanding in a partition."""
+        """Request all outstanding work of a partition again."""
 
         def ask(run: Run, out: Effects) -> None:
             before = len(out.commands)
@@ -59,12 +59,12 @@ class Redrive:
         await self._ask_all(partition, ask)
 
     async def note(self, partitions: Iterable[Partition]) -> None:
-        """Have the next owner ask again for everything, should this process end before it has done so."""
+        """Have the next owner request everything again, if this process ends before."""
         for partition in partitions:
             await self._must(partition, is_due=True)
 
     def begin(self, partition: Partition, queues: Iterable[str]) -> None:
-        """Ask again, beside the batches, for the attempts on queues that have lost their commands."""
+        """Request attempts again on queues with lost commands, beside the batches."""
         partition.lost_queues.update(queues)
         if not partition.is_redriving:
             partition.is_redriving = True

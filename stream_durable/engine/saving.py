@@ -46,7 +46,7 @@ class Saving:
     ) -> None:
         """Save for these partitions.
 
-        Calls `fenced` for those that are somebody else's by now, and `survived` whenever the store refuses.
+        Calls `fenced` for partitions owned by others by now, and `survived` after each refusal of the store.
         """
         self._store = store
         self._partitions = partitions
@@ -97,7 +97,7 @@ class Saving:
                 self._publishing.begin(partition, f.row, f.messages, f.ahead)
 
     def _give_up(self, finished: list[batch.Finished]) -> None:
-        """Forget what is not saved, and keep in mind what has been acknowledged."""
+        """Forget unsaved changes, and remember acknowledged messages."""
         self._cache.forget_partitions([f.share.partition for f in finished])
         for f in finished:
             partition = self._partitions.get(f.share.partition)
@@ -138,7 +138,7 @@ class Saving:
             self._metrics.count_dead_letters(letter.code)
 
     def _saved(self, finished: batch.Finished) -> None:
-        """Take note of a share that is in the store, and let its messages be said."""
+        """Record a stored share, and publish its messages."""
         share = finished.share
         partition = self._partitions.get(share.partition)
         if partition is None or partition.token != share.token:

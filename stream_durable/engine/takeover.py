@@ -43,7 +43,7 @@ FENCED_SECONDS = 5.0
 
 
 class Takeovers:
-    """The takeovers that are under way."""
+    """Takeovers under way."""
 
     group: asyncio.TaskGroup
 
@@ -84,11 +84,11 @@ class Takeovers:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a partition is still on its way to us."""
+        """Whether a takeover is under way."""
         return bool(self._tasks)
 
     def begin(self, partitions: Iterable[int], *, lost: str | None = None, delay: float = 0.0) -> None:
-        """Take these partitions over; `lost` says why their log is known to be another one."""
+        """Take these partitions over; `lost` has reasons for logs known to be replaced."""
         for partition in partitions:
             self.cancel([partition])
             if partition >= self._partition_count:
@@ -142,7 +142,7 @@ class Takeovers:
         _log.info(PARTITION_TAKEN, partition=partition, offset=start, owner_number=claim.epoch)
 
     def _stand_off(self, partition: int) -> None:
-        """Leave a partition alone that is halted, or that somebody else has claimed meanwhile."""
+        """Leave alone a partition halted, or claimed meanwhile by others."""
         del self._tasks[partition]
         if partition not in self.halted:
             # They may be gone again: the group means us.
@@ -171,16 +171,16 @@ class Takeovers:
             await retry_transient(lambda: self._store.commit([owned.share()]), "forget earlier takeovers")
 
     async def _clear_outbox(self, owned: Partition) -> None:
-        """Publish and remove what was saved under a log that was lost, before its offsets come once more.
+        """Publish and remove messages saved under a lost log, before the same offsets come again.
 
-        A row of the new log would have the same key; and between the two their order would not be known.
+        A row of the new log would have the same key; and the order between the two would be unknown.
         """
         await self._publishing.settled([owned])
         share = owned.share()
         await retry_transient(lambda: self._store.commit([share]), "remove what the lost log left to publish")
 
     async def _claim(self, partition: int, token: UUID) -> Claim:
-        """Become the owner, or stand by while the state is one that only newer releases go on from."""
+        """Become the owner, or stand by while only newer releases can continue from the state."""
         while True:
             try:
                 claim = await retry_transient(
@@ -204,7 +204,7 @@ class Takeovers:
             self._log.fetch(owned.id, offset, leader_epoch)
 
     async def _new_log(self, claim: Claim, token: UUID, bounds: LogBounds, reason: str) -> Claim | None:
-        """Record that the log was lost, and go on with the new one if we are told to."""
+        """Record the loss of the log, and continue with the new log if the settings allow."""
         policy = self._settings.on_lost_log
         self._metrics.lost_log.inc()
         _log.error(
@@ -239,7 +239,7 @@ def _added(count: int) -> str:
 
 
 def lost_log(claim: Claim, bounds: LogBounds) -> str | None:
-    """Say why the log cannot be the one that was folded so far, if it cannot."""
+    """Return the reason for a log other than the one folded so far, if any."""
     if claim.topic_id is not None and claim.topic_id != bounds.topic_id:
         return f"the topic was recreated: it was {claim.topic_id} and is {bounds.topic_id}"
     if claim.next_offset < bounds.low:

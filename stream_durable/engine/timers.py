@@ -33,7 +33,7 @@ _START: TimerPosition = (-1, "channel", "", "")
 
 
 class Timers:
-    """The near timers of the partitions that this reconciler owns."""
+    """The near timers of owned partitions."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Timers:
         await self._load_more(partition)
 
     def drop(self, partitions: Iterable[int]) -> None:
-        """Forget the timers of partitions that are no longer ours."""
+        """Forget timers of partitions no longer owned."""
         gone = set(partitions)
         for partition in gone:
             self._until.pop(partition, None)
@@ -82,7 +82,7 @@ class Timers:
         self._heap = kept
 
     def apply(self, rows: Iterable[TimerRow]) -> None:
-        """Take over what a commit has written."""
+        """Take over the timers written by a commit."""
         for kind, key, name, partition, due in rows:
             until = self._until.get(partition)
             if partition in self._meanwhile:
@@ -121,7 +121,7 @@ class Timers:
             return
 
     def _fire(self, now: int) -> None:
-        """Put what is due on the inbox; a partition that does not take it holds up no other."""
+        """Put due timers on the inbox; a blocked partition delays no other."""
         fired: dict[int, list[TimerPosition]] = {}
         for _ in range(_FIRE_MAX):
             if not self._heap or self._heap[0][0][0] > now:

@@ -28,7 +28,7 @@ _LOGS_EVERY = 6
 
 
 class Watch:
-    """Compares each owned partition with its row and with its log."""
+    """Compares owned partitions with rows and logs."""
 
     def __init__(
         self,
@@ -59,10 +59,10 @@ class Watch:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the partitions were seen to be ours a moment ago.
+        """Whether ownership of the partitions was confirmed a moment ago.
 
-        By default a group gives them to another after six seconds of silence. So a process that was stopped
-        for longer knows that it cannot know.
+        By default a group reassigns partitions after six seconds of silence. So a process stopped for longer
+        cannot be sure.
         """
         return asyncio.get_running_loop().time() - self._looked < _FRESH_SECONDS
 

@@ -27,11 +27,11 @@ class Held:
 
     @property
     def bytes(self) -> int:
-        """How many bytes they carry."""
+        """Bytes of the held records."""
         return self._bytes_in - self._bytes_out
 
     def hand_over(self, records: list[Record]) -> None:
-        """Hold these too; for the thread that hands over."""
+        """Hold further records; for the producing thread."""
         self._records_in += len(records)
         self._bytes_in += _bytes_of(records)
 
@@ -46,7 +46,7 @@ def _bytes_of(records: list[Record]) -> int:
 
 
 class Arrivals:
-    """Records in order. Partitions given and taken away overtake them: whoever is full has to hear."""
+    """Records in order. Assignments and revocations overtake records: a full reader must get them too."""
 
     def __init__(self, records_max: int) -> None:
         """Nothing has arrived; batches that wait together are joined up to so many records."""
@@ -57,7 +57,7 @@ class Arrivals:
         self._failure: BaseException | None = None
 
     def put(self, event: LogEvent) -> list[Record]:
-        """Keep an event; return the records that were dropped, since their partition was taken away."""
+        """Keep an event; return dropped records of revoked partitions."""
         dropped: list[Record] = []
         if isinstance(event, Assigned | Revoked):
             if isinstance(event, Revoked):
@@ -69,12 +69,12 @@ class Arrivals:
         return dropped
 
     def fail(self, error: BaseException) -> None:
-        """Raise this to whoever waits for more than there is."""
+        """Raise an error in a reader waiting for more."""
         self._failure = error
         self._arrived.set()
 
     async def next(self) -> LogEvent:
-        """Wait for what comes next."""
+        """Wait for the next events."""
         while not self._moves and not self._events:
             await self._arrival()
         return self._moves.popleft() if self._moves else self._joined(self._events.popleft())

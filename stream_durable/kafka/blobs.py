@@ -1,7 +1,7 @@
-"""Large values on a topic of their own: written by the given publisher, read one by one.
+"""Large values on a separate topic: written by the given publisher, read one by one.
 
-Reading uses a consumer without a group, and a thread making every call on it. Both are created for the first
-read, since most processes never read.
+Reading uses a consumer without a group, and a thread making every call. Both are created for the first read,
+since most processes never read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _END_SECONDS = 3.0
 
 
 class KafkaBlobs:
-    """Keeps large values of one instance."""
+    """Stores large values of one instance."""
 
     def __init__(
         self, settings: KafkaSettings, prefix: str, publisher: KafkaPublisher, *, client: str
@@ -42,7 +42,7 @@ class KafkaBlobs:
         self._is_closed = False
 
     async def put(self, key: str, data: bytes) -> tuple[int, int]:
-        """Keep a value; return its partition and offset once it is acknowledged."""
+        """Store a value; return partition and offset after the acknowledgement."""
         try:
             return await self._publisher.place(Outgoing(_TOPIC, None, key.encode(), data))
         except RejectedError as error:

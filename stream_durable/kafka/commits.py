@@ -1,4 +1,4 @@
-"""Commits of a group's offsets, one under way at a time, none waited for by the thread that reads."""
+"""Commits of a group's offsets, one under way at a time, without blocking the reading thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Done = Callable[[bool], None]
 
 
 class Commit(Protocol):
-    """Commits; says whether it was stored, None if the client tells that later."""
+    """Commits; returns whether stored, or None if reported later."""
 
     def __call__(self, marks: list[TopicPartition], *, waits: bool) -> bool | None: ...
 
@@ -34,7 +34,7 @@ class Commits:
     """
 
     def __init__(self, topic: str, commit: Commit, call: Callable[[Done, bool], None]) -> None:
-        """Commit nothing yet; `call` hands an answer to whoever waits for it."""
+        """Commit nothing yet; `call` passes an outcome to the waiting caller."""
         self._topic = topic
         self._commit = commit
         self._call = call
@@ -52,7 +52,7 @@ class Commits:
             self._begin(self._waiting.popleft(), waits=waits)
 
     def heard(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
-        """Hear from the client what became of a commit that nobody waited for."""
+        """Receive the outcome of an asynchronous commit."""
         done, self._under_way = self._under_way, None
         if done is None:
             # One for lag tools.

@@ -50,14 +50,14 @@ _complaints: Final = _Complaints()
 
 
 class Admin(AdminClient):
-    """An administrator that is asked for topics again and again, and hears why it gets no answer."""
+    """An admin client for repeated queries about topics, with the cause of failures."""
 
     def __init__(self, settings: KafkaSettings, client: str) -> None:
         """Connect when first asked."""
         super().__init__(heard(settings, config(settings, client)))
 
     def list_topics(self, *arguments: Any, **options: Any) -> Any:
-        """Return what the cluster has."""
+        """Return the cluster's metadata."""
         try:
             return super().list_topics(*arguments, **options)
         finally:
@@ -65,9 +65,9 @@ class Admin(AdminClient):
 
 
 def config(settings: KafkaSettings, client: str, **ours: Any) -> dict[str, Any]:
-    """Return a client's configuration; underscores stand for dots. The user's own properties win.
+    """Return a client's configuration; underscores stand for dots. The user's properties win.
 
-    The client writes nothing by itself, unless `debug` or `log_level` is among these properties.
+    The client writes no logs, unless `debug` or `log_level` is among these properties.
     """
     return {
         "bootstrap.servers": settings.bootstrap,
@@ -102,5 +102,5 @@ def transient(error: KafkaError | KafkaException | None, settings: KafkaSettings
 
 
 def away(settings: KafkaSettings, reason: str = "no answer") -> TransientError:
-    """Return the error for an unreachable cluster: its name, the setting naming it, and the cause."""
+    """Return the error for an unreachable cluster: name, setting, and cause."""
     return TransientError(f"Kafka at {settings.bootstrap} (kafka.bootstrap): {reason}")

@@ -1,4 +1,4 @@
-"""The definitions topic: every graph that was ever started, compacted, so that a replay has them all."""
+"""The definitions topic: every graph ever started, compacted and complete for replays."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CALL_SECONDS = 10.0
 
 
 class KafkaDefinitions:
-    """Graphs by fingerprint, read from the topic when one is asked for that is not known."""
+    """Graphs by fingerprint, read from the topic on demand."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class KafkaDefinitions:
         self._reading: Future[None] | None = None
 
     def graph(self, fingerprint: str) -> Graph | None:
-        """Return a graph that is known already."""
+        """Return an already known graph."""
         return self._known.graphs.get(fingerprint)
 
     def is_newer(self, fingerprint: str) -> bool:
@@ -74,15 +74,15 @@ class KafkaDefinitions:
         return self._known.lacking(fingerprint)
 
     def known(self) -> list[Graph]:
-        """Return all graphs that have been read."""
+        """Return all graphs read."""
         return list(self._known.graphs.values())
 
     def current(self, workflow: str) -> str | None:
-        """Return the fingerprint of the definition of this name that was registered last."""
+        """Return the fingerprint registered last under this name."""
         return self._known.current.get(workflow)
 
     def about(self, fingerprint: str) -> About:
-        """Return what was said last about a definition beside it."""
+        """Return the latest descriptions and schemas of a definition."""
         return self._known.about(fingerprint)
 
     def workflows(self) -> list[str]:
@@ -90,17 +90,17 @@ class KafkaDefinitions:
         return sorted(self._known.current)
 
     async def catch_up(self) -> None:
-        """Read the topic to its end; callers that come before a reading has begun share it."""
+        """Read the topic to the end; concurrent callers share a reading not yet begun."""
         reading = self._reading
         if reading is None or reading.done() or reading.running():
             reading = self._reading = self._thread.submit(self._read_to_end)
         await outcome(reading)
 
     async def register(self, definition: Definition, about: About = NOTHING) -> str:
-        """Publish a definition with its descriptions, unless already known.
+        """Publish a definition with descriptions, unless already known.
 
-        Refuses an invalid definition, and a definition naming a queue without a topic: its commands could
-        never be published.
+        Refuses an invalid definition, and a definition naming a queue without a topic: commands could never
+        be published.
         """
         fingerprint = definition.fingerprint()
         if self._known.lacks(fingerprint, about):
@@ -111,7 +111,7 @@ class KafkaDefinitions:
         return fingerprint
 
     async def restore(self, name: str, fingerprint: str, data: bytes, about: bytes | None) -> None:
-        """Publish a definition that was registered once, as it was published then."""
+        """Publish an earlier definition again in the original form."""
         key = definition_key(name, fingerprint)
         await self._publish(Outgoing(TOPIC, 0, key, data), about, name)
         self._known.keep(read_definition(key, data), read_about(about))
@@ -212,6 +212,6 @@ class KafkaDefinitions:
 
 
 def _about(message: Message) -> About:
-    """Return what the record says beside the definition."""
+    """Return the descriptions and schemas in a record's header."""
     value = dict(message.headers() or ()).get(HEADER)
     return read_about(value.encode() if isinstance(value, str) else value)

@@ -1,4 +1,4 @@
-"""Who reads a topic in a group, and how far it is: for people, from outside of the group."""
+"""Members and positions of the groups reading a topic, from outside of the groups."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Member(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Who is in a group, and how far it is with a topic."""
+    """The members of a group, and the progress within a topic."""
 
     members: tuple[Member, ...]
     #: The records that there are, by partition.
@@ -43,7 +43,7 @@ class Group(NamedTuple):
 
 
 class Groups:
-    """The topics of an instance and the groups that read them. A few requests to the brokers each."""
+    """The topics of an instance and the groups reading them. A few requests to the brokers each."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         """Ask nothing yet."""
@@ -51,7 +51,7 @@ class Groups:
         self._admin = Admin(settings, _CLIENT)
 
     async def topics(self, prefix: str) -> list[str] | None:
-        """Return the topics whose names begin like this; None: a broker in memory, which shows no groups."""
+        """Return the topics with these prefixes; None: a broker in memory, without groups."""
         return await asyncio.to_thread(self._topics, prefix)
 
     async def read(self, of: Mapping[str, str]) -> dict[str, Group]:
@@ -109,7 +109,7 @@ class Groups:
 
 
 def _left(bounds: Mapping[int, Span], committed: Mapping[int, int]) -> dict[int, Span]:
-    """Return what is left of each partition; a group without an offset has all of it before it."""
+    """Return the remaining records of each partition; without an offset, all of them."""
     return {
         partition: Span(partition, min(max(span.start, committed.get(partition, 0)), span.end), span.end)
         for partition, span in bounds.items()

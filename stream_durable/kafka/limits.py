@@ -1,4 +1,4 @@
-"""What topics take: whether they are there, and how large a message may be, as the brokers say."""
+"""Existence and size limits of topics, as reported by the brokers."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Limits:
         self._thread: threading.Thread | None = None
 
     def watch(self, topics: dict[str, str]) -> None:
-        """Learn the limits of these topics now, when there are more of them, and now and then."""
+        """Learn the limits of these topics now, for added topics, and now and then."""
         self._thread = threading.Thread(
             target=self._keep_watching, args=(topics,), name="limits", daemon=True
         )
         self._thread.start()
 
     def look_soon(self) -> None:
-        """Learn the limits of topics that are new."""
+        """Learn the limits of new topics soon."""
         self._wake.set()
 
     def close(self) -> None:

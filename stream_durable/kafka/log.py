@@ -47,7 +47,7 @@ _FETCH_BYTES_MAX = 50_000_000
 
 
 class GroupLog:
-    """Reads one topic for one member of a group."""
+    """Reads one topic as a member of a group."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class GroupLog:
         self._thread.start()
 
     async def next(self) -> LogEvent:
-        """Wait for what comes next; batches that wait together come together."""
+        """Wait for the next events; waiting batches come together."""
         self._answer_revocation()
         event = await self._arrivals.next()
         if isinstance(event, list):
@@ -128,7 +128,7 @@ class GroupLog:
         return move
 
     def _answer_revocation(self) -> None:
-        """Let the log's thread go on: what it told of last has been dealt with."""
+        """Let the log's thread go on: the last revocation is handled."""
         if self._is_revoking:
             self._is_revoking = False
             self._revoked.set()
@@ -138,7 +138,7 @@ class GroupLog:
         self._orders.append(lambda: self._fetch(partition, offset, leader_epoch))
 
     def stop_fetching(self, partition: int) -> None:
-        """Fetch no more from a partition, and drop what was read of it and not taken yet."""
+        """Stop fetching from a partition, and drop records read but not taken."""
         self._orders.append(lambda: self._stop([partition]))
         self._held.take(self._arrivals.drop({partition}))
         self._taken.set()
@@ -256,7 +256,7 @@ class GroupLog:
             self._tell(records)
 
     def _hold_back(self) -> bool:
-        """Wait for the loop to take what was read; say whether it has."""
+        """Wait until the loop takes the records; return whether they were taken."""
         self._taken.clear()
         if self._has_room() or self._taken.wait(_PATIENCE_SECONDS):
             return True
@@ -337,7 +337,7 @@ class GroupLog:
             _log.warning(KAFKA_COMPLAINED, topic=self._topic, error=str(error))
 
     def _commit(self, marks: list[TopicPartition], *, waits: bool) -> bool | None:
-        """Commit; say whether it was stored, None if that is heard later."""
+        """Commit; return whether stored, or None if reported later."""
         # Of a partition that is another's by now, we would set back what its owner has committed.
         marks = [mark for mark in marks if mark.partition in self._given or mark.partition in self._leaving]
         if not marks:

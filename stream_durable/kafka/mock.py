@@ -24,10 +24,10 @@ _SYSLOG_ERROR = 3
 
 
 class MockKafka:
-    """A mock cluster of one broker, for as long as this object lives."""
+    """A mock cluster of one broker, for the life of this object."""
 
     def __init__(self) -> None:
-        """Start it; it serves at once."""
+        """Start serving at once."""
         # Told here, the address of a real broker would be ignored; and it would complain of that.
         self._owner: Producer | None = Producer({"test.mock.num.brokers": 1, "log_level": _SYSLOG_ERROR})
         try:
@@ -37,7 +37,7 @@ class MockKafka:
         self.bootstrap = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
 
     def close(self) -> None:
-        """End it, and lose all it holds."""
+        """Stop, and lose all content."""
         self._owner = None
 
 
@@ -47,6 +47,6 @@ def is_mock(cluster_id: str | None) -> bool:
 
 
 def make_topics(admin: AdminClient, names: Iterable[str]) -> None:
-    """Have the mock make these topics, by asking for them."""
+    """Create topics in the mock by requesting their metadata."""
     for name in names:
         admin.list_topics(name, timeout=_CALL_SECONDS)

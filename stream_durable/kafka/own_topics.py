@@ -1,4 +1,4 @@
-"""Topics that are not ours, but the users' own: whether they are there, and made if they are not."""
+"""Topics of users: checks and creation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CLIENT: Final = "stream-durable-topics"
 
 
 async def missing_topics(settings: KafkaSettings, names: Sequence[str]) -> list[str]:
-    """Return the missing ones of these topics; one request to the brokers."""
+    """Return the missing topics; one request to the brokers."""
     if not names:
         return []
     return await asyncio.to_thread(_missing, settings, names)

@@ -1,4 +1,4 @@
-"""Whether topics have the partitions that a client computes with."""
+"""Checks the number of partitions, used by clients for finding runs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ _CALL_SECONDS: Final = 10.0
 
 
 def check_partitions(consumer: Consumer, topics: Iterable[str], settings: KafkaSettings) -> None:
-    """Raise if a topic is missing, or has not `kafka.partitions` of them: a run would be looked for where it
-    is not. One question to the brokers for each topic; blocks."""
+    """Raise if a topic is missing, or has another number of partitions than `kafka.partitions`, so that runs
+    would be looked for in the wrong place. One request to the brokers per topic; blocks.
+    """
     for topic in topics:
         try:
             found = consumer.list_topics(topic, _CALL_SECONDS).topics[topic]

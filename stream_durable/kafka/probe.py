@@ -13,10 +13,10 @@ _CALL_SECONDS = 3.0
 
 
 class KafkaProbe:
-    """A client of its own, so that asking disturbs no work."""
+    """A separate client, so that checks disturb no work."""
 
     def __init__(self, settings: KafkaSettings, topic: str, *, client: str) -> None:
-        """Ask nothing yet; `topic` is the one that is asked about."""
+        """Prepare checks of `topic`."""
         self._settings = settings
         self._topic = topic
         self._admin = Admin(settings, client)

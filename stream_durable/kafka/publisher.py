@@ -59,7 +59,7 @@ _ABANDONED_SECONDS = 1.0
 
 
 class _Placed(Delivery):
-    """One message, and its offset after acknowledgement."""
+    """A message, and the offset after acknowledgement."""
 
     __slots__ = ("place",)
 
@@ -81,7 +81,7 @@ class _Fate:
 
 
 class _Wire:
-    """The producer, and the thread in which its acknowledgements arrive."""
+    """The producer, and the thread receiving acknowledgements."""
 
     unplaced = KafkaError(KafkaError.DUPLICATE_SEQUENCE_NUMBER)
 
@@ -101,7 +101,7 @@ class _Wire:
     def produce(
         self, message: Outgoing, headers: Headers | None, settle: Callable[[Any, Any], None]
     ) -> KafkaError | None:
-        """Hand a message to the producer; return why it does not take it."""
+        """Pass a message to the producer; return the error of a refusal."""
         topic = self.topics.get(message.topic) or self._topic(message.topic)
         partition = -1 if message.partition is None else message.partition
         produce: Any = self.producer.produce
@@ -118,7 +118,7 @@ class _Wire:
         return None
 
     def lane(self, message: Outgoing) -> LaneKey:
-        """Say where a message goes; without a key it goes anywhere."""
+        """Return the lane of a message; without a key any partition will do."""
         if message.partition is not None:
             return message.topic, message.partition
         if message.key is None:
@@ -129,7 +129,7 @@ class _Wire:
             return message.topic, -1
 
     def trouble(self, error: KafkaError) -> Trouble:
-        """Say what an error means."""
+        """Classify an error."""
         code = error.code()
         if code in _TOO_LARGE:
             return Trouble(Concerns.MESSAGE, "too_large", error.str())
@@ -142,7 +142,7 @@ class _Wire:
         return Trouble(Concerns.MOMENT, "away", error.str())
 
     def take_back(self, error: KafkaError) -> None:
-        """After a refusal let nothing that is queued be sent before what shared the batch."""
+        """After a refusal, send queued messages of the same batch before anything else."""
         if error.code() in _TOO_LARGE or error.code() in _INVALID:
             self.producer.purge(in_queue=True, in_flight=False, blocking=False)
 
@@ -188,7 +188,7 @@ class _Wire:
                 self._replace()
 
     def _replace(self) -> None:
-        """Replace a producer that died; what it still held fails, and is sent again by the next."""
+        """Replace a dead producer; unsent messages fail, and are sent again by the next."""
         dead = self.producer
         self._fate = _Fate()
         self.producer = self._make()
@@ -222,9 +222,9 @@ class KafkaPublisher(Sender):
         atexit.register(self._leave)
 
     async def place(self, message: Outgoing, headers: Headers | None = None) -> tuple[int, int]:
-        """Publish one message; return its partition and offset.
+        """Publish one message; return partition and offset.
 
-        Raises `RejectedError` if the topic takes none so large, `TransientError` if there is no such topic.
+        Raises `RejectedError` for a message over the topic's limit, `TransientError` for a missing topic.
         """
         settled: asyncio.Future[list[Refusal]] = asyncio.get_running_loop().create_future()
         placed = _Placed(
@@ -238,14 +238,14 @@ class KafkaPublisher(Sender):
         return placed.place
 
     def push(self, message: Outgoing, heard: Callable[[], None]) -> None:
-        """Publish from any thread and wait for nothing; `heard` is called, in ours, when it is on the log.
+        """Publish from any thread without waiting; `heard` is called, in our thread, on acknowledgement.
 
-        For what is to be said while the loop, which would see to refusals, does not turn.
+        For messages during a standstill of the loop, without handling of refusals.
         """
         self._kafka.produce(message, None, lambda error, _: None if error else heard())
 
     async def close(self) -> None:
-        """Wait for what is under way, within reason, and stop."""
+        """Wait for messages under way, up to a limit, and stop."""
         if self._is_closed:
             return
         self._is_closed = True

@@ -1,10 +1,10 @@
-"""A topic read from offsets to offsets, for tools: a rebuild, the dead letters, a look at the past.
+"""A topic read between offsets, for tools: a rebuild, the dead letters, a look at the past.
 
-No group, no commits, nothing that anybody else could notice. Each reading has a consumer and a
-thread of its own, and the thread makes every call on it. Nothing is read ahead in Python: the
-client's own queue is full whenever the next batch is asked for, and it is what bounds the memory.
+No group, no commits, no effect on others. Each reading has a consumer and a thread making every call. Nothing
+is read ahead in Python: the client's queue is full whenever the next batch is requested, and bounds the
+memory.
 
-A broker that is away is waited for. A stretch that is not in the log any more is an error.
+An unreachable broker is awaited. A range missing from the log is an error.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TAKE_MAX = 500
 
 
 class KafkaReader:
-    """Reads stretches of one topic."""
+    """Reads ranges of one topic."""
 
     def __init__(self, settings: KafkaSettings, topic: str, *, client: str, records_max: int) -> None:
         """Hand over at most `records_max` records at once."""
@@ -49,7 +49,7 @@ class KafkaReader:
         return await asyncio.to_thread(self._bounds)
 
     async def read(self, spans: Sequence[Span]) -> AsyncGenerator[list[Record], None]:
-        """Read these stretches, in batches that are as large as allowed while there is more."""
+        """Read these ranges, in batches as large as allowed."""
         wanted = [span for span in spans if span.start < span.end]
         if not wanted:
             return
@@ -90,7 +90,7 @@ class KafkaReader:
 
 
 class _Reading:
-    """One consumer under way through some stretches. All calls come from one thread."""
+    """A consumer reading ranges. All calls come from one thread."""
 
     def __init__(self, settings: KafkaSettings, topic: str, spans: Sequence[Span], records_max: int) -> None:
         self._settings = settings

@@ -29,9 +29,9 @@ _EVERYTHING: Final = frozenset(
 
 
 async def excess(settings: Settings, role: str) -> list[str]:
-    """Return the topics that this process may write although its role does not.
+    """Return the topics writable by this process beyond the needs of its role.
 
-    Nothing where the broker does not check rights: there everybody may do everything.
+    Empty without access control at the broker: everybody may do everything there.
     """
     return await asyncio.get_running_loop().run_in_executor(None, _excess, settings, role)
 

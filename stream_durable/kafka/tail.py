@@ -1,11 +1,10 @@
 """Follows public events of runs on the log, without a group and without commits.
 
 Two modes. `live` yields one run's events from now on; all followers share one consumer of the whole topic,
-which drops unwanted keys. `past` yields earlier events too, with a consumer of its own on the run's
-partition.
+dropping unwanted keys. `past` yields earlier events too, with a separate consumer on the run's partition.
 
-One thread owns each consumer and makes every call on it. The start offset is looked up and assigned
-explicitly: an assignment "at the end" would be resolved later, losing the events in between.
+Each consumer has a thread making every call. The start offset is looked up and assigned explicitly: an
+assignment "at the end" would be resolved later, losing the events in between.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ class KafkaRunEvents:
 
     @asynccontextmanager
     async def past(self, run: str, since: int) -> AsyncIterator[AsyncIterator[RunEvent | StepEvent | None]]:
-        """Give what was said about a run and its steps since a time, and then what is said."""
+        """Yield the events of a run and of all steps since a time, then new events."""
         partition = partition_of(run, self._partitions)
         parts = [TopicPartition(topic, partition) for topic in self._topics]
         past = _Past(self._settings, self._config, parts, run.encode(), since)
@@ -103,7 +102,7 @@ class KafkaRunEvents:
 
 
 class _Feed(Generic[_Said]):
-    """Hands over from a thread to the loop on which it was made, in order."""
+    """Passes items from a thread to the creating loop, in order."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -129,7 +128,7 @@ class _Feed(Generic[_Said]):
         self._call(self._put, items)
 
     def fail(self, error: StreamDurableError) -> None:
-        """Say that nothing more will come; called by the thread."""
+        """End the feed with an error; called by the thread."""
         self._call(self._fail, error)
 
     def _put(self, items: Iterable[_Said]) -> None:
@@ -147,7 +146,7 @@ class _Feed(Generic[_Said]):
 
 
 class _Live:
-    """One consumer of one topic for all followers, by key."""
+    """A shared consumer of one topic for all followers, by key."""
 
     def __init__(self, settings: KafkaSettings, properties: dict[str, Any], topic: str) -> None:
         self._settings = settings
@@ -162,7 +161,7 @@ class _Live:
         self._thread: threading.Thread | None = None
 
     async def follow(self, key: bytes, feed: _Feed[RunEvent]) -> None:
-        """Give this feed what comes from now on under the key; return when that is certain."""
+        """Pass new events of a key to this feed; return when in effect."""
         if self._is_stopping:
             raise _closed()
         with self._lock:
@@ -177,14 +176,14 @@ class _Live:
         await outcome(ready)
 
     def unfollow(self, key: bytes, feed: _Feed[RunEvent]) -> None:
-        """Give this feed no more."""
+        """Stop passing events to this feed."""
         with self._lock:
             left = [other for other in self._feeds.pop(key, ()) if other is not feed]
             if left:
                 self._feeds[key] = left
 
     def stop(self) -> None:
-        """End the thread, and what is still followed."""
+        """End the thread, and all feeds."""
         self._is_stopping = True
         self._wanted.set()
 
@@ -242,7 +241,7 @@ class _Live:
             return True
 
     def _end(self, error: StreamDurableError) -> None:
-        """Tell all current and pending followers that the tail has ended."""
+        """End all current and pending feeds."""
         with self._lock:
             ready, self._ready = self._ready, None
             self._wanted.clear()
@@ -277,12 +276,12 @@ class _Past:
         self._thread = threading.Thread(target=self._serve, name="tail-past", daemon=True)
 
     async def start(self) -> None:
-        """Begin to read; return when it is certain where."""
+        """Begin to read; return when the offsets are known."""
         self._thread.start()
         await outcome(self._ready)
 
     def stop(self) -> None:
-        """End the thread; it needs a moment."""
+        """Stop the thread, which takes a moment."""
         self._is_stopping = True
         self._room.release()
 
@@ -339,7 +338,7 @@ class _Past:
 def _offsets(
     consumer: Consumer, parts: list[TopicPartition], since: int, settings: KafkaSettings
 ) -> list[TopicPartition]:
-    """Return where each partition has its first record of this time or later; negative: nowhere."""
+    """Return the first offset at or after a time in each partition; negative: none."""
     asked = [TopicPartition(part.topic, part.partition, since) for part in parts]
     try:
         found = consumer.offsets_for_times(asked, timeout=_CALL_SECONDS)
@@ -382,7 +381,7 @@ def _events(
 
 
 def _judge(error: KafkaError, settings: KafkaSettings) -> None:
-    """Raise for what will not heal by itself."""
+    """Raise for permanent errors."""
     code = error.code()
     if code == KafkaError._PARTITION_EOF:
         return

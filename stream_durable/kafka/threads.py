@@ -18,12 +18,12 @@ async def outcome(future: Future[_Answer]) -> _Answer:
 
 
 def answer(future: asyncio.Future[Any], found: Any) -> None:
-    """Tell whoever still waits what a thread has found."""
+    """Pass a thread's result to the caller, if still waiting."""
     if not future.done():
         future.set_result(found)
 
 
 def fail(future: asyncio.Future[Any], error: Exception) -> None:
-    """Tell whoever still waits that there is nothing to be found."""
+    """Pass a thread's error to the caller, if still waiting."""
     if not future.done():
         future.set_exception(error)

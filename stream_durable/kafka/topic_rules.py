@@ -1,4 +1,4 @@
-"""What the topics of an instance have to be like, and why: a table, and how a topic is held against it."""
+"""The required properties of an instance's topics, with reasons: a table, and the comparison."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Action: TypeAlias = Literal["ok", "create", "change", "warning", "refuse"]
 
 
 class Step(NamedTuple):
-    """What has to be done, or stands in the way."""
+    """An action, or an obstacle."""
 
     topic: str
     action: Action
@@ -33,7 +33,7 @@ class Step(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """The required value of one topic property, with its purpose."""
+    """The required value of a topic property, with the purpose."""
 
     name: str
     #: What a new topic gets, and one that breaks the rule.
@@ -55,7 +55,7 @@ class Rule(NamedTuple):
         )
 
     def wanted(self) -> str:
-        """Return what it has to be, for people."""
+        """Return the requirement, for people."""
         bounds = [
             f"{bound} or {word}"
             for bound, word in ((self.least, "more"), (self.most, "less"))
@@ -65,7 +65,7 @@ class Rule(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A topic as it should be."""
+    """A required topic."""
 
     name: str
     partitions: int
@@ -73,12 +73,12 @@ class Wanted(NamedTuple):
 
     @property
     def config(self) -> dict[str, str]:
-        """What a new topic is made with."""
+        """The configuration of a new topic."""
         return {rule.name: rule.value for rule in self.rules}
 
 
 class Found(NamedTuple):
-    """A topic as it is."""
+    """An existing topic."""
 
     partitions: int
     replicas: int
@@ -88,7 +88,7 @@ class Found(NamedTuple):
 def wanted(
     settings: Settings, queues: tuple[str, ...], *, offsets_kept_ms: int = OFFSETS_KEPT_MS
 ) -> list[Wanted]:
-    """Return the topics of an instance with these queues, on brokers that keep a group's offsets so long."""
+    """Return the topics of an instance with these queues, given the brokers' retention of group offsets."""
     p, n = settings.prefix, settings.kafka.partitions
     safe = (_elections(), _in_sync(settings.kafka.replication))
     public = (_policy("delete"), _kept_for_readers(), *safe)
@@ -109,7 +109,7 @@ def wanted(
 
 
 def compare(topic: Wanted, found: Found, *, replication: int) -> list[Step]:
-    """Say everything in which a topic is not as it should be; `ok` alone if there is nothing."""
+    """Return all deviations of a topic; only `ok` without any."""
     if found.partitions != topic.partitions:
         return [Step(topic.name, "refuse", _other_partitions(topic, found))]
     wrong = [*_wrong(topic, found), *_few_replicas(topic, found, replication)]
@@ -131,7 +131,7 @@ def _wrong(topic: Wanted, found: Found) -> Iterator[Step]:
 
 
 def for_replicas(rules: tuple[Rule, ...], replicas: int) -> tuple[Rule, ...]:
-    """Return the rules for a topic with so many replicas, which may not be what the settings say."""
+    """Return the rules for the actual number of replicas, which may differ from the settings."""
     return tuple(_in_sync(replicas) if rule.name == "min.insync.replicas" else rule for rule in rules)
 
 
@@ -209,7 +209,7 @@ def _elections() -> Rule:
 
 
 def _in_sync(replicas: int) -> Rule:
-    """With three replicas a write is in two of them before it counts, and one broker may be away."""
+    """With three replicas a write counts after two of them have the data, and one broker may be away."""
     least = max(1, replicas - 1)
     why = "with less, what is acknowledged may be on one disk only; with too much, nothing is accepted"
     return Rule("min.insync.replicas", str(least), why, least=least, most=max(1, replicas))

@@ -1,4 +1,4 @@
-"""The topics an instance needs: what is there, what is missing, and what would lose data."""
+"""The topics of an instance: existing, missing, and at risk of losing data."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class Topics:
         self._is_mock = False
 
     async def plan(self) -> list[Step]:
-        """Hold what is there against what should be; three questions to the cluster."""
+        """Compare existing with required topics; three requests to the cluster."""
         return await asyncio.get_running_loop().run_in_executor(None, self._plan)
 
     async def apply(self) -> list[Step]:
-        """Make what is missing and mend what can be, unless something is refused; return the plan."""
+        """Create missing topics and correct properties, unless a step is refused; return the plan."""
         return await asyncio.get_running_loop().run_in_executor(None, self._apply)
 
     def _plan(self) -> list[Step]:
@@ -74,7 +74,7 @@ class Topics:
         return [*steps, *self._of_brokers(offsets_kept_ms)]
 
     def _plan_mock(self, there: Mapping[str, object]) -> list[Step]:
-        """It keeps nothing, so only what is missing counts."""
+        """Plan for a mock: nothing is kept, so only missing topics count."""
         self._wanted = wanted(self._settings, self._queues)
         return [
             Step(topic.name, "ok", "in memory") if topic.name in there else self._new(topic)
@@ -172,7 +172,7 @@ class Topics:
                 _await_made(future)
 
     def _mend(self, topics: list[Wanted]) -> None:
-        """Set what breaks a rule, and leave alone whatever else somebody set."""
+        """Correct properties breaking a rule, and leave all others alone."""
         resources = [
             ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=_settings_of(topic, found))
             for topic in topics
@@ -185,7 +185,7 @@ class Topics:
 
 
 def _await_made(made: Future[None]) -> None:
-    """Wait for a topic that is made; somebody else may have made it at the same moment."""
+    """Wait for a created topic; another process may have created the topic at the same moment."""
     try:
         made.result()
     except KafkaException as error:

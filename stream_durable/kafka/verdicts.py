@@ -1,4 +1,4 @@
-"""The verdicts topic, read for one partition when it is taken over. It holds few records."""
+"""The verdicts topic, read per partition at a takeover. The topic holds few records."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SKEW_MS = 600_000
 
 
 class KafkaVerdicts:
-    """Reads what was decided about records that are still to be folded."""
+    """Reads verdicts about records still to be folded."""
 
     def __init__(self, settings: KafkaSettings, prefix: str, *, client: str) -> None:
         """Connect when first asked."""
@@ -41,7 +41,7 @@ class KafkaVerdicts:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="verdicts")
 
     async def about(self, partition: int, offset: int, since: int) -> list[Verdict]:
-        """Return the verdicts about records from this offset on, which are not older than `since`."""
+        """Return the verdicts about records from this offset on, not older than `since`."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._about, partition, offset, since)
 

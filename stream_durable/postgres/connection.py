@@ -97,7 +97,7 @@ async def connect(
 
 
 def _named(settings: PostgresSettings) -> str:
-    """Name the database, and the setting that says where it is."""
+    """Name the database, and the setting with the address."""
     return f"Postgres at {database_address(settings)} (postgres.dsn)"
 
 
@@ -111,7 +111,7 @@ def _said(error: BaseException) -> str:
 class translated:  # noqa: N801
     """Turns the driver's errors into ours at the border: no exception of the driver passes a port.
 
-    Each says by its class what can be done about it, and none quotes what was to be stored.
+    The class of each error tells the remedy, and no error quotes stored data.
     """
 
     def __init__(self, *, is_migrated: bool = False) -> None:
@@ -122,7 +122,7 @@ class translated:  # noqa: N801
         """Begin."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Raise our error for the driver's."""
+        """Raise our error in place of the driver's."""
         if isinstance(error, asyncpg.PostgresError):
             raise _of_server(error, is_migrated=self._is_migrated) from None
         if isinstance(error, TimeoutError):
@@ -132,7 +132,7 @@ class translated:  # noqa: N801
 
 
 def _of_server(error: asyncpg.PostgresError, *, is_migrated: bool) -> StreamDurableError:
-    """Return our error for an error of the server."""
+    """Return our error for a server error."""
     state = error.sqlstate or ""
     text = _described(error)
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
@@ -154,7 +154,7 @@ def _of_server(error: asyncpg.PostgresError, *, is_migrated: bool) -> StreamDura
 
 
 def _described(error: asyncpg.PostgresError) -> str:
-    """Return the server's message without its detail, which quotes rows."""
+    """Return the server's message without the detail, which quotes rows."""
     state = error.sqlstate or ""
     places = [
         f"{what} {name}"
@@ -166,7 +166,7 @@ def _described(error: asyncpg.PostgresError) -> str:
 
 
 class Lane:
-    """One connection that is opened when needed, used by one caller at a time, and replaced when in doubt."""
+    """A connection opened when needed, used by one caller at a time, and replaced when in doubt."""
 
     def __init__(self, settings: PostgresSettings, *, keyed_plans: bool, is_migrated: bool = False) -> None:
         """Open nothing yet; `is_migrated` says that the schema was found to be there."""
@@ -180,7 +180,7 @@ class Lane:
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[asyncpg.Connection]:
-        """Lend the connection; after any error it is thrown away, since its state is in doubt."""
+        """Lend the connection; after any error the connection is discarded, since the state is in doubt."""
         async with self._lock:
             try:
                 if self._connection is None or self._connection.is_closed():

@@ -31,7 +31,7 @@ async def formats(settings: PostgresSettings) -> list[Standing]:
 
 
 async def is_superuser(settings: PostgresSettings) -> bool:
-    """Say whether our role may do everything in this database."""
+    """Return whether our role may do everything in this database."""
     connection = await connect(settings)
     try:
         with translated():

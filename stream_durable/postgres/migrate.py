@@ -94,7 +94,7 @@ async def _apply(connection: asyncpg.Connection, migration: Migration, say: Say)
 
 
 async def _apply_concurrently(connection: asyncpg.Connection, migration: Migration, step: Step) -> None:
-    """Apply a step that locks nobody out; what an interruption left of an index is removed first."""
+    """Apply a step without long locks; remains of an interrupted index are removed first."""
     is_valid = None
     if step.builds is not None:
         is_valid = await connection.fetchval(queries()["migration_index_state"], step.builds)
@@ -120,7 +120,7 @@ async def _apply_locked(connection: asyncpg.Connection, migration: Migration, st
 
 
 async def _observed(work: Awaitable[None], what: str, say: Say) -> None:
-    """Wait for a step, and say now and then that it goes on."""
+    """Wait for a step, logging the progress now and then."""
     task = asyncio.ensure_future(work)
     since = monotonic()
     try:
@@ -144,7 +144,7 @@ async def _done(connection: asyncpg.Connection, migration: Migration) -> set[str
 
 
 async def make(settings: PostgresSettings, partition_count: int) -> None:
-    """Make a schema that is not there yet; refuse to touch one that another release has made."""
+    """Create a missing schema; refuse a schema created by another release."""
     pending = await check(settings)
     if pending and len(pending) != len(migrations()):
         raise RejectedError(
@@ -155,7 +155,7 @@ async def make(settings: PostgresSettings, partition_count: int) -> None:
 
 
 async def drop(settings: PostgresSettings) -> None:
-    """Remove the schema and all that is in it."""
+    """Remove the schema with all content."""
     connection = await connect(settings)
     try:
         with translated():
@@ -167,7 +167,7 @@ async def drop(settings: PostgresSettings) -> None:
 
 
 async def check(settings: PostgresSettings) -> list[str]:
-    """Return the names of the files that still have to be applied, with the steps of those that are begun."""
+    """Return the files still to be applied, with the steps of begun files."""
     connection = await connect(settings)
     try:
         with translated():

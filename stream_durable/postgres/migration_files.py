@@ -27,13 +27,13 @@ class Step(NamedTuple):
 
     @property
     def builds(self) -> str | None:
-        """The index that the step builds, and leaves behind unusable when it is interrupted."""
+        """The index built by the step, left unusable by an interruption."""
         found = _INDEX.search(self.text)
         return found[1] if self.is_concurrent and found else None
 
 
 class Migration(NamedTuple):
-    """One file."""
+    """A migration file."""
 
     version: int
     name: str
@@ -41,17 +41,17 @@ class Migration(NamedTuple):
 
     @property
     def checksum(self) -> str:
-        """Tell whether the file is still the one that was applied."""
+        """The checksum of the file, for detecting later changes."""
         return sha256(self.text.encode()).hexdigest()
 
     @property
     def checksums(self) -> list[str]:
-        """Of the file as it was and as it is; the first is noted, which older releases know too."""
+        """The checksums before and now; the first is stored, for older releases."""
         return [*_FORMERLY.findall(self.text), self.checksum]
 
     @property
     def steps(self) -> list[Step]:
-        """Return what it is made of, in order."""
+        """Return the steps in order."""
         parts = _STEP.split(self.text)
         if len(parts) == 1:
             return [Step("all", self.text, is_concurrent=False)]
@@ -62,7 +62,7 @@ class Migration(NamedTuple):
 
     @property
     def at_once(self) -> str:
-        """Return the whole for a schema in which there is nothing yet that could be held up."""
+        """Return the whole file for an empty schema, without anybody to hold up."""
         return "\n".join(step.text.replace(" concurrently ", " ") for step in self.steps)
 
 

@@ -8,7 +8,7 @@ from stream_durable.settings import PostgresSettings
 
 
 class PostgresProbe:
-    """A connection of its own, so that asking waits behind no batch."""
+    """A separate connection, so that checks wait behind no batch."""
 
     def __init__(self, settings: PostgresSettings) -> None:
         """Connect when first asked."""

@@ -1,6 +1,6 @@
 """A consistent view of a schema: one read-only transaction with one snapshot.
 
-It may stay open for as long as a rebuild needs to reach its offsets; meanwhile the server keeps deleted rows.
+The transaction may stay open for the time of a rebuild; meanwhile the server keeps deleted rows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DAY_SECONDS = 86_400.0
 
 @asynccontextmanager
 async def snapshot(settings: PostgresSettings) -> AsyncIterator[Snapshot]:
-    """Open a look at the schema as it is now."""
+    """Open a view of the present schema."""
     connection = await connect(settings)
     try:
         with translated():
@@ -39,10 +39,10 @@ async def snapshot(settings: PostgresSettings) -> AsyncIterator[Snapshot]:
 
 
 class Snapshot:
-    """The state as it was at the first question."""
+    """The state at the first query."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
-        """Ask within the transaction that is open on this connection."""
+        """Query within the open transaction of this connection."""
         self._connection = connection
 
     async def partitions(self) -> list[PartitionState]:
@@ -50,11 +50,11 @@ class Snapshot:
         return [PartitionState(*row) for row in await self._fetch("digest_partition")]
 
     async def is_empty(self) -> bool:
-        """Say whether nothing has ever been folded into it."""
+        """Return whether nothing was ever folded."""
         return bool(await self._connection.fetchval(queries()["digest_empty"]))
 
     async def digests(self) -> dict[tuple[str, int], Digest]:
-        """Return a digest for each (table, partition) that has rows."""
+        """Return a digest for each (table, partition) with rows."""
         return {
             (table, row["partition"]): Digest(row["rows"], int(row["high"]), int(row["low"]))
             for table in TABLES
@@ -62,14 +62,14 @@ class Snapshot:
         }
 
     async def marks(self, table: str, partitions: Sequence[int]) -> AsyncGenerator[list[RowMark], None]:
-        """Walk through the rows of a table that belong to these partitions, by key."""
+        """Iterate over the rows of a table in these partitions, by key."""
         query = queries()[f"mark_{table}"]
         cursor = await self._connection.cursor(query, list(partitions), timeout=_DAY_SECONDS)
         while rows := await cursor.fetch(_MARKS, timeout=_DAY_SECONDS):
             yield [RowMark(tuple(row)[:-1], row[-1]) for row in rows]
 
     async def row(self, table: str, key: Sequence[str]) -> Mapping[str, Any] | None:
-        """Return one row, column by column."""
+        """Return a row, column by column."""
         row = await self._connection.fetchrow(queries()[f"row_{table}"], *key)
         return None if row is None else dict(row)
 

@@ -1,6 +1,6 @@
 """The engine's store: claims, batches and rows, one named statement each.
 
-Two connections: one for the strictly sequential batch loop, one for takeovers and timers, so that a takeover
+Two connections: for the strictly sequential batch loop, and for takeovers and timers, so that a takeover
 neither waits behind a batch nor delays one.
 """
 
@@ -28,7 +28,7 @@ _USUAL = 5
 
 
 class PostgresStore:
-    """State in one Postgres schema."""
+    """State in a Postgres schema."""
 
     def __init__(self, settings: PostgresSettings) -> None:
         """Connect when first needed, to a schema that was found to be there."""
@@ -42,7 +42,7 @@ class PostgresStore:
         return self._batches.trouble() or self._takeovers.trouble()
 
     async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
-        """Become the owner of a partition, unless its format is beyond what the owner knows."""
+        """Become the owner of a partition, unless the format is beyond the owner's knowledge."""
         async with self._takeovers.use() as connection:
             row = await connection.fetchrow(queries()["partition_claim"], partition, owner, token, knows)
             if row is None:
@@ -59,12 +59,12 @@ class PostgresStore:
         )  # fmt: skip
 
     async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
-        """Note which log the partition is."""
+        """Record the identity of a partition's log."""
         async with self._takeovers.use() as connection:
             await connection.execute(queries()["partition_identify"], partition, token, topic_id)
 
     async def lose(self, partition: int, token: UUID, reason: str) -> None:
-        """Mark a partition as stopped after the loss of its log."""
+        """Mark a partition as stopped after the loss of the log."""
         async with self._takeovers.use() as connection:
             await connection.execute(queries()["partition_lose"], partition, token, reason)
 
@@ -74,12 +74,12 @@ class PostgresStore:
             await connection.execute(queries()["partition_must_redrive"], partition, token, is_due)
 
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:
-        """Note which record is about to be folded alone."""
+        """Record the start of folding a record alone."""
         async with self._takeovers.use() as connection:
             return await connection.fetchval(queries()["partition_suspect"], partition, token, offset) or 0
 
     async def absolve(self, partition: int, token: UUID) -> None:
-        """Note that no record is suspected any more."""
+        """Clear the suspicion of records."""
         async with self._takeovers.use() as connection:
             await connection.execute(queries()["partition_absolve"], partition, token)
 
@@ -113,7 +113,7 @@ class PostgresStore:
         return {row[0]: Cursor(*row[1:]) for row in map(tuple, found)}
 
     async def load(self, keys: Keys) -> Loaded:
-        """Read entities: a query for each table, of a run's only those that it has rows in."""
+        """Read entities: a query for each table, for runs only tables with rows."""
         found: dict[type[Any], Sequence[Any]] = {}
         async with self._batches.use() as connection:
             for kind, wanted in keys.items():
@@ -131,7 +131,7 @@ class PostgresStore:
         return [(row[0], row[1], row[2], row[3]) for row in found]
 
     async def unfinished(self, partition: int, after: RunPosition, limit: int) -> list[RunPosition]:
-        """Return runs that have not ended."""
+        """Return runs not yet ended."""
         async with self._takeovers.use() as connection:
             found = await connection.fetch(queries()["run_unfinished"], partition, *after, limit)
         return [RunPosition(*row) for row in found]
@@ -143,7 +143,7 @@ class PostgresStore:
 
 
 def commit_arguments(shares: Sequence[Share]) -> list[list[Any]]:
-    """Return the rows of a batch as the statement takes them, those that few batches have at the end."""
+    """Return the rows of a batch as arguments of the statement, rare kinds last."""
     return [
         [
             (s.partition, s.token, s.from_offset, s.to_offset, s.clock, s.leader_epoch, s.fingerprint,

@@ -1,9 +1,9 @@
 """Queries of clients.
 
-A few connections, opened when needed; the one returned last is lent first, so an idle client keeps one. Reads
-by key see every commit of a reconciler; a run and its steps are read in one snapshot. Lists of runs are
-ordered by creation time and id, which never change: a page begins at the end of the previous page, whatever
-has happened to the runs since.
+A few connections, opened when needed; the one returned last is lent first, so an idle client keeps a single
+connection. Reads by key see every commit of a reconciler; a run and its steps are read in one snapshot. Lists
+of runs are ordered by creation time and id, both immutable: a page begins at the end of the previous page,
+whatever has happened to the runs since.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _LAST = "\U0010ffff"
 
 
 class PostgresViews:
-    """The read models of one Postgres schema."""
+    """The read models of a Postgres schema."""
 
     def __init__(self, settings: PostgresSettings) -> None:
         """Connect when first needed."""
@@ -58,13 +58,13 @@ class PostgresViews:
             self._idle.put_nowait(lane)
 
     async def run_get(self, run: str) -> RunRow | None:
-        """Return a run without its steps."""
+        """Return a run without steps."""
         async with self._connection() as connection:
             row = await connection.fetchrow(queries()["run_load"], [run])
         return None if row is None else RunRow._make(row)
 
     async def run_with_steps(self, run: str) -> StoredRun | None:
-        """Return a run and its steps in one snapshot."""
+        """Return a run with steps in one snapshot."""
         async with (
             self._connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -79,7 +79,7 @@ class PostgresViews:
     async def run_list(
         self, query: RunQuery, *, limit: int = 50, after: RunPosition | None = None
     ) -> RunPage:
-        """Return a page of the runs that are meant, newest first."""
+        """Return a page of the matching runs, newest first."""
         position = after or _NEWEST
         async with self._connection() as connection:
             with _bounded():
@@ -92,7 +92,7 @@ class PostgresViews:
         return RunPage(runs, following)
 
     async def run_count(self, query: RunQuery, *, at_most: int) -> int:
-        """Count the runs that are meant; stop at so many."""
+        """Count the matching runs, up to a limit."""
         async with self._connection() as connection:
             with _bounded():
                 count: int = await connection.fetchval(
@@ -106,11 +106,11 @@ class PostgresViews:
         return {row["status"]: row["count"] for row in found}
 
     async def child_counts(self, runs: Sequence[str]) -> dict[str, int]:
-        """Count the runs that the steps of each of these have started; those without are left out."""
+        """Count the children of each of these runs; runs without children are left out."""
         return {row["parent"]: row["count"] for row in await self._fetch("view_child_counts", list(runs))}
 
     async def workflow_figures(self, workflows: Sequence[str], *, since: int) -> list[WorkflowFigures]:
-        """Return what the runs of each of these workflows come to, by name."""
+        """Return figures about the runs of each of these workflows, by name."""
         found = await self._fetch("view_workflow_figures", since, list(workflows))
         return list(map(WorkflowFigures._make, found))
 
@@ -129,7 +129,7 @@ class PostgresViews:
         after: tuple[int, str, str],
         limit: int,
     ) -> list[SignalWait]:
-        """Return a page of the open waits of these (fingerprint, step), those of the oldest runs first."""
+        """Return a page of the open waits of these (fingerprint, step), oldest runs first."""
         fingerprints, names = [step[0] for step in steps], [step[1] for step in steps]
         found = await self._fetch("view_signal_waits", fingerprints, names, *after, workflow, limit)
         return list(map(SignalWait._make, found))
@@ -142,14 +142,14 @@ class PostgresViews:
         return list(map(StoredEvent._make, found))
 
     async def _fetch(self, name: str, *values: Any) -> list[asyncpg.Record]:
-        """Ask what may take longer than a statement may."""
+        """Run a query possibly longer than the time limit."""
         async with self._connection() as connection:
             with _bounded():
                 found: list[asyncpg.Record] = await connection.fetch(queries()[name], *values)
         return found
 
     async def run_family(self, run: str, *, limit: int) -> list[RunSummary]:
-        """Return the first ancestor of a run and all that came of it, in no order."""
+        """Return the first ancestor of a run and all descendants, unordered."""
         async with self._connection() as connection:
             found = await connection.fetch(queries()["view_run_family"], run, limit)
         return [RunSummary._make(row) for row in found]
@@ -184,13 +184,13 @@ class PostgresViews:
         return int(found[0][0])
 
     async def run_ids(self, beginning: str, limit: int) -> list[str]:
-        """Return ids of runs that begin like this, in order."""
+        """Return ids of runs with this prefix, in order."""
         async with self._connection() as connection:
             found = await connection.fetch(queries()["view_run_ids"], beginning, beginning + _LAST, limit)
         return [row[0] for row in found]
 
     async def live_versions(self) -> list[LiveVersion]:
-        """Return the versions of which there are runs that have not ended, by workflow."""
+        """Return the versions with open runs, by workflow."""
         async with self._connection() as connection:
             found = await connection.fetch(queries()["view_live_versions"])
         return list(map(LiveVersion._make, found))
@@ -198,7 +198,7 @@ class PostgresViews:
     async def live_runs(
         self, version: LiveVersion, step: str | None, statuses: Collection[str], limit: int
     ) -> tuple[int, list[str]]:
-        """Count the runs of a version that have not ended and whose step is in none of these statuses.
+        """Count the open runs of a version with the step in none of these statuses.
 
         Also return the first ids. Without a step, or without statuses, every run counts.
         """
@@ -226,13 +226,13 @@ class PostgresViews:
 
 
 class _bounded:  # noqa: N801
-    """Tells who asks that a query takes too long, where asking again would take as long."""
+    """Reports a query over the time limit as too broad: a repeat would take as long."""
 
     def __enter__(self) -> None:
         """Begin."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Raise our error for that of the server's time limit."""
+        """Raise our error for the server's time limit."""
         if isinstance(error, asyncpg.QueryCanceledError):
             text = (
                 "to look through so many runs takes longer than a statement may "
@@ -243,7 +243,7 @@ class _bounded:  # noqa: N801
 
 
 def _conditions(query: RunQuery) -> tuple[Any, ...]:
-    """Return the first parameters of the statements that look for runs."""
+    """Return the first parameters of the statements searching runs."""
     chosen = frozenset(query.status)
     is_open = True if chosen and not chosen & RUN_ENDED else None
     has_failure = True if chosen and chosen <= _UNSUCCESSFUL else None

@@ -1,8 +1,8 @@
-"""Whether two states are equal, told by a digest of each table and partition.
+"""Equality of two states, by a digest of each table and partition.
 
-A digest is taken in the database, in one pass over each table. It is a sum over hashes of whole
-rows, so it needs neither an order nor memory. Two sets that differ by accident have the same digest
-with a chance of 1 to 2^128; it is no defence against somebody who chooses rows to that end.
+A digest is taken in the database, in one pass over each table. A sum over hashes of whole rows needs neither
+an order nor memory. Two sets differing by accident have the same digest with a chance of 1 to 2^128; against
+deliberately chosen rows there is no defence.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NOTHING = Digest(0, 0, 0)
 
 
 class Difference(NamedTuple):
-    """A table that is not the same in both states, in one partition."""
+    """A table with different content in one partition."""
 
     table: str
     #: That of the run for its steps; -1 for steps of no run.

@@ -93,7 +93,7 @@ class Progress(NamedTuple):
 
 
 class Rebuilt(NamedTuple):
-    """What a rebuild has done."""
+    """The result of a rebuild."""
 
     #: The next offset of each partition.
     offsets: Mapping[int, int]
@@ -105,7 +105,7 @@ class Rebuilt(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What a rebuild reads from and writes to."""
+    """The source and the target of a rebuild."""
 
     inbox: LogReader
     verdicts: LogReader
@@ -121,7 +121,7 @@ class World:
 
 @dataclass(slots=True)
 class _Tally:
-    """What all lanes have done so far."""
+    """The progress of all lanes."""
 
     reached: dict[int, Reached]
     tell: Callable[[Progress], None] | None
@@ -130,7 +130,7 @@ class _Tally:
     exceptions: int = 0
 
     def add(self, share: Share, records: int) -> None:
-        """Note that a share is saved, and tell of it."""
+        """Count a saved share, and report the progress."""
         self.records += records
         self.exceptions += share.exceptions
         self.reach(share.partition, share.to_offset)
@@ -141,7 +141,7 @@ class _Tally:
         self.reached[partition] = Reached(offset, self.reached[partition].target)
 
     def report(self) -> None:
-        """Tell how far it is."""
+        """Report the progress."""
         if self.tell is not None:
             self.tell(Progress(dict(self.reached), self.records, time.perf_counter() - self.started))
 
@@ -174,7 +174,7 @@ async def _spans(
     *,
     resume: bool,
 ) -> list[Span]:
-    """Return what is to be folded of each partition; refuse what would not come out equal."""
+    """Return the range to fold of each partition; refuse ranges bound to come out different."""
     async with world.look() as look:
         standing = await look.partitions()
         check_free(standing, is_empty=await look.is_empty(), resume=resume)
@@ -189,7 +189,7 @@ async def _spans(
 async def _run_lanes(
     world: World, spans: list[Span], bounds: Mapping[int, LogBounds], verdicts: Verdicts, tally: _Tally
 ) -> None:
-    """Let the lanes take partitions, the longest first, until none is left or one of them fails."""
+    """Let the lanes take partitions, the longest first, until none is left or a lane fails."""
     spans = sorted(spans, key=lambda span: span.end - span.start)
     count = min(world.lanes, len(spans))
     lanes = [_Lane(world, verdicts, tally) for _ in range(count)]
@@ -215,7 +215,7 @@ async def _run_lanes(
 
 
 class _Lane:
-    """Folds one partition after the other, one batch after the other."""
+    """Folds partition after partition, batch after batch."""
 
     def __init__(self, world: World, verdicts: Verdicts, tally: _Tally) -> None:
         self._world = world
@@ -231,7 +231,7 @@ class _Lane:
         await self._store.close()
 
     async def fold(self, span: Span, topic_id: str) -> None:
-        """Fold a partition from where it stands to its target."""
+        """Fold a partition from the current position to the target."""
         partition = await self._claim(span.partition, topic_id)
         # Not from where it stood when we looked: a commit of whoever was here before may still have come.
         self._tally.reach(partition.id, partition.next_offset)
@@ -287,7 +287,7 @@ class _Lane:
         self._tally.add(share, len(records))
 
     async def _apply_less(self, partition: Partition, records: list[Record], error: StatementError) -> None:
-        """Apply half of what the database refused, then the rest; stop at a record that is refused alone."""
+        """Apply half of a batch refused by the database, then the rest; stop at a single refused record."""
         self._cache.forget_partitions([partition.id])
         if len(records) == 1:
             place = f"partition {partition.id}, offset {records[0].offset}"
@@ -300,7 +300,7 @@ class _Lane:
         await self._apply(partition, records[middle:])
 
     async def _prepare(self, reads: list[batch.Read]) -> None:
-        """Load what the batch needs and is not in memory."""
+        """Load missing entities of the batch."""
         definitions = self._world.definitions
         for read in batch.unclear(reads, definitions.graph, self._refusals.known):
             if isinstance(read.message, StartRun):
@@ -313,7 +313,7 @@ class _Lane:
                 raise refused
 
     async def _load(self, keys: Keys) -> StatementError | None:
-        """Load entities, or return why they are not to be had with one query."""
+        """Load entities, or return the reason for a refused query."""
         definitions = self._world.definitions
         try:
             lacking = await self._folder.load(keys)
@@ -361,7 +361,7 @@ class _Lane:
                 raise refused
 
     def _keep(self, folding: batch.Folding) -> None:
-        """Hold what may be needed again, within the bound."""
+        """Keep entities for later batches, within the bound."""
         self._cache.carry_over(folding.touched)
         self._cache.thin_out()
 

@@ -1,4 +1,4 @@
-"""What a rebuild has to fold of each partition, and when it must not: it would not come out equal."""
+"""The range to fold of each partition, and the reasons against a rebuild: a different result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OWNER = "rebuild"
 
 
 def check_free(standing: Sequence[PartitionState], *, is_empty: bool, resume: bool) -> None:
-    """Refuse a schema that is in use, or that holds something and is not to be gone on with."""
+    """Refuse a schema in use, or with content but no request to resume."""
     owners = {state.owner for state in standing} - {None, OWNER}
     if owners:
         raise RejectedError(
@@ -29,7 +29,7 @@ def check_free(standing: Sequence[PartitionState], *, is_empty: bool, resume: bo
 
 
 def span_of(standing: PartitionState, bounds: LogBounds, live: PartitionState | None) -> Span:
-    """Return what is to be folded of a partition; refuse a log from which it would not come out equal."""
+    """Return the range to fold of a partition; refuse a log bound to give a different result."""
     partition, start = standing.partition, standing.next_offset
     if standing.topic_id not in (None, bounds.topic_id):
         raise RejectedError(

@@ -30,7 +30,7 @@ _MISSING, _PRESENT = "missing", "present"
 
 
 class RowDifference(NamedTuple):
-    """One differing value; for a row on one side only, without a column."""
+    """A differing value; for a row on one side only, without a column."""
 
     table: str
     key: tuple[str, ...]
@@ -41,7 +41,7 @@ class RowDifference(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """What a comparison has found."""
+    """The result of a comparison."""
 
     #: The offsets at which live and rebuilt state were compared.
     offsets: Mapping[int, int]
@@ -58,7 +58,7 @@ class Verified(NamedTuple):
 
     @property
     def is_equal(self) -> bool:
-        """Whether the log makes of it what is there."""
+        """Whether the live state equals the log's."""
         return not self.differences and not self.rows
 
 
@@ -109,7 +109,7 @@ async def _compare(
 
 
 def _partition_rows(live: Sequence[PartitionState], rebuilt: Sequence[PartitionState]) -> list[RowDifference]:
-    """Compare what a partition's row says of the log: it decides how the next record is folded."""
+    """Compare a partition's row with the log: the row decides how the next record is folded."""
     theirs = {state.partition: state for state in rebuilt}
     return [
         RowDifference("partition", (str(state.partition),), column, str(ours), str(other))
@@ -157,7 +157,7 @@ async def _unlike(ours: _Walk, theirs: _Walk) -> AsyncIterator[tuple[str, ...]]:
 
 
 class _Walk:
-    """Iterates over marks one by one, loading batches."""
+    """Iterates over marks, loading batches."""
 
     def __init__(self, batches: AsyncGenerator[list[RowMark], None]) -> None:
         self._batches = batches
@@ -187,7 +187,7 @@ def _columns(
 
 
 def shown(value: object) -> str:
-    """Return a value as it may stand in a report: a payload is nobody's business, only whether it differs."""
+    """Return a value fit for a report: without payloads, which only count as equal or different."""
     if isinstance(value, bytes):
         return f"{len(value)} bytes, md5 {md5(value, usedforsecurity=False).hexdigest()}"
     text = str(value)

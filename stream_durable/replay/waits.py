@@ -1,8 +1,8 @@
-"""Waits of which the run and its channel think differently: what no replay shows, for the log says so itself.
+"""Waits with a disagreement between run and channel: invisible to replays, since the log agrees.
 
-A run that waits for an event has a wait on the event's channel, and a channel has no wait that no run is
-in. Between the two are messages, so either may be otherwise for a moment: only what is found twice, some
-time apart, is told. Nothing is written.
+A run waiting for an event has a wait on the event's channel, and a channel has no wait without a run.
+Messages travel between both, so either side may lag for a moment: only disagreements found twice, some time
+apart, are reported. Nothing is written.
 """
 
 from __future__ import annotations
@@ -37,31 +37,31 @@ class Wait(NamedTuple):
 
 
 class StrayWait(NamedTuple):
-    """A wait that is known to one side alone."""
+    """A wait known to one side alone."""
 
     kind: Kind
     wait: Wait
 
     @property
     def remedy(self) -> str:
-        """What an operator can do about it."""
+        """The remedy for an operator."""
         if self.kind == "unwanted_wait":
             return "nothing has to be done: an event to it is noted as late"
         return f"publish the event again under a new id, or end the wait: `runs cancel-step {self.wait.run}`"
 
 
 class WaitRows(Protocol):
-    """What the rows of channels say."""
+    """The rows of channels about waits."""
 
     async def unwanted(self, limit: int) -> list[Wait]:
-        """Return waits that no step of a run is in."""
+        """Return waits without a waiting step."""
 
     async def unanswered(self, waits: Sequence[Wait]) -> list[tuple[Wait, bool]]:
         """Return the waits unknown to their channel, and whether the channel keeps an event."""
 
 
 class World(NamedTuple):
-    """What is looked at."""
+    """The views used by the search."""
 
     rows: Callable[[], AbstractAsyncContextManager[WaitRows]]
     store: Store
@@ -70,9 +70,9 @@ class World(NamedTuple):
 
 
 async def stray_waits(world: World, *, patience_seconds: float = 10.0) -> list[StrayWait]:
-    """Look twice, that far apart, and return what was there both times.
+    """Search twice, with a pause, and return disagreements found both times.
 
-    Reads all runs that have not ended, page by page. A run whose definition is not known is passed over.
+    Reads all open runs, page by page. A run with an unknown definition is skipped.
     """
     first = await _look(world)
     if not first:
@@ -95,7 +95,7 @@ async def _look(world: World) -> dict[StrayWait, None]:
 
 
 async def _open_waits(world: World, page: Sequence[RunPosition]) -> list[Wait]:
-    """Return the waits for events that these runs are in."""
+    """Return the event waits of these runs."""
     cache = Cache(0)
     keys: Keys = {"run": [position.id for position in page]}
     if await load_entities(world.store, world.definitions, cache, keys, world.partition_count):

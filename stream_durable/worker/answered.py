@@ -1,4 +1,4 @@
-"""What was asked for and has been answered: asked for once more, it is not called again."""
+"""Attempts with acknowledged results: repeated commands are not executed again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _KEPT_MAX = 10_000
 
 
 class Answered:
-    """Attempts whose answers are acknowledged."""
+    """Attempts with acknowledged results."""
 
     __slots__ = ("_asked",)
 
@@ -23,13 +23,13 @@ class Answered:
         return _asked(job) in self._asked
 
     def add(self, job: Job) -> None:
-        """Take note that the answer of an attempt is acknowledged."""
+        """Record an acknowledged result."""
         self._asked[_asked(job)] = None
         if len(self._asked) > _KEPT_MAX:
             self._asked.popitem(last=False)
 
 
 def _asked(job: Job) -> tuple[str, str, int, int, int, int]:
-    """Return what a command asks for: given back or lost, an attempt is another one."""
+    """Return the identity of a command: after a return or a loss the same attempt counts as another."""
     c = job.command
     return c.run, c.step, c.attempt, c.returns, c.losses, c.generation

@@ -51,7 +51,7 @@ _LOOK_SECONDS = 0.25
 
 
 class Attempts:
-    """Runs jobs and reports how they ended."""
+    """Runs jobs and reports their ends."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Attempts:
         self._completed = 0
 
     def add(self, job: Job, line: Line) -> None:
-        """Take a job into a line; it begins as soon as it has a place."""
+        """Put a job into a line; jobs begin when they get a place."""
         if not job.command.redriven and job in self._answers:
             # Its answer is on the log; a successor of whoever asked for it has asked once more.
             job.done()
@@ -140,7 +140,7 @@ class Attempts:
         await self._reports.heard()
 
     def cancel(self, cancel: CancelAttempt, offsets: DoneOffsets, offset: int) -> None:
-        """Drop an attempt, whether it waits or runs; if the run waits for the answer, let it have one."""
+        """Drop an attempt, waiting or running; report a result if the run awaits one."""
         is_ours = not cancel.worker or cancel.worker == self.worker
         job = self._jobs.get((cancel.run, cancel.step, cancel.attempt)) if is_ours else None
         if job is None or not cancel.must_answer:
@@ -157,9 +157,9 @@ class Attempts:
                 job.task.cancel()
 
     def leave(self, offsets: DoneOffsets, reply_to: Callable[[], int | None]) -> int:
-        """Drop the jobs of a partition that was taken away, as far as they have not begun.
+        """Drop unbegun jobs of a revoked partition.
 
-        Return how many commands were dropped. Those that have begun are cancelled by way of `reply_to`.
+        Returns the number of dropped commands. Begun jobs are cancelled through `reply_to`.
         """
         for job in self.running.values():
             if any(mark[0] is offsets for mark in job.marks):
@@ -183,16 +183,16 @@ class Attempts:
         self.leases.announce_all()
 
     def begin_no_more(self) -> None:
-        """Begin nothing more, and announce what runs: other workers can have the partitions then.
+        """Begin nothing more, and announce running attempts: other workers can have the partitions then.
 
-        Jobs that were not begun are simply left: their commands are not done, so another worker gets them.
+        Unbegun jobs are left: their commands are not done, so another worker gets them.
         """
         self._is_draining = True
         self._places.keep(lambda _: False)
         self.announce_all()
 
     async def drain(self, seconds: float) -> None:
-        """Let what runs end, and give back what does not in time."""
+        """Let running attempts end, and return late ones."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
         for job in list(self.running.values()):
@@ -206,7 +206,7 @@ class Attempts:
         self._calling.close()
 
     async def watch(self) -> None:
-        """Announce attempts that take long, and keep their leases alive."""
+        """Announce long attempts, and keep their leases alive."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             self._count_completed()
@@ -215,11 +215,11 @@ class Attempts:
                 self._calling.threads.look()
 
     def trouble(self) -> str | None:
-        """Say why nothing more is begun here, if that is so."""
+        """Return the reason for beginning nothing more, if any."""
         return self._calling.threads.trouble()
 
     async def exhausted(self) -> None:
-        """Wait until so many threads hang that the process has to be replaced, and raise that."""
+        """Wait until too many threads hang, then raise: the process must be replaced."""
         await self._calling.threads.exhausted.wait()
         raise WorkerExhaustedError(str(self.trouble()))
 
@@ -299,12 +299,12 @@ class Attempts:
         self._say(job, end, partial(self._answered, job))
 
     def _answered(self, job: Job) -> None:
-        """Take note that the answer of an attempt is acknowledged: asked for once more, it is not called."""
+        """Record an acknowledged result: a repeated command is not executed."""
         job.done()
         self._answers.add(job)
 
     def given_back(self, job: Job, reason: str, delay_ms: int = 0) -> AttemptReturned:
-        """Return what is said of an attempt that somebody else should make."""
+        """Return the message for returning an attempt to another worker."""
         return AttemptReturned(**self.who(job), delay_ms=delay_ms, reason=reason, returns=job.returns)
 
     def _drop(self, job: Job) -> None:
@@ -316,7 +316,7 @@ class Attempts:
             job.done()
 
     async def _made(self, job: Job) -> AttemptEnd:
-        """Make the attempt and return what to report of it."""
+        """Make the attempt and return the report."""
         command = job.command
         if job.settle is not None:
             await self.leases.announce_first(job, job.settle)
@@ -366,7 +366,7 @@ class Attempts:
         return self._handler(command.workflow, command.function or command.step)
 
     def who(self, job: Job) -> dict[str, Any]:
-        """Return what names an attempt, and us, in a message."""
+        """Return the message fields identifying an attempt and this worker."""
         command = job.command
         return {
             "key": command.run,

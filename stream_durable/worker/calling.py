@@ -1,7 +1,7 @@
 """Calls a step's functions: on the loop, in a thread, or in a separate process.
 
-An attempt may call several: the one deciding its time-out, the one deciding whether the step is needed, and
-the function itself. All get the values of the same command.
+An attempt may call several: for the time-out, for the condition, and the step's function. All get values of
+the same command.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ from stream_durable.worker.threads import Threads
 
 
 class Calling:
-    """The threads and processes of a worker, and the time-outs of what they do."""
+    """The threads and processes of a worker, and the time-outs of calls."""
 
     def __init__(
         self, settings: WorkerSettings, now: Callable[[], int], leave_thread: Callable[[Job], None]
     ) -> None:
         """Start no thread and no process yet.
 
-        An attempt needing a thread has a place for one from the start; `leave_thread` releases it early.
+        An attempt needing a thread has a place for one from the start; `leave_thread` releases the place
+        early.
         """
         self.threads = Threads(settings.threads, settings.threads_overdue_max, now)
         self._leave_thread = leave_thread
         self._processes = Processes(settings.processes, keeping_of(settings))
 
     async def result(self, handler: Handler, given: Given, job: Job) -> Any:
-        """Return what a function answered, or the message about it if it ran in a process."""
+        """Return a function's answer, or the message from a process."""
         if handler.limit is not None:
             job.timeout_ms = await self._timeout(handler.limit, given, job)
         timeout = job.timeout_ms
@@ -60,7 +61,7 @@ class Calling:
             job.is_in_thread = False
 
     def close(self) -> None:
-        """Begin nothing more; threads end when what they do has ended, idle processes at once."""
+        """Begin nothing more; busy threads end after their calls, idle processes at once."""
         self.threads.close()
         self._processes.close()
 
@@ -107,6 +108,6 @@ def needs_thread(handler: Handler) -> bool:
 
 
 def _check_wanted(job: Job) -> None:
-    """Begin nothing for an attempt that was cancelled while a thread was at it."""
+    """Begin nothing for an attempt cancelled during a thread's call."""
     if job.is_cancelled:
         raise Fail("cancelled", "the attempt was cancelled before its function was called", retryable=False)

@@ -34,7 +34,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Call(msgspec.Struct):
-    """One attempt that is asked for."""
+    """A requested attempt."""
 
     command: Command
     #: Where the function is.
@@ -79,7 +79,7 @@ def _made(call: Call, connection: Connection) -> AttemptEnd:
 
 
 class _Attempt:
-    """The attempt as its context sees it in a worker process; a cancel kills the process."""
+    """The attempt as seen by the context in a worker process; a cancel kills the process."""
 
     cancelled = False
 
@@ -113,7 +113,7 @@ class _Attempt:
 
 @cache
 def _handler(module: str, name: str, workflow: str, function: str) -> Handler:
-    """Find the function of a step by importing it."""
+    """Find the function of a step by import."""
     try:
         found: Any = import_module(module)
         around = vars(found).values()

@@ -1,4 +1,4 @@
-"""What is said of an attempt besides its own answer."""
+"""Messages about an attempt other than the result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stream_durable.worker.job import Job
 
 
 def cancelled(who: dict[str, Any]) -> AttemptFailed:
-    """Return what is said of an attempt that was dropped."""
+    """Return the message about a dropped attempt."""
     return AttemptFailed(**who, failure=Failure("cancelled", "the attempt was cancelled", retryable=False))
 
 

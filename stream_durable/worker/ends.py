@@ -38,13 +38,13 @@ REASON_LENGTH_MAX = 4_000
 
 
 class Attempt(Control, Protocol):
-    """What a context asks, and where the run's context is once one was made."""
+    """The attempt behind a context, and the run's context once created."""
 
     values: Values | None
 
 
 def given_of(command: Command, context: Callable[[Any], Context[Any]]) -> Given:
-    """Return what a command hands over."""
+    """Return the values of a command."""
     outputs, item, happened = command.outputs, command.item, command.happened
     return Given(
         bytes(command.input),
@@ -59,7 +59,7 @@ _NO_OUTPUTS: dict[str, bytes] = {}
 
 
 def context_of(command: Command, attempt: Attempt, value: Any) -> Context[Any]:
-    """Return a context with the run's typed input. All contexts of one attempt share their changes."""
+    """Return a context with the run's typed input. All contexts of one attempt share changes."""
     if attempt.values is None:
         attempt.values = Values() if command.context is None else Values(bytes(command.context))
     return Context(

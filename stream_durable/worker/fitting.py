@@ -1,4 +1,4 @@
-"""What an attempt takes and says, and the messages that carry it: too large a value is kept elsewhere."""
+"""Inputs and results of attempts, and their messages: large values are stored elsewhere."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Fitting:
     """Large values of a worker's commands and answers."""
 
     def __init__(self, payloads: Payloads, inline_bytes_max: int) -> None:
-        """Let outputs up to a bound travel with what is said of them."""
+        """Let outputs up to a bound travel within messages."""
         self._payloads = payloads
         self._inline_bytes_max = inline_bytes_max
 
     async def resolved(self, command: Command) -> Command:
-        """Return a command with the values in it that are kept elsewhere."""
+        """Return a command with references replaced by values."""
 
         async def found(value: Raw) -> Raw:
             return Raw(await self._payloads.resolved(bytes(value)))
@@ -50,7 +50,7 @@ class Fitting:
             raise Fail(error.code, str(error), retryable=False) from None
 
     def is_large(self, end: AttemptEnd) -> bool:
-        """Say whether an attempt ended with an output that does not travel with the message about it."""
+        """Return whether an attempt ended with an output too large for the message."""
         return isinstance(end, _WITH_OUTPUT) and len(end.output) > self._inline_bytes_max
 
     async def fit(self, job: Job, end: AttemptEnd) -> None:
@@ -64,7 +64,7 @@ class Fitting:
             end.output = Raw(await self._stored(job.command, bytes(end.output), room))
 
     async def _stored(self, command: Command, output: bytes, room: int) -> bytes:
-        """Keep an output elsewhere; return its reference."""
+        """Store an output elsewhere; return the reference."""
         if len(output) > STORED_BYTES_MAX:
             raise _too_large(len(output), "", STORED_BYTES_MAX)
         key = f"{command.run}/{command.step}/{command.attempt}"

@@ -31,10 +31,10 @@ class Isolation:
         await self._left.wait()
 
     async def enter(self, job: Job, patience: float) -> None:
-        """Wait for one's turn, and until all that had begun have ended or have a lease of their own.
+        """Wait for a turn, and until all begun attempts have ended or hold a lease.
 
-        Where a lease does not help them, wait until they have ended, for so many seconds at most, and keep
-        the others away as long.
+        Where a lease does not help, wait for their ends, up to so many seconds, and keep the others away as
+        long.
         """
         await self._turn.acquire()
         self._inside = job
@@ -53,7 +53,7 @@ class Isolation:
         return any(not other.is_suspect for other in self._running.values())
 
     def leave(self, job: Job) -> None:
-        """Let others begin; nothing happens unless this one is inside."""
+        """Let others begin; no effect unless inside."""
         if self._inside is job:
             self._inside = None
             self._left.set()

@@ -1,4 +1,4 @@
-"""One command on its way through a worker: taken, perhaps queued, attempted, reported, done."""
+"""A command on its way through a worker: taken, perhaps queued, attempted, reported, done."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ JobKey = tuple[str, str, int]
 
 
 class Job:
-    """A command, its origin, and the progress of its attempt.
+    """A command, with origin and progress of the attempt.
 
-    Also the handler context's source about the attempt, readable from any thread.
+    Also the source of the handler's context about the attempt, readable from any thread.
     """
 
     __slots__ = ("announced", "beat", "clock", "command", "handler", "has_references", "has_thread",
@@ -45,7 +45,7 @@ class Job:
         size: int = 0,
         has_references: bool = False,
     ) -> None:
-        """A command that has been taken but not begun."""
+        """Create a job for a command not yet begun."""
         self.command = command
         #: Where it waits, or did, and how many bytes of memory that takes.
         self.line: Line
@@ -103,10 +103,10 @@ class Job:
             offsets.done(offset)
 
     def stand_for(self, repeated: Job) -> None:
-        """Attach a repeated command for the same attempt: it is done when this one is.
+        """Attach a repeated command for the same attempt, done together with this job.
 
-        The attempt's lease may be over by now, so it is announced again. If the attempt was returned
-        meanwhile, its result must answer the later command: nobody waits for the earlier one.
+        The lease may be over by now, so the attempt is announced again. If the attempt was returned
+        meanwhile, the result must answer the later command: nobody waits for the earlier one.
         """
         self.marks += repeated.marks
         self.announced = 0
@@ -122,7 +122,7 @@ class Job:
 
     @property
     def is_suspect(self) -> bool:
-        """Whether this attempt may have killed its last worker and has not been announced yet."""
+        """Whether this attempt may have killed the last worker and is not announced yet."""
         return self.settle is not None and not self.announced
 
     @property
@@ -141,15 +141,15 @@ class Job:
         self.percent, self.label = percent, label
 
     def context(self, value: Any) -> Context[Any]:
-        """Make a context, with the run's input in its type."""
+        """Return a context, with the run's typed input."""
         return context_of(self.command, self, value)
 
     def wrote(self, level: str, text: str, /) -> None:
-        """Keep a line that the function wrote."""
+        """Keep a log line of the function."""
         self._written().add(level, text)
 
     def printed(self, text: str, /) -> None:
-        """Keep what the function printed."""
+        """Keep printed output of the function."""
         self._written().print(text)
 
     @property
@@ -158,7 +158,7 @@ class Job:
         return whose(self.command)
 
     def left(self) -> tuple[tuple[Change, ...], tuple[LogLine, ...]]:
-        """Return what the attempt leaves behind besides its answer; nothing is added to it any more."""
+        """Return logs and context changes of the attempt; nothing is added after."""
         values, lines = self.values, self.lines
         return () if values is None else values.changes, () if lines is None else lines.taken()
 

@@ -1,7 +1,7 @@
 """One queue of a worker: commands in, offsets out.
 
-Attempts end out of order. Which offsets are done is tracked per assignment and kept in the commit's
-metadata, so that after a crash or a rebalance only what was unfinished runs again.
+Attempts end out of order. Finished offsets are tracked per assignment and kept in the commit's metadata, so
+that after a crash or a rebalance only unfinished commands run again.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _AGAIN_SECONDS = 0.1
 
 
 class Lane:
-    """Takes the commands of one queue and commits what is done."""
+    """Takes the commands of one queue and commits finished ones."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Lane:
 
     @property
     def partitions(self) -> list[int]:
-        """The partitions whose commands are taken now."""
+        """The partitions with commands being taken."""
         return list(self._offsets)
 
     async def run(self) -> None:
@@ -103,17 +103,17 @@ class Lane:
                     assert_never(event)
 
     async def leave(self, *, is_clean: bool) -> None:
-        """Leave the group: others take over at once. It is clean if they have to call nothing again."""
+        """Leave the group: others take over at once. The leave is clean if they have nothing to repeat."""
         self._commit(tuple(self._offsets), is_last=is_clean)
         await self._log.close()
 
     def last_marks(self) -> list[tuple[int, int, str]]:
-        """Return what to commit of all partitions for good; for whoever ends the process in our place."""
+        """Return the final commit of all partitions, for a process about to be ended from outside."""
         found = ((partition, offsets.snapshot()) for partition, offsets in self._offsets.items())
         return [(partition, commit.offset, commit.metadata) for partition, commit in found]
 
     async def _next(self) -> LogEvent | None:
-        """Wait for what comes next; without room for commands for partitions that move, or for room."""
+        """Wait for the next event or for room: for commands of moving partitions, or at all."""
         if self._attempts.has_room(self._line):
             return await self._log.next()
         moved = asyncio.create_task(self._log.moved())
@@ -126,7 +126,7 @@ class Lane:
             room.cancel()
 
     def _begin(self, partitions: Iterable[int]) -> None:
-        """Resume partitions, each on its own, unless they are taken away meanwhile."""
+        """Resume partitions separately, unless revoked meanwhile."""
         assert self._group is not None
         for partition in partitions:
             if task := self._resuming.pop(partition, None):
@@ -134,9 +134,9 @@ class Lane:
             self._resuming[partition] = self._group.create_task(self._resume(partition))
 
     async def _hand_over(self, partitions: tuple[int, ...]) -> None:
-        """Release partitions so that the next worker repeats as little as is soon possible.
+        """Release partitions with as few repeats for the next worker as soon possible.
 
-        Jobs not begun are dropped and left to the next worker. Begun ones are announced: their leases count
+        Unbegun jobs are dropped and left to the next worker. Begun ones are announced: their leases count
         from then on.
         """
         left: list[tuple[DoneOffsets, int]] = []
@@ -159,7 +159,7 @@ class Lane:
         return next(iter(self._offsets), None)
 
     async def _resume(self, partition: int) -> None:
-        """Begin where the group's last member of this partition was, skipping what it had done."""
+        """Continue after the group's last member, skipping finished commands."""
         committed = await retry_transient(lambda: self._log.committed(partition), "read the committed offset")
         bounds = await retry_transient(lambda: self._log.bounds(partition), "read the log's bounds")
         begin, metadata = committed
@@ -232,7 +232,7 @@ class Lane:
         return job
 
     async def _settle(self, offsets: DoneOffsets) -> None:
-        """Wait until Kafka knows what is done by now, as far as that is soon possible."""
+        """Wait until finished commands are committed, as far as soon possible."""
         version = offsets.version
         await self._store(
             lambda: offsets.confirmed_version >= version or offsets not in self._offsets.values(),
@@ -252,7 +252,7 @@ class Lane:
                         await asyncio.sleep(_AGAIN_SECONDS)
 
     def _hold_back(self, record: Record) -> None:
-        """Let the set of those done behind a stuck command not outgrow its room."""
+        """Bound the set of finished offsets behind a stuck command."""
         if record.partition not in self._held_back:
             self._log.stop_fetching(record.partition)
         # What has been read by now still comes, and moves this on.
@@ -270,7 +270,7 @@ class Lane:
         return decode_command(record.value)
 
     def _bury(self, record: Record, error: RejectedError, offsets: DoneOffsets) -> None:
-        """Keep what is no command where an operator finds it."""
+        """Store a record other than a command as a dead letter."""
         _log.warning(
             COMMAND_REJECTED, topic=self._topic, partition=record.partition, offset=record.offset,
             reason=str(error),
@@ -284,7 +284,7 @@ class Lane:
         self._metrics.count_dead_letters(error.code)
 
     def _publish_letter(self, made: Letter, offsets: DoneOffsets, offset: int) -> None:
-        """Publish a dead letter, without its value if it is refused whole, and only then count it as done."""
+        """Publish a dead letter, without the value after a refusal, and count the record as done after."""
 
         def done(refusals: list[Refusal]) -> None:
             if refusals and made.is_whole:
@@ -304,7 +304,7 @@ class Lane:
                 self._commit(tuple(self._offsets))
 
     def _commit(self, partitions: tuple[int, ...], *, is_last: bool = False) -> None:
-        """Commit what is done; the last of a partition also that nothing else of it was begun."""
+        """Commit finished commands; a partition's last commit also states that nothing else was begun."""
         ahead = 0 if is_last else 2 * self._settings.concurrency
         taken: list[tuple[DoneOffsets, Commit]] = []
         marks: list[tuple[int, int, str]] = []

@@ -69,7 +69,7 @@ class Leases:
                 say(job, beat, lambda: None)
 
     def write_note(self, first: Job | None = None) -> None:
-        """Write a note of the running attempts, one of them first."""
+        """Write a note of the running attempts, a given attempt first."""
         if self.note is not None:
             others = [job for job in list(self._running.values()) if job is not first]
             self.note.write(others if first is None else [first, *others])

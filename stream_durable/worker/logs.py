@@ -33,7 +33,7 @@ _LEVELS = ("debug", "info", "warning", "error")
 
 
 class Keeping(msgspec.Struct, frozen=True):
-    """What is kept of the lines of one attempt. What is more is counted in a last line."""
+    """The limits for log lines of an attempt. Lines over the limit are counted in a last line."""
 
     #: The levels below this one are left out; `none`: no line is kept.
     level: str = "debug"
@@ -44,7 +44,7 @@ class Keeping(msgspec.Struct, frozen=True):
     bytes_max: int = 64 * 1024
 
     def leaves_out(self, level: str) -> bool:
-        """Say whether a line of this level is not kept."""
+        """Return whether lines of this level are dropped."""
         if level == PRINTED:
             return not self.prints or self.level == "none"
         return self.level == "none" or level in _LEVELS[: _LEVELS.index(self.level)]
@@ -74,17 +74,17 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Writer(Protocol):
-    """An attempt receiving its function's log lines."""
+    """An attempt receiving the function's log lines."""
 
     def wrote(self, level: str, text: str, /) -> None:
         """Keep a line."""
 
     def printed(self, text: str, /) -> None:
-        """Keep what was printed, which need not be whole lines."""
+        """Keep printed text, possibly without whole lines."""
 
     @property
     def whose(self) -> Mapping[str, object]:
-        """The fields that tell its lines from those of others: workflow, run, step and attempt."""
+        """The fields identifying the attempt's lines: workflow, run, step and attempt."""
 
 
 #: The attempt that the running code belongs to.
@@ -96,7 +96,7 @@ def _now() -> int:
 
 
 class Lines:
-    """The lines of one attempt, bounded. Threads of one attempt share it."""
+    """The lines of an attempt, bounded. Shared by all threads of the attempt."""
 
     __slots__ = ("_bytes", "_dropped", "_keeping", "_lines", "_lock", "_now", "_partial")
 
@@ -112,7 +112,7 @@ class Lines:
         self._lock = Lock()
 
     def add(self, level: str, text: str) -> None:
-        """Keep a line, or count it as left out."""
+        """Keep a line, or count the line as left out."""
         if self._keeping.leaves_out(level):
             return
         with self._lock:
@@ -163,8 +163,8 @@ class Lines:
 def captured() -> Iterator[None]:
     """Capture logging and standard output within the block; both continue as before.
 
-    They belong to the process, so several workers in one process install the capture once. Existing handlers
-    get records marked with their attempt.
+    Both belong to the process, so several workers in one process install the capture once. Existing handlers
+    get records marked with the attempt.
     """
     global _listening  # noqa: PLW0603 - like the two things that are listened to
     root = logging.getLogger()
@@ -190,7 +190,7 @@ _listening = 0
 
 
 def listen_on() -> None:
-    """Listen to what is standard output now: a program may have put another in its place since."""
+    """Capture the present standard output: a program may have replaced the stream since."""
     if type(sys.stdout) is not _Output and _listening:
         sys.stdout = _Output(sys.stdout)
 
@@ -233,7 +233,7 @@ class _Output:
 
 
 def whose(command: Command) -> dict[str, object]:
-    """Return the fields that tell the lines of an attempt from those of others."""
+    """Return the fields identifying an attempt's lines."""
     return {
         "workflow": command.workflow,
         "run": command.run,
@@ -243,7 +243,7 @@ def whose(command: Command) -> dict[str, object]:
 
 
 def tell_failure(command: Command, failure: Failure) -> None:
-    """Log that an attempt failed, with the stack trace."""
+    """Log a failed attempt, with the stack trace."""
     _log.warning(
         ATTEMPT_FAILED,
         **whose(command),
@@ -254,7 +254,7 @@ def tell_failure(command: Command, failure: Failure) -> None:
 
 
 class Missed:
-    """Steps that no code of a worker serves: each is named once, however often it is asked for."""
+    """Steps without code in a worker: each is logged once."""
 
     def __init__(self) -> None:
         """None yet."""

@@ -21,7 +21,7 @@ _READ_MAX: Final = 64 * 1024
 
 
 class Note:
-    """The attempts that were on when it was written last."""
+    """The running attempts at the last write."""
 
     def __init__(self, descriptor: int) -> None:
         """Write nothing yet."""
@@ -29,7 +29,7 @@ class Note:
         self._written = b""
 
     def write(self, jobs: Iterable[Job]) -> None:
-        """Name the first of these; one call of the system, and none if nothing has changed."""
+        """Write the first attempts; one system call, or none without changes."""
         named = [_name(job.command) for job in islice(jobs, _NAMED_MAX)]
         # One that is shorter is written over a longer one, so its end is marked.
         text = msgspec.json.encode(named) + b"\n"
@@ -39,7 +39,7 @@ class Note:
 
 
 def noted(file: BinaryIO) -> list[str]:
-    """Return what was written last, as `run/step/attempt`; nothing if that cannot be read."""
+    """Return the attempts of the last write as `run/step/attempt`; nothing if unreadable."""
     text = os.pread(file.fileno(), _READ_MAX, 0).partition(b"\n")[0]
     try:
         return msgspec.json.decode(text, type=list[str])

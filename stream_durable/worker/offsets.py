@@ -52,7 +52,7 @@ _NOTHING_YET = -2  # a highest offset that is no offset, nor one before the firs
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What to commit, and up to which change it speaks for."""
+    """The offset and metadata to commit, with the version covered."""
 
     offset: int
     metadata: str
@@ -113,7 +113,7 @@ class DoneOffsets:
         return offsets
 
     def take(self, offset: int) -> bool:
-        """Note an offset received; whether to run it, or skip it as done before."""
+        """Record a received offset; return whether to run or to skip the command."""
         if offset <= self._highest:
             self._rewind(offset)
         self._highest = offset
@@ -126,7 +126,7 @@ class DoneOffsets:
         return True
 
     def done(self, offset: int) -> None:
-        """Note that the offset's result is acknowledged; unknown and repeated ones do nothing."""
+        """Record an acknowledged result; unknown and repeated offsets do nothing."""
         if offset in self._pending:
             self._pending.remove(offset)
             if offset > self._top:
@@ -160,9 +160,10 @@ class DoneOffsets:
         return self._version != self._confirmed
 
     def snapshot(self, *, ahead: int = 0) -> Commit:
-        """What to commit now; only once there is a base, which dirty implies.
+        """Return the commit due now; requires a base, implied by dirty.
 
-        Somebody who goes on taking commands says how many more, at least, that may be before the next commit.
+        While commands are still taken, the commit also states the number of further commands before the next
+        commit.
         """
         base = self.base
         assert base is not None, "nothing was committed or received, so nothing can be committed"
@@ -187,36 +188,36 @@ class DoneOffsets:
 
     @property
     def is_due(self) -> bool:
-        """Whether a commit is due before its time, or none was made in this assignment."""
+        """Whether a commit is due early, or none was made in this assignment."""
         return self._highest >= self.commit_at
 
     @property
     def version(self) -> int:
-        """Grows with whatever is worth a commit."""
+        """Grows with every change worth a commit."""
         return self._version
 
     @property
     def confirmed_version(self) -> int:
-        """What the last commit that was stored speaks for."""
+        """The version covered by the last stored commit."""
         return self._confirmed
 
     def confirmed(self, commit: Commit) -> None:
-        """The commit succeeded; what was done since it was made stays dirty."""
+        """Record a stored commit; changes since the snapshot stay dirty."""
         self._confirmed = commit.version
 
     def refused(self) -> None:
-        """The commit was not stored: it is due again, for nobody knows what it said we were at."""
+        """Record a refused commit: another is due, since the stored metadata is unknown."""
         self.commit_at = self._highest
 
     def _unfinished(self) -> list[int]:
-        """Ascending, up to the top: pending ones, then those we know of but have yet to receive."""
+        """Yield unfinished offsets in ascending order: pending, then known but not yet received."""
         known, top = self._map, self._top
         ahead = frozenset(offset for offset in known.unfinished if offset > self._highest)
         self._map = _Map(known.top, ahead)
         return sorted([offset for offset in self._pending if offset <= top] + list(ahead))
 
     def _rewind(self, offset: int) -> None:
-        """Forget everything about this offset and later ones."""
+        """Forget everything from this offset on."""
         while self._taken and self._taken[-1] >= offset:
             self._pending.discard(self._taken.pop())
         self._map = _Map(-1, frozenset())
@@ -233,7 +234,7 @@ class _Map:
 
 
 def _encode(base: int, top: int, unfinished: list[int], topic_id: str) -> str:
-    """The smallest text that tells the map, or none if no codec makes it fit."""
+    """Return the smallest text for the map, or none if no codec fits."""
     payloads = {
         _BITSET: _to_bitset(base, top, unfinished),
         _DELTAS: _to_deltas(base, top, unfinished),
@@ -255,7 +256,7 @@ def _split(metadata: str) -> tuple[int, str]:
 
 
 def _decode(base: int, metadata: str | None, topic_id: str) -> _Map:
-    """The map the text tells; of any text that is not ours and intact, an empty one."""
+    """Decode the map; a foreign or damaged text counts as empty."""
     try:
         return _read(base, metadata or "", topic_id)
     except (ValueError, zlib.error):

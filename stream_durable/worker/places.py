@@ -17,13 +17,13 @@ from stream_durable.worker.shares import Shares
 
 
 class Line:
-    """The commands of one queue that wait."""
+    """The waiting commands of a queue."""
 
     __slots__ = ("_bytes", "_bytes_max", "_count_max", "_for_threads", "_refill_below", "_room", "_waiting",
                  "number")  # fmt: skip
 
     def __init__(self, number: int, *, count_max: int, bytes_max: int) -> None:
-        """Nothing waits; `number` says which of the lines it is."""
+        """Create an empty line with a number among the lines."""
         self.number = number
         self._count_max = count_max
         self._bytes_max = bytes_max
@@ -58,7 +58,7 @@ class Line:
             self._room.clear()
 
     def first(self, *, has_thread: bool) -> Queue | None:
-        """Return where the next one stands that can begin; None: there is none."""
+        """Return the position of the next startable job, or None."""
         waiting, passed_over = self._waiting, self._for_threads
         if passed_over.count and has_thread:
             if not waiting.count or passed_over.priority >= waiting.priority:
@@ -71,13 +71,13 @@ class Line:
         return None
 
     def took(self, job: Job) -> None:
-        """Note that a job has begun."""
+        """Record the beginning of a job."""
         self._bytes -= job.size
         if not self._room.is_set():
             self.make_room()
 
     def keep(self, is_kept: Callable[[Job], bool]) -> None:
-        """Drop those that are not to be kept."""
+        """Drop unwanted jobs."""
         for queue in (self._waiting, self._for_threads):
             self._bytes -= sum(job.size for job in queue.keep(is_kept))
         self.make_room()
@@ -89,7 +89,7 @@ class Line:
 
 
 class Places:
-    """The lines of all queues, and the places that they share."""
+    """The lines of all queues, and their shared places."""
 
     def __init__(self, queues: Sequence[str], settings: WorkerSettings) -> None:
         """Nothing waits and nothing runs."""
@@ -113,12 +113,12 @@ class Places:
         return sum(line.count for line in self._turns)
 
     def may_begin(self, job: Job) -> bool:
-        """Whether there is a place for a job, and a thread if it needs one."""
+        """Whether there is a place for a job, and a thread if needed."""
         number = job.line.number
         return self._attempts.has(number) and (not job.needs_thread or self._threads.has(number))
 
     def take(self) -> Job | None:
-        """Return the job that begins next, which has its places from now on; None: nothing can begin."""
+        """Return the next job and occupy places; None: nothing can begin."""
         best: Queue | None = None
         for line in self._turns:
             if self._attempts.has(line.number):
@@ -144,11 +144,11 @@ class Places:
             self.leave_thread(job)
 
     def leave_thread(self, job: Job) -> None:
-        """Give back the place in a thread of a job that goes on without one."""
+        """Release the thread place of a job going on without a thread."""
         job.has_thread = False
         self._threads.leave(job.line.number)
 
     def keep(self, is_kept: Callable[[Job], bool]) -> None:
-        """Drop jobs that wait and are not to be kept."""
+        """Drop unwanted waiting jobs."""
         for line in self._turns:
             line.keep(is_kept)

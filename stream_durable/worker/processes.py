@@ -1,7 +1,8 @@
 """Worker processes for CPU-bound functions: each runs one attempt at a time.
 
 The standard library's pool is not used because ending one of its processes ends all. A process is started on
-first need and kept. On time-out or cancellation of its attempt a process is killed, and replaced when needed.
+first need and kept. On time-out or cancellation of an attempt the process is killed, and replaced when
+needed.
 """
 
 from __future__ import annotations
@@ -53,10 +54,10 @@ _decode: Callable[[bytes], _Said] = msgspec.json.Decoder(_Said).decode
 
 
 class _Process:
-    """One process and its connection. One thread at a time uses it; any thread may end it."""
+    """A process with a connection. One thread at a time uses the connection; any thread may kill."""
 
     def __init__(self) -> None:
-        """Start the process; it imports the function's module meanwhile."""
+        """Start the process, importing the function's module meanwhile."""
         self._line, theirs = _spawn.Pipe()
         self._process = _spawn.Process(target=serve, args=(theirs, configured()), name="attempt")
         self._process.start()
@@ -89,7 +90,7 @@ class Processes:
     """As many processes as are needed, up to a number."""
 
     def __init__(self, count: int, keeping: Keeping = ALL) -> None:
-        """Begin none yet; of what functions write so much is kept."""
+        """Begin without processes; limits apply to the functions' log lines."""
         self._count = count
         self._keeping = keeping
         self._places = asyncio.Semaphore(count)
@@ -99,7 +100,7 @@ class Processes:
     async def make(
         self, handler: Handler, command: Command, deadline_ms: int | None, progress: Progress
     ) -> AttemptEnd:
-        """Have an attempt made in a process of its own; a cancelled call kills it."""
+        """Make an attempt in a separate process; cancelling the call kills the process."""
         function = handler.function
         module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
         if not name or "<" in name:

@@ -14,7 +14,7 @@ from stream_durable.worker.job import Job
 
 
 class Queue:
-    """Jobs that have not begun."""
+    """Jobs not yet begun."""
 
     __slots__ = ("_others", "_priorities", "_usual", "count")
 
@@ -28,7 +28,7 @@ class Queue:
         self.count = 0
 
     def add(self, job: Job) -> None:
-        """Put a job behind those of its priority."""
+        """Put a job behind others of the same priority."""
         self.count += 1
         priority = job.command.priority
         if not priority:
@@ -41,7 +41,7 @@ class Queue:
         line.append(job)
 
     def take(self) -> Job:
-        """Return the first of the highest priority; there must be one."""
+        """Return the first job of the highest priority; the queue must not be empty."""
         self.count -= 1
         if self._priorities and (self._priorities[-1] > 0 or not self._usual):
             return self._take_other(self._priorities[-1])

@@ -32,7 +32,7 @@ class _Report(NamedTuple):
 
 
 class _Line:
-    """What is to be said to one partition."""
+    """The messages for one partition."""
 
     __slots__ = ("is_under_way", "waiting")
 
@@ -42,7 +42,7 @@ class _Line:
 
 
 class Reports:
-    """Publishes what attempts have to say."""
+    """Publishes the messages of attempts."""
 
     def __init__(self, publisher: Publisher) -> None:
         """Nothing to say yet."""
@@ -62,7 +62,7 @@ class Reports:
         self._idle.set()
 
     def add(self, partition: int, message: AttemptMessage, then: Callable[[], None]) -> None:
-        """Say this, and do `then` when it has been heard. `partition` is where its run lives."""
+        """Publish a message, and call `then` after the acknowledgement. `partition` is the run's."""
         line = self._lines.get(partition)
         if line is None:
             line = self._lines[partition] = _Line()
@@ -78,11 +78,11 @@ class Reports:
 
     @property
     def has_room(self) -> bool:
-        """Whether the broker keeps up with us."""
+        """Whether the broker keeps up."""
         return self._room.is_set()
 
     async def room(self) -> None:
-        """Wait until the broker has caught up with us."""
+        """Wait until the broker has caught up."""
         await self._room.wait()
 
     async def heard(self) -> None:
@@ -131,12 +131,12 @@ class Reports:
 
 
 def record_of(message: AttemptMessage) -> tuple[Outgoing, Headers | None]:
-    """Return what is published to say this."""
+    """Return the record of a message."""
     return Outgoing("inbox", None, message.key.encode(), encode(message)), None
 
 
 def _instead(message: AttemptMessage, refusal: Refusal) -> AttemptMessage | None:
-    """Return what is said in place of a report that the inbox does not take; None: nothing is left to say."""
+    """Return the replacement for a report refused by the inbox; None: nothing is left to report."""
     if not isinstance(message, AttemptEnd):
         # That an attempt runs, or how far it is, is no more than a note.
         _log.error(MESSAGE_DROPPED, topic="inbox", code=refusal.code, reason=refusal.reason)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 
 class Shares:
-    """So many places. Half of them are for whoever comes; the others are shared out among the queues.
+    """A number of places. Half of them are for any queue; the others are divided among the queues.
 
-    One queue alone has all. With fewer places than queues there is nothing to share out.
+    A single queue has all places. With fewer places than queues nothing is divided.
     """
 
     __slots__ = ("_free", "_kept", "_own", "_used")

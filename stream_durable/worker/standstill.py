@@ -48,7 +48,7 @@ Push = Callable[[Outgoing, Callable[[], None]], None]
 
 
 class Leavable(Protocol):
-    """A command log that can be left without the loop."""
+    """A command log with a leave independent of the loop."""
 
     def leave_now(self, marks: list[tuple[int, int, str]], seconds: float) -> None:
         """Commit for good and leave the group, from any thread; give up after so long."""
@@ -67,8 +67,8 @@ class Standstill:
     ) -> None:
         """Do nothing yet.
 
-        `last_marks` returns what to commit for good, by queue; `push` publishes from any thread and tells
-        when that is on the log.
+        `last_marks` returns the final commits, by queue; `push` publishes from any thread and reports the
+        acknowledgement.
         """
         self._attempts = attempts
         self._gate = attempts.gate
@@ -85,7 +85,7 @@ class Standstill:
         self.look_seconds = min(self._after / 4, settings.heartbeat_ms / 1_000)
 
     def is_enough(self, seconds: float) -> bool:
-        """Keep the leases, and name what keeps the loop; say whether the process has to end, once it may."""
+        """Keep the leases, and name the attempt blocking the loop; return whether the process must end."""
         self._attempts.leases.look(self._say)
         job = self._blocker()
         self._attempts.leases.write_note(job)
@@ -102,7 +102,7 @@ class Standstill:
         return True
 
     def _blocker(self) -> Job | None:
-        """Return the attempt whose function is running on the loop, or did when it began what is running."""
+        """Return the attempt with a function running on the loop, or creating the running task."""
         task = asyncio.current_task(self._loop)
         if task is None:
             return None
@@ -141,7 +141,7 @@ class Standstill:
         return list(self._attempts.running.values())
 
     def _last_word(self, one: Job, blocker: Job, seconds: float, *, is_over: bool) -> AttemptMessage | None:
-        """Return what is said of an attempt now; None: it was not announced, so its command comes again."""
+        """Return the last message of an attempt; None: unannounced, so the command is repeated anyway."""
         if one is blocker:
             return self._failed(one, seconds, is_over=is_over)
         if one.is_cancelled:
@@ -186,7 +186,7 @@ class Standstill:
 
 
 class _Owners:
-    """Maps asyncio tasks to the steps that created them; from Python 3.12 on by the task's context."""
+    """Maps asyncio tasks to the steps creating them; from Python 3.12 on by the task's context."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._of: WeakKeyDictionary[asyncio.Task[Any], Any] = WeakKeyDictionary()
@@ -194,7 +194,7 @@ class _Owners:
             loop.set_task_factory(self._make)
 
     def of(self, task: asyncio.Task[Any]) -> Job | None:
-        """Return the attempt owning a task, directly or through its creator."""
+        """Return the attempt owning a task, directly or through the task's creator."""
         owner = task.get_context().get(WRITER) if hasattr(task, "get_context") else self._of.get(task)
         return owner if isinstance(owner, Job) else None
 

@@ -31,16 +31,16 @@ _NAMED_MAX = 5
 
 
 class WorkerExhaustedError(StreamDurableError):
-    """So many threads of a worker hang that its process has to be replaced."""
+    """Too many threads of a worker hang: the process must be replaced."""
 
     code = "threads_overdue"
 
 
 class _Pool(Executor):
-    """Threads that are begun whenever none is idle; some are kept."""
+    """Threads started when none is idle; some are kept."""
 
     def __init__(self, count: int) -> None:
-        """Begin none yet; keep `count` that are idle."""
+        """Begin without threads; keep up to `count` idle ones."""
         self._count = count
         self._begun = 0
         self._idle: list[SimpleQueue[Callable[[], None] | None]] = []
@@ -57,7 +57,7 @@ class _Pool(Executor):
         return future
 
     def close(self) -> None:
-        """End those that are idle; the others end when what they do has ended, or with the process."""
+        """End idle threads; busy ones end after their calls, or with the process."""
         with self._lock:
             self._count = 0
             while self._idle:
@@ -105,7 +105,7 @@ def _serve(calls: SimpleQueue[Callable[[], None] | None]) -> None:
 
 
 class _Call:
-    """One call of a function for a command."""
+    """A call of a function for a command."""
 
     __slots__ = ("command", "function", "is_over", "is_said", "since")
 
@@ -131,7 +131,7 @@ class _Call:
 
 
 class Threads:
-    """Calls functions in threads, and knows of those that go on although nobody waits for them."""
+    """Calls functions in threads, and tracks abandoned calls."""
 
     def __init__(self, count: int, overdue_max: int, now: Callable[[], int]) -> None:
         """Begin no thread yet; `now` returns milliseconds since the epoch."""
@@ -143,7 +143,7 @@ class Threads:
         self.exhausted = asyncio.Event()
 
     async def call(self, command: Command, function: Callable[[], Any]) -> Any:
-        """Call a function in a thread; whoever stops waiting leaves an overdue one behind."""
+        """Call a function in a thread; a cancelled caller leaves an overdue call behind."""
         call = _Call(command, function)
         answer = asyncio.get_running_loop().run_in_executor(self._pool, call.make)
         try:
@@ -157,11 +157,11 @@ class Threads:
 
     @property
     def overdue(self) -> int:
-        """How many go on at attempts that are over."""
+        """The number of calls running for ended attempts."""
         return sum(not call.is_over for call in self._overdue)
 
     def look(self) -> None:
-        """Say what is overdue, or no longer, and notice when it is too much."""
+        """Log overdue calls and their ends, and detect exhaustion."""
         for call in [call for call in self._overdue if call.is_over]:
             self._overdue.remove(call)
             if call.is_said:
@@ -175,7 +175,7 @@ class Threads:
             self.exhausted.set()
 
     def trouble(self) -> str | None:
-        """Say why no more may be begun, once it is so."""
+        """Return the reason for beginning nothing more, if any."""
         if not self.exhausted.is_set():
             return None
         named = "; ".join(str(call) for call in self._overdue[:_NAMED_MAX])
@@ -185,7 +185,7 @@ class Threads:
         )
 
     def close(self) -> None:
-        """End those that are idle; the others end with the process."""
+        """End idle threads; the others end with the process."""
         self._pool.close()
 
 

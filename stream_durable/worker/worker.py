@@ -21,7 +21,7 @@ _HAND_OVER_SECONDS = 3.0
 
 
 class Worker:
-    """Serves the queues whose logs it is given."""
+    """Serves the queues of the given logs."""
 
     def __init__(
         self,
@@ -49,24 +49,24 @@ class Worker:
 
     @property
     def partitions(self) -> dict[str, list[int]]:
-        """The partitions whose commands are taken now, by queue."""
+        """The partitions with commands being taken, by queue."""
         return {queue: lane.partitions for queue, lane in zip(self._logs, self._lanes, strict=True)}
 
     @property
     def is_member(self) -> bool:
-        """Whether the groups of all queues have taken us in."""
+        """Whether this worker is a member of all queues' groups."""
         return all(lane.is_member for lane in self._lanes)
 
     def trouble(self) -> str | None:
-        """Say why nothing more is begun here, if that is so."""
+        """Return the reason for beginning nothing more, if any."""
         return self.attempts.trouble()
 
     def last_marks(self) -> dict[str, list[tuple[int, int, str]]]:
-        """Return what to commit for good, by queue; for whoever ends the process in our place."""
+        """Return the final commits, by queue, for a process about to be ended from outside."""
         return {queue: lane.last_marks() for queue, lane in zip(self._logs, self._lanes, strict=True)}
 
     async def run(self) -> None:
-        """Work until cancelled; then leave the groups, and let end what has begun or give it back."""
+        """Work until cancelled; then leave the groups, and let running attempts end or return them."""
         watching = asyncio.create_task(self.attempts.watch())
         try:
             try:
@@ -85,7 +85,7 @@ class Worker:
                 group.create_task(lane.run())
 
     async def _leave(self) -> None:
-        """Give up all partitions at once: nothing more begins here, and what has begun has its lease."""
+        """Release all partitions at once: nothing more begins here, and begun attempts have leases."""
         self.attempts.begin_no_more()
         is_clean = False
         with suppress(TimeoutError):

@@ -13,7 +13,7 @@ _SELDOM = re.compile(r"^-- seldom$.*?^-- usual$\n", re.MULTILINE | re.DOTALL)
 
 @cache
 def queries() -> dict[str, str]:
-    """Return all named statements, each with the parts that it includes."""
+    """Return all named statements, with included parts inserted."""
     found: dict[str, dict[str, str]] = {"name": {}, "part": {}}
     for file in files(__package__).iterdir():
         if file.name.endswith(".sql"):
