@@ -35,6 +35,16 @@ from stream_durable.running import with_running
 from stream_durable.sdk.app import App
 from stream_durable.settings import Settings, check_safety, describe
 from stream_durable.telemetry import Metrics
+from stream_durable.wire.topics import (
+    COMMANDS,
+    EVENTS,
+    INBOX,
+    INGRESSES,
+    RECONCILERS,
+    VERDICTS,
+    WORKERS,
+    full_name,
+)
 from stream_durable.worker.logs import captured
 from stream_durable.worker.note import Note
 from stream_durable.worker.standstill import Standstill
@@ -74,8 +84,8 @@ async def reconciler(
     store = PostgresStore(settings.postgres)
     log = GroupLog(
         settings.kafka,
-        f"{settings.prefix}.inbox",
-        f"{settings.prefix}.reconciler",
+        full_name(settings.prefix, INBOX),
+        full_name(settings.prefix, RECONCILERS),
         client=name,
         records_max=settings.engine.batch_records_max,
         bytes_max=2 * settings.engine.batch_bytes_max,
@@ -124,8 +134,8 @@ async def worker(
     logs = {
         queue: GroupLog(
             settings.kafka,
-            f"{settings.prefix}.commands.{queue}",
-            f"{settings.prefix}.worker.{queue}",
+            full_name(settings.prefix, COMMANDS + queue),
+            full_name(settings.prefix, WORKERS + queue),
             client=name,
             records_max=max(_READ_MIN, min(_READ_MAX, 2 * settings.worker.concurrency // share)),
             bytes_max=settings.worker.waiting_bytes_max // (2 * share),
@@ -221,9 +231,12 @@ async def _world(target: Settings) -> AsyncIterator[rebuilding.World]:
     definitions = KafkaDefinitions(target.kafka, target.prefix, None, client=name)
     inbox, verdicts = (
         KafkaReader(
-            target.kafka, f"{target.prefix}.{topic}", client=name, records_max=rebuilding.BATCH_RECORDS_MAX
+            target.kafka,
+            full_name(target.prefix, topic),
+            client=name,
+            records_max=rebuilding.BATCH_RECORDS_MAX,
         )
-        for topic in ("inbox", "verdicts")
+        for topic in (INBOX, VERDICTS)
     )
     try:
         yield rebuilding.World(
@@ -247,8 +260,8 @@ async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name, metrics=metrics)
     log = GroupLog(
         settings.kafka,
-        f"{settings.prefix}.events",
-        f"{settings.prefix}.ingress",
+        full_name(settings.prefix, EVENTS),
+        full_name(settings.prefix, INGRESSES),
         client=name,
         bytes_max=2 * settings.engine.batch_bytes_max,
         reset="earliest",

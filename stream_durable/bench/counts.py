@@ -25,6 +25,7 @@ from stream_durable.bench.errors import BenchError
 from stream_durable.postgres.connection import connect
 from stream_durable.postgres.queries import queries
 from stream_durable.settings import PostgresSettings
+from stream_durable.wire.topics import full_name
 
 #: Twice what the slowest server process may take.
 _SETTLE_SECONDS: Final = 25.0
@@ -150,8 +151,8 @@ def _grown(now: Written, before: Written | None) -> Written:
 def written(log: Path, prefix: str) -> dict[str, Written]:
     """Return what stands in the topics of this prefix, by their names without it, of a broker's directory."""
     found: dict[str, Counter[str]] = {}
-    for segment in log.glob(f"{prefix}.*-*/*.log"):
-        topic = segment.parent.name.removeprefix(f"{prefix}.").rpartition("-")[0]
+    for segment in log.glob(full_name(prefix, "*-*/*.log")):
+        topic = segment.parent.name.removeprefix(full_name(prefix, "")).rpartition("-")[0]
         counter = found.setdefault(topic, Counter())
         for size, records in _batches(segment):
             counter.update(records=records, bytes=size, requests=1)

@@ -34,6 +34,7 @@ from stream_durable.kafka.topics import Topics
 from stream_durable.local.process import Child, dying_with_us
 from stream_durable.postgres.migrate import migrate
 from stream_durable.settings import DEFAULT_FILE, ENVIRONMENT_PREFIX, PostgresSettings, Settings
+from stream_durable.wire.topics import DEAD, INBOX, RUNS, full_name
 
 COMPLETED: Final = prefixes_of(RunEvent, RUN_COMPLETED)
 #: More than a worker takes for its drain, with nothing left to drain.
@@ -84,9 +85,9 @@ class Instance:
         for role, child in self.processes.items():
             if not child.running:
                 raise BenchError(f"the {role} has ended; the end of its log:\n{tail(role, self.home)}")
-        if refused := self._records("dead"):
+        if refused := self._records(DEAD):
             raise BenchError(
-                f"{refused} records were refused; the topic {self.settings.prefix}.dead has them"
+                f"{refused} records were refused; the topic {full_name(self.settings.prefix, DEAD)} has them"
             )
 
     def begin(self, runs: Sequence[str], items: int | None = None) -> None:
@@ -126,9 +127,9 @@ class Instance:
         name, services = self.settings.prefix, self.services
         return Counting(services.postgres.dsn(), name, services.kafka.data, name)
 
-    def _records(self, topic: str = "inbox") -> int:
+    def _records(self, topic: str = INBOX) -> int:
         kafka = self.settings.kafka
-        return records_in(kafka, f"{self.settings.prefix}.{topic}", kafka.partitions)
+        return records_in(kafka, full_name(self.settings.prefix, topic), kafka.partitions)
 
     def _run_on(self, partition: int) -> str:
         while True:
@@ -155,7 +156,7 @@ def instance(services: Services, workload: Workload) -> Iterator[Instance]:
         asyncio.run(_prepare(settings))
         stack.callback(remove_topics, settings)
         Usage(services.trees).reset_peaks()
-        completed = Watcher(settings, "runs", COMPLETED)
+        completed = Watcher(settings, RUNS, COMPLETED)
         stack.callback(completed.close)
         made = Instance(settings, home, services, workload, Load(settings), completed)
         stack.callback(made.stop)

@@ -22,6 +22,7 @@ from stream_durable.kafka.config import PARTITIONER, config
 from stream_durable.kafka.topic_rules import wanted
 from stream_durable.settings import KafkaSettings, Settings
 from stream_durable.wire import inbox, lifecycle
+from stream_durable.wire.topics import INBOX, full_name
 
 #: A run that has not ended by then never will, or the machine is of no use for measuring.
 PATIENCE_SECONDS: Final = 120.0
@@ -54,13 +55,13 @@ class Watcher:
             config(
                 settings.kafka,
                 "bench",
-                group_id=f"{settings.prefix}.bench",
+                group_id=full_name(settings.prefix, "bench"),
                 enable_auto_commit=False,
                 auto_offset_reset="error",
                 fetch_queue_backoff_ms=5,
             )
         )
-        name = f"{settings.prefix}.{topic}"
+        name = full_name(settings.prefix, topic)
         parts = [TopicPartition(name, partition) for partition in range(settings.kafka.partitions)]
         for part in parts:
             part.offset = _end_of(self._consumer, part)
@@ -115,7 +116,7 @@ class Load:
 
     def __init__(self, settings: Settings) -> None:
         """Connect."""
-        self._topic = f"{settings.prefix}.inbox"
+        self._topic = full_name(settings.prefix, INBOX)
         self._producer = Producer(
             config(
                 settings.kafka,

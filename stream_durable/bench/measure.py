@@ -25,6 +25,7 @@ from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import STEP_WAITING, StepEvent
 from stream_durable.postgres.connection import connect
 from stream_durable.postgres.queries import queries
+from stream_durable.wire.topics import RUNS, STEPS
 
 _WAITING: Final = prefixes_of(StepEvent, STEP_WAITING)
 #: Rows of one statement when runs are written past the engine.
@@ -107,7 +108,7 @@ def _carry(made: Instance, stop: threading.Event) -> None:
     """Keep one run under way that carries large outputs, until told to stop."""
     fingerprint = app.workflows["large"].fingerprint
     load = Load(made.settings)
-    with closing(Watcher(made.settings, "runs", COMPLETED)) as completed:
+    with closing(Watcher(made.settings, RUNS, COMPLETED)) as completed:
         while not stop.is_set():
             [run] = _new_runs(1)
             load.start("large", fingerprint, run)
@@ -182,7 +183,7 @@ def _new_runs(count: int) -> list[str]:
 
 
 def _let_wait(made: Instance, runs: Sequence[str]) -> None:
-    with closing(Watcher(made.settings, "steps", _WAITING)) as waiting:
+    with closing(Watcher(made.settings, STEPS, _WAITING)) as waiting:
         made.begin(runs)
         waiting.wait(runs, made.check)
 

@@ -70,10 +70,11 @@ def env(
 def _hints(settings: Settings) -> list[str]:
     """Return how well-known tools reach the same Kafka and Postgres."""
     from stream_durable.settings import plain_value
+    from stream_durable.wire.topics import INBOX, full_name
 
     dsn = plain_value(settings, "postgres.dsn")
     brokers = settings.kafka.bootstrap
     return [
-        f"kcat -C -b {brokers} -t {settings.prefix}.inbox -e",
+        f"kcat -C -b {brokers} -t {full_name(settings.prefix, INBOX)} -e",
         *([f"psql {shlex.quote(dsn)} -c 'set search_path to {settings.postgres.db_schema}'"] if dsn else []),
     ]

@@ -18,6 +18,7 @@ from stream_durable.payloads import Payloads
 from stream_durable.ports import Blobs, Catalogue, Outgoing, Publisher, RunEvents, Views
 from stream_durable.retrying import retry_transient
 from stream_durable.wire.events import admit
+from stream_durable.wire.topics import INBOX
 
 _Answer = TypeVar("_Answer")
 
@@ -87,7 +88,7 @@ class Edge:
 
     async def send_all(self, messages: Sequence[Message], doing: str) -> None:
         """Put messages on the inbox, in order as far as they are for the same entity."""
-        records = [Outgoing("inbox", None, one.key.encode(), admit(one)) for one in messages]
+        records = [Outgoing(INBOX, None, one.key.encode(), admit(one)) for one in messages]
         await self.ask(lambda: self._publish(records), doing)
 
     async def _publish(self, records: Sequence[Outgoing]) -> None:

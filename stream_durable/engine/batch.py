@@ -34,6 +34,7 @@ from stream_durable.engine.partition import Partition, Row, fingerprint
 from stream_durable.ports import DeadRow, Keys, Outgoing, Record, Share, TimerRow
 from stream_durable.wire.dead import storable
 from stream_durable.wire.inbox import VALUE_BYTES_MAX, UnknownTypeError, decode_message
+from stream_durable.wire.topics import INBOX
 from stream_durable.wire.verdicts import VERDICT_CODES
 
 _encode = msgspec.json.Encoder().encode
@@ -254,7 +255,7 @@ def _bury(
     folding.exceptions += 1
     if not isinstance(message, RejectedError):
         refuse(message, error, folding.effects)
-    letter = outbox.dead_letter(outbox.INBOX, record, error.code, reason)
+    letter = outbox.dead_letter(INBOX, record, error.code, reason)
     folding.dead.append(
         DeadRow(
             record.partition,

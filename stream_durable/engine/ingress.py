@@ -33,10 +33,10 @@ from stream_durable.ports import (
 from stream_durable.retrying import retry_transient
 from stream_durable.telemetry import MESSAGE_DROPPED, RECORD_POISONED, RECORD_REJECTED, Metrics, logger
 from stream_durable.wire import events
+from stream_durable.wire.topics import DEAD, EVENTS, INBOX
 
 _log = logger(__name__)
 
-_TOPIC = "events"
 _NAMES_SHOWN = 20
 
 
@@ -199,13 +199,13 @@ class Ingress:
     ) -> tuple[Outgoing, Headers | None] | None:
         """Return the dead letter for a record refused by the inbox, shorter after a second refusal."""
         self._metrics.count_refused(refusal.code)
-        if message.topic != outbox.DEAD:
+        if message.topic != DEAD:
             code = f"refused_{refusal.code}"
             self._metrics.count_dead_letters(code)
-            return outbox.with_headers(outbox.dead_letter(_TOPIC, record, code, refusal.reason), "")
+            return outbox.with_headers(outbox.dead_letter(EVENTS, record, code, refusal.reason), "")
         shorter = outbox.instead(message, refusal)
         if shorter is None:
-            _log.error(MESSAGE_DROPPED, topic=outbox.DEAD, code=refusal.code, reason=refusal.reason)
+            _log.error(MESSAGE_DROPPED, topic=DEAD, code=refusal.code, reason=refusal.reason)
             return None
         return outbox.with_headers(shorter, "")
 
@@ -234,18 +234,18 @@ class Ingress:
         try:
             message = self._resolved(read.message)
             data = events.admit(message)
-            return Outgoing(outbox.INBOX, None, message.key.encode(), data), None
+            return Outgoing(INBOX, None, message.key.encode(), data), None
         except RejectedError as error:
             record, reason = read.record, str(error)
             _log.warning(
                 RECORD_REJECTED,
-                topic=_TOPIC,
+                topic=EVENTS,
                 partition=record.partition,
                 offset=record.offset,
                 reason=reason,
             )
             self._metrics.count_dead_letters(error.code)
-            return outbox.with_headers(outbox.dead_letter(_TOPIC, record, error.code, reason), "")
+            return outbox.with_headers(outbox.dead_letter(EVENTS, record, error.code, reason), "")
 
     def _resolved(self, message: events.FromOutside | RejectedError) -> Message:
         if isinstance(message, RejectedError):

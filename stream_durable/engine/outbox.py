@@ -19,10 +19,8 @@ from stream_durable.engine.partition import fingerprint
 from stream_durable.ports import Headers, Outgoing, Record, Refusal
 from stream_durable.wire import cloudevents, inbox, lifecycle
 from stream_durable.wire.dead import Letter, dead_letter_headers, letter, without_value
+from stream_durable.wire.topics import COMMANDS, DEAD, INBOX, RUNS, STEPS, VERDICTS
 from stream_durable.wire.verdicts import Verdict, encode_verdict
-
-INBOX, STEPS, RUNS, DEAD, VERDICTS = "inbox", "steps", "runs", "dead", "verdicts"
-COMMANDS = "commands."
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Outgoing]).decode

@@ -21,6 +21,7 @@ from stream_durable.engine import outbox
 from stream_durable.engine.partition import Partition, Row
 from stream_durable.ports import Headers, Outgoing, Publisher, Refusal
 from stream_durable.telemetry import MESSAGE_DROPPED, Metrics, logger
+from stream_durable.wire.topics import DEAD
 
 _log = logger(__name__)
 
@@ -119,7 +120,7 @@ class Publishing:
         self._metrics.count_refused(refusal.code)
         if told is None:
             _log.error(MESSAGE_DROPPED, topic=message.topic, code=refusal.code, reason=refusal.reason)
-        elif told.topic == outbox.DEAD != message.topic:
+        elif told.topic == DEAD != message.topic:
             self._metrics.count_dead_letters(f"refused_{refusal.code}")
         return told
 

@@ -15,10 +15,10 @@ from collections.abc import Iterable
 from stream_durable.core.entities import timer_fired
 from stream_durable.core.errors import TransientError
 from stream_durable.core.messages import Kind
-from stream_durable.engine.outbox import INBOX
 from stream_durable.ports import Clock, Outgoing, Publisher, Refusal, Store, TimerPosition, TimerRow
 from stream_durable.telemetry import MESSAGE_DROPPED, WORLD_REFUSED, Metrics, logger
 from stream_durable.wire.inbox import encode
+from stream_durable.wire.topics import INBOX
 
 _log = logger(__name__)
 

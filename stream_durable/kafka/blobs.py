@@ -17,8 +17,8 @@ from stream_durable.kafka.config import BLOB_MESSAGE_BYTES_MAX, away, config, tr
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.ports import Outgoing
 from stream_durable.settings import KafkaSettings
+from stream_durable.wire.topics import BLOBS, full_name
 
-_TOPIC = "blobs"
 _POLL_SECONDS = 0.1
 _CALL_SECONDS = 10.0
 #: A new leader may know a little later what was acknowledged before it was one.
@@ -33,7 +33,7 @@ class KafkaBlobs:
     ) -> None:
         """Connect to nothing yet."""
         self._settings = settings
-        self._topic = f"{prefix}.{_TOPIC}"
+        self._topic = full_name(prefix, BLOBS)
         self._publisher = publisher
         self._client = client
         self._consumer: Consumer | None = None
@@ -44,7 +44,7 @@ class KafkaBlobs:
     async def put(self, key: str, data: bytes) -> tuple[int, int]:
         """Store a value; return partition and offset after the acknowledgement."""
         try:
-            return await self._publisher.place(Outgoing(_TOPIC, None, key.encode(), data))
+            return await self._publisher.place(Outgoing(BLOBS, None, key.encode(), data))
         except RejectedError as error:
             raise RejectedError(
                 "payload_refused",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
@@ -20,10 +21,10 @@ from stream_durable.kafka.threads import outcome
 from stream_durable.ports import Outgoing
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import DEFINITION_REJECTED, Metrics, logger
+from stream_durable.wire.topics import COMMANDS, DEFINITIONS, NO_GROUP, full_name
 
 _log = logger(__name__)
 
-TOPIC = "definitions"
 _CALL_SECONDS = 10.0
 
 
@@ -42,7 +43,8 @@ class KafkaDefinitions:
         """Read nothing yet. Without a publisher nothing can be registered, only read."""
         self._publisher = publisher
         self._metrics = metrics
-        self._part = TopicPartition(f"{prefix}.{TOPIC}", 0, OFFSET_BEGINNING)
+        self._prefix = prefix
+        self._part = TopicPartition(full_name(prefix, DEFINITIONS), 0, OFFSET_BEGINNING)
         self._known = Known()
         self._position = 0
         #: Queues that are known to have a topic.
@@ -52,7 +54,7 @@ class KafkaDefinitions:
         self._config = config(
             settings,
             client,
-            group_id=f"{prefix}.unused",
+            group_id=full_name(prefix, NO_GROUP),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_wait_max_ms=10,
@@ -113,7 +115,7 @@ class KafkaDefinitions:
     async def restore(self, name: str, fingerprint: str, data: bytes, about: bytes | None) -> None:
         """Publish an earlier definition again in the original form."""
         key = definition_key(name, fingerprint)
-        await self._publish(Outgoing(TOPIC, 0, key, data), about, name)
+        await self._publish(Outgoing(DEFINITIONS, 0, key, data), about, name)
         self._known.keep(read_definition(key, data), read_about(about))
 
     async def _publish(self, message: Outgoing, about: bytes | None, name: str) -> None:
@@ -166,32 +168,25 @@ class KafkaDefinitions:
         """Say whether there is a topic for a queue's commands; asked again only while there is none."""
         if queue not in self._queues:
             loop = asyncio.get_running_loop()
-            if not await loop.run_in_executor(self._thread, self._is_there, queue):
+            if await loop.run_in_executor(self._thread, self._without_topic, [queue]):
                 return False
             self._queues.add(queue)
         return True
 
-    def _is_there(self, queue: str) -> bool:
-        topic = f"{self._part.topic.removesuffix(TOPIC)}commands.{queue}"
+    def _without_topic(self, queues: Iterable[str]) -> list[str]:
+        """Return the queues whose commands have no topic; none where the broker is one in memory."""
         try:
             if self._consumer is None:
                 self._consumer = Consumer(self._config)
             there = self._consumer.list_topics(timeout=_CALL_SECONDS)
         except KafkaException as error:
             raise transient(error, self._settings) from error
-        return topic in there.topics or is_mock(there.cluster_id)
+        if is_mock(there.cluster_id):
+            return []
+        return sorted(q for q in queues if full_name(self._prefix, COMMANDS + q) not in there.topics)
 
     def _check_queues(self, definition: Definition) -> None:
-        queues = queues_of(definition)
-        try:
-            if self._consumer is None:
-                self._consumer = Consumer(self._config)
-            there = self._consumer.list_topics(timeout=_CALL_SECONDS)
-        except KafkaException as error:
-            raise transient(error, self._settings) from error
-        prefix = self._part.topic.removesuffix(TOPIC)
-        missing = sorted(q for q in queues if f"{prefix}commands.{q}" not in there.topics)
-        if missing and not is_mock(there.cluster_id):
+        if missing := self._without_topic(queues_of(definition)):
             raise RejectedError(
                 "unknown_queue",
                 f"workflow {definition.name!r} uses queue {missing[0]!r}, which has no topic; make it with "

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from stream_durable.kafka.config import config, transient
 from stream_durable.settings import KafkaSettings
 from stream_durable.wire.inbox import VALUE_BYTES_MAX
+from stream_durable.wire.topics import INBOX, full_name
 
 #: A larger value on the inbox would be taken by the broker and then refused unread.
 _ENVELOPE_BYTES = 100
@@ -30,7 +31,7 @@ class Limits:
         self._admin: AdminClient | None = None
         self._lock = threading.Lock()
         #: Bytes; a topic that is missing here has not been asked for, or may not be asked.
-        self.bytes: dict[str, int] = {"inbox": VALUE_BYTES_MAX + _ENVELOPE_BYTES}
+        self.bytes: dict[str, int] = {INBOX: VALUE_BYTES_MAX + _ENVELOPE_BYTES}
         self._ours = dict(self.bytes)
         self._wake = threading.Event()
         self._is_closed = False
@@ -54,7 +55,7 @@ class Limits:
 
     def look(self, topic: str, partition: int) -> bool:
         """Say whether a partition of a topic is there, and learn the topic's limit; blocks."""
-        name = f"{self._prefix}.{topic}"
+        name = full_name(self._prefix, topic)
         try:
             found = self._client_of_ours().list_topics(name, _CALL_SECONDS).topics.get(name)
         except KafkaException as error:
@@ -82,9 +83,10 @@ class Limits:
         if any(name.startswith("compression") for name in self._settings.properties):
             # What counts is the size after compression, which nobody knows beforehand.
             return
-        resources = {ConfigResource(ResourceType.TOPIC, f"{self._prefix}.{topic}"): topic for topic in topics}
+        names = [full_name(self._prefix, topic) for topic in topics]
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         try:
-            answers = self._client_of_ours().describe_configs(list(resources), request_timeout=_CALL_SECONDS)
+            answers = self._client_of_ours().describe_configs(resources, request_timeout=_CALL_SECONDS)
         except KafkaException:
             return
         for resource, answer in answers.items():
@@ -92,5 +94,5 @@ class Limits:
                 found = int(answer.result()["max.message.bytes"].value)
             except (KafkaException, KeyError, TypeError, ValueError):
                 continue
-            topic = resource.name.removeprefix(f"{self._prefix}.")
+            topic = resource.name.removeprefix(full_name(self._prefix, ""))
             self.bytes[topic] = min(found, self._ours.get(topic, found))

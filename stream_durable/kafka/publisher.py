@@ -30,6 +30,7 @@ from stream_durable.ports import Headers, Outgoing, Refusal
 from stream_durable.sending import Delivery, Sender
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import PRODUCER_REPLACED, logger
+from stream_durable.wire.topics import COMMANDS, full_name
 
 _log = logger(__name__)
 
@@ -151,7 +152,7 @@ class _Wire:
         return await asyncio.get_running_loop().run_in_executor(None, self._limits.look, *lane)
 
     def _topic(self, name: str) -> str:
-        topic = self.topics[name] = f"{self._prefix}.{name}"
+        topic = self.topics[name] = full_name(self._prefix, name)
         self._limits.look_soon()
         return topic
 
@@ -212,7 +213,7 @@ class KafkaPublisher(Sender):
         super().__init__(
             self._kafka,
             self._topic_limits.bytes,
-            refuses=(lambda topic: topic.startswith("commands.")) if serves else lambda topic: True,
+            refuses=(lambda topic: topic.startswith(COMMANDS)) if serves else lambda topic: True,
         )
         if serves:
             self._topic_limits.watch(self._kafka.topics)

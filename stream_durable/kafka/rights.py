@@ -12,16 +12,21 @@ from confluent_kafka.admin import AclOperation
 from stream_durable.kafka.config import Admin, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.settings import Settings
+from stream_durable.wire.topics import (
+    BLOBS,
+    DEAD,
+    DEFINITIONS,
+    INBOX,
+    RUNS,
+    STEPS,
+    VERDICTS,
+    WRITES,
+    full_name,
+)
 
 _CALL_SECONDS: Final = 10.0
-#: What each role needs to write, without the instance's prefix; `commands.` stands for every queue.
-WRITES: Final[Mapping[str, frozenset[str]]] = {
-    "reconciler": frozenset({"inbox", "commands.", "steps", "runs", "verdicts", "dead"}),
-    "worker": frozenset({"inbox", "definitions", "blobs", "dead"}),
-    "ingress": frozenset({"inbox", "dead"}),
-}
 #: What is asked about: where a right too many lets somebody decide what others believe.
-_ASKED: Final = ("inbox", "steps", "runs", "definitions", "blobs", "verdicts", "dead")
+_ASKED: Final = (INBOX, STEPS, RUNS, DEFINITIONS, BLOBS, VERDICTS, DEAD)
 #: A broker without an authorizer says of everybody that he may do all of this.
 _EVERYTHING: Final = frozenset(
     {AclOperation.ALTER, AclOperation.DELETE, AclOperation.ALTER_CONFIGS, AclOperation.WRITE}
@@ -37,7 +42,7 @@ async def excess(settings: Settings, role: str) -> list[str]:
 
 
 def _excess(settings: Settings, role: str) -> list[str]:
-    names = [f"{settings.prefix}.{topic}" for topic in _ASKED]
+    names = [full_name(settings.prefix, topic) for topic in _ASKED]
     admin = Admin(settings.kafka, "stream-durable-rights")
     try:
         if is_mock(admin.list_topics(timeout=_CALL_SECONDS).cluster_id):
@@ -47,7 +52,7 @@ def _excess(settings: Settings, role: str) -> list[str]:
             TopicCollection(names), include_authorized_operations=True, request_timeout=_CALL_SECONDS
         )
         rights = {
-            name.removeprefix(f"{settings.prefix}."): frozenset(
+            name.removeprefix(full_name(settings.prefix, "")): frozenset(
                 answer.result(_CALL_SECONDS).authorized_operations or ()
             )
             for name, answer in answers.items()

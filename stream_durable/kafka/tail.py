@@ -29,6 +29,7 @@ from stream_durable.kafka.threads import outcome
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import RECORD_REJECTED, WORLD_REFUSED, logger
 from stream_durable.wire.lifecycle import decode
+from stream_durable.wire.topics import NO_GROUP, RUNS, STEPS, full_name
 
 _log = logger(__name__)
 _Said = TypeVar("_Said")
@@ -51,11 +52,11 @@ class KafkaRunEvents:
     def __init__(self, settings: KafkaSettings, prefix: str, *, client: str) -> None:
         """Connect when first needed."""
         self._partitions = settings.partitions
-        self._topics = (f"{prefix}.steps", f"{prefix}.runs")
+        self._topics = (full_name(prefix, STEPS), full_name(prefix, RUNS))
         self._config = config(
             settings,
             client,
-            group_id=f"{prefix}.unused",
+            group_id=full_name(prefix, NO_GROUP),
             enable_auto_commit=False,
             # A position that is no longer in the log is an error, never a jump.
             auto_offset_reset="error",

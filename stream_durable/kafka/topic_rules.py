@@ -7,6 +7,18 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from stream_durable.kafka.config import BLOB_MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX
 from stream_durable.settings import Settings
+from stream_durable.wire.topics import (
+    BLOBS,
+    COMMANDS,
+    DEAD,
+    DEFINITIONS,
+    EVENTS,
+    INBOX,
+    RUNS,
+    STEPS,
+    VERDICTS,
+    full_name,
+)
 
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS
@@ -96,15 +108,15 @@ def wanted(
     facts = (_policy("delete"), *_kept_for_ever(), *safe)
     stamped = (*facts, _size(_MESSAGE_BYTES), _stamps())
     return [
-        Wanted(f"{p}.inbox", n, stamped),
-        Wanted(f"{p}.events", n, public),
-        *(Wanted(f"{p}.commands.{queue}", n, commands) for queue in queues),
-        Wanted(f"{p}.steps", n, (*public, _size(_MESSAGE_BYTES))),
-        Wanted(f"{p}.runs", n, (*public, _size(_MESSAGE_BYTES))),
-        Wanted(f"{p}.blobs", n, (*facts, _size(BLOB_MESSAGE_BYTES_MAX))),
-        Wanted(f"{p}.definitions", 1, (_policy("compact"), _size(BLOB_MESSAGE_BYTES_MAX), *safe)),
-        Wanted(f"{p}.verdicts", n, stamped),
-        Wanted(f"{p}.dead", n, (*facts, _size(MESSAGE_BYTES_MAX))),
+        Wanted(full_name(p, INBOX), n, stamped),
+        Wanted(full_name(p, EVENTS), n, public),
+        *(Wanted(full_name(p, COMMANDS + queue), n, commands) for queue in queues),
+        Wanted(full_name(p, STEPS), n, (*public, _size(_MESSAGE_BYTES))),
+        Wanted(full_name(p, RUNS), n, (*public, _size(_MESSAGE_BYTES))),
+        Wanted(full_name(p, BLOBS), n, (*facts, _size(BLOB_MESSAGE_BYTES_MAX))),
+        Wanted(full_name(p, DEFINITIONS), 1, (_policy("compact"), _size(BLOB_MESSAGE_BYTES_MAX), *safe)),
+        Wanted(full_name(p, VERDICTS), n, stamped),
+        Wanted(full_name(p, DEAD), n, (*facts, _size(MESSAGE_BYTES_MAX))),
     ]
 
 

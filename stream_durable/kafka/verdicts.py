@@ -11,11 +11,11 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.kafka.config import away, config, transient
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import RECORD_REJECTED, logger
+from stream_durable.wire.topics import NO_GROUP, VERDICTS, full_name
 from stream_durable.wire.verdicts import Verdict, decode_verdict
 
 _log = logger(__name__)
 
-TOPIC = "verdicts"
 _CALL_SECONDS = 10.0
 #: A verdict is later than the record it is about, as far as the clocks of brokers agree.
 _SKEW_MS = 600_000
@@ -26,12 +26,12 @@ class KafkaVerdicts:
 
     def __init__(self, settings: KafkaSettings, prefix: str, *, client: str) -> None:
         """Connect when first asked."""
-        self._topic = f"{prefix}.{TOPIC}"
+        self._topic = full_name(prefix, VERDICTS)
         self._settings = settings
         self._config = config(
             settings,
             client,
-            group_id=f"{prefix}.unused",
+            group_id=full_name(prefix, NO_GROUP),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_wait_max_ms=10,
@@ -98,6 +98,6 @@ class KafkaVerdicts:
             return decode_verdict(value)
         except RejectedError as error:
             _log.warning(
-                RECORD_REJECTED, topic=TOPIC, partition=partition, offset=offset, reason=str(error)[:300]
+                RECORD_REJECTED, topic=VERDICTS, partition=partition, offset=offset, reason=str(error)[:300]
             )
             return None

@@ -7,6 +7,7 @@ from stream_durable.kafka.rights import excess
 from stream_durable.postgres.formats import is_superuser
 from stream_durable.settings import Settings, far_database
 from stream_durable.telemetry import SETTINGS_QUESTIONED, logger
+from stream_durable.wire.topics import full_name
 
 _log = logger(__name__)
 
@@ -19,7 +20,7 @@ async def question_rights(settings: Settings, role: str) -> None:
         # A broker that does not say is no reason to wait.
         return
     if topics:
-        named = ", ".join(f"{settings.prefix}.{topic}" for topic in topics)
+        named = ", ".join(full_name(settings.prefix, topic) for topic in topics)
         note = f"access rights: the {role} need not write {named}; take the right away"
         _log.warning(SETTINGS_QUESTIONED, note=note)
 

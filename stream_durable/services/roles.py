@@ -30,6 +30,7 @@ from stream_durable.telemetry import (
     Metrics,
     logger,
 )
+from stream_durable.wire.topics import INBOX, full_name
 
 _log = logger(__name__)
 
@@ -150,7 +151,7 @@ def _refuse(steps: Iterable[Step]) -> None:
 
 
 def _kafka(settings: Settings) -> Probe:
-    client = KafkaProbe(settings.kafka, f"{settings.prefix}.inbox", client="stream-durable-probe")
+    client = KafkaProbe(settings.kafka, full_name(settings.prefix, INBOX), client="stream-durable-probe")
     return Probe(client.ask, lost=KAFKA_LOST, regained=KAFKA_REGAINED)
 
 

@@ -14,6 +14,7 @@ from stream_durable.kafka.reader import KafkaReader
 from stream_durable.ports import GateSummary, PartitionSummary, RunQuery, Span
 from stream_durable.postgres.views import PostgresViews
 from stream_durable.settings import Settings
+from stream_durable.wire.topics import COMMANDS, EVENTS, INBOX, INGRESSES, RECONCILERS, WORKERS, full_name
 
 _CLIENT: Final = "stream-durable-status"
 #: A record that has waited for so long is not waiting for its turn any more.
@@ -185,17 +186,17 @@ class _Read(NamedTuple):
 async def _readers(settings: Settings) -> _Read | None:
     """Ask Kafka; None: it is one in memory."""
     groups, prefix = Groups(settings.kafka), settings.prefix
-    commands = f"{prefix}.commands."
-    topics = await groups.topics(f"{prefix}.")
+    commands = full_name(prefix, COMMANDS)
+    topics = await groups.topics(full_name(prefix, ""))
     if topics is None:
         return None
     queues = {topic.removeprefix(commands): topic for topic in topics if topic.startswith(commands)}
-    inbox, events = f"{prefix}.inbox", f"{prefix}.events"
+    inbox, events = full_name(prefix, INBOX), full_name(prefix, EVENTS)
     found = await groups.read(
         {
-            inbox: f"{prefix}.reconciler",
-            events: f"{prefix}.ingress",
-            **{topic: f"{prefix}.worker.{queue}" for queue, topic in queues.items()},
+            inbox: full_name(prefix, RECONCILERS),
+            events: full_name(prefix, INGRESSES),
+            **{topic: full_name(prefix, WORKERS + queue) for queue, topic in queues.items()},
         }
     )
     return _Read(
@@ -221,7 +222,7 @@ async def _partitions(
         for one in summaries
         if (span := inbox.bounds.get(one.partition)) is not None
     }
-    times = await _oldest(settings, f"{settings.prefix}.inbox", left)
+    times = await _oldest(settings, full_name(settings.prefix, INBOX), left)
     return [
         PartitionStatus(
             one,

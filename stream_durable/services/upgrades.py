@@ -17,6 +17,7 @@ from stream_durable.postgres.formats import Standing, formats
 from stream_durable.retrying import retry_transient
 from stream_durable.settings import Settings
 from stream_durable.wire.inbox import encode
+from stream_durable.wire.topics import INBOX, full_name
 from stream_durable.wire.verdicts import BURIED
 
 _CLIENT: Final = "stream-durable-upgrade"
@@ -49,7 +50,7 @@ async def raise_format(settings: Settings) -> list[Standing]:
 def format_record(partition: int, to: int) -> Outgoing:
     """Return the record from which on a partition is of this format."""
     message = FormatRaised(key=str(partition), format=to)
-    return Outgoing(outbox.INBOX, partition, message.key.encode(), encode(message))
+    return Outgoing(INBOX, partition, message.key.encode(), encode(message))
 
 
 async def bury(settings: Settings, partition: int, offset: int, reason: str) -> Record:
@@ -68,7 +69,7 @@ async def _next(settings: Settings, partition: int) -> Record | None:
     found = [one for one in await formats(settings.postgres) if one.partition == partition]
     if not found:
         raise RejectedError("unknown_partition", f"there is no partition {partition}")
-    reader = KafkaReader(settings.kafka, f"{settings.prefix}.inbox", client=_CLIENT, records_max=1)
+    reader = KafkaReader(settings.kafka, full_name(settings.prefix, INBOX), client=_CLIENT, records_max=1)
     bounds = (await reader.bounds())[partition]
     span = Span(partition, max(bounds.low, found[0].next_offset), bounds.high)
     async with aclosing(reader.read([span])) as batches:

@@ -23,6 +23,7 @@ from stream_durable.streams.lifecycle import LifecycleCodec, OurTopic
 from stream_durable.streams.options import faust_options, is_pickle
 from stream_durable.streams.turn import Place, Turn
 from stream_durable.wire.lifecycle import EventType
+from stream_durable.wire.topics import DEAD, EVENTS, RUNS, STEPS, full_name
 
 TurnFunction = TypeVar("TurnFunction", bound=Callable[[Any], Any])
 
@@ -65,12 +66,12 @@ class StreamApp(faust.App):
         self._sources: set[str] = set()
         self._turns: set[str] = set()
         self._drain_seconds = settings.worker.drain_ms / 1000
-        self._own_id = f"{settings.prefix}.streams.{name}"
+        self._own_id = full_name(settings.prefix, f"streams.{name}")
         super().__init__(self._own_id, **found)
         #: Everything that happens to steps, as `StepEvent`.
-        self.steps = self._lifecycle("steps", StepEvent)
+        self.steps = self._lifecycle(STEPS, StepEvent)
         #: Everything that happens to runs, as `RunEvent`.
-        self.runs = self._lifecycle("runs", RunEvent)
+        self.runs = self._lifecycle(RUNS, RunEvent)
 
     def topic(self, *topics: str, **options: Any) -> Any:
         """Describe a topic as Faust does; one that is read as pickle is refused."""
@@ -93,7 +94,7 @@ class StreamApp(faust.App):
                 raise RejectedError("duplicate", f"two turns of {self._own_id} are named {own!r}")
             self._turns.add(own)
             name = f"{self._own_id}.{own}"
-            place = Place(f"{self._instance}.events", f"{self._instance}.dead")
+            place = Place(full_name(self._instance, EVENTS), full_name(self._instance, DEAD))
             turn = Turn(self, name, function, value, place)
             channel = self.topic(
                 topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
@@ -106,10 +107,10 @@ class StreamApp(faust.App):
 
     async def on_first_start(self) -> None:
         """Refuse to start without the topics that turns read: Faust would pass over them for ever."""
-        wanted = [*sorted(self._sources), f"{self._instance}.events"] if self._sources else []
+        wanted = [*sorted(self._sources), full_name(self._instance, EVENTS)] if self._sources else []
         if missing := await missing_topics(self._settings.kafka, wanted):
             remedy = f"`stream-durable topics make {' '.join(missing)}` makes topics of your own"
-            if f"{self._instance}.events" in missing:
+            if full_name(self._instance, EVENTS) in missing:
                 remedy += "; `stream-durable topics apply` makes those of the instance"
             raise RejectedError("topics_missing", f"there is no topic {', '.join(missing)}: {remedy}")
         await super().on_first_start()
@@ -136,7 +137,7 @@ class StreamApp(faust.App):
     def _lifecycle(self, topic: str, event: EventType) -> Any:
         return OurTopic(
             self,
-            topics=[f"{self._instance}.{topic}"],
+            topics=[full_name(self._instance, topic)],
             key_type=str,
             key_serializer="raw",
             value_serializer=LifecycleCodec(event),

@@ -41,6 +41,7 @@ from stream_durable.testing.backend import SECONDS_MAX, TIMERS_MAX, GaveUp, Pass
 from stream_durable.testing.carrying import GrowingApp
 from stream_durable.testing.mishaps import ArrangedHandler, Mishaps
 from stream_durable.testing.thread import EngineThread
+from stream_durable.wire.topics import COMMANDS, INBOX, full_name
 from stream_durable.worker.worker import Worker
 
 _Answer = TypeVar("_Answer")
@@ -360,8 +361,8 @@ class RealBackend:
     async def _redeliver(self) -> None:
         queues = [name.removeprefix("worker ") for name in self._programs if name != "reconciler"]
         kafka, prefix = self._settings.kafka, self._settings.prefix
-        for topic in ("inbox", *(f"commands.{queue}" for queue in queues)):
-            reader = KafkaReader(kafka, f"{prefix}.{topic}", client="redeliver", records_max=1_000)
+        for topic in (INBOX, *(COMMANDS + queue for queue in queues)):
+            reader = KafkaReader(kafka, full_name(prefix, topic), client="redeliver", records_max=1_000)
             spans = [Span(p, found.low, found.high) for p, found in (await reader.bounds()).items()]
             found: dict[Outgoing, Headers | None] = {}
             async for records in reader.read(spans):

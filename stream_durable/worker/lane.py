@@ -33,6 +33,7 @@ from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import COMMAND_REJECTED, COMMANDS_LOST, MESSAGE_DROPPED, Metrics, logger
 from stream_durable.wire.dead import Letter, dead_letter_headers, letter, without_value
 from stream_durable.wire.inbox import decode_command, encode
+from stream_durable.wire.topics import COMMANDS, DEAD, INBOX
 from stream_durable.worker.attempts import Attempts
 from stream_durable.worker.job import Job
 from stream_durable.worker.offsets import Commit, DoneOffsets
@@ -58,7 +59,7 @@ class Lane:
         metrics: Metrics,
     ) -> None:
         """Take nothing yet."""
-        self._topic = f"commands.{queue}"
+        self._topic = COMMANDS + queue
         self._line = attempts.line(queue)
         self._log = log
         self._publisher = publisher
@@ -183,9 +184,9 @@ class Lane:
         # Where it ended before the reconciler is asked: what comes later need not be among what is open then.
         begin = bounds.high if committed is None else bounds.low
         message = CommandsLost(
-            key=str(partition), queue=self._topic.removeprefix("commands."), worker=self._attempts.worker
+            key=str(partition), queue=self._topic.removeprefix(COMMANDS), worker=self._attempts.worker
         )
-        record = Outgoing("inbox", partition, message.key.encode(), encode(message))
+        record = Outgoing(INBOX, partition, message.key.encode(), encode(message))
         refusals = await retry_transient(
             lambda: self._publisher.publish([(record, None)]), "ask for lost commands"
         )
@@ -291,10 +292,10 @@ class Lane:
                 self._publish_letter(without_value(made), offsets, offset)
                 return
             for refusal in refusals:
-                _log.error(MESSAGE_DROPPED, topic="dead", code=refusal.code, reason=refusal.reason)
+                _log.error(MESSAGE_DROPPED, topic=DEAD, code=refusal.code, reason=refusal.reason)
             offsets.done(offset)
 
-        self._publisher.send([(Outgoing("dead", None, made.key, made.value), made.headers)], done)
+        self._publisher.send([(Outgoing(DEAD, None, made.key, made.value), made.headers)], done)
 
     async def _commit_often(self) -> None:
         while True:

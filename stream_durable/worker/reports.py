@@ -19,6 +19,7 @@ from stream_durable.core.messages import AttemptEnd, AttemptFailed, AttemptMessa
 from stream_durable.ports import Headers, Outgoing, Publisher, Refusal
 from stream_durable.telemetry import MESSAGE_DROPPED, logger
 from stream_durable.wire.inbox import encode
+from stream_durable.wire.topics import INBOX
 
 _log = logger(__name__)
 
@@ -132,14 +133,14 @@ class Reports:
 
 def record_of(message: AttemptMessage) -> tuple[Outgoing, Headers | None]:
     """Return the record of a message."""
-    return Outgoing("inbox", None, message.key.encode(), encode(message)), None
+    return Outgoing(INBOX, None, message.key.encode(), encode(message)), None
 
 
 def _instead(message: AttemptMessage, refusal: Refusal) -> AttemptMessage | None:
     """Return the replacement for a report refused by the inbox; None: nothing is left to report."""
     if not isinstance(message, AttemptEnd):
         # That an attempt runs, or how far it is, is no more than a note.
-        _log.error(MESSAGE_DROPPED, topic="inbox", code=refusal.code, reason=refusal.reason)
+        _log.error(MESSAGE_DROPPED, topic=INBOX, code=refusal.code, reason=refusal.reason)
         return None
     failure = Failure(
         "report_refused",
@@ -148,7 +149,7 @@ def _instead(message: AttemptMessage, refusal: Refusal) -> AttemptMessage | None
     )
     if isinstance(message, AttemptFailed):
         if message.failure.code == failure.code:
-            _log.error(MESSAGE_DROPPED, topic="inbox", code=refusal.code, reason=refusal.reason)
+            _log.error(MESSAGE_DROPPED, topic=INBOX, code=refusal.code, reason=refusal.reason)
             return None
         failure = replace(failure, message=f"{message.failure.code}; {failure.message}")
     return AttemptFailed(

@@ -244,6 +244,16 @@ def test_the_page_of_topics_has_them_all() -> None:
         assert f"| `{topic.name}` |" in page
 
 
+def test_the_page_of_topics_says_who_writes_them() -> None:
+    from stream_durable.wire.topics import WRITES
+
+    page = (DOCS / "reference" / "topics.md").read_text()
+    said = dict(re.findall(r"^\| `sd\.(\w+\.?)\S*` \|(?:[^|]*\|){3}([^|]*)\|[^|]*\|$", page, re.MULTILINE))
+    assert len(said) == 9
+    for role, topics in WRITES.items():
+        assert {name for name, by in said.items() if role in by or "all processors" in by} == topics
+
+
 def test_the_files_in_the_life_of_a_run_exist() -> None:
     text = (DOCS / "explanation" / "life-of-a-run.md").read_text()
     named = re.findall(r"`([a-z_]+/[a-z_/]+\.(?:py|sql))`", text)

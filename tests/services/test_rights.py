@@ -6,11 +6,12 @@ import pytest
 from confluent_kafka.admin import AclOperation
 
 from stream_durable.kafka import rights
-from stream_durable.kafka.rights import WRITES, beyond, excess
+from stream_durable.kafka.rights import beyond, excess
 from stream_durable.kafka.topics import Topics
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.services.rights import question_rights
 from stream_durable.settings import Settings
+from stream_durable.wire.topics import WRITES
 
 ALL = frozenset(AclOperation)
 READ = frozenset({AclOperation.READ, AclOperation.DESCRIBE})

@@ -1,0 +1,52 @@
+"""The topics and the consumer groups of an instance: their names, and who writes and reads each.
+
+A name is written here without the instance's prefix, as in `Outgoing.topic`; `full_name` returns what
+it is called on the cluster. docs/reference/topics.md says how each has to be set up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+#: Every fact about runs, channels and gates, keyed by the entity. Written by clients, ingress, workers and
+#: reconcilers; read by reconcilers, rebuilds and verification.
+INBOX: Final = "inbox"
+#: What others publish for runs to wait for or to begin with. Written by anybody; read by the ingress.
+EVENTS: Final = "events"
+#: Attempts to make, keyed by the run: a topic for each queue, whose name follows this. Written by
+#: reconcilers; read by the workers of the queue.
+COMMANDS: Final = "commands."
+#: Public events of steps and of runs, keyed by the run. Written by reconcilers; read by anybody, such as
+#: clients.
+STEPS: Final = "steps"
+RUNS: Final = "runs"
+#: Outputs too large for the inbox. Written by workers; read by workers and clients.
+BLOBS: Final = "blobs"
+#: Graphs of workflows, on one partition, compacted. Written by workers and clients; read by all.
+DEFINITIONS: Final = "definitions"
+#: Decisions about records of the inbox that a later fold has to repeat. Written and read by reconcilers; read
+#: by rebuilds.
+VERDICTS: Final = "verdicts"
+#: Records that could not be read or applied, with the reason in their headers. Written by all processors;
+#: read by people.
+DEAD: Final = "dead"
+
+#: What each kind of process has to write, and no more.
+WRITES: Final[Mapping[str, frozenset[str]]] = {
+    "reconciler": frozenset({INBOX, COMMANDS, STEPS, RUNS, VERDICTS, DEAD}),
+    "worker": frozenset({INBOX, DEFINITIONS, BLOBS, DEAD}),
+    "ingress": frozenset({INBOX, DEAD}),
+}
+
+#: The groups that share the inbox, the events, and the commands of a queue, whose name follows.
+RECONCILERS: Final = "reconciler"
+INGRESSES: Final = "ingress"
+WORKERS: Final = "worker."
+#: Given by consumers that choose their partitions themselves; the client library requires a group of them.
+NO_GROUP: Final = "unused"
+
+
+def full_name(prefix: str, name: str) -> str:
+    """Return what a topic or a group is called on the cluster."""
+    return f"{prefix}.{name}"
