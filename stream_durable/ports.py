@@ -93,6 +93,12 @@ class Log(Protocol):
     def stop_fetching(self, partition: int) -> None:
         """Stop fetching from an assigned partition, and drop records already fetched."""
 
+    def adopt(self, partition: int) -> None:
+        """Let a partition be fetched though the group has not given it to us, until it does or `disown`."""
+
+    def disown(self, partition: int) -> None:
+        """Stop fetching an adopted partition."""
+
     async def bounds(self, partition: int) -> LogBounds:
         """Return identity, beginning and end of a partition's log."""
 
@@ -350,6 +356,17 @@ class Cursor(NamedTuple):
     must_redrive: bool = False
 
 
+class Attendance(NamedTuple):
+    """Which reconcilers live, as far as the store knows."""
+
+    #: Our own number.
+    number: int
+    #: The numbers of all that live; empty while that cannot be known.
+    living: frozenset[int]
+    #: Partitions whose owner has died, with the epoch of its ownership.
+    orphans: dict[int, int]
+
+
 #: Ids of entities, by kind.
 Keys = Mapping[Kind, Sequence[str]]
 #: Rows of the entities asked for, by the class of what is written into their tables; each has the entity's id
@@ -363,11 +380,22 @@ class Store(Protocol):
     def trouble(self) -> str | None:
         """Return the reason if the database refuses everybody."""
 
+    async def attend(self) -> Attendance:
+        """Say that this process lives, which holds until its connection ends, and hear who else does.
+
+        What it claims from then on is an orphan when it has died.
+        """
+
     async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
         """Become the owner of a partition; the previous owner can write nothing more.
 
         Raises `NewerFormatError`, and changes nothing, for a format beyond the owner's.
         """
+
+    async def adopt(
+        self, partition: int, epoch: int, owner: str, token: UUID, knows: int = FORMAT
+    ) -> Claim | None:
+        """Claim an orphan, unless somebody has since: None then, and nothing changes."""
 
     async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
         """Record the identity of a partition's log, on the first read."""

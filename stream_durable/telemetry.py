@@ -70,6 +70,9 @@ SETTINGS_QUESTIONED: Final = LogEvent(
 )
 HEALTH_OPENED: Final = LogEvent("health.opened", "info", "host port", "The health server listens here.")
 
+PARTITION_ADOPTED: Final = LogEvent(
+    "partition.adopted", "warning", "partition owner_number", "Its owner died: it is taken over at once."
+)
 PARTITION_TAKEN: Final = LogEvent(
     "partition.taken",
     "info",

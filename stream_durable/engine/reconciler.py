@@ -28,10 +28,11 @@ from stream_durable.engine.holds import Holds
 from stream_durable.engine.isolation import Isolation, Refusals
 from stream_durable.engine.log_clock import LogClock
 from stream_durable.engine.partition import Partition, fingerprint
+from stream_durable.engine.presence import Presence
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.redrive import Redrive
 from stream_durable.engine.saving import Saving
-from stream_durable.engine.takeover import FENCED_SECONDS, Takeovers
+from stream_durable.engine.takeover import Takeovers
 from stream_durable.engine.timers import Timers
 from stream_durable.engine.watch import Watch
 from stream_durable.ports import (
@@ -119,6 +120,7 @@ class Reconciler:
             log, store, self._partitions, self._lost, self._fenced, self._take_again,
             self._holds.__contains__,
         )  # fmt: skip
+        self._presence = Presence(store, self._adopt)
         self._saving = Saving(
             store, self._partitions, self._cache, self._timers, self._publishing, metrics, self._fenced,
             self._isolation.absolve,
@@ -154,6 +156,7 @@ class Reconciler:
                 group.create_task(self._timers.run())
                 group.create_task(self._tidy())
                 group.create_task(self._watch.run())
+                group.create_task(self._presence.run())
                 group.create_task(self._holds.run())
                 self._takeovers.group = self._redrive.group = group
                 try:
@@ -184,7 +187,9 @@ class Reconciler:
                     await self._apply_whole(records)
             elif isinstance(event, Assigned):
                 self.is_member = True
-                self._takeovers.begin(event.partitions)
+                self._takeovers.given(event.partitions)
+                # What was adopted is ours already.
+                self._takeovers.begin(p for p in event.partitions if p not in self._partitions)
             elif isinstance(event, Revoked):
                 self._takeovers.cancel(event.partitions)
                 self._holds.leave(event.partitions)
@@ -353,6 +358,11 @@ class Reconciler:
             _log.warning(WORLD_REFUSED, reason=str(error), doing="load entities")
             return StatementError(str(error), is_data=False)
 
+    def _adopt(self, partition: int, epoch: int) -> None:
+        """Take a partition over from an owner that has died, unless it is on its way to us."""
+        if partition not in self._partitions and not self._takeovers.has(partition):
+            self._takeovers.adopt(partition, epoch)
+
     def _fenced(self, partitions: list[int]) -> None:
         """Drop partitions owned by others or set back; take over again if the group still assigns them."""
         self._metrics.fenced.inc(len(partitions))
@@ -360,7 +370,7 @@ class Reconciler:
         for partition in partitions:
             self._log.stop_fetching(partition)
         self._let_go(partitions)
-        self._takeovers.begin(partitions, delay=FENCED_SECONDS)
+        self._takeovers.fenced(partitions)
 
     async def _tidy(self) -> None:
         """Now and then report positions to lag tools, and remove outbox rows left by commits."""

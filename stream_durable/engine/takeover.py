@@ -26,6 +26,7 @@ from stream_durable.retrying import retry_transient
 from stream_durable.settings import EngineSettings
 from stream_durable.telemetry import (
     LOG_LOST,
+    PARTITION_ADOPTED,
     PARTITION_HALTED,
     PARTITION_REFUSED,
     PARTITION_TAKEN,
@@ -77,6 +78,8 @@ class Takeovers:
         self._metrics = metrics
         self._owner = owner
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        #: Partitions that were taken over from dead owners and that the group has not given to us.
+        self._adopted: set[int] = set()
         #: Partitions that stand still because their log was lost, with the reason.
         self.halted: dict[int, str] = {}
         #: Partitions that are for newer releases, or should not be there, with the reason.
@@ -86,6 +89,10 @@ class Takeovers:
     def is_busy(self) -> bool:
         """Whether a takeover is under way."""
         return bool(self._tasks)
+
+    def has(self, partition: int) -> bool:
+        """Whether a partition is on its way to us, or stands still here."""
+        return partition in self._tasks or partition in self.halted or partition in self.refused
 
     def begin(self, partitions: Iterable[int], *, lost: str | None = None, delay: float = 0.0) -> None:
         """Take these partitions over; `lost` has reasons for logs known to be replaced."""
@@ -97,6 +104,29 @@ class Takeovers:
             task = self.group.create_task(self._take_over(partition, lost, delay))
             self._tasks[partition] = task
 
+    def adopt(self, partition: int, epoch: int) -> None:
+        """Take over a partition from an owner that has died, unless somebody else does first."""
+        _log.warning(PARTITION_ADOPTED, partition=partition, owner_number=epoch)
+        self._adopted.add(partition)
+        self._log.adopt(partition)
+        self._tasks[partition] = self.group.create_task(self._take_over(partition, None, 0.0, epoch))
+
+    def given(self, partitions: Iterable[int]) -> None:
+        """Hear that the group has given these to us."""
+        self._adopted.difference_update(partitions)
+
+    def fenced(self, partitions: Iterable[int]) -> None:
+        """Ask again for partitions that somebody else has claimed: the group may go on meaning us."""
+        for partition in partitions:
+            if partition in self._adopted:
+                self._disown(partition)
+            else:
+                self.begin([partition], delay=FENCED_SECONDS)
+
+    def _disown(self, partition: int) -> None:
+        self._adopted.discard(partition)
+        self._log.disown(partition)
+
     def cancel(self, partitions: Iterable[int]) -> None:
         """Cancel takeovers of partitions assigned elsewhere."""
         for partition in partitions:
@@ -105,11 +135,19 @@ class Takeovers:
             if task := self._tasks.pop(partition, None):
                 task.cancel()
 
-    async def _take_over(self, partition: int, lost: str | None, delay: float) -> None:
+    async def _take_over(
+        self, partition: int, lost: str | None, delay: float, epoch: int | None = None
+    ) -> None:
         if delay:
             await asyncio.sleep(delay)
         token = uuid4()
-        claim = await self._claim(partition, token)
+        claim = await (
+            self._claim(partition, token) if epoch is None else self._adopt(partition, epoch, token)
+        )
+        if claim is None:
+            del self._tasks[partition]
+            self._disown(partition)
+            return
         bounds = await retry_transient(lambda: self._log.bounds(partition), "read the log's bounds")
         # Whatever was read before is of the log as it was then, and comes again if it is the same one.
         self._log.stop_fetching(partition)
@@ -145,8 +183,7 @@ class Takeovers:
         """Leave alone a partition halted, or claimed meanwhile by others."""
         del self._tasks[partition]
         if partition not in self.halted:
-            # They may be gone again: the group means us.
-            self.begin([partition], delay=FENCED_SECONDS)
+            self.fenced([partition])
 
     async def _known_log(
         self, claim: Claim, token: UUID, bounds: LogBounds, reason: str | None
@@ -192,6 +229,15 @@ class Takeovers:
             else:
                 self.refused.pop(partition, None)
                 return claim
+
+    async def _adopt(self, partition: int, epoch: int, token: UUID) -> Claim | None:
+        """Become the owner in place of the one of this epoch; None if somebody else has, or should."""
+        try:
+            return await retry_transient(
+                lambda: self._store.adopt(partition, epoch, self._owner, token, self._knows), "adopt"
+            )
+        except NewerFormatError:
+            return None
 
     def _refuse(self, partition: int, reason: str) -> None:
         if partition not in self.refused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import Any
 
 from stream_durable.ports import Assigned, LogEvent, Record, Revoked, without
 
@@ -110,3 +111,12 @@ class Arrivals:
         ]
         self._events = without(self._events, gone)
         return dropped
+
+
+def record_of(partition: int, message: Any) -> Record:
+    """Return the client's message as a plain value."""
+    epoch = message.leader_epoch()
+    return Record(
+        partition, message.offset(), message.timestamp()[1], message.key(), message.value(),
+        -1 if epoch is None else epoch, message.headers(),
+    )  # fmt: skip

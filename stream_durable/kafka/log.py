@@ -23,7 +23,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from stream_durable.kafka.arrivals import Arrivals, Held
+from stream_durable.kafka.arrivals import Arrivals, Held, record_of
 from stream_durable.kafka.commits import Commits
 from stream_durable.kafka.config import away, config, heard, transient
 from stream_durable.kafka.mock import is_mock
@@ -86,6 +86,8 @@ class GroupLog:
         self._admin_config = config(settings, client)
         #: What the group gave us; an order to fetch that was overtaken by a revocation is void.
         self._given: set[int] = set()
+        #: What we fetch though the group has not given it to us.
+        self._adopted: set[int] = set()
         #: Being taken away: what was done for them may still be committed.
         self._leaving: set[int] = set()
         self._fetching: set[int] = set()
@@ -142,6 +144,15 @@ class GroupLog:
         self._orders.append(lambda: self._stop([partition]))
         self._held.take(self._arrivals.drop({partition}))
         self._taken.set()
+
+    def adopt(self, partition: int) -> None:
+        """Let a partition be fetched though the group has not given it to us, until it does or `disown`."""
+        self._orders.append(lambda: self._adopted.add(partition))
+
+    def disown(self, partition: int) -> None:
+        """Stop fetching an adopted partition."""
+        self._orders.append(lambda: self._adopted.discard(partition))
+        self.stop_fetching(partition)
 
     def note_progress(self, offsets: dict[int, int]) -> None:
         """Commit offsets to Kafka, for lag tools only."""
@@ -230,6 +241,8 @@ class GroupLog:
             self._is_stopping = True
             # What was ordered before the end, such as the last commit, is still carried out.
             self._follow_orders()
+            # The client waits for the end of what the group has not given, and so could not take back.
+            self._stop(list(self._adopted))
             self._consumer.close()
 
     def _has_room(self) -> bool:
@@ -289,6 +302,7 @@ class GroupLog:
     def _on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         consumer.incremental_assign([])
         self._given |= {p.partition for p in parts}
+        self._adopted -= self._given
         # Told without partitions too: a member that stands by is where it should be.
         self._tell(Assigned(tuple(p.partition for p in parts)))
 
@@ -314,7 +328,7 @@ class GroupLog:
         consumer.incremental_unassign([])
 
     def _fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
-        if partition not in self._given:
+        if partition not in self._given and partition not in self._adopted:
             return
         self._stop([partition])
         try:
@@ -380,12 +394,3 @@ class GroupLog:
         except RuntimeError:
             # The loop is closed: nobody is left who would want to know.
             self._is_stopping = True
-
-
-def record_of(partition: int, message: Any) -> Record:
-    """Return the client's message as a plain value."""
-    epoch = message.leader_epoch()
-    return Record(
-        partition, message.offset(), message.timestamp()[1], message.key(), message.value(),
-        -1 if epoch is None else epoch, message.headers(),
-    )  # fmt: skip

@@ -17,8 +17,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from stream_durable.core.errors import BrokenError, RejectedError
+from stream_durable.kafka.arrivals import record_of
 from stream_durable.kafka.config import away, config, transient
-from stream_durable.kafka.log import record_of
 from stream_durable.ports import LogBounds, Record, Span
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import WORLD_REFUSED, logger

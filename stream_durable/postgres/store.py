@@ -1,11 +1,12 @@
 """The engine's store: claims, batches and rows, one named statement each.
 
-Two connections: for the strictly sequential batch loop, and for takeovers and timers, so that a takeover
-neither waits behind a batch nor delays one.
+Three connections: one for the strictly sequential batch loop; one for takeovers and timers, so that a
+takeover neither waits behind a batch nor delays one; one that says by a lock that this process lives.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -13,12 +14,12 @@ from uuid import UUID
 import asyncpg
 
 from stream_durable.core.entities import ENTITIES, SELDOM_ROWS, USUAL_ROWS
-from stream_durable.core.errors import NewerFormatError
+from stream_durable.core.errors import NewerFormatError, TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.core.run.rows import RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
 from stream_durable.core.tables import Table
-from stream_durable.ports import Claim, Cursor, Keys, Loaded, RunPosition, Share, TimerPosition
+from stream_durable.ports import Attendance, Claim, Cursor, Keys, Loaded, RunPosition, Share, TimerPosition
 from stream_durable.postgres.connection import Lane
 from stream_durable.postgres.queries import queries, usual
 from stream_durable.settings import PostgresSettings
@@ -34,6 +35,10 @@ class PostgresStore:
         """Connect when first needed, to a schema that was found to be there."""
         self._batches = Lane(settings, keyed_plans=True, is_migrated=True)
         self._takeovers = Lane(settings, keyed_plans=True, is_migrated=True)
+        self._presence = Lane(settings, keyed_plans=False, is_migrated=True)
+        #: Under which we are present, and the connection that says so.
+        self._number = secrets.randbelow(1 << 31)
+        self._present: asyncpg.Connection | None = None
         #: Of which connection they are, and the usual and the whole statement.
         self._commits: tuple[asyncpg.Connection, list[asyncpg.prepared_stmt.PreparedStatement]] | None = None
 
@@ -41,15 +46,44 @@ class PostgresStore:
         """Say why the database refuses everybody, if it does, as far as the last calls show."""
         return self._batches.trouble() or self._takeovers.trouble()
 
+    async def attend(self) -> Attendance:
+        """Hold a lock while this connection lasts, and see who holds one."""
+        async with self._presence.use() as connection:
+            # Where a connection that we have lost still holds it, that one speaks for us until it ends.
+            if self._present is not connection and await connection.fetchval(
+                queries()["presence_hold"], self._number
+            ):
+                self._present = connection
+            living = await connection.fetchval(queries()["presence_living"]) or []
+            orphans = await connection.fetch(queries()["presence_orphans"], living) if living else []
+        return Attendance(self._number, frozenset(living), {row["id"]: row["epoch"] for row in orphans})
+
     async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
         """Become the owner of a partition, unless the format is beyond the owner's knowledge."""
+        claim = await self._claim(partition, owner, token, knows, None)
+        if claim is None:
+            raise TransientError(f"the schema has no partition {partition}: run `stream-durable db migrate`")
+        return claim
+
+    async def adopt(
+        self, partition: int, epoch: int, owner: str, token: UUID, knows: int = FORMAT
+    ) -> Claim | None:
+        """Do the same, if the partition is still of this epoch."""
+        return await self._claim(partition, owner, token, knows, epoch)
+
+    async def _claim(
+        self, partition: int, owner: str, token: UUID, knows: int, epoch: int | None
+    ) -> Claim | None:
+        number = None if self._present is None else self._number
         async with self._takeovers.use() as connection:
-            row = await connection.fetchrow(queries()["partition_claim"], partition, owner, token, knows)
+            row = await connection.fetchrow(
+                queries()["partition_claim"], partition, owner, token, knows, number, epoch
+            )
             if row is None:
                 found = await connection.fetchval(queries()["partition_format"], partition)
                 if found is not None and found > knows:
                     raise NewerFormatError(f"partition {partition}", found, knows)
-                raise asyncpg.InterfaceError(f"the schema has no partition {partition}; run `db migrate`")
+                return None
             left = await connection.fetch(queries()["outbox_left"], partition)
         return Claim(
             partition, row["epoch"], row["next_offset"], row["log_clock"], row["topic_id"],
@@ -137,9 +171,9 @@ class PostgresStore:
         return [RunPosition(*row) for row in found]
 
     async def close(self) -> None:
-        """Let go of both connections."""
-        await self._batches.close()
-        await self._takeovers.close()
+        """Let go of the connections."""
+        for lane in (self._batches, self._takeovers, self._presence):
+            await lane.close()
 
 
 def commit_arguments(shares: Sequence[Share]) -> list[list[Any]]:

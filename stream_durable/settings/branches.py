@@ -80,9 +80,10 @@ class KafkaSettings(Branch):
     carry our guarantees are refused; the others are yours, and a wrong one may cost latency or the
     connection."""
     session_timeout_ms: int = Field(default=6_000, ge=1_000, le=300_000)
-    """After this long without a heartbeat a dead process loses its partitions, so it is the time of a
-    failover. Below 6 s stock brokers refuse it, and a pause of the machine moves partitions for nothing;
-    high, and work stands still after a crash."""
+    """After this long without a heartbeat a process loses its partitions. Those of a reconciler whose
+    connections to Postgres have ended are taken over sooner, after a second or two. Below 6 s stock brokers
+    refuse it, and a pause of the machine moves partitions for nothing; high, and work stands still after a
+    crash of a worker or a machine."""
     heartbeat_ms: int = Field(default=1_000, ge=100, le=100_000)
     """Interval of the group's heartbeats, at most a third of the session timeout: nearer to it, one lost
     packet costs the partitions. Very low only loads the coordinator."""

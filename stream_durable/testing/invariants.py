@@ -215,7 +215,7 @@ def calls_stay_within_budget(world: World, oracle: Oracle) -> Iterator[str]:
         yield f"{after} calls came after the answer; {disturbances} disturbances explain {budget}"
     asked = {(c.run, c.step, c.attempt) for _, c in oracle.commands if isinstance(c, Command)}
     for key in calls:
-        if key not in asked and key[0] not in oracle.unstorable:
+        if key not in asked and key[0] not in oracle.ahead:
             yield f"{key} was called, and nobody asked for it"
 
 
@@ -255,7 +255,7 @@ def dead_letters_are_garbage(world: World, oracle: Oracle) -> Iterator[str]:
     isolated = {place for place, judged in oracle.judged.items() if judged.code == CRASHES}
     if isolated and world.weather.crashes < world.engine.stall_takeovers_max:
         yield f"{isolated} were set aside for killing after {world.weather.crashes} crashes"
-    garbage = isolated | oracle.untimely() | oracle.of_unstorable() | set(_garbage(world, oracle))
+    garbage = isolated | oracle.untimely() | oracle.of_ahead() | set(_garbage(world, oracle))
     kept = set(world.store.tables.dead)
     yield from differences("dead letter row", dict.fromkeys(kept), dict.fromkeys(garbage))
     judged = {place for place, each in oracle.judged.items() if each.outcome is Outcome.DEAD}

@@ -89,6 +89,8 @@ class MemoryLog:
         #: Partitions that the group gave us, and those of which the reader has heard.
         self._given: set[int] = set()
         self._heard: set[int] = set()
+        #: What is read though the group has not given it to us.
+        self._adopted: set[int] = set()
         #: Partitions that the reader wanted although it had been told that they are not its own.
         self.trespasses: list[int] = []
 
@@ -126,6 +128,7 @@ class MemoryLog:
         move = self._moves.popleft()
         if isinstance(move, Assigned):
             self._heard.update(move.partitions)
+            self._adopted.difference_update(move.partitions)
         else:
             self._heard.difference_update(move.partitions)
         self._is_revoking = isinstance(move, Revoked)
@@ -133,7 +136,7 @@ class MemoryLog:
 
     def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
         """Begin to fetch a partition at an offset; an order that a revocation has overtaken is void."""
-        if partition not in self._given:
+        if partition not in self._given and partition not in self._adopted:
             return
         if not self.broker.topic(self.name).partitions[partition].reaches(leader_epoch, offset):
             self._tell(LogLost(partition))
@@ -144,12 +147,21 @@ class MemoryLog:
 
     def look(self, partition: int) -> None:
         """Record a fault if the reader touches a partition known to be foreign."""
-        if partition not in self._heard:
+        if partition not in self._heard and partition not in self._adopted:
             self.trespasses.append(partition)
 
     def stop_fetching(self, partition: int) -> None:
         """Fetch no more from a partition."""
         self.fetching.pop(partition, None)
+
+    def adopt(self, partition: int) -> None:
+        """Let a partition be fetched though the group has not given it to us."""
+        self._adopted.add(partition)
+
+    def disown(self, partition: int) -> None:
+        """Stop fetching an adopted partition."""
+        self._adopted.discard(partition)
+        self.stop_fetching(partition)
 
     def drop(self, partitions: Iterable[int]) -> None:
         """Forget what was read of partitions and not taken yet."""

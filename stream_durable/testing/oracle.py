@@ -84,8 +84,9 @@ class Oracle:
         self.formats: dict[int, int] = {}
         self.entities: dict[tuple[str, str], Entity] = {}
         self.judged: dict[Place, Judged] = {}
-        #: Runs whose start the store did not take: their first commands were published ahead of that.
-        self.unstorable: set[str] = set()
+        #: Runs of which commands may have gone ahead of records that the store did not take, or that were
+        #: lost with their log.
+        self.ahead: set[str] = set()
         #: What was decided about records and does not follow from the inbox alone.
         self._verdicts: dict[tuple[int, int, int], Verdict] = {}
         #: By run, the statements in their order.
@@ -108,6 +109,7 @@ class Oracle:
 
     def fold_all(self, broker: Broker, lives: Lives) -> None:
         """Fold what the inbox holds and has held."""
+        self.ahead.update((record.key or b"").decode(errors="replace") for record in lives.lost)
         for noted in broker.topic("verdicts").records():
             verdict = decode_verdict(noted.value)
             self._verdicts.setdefault((noted.partition, verdict.offset, verdict.fingerprint), verdict)
@@ -124,12 +126,14 @@ class Oracle:
             if isinstance(judged.message, _ORDERS) and judged.code in _UNTIMELY
         }
 
-    def of_unstorable(self) -> set[Place]:
-        """Return what workers report of runs whose start the store did not take."""
+    def of_ahead(self) -> set[Place]:
+        """Return the dead letters among what workers report of attempts that were begun ahead."""
         return {
             place
             for place, judged in self.judged.items()
-            if isinstance(judged.message, AttemptMessage) and judged.message.key in self.unstorable
+            if judged.outcome is Outcome.DEAD
+            and isinstance(judged.message, AttemptMessage)
+            and judged.message.key in self.ahead
         }
 
     def run_rows(self) -> dict[str, RunRow]:
@@ -173,7 +177,7 @@ class Oracle:
             )
             if known:
                 if known.code == UNSTORABLE and record.key is not None:
-                    self.unstorable.add(record.key.decode())
+                    self.ahead.add(record.key.decode())
                 raise known.error()
             if record.value is None:
                 raise RejectedError("unreadable", "no value")

@@ -28,7 +28,7 @@ from stream_durable.kafka.reader import KafkaReader
 from stream_durable.kafka.topics import Topics
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
-from stream_durable.ports import Headers, Log, LogBounds, LogEvent, Outgoing, Record, Span, TimerPosition
+from stream_durable.ports import Headers, Log, Outgoing, Span, TimerPosition
 from stream_durable.postgres.migrate import drop, migrate
 from stream_durable.retrying import retry_transient
 from stream_durable.running import is_configured
@@ -40,6 +40,7 @@ from stream_durable.telemetry import Metrics
 from stream_durable.testing.backend import SECONDS_MAX, TIMERS_MAX, GaveUp, Passing, Rest
 from stream_durable.testing.carrying import GrowingApp
 from stream_durable.testing.mishaps import ArrangedHandler, Mishaps
+from stream_durable.testing.shifted import ShiftedClock, ShiftedLog
 from stream_durable.testing.thread import EngineThread
 from stream_durable.wire.topics import COMMANDS, INBOX, full_name
 from stream_durable.worker.worker import Worker
@@ -90,57 +91,6 @@ def _start_postgres(home: Path, stack: ExitStack) -> dict[str, object]:
     stack.callback(postgres.stop)
     postgres.start()
     return {"postgres.dsn": postgres.dsn()}
-
-
-class ShiftedClock:
-    """This machine's clock, and how far the test has gone ahead of it."""
-
-    def __init__(self) -> None:
-        """Begin with the time there is."""
-        self.ahead_ms = 0
-
-    def now(self) -> int:
-        """Return milliseconds since the epoch."""
-        return time.time_ns() // 1_000_000 + self.ahead_ms
-
-
-class ShiftedLog:
-    """A log whose records are of the test's time: of when each was first read, however often it is."""
-
-    def __init__(self, log: Log, clock: ShiftedClock, seen: dict[tuple[int, int], int]) -> None:
-        """`seen` remembers by how much each record was shifted, also for later readers."""
-        self._log = log
-        self._clock = clock
-        self._seen = seen
-
-    async def next(self) -> LogEvent:
-        """Wait for what comes next."""
-        event = await self._log.next()
-        return [self._shifted(record) for record in event] if isinstance(event, list) else event
-
-    def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
-        """Begin to fetch a partition."""
-        self._log.fetch(partition, offset, leader_epoch)
-
-    def stop_fetching(self, partition: int) -> None:
-        """Fetch no more from a partition."""
-        self._log.stop_fetching(partition)
-
-    async def bounds(self, partition: int) -> LogBounds:
-        """Say which log this partition is now."""
-        return await self._log.bounds(partition)
-
-    def note_progress(self, offsets: dict[int, int]) -> None:
-        """Tell lag tools how far we are."""
-        self._log.note_progress(offsets)
-
-    async def close(self) -> None:
-        """Leave the group."""
-        await self._log.close()
-
-    def _shifted(self, record: Record) -> Record:
-        ahead = self._seen.setdefault((record.partition, record.offset), self._clock.ahead_ms)
-        return record._replace(time=record.time + ahead)
 
 
 class _ArrangedApp(GrowingApp):

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
+from zlib import crc32
 
 from stream_durable.core.definition.about import NOTHING, About
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
-from stream_durable.core.errors import StatementError
+from stream_durable.core.errors import StatementError, TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.core.run.rows import RunRow
 from stream_durable.core.tables import Rows
 from stream_durable.ports import (
     Assigned,
+    Attendance,
     Claim,
     Cursor,
     Keys,
@@ -26,15 +28,12 @@ from stream_durable.ports import (
     Revoked,
     RunPosition,
     Share,
-    Store,
     TimerPosition,
 )
-from stream_durable.sdk.answers import ANSWERS, Finish, Jump
-from stream_durable.sdk.handler import Given, Handler
-from stream_durable.sdk.untyped import write_untyped
 from stream_durable.testing.broker import Broker
 from stream_durable.testing.faults import Process, immediately
 from stream_durable.testing.memory import MemoryBlobs, MemoryDefinitions, MemoryLog, MemoryVerdicts
+from stream_durable.testing.store import MemoryStore
 from stream_durable.wire.verdicts import Verdict
 
 KAFKA, POSTGRES = "Kafka", "Postgres"
@@ -49,17 +48,45 @@ UNSTORABLE_RUN = "unstorable"
 class RemoteStore:
     """A store at the other end of a connection."""
 
-    def __init__(self, process: Process, store: Store) -> None:
+    def __init__(self, process: Process, store: MemoryStore) -> None:
         """Serve one process."""
         self._process = process
         self._store = store
+        #: Drawn beside the world's numbers, and under which we are present as soon as we have been.
+        self._drawn = crc32(process.name.encode())
+        self._number: int | None = None
 
     async def _ask(self, where: str, act: Callable[[], Any]) -> Any:
         return await self._process.call(f"store.{where}", POSTGRES, lambda: immediately(act()))
 
+    async def attend(self) -> Attendance:
+        """Be present; a request that fails takes the connection with it."""
+        try:
+            seen: Attendance = await self._ask("attend", lambda: self._store.attend(self._drawn))
+        except TransientError:
+            self.leave()
+            raise
+        self._number = self._drawn
+        return seen
+
+    def leave(self) -> None:
+        """End the connection that says that we live."""
+        self._store.present.discard(self._drawn)
+
     async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
         """Become the owner of a partition."""
-        claim: Claim = await self._ask("claim", lambda: self._store.claim(partition, owner, token, knows))
+        claim: Claim = await self._ask(
+            "claim", lambda: self._store.claim(partition, owner, token, knows, number=self._number)
+        )
+        return claim
+
+    async def adopt(
+        self, partition: int, epoch: int, owner: str, token: UUID, knows: int = FORMAT
+    ) -> Claim | None:
+        """Claim an orphan."""
+        claim: Claim | None = await self._ask(
+            "adopt", lambda: self._store.adopt(partition, epoch, owner, token, knows, number=self._number)
+        )
         return claim
 
     async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
@@ -221,6 +248,17 @@ class RemoteLog:
             await asyncio.sleep(left)
         return await self._process.call("log.bounds", KAFKA, lambda: immediately(self.log.bounds(partition)))
 
+    def adopt(self, partition: int) -> None:
+        """Let a partition be fetched though the group has not given it to us."""
+        self._process.alive()
+        self.log.adopt(partition)
+
+    def disown(self, partition: int) -> None:
+        """Stop fetching an adopted partition."""
+        self._process.alive()
+        self.log.drop([partition])
+        self._order(lambda: self.log.disown(partition))
+
     def note_progress(self, offsets: dict[int, int]) -> None:
         """Nobody looks at the lag here."""
 
@@ -296,75 +334,6 @@ class RemoteVerdicts:
         return await self._process.call(
             "verdicts.read", KAFKA, lambda: immediately(self._verdicts.about(partition, offset, since))
         )
-
-
-class Call(NamedTuple):
-    """One call of a user's function."""
-
-    run: str
-    step: str
-    attempt: int
-    process: str
-    began: float
-
-
-class Calls:
-    """All calls of users' functions, and what they returned."""
-
-    def __init__(self) -> None:
-        """Nothing called yet."""
-        self.calls: list[Call] = []
-        #: What the calls of an attempt returned.
-        self.outputs: dict[tuple[str, str, int], list[bytes]] = {}
-
-
-class WatchedHandler(Handler):
-    """A handler recording its call, with a possible crash of its process. One per attempt."""
-
-    __slots__ = ("_calls", "_handler", "_key", "_process")
-
-    def __init__(self, handler: Handler, process: Process, calls: Calls) -> None:
-        """Wrap a handler."""
-        self.stand_for(handler)
-        self._handler = handler
-        self._process = process
-        self._calls = calls
-        self._key = ("", "", 0)
-
-    def arguments(self, given: Given) -> list[Any]:
-        """Return the values for `call`."""
-        about = given.context(None)
-        self._key = (about.run_id, about.step, about.attempt)
-        return self._handler.arguments(given)
-
-    def call(self, arguments: Sequence[Any]) -> Any:
-        """Call the function."""
-        self._process.alive()
-        now = self._process.weather.loop.time()
-        self._calls.calls.append(Call(*self._key, self._process.name, now))
-        if self.is_async:
-            return self._awaited(arguments)
-        return self._noted(self._handler.call(arguments))
-
-    async def _awaited(self, arguments: Sequence[Any]) -> Any:
-        await self._process.crash_point("handler, before")
-        result = self._noted(await self._handler.call(arguments))
-        await self._process.crash_point("handler, after")
-        return result
-
-    def _noted(self, result: Any) -> Any:
-        if not isinstance(result, ANSWERS):
-            self._note(self._handler.encode(result))
-        elif isinstance(result, Jump | Finish):
-            self._note(write_untyped(result.output))
-        return result
-
-    def _note(self, output: bytes) -> None:
-        self._calls.outputs.setdefault(self._key, []).append(output)
-
-    def encode(self, result: Any) -> bytes:
-        """Return what the function answered as JSON bytes."""
-        return self._handler.encode(result)
 
 
 def _copied(share: Share) -> Share:

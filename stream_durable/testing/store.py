@@ -18,7 +18,17 @@ from stream_durable.core.gate.rows import GateRow, PlaceRow
 from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
 from stream_durable.core.tables import Table
-from stream_durable.ports import Claim, Cursor, DeadRow, Keys, Loaded, RunPosition, Share, TimerPosition
+from stream_durable.ports import (
+    Attendance,
+    Claim,
+    Cursor,
+    DeadRow,
+    Keys,
+    Loaded,
+    RunPosition,
+    Share,
+    TimerPosition,
+)
 
 TimerKey = tuple[str, str, str]
 
@@ -44,6 +54,7 @@ class PartitionRow:
     must_redrive: bool = False
     format: int = 1
     owner_format: int = 1
+    presence: int | None = None
 
 
 class EvidenceRow(NamedTuple):
@@ -123,6 +134,8 @@ class MemoryStore:
         self.tables = Tables({p: PartitionRow() for p in range(partitions)})
         #: Hears that a partition goes on with another log, after which offset of the last and from which on.
         self.goes_on: Callable[[int, int, int], None] = lambda partition, ended, began: None
+        #: Numbers of the processes that are connected.
+        self.present: set[int] = set()
 
     def copied(self) -> Tables:
         """Return everything as it is now: rows are never changed, but for those of partitions."""
@@ -132,14 +145,38 @@ class MemoryStore:
         copies["rows"] = {row: dict(held) for row, held in tables.rows.items()}
         return Tables(**copies)
 
-    async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
+    async def attend(self, number: int = 0) -> Attendance:
+        """Be present under this number, until it is taken out of `present`; see whose owner is not."""
+        self.present.add(number)
+        rows = self.tables.partitions.items()
+        orphans = {p: r.epoch for p, r in rows if r.presence is not None and r.presence not in self.present}
+        return Attendance(number, frozenset(self.present), orphans)
+
+    async def adopt(
+        self,
+        partition: int,
+        epoch: int,
+        owner: str,
+        token: UUID,
+        knows: int = FORMAT,
+        *,
+        number: int | None = None,
+    ) -> Claim | None:
+        """Claim a partition if it is still of this epoch."""
+        if self.tables.partitions[partition].epoch != epoch:
+            return None
+        return await self.claim(partition, owner, token, knows, number=number)
+
+    async def claim(
+        self, partition: int, owner: str, token: UUID, knows: int = FORMAT, *, number: int | None = None
+    ) -> Claim:
         """Become the owner of a partition, unless its format is beyond what the owner knows."""
         row = self.tables.partitions.get(partition)
         if row is None:
             raise TransientError(f"the schema has no partition {partition}")
         if row.format > knows:
             raise NewerFormatError(f"partition {partition}", row.format, knows)
-        row.owner, row.token, row.owner_format = owner, token, knows
+        row.owner, row.token, row.owner_format, row.presence = owner, token, knows, number
         row.epoch += 1
         row.stalls += 1
         left = sorted((offset, body) for (p, offset), body in self.tables.outbox.items() if p == partition)

@@ -25,6 +25,7 @@ from stream_durable.sdk.handler import Handler
 from stream_durable.settings import EngineSettings, WorkerSettings
 from stream_durable.telemetry import ROOT, Metrics
 from stream_durable.testing.broker import Broker
+from stream_durable.testing.calls import Calls, WatchedHandler
 from stream_durable.testing.clients import Clients
 from stream_durable.testing.faults import Faults, Process, Weather
 from stream_durable.testing.journal import Journal
@@ -33,13 +34,11 @@ from stream_durable.testing.loop import VirtualLoop
 from stream_durable.testing.memory import VirtualClock, prepared
 from stream_durable.testing.producing import RemotePublisher
 from stream_durable.testing.remote import (
-    Calls,
     RemoteBlobs,
     RemoteDefinitions,
     RemoteLog,
     RemoteStore,
     RemoteVerdicts,
-    WatchedHandler,
 )
 from stream_durable.testing.store import MemoryStore
 from stream_durable.testing.strikes import Strikes
@@ -78,6 +77,7 @@ class Slot:
     incarnation: int = 0
     process: Process | None = None
     log: RemoteLog | None = None
+    store: RemoteStore | None = None
     program: Reconciler | Worker | None = None
 
 
@@ -280,8 +280,9 @@ class World:
             process, self.broker, "inbox", "reconciler", records_max=self.engine.batch_records_max
         )
         log.open()
+        store = slot.store = RemoteStore(process, self.store)
         reconciler = Reconciler(
-            log, RemoteStore(process, self.store), RemotePublisher(process, self.broker), definitions,
+            log, store, RemotePublisher(process, self.broker), definitions,
             RemoteVerdicts(process, self.broker), clock, self.engine, _metrics(), owner=process.name,
             source=SOURCE, partition_count=self.partitions, knows=slot.knows,
         )  # fmt: skip
@@ -309,8 +310,10 @@ class World:
 
     def _died(self, slot: Slot, process: Process) -> None:
         """Tell the group when its patience is over, and start a successor."""
-        log = slot.log
-        slot.log = slot.program = None
+        log, store = slot.log, slot.store
+        slot.log = slot.store = slot.program = None
+        if store is not None:
+            self.weather.later(self.rng.uniform(0.0, 0.2), store.leave)
         if process.failure is not None:
             self.journal.seen_wrong.append(f"{process.name} ended by itself: {process.failure!r}")
         if log is not None:

@@ -1,5 +1,7 @@
 """A store that refuses: nobody is suspected by that, and what it has to give to others is given."""
 
+from functools import partial
+
 import pytest
 from waiting import eventually
 
@@ -35,8 +37,8 @@ def test_restarts_while_the_database_refuses_everybody_bury_nothing(
         refused += 1
         raise refusal
 
-    async def has_waited() -> bool:
-        return refused >= 3
+    async def has_waited(world: World, takeovers: int) -> bool:
+        return refused >= 3 and world.store.tables.partitions[0].epoch > takeovers
 
     async def story(world: World) -> None:
         nonlocal is_mended, refused
@@ -45,8 +47,9 @@ def test_restarts_while_the_database_refuses_everybody_bury_nothing(
         monkeypatch.setattr(RemoteStore, asked, broken)
         start(world, RUN)
         for _ in range(OWNERS):
-            refused = 0
-            await eventually(has_waited, "the database has refused", seconds=60)
+            refused, before = 0, world.store.tables.partitions[0].epoch
+            waits = partial(has_waited, world, before)
+            await eventually(waits, "the database has refused the next owner", seconds=60)
             for slot in world.slots:
                 world.crash(slot)
         is_mended = True

@@ -76,7 +76,7 @@ def test_an_outbox_that_mixes_two_logs_is_found(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Takeovers, "_clear_outbox", leave)
 
     stopped = Faults(lost_logs=0.8, stall=0.1, delay=0.01)
-    found(60, by="nothing_was_wrong_meanwhile", faults=stopped)
+    found(150, by="nothing_was_wrong_meanwhile", faults=stopped)
 
 
 def test_records_of_another_log_at_offsets_that_are_free_in_it_are_found(

@@ -16,6 +16,7 @@ from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.engine.saving import Saving
+from stream_durable.engine.takeover import Takeovers
 from stream_durable.engine.timers import Timers
 from stream_durable.lanes import Concerns, Lane, Trouble
 from stream_durable.ports import Share
@@ -54,6 +55,14 @@ def test_believing_that_a_message_is_there_which_is_nowhere_is_found(
     monkeypatch.setattr(Delivery, "settle", trusting)
 
     found(60, by="accepted_is_kept")
+
+
+def test_an_heir_that_lets_go_of_what_the_group_has_given_to_it_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Takeovers, "given", lambda self, partitions: None)
+
+    found(300, by="everything_has_ended", faults=Faults(crash=0.02, crashes_max=20, set_backs=0.4))
 
 
 class Unfenced(MemoryStore):
@@ -199,8 +208,8 @@ def test_garbage_that_vanishes_is_found(monkeypatch: pytest.MonkeyPatch) -> None
 class FromTheStart(MemoryStore):
     """Lets every owner begin where the log begins, and not where its partition stands."""
 
-    async def claim(self, partition: int, owner: str, token: Any) -> Any:
-        claim = await super().claim(partition, owner, token)
+    async def claim(self, partition: int, owner: str, token: Any, *rest: Any, **options: Any) -> Any:
+        claim = await super().claim(partition, owner, token, *rest, **options)
         self.tables.partitions[partition].next_offset = 0
         return claim._replace(next_offset=0, fingerprint=0)
 

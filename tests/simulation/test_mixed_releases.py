@@ -125,8 +125,10 @@ def test_burying_an_unknown_type_is_found(monkeypatch: pytest.MonkeyPatch) -> No
 def test_claiming_what_is_newer_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     claim = Watchful.claim
 
-    async def whatever(self: Watchful, partition: int, owner: str, token: Any, knows: int = FORMAT) -> Any:
-        found = await claim(self, partition, owner, token, 1 << 30)
+    async def whatever(
+        self: Watchful, partition: int, owner: str, token: Any, knows: int = FORMAT, **rest: Any
+    ) -> Any:
+        found = await claim(self, partition, owner, token, 1 << 30, **rest)
         self.tables.partitions[partition].owner_format = knows
         return found
 

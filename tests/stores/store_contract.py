@@ -3,6 +3,7 @@
 from uuid import UUID, uuid4
 
 import pytest
+from waiting import eventually
 
 from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.errors import BrokenError, StatementError
@@ -56,6 +57,35 @@ async def test_a_claim_says_where_the_partition_stands(store: Store) -> None:
 
     assert claim == Claim(0, 2, 5, 1_005, "topic", 3, 12345, 0, 1, [])
     assert (await store.cursors([0]))[0] == (second, 5, False)
+
+
+async def test_an_orphan_is_adopted_once(store: Store, other: Store) -> None:
+    async def are_seen() -> bool:
+        # A server that has just started says nothing of who lives.
+        return len((await store.attend()).living) == 2
+
+    async def is_missed() -> bool:
+        return (await store.attend()).orphans == {0: 1}
+
+    await other.attend()
+    await other.claim(0, "other", uuid4())
+    await eventually(are_seen, "both are seen", seconds=20)
+    assert not (await store.attend()).orphans
+
+    await other.close()
+
+    await eventually(is_missed, "the other is missed", seconds=20)
+    claim = await store.adopt(0, 1, "owner", uuid4())
+    assert claim is not None and claim.epoch == 2
+    assert await store.adopt(0, 1, "owner", uuid4()) is None
+    assert not (await store.attend()).orphans
+
+
+async def test_whoever_was_never_present_is_not_missed(store: Store, other: Store) -> None:
+    await other.claim(0, "an older release", uuid4())
+    await other.close()
+
+    assert not (await store.attend()).orphans
 
 
 async def test_takeovers_without_progress_are_counted(store: Store) -> None:

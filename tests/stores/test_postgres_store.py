@@ -30,6 +30,13 @@ async def store(database: str) -> AsyncIterator[PostgresStore]:
     await store.close()
 
 
+@pytest.fixture
+async def other(store: PostgresStore, database: str) -> AsyncIterator[PostgresStore]:
+    other = PostgresStore(PostgresSettings(dsn=database, db_schema="contract"))
+    yield other
+    await other.close()
+
+
 SELDOM: dict[str, Callable[[Share], None]] = {
     "channel_event": lambda s: s.rows.of(EventRow).append(EventRow("c/k", "e1", 0, b"1", 10)),
     "channel_wait": lambda s: s.rows.of(WaitRow).append(WaitRow("c/k", "r", "w1", 0, 1, 1)),

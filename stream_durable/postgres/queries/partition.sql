@@ -9,11 +9,34 @@ on conflict do nothing
 select count(*) from partition
 
 -- name: partition_claim
--- Makes $2, under token $3, the owner of partition $1, unless its format is beyond $4.
+-- Makes $2, under token $3 and present as $5, the owner of partition $1, unless its format is beyond $4, or its epoch
+-- is not $6 where that is given.
 update partition
-set owner = $2, owner_token = $3, owner_format = $4, epoch = epoch + 1, stalls = stalls + 1
-where id = $1 and format <= $4
+set owner = $2, owner_token = $3, owner_format = $4, presence = $5, presence_epoch = epoch + 1, epoch = epoch + 1,
+  stalls = stalls + 1
+where id = $1 and format <= $4 and ($6::bigint is null or epoch = $6)
 returning epoch, next_offset, log_clock, topic_id, leader_epoch, fingerprint, generation, stalls, must_redrive, format
+
+-- name: presence_hold
+-- Says, for as long as this session lasts, that the process with number $1 lives. False: another session says so.
+select pg_try_advisory_lock(hashtext(current_schema()), $1)
+
+-- name: presence_living
+-- Numbers of the processes that live, while the server has been up for so long that all have had the time to connect.
+select array(
+  select objid::bigint::int
+  from pg_locks
+  where locktype = 'advisory' and objsubid = 2 and granted
+    and database = (select oid from pg_database where datname = current_database())
+    and classid::bigint = hashtext(current_schema())::bigint & 4294967295
+)
+where now() - pg_postmaster_start_time() > interval '10 s'
+
+-- name: presence_orphans
+-- Partitions whose owner is not among those that live, $1, though it was when it took them over.
+select id, epoch
+from partition
+where presence_epoch = epoch and presence <> all($1::int[])
 
 -- name: partition_format
 -- The format of partition $1.
