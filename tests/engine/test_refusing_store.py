@@ -46,10 +46,12 @@ def test_restarts_while_the_database_refuses_everybody_bury_nothing(
         await eventually(lambda: owned(world), "it is owned", seconds=60)
         monkeypatch.setattr(RemoteStore, asked, broken)
         start(world, RUN)
+        before = 0
         for _ in range(OWNERS):
-            refused, before = 0, world.store.tables.partitions[0].epoch
+            refused = 0
             waits = partial(has_waited, world, before)
             await eventually(waits, "the database has refused the next owner", seconds=60)
+            before = world.store.tables.partitions[0].epoch
             for slot in world.slots:
                 world.crash(slot)
         is_mended = True
