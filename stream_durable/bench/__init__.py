@@ -1,4 +1,4 @@
-"""Measures what a step costs, on a Kafka and a Postgres of its own; see docs/performance.md."""
+"""Measures the cost of a step, on a separate Kafka and Postgres; see docs/performance.md."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def main(
 ) -> int:
     """Measure these workloads, or `all`, and print the figures; return the exit code.
 
-    `n` replaces the size of each workload. `prototype` is a directory with a `run.sh` that is measured in
-    turn with us, on the same broker and database.
+    `n` replaces the size of each workload. `prototype` is a directory with a `run.sh`, measured alternately
+    with this package, on the same broker and database.
     """
     # Here, for the worker imports `bench.app` and is to carry nothing that it would not carry otherwise.
     from stream_durable.local.kafka import LocalKafka  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The workflows that are measured: steps that do nothing and return about 100 bytes."""
+"""The measured workflows: steps doing nothing and returning about 100 bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LARGE_BYTES, LARGE_STEPS = 1_000_000, 20
 
 
 def _step(*parameters: str) -> Callable[..., Coroutine[Any, Any, dict[str, str]]]:
-    """Return a function that takes these: the outputs of the steps of that name, or the input."""
+    """Return a function with these parameters: outputs of steps, or the input."""
 
     async def step(*_: object) -> dict[str, str]:
         return OUTPUT
@@ -27,7 +27,7 @@ def _step(*parameters: str) -> Callable[..., Coroutine[Any, Any, dict[str, str]]
 
 
 def _chain(name: str, length: int) -> Workflow:
-    """Return a workflow of steps of which each takes the output of the one before."""
+    """Return a workflow of steps, each taking the output of the previous."""
     workflow = Workflow(name)
     before = "input"
     for i in range(length):
@@ -48,7 +48,7 @@ def _fan(name: str, width: int) -> Workflow:
 
 
 def _waiting(name: str) -> Workflow:
-    """Return a workflow of a step, a wait for the signal `go`, and a step that takes what it carries."""
+    """Return a workflow of a step, a wait for the signal `go`, and a step taking the signal's data."""
     workflow = Workflow(name)
     workflow.add("before", _step("input"))
     workflow.wait_signal("go", after=["before"])

@@ -1,9 +1,9 @@
-"""What a workload makes Postgres and Kafka do, in numbers that do not depend on the machine.
+"""Counts the work of Postgres and Kafka for a workload: numbers independent of the machine.
 
-Postgres counts transactions and rows itself; each of our statements is a transaction of its own. A server
-process hands its counts in at most once a second and may keep the last ones for ten: so each reading waits
-until all have, which takes some five seconds. Of Kafka the log is read: what stands in it as one batch was
-one produce request for one partition, since librdkafka puts no two into a request.
+Postgres counts transactions and rows; each of our statements is a separate transaction. A server process
+reports counts at most once a second and may keep the last for ten: so each reading waits until all have
+reported, for some five seconds. For Kafka the log is read: one batch in the log was one produce request for
+one partition, since librdkafka never puts two into a request.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _BEFORE_LENGTH: Final = 12
 
 
 class Written(NamedTuple):
-    """What stands in a topic."""
+    """The content of a topic in numbers."""
 
     records: int
     #: With the headers of batches.
@@ -45,7 +45,7 @@ class Written(NamedTuple):
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done meanwhile, or the share of one step in it."""
+    """The work counted, or the share per step."""
 
     #: The partitions' look at their rows, every five seconds, is among them.
     transactions: float
@@ -58,7 +58,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     requests: dict[str, float]
 
     def over(self, steps: int, digits: int = 4) -> Counts:
-        """Return the share of one of so many steps."""
+        """Return the share per step."""
         share = partial(_share, steps=steps, digits=digits)
         return Counts(
             transactions=round(self.transactions / steps, digits),
@@ -74,7 +74,7 @@ class Counting:
     """Counts in laps, the first from when it is made; nothing else may use the database server meanwhile."""
 
     def __init__(self, server: str, database: str, log: Path, prefix: str) -> None:
-        """Take the first readings of a database, with the DSN of a `server` on which it is, and of a log."""
+        """Take the first readings, given the DSNs of a database and of its `server`, and a log."""
         self._server, self._database, self._log, self._prefix = server, database, log, prefix
         asyncio.run(self._read())
         self._written = written(log, prefix)
@@ -96,9 +96,9 @@ class Counting:
         )
 
     async def _read(self) -> _Reading:
-        """Wait until all is counted and return it; note the rows, and where the next lap begins.
+        """Wait until everything is counted and return the counts; record the start of the next lap.
 
-        To read the rows is a transaction of this database, so it stands between the two.
+        Reading the rows is itself a transaction of this database, so the reading falls between the laps.
         """
         connection = await _connect(self._server)
         try:
@@ -149,7 +149,7 @@ def _grown(now: Written, before: Written | None) -> Written:
 
 
 def written(log: Path, prefix: str) -> dict[str, Written]:
-    """Return what stands in the topics of this prefix, by their names without it, of a broker's directory."""
+    """Return the content of the topics with this prefix, from a broker's directory."""
     found: dict[str, Counter[str]] = {}
     for segment in log.glob(full_name(prefix, "*-*/*.log")):
         topic = segment.parent.name.removeprefix(full_name(prefix, "")).rpartition("-")[0]

@@ -1,9 +1,9 @@
-"""What can go wrong with a benchmark."""
+"""Errors of a benchmark."""
 
 
 class BenchError(Exception):
-    """Something could not be measured; the text says what and why."""
+    """A measurement failed; the text names the cause."""
 
 
 class UnknownWorkloadError(BenchError):
-    """Something was asked for that is not there."""
+    """An unknown workload was requested."""

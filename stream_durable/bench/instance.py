@@ -1,4 +1,4 @@
-"""What one sample is measured on: topics, a database, one reconciler and one worker, all of its own."""
+"""The environment of a sample: separate topics, database, reconciler and worker."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _COMMANDS: Final = {
 
 @dataclass(slots=True)
 class Instance:
-    """One installation of ours."""
+    """An installation of this package."""
 
     settings: Settings
     home: Path
@@ -91,7 +91,7 @@ class Instance:
             )
 
     def begin(self, runs: Sequence[str], items: int | None = None) -> None:
-        """Start these runs, with so many items each where they are to have some."""
+        """Start these runs, with a number of items where needed."""
         given = Raw(b'{"items":%d}' % items) if items is not None else PAYLOAD
         for run in runs:
             self.load.start(self.workload.workflow, self.workload.fingerprint, run, given)
@@ -104,7 +104,7 @@ class Instance:
         self.load.flush()
 
     def measure(self, runs: Sequence[str], action: Callable[[], Sequence[float] | None]) -> Sample:
-        """Measure an action that ends with the last of these runs; it may return milliseconds of each."""
+        """Measure an action ending with the last of these runs, and possibly returning milliseconds per run."""
         counting = self.counting()
         usage = Usage(self.services.trees | {role: child.pid for role, child in self.processes.items()})
         records, cpu, begin = self._records(), usage.cpu_s(), time.perf_counter()
@@ -123,7 +123,7 @@ class Instance:
         )
 
     def counting(self) -> Counting:
-        """Begin to count what Postgres and Kafka do for it, when all that was done before is counted."""
+        """Begin to count work of Postgres and Kafka, after all earlier work is counted."""
         name, services = self.settings.prefix, self.services
         return Counting(services.postgres.dsn(), name, services.kafka.data, name)
 
@@ -140,7 +140,7 @@ class Instance:
 
 @contextmanager
 def instance(services: Services, workload: Workload) -> Iterator[Instance]:
-    """Make an installation; take it away with the context. Its processes are not started yet."""
+    """Create an installation, removed with the context. Processes are not started yet."""
     name = f"b{secrets.token_hex(4)}"
     settings = Settings(
         prefix=name,
@@ -171,7 +171,7 @@ def spawn(role: str, home: Path) -> Child:
 
 
 def tail(role: str, home: Path) -> str:
-    """Return the last lines that a process wrote."""
+    """Return the last lines of a process's output."""
     return "\n".join(_log(role, home).read_text(errors="replace").splitlines()[-25:])
 
 

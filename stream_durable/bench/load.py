@@ -1,7 +1,7 @@
 """The load: starts runs, signals them and sees them end, as cheaply as a client can.
 
-It is a client like any other, from outside, and not a part of the engine: it uses the plain Kafka client,
-and tells events by the first bytes of their values instead of reading them.
+An external client like any other, outside the engine, using the plain Kafka client, and recognising events by
+the first bytes of their values.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ PAYLOAD: Final = msgspec.Raw(b'{"in":"' + b"b" * 80 + b'"}')
 
 
 def prefixes_of(kind: type[RunEvent | StepEvent], *types: str) -> tuple[bytes, ...]:
-    """Return what the values of all events of these types begin with, one for each schema and type.
+    """Return the first bytes of events of these types, for each schema and type.
 
-    In Avro a text is its length, zigzag, and its bytes; `type` is the first field.
+    In Avro a text is encoded as length, zigzag, and bytes; `type` is the first field.
     """
     return tuple(
         frame + bytes([len(type_) << 1]) + type_.encode()
@@ -45,10 +45,10 @@ def prefixes_of(kind: type[RunEvent | StepEvent], *types: str) -> tuple[bytes, .
 
 
 class Watcher:
-    """Sees which runs an event was said about, from the moment it is made."""
+    """Collects the runs with an event, from the creation of the watcher."""
 
     def __init__(self, settings: Settings, topic: str, event: tuple[bytes, ...]) -> None:
-        """Begin at the end of the topic, and tell the event by what it may begin with."""
+        """Begin at the end of the topic, recognising the event by these prefixes."""
         self._event = event
         self._ends_badly = prefixes_of(RunEvent, RUN_FAILED, RUN_CANCELLED)
         self._consumer = Consumer(
@@ -68,7 +68,7 @@ class Watcher:
         self._consumer.assign(parts)
 
     def wait(self, runs: Iterable[str], check: Callable[[], None]) -> None:
-        """Wait until the event was said about each of these; `check` raises what makes that hopeless."""
+        """Wait for the event of each of these runs; `check` raises when waiting is hopeless."""
         pending = {run.encode() for run in runs}
         count = len(pending)
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -134,11 +134,11 @@ class Load:
         self._send(StartRun(key=run, id=run, workflow=workflow, fingerprint=fingerprint, input=given))
 
     def signal(self, run: str) -> None:
-        """Give a run the signal its wait is for."""
+        """Send a run the signal for its wait."""
         self._send(SignalRun(key=run, id=f"{run}/go", signal="go", data=PAYLOAD))
 
     def flush(self) -> None:
-        """Wait until Kafka has all of it."""
+        """Wait until Kafka has everything."""
         if left := self._producer.flush(PATIENCE_SECONDS):
             raise BenchError(f"Kafka did not take {left} records within {PATIENCE_SECONDS:.0f} s")
 
@@ -173,7 +173,7 @@ def remove_topics(settings: Settings) -> None:
 
 
 def _end_of(consumer: Consumer, part: TopicPartition) -> int:
-    """Return where a partition ends; one that was just made is without a leader for a moment."""
+    """Return the end of a partition; a new partition has no leader for a moment."""
     deadline = time.monotonic() + _CALL_SECONDS
     while True:
         try:

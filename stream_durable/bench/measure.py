@@ -1,4 +1,4 @@
-"""How each workload is measured: what is prepared, what is counted, and when it has ended."""
+"""Measurement of each workload: preparation, counting, and the end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _WARM_RUNS: Final = 2_000
 
 
 def measure(services: Services, workload: Workload, n: int) -> Sample:
-    """Measure one workload once."""
+    """Measure a workload once."""
     with instance(services, workload) as made:
         return _MEASURES.get(workload.name, _throughput)(made, n)
 
@@ -59,7 +59,7 @@ def _throughput(made: Instance, n: int) -> Sample:
 
 
 def _latency(made: Instance, n: int) -> Sample:
-    """One run at a time."""
+    """Measure runs sequentially."""
     made.start()
     runs = _new_runs(n)
 
@@ -67,7 +67,7 @@ def _latency(made: Instance, n: int) -> Sample:
 
 
 def _one(made: Instance, run: str) -> float:
-    """Return how many milliseconds one run takes."""
+    """Return the milliseconds of one run."""
     begin = time.perf_counter()
     made.load.start(made.workload.workflow, made.workload.fingerprint, run)
     made.completed.wait_one(run, made.check)
@@ -75,7 +75,7 @@ def _one(made: Instance, run: str) -> float:
 
 
 def _each(made: Instance, n: int) -> Sample:
-    """Runs of ten thousand steps that are known only when they run, against as many steps in small runs."""
+    """Measure runs of ten thousand steps added at run time, against as many steps in small runs."""
     made.start()
     few = _new_runs(n * EACH_MANY // EACH_FEW)
     base = _with_items(made, few, EACH_FEW)
@@ -91,7 +91,7 @@ def _with_items(made: Instance, runs: Sequence[str], items: int) -> Sample:
 
 
 def _large(made: Instance, n: int) -> Sample:
-    """One run at a time, alone and then beside runs that carry a megabyte from step to step."""
+    """Measure runs sequentially, alone and then beside runs carrying a megabyte from step to step."""
     base = _latency(made, n)
     stop = threading.Event()
     heavy = threading.Thread(target=_carry, args=(made, stop))
@@ -105,7 +105,7 @@ def _large(made: Instance, n: int) -> Sample:
 
 
 def _carry(made: Instance, stop: threading.Event) -> None:
-    """Keep one run under way that carries large outputs, until told to stop."""
+    """Keep a run with large outputs under way, until stopped."""
     fingerprint = app.workflows["large"].fingerprint
     load = Load(made.settings)
     with closing(Watcher(made.settings, RUNS, COMPLETED)) as completed:
@@ -124,9 +124,9 @@ def _waiting(made: Instance, n: int) -> Sample:
 
 
 def _million(made: Instance, n: int) -> Sample:
-    """Signals to some of a great many runs that wait; reconciler and worker begin with all of them there.
+    """Signal some of a million waiting runs, present from the start of reconciler and worker.
 
-    The runs are written past the engine, as copies of one that it has brought to its wait.
+    The runs bypass the engine, as copies of a run brought to the wait by the engine.
     """
     made.start()
     [model] = _new_runs(1)
@@ -140,7 +140,7 @@ def _million(made: Instance, n: int) -> Sample:
 
 
 def _rebuild(made: Instance, n: int) -> Sample:
-    """The log of a chain, folded anew into an empty schema; what a run and a step cost, without doing it."""
+    """Fold the log of a chain into an empty schema, for the cost of folding alone."""
     before = _throughput(made, n)
     made.stop()
     usage = Usage(made.services.trees)

@@ -1,7 +1,7 @@
-"""Measures how long those who write are held up by a migration: `python -m stream_durable.bench.migrating`.
+"""Measures the delay of writers by a migration: `python -m stream_durable.bench.migrating`.
 
-Fills a schema of the first migration, lets writers commit one small batch after the other, brings the schema
-up to date meanwhile, and prints how long the longest commit took before and during it.
+Fills a schema of the first migration, lets writers commit small batches, migrates the schema meanwhile, and
+prints the longest commit before and during the migration.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _QUIET_SECONDS = 10.0
 
 
 class Stall(NamedTuple):
-    """What commits took while something went on, in milliseconds."""
+    """Durations of commits during a period, in milliseconds."""
 
     seconds: float
     commits: int
@@ -46,7 +46,7 @@ class Stall(NamedTuple):
 async def measure(
     settings: PostgresSettings, runs: int, *, quiet: float = _QUIET_SECONDS, say: Say = print
 ) -> tuple[Stall, Stall]:
-    """Return what commits took before the migration and during it."""
+    """Return the durations of commits before and during the migration."""
     await migrate(settings, 8, last=1)
     await _fill(settings, runs, say)
     took: list[tuple[float, float]] = []
@@ -94,13 +94,13 @@ async def _write(settings: PostgresSettings, name: str, runs: int, took: list[tu
 
 
 def _stall(took: list[tuple[float, float]], start: float, end: float) -> Stall:
-    """Sum up the commits that were under way between two moments."""
+    """Summarise the commits between two moments."""
     found = sorted(1_000 * seconds for since, seconds in took if since + seconds >= start and since < end)
     return Stall(end - start, len(found), found[len(found) // 2], found[len(found) * 99 // 100], found[-1])
 
 
 def main() -> None:
-    """Measure on a Postgres of its own."""
+    """Measure on a separate Postgres."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3_000_000)
     runs: int = parser.parse_args().runs

@@ -41,10 +41,10 @@ _PERCENTILES: Final = re.compile(r"latency p50 ([\d.]+) p95 ([\d.]+) p99 ([\d.]+
 
 
 class Prototype:
-    """A copy of it, for its own directory may be closed to writing."""
+    """A copy of the prototype, whose directory may be read-only."""
 
     def __init__(self, source: Path, services: Services) -> None:
-        """Copy it and make its database."""
+        """Copy the prototype and create a database."""
         if not (source / "run.sh").is_file():
             raise BenchError(f"{source} has no run.sh")
         self._home = services.home / "prototype"
@@ -56,7 +56,7 @@ class Prototype:
         services.postgres.create_database(_DATABASE)
 
     def measure(self, workload: Workload, n: int) -> Sample:
-        """Measure one workload once."""
+        """Measure a workload once."""
         assert workload.prototype is not None, "the caller has looked"
         self._usage().reset_peaks()
         with self._log.open("w") as log, self._started(workload.prototype, n, log) as script:

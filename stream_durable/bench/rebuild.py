@@ -1,4 +1,4 @@
-"""`python -m stream_durable.bench.rebuild`: a rebuild as a process of its own, printing its cost.
+"""`python -m stream_durable.bench.rebuild`: a rebuild as a separate process, printing the cost.
 
 The command `replay rebuild` does the same, but would include start-up in the measurement.
 """

@@ -1,4 +1,4 @@
-"""Figures out of samples, and how they are shown."""
+"""Figures from samples, and their presentation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARTS: Final = (*COUNTED, "load")
 
 
 class Percentiles(NamedTuple):
-    """Milliseconds from the start of a run to the news that it completed."""
+    """Milliseconds from the start of a run to the event of completion."""
 
     p50: float
     p95: float
@@ -27,14 +27,14 @@ class Percentiles(NamedTuple):
 
     @classmethod
     def of(cls, milliseconds: Sequence[float]) -> Percentiles:
-        """Take them from measured times, without interpolation."""
+        """Compute from measured times, without interpolation."""
         ordered = sorted(milliseconds)
         return cls(*(ordered[int(len(ordered) * part)] for part in (0.50, 0.95, 0.99)))
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One measurement of one workload."""
+    """A measurement of a workload."""
 
     runs: int
     steps: int
@@ -50,12 +50,12 @@ class Sample:
 
     @property
     def runs_per_s(self) -> float:
-        """Runs that completed."""
+        """Completed runs per second."""
         return self.runs / self.seconds
 
     @property
     def cpu_ms_per_step(self) -> float:
-        """CPU of all that counts, over the steps."""
+        """CPU of all measured processes per step."""
         return 1_000 * sum(self.cpu_s[part] for part in COUNTED) / self.steps
 
 
@@ -67,7 +67,7 @@ class Range(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What is said about one workload: medians over its samples."""
+    """The figures of a workload: medians over samples."""
 
     workload: str
     n: int
@@ -86,7 +86,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row(Figures, frozen=True, kw_only=True):
-    """The same, beside the prototype's where there is one."""
+    """The figures, beside the prototype's if any."""
 
     prototype: Figures | UnsetType = UNSET
     #: Our CPU per step over the prototype's: less is better.
@@ -100,7 +100,7 @@ class Row(Figures, frozen=True, kw_only=True):
 
 
 def row(workload: str, n: int, ours: Sequence[Sample], prototype: Sequence[Sample] = ()) -> Row:
-    """Sum up the samples of one workload."""
+    """Summarise the samples of a workload."""
     mine = msgspec.structs.asdict(_figures(workload, n, ours)) | _against_base(ours)
     if not prototype:
         return Row(**mine)
@@ -114,7 +114,7 @@ def row(workload: str, n: int, ours: Sequence[Sample], prototype: Sequence[Sampl
 
 
 def _against_base(samples: Sequence[Sample]) -> dict[str, float]:
-    """Return the medians of what samples cost over what their bases did."""
+    """Return the medians of the samples' costs over their bases' costs."""
     pairs = [(one, one.base) for one in samples if one.base is not None]
     if not pairs:
         return {}
@@ -130,7 +130,7 @@ def line(shown: Row) -> str:
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
-    """Return the rows as people read them, the prototype's below ours."""
+    """Return the rows for people, the prototype's below ours."""
     speed = _table("Speed", "runs/s", "from - to", "steps/s", "records/s", "p50 ms", "p95 ms", "p99 ms")
     cpu = _table("CPU in ms per step; `all` leaves out the load", "all", "from - to", *PARTS)
     peak = _table("Peak memory in MB", *PARTS)

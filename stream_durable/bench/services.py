@@ -1,4 +1,4 @@
-"""The Kafka and the Postgres of one benchmark: started in a temporary directory, gone with it."""
+"""The Kafka and the Postgres of a benchmark: started in a temporary directory, removed together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stream_durable.settings import KafkaSettings
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What runs, and where there is room for more files."""
+    """The running services, and a directory for more files."""
 
     home: Path
     kafka: LocalKafka
@@ -26,23 +26,23 @@ class Services:
 
     @property
     def kafka_settings(self) -> KafkaSettings:
-        """How to reach the broker; what its clients would write to standard error comes to us as errors."""
+        """The settings for the broker; standard error of clients is turned into errors."""
         return KafkaSettings(bootstrap=self.kafka.bootstrap, replication=1, properties={"log_level": "0"})
 
     @property
     def trees(self) -> dict[str, int]:
-        """The roots of their processes."""
+        """The root processes of the services."""
         return {"kafka": self.kafka.pid, "postgres": self.postgres.pids()[0]}
 
     def renew_postgres(self) -> None:
-        """Start the server's processes anew: they keep the pages they have touched, and so their size."""
+        """Restart the server's processes: touched pages stay, and with them the measured size."""
         self.postgres.stop()
         self.postgres.start()
 
 
 @contextmanager
 def services() -> Iterator[Services]:
-    """Start both, and end them with the context."""
+    """Start both, and stop them with the context."""
     with ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="stream-durable-bench-"))
         stack.callback(shutil.rmtree, home, ignore_errors=True)

@@ -92,7 +92,7 @@ def _print_tables(rows: Sequence[Row]) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Say]:
-    """Say what is being done: on a terminal in one line that changes, else a line each."""
+    """Print the progress: on a terminal in one changing line, otherwise line by line."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda text: console.print(text, soft_wrap=True)
@@ -103,7 +103,7 @@ def _progress() -> Iterator[Say]:
 
 @contextmanager
 def _ending_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM end us the way Ctrl-C does, so that everything is taken down."""
+    """Let SIGTERM act like Ctrl-C, so that everything is removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

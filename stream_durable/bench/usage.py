@@ -24,14 +24,14 @@ _KIB_PER_MB: Final = 1_000_000 / 1_024
 
 
 class Usage:
-    """What some trees of processes, and this process alone, have used."""
+    """Resources used by process trees, and by this process alone."""
 
     def __init__(self, trees: Mapping[str, int]) -> None:
-        """Watch these trees, each by the id of its root."""
+        """Watch these trees by the ids of their roots."""
         self._roots = {part: psutil.Process(pid) for part, pid in trees.items()}
 
     def cpu_s(self) -> dict[str, float]:
-        """Return the seconds of CPU that each has used since it began."""
+        """Return the CPU seconds used by each since the beginning."""
         used = {part: sum(map(_cpu_s, _tree(root))) for part, root in self._roots.items()}
         own = psutil.Process().cpu_times()
         # Without our children's: these are the trees.
@@ -43,7 +43,7 @@ class Usage:
         return {"load": _peak_mb([os.getpid()]), **peaks}
 
     def reset_peaks(self) -> None:
-        """Let the peaks begin anew, where the kernel lets us."""
+        """Reset the peaks, if the kernel allows."""
         pids = [one.pid for root in self._roots.values() for one in _tree(root)]
         for pid in [os.getpid(), *pids]:
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What can be measured."""
+"""The workloads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stream_durable.bench.app import FAN_WIDTH, app
 
 
 class Workload(NamedTuple):
-    """One way to load the engine."""
+    """A kind of load."""
 
     name: str
     workflow: str
@@ -21,12 +21,12 @@ class Workload(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """What the definition of its workflow is known by."""
+        """The fingerprint of the workflow."""
         return app.workflows[self.workflow].fingerprint
 
     @property
     def waits(self) -> bool:
-        """Whether its runs wait for a signal."""
+        """Whether the runs wait for a signal."""
         return self.workflow == "waiting"
 
 

@@ -1,4 +1,4 @@
-"""`python -m stream_durable.local prepare`: fetch what the local services need, once."""
+"""`python -m stream_durable.local prepare`: download the requirements of local services, once."""
 
 import sys
 import time

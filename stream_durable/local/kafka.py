@@ -1,4 +1,4 @@
-"""One Apache Kafka broker on this machine: KRaft, combined roles, loopback only."""
+"""A single Apache Kafka broker on this machine: KRaft, combined roles, loopback only."""
 
 import base64
 import shutil
@@ -23,9 +23,9 @@ _STOP_SECONDS = 20.0
 
 
 class LocalKafka:
-    """A broker that keeps its data in `home` and its port for as long as this object lives.
+    """A broker with data in `home` and a fixed port for the life of this object.
 
-    It may be killed and started again as often as a test likes: data, port and cluster id stay.
+    May be killed and started again at will: data, port and cluster id stay.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class LocalKafka:
 
     @staticmethod
     def available(cache: Path | None = None) -> str | None:
-        """None if a broker can be started here, else what is missing and how to install it."""
+        """Return None if a broker can be started here, else the missing part and how to install the part."""
         return KafkaFiles.at(cache).missing()
 
     @staticmethod
@@ -76,7 +76,7 @@ class LocalKafka:
         return self._started().code
 
     def start(self) -> None:
-        """Start the broker, on what it had stored before, and return when it answers."""
+        """Start the broker with the stored data, and return when ready."""
         if self.running:
             raise LocalServiceError(f"Kafka runs already on {self.bootstrap}, process {self.pid}")
         if missing := self._files.missing():
@@ -98,7 +98,7 @@ class LocalKafka:
         self._started().end(signal.SIGKILL, seconds=_STOP_SECONDS)
 
     def pause(self) -> None:
-        """Freeze the broker: its connections stay open and nothing answers."""
+        """Freeze the broker: connections stay open and nothing answers."""
         self._started().send(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -122,9 +122,9 @@ class LocalKafka:
         return self._broker
 
     def _ensure_formatted(self) -> None:
-        """Copy the formatted directory under ids of its own.
+        """Copy the formatted directory under new ids.
 
-        With a shared cluster id a client could not tell this broker from one with other data.
+        With a shared cluster id a client could not distinguish this broker from another with other data.
         """
         data = self.data
         if data.is_dir():
@@ -138,6 +138,6 @@ class LocalKafka:
 
 
 def _kafka_id() -> str:
-    """A random id as Kafka writes it: base64, and no dash in front, as on its command lines."""
+    """Return a random id in Kafka's form: base64, and no dash in front, as on command lines."""
     text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     return _kafka_id() if text.startswith("-") else text

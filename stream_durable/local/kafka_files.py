@@ -1,13 +1,13 @@
-"""What a local broker needs on disk, made once for each user and shared by all brokers.
+"""The files of a local broker, created once for each user and shared by all brokers.
 
 The cache directory holds:
 
     libs/             the jars of Apache Kafka, fetched by Maven as `pom.xml` lists them
-    formatted/        a formatted data directory, which every new broker starts from
-    classes-*.jsa     the loaded classes, which makes a start four times as fast (0.8 s for 3.4 s)
+    formatted/        a formatted data directory, copied for every new broker
+    classes-*.jsa     the loaded classes, making a start four times as fast (0.8 s for 3.4 s)
 
-Each piece is made beside its place and then renamed into it, so what exists is complete. A lock
-keeps parallel processes from making the same piece twice.
+Each part is created under another name and then renamed, so existing parts are complete. A lock keeps
+parallel processes from creating the same part twice.
 """
 
 import hashlib
@@ -87,7 +87,7 @@ def _say_nothing(_sentence: str) -> None:
 
 @dataclass(frozen=True)
 class KafkaFiles:
-    """The cache directory, and the commands made from what is in it."""
+    """The cache directory, and commands using its content."""
 
     cache: Path
 
@@ -100,7 +100,7 @@ class KafkaFiles:
         return self.cache / "formatted"
 
     def missing(self) -> str | None:
-        """Say what this machine lacks, and how to get it; None if a broker can be started."""
+        """Return the missing software with instructions, or None if a broker can be started."""
         if shutil.which("java") is None:
             return (
                 f"Java {_OLDEST_JAVA} or newer, which Kafka runs on, is missing: "
@@ -152,7 +152,7 @@ class KafkaFiles:
 
     @cached_property
     def _classes(self) -> Path:
-        """The class archive of this Java and this class path: it is good for no other."""
+        """The class archive for this Java and class path, useless for any other."""
         java = Path(shutil.which("java") or "java").resolve()
         build = f"{java} {java.stat().st_mtime_ns} {self._libs}" if java.exists() else str(java)
         return self.cache / f"classes-{hashlib.sha256(build.encode()).hexdigest()[:12]}.jsa"
@@ -161,7 +161,7 @@ class KafkaFiles:
         return self._libs.is_dir() and self.formatted.is_dir() and self._classes.is_file()
 
     def _java(self, *flags: str) -> list[str]:
-        """The command up to the class path, which is sorted because the class archive keeps it."""
+        """The command up to the class path, sorted because the class archive keeps the order."""
         jars = sorted(str(jar) for jar in self._libs.glob("*.jar"))
         log_config = f"-Dlog4j2.configurationFile={(_HERE / 'log4j2.yaml').as_uri()}"
         return ["java", *flags, log_config, "-cp", ":".join(jars)]
@@ -196,9 +196,9 @@ class KafkaFiles:
             (home / "data").rename(self.formatted)
 
     def _archive_classes(self, say: Callable[[str], None]) -> None:
-        """Run a broker once and keep the classes it loaded, from start to orderly stop.
+        """Run a broker once and store the loaded classes, from start to orderly stop.
 
-        Working through a topic as well was tried: it makes nothing faster that can be noticed.
+        Using a topic as well was tried, without a noticeable gain.
         """
         say("Archiving the classes Kafka loads, for quick starts")
         with TemporaryDirectory(dir=self.cache) as name:
@@ -228,7 +228,7 @@ def _emptied(directory: Path) -> Path:
 
 
 def _told(line: str, say: Callable[[str], None]) -> str:
-    """Pass on which large file has arrived, out of all that Maven has to say."""
+    """Report each large file arriving, out of Maven's output."""
     if arrived := re.search(r"Downloaded .*/([^/ ]+\.jar) \(([\d.]+ MB) at ", line):
         say(f"  {arrived[1]}  {arrived[2]}")
     return line

@@ -58,7 +58,7 @@ _SETTINGS = {
 
 
 class LocalPostgres:
-    """A server keeping its data in `home`, and its port as long as this object lives."""
+    """A server with data in `home`, and a fixed port for the life of this object."""
 
     def __init__(self, home: Path, port: int | None = None) -> None:
         self._home = home.absolute()
@@ -68,7 +68,7 @@ class LocalPostgres:
 
     @staticmethod
     def available() -> str | None:
-        """None if a server can be started here, else what is missing and how to install it."""
+        """Return None if a server can be started here, else the missing part and how to install the part."""
         if importlib.util.find_spec("psutil") is None:
             return f"psutil, which finds the server's processes, is missing: {_INSTALL}"
         if _binaries() is None:
@@ -85,9 +85,9 @@ class LocalPostgres:
         return self._started().code
 
     def start(self) -> None:
-        """Start the server, after making its data directory at first; return when it is ready.
+        """Start the server, creating the data directory at first; return when ready.
 
-        What a kill left behind is recovered.
+        Recovers from an earlier kill.
         """
         if self.running:
             raise LocalServiceError(f"Postgres runs already on {LOOPBACK}:{self.port}")
@@ -130,7 +130,7 @@ class LocalPostgres:
         wait_for(lambda: not any(map(_is_alive, children)), seconds=_STOP_SECONDS, what="the end of Postgres")
 
     def pids(self) -> list[int]:
-        """The postmaster and all its children at this moment."""
+        """The postmaster and all children at this moment."""
         import psutil  # noqa: PLC0415 - of the extra `local`
 
         postmaster = psutil.Process(self._started().pid)
@@ -144,7 +144,7 @@ class LocalPostgres:
         self._client("createdb", name)
 
     def drop_database(self, name: str) -> None:
-        """Drop it even while it is connected to."""
+        """Drop a database despite connections."""
         self._client("dropdb", "--force", name)
 
     def __enter__(self) -> Self:
@@ -165,7 +165,7 @@ class LocalPostgres:
         return self._postmaster
 
     def _initialise(self) -> None:
-        """Make the data directory beside its place, so that one half made is never started on."""
+        """Create the data directory under another name, so that a half-created directory is never used."""
         partial = self._home / "data.partial"
         if partial.exists():
             shutil.rmtree(partial)
@@ -217,7 +217,7 @@ class LocalPostgres:
         return [*user, "--securebits=+no_setuid_fixup", f"--inh-caps={only}", f"--ambient-caps={only}"]
 
     def _client(self, program: str, *arguments: str) -> None:
-        """Run a client program, which quotes names itself; `--` keeps a name from being an option."""
+        """Run a client program, which quotes names; `--` keeps a name from being an option."""
         *options, name = arguments
         connection = ["--host", LOOPBACK, "--port", str(self.port), "--username", _SUPERUSER]
         command = [str(_binary(program)), *connection, "--no-password", *options, "--", name]
@@ -268,7 +268,7 @@ def _backends(data: Path) -> list[int]:
 
 
 def _is_alive(process: "psutil.Process") -> bool:
-    """Whether it still runs: an orphan that has ended can wait long for init to collect it."""
+    """Return whether a process still runs: an orphan may wait long for init after its end."""
     import psutil  # noqa: PLC0415 - of the extra `local`
 
     try:
@@ -282,5 +282,5 @@ def _is_root() -> bool:
 
 
 def _open_to_all(directory: Path) -> bool:
-    """Whether any user may pass through the directory and those above it."""
+    """Return whether any user may pass through the directory and all directories above."""
     return all(path.stat().st_mode & 0o001 for path in (directory, *directory.parents))

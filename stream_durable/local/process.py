@@ -37,11 +37,11 @@ _TAIL_LINES = 25
 
 
 class LocalServiceError(Exception):
-    """A local service cannot be used; the text says why and what to do about it."""
+    """A local service cannot be used; the text names cause and remedy."""
 
 
 class Child:
-    """One child process whose output goes to a file."""
+    """A child process with output to a file."""
 
     def __init__(self, name: str, process: "subprocess.Popen[bytes]", log: Path, begin: int) -> None:
         self._name = name
@@ -51,7 +51,7 @@ class Child:
 
     @classmethod
     def spawn(cls, name: str, command: Sequence[str], *, log: Path, cwd: Path) -> Self:
-        """Start the command in its own session, so that Ctrl-C reaches us and not the service."""
+        """Start the command in a new session, so that Ctrl-C reaches us and not the service."""
         with log.open("ab") as output:
             begin = output.tell()
             process = _starter(os.getpid()).submit(
@@ -75,7 +75,7 @@ class Child:
 
     @property
     def code(self) -> int | None:
-        """The exit code; None while it runs."""
+        """The exit code; None while running."""
         return self._process.poll()
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
@@ -93,9 +93,9 @@ class Child:
         self._process.send_signal(number)
 
     def end(self, number: signal.Signals, *, seconds: float) -> bool:
-        """Send the signal and wait for the end; SIGKILL what has not obeyed after that time.
+        """Send the signal and wait for the end; send SIGKILL after a time.
 
-        Return whether it obeyed.
+        Return whether the signal sufficed.
         """
         self._process.send_signal(number)
         if self.ended_within(seconds):
@@ -120,12 +120,12 @@ class Child:
 
 @cache
 def _starter(_pid: int) -> ThreadPoolExecutor:
-    """The thread that starts all children; one for each process, for threads are lost in a fork."""
+    """The thread starting all children; one for each process, for threads are lost in a fork."""
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-services")
 
 
 def run(command: Sequence[str], *, cwd: Path) -> str:
-    """Run a trusted command to its end; return its output, raise on failure."""
+    """Run a trusted command to the end; return the output, raise on failure."""
     done = subprocess.run(  # noqa: S603 - an argument list of ours, and no shell
         command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
@@ -135,7 +135,7 @@ def run(command: Sequence[str], *, cwd: Path) -> str:
 
 
 def dying_with_us(death_signal: str, *options: str) -> list[str]:
-    """Return a command prefix for a child to get this signal at our death; see the module."""
+    """Return a command prefix for sending a child this signal at our death; see the module."""
     return ["setpriv", "--pdeathsig", death_signal, *options, "--"] if _on_linux() else []
 
 
@@ -150,7 +150,7 @@ def _on_linux() -> bool:
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
-    """Wait for what nothing but looking can tell: the end of processes that are not our children."""
+    """Poll for a condition without notification: the end of processes other than our children."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -166,7 +166,7 @@ def cache_home() -> Path:
 
 @contextmanager
 def only_one(lock: Path) -> Iterator[None]:
-    """Hold a lock among processes; the kernel gives it back if we are killed."""
+    """Hold a lock among processes; the kernel releases the lock if we are killed."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -204,7 +204,7 @@ def is_free(port: int) -> bool:
 
 
 def refuse_taken_port(name: str, port: int) -> None:
-    """Fail before the start: else whoever has the port would answer, and pass for our service."""
+    """Fail before the start if the port is taken: the other process would pass for our service."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

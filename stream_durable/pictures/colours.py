@@ -19,7 +19,7 @@ from stream_durable.core.status import (
 
 
 class Colour(NamedTuple):
-    """Light enough for black text, and the number by which terminals know something like it."""
+    """A colour light enough for black text, with the nearest number for terminals."""
 
     fill: str
     line: str

@@ -1,4 +1,4 @@
-"""Rows of text under one another: the only thing that the pictures in text need of a terminal."""
+"""Aligned rows of text, for pictures on a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class Line(NamedTuple):
-    """Cells of one row, and the status colouring one of them."""
+    """Cells of a row, with the status for the colour of a cell."""
 
     cells: tuple[str, ...]
     status: str | None = None
@@ -20,7 +20,7 @@ class Line(NamedTuple):
 
 
 def laid_out(lines: Sequence[Line], *, is_coloured: bool, right: Iterable[int] = ()) -> list[str]:
-    """Return the rows with their cells aligned; columns in which nothing stands take no room."""
+    """Return the rows with aligned cells; empty columns take no room."""
     rows = [Line(tuple(_CONTROL.sub(" ", cell) for cell in line.cells), *line[1:]) for line in lines]
     count = max((len(row.cells) for row in rows), default=0)
     widths = [max((len(row.cells[c]) for row in rows if c < len(row.cells)), default=0) for c in range(count)]

@@ -1,4 +1,4 @@
-"""What a picture shows, before it is written in a language: boxes, boxes that hold others, and arrows."""
+"""The content of a picture, independent of the format: boxes, frames, and arrows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Why = Literal["passed", "ended", "undo"]
 
 
 class Box(NamedTuple):
-    """Something with an outline, and lines of text in it."""
+    """An outline with lines of text."""
 
     #: Letters and digits: a name in every language.
     key: str
@@ -40,7 +40,7 @@ class Box(NamedTuple):
 
 @dataclass(slots=True)
 class Frame:
-    """A box that holds others."""
+    """A box around others."""
 
     key: str
     lines: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Frame:
 
 
 class Arrow(NamedTuple):
-    """From one box to another; from a frame, beginning at its edge."""
+    """From one box to another; from a frame, beginning at the edge."""
 
     source: str
     target: str
@@ -71,7 +71,7 @@ class Drawing(NamedTuple):
 
 
 class Known(NamedTuple):
-    """The states of a run, sorted by what they are about."""
+    """The states of a run, sorted by subject."""
 
     steps: States
     #: By the step of the definition that they belong to.
@@ -95,7 +95,7 @@ class Known(NamedTuple):
         return None if state is None else state.status
 
     def called(self, step: str | None, kind: str) -> list[Standing]:
-        """Return the helpers of a kind: those of a step, or all that there are."""
+        """Return the helpers of a kind: of a step, or all."""
         if step is not None:
             return self.helpers.get((step, kind), [])
         return [state for (_, what), found in self.helpers.items() if what == kind for state in found]
@@ -120,7 +120,7 @@ def draw(definition: Definition, states: States | None) -> Drawing:
 
 
 class _Drafting:
-    """Puts one picture together, each box and arrow once."""
+    """Puts a picture together, without repeats."""
 
     def __init__(self, definition: Definition, run: Known) -> None:
         self._graph = Graph(definition)
@@ -147,7 +147,7 @@ class _Drafting:
         return Drawing(definition.name, self._content, self._arrows, tuple(self._statuses))
 
     def _place(self, i: int, node: AnyNode) -> None:
-        """Place a node, and beside it its compensation."""
+        """Place a node, with a compensation beside."""
         around = self._around(i)
         key = f"s{i}"
         frame = self._frames.get(i)
@@ -168,7 +168,7 @@ class _Drafting:
         self._arrows.append(Arrow(key, f"{key}u", "undo", "undone by"))
 
     def _connect(self, i: int, node: AnyNode) -> None:
-        """Draw the arrows that lead to a node."""
+        """Draw the arrows to a node."""
         key, index = f"s{i}", self._graph.index
         for name in node.after:
             why: Why = "ended" if name in node.ended else "passed"
@@ -196,7 +196,7 @@ class _Drafting:
         self._arrows.append(Arrow(f"s{source}", target, why, label, None if frame is None else frame.key))
 
     def _comes_first(self, node: AnyNode) -> bool:
-        """Say whether a member waits for no other one of its group."""
+        """Return whether a member waits for no other member of the group."""
         nodes, index = self._graph.nodes, self._graph.index
         upstream = [*node.after, *(name for join in node.joins for name in join.of)]
         return all(nodes[index[name]].member_of != node.member_of for name in upstream)
@@ -230,7 +230,7 @@ class _Drafting:
 
 
 def _outline(node: AnyNode) -> Kind:
-    """Return as what a node that is no frame is drawn."""
+    """Return the outline of a node other than a frame."""
     match node:
         case StepNode():
             return "step"
@@ -243,7 +243,7 @@ def _outline(node: AnyNode) -> Kind:
 
 
 def _worst(states: list[Standing]) -> str:
-    """Return one status for several: a failed one if any, otherwise an unfinished one."""
+    """Return one status for several: failed if any, otherwise an unfinished status."""
     statuses = {state.status for state in states}
     if FAILED in statuses:
         return FAILED

@@ -1,4 +1,4 @@
-"""A picture in the language of Graphviz: `dot -Tsvg` draws it."""
+"""A picture for Graphviz: `dot -Tsvg` draws the picture."""
 
 from __future__ import annotations
 
@@ -77,6 +77,6 @@ def _outline(status: str | None) -> str:
 
 
 def _text(lines: tuple[str, ...]) -> str:
-    """Return lines as one quoted text."""
+    """Return lines as a single quoted text."""
     escaped = (_CONTROL.sub(" ", line).replace("\\", "\\\\").replace('"', '\\"') for line in lines)
     return '"' + "\\n".join(escaped) + '"'

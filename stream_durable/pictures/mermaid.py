@@ -1,4 +1,4 @@
-"""A picture in Mermaid, which Markdown pages show as it is."""
+"""A picture in Mermaid, for Markdown pages."""
 
 from __future__ import annotations
 

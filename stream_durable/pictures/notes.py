@@ -23,7 +23,7 @@ _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("
 
 
 def lasting(ms: int) -> str:
-    """Return a duration as people write it: its two largest units, such as `1 h 30 min`."""
+    """Return a duration for people: the two largest units, such as `1 h 30 min`."""
     parts = []
     for i, (unit, size) in enumerate(_UNITS):
         if ms < size:
@@ -40,7 +40,7 @@ def lasting(ms: int) -> str:
 
 
 def notes_of(node: AnyNode) -> list[str]:
-    """Return notes on a node: its work, and the effect of its failure on the run unless fatal."""
+    """Return notes on a node: the work, and the effect of a failure on the run unless fatal."""
     notes = _notes(node)
     if node.on_error != "fail":
         notes.append("skipped if it fails" if node.on_error == "skip" else "may fail")
@@ -48,7 +48,7 @@ def notes_of(node: AnyNode) -> list[str]:
 
 
 def case_of(node: BranchNode, clause: int) -> str:
-    """Return for which value a clause is."""
+    """Return the value of a clause."""
     case = node.cases[clause] if clause < len(node.cases) else None
     if case is None:
         return "otherwise"

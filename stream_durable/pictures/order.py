@@ -1,4 +1,4 @@
-"""The order in which the steps of a graph can run."""
+"""A possible order of a graph's steps."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Shows where a run spent its time: steps in order of their ends, and the critical path.
 
-Times come from the rows: a step's last attempt, by its worker's clock. The time between the end of a step's
-dependencies and the start of its last attempt counts as waiting: for a worker, between attempts, and for
+Times come from the rows: a step's last attempt, by the worker's clock. The time between the end of a step's
+dependencies and the start of the last attempt counts as waiting: for a worker, between attempts, and for
 earlier attempts.
 """
 
@@ -19,35 +19,35 @@ from stream_durable.pictures.standing import Standing, States, helped_by, owner_
 
 
 class Whole(Protocol):
-    """What is looked at of the state of a run."""
+    """The parts used of a run's state."""
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """The id."""
 
     @property
     def status(self) -> str:
-        """Where it stands."""
+        """The status."""
 
     @property
     def created(self) -> datetime:
-        """When it was started."""
+        """The time of the start."""
 
     @property
     def updated(self) -> datetime:
-        """When something last happened to it."""
+        """The time of the last change."""
 
     @property
     def ended(self) -> datetime | None:
-        """When it ended."""
+        """The time of the end."""
 
     @property
     def steps(self) -> States:
-        """Its steps, by name."""
+        """The steps, by name."""
 
     @property
     def helpers(self) -> States:
-        """What is called beside the graph, by name."""
+        """Hooks and compensations, by name."""
 
 
 class StepReport(NamedTuple):
@@ -153,7 +153,7 @@ class _Reporting:
         return _Time(state.started, state.finished if state.status in STEP_ENDED else None)
 
     def _critical(self) -> tuple[str, ...]:
-        """Go back from the last end, each time to what ended last of what had to end before."""
+        """Go back from the last end, each time to the last end among the dependencies."""
         ended = [
             name
             for name, time in self._times.items()
@@ -238,7 +238,7 @@ class _Reporting:
 
 
 def _between(begin: datetime | None, end: datetime | None) -> int | None:
-    """Return the milliseconds between two moments; clocks that differ never make it less than nothing."""
+    """Return the milliseconds between two moments; differing clocks never give less than zero."""
     if begin is None or end is None:
         return None
     return max(0, round((end - begin) / timedelta(milliseconds=1)))

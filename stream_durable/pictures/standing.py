@@ -24,27 +24,27 @@ from stream_durable.core.status import (
 
 
 class Standing(Protocol):
-    """What is looked at of the state of a step."""
+    """The parts used of a step's state."""
 
     @property
     def status(self) -> str:
-        """One of `core.status`."""
+        """A status of `core.status`."""
 
     @property
     def attempt(self) -> int:
-        """Counts from 1; 0: it has not begun."""
+        """The attempt, from 1; 0 before the beginning."""
 
     @property
     def started(self) -> datetime | None:
-        """When its last attempt began."""
+        """The beginning of the last attempt."""
 
     @property
     def finished(self) -> datetime | None:
-        """When it ended."""
+        """The end."""
 
     @property
     def failure(self) -> Failure | None:
-        """Why it did not succeed."""
+        """The failure, if any."""
 
     @property
     def child(self) -> str | None:

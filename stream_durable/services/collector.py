@@ -1,4 +1,4 @@
-"""The garbage collector, told what our processes are like."""
+"""Tuning of the garbage collector for our processes."""
 
 from __future__ import annotations
 

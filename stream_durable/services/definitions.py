@@ -1,4 +1,4 @@
-"""Keeps the definitions that a mock broker would forget: without them no run of theirs could go on."""
+"""Keeps the definitions lost by a mock broker: without them no run could go on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CLIENT: Final = "stream-durable-keeper"
 
 
 class DefinitionKeeper:
-    """Publishes what a directory holds, and holds there what is published."""
+    """Publishes the definitions in a directory, and stores published ones there."""
 
     def __init__(self, settings: Settings, directory: Path) -> None:
         self._publisher = KafkaPublisher(settings.kafka, settings.prefix, client=_CLIENT)
@@ -29,7 +29,7 @@ class DefinitionKeeper:
         self._directory = directory
 
     async def restore(self) -> None:
-        """Publish what was kept."""
+        """Publish the stored definitions."""
         for file in sorted(self._directory.glob("*.json")):
             data = file.read_bytes()
             # Not validated again: it was once, and runs of it go on.
@@ -42,7 +42,7 @@ class DefinitionKeeper:
             )
 
     async def run(self) -> None:
-        """Keep what is published, until cancelled."""
+        """Store published definitions, until cancelled."""
         try:
             while True:
                 await self._keep()
@@ -64,7 +64,7 @@ class DefinitionKeeper:
 
 
 def _write(file: Path, data: bytes) -> None:
-    """Write a file atomically, unless its content is the same already."""
+    """Write a file atomically, unless unchanged."""
     if not file.exists() or file.read_bytes() != data:
         partial = file.with_suffix(".partial")
         partial.write_bytes(data)
@@ -77,7 +77,7 @@ async def published(settings: Settings) -> list[Graph]:
 
 
 async def described(settings: Settings) -> list[tuple[Graph, About]]:
-    """Return the same, each with what is said about it."""
+    """Return the definitions, each with descriptions and schemas."""
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, None, client=_CLIENT)
     try:
         await definitions.catch_up()

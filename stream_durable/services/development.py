@@ -1,6 +1,6 @@
 """All services for one app on one machine, reloading the app's code on change.
 
-Reconciler and ingress run in this process. The worker is a process of its own, restarted with new code:
+Reconciler and ingress run in this process. The worker is a separate process, restarted with new code:
 start-up is mostly imports, and every further process would repeat them.
 """
 
@@ -36,7 +36,7 @@ _LONGEST_SECONDS: Final = 30.0
 
 
 class Say(NamedTuple):
-    """Who hears of what happens."""
+    """Called with each message about progress."""
 
     #: Migrations that were applied and how many topics there are, once everything works.
     ready: Callable[[list[str], int], None]
@@ -45,17 +45,17 @@ class Say(NamedTuple):
 
 
 def quiet(settings: Settings) -> Settings:
-    """Return settings under which only what matters is logged, unless somebody said otherwise."""
+    """Return settings with logs of important events only, unless configured otherwise."""
     return settings if is_configured(settings, "log.level") else settings.override({"log.level": "warning"})
 
 
 async def develop(
     laptop: Laptop, target: str, queues: tuple[str, ...], home: Path, say: Say, *, is_reloading: bool
 ) -> None:
-    """Run all services on a laptop until cancelled; raises for a service that cannot start.
+    """Run all services on a laptop until cancelled; raises for a service unable to start.
 
     With a persistent Kafka, the worker imports the app while Kafka and Postgres start. A mock broker first
-    gets back the definitions it lost, before newer ones are registered.
+    gets back its lost definitions, before newer ones are registered.
     """
     port, modules = free_ports(1)[0], (home / "modules.json").absolute()
     worker = Supervisor(
@@ -94,7 +94,7 @@ async def _serve_until_ready(group: asyncio.TaskGroup, settings: Settings) -> No
 
 
 async def _serve(name: str, role: Role, settings: Settings, ready: asyncio.Event) -> None:
-    """Run a service, again when it fails, ever more rarely; what refuses to start ends everything."""
+    """Run a service, restarted after failures with growing pauses; a refusal to start ends everything."""
     delay = _FIRST_SECONDS
     while True:
         began = time.monotonic()

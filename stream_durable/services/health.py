@@ -1,12 +1,12 @@
-"""A small HTTP server that tells a platform how a process is.
+"""A small HTTP server reporting the health of a process to a platform.
 
-- `/livez`: 200 while the event loop answers and `is_alive()` holds; else restart it.
-- `/readyz`: 200 when every check is good, else 503 with the reasons; send it no work.
+- `/livez`: 200 while the event loop answers and `is_alive()` holds; else restart the process.
+- `/readyz`: 200 when every check is good, else 503 with the reasons; send no work.
 - `/metrics`: Prometheus' text format.
 
-GET only, without authentication, one response per connection. A request is bounded in size and
-time, the open connections in number, so that nobody on the network can hold the process. A check
-runs on the loop: it reads what is known and asks nobody.
+GET only, without authentication, one response per connection. Requests are bounded in size and time, open
+connections in number, so that nobody on the network can block the process. A check runs on the loop and only
+reads known values.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Answer(NamedTuple):
 
 
 class Health:
-    """The server, listening while its context is open; with `port=None` it is off."""
+    """The server, listening while the context is open; with `port=None` off."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Health:
 
     @property
     def port(self) -> int | None:
-        """The port it listens on; None while it does not."""
+        """The listening port; None while off."""
         return self._server.sockets[0].getsockname()[1] if self._server and self._server.sockets else None
 
     async def __aenter__(self) -> Self:
@@ -85,7 +85,7 @@ class Health:
         self._server = None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request and close; a peer that is gone or slow is its own problem."""
+        """Answer a request and close; a gone or slow peer is ignored."""
         connection = asyncio.current_task()
         assert connection is not None, "the server runs each connection as a task"
         self._connections.add(connection)
@@ -134,7 +134,7 @@ class Health:
 
 
 def _reason(check: Check) -> str | None:
-    """Run a check; one that raises is not good, and says so where people look."""
+    """Run a check; a raising check counts as failed, with the error as reason."""
     try:
         return check()
     except Exception as error:

@@ -1,8 +1,8 @@
 """Runs one service as a process: logs, health, signals, watchdog, and an orderly end.
 
-1. The health server answers before anything else: alive, and not ready.
-2. The service is assembled; what it needs and is away is waited for.
-3. It works until the first SIGTERM or SIGINT, which asks it to drain; the second ends the process.
+1. The health server answers before anything else: alive, and not ready. 2. The service is assembled, waiting
+for unavailable dependencies. 3. The service works until the first SIGTERM or SIGINT, a request to drain; the
+second ends the process.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Service(NamedTuple):
-    """A service that has been assembled."""
+    """An assembled service."""
 
     #: Works until cancelled, then drains.
     run: Callable[[], Awaitable[None]]
@@ -58,7 +58,7 @@ Role = Callable[[Settings, Metrics], AbstractAsyncContextManager[Service]]
 
 
 def host(name: str, settings: Settings, role: Role) -> None:
-    """Run a service until told to stop; raises its fatal error."""
+    """Run a service until stopped; raises its fatal error."""
     configure_logging(settings.log.level, settings.log.format)
     for note in check_safety(settings):
         _log.warning(SETTINGS_QUESTIONED, note=note)
@@ -67,7 +67,7 @@ def host(name: str, settings: Settings, role: Role) -> None:
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """Return the fastest loop there is on this platform."""
+    """Return the fastest loop on this platform."""
     try:
         import uvloop  # noqa: PLC0415 - not on every platform
     except ImportError:
@@ -83,7 +83,7 @@ def run_briskly(work: Coroutine[Any, Any, _Answer]) -> _Answer:
 
 
 def run_until_stopped(name: str, settings: Settings, task: Coroutine[Any, Any, None]) -> None:
-    """Run a task until told to stop; raises its fatal error."""
+    """Run a task until stopped; raises its fatal error."""
     configure_logging(settings.log.level, settings.log.format)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(_until_stopped(name, task))
@@ -113,7 +113,7 @@ async def _serve(name: str, settings: Settings, role: Role, watchdog: Watchdog) 
 
 
 async def _until_stopped(name: str, work: Coroutine[Any, Any, None]) -> None:
-    """Await the work until a signal cancels it; whatever else ends it is said and raised."""
+    """Await the work until a signal cancels; any other end is logged and raised."""
     task = asyncio.current_task()
     assert task is not None
     stop = _Stop(task)
@@ -158,14 +158,14 @@ async def _run(name: str, settings: Settings, role: Role, watchdog: Watchdog) ->
 async def assembled(
     name: str, settings: Settings, role: Role, metrics: Metrics, stack: AsyncExitStack
 ) -> Service:
-    """Assemble a service, which is taken apart with the stack; wait for what it needs and is away."""
+    """Assemble a service, closed with the stack; wait for unavailable dependencies."""
     return await retry_transient(
         lambda: stack.enter_async_context(role(settings, metrics)), f"start the {name}"
     )
 
 
 async def work(service: Service) -> None:
-    """Let a service work until it is cancelled, and keep its checks up to date meanwhile."""
+    """Let a service work until cancelled, and keep the checks up to date meanwhile."""
     async with asyncio.TaskGroup() as group:
         # Without a health server too: they are what logs that a dependency is lost, once, and regained.
         probing = [group.create_task(probe.run()) for probe in service.probes]
@@ -178,7 +178,7 @@ async def work(service: Service) -> None:
 async def _listening(
     where: HealthSettings, checks: Mapping[str, Check], metrics: Metrics
 ) -> AsyncIterator[Health]:
-    """Open the health server, or say why it cannot be."""
+    """Open the health server, or raise with the reason."""
     health = Health(checks, metrics=metrics, host=where.host, port=where.port)
     try:
         await health.__aenter__()

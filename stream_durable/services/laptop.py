@@ -1,9 +1,8 @@
 """Kafka and Postgres on a laptop, kept in a directory.
 
-What is configured is used. Else Postgres is a local server, and Kafka a local broker where Java is there
-and librdkafka's mock where it is not. The mock forgets when it ends; the state in Postgres then finds a
-new log, goes on with it and asks again for what was under way. It forgets the definitions too, so
-`definitions.py` keeps them.
+Configured services are used. Otherwise Postgres is a local server, and Kafka a local broker with Java, or
+librdkafka's mock without. The mock loses its log at the end; the state in Postgres then finds a new log,
+continues there and requests work under way again. Definitions are lost too, so `definitions.py` keeps them.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _LONGEST_SECONDS: Final = 30.0
 
 
 class Ports(NamedTuple):
-    """Ports that somebody asked for; None: the one of the last time, else any."""
+    """Requested ports; None: the last port, or any."""
 
     kafka: int | None = None
     postgres: int | None = None
@@ -54,12 +53,12 @@ def _say_nothing(_line: str) -> None:
 
 
 class Laptop:
-    """What is used on this machine, and how to reach it; started and ended by `running`."""
+    """The services of this machine, with addresses; started and stopped by `running`."""
 
     def __init__(
         self, home: Path, settings: Settings, kafka: KafkaChoice = "auto", ports: Ports | None = None
     ) -> None:
-        """Start only the mock broker, which picks its own port; refuse impossible settings."""
+        """Start only the mock broker, which picks a port; refuse impossible settings."""
         chosen = _choose(kafka, settings)
         asked = ports or Ports()
         if asked.kafka is not None and chosen != "local":
@@ -92,19 +91,19 @@ class Laptop:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The values as a child process is given them."""
+        """The settings as environment variables for a child process."""
         return {environment_name(path): value for path, value in self.values.items()}
 
     def fetch(self, say: Callable[[str], None] = _say_nothing) -> None:
-        """Fetch what a local Kafka needs, once for each user; `say` hears of what takes long."""
+        """Download the parts of a local Kafka, once for each user; `say` is called for slow steps."""
         if self._chosen == "local":
             LocalKafka.prepare(say)
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Begin to start all servers at the same time; end them with the context.
+        """Start all servers concurrently; stop them with the context.
 
-        Whoever needs them waits with `until_started`, and may do something else until then.
+        Callers wait with `until_started`, and may do other work before.
         """
         servers = self._servers.values()
         with ThreadPoolExecutor(2, thread_name_prefix="laptop") as threads:
@@ -122,7 +121,7 @@ class Laptop:
                     self._mock.close()
 
     async def until_started(self) -> None:
-        """Wait until all servers answer; raise why one does not."""
+        """Wait until all servers answer; raise the cause of a failure."""
         await asyncio.gather(*map(asyncio.wrap_future, self._starts))
 
     async def keep(self, say: Callable[[str], None]) -> None:
@@ -193,7 +192,7 @@ async def _keep(name: str, server: Server, say: Callable[[str], None]) -> None:
 
 
 def _choose(kafka: KafkaChoice, settings: Settings) -> KafkaChoice:
-    """Resolve `auto`, and refuse what cannot be had."""
+    """Resolve `auto`, and refuse unavailable choices."""
     if kafka == "auto":
         if is_configured(settings, "kafka.bootstrap"):
             return "configured"
@@ -204,7 +203,7 @@ def _choose(kafka: KafkaChoice, settings: Settings) -> KafkaChoice:
 
 
 def _sized(settings: Settings, chosen: KafkaChoice) -> dict[str, str]:
-    """Return sizes for one machine and one user, except those configured."""
+    """Return sizes for one machine and one user, except configured ones."""
     suited = {"kafka.replication": "1"}
     if not (chosen == "configured" and is_configured(settings, "postgres.dsn")):
         # The same for all kinds of Kafka, so that the kept database goes with each of them.

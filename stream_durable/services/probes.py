@@ -18,10 +18,10 @@ _PATIENCE_SECONDS: Final = 12.0
 
 
 class Probe:
-    """Queries one dependency repeatedly, and remembers the last result."""
+    """Queries a dependency repeatedly, and remembers the last result."""
 
     def __init__(self, ask: Callable[[], Awaitable[None]], *, lost: LogEvent, regained: LogEvent) -> None:
-        """Ask nothing yet; `lost` and `regained` are what the log says when that changes."""
+        """Ask nothing yet; `lost` and `regained` are the log events for changes."""
         self._ask = ask
         self._lost = lost
         self._regained = regained
@@ -29,7 +29,7 @@ class Probe:
         self._lost_at: float | None = None
 
     def check(self) -> str | None:
-        """Return why it is not good, None if it is."""
+        """Return the problem, or None."""
         return self._reason
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""Asks a process on this machine whether it is ready."""
+"""Asks a process on this machine for readiness."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LOOK_SECONDS: Final = 0.05
 
 
 async def until_ready(port: int) -> None:
-    """Wait until `/readyz` on this port says so; for ever, if it never does."""
+    """Wait until `/readyz` on this port is good; without a limit."""
     while True:
         if await _is_ready(port):
             return

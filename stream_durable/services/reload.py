@@ -1,7 +1,7 @@
-"""Notices when the code of an app changes: looks at the times of its files, which every platform has.
+"""Notices changes of an app's code, by the modification times of files, on every platform.
 
-The process that runs the code writes down which files it has imported; a change of any other file is
-nobody's business. While it cannot say, since the code cannot be loaded, every file counts.
+The process running the code writes down its imported files; other files do not matter. While the code cannot
+be loaded, and the imports are unknown, every file counts.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ _FILES_MAX: Final = 5_000
 
 
 def code_of(target: str, home: Path) -> Path:
-    """Return what to watch for the app at `module:attribute`: its package, else where its module is."""
+    """Return the watched directory of the app at `module:attribute`: package, or module's directory."""
     package = home / target.partition(":")[0].partition(".")[0]
     return package if package.is_dir() else home
 
 
 def forget_imports(file: Path) -> None:
-    """Forget which files were imported."""
+    """Remove the list of imported files."""
     file.unlink(missing_ok=True)
 
 
 def tell_imports(file: Path) -> None:
-    """Write down which of the author's files this process has imported, now and whenever there are more."""
+    """Write the list of imported author's files, now and after further imports."""
     _write(file, _imports())
     threading.Thread(target=_keep_telling, args=(file,), name="imports", daemon=True).start()
 
 
 def imported(file: Path) -> frozenset[Path] | None:
-    """Return what another process has written down; None if it has not."""
+    """Return the files listed by another process; None without a list."""
     try:
         return frozenset(map(Path, json.loads(file.read_text())))
     except (OSError, ValueError):
@@ -86,7 +86,7 @@ class _Times(dict[Path, int]):
 
 
 def _changed(before: _Times, now: _Times) -> list[Path]:
-    """Return the files that differ; a file that has only begun or ceased to be watched does not."""
+    """Return the changed files, ignoring files with a new or dropped watch."""
     if before.is_known or now.is_known:
         return sorted(file for file in before.keys() & now.keys() if before[file] != now[file])
     return sorted(file for file in before.keys() | now.keys() if before.get(file) != now.get(file))
@@ -128,7 +128,7 @@ def _files(directory: Path) -> Iterator[tuple[Path, int]]:
 
 
 def _imports() -> list[str]:
-    """Return the files below the working directory that are imported, without what is installed there."""
+    """Return the imported files below the working directory, without installed packages."""
     here = Path.cwd()
     found = {
         Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))

@@ -39,7 +39,7 @@ _NOT_TAKEN_IN: Final = "the group has not taken it in yet"
 
 @asynccontextmanager
 async def reconciler(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
-    """A reconciler on topics and a schema that are as they should be."""
+    """Return the role of a reconciler on checked topics and a checked schema."""
     await check_schema(settings)
     await check_format(settings)
     await check_topics(settings, ())
@@ -68,7 +68,7 @@ async def reconciler(settings: Settings, metrics: Metrics) -> AsyncIterator[Serv
 
 
 def worker(app: App, note: int | None = None) -> Role:
-    """Return the role of a worker that carries this app; `note` as in `bootstrap.worker`."""
+    """Return the role of a worker for this app; `note` as in `bootstrap.worker`."""
 
     @asynccontextmanager
     async def role(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
@@ -94,7 +94,7 @@ def worker(app: App, note: int | None = None) -> Role:
 
 @asynccontextmanager
 async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
-    """An ingress, which needs no database."""
+    """Return the role of an ingress, without a database."""
     await check_topics(settings, ())
     await question_rights(settings, "ingress")
     kafka = _kafka(settings)
@@ -126,14 +126,14 @@ async def prepare(settings: Settings, queues: tuple[str, ...]) -> tuple[list[str
 
 
 async def check_schema(settings: Settings) -> None:
-    """Refuse to work on a schema that this code was not written for."""
+    """Refuse to work on a schema of another version."""
     if pending := await migrate.check(settings.postgres):
         lacking = f"schema {settings.postgres.db_schema} lacks {', '.join(pending)}"
         raise RejectedError("schema_outdated", f"{lacking}: run `stream-durable db migrate`")
 
 
 async def check_topics(settings: Settings, queues: tuple[str, ...]) -> None:
-    """Refuse to work on topics that are missing or would tear keys apart; warn of what else is wrong."""
+    """Refuse to work with missing topics or moved keys; warn of other problems."""
     steps = await Topics(settings, queues).plan()
     if missing := [step.topic for step in steps if step.action == "create"]:
         raise RejectedError(

@@ -1,4 +1,4 @@
-"""How an instance stands as a whole: its runs, its partitions, who works on them, and what needs a person."""
+"""The state of an instance as a whole: runs, partitions, members, and problems for a person."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEAD_MAX: Final = 10_000
 
 
 class Backlog(NamedTuple):
-    """What is left for some readers of a topic."""
+    """The records left for the readers of a topic."""
 
     records: int
     #: When the oldest of them was written, in milliseconds; None: there are none.
@@ -34,21 +34,21 @@ class Backlog(NamedTuple):
 
 
 class PartitionStatus(NamedTuple):
-    """A partition of the inbox, and what is left of it."""
+    """A partition of the inbox, with the remaining records."""
 
     summary: PartitionSummary
     left: Backlog
 
 
 class Readers(NamedTuple):
-    """The processes that read a topic, and what they have not done."""
+    """The processes reading a topic, with the remaining records."""
 
     members: tuple[Member, ...]
     left: Backlog
 
 
 class Concern(NamedTuple):
-    """Something that does not pass by itself, and what to do about it."""
+    """A permanent problem, with the remedy."""
 
     what: str
     remedy: str
@@ -99,7 +99,7 @@ async def status(settings: Settings) -> Status:
 
 
 def concerns(found: Status) -> list[Concern]:
-    """Return what needs a person, the most urgent first."""
+    """Return the problems for a person, the most urgent first."""
     return [
         *_of_partitions(found),
         *_of_roles(found),
@@ -176,7 +176,7 @@ async def _stored(
 
 
 class _Read(NamedTuple):
-    """Who reads what."""
+    """The readers of each topic of the instance."""
 
     inbox: Group
     ingress: Readers
@@ -184,7 +184,7 @@ class _Read(NamedTuple):
 
 
 async def _readers(settings: Settings) -> _Read | None:
-    """Ask Kafka; None: it is one in memory."""
+    """Ask Kafka for readers; None for a broker in memory."""
     groups, prefix = Groups(settings.kafka), settings.prefix
     commands = full_name(prefix, COMMANDS)
     topics = await groups.topics(full_name(prefix, ""))
@@ -214,7 +214,7 @@ async def _reading(settings: Settings, topic: str, group: Group) -> Readers:
 async def _partitions(
     settings: Settings, summaries: list[PartitionSummary], inbox: Group | None
 ) -> list[PartitionStatus]:
-    """Return where partitions stand; what counts is what is committed in Postgres, not in Kafka."""
+    """Return positions of partitions; only commits in Postgres count, not in Kafka."""
     if inbox is None:
         return [PartitionStatus(one, Backlog(0)) for one in summaries]
     left = {
@@ -235,7 +235,7 @@ async def _partitions(
 
 
 async def _oldest(settings: Settings, topic: str, left: Mapping[int, Span]) -> dict[int, int]:
-    """Return when the next record of each partition was written that has one left."""
+    """Return the time of the next record of each partition with a backlog."""
     spans = [Span(s.partition, s.start, s.start + 1) for s in left.values() if s.start < s.end]
     reader = KafkaReader(settings.kafka, topic, client=_CLIENT, records_max=max(1, len(spans)))
     found: dict[int, int] = {}

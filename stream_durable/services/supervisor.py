@@ -126,7 +126,7 @@ def _output(log: Path | None) -> Iterator[BinaryIO | None]:
 
 
 class _Child:
-    """One program and its current process, if any."""
+    """A program and the current process, if any."""
 
     def __init__(self, program: Program, on_change: Callable[[Program, int | None], None]) -> None:
         self.program = program
@@ -141,7 +141,7 @@ class _Child:
         return self._process.pid if self._process is not None else None
 
     async def run(self) -> int:
-        """Start the process and return its exit code."""
+        """Start the process and return the exit code."""
         program = self.program
         note = self._new_note()
         with _output(program.log) as output:
@@ -165,7 +165,7 @@ class _Child:
         return code
 
     def _new_note(self) -> BinaryIO | None:
-        """Return an empty file for a worker to note in what it is at: it has no name, and is ours alone."""
+        """Return an empty file for a worker's notes on running attempts: nameless and private."""
         self._close_note()
         if self.program.arguments[0] == "worker":
             self._note = TemporaryFile()  # noqa: SIM115 - it is read after the end of the process
@@ -201,7 +201,7 @@ class _Child:
         )  # fmt: skip
 
     async def end(self, seconds: float) -> None:
-        """Ask the process to end, and make it after that time."""
+        """Ask the process to end, and kill after a time."""
         self._close_note()
         if self._process is None:
             return

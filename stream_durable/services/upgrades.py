@@ -24,16 +24,16 @@ _CLIENT: Final = "stream-durable-upgrade"
 
 
 async def check_format(settings: Settings) -> None:
-    """Refuse to work where a newer release has gone on: before the group gives us what is not for us."""
+    """Refuse to work after a newer release: before the group assigns unusable partitions."""
     for standing in await formats(settings.postgres):
         if standing.format > FORMAT:
             raise NewerFormatError(f"partition {standing.partition}", standing.format, FORMAT)
 
 
 async def raise_format(settings: Settings) -> list[Standing]:
-    """Let every partition go on in the newest format of this release; return those that are raised.
+    """Raise every partition to the newest format of this release; return the raised ones.
 
-    Refused while the owner of a partition is of an older release: it would stand still there.
+    Refused while the owner of a partition has an older release, which would stand still there.
     """
     standing = await formats(settings.postgres)
     if old := [one for one in standing if one.owner is not None and one.owner_format < FORMAT]:
@@ -48,13 +48,13 @@ async def raise_format(settings: Settings) -> list[Standing]:
 
 
 def format_record(partition: int, to: int) -> Outgoing:
-    """Return the record from which on a partition is of this format."""
+    """Return the record raising a partition to this format."""
     message = FormatRaised(key=str(partition), format=to)
     return Outgoing(INBOX, partition, message.key.encode(), encode(message))
 
 
 async def bury(settings: Settings, partition: int, offset: int, reason: str) -> Record:
-    """Set aside the record that a partition stands at; whoever folds the log again does so too."""
+    """Set aside the record blocking a partition; later folds of the log do the same."""
     record = await _next(settings, partition)
     if record is None or record.offset != offset:
         at = "at the end of its log" if record is None else f"at offset {record.offset}"

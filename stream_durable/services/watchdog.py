@@ -1,10 +1,10 @@
-"""Ends the process when its event loop is stuck, since no other code in it can.
+"""Ends the process when the event loop is stuck; no other code in the process can.
 
-A stuck loop sends no heartbeats and commits nothing, but its consumer's background thread may keep partitions
-for another minute. So a thread asks the loop for a sign of life; after enough checks without one, it writes
-the stacks of all threads and ends the process, and the platform restarts it. Checks are counted, not seconds:
-a stopped process or a sleeping machine is not stuck. A guard acting for the loop decides by itself when to
-end.
+A stuck loop sends no heartbeats and commits nothing, but the consumer's background thread may keep partitions
+for another minute. So a thread asks the loop for a sign of life; after enough checks without one, the thread
+writes the stacks of all threads and ends the process, and the platform restarts. Checks are counted, not
+seconds: a stopped process or a sleeping machine is not stuck. A guard acting for the loop decides alone when
+to end.
 
 Code blocking the whole interpreter, such as an endless regular expression match, blocks this thread too. Then
 `/livez` does not answer, and the platform has to react.
@@ -34,7 +34,7 @@ _LAST_WORDS_SECONDS: Final = 2.0
 
 
 class Guard(Protocol):
-    """Does for a service what cannot wait while its loop does not turn. Called by the watchdog's thread."""
+    """Urgent work of a service during a standstill of the loop. Called by the watchdog's thread."""
 
     look_seconds: float
 
@@ -43,7 +43,7 @@ class Guard(Protocol):
 
 
 class Watchdog:
-    """Watches one loop while its context is open."""
+    """Watches a loop while the context is open."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, seconds: float = STUCK_SECONDS) -> None:
         self._loop = loop

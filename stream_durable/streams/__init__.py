@@ -1,7 +1,7 @@
-"""Stream processors beside the engine: any topic turned into starts, signals and events, and our topics read.
+"""Stream processors beside the engine: any topic turned into starts, signals and events; public topics read.
 
-The only part that imports Faust; it needs the extra `streams`. It uses the public topics like any other
-program.
+The only part importing Faust, with the extra `streams`. Only public topics are used, like any other program
+does.
 """
 
 from stream_durable.core.lifecycle import RunEvent, StepEvent

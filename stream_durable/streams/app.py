@@ -31,7 +31,7 @@ TurnFunction = TypeVar("TurnFunction", bound=Callable[[Any], Any])
 class _Conf(faust.Settings):
     """Faust's settings with the web server off unless requested for the app.
 
-    `faust worker` turns it on by itself, on all interfaces; other overrides still count.
+    `faust worker` turns the server on, on all interfaces; other overrides still count.
     """
 
     _web_enabled: bool
@@ -74,7 +74,7 @@ class StreamApp(faust.App):
         self.runs = self._lifecycle(RUNS, RunEvent)
 
     def topic(self, *topics: str, **options: Any) -> Any:
-        """Describe a topic as Faust does; one that is read as pickle is refused."""
+        """Describe a topic as Faust does; reading pickle is refused."""
         for name in ("key_serializer", "value_serializer"):
             if is_pickle(options.get(name)):
                 text = f"{name}={options[name]!r} of {', '.join(topics)}: pickle runs what it reads"
@@ -106,7 +106,7 @@ class StreamApp(faust.App):
         return decorate
 
     async def on_first_start(self) -> None:
-        """Refuse to start without the topics that turns read: Faust would pass over them for ever."""
+        """Refuse to start without the topics read by turns: Faust would ignore them for ever."""
         wanted = [*sorted(self._sources), full_name(self._instance, EVENTS)] if self._sources else []
         if missing := await missing_topics(self._settings.kafka, wanted):
             remedy = f"`stream-durable topics make {' '.join(missing)}` makes topics of your own"
@@ -117,7 +117,7 @@ class StreamApp(faust.App):
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
-        """Run it within this process and loop until the end of the block; an app runs once."""
+        """Run the app within this process and loop until the end of the block; an app runs once."""
         await self.start()
         try:
             yield self
@@ -127,8 +127,9 @@ class StreamApp(faust.App):
             raise self.crash_reason
 
     async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:
-        """Wait for messages that are being worked on, when stopping or giving partitions up; Faust by
-        itself waits for ever. What a turn has not ended by then comes again."""
+        """Wait for messages in progress, when stopping or releasing partitions, up to the drain time; Faust
+        waits for ever. Unfinished messages are delivered again.
+        """
         waiting = asyncio.ensure_future(super()._consumer_wait_empty(consumer, logger))
         await asyncio.wait({waiting}, timeout=self._drain_seconds)
         # It may overhear this, and then ends with the consumer.

@@ -1,4 +1,4 @@
-"""Our public topics as Faust reads them: values are the core's events."""
+"""Our public topics for Faust: values are the core's events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stream_durable.wire import lifecycle
 
 
 class LifecycleCodec(Codec):
-    """Reads events of one kind from Avro. Nobody but the engine writes them."""
+    """Decodes events of one kind from Avro. Only the engine writes them."""
 
     def __init__(self, event: lifecycle.EventType) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class LifecycleCodec(Codec):
 
 
 class OurTopic(Topic):
-    """A topic that is made by `stream-durable topics apply`, never by Faust, which would lose data."""
+    """A topic created by `stream-durable topics apply`, never by Faust, which would lose data."""
 
     async def declare(self) -> None:
-        """Leave it as it is."""
+        """Leave the topic unchanged."""

@@ -79,7 +79,7 @@ def faust_options(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any
 
 
 def is_pickle(codec: object) -> bool:
-    """Say whether a codec runs code that it reads; names are joined as in `json|binary`."""
+    """Return whether a codec executes code while reading; names may be joined as in `json|binary`."""
     return "pickle" in str(codec).lower()
 
 
@@ -129,7 +129,7 @@ def _mechanism(kafka: KafkaSettings) -> str:
 
 
 def _context(found: Mapping[str, str]) -> ssl.SSLContext:
-    """Return what verifies the brokers, by name too, and shows our certificate if there is one."""
+    """Return a TLS context verifying the brokers, by name too, with our certificate if there is one."""
     try:
         context = ssl.create_default_context(cafile=found.get("ssl.ca.location"))
         if certificate := found.get("ssl.certificate.location"):

@@ -1,4 +1,4 @@
-"""What a message turns into, and how that is written to the events topic."""
+"""Outcomes of messages, and their encoding for the events topic."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class Publish:
-    """Say that an event has happened."""
+    """Publish an event."""
 
     event: str
     key: str | int
@@ -49,7 +49,7 @@ Outcome = One | Sequence[One] | None
 
 
 class Written(NamedTuple):
-    """A record for the events topic. Its key orders messages of one run or one event key."""
+    """A record for the events topic. The key orders messages of one run or one event key."""
 
     key: bytes
     value: bytes
@@ -60,7 +60,7 @@ _ANY_TTL_MS: Final = 1_000
 
 
 class Writer:
-    """Writes outcomes, and refuses those that the ingress would refuse."""
+    """Encodes outcomes, and refuses outcomes unacceptable to the ingress."""
 
     def __init__(self) -> None:
         self._values = Values()

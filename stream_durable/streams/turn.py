@@ -1,7 +1,7 @@
-"""One function of the user's on one topic: each record is turned, written, and only then counted as taken.
+"""A user's function on a topic: each record is turned, written, and only then acknowledged.
 
-What a repeated record turns into has the same message ids, so that a repeat changes nothing. A record
-that cannot be turned goes to the dead letters with the reason, and the next one is taken.
+A repeated record gives messages with the same ids, so a repeat changes nothing. A record impossible to turn
+becomes a dead letter with the reason, and the next is taken.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Turn:
     async def run(self, stream: Any) -> None:
         """Take records until cancelled.
 
-        Records are acknowledged by hand: Faust itself acknowledges a record
-            cancelled halfway, which would be lost.
+        Records are acknowledged explicitly: Faust acknowledges a record cancelled halfway, which would be
+        lost.
         """
         stream = stream.noack()
         async for event in stream.events():

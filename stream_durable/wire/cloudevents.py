@@ -27,17 +27,17 @@ _CONTENT_TYPE: Header = ("content-type", b"application/avro")
 
 
 def meta(event: StepEvent | RunEvent) -> Meta:
-    """Return what has to be kept of an event, beside its value, to publish it later."""
+    """Return the parts of an event besides the value needed for publishing later."""
     return event.type, type(event) is StepEvent, event.sequence, event.time, event.run, event.trace
 
 
 def headers(event: StepEvent | RunEvent, source: str) -> list[Header]:
-    """Return the headers of an event; `source` is a URI reference that names this installation."""
+    """Return the headers of an event; `source` is a URI reference naming this installation."""
     return headers_from(meta(event), source)
 
 
 def headers_from(meta: Meta, source: str) -> list[Header]:
-    """Return the headers of the event of which `meta` was kept."""
+    """Return the headers of an event from the stored `meta`."""
     kind, is_step, sequence, time, run, trace = meta[:6]
     made = [
         _SPECVERSION,

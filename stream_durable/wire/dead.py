@@ -18,7 +18,7 @@ Header = tuple[str, bytes]
 
 
 class Letter(NamedTuple):
-    """The record that keeps what could not be applied."""
+    """A record keeping an inapplicable record."""
 
     key: bytes | None
     value: bytes | None
@@ -26,14 +26,14 @@ class Letter(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether it has what the record had."""
+        """Whether the letter has everything of the record."""
         return not any(name == _DIGEST for name, _ in self.headers)
 
 
 def letter(
     key: bytes | None, value: bytes | None, headers: Sequence[Header] | None, origin: list[Header]
 ) -> Letter:
-    """Return the letter that keeps a record, with the headers it had and ours after them."""
+    """Return the letter for a record, with the record's headers and ours after them."""
     return Letter(key, value, [*(headers or ()), *origin])
 
 
@@ -51,7 +51,7 @@ _ORIGIN = frozenset({"sd_code", "sd_reason", "sd_topic", "sd_partition", "sd_off
 
 
 def storable(reason: str) -> str:
-    """Return a reason as a database keeps it: bounded and nothing but text, whatever it quotes."""
+    """Return a reason fit for a database: bounded and pure text, whatever is quoted."""
     text = reason[:_REASON_LENGTH_MAX].replace("\x00", "\\0")
     return text.encode("utf-8", "replace").decode()
 
@@ -59,7 +59,7 @@ def storable(reason: str) -> str:
 def dead_letter_headers(
     topic: str, partition: int, offset: int, time: int, code: str, reason: str
 ) -> list[tuple[str, bytes]]:
-    """Return the headers that are added to those the record had."""
+    """Return our headers, added to those of the record."""
     return [
         ("sd_code", code.encode()),
         ("sd_reason", storable(reason).encode()),

@@ -41,7 +41,7 @@ RecordHeaders = Iterable[tuple[str, bytes | None]] | None
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
-    """A start by name: which definition it means is still to be decided, and then put on the log."""
+    """A start by name: the definition is still to be decided, and then put on the log."""
 
     id: str
     run: str
@@ -68,7 +68,7 @@ FromOutside = EventPublished | SignalRun | Start
 
 
 class _Form(msgspec.Struct, forbid_unknown_fields=True):
-    """What the JSON forms have in common."""
+    """The common parts of the JSON forms."""
 
     message_id: Text | None = None
 
@@ -93,7 +93,7 @@ class _Start(_Form, kw_only=True):
 
 
 class _CloudEvent(msgspec.Struct, kw_only=True):
-    """Structured mode; extensions that are not ours are passed over."""
+    """Structured mode; foreign extensions are ignored."""
 
     specversion: str
     type: Text
@@ -149,7 +149,7 @@ def admit(message: Message) -> bytes:
 
 
 def published(event: str, key: str, data: Raw, *, id: str, ttl_ms: int) -> EventPublished:  # noqa: A002
-    """Return the message that tells a channel of an event, or say what is wrong with its name or key."""
+    """Return the message of an event for a channel, or raise for a bad name or key."""
     _check_name("an event", event)
     channel = channel_id(event, key)
     if not key or not fits(channel):
@@ -159,7 +159,7 @@ def published(event: str, key: str, data: Raw, *, id: str, ttl_ms: int) -> Event
 
 
 def signalled(run: str, signal: str, data: Raw, *, id: str) -> SignalRun:  # noqa: A002
-    """Return the message that gives a signal to a run, or say what is wrong with its name."""
+    """Return the message of a signal for a run, or raise for a bad name."""
     _check_name("a signal", signal)
     return SignalRun(key=run, id=id, signal=signal, data=data)
 
@@ -171,7 +171,7 @@ class _Record(msgspec.Struct):
     ttl_ms: int
 
     def text_key(self) -> str | None:
-        """Return the record's key where it is a text."""
+        """Return the record's key if a text."""
         if not self.key:
             return None
         try:
@@ -181,7 +181,7 @@ class _Record(msgspec.Struct):
 
 
 def _attributes(headers: RecordHeaders) -> dict[str, str]:
-    """Return what the headers say; who writes `ce_type` by hand need not write `ce_specversion`."""
+    """Return the attributes in the headers; `ce_specversion` may be missing beside `ce_type`."""
     found = list(headers or ())
     if any(name == "ce_type" for name, _ in found):
         found.append(("ce_specversion", b"1.0"))
@@ -253,7 +253,7 @@ def _event(record: _Record, name: str, key: str | None, data: Raw, identity: str
 
 
 def _qualified(source: str, identity: str) -> str:
-    """Return an id that no other source can have used."""
+    """Return an id unique among all sources."""
     if not source or not fits(identity):
         return identity
     qualified = f"{source}#{identity}"
@@ -263,7 +263,7 @@ def _qualified(source: str, identity: str) -> str:
 
 
 def _plain(value: bytes) -> Any:
-    """Read all of it once: what is passed on raw must be what every reader can read."""
+    """Decode everything once: raw values passed on must be readable for every reader."""
     try:
         return msgspec.json.decode(value)
     except _UNREADABLE as error:

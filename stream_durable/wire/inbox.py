@@ -28,7 +28,7 @@ def encode(value: Message | Command | CancelAttempt) -> bytes:
 
 
 class UnknownTypeError(RejectedError):
-    """A well-formed message of a type that this release does not know, or does not know like this."""
+    """A well-formed message of a type, or a form of a type, unknown to this release."""
 
     def __init__(self, cause: Exception, type: str, format: int) -> None:  # noqa: A002 - as the message says it
         super().__init__("unreadable", f"not a message of the inbox: {cause}")
@@ -38,7 +38,7 @@ class UnknownTypeError(RejectedError):
 
 
 class _Stamp(msgspec.Struct):
-    """What every message of every release has."""
+    """The fields common to messages of all releases."""
 
     type: Annotated[str, Meta(pattern=r"^[a-z]{1,40}\.[a-z_]{1,40}$")]
     format: Format = 1
@@ -63,7 +63,7 @@ def decode_message(value: bytes) -> AnyMessage:
 
 
 def _unreadable(value: bytes, cause: Exception) -> RejectedError:
-    """Tell what a newer release may have written from what nobody can read."""
+    """Distinguish messages of a newer release from unreadable ones."""
     try:
         stamp = _stamp(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -84,7 +84,7 @@ _FREE_TEXT = frozenset({"reason", "label"})
 
 
 def _check_texts(message: Message) -> None:
-    """Refuse names and ids that the database cannot keep: that hold a NUL, or have too many bytes."""
+    """Refuse names and ids unfit for the database: with a NUL, or with too many bytes."""
     for name in message.__struct_fields__:
         if name in _FREE_TEXT:
             continue

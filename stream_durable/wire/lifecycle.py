@@ -49,7 +49,7 @@ _Key = TypeVar("_Key")
 
 
 class _Cache(dict[_Key, bytes]):
-    """Remembers how values are written, and forgets all of them when it is full."""
+    """Remembers encodings of values, and forgets all of them when full."""
 
     __slots__ = ("_write",)
 
@@ -93,9 +93,9 @@ def _encode_step(event: StepEvent) -> bytes:
 
 
 def _encode_run(event: RunEvent) -> bytes:
-    """Return an event about a run, under the first schema that has all it says.
+    """Return an event about a run, under the first sufficient schema.
 
-    So nearly every event costs what it did, and is read by what knows the first schema alone.
+    So nearly every event has the same size as before, and is readable with the first schema alone.
     """
     if event.trigger is None and event.parent is None and event.steps is None:
         return b"".join((_run_head[event.type, event.workflow, event.fingerprint], *_run_parts(event)))
@@ -129,7 +129,7 @@ def _run_parts(event: RunEvent) -> tuple[bytes, ...]:
 
 
 def _some_texts(texts: Sequence[str]) -> bytes:
-    """One block with all of them, and the block that ends an array."""
+    """Encode a block with all texts, and the block ending an array."""
     block = b"".join((_long[len(texts)], *map(_text, texts))) if texts else b""
     return _SOME + block + b"\x00"
 
@@ -159,7 +159,7 @@ def _write_optional_text(text: str | None) -> bytes:
 
 
 def _some_json(data: bytes) -> bytes:
-    """Payloads are passed on as they came, so here is where bytes that are no text must end."""
+    """Encode JSON, refusing bytes other than text: payloads are passed on unchanged until here."""
     if not data.isascii():
         data = data.decode("utf-8", "replace").encode()
     return _SOME + _long[len(data)] + data
@@ -209,7 +209,7 @@ def decode(value: bytes) -> Event:
 
 
 class _Known(NamedTuple):
-    """How values that begin with one frame are read."""
+    """The decoding of values beginning with one frame."""
 
     event: EventType
     writer: Schema
@@ -236,13 +236,13 @@ def _read(known: _Known, value: bytes) -> Event:
 
 @cache
 def schema(event: EventType) -> Schema:
-    """Return the current Avro schema of a kind of event, as its file has it."""
+    """Return the current Avro schema of a kind of event, from the file."""
     return _load(_schemas() / _FILES[event])
 
 
 @cache
 def frame(event: EventType) -> bytes:
-    """Return what values of a kind of event begin with that are written under its current schema."""
+    """Return the first bytes of values of a kind of event under the current schema."""
     return _frame(schema(event))
 
 
@@ -253,13 +253,13 @@ def frames(event: EventType) -> tuple[bytes, ...]:
 
 @cache
 def _first_frame() -> bytes:
-    """Return what values begin with that say no more of a run than the first release could."""
+    """Return the first bytes of values limited to the first release's fields."""
     return _frame(_load(_schemas() / "released" / "1" / _FILES[RunEvent]))
 
 
 @cache
 def _known() -> dict[bytes, _Known]:
-    """Return all schemas there have ever been, by what their values begin with."""
+    """Return all schemas ever used, by the first bytes of their values."""
     known = {}
     for event, name in _FILES.items():
         current = _parsed(schema(event))
@@ -271,7 +271,7 @@ def _known() -> dict[bytes, _Known]:
 
 
 def _schemas() -> Traversable:
-    """Find the schemas: in the package where it was installed, at the top of a checkout of its source."""
+    """Find the schemas: in the installed package, or at the top of a source checkout."""
     installed = resources.files("stream_durable.wire") / "schemas"
     checkout = Path(__file__).parents[2] / "schemas"
     for folder in (installed, checkout):

@@ -1,8 +1,8 @@
-"""Verdicts: decisions about inbox records that do not follow from the inbox alone.
+"""Verdicts: decisions about inbox records not implied by the inbox alone.
 
-Examples: a record that kills the folding process, a record on which the fold fails or that cannot be stored,
-a start with an unregistered definition, a record set aside by an operator. Every later fold of the log, in a
-rebuild or after the state was restored, must decide as the first one did.
+Examples: a record killing the folding process, a record failing in the fold or unfit for the database, a
+start with an unregistered definition, a record set aside by an operator. Every later fold of the log, in a
+rebuild or after a restore, must decide in the same way.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VERDICT_CODES: Final = frozenset({CRASHES, UNFOLDABLE, UNSTORABLE, BURIED, "unkn
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How one record was refused; it is on the partition of the same number as the record."""
+    """The refusal of a record; stored in the partition of the same number."""
 
     offset: Annotated[int, Meta(ge=0, le=1 << 62)]
     #: Of the record: another one at the same offset, in a log that was made anew, is not meant.
@@ -50,7 +50,7 @@ def encode_verdict(verdict: Verdict) -> bytes:
 
 
 def decode_verdict(value: bytes | None) -> Verdict:
-    """Read a verdict, or say why it is none."""
+    """Decode a verdict, or raise with the reason."""
     try:
         return _decode(value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
