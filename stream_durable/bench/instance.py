@@ -104,7 +104,7 @@ class Instance:
         self.load.flush()
 
     def measure(self, runs: Sequence[str], action: Callable[[], Sequence[float] | None]) -> Sample:
-        """Measure an action ending with the last of these runs, and possibly returning milliseconds per run."""
+        """Measure an action ending with the last of these runs; may return milliseconds per run."""
         counting = self.counting()
         usage = Usage(self.services.trees | {role: child.pid for role, child in self.processes.items()})
         records, cpu, begin = self._records(), usage.cpu_s(), time.perf_counter()
