@@ -18,10 +18,12 @@ from stream_durable.core.definition.nodes import (
     Definition,
     EachNode,
     EventNode,
+    InputNode,
     ParallelNode,
     SignalNode,
     SleepNode,
     StepNode,
+    format_of,
 )
 from stream_durable.core.definition.validate import validate
 from stream_durable.core.effects import CancelAttempt, Command, Effects
@@ -29,11 +31,13 @@ from stream_durable.core.entities import ENTITIES, TABLES, Entity, Graphs, timer
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.fold import create, fold
+from stream_durable.core.format import ASKS
 from stream_durable.core.gate.rows import GateRow, PlaceRow
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.log import Log
 from stream_durable.core.messages import (
+    AnswerInput,
     AttemptCompleted,
     AttemptExpanded,
     AttemptFailed,
@@ -89,6 +93,11 @@ def event(name: str, *after: str, of: str = "paid", key: str = "input.id", **opt
     return EventNode(name=name, after=after, event=of, key=key, **options)
 
 
+def ask(name: str, *after: str, **options: Any) -> InputNode:
+    """Return a question that is answered with true or false."""
+    return InputNode(name=name, after=after, **options)
+
+
 def parallel(name: str, *after: str, **options: Any) -> ParallelNode:
     return ParallelNode(name=name, after=after, **options)
 
@@ -130,7 +139,7 @@ def hook(kind: str, **options: Any) -> StepNode:
 
 def definition(*nodes: AnyNode, **options: Any) -> Definition:
     """Return a definition that is sound: a test of the fold is not one of the validation."""
-    made = Definition(name="order", nodes=nodes, **options)
+    made = Definition(name="order", nodes=nodes, format=format_of(nodes), **options)
     assert not validate(made)
     return made
 
@@ -280,6 +289,10 @@ class Play:
 
     def delivered(self, wait: str, data: bytes = b"null") -> Said:
         return self.tell(EventDelivered(key=RUN, wait=wait, id="e1", data=Raw(data)))
+
+    def answered(self, wait: str, answer: bytes = b"true", id: str = "a1", **options: Any) -> Said:  # noqa: A002
+        message = AnswerInput(key=RUN, id=id, wait=wait, format=ASKS, answer=Raw(answer), **options)
+        return self.tell(message)
 
     def cancelled(self, reason: str = "", **options: Any) -> Said:
         return self.tell(CancelRun(key=RUN, id="c1", reason=reason, **options))

@@ -8,6 +8,7 @@ from stream_durable.client.figures import WorkflowEntry
 from stream_durable.client.filter import RunFilter
 from stream_durable.client.listing import Family, Member, RunCount, RunEntry, RunList, RunStatuses
 from stream_durable.client.open_waits import EventList, KeptEvent, OpenWait, WaitList
+from stream_durable.client.questions import Change, Question
 from stream_durable.client.run import RunHandle
 from stream_durable.client.state import Request, Requests, RunState, StepState
 
@@ -16,12 +17,14 @@ __all__ = [
     "AttemptState",
     "BlockingClient",
     "BlockingRun",
+    "Change",
     "EventList",
     "Family",
     "KeptEvent",
     "LogEntry",
     "Member",
     "OpenWait",
+    "Question",
     "Request",
     "Requests",
     "RunCancelled",

@@ -48,6 +48,10 @@ class HasId(Protocol):
     def id(self) -> str: ...
 
 
+def _id_of(run: str | HasId) -> str:
+    return run if isinstance(run, str) else run.id
+
+
 class AsyncClient:
     """A connection to one instance; use with `async with`, from any number of tasks of one loop."""
 
@@ -158,7 +162,41 @@ class AsyncClient:
         id: str | None = None,  # noqa: A002 - the word for it everywhere
     ) -> None:
         """Send a run a signal, kept until a step waits for it; each `id` counts once."""
-        await self.run(run if isinstance(run, str) else run.id).signal(name, data, id=id)
+        await self.run(_id_of(run)).signal(name, data, id=id)
+
+    async def answer(
+        self,
+        run: str | HasId,
+        wait: str,
+        value: Any,
+        *,
+        by: str = "",
+        comment: str = "",
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
+    ) -> str:
+        """Answer what a step of a run asks people, as `RunHandle.answer` does."""
+        return await self.run(_id_of(run)).answer(wait, value, by=by, comment=comment, id=id)
+
+    async def claim(self, run: str | HasId, wait: str, by: str) -> str:
+        """Take a question on for somebody; refused if it is somebody else's."""
+        return await self.run(_id_of(run)).claim(wait, by)
+
+    async def assign(
+        self,
+        run: str | HasId,
+        wait: str,
+        to: str,
+        *,
+        role: str | None = None,
+        by: str = "",
+        comment: str = "",
+    ) -> str:
+        """Hand a question over to somebody, or with `""` back to anybody of its role, or of another."""
+        return await self.run(_id_of(run)).assign(wait, to, role=role, by=by, comment=comment)
+
+    async def comment(self, run: str | HasId, wait: str, text: str, *, by: str = "") -> str:
+        """Note something beside a question."""
+        return await self.run(_id_of(run)).comment(wait, text, by=by)
 
     async def cancel(self, run: str, reason: str = "", *, compensate: bool = False) -> str:
         """Ask for the end of a run."""

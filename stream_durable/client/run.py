@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from uuid import uuid4
 
 import msgspec
 
@@ -14,11 +13,12 @@ from stream_durable.client.attempts import AttemptState, LogEntry, attempts
 from stream_durable.client.edge import Edge
 from stream_durable.client.errors import RunCancelled, RunFailed
 from stream_durable.client.filter import RunFilter
+from stream_durable.client.inputs import answer_to, assignment_of, claim_of, comment_on
 from stream_durable.client.listing import Family, RunList, family, listed
 from stream_durable.client.orders import check_end_step, check_retry
 from stream_durable.client.starting import check_input, check_same, resolve
 from stream_durable.client.state import RunState, run_state
-from stream_durable.client.values import run_id
+from stream_durable.client.values import drawn, run_id
 from stream_durable.client.watching import Event, watched
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.errors import RejectedError, TransientError
@@ -153,29 +153,60 @@ class RunHandle(Generic[Out]):
     ) -> None:
         """Send the run a signal, kept until a step waits for it; each `id` counts once."""
         body = self._edge.values.plain(data, f"the data of signal {name!r}")
-        message = signalled(self.id, name, body, id=id or uuid4().hex)
+        message = signalled(self.id, name, body, id=id or drawn())
         await self._edge.send(message, f"signal run {self.id!r}")
+
+    async def answer(
+        self,
+        wait: str,
+        value: Any,
+        *,
+        by: str = "",
+        comment: str = "",
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
+    ) -> str:
+        """Answer what a step asks people; each `id` counts once, and the first answer that fits wins.
+
+        Raises `RejectedError`, naming the field, for one that does not fit, and where nobody asks any more.
+        """
+        run, data = await self._thawed(), self._edge.values.plain(value, f"the answer to {wait!r}")
+        return await self._tell(answer_to(run, wait, data, by=by, comment=comment, id=id or drawn()))
+
+    async def claim(self, wait: str, by: str) -> str:
+        """Take a question on for somebody; refused if it is somebody else's."""
+        return await self._tell(claim_of(await self._thawed(), wait, by, id=drawn()))
+
+    async def assign(
+        self, wait: str, to: str, *, role: str | None = None, by: str = "", comment: str = ""
+    ) -> str:
+        """Hand a question over to somebody, or with `""` back to anybody of its role, or of another."""
+        run, order = await self._thawed(), drawn()
+        return await self._tell(assignment_of(run, wait, to, role, by=by, comment=comment, id=order))
+
+    async def comment(self, wait: str, text: str, *, by: str = "") -> str:
+        """Note something beside a question."""
+        return await self._tell(comment_on(await self._thawed(), wait, text, by=by, id=drawn()))
 
     async def cancel(self, reason: str = "", *, compensate: bool = False) -> str:
         """Request the end of the run; wait for it with `result`.
 
         Children are cancelled too and clean-up steps run; completed steps are undone if `compensate`.
         """
-        return await self._tell(CancelRun(key=self.id, id=_drawn(), reason=reason, compensate=compensate))
+        return await self._tell(CancelRun(key=self.id, id=drawn(), reason=reason, compensate=compensate))
 
     async def pause(self, reason: str = "") -> str:
         """Let no step begin until the run is resumed; those under way go on, and so does time."""
-        return await self._tell(PauseRun(key=self.id, id=_drawn(), reason=reason))
+        return await self._tell(PauseRun(key=self.id, id=drawn(), reason=reason))
 
     async def resume(self, *, context: Mapping[str, Any] | None = None) -> str:
         """Let a paused run go on; `context` is merged into the run's context before."""
         data = self._edge.values.an_object(context, f"the context for run {self.id!r}")
-        return await self._tell(ResumeRun(key=self.id, id=_drawn(), context=data))
+        return await self._tell(ResumeRun(key=self.id, id=drawn(), context=data))
 
     async def cancel_step(self, step: str, reason: str = "") -> str:
         """Cancel a step, or a group with all members, and everything after."""
         check_end_step(await self._thawed(), step)
-        return await self._tell(CancelStep(key=self.id, id=_drawn(), step=step, reason=reason))
+        return await self._tell(CancelStep(key=self.id, id=drawn(), step=step, reason=reason))
 
     async def skip_step(self, step: str, reason: str = "") -> str:
         """End a step, or a group with all members, as skipped; later steps continue without the output.
@@ -183,7 +214,7 @@ class RunHandle(Generic[Out]):
         For a failed compensation, `"charge~compensate"`, this accepts the failure.
         """
         check_end_step(await self._thawed(), step)
-        return await self._tell(SkipStep(key=self.id, id=_drawn(), step=step, reason=reason))
+        return await self._tell(SkipStep(key=self.id, id=drawn(), step=step, reason=reason))
 
     async def retry(self, step: str | None = None, *, whole: bool = False) -> str:
         """Retry steps in place, whether or not the run has ended.
@@ -192,7 +223,7 @@ class RunHandle(Generic[Out]):
         later steps; with `whole` everything. A failed compensation, `"charge~compensate"`, is retried by
         name, and before anything else.
         """
-        message = RetryRun(key=self.id, id=_drawn(), step=step or "", whole=whole)
+        message = RetryRun(key=self.id, id=drawn(), step=step or "", whole=whole)
         check_retry(await self._thawed(), message)
         async with self._edge.live(self.id) as events:
             await self._tell(message)
@@ -208,8 +239,8 @@ class RunHandle(Generic[Out]):
         name, fingerprint = await resolve(self._edge, row.workflow)
         check_input(self._edge, name, fingerprint, msgspec.Raw(row.input))
         message = StartRun(
-            key=_drawn() if id is None else run_id(id),
-            id=_drawn(),
+            key=drawn() if id is None else run_id(id),
+            id=drawn(),
             workflow=name,
             fingerprint=fingerprint,
             input=msgspec.Raw(row.input),
@@ -360,10 +391,6 @@ async def start(edge: Edge, message: StartRun, *, is_named: bool, output_type: A
     assert row is not None, "a run is committed before it is spoken of"
     check_same(row, message)
     return RunHandle(edge, run, output_type=output_type)
-
-
-def _drawn() -> str:
-    return uuid4().hex
 
 
 def _seconds(timeout: Duration | None) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from stream_durable.client.questions import Question, question_of
 from stream_durable.client.waiting import WaitsFor, waits_for
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode
@@ -57,6 +58,8 @@ class StepState(NamedTuple):
     members: tuple[str, ...]
     #: An event with its key, signals, a time, a run, other steps, a worker; nothing once it has ended.
     waits_for: tuple[WaitsFor, ...] = ()
+    #: What it asks people, or has asked, and what they did about it.
+    asked: Question | None = None
 
 
 class Request(NamedTuple):
@@ -200,6 +203,7 @@ def _step_state(run: Run, i: int, name: str) -> StepState:
         _clause(run, i, detail.clause),
         tuple(graph.names[m] for m in graph.members.get(i, ())),
         tuple(map(waits_for, causes(run, i))),
+        question_of(graph.nodes[i], step),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from uuid import uuid4
 
 import msgspec
 from msgspec import Raw
@@ -70,6 +71,11 @@ class Values:
 def _said(found: list[Problem]) -> str:
     shown = "; ".join(map(str, found[:PROBLEMS_SHOWN]))
     return shown if len(found) <= PROBLEMS_SHOWN else f"{shown}; and {len(found) - PROBLEMS_SHOWN} more"
+
+
+def drawn() -> str:
+    """Return an id that nobody else has."""
+    return uuid4().hex
 
 
 def run_id(given: str) -> str:

@@ -23,6 +23,7 @@ _WORDS: Final = {
     "time": "the time",
     "event": "event {name} with key {about}",
     "signal": "signal {name}",
+    "input": "an answer from {name}: {about}",
     "child": "run {name}",
     "turn": "its turn: the run begins so many steps with each record",
     "next child": "the time of the next run of {name}",
@@ -33,11 +34,12 @@ _WORDS: Final = {
 class WaitsFor(NamedTuple):
     """A cause of a step's waiting."""
 
-    #: What it is: `event`, `signal`, `child`, `time`, `step`, `queue`, `worker`, `retry` and others.
+    #: What it is: `event`, `signal`, `input`, `child`, `time`, `step`, `queue`, `worker`, `retry` and others.
     kind: CauseKind
-    #: Its name, as far as it has one: of the event, the signals, the run, the step, the queue, the worker.
+    #: Its name, as far as it has one: of the event, the signals, the run, the step, the queue, the worker, or
+    #: of whoever is asked.
     name: str
-    #: Of an event its key; of others more words, such as the status of a step.
+    #: Of an event its key, of a question its text; of others more words, such as the status of a step.
     about: str
     #: When it happens, or when the step waits no longer; None: that is not known.
     until: datetime | None

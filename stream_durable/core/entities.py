@@ -28,7 +28,7 @@ from stream_durable.core.messages import (
     Kind,
     RunTimerFired,
 )
-from stream_durable.core.run import answers, attempts, orders, start, waits
+from stream_durable.core.run import answers, attempts, inputs, orders, start, waits
 from stream_durable.core.run import rows as run_rows
 from stream_durable.core.run.state import Run
 from stream_durable.core.tables import Parts, Rows, Table
@@ -65,7 +65,7 @@ def _kind(kind: Kind) -> EntityKind:
                 create=start.create,
                 handlers={
                     **start.HANDLERS, **attempts.HANDLERS, **answers.HANDLERS, **orders.HANDLERS,
-                    **waits.HANDLERS,
+                    **waits.HANDLERS, **inputs.HANDLERS,
                 },
                 timer=RunTimerFired,
                 tables=run_rows.TABLES,

@@ -11,7 +11,10 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 #: The newest format that this release knows.
-FORMAT: Final = 1
+FORMAT: Final = 2
+
+#: From this one on steps ask people.
+ASKS: Final = 2
 
 #: So far beyond ours a format is made up: to wait for it would hold a partition for ever.
 FORMATS_AHEAD_MAX: Final = 100

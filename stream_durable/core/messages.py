@@ -35,6 +35,9 @@ Partition = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 #: Of which attempt of its step a wait is; 0 in messages of releases that did not say it: whichever there is.
 WaitAttempt = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 
+#: What people write beside what they do.
+Comment = Annotated[str, Meta(max_length=2_000)]
+
 
 class Message(msgspec.Struct, omit_defaults=True, kw_only=True, tag_field="type"):
     """What can reach an entity. `key` is spelt on the wire as the entity's kind."""
@@ -158,6 +161,48 @@ class SignalRun(RunMessage, kw_only=True, tag="run.signal"):
     signal: Text
     #: JSON that it carries.
     data: Raw = NULL
+
+
+class InputMessage(RunMessage, kw_only=True):
+    """What somebody does about a question that a step asks."""
+
+    id: Text
+    #: Name of the step that asks.
+    wait: Text
+    #: A release that does not know this format leaves the message to one that does.
+    format: Format
+    #: Which time the step asks; 0: whichever it is.
+    attempt: WaitAttempt = 0
+    #: Who does it, by whatever name people go there.
+    by: OptionalText = ""
+
+
+class AnswerInput(InputMessage, kw_only=True, tag="input.answer"):
+    """Answer the question; the step ends with it."""
+
+    #: JSON that fits the schema of the question.
+    answer: Raw
+    comment: Comment = ""
+
+
+class ClaimInput(InputMessage, kw_only=True, tag="input.claim"):
+    """Take the question on, unless it is somebody else's already."""
+
+
+class AssignInput(InputMessage, kw_only=True, tag="input.assign"):
+    """Hand the question over, whoever has it."""
+
+    #: Who is to answer; empty: anybody of the role.
+    to: OptionalText = ""
+    #: Who may answer; None: as before.
+    role: OptionalText | None = None
+    comment: Comment = ""
+
+
+class CommentInput(InputMessage, kw_only=True, tag="input.comment"):
+    """Note something beside the question."""
+
+    comment: Comment
 
 
 class AttemptMessage(RunMessage, kw_only=True):
@@ -496,6 +541,10 @@ AnyMessage = (
     | RunContinued
     | FormatRaised
     | CommandsLost
+    | AnswerInput
+    | ClaimInput
+    | AssignInput
+    | CommentInput
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -533,4 +582,8 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     RunContinued,
     FormatRaised,
     CommandsLost,
+    AnswerInput,
+    ClaimInput,
+    AssignInput,
+    CommentInput,
 )

@@ -33,6 +33,7 @@ from stream_durable.ports import (
 from stream_durable.retrying import retry_transient
 from stream_durable.telemetry import MESSAGE_DROPPED, RECORD_POISONED, RECORD_REJECTED, Metrics, logger
 from stream_durable.wire import events
+from stream_durable.wire.answers import judge_for_some
 from stream_durable.wire.topics import DEAD, EVENTS, INBOX
 
 _log = logger(__name__)
@@ -140,7 +141,11 @@ class Ingress:
             if source is not None and record.offset >= source.next_offset:
                 source.next_offset = record.offset + 1
                 reads.setdefault(record.partition, []).append(self._read(record))
-        if any(isinstance(read.message, events.Start) for found in reads.values() for read in found):
+        if any(
+            isinstance(read.message, events.Start | events.Answer)
+            for found in reads.values()
+            for read in found
+        ):
             # A version that was registered a moment ago is the one that is meant.
             await retry_transient(self._catalogue.catch_up, "read the definitions")
         for partition, found in reads.items():
@@ -250,6 +255,9 @@ class Ingress:
     def _resolved(self, message: events.FromOutside | RejectedError) -> Message:
         if isinstance(message, RejectedError):
             raise message
+        if isinstance(message, events.Answer):
+            judge_for_some(message, self._catalogue.known())
+            return message.message()
         if not isinstance(message, events.Start):
             return message
         fingerprint = self._catalogue.current(message.workflow)

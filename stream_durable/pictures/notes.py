@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import assert_never
 
 import msgspec
 
 from stream_durable.core.definition.nodes import (
+    AnswerKind,
     AnyNode,
     BranchNode,
     ChildNode,
     EachNode,
     EventNode,
+    InputNode,
     ParallelNode,
     SignalNode,
     SleepNode,
@@ -67,6 +70,8 @@ def _notes(node: AnyNode) -> list[str]:  # noqa: C901 - one line for each kind o
             return [f"signal {' or '.join(node.signals)}", *_limit(node)]
         case EventNode():
             return [f"event {node.event} with the key at {node.key}", *_limit(node)]
+        case InputNode():
+            return [*_question(node), *_limit(node)]
         case ParallelNode():
             return ["parallel", *_members(node)]
         case EachNode():
@@ -113,7 +118,28 @@ def _members(node: ParallelNode | EachNode) -> list[str]:
     return notes
 
 
-def _limit(node: SignalNode | EventNode | ChildNode) -> list[str]:
+def _question(node: InputNode) -> list[str]:
+    whom = " ".join(filter(None, [node.assignee, node.role and f"as {node.role}"])) or "anybody"
+    notes = [f"asks {whom} for {_ANSWERS[node.answer]}"]
+    if node.prompt:
+        notes.append(node.prompt if len(node.prompt) <= _CASE_MAX else f"{node.prompt[: _CASE_MAX - 1]}…")
+    if node.due_ms is not None:
+        notes.append(f"expected within {lasting(node.due_ms)}")
+    return notes
+
+
+_ANSWERS: Mapping[AnswerKind, str] = {
+    "approval": "an approval",
+    "choice": "a choice",
+    "choices": "some choices",
+    "text": "a text",
+    "number": "a number",
+    "date": "a date",
+    "form": "a form",
+}
+
+
+def _limit(node: SignalNode | EventNode | InputNode | ChildNode) -> list[str]:
     if node.timeout_ms is None:
         return []
     instead = "" if node.on_timeout is None else f", then {node.on_timeout}"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
+import msgspec
+
+from stream_durable.core.definition.answer_misfit import answer_misfit
 from stream_durable.core.definition.nodes import (
     AnyNode,
     BranchNode,
@@ -12,6 +15,7 @@ from stream_durable.core.definition.nodes import (
     Definition,
     EachNode,
     EventNode,
+    InputNode,
     ParallelNode,
     SignalNode,
     SleepNode,
@@ -115,6 +119,8 @@ class KnownValues:
                 return self._list(draft, node)
             case ChildNode():
                 return self._child(draft, node)
+            case InputNode():
+                return _answer(draft, node)
             case BranchNode() | ParallelNode() | SignalNode() | EventNode():
                 return None
 
@@ -145,6 +151,14 @@ class KnownValues:
         text = f"workflow {node.workflow!r} comes to {shown(draft.child.output_type)}"
         known = draft.child._prepare().output
         return known if draft.child.output_type is None or known is None else known._replace(text=text)
+
+
+def _answer(draft: Draft, node: InputNode) -> Known | None:
+    """Return what an answer is; None where the answer for the end of the time may be anything else."""
+    schema = Schema(msgspec.json.decode(node.schema))
+    if node.on_timeout is not None and answer_misfit(node.schema, msgspec.json.decode(node.on_timeout)):
+        return None
+    return _unless_anything(schema, f"wait {node.name!r} is answered with {node.answer}", draft.origin)
 
 
 def output_of(values: KnownValues, definition: Definition, drafts: Iterable[Draft]) -> Known | None:

@@ -20,6 +20,7 @@ from stream_durable.core.definition.nodes import (
     Node,
     ParallelNode,
     StepNode,
+    format_of,
     reads_of,
 )
 from stream_durable.core.definition.paths import root_of
@@ -89,14 +90,16 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
     own = outline.options.copy()
     preparation = _Preparation(workflow, outline, drafts, own)
     made = [(draft.role, preparation.finished(draft)) for draft in drafts]
+    nodes = tuple(node for role, node in made if role == "node")
     definition = Definition(
         name=outline.name,
-        nodes=tuple(node for role, node in made if role == "node"),
+        nodes=nodes,
         timeout_ms=outline.timeout_ms,
         templates=tuple(node for role, node in made if role == "template" and isinstance(node, StepNode)),
         hooks=tuple(node for role, node in made if role == "hook" and isinstance(node, StepNode)),
         restart=outline.restart,
         events=outline.events,
+        format=format_of(nodes),
     )
     output = preparation.output(definition, outline, own)
     faults = _placed(outline, own, preparation.noted, validate(definition))

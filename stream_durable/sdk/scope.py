@@ -14,6 +14,7 @@ from stream_durable.core.definition.nodes import (
     SleepNode,
     StepNode,
 )
+from stream_durable.sdk.asking import input_node
 from stream_durable.sdk.draft import ClauseDraft, Draft, Work
 from stream_durable.sdk.drafting import (
     Place,
@@ -162,6 +163,41 @@ class Scope:
             name=name_of(name), event=name_of(event), key=name_of(key),
             timeout_ms=limit_ms, on_timeout=output, **order,
         )  # fmt: skip
+        draft = Draft(node, origin_of_call(author_frame()), options_of)
+        return self._keep(draft, Step(self._workflow, draft))
+
+    def ask(
+        self,
+        name: str,
+        *,
+        choices: Iterable[str] | None = None,
+        several: bool = False,
+        form: Any = None,
+        prompt: str = "",
+        role: str = "",
+        assignee: str = "",
+        metadata: Mapping[str, Any] | None = None,
+        due: Duration | None = None,
+        timeout: Duration | None = None,
+        on_timeout: object = "fail",
+        **options: Unpack[NodeOptions],
+    ) -> Step:
+        """Add a step that asks people and ends with the first answer that fits, which is its output.
+
+        The answer is true or false; one of `choices`, or with `several` a list of some; or a value of `form`:
+        `str`, `int`, `float`, `date`, a pydantic model, any type pydantic reads, or a JSON Schema. Prompt,
+        role, assignee and texts in the metadata may hold paths, as in `"Ship {input.id}?"`. `due` is when the
+        answer is expected; when the `timeout` is over the step fails with the code `timeout`, or `on_timeout`
+        is its output.
+        """
+        options_of = Options(f"wait {name_of(name)!r}")
+        order = order_of(options_of, options, NodeOptions, self._workflow, self._place)
+        given = {
+            "choices": choices, "several": several, "form": form, "prompt": prompt, "role": role,
+            "assignee": assignee, "metadata": metadata, "due": due, "timeout": timeout,
+            "on_timeout": on_timeout,
+        }  # fmt: skip
+        node = input_node(options_of, name_of(name), given, order)
         draft = Draft(node, origin_of_call(author_frame()), options_of)
         return self._keep(draft, Step(self._workflow, draft))
 

@@ -12,6 +12,7 @@ import msgspec
 from stream_durable.client.values import Values, run_id
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import fits
+from stream_durable.core.messages import Message
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.wire import events
 
@@ -81,7 +82,7 @@ class Writer:
             raise RejectedError("invalid", "a text in it is not valid Unicode") from None
         read = events.read(written.key, written.value, None, own_id=message_id, ttl_ms=_ANY_TTL_MS)
         # Which definition a start means is decided later; any fingerprint will do here.
-        events.admit(read.of("") if isinstance(read, events.Start) else read)
+        events.admit(_message(read))
         return written
 
     def _fields(self, outcome: object, message_id: str) -> tuple[str, dict[str, Any]]:
@@ -100,6 +101,16 @@ class Writer:
             return key, {"type": outcome.event, "key": key, "data": data}
         text = f"a turn returns Start, Signal, Publish, a list of them or None, not {type(outcome).__name__}"
         raise RejectedError("invalid", text)
+
+
+def _message(read: events.FromOutside) -> Message:
+    match read:
+        case events.Start():
+            return read.of("")
+        case events.Answer():
+            return read.message()
+        case _:
+            return read
 
 
 def _message_id(text: str) -> str:

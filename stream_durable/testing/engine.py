@@ -6,7 +6,7 @@ or another call changes anything. The fixture `engine` of the pytest plugin give
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias, TypeVar, Unpack
@@ -49,6 +49,10 @@ class Engine(Teller):
 
     publish = Told(AsyncClient.publish)
     signal = Told(AsyncClient.signal)
+    answer = Told(AsyncClient.answer)
+    claim = Told(AsyncClient.claim)
+    assign = Told(AsyncClient.assign)
+    comment = Told(AsyncClient.comment)
     list = Told(AsyncClient.list)
     count = Told(AsyncClient.count)
     failed = Told(AsyncClient.failed)
@@ -135,6 +139,21 @@ class Engine(Teller):
     async def until_waiting(self, run: TestedRun, *, within: Duration = WITHIN) -> None:
         """Let everything happen until a run waits: for a message, a person or its time."""
         await self.until(run, WAITING, within=within)
+
+    async def until_asked(self, run: TestedRun, wait: str | None = None, *, within: Duration = WITHIN) -> str:
+        """Let everything happen until a step of a run asks people, or this one does; return its name."""
+        views, asking = self.ports.views, ""
+
+        async def goal(rest: Rest) -> bool:
+            nonlocal asking
+            asking = _asking(await views.step_list(run.id, limit=100_000), wait)
+            return bool(asking) and rest > Rest.BUSY
+
+        gave_up = self._pass(goal, within)
+        if gave_up is not None:
+            what = "no step" if wait is None else f"step {wait!r}"
+            raise Stuck(f"{what} of run {run.id!r} asks: {_why(gave_up, within)}\n\n{run.table}")
+        return asking
 
     async def until(self, run: TestedRun, *statuses: str, within: Duration = WITHIN) -> None:
         """Let everything happen, and time pass as far as it takes, until a run has one of these statuses."""
@@ -268,6 +287,15 @@ class Engine(Teller):
             if any(map(_is_tried, await views.step_list(run.id, limit=100_000))):
                 return True
         return False
+
+
+def _asking(rows: Iterable[StepRow], wait: str | None) -> str:
+    """Return the name of a step that asks people now; empty: none does."""
+    for row in rows:
+        is_meant = row.status == WAITING and wait in (None, row.name)
+        if is_meant and row.detail is not None and b'"asked":' in row.detail:
+            return row.name
+    return ""
 
 
 def _is_tried(row: StepRow) -> bool:

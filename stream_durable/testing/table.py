@@ -19,7 +19,7 @@ STEPS_MAX: Final = 200
 _TEXT_MAX: Final = 100
 
 #: What happens at the moment that is known, where it is not what is waited for.
-_OTHERWISE: Final = frozenset({"event", "signal", "worker", "answer"})
+_OTHERWISE: Final = frozenset({"event", "signal", "input", "worker", "answer"})
 
 
 def run_table(run: Run, now: int) -> str:

@@ -1,9 +1,9 @@
 """Converts records of the events topic to messages of the inbox, or refuses them with a reason.
 
-Forms are recognised by content, never guessed: JSON with exactly one of `type` (an event), `signal` and
-`start`; and CloudEvents, with the event's name as type and attributes in headers (binary mode) or around the
-data (structured mode). Unknown fields are refused, because ignoring a misspelt field loses data. The record's
-key replaces a missing key.
+Forms are recognised by content, never guessed: JSON with exactly one of `type` (an event), `signal`, `answer`
+and `start`; and CloudEvents, with the event's name as type and attributes in headers (binary mode) or around
+the data (structured mode). Unknown fields are refused, because ignoring a misspelt field loses data. The
+record's key replaces a missing key.
 
 A message is applied once per id: the id in the record, prefixed by the source for CloudEvents (ids are unique
 per source only), otherwise an id derived from the record's position.
@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.format import ASKS
 from stream_durable.core.ids import (
     ID_BYTES_MAX,
     NAME,
@@ -29,7 +30,17 @@ from stream_durable.core.ids import (
     fits,
     is_derived,
 )
-from stream_durable.core.messages import NULL, EventPublished, Message, SignalRun, StartRun, Text
+from stream_durable.core.messages import (
+    NULL,
+    AnswerInput,
+    Comment,
+    EventPublished,
+    Message,
+    OptionalText,
+    SignalRun,
+    StartRun,
+    Text,
+)
 from stream_durable.core.reference import holds_reference
 from stream_durable.wire.cloudevents import read_headers
 from stream_durable.wire.inbox import VALUE_BYTES_MAX, decode_message, encode
@@ -64,7 +75,25 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-FromOutside = EventPublished | SignalRun | Start
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer to a question of a run: whether it fits is still to be judged."""
+
+    id: str
+    run: str
+    wait: str
+    answer: Raw
+    by: str = ""
+    comment: str = ""
+
+    def message(self) -> AnswerInput:
+        """Return it for the inbox."""
+        return AnswerInput(
+            key=self.run, id=self.id, wait=self.wait, format=ASKS, answer=self.answer, by=self.by,
+            comment=self.comment,
+        )  # fmt: skip
+
+
+FromOutside = EventPublished | SignalRun | Start | Answer
 
 
 class _Form(msgspec.Struct, forbid_unknown_fields=True):
@@ -90,6 +119,14 @@ class _Start(_Form, kw_only=True):
     id: Text | None = None
     input: Raw = NULL
     tags: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
+
+
+class _Answer(_Form, kw_only=True):
+    answer: Raw
+    wait: Text
+    run: Text | None = None
+    by: OptionalText = ""
+    comment: Comment = ""
 
 
 class _CloudEvent(msgspec.Struct, kw_only=True):
@@ -211,12 +248,10 @@ def _json(record: _Record, value: bytes, trace: str | None) -> FromOutside:
         return _structured(record, value)
     forms = [form for form in _FORMS if form in plain]
     if not forms:
-        known = "'type' and 'key', 'signal' and 'run', 'start', and CloudEvents"
+        known = "'type' and 'key', 'signal' and 'run', 'answer', 'run' and 'wait', 'start', and CloudEvents"
         raise RejectedError("unknown_form", f"no form of it is known; known are {known}")
     if len(forms) > 1:
         raise RejectedError("ambiguous", f"it holds {' and '.join(map(repr, forms))}; it must be one of them")
-    if forms == ["answer"]:
-        raise RejectedError("not_supported", "answers are not taken from the events topic yet: send a signal")
     if forms == ["type"]:
         event = _form(value, _Event)
         key = None if event.key is None else str(event.key)
@@ -227,6 +262,8 @@ def _json(record: _Record, value: bytes, trace: str | None) -> FromOutside:
         if run is None:
             raise RejectedError("no_key", "the signal names no 'run', nor does the record's key")
         return signalled(run, signal.signal, signal.data, id=signal.message_id or record.own_id)
+    if forms == ["answer"]:
+        return _answer(record, _form(value, _Answer))
     start = _form(value, _Start)
     identity = start.message_id or record.own_id
     return Start(
@@ -237,6 +274,16 @@ def _json(record: _Record, value: bytes, trace: str | None) -> FromOutside:
         tags=start.tags,
         trace=trace,
     )
+
+
+def _answer(record: _Record, form: _Answer) -> Answer:
+    run = form.run or record.text_key()
+    if run is None:
+        raise RejectedError("no_key", "the answer names no 'run', nor does the record's key")
+    return Answer(
+        id=form.message_id or record.own_id, run=run, wait=form.wait, answer=form.answer, by=form.by,
+        comment=form.comment,
+    )  # fmt: skip
 
 
 def _structured(record: _Record, value: bytes) -> FromOutside:
@@ -283,6 +330,8 @@ def _form(value: bytes, form: type[_Shape]) -> _Shape:
 def _payload(message: Message) -> Raw:
     if isinstance(message, StartRun):
         return message.input
+    if isinstance(message, AnswerInput):
+        return message.answer
     return message.data if isinstance(message, EventPublished | SignalRun) else NULL
 
 

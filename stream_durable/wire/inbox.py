@@ -80,7 +80,7 @@ def decode_command(value: bytes) -> Command | CancelAttempt:
 
 
 #: Kept inside JSON, where a NUL does no harm.
-_FREE_TEXT = frozenset({"reason", "label"})
+_FREE_TEXT = frozenset({"reason", "label", "comment"})
 
 
 def _check_texts(message: Message) -> None:

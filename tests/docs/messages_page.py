@@ -65,14 +65,17 @@ What anybody may write to `sd.events`. One object is one message, told apart by 
 ```json
 {"type":"payment.captured","key":"42","data":{"amount":9.5},"message_id":"payment-7"}
 {"signal":"released","run":"order-42","data":{"by":"tom"},"message_id":"release-1"}
+{"answer":"yes","run":"order-42","wait":"approved","by":"tom","comment":"by phone","message_id":"mail-17"}
 {"start":"order","id":"order-43","input":{"id":"43","items":[],"total":1},"tags":["vip"],"message_id":"web-991"}
 ```
 
-- The record's key stands in for a missing `key` of an event or `run` of a signal. A start without `id` is given the
+- The record's key stands in for a missing `key` of an event or `run` of a signal or an answer. A start without `id` is given the
   message's own id.
 - `message_id` makes a message happen once. Without it the id is derived from topic, partition and offset, so that
   only a repeat by the ingress is recognised and not one by the sender.
-- A field that is not known is refused. `answer` is refused as not supported yet. Avro is not read here yet.
+- An answer is refused where it fits none of the registered workflows' questions of that name. Only the run knows which version it is of, and
+  judges once more.
+- A field that is not known is refused. Avro is not read here yet.
 - CloudEvents are events: in binary mode by the headers `ce_type`, `ce_id`, `ce_source` and `ce_subject` (the key),
   the value being the data as JSON; in structured mode as JSON with `specversion`, `type`, `id`, `source`, `subject`
   (or `partitionkey`) and `data`. The id counts within its source.
@@ -88,8 +91,9 @@ know.
 
 #: Who writes what.
 WRITERS: Final = {
-    "client": "run.cancel run.pause run.resume run.retry step.cancel step.skip",
-    "client, ingress": "run.signal channel.event",
+    "client": "run.cancel run.pause run.resume run.retry step.cancel step.skip "
+    "input.claim input.assign input.comment",
+    "client, ingress": "run.signal channel.event input.answer",
     "client, ingress, reconciler (of a child)": "run.start",
     "worker": "attempt.started attempt.heartbeat attempt.completed attempt.failed attempt.returned "
     "attempt.skipped attempt.jumped attempt.expanded attempt.finished log.commands_lost",
@@ -139,7 +143,7 @@ USUAL: Final = {
 _TYPES: Final = (
     ("Raw", "JSON"), ("Millis", "milliseconds"), ("tuple[", "list"), ("dict[", "object"), ("bool", "true or false"),
     ("Failure", "object"), ("int", "whole number"), ("Ordinal", "whole number"), ("WaitAttempt", "whole number"),
-    ("Format", "whole number"), ("Partition", "whole number"), ("float", "number"), ("str", "text"), ("Text", "text"),
+    ("Format", "whole number"), ("Partition", "whole number"), ("float", "number"), ("str", "text"), ("Text", "text"), ("Comment", "text"),
 )  # fmt: skip
 _FIELD: Final = re.compile(r"^    (\w+): ")
 

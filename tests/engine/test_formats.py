@@ -12,6 +12,8 @@ from stream_durable.testing.world import World
 from stream_durable.wire import inbox
 
 NEXT = FORMAT + 1
+#: What a partition has until somebody raises it.
+FIRST = 1
 UNKNOWN = b'{"type":"run.dance","run":"%s","format":%d,"with":"somebody"}'
 
 
@@ -77,7 +79,7 @@ def test_a_format_that_no_release_will_ever_have_is_buried(what: str, ahead: int
         behind = run_in(0, "behind")
         start(world, behind)
         await status_of(world, behind, "completed")
-        assert world.store.tables.partitions[0].format == FORMAT
+        assert world.store.tables.partitions[0].format == FIRST
 
     [letter] = living(story).store.tables.dead.values()
     assert letter.code == "unreadable"
@@ -93,7 +95,7 @@ def test_the_log_raises_the_format_and_only_newer_releases_go_on() -> None:
         await status_of(world, before, "waiting")
         raise_format(world, 0)
         assert f"format {NEXT}" in await is_held(world, 0)
-        assert world.store.tables.partitions[0].format == FORMAT
+        assert world.store.tables.partitions[0].format == FIRST
         for slot in world.slots:
             if slot.role == "reconciler":
                 slot.knows = NEXT
@@ -101,7 +103,7 @@ def test_the_log_raises_the_format_and_only_newer_releases_go_on() -> None:
         behind = run_in(0, "behind")
         start(world, behind)
         await status_of(world, behind, "completed")
-        assert [world.store.tables.partitions[p].format for p in range(4)] == [NEXT, FORMAT, FORMAT, FORMAT]
+        assert [world.store.tables.partitions[p].format for p in range(4)] == [NEXT, FIRST, FIRST, FIRST]
         raise_format(world, 0, FORMAT)
 
         # And back: the older release stands by, and changes nothing.
@@ -130,7 +132,7 @@ def test_a_format_is_raised_where_it_says_and_nowhere_else() -> None:
         behind = run_in(0, "behind")
         start(world, behind)
         await status_of(world, behind, "completed")
-        assert all(row.format == FORMAT for row in world.store.tables.partitions.values())
+        assert all(row.format == FIRST for row in world.store.tables.partitions.values())
 
     codes = [dead.code for dead in living(story, knows=NEXT).store.tables.dead.values()]
     assert codes == ["wrong_partition"] * 5

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import msgspec
 import pytest
@@ -50,7 +51,10 @@ class Line(BaseModel):
 typed = Workflow("typed", input=Line)
 typed.add("same", lambda line: line.item)
 
-app = App("shop", workflows=[orders, events, echoes, typed])
+rated = Workflow("rated")
+rated.ask("rating", form=Line, prompt="What about {input}?")
+
+app = App("shop", workflows=[orders, events, echoes, typed, rated])
 
 
 @pytest.fixture
@@ -181,6 +185,27 @@ def ours(found: list[Message]) -> list[bytes]:
     """Leave out what the engine says to itself."""
     values = [m.value() or b"" for m in found]
     return [v for v in values if b'"channel.event"' in v or (b'"run.start"' in v and b'"input":{}' not in v)]
+
+
+async def test_an_answer_ends_the_question_and_one_that_fits_nothing_is_a_dead_letter(
+    instance: Instance,
+) -> None:
+    run = await instance.client.start(rated, "tea", id="r1")
+    async with aclosing(run.watch(timeout="30s")) as said:
+        async for event in said:
+            if event.type == "step.waiting":
+                break
+    await instance.emit({"answer": {"item": "tea", "price": "dear"}, "run": "r1", "wait": "rating"})
+    await instance.emit({"answer": "yes", "run": "r1", "wait": "raiting"})
+    await instance.emit({"answer": {"item": "tea", "price": 2}, "wait": "rating", "by": "tom"}, key="r1")
+
+    assert await run.result(timeout="30s") == {"item": "tea", "price": 2}
+    state = (await run.state()).steps["rating"]
+    assert state.asked is not None and state.asked.answered is not None
+    assert state.asked.answered.by == "tom"
+    reasons = {letter.reason for letter in await instance.dead_letters(2)}
+    assert any("price: it is not of type" in reason for reason in reasons)
+    assert any("asks people in a step 'raiting'" in reason for reason in reasons)
 
 
 async def test_what_was_taken_is_committed_at_the_latest_when_the_ingress_ends(settings: Settings) -> None:

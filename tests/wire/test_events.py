@@ -8,8 +8,17 @@ from msgspec import Raw
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
-from stream_durable.core.messages import EventPublished, SignalRun, StartRun
-from stream_durable.wire.events import FromOutside, RecordHeaders, Start, admit, published, read, signalled
+from stream_durable.core.messages import AnswerInput, EventPublished, Message, SignalRun, StartRun
+from stream_durable.wire.events import (
+    Answer,
+    FromOutside,
+    RecordHeaders,
+    Start,
+    admit,
+    published,
+    read,
+    signalled,
+)
 from stream_durable.wire.inbox import decode_message
 
 
@@ -34,6 +43,20 @@ def test_an_event() -> None:
     assert taken(value) == EventPublished(
         key="payment.captured/42", id="T-3-17", data=Raw(b'{"amount": 9.50}'), ttl_ms=60_000
     )
+
+
+def test_an_answer() -> None:
+    value = b'{"answer":{"stars": 5},"run":"order-42","wait":"rating","by":"tom","comment":"nice"}'
+
+    read = taken(value)
+    assert isinstance(read, Answer)
+    assert read.message() == AnswerInput(
+        key="order-42", id="T-3-17", wait="rating", format=2, answer=Raw(b'{"stars": 5}'), by="tom",
+        comment="nice",
+    )  # fmt: skip
+    short = taken({"answer": None, "wait": "rating", "message_id": "m1"}, key=b"order-42")
+    assert isinstance(short, Answer)
+    assert (short.run, short.id, bytes(short.answer)) == ("order-42", "m1", b"null")
 
 
 def test_an_event_with_an_id_of_its_own_happens_once() -> None:
@@ -149,7 +172,9 @@ def test_ids_of_two_sources_are_two_ids_however_long_they_are() -> None:
         (b"null", "unknown_form: it is JSON, but null, not an object"),
         ({}, "unknown_form: no form of it is known"),
         ({"type": "a", "signal": "b"}, "ambiguous: it holds 'type' and 'signal'"),
-        ({"answer": "yes", "run": "r", "wait": "w"}, "not_supported: answers are not taken"),
+        ({"answer": "yes", "run": "r"}, "invalid: Object missing required field `wait`"),
+        ({"answer": "yes", "wait": "w"}, "no_key: the answer names no 'run'"),
+        ({"answer": "yes", "start": "w"}, "ambiguous: it holds 'start' and 'answer'"),
         ({"type": "a", "key": "1", "dta": 1}, "invalid: Object contains unknown field `dta`"),
         ({"type": "a", "key": []}, "invalid: Expected `int | str | null`, got `array` - at `$.key`"),
         ({"type": "a", "key": ""}, "invalid: Expected `str` of length >= 1 - at `$.key`"),
@@ -195,6 +220,16 @@ def test_a_payload_leaves_room_for_what_is_put_around_it() -> None:
         assert error.value.code == "too_large"
 
 
+def for_the_inbox(message: FromOutside) -> Message:
+    match message:
+        case Start():
+            return message.of("f")
+        case Answer():
+            return message.message()
+        case _:
+            return message
+
+
 json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -223,7 +258,7 @@ def test_whatever_comes_is_refused_with_a_code_or_can_be_read_by_the_inbox(
 ) -> None:
     try:
         message = taken(value, key=key, headers=headers)
-        data = admit(message.of("f") if isinstance(message, Start) else message)
+        data = admit(for_the_inbox(message))
     except RejectedError as error:
         assert error.code
         assert str(error)

@@ -20,6 +20,8 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import (
     MESSAGE_TYPES,
+    AnswerInput,
+    AssignInput,
     AttemptCompleted,
     AttemptExpanded,
     AttemptFailed,
@@ -35,7 +37,9 @@ from stream_durable.core.messages import (
     ChannelContinued,
     ChannelTimerFired,
     ChildEnded,
+    ClaimInput,
     CommandsLost,
+    CommentInput,
     EventDelivered,
     EventPublished,
     FormatRaised,
@@ -197,6 +201,18 @@ MESSAGES = [
 ]
 
 MESSAGES.append(msgspec.structs.replace(MESSAGES[25], trigger="event"))
+
+QUESTION: dict[str, Any] = {"key": RUN, "id": "m5", "wait": "approved", "format": 2}
+MESSAGES += [
+    AnswerInput(**QUESTION, answer=Raw(b"true")),
+    AnswerInput(**QUESTION, answer=DATA, attempt=2, by="Zoë", comment="looks fine"),
+    ClaimInput(**QUESTION),
+    ClaimInput(**QUESTION, attempt=2, by="Zoë"),
+    AssignInput(**QUESTION),
+    AssignInput(**QUESTION, attempt=2, by="Zoë", to="tom", role="warehouse", comment="yours"),
+    CommentInput(**QUESTION, comment="is it paid?"),
+    CommentInput(**QUESTION, attempt=2, by="Zoë", comment="is it paid?"),
+]
 
 ASKED: dict[str, Any] = {"run": RUN, "step": "charge", "attempt": 2}
 

@@ -8,12 +8,14 @@ from typing import NamedTuple, assert_never
 
 import msgspec
 
+from stream_durable.core.definition.input_faults import input_faults
 from stream_durable.core.definition.nodes import (
     AnyNode,
     BranchNode,
     ChildNode,
     EachNode,
     EventNode,
+    InputNode,
     ParallelNode,
     SignalNode,
     SleepNode,
@@ -72,6 +74,9 @@ def _of_kind(node: AnyNode) -> Iterator[tuple[str, str]]:
             yield from _signal(node)
         case EventNode():
             yield from _event(node)
+        case InputNode():
+            yield from input_faults(node)
+            yield from _time_limit(node)
         case ParallelNode():
             yield from _at_least_one("concurrency", node.concurrency)
         case EachNode():
@@ -130,7 +135,7 @@ def _signal(node: SignalNode) -> Iterator[tuple[str, str]]:
     yield from _time_limit(node)
 
 
-def _time_limit(node: SignalNode | EventNode | ChildNode) -> Iterator[tuple[str, str]]:
+def _time_limit(node: SignalNode | EventNode | InputNode | ChildNode) -> Iterator[tuple[str, str]]:
     if node.timeout_ms is not None and node.timeout_ms <= 0:
         yield "timeout", TOO_SHORT
     if node.on_timeout is not None and node.timeout_ms is None:

@@ -6,13 +6,15 @@ fields are refused: a run folded without them would behave differently.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple, assert_never, final
 
 import msgspec
 
-from stream_durable.core.format import Format
+from stream_durable.core.definition.templates import holes
+from stream_durable.core.format import ASKS, Format
 from stream_durable.core.messages import Millis
 from stream_durable.core.policy import NO_RETRY, Count, RetryPolicy
 
@@ -21,6 +23,8 @@ from stream_durable.core.policy import NO_RETRY, Count, RetryPolicy
 OnError = Literal["fail", "skip", "continue"]
 #: What a failed member does to its group: ends it at once, or is kept as one of its results.
 OnMemberError = Literal["fail_fast", "complete_all"]
+#: How people are asked: yes or no, one of several, some of several, a text, a number, a date, or fields.
+AnswerKind = Literal["approval", "choice", "choices", "text", "number", "date", "form"]
 
 
 class Join(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,6 +119,28 @@ class EventNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="event"
 
 
 @final
+class InputNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="input"):
+    """Asks people, and waits for one answer, which is its output.
+
+    Texts may hold paths in braces, as in `Ship {input.id}?`: they are filled when the wait begins.
+    """
+
+    answer: AnswerKind = "approval"
+    #: JSON text of the JSON Schema that an answer has to fit.
+    schema: str = '{"type":"boolean"}'
+    prompt: str = ""
+    #: Who may answer, and who is to.
+    role: str = ""
+    assignee: str = ""
+    #: JSON text of an object for those who show the question.
+    metadata: str | None = None
+    #: How long after the beginning of the wait the answer is expected; nothing happens then.
+    due_ms: Millis | None = None
+    timeout_ms: Millis | None = None
+    on_timeout: str | None = None
+
+
+@final
 class ParallelNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="parallel"):
     """A group of the nodes naming this group in `member_of`. The output is each member's result, by name."""
 
@@ -174,7 +200,7 @@ class ChildNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="child"
 
 #: What waits for something that no worker does, and what has members and ends with them. A new kind of node
 #: belongs to one of these; what has to be said of each kind, here and elsewhere, the type checker asks for.
-WaitNode = SleepNode | SignalNode | EventNode | ChildNode
+WaitNode = SleepNode | SignalNode | EventNode | InputNode | ChildNode
 GroupNode = ParallelNode | EachNode | BranchNode
 AnyNode = StepNode | WaitNode | GroupNode
 
@@ -184,7 +210,7 @@ def word_of(node: AnyNode) -> str:
     match node:
         case StepNode() | EachNode() | SleepNode():
             return "step"
-        case SignalNode() | EventNode():
+        case SignalNode() | EventNode() | InputNode():
             return "wait"
         case ParallelNode():
             return "group"
@@ -205,7 +231,7 @@ def function_of(node: AnyNode) -> StepNode | None:
             return node.step
         case BranchNode():
             return node.selector
-        case SleepNode() | SignalNode() | EventNode() | ParallelNode() | ChildNode():
+        case SleepNode() | SignalNode() | EventNode() | InputNode() | ParallelNode() | ChildNode():
             return None
         case _:
             assert_never(node)
@@ -221,7 +247,9 @@ def undo_of(node: AnyNode) -> StepNode | None:
     match node:
         case StepNode() | ChildNode():
             return node.compensation
-        case SleepNode() | SignalNode() | EventNode() | ParallelNode() | EachNode() | BranchNode():
+        case SleepNode() | SignalNode() | EventNode() | InputNode() | ParallelNode() | EachNode():
+            return None
+        case BranchNode():
             return None
         case _:
             assert_never(node)
@@ -240,6 +268,8 @@ def reads_of(node: AnyNode) -> Reads:
     match node:
         case EventNode():
             return Reads("key", (node.key,))
+        case InputNode():
+            return Reads("text", holes_of(node))
         case EachNode():
             return Reads("list", (node.over,))
         case BranchNode():
@@ -250,6 +280,21 @@ def reads_of(node: AnyNode) -> Reads:
             return Reads()
         case _:
             assert_never(node)
+
+
+def holes_of(node: InputNode) -> tuple[str, ...]:
+    """Return the paths that the texts of a question are filled from."""
+    texts = [node.prompt, node.role, node.assignee, *metadata_texts(node)]
+    return tuple(dict.fromkeys(path for text in texts for path in holes(text)))
+
+
+def metadata_texts(node: InputNode) -> list[str]:
+    """Return the texts in the metadata of a question; what is no JSON object has none."""
+    try:
+        fields = {} if node.metadata is None else msgspec.json.decode(node.metadata, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return []
+    return [value for value in fields.values() if isinstance(value, str)]
 
 
 def _input_of(node: ChildNode) -> Reads:
@@ -289,6 +334,11 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
 RUN_HOOKS = ("on_success", "on_failure", "on_cancel")
 STEP_HOOKS = ("on_step_start", "on_step_complete", "on_step_fail", "on_attempt_fail")
 HOOKS = (*RUN_HOOKS, *STEP_HOOKS)
+
+
+def format_of(nodes: Iterable[AnyNode]) -> int:
+    """Return the format that it takes to fold these: 1, unless there is a kind that came later."""
+    return ASKS if any(isinstance(node, InputNode) for node in nodes) else 1
 
 
 _encoder = msgspec.json.Encoder(order="sorted")

@@ -22,6 +22,7 @@ from stream_durable.core.definition.nodes import (
     ChildNode,
     Definition,
     StepNode,
+    format_of,
     function_of,
     undo_of,
 )
@@ -76,6 +77,8 @@ def _workflow(definition: Definition) -> Iterator[Fault]:
         if event not in ON_REQUEST:
             known = ", ".join(sorted(ON_REQUEST))
             yield Fault(None, "unknown_event", f"{label}, events=: {event!r} is not one of {known}")
+    if definition.format < (needed := format_of(definition.nodes)):
+        yield Fault(None, "format", f"{label} has steps of format {needed}, and says {definition.format}")
     for code, text in retry_faults(definition.restart):
         yield Fault(None, code, f"{label}, restart=: {text}")
 

@@ -15,6 +15,7 @@ from stream_durable.core.definition.nodes import (
     ChildNode,
     EachNode,
     EventNode,
+    InputNode,
     ParallelNode,
     SignalNode,
     SleepNode,
@@ -132,7 +133,7 @@ def _has_opened(run: Run, i: int, step: Step) -> bool:
             return node.selector is None or (detail is not None and detail.clause is not None)
         case StepNode() | EachNode():
             return detail is not None and detail.graft is not None
-        case SleepNode() | SignalNode() | EventNode() | ChildNode():
+        case SleepNode() | SignalNode() | EventNode() | InputNode() | ChildNode():
             return False
         case _:
             assert_never(node)

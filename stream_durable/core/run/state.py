@@ -7,6 +7,7 @@ the state, and neither memory nor a row repeats it.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Literal
 
 import msgspec
 from msgspec import Raw
@@ -46,6 +47,33 @@ class Graft(msgspec.Struct, omit_defaults=True):
     is_chained: bool = False
 
 
+class InputChange(msgspec.Struct, omit_defaults=True, frozen=True):
+    """Something that somebody did about a question."""
+
+    id: str
+    kind: Literal["claimed", "assigned", "commented", "answered"]
+    at: int
+    by: str = ""
+    #: Whom it was handed to, and to which role.
+    to: str = ""
+    role: str = ""
+    comment: str = ""
+
+
+class Asked(msgspec.Struct, omit_defaults=True):
+    """A question, as it is put to people."""
+
+    prompt: str = ""
+    role: str = ""
+    assignee: str = ""
+    #: A JSON object.
+    metadata: OptionalRaw = None
+    #: When the answer is expected.
+    due: int | None = None
+    #: Oldest first.
+    changes: list[InputChange] = []
+
+
 class Detail(msgspec.Struct, omit_defaults=True):
     """Fields left at defaults by most steps; kept apart so that an ordinary step pays nothing."""
 
@@ -78,6 +106,8 @@ class Detail(msgspec.Struct, omit_defaults=True):
     child: str = ""
     round: int = 0
     input: OptionalRaw = None
+    #: What people are asked, and what they did about it.
+    asked: Asked | None = None
     #: What a hook is told of.
     happened: OptionalRaw = None
     #: How far the attempt is, as it said last.

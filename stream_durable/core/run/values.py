@@ -13,6 +13,7 @@ from stream_durable.core.definition.nodes import (
     ChildNode,
     EachNode,
     EventNode,
+    InputNode,
     ParallelNode,
     SignalNode,
     SleepNode,
@@ -46,7 +47,7 @@ def output_of(run: Run, i: int, depth: int = 0) -> bytes | None:
             return _of_clause(run, i, step)
         case StepNode() | EachNode():
             return _of_members(run, i, depth) if depth < LISTS_MAX else None
-        case SleepNode() | SignalNode() | EventNode() | ChildNode():
+        case SleepNode() | SignalNode() | EventNode() | InputNode() | ChildNode():
             return None
         case _:
             assert_never(node)

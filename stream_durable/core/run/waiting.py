@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from stream_durable.core.definition.nodes import ChildNode, EventNode, SignalNode, SleepNode, WaitNode
+from stream_durable.core.definition.nodes import (
+    ChildNode,
+    EventNode,
+    InputNode,
+    SignalNode,
+    SleepNode,
+    WaitNode,
+)
 from stream_durable.core.definition.paths import root_of, value_at
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
@@ -18,6 +25,7 @@ from stream_durable.core.lifecycle import STEP_WAITING
 from stream_durable.core.messages import WaitClosed, WaitOpened
 from stream_durable.core.run.cause import Cause
 from stream_durable.core.run.children import ask_for_child, begin_child, cancel_child
+from stream_durable.core.run.questions import ask, cause_of_question
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.values import root_value
@@ -36,6 +44,8 @@ def begin_wait(run: Run, i: int, step: Step, node: WaitNode, now: int, out: Effe
             _begin_signal(run, i, step, node, now, out, ends)
         case EventNode():
             _begin_event(run, i, step, node, now, out, ends)
+        case InputNode():
+            ask(run, i, step, node, now, out)
         case ChildNode():
             begin_child(run, i, step, node, now, out, ends)
         case _:
@@ -48,7 +58,7 @@ def wait_over(run: Run, i: int, step: Step, node: WaitNode, out: Effects) -> End
     match node:
         case SleepNode():
             return (i, COMPLETED, b"null", None)
-        case SignalNode():
+        case SignalNode() | InputNode():
             return _nothing_came(i, node)
         case EventNode():
             _close(run, node, step, out)
@@ -66,7 +76,7 @@ def wait_over(run: Run, i: int, step: Step, node: WaitNode, out: Effects) -> End
 def stop_wait(run: Run, step: Step, node: WaitNode, out: Effects) -> None:
     """Withdraw a wait from the entity about to end the wait."""
     match node:
-        case SleepNode() | SignalNode():
+        case SleepNode() | SignalNode() | InputNode():
             return
         case EventNode():
             _close(run, node, step, out)
@@ -80,7 +90,7 @@ def stop_wait(run: Run, step: Step, node: WaitNode, out: Effects) -> None:
 def ask_once_more(run: Run, i: int, step: Step, node: WaitNode, out: Effects) -> None:
     """Repeat the request behind an open wait."""
     match node:
-        case SleepNode() | SignalNode():
+        case SleepNode() | SignalNode() | InputNode():
             return
         case EventNode():
             key = channel_id(node.event, event_key(run, node))
@@ -101,6 +111,8 @@ def cause_of_wait(run: Run, step: Step, node: WaitNode) -> Cause:
             return Cause("signal", " or ".join(node.signals), due=step.due)
         case EventNode():
             return Cause("event", node.event, _shown_key(run, node), step.due)
+        case InputNode():
+            return cause_of_question(step)
         case ChildNode():
             child = "" if step.detail is None else step.detail.child
             return Cause("child", child) if child else Cause("next child", node.workflow, due=step.due)
@@ -163,10 +175,11 @@ def _begin_event(
     out.messages.append(WaitOpened(key=channel, run=run.id, wait=node.name, attempt=step.attempt, since=now))
 
 
-def _nothing_came(i: int, node: SignalNode | EventNode) -> End:
+def _nothing_came(i: int, node: SignalNode | EventNode | InputNode) -> End:
     if node.on_timeout is not None:
         return (i, COMPLETED, node.on_timeout.encode(), None)
-    failure = Failure("timeout", f"nothing came within {node.timeout_ms} ms", retryable=False)
+    what = "nobody answered" if isinstance(node, InputNode) else "nothing came"
+    failure = Failure("timeout", f"{what} within {node.timeout_ms} ms", retryable=False)
     return (i, FAILED, None, failure)
 
 

@@ -1,0 +1,116 @@
+"""What a client does about questions: refused here where the run would refuse it."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from msgspec import Raw
+
+from stream_durable.core.definition.nodes import InputNode
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.format import ASKS
+from stream_durable.core.messages import AnswerInput, AssignInput, ClaimInput, CommentInput
+from stream_durable.core.run.inputs import CHANGES_MAX
+from stream_durable.core.run.state import Asked, Run
+from stream_durable.core.status import COMPLETED, STEP_ENDED, WAITING
+from stream_durable.wire.answers import judge
+
+
+def open_question(run: Run, wait: str) -> tuple[InputNode, Asked, int]:
+    """Return the node of an open question, what is asked, and which attempt; refuse any other step."""
+    i = run.graph.index.get(wait)
+    node = None if i is None else run.graph.nodes[i]
+    if i is None or not isinstance(node, InputNode):
+        raise RejectedError("unknown_wait", _unknown(run, wait))
+    step = run.steps.get(i)
+    asked = None if step is None or step.detail is None else step.detail.asked
+    if step is not None and step.status == WAITING and asked is not None:
+        return node, asked, step.attempt
+    what = f"step {wait!r} of run {run.id!r}"
+    if (
+        step is not None
+        and step.status == COMPLETED
+        and asked is not None
+        and _answered_by(asked) is not None
+    ):
+        who = _answered_by(asked) or "somebody"
+        raise RejectedError("already_answered", f"{what} was answered by {who}: nothing would change")
+    if run.ended is not None or (step is not None and step.status in STEP_ENDED):
+        how = run.status if step is None else step.status
+        raise RejectedError("not_waiting", f"{what} has ended as {how}: nobody waits for an answer any more")
+    raise RejectedError("not_asked", f"{what} has not asked yet: wait until it does")
+
+
+def answer_to(
+    run: Run,
+    wait: str,
+    data: Raw,
+    *,
+    by: str,
+    comment: str,
+    id: str,  # noqa: A002 - the word for it everywhere
+) -> AnswerInput:
+    """Return an answer that fits the open question of a step."""
+    node, _, attempt = open_question(run, wait)
+    judge(node, bytes(data))
+    return AnswerInput(
+        key=run.id, id=id, wait=wait, format=ASKS, attempt=attempt, answer=data, by=by, comment=comment
+    )
+
+
+def claim_of(run: Run, wait: str, by: str, *, id: str) -> ClaimInput:  # noqa: A002 - as above
+    """Return a claim on a question, unless it is somebody else's."""
+    asked, attempt = _question_with_room(run, wait)
+    if not by:
+        raise RejectedError("nobody", "by= says whose the question is to be")
+    if asked.assignee not in ("", by):
+        text = f"step {wait!r} of run {run.id!r} belongs to {asked.assignee!r}: have it handed over instead"
+        raise RejectedError("claimed", text)
+    return ClaimInput(key=run.id, id=id, wait=wait, format=ASKS, attempt=attempt, by=by)
+
+
+def assignment_of(
+    run: Run,
+    wait: str,
+    to: str,
+    role: str | None,
+    *,
+    by: str,
+    comment: str,
+    id: str,  # noqa: A002 - as above
+) -> AssignInput:
+    """Return what hands a question over."""
+    _, attempt = _question_with_room(run, wait)
+    return AssignInput(
+        key=run.id, id=id, wait=wait, format=ASKS, attempt=attempt, to=to, role=role, by=by, comment=comment
+    )
+
+
+def comment_on(run: Run, wait: str, text: str, *, by: str, id: str) -> CommentInput:  # noqa: A002 - as above
+    """Return a comment on a question."""
+    _, attempt = _question_with_room(run, wait)
+    return CommentInput(key=run.id, id=id, wait=wait, format=ASKS, attempt=attempt, by=by, comment=text)
+
+
+def _question_with_room(run: Run, wait: str) -> tuple[Asked, int]:
+    """Return what is asked, and by which attempt, if one more note about it is kept."""
+    _, asked, attempt = open_question(run, wait)
+    if len(asked.changes) >= CHANGES_MAX:
+        text = f"as much was noted about step {wait!r} of run {run.id!r} as may be: answer it"
+        raise RejectedError("input_full", text)
+    return asked, attempt
+
+
+def _answered_by(asked: Asked) -> str | None:
+    """Return who has answered; None: nobody has."""
+    last = asked.changes[-1] if asked.changes else None
+    return last.by if last is not None and last.kind == "answered" else None
+
+
+def _unknown(run: Run, wait: str) -> str:
+    asking = [node.name for node in run.graph.nodes if isinstance(node, InputNode)]
+    if not asking:
+        return f"no step of run {run.id!r} asks people"
+    close = get_close_matches(wait, asking, 1)
+    hint = f"is {close[0]!r} meant?" if close else f"those that do are {', '.join(asking[:20])}"
+    return f"no step {wait[:128]!r} of run {run.id!r} asks people; {hint}"

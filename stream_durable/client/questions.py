@@ -1,0 +1,72 @@
+"""A question that a step asks people, and what they did about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from stream_durable.core.definition.nodes import AnswerKind, InputNode
+from stream_durable.core.run.state import Step
+
+
+class Change(NamedTuple):
+    """Something that somebody did about a question."""
+
+    #: What the call that did it returned.
+    id: str
+    kind: Literal["claimed", "assigned", "commented", "answered"]
+    at: datetime
+    #: Who, as far as that was said.
+    by: str
+    #: Whose the question is from then on, and which role's.
+    to: str
+    role: str
+    comment: str
+
+
+class Question(NamedTuple):
+    """What a step asks, as it was filled from the run when the step began to ask."""
+
+    #: How people are asked: `approval`, `choice`, `choices`, `text`, `number`, `date` or `form`.
+    answer: AnswerKind
+    #: The JSON Schema of the answer.
+    schema: Mapping[str, Any]
+    prompt: str
+    role: str
+    #: Whose it is; empty: nobody's yet.
+    assignee: str
+    metadata: Mapping[str, Any]
+    #: When the answer is expected.
+    due: datetime | None
+    #: The oldest first; the last one is the answer, once there is one.
+    changes: tuple[Change, ...]
+
+    @property
+    def answered(self) -> Change | None:
+        """Who has answered, when and with what comment; None: nobody has."""
+        last = self.changes[-1] if self.changes else None
+        return last if last is not None and last.kind == "answered" else None
+
+
+def question_of(node: object, step: Step) -> Question | None:
+    """Return what a step asks or has asked; None: nothing."""
+    asked = None if step.detail is None else step.detail.asked
+    if asked is None or not isinstance(node, InputNode):
+        return None
+    return Question(
+        node.answer,
+        msgspec.json.decode(node.schema),
+        asked.prompt,
+        asked.role,
+        asked.assignee,
+        {} if asked.metadata is None else msgspec.json.decode(asked.metadata),
+        None if asked.due is None else _moment(asked.due),
+        tuple(Change(c.id, c.kind, _moment(c.at), c.by, c.to, c.role, c.comment) for c in asked.changes),
+    )
+
+
+def _moment(millis: int) -> datetime:
+    return datetime.fromtimestamp(millis / 1_000, UTC)

@@ -1,0 +1,102 @@
+"""How a step asks people: its texts are filled from the run, once, when the wait begins."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from stream_durable.core.definition.nodes import InputNode
+from stream_durable.core.definition.paths import read_path, root_of, value_at
+from stream_durable.core.definition.templates import filled, only_hole
+from stream_durable.core.effects import Effects
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.ids import clipped
+from stream_durable.core.lifecycle import STEP_WAITING
+from stream_durable.core.reference import is_reference
+from stream_durable.core.run.cause import Cause
+from stream_durable.core.run.say import say_step, set_due
+from stream_durable.core.run.state import Asked, Run, Step
+from stream_durable.core.run.values import root_value
+
+#: Characters of a value in a text, and of the text as a whole; what is longer is cut.
+VALUE_LENGTH_MAX: Final = 500
+PROMPT_LENGTH_MAX: Final = 4_000
+#: Bytes of who is asked, and JSON bytes of a value that is passed on as it is.
+NAME_BYTES_MAX: Final = 512
+METADATA_VALUE_BYTES_MAX: Final = 4_000
+
+_encode = msgspec.json.Encoder().encode
+
+
+def ask(run: Run, i: int, step: Step, node: InputNode, now: int, out: Effects) -> None:
+    """Put the question, and wait for its answer."""
+    values = _Values(run)
+    step.detailed().asked = Asked(
+        prompt=_cut(filled(node.prompt, lambda path: values.text(path) or "?"), PROMPT_LENGTH_MAX),
+        role=clipped(filled(node.role, values.text), NAME_BYTES_MAX),
+        assignee=clipped(filled(node.assignee, values.text), NAME_BYTES_MAX),
+        metadata=None if node.metadata is None else Raw(_encode(_metadata(node.metadata, values))),
+        due=None if node.due_ms is None else now + node.due_ms,
+    )
+    if node.timeout_ms is not None:
+        set_due(run, i, step, now + node.timeout_ms, out)
+    say_step(run, STEP_WAITING, i, step, now, out)
+
+
+def cause_of_question(step: Step) -> Cause:
+    """Say who is to answer what."""
+    asked = Asked() if step.detail is None or step.detail.asked is None else step.detail.asked
+    return Cause("input", asked.assignee or asked.role or "anybody", asked.prompt, step.due)
+
+
+class _Values:
+    """What there is at paths of a run, each root of them decoded once."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._roots: dict[str, Any] = {}
+
+    def at(self, path: str) -> Any:
+        """Return what is at a path; None: nothing is."""
+        root = root_of(path)
+        try:
+            if root not in self._roots:
+                data = root_value(self._run, root)
+                if is_reference(data):
+                    return value_at(path, data)
+                self._roots[root] = value_at(root, data)
+            return read_path(path, self._roots[root])
+        except RejectedError:
+            return None
+
+    def text(self, path: str) -> str:
+        """Return what is at a path as people read it, cut if it is long; empty: nothing is."""
+        value = self.at(path)
+        if value is None:
+            return ""
+        text = value if isinstance(value, str) else _encode(value).decode()
+        # The database keeps neither NUL nor halves of a character.
+        return _cut(text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode(), VALUE_LENGTH_MAX)
+
+
+def _metadata(text: str, values: _Values) -> dict[str, Any]:
+    fields = msgspec.json.decode(text, type=dict[str, Any])
+    return {name: _metadata_value(value, values) for name, value in fields.items()}
+
+
+def _metadata_value(value: Any, values: _Values) -> Any:
+    if not isinstance(value, str):
+        return value
+    path = only_hole(value)
+    if path is None:
+        return filled(value, values.text)
+    held = values.at(path)
+    if isinstance(held, str) or len(_encode(held)) > METADATA_VALUE_BYTES_MAX:
+        return values.text(path)
+    return held
+
+
+def _cut(text: str, length_max: int) -> str:
+    return text if len(text) <= length_max else f"{text[: length_max - 1]}…"

@@ -1,0 +1,58 @@
+"""JSON Schema by a library: whether a schema is one, and why a value does not fit it. Nothing is fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+
+from stream_durable.core.definition.schema import Misfit
+
+#: Stands for the value in what the library says: a value may be a secret.
+_VALUE = "it"
+_MISFITS_MAX = 20
+
+
+def schema_fault(schema: str) -> str | None:
+    """Say why the JSON text of a schema is none; None: it is one."""
+    try:
+        _validator(schema)
+    except (ValueError, msgspec.DecodeError) as error:
+        return str(error).partition("\n")[0]
+    return None
+
+
+def misfits(schema: str, value: Any) -> list[Misfit]:
+    """Return why a value does not fit the JSON text of a schema, field by field; nothing: it fits."""
+    found: list[Misfit] = []
+    for error in _validator(schema).iter_errors(value):
+        found += _misfits(error)
+        if len(found) >= _MISFITS_MAX:
+            break
+    return found
+
+
+@lru_cache(256)
+def _validator(schema: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(
+        msgspec.json.decode(schema), validate_formats=True, mask=_VALUE, offline=True
+    )
+
+
+def _misfits(error: jsonschema_rs.ValidationError) -> Iterator[Misfit]:
+    path = ".".join(map(str, error.instance_path))
+    match error.kind:
+        case jsonschema_rs.ValidationErrorKind.Required(property=name):
+            yield Misfit(_joined(path, name), "it is missing")
+        case jsonschema_rs.ValidationErrorKind.AdditionalProperties(unexpected=names):
+            for name in names:
+                yield Misfit(_joined(path, name), "there is no such field")
+        case _:
+            yield Misfit(path, error.message)
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
