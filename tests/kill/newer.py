@@ -10,27 +10,29 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any
 
+#: Not taken from this release: it is imported only once it is changed.
+_FORMAT = 3
 _SIGNAL = "    signal: Text\n"
-_NOTE = '''
+_NOTE = f'''
 
 class NoteRun(RunMessage, kw_only=True, tag="run.note"):
     """Note something about a run."""
 
     id: Text
     text: Text
-    format: Format = 2
+    format: Format = {_FORMAT}
 
 
 AnyMessage = AnyMessage | NoteRun
 MESSAGE_TYPES = (*MESSAGE_TYPES, NoteRun)
 '''
-_FOLD = """
+_FOLD = f"""
 
 def _note(run: Run, message: Any, now: int, out: Effects) -> Outcome:
     from stream_durable.core.status import Outcome
 
-    if out.format < 2:
-        raise RejectedError("too_early", "it takes format 2")
+    if out.format < {_FORMAT}:
+        raise RejectedError("too_early", "it takes format {_FORMAT}")
     return Outcome.APPLIED
 
 
@@ -40,7 +42,7 @@ HANDLERS[_messages.NoteRun] = _note
 """
 #: Module -> what is put in place of what, and what follows.
 _CHANGES = {
-    "stream_durable.core.format": (("FORMAT: Final = 1", "FORMAT: Final = 2"), ""),
+    "stream_durable.core.format": ((f"FORMAT: Final = {_FORMAT - 1}", f"FORMAT: Final = {_FORMAT}"), ""),
     "stream_durable.core.messages": ((_SIGNAL, f'{_SIGNAL}    note: str = ""\n'), _NOTE),
     "stream_durable.core.fold": (("", ""), _FOLD),
 }

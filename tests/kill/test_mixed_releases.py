@@ -8,6 +8,7 @@ from waiting import eventually
 
 from kill.fleet import INGRESS, RECONCILER, WORKER, Process
 from kill.scene import Scene
+from stream_durable.core.format import FORMAT
 
 pytestmark = [pytest.mark.real, pytest.mark.kill, pytest.mark.timeout(600)]
 
@@ -37,7 +38,7 @@ def living(scene: Scene) -> list[Process]:
 
 
 async def is_raised(scene: Scene) -> bool:
-    return await scene.instance.value("select count(*) from partition where format < 2") == 0
+    return await scene.instance.value(f"select count(*) from partition where format <= {FORMAT}") == 0
 
 
 async def test_an_upgrade_taken_back_and_made_again_loses_nothing(scene: Scene) -> None:

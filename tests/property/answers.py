@@ -9,7 +9,10 @@ from msgspec import Raw
 
 from property.shapes import TEMPLATES, Choices
 from stream_durable.core.failure import Failure
+from stream_durable.core.format import ASKS
 from stream_durable.core.messages import (
+    AnswerInput,
+    AssignInput,
     AttemptCompleted,
     AttemptExpanded,
     AttemptFailed,
@@ -21,7 +24,10 @@ from stream_durable.core.messages import (
     AttemptStarted,
     Change,
     ChildEnded,
+    ClaimInput,
+    CommentInput,
     Grafted,
+    InputMessage,
     LogLine,
     Message,
 )
@@ -92,6 +98,23 @@ def expansion(choose: Choices, about: dict[str, Any]) -> AttemptExpanded:
     return AttemptExpanded(
         **about, steps=tuple(steps), concurrency=choose.of((None, 1, 2)), complete_all=choose.chance(50)
     )
+
+
+def about_a_question(choose: Choices, wait: str) -> InputMessage:
+    """Return anything that people may do about a question."""
+    kind = choose.below(8)
+    about: dict[str, Any] = {
+        "key": RUN, "id": f"q{choose.below(20)}", "wait": wait, "format": ASKS,
+        "attempt": choose.of((0, 0, 1, 2)),
+        "by": choose.of(("ann", "bob", "")),
+    }  # fmt: skip
+    if kind in (6, 7):
+        return ClaimInput(**about)
+    if kind == 0:
+        return AssignInput(**about, to=choose.of(("ann", "")), role=choose.of((None, "office")))
+    if kind == 1:
+        return CommentInput(**about, comment="why")
+    return AnswerInput(**about, answer=data(choose))
 
 
 def of_child(choose: Choices, child: str, step: str) -> ChildEnded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from builders import event, signal, sleep, step
+from builders import ask, event, signal, sleep, step
 from msgspec import structs
 
 from stream_durable.core.definition.nodes import (
@@ -19,6 +19,7 @@ from stream_durable.core.definition.nodes import (
     Join,
     ParallelNode,
     StepNode,
+    format_of,
 )
 from stream_durable.core.definition.validate import validate
 from stream_durable.core.policy import NO_RETRY, RetryPolicy
@@ -32,6 +33,12 @@ SIGNAL_SETS = (("go",), ("go", "stop"), ("stop",))
 EVENTS = ("paid", "shipped")
 #: What a case of a branch may be: one for every `kind` that outputs and inputs hold, and one for none.
 CASES = ('"a"', '"b"', "1", None)
+#: What an answer may have to be; `property.answers.GOOD` fits each.
+ANSWER_SCHEMAS = (
+    "{}",
+    '{"type":"object"}',
+    '{"required":["id","kind"],"properties":{"id":{"enum":["k9","k1"]}}}',
+)
 TEMPLATES = ("scan", "probe")
 
 
@@ -125,7 +132,7 @@ def random_definition(choose: Choices, size: int) -> Definition:
         name="order", nodes=tuple(nodes), templates=templates, hooks=hooks,
         timeout_ms=60_000 if choose.chance(15) else None,
         restart=RetryPolicy(attempts=2, base_ms=choose.of((0, 50))) if choose.chance(15) else NO_RETRY,
-        keeps_context=choose.chance(50),
+        keeps_context=choose.chance(50), format=format_of(nodes),
     )  # fmt: skip
     assert not validate(made)
     return made
@@ -176,7 +183,9 @@ def _random_node(choose: Choices, name: str, nodes: list[AnyNode], order: Order)
     )  # fmt: skip
 
 
-def _of_any_kind(choose: Choices, name: str, after: tuple[str, ...], joined: tuple[str, ...]) -> AnyNode:
+def _of_any_kind(  # noqa: C901 - a line for each kind
+    choose: Choices, name: str, after: tuple[str, ...], joined: tuple[str, ...]
+) -> AnyNode:
     kind = choose.below(20)
     limit: dict[str, Any] = {}
     if choose.chance(30):
@@ -204,9 +213,20 @@ def _of_any_kind(choose: Choices, name: str, after: tuple[str, ...], joined: tup
         if choose.chance(50):
             return BranchNode(name=name, after=after, on=_path(choose, after, "kind"), cases=cases)
         return BranchNode(name=name, after=after, selector=_step(choose, name, after), cases=cases)
+    if kind in (18, 19):
+        return _question(choose, name, after, limit)
     if kind == 17:
         return _child(choose, name, after)
     return _step(choose, name, after, joined)
+
+
+def _question(choose: Choices, name: str, after: tuple[str, ...], limit: dict[str, Any]) -> AnyNode:
+    texts = ("", "who", f"{{{_path(choose, after, 'id')}}}", f"{{{_path(choose, after, 'items')}}} {{{{")
+    schema = choose.of(ANSWER_SCHEMAS)
+    return ask(
+        name, *after, schema=schema, prompt=choose.of(texts), role=choose.of(texts),
+        assignee=choose.of(("", "", *texts)), due_ms=choose.of((None, 50)), **limit,
+    )  # fmt: skip
 
 
 def _path(choose: Choices, after: tuple[str, ...], rest: str) -> str:

@@ -59,7 +59,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "steps": st.lists(grafted, max_size=3).map(tuple), "concurrency": st.sampled_from([None, 1, 10_000]),
     "complete_all": st.booleans(), "failures": st.sampled_from([1, 5]), "window_ms": numbers,
     "reset_ms": numbers, "gate": names, "is_ok": st.sampled_from([None, True, False]),
-    "format": st.sampled_from([1, 2, (1 << 31) - 1]), "since": numbers,
+    "format": st.sampled_from([1, 2, (1 << 31) - 1]), "since": numbers, "by": names, "answer": raws,
+    "comment": texts, "role": names | st.none(),
     "channel": st.sampled_from(KEYS["channel"]),
     "wait": names.filter(bool), "timer": names, "due": numbers, "run": st.sampled_from([RUN, "run-2"]),
 }  # fmt: skip

@@ -18,13 +18,15 @@ from property import answers
 from property.shapes import EVENTS, NODE_BYTES, Choices, random_definition
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import BranchNode, SignalNode
+from stream_durable.core.definition.nodes import BranchNode, InputNode, SignalNode
 from stream_durable.core.effects import Command, Effects
 from stream_durable.core.entities import Entity, timer_fired
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.fold import create, fold
+from stream_durable.core.format import ASKS
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import (
+    AnswerInput,
     AttemptCompleted,
     AttemptEnd,
     AttemptHeartbeat,
@@ -184,6 +186,8 @@ class World:
             return EventPublished(
                 key=key, id=f"e{choose.below(8)}", data=answers.data(choose), ttl_ms=choose.of((5, 900))
             )
+        if kind >= 22 and self._asking():
+            return self._about_a_question(choose)
         if kind == 19 and self.trail:
             return self.trail[-1 - choose.below(min(len(self.trail), 256))].message
         if kind in (20, 21):
@@ -237,6 +241,17 @@ class World:
             return CancelRun(key=RUN, id="c1", reason=choose.of(("", "why")), compensate=choose.chance(50))
         return self._report(choose)
 
+    def _about_a_question(self, choose: Choices) -> Message:
+        """Return what somebody does about a question, which is open more often than not."""
+        every = self._asking()
+        waiting = [every[i] for i in sorted(self.run.waiting) if i in every] if RUN in self.entities else []
+        asking = waiting if waiting and choose.chance(80) else [*every.values()]
+        return answers.about_a_question(choose, choose.of(asking[:256]))
+
+    def _asking(self) -> dict[int, str]:
+        """Return the names of the steps that ask people."""
+        return {i: node.name for i, node in enumerate(self.graph.nodes) if isinstance(node, InputNode)}
+
     def _names(self) -> list[str]:
         """Return the names of all steps that there are now."""
         return list(self.run.graph.names if RUN in self.entities else self.graph.names)
@@ -287,6 +302,11 @@ class World:
                 return EventPublished(key=key, id=f"answer-{len(self.trail)}", data=Raw(b"5"), ttl_ms=1)
         for i in sorted(self.run.waiting):
             node = self.run.graph.nodes[i]
+            if isinstance(node, InputNode):
+                good = Raw(answers.GOOD)
+                return AnswerInput(
+                    key=RUN, id=f"answer-{len(self.trail)}", wait=node.name, format=ASKS, answer=good
+                )
             if isinstance(node, SignalNode):
                 return SignalRun(key=RUN, id=f"answer-{len(self.trail)}", signal=node.signals[0])
         return None
