@@ -50,7 +50,7 @@ class Payloads:
     async def stored(self, key: str, data: bytes, picks: Sequence[str] = ()) -> bytes:
         """Store a value and return a reference, with the parts at paths read by the reconciler."""
         picked = _picked(data, picks)
-        partition, offset = await retry_transient(lambda: self._blobs.put(key, data), "keep a large value")
+        partition, offset = await retry_transient(lambda: self._blobs.put(key, data), "store a large value")
         made = reference(partition, offset, data, picked)
         self._remember(parse(made).digest, data)
         return made
@@ -89,7 +89,7 @@ class Payloads:
         if data is None:
             raise PayloadLostError(where, "the record is gone")
         if len(data) != where.size or sha256(data).hexdigest() != where.digest:
-            raise PayloadLostError(where, "another record is there, so the topic was made anew")
+            raise PayloadLostError(where, "another record is there, so the topic was recreated")
         self._remember(where.digest, data)
         return data
 

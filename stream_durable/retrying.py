@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from stream_durable.core.errors import TransientError
-from stream_durable.telemetry import WORLD_REFUSED, logger
+from stream_durable.telemetry import DEPENDENCY_FAILED, logger
 
 _log = logger(__name__)
 _Answer = TypeVar("_Answer")
@@ -28,7 +28,7 @@ async def retry_transient(call: Callable[[], Awaitable[_Answer]], doing: str) ->
             return await call()
         except TransientError as error:
             if (reason := str(error)) != logged:
-                _log.warning(WORLD_REFUSED, reason=reason, doing=doing)
+                _log.warning(DEPENDENCY_FAILED, reason=reason, doing=doing)
                 logged = reason
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LONGEST_SECONDS)

@@ -26,7 +26,7 @@ from typing import Any
 from stream_durable.core.errors import TransientError
 from stream_durable.lanes import BATCH_BYTES, FIRST_SECONDS, Concerns, Lane, LaneKey, Trouble, Wire, size_of
 from stream_durable.ports import Headers, Instead, Outgoing, Refusal
-from stream_durable.telemetry import MESSAGE_REFUSED, WORLD_REFUSED, logger
+from stream_durable.telemetry import DEPENDENCY_FAILED, MESSAGE_REFUSED, logger
 
 _log = logger(__name__)
 
@@ -285,7 +285,7 @@ class Sender:
     def _log_refusal(self, lane: Lane, reason: str, doing: str) -> None:
         """Log the reason for a pause of a lane, unless logged before."""
         if reason != lane.logged:
-            _log.warning(WORLD_REFUSED, reason=reason, doing=doing)
+            _log.warning(DEPENDENCY_FAILED, reason=reason, doing=doing)
             lane.logged = reason
 
     def _refuse_all(self, lane: Lane, trouble: Trouble) -> None:

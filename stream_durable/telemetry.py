@@ -52,21 +52,21 @@ SERVICE_STARTED: Final = LogEvent(
     "service.started", "info", "service version kafka postgres", "A service is up and takes work."
 )
 SERVICE_STOPPED: Final = LogEvent(
-    "service.stopped", "info", "service seconds", "A service has ended in good order, after so long a stop."
+    "service.stopped", "info", "service seconds", "A service has stopped in good order; `seconds` to drain."
 )
 SERVICE_FAILED: Final = LogEvent(
-    "service.failed", "error", "service reason", "A service ends because it cannot go on."
+    "service.failed", "error", "service reason", "A service ends after a fatal error."
 )
 PROCESS_STARTED: Final = LogEvent("process.started", "info", "name pid", "A child process was started.")
 PROCESS_ENDED: Final = LogEvent(
     "process.ended",
     "warning",
     "name pid code restarted_in attempts",
-    "A child process ended unasked; it is started again after so many seconds, or left if that is empty. "
+    "A child process ended by itself; it is restarted after this many seconds, or left if that is empty. "
     "As far as a worker could note it, `attempts` names what was on in it, the one to blame first.",
 )
 SETTINGS_QUESTIONED: Final = LogEvent(
-    "settings.questioned", "warning", "note", "Start-up allowed a setting that is worth a second look."
+    "settings.questioned", "warning", "note", "Start-up allowed a questionable setting."
 )
 HEALTH_OPENED: Final = LogEvent("health.opened", "info", "host port", "The health server listens here.")
 
@@ -80,19 +80,19 @@ PARTITION_TAKEN: Final = LogEvent(
     "This process owns the partition from now on and folds from this offset.",
 )
 PARTITION_FENCED: Final = LogEvent(
-    "partition.fenced", "warning", "partition offset", "Another owner has it: a commit was refused whole."
+    "partition.fenced", "warning", "partition offset", "A commit was refused: another process is the owner."
 )
 COMMIT_REFUSED: Final = LogEvent(
     "commit.refused",
     "warning",
     "reason code",
-    "The database did not take a batch: `transient`, the `statement` alone, or `systemic`.",
+    "The database refused a batch: `transient`, the `statement` alone, or `systemic`.",
 )
 PARTITION_RESTORED: Final = LogEvent(
     "partition.restored",
     "warning",
     "partition offset stored",
-    "The partition's row has another owner, or was restored from earlier: it is taken over again.",
+    "The partition's row has another owner, or an older position from a backup: taken over again.",
 )
 PARTITION_HALTED: Final = LogEvent(
     "partition.halted", "error", "partition offset reason", "The partition waits for a person; others go on."
@@ -101,22 +101,22 @@ PARTITION_HELD: Final = LogEvent(
     "partition.held",
     "error",
     "partition offset run fingerprint reason",
-    "The partition stands at this record, which cannot be folded here and must not be lost; others go on.",
+    "The partition waits at this record, which this process cannot fold; other partitions go on.",
 )
 PARTITION_REFUSED: Final = LogEvent(
     "partition.refused",
     "error",
     "partition reason",
-    "A newer release has written the partition's state; this one stands by and changes nothing.",
+    "A newer release has written the partition's state; this release stands by and changes nothing.",
 )
 PARTITION_RELEASED: Final = LogEvent(
-    "partition.released", "info", "partition offset", "What the partition was held for is there: it goes on."
+    "partition.released", "info", "partition offset", "A held partition goes on: the cause is gone."
 )
 PARTITION_STALLED: Final = LogEvent(
     "partition.stalled",
     "warning",
     "partition offset high_watermark",
-    "Records are there but none was delivered, so the partition is assigned again.",
+    "The log has records but none was delivered, so the partition is assigned again.",
 )
 LOG_LOST: Final = LogEvent(
     "log.lost",
@@ -128,7 +128,7 @@ RECORD_ISOLATED: Final = LogEvent(
     "record.isolated",
     "error",
     "partition offset takeovers",
-    "A record killed the process that folded it, again and again, and was set aside.",
+    "A record killed the folding process repeatedly, and was set aside as a dead letter.",
 )
 RECORD_REJECTED: Final = LogEvent(
     "record.rejected",
@@ -137,102 +137,98 @@ RECORD_REJECTED: Final = LogEvent(
     "A record cannot be read or applied and is on the dead letter topic.",
 )
 PRODUCER_REPLACED: Final = LogEvent(
-    "producer.replaced", "warning", "reason", "A producer failed for good and was made anew."
+    "producer.replaced", "warning", "reason", "A producer failed for good and was replaced."
 )
 WORK_REQUESTED: Final = LogEvent(
     "work.requested",
     "info",
     "partition runs",
-    "What was outstanding in a partition has been asked for again.",
+    "Outstanding work of a partition was requested again.",
 )
-WORLD_REFUSED: Final = LogEvent(
-    "world.refused",
+DEPENDENCY_FAILED: Final = LogEvent(
+    "dependency.failed",
     "warning",
     "reason doing",
-    "Kafka or Postgres did not let us; what we do waits and is tried again.",
+    "A call to Kafka or Postgres failed for now; it is retried.",
 )
 MESSAGE_REFUSED: Final = LogEvent(
     "message.refused",
     "warning",
     "topic code reason",
-    "A message will never be taken by its topic as it is; what depends on it is told so.",
+    "A topic refused a message for good; a message about the refusal is published instead.",
 )
 MESSAGE_DROPPED: Final = LogEvent(
     "message.dropped",
     "error",
     "topic code reason",
-    "A message was refused, and so was everything that could be said in its place.",
+    "A message was refused for good, and so was every replacement.",
 )
 RECORD_POISONED: Final = LogEvent(
     "record.poisoned",
     "error",
     "partition offset error",
-    "Folding a record raised: a bug of ours. It is set aside as a dead letter and the partition goes on.",
+    "Folding a record raised: a bug. The record is set aside as a dead letter and the partition goes on.",
 )
-KAFKA_COMPLAINED: Final = LogEvent(
-    "kafka.complained",
+KAFKA_REPORTED: Final = LogEvent(
+    "kafka.reported",
     "warning",
     "topic error",
-    "The client reported an error that it recovers from by itself.",
+    "The Kafka client reported an error and recovers by itself.",
 )
 DEFINITION_REJECTED: Final = LogEvent(
     "definition.rejected",
     "warning",
     "offset reason",
-    "A record of the definitions topic is no definition and is left out.",
+    "A record of the definitions topic is not a definition and is ignored.",
 )
 KAFKA_LOST: Final = LogEvent("kafka.lost", "warning", "reason", "No broker answers; work waits.")
-KAFKA_REGAINED: Final = LogEvent("kafka.regained", "info", "seconds", "Brokers answer again, after so long.")
+KAFKA_REGAINED: Final = LogEvent("kafka.regained", "info", "seconds", "Brokers answer again.")
 POSTGRES_LOST: Final = LogEvent("postgres.lost", "warning", "reason", "The database does not answer.")
-POSTGRES_REGAINED: Final = LogEvent(
-    "postgres.regained", "info", "seconds", "The database answers again, after so long."
-)
-LOOP_BLOCKED: Final = LogEvent(
-    "loop.blocked", "error", "seconds", "Something kept the event loop from running for so long."
-)
+POSTGRES_REGAINED: Final = LogEvent("postgres.regained", "info", "seconds", "The database answers again.")
+LOOP_BLOCKED: Final = LogEvent("loop.blocked", "error", "seconds", "The event loop was blocked.")
 
 COMMANDS_LOST: Final = LogEvent(
     "commands.lost",
     "warning",
     "topic partition offset begun_at reason",
-    "It is not known which commands are done, or some have expired; what is open is asked for again.",
+    "The done commands are unknown, or some have expired; open commands are requested again.",
 )
 COMMAND_REJECTED: Final = LogEvent(
-    "command.rejected", "error", "queue partition offset reason", "A worker was sent what it cannot run."
+    "command.rejected", "error", "queue partition offset reason", "A worker cannot run a record of its queue."
 )
 ATTEMPT_SUSPECTED: Final = LogEvent(
     "attempt.suspected",
     "warning",
     "run step attempt losses",
-    "A worker was lost while it had this attempt; it begins again under lease, and another loss counts.",
+    "A worker was lost during this attempt; it is repeated under a lease, and another loss counts.",
 )
 ATTEMPT_FAILED: Final = LogEvent(
     "attempt.failed",
     "warning",
     "workflow run step attempt code reason trace",
-    "An attempt failed; its step is retried as its definition says. `trace` is that of an exception, if any.",
+    "An attempt failed; its step is retried as defined. `trace` is the stack trace of an exception, if any.",
 )
 FUNCTION_MISSED: Final = LogEvent(
     "function.missed",
     "warning",
     "workflow run step reason",
-    "No code here serves a step: its attempts are given back until a worker carries it. Said once a step.",
+    "This worker has no code for a step and returns its attempts. Logged once per step.",
 )
 
 ATTEMPT_BLOCKED: Final = LogEvent(
-    "attempt.blocked", "error", "run step attempt seconds stack", "A step keeps the event loop from turning."
+    "attempt.blocked", "error", "run step attempt seconds stack", "A step blocks the event loop."
 )
 ATTEMPT_ABANDONED: Final = LogEvent(
     "attempt.abandoned",
     "error",
-    "run step attempt seconds handed_back",
-    "The worker ends since this step kept it from everything else for too long; so many were handed back.",
+    "run step attempt seconds returned",
+    "The worker ends because this step blocked it for too long; this many other attempts were returned.",
 )
 THREAD_REPLACED: Final = LogEvent(
-    "thread.replaced", "warning", "run step attempt overdue", "A thread goes on at an attempt that is over."
+    "thread.replaced", "warning", "run step attempt overdue", "A thread is still busy with an ended attempt."
 )
 THREAD_RETURNED: Final = LogEvent(
-    "thread.returned", "info", "run step attempt seconds", "A replaced thread has ended what it was at."
+    "thread.returned", "info", "run step attempt seconds", "A replaced thread has finished its call."
 )
 
 LOG_EVENTS: Final = tuple(value for value in list(globals().values()) if isinstance(value, LogEvent))
@@ -287,7 +283,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._records_folded = self._counter(
             "records_folded_total",
-            "Records of the inbox folded and saved, by what became of them.",
+            "Records of the inbox folded and saved, by outcome.",
             "outcome",
         )
         self._folded = {one: self._records_folded.labels(one.name.lower()) for one in Outcome}
@@ -307,53 +303,51 @@ class Metrics:
         self._reasons: dict[str, Counter] = {}
         self._refused = self._counter(
             "messages_refused_total",
-            "Messages that their topics will never take, by the reason; something else was said instead.",
+            "Messages refused by their topics for good, by reason; replacements were published.",
             "reason",
         )
-        #: Summed over all reconcilers it is the number of partitions, or some have no owner.
-        self.partitions_owned = self._gauge("partitions_owned", "Inbox partitions that this process owns.")
+        #: The sum over all reconcilers must be the number of partitions.
+        self.partitions_owned = self._gauge("partitions_owned", "Inbox partitions owned by this process.")
         self.partitions_held = self._gauge(
             "partitions_held",
-            "Partitions that stand at a record which cannot be folded here; must be 0.",
+            "Partitions waiting at a record that cannot be folded here; must be 0.",
         )
         self.takeovers = self._counter(
-            "takeovers_total", "Partitions taken over; a steady rate means that owners chase each other."
+            "takeovers_total", "Partitions taken over; a steady rate means that ownership keeps moving."
         )
         self.fenced = self._counter(
-            "fenced_total", "Commits refused since another process had taken a partition."
+            "fenced_total", "Commits refused because another process owns a partition."
         )
         self._refused_commits = self._counter(
             "commits_refused_total",
-            "Commits that the database did not take: transient, statement or systemic.",
+            "Commits refused by the database: transient, statement or systemic.",
             "code",
         )
         self.definitions_rejected = self._counter(
-            "definitions_rejected_total", "Records of the definitions topic that are no definitions."
+            "definitions_rejected_total", "Invalid records of the definitions topic."
         )
         self.timers_fired = self._counter("timers_fired_total", "Timers put on the inbox when due.")
         self.cache_bytes = self._gauge("cache_bytes", "Estimated bytes of entities kept in memory.")
-        #: Against records_folded_total it is the share of misses.
+        #: Divided by records_folded_total: the share of misses.
         self.cache_loads = self._counter(
-            "cache_loads_total", "Entities read from Postgres since they were not in memory."
+            "cache_loads_total", "Entities read from Postgres because they were not in memory."
         )
-        #: What stays above zero without load is stuck.
-        self.outbox_rows = self._gauge(
-            "outbox_rows", "Saved rows of messages that Kafka has not acknowledged yet."
-        )
+        #: A value above zero without load means stuck messages.
+        self.outbox_rows = self._gauge("outbox_rows", "Saved rows of messages not yet acknowledged by Kafka.")
         self._attempts = self._counter(
-            "attempts_total", "Attempts that ended on this worker, by how they ended.", "outcome"
+            "attempts_total", "Attempts ended on this worker, by outcome.", "outcome"
         )
         self._ended: dict[AttemptOutcome, Counter] = {
             outcome: self._attempts.labels(outcome)
             for outcome in ("completed", "failed", "timed_out", "cancelled", "handed_back")
         }
-        self.attempts_running = self._gauge("attempts_running", "Attempts that run on this worker now.")
+        self.attempts_running = self._gauge("attempts_running", "Attempts running on this worker.")
         #: Above worker.threads_overdue_max the worker ends.
         self.threads_overdue = self._gauge(
-            "threads_overdue", "Threads of this worker that go on at attempts which are over."
+            "threads_overdue", "Threads of this worker still busy with ended attempts."
         )
         self.lost_log = self._counter(
-            "lost_log_total", "Partitions whose log was found truncated, deleted or replaced; must be 0."
+            "lost_log_total", "Partitions with a truncated, deleted or replaced log; must be 0."
         )
 
     def count_folded(self, outcome: Outcome, count: int) -> None:
@@ -394,7 +388,7 @@ class Metrics:
         return Histogram(f"{ROOT}_{name}", text, buckets=SECONDS_BUCKETS, registry=self.registry)
 
 
-#: A batch takes 1 ms on a quiet machine; above 10 s it is an outage, whatever the figure.
+#: A batch takes 1 ms on a quiet machine; above 10 s is an outage.
 SECONDS_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 #: Reasons are codes of ours, some tens; a code made from data must not fill the memory of Prometheus.
 REASONS_MAX: Final = 50

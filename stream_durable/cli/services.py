@@ -129,7 +129,7 @@ async def _made_topics(settings: Settings) -> None:
     from stream_durable.retrying import retry_transient
     from stream_durable.services.roles import make_topics
 
-    await retry_transient(lambda: make_topics(settings, settings.worker.queues), "make the topics")
+    await retry_transient(lambda: make_topics(settings, settings.worker.queues), "create the topics")
 
 
 def _settings(health_port: int | None) -> Settings:

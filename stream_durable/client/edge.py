@@ -69,8 +69,8 @@ class Edge:
         except TimeoutError:
             why = f"the last answer was: {cause}" if cause is not None else "there was no answer"
             raise TransientError(
-                f"could not {doing} within {self.patience_seconds:g} s; {why}. Asked was {self.ports.where}: "
-                "try again when it is back, or say in the settings where else it is"
+                f"could not {doing} within {self.patience_seconds:g} s; {why}. "
+                f"The address is {self.ports.where}: try again later, or correct the address in the settings"
             ) from None
 
     def now(self) -> datetime:

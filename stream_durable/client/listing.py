@@ -188,7 +188,9 @@ def read_cursor(text: str) -> RunPosition:
     """Return the position encoded by a cursor."""
     created, point, run = text.partition(".")
     if not point or not created.isascii() or not created.isdigit() or len(created) > 18:
-        raise RejectedError("bad_cursor", f"{text[:128]!r} is no place in a list: give what `following` said")
+        raise RejectedError(
+            "bad_cursor", f"{text[:128]!r} is no place in a list: pass the value of `following`"
+        )
     return RunPosition(int(created), run)
 
 

@@ -363,7 +363,7 @@ class RunHandle(Generic[Out]):
         return RejectedError("unknown_run", f"there is no run {self.id[:128]!r}: {text}")
 
     def _not_ended(self, timeout: Duration | None) -> str:
-        return f"run {self.id!r} has not ended within {timeout}; it goes on, so ask for its result again"
+        return f"run {self.id!r} has not ended within {timeout}; it goes on, so call result() again"
 
 
 def output_type_of(workflow: Workflow[Any, Any] | str) -> Any:

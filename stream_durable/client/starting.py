@@ -141,5 +141,5 @@ def _unknown_workflow(name: str, known: list[str]) -> RejectedError:
     shown = ", ".join(known[:_NAMES_SHOWN]) or "none"
     return RejectedError(
         "unknown_workflow",
-        f"no workflow {name[:128]!r} is registered{meant} There are: {shown}. Start a worker that carries it",
+        f"no workflow {name[:128]!r} is registered{meant} There are: {shown}. Start a worker that has it",
     )

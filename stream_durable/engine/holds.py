@@ -20,9 +20,9 @@ from stream_durable.engine.isolation import Refusals
 from stream_durable.engine.partition import Partition
 from stream_durable.ports import Definitions, Log, Record, VerdictLog
 from stream_durable.telemetry import (
+    DEPENDENCY_FAILED,
     PARTITION_HELD,
     PARTITION_RELEASED,
-    WORLD_REFUSED,
     logger,
 )
 
@@ -164,7 +164,7 @@ class Holds:
                 try:
                     await self._look()
                 except TransientError as error:
-                    _log.warning(WORLD_REFUSED, reason=str(error), doing="look for what is lacking")
+                    _log.warning(DEPENDENCY_FAILED, reason=str(error), doing="look for missing definitions")
             self._any.clear()
 
     def _begin(self, number: int, hold: Hold) -> None:

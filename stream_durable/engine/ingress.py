@@ -267,7 +267,7 @@ class Ingress:
             raise RejectedError(
                 "unknown_workflow",
                 f"no workflow {message.workflow[:128]!r} is registered; there are: {shown}. Start a worker "
-                "that carries it, then redrive this",
+                "that has it, then redrive this",
             )
         refusal = self._catalogue.about(fingerprint).refusal(message.workflow, bytes(message.input))
         if refusal is not None:

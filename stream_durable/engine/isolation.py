@@ -20,7 +20,7 @@ from stream_durable.engine import batch
 from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.ports import Record, Store
 from stream_durable.retrying import retry_transient
-from stream_durable.telemetry import RECORD_ISOLATED, RECORD_POISONED, WORLD_REFUSED, logger
+from stream_durable.telemetry import DEPENDENCY_FAILED, RECORD_ISOLATED, RECORD_POISONED, logger
 from stream_durable.wire.verdicts import CRASHES, UNFOLDABLE, UNSTORABLE, Verdict, Verdicts
 
 _log = logger(__name__)
@@ -38,7 +38,7 @@ class Isolation:
     async def judge(self, partition: Partition, record: Record) -> str | None:
         """Record the start of folding a record alone; return the reason for refusing the record, if any."""
         times = await retry_transient(
-            lambda: self._store.suspect(partition.id, partition.token, record.offset), "note a suspect"
+            lambda: self._store.suspect(partition.id, partition.token, record.offset), "record a suspect"
         )
         self._suspected = partition
         if times <= self._takeovers_max:
@@ -57,7 +57,7 @@ class Isolation:
         try:
             await self._store.absolve(suspected.id, suspected.token)
         except TransientError as error:
-            _log.warning(WORLD_REFUSED, reason=str(error), doing="suspect a record no longer")
+            _log.warning(DEPENDENCY_FAILED, reason=str(error), doing="clear the suspicion of a record")
         else:
             self._suspected = None
 

@@ -119,7 +119,7 @@ def _why_not_asked(queue: str, size: int, refusal: Refusal) -> Failure:
                 "queue_closed", f"{text} to the queue's topic; then retry the step", retryable=False
             )
         case "too_large":
-            text = f"what the step takes has {size} bytes; queue {queue!r} takes less ({refusal.reason})"
+            text = f"the step's input has {size} bytes; queue {queue!r} takes less ({refusal.reason})"
             remedy = (
                 "raise max.message.bytes of its topic, see `stream-durable topics plan`; then retry the step"
             )
@@ -157,7 +157,7 @@ def _told_instead(message: Outgoing, refusal: Refusal) -> Outgoing | None:
     if isinstance(said, StartRun) and said.parent:
         told = refused(said, RejectedError("input_too_large", refusal.reason))
     elif isinstance(said, ChildEnded) and (said.failure is None or said.failure.code != _UNTOLD):
-        text = f"what run {said.child!r} came to does not fit into a message: {refusal.reason}"
+        text = f"the result of run {said.child!r} does not fit into a message: {refusal.reason}"
         told = ChildEnded(
             key=said.key, step=said.step, child=said.child, status=FAILED,
             failure=Failure(_UNTOLD, text, retryable=False),

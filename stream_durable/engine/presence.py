@@ -16,7 +16,7 @@ from zlib import crc32
 
 from stream_durable.core.errors import TransientError
 from stream_durable.ports import Attendance, Store
-from stream_durable.telemetry import WORLD_REFUSED, logger
+from stream_durable.telemetry import DEPENDENCY_FAILED, logger
 
 _log = logger(__name__)
 
@@ -43,7 +43,7 @@ class Presence:
             except TransientError as error:
                 # Others may have lost their connections as we have.
                 self._found.clear()
-                _log.warning(WORLD_REFUSED, reason=str(error), doing="say that this process lives")
+                _log.warning(DEPENDENCY_FAILED, reason=str(error), doing="report that this process lives")
             await asyncio.sleep(_LOOK_SECONDS)
 
     def _judge(self, seen: Attendance) -> None:

@@ -51,8 +51,8 @@ from stream_durable.ports import (
 from stream_durable.retrying import retry_transient
 from stream_durable.settings import EngineSettings
 from stream_durable.telemetry import (
+    DEPENDENCY_FAILED,
     PARTITION_FENCED,
-    WORLD_REFUSED,
     Metrics,
     logger,
 )
@@ -176,7 +176,9 @@ class Reconciler:
                 await self._publishing.settled(owned)
                 await self._remove_published(partitions)
         except TimeoutError:
-            _log.warning(WORLD_REFUSED, reason="it takes too long", doing="say the rest before leaving")
+            _log.warning(
+                DEPENDENCY_FAILED, reason="it takes too long", doing="publish the rest before leaving"
+            )
 
     async def _consume(self) -> None:
         while True:
@@ -355,7 +357,7 @@ class Reconciler:
             await self._isolation.absolve()
             if not isinstance(error, StatementError):
                 raise
-            _log.warning(WORLD_REFUSED, reason=str(error), doing="load entities")
+            _log.warning(DEPENDENCY_FAILED, reason=str(error), doing="load entities")
             return StatementError(str(error), is_data=False)
 
     def _adopt(self, partition: int, epoch: int) -> None:

@@ -82,7 +82,8 @@ class Redrive:
 
     async def _must(self, partition: Partition, *, is_due: bool) -> None:
         await retry_transient(
-            lambda: self._store.must_redrive(partition.id, partition.token, is_due=is_due), "note the redrive"
+            lambda: self._store.must_redrive(partition.id, partition.token, is_due=is_due),
+            "record the redrive",
         )
 
     async def _ask_all(self, partition: int, ask: Callable[[Run, Effects], None]) -> None:
@@ -100,13 +101,13 @@ class Redrive:
 
     async def _page(self, partition: int, after: RunPosition) -> list[RunPosition]:
         return await retry_transient(
-            lambda: self._store.unfinished(partition, after, _PAGE), "read what is unfinished"
+            lambda: self._store.unfinished(partition, after, _PAGE), "read unfinished runs"
         )
 
     async def _load(self, keys: list[str]) -> dict[str, object]:
         # A cache of its own: the one of the batches holds what has been folded, and is not ours to fill.
         cache = Cache(0)
-        await retry_transient(lambda: self._load_all(cache, keys), "load what is unfinished")
+        await retry_transient(lambda: self._load_all(cache, keys), "load unfinished runs")
         return dict(cache.of("run"))
 
     async def _load_all(self, cache: Cache, keys: list[str]) -> None:

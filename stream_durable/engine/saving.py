@@ -108,7 +108,7 @@ class Saving:
         """Read the rows after a miss or an unknown outcome, and return the shares still to save."""
         partitions = [f.share.partition for f in finished]
         cursors = await retry_transient(
-            lambda: self._store.cursors(partitions), "read where partitions stand"
+            lambda: self._store.cursors(partitions), "read the positions of partitions"
         )
         unsaved, fenced = [], []
         for f in finished:

@@ -171,7 +171,7 @@ class Takeovers:
         if claim.must_redrive:
             await self._redrive.partition(partition)
             await retry_transient(
-                lambda: self._store.must_redrive(partition, token, is_due=False), "note the redrive"
+                lambda: self._store.must_redrive(partition, token, is_due=False), "record the redrive"
             )
         del self._tasks[partition]
         self._own(owned, verdicts)
@@ -193,7 +193,7 @@ class Takeovers:
             return await self._new_log(claim, token, bounds, reason)
         if claim.topic_id is None:
             await retry_transient(
-                lambda: self._store.identify(claim.partition, token, bounds.topic_id), "note the log"
+                lambda: self._store.identify(claim.partition, token, bounds.topic_id), "record the log"
             )
             return claim._replace(topic_id=bounds.topic_id)
         return claim
@@ -214,7 +214,9 @@ class Takeovers:
         """
         await self._publishing.settled([owned])
         share = owned.share()
-        await retry_transient(lambda: self._store.commit([share]), "remove what the lost log left to publish")
+        await retry_transient(
+            lambda: self._store.commit([share]), "remove unpublished messages of the lost log"
+        )
 
     async def _claim(self, partition: int, token: UUID) -> Claim:
         """Become the owner, or stand by while only newer releases can continue from the state."""

@@ -16,7 +16,7 @@ from stream_durable.core.entities import timer_fired
 from stream_durable.core.errors import TransientError
 from stream_durable.core.messages import Kind
 from stream_durable.ports import Clock, Outgoing, Publisher, Refusal, Store, TimerPosition, TimerRow
-from stream_durable.telemetry import MESSAGE_DROPPED, WORLD_REFUSED, Metrics, logger
+from stream_durable.telemetry import DEPENDENCY_FAILED, MESSAGE_DROPPED, Metrics, logger
 from stream_durable.wire.inbox import encode
 from stream_durable.wire.topics import INBOX
 
@@ -152,7 +152,7 @@ class Timers:
         try:
             await self._load_more(partition)
         except TransientError as error:
-            _log.warning(WORLD_REFUSED, reason=str(error), doing="load timers")
+            _log.warning(DEPENDENCY_FAILED, reason=str(error), doing="load timers")
             await asyncio.sleep(0.5)
 
     async def _load_more(self, partition: int) -> None:

@@ -13,7 +13,7 @@ from itertools import count
 from stream_durable.core.errors import TransientError
 from stream_durable.engine.partition import Partition
 from stream_durable.ports import Log, Store
-from stream_durable.telemetry import PARTITION_RESTORED, PARTITION_STALLED, WORLD_REFUSED, logger
+from stream_durable.telemetry import DEPENDENCY_FAILED, PARTITION_RESTORED, PARTITION_STALLED, logger
 
 _log = logger(__name__)
 
@@ -73,12 +73,12 @@ class Watch:
             try:
                 await self._look_at_rows()
             except TransientError as error:
-                _log.warning(WORLD_REFUSED, reason=str(error), doing="look at the rows of partitions")
+                _log.warning(DEPENDENCY_FAILED, reason=str(error), doing="read the rows of partitions")
             for partition in list(self._partitions.values()) if not look % _LOGS_EVERY else ():
                 try:
                     await self._look_at_log(partition)
                 except TransientError as error:
-                    _log.warning(WORLD_REFUSED, reason=str(error), doing="look at the log")
+                    _log.warning(DEPENDENCY_FAILED, reason=str(error), doing="check the log")
 
     async def _look_at_rows(self) -> None:
         """Find partitions whose row has another owner or an offset already passed at the query."""

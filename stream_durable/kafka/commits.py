@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from confluent_kafka import KafkaError, TopicPartition
 
-from stream_durable.telemetry import KAFKA_COMPLAINED, logger
+from stream_durable.telemetry import KAFKA_REPORTED, logger
 
 _log = logger(__name__)
 
@@ -59,7 +59,7 @@ class Commits:
             return
         error = error or next((part.error for part in parts if part.error is not None), None)
         if error is not None:
-            _log.warning(KAFKA_COMPLAINED, topic=self._topic, error=error.str())
+            _log.warning(KAFKA_REPORTED, topic=self._topic, error=error.str())
         self._call(done, error is None)
         while self._waiting and self._under_way is None:
             self._begin(self._waiting.popleft(), waits=False)

@@ -30,7 +30,7 @@ from stream_durable.kafka.mock import is_mock
 from stream_durable.kafka.threads import answer, fail
 from stream_durable.ports import Assigned, LogBounds, LogEvent, LogLost, Record, Revoked
 from stream_durable.settings import KafkaSettings
-from stream_durable.telemetry import KAFKA_COMPLAINED, logger
+from stream_durable.telemetry import KAFKA_REPORTED, logger
 
 _log = logger(__name__)
 
@@ -297,7 +297,7 @@ class GroupLog:
         elif error.fatal():
             raise transient(error, self._settings)
         else:
-            _log.warning(KAFKA_COMPLAINED, topic=self._topic, error=error.str())
+            _log.warning(KAFKA_REPORTED, topic=self._topic, error=error.str())
 
     def _on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         consumer.incremental_assign([])
@@ -335,7 +335,7 @@ class GroupLog:
             part = TopicPartition(self._topic, partition, offset, "", leader_epoch)
             self._consumer.incremental_assign([part])
         except KafkaException as error:
-            _log.warning(KAFKA_COMPLAINED, topic=self._topic, error=str(error))
+            _log.warning(KAFKA_REPORTED, topic=self._topic, error=str(error))
             return
         self._fetching.add(partition)
 
@@ -348,7 +348,7 @@ class GroupLog:
         try:
             self._consumer.incremental_unassign([TopicPartition(self._topic, p) for p in ours])
         except KafkaException as error:
-            _log.warning(KAFKA_COMPLAINED, topic=self._topic, error=str(error))
+            _log.warning(KAFKA_REPORTED, topic=self._topic, error=str(error))
 
     def _commit(self, marks: list[TopicPartition], *, waits: bool) -> bool | None:
         """Commit; return whether stored, or None if reported later."""
@@ -363,7 +363,7 @@ class GroupLog:
             stored = self._consumer.commit(offsets=marks, asynchronous=False)
             return all(part.error is None for part in stored)
         except KafkaException as error:
-            _log.warning(KAFKA_COMPLAINED, topic=self._topic, error=str(error))
+            _log.warning(KAFKA_REPORTED, topic=self._topic, error=str(error))
             return False
 
     async def _ordered(self, call: Callable[[], Any]) -> Any:

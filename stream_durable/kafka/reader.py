@@ -21,7 +21,7 @@ from stream_durable.kafka.arrivals import record_of
 from stream_durable.kafka.config import away, config, transient
 from stream_durable.ports import LogBounds, Record, Span
 from stream_durable.settings import KafkaSettings
-from stream_durable.telemetry import WORLD_REFUSED, logger
+from stream_durable.telemetry import DEPENDENCY_FAILED, logger
 
 _log = logger(__name__)
 
@@ -175,7 +175,7 @@ class _Reading:
         elif error.fatal():
             raise transient(error, self._settings)
         else:
-            _log.warning(WORLD_REFUSED, reason=error.str(), doing=f"read {self._topic}")
+            _log.warning(DEPENDENCY_FAILED, reason=error.str(), doing=f"read {self._topic}")
 
     def _finish(self, span: Span) -> None:
         assert self._consumer is not None

@@ -27,7 +27,7 @@ from stream_durable.kafka.config import config, transient
 from stream_durable.kafka.partitions import MISSING, check_partitions
 from stream_durable.kafka.threads import outcome
 from stream_durable.settings import KafkaSettings
-from stream_durable.telemetry import RECORD_REJECTED, WORLD_REFUSED, logger
+from stream_durable.telemetry import DEPENDENCY_FAILED, RECORD_REJECTED, logger
 from stream_durable.wire.lifecycle import decode
 from stream_durable.wire.topics import NO_GROUP, RUNS, STEPS, full_name
 
@@ -388,7 +388,7 @@ def _judge(error: KafkaError, settings: KafkaSettings) -> None:
         return
     if error.fatal() or code == KafkaError._AUTO_OFFSET_RESET or code in MISSING:
         raise transient(error, settings)
-    _log.warning(WORLD_REFUSED, reason=error.str(), doing="follow runs")
+    _log.warning(DEPENDENCY_FAILED, reason=error.str(), doing="follow runs")
 
 
 def _closed() -> StreamDurableError:

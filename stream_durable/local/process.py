@@ -154,7 +154,7 @@ def wait_for(condition: Callable[[], bool], *, seconds: float, what: str) -> Non
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise LocalServiceError(f"waited {seconds:.0f} s in vain for {what}")
+            raise LocalServiceError(f"{what} did not happen within {seconds:.0f} s")
         time.sleep(0.002)
 
 

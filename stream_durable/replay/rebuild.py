@@ -53,7 +53,7 @@ from stream_durable.replay.spans import OWNER, check_free, span_of
 from stream_durable.replay.verdicts import read_verdicts
 from stream_durable.retrying import retry_transient
 from stream_durable.settings import EngineSettings
-from stream_durable.telemetry import WORLD_REFUSED, logger
+from stream_durable.telemetry import DEPENDENCY_FAILED, logger
 from stream_durable.wire.verdicts import Verdicts
 
 _log = logger(__name__)
@@ -247,10 +247,10 @@ class _Lane:
         token = uuid4()
         claim = await retry_transient(lambda: self._store.claim(number, OWNER, token), "claim")
         if claim.topic_id is None:
-            await retry_transient(lambda: self._store.identify(number, token, topic_id), "note the log")
+            await retry_transient(lambda: self._store.identify(number, token, topic_id), "record the log")
         # What was said of this state, and what was saved and never said, is not in the log.
         await retry_transient(
-            lambda: self._store.must_redrive(number, token, is_due=True), "ask for a redrive"
+            lambda: self._store.must_redrive(number, token, is_due=True), "request a redrive"
         )
         partition = Partition(claim, token)
         if claim.fingerprint:
@@ -293,7 +293,7 @@ class _Lane:
             place = f"partition {partition.id}, offset {records[0].offset}"
             raise RejectedError(
                 "refused_by_store",
-                f"{place}: the database refuses what this record makes: {error}; mend that, and resume",
+                f"{place}: the database refuses the rows of this record: {error}; repair it, then resume",
             )
         middle = len(records) // 2
         await self._apply(partition, records[:middle])
@@ -347,10 +347,10 @@ class _Lane:
                     return
             except TransientError as error:
                 refused = error if isinstance(error, StatementError) else None
-                _log.warning(WORLD_REFUSED, reason=str(error), doing="commit")
+                _log.warning(DEPENDENCY_FAILED, reason=str(error), doing="commit")
                 await asyncio.sleep(_DOUBT_SECONDS)
             cursors = await retry_transient(
-                lambda: self._store.cursors([share.partition]), "read where partitions stand"
+                lambda: self._store.cursors([share.partition]), "read the positions of partitions"
             )
             stands = standing(share, cursors[share.partition])
             if stands == "saved":

@@ -33,7 +33,7 @@ def span_of(standing: PartitionState, bounds: LogBounds, live: PartitionState | 
     partition, start = standing.partition, standing.next_offset
     if standing.topic_id not in (None, bounds.topic_id):
         raise RejectedError(
-            "other_log", f"partition {partition} was begun with another log: the topic was made anew"
+            "other_log", f"partition {partition} began with another log: the topic was recreated"
         )
     if bounds.low > start:
         raise RejectedError(
@@ -46,7 +46,7 @@ def span_of(standing: PartitionState, bounds: LogBounds, live: PartitionState | 
         raise RejectedError(
             "log_was_lost",
             f"partition {partition} went on with another log {live.generation} times, after one was lost: "
-            "what it held before is in no log",
+            "its earlier content is in no log",
         )
     if live.topic_id not in (None, bounds.topic_id) or live.next_offset > bounds.high:
         raise RejectedError(

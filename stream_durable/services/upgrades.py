@@ -59,7 +59,7 @@ async def bury(settings: Settings, partition: int, offset: int, reason: str) -> 
     if record is None or record.offset != offset:
         at = "at the end of its log" if record is None else f"at offset {record.offset}"
         raise RejectedError(
-            "not_held", f"partition {partition} stands {at}: only the record that comes next can be set aside"
+            "not_held", f"partition {partition} stands {at}: only the next record can be set aside"
         )
     await _publish(settings, [outbox.verdict(record, BURIED, reason)])
     return record
@@ -82,6 +82,6 @@ async def _publish(settings: Settings, messages: Sequence[Outgoing]) -> None:
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=_CLIENT)
     try:
         made = [(message, None) for message in messages]
-        await retry_transient(lambda: publisher.publish(made), "publish what was decided")
+        await retry_transient(lambda: publisher.publish(made), "publish verdicts")
     finally:
         await publisher.close()

@@ -169,7 +169,7 @@ def admit(message: Message) -> bytes:
     except UnicodeEncodeError as error:
         raise RejectedError("invalid", "a text in it is not valid Unicode") from error
     if len(data) > VALUE_BYTES_MAX:
-        text = f"with all that it carries the message has {len(data)} bytes, {VALUE_BYTES_MAX} are the most"
+        text = f"the whole message has {len(data)} bytes, {VALUE_BYTES_MAX} are the most"
         raise RejectedError("too_large", f"{text}: keep metadata, reasons and tags short")
     if type(message) is StartRun and is_derived(message.key):
         raise RejectedError("reserved_id", f"{message.key[:128]!r} cannot be a run's id: {RESERVED_RULE}")

@@ -277,9 +277,7 @@ def _schemas() -> Traversable:
     for folder in (installed, checkout):
         if (folder / _FILES[StepEvent]).is_file():
             return folder
-    raise BrokenError(
-        f"the Avro schemas are neither at {installed} nor at {checkout}: install the package anew"
-    )
+    raise BrokenError(f"the Avro schemas are neither at {installed} nor at {checkout}: reinstall the package")
 
 
 def _load(file: Traversable) -> Schema:

@@ -188,7 +188,7 @@ class Lane:
         )
         record = Outgoing(INBOX, partition, message.key.encode(), encode(message))
         refusals = await retry_transient(
-            lambda: self._publisher.publish([(record, None)]), "ask for lost commands"
+            lambda: self._publisher.publish([(record, None)]), "request lost commands"
         )
         _log.warning(
             COMMANDS_LOST, topic=self._topic, partition=partition, offset=committed, begun_at=begin,

@@ -144,7 +144,7 @@ def _instead(message: AttemptMessage, refusal: Refusal) -> AttemptMessage | None
         return None
     failure = Failure(
         "report_refused",
-        f"what the step returned, raised or wrote to its log does not fit into a message: {refusal.reason}",
+        f"the step's result, failure or log does not fit into a message: {refusal.reason}",
         retryable=False,
     )
     if isinstance(message, AttemptFailed):

@@ -128,7 +128,7 @@ class Standstill:
         heard = threading.Semaphore(0)
         for _, word in words:
             self._push(record_of(word)[0], heard.release)
-        self._tell(ATTEMPT_ABANDONED, job, seconds, handed_back=len(words) - 1)
+        self._tell(ATTEMPT_ABANDONED, job, seconds, returned=len(words) - 1)
         if not all(heard.acquire(timeout=_HEARD_SECONDS) for _ in words):
             # Nothing is committed that nobody has heard: the leases see to it.
             return

@@ -459,8 +459,8 @@ async def test_patience_ends_with_the_cause(settings: Settings) -> None:
         await Edge(ports, 0.2).ask(refused, "ask")
 
     assert str(raised.value) == (
-        "could not ask within 0.2 s; the last answer was: nobody is there. Asked was Kafka at far:9092: "
-        "try again when it is back, or say in the settings where else it is"
+        "could not ask within 0.2 s; the last answer was: nobody is there. The address is Kafka at far:9092: "
+        "try again later, or correct the address in the settings"
     )
 
 

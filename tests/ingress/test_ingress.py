@@ -332,7 +332,7 @@ async def test_the_reason_names_what_there_is_instead(instance: Instance) -> Non
 
     assert letter.reason == (
         "no workflow 'ordre' is registered; there are: echo, event, order, typed. "
-        "Start a worker that carries it, then redrive this"
+        "Start a worker that has it, then redrive this"
     )
 
 

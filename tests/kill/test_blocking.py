@@ -120,7 +120,7 @@ async def test_neighbours_of_a_step_that_blocks_the_loop_are_repeated_once(
     for n, line in enumerate(ended, 1):
         assert "code=70" in line
         assert f"attempts=['bad/blocks/{n}'" in line
-    assert [one["handed_back"] for one in scene.logged("attempt.abandoned")] == [3, 0]
+    assert [one["returned"] for one in scene.logged("attempt.abandoned")] == [3, 0]
 
 
 async def test_a_block_that_ends_costs_nobody_anything(ground: Ground) -> None:

@@ -65,7 +65,7 @@ def test_a_service_waits_for_what_is_away_and_ends_when_told_to(tmp_path: Path, 
     try:
         wait_for(lambda: get(port, "/livez")[0] == 200, seconds=30, what="the health server")
         ready = get(port, "/readyz")
-        wait_for(lambda: b"world.refused" in log.read_bytes(), seconds=30, what="the first try")
+        wait_for(lambda: b"dependency.failed" in log.read_bytes(), seconds=30, what="the first try")
         service.send_signal(number)
         code = service.wait(30)
     finally:
@@ -74,7 +74,7 @@ def test_a_service_waits_for_what_is_away_and_ends_when_told_to(tmp_path: Path, 
 
     assert (ready[0], "it is being started" in ready[1]) == (503, True)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    refused = [line["reason"] for line in lines if line["event"] == "world.refused"]
+    refused = [line["reason"] for line in lines if line["event"] == "dependency.failed"]
     assert code == 0, lines
     assert lines[-1]["event"] == "service.stopped"
     assert [reason.partition(" at ")[0] for reason in refused] == ["Postgres"]

@@ -9,7 +9,7 @@ import pytest
 from stream_durable import retrying
 from stream_durable.core.errors import TransientError
 from stream_durable.retrying import retry_transient
-from stream_durable.telemetry import WORLD_REFUSED
+from stream_durable.telemetry import DEPENDENCY_FAILED
 
 
 async def test_a_reason_is_logged_once_however_often_it_is_tried(
@@ -28,7 +28,7 @@ async def test_a_reason_is_logged_once_however_often_it_is_tried(
 
     logged = [record.msg for record in caplog.records]
     assert [(line["event"], line["reason"]) for line in logged] == [
-        (WORLD_REFUSED, "refused"),
-        (WORLD_REFUSED, "starting up"),
-        (WORLD_REFUSED, "refused"),
+        (DEPENDENCY_FAILED, "refused"),
+        (DEPENDENCY_FAILED, "starting up"),
+        (DEPENDENCY_FAILED, "refused"),
     ]

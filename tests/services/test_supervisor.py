@@ -63,7 +63,7 @@ async def test_a_child_that_dies_is_started_again_and_ends_with_its_supervisor(p
     assert await events.next() is None
     second = await events.next()
     assert second is not None
-    await until(lambda: "world.refused" in patient.log.read_text())
+    await until(lambda: "dependency.failed" in patient.log.read_text())
     await end(task)
 
     assert first != second

@@ -66,7 +66,7 @@ def raw_at(path: str, data: bytes) -> bytes:
     try:
         return msgspec.json.encode(value_at(path, data))
     except UnicodeEncodeError as error:
-        raise RejectedError("bad_json", f"what is at {path!r} is not valid Unicode") from error
+        raise RejectedError("bad_json", f"the value at {path!r} is not valid Unicode") from error
 
 
 def items_at(path: str, data: bytes) -> list[Raw]:
@@ -75,4 +75,4 @@ def items_at(path: str, data: bytes) -> list[Raw]:
     try:
         return msgspec.json.decode(text, type=list[Raw])
     except (msgspec.DecodeError, RecursionError) as error:
-        raise RejectedError("not_a_list", f"what is at {path!r} is not a list") from error
+        raise RejectedError("not_a_list", f"the value at {path!r} is not a list") from error

@@ -232,7 +232,7 @@ def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
     step.due = None
     if has_stopped(step):
         _, status, _, why = _stopped(i, step, Failure("cancelled", retryable=False))
-        why = msgspec.structs.replace(why, message="the attempt was asked to stop and did not answer")
+        why = msgspec.structs.replace(why, message="the attempt did not answer the request to stop")
         work_off(run, [(i, status, None, why)], [], now, out)
         return
     if step.deadline is not None and moment >= step.deadline:
@@ -382,7 +382,7 @@ def open_step(run: Run, message: AttemptMessage) -> tuple[int, Step | Outcome]:
         if message.attempt > step.attempt - is_gated:
             raise RejectedError(
                 "unknown_attempt",
-                f"attempt {message.attempt} of step {message.step!r} was never asked for",
+                f"attempt {message.attempt} of step {message.step!r} was never requested",
             )
         return i, Outcome.LATE
     said = _SAID.get(type(message), ())

@@ -137,7 +137,7 @@ def _chosen(run: Run, message: RetryRun) -> tuple[set[int], set[int]]:
         return chosen_by_name(run, i)
     which, reopened = chosen_by_failure(run)
     if not which:
-        text = f"no step of run {run.id!r} has failed or was cancelled; name one, or have all made anew"
+        text = f"no step of run {run.id!r} has failed or was cancelled; name a step, or retry the whole run"
         raise RejectedError("nothing_to_retry", text)
     return which, reopened
 
@@ -182,7 +182,7 @@ def _index(run: Run, name: str) -> int:
 
 def _merge(run: Run, data: bytes) -> None:
     if not data.startswith(b"{"):
-        raise RejectedError("bad_context", "what is merged into the context has to be an object")
+        raise RejectedError("bad_context", "only an object can be merged into the context")
     failure = context.merge(run, data)
     if failure is not None:
         raise RejectedError(failure.code, failure.message)

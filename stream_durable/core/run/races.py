@@ -32,7 +32,7 @@ def not_enough(run: Run, join: JoinPlan) -> Failure:
     i = culprit(run, join)
     is_decided = i is None and bool(lost) and all(f is not None and f.code == NOT_NEEDED for f in lost)
     return Failure(
-        NOT_NEEDED if is_decided else "cancelled", "not enough of what it waits for has completed",
+        NOT_NEEDED if is_decided else "cancelled", "too few of its dependencies have completed",
         retryable=False, step=None if i is None else run.graph.names[i],
     )  # fmt: skip
 
