@@ -1,4 +1,4 @@
-"""JSON Schema by a library: whether a schema is one, and why a value does not fit it. Nothing is fetched."""
+"""JSON Schema by a library: validity of schemas, and misfits of values. Nothing is fetched."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MISFITS_MAX = 20
 
 
 def schema_fault(schema: str) -> str | None:
-    """Say why the JSON text of a schema is none; None: it is one."""
+    """Return the fault of a schema's JSON text, or None."""
     try:
         _validator(schema)
     except (ValueError, msgspec.DecodeError) as error:

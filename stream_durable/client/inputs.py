@@ -1,4 +1,4 @@
-"""What a client does about questions: refused here where the run would refuse it."""
+"""Requests about questions, checked by the client in the same way as by the run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stream_durable.wire.answers import judge
 
 
 def open_question(run: Run, wait: str) -> tuple[InputNode, Asked, int]:
-    """Return the node of an open question, what is asked, and which attempt; refuse any other step."""
+    """Return node, question and attempt of an open question; refuse any other step."""
     i = run.graph.index.get(wait)
     node = None if i is None else run.graph.nodes[i]
     if i is None or not isinstance(node, InputNode):
@@ -50,7 +50,7 @@ def answer_to(
     comment: str,
     id: str,  # noqa: A002 - the word for it everywhere
 ) -> AnswerInput:
-    """Return an answer that fits the open question of a step."""
+    """Return an answer fit for the open question of a step."""
     node, _, attempt = open_question(run, wait)
     judge(node, bytes(data))
     return AnswerInput(
@@ -59,7 +59,7 @@ def answer_to(
 
 
 def claim_of(run: Run, wait: str, by: str, *, id: str) -> ClaimInput:  # noqa: A002 - as above
-    """Return a claim on a question, unless it is somebody else's."""
+    """Return a claim on a question, unless claimed by others."""
     asked, attempt = _question_with_room(run, wait)
     if not by:
         raise RejectedError("nobody", "by= says whose the question is to be")
@@ -79,7 +79,7 @@ def assignment_of(
     comment: str,
     id: str,  # noqa: A002 - as above
 ) -> AssignInput:
-    """Return what hands a question over."""
+    """Return the message assigning a question."""
     _, attempt = _question_with_room(run, wait)
     return AssignInput(
         key=run.id, id=id, wait=wait, format=ASKS, attempt=attempt, to=to, role=role, by=by, comment=comment
@@ -93,7 +93,7 @@ def comment_on(run: Run, wait: str, text: str, *, by: str, id: str) -> CommentIn
 
 
 def _question_with_room(run: Run, wait: str) -> tuple[Asked, int]:
-    """Return what is asked, and by which attempt, if one more note about it is kept."""
+    """Return question and attempt, if there is room for another note."""
     _, asked, attempt = open_question(run, wait)
     if len(asked.changes) >= CHANGES_MAX:
         text = f"as much was noted about step {wait!r} of run {run.id!r} as may be: answer it"
@@ -102,7 +102,7 @@ def _question_with_room(run: Run, wait: str) -> tuple[Asked, int]:
 
 
 def _answered_by(asked: Asked) -> str | None:
-    """Return who has answered; None: nobody has."""
+    """Return who has answered, or None."""
     last = asked.changes[-1] if asked.changes else None
     return last.by if last is not None and last.kind == "answered" else None
 

@@ -1,4 +1,4 @@
-"""A question that a step asks people, and what they did about it."""
+"""A question of a step to people, with answers, claims and comments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stream_durable.core.run.state import Step
 
 
 class Change(NamedTuple):
-    """Something that somebody did about a question."""
+    """An action of a person on a question."""
 
     #: What the call that did it returned.
     id: str
@@ -28,7 +28,7 @@ class Change(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What a step asks, as it was filled from the run when the step began to ask."""
+    """A question of a step, filled with values of the run at the beginning of the step."""
 
     #: How people are asked: `approval`, `choice`, `choices`, `text`, `number`, `date` or `form`.
     answer: AnswerKind
@@ -46,13 +46,13 @@ class Question(NamedTuple):
 
     @property
     def answered(self) -> Change | None:
-        """Who has answered, when and with what comment; None: nobody has."""
+        """Who has answered, when and with what comment; None without an answer."""
         last = self.changes[-1] if self.changes else None
         return last if last is not None and last.kind == "answered" else None
 
 
 def question_of(node: object, step: Step) -> Question | None:
-    """Return what a step asks or has asked; None: nothing."""
+    """Return the question of a step, or None."""
     asked = None if step.detail is None else step.detail.asked
     if asked is None or not isinstance(node, InputNode):
         return None

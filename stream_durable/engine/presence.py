@@ -1,11 +1,11 @@
-"""Adopts partitions whose owner has died, before the group notices.
+"""Adopts partitions of a dead owner, before the group notices.
 
-A group waits for a heartbeat for `kafka.session_timeout_ms`, while the database knows at once that the
-connections of a process have ended. Each reconciler holds a lock there as long as it lives, and looks every
-second for partitions whose owner holds none. Of the living, one is chosen for each: the same by everybody.
+A group waits `kafka.session_timeout_ms` for a heartbeat, while the database knows at once about the end of a
+process's connections. Each living reconciler holds a lock there, and looks every second for partitions with
+an owner without a lock. For each, all choose the same heir among the living.
 
-The group catches up later. If it gives the partition to another member, that one claims it as it always
-does, and the adopter lets it go. So a wrong guess costs a takeover and nothing else.
+The group catches up later. If the partition is assigned to another member, that member claims it as usual,
+and the adopter lets go. So a wrong guess costs only a takeover.
 """
 
 from __future__ import annotations
@@ -54,5 +54,5 @@ class Presence:
 
 
 def heir(partition: int, living: frozenset[int]) -> int | None:
-    """Return which of the living adopts a partition: all choose the same, and share what there is."""
+    """Return the heir of a partition among the living: all choose the same, with equal shares."""
     return max(living, key=lambda number: (crc32(b"%d/%d" % (partition, number)), number), default=None)

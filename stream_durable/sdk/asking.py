@@ -1,4 +1,4 @@
-"""From what an author gave to a question: how people are asked, and what their answer has to be."""
+"""Turns an author's options into a question: whom to ask, and the form of the answer."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Every setting: one frozen tree, and the only place that reads the environment.
+"""Every setting: one frozen tree, and the only place for reading the environment.
 
-`Settings.load()` reads a TOML file, then the environment, which wins; making a `Settings` by hand
-reads nothing. A key that does not exist is refused with the nearest one that does, for a misspelt
-setting that is silently ignored is found in production. Each value remembers where it came from,
-so that `config show` can print it. A secret is in no repr, no error and no output of this package.
+`Settings.load()` reads a TOML file, then the environment, which wins; creating a `Settings` by hand reads
+nothing. An unknown key is refused with the nearest known key: a misspelt setting, silently ignored, would be
+found only in production. Each value remembers its origin, for `config show`. A secret is in no repr, no error
+and no output of this package.
 
-`branches` has the settings, `tree` and `sources` load them, `rows` and `page` show them, and
-`safety` refuses what can be read on the way.
+`branches` has the settings, `tree` and `sources` load them, `rows` and `page` show them, and `safety` refuses
+connections readable in transit.
 """
 
 from stream_durable.settings.addresses import MASK

@@ -12,7 +12,7 @@ MASK: Final = "********"
 
 
 def split_dsn(dsn: SecretStr) -> SplitResult:
-    """Return the parts of an address; raise a ValueError that quotes none of it."""
+    """Return the parts of an address; raise a ValueError without quoting the address."""
     try:
         return urlsplit(dsn.get_secret_value())
     except ValueError:
@@ -26,7 +26,7 @@ def ssl_mode(dsn: SecretStr) -> str:
 
 
 def masked_dsn(dsn: SecretStr) -> str:
-    """Show where it leads and as whom. A query may hold secrets."""
+    """Return an address without secrets. A query may hold secrets."""
     address = split_dsn(dsn)
     user, _, host = address.netloc.rpartition("@")
     name, _, password = user.partition(":")
@@ -38,7 +38,7 @@ def masked_dsn(dsn: SecretStr) -> str:
 
 
 def hosts_of(dsn: SecretStr) -> list[str]:
-    """Return the hosts that an address of a database names, without their ports."""
+    """Return the hosts in the address of a database, without ports."""
     return [host_of(host) for host in address_of(dsn).split(",")]
 
 
@@ -49,14 +49,14 @@ def address_of(dsn: SecretStr) -> str:
 
 
 def host_of(address: str) -> str:
-    """Return an address without its port: `host:1`, `[::1]:1`, `::1`, `/a/socket`."""
+    """Return an address without the port: `host:1`, `[::1]:1`, `::1`, `/a/socket`."""
     if address.startswith("["):
         return address[1:].partition("]")[0]
     return address if address.count(":") > 1 else address.partition(":")[0]
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+    """Return whether a host is this machine."""
     if host == "localhost" or host.startswith("/"):
         return True
     try:

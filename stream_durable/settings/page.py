@@ -43,7 +43,7 @@ _INTRODUCTION: Final = f"""\
 <!-- Generated: python -m stream_durable.settings > docs/reference/settings.md -->
 
 A setting is written in a TOML file, in the environment, or in both; then the environment wins. The
-file is `{DEFAULT_FILE}` in the working directory, or the one that `{CONFIG_VARIABLE}` names.
+file is `{DEFAULT_FILE}` in the working directory, or the file named by `{CONFIG_VARIABLE}`.
 
 ```toml
 prefix = "shop"
@@ -62,11 +62,10 @@ Kafka property is written with one underscore for each of its dots,
 `{environment_name("kafka.properties")}__SASL_PASSWORD`, or all of them as a JSON object in
 `{environment_name("kafka.properties")}`. An empty variable counts as absent.
 
-Where none of these says where Kafka and Postgres are, commands and clients use those of a `stream-durable
-dev` that runs in the working directory; what else is set wins over what `dev` says.
+Without any address of Kafka and Postgres, commands and clients use those of a `stream-durable dev` running
+in the working directory; all other settings take precedence over those of `dev`.
 
-A name that is not listed here is refused. `stream-durable config show` prints what is in force and
-where it came from. Numbers that end in `_ms` are milliseconds, in `_bytes_max` bytes.
+An unknown name is refused. `stream-durable config show` prints the settings in force with their origins. Numbers that end in `_ms` are milliseconds, in `_bytes_max` bytes.
 """
 
 
@@ -77,7 +76,7 @@ def _branch(name: str) -> type[BaseModel]:
 
 
 def _accepts(field: FieldInfo) -> str:
-    """Say in words what a field takes."""
+    """Return the accepted values of a field in words."""
     kind = field.annotation
     if get_origin(kind) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(kind))

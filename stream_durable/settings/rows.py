@@ -16,7 +16,7 @@ _SECRET_WORDS: Final = ("password", "secret", "token", "key")
 
 
 class SettingRow(NamedTuple):
-    """One line of `config show`."""
+    """A line of `config show`."""
 
     path: str
     #: As text, secrets masked.
@@ -26,12 +26,12 @@ class SettingRow(NamedTuple):
 
     @property
     def is_default(self) -> bool:
-        """Whether nobody has set it."""
+        """Whether the value is the default."""
         return self.origin in DEFAULTS
 
 
 def describe(settings: Settings) -> list[SettingRow]:
-    """Return every setting as it is, in the order of the tree; each Kafka property is a row of its own."""
+    """Return every setting, in the order of the tree; each Kafka property is a separate row."""
     rows = []
     for path, field in fields(Settings):
         # An attribute's docstring keeps its line breaks.
@@ -47,9 +47,9 @@ def describe(settings: Settings) -> list[SettingRow]:
 
 
 def plain_value(settings: Settings, path: str) -> str | None:
-    """Return a setting as a variable of the environment holds it; None for what is, or holds, a secret.
+    """Return a setting as text for an environment variable; None for secrets and values with secrets.
 
-    An address of a database is shown when there is no password in it.
+    The address of a database is shown if without a password.
     """
     if path.startswith(f"{PROPERTIES}."):
         value: object = settings.kafka.properties[path.removeprefix(f"{PROPERTIES}.")]

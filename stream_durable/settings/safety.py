@@ -1,4 +1,4 @@
-"""What start-up refuses or warns of: connections that can be read on the way."""
+"""Refusals and warnings at start-up: connections readable in transit."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _ENCRYPTED_MODES: Final = ("require", "verify-ca", "verify-full")
 
 
 def check_safety(settings: Settings) -> list[str]:
-    """Refuse connections that can be read on the way; return what is allowed but worth a warning.
+    """Refuse connections readable in transit; return notes on questionable settings.
 
-    With `security.insecure` what would be refused is among the notes.
+    With `security.insecure` the refusals are among the notes.
     """
     dangers = [*_kafka_dangers(settings.kafka), *_postgres_dangers(settings.postgres)]
     if dangers and not settings.security.insecure:
@@ -27,12 +27,12 @@ def check_safety(settings: Settings) -> list[str]:
 
 
 def far_brokers(kafka: KafkaSettings) -> list[str]:
-    """Return the brokers that are not on this machine."""
+    """Return the brokers on other machines."""
     return [broker for broker in kafka.bootstrap.split(",") if not is_loopback(host_of(broker))]
 
 
 def far_database(postgres: PostgresSettings) -> list[str]:
-    """Return the hosts of the database that are not this machine."""
+    """Return the hosts of the database on other machines."""
     return [host for host in hosts_of(postgres.dsn) if not is_loopback(host)]
 
 

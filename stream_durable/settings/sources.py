@@ -1,6 +1,6 @@
-"""What files and the environment set, by path, and a tree made of it.
+"""Values from files and the environment, by path, and the resulting tree.
 
-Each value keeps where it was found, so that what is wrong with it is said in the words of that place.
+Each value keeps its origin, so that errors use the notation of that place.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Tree = TypeVar("Tree", bound=BaseModel)
 
 
 class SettingsError(RejectedError):
-    """The settings cannot be used; `problems` are sentences that each name the key they are about."""
+    """Unusable settings; each of `problems` is a sentence naming a key."""
 
     def __init__(self, code: str, problems: Sequence[str]) -> None:
         super().__init__(code, "\n".join(problems))
@@ -38,7 +38,7 @@ class SettingsError(RejectedError):
 
 
 class Given(NamedTuple):
-    """A value as it was found, and what its finder calls it."""
+    """A value with its origin."""
 
     path: str
     value: object
@@ -47,12 +47,12 @@ class Given(NamedTuple):
 
 
 def environment_name(path: str) -> str:
-    """Return the variable that sets what is at this path."""
+    """Return the environment variable of a path."""
     return ENVIRONMENT_PREFIX + path.upper().replace(".", "__")
 
 
 def fields(tree: type[BaseModel], head: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Yield every setting of a tree by path, in its order."""
+    """Yield every setting of a tree by path, in order."""
     for name, field in tree.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, Branch):
@@ -62,7 +62,7 @@ def fields(tree: type[BaseModel], head: str = "") -> Iterator[tuple[str, FieldIn
 
 
 class Shape(NamedTuple):
-    """What a tree has: the paths of its settings, and those of its tables."""
+    """The paths of a tree's settings and tables."""
 
     paths: tuple[str, ...]
     tables: frozenset[str]
@@ -83,7 +83,7 @@ class Shape(NamedTuple):
                 yield path, value
 
     def from_environment(self, variables: Mapping[str, str]) -> Iterator[Given]:
-        """Yield what the variables set, the properties as a whole before single ones, which win."""
+        """Yield the values of variables, whole properties before single ones, which win."""
         for name, text in sorted(variables.items()):
             path = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
             if path == PROPERTIES:
@@ -96,12 +96,12 @@ class Shape(NamedTuple):
                 yield Given(path, text, "env", name)
 
     def from_file(self, file: Path) -> Iterator[Given]:
-        """Yield what a file sets; raise a SettingsError if it cannot be read."""
+        """Yield the values of a file; raise a SettingsError for an unreadable file."""
         for path, value in self.leaves(_toml(file)):
             yield Given(path, value, "file", f"{file}: {path}")
 
     def fault(self, given: Given) -> str | None:
-        """Return that there is no such setting, if so, and the nearest one, in the words of its place."""
+        """Return the fault of an unknown setting, with the nearest known one, in its own notation."""
         if given.path in self.tables:
             return f"{given.label}: it is not one setting but a table of them"
         if given.path in self.paths or given.path.startswith(f"{PROPERTIES}."):
@@ -111,14 +111,14 @@ class Shape(NamedTuple):
         return f"{given.label}: there is no such setting; the nearest is {meant}"
 
     def _nearest(self, path: str) -> str:
-        """Return the known path most like this one; a right last part under a wrong head counts most."""
+        """Return the most similar known path; a right last part under a wrong head counts most."""
         leaf = path.rpartition(".")[2]
         same_leaf = [known for known in self.paths if known.rpartition(".")[2] == leaf]
         return difflib.get_close_matches(path, same_leaf or self.paths, n=1, cutoff=0)[0]
 
 
 def make(tree: type[Tree], given: Mapping[str, Given]) -> Tree:
-    """Return a tree with these values, validated; raise a SettingsError that names all that is wrong."""
+    """Return a validated tree with these values; raise a SettingsError with all problems."""
     shape = Shape.of(tree)
     if problems := [problem for one in given.values() if (problem := shape.fault(one))]:
         raise SettingsError("settings_invalid", problems)
@@ -162,7 +162,7 @@ def _nested(given: Mapping[str, Given]) -> dict[str, Any]:
 
 
 def _problems(error: ValidationError, given: Mapping[str, Given]) -> list[str]:
-    """Say what is wrong with which key, and never its value."""
+    """Return the problems by key, without values."""
     problems = []
     for one in error.errors(include_input=False, include_url=False):
         place = ".".join(str(part) for part in one["loc"])

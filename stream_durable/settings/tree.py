@@ -43,7 +43,7 @@ DEFAULTS: Final = ("default", "memory of the machine")
 
 
 class Settings(BaseSettings):
-    """Everything that can be set."""
+    """All settings."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -56,8 +56,8 @@ class Settings(BaseSettings):
     )
 
     prefix: Name = Field(default="sd")
-    """What the names of all topics and consumer groups begin with. With `postgres.db_schema` it makes an
-    isolated instance; changed later, it points at other, empty topics."""
+    """Prefix of the names of all topics and consumer groups. Together with `postgres.db_schema` it makes an
+    isolated instance; a changed prefix points at other, empty topics."""
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     postgres: PostgresSettings = Field(default_factory=PostgresSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
@@ -82,9 +82,9 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, path: Path | None = None) -> Settings:
-        """Read the file, then the environment; raise a SettingsError that names all that is wrong.
+        """Read the file, then the environment; raise a SettingsError with all problems.
 
-        The file is `path`, else what STREAM_DURABLE_CONFIG names, else `stream_durable.toml` here, if any.
+        The file is `path`, else the path in STREAM_DURABLE_CONFIG, else `stream_durable.toml` here, if any.
         """
         variables = _variables()
         named = variables.pop(CONFIG_VARIABLE, None)
@@ -101,7 +101,7 @@ class Settings(BaseSettings):
         return self._of([*self._explicit(), *(Given(path, value, origin, path) for path, value in others)])
 
     def at(self, path: str) -> object:
-        """Return what is at a path: a value or a branch; the settings themselves at the empty one."""
+        """Return the value or branch at a path; the settings themselves at the empty path."""
         value: object = self
         for part in path.split(".") if path else ():
             value = getattr(value, part)
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
         return settings
 
     def _explicit(self) -> Iterator[Given]:
-        """Yield what is not left to its default."""
+        """Yield the values without defaults."""
         for path, _ in fields(type(self)):
             if path == PROPERTIES:
                 for key, value in self.kafka.properties.items():

@@ -1,4 +1,4 @@
-"""Whether an answer fits its question: judged where it comes in, by all of JSON Schema, field by field."""
+"""Checks answers against questions on arrival, by all of JSON Schema, field by field."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHOWN: Final = 5
 
 
 def judge(node: InputNode, data: bytes) -> None:
-    """Refuse an answer that does not fit, naming what is wrong with which field."""
+    """Refuse an unfit answer, naming fields and problems."""
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -34,9 +34,9 @@ def judge(node: InputNode, data: bytes) -> None:
 
 
 def judge_for_some(answer: Answer, graphs: Iterable[Graph]) -> None:
-    """Refuse an answer that no workflow asks for, or that fits none of the questions of its name.
+    """Refuse an answer without any asking workflow, or unfit for all questions of this name.
 
-    Which version of which workflow the run is of, only the run knows: it judges once more.
+    Only the run knows the version of its workflow, and checks again.
     """
     asking = [node for graph in graphs if (node := question_of(graph, answer.wait)) is not None]
     if not asking:
@@ -55,7 +55,7 @@ def judge_for_some(answer: Answer, graphs: Iterable[Graph]) -> None:
 
 
 def question_of(graph: Graph, wait: str) -> InputNode | None:
-    """Return the step of a name if it asks people."""
+    """Return the step of a name if the step asks people."""
     i = graph.index.get(wait)
     node = None if i is None else graph.nodes[i]
     return node if isinstance(node, InputNode) else None

@@ -190,7 +190,7 @@ def _bounded(node: Mapping[str, Any], size: int, least: str, most: str, unit: st
 
 
 def _plain(value: Any) -> bytes:
-    """Return the same for values that are the same in JSON: 1 and 1.0, and objects in whatever order."""
+    """Return equal values for equal JSON: 1 and 1.0, and objects in any order."""
     return msgspec.json.encode(_whole(value), order="sorted")
 
 

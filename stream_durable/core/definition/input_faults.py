@@ -1,4 +1,4 @@
-"""Faults of a question: its texts, and the schema of its answer."""
+"""Faults of a question: texts, and the schema of the answer."""
 
 from __future__ import annotations
 

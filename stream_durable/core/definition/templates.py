@@ -14,7 +14,7 @@ def holes(text: str) -> tuple[str, ...]:
 
 
 def only_hole(text: str) -> str | None:
-    """Return the path of a text that is nothing but one; None: it is more than that, or less."""
+    """Return the path of a text consisting of a single hole, or None."""
     found = _PARTS.fullmatch(text)
     return None if found is None else found[1]
 

@@ -1,4 +1,4 @@
-"""What people do about the questions of a run: they answer, take one on, hand it over, or comment on it."""
+"""Actions of people on the questions of a run: answer, claim, assign, comment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHANGES_MAX: Final = 50
 
 
 def answer(run: Run, message: AnswerInput, now: int, out: Effects) -> Outcome:
-    """Complete the step with an answer that fits."""
+    """Complete the step with a fitting answer."""
     i, asked = _question(run, message)
     if isinstance(asked, Outcome):
         return asked
@@ -34,7 +34,7 @@ def answer(run: Run, message: AnswerInput, now: int, out: Effects) -> Outcome:
 
 
 def claim(run: Run, message: ClaimInput, now: int, out: Effects) -> Outcome:
-    """Make the question somebody's, if it is nobody else's."""
+    """Claim the question, unless claimed by others."""
     i, asked = _question(run, message)
     if isinstance(asked, Outcome):
         return asked
@@ -61,7 +61,7 @@ def assign(run: Run, message: AssignInput, now: int, out: Effects) -> Outcome:
 
 
 def comment(run: Run, message: CommentInput, now: int, out: Effects) -> Outcome:
-    """Keep what somebody says beside the question."""
+    """Keep a comment beside the question."""
     i, asked = _question(run, message)
     if isinstance(asked, Outcome):
         return asked
@@ -70,7 +70,7 @@ def comment(run: Run, message: CommentInput, now: int, out: Effects) -> Outcome:
 
 
 def check_answer(node: InputNode, data: bytes) -> None:
-    """Refuse an answer that does not fit its question, naming the field."""
+    """Refuse an unfit answer, naming the field."""
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -82,7 +82,7 @@ def check_answer(node: InputNode, data: bytes) -> None:
 
 
 def _question(run: Run, message: InputMessage) -> tuple[int, Asked | Outcome]:
-    """Return the step that asks and its open question, or what becomes of a message about another."""
+    """Return the asking step with its open question, or the outcome of a message about another."""
     i = run.graph.index.get(message.wait)
     if i is None or type(run.graph.nodes[i]) is not InputNode:
         text = f"no step {message.wait[:128]!r} of run {run.id!r} asks people"

@@ -31,7 +31,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def ask(run: Run, i: int, step: Step, node: InputNode, now: int, out: Effects) -> None:
-    """Put the question, and wait for its answer."""
+    """Put the question, and wait for an answer."""
     values = _Values(run)
     step.detailed().asked = Asked(
         prompt=_cut(filled(node.prompt, lambda path: values.text(path) or "?"), PROMPT_LENGTH_MAX),
@@ -46,20 +46,20 @@ def ask(run: Run, i: int, step: Step, node: InputNode, now: int, out: Effects) -
 
 
 def cause_of_question(step: Step) -> Cause:
-    """Say who is to answer what."""
+    """Return the cause of waiting: the question, and the people asked."""
     asked = Asked() if step.detail is None or step.detail.asked is None else step.detail.asked
     return Cause("input", asked.assignee or asked.role or "anybody", asked.prompt, step.due)
 
 
 class _Values:
-    """What there is at paths of a run, each root of them decoded once."""
+    """Values at paths of a run, each root decoded once."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._roots: dict[str, Any] = {}
 
     def at(self, path: str) -> Any:
-        """Return what is at a path; None: nothing is."""
+        """Return the value at a path, or None."""
         root = root_of(path)
         try:
             if root not in self._roots:
@@ -72,7 +72,7 @@ class _Values:
             return None
 
     def text(self, path: str) -> str:
-        """Return what is at a path as people read it, cut if it is long; empty: nothing is."""
+        """Return the value at a path as text for people, shortened; empty without a value."""
         value = self.at(path)
         if value is None:
             return ""
