@@ -65,7 +65,8 @@ Kafka property is written with one underscore for each of its dots,
 Without any address of Kafka and Postgres, commands and clients use those of a `stream-durable dev` running
 in the working directory; all other settings take precedence over those of `dev`.
 
-An unknown name is refused. `stream-durable config show` prints the settings in force with their origins. Numbers that end in `_ms` are milliseconds, in `_bytes_max` bytes.
+An unknown name is refused. `stream-durable config show` prints the settings in force with their origins.
+Numbers that end in `_ms` are milliseconds, in `_bytes_max` bytes.
 """
 
 
