@@ -405,7 +405,7 @@ def _counts(run: Run, i: int, group: Open) -> tuple[Any, ...]:
     detail = run.steps[i].detail
     enough = None if detail is None or detail.graft is None else detail.graft.enough
     told = (group.completed, group.lost) if enough is not None else ()
-    return (group.left, group.running, {run.graph.names[m] for m in group.held}, *told)
+    return (group.left, group.running, group.excess, {run.graph.names[m] for m in group.held}, *told)
 
 
 def _value(value: Any) -> Any:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -284,3 +285,37 @@ async def test_what_cannot_be_made_anew_is_refused(
         await run.retry(**arguments)
     assert code in (None, refused.value.code)
     assert run.status == "completed"
+
+
+async def test_a_member_made_anew_beside_others_takes_no_place_that_somebody_has(engine: Engine) -> None:
+    """One that had expanded and failed goes on, while those that came after it have all the places."""
+    flow = Workflow("order")
+    running: list[int] = []
+    most: list[int] = []
+    tries: list[str] = []
+
+    @flow.template
+    def part(item: str, ctx: Context) -> str:
+        tries.append(ctx.step)
+        if len(tries) == 1:
+            raise Fail("down", retryable=False)
+        return item
+
+    @flow.each("input", concurrency=2, on_error="complete_all")
+    async def every(item: int) -> Any:
+        if item == 1:
+            return Expand([part.of("x")])
+        running.append(item)
+        most.append(len(running))
+        await asyncio.sleep(60)
+        running.remove(item)
+        return item
+
+    run = await engine.start(flow, list(range(8)))
+    await engine.advance("70s")
+    assert run.step("every[1]").status == "failed"
+    await run.retry("every[1][0]")
+    engine.restart()
+    await engine.until_idle()
+    assert (run.status, run.output) == ("completed", [0, ["x"], *range(2, 8)])
+    assert max(most) == 2

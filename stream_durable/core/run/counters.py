@@ -187,6 +187,8 @@ def _give_turns(run: Run, i: int, opened: Open) -> None:
             turns -= not has_ended
         elif not has_ended:
             others.append((position, m))
+    opened.excess = max(0, -turns)
+    turns = max(0, turns)
     # Of those that nothing is known of, the first have been asked for.
     for _, m in others[:turns]:
         run.need[m] -= 1

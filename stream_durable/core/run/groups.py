@@ -363,14 +363,14 @@ def _verdict(node: AnyNode, made: Graft | None, opened: Open, status: str) -> st
 
 def _let_in(run: Run, owner: int, opened: Open, ready: list[int]) -> None:
     """Let another member begin in place of an ended member."""
-    if is_ordered(run, owner):
+    if opened.excess:
+        opened.excess -= 1
+    elif is_ordered(run, owner):
         next_turn(run, owner, opened, ready)
-    elif opened.held:
-        limit = window(run, owner)
-        if limit is None or opened.running < limit:
-            m = min(opened.held)
-            opened.held.remove(m)
-            ready.append(m)
+    elif opened.held and opened.running < (window(run, owner) or len(opened.held)):
+        m = min(opened.held)
+        opened.held.remove(m)
+        ready.append(m)
 
 
 def _is_fail_fast(node: AnyNode, made: Graft | None) -> bool:

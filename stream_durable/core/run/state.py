@@ -328,7 +328,7 @@ class Run:
 class Open:
     """Counters of a group or branch under way."""
 
-    __slots__ = ("completed", "held", "left", "lost", "running", "turn")
+    __slots__ = ("completed", "excess", "held", "left", "lost", "running", "turn")
 
     def __init__(self, left: int) -> None:
         """Create counters without begun members."""
@@ -339,6 +339,8 @@ class Open:
         #: Members that have begun and not ended, where that is limited, and who is next.
         self.running = 0
         self.turn = 0
+        #: Members of an ordered group under way beyond its places: some were made anew by hand.
+        self.excess = 0
         self.held: set[int] = set()
 
 
