@@ -48,8 +48,9 @@ STEP_MOVES: Final[Mapping[str, frozenset[str]]] = {
 #: How a run may move. `waiting` and `paused` are how a run that is `running` is shown to people.
 RUN_MOVES: Final[Mapping[str, frozenset[str]]] = {
     PENDING: frozenset({RUNNING, CANCELLED}),
-    RUNNING: frozenset({COMPLETED, FAILED, CANCELLED, CANCELLING, COMPENSATING, PENDING}),
-    CANCELLING: frozenset({CANCELLED, COMPENSATING}),
+    # Compensated at once: it was before, and is retried in part, and nothing is left to be undone.
+    RUNNING: frozenset({COMPLETED, FAILED, CANCELLED, CANCELLING, COMPENSATING, COMPENSATED, PENDING}),
+    CANCELLING: frozenset({CANCELLED, COMPENSATING, COMPENSATED}),
     COMPENSATING: frozenset({COMPENSATED, COMPENSATION_FAILED, RUNNING}),
     COMPLETED: frozenset({RUNNING}),
     FAILED: frozenset({RUNNING}),

@@ -8,6 +8,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from moves import checked
 from outcomes import failure_of
 
 from stream_durable import Context, Expand, Fail, Workflow
@@ -319,3 +320,24 @@ async def test_a_member_made_anew_beside_others_takes_no_place_that_somebody_has
     await engine.until_idle()
     assert (run.status, run.output) == ("completed", [0, ["x"], *range(2, 8)])
     assert max(most) == 2
+
+
+async def test_what_was_undone_and_is_retried_in_part_ends_as_undone_again(engine: Engine) -> None:
+    flow = Workflow("order")
+    undone: list[str] = []
+    flow.add("charge", lambda: 1).compensate(lambda: undone.append("charge"))
+    flow.add("note", lambda: 2)
+
+    @flow.step(after="charge")
+    async def ship() -> None:
+        await asyncio.sleep(1)
+        raise Fail("lost", retryable=False)
+
+    run = await engine.start(flow)
+    await engine.until_idle()
+    assert run.status == "compensated"
+    with checked():
+        await run.retry("note")
+        await engine.until_idle()
+    assert (run.status, failure_of(run).code, undone) == ("compensated", "lost", ["charge"])
+    assert run.step("note").attempts == 2
