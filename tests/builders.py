@@ -68,7 +68,7 @@ from stream_durable.core.run.again import base_of
 from stream_durable.core.run.rows import RunChange, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
 from stream_durable.core.run.state import Context, Detail, Mail, Open, Requests, Run, Step
-from stream_durable.core.status import STEP_ENDED, Outcome
+from stream_durable.core.status import PENDING, STEP_ENDED, Outcome
 from stream_durable.core.tables import Rows
 from stream_durable.ports import TimerRow
 
@@ -139,7 +139,9 @@ def hook(kind: str, **options: Any) -> StepNode:
 
 def definition(*nodes: AnyNode, **options: Any) -> Definition:
     """Return a definition that is sound: a test of the fold is not one of the validation."""
-    made = Definition(name="order", nodes=nodes, format=format_of(nodes), **options)
+    made = Definition(
+        name="order", nodes=nodes, format=format_of(nodes, options.get("concurrency")), **options
+    )
     assert not validate(made)
     return made
 
@@ -383,7 +385,10 @@ def counters(run: Run) -> dict[str, Any]:
     waiting = {names[i] for i in run.waiting}
     counted: dict[str, Any] = {"left": run.left, "active": run.active, "waiting": waiting}
     if run.ended is not None:
-        return {"left": 0, "active": 0, "waiting": set(), "need": {}, "open": {}, "joined": {}}
+        return {
+            "left": 0, "active": 0, "waiting": set(), "need": {}, "open": {}, "joined": {}, "line": set(),
+        }  # fmt: skip
+    counted["line"] = {names[i] for i in in_line(run)}
     counted["need"] = {
         name: need
         for i, (name, need) in enumerate(zip(names, run.need, strict=True))
@@ -399,6 +404,18 @@ def counters(run: Run) -> dict[str, Any]:
         for k, counts in run.joined.items()
     }
     return counted
+
+
+def in_line(run: Run) -> set[int]:
+    """Return the steps that still wait for a place in their run."""
+    return {
+        i
+        for i in run.line or ()
+        if (step := run.steps.get(i)) is not None
+        and step.status == PENDING
+        and step.detail is not None
+        and step.detail.held == "run"
+    }
 
 
 def _counts(run: Run, i: int, group: Open) -> tuple[Any, ...]:

@@ -28,6 +28,7 @@ _WORDS: Final = {
     "turn": "its turn: the run begins so many steps with each record",
     "next child": "the time of the next run of {name}",
     "members": "{about} members",
+    "place": "one of the {about} places that the workflow has for steps of one run",
 }
 
 

@@ -13,7 +13,7 @@ from msgspec import Meta
 #: The newest format that this release knows.
 FORMAT: Final = 2
 
-#: From this one on steps ask people.
+#: From this one on steps ask people, and workflows bound how many steps of a run begin.
 ASKS: Final = 2
 
 #: So far beyond ours a format is made up: to wait for it would hold a partition for ever.

@@ -60,6 +60,7 @@ class Outline(NamedTuple):
     #: What the author says of it; the rest is added when it is prepared.
     about: About
     events: tuple[str, ...] = ()
+    concurrency: int | None = None
 
     def fault(self, step: str | None, code: str, message: str, origin: Origin) -> DefinitionFault:
         """Return a fault of this workflow."""
@@ -99,7 +100,8 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
         hooks=tuple(node for role, node in made if role == "hook" and isinstance(node, StepNode)),
         restart=outline.restart,
         events=outline.events,
-        format=format_of(nodes),
+        format=format_of(nodes, outline.concurrency),
+        concurrency=outline.concurrency,
     )
     output = preparation.output(definition, outline, own)
     faults = _placed(outline, own, preparation.noted, validate(definition))

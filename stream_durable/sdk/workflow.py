@@ -66,6 +66,7 @@ class Workflow(Scope, Generic[In, Out]):
         restart: Retry | None = None,
         step_timeout: Duration | None = None,
         queue: str | None = None,
+        concurrency: int | None = None,
         description: str = "",
         tags: Iterable[str] = (),
         metadata: Mapping[str, Any] | None = None,
@@ -74,7 +75,8 @@ class Workflow(Scope, Generic[In, Out]):
         """Begin a workflow.
 
         `timeout` limits a whole run. `retry`, `step_timeout` (of one attempt) and `queue` are defaults for
-        functions, and `restart` applies to the graph: a failed run begins again after its clean-up.
+        functions, and `restart` applies to the graph: a failed run begins again after its clean-up. At most
+        `concurrency` functions of one run are with workers at the same time; it costs nothing if not given.
         `description`, `tags` and `metadata` are for people and for tools listing workflows; changing them
         makes no new version. `events` adds optional public events to those of every run: `"step.started"`.
         """
@@ -103,6 +105,7 @@ class Workflow(Scope, Generic[In, Out]):
             self.origin,
             about,
             events=options.texts("events=", events),
+            concurrency=options.count("concurrency=", concurrency),
         )
         self._drafts: list[Draft] = []
         self._children: list[Workflow] = []

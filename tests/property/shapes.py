@@ -128,11 +128,12 @@ def random_definition(choose: Choices, size: int) -> Definition:
         for kind in HOOKS
         if choose.chance(12)
     )
+    concurrency = choose.of((None, None, None, 1, 2, 4))
     made = Definition(
         name="order", nodes=tuple(nodes), templates=templates, hooks=hooks,
         timeout_ms=60_000 if choose.chance(15) else None,
         restart=RetryPolicy(attempts=2, base_ms=choose.of((0, 50))) if choose.chance(15) else NO_RETRY,
-        keeps_context=choose.chance(50), format=format_of(nodes),
+        keeps_context=choose.chance(50), format=format_of(nodes, concurrency), concurrency=concurrency,
     )  # fmt: skip
     assert not validate(made)
     return made

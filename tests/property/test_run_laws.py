@@ -281,23 +281,25 @@ def test_counters_are_what_counting_would_give(beginning: tuple[World, Choices])
 
 def test_what_the_laws_try_reaches_everything() -> None:
     """A generator that never made a kind of message would prove nothing about it."""
+    #: A gate is an entity of its own, and its messages are tried elsewhere.
+    kinds = {kind for kind in MESSAGE_TYPES if kind.kind != "gate" and kind not in ELSEWHERE}
+    missing: set[object] = {(kind, True) for kind in kinds if kind is not StartRun}
+    missing |= {(kind, False) for kind in kinds}
+    missing |= {"ready", "running", "waiting", "retrying", *STEP_ENDED}
+    missing |= {("run", status) for status in RUN_ENDED}
+
     chance = Random(7)
-    met: set[object] = set()
-    for _ in range(150):
+    for _ in range(600):
         world, choose = begun(Choices(chance.randbytes(9 * NODE_BYTES)), Choices(chance.randbytes(600)), 9)
         while not choose.is_used_up:
             message = world.move(choose)
-            met.add((type(message), world.tell(message).outcome is Outcome.APPLIED))
-            met |= {step.status for step in steps_of(world) if step is not None}
+            missing.discard((type(message), world.tell(message).outcome is Outcome.APPLIED))
+            missing -= {step.status for step in steps_of(world) if step is not None}
         world.answer_everything()
-        met.add(("run", world.run.status))
-
-    #: A gate is an entity of its own, and its messages are tried elsewhere.
-    kinds = {kind for kind in MESSAGE_TYPES if kind.kind != "gate" and kind not in ELSEWHERE}
-    assert {(kind, True) for kind in kinds if kind is not StartRun} <= met
-    assert {(kind, False) for kind in kinds} <= met
-    assert {"ready", "running", "waiting", "retrying", *STEP_ENDED} <= met
-    assert {("run", status) for status in RUN_ENDED} <= met
+        missing.discard(("run", world.run.status))
+        if not missing:
+            break
+    assert not missing
 
 
 def steps_of(world: World) -> list:  # type: ignore[type-arg]

@@ -6,7 +6,7 @@ rows and pages show; who may begin, how many at once and what is undone it works
 
 from __future__ import annotations
 
-from builders import RUN
+from builders import RUN, in_line
 
 from property.world import Folded, World
 from stream_durable.core.definition.nodes import AnyNode, BranchNode, EachNode, ParallelNode
@@ -214,6 +214,20 @@ class Watch:
         for i in graph.members:
             if status[graph.names[i]] == "running":
                 self._look_at_group(i, begun)
+        self._look_at_places({graph.index[name] for name in begun})
+
+    def _look_at_places(self, begun: set[int]) -> None:
+        """No more are with workers than the workflow says, and nobody waits for a place that is free."""
+        run, graph = self.world.run, self.world.run.graph
+        if graph.limit is None:
+            return
+        taken = [i for i in begun if graph.work[i] is not None and i not in run.open]
+        taken = [i for i in taken if self._status(i) != "waiting" and not graph.is_helper(i)]
+        assert len(taken) <= graph.limit, f"{[graph.names[i] for i in taken]} run, {graph.limit} at most"
+        pending = [(i, step.detail) for i, step in run.steps.items() if step.status == "pending"]
+        held = {i for i, detail in pending if detail is not None and detail.held == "run"}
+        assert held == in_line(run), f"{held} are held, {in_line(run)} in line"
+        assert not held or run.is_paused or run.active >= graph.limit, f"{held} wait for a free place"
 
     def _status(self, i: int) -> str | None:
         step = self.world.run.steps.get(i)

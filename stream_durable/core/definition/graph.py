@@ -52,7 +52,7 @@ class Graph:
     """A definition prepared once and shared by all its runs. Never changed after construction."""
 
     __slots__ = ("clean_up", "definition", "definition_size", "dependencies", "dependents", "entry",
-                 "fingerprint", "has_compensation", "hooks", "index", "is_watched", "joins", "links",
+                 "fingerprint", "has_compensation", "hooks", "index", "is_watched", "joins", "limit", "links",
                  "members", "name", "names", "need", "nodes", "own_weight", "picks", "racing", "sinks",
                  "size", "takers", "templates", "total", "work")  # fmt: skip
 
@@ -62,6 +62,8 @@ class Graph:
         self.name = definition.name
         self.fingerprint = fingerprint or definition.fingerprint()
         self.nodes: tuple[AnyNode, ...] | list[AnyNode] = definition.nodes
+        #: How many steps of a run may be with workers at the same time; None: as many as could begin.
+        self.limit = definition.concurrency
         #: The functions that workers are asked for on behalf of the steps themselves.
         self.work: tuple[StepNode | None, ...] | list[StepNode | None] = tuple(map(work_of, self.nodes))
         self.size = self.definition_size = len(self.nodes)

@@ -322,6 +322,8 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     keeps_context: bool = False
     #: Public events that are published of its runs besides those of every run.
     events: tuple[str, ...] = ()
+    #: How many steps of one run may be with workers at the same time; None: as many as could begin.
+    concurrency: Count | None = None
     #: What it takes to fold a run of this: a release that does not know it leaves the run to one that does.
     format: Format = 1
 
@@ -336,9 +338,10 @@ STEP_HOOKS = ("on_step_start", "on_step_complete", "on_step_fail", "on_attempt_f
 HOOKS = (*RUN_HOOKS, *STEP_HOOKS)
 
 
-def format_of(nodes: Iterable[AnyNode]) -> int:
-    """Return the format that it takes to fold these: 1, unless there is a kind that came later."""
-    return ASKS if any(isinstance(node, InputNode) for node in nodes) else 1
+def format_of(nodes: Iterable[AnyNode], concurrency: int | None = None) -> int:
+    """Return the format that it takes to fold these: 1, without a kind or an option that came later."""
+    is_bounded = concurrency is not None
+    return ASKS if is_bounded or any(isinstance(node, InputNode) for node in nodes) else 1
 
 
 _encoder = msgspec.json.Encoder(order="sorted")

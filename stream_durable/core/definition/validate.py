@@ -73,11 +73,13 @@ def _workflow(definition: Definition) -> Iterator[Fault]:
         yield Fault(None, "empty", f"{label} has no steps")
     if definition.timeout_ms is not None and definition.timeout_ms <= 0:
         yield Fault(None, "timeout", label + TOO_SHORT)
+    if definition.concurrency is not None and definition.concurrency < 1:
+        yield Fault(None, "count", f"{label}, concurrency=: at least one step has to run")
     for event in definition.events:
         if event not in ON_REQUEST:
             known = ", ".join(sorted(ON_REQUEST))
             yield Fault(None, "unknown_event", f"{label}, events=: {event!r} is not one of {known}")
-    if definition.format < (needed := format_of(definition.nodes)):
+    if definition.format < (needed := format_of(definition.nodes, definition.concurrency)):
         yield Fault(None, "format", f"{label} has steps of format {needed}, and says {definition.format}")
     for code, text in retry_faults(definition.restart):
         yield Fault(None, code, f"{label}, restart=: {text}")

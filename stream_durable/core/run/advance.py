@@ -19,6 +19,7 @@ from stream_durable.core.run.again import restart
 from stream_durable.core.run.begin import begin_each
 from stream_durable.core.run.counters import LOST, SETTLED, join_verdict, tally
 from stream_durable.core.run.ending import ask_to_stop, conclude, fail_run, must_answer, stop_step
+from stream_durable.core.run.line import next_in_line
 from stream_durable.core.run.say import clear_due, say_step
 from stream_durable.core.run.state import NOT_NEEDED, End, Run, Step
 from stream_durable.core.status import (
@@ -56,6 +57,10 @@ def work_off(run: Run, ends: list[End], ready: list[int], now: int, out: Effects
             _end_step(run, end, now, out, ready, ends)
             if ready:
                 begin_each(run, ready, now, out, ends)
+        if run.line and run.ended is None and (ready := next_in_line(run)):
+            ends = []
+            begin_each(run, ready, now, out, ends)
+            continue
         if run.left or run.ended is not None:
             return
         ends = []

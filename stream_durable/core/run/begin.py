@@ -12,7 +12,7 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import HANDOVER_BYTES_MAX
 from stream_durable.core.lifecycle import STEP_STARTED
-from stream_durable.core.run import groups, hooks, portions
+from stream_durable.core.run import groups, hooks, line, portions
 from stream_durable.core.run.asking import ask_gate, dispatch, handover_bytes
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
@@ -27,6 +27,10 @@ def begin_each(run: Run, ready: list[int], now: int, out: Effects, ends: list[En
         graph = run.graph
         if is_paused:
             hold(run, i, "paused")
+            continue
+        if graph.limit is not None and not line.has_place(run, i):
+            hold(run, i, line.IN_LINE)
+            line.get_in(run, i)
             continue
         if out.load >= portions.LOAD_MAX:
             portions.defer(run, i, out)

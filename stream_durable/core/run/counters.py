@@ -22,7 +22,7 @@ from stream_durable.core.definition.nodes import (
     StepNode,
 )
 from stream_durable.core.names import helped, is_helper
-from stream_durable.core.run import groups, portions
+from stream_durable.core.run import groups, line, portions
 from stream_durable.core.run.state import Open, Run, Step
 from stream_durable.core.status import (
     CANCELLED,
@@ -86,6 +86,7 @@ def recount(run: Run) -> None:
     run.left, run.active = graph.total, 0
     run.waiting, run.open, run.joined = set(), {}, {}
     run.undo = None
+    line.count(run)
     for i, step in run.steps.items():
         _count_end(run, i, step)
     for k, counts in run.joined.items():

@@ -178,12 +178,13 @@ def _queue(run: Run, i: int) -> str:
 def must_answer(run: Run, i: int) -> bool:
     """Return whether the result of a cancelled attempt matters.
 
-    The work might need compensation, or a place in the group is free only after a stop.
+    The work might need compensation, or a place in the group or the run is free only after a stop.
     """
     node = run.graph.nodes[i]
     if type(node) is not StepNode or i in run.open or run.output is not None:
         return False
-    if node.compensation is None and (run.failure is not None or not groups.has_place(run, i)):
+    is_placed = run.graph.limit is not None or groups.has_place(run, i)
+    if node.compensation is None and (run.failure is not None or not is_placed):
         return False
     step = run.steps.get(i)
     if step is None:

@@ -11,6 +11,7 @@ from typing import Final
 from stream_durable.core.definition.graph import JoinPlan
 from stream_durable.core.definition.nodes import BranchNode, StepNode, WaitNode
 from stream_durable.core.run.cause import Cause, CauseKind
+from stream_durable.core.run.line import IN_LINE
 from stream_durable.core.run.portions import is_deferred
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.waiting import cause_of_wait
@@ -48,6 +49,8 @@ def _before(run: Run, i: int, step: Step | None) -> tuple[Cause, ...]:
     held = "" if step is None or step.detail is None else step.detail.held
     if held == "paused":
         return (Cause("paused"),)
+    if held == IN_LINE:
+        return (Cause("place", about=str(graph.limit)),)
     if is_deferred(run, i):
         return (Cause("turn"),)
     owner = graph.owner(i)

@@ -228,8 +228,8 @@ class Run:
     """One execution of a workflow."""
 
     __slots__ = ("active", "attempt", "context", "created", "depth", "due", "ended", "failure", "graph",
-                 "id", "input", "is_new", "items", "joined", "left", "mail", "metadata", "need", "open",
-                 "orphans", "output", "parent", "parent_step", "partition", "payload", "priority",
+                 "id", "input", "is_new", "items", "joined", "left", "line", "mail", "metadata", "need",
+                 "open", "orphans", "output", "parent", "parent_step", "partition", "payload", "priority",
                  "queue", "requests", "run_sequence", "start_id", "started", "status", "step_sequence",
                  "steps", "tags", "touched", "trace", "undo", "updated", "waiting")  # fmt: skip
 
@@ -275,6 +275,8 @@ class Run:
         self.open: dict[int, Open] = {}
         #: Of joins: how many members have completed, and how many can no longer.
         self.joined: dict[int, list[int]] = {}
+        #: Steps that could begin but for the workflow's `concurrency`, as a heap; some have ended meanwhile.
+        self.line: list[int] | None = None
         #: The items that members of a group are made for, once they were looked at.
         self.items: dict[int, list[Raw]] | None = None
         #: Steps that are still to be undone, the next one last, once that has begun.

@@ -46,12 +46,12 @@ def _checked() -> Workflow:
 
 
 def _tolerant() -> Workflow:
-    """A group of which all end, two at a time, and what may be jumped over then."""
-    flow = Workflow("tolerant")
+    """A group of which all end, two steps of the run at a time, and what may be jumped over then."""
+    flow = Workflow("tolerant", concurrency=2)
     names = [f"check_{i}" for i in range(5)]
     for i, name in enumerate(names):
         flow.add(name, work if i else threaded, retry=SOON if i % 2 else None)
-    flow.parallel("checks", names, on_error="complete_all", concurrency=2)
+    flow.parallel("checks", names, on_error="complete_all", concurrency=3)
     flow.add("decide", _decide)
     flow.add("between", quick, after="decide")
     flow.add("close", instant, after="between")
