@@ -11,6 +11,7 @@ from stream_durable.sdk.breaker import Breaker
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.errors import DefinitionError
 from stream_durable.sdk.happened import Happened
+from stream_durable.sdk.moments import EndOf, NextBusinessDay, NextWeekday
 from stream_durable.sdk.results import Results
 from stream_durable.sdk.retry import Retry
 from stream_durable.sdk.steps import any_of, some_of
@@ -27,12 +28,15 @@ __all__ = [
     "Client",
     "Context",
     "DefinitionError",
+    "EndOf",
     "Expand",
     "Fail",
     "Failure",
     "Finish",
     "Happened",
     "Jump",
+    "NextBusinessDay",
+    "NextWeekday",
     "RejectedError",
     "Results",
     "Retry",

@@ -11,6 +11,7 @@ from msgspec import Raw
 from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.moments import AnyMoment
 from stream_durable.core.definition.nodes import (
     AnyNode,
     BranchNode,
@@ -83,6 +84,10 @@ def step(name: str, *after: str, retry: RetryPolicy = NO_RETRY, **options: Any) 
 
 def sleep(name: str, *after: str, ms: int = 1_000) -> SleepNode:
     return SleepNode(name=name, after=after, duration_ms=ms)
+
+
+def until(name: str, *after: str, moment: AnyMoment, zone: str = "UTC") -> SleepNode:
+    return SleepNode(name=name, after=after, duration_ms=0, until=moment, zone=zone)
 
 
 def signal(name: str, *after: str, signals: tuple[str, ...] = ("go",), **options: Any) -> SignalNode:

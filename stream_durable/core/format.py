@@ -15,6 +15,8 @@ FORMAT: Final = 2
 
 #: From this one on steps ask people, and workflows bound how many steps of a run begin.
 ASKS: Final = 2
+#: From this one on sleeps end by the calendar.
+CALENDAR: Final = 2
 
 #: So far beyond ours a format is made up: to wait for it would hold a partition for ever.
 FORMATS_AHEAD_MAX: Final = 100

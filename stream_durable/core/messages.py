@@ -346,6 +346,20 @@ class EventDelivered(RunMessage, kw_only=True, tag="event.delivered"):
     attempt: WaitAttempt = 0
 
 
+class SleepUntil(RunMessage, kw_only=True, tag="sleep.until"):
+    """When a sleep of this run ends, computed once from the calendar."""
+
+    step: Text
+    #: Which attempt of the step sleeps.
+    attempt: Ordinal
+    #: A release that does not know this format leaves the message to one that does.
+    format: Format
+    #: Log time; None: see `failure`.
+    at: Millis | None = None
+    #: Why there is no such moment; the step fails with it.
+    failure: Failure | None = None
+
+
 class WaitChecked(RunMessage, kw_only=True, tag="wait.check"):
     """A channel asks whether the run still waits; if not, the run has the wait closed.
 
@@ -545,6 +559,7 @@ AnyMessage = (
     | ClaimInput
     | AssignInput
     | CommentInput
+    | SleepUntil
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -586,4 +601,5 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     ClaimInput,
     AssignInput,
     CommentInput,
+    SleepUntil,
 )

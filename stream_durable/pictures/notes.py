@@ -7,6 +7,7 @@ from typing import assert_never
 
 import msgspec
 
+from stream_durable.core.definition.moments import described
 from stream_durable.core.definition.nodes import (
     AnswerKind,
     AnyNode,
@@ -65,6 +66,8 @@ def _notes(node: AnyNode) -> list[str]:  # noqa: C901 - one line for each kind o
         case StepNode():
             return _step(node)
         case SleepNode():
+            if node.until is not None:
+                return [f"sleep until {described(node.until, node.zone)}"]
             return [f"sleep {lasting(node.duration_ms)}"]
         case SignalNode():
             return [f"signal {' or '.join(node.signals)}", *_limit(node)]

@@ -21,9 +21,9 @@ from stream_durable.core.definition.nodes import (
     ParallelNode,
     StepNode,
     format_of,
-    reads_of,
 )
 from stream_durable.core.definition.paths import root_of
+from stream_durable.core.definition.reads import reads_of
 from stream_durable.core.definition.type_misfit import type_misfit
 from stream_durable.core.definition.validate import validate
 from stream_durable.core.policy import RetryPolicy

@@ -10,8 +10,6 @@ from stream_durable.core.definition.nodes import (
     EventNode,
     OnMemberError,
     ParallelNode,
-    SignalNode,
-    SleepNode,
     StepNode,
 )
 from stream_durable.sdk.asking import input_node
@@ -25,6 +23,7 @@ from stream_durable.sdk.drafting import (
     own_name,
 )
 from stream_durable.sdk.durations import Duration
+from stream_durable.sdk.moments import Until
 from stream_durable.sdk.options import Options, name_of
 from stream_durable.sdk.origin import author_frame, local_names, origin_of_call, origin_of_function
 from stream_durable.sdk.plain_json import write_plain
@@ -38,6 +37,7 @@ from stream_durable.sdk.step_options import (
     StepOptions,
 )
 from stream_durable.sdk.steps import Child, Step, StepFunction, checked_function, plain, read_names, refused
+from stream_durable.sdk.wait_nodes import signal_node, sleep_node
 
 if TYPE_CHECKING:
     from stream_durable.sdk.workflow import Workflow
@@ -99,12 +99,24 @@ class Scope:
 
         return decorate
 
-    def sleep(self, name: str, duration: Duration, **options: Unpack[OrderOptions]) -> Step:
-        """Add a step ending after a time."""
+    def sleep(
+        self,
+        name: str,
+        duration: Duration | None = None,
+        *,
+        until: Until | None = None,
+        zone: str | None = None,
+        **options: Unpack[OrderOptions],
+    ) -> Step:
+        """Add a step ending after a time, or at a moment by the calendar of a time zone.
+
+        `until` is a path to a moment in ISO 8601, such as `input.ship_at`, a `datetime`, or a rule:
+        `NextWeekday`, `NextBusinessDay`, `EndOf`. A moment in the past ends the step at once. `zone` is the
+        name of an IANA time zone, UTC by default, or a path to one.
+        """
         options_of = Options(f"step {name_of(name)!r}")
         order = order_of(options_of, options, OrderOptions, self._workflow, self._place)
-        length = options_of.duration("a sleep", duration)
-        node = SleepNode(name=name_of(name), duration_ms=length or 0, **order)
+        node = sleep_node(options_of, name_of(name), duration, until, zone, order)
         draft = Draft(node, origin_of_call(author_frame()), options_of)
         return self._keep(draft, Step(self._workflow, draft))
 
@@ -127,17 +139,8 @@ class Scope:
         name = name_of(name)
         options_of = Options(f"wait {name!r}")
         order = order_of(options_of, options, NodeOptions, self._workflow, self._place)
-        if signal is not None and any_of is not None:
-            options_of.fault("contradiction", "a wait takes one signal or any_of= several, not both")
-        several: object = any_of
-        if isinstance(several, str) or not isinstance(several, Iterable | None):
-            options_of.fault("bad_option", f"any_of= takes several names, not {several!r}")
-            any_of = [name]
-        signals = [name if signal is None else signal] if any_of is None else any_of
-        limit_ms, output = options_of.time_limit(timeout, on_timeout)
-        node = SignalNode(
-            name=name, signals=tuple(map(name_of, signals)), timeout_ms=limit_ms, on_timeout=output, **order
-        )
+        limit = options_of.time_limit(timeout, on_timeout)
+        node = signal_node(options_of, name, signal, any_of, limit, order)
         draft = Draft(node, origin_of_call(author_frame()), options_of)
         return self._keep(draft, Step(self._workflow, draft))
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
-from stream_durable.core.definition.nodes import AnyNode, ChildNode, EachNode, EventNode, reads_of
+from stream_durable.core.definition.nodes import AnyNode, ChildNode, EachNode, EventNode
 from stream_durable.core.definition.paths import root_of
+from stream_durable.core.definition.reads import reads_of
 from stream_durable.core.definition.schema import (
     ANYTHING,
     Kind,

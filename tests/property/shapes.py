@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from builders import ask, event, signal, sleep, step
+from builders import ask, event, signal, sleep, step, until
 from msgspec import structs
 
+from stream_durable.core.definition.moments import AnyMoment, Fixed, Found, NextDay, PeriodEnd
 from stream_durable.core.definition.nodes import (
     HOOKS,
     AnyNode,
@@ -40,6 +41,7 @@ ANSWER_SCHEMAS = (
     '{"required":["id","kind"],"properties":{"id":{"enum":["k9","k1"]}}}',
 )
 TEMPLATES = ("scan", "probe")
+ZONES = ("UTC", "Europe/Berlin", "Mars/Olympus")
 
 
 class Choices:
@@ -192,6 +194,8 @@ def _of_any_kind(  # noqa: C901 - a line for each kind
     if choose.chance(30):
         limit = {"timeout_ms": 3_000, "on_timeout": choose.of(('"late"', '{"id":"k2"}', '{"id":7}', None))}
     if kind == 8:
+        if choose.chance(40):
+            return until(name, *after, moment=_moment(choose, after), zone=choose.of(ZONES))
         return sleep(name, *after, ms=choose.of((0, 10, 1_000)))
     if kind == 9:
         return signal(name, *after, signals=choose.of(SIGNAL_SETS), **limit)
@@ -228,6 +232,13 @@ def _question(choose: Choices, name: str, after: tuple[str, ...], limit: dict[st
         name, *after, schema=schema, prompt=choose.of(texts), role=choose.of(texts),
         assignee=choose.of(("", "", *texts)), due_ms=choose.of((None, 50)), **limit,
     )  # fmt: skip
+
+
+def _moment(choose: Choices, after: tuple[str, ...]) -> AnyMoment:
+    free = NextDay(weekdays=(6,), holidays=_path(choose, after, "items"))
+    found = Found(path=_path(choose, after, "id"))
+    monday: AnyMoment = NextDay(at="09:00", weekdays=(0, 1))
+    return choose.of((monday, PeriodEnd(of="month"), free, found, Fixed(at="2020-01-01")))
 
 
 def _path(choose: Choices, after: tuple[str, ...], rest: str) -> str:

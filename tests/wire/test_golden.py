@@ -56,6 +56,7 @@ from stream_durable.core.messages import (
     RunTimerFired,
     SignalRun,
     SkipStep,
+    SleepUntil,
     StartRun,
     WaitChecked,
     WaitClosed,
@@ -212,6 +213,12 @@ MESSAGES += [
     AssignInput(**QUESTION, attempt=2, by="Zoë", to="tom", role="warehouse", comment="yours"),
     CommentInput(**QUESTION, comment="is it paid?"),
     CommentInput(**QUESTION, attempt=2, by="Zoë", comment="is it paid?"),
+]
+
+REST: dict[str, Any] = {"key": RUN, "step": "rested", "format": 2}
+MESSAGES += [
+    SleepUntil(**REST, attempt=1),
+    SleepUntil(**REST, attempt=2, at=1_764_000_060_000, failure=Failure("unknown_zone", "none")),
 ]
 
 ASKED: dict[str, Any] = {"run": RUN, "step": "charge", "attempt": 2}

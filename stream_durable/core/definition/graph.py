@@ -15,11 +15,11 @@ from stream_durable.core.definition.nodes import (
     ParallelNode,
     SignalNode,
     StepNode,
-    reads_of,
     undo_of,
     work_of,
 )
 from stream_durable.core.definition.paths import rest_of, root_of
+from stream_durable.core.definition.reads import reads_of
 from stream_durable.core.names import helped, helper_kind, hook_kind, is_undo
 
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from stream_durable.core.definition.nodes import InputNode, holes_of, metadata_texts
+from stream_durable.core.definition.nodes import InputNode
+from stream_durable.core.definition.reads import holes_of, metadata_texts
 from stream_durable.core.definition.templates import is_balanced
 
 #: A schema, and the metadata, in bytes of JSON; a text, in characters; and paths in all texts together.

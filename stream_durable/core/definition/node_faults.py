@@ -9,6 +9,7 @@ from typing import NamedTuple, assert_never
 import msgspec
 
 from stream_durable.core.definition.input_faults import input_faults
+from stream_durable.core.definition.moments import moment_faults
 from stream_durable.core.definition.nodes import (
     AnyNode,
     BranchNode,
@@ -20,11 +21,11 @@ from stream_durable.core.definition.nodes import (
     SignalNode,
     SleepNode,
     StepNode,
-    reads_of,
     undo_of,
     word_of,
 )
 from stream_durable.core.definition.paths import root_of
+from stream_durable.core.definition.reads import reads_of
 from stream_durable.core.definition.retry_faults import retry_faults
 from stream_durable.core.ids import NAME, QUEUE, QUEUE_RULE
 
@@ -116,6 +117,11 @@ def _step(node: StepNode) -> Iterator[tuple[str, str]]:
 def _sleep(node: SleepNode) -> Iterator[tuple[str, str]]:
     if node.duration_ms < 0:
         yield "duration", ": a sleep cannot be less than nothing"
+    if node.until is None:
+        return
+    if node.duration_ms:
+        yield "contradiction", " sleeps for a time or until a moment, not both"
+    yield from moment_faults(node.until)
 
 
 def _event(node: EventNode) -> Iterator[tuple[str, str]]:

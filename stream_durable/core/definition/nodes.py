@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from hashlib import sha256
-from typing import Any, Literal, NamedTuple, assert_never, final
+from typing import Any, Literal, assert_never, final
 
 import msgspec
 
-from stream_durable.core.definition.templates import holes
-from stream_durable.core.format import ASKS, Format
+from stream_durable.core.definition.moments import AnyMoment
+from stream_durable.core.format import ASKS, CALENDAR, Format
 from stream_durable.core.messages import Millis
 from stream_durable.core.policy import NO_RETRY, Count, RetryPolicy
 
@@ -92,9 +92,13 @@ class StepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="step"):
 
 @final
 class SleepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="sleep"):
-    """Waits for a time."""
+    """Waits for a time, or until a moment by the calendar."""
 
+    #: 0 where `until` is given.
     duration_ms: Millis
+    until: AnyMoment | None = None
+    #: By whose clocks: the name of an IANA time zone, or a path to one.
+    zone: str = "UTC"
 
 
 @final
@@ -255,56 +259,6 @@ def undo_of(node: AnyNode) -> StepNode | None:
             assert_never(node)
 
 
-class Reads(NamedTuple):
-    """The paths read by a node at the beginning."""
-
-    #: What is there, in a word.
-    what: str = ""
-    paths: tuple[str, ...] = ()
-
-
-def reads_of(node: AnyNode) -> Reads:
-    """Return the paths read by a node at the beginning."""
-    match node:
-        case EventNode():
-            return Reads("key", (node.key,))
-        case InputNode():
-            return Reads("text", holes_of(node))
-        case EachNode():
-            return Reads("list", (node.over,))
-        case BranchNode():
-            return Reads() if node.on is None else Reads("value", (node.on,))
-        case ChildNode():
-            return _input_of(node)
-        case StepNode() | SleepNode() | SignalNode() | ParallelNode():
-            return Reads()
-        case _:
-            assert_never(node)
-
-
-def holes_of(node: InputNode) -> tuple[str, ...]:
-    """Return the paths that the texts of a question are filled from."""
-    texts = [node.prompt, node.role, node.assignee, *metadata_texts(node)]
-    return tuple(dict.fromkeys(path for text in texts for path in holes(text)))
-
-
-def metadata_texts(node: InputNode) -> list[str]:
-    """Return the texts in the metadata of a question; what is no JSON object has none."""
-    try:
-        fields = {} if node.metadata is None else msgspec.json.decode(node.metadata, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return []
-    return [value for value in fields.values() if isinstance(value, str)]
-
-
-def _input_of(node: ChildNode) -> Reads:
-    if node.input is None:
-        return Reads()
-    if isinstance(node.input, str):
-        return Reads("input", (node.input,))
-    return Reads("input", tuple(path for path in node.input.values() if not path.startswith("=")))
-
-
 class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
     """A named graph with options, identified by a fingerprint; a run keeps the first definition."""
 
@@ -340,8 +294,13 @@ HOOKS = (*RUN_HOOKS, *STEP_HOOKS)
 
 def format_of(nodes: Iterable[AnyNode], concurrency: int | None = None) -> int:
     """Return the format that it takes to fold these: 1, without a kind or an option that came later."""
-    is_bounded = concurrency is not None
-    return ASKS if is_bounded or any(isinstance(node, InputNode) for node in nodes) else 1
+    return max(map(_format_of, nodes), default=1) if concurrency is None else ASKS
+
+
+def _format_of(node: AnyNode) -> int:
+    if isinstance(node, InputNode):
+        return ASKS
+    return CALENDAR if isinstance(node, SleepNode) and node.until is not None else 1
 
 
 _encoder = msgspec.json.Encoder(order="sorted")

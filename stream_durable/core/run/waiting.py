@@ -27,6 +27,7 @@ from stream_durable.core.run.cause import Cause
 from stream_durable.core.run.children import ask_for_child, begin_child, cancel_child
 from stream_durable.core.run.questions import ask, cause_of_question
 from stream_durable.core.run.say import say_step, set_due
+from stream_durable.core.run.sleeping import begin_sleep, say_moment
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.values import root_value
 from stream_durable.core.status import COMPLETED, FAILED, WAITING
@@ -38,8 +39,7 @@ def begin_wait(run: Run, i: int, step: Step, node: WaitNode, now: int, out: Effe
     run.waiting.add(i)
     match node:
         case SleepNode():
-            set_due(run, i, step, now + node.duration_ms, out)
-            say_step(run, STEP_WAITING, i, step, now, out)
+            begin_sleep(run, i, step, node, now, out, ends)
         case SignalNode():
             _begin_signal(run, i, step, node, now, out, ends)
         case EventNode():
@@ -90,7 +90,10 @@ def stop_wait(run: Run, step: Step, node: WaitNode, out: Effects) -> None:
 def ask_once_more(run: Run, i: int, step: Step, node: WaitNode, out: Effects) -> None:
     """Repeat the request behind an open wait."""
     match node:
-        case SleepNode() | SignalNode() | InputNode():
+        case SleepNode():
+            if step.due is None:
+                say_moment(run, step, node, out)
+        case SignalNode() | InputNode():
             return
         case EventNode():
             key = channel_id(node.event, event_key(run, node))

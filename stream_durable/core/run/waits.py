@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Raw
 
-from stream_durable.core.definition.nodes import ChildNode, EventNode, SignalNode, WaitNode
+from stream_durable.core.definition.nodes import ChildNode, EventNode, SignalNode, SleepNode, WaitNode
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
@@ -13,6 +13,7 @@ from stream_durable.core.messages import (
     EventDelivered,
     RunTimerFired,
     SignalRun,
+    SleepUntil,
     WaitChecked,
     WaitClosed,
 )
@@ -63,6 +64,26 @@ def event(run: Run, message: EventDelivered, now: int, out: Effects) -> Outcome:
     if not _waits_still(run.steps.get(i), message.attempt):
         return Outcome.LATE
     complete(run, i, bytes(message.data), now, out)
+    return Outcome.APPLIED
+
+
+def sleep(run: Run, message: SleepUntil, now: int, out: Effects) -> Outcome:
+    """Let a sleep end at the moment that was computed, or fail where there is none."""
+    i = run.graph.index.get(message.step)
+    if i is None or type(run.graph.nodes[i]) is not SleepNode:
+        raise RejectedError("unknown_step", f"no step {message.step[:128]!r} of run {run.id!r} sleeps")
+    step = run.steps.get(i)
+    if step is None or not _waits_still(step, message.attempt):
+        return Outcome.LATE
+    if step.due is not None:
+        return Outcome.DUPLICATE
+    run.touched[i] = None
+    if message.at is None:
+        fail(run, i, message.failure or Failure("bad_moment"), now, out)
+    elif message.at <= now:
+        complete(run, i, b"null", now, out)
+    else:
+        set_due(run, i, step, message.at, out)
     return Outcome.APPLIED
 
 
@@ -209,6 +230,7 @@ HANDLERS: Handlers = {
     ChildEnded: child,
     SignalRun: signal,
     EventDelivered: event,
+    SleepUntil: sleep,
     WaitChecked: check,
     RunTimerFired: timer,
 }

@@ -127,6 +127,8 @@ def _sleepy() -> Workflow:
     flow.add("work", work, after="nap")
     flow.sleep("night", "5500ms", after="work")
     flow.sleep("nothing", "0s", after="work")
+    flow.sleep("morning", until="input.wake", zone="Europe/Berlin", after="nothing")
+    flow.sleep("over", until="input.wake", after="morning")
     return flow
 
 

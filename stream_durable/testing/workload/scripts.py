@@ -8,6 +8,7 @@ from random import Random
 import msgspec
 from msgspec import Raw
 
+from stream_durable.client.state import moment
 from stream_durable.core.ids import channel_id
 from stream_durable.core.messages import (
     AttemptCompleted,
@@ -130,6 +131,7 @@ def _start(rng: Random, app: App, name: str, run: str, at: float) -> StartRun:
         "kind": rng.choice("abc"),
         "items": [{"n": rng.randrange(4)} for _ in range(rng.choice((0, 1, 2, 3, 6)))],
         "rounds": rng.randint(1, 4),
+        "wake": moment(VirtualClock.EPOCH_MS + int(at * 1_000) + 3_500).isoformat(),
     }
     start = StartRun(
         key=run, id=f"start {run}", workflow=name, fingerprint=app.workflows[name].fingerprint,

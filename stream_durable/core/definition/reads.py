@@ -1,0 +1,74 @@
+"""What a node reads at paths when it begins: a key, a list, a value, an input, texts, a moment."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, assert_never
+
+import msgspec
+
+from stream_durable.core.definition.moments import paths_of
+from stream_durable.core.definition.nodes import (
+    AnyNode,
+    BranchNode,
+    ChildNode,
+    EachNode,
+    EventNode,
+    InputNode,
+    ParallelNode,
+    SignalNode,
+    SleepNode,
+    StepNode,
+)
+from stream_durable.core.definition.templates import holes
+
+
+class Reads(NamedTuple):
+    """The paths read by a node at the beginning."""
+
+    #: What is there, in a word.
+    what: str = ""
+    paths: tuple[str, ...] = ()
+
+
+def reads_of(node: AnyNode) -> Reads:
+    """Return the paths read by a node at the beginning."""
+    match node:
+        case EventNode():
+            return Reads("key", (node.key,))
+        case InputNode():
+            return Reads("text", holes_of(node))
+        case EachNode():
+            return Reads("list", (node.over,))
+        case BranchNode():
+            return Reads() if node.on is None else Reads("value", (node.on,))
+        case ChildNode():
+            return _input_of(node)
+        case SleepNode():
+            return Reads("moment", paths_of(node.until, node.zone))
+        case StepNode() | SignalNode() | ParallelNode():
+            return Reads()
+        case _:
+            assert_never(node)
+
+
+def holes_of(node: InputNode) -> tuple[str, ...]:
+    """Return the paths that the texts of a question are filled from."""
+    texts = [node.prompt, node.role, node.assignee, *metadata_texts(node)]
+    return tuple(dict.fromkeys(path for text in texts for path in holes(text)))
+
+
+def metadata_texts(node: InputNode) -> list[str]:
+    """Return the texts in the metadata of a question; what is no JSON object has none."""
+    try:
+        fields = {} if node.metadata is None else msgspec.json.decode(node.metadata, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return []
+    return [value for value in fields.values() if isinstance(value, str)]
+
+
+def _input_of(node: ChildNode) -> Reads:
+    if node.input is None:
+        return Reads()
+    if isinstance(node.input, str):
+        return Reads("input", (node.input,))
+    return Reads("input", tuple(path for path in node.input.values() if not path.startswith("=")))

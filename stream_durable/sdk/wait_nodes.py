@@ -1,0 +1,55 @@
+"""From what an author gave to a sleep or to a wait for signals: its node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from stream_durable.core.definition.nodes import SignalNode, SleepNode
+from stream_durable.sdk.durations import Duration
+from stream_durable.sdk.moments import Until, read_until, read_zone
+from stream_durable.sdk.options import Options, name_of
+
+
+def sleep_node(
+    options: Options,
+    name: str,
+    duration: Duration | None,
+    until: Until | None,
+    zone: str | None,
+    order: Mapping[str, Any],
+) -> SleepNode:
+    """Return the node of a sleep, for a time or until a moment."""
+    if (duration is None) == (until is None):
+        options.fault("contradiction", "a sleep takes a duration or until=, one of the two")
+    if zone is not None and until is None:
+        options.fault("contradiction", "zone= says nothing without until=")
+    return SleepNode(
+        name=name,
+        duration_ms=(options.duration("a sleep", duration) or 0) if until is None else 0,
+        until=None if until is None else read_until(options, until),
+        zone="UTC" if zone is None else read_zone(options, zone),
+        **order,
+    )
+
+
+def signal_node(
+    options: Options,
+    name: str,
+    signal: str | None,
+    any_of: Iterable[str] | None,
+    limit: tuple[int | None, str | None],
+    order: Mapping[str, Any],
+) -> SignalNode:
+    """Return the node of a wait for one signal, or for one of several."""
+    if signal is not None and any_of is not None:
+        options.fault("contradiction", "a wait takes one signal or any_of= several, not both")
+    several: object = any_of
+    if isinstance(several, str) or not isinstance(several, Iterable | None):
+        options.fault("bad_option", f"any_of= takes several names, not {several!r}")
+        any_of = [name]
+    signals = [name if signal is None else signal] if any_of is None else any_of
+    limit_ms, output = limit
+    return SignalNode(
+        name=name, signals=tuple(map(name_of, signals)), timeout_ms=limit_ms, on_timeout=output, **order
+    )
