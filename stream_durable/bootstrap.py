@@ -50,8 +50,8 @@ from stream_durable.worker.note import Note
 from stream_durable.worker.standstill import Standstill
 from stream_durable.worker.worker import Worker
 
-#: Commands that a worker reads ahead: twice what it can run, so that others get their share, but enough for
-#: priorities to mean something, and no more than one batch.
+#: Commands read ahead by a worker: twice its capacity, so that others get their share, but enough for
+#: priorities to matter, and no more than one batch.
 _READ_MIN, _READ_MAX = 20, 1_000
 
 

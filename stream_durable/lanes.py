@@ -18,16 +18,16 @@ LaneKey = tuple[str, int]
 BATCH_BYTES = 1_000_000
 #: How long a lane pauses at first before it tries again.
 FIRST_SECONDS = 0.05
-#: What a record and the batch around it take beyond key, value and headers, and each header beyond its own.
+#: Bytes of a record and its batch beyond key, value and headers, and of each header beyond its content.
 _ENVELOPE_BYTES, _HEADER_BYTES = 100, 10
 
 
 class Concerns(Enum):
     """The scope of an error of delivery."""
 
-    #: Itself, or one that shared its batch.
+    #: The message, or another of the same batch.
     MESSAGE = auto()
-    #: Its topic, which is missing or closed to us.
+    #: The topic, missing or closed to us.
     TOPIC = auto()
     #: Nothing that lasts: trying again helps.
     MOMENT = auto()
@@ -81,7 +81,7 @@ class Lane:
         self.waiting: list[tuple[int, int, Delivery, bool]] = []
         #: What the client has: (delivery's number, position) -> bytes.
         self.flying: dict[tuple[int, int], int] = {}
-        #: The one that flies with no other beside it.
+        #: The only message in flight.
         self.alone: tuple[int, int] | None = None
         self.is_held = False
         self.delay = FIRST_SECONDS

@@ -159,15 +159,15 @@ class Outgoing(NamedTuple):
 class Refusal(NamedTuple):
     """A message never accepted in this form."""
 
-    #: Which of those that were sent together.
+    #: The position among the messages sent together.
     at: int
     #: `too_large`, `invalid`, `no_topic`, `not_authorised`
     code: str
-    #: For people: what the broker said.
+    #: The broker's error, for people.
     reason: str
 
 
-#: Of a message that is refused: what goes in its place, if anything does.
+#: For a refused message: the replacement, if any.
 Instead = Callable[[Refusal], tuple[Outgoing, Headers | None] | None]
 
 
@@ -341,7 +341,7 @@ class Claim(NamedTuple):
     stalls: int
     #: (first offset, body), oldest first.
     outbox: list[tuple[int, bytes]]
-    #: Whether the state was rebuilt, so that nobody knows what was said of it.
+    #: Whether the state was rebuilt, so that published messages are unknown.
     must_redrive: bool = False
     #: In which the state is written, and by whose rules the next record is folded.
     format: int = 1
@@ -369,8 +369,8 @@ class Attendance(NamedTuple):
 
 #: Ids of entities, by kind.
 Keys = Mapping[Kind, Sequence[str]]
-#: Rows of the entities asked for, by the class of what is written into their tables; each has the entity's id
-#: first, and no partition behind it. Those that do not exist are missing.
+#: Rows of the requested entities, by class of row; each begins with the entity's id, without the partition.
+#: Missing entities are left out.
 Loaded = Mapping[type[Any], Sequence[Sequence[Any]]]
 
 
@@ -510,12 +510,12 @@ class RunQuery(NamedTuple):
 
     workflow: str | None = None
     fingerprint: str | None = None
-    #: In any of these; empty: in whichever.
+    #: Any of these; empty: all.
     status: tuple[str, ...] = ()
     tag: str | None = None
     #: Where the steps go that name no queue of their own.
     queue: str | None = None
-    #: The run that started them.
+    #: The parent run.
     parent: str | None = None
     created_since: int | None = None
     created_before: int | None = None
@@ -592,11 +592,11 @@ class GateSummary(NamedTuple):
     name: str
     #: `closed`, `open` or `half-open`.
     state: str
-    #: When it came into this state.
+    #: When this state began.
     since: int
     #: When something happens next by itself: of an open gate, when one attempt may try.
     due: int | None
-    #: Failures that count, and how many of them open it.
+    #: Failures that count, and the threshold.
     failures: int
     failures_max: int
     #: Attempts that wait.
@@ -609,7 +609,7 @@ class PartitionSummary(NamedTuple):
     partition: int
     #: The process that took it over last; None: nobody ever did.
     owner: str | None
-    #: How often it was taken over, and how often of that since it last moved on.
+    #: Number of takeovers, in all and since the last progress.
     takeovers: int
     next_offset: int
     stalls: int

@@ -16,7 +16,7 @@ from stream_durable.settings import Settings, describe
 HOME: Final = Path(".durable")
 _FILE: Final = "running.json"
 _LOCK: Final = "dev.lock"
-#: Without one of these a `dev` is meant; with one of them somebody has said where to look.
+#: Without any of these settings a `dev` is used; with one of them, the configured services.
 _PLACES: Final = ("kafka.bootstrap", "postgres.dsn")
 
 

@@ -178,7 +178,7 @@ def tail(role: str, home: Path) -> str:
 async def _prepare(settings: Settings) -> None:
     await migrate(settings.postgres, settings.kafka.partitions)
     await Topics(settings, settings.worker.queues).apply()
-    # The worker says the same when it starts; but a run that is started before that would be refused.
+    # The worker registers the same at start; but a run started before would be refused.
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client="bench")
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client="bench")
     for definition, about in app.registrations():

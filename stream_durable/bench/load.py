@@ -181,7 +181,7 @@ def _end_of(consumer: Consumer, part: TopicPartition) -> int:
         except KafkaException as error:
             if time.monotonic() > deadline:
                 raise BenchError(f"Kafka: {error}") from error
-            # What it has fetched about the topic is out of date, and this fetches it anew.
+            # The fetched metadata is out of date; this fetches again.
             consumer.list_topics(part.topic, timeout=_CALL_SECONDS)
             continue
         if bounds is None:

@@ -30,7 +30,7 @@ from stream_durable.wire.topics import RUNS, STEPS
 _WAITING: Final = prefixes_of(StepEvent, STEP_WAITING)
 #: Rows of one statement when runs are written past the engine.
 _CLONED_AT_ONCE: Final = 50_000
-#: Before that many a broker has not compiled what it does most.
+#: Warm-up runs: before them a broker has not compiled its hot code.
 _WARM_RUNS: Final = 2_000
 
 

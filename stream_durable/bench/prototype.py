@@ -68,7 +68,7 @@ class Prototype:
             )
             if lost := [role for role in _ROLES if role not in found]:
                 raise BenchError(f"the prototype has no {' and no '.join(lost)}; it said:\n{self._said()}")
-            # Else it would end the other two as soon as the load has ended, and what they used were lost.
+            # Otherwise it would end the other two with the load, and their usage would be lost.
             script.send_signal(signal.SIGSTOP)
             usage = self._usage(found)
             cpu = usage.cpu_s()
@@ -101,7 +101,7 @@ class Prototype:
             "DSN": postgres.dsn(_DATABASE),
             "KAFKA_PID": str(kafka.pid),
             "PG_PIDS": ",".join(map(str, postgres.pids())),
-            # Each of its processes ends with its script, and the script with us.
+            # Each process ends with its script, and the script with us.
             "PYTHON": " ".join([*dying_with_us("KILL"), sys.executable]),
             "PYTHONUNBUFFERED": "1",
             "TMPDIR": str(self._home),

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from stream_durable.bench.counts import Counts
 
-#: Whose CPU counts as the cost of a step; the load is shown beside it, for it is no part of the product.
+#: Processes counted as the cost of a step; the load is shown beside, as no part of the product.
 COUNTED: Final = ("kafka", "postgres", "reconciler", "worker")
 PARTS: Final = (*COUNTED, "load")
 
@@ -45,7 +45,7 @@ class Sample:
     peak_mb: Mapping[str, float]
     latency: Percentiles | None = None
     counts: Counts | None = None
-    #: The same work in small portions, or without what is measured: what this is compared with.
+    #: The base of comparison: the same work in small portions, or without the measured part.
     base: Sample | None = None
 
     @property

@@ -34,7 +34,7 @@ class Usage:
         """Return the CPU seconds used by each since the beginning."""
         used = {part: sum(map(_cpu_s, _tree(root))) for part, root in self._roots.items()}
         own = psutil.Process().cpu_times()
-        # Without our children's: these are the trees.
+        # Without children: those are the trees.
         return {"load": own.user + own.system, **used}
 
     def peak_mb(self) -> dict[str, float]:

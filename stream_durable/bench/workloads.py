@@ -16,7 +16,7 @@ class Workload(NamedTuple):
     steps: int
     #: Runs, where the user names no other number.
     n: int
-    #: What the prototype calls it, if it has it.
+    #: The prototype's name for it, if any.
     prototype: str | None = None
 
     @property
@@ -30,7 +30,7 @@ class Workload(NamedTuple):
         return self.workflow == "waiting"
 
 
-#: Members of the run that `each` measures, and of each of the small ones that it is compared with.
+#: Members of the run measured by `each`, and of each of the small runs for comparison.
 EACH_MANY: Final = 10_000
 EACH_FEW: Final = 100
 

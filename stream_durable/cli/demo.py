@@ -28,7 +28,7 @@ _TARGET: Final = "stream_durable.examples.shop:app"
 _ORDER: Final = {"id": "42", "items": ["tea", "pot", "cups"], "total": 38.5}
 _RUN: Final = "order-42"
 _KILLED_STEP: Final = "pack"
-#: Something is broken if it takes this long.
+#: A longer time means a failure.
 _SECONDS_MAX: Final = 90.0
 
 #: Shorter times than in production, for those who watch.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stream_durable.postgres.views import PostgresViews
 
 _LOOK_SECONDS: Final = 0.1
-#: Of one group; more are counted, and only those that fail are shown.
+#: Members listed per group; more are counted, and only failed ones are shown.
 _MEMBERS_MAX: Final = 20
 #: Below a line, behind its time.
 _INDENT: Final = " " * 11
@@ -85,7 +85,7 @@ def line(change: Change, begin: int) -> str:
 
 
 def _order(change: Change) -> tuple[int, bool]:
-    # The run begins before its steps and ends after them, whatever the clocks of workers say.
+    # The run begins before its steps and ends after them, whatever the workers' clocks show.
     is_end = not change.step and change.status in RUN_ENDED
     return (sys.maxsize if is_end else change.time, bool(change.step))
 
@@ -141,7 +141,7 @@ def _step_change(step: StepRow, run: RunRow) -> Change:
     failure = None if step.status == "completed" else Failed.read(step.failure)
     duration = lasted(step.started, step.finished)
     note = cell_text(failure) or (f"took {duration}" if duration else "")
-    # A worker's own clock dates its results, so a line may come before one that is older.
+    # Results are dated by the worker's clock, so a line may come before an older one.
     time = step.finished or step.started or run.updated
     trace = failure.trace if failure else ""
     return Change(time, step.name, step.status, step.attempt, step.worker, note, trace)

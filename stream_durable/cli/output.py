@@ -58,13 +58,13 @@ Output = Annotated[
     Format, typer.Option("--output", "-o", help="A table, a JSON list, or a JSON object per line.")
 ]
 
-#: Colours of what a status means to whoever looks at it.
+#: Colours by the meaning of a status.
 _COLOURS: Final = {
     "completed": "green", "failed": "red", "compensation_failed": "red", "cancelled": "yellow",
     "compensated": "yellow", "retrying": "yellow", "waiting": "blue", "running": "cyan", "ready": "cyan",
     "ok": "green", "create": "cyan", "change": "cyan", "warning": "yellow", "refuse": "red",
 }  # fmt: skip
-#: On a terminal a longer value is cut, in the middle: of similar ones the end tells which it is.
+#: On a terminal a longer value is shortened in the middle: the end distinguishes similar values.
 _CELL_MAX: Final = 300
 
 

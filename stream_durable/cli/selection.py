@@ -36,7 +36,7 @@ class RunStatus(StrEnum):
 RunId = Annotated[
     str, typer.Argument(metavar="RUN", help="Id of the run, or a unique beginning of it.", show_default=False)
 ]
-#: Of commands that mean one run, or else all that the options name.
+#: For commands on one run, or on all matching runs.
 OptionalRunId = Annotated[
     str | None,
     typer.Argument(metavar="[RUN]", help="Id of the run, or a unique beginning of it.", show_default=False),

@@ -17,7 +17,7 @@ from stream_durable.core.run.rows import AttemptRow, StepRow
 from stream_durable.core.status import PENDING, READY, RETRYING, WAITING
 
 _PAGE: Final = 1_000
-#: A step in one of these is between attempts; what its row says of one is said of the last.
+#: A step with one of these statuses is between attempts: its row describes the last one.
 _BETWEEN: Final = frozenset({PENDING, READY, RETRYING, WAITING})
 
 _failure = msgspec.json.Decoder(Failure).decode

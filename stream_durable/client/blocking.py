@@ -95,7 +95,7 @@ class BlockingRun(_Facade, Generic[Out]):
         self._loop = loop
         self._target: RunHandle[Out] = handle
         self.id = handle.id
-        #: Whether the call that gave us this handle is what started the run.
+        #: Whether this run was started by the call that returned this handle.
         self.created = handle.created
 
     def __repr__(self) -> str:

@@ -37,7 +37,7 @@ from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.workflow import In, Out, Workflow
 from stream_durable.wire.events import published
 
-#: Runs in one of these are not yet being brought to their end.
+#: Statuses of runs not yet being ended.
 _GOING = OPEN - {CANCELLING, COMPENSATING}
 
 

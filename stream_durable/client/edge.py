@@ -36,9 +36,9 @@ class Ports(NamedTuple):
     blobs: Blobs
     #: How long an event that nobody waits for is kept, unless it says otherwise.
     event_ttl_ms: int
-    #: Which world that is, for people.
+    #: The address of the instance, for people.
     where: str
-    #: The time there in milliseconds, if it is not that of this machine.
+    #: The instance's time in milliseconds, if other than this machine's.
     now: Callable[[], int] | None = None
 
 

@@ -27,9 +27,9 @@ from stream_durable.sdk.workflow import Workflow
 #: A moment; a duration is so long ago.
 Moment = datetime | Duration
 
-#: Runs in one of these may still come to something by themselves.
+#: Statuses of runs that have not ended.
 OPEN: Final = frozenset({PENDING, RUNNING, WAITING, PAUSED, CANCELLING, COMPENSATING})
-#: Runs in one of these did not come to what they were started for.
+#: Statuses of runs that ended without success.
 LOST: Final = frozenset({FAILED, COMPENSATED, COMPENSATION_FAILED})
 
 
@@ -46,19 +46,19 @@ class RunFilter:
     fingerprint: str | None = None
     #: One, or any of several.
     status: str | Sequence[str] = ()
-    #: Only those that ended as failed, compensated or compensation_failed, unless somebody cancelled them.
+    #: Only runs that ended as failed, compensated or compensation_failed, unless cancelled by somebody.
     failed: bool = False
     tag: str | None = None
-    #: The queue of the steps that name none of their own.
+    #: The queue of steps without a queue.
     queue: str | None = None
-    #: The run that started them.
+    #: The parent run.
     parent: str | None = None
-    #: From this moment on, and before this one. A run is `updated` when it changes, and last when it ends.
+    #: From this moment on, and before this moment. A run is `updated` when it changes, and last when it ends.
     created_since: Moment | None = None
     created_before: Moment | None = None
     updated_since: Moment | None = None
     updated_before: Moment | None = None
-    #: What the JSON of the input holds, letter for letter.
+    #: A text within the JSON of the input, letter for letter.
     input_text: str | None = None
 
     def query(self, among: frozenset[str] | None = None, now: datetime | None = None) -> RunQuery | None:

@@ -36,7 +36,7 @@ class RunEntry(NamedTuple):
     created: datetime
     updated: datetime
     ended: datetime | None
-    #: Steps that have ended, and all of them.
+    #: Number of ended steps, and of all.
     done: int
     total: int
     tags: tuple[str, ...]
@@ -45,14 +45,14 @@ class RunEntry(NamedTuple):
     queue: str | None
     priority: int
     metadata: Mapping[str, Any]
-    #: What started it: `client`, `event` or `parent`.
+    #: The trigger: `client`, `event` or `parent`.
     trigger: str
-    #: The run that started it, and by which step.
+    #: The parent run, and the step in it.
     parent: str | None
     parent_step: str | None
-    #: Which try of the whole graph it is.
+    #: The try of the whole graph, from 1.
     attempt: int
-    #: When it began; None: it has not yet.
+    #: When the run began, or None.
     started: datetime | None = None
 
     @property
@@ -65,7 +65,7 @@ class RunList(NamedTuple):
     """A page of runs, newest first."""
 
     runs: list[RunEntry]
-    #: What `after=` takes to go on; None: there are no more.
+    #: The value of `after=` for the next page; None: there are no more.
     following: str | None
 
 
@@ -90,7 +90,7 @@ class Member:
     """A run within a family."""
 
     run: RunEntry
-    #: Those its steps have started, the oldest first.
+    #: The children, oldest first.
     children: list[Member] = field(default_factory=list)
 
 

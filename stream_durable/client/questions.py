@@ -15,11 +15,11 @@ from stream_durable.core.run.state import Step
 class Change(NamedTuple):
     """An action of a person on a question."""
 
-    #: What the call that did it returned.
+    #: The id returned by the call.
     id: str
     kind: Literal["claimed", "assigned", "commented", "answered"]
     at: datetime
-    #: Who, as far as that was said.
+    #: The person, if known.
     by: str
     #: Whose the question is from then on, and which role's.
     to: str
@@ -36,7 +36,7 @@ class Question(NamedTuple):
     schema: Mapping[str, Any]
     prompt: str
     role: str
-    #: Whose it is; empty: nobody's yet.
+    #: The assignee; empty: nobody yet.
     assignee: str
     metadata: Mapping[str, Any]
     #: When the answer is expected.

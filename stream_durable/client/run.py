@@ -67,7 +67,7 @@ class RunHandle(Generic[Out]):
         self._edge = edge
         self._output_type = output_type
         self.id = run
-        #: Whether the call that gave us this handle is what started the run.
+        #: Whether this run was started by the call that returned this handle.
         self.created = created
 
     def __repr__(self) -> str:

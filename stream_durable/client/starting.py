@@ -25,19 +25,19 @@ _NAMES_SHOWN: Final = 20
 class StartOptions(TypedDict, total=False):
     """Options for starting a run."""
 
-    #: Under one id there is one run, however often it is started.
+    #: Each id names one run, however often started.
     id: str | None
-    #: When it begins: at a moment, with its time zone, or after a time; else at once.
+    #: Begin at a moment, with a time zone, or after a time; by default at once.
     at: datetime | None
     delay: Duration | None
-    #: Where steps go that name no queue of their own.
+    #: The queue of steps without a queue.
     queue: str | None
-    #: -100 to 100: of the commands that a worker holds, those of a higher one are first.
+    #: -100 to 100: among the commands held by a worker, higher ones go first.
     priority: int
     tags: Iterable[str]
     #: An object of the starter's own, which steps read as `ctx.metadata`.
     metadata: Mapping[str, Any] | None
-    #: The W3C `traceparent` under which it runs.
+    #: The W3C `traceparent` to continue.
     trace: str | None
 
 

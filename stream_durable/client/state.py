@@ -34,43 +34,44 @@ class StepState(NamedTuple):
     name: str
     #: `pending` until its dependencies have ended, then `ready`; `cancelled` if the run ended before that.
     status: str
-    #: Counts from 1; 0: it has not begun.
+    #: From 1; 0 before the beginning.
     attempt: int
-    #: Of a group: what its members came to, put together.
+    #: For a group: the composed outputs of members.
     output: Any
     failure: Failure | None
     started: datetime | None
     finished: datetime | None
     worker: str | None
-    #: Why a step that could begin has not: the run is `paused`, its `group` has as many under way as it may,
-    #: or a `gate` has not let it pass.
+    #: Why a ready step has not begun: the run is `paused`, the `group` has no free place, or a `gate` holds
+    #: it.
     held: str | None
-    #: When its time-out, its next attempt or the end of its sleep comes.
+    #: When the time-out, the next attempt or the end of the sleep is due.
     due: datetime | None
-    #: How far it is, as it said last, and with what words.
+    #: Progress, as of the last heartbeat, with its text.
     percent: float | None
     label: str | None
-    #: The run that it started last, where it starts runs.
+    #: The child run, the last one with repetition.
     child: str | None
-    #: The value of the clause that a branch has picked; None also stands for `otherwise`.
+    #: The value of the chosen clause; None also stands for `otherwise`.
     clause: Any
-    #: The steps inside, where it is a group, a branch, or made more steps at run time.
+    #: The members of a group, a branch, or an expansion.
     members: tuple[str, ...]
-    #: An event with its key, signals, a time, a run, other steps, a worker; nothing once it has ended.
+    #: The causes of waiting: an event with its key, signals, a time, a run, other steps, a worker; none after
+    #: the end.
     waits_for: tuple[WaitsFor, ...] = ()
-    #: What it asks people, or has asked, and what they did about it.
+    #: The question to people, with answers, claims and comments.
     asked: Question | None = None
 
 
 class Request(NamedTuple):
     """A request to a run, with any result."""
 
-    #: What the order itself returned.
+    #: The id returned by the request.
     id: str
     at: datetime
     reason: str
     compensate: bool
-    #: Whether the run had ended by then, or was on its way to its end, so that it changed nothing.
+    #: Whether the run had ended, or was ending, so that the request changed nothing.
     is_late: bool = False
 
 
@@ -92,37 +93,37 @@ class RunState(NamedTuple):
     fingerprint: str
     status: str
     created: datetime
-    #: When it began; None: it has not yet.
+    #: When the run began, or None.
     started: datetime | None
     updated: datetime
     ended: datetime | None
-    #: Of a run that has not begun: when it does. Of one that has: when its time is over.
+    #: Before the beginning: when the run begins. After: when its time is over.
     due: datetime | None
-    #: Which try of the whole graph it is.
+    #: The try of the whole graph, from 1.
     attempt: int
-    #: Steps that have ended, and all of them.
+    #: Number of ended steps, and of all.
     done: int
     total: int
     tags: tuple[str, ...]
     metadata: Mapping[str, Any]
     queue: str | None
     priority: int
-    #: What started it: `client`, `event` (a message on the events topic) or `parent`.
+    #: The trigger: `client`, `event` (a message on the events topic) or `parent`.
     trigger: str
-    #: The run that started it and by which step; None: nobody's step did.
+    #: The parent run and the step in it, or None.
     parent: str | None
     parent_step: str | None
-    #: How many runs its steps have started.
+    #: Number of child runs.
     children: int
     requests: Requests
     input: Any
-    #: What steps have put there.
+    #: Values put by steps.
     context: Mapping[str, Any]
     output: Any
     failure: Failure | None
-    #: In the order of the definition, with those that were made at run time behind them.
+    #: In order of definition, steps added at run time last.
     steps: Mapping[str, StepState]
-    #: What is called beside the graph: hooks, and what undoes steps.
+    #: Hooks and compensations.
     helpers: Mapping[str, StepState]
 
     @property

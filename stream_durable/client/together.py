@@ -8,7 +8,7 @@ from stream_durable.client.edge import Edge
 from stream_durable.core.messages import RunMessage
 from stream_durable.ports import RunQuery
 
-#: Runs that are told at once; the next ones are looked for when these are told.
+#: Runs per page of requests; the next page is read after these.
 PAGE_RUNS = 500
 
 #: Hears how many runs have been told so far.

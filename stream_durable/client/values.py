@@ -60,7 +60,7 @@ class Values:
         try:
             data = self._codecs.of(hint).write(value)
         except DOES_NOT_FIT as error:
-            # Without its cause, which shows the value.
+            # Without the cause, which shows the value.
             raise RejectedError("invalid_input", f"{what} does not fit: {_said(problems(error))}") from None
         if len(data) > PAYLOAD_BYTES_MAX:
             text = f"{what} is {len(data)} bytes of JSON, and {PAYLOAD_BYTES_MAX} are the most"

@@ -37,8 +37,8 @@ class WaitsFor(NamedTuple):
 
     #: What it is: `event`, `signal`, `input`, `child`, `time`, `step`, `queue`, `worker`, `retry` and others.
     kind: CauseKind
-    #: Its name, as far as it has one: of the event, the signals, the run, the step, the queue, the worker, or
-    #: of whoever is asked.
+    #: The name, if any: of the event, the signals, the run, the step, the queue, the worker, or the people
+    #: asked.
     name: str
     #: Of an event its key, of a question its text; of others more words, such as the status of a step.
     about: str

@@ -15,8 +15,8 @@ from stream_durable.core.run.rows import RunRow
 
 Event = RunEvent | StepEvent
 
-#: Records carry the time of who published them, a run that of the log: so far clocks may differ before
-#: a watch has to read the log from its beginning.
+#: Records carry the publisher's time, runs the log's time: with clocks further apart than this, a watch reads
+#: the log from the beginning.
 _SKEW_MS: Final = 60_000
 #: What was committed is published within this time, or the publisher is down.
 _SETTLE_SECONDS: Final = 5.0

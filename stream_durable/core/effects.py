@@ -27,7 +27,7 @@ class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", t
     timeout_ms: int | None = None
     #: The W3C `traceparent` that the run was started under.
     trace: str | None = None
-    #: The step whose function it is, where that is not the step itself.
+    #: The step of the function, if other than the step itself.
     function: str = ""
     #: The item that a member of a group was made for.
     item: OptionalRaw = None
@@ -35,22 +35,22 @@ class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", t
     context: OptionalRaw = None
     #: What a hook is told of: a `Happened`.
     happened: OptionalRaw = None
-    #: Which attempt of the step it is since the step was last begun anew: what retries are counted by.
+    #: The attempt since the step was last reset: the count of retries.
     ordinal: int = 0
     #: How often the attempt has been given back.
     returns: int = 0
     priority: int = 0
     tags: tuple[str, ...] = ()
     metadata: OptionalRaw = None
-    #: Paths into the output that are kept where the reconciler reads them, if it travels by reference.
+    #: Paths into the output read by the reconciler, kept with a reference.
     picks: tuple[str, ...] = ()
     #: How often a worker has been lost while it was at the attempt.
     losses: int = 0
     #: Whether it is asked for again on purpose, since nobody knows whether its answer is on the log.
     redriven: bool = False
-    #: Whether an earlier attempt kept its worker from everything else, so that it begins with no neighbours.
+    #: Whether an earlier attempt blocked its worker, so that this one begins alone.
     alone: bool = False
-    #: Which log of its partition it follows from: the answer to the same attempt may be lost with another.
+    #: The generation of the partition's log: an answer to the same attempt may be lost with another log.
     generation: int = 0
 
 
@@ -123,6 +123,6 @@ class Effects:
         return True
 
 
-#: What a message does to its entity at a log time, from (entity, message, now, effects) to what became of it.
+#: Applies a message to an entity: (entity, message, now, effects) -> outcome.
 Handler = Callable[[Any, Any, int, Effects], Outcome]
 Handlers = Mapping[type[Message], Handler]

@@ -44,17 +44,17 @@ class EntityKind:
 
     #: Return the entity that a message is the first to reach, or refuse a message that cannot be first.
     create: Callable[[Any, int, Graphs], Entity]
-    #: What each message does to it.
+    #: The handler of each message.
     handlers: Handlers
     #: Return the partition in which the one of an id lives, of so many; -1: in none.
     home: Callable[[str, int], int] = partition_of
-    #: What says that a moment has come which it asked for; None: it asks for none.
+    #: The message for a due timer; None: no timers.
     timer: type[TimerFired] | None = None
     #: The tables it is kept in; without any it is made anew by each message.
     tables: tuple[Table, ...] = ()
-    #: Add the rows of what has changed since it was stored last, and count it as stored.
+    #: Add rows for all changes since the last save, and count them as saved.
     write: Callable[[Any, Rows], None] = lambda entity, rows: None
-    #: Return the one of an id, in a partition, that its rows describe; None: they describe none.
+    #: Return the entity of an id, in a partition, from its rows; None without rows.
     thaw: Callable[[str, int, Parts, Graphs], Entity | None] = lambda key, partition, parts, graphs: None
 
 
@@ -102,7 +102,7 @@ def _kind(kind: Kind) -> EntityKind:
 
 ENTITIES: Mapping[Kind, EntityKind] = {kind: _kind(kind) for kind in KINDS}
 TABLES: tuple[Table, ...] = tuple(table for kind in ENTITIES.values() for table in kind.tables)
-#: What is written of entities with every batch, and what with few of them, in the order of the statement.
+#: Rows written with every batch, and rows of few batches, in the order of the statement.
 USUAL_ROWS = (run_rows.RunRow, run_rows.RunChange, run_rows.StepRow)
 SELDOM_ROWS: tuple[type[Any], ...] = tuple(table.row for table in TABLES if table.row not in USUAL_ROWS)
 

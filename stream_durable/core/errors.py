@@ -47,7 +47,7 @@ class StatementError(TransientError):
 
     def __init__(self, message: str, *, is_data: bool) -> None:
         super().__init__(message)
-        #: Whether what it carries cannot be stored by this database, today or ever.
+        #: Whether the data can never be stored by this database.
         self.is_data = is_data
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-#: The newest format that this release knows.
+#: The newest format known to this release.
 FORMAT: Final = 2
 
 #: From this one on steps ask people, and workflows bound how many steps of a run begin.

@@ -11,15 +11,15 @@ from stream_durable.core.names import defined_name
 #: Longest id or key, in bytes of UTF-8: it is a Kafka key, a line on a screen, and part of an index key of
 #: the database. Such a key has at most 2,704 bytes, and some are made of three ids.
 ID_BYTES_MAX = 512
-#: As many characters fit whatever they are: UTF-8 has at most four bytes for one.
+#: This many characters always fit: UTF-8 has at most four bytes for each.
 _ALWAYS_FITS = ID_BYTES_MAX // 4
 
-#: Longest JSON value that is handed on as a whole: as an input, an output or the
-#: data of an event. With its envelope it still fits into a record of a broker as it comes.
+#: Longest JSON value passed as a whole: an input, an output or the data of an event. With the envelope it
+#: still fits into a record of a broker with defaults.
 PAYLOAD_BYTES_MAX = 900_000
 
-#: Longest JSON that one attempt takes in all: a list of what ten thousand steps answered, say. The topics of
-#: commands take records that large.
+#: Longest JSON of an attempt's values in all, for example a list of ten thousand outputs. The command topics
+#: take records this large.
 HANDOVER_BYTES_MAX = 4_000_000
 
 #: Largest command in all: what is handed over, names and metadata included. Its topic takes more.
@@ -53,7 +53,7 @@ def clipped(text: str, bytes_max: int = ID_BYTES_MAX) -> str:
     return text.encode()[:bytes_max].decode(errors="ignore")
 
 
-#: Between a run and what it started: no id from outside may hold it.
+#: Separates the ids of parent and child: no id from outside may contain it.
 CHILD_MARK = "//"
 RESERVED_RULE = f"{CHILD_MARK!r} is kept for the ids of runs that other runs start: take another separator"
 

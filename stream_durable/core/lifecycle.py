@@ -30,7 +30,7 @@ class StepEvent(msgspec.Struct, frozen=True, gc=False):
     workflow: str
     fingerprint: str
     sequence: int
-    #: Log time of the message that caused it, milliseconds.
+    #: Log time of the causing message, milliseconds.
     time: int
     step: str
     attempt: int
@@ -51,17 +51,17 @@ class RunEvent(msgspec.Struct, frozen=True, gc=False):
     fingerprint: str
     sequence: int
     time: int
-    #: How many statements about steps have been made so far.
+    #: Number of events about steps so far.
     step_sequence: int
-    #: Id of the message that started the run: tells a caller whether it was theirs.
+    #: Id of the message that started the run: a caller recognises its own.
     cause: str
     output: bytes | None = None
     failure: Failure | None = None
     trace: str | None = None
-    #: Of a start: what asked for it, where no client did, and which run if one did.
+    #: For a start: the trigger, if other than a client, and the parent run, if any.
     trigger: str | None = None
     parent: str | None = None
-    #: Of a beginning of the undoing: the steps that are undone, in this order; the first `STEPS_MAX` of them.
+    #: For `run.compensating`: the steps to be undone, in this order; at most the first `STEPS_MAX`.
     steps: tuple[str, ...] | None = None
 
 
@@ -89,7 +89,7 @@ RUN_CANCELLING = "run.cancelling"
 RUN_COMPENSATING = "run.compensating"
 RUN_RETRIED = "run.retried"
 
-#: Every type of event and what it means, as the reference has it.
+#: Every type of event and its meaning, for the reference.
 MEANINGS: Final[Mapping[str, str]] = {
     RUN_SCHEDULED: "the run was started and begins at a later moment",
     RUN_STARTED: "the run has begun, or begins again by `restart=`; `trigger` says what started it",
@@ -112,7 +112,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     STEP_CANCELLED: "the step was cancelled",
     STEP_COMPENSATED: "the step had completed, and was undone",
 }
-#: Those that are said only where a workflow asks for them: as many records as it has steps.
+#: Types published only on request of a workflow: one record for each step.
 ON_REQUEST: Final = frozenset({STEP_STARTED})
 
 #: What is said when a run has come to this.

@@ -25,17 +25,17 @@ else:
     # The library reads nothing but null into a union with `Raw`. What is absent stays at its default, None.
     OptionalRaw = Raw
 
-#: Bounds are part of the types, so that what cannot be stored is refused where it is read. These count
-#: characters; `decode_message` counts the bytes of those that are not ASCII.
+#: Bounds are part of the types, so that values unfit for storage are refused on decoding. These count
+#: characters; `decode_message` counts the bytes of non-ASCII values.
 Text = Annotated[str, Meta(min_length=1, max_length=ID_BYTES_MAX)]
 OptionalText = Annotated[str, Meta(max_length=ID_BYTES_MAX)]
 Millis = Annotated[int, Meta(ge=0, le=1 << 53)]
 Ordinal = Annotated[int, Meta(ge=1, le=(1 << 31) - 1)]
 Partition = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
-#: Of which attempt of its step a wait is; 0 in messages of releases that did not say it: whichever there is.
+#: The attempt of the step's wait; 0 in messages of older releases: any attempt.
 WaitAttempt = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 
-#: What people write beside what they do.
+#: A person's comment.
 Comment = Annotated[str, Meta(max_length=2_000)]
 
 
@@ -73,13 +73,13 @@ class StartRun(RunMessage, kw_only=True, tag="run.start"):
     priority: Annotated[int, Meta(ge=-100, le=100)] = 0
     #: A JSON object of the caller's.
     metadata: OptionalRaw = None
-    #: The run and its step that started this one, and how many generations above.
+    #: The parent run and its step, and the number of generations above.
     parent: OptionalText = ""
     parent_step: OptionalText = ""
     depth: Annotated[int, Meta(ge=0, le=1_000)] = 0
     #: Paths into the run's output that the parent reads, if that travels by reference.
     picks: tuple[OptionalText, ...] = ()
-    #: What asked for it, where that was no client and no parent: `event`, a message on the events topic.
+    #: The trigger, if neither a client nor a parent: `event`, a message on the events topic.
     trigger: OptionalText = ""
 
 
@@ -138,7 +138,7 @@ class RetryRun(RunMessage, kw_only=True, tag="run.retry"):
     """
 
     id: Text
-    #: This step and all after it; empty: what failed or was cancelled, and all after that.
+    #: This step and all later steps; empty: all failed or cancelled steps, and all later steps.
     step: OptionalText = ""
     #: Everything, from the beginning.
     whole: bool = False
@@ -159,7 +159,7 @@ class SignalRun(RunMessage, kw_only=True, tag="run.signal"):
 
     id: Text
     signal: Text
-    #: JSON that it carries.
+    #: JSON data.
     data: Raw = NULL
 
 
@@ -169,11 +169,11 @@ class InputMessage(RunMessage, kw_only=True):
     id: Text
     #: Name of the step that asks.
     wait: Text
-    #: A release that does not know this format leaves the message to one that does.
+    #: Releases without this format leave the message to newer ones.
     format: Format
-    #: Which time the step asks; 0: whichever it is.
+    #: The number of the question of this step; 0: any.
     attempt: WaitAttempt = 0
-    #: Who does it, by whatever name people go there.
+    #: The acting person, under any name.
     by: OptionalText = ""
 
 
@@ -352,7 +352,7 @@ class SleepUntil(RunMessage, kw_only=True, tag="sleep.until"):
     step: Text
     #: Which attempt of the step sleeps.
     attempt: Ordinal
-    #: A release that does not know this format leaves the message to one that does.
+    #: Releases without this format leave the message to newer ones.
     format: Format
     #: Log time; None: see `failure`.
     at: Millis | None = None
@@ -401,7 +401,7 @@ class EventPublished(ChannelMessage, kw_only=True, tag="channel.event"):
     """An event of the channel's name and key happened."""
 
     id: Text
-    #: JSON that it carries.
+    #: JSON data.
     data: Raw = NULL
     #: How long the event is kept for waits that have not begun yet.
     ttl_ms: Millis
@@ -452,7 +452,7 @@ class GateMessage(Message, kw_only=True):
 class GateAsked(GateMessage, kw_only=True, tag="gate.ask"):
     """An attempt wants to pass the gate."""
 
-    #: The run whose attempt it is.
+    #: The run of the attempt.
     run: Text
     step: Text
     attempt: Ordinal
@@ -465,7 +465,7 @@ class GateAsked(GateMessage, kw_only=True, tag="gate.ask"):
 class GateLeft(GateMessage, kw_only=True, tag="gate.leave"):
     """An attempt that had passed, or still waits, needs the gate no more."""
 
-    #: The run whose attempt it is.
+    #: The run of the attempt.
     run: Text
     step: Text
     attempt: Ordinal
@@ -517,7 +517,7 @@ class CommandsLost(LogMessage, kw_only=True, tag="log.commands_lost"):
 
     #: Its name.
     queue: Text
-    #: The worker that says it.
+    #: The reporting worker.
     worker: OptionalText = ""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-#: What every reference begins with, and what tells that a composed value may hold one.
+#: The beginning of every reference, and the mark of a composed value with references.
 PREFIX = b'{"$blob":['
 MARK = b'"$blob"'
 
@@ -21,7 +21,7 @@ class Reference(msgspec.Struct, frozen=True, omit_defaults=True):
     """The place of a value: a record of the topic of large values, with a check of identity."""
 
     place: tuple[int, int, int, str] = msgspec.field(name="$blob")
-    #: What is at the paths that the reconciler reads, each as it goes on behind the value's own name.
+    #: Values at the paths read by the reconciler, by the rest of the path.
     picked: dict[str, Any] = {}
 
     @property

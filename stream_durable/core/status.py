@@ -21,18 +21,18 @@ CANCELLED: Final = "cancelled"
 COMPENSATED: Final = "compensated"
 COMPENSATION_FAILED: Final = "compensation_failed"
 
-#: A run in one of these changes no more, unless somebody has steps of it made anew.
+#: Final statuses of a run: only a retry changes them.
 RUN_ENDED: Final = frozenset({COMPLETED, FAILED, CANCELLED, COMPENSATED, COMPENSATION_FAILED})
 #: A step in one of these never changes again, within the same try of the graph.
 STEP_ENDED: Final = frozenset({COMPLETED, FAILED, SKIPPED, CANCELLED, COMPENSATED})
-#: A step in one of these lets the steps after it begin.
+#: Statuses of a step that let later steps begin.
 STEP_PASSED: Final = frozenset({COMPLETED, SKIPPED, COMPENSATED})
-#: A step in one of these has an attempt that a worker may be at.
+#: Statuses of a step with an attempt possibly at a worker.
 STEP_ASKED: Final = frozenset({READY, RUNNING})
 
 _STOPPED: Final = frozenset({COMPLETED, FAILED, SKIPPED, CANCELLED})
-#: How a step may move, by where it stands. One that is made anew begins at `pending` again, whatever it had
-#: come to; a group alone is opened again where it had ended.
+#: The legal moves of a step, by status. A reset step begins at `pending` again from any status; only a group
+#: is reopened from its end.
 STEP_MOVES: Final[Mapping[str, frozenset[str]]] = {
     PENDING: frozenset({READY, RUNNING, WAITING, SKIPPED, CANCELLED}),
     READY: _STOPPED | {RUNNING, WAITING, RETRYING},

@@ -17,7 +17,7 @@ class Table(NamedTuple):
     row: type[Any]
     #: How many columns make up the key, from the first on, which is the id of the entity.
     key: int
-    #: A column; a row that has nothing there says that the stored one is to be forgotten.
+    #: A column; a row with nothing in it deletes the stored row.
     needs: str = ""
     #: Whether an entity is loaded from it; else it is for people alone.
     is_loaded: bool = True
@@ -34,5 +34,5 @@ class Rows(dict[type[Any], list[Any]]):
         return found
 
 
-#: Rows of one entity as they were loaded, one list for each of its tables that is.
+#: Loaded rows of one entity, one list for each table.
 Parts = Sequence[Sequence[Sequence[Any]]]

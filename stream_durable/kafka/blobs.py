@@ -21,7 +21,7 @@ from stream_durable.wire.topics import BLOBS, full_name
 
 _POLL_SECONDS = 0.1
 _CALL_SECONDS = 10.0
-#: A new leader may know a little later what was acknowledged before it was one.
+#: A new leader may learn a little later of earlier acknowledged records.
 _END_SECONDS = 3.0
 
 
@@ -106,7 +106,7 @@ class KafkaBlobs:
                 enable_auto_offset_store=False,
                 auto_offset_reset="error",
                 enable_partition_eof=True,
-                # One value is wanted; what lies behind it is not.
+                # Only one value is needed; later records are not.
                 queued_min_messages=1,
                 queued_max_messages_kbytes=1,
             )

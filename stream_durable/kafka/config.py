@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from stream_durable.core.errors import TransientError
 from stream_durable.settings import KafkaSettings
 
-#: Above what a dead letter may carry: the bytes of a record that was itself as large as allowed.
+#: Above the size of a dead letter: the bytes of a record itself as large as allowed.
 MESSAGE_BYTES_MAX = 10_000_000
 
 #: A large value, or a command that hands over many, and its envelope.
@@ -27,7 +27,7 @@ _SILENT: Final = 0
 _VAGUE: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
 #: A complaint that is older says nothing about a call that has failed now.
 _COMPLAINT_SECONDS: Final = 30.0
-#: How long it took differs each time, and one trouble is to be one text.
+#: The duration differs each time, but equal problems must have equal texts.
 _DURATION: Final = re.compile(r" \((?:after \d+ms in state|\d+ identical error)[^)]*\)")
 
 

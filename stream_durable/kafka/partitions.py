@@ -11,7 +11,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.kafka.config import transient
 from stream_durable.settings import KafkaSettings
 
-#: What brokers, and the client on their behalf, say of a topic or a partition that is not there.
+#: Errors of a missing topic or partition, from brokers or from the client.
 MISSING: Final = (
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_PARTITION,

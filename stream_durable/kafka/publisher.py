@@ -34,8 +34,8 @@ from stream_durable.wire.topics import COMMANDS, full_name
 
 _log = logger(__name__)
 
-#: What the broker, or our own client on its behalf, says of a topic or a partition that is not there; the
-#: client says it of a broker that is merely away, too.
+#: Errors of a missing topic or partition, from the broker or from the client; the client also uses them for
+#: an unreachable broker.
 _MISSING = frozenset({
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
@@ -55,7 +55,7 @@ _INVALID = frozenset({
 #: How long the brokers may take to make a new topic known, before one is held to be missing.
 _KNOWN_MS = 5_000
 _DRAIN_SECONDS = 10.0
-#: A client waits for each of its messages: what is left when it closes was given up by whoever sent it.
+#: A client awaits each message: messages left at the close were abandoned by their senders.
 _ABANDONED_SECONDS = 1.0
 
 

@@ -163,8 +163,8 @@ class _Reading:
         error = message.error()
         assert error is not None
         if error.code() == KafkaError._PARTITION_EOF:
-            # Markers at the end of a log are no records: only here does it show that it was reached.
-            # Before the end it means nothing: a new leader may know later what was there before.
+            # Markers at the end of a log are no records: only this event shows the end. Before the end it
+            # means nothing: a new leader may learn later of earlier records.
             if span is not None and (message.offset() or 0) >= span.end:
                 self._finish(span)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET and span is not None:

@@ -27,7 +27,7 @@ from stream_durable.wire.topics import (
 _CALL_SECONDS: Final = 10.0
 #: What is asked about: where a right too many lets somebody decide what others believe.
 _ASKED: Final = (INBOX, STEPS, RUNS, DEFINITIONS, BLOBS, VERDICTS, DEAD)
-#: A broker without an authorizer says of everybody that he may do all of this.
+#: A broker without an authorizer reports these rights for everybody.
 _EVERYTHING: Final = frozenset(
     {AclOperation.ALTER, AclOperation.DELETE, AclOperation.ALTER_CONFIGS, AclOperation.WRITE}
 )

@@ -22,7 +22,7 @@ from stream_durable.wire.topics import (
 
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS
-#: What brokers give a topic for which nothing else is said, and what the inbox needs.
+#: The brokers' defaults for a topic, and the needs of the inbox.
 _MESSAGE_BYTES: Final = 1_048_588
 #: How long public topics and those of outsiders are kept at first, and the least that is not questioned.
 _PUBLIC_MS: Final = 28 * _DAY_MS
@@ -48,7 +48,7 @@ class Rule(NamedTuple):
     """The required value of a topic property, with the purpose."""
 
     name: str
-    #: What a new topic gets, and one that breaks the rule.
+    #: The value for a new topic, or for a topic breaking the rule.
     value: str
     why: str
     #: Bounds of a number, where -1 is no end; without bounds it has to be the value.

@@ -187,7 +187,7 @@ class KafkaFiles:
             port, controller_port = free_ports(2)
             _write_properties(home, port, controller_port)
             format_tool = [*self._java(*QUICK_JVM), "kafka.tools.StorageTool", "format"]
-            # Every broker gets a cluster id of its own in place of this one.
+            # Every broker gets another cluster id.
             nobodys_id = "AAAAAAAAAAAAAAAAAAAAAQ"
             run(
                 [*format_tool, "--cluster-id", nobodys_id, "--config", "server.properties"],

@@ -196,7 +196,7 @@ class LocalPostgres:
                 f"Postgres runs already on {self._data}, process {lines[0]}: end it, or take other data"
             )
         if lines:
-            # Without its postmaster a backend ends by itself, as soon as it has nothing to do.
+            # Without a postmaster an idle backend ends by itself.
             wait_for(
                 lambda: not _backends(self._data),
                 seconds=_STOP_SECONDS,

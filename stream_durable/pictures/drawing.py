@@ -22,9 +22,9 @@ from stream_durable.core.status import COMPLETED, FAILED, RUNNING, STEP_ENDED
 from stream_durable.pictures.notes import case_of, notes_of
 from stream_durable.pictures.standing import Standing, States, counts_of, helped_by, owner_of, words_of
 
-#: What a box stands for; each language has an outline of its own for it.
+#: The subject of a box; each format has an outline for it.
 Kind = Literal["step", "wait", "each", "child", "branch", "fork", "join", "undo", "hook"]
-#: Why an arrow is there: a step passed, it ended however it did, it is undone by that.
+#: The reason for an arrow: a step passed, a step ended in any way, a step is undone.
 Why = Literal["passed", "ended", "undo"]
 
 
@@ -56,7 +56,7 @@ class Arrow(NamedTuple):
     target: str
     why: Why = "passed"
     label: str = ""
-    #: The frame whose end it is; its source is a box inside.
+    #: The frame ending here; the source is a box inside.
     frame: str | None = None
 
 
@@ -66,7 +66,7 @@ class Drawing(NamedTuple):
     title: str
     content: Frame
     arrows: list[Arrow]
-    #: Those that occur, in the order in which they do.
+    #: The statuses that occur, in order of occurrence.
     statuses: tuple[str, ...]
 
 

@@ -58,13 +58,13 @@ class StepReport(NamedTuple):
     attempts: int
     started: datetime | None
     ended: datetime | None
-    #: From the end of what it waited for to the beginning of its last attempt.
+    #: From the end of the last dependency to the beginning of the last attempt.
     waited_ms: int | None
     ran_ms: int | None
     #: Of the run's whole time, while this ran: 0 to 1.
     share: float | None
     is_critical: bool
-    #: Whether it only holds others, so that its time is theirs.
+    #: Whether the step only holds members, so that its time is theirs.
     is_group: bool
 
 
@@ -76,7 +76,7 @@ class Report(NamedTuple):
     status: str
     #: To the run's end, or to what happened last.
     total_ms: int
-    #: Those that have ended, in that order; then those that have begun; then the others.
+    #: Ended steps, in order of their ends; then begun steps; then the others.
     steps: tuple[StepReport, ...]
     #: The longest chain, first to last: each begins when the one before it has ended.
     critical: tuple[str, ...]
@@ -111,7 +111,7 @@ class _Reporting:
         self._times = {name: self._time(step) for name, step in self._steps.items()}
         #: What let each step begin, once it was looked for.
         self._let_by: dict[str, str | None] = {}
-        #: What may run later is higher: of two that ended at the same moment, the one that followed.
+        #: Later steps have higher ranks: of two that ended at the same moment, the later one.
         self._rank: dict[str, int] = {}
         for rank, i in enumerate(in_order(graph)):
             self._rank[graph.names[i]] = rank
@@ -196,7 +196,7 @@ class _Reporting:
         node = self._graph.nodes[i]
         found = []
         for one in node.after:
-            # What was skipped without having begun held nothing up; what came before it did.
+            # A step skipped before its beginning delayed nothing; its dependencies did.
             reached = one if self._has_ended(one) else self._latest(one)
             if reached is not None:
                 found.append(reached)
@@ -204,7 +204,7 @@ class _Reporting:
             ended = sorted(filter(self._has_ended, join.of), key=self._end)
             completed = [one for one in ended if self._steps[one].status == COMPLETED]
             if len(completed) >= join.enough:
-                # Those that completed later were not waited for.
+                # Later completions were not awaited.
                 found.append(completed[join.enough - 1])
             else:
                 found += ended
@@ -223,7 +223,7 @@ class _Reporting:
         if i is not None:
             return self._graph.nodes[i].member_of
         if is_member(name):
-            # Of a member of a member, that one.
+            # For a nested member, the inner one.
             inner = name[: name.rindex("[")]
             head, turn, number = inner.rpartition("~")
             inner = head if turn and number.isdecimal() else inner

@@ -51,10 +51,10 @@ class Standing(Protocol):
         """The last child run started by the step, if any."""
 
 
-#: The steps of a run by name, with those that it got on its way and its helpers.
+#: The steps of a run by name, with added steps and helpers.
 States = Mapping[str, Standing]
 
-#: In the order in which counts are listed: what is over, what is under way, what is to come.
+#: In the order of counts: ended, under way, to come.
 _ORDER = (COMPLETED, FAILED, SKIPPED, CANCELLED, COMPENSATED, RUNNING, WAITING, RETRYING, READY, PENDING)
 
 

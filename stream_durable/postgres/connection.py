@@ -31,10 +31,10 @@ KEYED_PLANS = {
     "jit": "off",
 }
 
-#: What people look for differs from time to time: a plan that would suit any of it suits none.
+#: Conditions differ from query to query: a generic plan would suit none.
 FITTED_PLANS = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
 
-#: What reads may still be answered by one that refuses all writes: these are tried again every two seconds.
+#: Errors of writes while reads may still work: retried every two seconds.
 _TROUBLE_SECONDS = 5.0
 _CONNECT_SECONDS = 10
 
@@ -52,14 +52,15 @@ _AGAIN = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57P05
 #: It took too long or too much, as a smaller one might not.
 _TOO_MUCH = frozenset({"57014", "53200"})
 
-#: Whatever is asked is refused: it is read-only, lets us not in, lacks what is named, is full, or shuts down.
-#: Any other refusal may be about one row (a trigger, a damaged page): the others can be saved then.
+#: Every statement is refused: the database is read-only, refuses us, lacks a named object, is full, or shuts
+#: down. Any other refusal may be about one row (a trigger, a damaged page): the others can be saved then.
 _ANYTHING = frozenset({"0A", "25", "28", "3D", "3F", "42", "53", "57", "58"})
 
-#: What it carries cannot be stored: data that no column takes, and limits of the program.
+#: Data unfit for storage: a value no column takes, or a limit of the program.
 _DATA = frozenset({"22", "54"})
 
-#: Violated, they say that rows are not what we hold of them; other constraints were added by somebody else.
+#: Constraints of ours; a violation means rows other than expected. Other constraints were added by somebody
+#: else.
 _OUR_CONSTRAINT = re.compile(r"\w+_(pkey|status_check)")
 
 #: Classes whose messages may quote what was to be stored, or come from somebody's trigger.

@@ -15,7 +15,7 @@ class Standing(NamedTuple):
     partition: int
     format: int
     owner: str | None
-    #: The newest format that its owner knows.
+    #: The newest format known to the owner.
     owner_format: int
     next_offset: int
 

@@ -23,7 +23,7 @@ from stream_durable.postgres.migration_files import Migration, Step, migrations
 from stream_durable.postgres.queries import queries
 from stream_durable.settings import PostgresSettings
 
-#: How long a step waits for a lock, and with it all who come after it; and how long it lets them go on then.
+#: How long a step waits for a lock, blocking all later statements; and the pause between tries.
 LOCK_MS = 100
 _PAUSE_SECONDS = 0.5
 #: How often it is said that something still goes on.

@@ -41,7 +41,7 @@ from stream_durable.settings import PostgresSettings
 _CONNECTIONS = 4
 #: Beyond every run there can be.
 _NEWEST = RunPosition((1 << 63) - 1, "")
-#: A run that has ended in one of these has a failure.
+#: Final statuses with a failure.
 _UNSUCCESSFUL = frozenset({FAILED, CANCELLED, COMPENSATED, COMPENSATION_FAILED})
 #: Sorts behind every text that may follow the beginning of an id.
 _LAST = "\U0010ffff"

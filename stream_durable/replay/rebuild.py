@@ -58,7 +58,7 @@ from stream_durable.wire.verdicts import Verdicts
 
 _log = logger(__name__)
 
-#: Records of one commit. Larger ones write less of what changes again soon, and take more memory.
+#: Records per commit. More records mean fewer rewrites of the same rows, and more memory.
 BATCH_RECORDS_MAX = 12_000
 #: Partitions folded at the same time: while one waits for its commit, the other folds. Each takes memory
 #: for a batch and a cache of its own.
@@ -233,7 +233,7 @@ class _Lane:
     async def fold(self, span: Span, topic_id: str) -> None:
         """Fold a partition from the current position to the target."""
         partition = await self._claim(span.partition, topic_id)
-        # Not from where it stood when we looked: a commit of whoever was here before may still have come.
+        # Not from the position seen before: a commit of an earlier owner may still have come.
         self._tally.reach(partition.id, partition.next_offset)
         before = partition.verify_offset
         start = partition.next_offset if before is None else before
@@ -248,7 +248,7 @@ class _Lane:
         claim = await retry_transient(lambda: self._store.claim(number, OWNER, token), "claim")
         if claim.topic_id is None:
             await retry_transient(lambda: self._store.identify(number, token, topic_id), "record the log")
-        # What was said of this state, and what was saved and never said, is not in the log.
+        # Messages published from this state, or saved and never published, are not in the log.
         await retry_transient(
             lambda: self._store.must_redrive(number, token, is_due=True), "request a redrive"
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from stream_durable.core.errors import RejectedError
 from stream_durable.ports import LogBounds, PartitionState, Span
 
-#: Who a schema belongs to while it is being rebuilt: what has another owner is never resumed.
+#: The owner of a schema under rebuild: schemas of other owners are never resumed.
 OWNER = "rebuild"
 
 

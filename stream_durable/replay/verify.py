@@ -52,7 +52,7 @@ class Verified(NamedTuple):
     has_more: bool
     #: Rows that were compared, on the live side.
     compared: int
-    #: Records that were folded for it.
+    #: Records folded for the comparison.
     records: int
     seconds: float
 

@@ -20,8 +20,8 @@ from stream_durable.engine.cache import Cache
 from stream_durable.engine.loading import load_entities
 from stream_durable.ports import Definitions, Keys, RunPosition, Store
 
-#: `missed_event`: the run waits, and its channel keeps an event that would end the wait. `unknown_wait`: the
-#: run waits, and no event can reach it. `unwanted_wait`: the channel has a wait that no run is in.
+#: `missed_event`: the run waits, and its channel keeps an event able to end the wait. `unknown_wait`: the run
+#: waits, and no event can reach it. `unwanted_wait`: the channel has a wait without a run.
 Kind = Literal["missed_event", "unknown_wait", "unwanted_wait"]
 
 _PAGE: Final = 500

@@ -47,10 +47,10 @@ class Fail(Exception):
 
     def __init__(self, code: str, message: str = "", *, details: Any = None, retryable: bool = True) -> None:
         super().__init__(message or code)
-        #: For programs: retries, conditions and alerts choose by it.
+        #: The stable code, for retries, conditions and alerts.
         self.code = code
         self.message = message
-        #: Any JSON value that helps whoever looks into the failure.
+        #: Any JSON value for whoever examines the failure.
         self.details = details
         self.retryable = retryable
 
@@ -123,14 +123,14 @@ class Finish:
 class Graft:
     """A step for `Expand` to add to the run, made by `of` of a template or a step."""
 
-    #: The name of the template or the step whose function is called.
+    #: The template or step with the function to call.
     of: str
     #: Not shown: it may be a secret.
     item: Any = field(default=None, repr=False)
     _: KW_ONLY
-    #: What tells it from the others; None: its position in the expansion.
+    #: The name within the expansion; None: the position.
     name: str | None = None
-    #: Others of the same expansion that it waits for, as they are or by name.
+    #: Earlier steps of the same expansion, as objects or by name.
     after: Graft | str | Iterable[Graft | str] = ()
 
     def __post_init__(self) -> None:
@@ -151,11 +151,11 @@ class Expand:
 
     steps: Iterable[Graft]
     _: KW_ONLY
-    #: So many run at once; None: all of them.
+    #: The number running at once; None: all.
     concurrency: int | None = None
-    #: `fail_fast`: the first that fails fails the step. `complete_all`: all end, and the step completes.
+    #: `fail_fast`: the first failure fails the step. `complete_all`: all end, and the step completes.
     on_error: OnMemberError = "fail_fast"
-    #: The names within the expansion that each of the steps waits for, in their order.
+    #: The names of the dependencies of each step within the expansion, in order.
     after: tuple[tuple[str, ...], ...] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -32,7 +32,7 @@ class App:
         faults = [*self._faults(given, known), *_faults_of(known)]
         if faults:
             raise DefinitionError(faults)
-        #: Children before those that start them, so that whoever makes them known does so in this order.
+        #: Children before their parents: the order of registration.
         self.workflows = MappingProxyType({workflow.name: workflow for workflow in carried})
         self._handlers = {
             (workflow.name, step): handler

@@ -40,26 +40,26 @@ class Offer(NamedTuple):
 
     #: The steps whose outputs there are.
     steps: Collection[str] = ()
-    #: Those of them that are groups.
+    #: The groups among them.
     groups: Collection[str] = ()
     #: Whether the output of a step is a list of what members of it came to, or may be.
     is_list: Callable[[str], bool] = lambda _: False
-    #: Steps by the names of the parameters that get their outputs though they are called otherwise.
+    #: Steps by parameter, for parameters with another name (`takes=`).
     takes: Mapping[str, str] = MappingProxyType({})
-    #: The step that is undone: what it came to goes by its name, be it one of many members.
+    #: The step to be undone: its output goes by its name, even for one of many members.
     own: str = ""
     #: For sentences about a parameter that is called like one.
     templates: Collection[str] = ()
-    #: Whether it is made for an item; else it may be, by a step that expands into it.
+    #: Whether the step has an item; otherwise only an expanding step gives one.
     has_item: bool = False
-    #: Whether it is told what happened, as a hook is and what undoes a step.
+    #: Whether the function takes a `Happened`, as hooks and compensations do.
     is_told: bool = False
     is_hook: bool = False
-    #: What is known of the input and of what steps come to; and of the item, and of what is undone.
+    #: Known types of the input, of steps' outputs, of the item, and of the undone step.
     known: Callable[[str], Known | None] = lambda _: None
     item: Known | None = None
     undone: Known | None = None
-    #: The type of what a step answers, for a lambda, which cannot say what it takes.
+    #: The type of the step's answer, for a lambda without annotations.
     type_of: Callable[[str], Any] = lambda _: Any
 
 

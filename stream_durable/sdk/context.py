@@ -77,14 +77,14 @@ class Context(Generic[Input]):
         self._values = values if isinstance(values, Values) else Values(write_untyped(values or {}))
         self._outputs = outputs
         self._metadata = metadata
-        #: The run's input, already in its type.
+        #: The run's input, in its type.
         self.input = input
         self.run_id = run_id
         self.workflow = workflow
         self.step = step
-        #: From 1; a step that failed and is tried again has the next number.
+        #: From 1; a retried step has the next number.
         self.attempt = attempt
-        #: What the run was started with.
+        #: The run's tags.
         self.tags = tags
 
     @property

@@ -29,7 +29,7 @@ class Work(NamedTuple):
     into: str | None = None
     #: Steps whose outputs are handed over though no parameter is named like them.
     reads: tuple[str, ...] = ()
-    #: Steps by the parameters that get their outputs though they are called otherwise.
+    #: Steps by parameter, for parameters with another name.
     takes: Mapping[str, str] = {}
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from stream_durable.sdk.errors import OptionError
 
-#: What an option that is a duration takes.
+#: The type of duration options.
 Duration = str | timedelta
 
 _FORM = re.compile(

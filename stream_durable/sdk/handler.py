@@ -99,7 +99,7 @@ class Handler:
         self.is_async = is_async
         #: Whether it belongs into a process of its own instead.
         self.in_process = False
-        #: The key of the run's context under which what it answers is put, too.
+        #: The key of the run's context that also gets the output.
         self.into: str | None = None
         #: Called before the function, with what the same attempt is given; the step is skipped if it says no.
         self.condition: Handler | None = None
@@ -112,10 +112,10 @@ class Handler:
         self._write = write
         self.takes_context = any(a.source == Source.CONTEXT for a in arguments)
         self.takes_input = self.takes_context or any(a.source == Source.INPUT for a in arguments)
-        #: The steps whose outputs its parameters are.
+        #: The steps whose outputs are parameters.
         outputs = [a for a in arguments if a.source == Source.OUTPUT]
         self.takes = tuple(a.parameter for a in outputs if not a.is_results)
-        #: The steps of which it takes what each member came to.
+        #: The groups whose members' results are parameters.
         self.results = tuple(a.parameter for a in outputs if a.is_results)
 
     def stand_for(self, other: Handler) -> None:
@@ -150,7 +150,7 @@ class Handler:
                         reader = read
                     values.append(given.context(the_input) if source == _CONTEXT else the_input)
         except DOES_NOT_FIT as error:
-            # Without its cause, which shows the value.
+            # Without the cause, which shows the value.
             raise self._unfit(f"parameter {parameter!r}", problems(error)) from None
         return values
 
@@ -163,7 +163,8 @@ class Handler:
             named = dict(zip(self._keywords, arguments[positional:], strict=True))
             result = self.function(*arguments[:positional], **named)
         if type(result) is CoroutineType and not self.is_async:
-            # Nobody would await it, and it would pass for an answer: a condition that is always true, say.
+            # A coroutine would never be awaited, and would pass for an answer: a condition always true, for
+            # example.
             result.close()
             problem = Problem("", COROUTINE)
             raise HandoverError("invalid_output", self.workflow, self.step, "output", [problem])

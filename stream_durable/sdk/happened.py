@@ -16,18 +16,18 @@ class Happened(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     'charge'
     """
 
-    #: Where the run, or the step that is told of, stands now.
+    #: The present status of the run or the step.
     status: str
     run: str = ""
     workflow: str = ""
-    #: Of a run as a whole: the step that it failed of, if it did.
+    #: For a run: the failed step, if any.
     step: str | None = None
-    #: Of a step, from 1.
+    #: The attempt of the step, from 1.
     attempt: int = 0
     failure: Failure | None = None
-    #: What the step came to, as JSON has it.
+    #: The step's output, as JSON types.
     output: Any = None
-    #: Why it was cancelled.
+    #: The reason of a cancellation.
     reason: str | None = None
 
 

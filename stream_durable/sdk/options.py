@@ -27,7 +27,7 @@ class Options:
     def __init__(self, label: str) -> None:
         #: How sentences about it begin: `step 'charge'`.
         self.label = label
-        #: What the author says of it, for people.
+        #: The description for people.
         self.description = ""
         #: (code, message)
         self.faults: list[tuple[str, str]] = []

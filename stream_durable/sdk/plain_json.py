@@ -13,7 +13,7 @@ import msgspec
 
 from stream_durable.sdk.errors import Problem
 
-#: Deeper values are refused. It ends the search in a value that contains itself.
+#: Deeper values are refused, which also ends the search in a value containing itself.
 DEPTH_MAX = 100
 
 #: Why what an async function gives is no value.

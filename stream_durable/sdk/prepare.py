@@ -57,7 +57,7 @@ class Outline(NamedTuple):
     restart: RetryPolicy
     options: Options
     origin: Origin
-    #: What the author says of it; the rest is added when it is prepared.
+    #: The author's description; schemas are added later.
     about: About
     events: tuple[str, ...] = ()
     concurrency: int | None = None

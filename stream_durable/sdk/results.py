@@ -58,10 +58,10 @@ class Results(Mapping[str, "T | Failure | None"]):
         failed: Mapping[str, Failure] | None = None,
         skipped: Iterable[str] = (),
     ) -> None:
-        #: The values of those that completed.
+        #: The values of completed members.
         self.ok: dict[str, T] = dict(ok or {})
         self.failed: dict[str, Failure] = dict(failed or {})
-        #: Those that did not come to an end of their own: skipped, or cancelled.
+        #: The members skipped or cancelled.
         self.skipped = tuple(skipped)
         self._statuses = {
             **dict.fromkeys(self.ok, COMPLETED),

@@ -12,10 +12,10 @@ from stream_durable.core.policy import NO_RETRY, Backoff, RetryPolicy
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.errors import OptionError
 
-#: A code, or an exception type that stands for the code which its own name is.
+#: A code, or an exception type standing for its own name.
 Kind = str | type[BaseException]
 
-#: Computes the wait after an attempt that failed, from its number, 1 at first, and its failure.
+#: Returns the wait after a failed attempt, from the attempt's number (from 1) and the failure.
 DelayAfter = Callable[[int, Failure], Duration]
 
 
@@ -34,16 +34,16 @@ class Retry:
     #: Attempts in all, the first included.
     attempts: int
     _: KW_ONLY
-    #: How waits grow, or a function of the attempt's number and its failure that says how long to wait.
+    #: The growth of waits, or a function of the attempt's number and the failure returning the wait.
     backoff: Backoff | DelayAfter = "exponential"
     #: The first wait; `linear` and `exponential` grow from it, up to `cap`.
     base: Duration = "1s"
     cap: Duration = "1m"
-    #: Share of a wait, 0 to 1, by which it may be shorter.
+    #: The share of a wait, 0 to 1, by which jitter shortens it.
     jitter: float = 0.0
-    #: Kinds of failure that are tried again; none given means all.
+    #: Failures to retry; empty: all.
     on: Kind | Iterable[Kind] = ()
-    #: Kinds of failure that never are.
+    #: Failures never to retry.
     not_on: Kind | Iterable[Kind] = ()
 
     def policy(self) -> RetryPolicy:
@@ -78,7 +78,7 @@ def read_retry(retry: Retry) -> tuple[RetryPolicy, list[str]]:
         "not_on": _codes("not_on", retry.not_on, faults),
     }
     if faults:
-        # The core judges how options go together, and would blame those that stand in for what is wrong.
+        # The core checks combinations of options, and would blame the replacements of faulty ones.
         return NO_RETRY, faults
     # The bytes of a definition leave out a default only if it is the same object, and its fingerprint must
     # not depend on whether a number happens to be that.

@@ -16,7 +16,7 @@ class CallOptions(TypedDict, total=False):
     """Of every function that a worker calls; hooks and compensations have no others."""
 
     retry: Retry | None
-    #: Of one attempt. A function of the step's values is asked on the worker, before each attempt.
+    #: The limit of one attempt; a function of the step's values is called on the worker, before each attempt.
     timeout: Duration | Callable[..., Any] | None
     queue: str
 
@@ -24,9 +24,9 @@ class CallOptions(TypedDict, total=False):
 class FunctionOptions(CallOptions, total=False):
     """Options of every function step."""
 
-    #: How long the step may take in all, from when it may begin.
+    #: The limit of the step in all, from when it may begin.
     total: Duration | None
-    #: Whether it is called in a process of its own: for work that keeps a processor busy.
+    #: Whether to call the function in a separate process, for CPU-bound work.
     process: bool
     breaker: Breaker | str | None
 
@@ -57,11 +57,11 @@ class CaseOptions(FunctionOptions, OrderOptions, ErrorOptions, total=False):
     """Options of a step forming a clause of a branch."""
 
     name: str | None
-    #: Steps whose outputs `ctx.output` gives though no parameter is named like them.
+    #: Steps whose outputs `ctx.output` gives without a parameter.
     reads: Step | str | tuple[Step | str, ...] | list[Step | str]
-    #: Steps by the parameters that get their outputs though they are called otherwise.
+    #: Steps by parameter, for parameters with another name.
     takes: Mapping[str, Step | str]
-    #: The key of the run's context under which the output is put, too.
+    #: The key of the run's context that also gets the output.
     into: str | None
 
 
@@ -69,11 +69,11 @@ class AddOptions(FunctionOptions, OrderOptions, ErrorOptions, total=False):
     """Options of a step added by a call."""
 
     reads: Step | str | tuple[Step | str, ...] | list[Step | str]
-    #: Steps by the parameters that get their outputs though they are called otherwise.
+    #: Steps by parameter, for parameters with another name.
     takes: Mapping[str, Step | str]
-    #: The key of the run's context under which the output is put, too.
+    #: The key of the run's context that also gets the output.
     into: str | None
-    #: A function of the step's values; the step is skipped if it says no.
+    #: A function of the step's values; a false result skips the step.
     when: Callable[..., Any] | None
 
 
@@ -95,11 +95,11 @@ class EachOptions(FunctionOptions, OrderOptions, total=False):
 
     name: str | None
     reads: Step | str | tuple[Step | str, ...] | list[Step | str]
-    #: Steps by the parameters that get their outputs though they are called otherwise.
+    #: Steps by parameter, for parameters with another name.
     takes: Mapping[str, Step | str]
     when: Callable[..., Any] | None
     on_error: OnMemberError
-    #: So many run at once.
+    #: The number of members under way at once.
     concurrency: int | None
-    #: So many completed ones suffice; the rest is cancelled.
+    #: The number of completed members that suffices; the rest is cancelled.
     enough: int | None

@@ -190,7 +190,7 @@ def some_of(enough: int, *steps: Step | str, cancel_rest: bool = False) -> SomeO
     return SomeOf(enough, steps, cancel_rest)
 
 
-#: What `after=` takes: a step, its name, one of the above, or several of them.
+#: The values of `after=`: a step, a name, one of the above, or several of them.
 After = Step | str | Ended | SomeOf | Iterable[Step | str | Ended | SomeOf]
 
 

@@ -24,7 +24,7 @@ from stream_durable.sdk.untyped import write_untyped
 _read_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _read = msgspec.json.decode
 _write = msgspec.json.encode
-#: What a change needs beside its key and its value.
+#: Bytes of a change beside key and value.
 _AROUND_BYTES = 24
 
 

@@ -110,11 +110,11 @@ class Workflow(Scope, Generic[In, Out]):
         self._drafts: list[Draft] = []
         self._children: list[Workflow] = []
         self._prepared: Prepared | None = None
-        #: Called once before a run ends in this way. What a hook does never changes how the run ends.
+        #: Called once before a run ends in this way. A hook never changes the end.
         self.on_success = self._hook("on_success")
         self.on_failure = self._hook("on_failure")
         self.on_cancel = self._hook("on_cancel")
-        #: Called for each step that begins, completes, or fails for good, and for each attempt that fails.
+        #: Called for each step beginning, completing, or failing for good, and for each failed attempt.
         self.on_step_start = self._hook("on_step_start")
         self.on_step_complete = self._hook("on_step_complete")
         self.on_step_fail = self._hook("on_step_fail")

@@ -28,7 +28,7 @@ from stream_durable.settings import Settings, environment_name
 from stream_durable.telemetry import Metrics
 
 _WORKER: Final = "worker"
-#: Whoever waits for their own edit does not wait for a long attempt; it is given back.
+#: An author waiting for an edit does not wait for a long attempt, which is returned.
 _DRAIN_MS: Final = 1_000
 _LOOK_SECONDS: Final = 0.05
 _FIRST_SECONDS: Final = 0.5

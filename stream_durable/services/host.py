@@ -167,7 +167,7 @@ async def assembled(
 async def work(service: Service) -> None:
     """Let a service work until cancelled, and keep the checks up to date meanwhile."""
     async with asyncio.TaskGroup() as group:
-        # Without a health server too: they are what logs that a dependency is lost, once, and regained.
+        # Also without a health server: probes log a lost dependency, once, and its return.
         probing = [group.create_task(probe.run()) for probe in service.probes]
         await service.run()
         for probe in probing:

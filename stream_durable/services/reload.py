@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Final
 
 _LOOK_SECONDS: Final = 0.4
-#: How soon it is known that a step has imported one more module.
+#: How soon another imported module is noticed.
 _TELL_SECONDS: Final = 1.0
 #: What is not the author's code, and large.
 _SKIPPED: Final = frozenset({"node_modules", "site-packages", "__pycache__", "venv", "build", "dist"})
-#: Beyond this it is not one project but a disk; looking at it all the time would load the machine.
+#: More files are not one project but a disk; watching them would load the machine.
 _FILES_MAX: Final = 5_000
 
 

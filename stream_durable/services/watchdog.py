@@ -29,7 +29,7 @@ STUCK_EXIT_CODE: Final = 70
 STUCK_SECONDS: Final = 30.0
 
 _LOOKS: Final = 30
-#: A log that nobody reads can block whoever writes to it; it must not keep us from ending.
+#: An unread log can block writers; it must not keep us from ending.
 _LAST_WORDS_SECONDS: Final = 2.0
 
 

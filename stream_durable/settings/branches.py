@@ -24,7 +24,7 @@ from stream_durable.settings.addresses import hosts_of, split_dsn
 
 _BROKER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s,:/\[\]@]+)(:[0-9]{1,5})?")
 
-#: Properties that carry our guarantees, or that have a setting of their own.
+#: Properties required by our guarantees, or with a setting.
 _OUR_PROPERTIES: Final = frozenset(
     {
         "acks",

@@ -18,12 +18,12 @@ from pydantic.fields import FieldInfo
 from stream_durable.core.errors import RejectedError
 from stream_durable.settings.branches import Branch
 
-#: `dev`: said by the `stream-durable dev` that runs in this directory. The last is a default, too: one that
-#: follows from the machine.
+#: `dev`: from the `stream-durable dev` running in this directory. The last is a default too: one derived from
+#: the machine.
 Origin = Literal["default", "file", "env", "code", "dev", "memory of the machine"]
 
 ENVIRONMENT_PREFIX: Final = "STREAM_DURABLE_"
-#: The one table that is open: its keys are librdkafka's.
+#: The only open table: its keys are librdkafka's.
 PROPERTIES: Final = "kafka.properties"
 
 Tree = TypeVar("Tree", bound=BaseModel)

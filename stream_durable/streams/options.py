@@ -58,7 +58,7 @@ def faust_options(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any
     kafka = settings.kafka
     session = kafka.session_timeout_ms / 1000
     options = {
-        # Its other driver hangs when it starts.
+        # The other driver hangs at start.
         "broker": ";".join(f"kafka://{broker}" for broker in kafka.bootstrap.split(",")),
         "broker_credentials": _credentials(kafka),
         "broker_heartbeat_interval": kafka.heartbeat_ms / 1000,

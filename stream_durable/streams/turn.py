@@ -88,7 +88,7 @@ class Turn:
         except ValidationError as error:
             code = "unreadable" if error.errors()[0]["type"] == "json_invalid" else "invalid"
             shown = "; ".join(map(str, problems(error)[:PROBLEMS_SHOWN]))
-            # Without its cause, which shows the value.
+            # Without the cause, which shows the value.
             raise RejectedError(code, f"not a {self._value.__name__}: {shown}") from None
 
     def _id_of(self, record: Any) -> str:

@@ -14,12 +14,12 @@ from functools import lru_cache
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 
-#: What the headers of an event are made of: type, whether it is about a step, sequence, time, run, trace; and
-#: of one that was shortened, why.
+#: The content of an event's headers: type, whether about a step, sequence, time, run, trace; for a shortened
+#: event, the reason.
 Meta = tuple[str, bool, int, int, str, str | None] | tuple[str, bool, int, int, str, str | None, str]
 Header = tuple[str, bytes]
 
-#: Says of an event that its output or the details of its failure are left out, and why.
+#: Marks an event without output or failure details, with the reason.
 SHORTENED = "sd_shortened"
 
 _SPECVERSION: Header = ("ce_specversion", b"1.0")

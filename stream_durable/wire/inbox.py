@@ -32,7 +32,7 @@ class UnknownTypeError(RejectedError):
 
     def __init__(self, cause: Exception, type: str, format: int) -> None:  # noqa: A002 - as the message says it
         super().__init__("unreadable", f"not a message of the inbox: {cause}")
-        #: What the message says that it takes; of the first one nobody needs to wait for a newer release.
+        #: The format given by the message; the first needs no newer release.
         self.format = format
         self.type = type
 

@@ -38,8 +38,8 @@ _FILES: dict[EventType, str] = {StepEvent: "step_event.avsc", RunEvent: "run_eve
 
 #: Most of what an event says was said by one shortly before: names, workers, milliseconds, small numbers.
 _CACHE_MAX = 4_096
-#: Workers tell the time by their own clocks. What they say is left out where it says nothing, or
-#: a time after the year 9999, at which readers' calendars fail, and the rest of the record with them.
+#: Workers use their own clocks. A time is left out if missing or after the year 9999, where readers'
+#: calendars fail, and the rest of the record with them.
 _TIME_MAX = 253_402_300_799_999
 
 _NONE = b"\x00"

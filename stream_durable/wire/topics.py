@@ -43,7 +43,7 @@ WRITES: Final[Mapping[str, frozenset[str]]] = {
 RECONCILERS: Final = "reconciler"
 INGRESSES: Final = "ingress"
 WORKERS: Final = "worker."
-#: Given by consumers that choose their partitions themselves; the client library requires a group of them.
+#: For consumers that choose their partitions; the client library requires a group.
 NO_GROUP: Final = "unused"
 
 

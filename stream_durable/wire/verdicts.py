@@ -19,7 +19,7 @@ CRASHES: Final = "crashes"
 UNFOLDABLE: Final = "unfoldable"
 UNSTORABLE: Final = "unstorable"
 BURIED: Final = "buried"
-#: Refusals that the log alone does not explain. Every other one is made again by whoever folds it.
+#: Refusals not implied by the log alone. Every other refusal is repeated by each fold.
 VERDICT_CODES: Final = frozenset({CRASHES, UNFOLDABLE, UNSTORABLE, BURIED, "unknown_workflow"})
 
 

@@ -27,14 +27,14 @@ from stream_durable.core.messages import (
 from stream_durable.core.status import Outcome
 
 _EXPIRY = ""
-#: What a channel keeps until it expires; one more event is refused, and kept as evidence.
+#: Events kept by a channel at most; one more is refused, and kept as evidence.
 EVENTS_MAX = 10_000
 EVENTS_BYTES_MAX = 16_000_000
-#: Waits that one record wakes, and the bytes of data that it sends them.
+#: Waits woken by one record at most, and bytes of data sent to them.
 PORTION = 500
 PORTION_BYTES = 4_000_000
-#: A message that opens a wait and is older than this may come from an owner that was replaced since: the run
-#: is asked whether it still waits.
+#: A message opening a wait and older than this may come from a replaced owner: the run is asked whether it
+#: still waits.
 LATE_MS = 3_000
 
 

@@ -14,9 +14,9 @@ WaitKey = tuple[str, str]
 class OpenWait(NamedTuple):
     """An open wait."""
 
-    #: Which attempt of the waiting step it is: a message about an earlier one changes nothing.
+    #: The attempt of the waiting step: messages about an earlier attempt change nothing.
     attempt: int
-    #: Waits are woken in this order, which is the one in which they were opened.
+    #: Waits are woken in the order of opening.
     position: int
 
 

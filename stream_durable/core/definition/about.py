@@ -27,7 +27,7 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     description: str = ""
     tags: tuple[str, ...] = ()
     metadata: dict[str, Any] = {}
-    #: The JSON Schemas of what a run is started with, and of what it comes to; None: anything.
+    #: The JSON Schemas of a run's input and output; None: anything.
     input: Any = None
     output: Any = None
     #: What is said about steps, by name.

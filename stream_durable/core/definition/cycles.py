@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from stream_durable.core.definition.nodes import AnyNode, BranchNode, Definition, ParallelNode
 
-#: Before the name of a group it means the group's beginning, which its members wait for; its end waits for
-#: theirs. No name begins with it.
+#: Prefix of a group's name for the beginning of the group, which members wait for; the end waits for them. No
+#: name begins with it.
 _BEGINNING = "["
 
 

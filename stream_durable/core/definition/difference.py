@@ -11,8 +11,7 @@ from msgspec.structs import replace
 
 from stream_durable.core.definition.nodes import AnyNode, Definition, Join, StepNode
 
-#: Of a step: it is there or not, it is called otherwise, it is made or it waits in another way. Of the
-#: workflow itself: its own options.
+#: For a step: added, removed, renamed, or with other options or dependencies. For the workflow: its options.
 ChangeKind = Literal["added", "removed", "renamed", "options", "order", "workflow"]
 
 #: Beyond so many pairs nobody asks which of them are the same steps under other names.
@@ -28,7 +27,7 @@ class Change(NamedTuple):
     """A difference between two definitions."""
 
     kind: ChangeKind
-    #: By its old name, if it had one; None: the workflow itself.
+    #: The step by its old name, if any; None: the workflow.
     step: str | None
     text: str
 

@@ -26,7 +26,7 @@ from stream_durable.core.names import helped, helper_kind, hook_kind, is_undo
 class Links(NamedTuple):
     """Consequences of a step's end beyond the steps waiting for success."""
 
-    #: Steps that wait for its end, however it ends.
+    #: Steps waiting for any end of this step.
     followers: tuple[int, ...] = ()
     #: The joins it is a part of.
     joins: tuple[int, ...] = ()
@@ -135,7 +135,7 @@ class Graph:
         self.sinks = tuple(i for i, out in enumerate(dependents) if not out and i not in linked)
         #: What may still begin once a run is to end.
         self.clean_up = frozenset(self.clean_up_after(followers))
-        #: Steps that lead to races alone: a failure of one is borne while these can be won.
+        #: Steps leading to races alone: a failure is absorbed while these can be won.
         self.racing = self._find_racing()
 
     def _find_racing(self) -> frozenset[int]:
@@ -330,7 +330,7 @@ def _sources(nodes: Mapping[str, AnyNode], name: str, rest: str) -> Iterator[tup
         case BranchNode():
             for one in nodes.values():
                 if one.member_of == name:
-                    # It may be the one last step of its clause, or one of several that go by their names.
+                    # This may be the only last step of a clause, or one of several, output by name.
                     yield from _sources(nodes, one.name, rest)
                     if one.name == first:
                         yield from _sources(nodes, one.name, more)

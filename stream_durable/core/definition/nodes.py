@@ -18,10 +18,10 @@ from stream_durable.core.format import ASKS, CALENDAR, Format
 from stream_durable.core.messages import Millis
 from stream_durable.core.policy import NO_RETRY, Count, RetryPolicy
 
-#: What a step that failed for good does to its run: ends it, or lets the steps after it go on, either as if
-#: the step had been skipped or with its failure on record.
+#: The effect of a final failure on the run: it fails, or later steps go on, as if the step had been skipped
+#: or with the failure on record.
 OnError = Literal["fail", "skip", "continue"]
-#: What a failed member does to its group: ends it at once, or is kept as one of its results.
+#: The effect of a failed member on the group: it fails at once, or keeps the failure as a result.
 OnMemberError = Literal["fail_fast", "complete_all"]
 #: How people are asked: yes or no, one of several, some of several, a text, a number, a date, or fields.
 AnswerKind = Literal["approval", "choice", "choices", "text", "number", "date", "form"]
@@ -59,10 +59,10 @@ class Node(
 
     name: str
     after: tuple[str, ...] = ()
-    #: Those of `after` whose end is enough, however they ended.
+    #: The members of `after` whose end suffices, however they ended.
     ended: tuple[str, ...] = ()
     joins: tuple[Join, ...] = ()
-    #: The group or the branch that this node is a member of, and in which of the branch's clauses.
+    #: The group or branch around this node, and the number of the branch's clause.
     member_of: str | None = None
     clause: Count = 0
     on_error: OnError = "fail"
@@ -79,9 +79,9 @@ class StepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="step"):
     #: Whether the function takes the run's input, and which outputs; nothing else travels.
     takes_input: bool = True
     takes: tuple[str, ...] = ()
-    #: The steps with members of which it takes what each member came to, failures too.
+    #: The groups whose members' results are taken, failures too.
     results: tuple[str, ...] = ()
-    #: Whether it takes what the run's context holds.
+    #: Whether the function takes the run's context.
     takes_context: bool = False
     #: How long the step may take in all, from when it may begin: attempts and the time between them.
     total_ms: Millis | None = None
@@ -158,7 +158,7 @@ class EachNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="each"):
     """A step for each item of the list at a path. The output is the list of outputs in the same order."""
 
     over: str
-    #: What each member is; it has the name of this node.
+    #: The member's node, named like this node.
     step: StepNode
     concurrency: Count | None = None
     #: So many completed members suffice, and the rest is cancelled; None: all of them.
@@ -196,14 +196,14 @@ class ChildNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="child"
     every_ms: Millis = 0
     #: What undoes what the child did, if the run fails later.
     compensation: StepNode | None = None
-    #: Where its steps go that name no queue; None: where those of this run go.
+    #: The queue of the child's steps without a queue; None: the parent's.
     queue: str | None = None
     #: JSON text of the output when the time is over; None: the step fails with code `timeout`.
     on_timeout: str | None = None
 
 
-#: What waits for something that no worker does, and what has members and ends with them. A new kind of node
-#: belongs to one of these; what has to be said of each kind, here and elsewhere, the type checker asks for.
+#: Nodes waiting for something other than a worker, and nodes with members, ending with them. A new kind of
+#: node belongs to one of these; the type checker then asks for every place that must know each kind.
 WaitNode = SleepNode | SignalNode | EventNode | InputNode | ChildNode
 GroupNode = ParallelNode | EachNode | BranchNode
 AnyNode = StepNode | WaitNode | GroupNode
@@ -274,11 +274,11 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     #: Whether objects that steps answer are merged into the run's context. Only old definitions say so: today
     #: the context holds what functions put there.
     keeps_context: bool = False
-    #: Public events that are published of its runs besides those of every run.
+    #: Optional public events, besides those of every run.
     events: tuple[str, ...] = ()
     #: How many steps of one run may be with workers at the same time; None: as many as could begin.
     concurrency: Count | None = None
-    #: What it takes to fold a run of this: a release that does not know it leaves the run to one that does.
+    #: The format needed to fold a run of this: older releases leave the run to newer ones.
     format: Format = 1
 
     def fingerprint(self) -> str:
@@ -286,7 +286,7 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
         return fingerprint_of(encode_definition(self))
 
 
-#: Hooks that are called once before the run ends in this way, and those that are called for steps.
+#: Hooks called once before the run ends in this way, and hooks called for steps.
 RUN_HOOKS = ("on_success", "on_failure", "on_cancel")
 STEP_HOOKS = ("on_step_start", "on_step_complete", "on_step_fail", "on_attempt_fail")
 HOOKS = (*RUN_HOOKS, *STEP_HOOKS)

@@ -70,7 +70,7 @@ def read_definition(key: bytes | None, value: bytes, knows: int = FORMAT) -> Gra
     except RejectedError:
         raise
     except Exception as error:
-        # One record, from whomever: it may break the reading in ways that nobody has thought of.
+        # Any record may fail to decode, in unforeseen ways.
         reason = f"it is no definition: {type(error).__name__}: {error}"[:_REASON_LENGTH_MAX]
         raise RejectedError("bad_definition", reason) from error
 
@@ -92,9 +92,9 @@ class Known:
     def __init__(self) -> None:
         """Know nothing yet."""
         self.graphs: dict[str, Graph] = {}
-        #: By fingerprint, those that this release cannot fold.
+        #: Definitions this release cannot fold, by fingerprint.
         self.newer: dict[str, Newer] = {}
-        #: By workflow, the fingerprint of the one that came last, of whatever format.
+        #: The fingerprint registered last, by workflow, in any format.
         self.current: dict[str, str] = {}
         self._abouts: dict[str, About] = {}
 

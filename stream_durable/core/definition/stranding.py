@@ -54,7 +54,7 @@ class Strand(NamedTuple):
     step: str | None
     text: str
     remedy: str
-    #: A run in which the step is in one of these gets on all the same; empty: every live run is concerned.
+    #: Statuses of the step in which a run goes on regardless; empty: every live run is concerned.
     safe: frozenset[str]
 
 
@@ -73,7 +73,7 @@ class _Called(NamedTuple):
     """A function still callable by runs of a definition."""
 
     node: StepNode
-    #: The step that calls it; None: any, or the run itself.
+    #: The calling step; None: any, or the run.
     step: str | None
     safe: frozenset[str]
     has_item: bool

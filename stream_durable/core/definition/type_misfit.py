@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from stream_durable.core.definition.schema import DEPTH_MAX, Kind, Misfit, Schema, values_of
 
-#: What reads as what where readers are lenient, and where they are not.
+#: Types readable as other types, leniently and strictly.
 _LENIENT: dict[str, frozenset[str]] = {
     "integer": frozenset({"integer", "number", "string", "boolean"}),
     "number": frozenset({"integer", "number", "string", "boolean"}),

@@ -14,14 +14,14 @@ from stream_durable.core.messages import GateAsked, GateLeft, GatePassed, GateTi
 from stream_durable.core.status import Outcome
 
 _TIMER = ""
-#: A gate that is to open after more failures than this opens after so many: it keeps each of them.
+#: The highest threshold of failures: a gate keeps each failure.
 FAILURES_MAX = 1_000
-#: How long an attempt may try until another one may too. It may still answer; it may also be lost.
+#: The time of a trial before another may begin. The first may still answer, or be lost.
 TRY_MS = 60_000
 #: So many that try are kept in mind; of more, the oldest is taken for lost.
 INSIDE_MAX = 10
-#: Those who waited pass in portions, so that what has just come back is not overrun by all of them,
-#: and what fails again keeps the rest back.
+#: Waiting attempts pass in portions, so that a recovered dependency is not overrun, and a new failure stops
+#: the rest.
 PORTION = 500
 PORTION_MS = 100
 

@@ -60,17 +60,17 @@ class Gate:
         #: As whoever asked last has it; None: nobody has asked.
         self.limits: Limits | None = None
         self.state: State = CLOSED
-        #: When it came into this state.
+        #: When this state began.
         self.since = 0
         #: When its timer fires: there is time to try, or for another one to try, or for more to pass.
         self.due: int | None = None
-        #: (run, step, attempt) -> when it failed, oldest first: what opens the gate, or has opened it.
+        #: (run, step, attempt) -> time of failure, oldest first: the failures that count.
         self.recent: dict[tuple[str, str, int], int] = {}
-        #: Those who try whether the dependency is back, and those who wait; both in order.
+        #: Attempts on trial, and attempts waiting; both in order.
         self.inside: dict[PlaceKey, Place] = {}
         self.waiting: dict[PlaceKey, Place] = {}
         self.updated = 0
-        #: What has changed since it was last stored: the gate itself, and places.
+        #: Changes since the last save: of the gate, and of places.
         self.is_touched = False
         self.touched_places: dict[PlaceKey, None] = {}
 

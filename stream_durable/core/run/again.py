@@ -87,7 +87,7 @@ def reset(run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects)
     """Reset steps to not begun from any status, and reopen groups."""
     graph = run.graph
     chosen = set(which)
-    # Members that a step got at run time go with it; it will get others.
+    # Members added at run time are dropped too; new ones will be added.
     for i in sorted(chosen):
         if isinstance(graph.members.get(i), range):
             chosen.update(graph.members[i])

@@ -139,7 +139,7 @@ def _between(run: Run, i: int, to: str) -> list[int]:
     after = graph.after(i)
     beyond = {*beyond_target, target, *_enclosing(run, i), *_enclosing(run, target)}
     between = [j for j in sorted(after - beyond) if not groups.has_ended(run, j) and run.need[j]]
-    # The last of them first: one that is skipped lets those after it begin.
+    # In reverse order: a skipped step lets later ones begin.
     return sorted(between, key=lambda j: len(graph.after(j)))
 
 

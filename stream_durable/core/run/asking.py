@@ -63,7 +63,7 @@ def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
         _add_history(step, command)
     may_be_large = run.payload > _SMALL_BYTES or len(node.takes) > _FEW or node.results
     if may_be_large and (size := _size(command)) > COMMAND_BYTES_MAX:
-        # Said by a message, as a worker would say it: whoever asked goes on as if it had been asked.
+        # Reported by a message, as by a worker: the caller continues as if the command had been sent.
         text = f"what is handed over has {size} bytes of JSON; {COMMAND_BYTES_MAX} are the most"
         failure = Failure("input_too_large", text, retryable=False)
         out.messages.append(AttemptFailed(key=run.id, step=name, attempt=attempt, failure=failure))
@@ -71,7 +71,7 @@ def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
     out.commands.append((run.queue_of(node), command))
 
 
-#: A run that holds no more than this, in a command that takes so many outputs at most, needs no measure.
+#: A run holding no more than this, in a command with at most so many outputs, needs no check of size.
 _SMALL_BYTES, _FEW = 1_000_000, 1_000
 
 
@@ -99,7 +99,7 @@ def _outputs(run: Run, graph: Graph, node: StepNode) -> dict[str, Raw]:
     for name in node.takes:
         i = index.get(name)
         if i is None:
-            # The name of a template: of which of its steps is known where one of these is undone.
+            # `name` is a template; the member is known only for a compensation, see `_add_dynamic`.
             continue
         step = steps.get(i)
         if step is not None and step.output is not None:
@@ -130,7 +130,7 @@ def _add_dynamic(run: Run, i: int, node: StepNode, command: Command) -> None:
         target, own = helped(run.graph.names[i]), defined_name(node.name)
         member = run.graph.index.get(target, -1)
         if own in node.takes and own != target:
-            # What undoes a member is given the output of that one, not of its group.
+            # The compensation of a member gets the member's output, not the group's.
             command.outputs[own] = raw_or_null(output_of(run, member))
     if member >= 0 and (item := groups.item_of(run, member)) is not None:
         command.item = item

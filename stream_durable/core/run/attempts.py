@@ -49,7 +49,7 @@ from stream_durable.core.status import (
 #: How often the worker of one attempt may be lost before that counts as a failure of the attempt.
 LOSSES_MAX = 3
 
-#: Where a step stands when what this type of message says of its attempt has been said before.
+#: The status of a step when this type of message is a repeat.
 _SAID: dict[type[AttemptMessage], tuple[str, ...]] = {
     AttemptCompleted: (COMPLETED, COMPENSATED),
     AttemptFailed: (RETRYING, FAILED, SKIPPED),

@@ -14,7 +14,7 @@ class Cause(NamedTuple):
     """A reason for a step's waiting."""
 
     kind: CauseKind
-    #: Who or what it is, as far as that has a name.
+    #: The name, if any.
     name: str = ""
     #: More of it: a status, a key, a number.
     about: str = ""

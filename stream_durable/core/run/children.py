@@ -21,9 +21,9 @@ from stream_durable.core.run.state import End, Run, Step, raw_or_null
 from stream_durable.core.run.values import root_value
 from stream_durable.core.status import FAILED
 
-#: Generations of runs below one that nobody's step started. More is a workflow that calls itself.
+#: Generations below the first ancestor. More means a workflow that calls itself.
 DEPTH_MAX = 100
-#: What a start has besides its input and its tags: ids, names, paths.
+#: Bytes of a start besides input and tags: ids, names, paths.
 _ENVELOPE_BYTES = 10_000
 
 

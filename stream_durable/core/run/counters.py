@@ -74,7 +74,7 @@ def _grow(run: Run, base: Graph, steps: Mapping[str, Step], owners: list[str], h
             graph.grafts = detail.graft.at + 1
     for name in helpers:
         node, target = graph.helper_node(name), helped(name)
-        # Those of a member that is gone are gone with it.
+        # The dependencies of a removed member are removed too.
         if node is not None and (not target or target in graph.index):
             graph.help(name, node)
 
@@ -208,7 +208,7 @@ def _count_active(run: Run) -> None:
     need = run.need
     for i, step in run.steps.items():
         if step.detail is not None and step.detail.is_stopping:
-            # It has begun, though its group may have ended without it.
+            # Begun, though the group may have ended without it.
             need[i] = 0
     for i in range(run.graph.size):
         if not need[i]:
@@ -243,5 +243,5 @@ def join_verdict(counts: list[int], enough: int, size: int) -> bool | None:
         return False if completed + remaining < enough else None
     if remaining:
         return None
-    # None failed: when no more can come, what there is is as good, be it that a step was skipped.
+    # None failed: when no more can come, the present result suffices, even after a skipped step.
     return bool(completed or skipped)

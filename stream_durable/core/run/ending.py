@@ -68,7 +68,7 @@ def wind_down(
         end(run, status, now, out)
         return
     portions.withdraw(run)
-    # First: when the rest of their members is cancelled, races go on with those that completed.
+    # First: when the other members are cancelled, races go on with the completed ones.
     ends += [(i, CANCELLED, None, RUN_ENDS) for i in races.given_up(run)]
     for i in range(graph.size):
         step = run.steps.get(i)

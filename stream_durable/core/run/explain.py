@@ -65,7 +65,7 @@ def _before(run: Run, i: int, step: Step | None) -> tuple[Cause, ...]:
     if owner >= 0 and owner not in run.open:
         found.append(Cause("step", names[owner], status_of(run, owner)))
     elif owner >= 0 and not found:
-        # Its turn has not come: of an ordered group, or one whose clauses are still to be decided.
+        # The turn has not come: in an ordered group, or before the choice of a clause.
         kind: CauseKind = "branch" if type(graph.nodes[owner]) is BranchNode else "group"
         found.append(Cause(kind, names[owner]))
     return tuple(found)

@@ -32,11 +32,11 @@ from stream_durable.core.status import CANCELLED, COMPLETED, FAILED, PENDING, RU
 
 #: Steps that a run may have, those added at run time included.
 STEPS_MAX = 10_000
-#: Longest name of an added step, in bytes: what is left is for its number and for what is called beside it.
+#: Longest name of an added step in bytes, with room left for a number and for helpers.
 NAME_BYTES_MAX = ID_BYTES_MAX - 50
-#: Longest name of one that its author gives it, inside of what expands into it.
+#: Longest name given by an author within an expansion.
 GIVEN_BYTES_MAX = NAME_BYTES_MAX - 200
-#: Members of one group that are with workers at the same time, unless it says another number.
+#: Members of a group with workers at the same time, unless the group sets another number.
 WINDOW = 500
 
 
@@ -299,7 +299,7 @@ def admit(run: Run, m: int, owner: int) -> bool:
     """Return whether a member may begin now; otherwise the member is held until another ends."""
     opened = run.open.get(owner)
     if opened is None:
-        # The group has just ended, and what ends it is about to end its members.
+        # The group has just ended, and its members are about to be ended.
         return False
     if not is_counted(run, owner):
         return True
@@ -346,7 +346,7 @@ def member_ended(
     elif not opened.left:
         ends.append((owner, COMPLETED, None, None))
     elif was_begun or not run.need[m] or is_deferred(run, m):
-        # It had its turn, even if it was held and never used it.
+        # The turn was given, even if the member was held and never used it.
         _let_in(run, owner, opened, ready)
 
 

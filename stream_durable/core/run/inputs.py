@@ -15,7 +15,7 @@ from stream_durable.core.run.advance import complete
 from stream_durable.core.run.state import Asked, InputChange, Run, Step
 from stream_durable.core.status import PENDING, READY, WAITING, Outcome
 
-#: So many changes of one question are kept; one more is refused, unless it is the answer.
+#: Changes kept per question; one more is refused, unless it is the answer.
 CHANGES_MAX: Final = 50
 
 

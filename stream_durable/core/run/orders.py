@@ -101,9 +101,9 @@ def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
         return Outcome.APPLIED
     had_ended = run.ended is not None
     if had_ended:
-        # Nobody could resume it any more, and whoever wants it made anew wants it to run.
+        # An ended run cannot be resumed, and a retried run is meant to run.
         requests.pause = None
-        # It may have completed without some that were deferred: nobody continues those any more.
+        # The run may have completed without some deferred steps: nobody continues them any more.
         portions.withdraw(run)
         mark_unbegun(run)
         forget_outcome(run, out)

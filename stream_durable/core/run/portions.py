@@ -12,9 +12,9 @@ from stream_durable.core.messages import RunContinued
 from stream_durable.core.run.state import Requests, Run, Step
 from stream_durable.core.status import PENDING
 
-#: What the steps that one record begins may weigh: 500 small ones, or a few megabytes.
+#: Weight of the steps begun by one record: 500 small ones, or a few megabytes.
 LOAD_MAX = 4_000_000
-#: What a step weighs besides the values that are handed to it.
+#: Weight of a step without the values in its command.
 STEP_LOAD = 8_000
 #: Deferred steps that a record takes up at the most.
 PORTION = 500

@@ -23,7 +23,7 @@ from stream_durable.core.run.values import root_value
 #: Characters of a value in a text, and of the text as a whole; what is longer is cut.
 VALUE_LENGTH_MAX: Final = 500
 PROMPT_LENGTH_MAX: Final = 4_000
-#: Bytes of who is asked, and JSON bytes of a value that is passed on as it is.
+#: Bytes of role and assignee, and JSON bytes of a value passed on unchanged.
 NAME_BYTES_MAX: Final = 512
 METADATA_VALUE_BYTES_MAX: Final = 4_000
 

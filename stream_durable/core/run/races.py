@@ -84,7 +84,7 @@ def _leads_nowhere_else(run: Run, i: int, j: int, gone: Iterable[int]) -> bool:
     graph = run.graph
     owner = graph.owner(i)
     if owner != graph.owner(j) or (owner >= 0 and type(graph.nodes[owner]) is not BranchNode):
-        # What it comes to is a part of what its group comes to.
+        # Its result is part of the group's result.
         return False
     inside, pending, waiting = {i}, [i], list(graph.waiting_for(i))
     while pending:

@@ -51,7 +51,7 @@ class RunRow(NamedTuple):
     #: A JSON list.
     tags: str | None
     trace: str | None
-    #: Empty: the run has signals, in rows of their own. Else they are in it, as an older release wrote them.
+    #: Empty: signals are in separate rows. Otherwise they are here, as written by an older release.
     mail: bytes | None
     queue: str | None = None
     priority: int = 0

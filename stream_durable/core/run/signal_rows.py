@@ -50,7 +50,7 @@ def thaw_mail(signals: Iterable[Sequence[Any]]) -> Mail:
         if data is not None:
             mail.kept[position] = (signal_id, name, data)
             mail.size += len(data)
-    # Rows from before those that are remembered are there because they are kept.
+    # Older rows than the remembered ones exist because their signals are kept.
     mail.seen = {signal_id: position for _, position, signal_id, _, _ in rows[-SEEN_MAX:]}
     return mail
 

@@ -34,11 +34,11 @@ End = tuple[int, str, bytes | None, Failure | None]
 class Graft(msgspec.Struct, omit_defaults=True):
     """Members added to a step at run time."""
 
-    #: Which graft of the run it is, and which of this step: members are told apart by it.
+    #: The number of this graft within the run, and within the step: it distinguishes members.
     at: int
     count: int
     turn: int = 1
-    #: What they are, where the definition does not say it.
+    #: The kind of the members, if not given by the definition.
     steps: tuple[Grafted, ...] = ()
     concurrency: int | None = None
     enough: int | None = None
@@ -54,7 +54,7 @@ class InputChange(msgspec.Struct, omit_defaults=True, frozen=True):
     kind: Literal["claimed", "assigned", "commented", "answered"]
     at: int
     by: str = ""
-    #: Whom it was handed to, and to which role.
+    #: The assignee, and the role.
     to: str = ""
     role: str = ""
     comment: str = ""
@@ -91,7 +91,7 @@ class Detail(msgspec.Struct, omit_defaults=True):
     is_skipped: bool = False
     #: Whether it was asked to stop, and has, or is waited for no longer.
     has_stopped: bool = False
-    #: Whether it completed all the same after it was decided that it is not needed.
+    #: Whether the step completed after it was no longer needed.
     is_needless: bool = False
     #: Whether the run was finished with what it answered.
     is_final: bool = False
@@ -102,11 +102,11 @@ class Detail(msgspec.Struct, omit_defaults=True):
     turns: int = 0
     #: The clause that a branch has picked.
     clause: int | None = None
-    #: The child under way, which round it is, and its input if that is not the first.
+    #: The child under way, the round, and the input if other than the first.
     child: str = ""
     round: int = 0
     input: OptionalRaw = None
-    #: What people are asked, and what they did about it.
+    #: The question to people, with its changes.
     asked: Asked | None = None
     #: What a hook is told of.
     happened: OptionalRaw = None
@@ -136,7 +136,7 @@ class Step:
         self.deadline: int | None = None
         #: How often a worker was lost during this attempt.
         self.losses = 0
-        #: The statement that said how it ended.
+        #: The public event of the end.
         self.sequence: int | None = None
         self.detail: Detail | None = None
 
@@ -147,7 +147,7 @@ class Step:
         return self.detail
 
 
-#: Ids of signals that are remembered, so that a repeat of one does nothing.
+#: Ids of remembered signals, so that repeats do nothing.
 SEEN_MAX = 1_000
 
 
@@ -165,7 +165,7 @@ class Mail:
         #: Bytes of what is kept.
         self.size = 0
         self.last = 0
-        #: Position and id of those that have changed since the last time they were stored.
+        #: Position and id of signals changed since the last save.
         self.touched: dict[int, str] = {}
 
     def add(self, signal_id: str, signal: str, data: bytes | None) -> None:
@@ -206,7 +206,7 @@ class Requests(msgspec.Struct, omit_defaults=True):
     #: What asked for the start, as its message says; empty: a client or a parent.
     trigger: str = ""
     cancel: Request | None = None
-    #: The same where the run was on its way to an end already, so that it changed nothing.
+    #: A cancel of a run already ending, without effect.
     late_cancel: Request | None = None
     pause: Request | None = None
     resume: Request | None = None
@@ -215,7 +215,7 @@ class Requests(msgspec.Struct, omit_defaults=True):
     picks: tuple[str, ...] = ()
     #: Ids of the latest orders that were carried out: a repeat that comes late does nothing.
     seen: list[str] = []
-    #: Steps that could begin and wait for a record that continues the one which let them.
+    #: Ready steps waiting for a continuation record.
     deferred: list[str] = []
 
     def remember(self, order: str) -> None:
@@ -258,18 +258,18 @@ class Run:
         self.parent: str | None = None
         self.parent_step: str | None = None
         self.depth = 0
-        #: Which try of the whole graph it is.
+        #: The try of the whole graph, from 1.
         self.attempt = 1
-        #: What steps have put into the run's context, by key; and whether that changed since it was stored.
+        #: Values put into the run's context, by key; and whether changed since the last save.
         self.context: Context | None = None
         self.requests: Requests | None = None
         self.step_sequence = 0
         self.run_sequence = 0
-        #: Steps that have not ended; how many of these are with workers, and which of them wait.
+        #: Number of unfinished steps; number with workers; and the waiting ones.
         self.left = graph.size
         self.active = 0
         self.waiting: set[int] = set()
-        #: What each step still waits for: dependencies that have not ended, and its turn in a group.
+        #: Number of open dependencies of each step: unfinished steps, and a turn in a group.
         self.need = list(graph.need)
         #: Of groups and branches that have begun: how many members have not ended, and other counts.
         self.open: dict[int, Open] = {}
@@ -279,7 +279,7 @@ class Run:
         self.line: list[int] | None = None
         #: The items that members of a group are made for, once they were looked at.
         self.items: dict[int, list[Raw]] | None = None
-        #: Steps that are still to be undone, the next one last, once that has begun.
+        #: Steps still to be undone, the next one last, once undoing has begun.
         self.undo: list[int] | None = None
         self.steps: dict[int, Step] = {}
         #: Steps that have no place in the graph any more, as long as their last row is not stored.
@@ -334,11 +334,11 @@ class Open:
 
     def __init__(self, left: int) -> None:
         """Create counters without begun members."""
-        #: Members that have not ended, those that completed, and those that can no longer.
+        #: Numbers of members unfinished, completed, and unable to complete.
         self.left = left
         self.completed = 0
         self.lost = 0
-        #: Members that have begun and not ended, where that is limited, and who is next.
+        #: Number of members under way, if limited, and the next member.
         self.running = 0
         self.turn = 0
         #: Members of an ordered group under way beyond its places: some were made anew by hand.
