@@ -36,7 +36,7 @@ test-next: ## run the quick tests with the newest Python that is installed, if i
 	.venv-next/bin/python -m pytest $(QUICK)
 
 soak: $(READY) ## simulate many seeds: make soak SEEDS=20000 FIRST=0
-	@$(BIN)/python -m stream_durable.testing --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),0)
+	@$(BIN)/python -m stream_durable.simulation --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),0)
 
 fuzz: $(READY) ## write damaged records to every topic: make fuzz RECORDS=1000000 SEED=7
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --records $(or $(RECORDS),20000) $(if $(SEED),--seed $(SEED))

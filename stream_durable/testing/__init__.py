@@ -1,4 +1,4 @@
-"""For authors and for us: the engine in memory, on virtual time, and worlds in which things go wrong."""
+"""For authors of workflows: the engine of a test, in memory on virtual time or on real services."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

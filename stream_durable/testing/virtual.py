@@ -1,4 +1,4 @@
-"""The engine of a test in memory: one world without faults, on virtual time, in a thread of its own.
+"""The engine of a test in memory: one deployment without faults, on virtual time, in a thread of its own.
 
 The loop runs while a call of the test is under way, and stands still between calls. Where nothing is under
 way it jumps to the next timer, as if the machine had been suspended; while an attempt is made, time passes
@@ -15,17 +15,19 @@ from typing import Any, TypeVar
 from stream_durable.client import AsyncClient
 from stream_durable.core.errors import BrokenError
 from stream_durable.engine.reconciler import Reconciler
+from stream_durable.memory.deployment import QUEUE, Deployment, Slot
+from stream_durable.memory.ports import VirtualClock
+from stream_durable.memory.process import Process, immediately
+from stream_durable.memory.views import memory_ports
+from stream_durable.memory.weather import Faults
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.settings import EngineSettings, WorkerSettings
 from stream_durable.testing.backend import SECONDS_MAX, TIMERS_MAX, GaveUp, Passing, Rest
 from stream_durable.testing.carrying import GrowingApp
-from stream_durable.testing.faults import Faults, Process, immediately
-from stream_durable.testing.memory import VirtualClock
 from stream_durable.testing.mishaps import ArrangedHandler, Mishaps
 from stream_durable.testing.thread import EngineThread
-from stream_durable.testing.views import memory_ports
-from stream_durable.testing.world import QUEUE, Slot, World
+from stream_durable.wire.topics import COMMANDS, INBOX
 from stream_durable.worker.logs import captured
 
 _Answer = TypeVar("_Answer")
@@ -36,8 +38,8 @@ _CALL_SECONDS = 1e-6
 _SOON_SECONDS = 1e-3
 
 
-class QuietWorld(World):
-    """A world in which nothing goes wrong but what a test arranges."""
+class QuietDeployment(Deployment):
+    """A deployment in which nothing goes wrong but what a test arranges."""
 
     def __init__(self, app: GrowingApp, mishaps: Mishaps) -> None:
         """Start nothing yet."""
@@ -47,8 +49,6 @@ class QuietWorld(World):
             worker=WorkerSettings(),
         )  # fmt: skip
         self._mishaps = mishaps
-        self.loop.thread_seconds = lambda: 0.0
-        self.loop.set_exception_handler(None)
 
     def watched(self, handler: Handler, process: Process) -> Handler:
         """Return a handler to which what was arranged happens."""
@@ -57,7 +57,7 @@ class QuietWorld(World):
     def rest(self) -> Rest:
         """Say how much is under way."""
         rests = [self._rest_of(slot) for slot in self.slots]
-        tables, inbox = self.store.tables, self.broker.topic("inbox").partitions
+        tables, inbox = self.store.tables, self.broker.topic(INBOX).partitions
         if any(tables.partitions[p].next_offset != log.high for p, log in enumerate(inbox) if log.records):
             return Rest.BUSY
         due = self.next_due()
@@ -104,9 +104,9 @@ class VirtualBackend:
         """Make the services; they begin with the first call."""
         self.mishaps = Mishaps()
         self._app = GrowingApp()
-        self._world = QuietWorld(self._app, self.mishaps)
-        world = self._world
-        self.ports = memory_ports(world.broker, world.store, world.engine.event_ttl_ms, world.clock.now)
+        self._deployment = QuietDeployment(self._app, self.mishaps)
+        of = self._deployment
+        self.ports = memory_ports(of.broker, of.store, of.engine.event_ttl_ms, of.clock.now)
         self.client = AsyncClient(lambda: nullcontext(self.ports))
         self._queues: set[str] = set()
         self._thread: EngineThread | None = None
@@ -114,7 +114,7 @@ class VirtualBackend:
 
     def now(self) -> int:
         """Return the virtual time."""
-        return self._world.clock.now()
+        return self._deployment.clock.now()
 
     def do(self, make: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
         """Run a coroutine to its end; time passes as far as it takes."""
@@ -139,10 +139,10 @@ class VirtualBackend:
     def _serve(self, wanted: set[str]) -> None:
         for each in sorted(wanted - self._queues):
             self._queues.add(each)
-            self._open().do(lambda name=each: self._world.serve(name))  # type: ignore[misc]
+            self._open().do(lambda name=each: self._deployment.serve(name))  # type: ignore[misc]
 
     def pass_time(self, passing: Passing) -> GaveUp | None:
-        """Let the world go on."""
+        """Let the deployment go on."""
         return self._open().do(lambda: self._pass(passing))
 
     def check_crash(self) -> None:
@@ -154,14 +154,14 @@ class VirtualBackend:
 
     def restart(self) -> None:
         """Kill the reconciler."""
-        self._open().do(lambda: self._world.crash(self._world.slots[0]))
+        self._open().do(lambda: self._deployment.crash(self._deployment.slots[0]))
 
     def close(self) -> None:
-        """End the world and its thread."""
+        """End the deployment and its thread."""
         if self._thread is not None:
             self._thread.close(self._end)
         else:
-            self._world.loop.close()
+            self._deployment.loop.close()
 
     def _open(self) -> EngineThread:
         if self._thread is None:
@@ -171,8 +171,8 @@ class VirtualBackend:
         return self._thread
 
     def _begin(self) -> None:
-        self._run(self._world.open())
-        self._world.serve(QUEUE)
+        self._run(self._deployment.open())
+        self._deployment.serve(QUEUE)
         # Not the workers themselves: one that crashes would go on listening.
         self._listening.enter_context(captured())
         self._run(self.client.__aenter__())
@@ -182,8 +182,8 @@ class VirtualBackend:
             await self.ports.catalogue.register(definition, about)
 
     def _redeliver(self) -> None:
-        broker = self._world.broker
-        for topic in [name for name in broker.names() if name == "inbox" or name.startswith("commands.")]:
+        broker = self._deployment.broker
+        for topic in [name for name in broker.names() if name == INBOX or name.startswith(COMMANDS)]:
             records = {(r.partition, r.key, r.value): r for r in broker.topic(topic).records()}
             for record in records.values():
                 broker.append(topic, record.partition, record.key, record.value, record.headers)
@@ -195,13 +195,13 @@ class VirtualBackend:
             self._check(began)
             return False
 
-        loop = self._world.loop
+        loop = self._deployment.loop
         loop.at_rest = at_rest
         return loop.run_until_complete(coroutine)
 
     def _pass(self, passing: Passing) -> GaveUp | None:
         """Run the loop, asking at the end of each moment whether to go on, and when."""
-        world, loop = self._world, self._world.loop
+        deployment, loop = self._deployment, self._deployment.loop
         began, fired = time.monotonic(), 0
         limit = _seconds(passing.until)
         outcome: list[GaveUp | None] = []
@@ -214,12 +214,12 @@ class VirtualBackend:
         def at_rest() -> bool:
             nonlocal fired
             self._check(began)
-            rest = world.rest()
+            rest = deployment.rest()
             if immediately(passing.goal(rest)):
                 return stop(None)
             if rest == Rest.BUSY or (rest == Rest.ATTEMPTS and loop.next_moment() < limit):
                 return False
-            due = world.next_due() if rest == Rest.QUIET else None
+            due = deployment.next_due() if rest == Rest.QUIET else None
             if due is not None and due <= passing.until:
                 fired += 1
                 loop.jump(_seconds(due))
@@ -237,17 +237,17 @@ class VirtualBackend:
 
     def _check(self, began: float) -> None:
         """Raise if a part of the engine has broken, or nothing comes of it in any time."""
-        if self._world.journal.seen_wrong:
-            raise BrokenError("; ".join(self._world.journal.seen_wrong))
+        if self._deployment.wrong:
+            raise BrokenError("; ".join(self._deployment.wrong))
         if time.monotonic() - began > SECONDS_MAX:
             raise TimeoutError(f"the engine has worked for {SECONDS_MAX:.0f} s, and there is no end to it")
 
     def _end(self) -> None:
         self._listening.close()
-        self._world.loop.at_rest = None
+        self._deployment.loop.at_rest = None
         self._run(self.client.__aexit__(None, None, None))
-        self._world.loop.at_rest = None
-        self._world._end()
+        self._deployment.loop.at_rest = None
+        self._deployment.end()
 
 
 def _seconds(millis: int) -> float:

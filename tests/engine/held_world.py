@@ -11,8 +11,8 @@ from stream_durable import App, Workflow
 from stream_durable.core.ids import partition_of
 from stream_durable.core.messages import SignalRun, StartRun
 from stream_durable.engine.reconciler import Reconciler
-from stream_durable.testing.faults import Faults
-from stream_durable.testing.world import World
+from stream_durable.memory.weather import Faults
+from stream_durable.simulation.world import World
 from stream_durable.wire import inbox
 
 PARTITIONS = 4

@@ -19,9 +19,9 @@ from stream_durable.core.errors import TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.core.messages import SignalRun
 from stream_durable.engine import outbox
-from stream_durable.testing.memory import MemoryDefinitions
-from stream_durable.testing.remote import RemoteDefinitions
-from stream_durable.testing.world import World
+from stream_durable.memory.ports import MemoryDefinitions
+from stream_durable.memory.remote import RemoteDefinitions
+from stream_durable.simulation.world import World
 from stream_durable.wire import inbox
 
 STUCK = run_in(0, "stuck")
@@ -65,7 +65,7 @@ def test_a_missing_definition_holds_one_partition_until_it_is_there(reconcilers:
     world = living(story, reconcilers=reconcilers)
 
     assert not world.store.tables.dead
-    assert not world.journal.seen_wrong
+    assert not world.wrong
 
 
 def test_what_comes_before_the_record_it_is_held_at_is_folded_and_nothing_is_skipped() -> None:

@@ -9,9 +9,9 @@ from engine.held_world import PARTITIONS, is_held, living, run_in, start, status
 from stream_durable.core.errors import StatementError, SystemicError, TransientError
 from stream_durable.core.ids import partition_of
 from stream_durable.engine.reconciler import Reconciler
+from stream_durable.memory.remote import RemoteStore
 from stream_durable.ports import Keys, Loaded
-from stream_durable.testing.remote import RemoteStore
-from stream_durable.testing.world import World
+from stream_durable.simulation.world import World
 
 #: More than it takes for a partition's records to be folded alone, and for one of them to be set aside.
 OWNERS = 12

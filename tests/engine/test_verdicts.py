@@ -14,10 +14,10 @@ from stream_durable.core.messages import StartRun
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.partition import Partition
+from stream_durable.memory.ports import MemoryDefinitions
+from stream_durable.memory.weather import Faults
 from stream_durable.ports import Claim, Record
-from stream_durable.testing.faults import Faults
-from stream_durable.testing.memory import MemoryDefinitions
-from stream_durable.testing.world import World
+from stream_durable.simulation.world import World
 from stream_durable.wire import inbox
 from stream_durable.wire.verdicts import decode_verdict
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from stream_durable import App, Workflow
-from stream_durable.testing.workload.scripts import application
+from stream_durable.simulation.workload.scripts import application
 
 #: Those of which a step takes longer than a canary may: they would only fill the worker.
 _SLOW = frozenset({"long_steps", "failing", "bounded", "patient", "impatient"})

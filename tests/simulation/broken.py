@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from stream_durable.testing.faults import Faults
-from stream_durable.testing.simulation import simulate
-from stream_durable.testing.store import MemoryStore
+from stream_durable.memory.store import MemoryStore
+from stream_durable.memory.weather import Faults
+from stream_durable.simulation.trial import simulate
 
 
 def found(

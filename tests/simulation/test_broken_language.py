@@ -32,7 +32,7 @@ from stream_durable.core.run import (
 from stream_durable.core.run.state import Open, Requests, Run, Step
 from stream_durable.core.status import SKIPPED, Outcome
 from stream_durable.engine import loading
-from stream_durable.testing.faults import Faults
+from stream_durable.memory.weather import Faults
 from stream_durable.worker import ends
 
 #: Everything is loaded again and again, and nobody dies.

@@ -11,9 +11,9 @@ from stream_durable.engine.partition import Partition
 from stream_durable.engine.redrive import Redrive
 from stream_durable.engine.takeover import Takeovers
 from stream_durable.engine.watch import Watch
+from stream_durable.memory.store import MemoryStore
+from stream_durable.memory.weather import Faults
 from stream_durable.ports import LogBounds
-from stream_durable.testing.faults import Faults
-from stream_durable.testing.store import MemoryStore
 from stream_durable.worker.lane import Lane
 
 LOST = Faults(lost_logs=0.4, crash=0.004, handovers=0.3)

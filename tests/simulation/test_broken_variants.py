@@ -19,11 +19,11 @@ from stream_durable.engine.saving import Saving
 from stream_durable.engine.takeover import Takeovers
 from stream_durable.engine.timers import Timers
 from stream_durable.lanes import Concerns, Lane, Trouble
+from stream_durable.memory.producing import AWAY
+from stream_durable.memory.store import MemoryStore
+from stream_durable.memory.weather import Faults
 from stream_durable.ports import Share
 from stream_durable.sending import Delivery, Sender
-from stream_durable.testing.faults import Faults
-from stream_durable.testing.producing import AWAY
-from stream_durable.testing.store import MemoryStore
 from stream_durable.worker.job import Job
 from stream_durable.worker.reports import Reports
 

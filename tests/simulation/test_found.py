@@ -7,11 +7,11 @@ from uuid import uuid4
 
 from stream_durable.core.effects import Command
 from stream_durable.engine.timers import Timers
+from stream_durable.memory.loop import VirtualLoop
+from stream_durable.memory.ports import VirtualClock
+from stream_durable.memory.store import MemoryStore
 from stream_durable.ports import Headers, Outgoing, Refusal, Share, TimerRow
 from stream_durable.telemetry import Metrics
-from stream_durable.testing.loop import VirtualLoop
-from stream_durable.testing.memory import VirtualClock
-from stream_durable.testing.store import MemoryStore
 from stream_durable.worker.job import Job
 from stream_durable.worker.offsets import DoneOffsets
 

@@ -12,14 +12,14 @@ import pytest
 
 from stream_durable.core.format import FORMAT
 from stream_durable.engine import batch
+from stream_durable.memory.store import MemoryStore
 from stream_durable.ports import Share
 from stream_durable.services.upgrades import format_record
-from stream_durable.testing import workload
-from stream_durable.testing.faults import Faults
-from stream_durable.testing.invariants import violations
-from stream_durable.testing.simulation import LIVENESS_SECONDS
-from stream_durable.testing.store import MemoryStore
-from stream_durable.testing.world import World
+from stream_durable.simulation import workload
+from stream_durable.simulation.faults import drawn
+from stream_durable.simulation.invariants import violations
+from stream_durable.simulation.trial import LIVENESS_SECONDS
+from stream_durable.simulation.world import World
 
 NEXT = FORMAT + 1
 PARTITIONS = 4
@@ -64,7 +64,7 @@ def lived(seed: int) -> list[str]:
     rng = Random(f"mixed {seed}")
     app = workload.application()
     # What was lost of the log was neither held nor buried.
-    faults = replace(Faults.drawn(rng), lost_logs=0.0)
+    faults = replace(drawn(rng), lost_logs=0.0)
     world = World(seed, app, partitions=PARTITIONS, reconcilers=3, make_store=Watchful, faults=faults)
     world.slots[0].knows = NEXT
     plan = workload.drawn(rng, app, runs=8, seconds=4.0, partitions=PARTITIONS)

@@ -1,6 +1,6 @@
 """Whole deployments on virtual time, one for each seed: bad weather, good weather, all invariants.
 
-More of it, as much as one likes: `python -m stream_durable.testing --seeds 10000`.
+More of it, as much as one likes: `python -m stream_durable.simulation --seeds 10000`.
 """
 
 import os
@@ -10,8 +10,8 @@ from collections import Counter
 
 import pytest
 
-from stream_durable.testing.faults import Faults
-from stream_durable.testing.simulation import Trial, simulate
+from stream_durable.memory.weather import Faults
+from stream_durable.simulation.trial import Trial, simulate
 
 SEEDS = 480
 CHUNK = 20
@@ -76,7 +76,7 @@ def test_without_faults_nothing_is_repeated_and_nothing_done_in_vain(first: int)
 
 def test_a_seed_is_the_same_world_in_every_process() -> None:
     program = (
-        "from stream_durable.testing.simulation import simulate\n"
+        "from stream_durable.simulation.trial import simulate\n"
         "for seed in (3, 33, 141):\n"
         "    trial = simulate(seed)\n"
         "    print(sorted(trial.hits.items()), sorted(trial.runs.items()))\n"

@@ -47,7 +47,7 @@ def test_copies_are_not_copied() -> None:
             found = []
             for _ in range(3):
                 engine.redeliver()
-                found.append(len(backend._world.broker.topic("inbox").records()))
+                found.append(len(backend._deployment.broker.topic("inbox").records()))
                 await engine.until_idle()
             return found
 

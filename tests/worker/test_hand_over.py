@@ -9,7 +9,7 @@ from worker_site import SECONDS, TOPIC, Site, working
 
 from stream_durable import Workflow
 from stream_durable.core.messages import AttemptReturned, AttemptStarted
-from stream_durable.testing.memory import MemoryLog
+from stream_durable.memory.ports import MemoryLog
 
 
 class Other(MemoryLog):

@@ -11,10 +11,10 @@ from worker_site import Site, raw, value, working
 from stream_durable import Context, Workflow
 from stream_durable.core.messages import AttemptCompleted, AttemptFinished
 from stream_durable.core.reference import is_reference, parse
+from stream_durable.memory.broker import Broker
+from stream_durable.memory.ports import MemoryBlobs
 from stream_durable.payloads import Payloads
 from stream_durable.sdk.answers import Finish
-from stream_durable.testing.broker import Broker
-from stream_durable.testing.memory import MemoryBlobs
 
 INLINE = 1_000
 LARGE = {"kind": "digital", "text": "x" * 5_000, "list": [1, 2]}

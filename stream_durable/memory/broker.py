@@ -1,0 +1,292 @@
+"""Kafka in memory: topics of partitions, and consumer groups.
+
+Models only the behaviour used by the engine: offsets with gaps, log-append time, the murmur2 partitioner,
+cooperative rebalancing with revocation before assignment, expiring sessions, committed offsets, truncated and
+recreated topics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from stream_durable.core.ids import partition_of
+from stream_durable.ports import Clock, Headers, Record
+from stream_durable.wire.topics import DEFINITIONS
+
+
+class Member(Protocol):
+    """Callbacks of a group for one member."""
+
+    def assign(self, partitions: list[int]) -> None:
+        """These are yours."""
+
+    def revoke(self, partitions: list[int]) -> None:
+        """Give these up, and say so when you have."""
+
+
+class LogPartition:
+    """Records in the order of their offsets, which need not follow each other."""
+
+    __slots__ = ("epochs", "expired", "high", "low", "records")
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.records: list[Record] = []
+        #: What nobody can read any more, for whoever wants to know what has been.
+        self.expired: list[Record] = []
+        self.low = 0
+        self.high = 0
+        #: Where the records of each leader begin.
+        self.epochs = [0]
+
+    def read(self, offset: int, limit: int) -> list[Record]:
+        """Return at most `limit` records from an offset on."""
+        records = self.records
+        lower, upper = 0, len(records)
+        while lower < upper:
+            middle = (lower + upper) // 2
+            if records[middle].offset < offset:
+                lower = middle + 1
+            else:
+                upper = middle
+        return records[lower : lower + limit]
+
+    def cut(self, low: int) -> None:
+        """Let everything below an offset expire."""
+        self.low = max(self.low, min(low, self.high))
+        self.expired += [record for record in self.records if record.offset < self.low]
+        self.records = [record for record in self.records if record.offset >= self.low]
+
+    def until(self, high: int) -> LogPartition:
+        """Return a view of this log up to an offset, as seen by an outdated reader."""
+        other = LogPartition()
+        other.expired = list(self.expired)
+        other.records = [record for record in self.records if record.offset < high]
+        other.low, other.high = min(self.low, high), min(self.high, high)
+        other.epochs = [*(min(start, high) for start in self.epochs), high]
+        return other
+
+    def reaches(self, epoch: int, offset: int) -> bool:
+        """Say whether what a leader had before an offset is still there; of one that is not known, yes."""
+        return not 0 <= epoch < len(self.epochs) - 1 or offset <= self.epochs[epoch + 1]
+
+    def lived(self, start: int, end: int | None) -> list[Record]:
+        """Return all records between two offsets that were ever there."""
+        return [
+            record
+            for record in (*self.expired, *self.records)
+            if start <= record.offset and (end is None or record.offset < end)
+        ]
+
+
+class Topic:
+    """A topic; made anew it is another one, with another id."""
+
+    def __init__(self, name: str, number: int, partitions: int) -> None:
+        """Begin empty."""
+        self.name = name
+        self.id = f"{name}#{number}"
+        self.partitions = [LogPartition() for _ in range(partitions)]
+
+    def records(self) -> list[Record]:
+        """Return all records, partition by partition."""
+        return [record for partition in self.partitions for record in partition.records]
+
+
+class Broker:
+    """All topics and groups."""
+
+    def __init__(self, clock: Clock, partitions: int) -> None:
+        """A broker whose topics have so many partitions, but for those that have one."""
+        self._clock = clock
+        self.partition_count = partitions
+        self._topics: dict[str, Topic] = {}
+        self._numbers = 0
+        self.groups: dict[tuple[str, str], Group] = {}
+        #: How many offsets the next record skips, as control records do.
+        self.gap: Callable[[], int] = lambda: 0
+        #: Called with each record that is appended.
+        self.watchers: list[Callable[[str, Record], None]] = []
+        self._readers: dict[str, list[Callable[[], None]]] = {}
+        #: How large a message a topic takes; any, if it is not here.
+        self.limits: dict[str, int] = {}
+        #: Partitions without a leader: (topic, partition) -> until when, in milliseconds.
+        self.leaderless: dict[tuple[str, int], int] = {}
+        #: Called with what a client has done that none may do.
+        self.complain: Callable[[str], None] = lambda what: None
+        #: Whether records were ever lost.
+        self.has_been_lost = False
+
+    def has_no_leader(self, topic: str, partition: int) -> bool:
+        """Say whether a partition takes nothing at the moment."""
+        return self.leaderless.get((topic, partition), 0) > self._clock.now()
+
+    def topic(self, name: str) -> Topic:
+        """Return a topic; it is made when it is first asked for."""
+        topic = self._topics.get(name)
+        if topic is None:
+            self._numbers += 1
+            count = 1 if name == DEFINITIONS else self.partition_count
+            topic = self._topics[name] = Topic(name, self._numbers, count)
+        return topic
+
+    def recreate(self, name: str) -> None:
+        """Delete a topic and make it anew, empty."""
+        self.has_been_lost = True
+        self._topics.pop(name, None)
+        self.topic(name)
+        self._wake(name)
+
+    def expire(self, name: str, partition: int, low: int) -> None:
+        """Let everything in a partition below an offset go."""
+        self.has_been_lost = True
+        self.topic(name).partitions[partition].cut(low)
+        self._wake(name)
+
+    def truncate(self, name: str, partition: int, high: int) -> None:
+        """Let a replica lead that lacks what a partition has from an offset on."""
+        partitions = self.topic(name).partitions
+        self.has_been_lost = True
+        partitions[partition] = partitions[partition].until(high)
+        self._wake(name)
+
+    def append(
+        self,
+        name: str,
+        partition: int | None,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers | None = None,
+    ) -> Record:
+        """Append a record at the log's own time."""
+        topic = self.topic(name)
+        if partition is None:
+            partition = self.home(key)
+        log = topic.partitions[partition]
+        offset = log.high + self.gap()
+        epoch = len(log.epochs) - 1
+        record = Record(partition, offset, self._clock.now(), key, value, epoch, headers)
+        log.records.append(record)
+        log.high = offset + 1
+        for watch in self.watchers:
+            watch(name, record)
+        self._wake(name)
+        return record
+
+    def home(self, key: bytes | None) -> int:
+        """Return the partition that a key belongs to."""
+        try:
+            return partition_of((key or b"").decode(), self.partition_count)
+        except UnicodeDecodeError:
+            return 0
+
+    def names(self) -> list[str]:
+        """Return the names of all topics."""
+        return list(self._topics)
+
+    def group(self, name: str, topic: str) -> Group:
+        """Return a group of readers of one topic."""
+        return self.groups.setdefault((name, topic), Group(len(self.topic(topic).partitions)))
+
+    def listen(self, topic: str, reader: Callable[[], None]) -> None:
+        """Call a reader whenever a topic has more."""
+        self._readers.setdefault(topic, []).append(reader)
+
+    def stop_listening(self, topic: str, reader: Callable[[], None]) -> None:
+        """Call a reader no more."""
+        readers = self._readers.get(topic, [])
+        if reader in readers:
+            readers.remove(reader)
+
+    def _wake(self, topic: str) -> None:
+        for reader in self._readers.get(topic, ()):
+            reader()
+
+
+class Group:
+    """A group's assignments and committed offsets."""
+
+    def __init__(self, partitions: int) -> None:
+        """Begin without members."""
+        self._count = partitions
+        self.members: list[Member] = []
+        self.owners: dict[int, Member] = {}
+        self._target: dict[int, Member] = {}
+        self._leaving: dict[int, Member] = {}
+        self.offsets: dict[int, tuple[int, str]] = {}
+        #: How often a partition was taken from a member for another, or from one that was given up.
+        self.moves = 0
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether every partition is where it is meant to be."""
+        return not self._leaving and len(self.owners) == self._count
+
+    def join(self, member: Member) -> None:
+        """Take a member in and share the partitions out anew."""
+        self.members.append(member)
+        self.rebalance()
+
+    def leave(self, member: Member) -> None:
+        """Let a member go, or give one up that has been silent for too long."""
+        if member not in self.members:
+            return
+        self.members.remove(member)
+        self.moves += sum(owner is member for owner in self.owners.values())
+        self._leaving = {p: m for p, m in self._leaving.items() if m is not member}
+        self.owners = {p: m for p, m in self.owners.items() if m is not member}
+        self.rebalance()
+
+    def rebalance(self) -> None:
+        """Share out evenly, and move as little as possible."""
+        if not self.members:
+            self._target = {}
+            return
+        most = -(-self._count // len(self.members))
+        held: dict[int, Member] = {}
+        load = {id(member): 0 for member in self.members}
+        for partition, owner in sorted(self.owners.items()):
+            if load[id(owner)] < most:
+                held[partition] = owner
+                load[id(owner)] += 1
+        for partition in range(self._count):
+            if partition not in held:
+                least = min(self.members, key=lambda member: load[id(member)])
+                held[partition] = least
+                load[id(least)] += 1
+        self.share_out(held)
+
+    def share_out(self, target: dict[int, Member]) -> None:
+        """Bring every partition to the member it is meant for."""
+        self._target = target
+        leaving: dict[int, tuple[Member, list[int]]] = {}
+        free = []
+        for partition, member in sorted(target.items()):
+            owner = self.owners.get(partition)
+            if owner is None:
+                free.append(partition)
+            elif owner is not member and partition not in self._leaving:
+                self._leaving[partition] = owner
+                self.moves += 1
+                leaving.setdefault(id(owner), (owner, []))[1].append(partition)
+        for owner, partitions in leaving.values():
+            owner.revoke(partitions)
+        self._give(free)
+
+    def released(self, member: Member, partitions: Iterable[int]) -> None:
+        """Hear that a member has given partitions up."""
+        free = [p for p in partitions if self._leaving.get(p) is member]
+        for partition in free:
+            del self._leaving[partition], self.owners[partition]
+        self._give(free)
+
+    def _give(self, partitions: list[int]) -> None:
+        given: dict[int, tuple[Member, list[int]]] = {}
+        for partition in partitions:
+            member = self._target.get(partition)
+            if member is not None and member in self.members:
+                self.owners[partition] = member
+                given.setdefault(id(member), (member, []))[1].append(partition)
+        for member, theirs in given.values():
+            member.assign(theirs)

@@ -1,0 +1,204 @@
+"""A deployment in one thread on virtual time: the real reconcilers and workers on services in memory.
+
+`Deployment` holds the services (broker, store) and keeps the processes running: one that dies is replaced
+by another with fresh memory, as by a supervisor. What goes wrong is decided by its weather, and by whoever
+crashes a process; the same seed gives the same course.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+from typing import Any
+
+from stream_durable.core.format import FORMAT
+from stream_durable.engine.reconciler import Reconciler
+from stream_durable.memory.broker import Broker
+from stream_durable.memory.loop import VirtualLoop
+from stream_durable.memory.ports import VirtualClock
+from stream_durable.memory.process import Process
+from stream_durable.memory.producing import RemotePublisher
+from stream_durable.memory.remote import (
+    RemoteBlobs,
+    RemoteDefinitions,
+    RemoteLog,
+    RemoteStore,
+    RemoteVerdicts,
+)
+from stream_durable.memory.store import MemoryStore
+from stream_durable.memory.weather import Faults, Weather
+from stream_durable.retrying import retry_transient
+from stream_durable.sdk.app import App
+from stream_durable.sdk.handler import Handler
+from stream_durable.settings import EngineSettings, WorkerSettings
+from stream_durable.telemetry import Metrics
+from stream_durable.wire.topics import COMMANDS, INBOX, RECONCILERS, WORKERS
+from stream_durable.worker.worker import Worker
+
+SOURCE = "/stream-durable/simulated"
+QUEUE = "default"
+
+
+@cache
+def _metrics() -> Metrics:
+    """Return one set for all worlds: making them takes longer than many a simulation."""
+    return Metrics()
+
+
+@dataclass(slots=True)
+class Slot:
+    """A place for one process; a dead process is replaced."""
+
+    role: str
+    number: int
+    #: The newest format that a reconciler knows.
+    knows: int = FORMAT
+    #: The queue that a worker serves.
+    queue: str = QUEUE
+    incarnation: int = 0
+    process: Process | None = None
+    log: RemoteLog | None = None
+    store: RemoteStore | None = None
+    program: Reconciler | Worker | None = None
+
+
+class Deployment:
+    """Reconcilers, workers, and the services between them."""
+
+    def __init__(
+        self,
+        seed: int,
+        app: App,
+        *,
+        partitions: int,
+        reconcilers: int,
+        workers: int,
+        faults: Faults,
+        engine: EngineSettings,
+        worker: WorkerSettings,
+        make_store: Callable[[int], MemoryStore] = MemoryStore,
+        knows: int = FORMAT,
+    ) -> None:
+        """Start nothing yet."""
+        self.seed = seed
+        self.app = app
+        self.partitions = partitions
+        self.engine = engine
+        self.worker = worker
+        self.loop = VirtualLoop()
+        self.rng = Random(f"world {seed}")  # noqa: S311 - a simulation, not a secret
+        self.weather = Weather(self.loop, seed, faults)
+        self.clock = VirtualClock(self.loop.time)
+        self.broker = Broker(self.clock, partitions)
+        self.store = make_store(partitions)
+        #: How long a silent process keeps its partitions.
+        self.session_seconds = 3.0
+        self.slots = [Slot("reconciler", i, knows) for i in range(reconcilers)]
+        self.slots += [Slot("worker", i) for i in range(workers)]
+        #: What can never be right, as seen while it happened.
+        self.wrong: list[str] = []
+        self.broker.complain = self.wrong.append
+
+    async def open(self) -> None:
+        """Make the definitions known, and start all processes."""
+        client = Process(self.weather, "registrar")
+        definitions = RemoteDefinitions(client, self.broker)
+        for definition in self.app.definitions():
+            await retry_transient(lambda d=definition: definitions.register(d), "register")  # type: ignore[misc]
+        for slot in self.slots:
+            self.start(slot)
+
+    def start(self, slot: Slot) -> None:
+        """Fill a slot with a new process."""
+        slot.incarnation += 1
+        name = f"{slot.role}-{slot.number}.{slot.incarnation}"
+        process = slot.process = self.make_process(slot, name)
+        process.start(
+            self._reconcile(slot, process) if slot.role == "reconciler" else self._work(slot, process)
+        )
+
+    def make_process(self, slot: Slot, name: str) -> Process:
+        """Return a process for a slot, not started yet."""
+        return Process(self.weather, name, lambda process: self._died(slot, process))
+
+    def crash(self, slot: Slot) -> None:
+        """Kill the process in a slot."""
+        if slot.process is not None:
+            slot.process.kill()
+
+    def watched(self, handler: Handler, process: Process) -> Handler:
+        """Return the handler that a process calls in place of this one."""
+        return handler
+
+    def end(self) -> None:
+        """End everything that still runs."""
+        self.kill_all()
+        self.loop.close()
+
+    def kill_all(self) -> None:
+        """Kill all processes, without successors."""
+        for slot in self.slots:
+            if slot.log is not None and slot.process is not None:
+                self._note_trespasses(slot.process.name, slot.log)
+            if slot.process is not None:
+                slot.process.kill()
+                slot.process._clear_away()
+
+    async def _reconcile(self, slot: Slot, process: Process) -> None:
+        skew = self.weather.faults.skew_ms
+        clock = VirtualClock(self.loop.time, self.rng.randint(-skew, skew))
+        definitions = RemoteDefinitions(process, self.broker, slot.knows)
+        await retry_transient(definitions.catch_up, "read the definitions")
+        log = slot.log = RemoteLog(
+            process, self.broker, INBOX, RECONCILERS, records_max=self.engine.batch_records_max
+        )
+        log.open()
+        store = slot.store = RemoteStore(process, self.store)
+        reconciler = Reconciler(
+            log, store, RemotePublisher(process, self.broker), definitions,
+            RemoteVerdicts(process, self.broker), clock, self.engine, _metrics(), owner=process.name,
+            source=SOURCE, partition_count=self.partitions, knows=slot.knows,
+        )  # fmt: skip
+        slot.program = reconciler
+        await reconciler.run()
+
+    async def _work(self, slot: Slot, process: Process) -> None:
+        skew = self.weather.faults.skew_ms
+        clock = VirtualClock(self.loop.time, self.rng.randint(-skew, skew))
+        log = slot.log = RemoteLog(
+            process, self.broker, COMMANDS + slot.queue, WORKERS + slot.queue, records_max=100
+        )
+        log.open()
+        worker = Worker(
+            {slot.queue: log}, RemotePublisher(process, self.broker), RemoteBlobs(process, self.broker),
+            lambda workflow, step: self.watched(self.app.handler(workflow, step), process),
+            clock, self.worker, _metrics(), worker=process.name,
+        )  # fmt: skip
+        slot.program = worker
+        await worker.run()
+
+    def _died(self, slot: Slot, process: Process) -> None:
+        """Tell the group when its patience is over, and start a successor."""
+        log, store = slot.log, slot.store
+        slot.log = slot.store = slot.program = None
+        if store is not None:
+            self.weather.later(self.rng.uniform(0.0, 0.2), store.leave)
+        if process.failure is not None:
+            self.wrong.append(f"{process.name} ended by itself: {process.failure!r}")
+        if log is not None:
+            inner = log.log
+            self.broker.stop_listening(inner.name, inner._poke)
+            self.weather.later(self.session_seconds, lambda: self.broker_forgets(inner))
+            self._note_trespasses(process.name, log)
+        self.weather.later(self.rng.uniform(0.05, 2.5), lambda: self.start(slot))
+
+    def broker_forgets(self, member: Any) -> None:
+        """Let a group give up a member that is silent."""
+        for group in self.broker.groups.values():
+            group.leave(member)
+
+    def _note_trespasses(self, name: str, log: RemoteLog) -> None:
+        if partitions := log.log.trespasses:
+            self.wrong.append(f"{name} fetched partitions that it knew are not its own: {partitions}")

@@ -1,0 +1,399 @@
+"""The other ports in memory: log, publisher, definitions and clock, over one broker in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import cache
+
+from stream_durable.core.definition.about import HEADER, NOTHING, About, read_about
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.nodes import Definition, encode_definition, fingerprint_of
+from stream_durable.core.definition.reading import Known, admitted, definition_key, read_definition
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.format import FORMAT
+from stream_durable.memory.broker import Broker, LogPartition
+from stream_durable.ports import (
+    Assigned,
+    Headers,
+    Instead,
+    LogBounds,
+    LogEvent,
+    LogLost,
+    Outgoing,
+    Record,
+    Refusal,
+    Revoked,
+    without,
+)
+from stream_durable.wire.topics import BLOBS, DEFINITIONS, VERDICTS
+from stream_durable.wire.verdicts import Verdict, decode_verdict
+
+#: How long a member that is told to give partitions up waits for the batch under way.
+_REVOKE_SECONDS = 5.0
+
+Later = Callable[[float, Callable[[], None]], object]
+
+
+class VirtualClock:
+    """The time of the running loop, as milliseconds since some morning."""
+
+    EPOCH_MS = 1_700_000_000_000
+
+    def __init__(self, time: Callable[[], float], skew_ms: int = 0) -> None:
+        """Read seconds from `time`; be wrong by `skew_ms`."""
+        self._time = time
+        self._skew_ms = skew_ms
+
+    def now(self) -> int:
+        """Return milliseconds since the epoch."""
+        return self.EPOCH_MS + int(self._time() * 1_000) + self._skew_ms
+
+
+class MemoryLog:
+    """A topic read as a member of a group; serves as inbox and as command log."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        topic: str,
+        group: str,
+        later: Later,
+        *,
+        records_max: int = 500,
+        latency: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """Join nothing yet; `later` calls back in the process that reads, `latency` says when."""
+        self.broker = broker
+        self.name = topic
+        self.group = broker.group(group, topic)
+        self._later = later
+        self._latency = latency
+        self._records_max = records_max
+        self.fetching: dict[int, int] = {}
+        #: What each of them was when it was read last: a client hears of it when it becomes another log.
+        self._read: dict[int, LogPartition] = {}
+        #: The topic as it was when somebody asked last. That it was made anew is heard at once here; in truth
+        #: it may take until the next look, where it has grown beyond our position meanwhile.
+        self._known: dict[int, str] = {}
+        self._events: deque[LogEvent] = deque()
+        #: They overtake what was read.
+        self._moves: deque[Assigned | Revoked] = deque()
+        self._is_revoking = False
+        self._held = 0
+        self._arrived = asyncio.Event()
+        self._releasing: list[int] = []
+        self._is_polling = False
+        self.is_expired = False
+        #: Partitions that the group gave us, and those of which the reader has heard.
+        self._given: set[int] = set()
+        self._heard: set[int] = set()
+        #: What is read though the group has not given it to us.
+        self._adopted: set[int] = set()
+        #: Partitions that the reader wanted although it had been told that they are not its own.
+        self.trespasses: list[int] = []
+
+    def open(self) -> None:
+        """Join the group."""
+        self.is_expired = False
+        self.broker.listen(self.name, self._poke)
+        self.group.join(self)
+
+    async def next(self) -> LogEvent:
+        """Wait for what comes next."""
+        self._release()
+        while not self._moves and not self._events:
+            await self._arrival()
+        if self._moves:
+            return self._move()
+        event = self._events.popleft()
+        if isinstance(event, list):
+            self._held -= len(event)
+            self._poke()
+        return event
+
+    async def moved(self) -> Assigned | Revoked:
+        """Wait until partitions are given or taken away."""
+        self._release()
+        while not self._moves:
+            await self._arrival()
+        return self._move()
+
+    async def _arrival(self) -> None:
+        self._arrived.clear()
+        await self._arrived.wait()
+
+    def _move(self) -> Assigned | Revoked:
+        move = self._moves.popleft()
+        if isinstance(move, Assigned):
+            self._heard.update(move.partitions)
+            self._adopted.difference_update(move.partitions)
+        else:
+            self._heard.difference_update(move.partitions)
+        self._is_revoking = isinstance(move, Revoked)
+        return move
+
+    def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
+        """Begin to fetch a partition at an offset; an order that a revocation has overtaken is void."""
+        if partition not in self._given and partition not in self._adopted:
+            return
+        if not self.broker.topic(self.name).partitions[partition].reaches(leader_epoch, offset):
+            self._tell(LogLost(partition))
+            return
+        self.fetching[partition] = offset
+        self._read.pop(partition, None)
+        self._poke()
+
+    def look(self, partition: int) -> None:
+        """Record a fault if the reader touches a partition known to be foreign."""
+        if partition not in self._heard and partition not in self._adopted:
+            self.trespasses.append(partition)
+
+    def stop_fetching(self, partition: int) -> None:
+        """Fetch no more from a partition."""
+        self.fetching.pop(partition, None)
+
+    def adopt(self, partition: int) -> None:
+        """Let a partition be fetched though the group has not given it to us."""
+        self._adopted.add(partition)
+
+    def disown(self, partition: int) -> None:
+        """Stop fetching an adopted partition."""
+        self._adopted.discard(partition)
+        self.stop_fetching(partition)
+
+    def drop(self, partitions: Iterable[int]) -> None:
+        """Forget what was read of partitions and not taken yet."""
+        self._events = without(self._events, set(partitions))
+        self._held = sum(len(event) for event in self._events if isinstance(event, list))
+
+    async def bounds(self, partition: int) -> LogBounds:
+        """Return the log's identity and bounds."""
+        topic = self.broker.topic(self.name)
+        log = topic.partitions[partition]
+        self._known[partition] = topic.id
+        return LogBounds(topic.id, log.low, log.high)
+
+    def note_progress(self, offsets: dict[int, int]) -> None:
+        """Nobody looks at the lag here."""
+
+    async def committed(self, partition: int) -> tuple[int | None, str | None]:
+        """Return the committed offset and metadata of a partition."""
+        return self.group.offsets.get(partition, (None, None))
+
+    def commit(self, marks: list[tuple[int, int, str]], done: Callable[[bool], None]) -> None:
+        """Commit (partition, offset, metadata), if the group still knows us."""
+        done(self.store_marks(marks))
+
+    def store_marks(self, marks: list[tuple[int, int, str]]) -> bool:
+        """Store the marks of a member, for what is its own or is just being given up, and none else."""
+        ours = self._given.union(self._releasing)
+        if self not in self.group.members or not ours.issuperset(mark[0] for mark in marks):
+            return False
+        for partition, offset, metadata in marks:
+            self.group.offsets[partition] = (offset, metadata)
+        return True
+
+    async def close(self) -> None:
+        """Leave the group."""
+        self.broker.stop_listening(self.name, self._poke)
+        self.fetching.clear()
+        self.group.leave(self)
+
+    def expire(self) -> None:
+        """Be given up by the group, which has not heard of us for too long."""
+        if self in self.group.members:
+            self.is_expired = True
+            self.group.leave(self)
+
+    def rejoin(self) -> None:
+        """Notice the loss of membership, and join again."""
+        if self.is_expired:
+            self.is_expired = False
+            self._releasing.clear()
+            self.fetching.clear()
+            gone = sorted(self._given)
+            self._given.clear()
+            self._tell(Revoked(tuple(gone)))
+            self.group.join(self)
+
+    def assign(self, partitions: list[int]) -> None:
+        """Tell the reader what is meant for it."""
+        self._given.update(partitions)
+        self._tell(Assigned(tuple(partitions)))
+
+    def revoke(self, partitions: list[int]) -> None:
+        """Stop fetching, tell the reader, and give the partitions up when it has heard."""
+        for partition in partitions:
+            self.fetching.pop(partition, None)
+        self._given.difference_update(partitions)
+        self._tell(Revoked(tuple(partitions)))
+        self._releasing += partitions
+        self._later(_REVOKE_SECONDS, lambda: self._release_these(partitions))
+
+    def _release(self) -> None:
+        if self._is_revoking and self._releasing:
+            self._release_these(list(self._releasing))
+
+    def _release_these(self, partitions: list[int]) -> None:
+        mine = [p for p in partitions if p in self._releasing]
+        self._releasing = [p for p in self._releasing if p not in mine]
+        if mine:
+            self.group.released(self, mine)
+
+    def _tell(self, event: LogEvent) -> None:
+        if isinstance(event, Assigned | Revoked):
+            if isinstance(event, Revoked):
+                self.drop(event.partitions)
+            self._moves.append(event)
+        else:
+            self._events.append(event)
+        self._arrived.set()
+
+    def _poke(self) -> None:
+        if self.fetching and not self._is_polling and self._held < self._records_max:
+            self._is_polling = True
+            self._later(self._latency(), self._poll)
+
+    def _poll(self) -> None:
+        self._is_polling = False
+        topic = self.broker.topic(self.name)
+        found: list[Record] = []
+        for partition, offset in list(self.fetching.items()):
+            log = topic.partitions[partition]
+            is_another = self._read.setdefault(partition, log) is not log and offset > 0
+            is_another |= self._known.get(partition, topic.id) != topic.id
+            if is_another or not log.low <= offset <= log.high:
+                del self.fetching[partition]
+                self._tell(LogLost(partition))
+                continue
+            records = log.read(offset, self._records_max - len(found))
+            if records:
+                self.fetching[partition] = records[-1].offset + 1
+                found += records
+        if found:
+            self._held += len(found)
+            self._tell(found)
+
+
+class MemoryPublisher:
+    """Appends in order, at once."""
+
+    def __init__(self, broker: Broker) -> None:
+        """Publish to this broker."""
+        self._broker = broker
+
+    def send(
+        self,
+        messages: Sequence[tuple[Outgoing, Headers | None]],
+        done: Callable[[list[Refusal]], None],
+        instead: Instead | None = None,
+    ) -> None:
+        """Append all; none is ever refused."""
+        for message, headers in messages:
+            self._broker.append(message.topic, message.partition, message.key, message.value, headers)
+        done([])
+
+    async def publish(self, messages: Sequence[tuple[Outgoing, Headers | None]]) -> list[Refusal]:
+        """Append all."""
+        self.send(messages, lambda _: None)
+        return []
+
+    async def close(self) -> None:
+        """Nothing is ever under way."""
+
+
+class MemoryBlobs:
+    """Large values on a topic of the broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        """Keep them in this broker."""
+        self._broker = broker
+
+    async def put(self, key: str, data: bytes) -> tuple[int, int]:
+        """Append a value."""
+        record = self._broker.append(BLOBS, None, key.encode(), data)
+        return record.partition, record.offset
+
+    async def get(self, partition: int, offset: int) -> bytes | None:
+        """Return the value at a place, if it is there."""
+        for record in self._broker.topic(BLOBS).partitions[partition].read(offset, 1):
+            if record.offset == offset:
+                return record.value
+        return None
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class MemoryDefinitions:
+    """Graphs by fingerprint, as far as they have been read from the topic."""
+
+    def __init__(self, broker: Broker, knows: int = FORMAT) -> None:
+        """Read nothing yet; nothing of a format beyond `knows` is ever read."""
+        self._broker = broker
+        self._knows = knows
+        self._known = Known()
+        self._position = 0
+
+    def graph(self, fingerprint: str) -> Graph | None:
+        """Return a graph that is known already."""
+        return self._known.graphs.get(fingerprint)
+
+    def is_newer(self, fingerprint: str) -> bool:
+        """Whether a definition exists in a newer format than this release."""
+        return fingerprint in self._known.newer
+
+    def lacking(self, fingerprint: str) -> str:
+        """Return why a graph is missing for this fingerprint, with the remedy."""
+        return self._known.lacking(fingerprint)
+
+    async def catch_up(self) -> None:
+        """Read the topic to its end."""
+        for record in self._broker.topic(DEFINITIONS).partitions[0].read(self._position, 1 << 30):
+            self._position = record.offset + 1
+            if record.value is not None:
+                with suppress(RejectedError):
+                    found = _read(record.key, record.value, self._knows)
+                    self._known.keep(found, read_about(dict(record.headers or ()).get(HEADER)))
+
+    def about(self, fingerprint: str) -> About:
+        """Return what was said last about a definition beside it."""
+        return self._known.about(fingerprint)
+
+    async def register(self, definition: Definition, about: About = NOTHING) -> str:
+        """Publish a definition with its descriptions, unless already known."""
+        graph = prepared(definition)
+        if self._known.lacks(graph.fingerprint, about):
+            key = definition_key(graph.name, graph.fingerprint)
+            self._broker.append(DEFINITIONS, 0, key, admitted(definition), [(HEADER, about.encoded())])
+            self._known.keep(graph, about)
+        return graph.fingerprint
+
+
+class MemoryVerdicts:
+    """What was decided about records, on a topic of the broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        """Read from this broker."""
+        self._broker = broker
+
+    async def about(self, partition: int, offset: int, since: int) -> list[Verdict]:
+        """Return the verdicts about records from an offset on."""
+        records = self._broker.topic(VERDICTS).partitions[partition].records
+        found = [decode_verdict(record.value) for record in records]
+        return [verdict for verdict in found if verdict.offset >= offset]
+
+
+#: Graphs never change, so those of many processes of one world are made once.
+_read = cache(read_definition)
+
+
+def prepared(definition: Definition) -> Graph:
+    """Return the graph of a definition, made once."""
+    data = encode_definition(definition)
+    graph = _read(definition_key(definition.name, fingerprint_of(data)), data, definition.format)
+    assert isinstance(graph, Graph)
+    return graph

@@ -1,0 +1,346 @@
+"""The ports as a simulated process has them: the memory ones at the other end of a bad connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from typing import Any
+from uuid import UUID
+from zlib import crc32
+
+from stream_durable.core.definition.about import NOTHING, About
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.nodes import Definition
+from stream_durable.core.errors import StatementError, TransientError
+from stream_durable.core.format import FORMAT
+from stream_durable.core.run.rows import RunRow
+from stream_durable.core.tables import Rows
+from stream_durable.memory.broker import Broker
+from stream_durable.memory.ports import MemoryBlobs, MemoryDefinitions, MemoryLog, MemoryVerdicts
+from stream_durable.memory.process import Process, immediately
+from stream_durable.memory.store import MemoryStore
+from stream_durable.ports import (
+    Assigned,
+    Attendance,
+    Claim,
+    Cursor,
+    Keys,
+    Loaded,
+    LogBounds,
+    LogEvent,
+    Revoked,
+    RunPosition,
+    Share,
+    TimerPosition,
+)
+from stream_durable.wire.verdicts import Verdict
+
+KAFKA, POSTGRES = "Kafka", "Postgres"
+#: An order to the log's thread is carried out this much later.
+_ORDER_SECONDS = 0.0005
+
+
+#: Runs whose ids begin like this cannot be stored.
+UNSTORABLE_RUN = "unstorable"
+
+
+class RemoteStore:
+    """A store at the other end of a connection."""
+
+    def __init__(self, process: Process, store: MemoryStore) -> None:
+        """Serve one process."""
+        self._process = process
+        self._store = store
+        #: Drawn beside the world's numbers, and under which we are present as soon as we have been.
+        self._drawn = crc32(process.name.encode())
+        self._number: int | None = None
+
+    async def _ask(self, where: str, act: Callable[[], Any]) -> Any:
+        return await self._process.call(f"store.{where}", POSTGRES, lambda: immediately(act()))
+
+    async def attend(self) -> Attendance:
+        """Be present; a request that fails takes the connection with it."""
+        try:
+            seen: Attendance = await self._ask("attend", lambda: self._store.attend(self._drawn))
+        except TransientError:
+            self.leave()
+            raise
+        self._number = self._drawn
+        return seen
+
+    def leave(self) -> None:
+        """End the connection that says that we live."""
+        self._store.present.discard(self._drawn)
+
+    async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
+        """Become the owner of a partition."""
+        claim: Claim = await self._ask(
+            "claim", lambda: self._store.claim(partition, owner, token, knows, number=self._number)
+        )
+        return claim
+
+    async def adopt(
+        self, partition: int, epoch: int, owner: str, token: UUID, knows: int = FORMAT
+    ) -> Claim | None:
+        """Claim an orphan."""
+        claim: Claim | None = await self._ask(
+            "adopt", lambda: self._store.adopt(partition, epoch, owner, token, knows, number=self._number)
+        )
+        return claim
+
+    async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
+        """Note which log the partition is."""
+        await self._ask("identify", lambda: self._store.identify(partition, token, topic_id))
+
+    async def lose(self, partition: int, token: UUID, reason: str) -> None:
+        """Record that the log of a partition was lost."""
+        await self._ask("lose", lambda: self._store.lose(partition, token, reason))
+
+    async def must_redrive(self, partition: int, token: UUID, *, is_due: bool) -> None:
+        """Note whether outstanding work has to be asked for again."""
+        await self._ask("must_redrive", lambda: self._store.must_redrive(partition, token, is_due=is_due))
+
+    async def suspect(self, partition: int, token: UUID, offset: int) -> int:
+        """Note that a record is about to be folded alone."""
+        times: int = await self._ask("suspect", lambda: self._store.suspect(partition, token, offset))
+        return times
+
+    async def absolve(self, partition: int, token: UUID) -> None:
+        """Note that no record is suspected any more."""
+        await self._ask("absolve", lambda: self._store.absolve(partition, token))
+
+    async def new_generation(
+        self, partition: int, token: UUID, topic_id: str, next_offset: int, reason: str
+    ) -> int | None:
+        """Go on with another log."""
+        generation: int | None = await self._ask(
+            "new_generation",
+            lambda: self._store.new_generation(partition, token, topic_id, next_offset, reason),
+        )
+        return generation
+
+    def trouble(self) -> str | None:
+        """Nobody asks."""
+        return None
+
+    async def commit(self, shares: Sequence[Share]) -> bool:
+        """Write all shares, or nothing."""
+        # The request carries them as they are now, whatever the process does with them while it is under way.
+        sent = [_copied(share) for share in shares]
+        weather = self._process.weather
+        if any(row.id.startswith(UNSTORABLE_RUN) for share in sent for row in share.rows.get(RunRow, ())):
+            raise StatementError("no column holds this", is_data=True)
+        if sum(share.to_offset - share.from_offset for share in sent) > 2 and weather.chance(
+            weather.faults.slow_commit, "commit took too long"
+        ):
+            raise StatementError("it took too long", is_data=False)
+        if weather.chance(weather.faults.constraint, "commit refused by a constraint of somebody's"):
+            raise StatementError("a constraint", is_data=False)
+        saved: bool = await self._ask("commit", lambda: self._store.commit(sent))
+        return saved
+
+    async def cursors(self, partitions: Sequence[int]) -> dict[int, Cursor]:
+        """Read who owns these partitions."""
+        found: dict[int, Cursor] = await self._ask("cursors", lambda: self._store.cursors(partitions))
+        return found
+
+    async def load(self, keys: Keys) -> Loaded:
+        """Read entities."""
+        loaded: Loaded = await self._ask("load", lambda: self._store.load(keys))
+        return loaded
+
+    async def timers(
+        self, partition: int, after: TimerPosition, until: int, limit: int
+    ) -> list[TimerPosition]:
+        """Return the next timers of a partition."""
+        found: list[TimerPosition] = await self._ask(
+            "timers", lambda: self._store.timers(partition, after, until, limit)
+        )
+        return found
+
+    async def unfinished(self, partition: int, after: RunPosition, limit: int) -> list[RunPosition]:
+        """Return runs that have not ended."""
+        found: list[RunPosition] = await self._ask(
+            "unfinished", lambda: self._store.unfinished(partition, after, limit)
+        )
+        return found
+
+    async def close(self) -> None:
+        """Hang up."""
+
+
+class RemoteBlobs:
+    """The topic of large values at the other end of a connection."""
+
+    def __init__(self, process: Process, broker: Broker) -> None:
+        """Serve one process."""
+        self._process = process
+        self._blobs = MemoryBlobs(broker)
+
+    async def put(self, key: str, data: bytes) -> tuple[int, int]:
+        """Keep a value."""
+        return await self._process.call("blobs.put", KAFKA, lambda: immediately(self._blobs.put(key, data)))
+
+    async def get(self, partition: int, offset: int) -> bytes | None:
+        """Return the value at a place, if it is there."""
+        return await self._process.call(
+            "blobs.get", KAFKA, lambda: immediately(self._blobs.get(partition, offset))
+        )
+
+    async def close(self) -> None:
+        """Hang up."""
+
+
+class RemoteLog:
+    """A consumer in a group: orders are carried out a little later, in order."""
+
+    def __init__(self, process: Process, broker: Broker, topic: str, group: str, *, records_max: int) -> None:
+        """Serve one process."""
+        self._process = process
+        self.log = MemoryLog(
+            broker, topic, group, process.beside, records_max=records_max, latency=process.weather.delay
+        )
+
+        #: When the last commit that was ordered arrives; orders arrive in order.
+        self._ordered = 0.0
+        #: When all else that was ordered is carried out.
+        self._ordered_until = 0.0
+
+    def open(self) -> None:
+        """Join the group."""
+        self.log.open()
+
+    async def next(self) -> LogEvent:
+        """Wait for what comes next."""
+        self._process.alive()
+        event = await self.log.next()
+        await self._process.crash_point("log.next")
+        return event
+
+    async def moved(self) -> Assigned | Revoked:
+        """Wait until partitions are given or taken away."""
+        self._process.alive()
+        event = await self.log.moved()
+        await self._process.crash_point("log.next")
+        return event
+
+    def fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
+        """Begin to fetch a partition."""
+        self._process.alive()
+        self.log.look(partition)
+        self._order(lambda: self.log.fetch(partition, offset, leader_epoch))
+
+    def stop_fetching(self, partition: int) -> None:
+        """Fetch no more from a partition, and drop what was read of it and not taken yet."""
+        self._process.alive()
+        self.log.drop([partition])
+        self._order(lambda: self.log.stop_fetching(partition))
+
+    def _order(self, call: Callable[[], None]) -> None:
+        self._ordered_until = self._process.weather.loop.time() + _ORDER_SECONDS
+        self._process.beside(_ORDER_SECONDS, call)
+
+    async def bounds(self, partition: int) -> LogBounds:
+        """Say which log this partition is now, once what was ordered before is carried out."""
+        left = self._ordered_until - self._process.weather.loop.time()
+        if left > 0.0:
+            await asyncio.sleep(left)
+        return await self._process.call("log.bounds", KAFKA, lambda: immediately(self.log.bounds(partition)))
+
+    def adopt(self, partition: int) -> None:
+        """Let a partition be fetched though the group has not given it to us."""
+        self._process.alive()
+        self.log.adopt(partition)
+
+    def disown(self, partition: int) -> None:
+        """Stop fetching an adopted partition."""
+        self._process.alive()
+        self.log.drop([partition])
+        self._order(lambda: self.log.disown(partition))
+
+    def note_progress(self, offsets: dict[int, int]) -> None:
+        """Nobody looks at the lag here."""
+
+    async def committed(self, partition: int) -> tuple[int | None, str | None]:
+        """Return the committed offset and metadata of a partition."""
+        await asyncio.sleep(max(0.0, self._ordered - self._process.weather.loop.time()))
+        return await self._process.call(
+            "log.committed", KAFKA, lambda: immediately(self.log.committed(partition))
+        )
+
+    def commit(self, marks: list[tuple[int, int, str]], done: Callable[[bool], None]) -> None:
+        """Commit; sometimes it is stored and we hear that it was not, sometimes it is not."""
+        process, weather = self._process, self._process.weather
+        process.alive()
+        is_refused = weather.is_out(KAFKA) or weather.chance(weather.faults.refuse, "log.commit refused")
+        is_lost = weather.chance(weather.faults.lose_answer, "log.commit answer lost")
+
+        def arrive() -> None:
+            stored = not is_refused and self.log.store_marks(marks)
+            process.later(weather.delay(), lambda: done(stored and not is_lost))
+
+        now = weather.loop.time()
+        self._ordered = max(self._ordered, now + weather.delay())
+        weather.later(self._ordered - now, arrive)
+
+    async def close(self) -> None:
+        """Leave the group, with what was ordered before carried out."""
+        self._process.alive()
+        await self.log.close()
+
+
+class RemoteDefinitions:
+    """The definitions topic at the other end of a connection."""
+
+    def __init__(self, process: Process, broker: Broker, knows: int = FORMAT) -> None:
+        """Serve one process, of a release that knows formats up to this one."""
+        self._process = process
+        self._definitions = MemoryDefinitions(broker, knows)
+
+    def graph(self, fingerprint: str) -> Graph | None:
+        """Return a graph that is known already."""
+        return self._definitions.graph(fingerprint)
+
+    def is_newer(self, fingerprint: str) -> bool:
+        """Whether a definition exists in a newer format than this release."""
+        return self._definitions.is_newer(fingerprint)
+
+    def lacking(self, fingerprint: str) -> str:
+        """Return why a graph is missing for this fingerprint, with the remedy."""
+        return self._definitions.lacking(fingerprint)
+
+    async def catch_up(self) -> None:
+        """Read the topic to its end."""
+        await self._process.call("definitions.read", KAFKA, lambda: immediately(self._definitions.catch_up()))
+
+    async def register(self, definition: Definition, about: About = NOTHING) -> str:
+        """Make a definition known to everybody."""
+        return await self._process.call(
+            "definitions.register", KAFKA, lambda: immediately(self._definitions.register(definition, about))
+        )
+
+
+class RemoteVerdicts:
+    """The topic of verdicts at the other end of a connection."""
+
+    def __init__(self, process: Process, broker: Broker) -> None:
+        """Serve one process."""
+        self._process = process
+        self._verdicts = MemoryVerdicts(broker)
+
+    async def about(self, partition: int, offset: int, since: int) -> list[Verdict]:
+        """Return the verdicts about records from an offset on."""
+        return await self._process.call(
+            "verdicts.read", KAFKA, lambda: immediately(self._verdicts.about(partition, offset, since))
+        )
+
+
+def _copied(share: Share) -> Share:
+    copy = replace(share)
+    for each in fields(share):
+        value = getattr(share, each.name)
+        if isinstance(value, list):
+            setattr(copy, each.name, list(value))
+    copy.rows = Rows({row: list(rows) for row, rows in share.rows.items()})
+    return copy

@@ -1,0 +1,360 @@
+"""What a client needs of the world, in memory: state from the tables, statements from the broker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from itertools import islice
+
+import msgspec
+
+from stream_durable.client.edge import Ports
+from stream_durable.client.filter import LOST
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.failure import Failure
+from stream_durable.core.gate import rows as gate_rows
+from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
+from stream_durable.core.status import COMPENSATED, COMPLETED, WAITING
+from stream_durable.memory.broker import Broker
+from stream_durable.memory.ports import MemoryBlobs, MemoryDefinitions, MemoryPublisher
+from stream_durable.memory.store import MemoryStore
+from stream_durable.ports import (
+    ChannelRange,
+    EventWait,
+    GateSummary,
+    Record,
+    RunPage,
+    RunPosition,
+    RunQuery,
+    RunSummary,
+    SignalWait,
+    StoredEvent,
+    StoredRun,
+    WorkflowFigures,
+)
+from stream_durable.wire import lifecycle
+from stream_durable.wire.topics import RUNS, STEPS
+
+_tags = msgspec.json.Decoder(list[str]).decode
+
+
+def memory_ports(
+    broker: Broker, store: MemoryStore, event_ttl_ms: int, now: Callable[[], int] | None = None
+) -> Ports:
+    """Return a client's ports, at whose other end nothing ever goes wrong."""
+    return Ports(
+        publisher=MemoryPublisher(broker),
+        catalogue=MemoryCatalogue(broker),
+        views=MemoryViews(store),
+        events=MemoryRunEvents(broker),
+        blobs=MemoryBlobs(broker),
+        event_ttl_ms=event_ttl_ms,
+        where="memory",
+        now=now,
+    )
+
+
+class MemoryCatalogue(MemoryDefinitions):
+    """The definitions, and which of them a start by name means."""
+
+    def current(self, workflow: str) -> str | None:
+        """Return the fingerprint of the definition of this name that was registered last."""
+        return self._known.current.get(workflow)
+
+    async def has_queue(self, queue: str) -> bool:
+        """Topics of this broker are made when they are first asked for."""
+        return True
+
+    def known(self) -> list[Graph]:
+        """Return all graphs that have been read."""
+        return list(self._known.graphs.values())
+
+    def workflows(self) -> list[str]:
+        """Return the names of all workflows, sorted."""
+        return sorted(self._known.current)
+
+
+class MemoryViews:
+    """The read models of the store in memory."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        """Read this store."""
+        self._tables = store.tables
+
+    async def run_get(self, run: str) -> RunRow | None:
+        """Return a run without its steps."""
+        return self._tables.runs.get(run)
+
+    async def run_with_steps(self, run: str) -> StoredRun | None:
+        """Return a run and its steps."""
+        row = self._tables.runs.get(run)
+        if row is None:
+            return None
+        children = sum(each.parent == run for each in self._tables.runs.values())
+        return StoredRun(row, self._steps(run), children)
+
+    async def run_list(
+        self, query: RunQuery, *, limit: int = 50, after: RunPosition | None = None
+    ) -> RunPage:
+        """Return a page of runs, newest first."""
+        found = sorted(self._meant(query), key=lambda row: (row.created, row.id), reverse=True)
+        left = [row for row in found if after is None or (row.created, row.id) < after]
+        page = [_summary(row) for row in left[:limit]]
+        following = RunPosition(page[-1].created, page[-1].id) if len(left) > limit and page else None
+        return RunPage(page, following)
+
+    async def run_count(self, query: RunQuery, *, at_most: int) -> int:
+        """Count runs."""
+        return min(at_most, sum(1 for _ in self._meant(query)))
+
+    async def run_statuses(self, query: RunQuery, *, at_most: int) -> dict[str, int]:
+        """Count runs by status."""
+        return dict(Counter(row.status for row in islice(self._meant(query), at_most)))
+
+    async def child_counts(self, runs: Sequence[str]) -> dict[str, int]:
+        """Count the runs that the steps of each of these have started."""
+        parents = (row.parent for row in self._tables.runs.values())
+        return dict(Counter(parent for parent in parents if parent is not None and parent in runs))
+
+    async def workflow_figures(self, workflows: Sequence[str], *, since: int) -> list[WorkflowFigures]:
+        """Return what the runs of each of these workflows come to."""
+        return [_figures(name, self._rows_of(name), since) for name in sorted(workflows)]
+
+    def _rows_of(self, workflow: str) -> list[RunRow]:
+        found = (row for row in self._tables.runs.values() if row.workflow == workflow)
+        return sorted(found, key=lambda row: (row.created, row.id))
+
+    async def event_waits(
+        self, channels: ChannelRange, workflow: str | None, *, after: tuple[str, str, str], limit: int
+    ) -> list[EventWait]:
+        """Return a page of the open waits for events."""
+        found = []
+        for channel, run_id, wait in sorted(self._tables.waits):
+            run, step = self._waiting(run_id, wait)
+            is_meant = _is_within(channel, channels) and (channel, run_id, wait) > after
+            if is_meant and run is not None and step is not None and workflow in (None, run.workflow):
+                found.append(EventWait(channel, run_id, wait, run.workflow, step.started, step.due))
+        return found[:limit]
+
+    async def signal_waits(
+        self,
+        steps: Sequence[tuple[str, str]],
+        workflow: str | None,
+        *,
+        after: tuple[int, str, str],
+        limit: int,
+    ) -> list[SignalWait]:
+        """Return a page of the open waits of these steps."""
+        found = []
+        for row in self._tables.steps.values():
+            run, step = self._waiting(row.run, row.name)
+            if run is None or step is None or (run.fingerprint, row.name) not in steps:
+                continue
+            if (run.created, run.id, row.name) > after and workflow in (None, run.workflow):
+                one = SignalWait(
+                    run.created, run.id, row.name, run.workflow, run.fingerprint, row.started, row.due
+                )
+                found.append(one)
+        return sorted(found)[:limit]
+
+    async def kept_events(
+        self, channels: ChannelRange, *, after: tuple[str, str], limit: int
+    ) -> list[StoredEvent]:
+        """Return a page of the events that channels keep."""
+        found = [
+            StoredEvent(*key, event.data, event.expires)
+            for key, event in sorted(self._tables.events.items())
+            if key > after and _is_within(key[0], channels)
+            if event.data is not None and event.expires is not None
+        ]
+        return found[:limit]
+
+    def _waiting(self, run: str, step: str) -> tuple[RunRow | None, StepRow | None]:
+        """Return an unfinished run and a waiting step of it."""
+        row, waiting = self._tables.runs.get(run), self._tables.steps.get((run, step))
+        is_open = row is not None and row.ended is None
+        is_waiting = waiting is not None and waiting.status == WAITING
+        return row if is_open else None, waiting if is_waiting else None
+
+    async def run_family(self, run: str, *, limit: int) -> list[RunSummary]:
+        """Return the first ancestor of a run and all that came of it."""
+        runs = self._tables.runs
+        first = runs.get(run)
+        while first is not None and first.parent is not None and first.parent in runs:
+            first = runs[first.parent]
+        generation = [] if first is None else [first]
+        found: list[RunSummary] = []
+        while generation:
+            found += map(_summary, generation)
+            parents = {row.id for row in generation}
+            generation = [row for row in runs.values() if row.parent in parents]
+        return found[:limit]
+
+    async def step_list(self, run: str, *, after: str = "", limit: int = 1_000) -> list[StepRow]:
+        """Return a page of the steps of a run that have a row, by name."""
+        found = sorted(self._steps(run), key=lambda row: row.name)
+        return [row for row in found if row.name > after][:limit]
+
+    async def attempt_list(
+        self, run: str, *, step: str | None = None, after: tuple[str, int] = ("", 0), limit: int = 1_000
+    ) -> list[AttemptRow]:
+        """Return a page of what is kept of a run's attempts, by step and number."""
+        found = sorted(
+            (row for row in self._tables.attempts.values() if row.run == run and step in (None, row.step)),
+            key=lambda row: (row.step, row.attempt),
+        )
+        return [row for row in found if (row.step, row.attempt) > after][:limit]
+
+    async def gate_list(self, *, after: str = "", limit: int = 1_000) -> list[GateSummary]:
+        """Return a page of the gates that were ever asked, by name."""
+        names = sorted(name for name in self._tables.gates if name > after)
+        return [self._gate(name) for name in names[:limit]]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _gate(self, name: str) -> GateSummary:
+        row = self._tables.gates[name]
+        places = [place[:3] + place[4:] for place in self._tables.places.values() if place.gate == name]
+        gate = gate_rows.thaw(name, row.partition, ([(name, row.body)], places), None)
+        assert gate is not None
+        most = 0 if gate.limits is None else gate.limits.failures
+        return GateSummary(name, gate.state, gate.since, gate.due, len(gate.recent), most, len(gate.waiting))
+
+    def _steps(self, run: str) -> list[StepRow]:
+        return [row for row in self._tables.steps.values() if row.run == run]
+
+    def _meant(self, query: RunQuery) -> Iterable[RunRow]:
+        return (row for row in self._tables.runs.values() if _matches(row, query))
+
+
+class MemoryRunEvents:
+    """What is said publicly, as the broker has it."""
+
+    def __init__(self, broker: Broker) -> None:
+        """Read this broker."""
+        self._broker = broker
+
+    @asynccontextmanager
+    async def live(self, run: str) -> AsyncIterator[AsyncIterator[RunEvent]]:
+        """Give what is said about a run as a whole from the entering on."""
+
+        async def events() -> AsyncIterator[RunEvent]:
+            while True:
+                event = lifecycle.decode((await said.get()).value or b"")
+                if isinstance(event, RunEvent):
+                    yield event
+
+        with self._heard(run, (RUNS,)) as said:
+            yield events()
+
+    @asynccontextmanager
+    async def past(self, run: str, since: int) -> AsyncIterator[AsyncIterator[RunEvent | StepEvent | None]]:
+        """Give what was said about a run and its steps, None, and then what is said."""
+        told = [
+            record
+            for topic in (RUNS, STEPS)
+            for record in self._broker.topic(topic).records()
+            if record.key == run.encode() and record.time >= since
+        ]
+
+        async def events() -> AsyncIterator[RunEvent | StepEvent | None]:
+            for record in told:
+                yield lifecycle.decode(record.value or b"")
+            yield None
+            while True:
+                yield lifecycle.decode((await said.get()).value or b"")
+
+        with self._heard(run, (RUNS, STEPS)) as said:
+            yield events()
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _heard(self, run: str, topics: Sequence[str]) -> _Heard:
+        return _Heard(self._broker, run.encode(), topics)
+
+
+class _Heard:
+    """The records of some topics with a key, from the entering on."""
+
+    def __init__(self, broker: Broker, key: bytes, topics: Sequence[str]) -> None:
+        self._broker = broker
+        self._key = key
+        self._topics = topics
+        self._said: asyncio.Queue[Record] = asyncio.Queue()
+
+    def __enter__(self) -> asyncio.Queue[Record]:
+        self._broker.watchers.append(self._watch)
+        return self._said
+
+    def __exit__(self, *_: object) -> None:
+        self._broker.watchers.remove(self._watch)
+
+    def _watch(self, topic: str, record: Record) -> None:
+        if topic in self._topics and record.key == self._key:
+            self._said.put_nowait(record)
+
+
+def _matches(row: RunRow, query: RunQuery) -> bool:
+    return (
+        query.workflow in (None, row.workflow)
+        and query.fingerprint in (None, row.fingerprint)
+        and (not query.status or row.status in query.status)
+        and (query.tag is None or query.tag in _tags(row.tags or "[]"))
+        and query.queue in (None, row.queue or "default")
+        and query.parent in (None, row.parent)
+        and _is_between(row.created, query.created_since, query.created_before)
+        and _is_between(row.updated, query.updated_since, query.updated_before)
+        and (query.input_text is None or query.input_text in bytes(row.input).decode())
+        and not (query.unasked and _was_asked_for(row))
+    )
+
+
+def _is_within(channel: str, channels: ChannelRange) -> bool:
+    return (
+        (channels.first is None or channel >= channels.first)
+        and (channels.last is None or channel < channels.last)
+        and channels.key in (None, channel.partition("/")[2])
+    )
+
+
+def _was_asked_for(row: RunRow) -> bool:
+    """Say whether a run was undone because somebody asked for its end."""
+    failure = None if row.failure is None else msgspec.json.decode(row.failure, type=Failure)
+    return (
+        row.status == COMPENSATED
+        and failure is not None
+        and failure.code == "cancelled"
+        and failure.step is None
+    )
+
+
+def _is_between(moment: int, since: int | None, before: int | None) -> bool:
+    return (since is None or moment >= since) and (before is None or moment < before)
+
+
+def _figures(workflow: str, runs: Sequence[RunRow], since: int) -> WorkflowFigures:
+    still_open = [row for row in runs if row.ended is None]
+    recent = [row.status for row in runs if row.created >= since]
+    last = (runs[-1].created, runs[-1].status) if runs else (None, None)
+    return WorkflowFigures(
+        workflow,
+        len(still_open),
+        sum(row.status == WAITING for row in still_open),
+        sum(row.status in LOST and not _was_asked_for(row) for row in runs),
+        len(recent),
+        recent.count(COMPLETED),
+        *last,
+    )
+
+
+def _summary(row: RunRow) -> RunSummary:
+    return RunSummary(
+        row.id, row.workflow, row.fingerprint, row.status, row.created, row.updated, row.ended, row.done,
+        row.total, row.tags, row.failure, row.queue, row.priority, row.metadata, row.parent, row.parent_step,
+        row.attempt, row.started, row.requests,
+    )  # fmt: skip

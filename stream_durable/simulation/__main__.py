@@ -1,0 +1,55 @@
+"""`python -m stream_durable.simulation`: simulate seeds and report broken invariants."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+
+from stream_durable.simulation.trial import simulate
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Try the seeds that are asked for; the exit code says whether one broke something."""
+    parser = argparse.ArgumentParser(prog="python -m stream_durable.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=200, help="how many seeds to try")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--seed", type=int, help="try this one alone")
+    parser.add_argument("--stop", action="store_true", help="stop at the first that breaks")
+    asked = parser.parse_args(arguments)
+    seeds = range(asked.first, asked.first + asked.seeds) if asked.seed is None else [asked.seed]
+    return _soak(seeds, stops=asked.stop)
+
+
+def _soak(seeds: range | list[int], *, stops: bool) -> int:
+    began = time.monotonic()
+    hits: Counter[str] = Counter()
+    runs: Counter[str] = Counter()
+    broken: list[int] = []
+    virtual = 0.0
+    for tried, seed in enumerate(seeds, 1):
+        trial = simulate(seed)
+        hits += trial.hits
+        runs += trial.runs
+        virtual += trial.virtual_seconds
+        if trial.violations:
+            broken.append(seed)
+            print(f"\r{trial.report()}", flush=True)
+            if stops:
+                break
+        if sys.stderr.isatty() or tried % 100 == 0:
+            rate = tried / (time.monotonic() - began)
+            print(f"\r{tried} of {len(seeds)} seeds, {rate:.1f} a second, {len(broken)} broken", end="",
+                  file=sys.stderr, flush=True)  # fmt: skip
+    print(file=sys.stderr)
+    print(f"{virtual:,.0f} virtual seconds; runs: {dict(sorted(runs.items()))}")
+    for hit, count in sorted(hits.items()):
+        print(f"  {count:7} {hit}")
+    if broken:
+        print(f"{len(broken)} seeds broke something: {' '.join(map(str, broken[:50]))}")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""Promises about attempts: which function is called, when to repeat, when to give up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from stream_durable.core.effects import Command
+from stream_durable.core.lifecycle import RUN_RETRIED, StepEvent
+from stream_durable.core.messages import AttemptEnd, AttemptFailed, AttemptReturned, AttemptStarted
+from stream_durable.simulation.oracle import Folded, Oracle
+from stream_durable.simulation.world import World
+
+#: A worker falls silent, and so do three more.
+_BEGUN_UNTIL_LOST = 4
+
+
+def an_attempt_has_one_function(world: World, oracle: Oracle) -> Iterator[str]:
+    """The same idempotency key never stands for another function."""
+    functions: dict[tuple[str, str, int], str] = {}
+    for run in oracle.runs():
+        for folded in oracle.applied.get(run.id, ()):
+            for c in asked_of(folded):
+                if functions.setdefault((c.run, c.step, c.attempt), c.function) != c.function:
+                    yield f"{c.run}/{c.step}/{c.attempt} was asked of another function, {c.function!r}"
+
+
+def what_is_done_is_not_done_again(world: World, oracle: Oracle) -> Iterator[str]:
+    """A step that has ended is asked for again only if steps were made anew in between."""
+    for run in oracle.runs():
+        done: dict[str, int] = {}
+        for folded in oracle.applied.get(run.id, ()):
+            if began_anew(folded):
+                done.clear()
+            for command in asked_of(folded):
+                if done.get(command.step, command.attempt) != command.attempt:
+                    yield f"{run.id}/{command.step}/{command.attempt} was asked for after it was done"
+                elif command.step in done:
+                    yield f"{run.id}/{command.step}/{command.attempt} was asked for again after its answer"
+            message = folded.message
+            if isinstance(message, AttemptFailed | AttemptReturned) or began_anew(folded):
+                continue
+            if isinstance(message, AttemptEnd):
+                done[message.step] = message.attempt
+
+
+def an_attempt_is_lost_with_many_workers(world: World, oracle: Oracle) -> Iterator[str]:
+    """An attempt fails since its workers fell silent only when several did, one after the other."""
+    for run in oracle.runs():
+        begun: Counter[tuple[str, int]] = Counter()
+        for folded in oracle.applied.get(run.id, ()):
+            message = folded.message
+            if isinstance(message, AttemptStarted):
+                begun[message.step, message.attempt] += 1
+            for event in folded.events:
+                if isinstance(event, StepEvent) and event.failure and event.failure.code == "worker_lost":
+                    times = begun[event.step, event.attempt]
+                    if times < _BEGUN_UNTIL_LOST:
+                        yield f"{run.id}/{event.step}/{event.attempt} was given up after {times} workers"
+
+
+def asked_of(folded: Folded) -> list[Command]:
+    """Return the attempts that a message led to."""
+    return [command for command in folded.commands if isinstance(command, Command)]
+
+
+def began_anew(folded: Folded) -> bool:
+    """Say whether steps were made anew by a message."""
+    return any(event.type == RUN_RETRIED for event in folded.events)

@@ -1,0 +1,128 @@
+"""What must hold of commands and of the messages of entities to each other: each has its cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from stream_durable.core.effects import CancelAttempt, Command
+from stream_durable.core.messages import (
+    CancelRun,
+    ChildEnded,
+    CommandsLost,
+    GateAsked,
+    Message,
+    RunContinued,
+    StartRun,
+    WaitOpened,
+)
+from stream_durable.core.status import Outcome
+from stream_durable.ports import Record
+from stream_durable.simulation.oracle import Judged, Oracle
+from stream_durable.simulation.world import World
+from stream_durable.wire import inbox
+from stream_durable.wire.topics import COMMANDS
+
+#: What is said once more of what is open, after a log was lost.
+_ASKED_AGAIN = (WaitOpened, StartRun, GateAsked, RunContinued, ChildEnded)
+
+
+def commands_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
+    """I5: the commands on the topics are those the fold asked for, byte for byte.
+
+    What was asked for again, since something was lost, hands over what there is by then, and may say so.
+    """
+    as_told = _without_moment if world.lives.has_losses or lost_commands(world, oracle) else inbox.encode
+    wanted = {(queue, *_identity(command), as_told(command)) for queue, command in oracle.commands}
+    found = set()
+    for name, record in commands(world):
+        assert record.value is not None
+        command = inbox.decode_command(record.value)
+        key = (name.removeprefix(COMMANDS), *_identity(command), as_told(command))
+        if key in wanted or command.run not in oracle.ahead:
+            found.add(key)
+    yield from differences("command", dict.fromkeys(found), dict.fromkeys(wanted))
+
+
+def commands(world: World) -> Iterator[tuple[str, Record]]:
+    for name in world.broker.names():
+        if name.startswith(COMMANDS):
+            for record in world.broker.topic(name).records():
+                if (record.partition, record.offset) not in world.journal.garbage_commands:
+                    yield name, record
+
+
+def lost_commands(world: World, oracle: Oracle) -> set[int]:
+    """Return the partitions with unknown command progress."""
+    told = {place[0] for place, each in oracle.judged.items() if isinstance(each.message, CommandsLost)}
+    return told | {r.partition for r in world.lives.lost if b'"log.commands_lost"' in (r.value or b"")}
+
+
+def messages_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
+    """I5: every message between entities has a cause, and every cause its message on the inbox.
+
+    Exceptions: messages lost before their fold, repeats of open requests, and repeated waits without a start
+    time.
+    """
+    as_told = _without_since if world.lives.has_losses or lost_commands(world, oracle) else inbox.encode
+    wanted = {as_told(message) for message in oracle.messages}
+    kinds = {type(message) for message in oracle.messages}
+    found = {
+        as_told(judged.message)
+        for judged in oracle.judged.values()
+        if judged.message is not None
+        and type(judged.message) in kinds
+        and (judged.outcome is not Outcome.DEAD or is_of_lost_run(world, judged))
+        and not _is_of_client(judged.message)
+        and not (world.lives.has_losses and isinstance(judged.message, _ASKED_AGAIN))
+    }
+    lost = {record.value for record in world.lives.lost}
+    wanted = {said for said in wanted if said in found or (said not in lost and not _is_again(world, said))}
+    yield from differences("message", dict.fromkeys(found), dict.fromkeys(wanted))
+
+
+def _is_again(world: World, said: bytes) -> bool:
+    """Say whether a message is of a kind that is left out where it may have been asked for again."""
+    return world.lives.has_losses and isinstance(inbox.decode_message(said), _ASKED_AGAIN)
+
+
+def is_of_lost_run(world: World, judged: Judged) -> bool:
+    """Say whether a record was about a run of which nobody knew, since its start was lost."""
+    return judged.code == "unknown_run" and judged.record.key in {record.key for record in world.lives.lost}
+
+
+def differences(what: str, found: Mapping[Any, Any], wanted: Mapping[Any, Any]) -> Iterator[str]:
+    for key in found.keys() - wanted.keys():
+        yield f"{what} {key} is there and should not be: {found[key]}"
+    for key in wanted.keys() - found.keys():
+        yield f"{what} {key} is missing: {wanted[key]}"
+    for key in found.keys() & wanted.keys():
+        if found[key] != wanted[key]:
+            yield f"{what} {key} is {found[key]}, and the fold says {wanted[key]}"
+
+
+def _is_of_client(message: Message) -> bool:
+    """Say whether a client says it, and not a run that starts another or needs it no more."""
+    if isinstance(message, StartRun):
+        return not message.parent
+    return isinstance(message, CancelRun) and not message.id.startswith("parent/")
+
+
+def _identity(command: Command | CancelAttempt) -> tuple[str, ...]:
+    return (type(command).__name__, command.run, command.step, str(command.attempt))
+
+
+def _without_moment(command: Command | CancelAttempt) -> bytes:
+    if isinstance(command, Command):
+        command = msgspec.structs.replace(
+            command, context=None, outputs={}, losses=0, generation=0, redriven=False
+        )
+    return inbox.encode(command)
+
+
+def _without_since(message: Message) -> bytes:
+    if isinstance(message, WaitOpened):
+        message = msgspec.structs.replace(message, since=0)
+    return inbox.encode(message)

@@ -1,0 +1,378 @@
+"""Invariants of every simulated world. Each check names its invariant.
+
+The ids are those of the reliability notes: I1 accepted messages, I2 state, I3 evidence and offsets, I5
+commands, I6 and I7 calls, I8 lifecycle events, I9 timers, I10 liveness, I11 dead letters, I14 vacuity.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+
+import msgspec
+
+from stream_durable.core.definition.nodes import EventNode, StepNode
+from stream_durable.core.effects import Command
+from stream_durable.core.gate.rows import GateRow, PlaceRow, write
+from stream_durable.core.ids import channel_id
+from stream_durable.core.messages import (
+    AttemptCompleted,
+    AttemptFinished,
+    AttemptJumped,
+    ChannelTimerFired,
+    GateTimerFired,
+    RunTimerFired,
+    StartRun,
+)
+from stream_durable.core.reference import is_reference, parse
+from stream_durable.core.run.rows import RunRow
+from stream_durable.core.run.waiting import event_key
+from stream_durable.core.status import COMPLETED, PAUSED, WAITING, Outcome
+from stream_durable.core.tables import Rows
+from stream_durable.engine.batch import Evidence
+from stream_durable.memory.deployment import QUEUE
+from stream_durable.memory.ports import MemoryBlobs
+from stream_durable.memory.process import immediately
+from stream_durable.simulation.causes import (
+    commands,
+    commands_have_causes,
+    differences,
+    is_of_lost_run,
+    lost_commands,
+    messages_have_causes,
+)
+from stream_durable.simulation.oracle import Oracle, Place
+from stream_durable.simulation.promises import PROMISES
+from stream_durable.simulation.statements import lifecycle_is_gapless
+from stream_durable.simulation.world import World
+from stream_durable.wire import inbox
+from stream_durable.wire.topics import COMMANDS, DEAD, INBOX
+from stream_durable.wire.verdicts import CRASHES
+
+Check = Callable[[World, Oracle], Iterator[str]]
+
+_evidence = msgspec.json.Decoder(Evidence).decode
+#: A call's handler may already run when the answer of another call is folded; it takes about this long.
+_MS = 1_000
+#: What all workers may have answered and not committed yet.
+_IN_FLIGHT = 20
+#: Clocks may differ by so much.
+_EARLY_MS = 1_000
+
+
+def state_is_the_fold_of_the_log(world: World, oracle: Oracle) -> Iterator[str]:
+    """I2: the stored rows equal a fold of the inbox from offset 0."""
+    tables = world.store.tables
+    yield from differences("run", tables.runs, oracle.run_rows())
+    yield from differences("step", tables.steps, oracle.step_rows())
+    yield from differences("signal", tables.signals, oracle.signal_rows())
+    events, waits = {}, {}
+    for channel in oracle.channels():
+        events.update({(channel.id, i): kept for i, kept in channel.events.items()})
+        waits.update({(channel.id, *key): (w.position, w.attempt) for key, w in channel.waits.items()})
+    yield from differences("kept event", {key: row[3:] for key, row in tables.events.items()}, events)
+    yield from differences("wait", {key: row[4:] for key, row in tables.waits.items()}, waits)
+    yield from _gates_differ(world, oracle)
+    yield from differences("timer", {key: due for key, (_, due) in tables.timers.items()}, oracle.timers)
+
+
+def _gates_differ(world: World, oracle: Oracle) -> Iterator[str]:
+    gates, places = {}, {}
+    for gate in oracle.gates():
+        # All of it is asked for, not only what has changed since it was last stored.
+        gate.is_touched = True
+        gate.touched_places = dict.fromkeys([*gate.inside, *gate.waiting])
+        rows = Rows()
+        write(gate, rows)
+        [gates[gate.id]] = rows[GateRow]
+        places.update({row[:3]: row for row in rows[PlaceRow]})
+    yield from differences("gate", world.store.tables.gates, gates)
+    yield from differences("place at a gate", world.store.tables.places, places)
+
+
+def timers_are_those_entities_wait_for(world: World, oracle: Oracle) -> Iterator[str]:
+    """I2: stored timers and the entities' due moments correspond exactly."""
+    wanted: dict[tuple[str, str, str], int] = {}
+    for run in oracle.runs():
+        if run.due is not None:
+            wanted["run", run.id, ""] = run.due
+        for i, step in run.steps.items():
+            if step.due is not None:
+                wanted["run", run.id, run.graph.names[i]] = step.due
+    for channel in oracle.channels():
+        if channel.due is not None:
+            wanted["channel", channel.id, ""] = channel.due
+    for gate in oracle.gates():
+        if gate.due is not None:
+            wanted["gate", gate.id, ""] = gate.due
+    timers = {key: due for key, (_, due) in world.store.tables.timers.items()}
+    yield from differences("timer of an entity", timers, wanted)
+
+
+def waits_are_open_on_their_channels(world: World, oracle: Oracle) -> Iterator[str]:
+    """I10: every open wait of a run is open on its channel, and the channel keeps no matching event."""
+    channels = {channel.id: channel for channel in oracle.channels()}
+    for run in oracle.runs():
+        for i in run.waiting if run.ended is None else ():
+            node, step = run.graph.nodes[i], run.steps[i]
+            if not isinstance(node, EventNode) or step.status != WAITING:
+                continue
+            name = channel_id(node.event, event_key(run, node))
+            channel = channels.get(name)
+            held = None if channel is None else channel.waits.get((run.id, node.name))
+            if held is None or held.attempt != step.attempt:
+                yield f"{run.id}/{node.name} waits, and channel {name!r} does not know of it: {held}"
+            elif channel is not None and any(e.expires > channel.updated for e in channel.events.values()):
+                yield f"{run.id}/{node.name} waits on {name!r}, which keeps an event"
+
+
+def evidence_is_complete(world: World, oracle: Oracle) -> Iterator[str]:
+    """I3: each record below the next offset has evidence once, and it says what became of the record."""
+    found: Counter[Place] = Counter()
+    for row in world.store.tables.evidence.values():
+        evidence = _evidence(row.records)
+        columns = (evidence.offsets, evidence.outcomes, evidence.times)
+        for offset, outcome, time in zip(*columns, strict=True):
+            place = (row.partition, row.generation, offset)
+            found[place] += 1
+            judged = oracle.judged.get(place)
+            if judged is None:
+                yield f"there is evidence of {place}, which is not on the log"
+            elif (judged.outcome, judged.clock) != (outcome, time):
+                yield f"evidence of {place} says {Outcome(outcome).name} at {time}; the fold {judged}"
+    for place in oracle.judged:
+        if found[place] != 1:
+            yield f"record {place} of the inbox has evidence {found[place]} times"
+
+
+def offsets_join(world: World, oracle: Oracle) -> Iterator[str]:
+    """I3: shares of a partition follow each other without a hole or an overlap up to its next offset."""
+    for partition, row in world.store.tables.partitions.items():
+        every = [e for e in world.store.tables.evidence.values() if e.partition == partition]
+        at = 0
+        for generation, life in enumerate(world.lives.of(partition)):
+            at = life.start
+            for share in sorted(e for e in every if e.generation == generation):
+                if share.from_offset != at:
+                    yield f"partition {partition} went from {at} to {share.from_offset}"
+                at = share.to_offset
+            if life.end is not None and at != life.end:
+                yield f"partition {partition} ended generation {generation} at {life.end}, not at {at}"
+        if at != row.next_offset:
+            yield f"partition {partition} stands at {row.next_offset}, its evidence ends at {at}"
+
+
+def outputs_come_from_calls(world: World, oracle: Oracle) -> Iterator[str]:
+    """I6: the output of a completed step is what a call of that very attempt returned."""
+    answered: set[tuple[str, str, int, bytes]] = set()
+    for (run, step, attempt), answers in oracle.answers.items():
+        if len(answers) > 1:
+            yield f"{run}/{step}/{attempt} was answered {len(answers)} times"
+        for answer, _ in answers:
+            if isinstance(answer, AttemptCompleted | AttemptJumped | AttemptFinished):
+                output = bytes(answer.output)
+                answered.add((run, step, attempt, output))
+                made = world.calls.outputs.get((run, step, attempt), [])
+                if not any(_is_value(world, output, each) for each in made):
+                    yield f"{run}/{step}/{attempt} answered what no call of it returned"
+    for entity in oracle.runs():
+        for i, held in entity.steps.items():
+            name = entity.graph.names[i]
+            if held.output is None or type(entity.graph.nodes[i]) is not StepNode:
+                continue
+            if (entity.id, name, held.attempt, held.output) not in answered and held.output != b"[]":
+                yield f"{entity.id}/{name} has an output that no attempt was answered with: {held.output!r}"
+
+
+def _is_value(world: World, output: bytes, value: bytes) -> bool:
+    """Say whether an output is this value, or the reference to it."""
+    if not is_reference(output):
+        return output == value
+    place = parse(output)
+    kept = immediately(MemoryBlobs(world.broker).get(place.partition, place.offset))
+    return kept == value and place.digest == sha256(value).hexdigest()
+
+
+def calls_stay_within_budget(world: World, oracle: Oracle) -> Iterator[str]:
+    """I6, I7: undisturbed, each attempt is called once; a disturbance repeats what was in flight."""
+    calls = Counter((c.run, c.step, c.attempt) for c in world.calls.calls)
+    repeats = sum(count - 1 for count in calls.values())
+    after = 0
+    for call in world.calls.calls:
+        answers = oracle.answers.get((call.run, call.step, call.attempt))
+        if answers and call.began * _MS + world.clock.EPOCH_MS > answers[0][1] + _MS:
+            after += 1
+    # A process that dies, or loses a partition, leaves what was in flight and what was not committed as done.
+    moves = sum(group.moves for group in world.broker.groups.values())
+    disturbances = sum(world.weather.hits.values()) + moves
+    # What is folded again, or asked for again, is on the topics of commands again.
+    on_topics = Counter((name, record.value) for name, record in commands(world))
+    again = sum(count - 1 for count in on_topics.values())
+    again += sum(b'"redriven":true' in (value or b"") for _, value in on_topics)
+    budget = 20 * disturbances + oracle.returned + again
+    if repeats > budget:
+        yield f"{repeats} calls were repeated; {disturbances} disturbances explain {budget}"
+    if after > budget:
+        yield f"{after} calls came after the answer; {disturbances} disturbances explain {budget}"
+    asked = {(c.run, c.step, c.attempt) for _, c in oracle.commands if isinstance(c, Command)}
+    for key in calls:
+        if key not in asked and key[0] not in oracle.ahead:
+            yield f"{key} was called, and nobody asked for it"
+
+
+def forgotten_offsets_begin_nothing_anew(world: World, oracle: Oracle) -> Iterator[str]:
+    """I6: what was answered before the offsets of workers were forgotten is not called again by that."""
+    if not world.journal.forgotten:
+        return
+    asked: dict[tuple[str, str, int], int] = {}
+    for _, record in commands(world):
+        command = inbox.decode_command(record.value or b"")
+        asked[command.run, command.step, command.attempt] = record.time
+    for moment in world.journal.forgotten:
+        again = 0
+        for call in world.calls.calls:
+            key = (call.run, call.step, call.attempt)
+            answers = oracle.answers.get(key)
+            is_later = call.began * _MS + world.clock.EPOCH_MS > moment
+            again += bool(is_later and answers and answers[0][1] < moment and asked.get(key, moment) < moment)
+        if again > _IN_FLIGHT:
+            yield f"{again} calls were made again after offsets were forgotten at {moment}"
+
+
+def timers_fire_in_time(world: World, oracle: Oracle) -> Iterator[str]:
+    """I9: no timer fires that nobody asked for, and none changes anything before its time by the log."""
+    for place, judged in oracle.judged.items():
+        message = judged.message
+        if isinstance(message, RunTimerFired | ChannelTimerFired | GateTimerFired):
+            key = (message.kind, message.key, message.timer)
+            if (key, message.due) not in oracle.asked:
+                yield f"timer {key} fired for {message.due}, which nobody asked for"
+            if judged.outcome is Outcome.APPLIED and judged.clock + _EARLY_MS < message.due:
+                yield f"timer {key} fired {message.due - judged.clock} ms early at {place}"
+
+
+def dead_letters_are_garbage(world: World, oracle: Oracle) -> Iterator[str]:
+    """I11: the dead letter topic and table hold exactly the garbage sent."""
+    isolated = {place for place, judged in oracle.judged.items() if judged.code == CRASHES}
+    if isolated and world.weather.crashes < world.engine.stall_takeovers_max:
+        yield f"{isolated} were set aside for killing after {world.weather.crashes} crashes"
+    garbage = isolated | oracle.untimely() | oracle.of_ahead() | set(_garbage(world, oracle))
+    kept = set(world.store.tables.dead)
+    yield from differences("dead letter row", dict.fromkeys(kept), dict.fromkeys(garbage))
+    judged = {place for place, each in oracle.judged.items() if each.outcome is Outcome.DEAD}
+    yield from differences("dead record", dict.fromkeys(judged), dict.fromkeys(garbage))
+    said: dict[str, set[tuple[int, int]]] = {INBOX: set(), COMMANDS + QUEUE: set()}
+    for record in world.broker.topic(DEAD).records():
+        headers = dict(record.headers or ())
+        origin = (int(headers["sd_partition"]), int(headers["sd_offset"]))
+        topic = headers["sd_topic"].decode()
+        if topic not in said:
+            yield f"a message for {topic} is a dead letter: {headers['sd_reason']!r}"
+        said.setdefault(topic, set()).add(origin)
+    origins = {(partition, offset) for partition, _, offset in garbage}
+    yield from differences("dead letter", dict.fromkeys(said[INBOX]), dict.fromkeys(origins))
+    # Where it is not known what is done, a worker looks at nothing that is there.
+    unreadable, unknown = world.journal.garbage_commands, lost_commands(world, oracle)
+    found = said[COMMANDS + QUEUE] | {place for place in unreadable if place[0] in unknown}
+    yield from differences("dead command", dict.fromkeys(found), dict.fromkeys(unreadable))
+
+
+def _garbage(world: World, oracle: Oracle) -> Iterator[Place]:
+    """Return where there is what a client has sent that makes no sense, or none after its start was lost."""
+    for place, judged in oracle.judged.items():
+        is_garbage = (INBOX, judged.record.key, judged.record.value) in world.clients.garbage
+        if is_garbage or is_of_lost_run(world, judged):
+            yield place
+
+
+def accepted_is_kept(world: World, oracle: Oracle) -> Iterator[str]:
+    """I1: what was acknowledged to a client is on the log, and every run it started is stored."""
+    on_log = {(judged.record.key, judged.record.value) for judged in oracle.judged.values()}
+    lost = {(r.key, r.value) for r in world.lives.lost if not world.clients.insist_on(r)}
+    for sent in world.clients.acknowledged:
+        if sent.topic == INBOX and (sent.key, sent.value) not in on_log | lost:
+            yield f"a message that was acknowledged is not on the log: {sent}"
+        if sent.is_garbage or sent.value is None or sent.topic != INBOX:
+            continue
+        message = inbox.decode_message(sent.value)
+        if isinstance(message, StartRun) and message.key not in world.store.tables.runs:
+            yield f"run {message.key!r} was accepted and is not there"
+
+
+def everything_has_ended(world: World, oracle: Oracle) -> Iterator[str]:
+    """I10: with the faults gone, all runs end, and nothing is left to be said or waited for."""
+    tables = world.store.tables
+    for run in tables.runs.values():
+        # A log that is read anew pauses once more what has been made anew since, and nobody resumes it.
+        if run.ended is None and not (run.status == PAUSED and world.lives.has_losses):
+            yield f"run {run.id!r} has not ended: {_steps(world, run)}"
+    for place in world.journal.unpublished():
+        yield f"the outbox still holds {place}"
+    for gate, waiting, step in tables.places:
+        yield f"{waiting}/{step} still has a place at gate {gate!r}"
+
+
+def everything_is_read(world: World, oracle: Oracle) -> Iterator[str]:
+    """I10: nobody has left anything unread."""
+    tables = world.store.tables
+    for partition, log in enumerate(world.broker.topic(INBOX).partitions):
+        row = tables.partitions[partition]
+        if log.high != row.next_offset:
+            yield f"partition {partition} stands at {row.next_offset} of {log.high}"
+    for (name, topic), group in world.broker.groups.items():
+        if topic != INBOX:
+            for partition, log in enumerate(world.broker.topic(topic).partitions):
+                mark = group.offsets.get(partition, (0, ""))[0]
+                if mark != log.high:
+                    yield f"{name} has committed {mark} of {log.high} in partition {partition}"
+
+
+def nothing_was_wrong_meanwhile(world: World, oracle: Oracle) -> Iterator[str]:
+    """I8, I13: nothing is published before its commit; no process ends by itself or takes foreign work."""
+    yield from world.wrong
+
+
+def something_happened(world: World, oracle: Oracle) -> Iterator[str]:
+    """I14: a world in which nothing is done proves nothing."""
+    if not any(run.ended is not None for run in world.store.tables.runs.values()):
+        yield "no run has ended"
+    if not any(step.status == COMPLETED for step in world.store.tables.steps.values()):
+        yield "no step was completed"
+
+
+CHECKS: tuple[Check, ...] = (
+    everything_has_ended,
+    everything_is_read,
+    nothing_was_wrong_meanwhile,
+    state_is_the_fold_of_the_log,
+    timers_are_those_entities_wait_for,
+    waits_are_open_on_their_channels,
+    evidence_is_complete,
+    offsets_join,
+    commands_have_causes,
+    messages_have_causes,
+    outputs_come_from_calls,
+    calls_stay_within_budget,
+    forgotten_offsets_begin_nothing_anew,
+    lifecycle_is_gapless,
+    timers_fire_in_time,
+    dead_letters_are_garbage,
+    accepted_is_kept,
+    something_happened,
+    *PROMISES,
+)
+
+
+def violations(world: World) -> list[str]:
+    """Return the violations in a settled world, each with its invariant."""
+    oracle = Oracle(world.partitions, world.graph)
+    oracle.fold_all(world.broker, world.lives)
+    return [f"{check.__name__}: {text}" for check in CHECKS for text in check(world, oracle)]
+
+
+def _steps(world: World, run: RunRow) -> str:
+    steps = [s for (r, _), s in world.store.tables.steps.items() if r == run.id]
+    return f"{run.status}, due {run.due}; " + "; ".join(
+        f"{s.name} {s.status} attempt {s.attempt} due {s.due} by {s.worker}" for s in steps
+    )

@@ -1,0 +1,247 @@
+"""The whole inbox folded from its beginning, one record after another: what a deployment must have come to.
+
+Where a log was lost, it goes on with the next one where the deployment went on.
+
+Deliberately plain: no batches, no cache, no store. It shares with the engine the pure fold and the way
+entities become rows, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from stream_durable.core.channel.state import Channel
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.effects import CancelAttempt, Command, Effects
+from stream_durable.core.entities import Entity
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.fold import create, fold
+from stream_durable.core.gate.state import Gate
+from stream_durable.core.ids import partition_of
+from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.core.log import Log
+from stream_durable.core.messages import (
+    AttemptEnd,
+    AttemptMessage,
+    AttemptReturned,
+    CancelStep,
+    Message,
+    RetryRun,
+    SkipStep,
+)
+from stream_durable.core.run import rows
+from stream_durable.core.run.rows import RunRow, StepRow
+from stream_durable.core.run.signal_rows import SignalRow, signal_rows
+from stream_durable.core.run.state import Run
+from stream_durable.core.status import Outcome
+from stream_durable.engine.partition import fingerprint
+from stream_durable.memory.broker import Broker
+from stream_durable.ports import Record
+from stream_durable.simulation.lives import Lives
+from stream_durable.wire.inbox import decode_message
+from stream_durable.wire.topics import VERDICTS
+from stream_durable.wire.verdicts import UNSTORABLE, Verdict, decode_verdict
+
+#: (partition, generation, offset) of a record.
+Place = tuple[int, int, int]
+#: (kind, key, name) of a timer.
+TimerKey = tuple[str, str, str]
+#: What a client may order at a moment at which it makes no sense, and how that is refused.
+_ORDERS = (CancelStep, SkipStep, RetryRun)
+_UNTIMELY = ("not_begun", "nothing_to_retry", "undo_first", "unknown_step")
+
+
+class Judged(NamedTuple):
+    """What became of one record."""
+
+    message: Message | None
+    outcome: Outcome
+    clock: int
+    record: Record
+    #: Why it is dead.
+    code: str = ""
+
+
+class Folded(NamedTuple):
+    """A message applied to a run, with its effects."""
+
+    message: Message
+    clock: int
+    events: list[StepEvent | RunEvent]
+    commands: list[Command | CancelAttempt]
+    #: Whether the run had ended when it was folded.
+    has_ended: bool
+
+
+class Oracle:
+    """What follows from the inbox."""
+
+    def __init__(self, partition_count: int, graphs: Callable[[str], Graph | None]) -> None:
+        """Nothing folded yet."""
+        self._partition_count = partition_count
+        self._graphs = graphs
+        #: By partition, the one that was raised last.
+        self.formats: dict[int, int] = {}
+        self.entities: dict[tuple[str, str], Entity] = {}
+        self.judged: dict[Place, Judged] = {}
+        #: Runs of which commands may have gone ahead of records that the store did not take, or that were
+        #: lost with their log.
+        self.ahead: set[str] = set()
+        #: What was decided about records and does not follow from the inbox alone.
+        self._verdicts: dict[tuple[int, int, int], Verdict] = {}
+        #: By run, the statements in their order.
+        self.step_events: dict[str, list[StepEvent]] = {}
+        self.run_events: dict[str, list[RunEvent]] = {}
+        #: (queue, command) in order, each as often as it was asked for.
+        self.commands: list[tuple[str, Command | CancelAttempt]] = []
+        self.messages: list[Message] = []
+        self.timers: dict[TimerKey, int] = {}
+        #: Every moment that was ever asked for.
+        self.asked: set[tuple[TimerKey, int]] = set()
+        #: The rows of steps as each was stored last.
+        self._rows: dict[tuple[str, str], StepRow] = {}
+        #: The messages that ended an attempt, with the time of the log: (run, step, attempt) -> them.
+        self.answers: dict[tuple[str, str, int], list[tuple[AttemptEnd, int]]] = {}
+        #: How often attempts were given back, to be made again.
+        self.returned = 0
+        #: What was applied, by run, in order.
+        self.applied: dict[str, list[Folded]] = {}
+
+    def fold_all(self, broker: Broker, lives: Lives) -> None:
+        """Fold what the inbox holds and has held."""
+        self.ahead.update((record.key or b"").decode(errors="replace") for record in lives.lost)
+        for noted in broker.topic(VERDICTS).records():
+            verdict = decode_verdict(noted.value)
+            self._verdicts.setdefault((noted.partition, verdict.offset, verdict.fingerprint), verdict)
+        clocks: dict[int, int] = {}
+        for place, record in lives.lived():
+            clock = clocks[record.partition] = max(clocks.get(record.partition, 0), record.time)
+            self.judged[place] = self._fold(record, clock)
+
+    def untimely(self) -> set[Place]:
+        """Return where clients' orders are that came at a moment at which they could not be carried out."""
+        return {
+            place
+            for place, judged in self.judged.items()
+            if isinstance(judged.message, _ORDERS) and judged.code in _UNTIMELY
+        }
+
+    def of_ahead(self) -> set[Place]:
+        """Return the dead letters among what workers report of attempts that were begun ahead."""
+        return {
+            place
+            for place, judged in self.judged.items()
+            if judged.outcome is Outcome.DEAD
+            and isinstance(judged.message, AttemptMessage)
+            and judged.message.key in self.ahead
+        }
+
+    def run_rows(self) -> dict[str, RunRow]:
+        """Return the row of every run."""
+        return {e.id: rows.run_row(e) for e in self.entities.values() if isinstance(e, Run)}
+
+    def step_rows(self) -> dict[tuple[str, str], StepRow]:
+        """Return the row of every step that has one."""
+        found = dict(self._rows)
+        for run in self.runs():
+            # As they are now: one that has changed since it was stored last must show.
+            index = run.graph.index
+            run.touched = dict.fromkeys(
+                index[name] for key, name in self._rows if key == run.id and name in index
+            )
+            found.update({(row.run, row.name): row for row in rows.step_rows(run)})
+        return found
+
+    def signal_rows(self) -> dict[tuple[str, int], SignalRow]:
+        """Return the row of every signal that runs remember; nothing here ever counts them as stored."""
+        return {row[:2]: row for run in self.runs() for row in signal_rows(run) if row.id is not None}
+
+    def channels(self) -> list[Channel]:
+        """Return every channel."""
+        return [e for e in self.entities.values() if isinstance(e, Channel)]
+
+    def gates(self) -> list[Gate]:
+        """Return every gate that was asked."""
+        return [e for e in self.entities.values() if isinstance(e, Gate) and not e.is_over]
+
+    def runs(self) -> list[Run]:
+        """Return every run."""
+        return [e for e in self.entities.values() if isinstance(e, Run)]
+
+    def _fold(self, record: Record, clock: int) -> Judged:
+        message: Message | None = None
+        effects = Effects(self.formats.get(record.partition, 1))
+        try:
+            known = self._verdicts and self._verdicts.get(
+                (record.partition, record.offset, fingerprint(record))
+            )
+            if known:
+                if known.code == UNSTORABLE and record.key is not None:
+                    self.ahead.add(record.key.decode())
+                raise known.error()
+            if record.value is None:
+                raise RejectedError("unreadable", "no value")
+            read = decode_message(record.value)
+            if record.key != read.key.encode():
+                raise RejectedError("wrong_key", "the key is another one")
+            message = read
+            entity = self._entity(message, record.partition)
+            outcome = fold(entity, message, clock, effects)
+        except RejectedError as error:
+            return Judged(message, Outcome.DEAD, clock, record, error.code)
+        if outcome is Outcome.APPLIED:
+            entity.updated = clock
+            self.formats[record.partition] = effects.format
+            if isinstance(entity, Run):
+                self._note(entity, message, clock, effects)
+        if isinstance(entity, Run):
+            self._note_steps(entity)
+        self._take(effects)
+        return Judged(message, outcome, clock, record)
+
+    def _entity(self, message: Message, partition: int) -> Entity:
+        entity = self.entities.get((message.kind, message.key))
+        if entity is None:
+            entity = create(message, partition, self._graphs)
+        is_home = (
+            message.key == str(partition)
+            if isinstance(entity, Log)
+            else partition_of(message.key, self._partition_count) == partition
+        )
+        if not is_home:
+            raise RejectedError("wrong_partition", "it lives elsewhere")
+        self.entities[message.kind, message.key] = entity
+        return entity
+
+    def _note(self, run: Run, message: Message, clock: int, effects: Effects) -> None:
+        commands = [command for _, command in effects.commands]
+        done = Folded(message, clock, list(effects.events), commands, run.has_ended)
+        self.applied.setdefault(run.id, []).append(done)
+        if isinstance(message, AttemptReturned):
+            self.returned += 1
+        elif isinstance(message, AttemptEnd):
+            place = (run.id, message.step, message.attempt)
+            self.answers.setdefault(place, []).append((message, clock))
+
+    def _note_steps(self, run: Run) -> None:
+        if run.touched or run.orphans:
+            self._rows.update({(row.run, row.name): row for row in rows.step_rows(run)})
+            run.touched.clear()
+            run.orphans = None
+
+    def _take(self, effects: Effects) -> None:
+        for event in effects.events:
+            if isinstance(event, StepEvent):
+                self.step_events.setdefault(event.run, []).append(event)
+            else:
+                self.run_events.setdefault(event.run, []).append(event)
+        self.commands += effects.commands
+        self.commands += [(queue, command) for queue, _, command in effects.redirected]
+        self.messages += effects.messages
+        for key, due in effects.timers.items():
+            if due is None:
+                self.timers.pop(key, None)
+            else:
+                self.timers[key] = due
+                self.asked.add((key, due))

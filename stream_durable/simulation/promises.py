@@ -1,0 +1,369 @@
+"""Promises of the language to authors under faults: order, compensation, children, the context.
+
+Checks use only applied messages in log order and public events, never the fold's own counters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+
+import msgspec
+
+from stream_durable.core.definition.nodes import BranchNode, EachNode, ParallelNode, undo_of
+from stream_durable.core.effects import Command
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.lifecycle import (
+    RUN_RETRIED,
+    STEP_CANCELLED,
+    STEP_COMPLETED,
+    STEP_FAILED,
+    STEP_SKIPPED,
+    StepEvent,
+)
+from stream_durable.core.messages import (
+    AttemptEnd,
+    AttemptFailed,
+    AttemptFinished,
+    AttemptJumped,
+    CancelRun,
+    CancelStep,
+    ChildEnded,
+    Message,
+    ResumeRun,
+    RetryRun,
+    SkipStep,
+)
+from stream_durable.core.names import helped, is_undo, undo_name
+from stream_durable.core.reference import is_reference
+from stream_durable.core.run.state import NOT_NEEDED, Run
+from stream_durable.core.status import (
+    CANCELLED,
+    COMPENSATED,
+    COMPLETED,
+    PENDING,
+    SKIPPED,
+    STEP_ENDED,
+    Outcome,
+)
+from stream_durable.simulation.attempts import (
+    an_attempt_has_one_function,
+    an_attempt_is_lost_with_many_workers,
+    asked_of,
+    began_anew,
+    what_is_done_is_not_done_again,
+)
+from stream_durable.simulation.oracle import Oracle
+from stream_durable.simulation.workload.functions import INTO, MARKED, MARKS
+from stream_durable.simulation.world import World
+from stream_durable.wire.inbox import decode_message
+
+Check = Callable[[World, Oracle], Iterator[str]]
+
+
+def an_ended_run_asks_for_nothing(world: World, oracle: Oracle) -> Iterator[str]:
+    """Nothing is called after its run has ended except what was under way."""
+    for run in oracle.runs():
+        for folded in oracle.applied.get(run.id, ()):
+            asked = {(c.step, c.attempt): type(c) for c in folded.commands}
+            if folded.has_ended and Command in asked.values():
+                yield f"{run.id} has ended, and this was asked for: {asked}"
+    for (key, name), step in world.store.tables.steps.items():
+        run_row = world.store.tables.runs.get(key)
+        is_open = step.status not in STEP_ENDED and step.status != PENDING
+        if is_open and run_row is not None and run_row.ended is not None:
+            yield f"{key} has ended, and its step {name!r} is {step.status}"
+
+
+def steps_begin_in_order(world: World, oracle: Oracle) -> Iterator[str]:
+    """No step begins before its dependencies have ended as required, or before its race is decided."""
+    for run in oracle.runs():
+        stands: dict[str, str] = {}
+        for folded in oracle.applied.get(run.id, ()):
+            if isinstance(folded.message, CancelStep):
+                # Nothing is said of one that had not begun.
+                stands.setdefault(folded.message.step, STEP_CANCELLED)
+            stands |= {event.step: event.type for event in folded.events if isinstance(event, StepEvent)}
+            for command in asked_of(folded):
+                for text in _too_early(run, stands, command.step):
+                    yield f"{run.id}/{command.step} began, and {text}"
+
+
+def _too_early(run: Run, stands: dict[str, str], step: str) -> Iterator[str]:
+    i = run.graph.index.get(step, run.graph.size)
+    if i >= run.graph.definition_size:
+        return
+    node = run.graph.nodes[i]
+    for name in node.after:
+        if name not in node.ended and not _has_passed(run, stands, name):
+            yield f"{name!r} has not passed"
+    for join in node.joins:
+        met = sum(stands.get(name) == STEP_COMPLETED for name in join.of)
+        if met < join.enough and not _is_exhausted(run, stands, join.of):
+            yield f"{met} of {join.of} have completed, where {join.enough} are enough"
+
+
+def _is_exhausted(run: Run, stands: dict[str, str], names: Iterable[str]) -> bool:
+    """Say whether a race goes on without a winner: some were skipped, others cancelled, and none failed."""
+    passed = [name for name in names if _has_passed(run, stands, name)]
+    others = [name for name in names if name not in passed]
+    is_over = all(stands.get(name) == STEP_CANCELLED or _was_cancelled(run, name) for name in others)
+    return bool(passed) and is_over
+
+
+def _was_cancelled(run: Run, name: str) -> bool:
+    """Say whether a step was cancelled before it had begun, of which nothing is said."""
+    step = run.steps.get(run.graph.index[name])
+    return step is not None and step.status == CANCELLED
+
+
+def _has_passed(run: Run, stands: dict[str, str], name: str) -> bool:
+    event = stands.get(name)
+    if event == STEP_FAILED:
+        return run.graph.nodes[run.graph.index[name]].on_error == "continue"
+    return event in (STEP_COMPLETED, STEP_SKIPPED)
+
+
+def what_was_decided_stays_decided(world: World, oracle: Oracle) -> Iterator[str]:
+    """Who lost a race is not asked for again because something else failed and is made anew."""
+    for run in oracle.runs():
+        lost: set[str] = set()
+        for folded in oracle.applied.get(run.id, ()):
+            message = folded.message
+            is_by_failure = isinstance(message, RetryRun) and not message.step and not message.whole
+            if began_anew(folded) and not is_by_failure:
+                lost.clear()
+            for command in asked_of(folded):
+                if command.step in lost:
+                    yield f"{run.id}/{command.step} lost, and was asked for again"
+            lost |= {
+                event.step
+                for event in folded.events
+                if isinstance(event, StepEvent) and event.type == STEP_CANCELLED
+                and event.failure is not None and event.failure.code == NOT_NEEDED
+            }  # fmt: skip
+
+
+def groups_wait_for_their_members(world: World, oracle: Oracle) -> Iterator[str]:
+    """A group that completes has let all its members end; where some are enough, these have completed."""
+    for run in oracle.runs():
+        for i, members in run.graph.members.items():
+            group, node = run.steps.get(i), run.graph.nodes[i]
+            if group is None or group.status != COMPLETED or not isinstance(node, ParallelNode | EachNode):
+                continue
+            name = run.graph.names[i]
+            found = [(run.graph.names[m], run.steps.get(m)) for m in members]
+            if isinstance(node, EachNode) and node.enough is not None:
+                completed = sum(s is not None and s.status in (COMPLETED, COMPENSATED) for _, s in found)
+                if completed < node.enough:
+                    yield f"{run.id}/{name} completed with {completed} of {node.enough} members"
+                continue
+            for member, step in found:
+                if step is None or step.status not in STEP_ENDED:
+                    yield f"{run.id}/{name} has completed, and its member {member!r} has not ended"
+                elif step.failure is not None and step.failure.message == f"{name!r} has ended":
+                    yield f"{run.id}/{name} has completed without its member {member!r}"
+
+
+def clauses_that_were_not_picked_are_left_out(world: World, oracle: Oracle) -> Iterator[str]:
+    """Of a branch that completes, the steps of all clauses but one are skipped, with all that is inside."""
+    for run in oracle.runs():
+        for i, members in run.graph.members.items():
+            branch, node = run.steps.get(i), run.graph.nodes[i]
+            if branch is None or branch.status != COMPLETED or not isinstance(node, BranchNode):
+                continue
+            picked = None if branch.detail is None else branch.detail.clause
+            for m in _with_inner(run, [m for m in members if run.graph.nodes[m].clause != picked]):
+                step = run.steps.get(m)
+                # Cancelled where somebody did so by hand before the clause was picked.
+                if step is None or step.status not in (SKIPPED, CANCELLED):
+                    yield f"{run.id}/{run.graph.names[m]} is in no clause that was picked, and not skipped"
+
+
+def _with_inner(run: Run, steps: Iterable[int]) -> Iterator[int]:
+    for i in steps:
+        yield i
+        yield from _with_inner(run, run.graph.members.get(i, ()))
+
+
+def a_jump_passes_over_what_lies_between(world: World, oracle: Oracle) -> Iterator[str]:
+    """What comes after a step that jumps, and neither is the target nor comes after it, does not begin."""
+    for run in oracle.runs():
+        passed: set[int] = set()
+        for folded in oracle.applied.get(run.id, ()):
+            if began_anew(folded):
+                passed.clear()
+            message = folded.message
+            said = [event for event in folded.events if isinstance(event, StepEvent)]
+            if isinstance(message, AttemptJumped) and STEP_COMPLETED in (
+                event.type for event in said if event.step == message.step
+            ):
+                graph = run.graph
+                i, target = graph.index[message.step], graph.index[message.to]
+                passed |= graph.after(i) - graph.after(target) - {target}
+            for command in asked_of(folded):
+                if run.graph.index.get(command.step) in passed:
+                    yield f"{run.id}/{command.step} began, and had been jumped over"
+
+
+def a_run_that_is_finished_has_that_output(world: World, oracle: Oracle) -> Iterator[str]:
+    """What a step answers with `Finish` is the run's output."""
+    for run in oracle.runs():
+        wanted: bytes | None = None
+        for folded in oracle.applied.get(run.id, ()):
+            message, said = folded.message, {event.type for event in folded.events}
+            if RUN_RETRIED in said:
+                wanted = None
+            elif isinstance(message, AttemptFinished) and STEP_COMPLETED in said:
+                wanted = bytes(message.output)
+        if wanted is not None and run.status == COMPLETED and run.output != wanted:
+            yield f"{run.id} was finished with {wanted!r}, and its output is {run.output!r}"
+
+
+def the_context_holds_what_was_left(world: World, oracle: Oracle) -> Iterator[str]:
+    """The run's context has what completed attempts put there, each once, in the order of the log."""
+    for run in oracle.runs():
+        wanted: list[str] = []
+        for folded in oracle.applied.get(run.id, ()):
+            message = folded.message
+            if isinstance(message, AttemptEnd) and not isinstance(message, AttemptFailed):
+                for change in message.changes:
+                    if change.key == MARKS:
+                        wanted.append(msgspec.json.decode(change.value))
+                        if wanted[-1] != f"{run.id}/{message.step}/{message.attempt}":
+                            yield f"{message.step}/{message.attempt} of {run.id} left what {wanted[-1]} did"
+            if began_anew(folded) and (not isinstance(message, RetryRun) or message.whole):
+                wanted.clear()
+        fields = {} if run.context is None else run.context.fields
+        found = msgspec.json.decode(fields.get(MARKS, b"[]"))
+        counted = msgspec.json.decode(fields.get(MARKED, b"0"))
+        if found != wanted:
+            yield f"the context of {run.id} holds {found}, and attempts have left {wanted}"
+        if counted != len(wanted):
+            yield f"the context of {run.id} counts {counted}, and {len(wanted)} attempts have counted"
+
+
+def the_context_holds_nothing_else(world: World, oracle: Oracle) -> Iterator[str]:
+    """Every key of the context was put there by a function, an option `into`, or who resumed the run."""
+    for run in oracle.runs():
+        if run.context is None:
+            continue
+        put: set[str] = set()
+        for folded in oracle.applied.get(run.id, ()):
+            put.update(_keys_put(folded.message))
+        if more := run.context.fields.keys() - put:
+            yield f"the context of {run.id} holds {sorted(more)}, which nobody put there"
+        for i, step in run.steps.items():
+            name = run.graph.names[i]
+            if step.status == COMPLETED and INTO + name in put and not is_reference(step.output or b""):
+                found = run.context.fields.get(INTO + name, b"nothing")
+                if bytes(found) != step.output:
+                    yield f"step {name!r} of {run.id} came to {step.output!r}, and its context has {found!r}"
+
+
+def _keys_put(message: Message) -> Iterator[str]:
+    if isinstance(message, ResumeRun) and message.context is not None:
+        yield from msgspec.json.decode(message.context)
+    elif isinstance(message, AttemptEnd):
+        for change in message.changes:
+            yield from [change.key] if change.key else msgspec.json.decode(change.value)
+
+
+def undoing_goes_backwards(world: World, oracle: Oracle) -> Iterator[str]:
+    """What completed last is undone first, one at a time, each once."""
+    for run in oracle.runs():
+        completed: dict[str, int] = {}
+        last: int | None = None
+        for event in (event for folded in oracle.applied.get(run.id, ()) for event in folded.events):
+            if isinstance(event, StepEvent):
+                if event.type == STEP_COMPLETED:
+                    completed[event.step] = event.sequence
+                if is_undo(event.step) and event.type in (STEP_COMPLETED, STEP_FAILED):
+                    at = completed.get(helped(event.step))
+                    if at is None:
+                        yield f"{run.id}/{event.step} undid what had not completed"
+                    elif last is not None and at >= last:
+                        yield f"{run.id}/{event.step} came too early or twice: {at} after {last}"
+                    last = at
+            elif event.type == RUN_RETRIED:
+                last = None
+
+
+def what_was_done_is_undone(world: World, oracle: Oracle) -> Iterator[str]:
+    """A failed run has compensated all completed steps; undisturbed, all effects of its functions."""
+    for run in oracle.runs():
+        request = run.cancel_request
+        is_cancelled = run.status == CANCELLED or request is not None
+        if not run.has_ended or run.status == COMPLETED:
+            continue
+        if is_cancelled and not (request is not None and request.compensate):
+            continue
+        for i, step in run.steps.items():
+            node, name = run.graph.nodes[i], run.graph.names[i]
+            if undo_of(node) is None:
+                continue
+            undo = run.graph.index.get(undo_name(name))
+            tried = None if undo is None else run.steps.get(undo)
+            if step.status == COMPLETED and (tried is None or tried.status not in STEP_ENDED):
+                yield f"{run.id}/{name} completed, the run is {run.status}, and nobody undid it"
+            if step.status == CANCELLED and _is_undisturbed(world, oracle, run):
+                for made in world.calls.outputs.get((run.id, name, step.attempt), ()):
+                    yield f"{run.id}/{name} did {made!r}, and nobody undid it"
+
+
+def _is_undisturbed(world: World, oracle: Oracle, run: Run) -> bool:
+    """Say whether neither the weather nor a person had a hand in a run."""
+    orders = (CancelStep, SkipStep, RetryRun)
+    return not world.weather.hits and not any(
+        isinstance(folded.message, orders) for folded in oracle.applied[run.id]
+    )
+
+
+def children_and_parents_know_of_each_other(world: World, oracle: Oracle) -> Iterator[str]:
+    """Every child's end reaches its parent; and a child that is needed no more is told so."""
+    told, taken, ended = set(), set(), set()
+    for message, outcome in _said(world, oracle):
+        if isinstance(message, ChildEnded):
+            told.add((message.key, message.child, message.status))
+            if outcome is Outcome.APPLIED:
+                taken.add(message.child)
+        elif isinstance(message, CancelRun) and message.id.startswith("parent/"):
+            ended.add(message.key)
+    for run in oracle.runs():
+        if run.parent is None:
+            continue
+        if run.has_ended and (run.parent, run.id, run.status) not in told:
+            yield f"run {run.id!r} is {run.status}, and its parent was not told"
+        parent = oracle.entities.get(("run", run.parent))
+        if not isinstance(parent, Run):
+            yield f"run {run.id!r} has no parent"
+        elif parent.has_ended and run.id not in taken and run.id not in ended:
+            yield f"run {run.parent!r} has ended, and its child {run.id!r} was left alone"
+
+
+def _said(world: World, oracle: Oracle) -> Iterator[tuple[Message | None, Outcome | None]]:
+    """Return what was said and what became of it, also what was lost before anybody had folded it."""
+    for judged in oracle.judged.values():
+        yield judged.message, judged.outcome
+    for record in world.lives.lost:
+        with suppress(RejectedError):
+            yield decode_message(record.value or b""), None
+
+
+PROMISES: tuple[Check, ...] = (
+    an_ended_run_asks_for_nothing,
+    an_attempt_has_one_function,
+    what_is_done_is_not_done_again,
+    an_attempt_is_lost_with_many_workers,
+    steps_begin_in_order,
+    groups_wait_for_their_members,
+    clauses_that_were_not_picked_are_left_out,
+    a_jump_passes_over_what_lies_between,
+    a_run_that_is_finished_has_that_output,
+    the_context_holds_what_was_left,
+    the_context_holds_nothing_else,
+    undoing_goes_backwards,
+    what_was_done_is_undone,
+    what_was_decided_stays_decided,
+    children_and_parents_know_of_each_other,
+)

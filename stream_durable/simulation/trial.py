@@ -1,0 +1,102 @@
+"""The trial of one seed: bad weather, then good weather, then the checks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+
+from stream_durable.core.run import portions
+from stream_durable.memory.store import MemoryStore
+from stream_durable.memory.weather import Faults
+from stream_durable.sdk.app import App
+from stream_durable.simulation import workload
+from stream_durable.simulation.invariants import violations
+from stream_durable.simulation.world import ENGINE, World
+
+#: What is done about a log that was lost.
+POLICIES = ("halt", "continue_earliest", "continue_latest")
+#: With the faults gone, everything must have settled within so many virtual seconds.
+LIVENESS_SECONDS = 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of one seed."""
+
+    seed: int
+    violations: list[str]
+    hits: Counter[str]
+    runs: Counter[str]
+    calls: int
+    virtual_seconds: float
+
+    def report(self) -> str:
+        """Say what is wrong and how to see it again."""
+        shown = "\n  ".join(self.violations[:12])
+        more = f"\n  and {len(self.violations) - 12} more" if len(self.violations) > 12 else ""
+        return (
+            f"seed {self.seed} breaks {len(self.violations)} times; again with: "
+            f"python -m stream_durable.simulation --seed {self.seed}\n  {shown}{more}"
+        )
+
+
+@cache
+def _app() -> App:
+    return workload.application()
+
+
+def simulate(
+    seed: int,
+    *,
+    faults: Faults | None = None,
+    make_store: Callable[[int], MemoryStore] = MemoryStore,
+    only: tuple[str, ...] = (),
+) -> Trial:
+    """Run the world of one seed, with runs of all workflows or of some, and check it."""
+    workload.restart_serial()
+    rng = Random(f"plan {seed}")  # noqa: S311 - a simulation, not a secret
+    app = _app()
+    partitions = rng.choice((1, 2, 4))
+    # In some worlds timers are read anew all the time, and few at once.
+    timers = {"timer_horizon_ms": rng.choice((5_100, 6_000)), "timers_held_max": rng.choice((3, 100))}
+    policy = {"on_lost_log": Random(f"policy {seed}").choice(POLICIES)}  # noqa: S311 - a simulation, not a secret
+    world = World(
+        seed, app, partitions=partitions, reconcilers=rng.choice((1, 2, 2, 3)), workers=rng.choice((1, 2, 2)),
+        faults=faults, engine=ENGINE.model_copy(update=timers | policy), make_store=make_store,
+    )  # fmt: skip
+    plan = workload.drawn(
+        rng, app, runs=rng.randint(6, 12), seconds=rng.uniform(2.0, 6.0), partitions=partitions, only=only
+    )
+
+    async def story(world: World) -> None:
+        await world.open()
+        world.begin(plan)
+        await world.storm(plan.seconds + rng.uniform(1.0, 4.0))
+        world.calm()
+        await world.settle(LIVENESS_SECONDS)
+
+    with _portions_of(rng.choice((portions.LOAD_MAX, portions.LOAD_MAX, 2 * portions.STEP_LOAD))):
+        return _tried(world, story)
+
+
+@contextmanager
+def _portions_of(load: int) -> Iterator[None]:
+    """Let a record begin so much; little, and even small runs are worked off in portions."""
+    usual = portions.LOAD_MAX
+    portions.LOAD_MAX = load
+    try:
+        yield
+    finally:
+        portions.LOAD_MAX = usual
+
+
+def _tried(world: World, story: Callable[[World], Awaitable[None]]) -> Trial:
+    world.run(story)
+    runs = Counter(run.status for run in world.store.tables.runs.values())
+    return Trial(
+        world.seed, violations(world), world.weather.hits, runs, world.weather.calls, world.loop.time()
+    )

@@ -1,0 +1,7 @@
+"""Workflows of every kind, and what clients do with them: the work under which a world is tried."""
+
+from stream_durable.simulation.workload.functions import restart_serial
+from stream_durable.simulation.workload.plan import Plan, Sent
+from stream_durable.simulation.workload.scripts import application, drawn
+
+__all__ = ["Plan", "Sent", "application", "drawn", "restart_serial"]

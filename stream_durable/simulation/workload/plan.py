@@ -1,0 +1,45 @@
+"""Client actions in one world, planned in advance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from stream_durable.core.messages import Message
+from stream_durable.wire.inbox import encode
+from stream_durable.wire.topics import INBOX
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One record that a client, or a stranger, puts on a topic at a moment."""
+
+    at: float
+    topic: str
+    partition: int | None
+    key: bytes | None
+    value: bytes | None
+    #: Whether it makes no sense: it belongs among the dead letters and nowhere else.
+    is_garbage: bool = False
+    #: What its run must have come to before it is sent.
+    once: Literal["", "begun", "ended"] = ""
+    #: How many seconds must have passed since what is before it in its script was acknowledged.
+    after: float = 0.0
+
+
+@dataclass(slots=True)
+class Plan:
+    """Client messages of one world. Each script is sent in order, one by one."""
+
+    scripts: list[list[Sent]] = field(default_factory=list)
+    #: When the first thing is sent about which run.
+    runs: dict[str, float] = field(default_factory=dict)
+    #: Until when somebody begins something.
+    seconds: float = 0.0
+
+
+def message(
+    at: float, said: Message, *, once: Literal["", "begun", "ended"] = "", after: float = 0.0
+) -> Sent:
+    """Return a message of a client as what it sends."""
+    return Sent(at, INBOX, None, said.key.encode(), encode(said), once=once, after=after)

@@ -1,0 +1,243 @@
+"""What clients do with the workflows, and strangers to them, drawn from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+import msgspec
+from msgspec import Raw
+
+from stream_durable.client.state import moment
+from stream_durable.core.ids import channel_id
+from stream_durable.core.messages import (
+    AttemptCompleted,
+    CancelRun,
+    CancelStep,
+    EventPublished,
+    PauseRun,
+    ResumeRun,
+    RetryRun,
+    SignalRun,
+    SkipStep,
+    StartRun,
+)
+from stream_durable.memory.deployment import QUEUE
+from stream_durable.memory.ports import VirtualClock
+from stream_durable.sdk.app import App
+from stream_durable.simulation.workload import basics, choices, groups, sharing, undoing
+from stream_durable.simulation.workload.plan import Plan, Sent, message
+from stream_durable.wire.inbox import encode
+from stream_durable.wire.topics import COMMANDS, INBOX
+
+#: Workflows of which some wait for a payment.
+_PAID = ("events", "expecting", "bounded", "bulky")
+#: And those in which somebody waits for a word.
+_TOLD = ("signals", "branched", "failing")
+#: Whose runs start others: under which steps, and which.
+_CHILDREN = {
+    "parent": (("family", "middle"), ("hurried", "leaf"), ("family//deeper", "leaf")),
+    "middle": (("deeper", "leaf"),),
+    "looping": (("page", "paged"), ("page/2", "paged")),
+}
+
+#: Records are repeated this much later at the most.
+_REPEAT_SECONDS = 7.0
+
+
+def application() -> App:
+    """Return one app with all workflows."""
+    modules = (basics, groups, choices, undoing, sharing)
+    makers = [make for module in modules for make in module.MAKERS]
+    return App("simulated", workflows=[*(make() for make in makers), *sharing.families()])
+
+
+def drawn(
+    rng: Random, app: App, *, runs: int, seconds: float, partitions: int, only: tuple[str, ...] = ()
+) -> Plan:
+    """Draw what clients do: so many runs, of all workflows or only of some, within so many seconds."""
+    plan = Plan(seconds=seconds)
+    # In some worlds nobody can keep their hands off.
+    meddling = rng.choice((0.5, 1.0, 1.0, 4.0))
+    order = list(rng.choices(only, k=runs) if only else rng.sample(list(app.workflows), runs))
+    # A few of the same kind meet where they share something.
+    order += rng.choices(order, k=runs // 4)
+    for number, name in enumerate(order):
+        run = f"{name}-{number}"
+        at = plan.runs[run] = rng.uniform(0.0, seconds)
+        plan.scripts.append(list(_script(rng, app, name, run, at, meddling)))
+        if name in _CHILDREN and rng.random() < 0.3:
+            plan.scripts.append(list(_to_child(rng, app, run, at, rng.choice(_CHILDREN[name]))))
+    for _ in range(rng.choice((0, 0, 1, 3))):
+        at = rng.uniform(0.0, seconds)
+        plan.scripts.append([message(at, _published("shared", f"g{rng.randrange(2)}", rng, ttl_ms=4_000))])
+    for number in range(rng.choice((0, 2, 6, 15))):
+        plan.scripts.append([_garbage(rng, plan, number, rng.uniform(0.0, seconds), partitions)])
+    if rng.random() < 0.25:
+        plan.scripts.append([_unstorable(app, rng.uniform(0.0, seconds))])
+    return plan
+
+
+def _unstorable(app: App, at: float) -> Sent:
+    """Return a start refused by the simulated database."""
+    run, name = "unstorable", "chain"
+    start = StartRun(key=run, id=run, workflow=name, fingerprint=app.workflows[name].fingerprint)
+    return Sent(at, INBOX, None, run.encode(), encode(start), is_garbage=True)
+
+
+def _script(rng: Random, app: App, name: str, run: str, at: float, meddling: float) -> Iterator[Sent]:
+    """Say what is sent about one run, in order."""
+    start = _start(rng, app, name, run, at)
+    early = rng.random() < 0.4
+    if early and name in _PAID:
+        yield message(at, _published("payment", run, rng))
+    yield message(at, start)
+    if rng.random() < 0.2:
+        yield message(at + rng.uniform(0.0, 2.0), start)
+    if name in _TOLD:
+        yield from _signalled(rng, run, at)
+    if name in _PAID and not early and rng.random() < 0.7:
+        yield message(at + rng.uniform(0.0, 3.0), _published("payment", run, rng))
+    if name == "renewed":
+        # Nothing else ends the wait.
+        yield message(at + rng.uniform(1.0, 9.0), _published("payment", run, rng, ttl_ms=3_600_000))
+    if name == "events" and rng.random() < 0.6:
+        yield message(at + rng.uniform(0.0, 4.0), _published("sight", run, rng))
+    ordered = list(_ordered(rng, app, name, run, at, meddling))
+    yield from ordered
+    # A pause that came too late is forgotten; its repeat must not meet the run that is made anew.
+    after = _REPEAT_SECONDS if any(b"run.pause" in (sent.value or b"") for sent in ordered) else 0.0
+    if rng.random() < 0.15 * meddling:
+        yield from _again(rng, app, name, run, at, after)
+
+
+def _to_child(rng: Random, app: App, run: str, at: float, child: tuple[str, str]) -> Iterator[Sent]:
+    """Order a run about that another one has started."""
+    path, name = child
+    key = f"{run}//{path}"
+    kind = rng.choice(("cancel", "pause", "again", "again"))
+    if kind == "cancel":
+        yield message(at, CancelRun(key=key, id=f"cancel {key}", reason="enough"), once="begun")
+    elif kind == "pause":
+        yield message(at, PauseRun(key=key, id=f"pause {key}"), once="begun")
+        yield message(at + rng.uniform(0.1, 2.0), ResumeRun(key=key, id=f"resume {key}"), once="begun")
+    else:
+        yield message(at, _retry(rng, app, name, key, "again"), once="ended")
+
+
+def _start(rng: Random, app: App, name: str, run: str, at: float) -> StartRun:
+    given = {
+        "id": run,
+        "group": f"g{rng.randrange(2)}",
+        "trouble": rng.choice((0.0, 0.0, 0.1, 0.3, 0.6)),
+        "kind": rng.choice("abc"),
+        "items": [{"n": rng.randrange(4)} for _ in range(rng.choice((0, 1, 2, 3, 6)))],
+        "rounds": rng.randint(1, 4),
+        "wake": moment(VirtualClock.EPOCH_MS + int(at * 1_000) + 3_500).isoformat(),
+    }
+    start = StartRun(
+        key=run, id=f"start {run}", workflow=name, fingerprint=app.workflows[name].fingerprint,
+        input=Raw(msgspec.json.encode(given)), tags=("simulated",) if rng.random() < 0.3 else (),
+    )  # fmt: skip
+    if rng.random() < 0.1:
+        start.at = VirtualClock.EPOCH_MS + int((at + rng.uniform(0.0, 3.0)) * 1_000)
+    if rng.random() < 0.2:
+        start.priority = rng.randint(-5, 5)
+        start.metadata = Raw(b'{"by":"somebody"}')
+    return start
+
+
+def _signalled(rng: Random, run: str, at: float) -> Iterator[Sent]:
+    kinds = [("go", 0.9), ("yes", 0.4), ("no", 0.3), ("other", 0.2)]
+    rng.shuffle(kinds)
+    for name, chance in kinds:
+        if rng.random() < chance:
+            at += rng.uniform(0.0, 1.0)
+            yield message(at, SignalRun(key=run, id=f"{name} {run}", signal=name, data=Raw(b'{"n":1}')))
+
+
+def _ordered(rng: Random, app: App, name: str, run: str, at: float, meddling: float) -> Iterator[Sent]:
+    """Order the run about, at moments that fit or do not."""
+    # See `_script`: a repeated pause must not meet a run that was begun again since.
+    was_paused = False
+    for number in range(1 if meddling <= 1.0 else 2):
+        at += rng.uniform(0.0, 1.5)
+        if rng.random() < 0.15 * meddling:
+            was_paused = True
+            yield message(at, PauseRun(key=run, id=f"pause {number} {run}", reason="look first"))
+            at += rng.uniform(0.1, 2.0)
+            resume = ResumeRun(key=run, id=f"resume {number} {run}")
+            if rng.random() < 0.5:
+                resume.context = Raw(b'{"resumed":true}')
+            yield message(at, resume)
+        for order in (CancelStep, SkipStep):
+            if rng.random() < 0.1 * meddling:
+                at += rng.uniform(0.0, 1.0)
+                identity = f"{order.__name__} {number} {run}"
+                yield message(at, order(key=run, id=identity, step=_any_step(rng, app, name)))
+        if rng.random() < 0.05 * meddling:
+            at += rng.uniform(0.0, 1.5)
+            early = _retry(rng, app, name, run, f"early {number}")
+            yield message(at, early, after=_REPEAT_SECONDS if was_paused else 0.0)
+    if rng.random() < 0.12:
+        at += rng.uniform(0.0, 2.0)
+        is_undone = rng.random() < 0.5
+        yield message(at, CancelRun(key=run, id=f"cancel {run}", reason="enough", compensate=is_undone))
+
+
+def _again(rng: Random, app: App, name: str, run: str, at: float, after: float) -> Iterator[Sent]:
+    """Have some of a run made anew once it has ended, perhaps twice."""
+    for number in range(rng.choice((1, 1, 2))):
+        at += rng.uniform(0.0, 1.0)
+        yield message(at, _retry(rng, app, name, run, f"again {number}"), once="ended", after=after)
+
+
+def _retry(rng: Random, app: App, name: str, run: str, which: str) -> RetryRun:
+    kind = rng.choice(("failed", "failed", "step", "whole"))
+    retry = RetryRun(key=run, id=f"{which} {run}", whole=kind == "whole")
+    if kind == "step":
+        retry.step = _any_step(rng, app, name)
+    return retry
+
+
+def _any_step(rng: Random, app: App, name: str) -> str:
+    definition = app.workflows[name].definition()
+    step = rng.choice(definition.nodes).name
+    return f"{step}[{rng.randrange(3)}]" if rng.random() < 0.15 else step
+
+
+def _published(event: str, key: str, rng: Random, ttl_ms: int = 6_000) -> EventPublished:
+    number = rng.randrange(1 << 30)
+    data = Raw(msgspec.json.encode({"event": number}))
+    return EventPublished(key=channel_id(event, key), id=f"{event}-{number}", data=data, ttl_ms=ttl_ms)
+
+
+def _garbage(rng: Random, plan: Plan, number: int, at: float, partitions: int) -> Sent:
+    """Return a record that cannot be applied, whenever it comes."""
+    run = rng.choice(list(plan.runs))
+    # Where there is one partition, no record is in the wrong one.
+    kind = rng.choice((*range(7), *(7,) * 10)) if partitions > 1 else rng.randrange(7)
+    stranger = f"stranger-{number}"
+    if kind == 0:
+        return Sent(at, INBOX, rng.randrange(partitions), b"x", b"no JSON at all", is_garbage=True)
+    if kind == 1:
+        return Sent(at, INBOX, rng.randrange(partitions), run.encode(), None, is_garbage=True)
+    if kind == 2:
+        signal = SignalRun(key=stranger, id="s", signal="go")
+        return Sent(at, INBOX, None, stranger.encode(), encode(signal), is_garbage=True)
+    if kind == 3:
+        start = StartRun(key=stranger, id="s", workflow="nothing", fingerprint="0" * 16)
+        return Sent(at, INBOX, None, stranger.encode(), encode(start), is_garbage=True)
+    if kind == 4:
+        other = CancelRun(key=run, id="c")
+        return Sent(at, INBOX, None, stranger.encode(), encode(other), is_garbage=True)
+    if kind == 5:
+        result = AttemptCompleted(key=run, step="no_such_step", attempt=1)
+        return Sent(at, INBOX, None, run.encode(), encode(result), is_garbage=True)
+    if kind == 6:
+        return Sent(at, COMMANDS + QUEUE, rng.randrange(partitions), b"x", b'{"type":"?"}', is_garbage=True)
+    # While the run is about, so that whoever reads the record has a reason to load it.
+    at = plan.runs[run] + rng.uniform(0.0, 3.0)
+    lost = SignalRun(key=run, id="lost", signal="go")
+    # To a partition in which the run does not live, as a producer with another partitioner would do it.
+    return Sent(at, INBOX, -1, run.encode(), encode(lost), is_garbage=True)

@@ -1,7 +1,0 @@
-"""Workflows of every kind, and what clients do with them: the work under which a world is tried."""
-
-from stream_durable.testing.workload.functions import restart_serial
-from stream_durable.testing.workload.plan import Plan, Sent
-from stream_durable.testing.workload.scripts import application, drawn
-
-__all__ = ["Plan", "Sent", "application", "drawn", "restart_serial"]
