@@ -650,6 +650,38 @@ class SignalWait(NamedTuple):
     due: int | None
 
 
+class QuestionQuery(NamedTuple):
+    """Which open questions are meant. What is None is no condition."""
+
+    workflow: str | None = None
+    wait: str | None = None
+    role: str | None = None
+    #: Empty: those that nobody has.
+    assignee: str | None = None
+    #: Of the run.
+    tag: str | None = None
+    #: Those whose time is over before this.
+    expires_before: int | None = None
+
+
+class StoredQuestion(NamedTuple):
+    """An open question."""
+
+    opened: int
+    run: str
+    wait: str
+    workflow: str
+    fingerprint: str
+    attempt: int
+    prompt: str
+    role: str
+    assignee: str
+    due: int | None
+    expires: int | None
+    #: A JSON list, of the run.
+    tags: str | None
+
+
 class StoredEvent(NamedTuple):
     """An event kept by a channel for future waits."""
 
@@ -702,6 +734,11 @@ class Views(Protocol):
         limit: int,
     ) -> list[SignalWait]:
         """Return a page of the open waits of these (fingerprint, step), oldest runs first."""
+
+    async def open_questions(
+        self, query: QuestionQuery, *, after: tuple[int, str, str], limit: int
+    ) -> list[StoredQuestion]:
+        """Return a page of open questions, the oldest first, beyond (opened, run, wait)."""
 
     async def kept_events(
         self, channels: ChannelRange, *, after: tuple[str, str], limit: int

@@ -6,6 +6,7 @@ from stream_durable.client.client import AsyncClient
 from stream_durable.client.errors import RunCancelled, RunFailed
 from stream_durable.client.figures import WorkflowEntry
 from stream_durable.client.filter import RunFilter
+from stream_durable.client.input_list import InputFilter, InputList, OpenInput
 from stream_durable.client.listing import Family, Member, RunCount, RunEntry, RunList, RunStatuses
 from stream_durable.client.open_waits import EventList, KeptEvent, OpenWait, WaitList
 from stream_durable.client.questions import Change, Question
@@ -20,9 +21,12 @@ __all__ = [
     "Change",
     "EventList",
     "Family",
+    "InputFilter",
+    "InputList",
     "KeptEvent",
     "LogEntry",
     "Member",
+    "OpenInput",
     "OpenWait",
     "Question",
     "Request",

@@ -135,6 +135,8 @@ class BlockingClient(_Facade):
     workflows = _Blocking(AsyncClient.workflows)
     child_counts = _Blocking(AsyncClient.child_counts)
     waits = _Blocking(AsyncClient.waits)
+    inputs = _Blocking(AsyncClient.inputs)
+    answer_all = _Blocking(AsyncClient.answer_all)
     events = _Blocking(AsyncClient.events)
     failed = _Blocking(AsyncClient.failed)
     cancel_all = _Blocking(AsyncClient.cancel_all)

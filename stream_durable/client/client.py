@@ -15,6 +15,7 @@ from uuid import uuid4
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.figures import WorkflowEntry, child_counts, workflow_entries
 from stream_durable.client.filter import LOST, OPEN, RunFilter
+from stream_durable.client.input_list import InputFilter, InputList, answer_all, open_inputs
 from stream_durable.client.listing import COUNT_MAX, RunCount, RunList, RunStatuses, counted, listed, statuses
 from stream_durable.client.open_waits import EventList, WaitList, kept_events, open_waits
 from stream_durable.client.run import RunHandle, output_type_of, start
@@ -262,6 +263,27 @@ class AsyncClient:
         Waits for events come by name and key, then those for signals, of the oldest run first.
         """
         return await open_waits(self._edge, workflow, event, key, signal, limit, after)
+
+    async def inputs(
+        self, which: InputFilter | None = None, *, limit: int = 50, after: str | None = None
+    ) -> InputList:
+        """Return a page of the questions that wait for people's answers, of all runs, the oldest first."""
+        return await open_inputs(self._edge, which or InputFilter(), limit, after)
+
+    async def answer_all(
+        self,
+        which: InputFilter,
+        value: Any,
+        *,
+        by: str = "",
+        comment: str = "",
+        progress: Progress | None = None,
+    ) -> int:
+        """Answer all open questions that are meant with the same; return how many these are.
+
+        Raises `RejectedError` before anything is answered if the answer does not fit all of them.
+        """
+        return await answer_all(self._edge, which, value, by, comment, progress)
 
     async def events(
         self, *, event: str | None = None, key: str | None = None, limit: int = 50, after: str | None = None

@@ -30,6 +30,7 @@ from stream_durable.core.messages import (
 )
 from stream_durable.core.run import answers, attempts, inputs, orders, start, waits
 from stream_durable.core.run import rows as run_rows
+from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.state import Run
 from stream_durable.core.tables import Parts, Rows, Table
 
@@ -102,9 +103,13 @@ def _kind(kind: Kind) -> EntityKind:
 
 ENTITIES: Mapping[Kind, EntityKind] = {kind: _kind(kind) for kind in KINDS}
 TABLES: tuple[Table, ...] = tuple(table for kind in ENTITIES.values() for table in kind.tables)
-#: Rows written with every batch, and rows of few batches, in the order of the statement.
+#: Rows written with every batch, rows of few batches, and rows only of batches in which people are asked, in the
+#: order of the statement.
 USUAL_ROWS = (run_rows.RunRow, run_rows.RunChange, run_rows.StepRow)
-SELDOM_ROWS: tuple[type[Any], ...] = tuple(table.row for table in TABLES if table.row not in USUAL_ROWS)
+RARE_ROWS = (QuestionRow,)
+SELDOM_ROWS: tuple[type[Any], ...] = tuple(
+    table.row for table in TABLES if table.row not in (*USUAL_ROWS, *RARE_ROWS)
+)
 
 
 def timer_fired(kind: Kind, key: str, timer: str, due: int) -> TimerFired:

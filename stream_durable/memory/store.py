@@ -15,6 +15,7 @@ from stream_durable.core.entities import ENTITIES, TABLES
 from stream_durable.core.errors import BrokenError, NewerFormatError, TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.core.gate.rows import GateRow, PlaceRow
+from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
 from stream_durable.core.tables import Table
@@ -104,6 +105,11 @@ class Tables:
     def signals(self) -> dict[tuple[str, int], SignalRow]:
         """By run and position."""
         return self.rows[SignalRow]
+
+    @property
+    def questions(self) -> dict[tuple[str, str], QuestionRow]:
+        """By run and step."""
+        return self.rows[QuestionRow]
 
     @property
     def events(self) -> dict[tuple[str, str], EventRow]:

@@ -25,6 +25,7 @@ from stream_durable.ports import (
     ChannelRange,
     EventWait,
     GateSummary,
+    QuestionQuery,
     Record,
     RunPage,
     RunPosition,
@@ -32,6 +33,7 @@ from stream_durable.ports import (
     RunSummary,
     SignalWait,
     StoredEvent,
+    StoredQuestion,
     StoredRun,
     WorkflowFigures,
 )
@@ -159,6 +161,21 @@ class MemoryViews:
                 )
                 found.append(one)
         return sorted(found)[:limit]
+
+    async def open_questions(
+        self, query: QuestionQuery, *, after: tuple[int, str, str], limit: int
+    ) -> list[StoredQuestion]:
+        """Return a page of open questions, the oldest first."""
+        found = []
+        for row in self._tables.questions.values():
+            run = self._tables.runs[row.run]
+            one = StoredQuestion(
+                row.opened or 0, row.run, row.step, row.workflow, row.fingerprint, row.attempt, row.prompt,
+                row.role, row.assignee, row.due, row.expires, run.tags,
+            )  # fmt: skip
+            if one[:3] > after and _is_asked(one, query):
+                found.append(one)
+        return sorted(found, key=lambda one: one[:3])[:limit]
 
     async def kept_events(
         self, channels: ChannelRange, *, after: tuple[str, str], limit: int
@@ -319,6 +336,20 @@ def _is_within(channel: str, channels: ChannelRange) -> bool:
         (channels.first is None or channel >= channels.first)
         and (channels.last is None or channel < channels.last)
         and channels.key in (None, channel.partition("/")[2])
+    )
+
+
+def _is_asked(question: StoredQuestion, query: QuestionQuery) -> bool:
+    return (
+        query.workflow in (None, question.workflow)
+        and query.wait in (None, question.wait)
+        and query.role in (None, question.role)
+        and query.assignee in (None, question.assignee)
+        and (query.tag is None or query.tag in _tags(question.tags or "[]"))
+        and (
+            query.expires_before is None
+            or (question.expires is not None and question.expires < query.expires_before)
+        )
     )
 
 

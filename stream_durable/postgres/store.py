@@ -13,7 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
-from stream_durable.core.entities import ENTITIES, SELDOM_ROWS, USUAL_ROWS
+from stream_durable.core.entities import ENTITIES, RARE_ROWS, SELDOM_ROWS, USUAL_ROWS
 from stream_durable.core.errors import NewerFormatError, TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.core.run.rows import RunRow, StepRow
@@ -21,7 +21,7 @@ from stream_durable.core.run.signal_rows import SignalRow
 from stream_durable.core.tables import Table
 from stream_durable.ports import Attendance, Claim, Cursor, Keys, Loaded, RunPosition, Share, TimerPosition
 from stream_durable.postgres.connection import Lane
-from stream_durable.postgres.queries import queries, usual
+from stream_durable.postgres.queries import queries, usual, without_rare
 from stream_durable.settings import PostgresSettings
 
 #: So many of a batch's arguments are what the usual statement takes.
@@ -39,7 +39,7 @@ class PostgresStore:
         #: Under which we are present, and the connection that says so.
         self._number = secrets.randbelow(1 << 31)
         self._present: asyncpg.Connection | None = None
-        #: Of which connection they are, and the usual and the whole statement.
+        #: Of which connection they are, and the usual statement, the one for most batches, and the whole one.
         self._commits: tuple[asyncpg.Connection, list[asyncpg.prepared_stmt.PreparedStatement]] | None = None
 
     def trouble(self) -> str | None:
@@ -134,10 +134,13 @@ class PostgresStore:
         async with self._batches.use() as connection:
             if self._commits is None or self._commits[0] is not connection:
                 query = queries()["batch_commit"]
-                self._commits = connection, [await connection.prepare(q) for q in (usual(query), query)]
-            short, whole = self._commits[1]
-            if any(arguments[_USUAL:]):
+                statements = (usual(query), without_rare(query), query)
+                self._commits = connection, [await connection.prepare(q) for q in statements]
+            short, longer, whole = self._commits[1]
+            if any(arguments[-len(RARE_ROWS) :]):
                 return bool(await whole.fetchval(*arguments))
+            if any(arguments[_USUAL : -len(RARE_ROWS)]):
+                return bool(await longer.fetchval(*arguments[: -len(RARE_ROWS)]))
             return bool(await short.fetchval(*arguments[:_USUAL]))
 
     async def cursors(self, partitions: Sequence[int]) -> dict[int, Cursor]:
@@ -189,6 +192,7 @@ def commit_arguments(shares: Sequence[Share]) -> list[list[Any]]:
         [row for s in shares for row in s.timers],
         [row for s in shares for row in s.dead],
         *(_rows(shares, row) for row in SELDOM_ROWS),
+        *(_rows(shares, row) for row in RARE_ROWS),
     ]  # fmt: skip
 
 

@@ -25,12 +25,14 @@ from stream_durable.ports import (
     GateSummary,
     LiveVersion,
     PartitionSummary,
+    QuestionQuery,
     RunPage,
     RunPosition,
     RunQuery,
     RunSummary,
     SignalWait,
     StoredEvent,
+    StoredQuestion,
     StoredRun,
     WorkflowFigures,
 )
@@ -133,6 +135,15 @@ class PostgresViews:
         fingerprints, names = [step[0] for step in steps], [step[1] for step in steps]
         found = await self._fetch("view_signal_waits", fingerprints, names, *after, workflow, limit)
         return list(map(SignalWait._make, found))
+
+    async def open_questions(
+        self, query: QuestionQuery, *, after: tuple[int, str, str], limit: int
+    ) -> list[StoredQuestion]:
+        """Return a page of open questions, the oldest first."""
+        tag = None if query.tag is None else msgspec.json.encode(query.tag).decode()
+        asked = (*query[:4], tag, query.expires_before)
+        found = await self._fetch("view_open_questions", *after, *asked, limit)
+        return list(map(StoredQuestion._make, found))
 
     async def kept_events(
         self, channels: ChannelRange, *, after: tuple[str, str], limit: int

@@ -54,6 +54,8 @@ class Engine(Teller):
     assign = Told(AsyncClient.assign)
     comment = Told(AsyncClient.comment)
     list = Told(AsyncClient.list)
+    inputs = Told(AsyncClient.inputs)
+    answer_all = Told(AsyncClient.answer_all)
     count = Told(AsyncClient.count)
     failed = Told(AsyncClient.failed)
     cancel_all = Told(AsyncClient.cancel_all)

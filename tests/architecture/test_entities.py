@@ -7,10 +7,10 @@ from typing import get_args
 
 import pytest
 
-from stream_durable.core.entities import ENTITIES, SELDOM_ROWS, TABLES, USUAL_ROWS, Entity
+from stream_durable.core.entities import ENTITIES, RARE_ROWS, SELDOM_ROWS, TABLES, USUAL_ROWS, Entity
 from stream_durable.core.messages import MESSAGE_TYPES, Kind
 from stream_durable.core.tables import Table
-from stream_durable.postgres.queries import queries, usual
+from stream_durable.postgres.queries import queries, usual, without_rare
 
 #: Shares, outbox marks, timers, dead letters.
 OTHERS = 4
@@ -41,8 +41,11 @@ def test_every_table_can_be_written_loaded_and_compared(table: Table) -> None:
 def test_the_statement_takes_as_many_arrays_as_are_handed_to_it() -> None:
     whole = queries()["batch_commit"]
     count = len(USUAL_ROWS) + len(SELDOM_ROWS) + OTHERS
+    rare = len(RARE_ROWS)
 
     body = "\n".join(line for line in whole.splitlines() if not line.startswith("--"))
-    assert {int(number) for number in re.findall(r"\$(\d+)", body)} == set(range(1, count + 1))
+    assert {int(number) for number in re.findall(r"\$(\d+)", body)} == set(range(1, count + rare + 1))
+    most = "\n".join(line for line in without_rare(whole).splitlines() if not line.startswith("--"))
+    assert {int(number) for number in re.findall(r"\$(\d+)", most)} == set(range(1, count + 1))
     short = "\n".join(line for line in usual(whole).splitlines() if not line.startswith("--"))
     assert {int(number) for number in re.findall(r"\$(\d+)", short)} == set(range(1, len(USUAL_ROWS) + 3))

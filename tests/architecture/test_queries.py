@@ -11,6 +11,7 @@ import pytest
 from architecture.sources import literals, migration, modules
 from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.gate.rows import GateRow, PlaceRow
+from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
 from stream_durable.ports import TimerRow
@@ -25,7 +26,7 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = (1, 2, 3, 4, 5, 6)
+MIGRATIONS = (1, 2, 3, 4, 5, 6, 7, 8)
 #: Where a run's id has this name, for it is not the first thing the row is about.
 RUN_ID = ("signal_change", "step", "step_state", "attempt", "attempt_state")
 
@@ -116,7 +117,8 @@ def columns_of(what: str, name: str) -> list[str]:
      ("type", "attempt_state", AttemptRow), ("type", "event_state", EventRow),
      ("type", "wait_state", WaitRow), ("table", "gate", GateRow), ("type", "gate_change", GateRow),
      ("table", "gate_place", PlaceRow), ("type", "place_change", PlaceRow),
-     ("type", "timer_change", TimerRow), ("type", "signal_change", SignalRow)],
+     ("type", "timer_change", TimerRow), ("type", "signal_change", SignalRow),
+     ("table", "question", QuestionRow), ("type", "question_state", QuestionRow)],
 )  # fmt: skip
 def test_rows_are_in_the_order_of_their_columns(what: str, name: str, row: Any) -> None:
     fields = [{"run": "run_id"}.get(f, f) if name in RUN_ID else f for f in row._fields]

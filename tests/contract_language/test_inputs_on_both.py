@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from stream_durable import Workflow
+from stream_durable.client import InputFilter
 from stream_durable.core.errors import RejectedError
 from stream_durable.testing import Engine
 
@@ -61,3 +62,55 @@ async def test_a_takeover_and_repeats_change_nothing(engine: Engine) -> None:
     assert await run.result() == {"stars": 1}
     asked = run.step("approved").state.asked
     assert asked is not None and len(asked.changes) == 2
+
+
+def other() -> Workflow:
+    flow = Workflow("other")
+    flow.ask("colour", choices=["red", "blue"], role="office", assignee="ann", timeout="1h")
+    return flow
+
+
+async def test_open_questions_are_listed_over_all_runs_and_answered_together(engine: Engine) -> None:
+    first, second = shop(), other()
+    for i in range(3):
+        await engine.start(first, {"id": str(i)}, id=f"shop-{i}", tags=["vip"] if i else [])
+        await engine.advance("1s")
+    last = await engine.start(second, id="other-0")
+    await engine.until_asked(last)
+
+    async def found(**options: object) -> list[str]:
+        which = InputFilter(**options)  # type: ignore[arg-type]
+        return [one.run for one in (await engine.inputs(which)).inputs]
+
+    assert await found() == ["shop-0", "shop-1", "shop-2", "other-0"]
+    assert await found(workflow=first) == await found(role="warehouse") == ["shop-0", "shop-1", "shop-2"]
+    assert await found(assignee="ann") == await found(expires_within="2h") == ["other-0"]
+    assert await found(tag="vip") == ["shop-1", "shop-2"]
+    assert await found(wait="rating") == await found(expires_within="30m") == []
+    one = (await engine.inputs(InputFilter(workflow="other"))).inputs[0]
+    assert (one.wait, one.answer, one.choices, one.assignee) == ("colour", "choice", ("red", "blue"), "ann")
+    assert one.until is not None and (one.until - one.since).total_seconds() == 3600
+
+    page = await engine.inputs(limit=3)
+    rest = await engine.inputs(limit=3, after=page.following)
+    assert ([one.run for one in page.inputs][-1], [one.run for one in rest.inputs]) == ("shop-2", ["other-0"])
+    assert rest.following is None
+
+    await engine.claim("shop-1", "approved", by="bob")
+    assert await found(assignee="bob") == ["shop-1"]
+    assert await found(role="warehouse", assignee="") == ["shop-0", "shop-2"]
+
+    with pytest.raises(RejectedError, match="does not fit"):
+        await engine.answer_all(InputFilter(), True)
+    assert len(await found()) == 4
+    assert await engine.answer_all(InputFilter(role="warehouse"), True, by="bob", comment="all of them") == 3
+    await engine.until_asked(engine.run("shop-2"), "rating")
+    await engine.until_asked(engine.run("shop-0"), "rating")
+    await engine.until_asked(engine.run("shop-1"), "rating")
+    assert await found(wait="approved") == []
+    assert sorted(await found(wait="rating")) == ["shop-0", "shop-1", "shop-2"]
+    await engine.run("shop-1").cancel()
+    await last.skip_step("colour")
+    await engine.until(last, "completed")
+    await engine.until(engine.run("shop-1"), "cancelled")
+    assert sorted(await found()) == ["shop-0", "shop-2"]

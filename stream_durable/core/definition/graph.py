@@ -12,6 +12,7 @@ from stream_durable.core.definition.nodes import (
     Definition,
     EachNode,
     GroupNode,
+    InputNode,
     ParallelNode,
     SignalNode,
     StepNode,
@@ -51,10 +52,10 @@ class JoinPlan(NamedTuple):
 class Graph:
     """A definition prepared once and shared by all its runs. Never changed after construction."""
 
-    __slots__ = ("clean_up", "definition", "definition_size", "dependencies", "dependents", "entry",
-                 "fingerprint", "has_compensation", "hooks", "index", "is_watched", "joins", "limit", "links",
-                 "members", "name", "names", "need", "nodes", "own_weight", "picks", "racing", "sinks",
-                 "size", "takers", "templates", "total", "work")  # fmt: skip
+    __slots__ = ("asking", "clean_up", "definition", "definition_size", "dependencies", "dependents",
+                 "entry", "fingerprint", "has_compensation", "hooks", "index", "is_watched", "joins",
+                 "limit", "links", "members", "name", "names", "need", "nodes", "own_weight", "picks",
+                 "racing", "sinks", "size", "takers", "templates", "total", "work")  # fmt: skip
 
     def __init__(self, definition: Definition, fingerprint: str | None = None) -> None:
         """Index the nodes; the definition must have passed `validate`."""
@@ -87,6 +88,8 @@ class Graph:
         for i, node in enumerate(self.nodes):
             for signal in node.signals if type(node) is SignalNode else ():
                 self.takers.setdefault(signal, []).append(i)
+        #: The steps that ask people.
+        self.asking = frozenset(i for i, node in enumerate(self.nodes) if type(node) is InputNode)
         self.hooks = {hook_kind(hook.name): hook for hook in definition.hooks}
         #: Whether anybody wants to be told that a step begins.
         self.is_watched = bool(self.hooks or definition.events)

@@ -15,6 +15,7 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
 from stream_durable.core.run.counters import place
+from stream_durable.core.run.question_rows import QuestionRow, question_rows
 from stream_durable.core.run.signal_rows import SignalRow, older_mail, signal_rows, thaw_mail
 from stream_durable.core.run.state import Context, Detail, Requests, Run, Step
 from stream_durable.core.status import PAUSED, RUNNING, WAITING
@@ -129,6 +130,7 @@ TABLES = (
     Table("step", StepRow, key=2),
     Table("attempt", AttemptRow, key=3, is_loaded=False),
     Table("run_signal", SignalRow, key=2, needs="id"),
+    Table("question", QuestionRow, key=2, needs="opened", is_loaded=False),
 )
 
 
@@ -141,6 +143,8 @@ def write(run: Run, rows: Rows) -> None:
         rows.of(RunChange).append(run_change(run))
     if run.touched or run.orphans:
         rows.of(StepRow).extend(step_rows(run))
+        if run.graph.asking:
+            rows.of(QuestionRow).extend(question_rows(run))
         run.touched.clear()
         run.orphans = None
     if run.mail is not None and run.mail.touched:

@@ -9,6 +9,7 @@ from importlib.resources import files
 _HEAD = re.compile(r"^-- (name|part): (\w+)$", re.MULTILINE)
 _INCLUDE = re.compile(r"^-- include (\w+)$", re.MULTILINE)
 _SELDOM = re.compile(r"^-- seldom$.*?^-- usual$\n", re.MULTILINE | re.DOTALL)
+_RARE = re.compile(r"^-- rare$.*?(?=^-- usual$\n)", re.MULTILINE | re.DOTALL)
 
 
 @cache
@@ -26,6 +27,11 @@ def queries() -> dict[str, str]:
         return _INCLUDE.sub(lambda at: whole(found["part"][at[1]]), text)
 
     return {name: whole(text) for name, text in found["name"].items()}
+
+
+def without_rare(query: str) -> str:
+    """Return a statement without its parts between the lines `-- rare` and `-- usual`."""
+    return _RARE.sub("", query)
 
 
 def usual(query: str) -> str:

@@ -2,10 +2,11 @@
 -- Saves a batch of all partitions of one owner, or nothing: one row out, true when saved.
 -- $1 shares, $2 runs, $3 run changes, $4 steps, $5 outbox marks, $6 timers, $7 dead letters, and then the other rows
 -- of entities as `core/entities.py` lists their tables: $8 attempts, $9 signals, $10 events, $11 waits, $12 gates,
--- $13 places at gates
+-- $13 places at gates, $14 questions
 -- Rows come as arrays of composites: one function scan each, where a column each would cost one per column.
 -- What is marked as seldom is left out of the statement for a batch that has nothing from $6 on: each part that
--- writes to a table makes ready for it, whether or not there is a row.
+-- writes to a table makes ready for it, whether or not there is a row. What is marked as rare is left out where nobody
+-- is asked.
 with share as materialized (
   select * from unnest($1::share_state[])
 ),
@@ -146,6 +147,22 @@ signals_out as (
   delete from run_signal s
   using unnest($9::signal_change[]) u
   where s.run_id = u.run_id and s.position = u.position and u.id is null and (select ok from fits)
+),
+-- rare
+questions_in as (
+  insert into question (run, step, partition, opened, workflow, fingerprint, attempt, prompt, role, assignee, due,
+    expires)
+  select *
+  from unnest($14::question_state[]) u
+  where u.opened is not null and (select ok from fits)
+  on conflict (run, step) do update
+  set opened = excluded.opened, attempt = excluded.attempt, prompt = excluded.prompt, role = excluded.role,
+    assignee = excluded.assignee, due = excluded.due, expires = excluded.expires
+),
+questions_out as (
+  delete from question q
+  using unnest($14::question_state[]) u
+  where q.run = u.run and q.step = u.step and u.opened is null and (select ok from fits)
 ),
 -- usual
 outbox_out as (

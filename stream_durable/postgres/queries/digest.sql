@@ -61,6 +61,14 @@ select partition, count(*) as rows,
 from (select s.partition, md5(s::text) as hash from run_signal s) as hashed
 group by partition
 
+-- name: digest_question
+-- Digest of the open questions of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select q.partition, md5(q::text) as hash from question q) as hashed
+group by partition
+
 -- name: digest_channel_event
 -- Digest of the kept events of each partition.
 select partition, count(*) as rows,
@@ -130,6 +138,13 @@ from run_signal s
 where s.partition = any($1::int[])
 order by s.run_id, s.position::text collate "C"
 
+-- name: mark_question
+-- Key and hash of the open questions of the partitions $1, by key.
+select q.run, q.step, md5(q::text)
+from question q
+where q.partition = any($1::int[])
+order by q.run, q.step
+
 -- name: mark_channel_event
 -- Key and hash of the kept events of the partitions $1, by key.
 select e.channel, e.id, md5(e::text)
@@ -182,6 +197,10 @@ select * from attempt where run_id = $1 and step = $2 and attempt = $3::text::in
 -- name: row_run_signal
 -- The signal at position $2 of run $1, column by column.
 select * from run_signal where run_id = $1 and position = $2::text::bigint
+
+-- name: row_question
+-- The question of step $2 of run $1, column by column.
+select * from question where run = $1 and step = $2
 
 -- name: row_channel_event
 -- The event $2 of channel $1, column by column.

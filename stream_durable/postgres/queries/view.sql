@@ -252,6 +252,25 @@ where r.ended is null
 order by r.created, r.id, s.name
 limit $7
 
+-- name: view_open_questions
+-- At most $10 open questions beyond ($1 opened, $2 run, $3 step), the oldest first. What is null is no condition:
+-- $4 workflow, $5 step, $6 role, $7 assignee, $8 tag of the run as JSON, $9 when they expire at the latest.
+select q.opened, q.run, q.step, q.workflow, q.fingerprint, q.attempt, q.prompt, q.role, q.assignee, q.due, q.expires,
+  r.tags
+from question q
+join run r on r.id = q.run
+where (q.opened, q.run, q.step) > ($1, $2, $3)
+  and ($4::text is null or q.workflow = $4)
+  and ($5::text is null or q.step = $5)
+  and ($6::text is null or q.role = $6)
+  and ($7::text is null or q.assignee = $7)
+  and ($8::text is null or (
+    strpos(r.tags, $8) > 0
+    and exists (select from json_array_elements(r.tags::json) as held (tag) where held.tag::text = $8)))
+  and ($9::bigint is null or q.expires < $9)
+order by q.opened, q.run, q.step
+limit $10
+
 -- name: view_kept_events
 -- At most $6 events that channels keep, beyond ($1 channel, $2 id); $3 and $4 between which channels, $5 key, as in
 -- view_event_waits.

@@ -1,0 +1,41 @@
+"""Open questions of a run as rows: what lists of them are made of. The run itself is loaded without them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from stream_durable.core.run.state import Asked, Run, Step
+from stream_durable.core.status import WAITING
+
+
+class QuestionRow(NamedTuple):
+    """A question that a step asks; without a time since when, it is open no longer."""
+
+    run: str
+    step: str
+    partition: int
+    opened: int | None
+    workflow: str
+    fingerprint: str
+    attempt: int
+    prompt: str = ""
+    role: str = ""
+    assignee: str = ""
+    due: int | None = None
+    expires: int | None = None
+
+
+def question_rows(run: Run) -> list[QuestionRow]:
+    """Return the rows of the questions that changed."""
+    asking = run.graph.asking
+    return [_row(run, run.graph.names[i], run.steps[i]) for i in run.touched if i in asking]
+
+
+def _row(run: Run, name: str, step: Step) -> QuestionRow:
+    asked = None if step.detail is None or step.status != WAITING else step.detail.asked
+    opened = None if asked is None else step.started
+    asked = asked or Asked()
+    return QuestionRow(
+        run.id, name, run.partition, opened, run.graph.name, run.graph.fingerprint, step.attempt,
+        asked.prompt, asked.role, asked.assignee, asked.due, step.due,
+    )  # fmt: skip
