@@ -19,7 +19,7 @@ CHECK_FAILED: Final = 4
 _USAGE_CODES: Final = frozenset(
     {
         "bad_cursor", "bad_definition", "bad_option", "bad_status", "bad_target", "bad_time", "bad_input",
-        "contradiction", "import_failed", "invalid_input", "no_attribute", "no_module",
+        "contradiction", "import_failed", "invalid_answer", "invalid_input", "no_attribute", "no_module",
         "not_an_app", "settings_invalid", "settings_unsafe",
     }
 )  # fmt: skip

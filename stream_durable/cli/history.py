@@ -41,7 +41,7 @@ def tree(
 
     Example: `stream-durable runs tree order-42`
     """
-    found, family = asyncio.run(_asked(run, lambda handle: handle.family(limit=limit)))
+    found, family = asyncio.run(ask_run(run, lambda handle: handle.family(limit=limit)))
     if output is not Format.TABLE:
         show_one({**_branch(family.first), "is_whole": family.is_whole}, output)
     else:
@@ -56,7 +56,7 @@ def attempts(run: RunId, step: Step = None, output: Output = Format.TABLE) -> No
 
     Example: `stream-durable runs attempts order-42 charge`
     """
-    _, found = asyncio.run(_asked(run, lambda handle: handle.attempts(step)))
+    _, found = asyncio.run(ask_run(run, lambda handle: handle.attempts(step)))
     columns = ("step", "attempt", "status", "took", "worker", "failure")
     rows = [_attempt(one) for one in found]
     show(rows, columns, output, empty="Nothing was tried yet.")
@@ -69,7 +69,7 @@ def logs(run: RunId, step: Step = None, output: Output = Format.TABLE) -> None:
 
     Example: `stream-durable runs logs order-42 charge`
     """
-    _, lines = asyncio.run(_asked(run, lambda handle: handle.logs(step)))
+    _, lines = asyncio.run(ask_run(run, lambda handle: handle.logs(step)))
     if output is not Format.TABLE:
         show([line._asdict() for line in lines], (), output, empty="")
         return
@@ -80,7 +80,8 @@ def logs(run: RunId, step: Step = None, output: Output = Format.TABLE) -> None:
         typer.echo("Nothing was written.", err=True)
 
 
-async def _asked(run: str, ask: Callable[[RunHandle], Awaitable[Any]]) -> tuple[str, Any]:
+async def ask_run(run: str, ask: Callable[[RunHandle], Awaitable[Any]]) -> tuple[str, Any]:
+    """Return the id of the run that is meant, and what came of asking its handle."""
     from stream_durable import bootstrap
     from stream_durable.cli.lookup import find_run
 

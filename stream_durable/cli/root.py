@@ -16,6 +16,7 @@ from stream_durable.cli import (
     gates,
     graph,
     history,
+    inputs,
     messages,
     orders,
     partitions,
@@ -63,6 +64,7 @@ app.add_typer(runs.app, name="runs", rich_help_panel=_RUNS)
 app.add_typer(dead.app, name="dead", rich_help_panel=_RUNS)
 app.add_typer(waits.waits, name="waits", rich_help_panel=_RUNS)
 app.add_typer(waits.events, name="events", rich_help_panel=_RUNS)
+app.add_typer(inputs.app, name="inputs", rich_help_panel=_RUNS)
 app.command("publish", rich_help_panel=_RUNS)(messages.publish)
 app.command("signal", rich_help_panel=_RUNS)(messages.signal)
 workflows.app.command("graph")(graph.graph_workflow)

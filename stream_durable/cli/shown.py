@@ -12,7 +12,7 @@ from stream_durable.core.names import is_helper
 from stream_durable.core.status import READY, RETRYING, RUNNING, WAITING
 
 if TYPE_CHECKING:
-    from stream_durable.client import RunEntry, StepState
+    from stream_durable.client import Question, RunEntry, StepState
     from stream_durable.client.waiting import WaitsFor
     from stream_durable.core.definition.graph import Graph
     from stream_durable.core.run.rows import RunRow, StepRow
@@ -160,7 +160,19 @@ def _step(step: StepRow, state: StepState | None) -> dict[str, Any]:
         "label": detail.get("label"),
         "child": detail.get("child") or None,
         "waits_for": [] if state is None else list(map(_wait, state.waits_for)),
+        "asked": None if state is None or state.asked is None else _asked(state.asked),
         "output": _json(step.output),
+    }
+
+
+def _asked(question: Question) -> dict[str, Any]:
+    """Return what a step asks people, and what they did about it."""
+    return {
+        "prompt": question.prompt,
+        "role": question.role,
+        "assignee": question.assignee,
+        "due": question.due,
+        "changes": [change._asdict() for change in question.changes],
     }
 
 
@@ -172,6 +184,8 @@ def _note(step: StepRow, detail: dict[str, Any], state: StepState | None) -> str
         return f"{detail['percent']:g}% {detail.get('label') or ''}".rstrip()
     if state is not None and state.waits_for and step.status != RUNNING:
         return _waiting(state)
+    if state is not None and state.asked is not None and (answer := state.asked.answered) is not None:
+        return f"answered by {answer.by or 'somebody'}: {answer.comment}".removesuffix(": ")
     if detail.get("child"):
         return f"run {detail['child']}"
     if step.status in (WAITING, RETRYING) and step.due is not None:

@@ -103,8 +103,7 @@ def _kind(kind: Kind) -> EntityKind:
 
 ENTITIES: Mapping[Kind, EntityKind] = {kind: _kind(kind) for kind in KINDS}
 TABLES: tuple[Table, ...] = tuple(table for kind in ENTITIES.values() for table in kind.tables)
-#: Rows written with every batch, rows of few batches, and rows only of batches in which people are asked, in the
-#: order of the statement.
+#: Rows of every batch, of few batches, and of those in which people are asked, in the order of the statement.
 USUAL_ROWS = (run_rows.RunRow, run_rows.RunChange, run_rows.StepRow)
 RARE_ROWS = (QuestionRow,)
 SELDOM_ROWS: tuple[type[Any], ...] = tuple(

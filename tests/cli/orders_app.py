@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from stream_durable import App, Fail, Retry, Workflow
 
@@ -31,6 +32,19 @@ released = orders.wait_signal("released", after=paid)
 async def ship(paid: dict[str, float], released: dict[str, str]) -> str:
     return f"{paid['amount']} by {released['by']}"
 
+
+class Rating(BaseModel):
+    stars: int = Field(ge=1, le=5)
+    colour: Literal["red", "blue"] | None = None
+    would_return: bool = False
+    note: str = ""
+
+
+asking = Workflow("asking")
+agreed = asking.ask(
+    "agreed", choices=["yes", "no"], prompt="Ship {input.id}?", role="warehouse", timeout="1h"
+)
+asking.ask("rating", form=Rating, prompt="How was it?", after=agreed)
 
 quick = Workflow("quick")
 
@@ -62,4 +76,4 @@ async def nap() -> int:
     return os.getpid()
 
 
-app = App("orders", workflows=[orders, quick, broken, slow])
+app = App("orders", workflows=[orders, quick, broken, slow, asking])

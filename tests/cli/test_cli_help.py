@@ -45,6 +45,7 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "runs count", "runs pause", "runs resume", "runs skip", "runs retry", "runs again", "runs children",
         "runs tree", "runs attempts", "runs logs", "dead list", "dead show", "dead redrive",
         "status", "gates list", "runs watch", "waits list", "events list",
+        "inputs list", "inputs show", "inputs answer", "inputs claim", "inputs assign", "inputs comment",
         "runs graph", "runs report", "workflows graph", "workflows diff",
         "partitions list", "partitions raise", "partitions bury",
         "topics plan", "topics apply", "topics make", "db migrate", "db check", "replay rebuild",
