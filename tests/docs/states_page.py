@@ -19,20 +19,18 @@ every move that a step or a run makes against these tables.
 STEP = """
 ## A step
 
-A step is `ready` when a worker has been asked for it, `running` when a long attempt has said so or when
-it is a group whose members run, `waiting` when something other than a worker ends it, and `retrying`
-until its next attempt. What is made anew, by hand or with the whole graph, begins at `pending` again,
-whatever it had come to; the arrows that lead back from an end are those of groups that are opened again,
-and of an undo that somebody accepts although it has failed.
+A step is `ready` when its command is published, `running` when a long attempt is announced or the members
+of a group run, `waiting` when something other than a worker ends it, and `retrying` until its next attempt.
+A step that is reset, by hand or with the whole graph, begins at `pending` again from any status. The arrows
+that lead back from an end belong to reopened groups, and to failed compensations accepted by somebody.
 """
 
 RUN = """
 ## A run
 
-A run that is on its way to an end stops what is under way, then undoes what has completed, then tries the
-whole graph again if its workflow says so, and then ends. A run that has ended runs again when somebody
-retries it. `runs list` shows a run that is `running` as `waiting` when all that is left of it waits, and
-as `paused` when no step of it may begin.
+An ending run stops the steps under way, then undoes completed steps, then tries the whole graph again if its
+workflow has `restart=`, and then ends. An ended run runs again when somebody retries it. `runs list` shows a
+`running` run as `waiting` when all remaining steps wait, and as `paused` when no step may begin.
 """
 
 
