@@ -134,7 +134,7 @@ async def _steps(edge: Edge, signal: str | None) -> dict[tuple[str, str], str]:
     catalogue = edge.ports.catalogue
     await edge.ask(catalogue.catch_up, "read the definitions")
     return {
-        (graph.fingerprint, node.name): " or ".join(node.signals)
+        (graph.fingerprint, node.name): node.named
         for graph in catalogue.known()
         for node in graph.nodes
         if isinstance(node, SignalNode) and (signal is None or signal in node.signals)

@@ -17,6 +17,8 @@ FORMAT: Final = 2
 ASKS: Final = 2
 #: From this one on sleeps end by the calendar.
 CALENDAR: Final = 2
+#: From this one on a wait may need all of several signals.
+ALL_OF: Final = 2
 
 #: So far beyond ours a format is made up: to wait for it would hold a partition for ever.
 FORMATS_AHEAD_MAX: Final = 100

@@ -70,7 +70,7 @@ def _notes(node: AnyNode) -> list[str]:  # noqa: C901 - one line for each kind o
                 return [f"sleep until {described(node.until, node.zone)}"]
             return [f"sleep {lasting(node.duration_ms)}"]
         case SignalNode():
-            return [f"signal {' or '.join(node.signals)}", *_limit(node)]
+            return [f"signal {node.named}", *_limit(node)]
         case EventNode():
             return [f"event {node.event} with the key at {node.key}", *_limit(node)]
         case InputNode():

@@ -126,6 +126,7 @@ class Scope:
         signal: str | None = None,
         *,
         any_of: Iterable[str] | None = None,
+        all_of: Iterable[str] | None = None,
         timeout: Duration | None = None,
         on_timeout: object = "fail",
         **options: Unpack[NodeOptions],
@@ -133,14 +134,15 @@ class Scope:
         """Add a step ending when a signal comes to the run; the output is the signal's data.
 
         The signal is named like the step unless `signal` is given. With several in `any_of` the output is
-        `{"signal": name, "data": ...}`. On time-out the step fails with the code `timeout`, or completes with
+        `{"signal": name, "data": ...}`; with `all_of` one of each is needed, and the output is an object of
+        their data by name. On time-out the step fails with the code `timeout`, or completes with
         `on_timeout`.
         """
         name = name_of(name)
         options_of = Options(f"wait {name!r}")
         order = order_of(options_of, options, NodeOptions, self._workflow, self._place)
         limit = options_of.time_limit(timeout, on_timeout)
-        node = signal_node(options_of, name, signal, any_of, limit, order)
+        node = signal_node(options_of, name, signal, any_of, all_of, limit, order)
         draft = Draft(node, origin_of_call(author_frame()), options_of)
         return self._keep(draft, Step(self._workflow, draft))
 

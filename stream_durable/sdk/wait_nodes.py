@@ -38,18 +38,31 @@ def signal_node(
     name: str,
     signal: str | None,
     any_of: Iterable[str] | None,
+    all_of: Iterable[str] | None,
     limit: tuple[int | None, str | None],
     order: Mapping[str, Any],
 ) -> SignalNode:
-    """Return the node of a wait for one signal, or for one of several."""
-    if signal is not None and any_of is not None:
-        options.fault("contradiction", "a wait takes one signal or any_of= several, not both")
-    several: object = any_of
-    if isinstance(several, str) or not isinstance(several, Iterable | None):
-        options.fault("bad_option", f"any_of= takes several names, not {several!r}")
-        any_of = [name]
-    signals = [name if signal is None else signal] if any_of is None else any_of
+    """Return the node of a wait for one signal, for one of several, or for all of them."""
+    if sum(given is not None for given in (signal, any_of, all_of)) > 1:
+        text = "a wait takes one signal, or several as any_of= or all_of=, one of the three"
+        options.fault("contradiction", text)
+    several = any_of if all_of is None else all_of
+    signals = [name if signal is None else signal]
+    if several is not None:
+        signals = _several(options, "any_of=" if all_of is None else "all_of=", several, signals)
     limit_ms, output = limit
     return SignalNode(
-        name=name, signals=tuple(map(name_of, signals)), timeout_ms=limit_ms, on_timeout=output, **order
+        name=name,
+        signals=tuple(map(name_of, signals)),
+        all_of=all_of is not None,
+        timeout_ms=limit_ms,
+        on_timeout=output,
+        **order,
     )
+
+
+def _several(options: Options, option: str, names: object, instead: list[str]) -> list[str]:
+    if isinstance(names, Iterable) and not isinstance(names, str):
+        return list(names)
+    options.fault("bad_option", f"{option} takes several names, not {names!r}")
+    return instead

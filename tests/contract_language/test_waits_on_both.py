@@ -65,6 +65,18 @@ async def test_open_waits_are_listed_over_all_runs_and_found_by_what_is_known(en
     assert first.until is not None and (first.until - first.since).days == 3
 
 
+async def test_all_of_several_signals_across_a_new_start(engine: Engine) -> None:
+    flow = Workflow("checked")
+    flow.wait_signal("checks", all_of=["stock", "fraud"])
+    run = await engine.start(flow)
+    await engine.signal(run, "fraud", {"n": 1})
+    engine.restart()
+    await engine.until_waiting(run)
+    await engine.signal(run, "stock", 2)
+    await engine.until_idle()
+    assert run.output == {"stock": 2, "fraud": {"n": 1}}
+
+
 async def test_pages_of_waits_miss_and_double_nothing(engine: Engine) -> None:
     flow, second = shop(), other()
     for i in range(3):

@@ -24,6 +24,92 @@ from stream_durable.core.status import Outcome
 SEVEN = b'{"id":7}'
 
 
+class TestAllOfSeveralSignals:
+    def test_the_wait_ends_with_the_last_of_them(self) -> None:
+        play = Play(signal("w", signals=("a", "b", "c"), all_of=True), step("then", "w", takes=("w",)))
+
+        first, second = play.signalled("b", b"2", id="s1"), play.signalled("a", b'{"n": 1}', id="s2")
+        assert first.is_silent and second.is_silent
+        assert play.status("w") == "waiting"
+        said = play.signalled("c", b"null", id="s3")
+
+        assert said.facts == ["step.completed w"]
+        assert bytes(said.commands[0].outputs["w"]) == b'{"a":{"n": 1},"b":2,"c":null}'
+        assert play.run.mail is not None and not play.run.mail.kept and not play.run.mail.size
+
+    def test_those_that_came_before_are_there_and_the_oldest_of_each_is_taken(self) -> None:
+        play = Play(
+            step("a"), signal("w", "a", signals=("x", "y"), all_of=True), signal("rest", "w", signals=("x",))
+        )
+        for number, name in enumerate(("x", "x", "y", "y")):
+            play.signalled(name, b"%d" % number, id=f"s{number}")
+        play.reload()
+
+        play.completed("a")
+
+        assert play.step("w").output == b'{"x":0,"y":2}'
+        assert play.step("rest").output == b"1"
+
+    def test_a_duplicate_counts_once(self) -> None:
+        play = Play(signal("w", signals=("x", "y"), all_of=True))
+        play.signalled("x", id="s1")
+
+        assert play.signalled("x", id="s1").outcome is Outcome.DUPLICATE
+        assert play.signalled("y", id="s1").outcome is Outcome.DUPLICATE
+        assert play.status("w") == "waiting"
+
+    def test_what_has_come_is_not_taken_before_all_have_so_another_wait_may_take_it(self) -> None:
+        play = Play(
+            signal("both", signals=("x", "y"), all_of=True), step("a"), signal("one", "a", signals=("x",))
+        )
+        play.signalled("x", b"1", id="s1")
+        play.completed("a")
+        assert play.step("one").output == b"1"
+
+        play.signalled("y", b"2", id="s2")
+        assert play.status("both") == "waiting"
+        play.signalled("x", b"3", id="s3")
+        assert play.step("both").output == b'{"x":3,"y":2}'
+
+    def test_of_two_waits_the_first_in_the_definition_that_lacks_nothing_else_is_ended(self) -> None:
+        play = Play(
+            signal("v", signals=("x", "y"), all_of=True), signal("w", signals=("x", "z"), all_of=True)
+        )
+        play.signalled("z", b"1", id="s1")
+        play.signalled("x", b"2", id="s2")
+
+        assert (play.status("v"), play.status("w")) == ("waiting", "completed")
+
+    @pytest.mark.parametrize("end", ["time-out", "cancel", "skip"])
+    def test_a_wait_that_ends_otherwise_leaves_what_has_come_for_others(self, end: str) -> None:
+        play = Play(
+            signal("w", signals=("x", "y"), all_of=True, timeout_ms=100, on_timeout="null"),
+            signal("rest", "w", signals=("x",)),
+        )
+        play.signalled("x", b"1", id="s1")
+        if end == "time-out":
+            play.fire("w")
+        elif end == "skip":
+            play.step_skipped("w")
+        else:
+            play.cancelled()
+            play.retried("w")
+            play.signalled("y", b"2", id="s2")
+            assert play.step("w").output == b'{"x":1,"y":2}'
+            return
+
+        assert play.step("rest").output == b"1"
+
+    def test_a_reloaded_run_goes_on_where_it_was(self) -> None:
+        play = Play(signal("w", signals=("x", "y"), all_of=True))
+        play.signalled("x", b"1", id="s1")
+        play.reload()
+        play.signalled("y", b"2", id="s2")
+        play.reload()
+
+        assert play.step("w").output == b'{"x":1,"y":2}'
+
+
 class TestSignal:
     def test_a_signal_ends_the_wait_with_its_data(self) -> None:
         play = Play(signal("w"), step("a", "w", takes=("w",)))

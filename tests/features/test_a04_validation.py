@@ -188,7 +188,7 @@ def test_payloads_that_are_not_json(value: Any) -> None:
 CONTRADICTIONS: list[tuple[Callable[[Workflow], object], str]] = [
     (
         lambda w: w.wait_signal("a", "x", any_of=["y"]),
-        "wait 'a': a wait takes one signal or any_of= several, not both",
+        "wait 'a': a wait takes one signal, or several as any_of= or all_of=, one of the three",
     ),
     (lambda w: w.wait_signal("a", on_timeout=1), "wait 'a': on_timeout= says nothing without a timeout="),
     (

@@ -18,8 +18,8 @@ BERLIN = ZoneInfo("Europe/Berlin")
 EVERY_DAY: tuple[Any, ...] = get_args(DayName)
 
 
-def sleeping(until: Any, zone: str | None = "Europe/Berlin") -> Workflow:
-    flow = Workflow("sleeper")
+def sleeping(until: Any, zone: str | None = "Europe/Berlin", name: str = "sleeper") -> Workflow:
+    flow = Workflow(name)
     flow.sleep("nap", until=until, zone=zone)
     flow.add("then", lambda: "awake", after="nap")
     return flow
@@ -29,16 +29,16 @@ async def woken(
     engine: Engine, until: Any, given: Any = None, zone: str | None = "Europe/Berlin"
 ) -> datetime:
     """Return when a run wakes up, having made sure that it did not a second before."""
-    run = await engine.start(sleeping(until, zone), given)
+    run = await engine.start(sleeping(until, zone, f"sleeper-{len(engine.runs)}"), given)
     await engine.until_waiting(run)
-    [wait] = run.step("nap").state.waits_for
-    assert wait.due is not None
-    if wait.due > engine.now:
-        await engine.advance(wait.due - engine.now - timedelta(seconds=1))
+    due = run.step("nap").state.due
+    assert due is not None
+    if due > engine.now:
+        await engine.advance(due - engine.now - timedelta(seconds=1))
         assert (run.status, run.step("nap").status) == ("waiting", "waiting")
-    await engine.until_idle()
+        await engine.advance("1s")
     assert (run.status, run.output, run.step("nap").output) == ("completed", "awake", None)
-    return wait.due
+    return due
 
 
 async def test_rules_are_met_by_the_clocks_of_the_zone(engine: Engine) -> None:
@@ -135,21 +135,21 @@ async def test_pausing_cancelling_skipping_and_retrying(engine: Engine) -> None:
 
     skipped = await engine.start(flow, id="skipped")
     await engine.until_waiting(skipped)
-    await skipped.skip("nap")
+    await skipped.skip_step("nap")
     await engine.until_idle()
     assert (skipped.status, skipped.step("nap").status) == ("completed", "skipped")
 
     cancelled = await engine.start(flow, id="cancelled")
     await engine.until_waiting(cancelled)
-    first = cancelled.step("nap").state.waits_for[0].due
+    first = cancelled.step("nap").state.due
     await cancelled.cancel("later")
     await engine.advance("3d")
     assert cancelled.status == "cancelled"
     await cancelled.retry()
     await engine.until_waiting(cancelled)
-    second = cancelled.step("nap").state.waits_for[0].due
+    second = cancelled.step("nap").state.due
     assert first is not None and second is not None and second - first >= timedelta(days=2)
-    await engine.until_idle()
+    await engine.advance("1d")
     assert cancelled.output == "awake"
 
 
@@ -160,7 +160,7 @@ async def test_a_reconciler_that_begins_anew_and_records_delivered_twice_change_
     await engine.until_waiting(run)
     engine.restart()
     engine.redeliver()
-    await engine.until_idle()
+    await engine.advance("8d")
 
     assert (run.output, run.step("nap").attempts) == ("awake", 1)
 

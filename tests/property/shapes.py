@@ -198,7 +198,7 @@ def _of_any_kind(  # noqa: C901 - a line for each kind
             return until(name, *after, moment=_moment(choose, after), zone=choose.of(ZONES))
         return sleep(name, *after, ms=choose.of((0, 10, 1_000)))
     if kind == 9:
-        return signal(name, *after, signals=choose.of(SIGNAL_SETS), **limit)
+        return signal(name, *after, signals=choose.of(SIGNAL_SETS), all_of=choose.chance(40), **limit)
     if kind == 10:
         key = _path(choose, after, "id")
         return event(name, *after, of=choose.of(EVENTS), key=key, **limit)

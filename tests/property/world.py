@@ -308,7 +308,10 @@ class World:
                     key=RUN, id=f"answer-{len(self.trail)}", wait=node.name, format=ASKS, answer=good
                 )
             if isinstance(node, SignalNode):
-                return SignalRun(key=RUN, id=f"answer-{len(self.trail)}", signal=node.signals[0])
+                mail = self.run.mail
+                kept = set() if mail is None else {name for _, name, _ in mail.kept.values()}
+                lacking = [name for name in node.signals if not (node.all_of and name in kept)]
+                return SignalRun(key=RUN, id=f"answer-{len(self.trail)}", signal=lacking[0])
         return None
 
     def answer_everything(self) -> None:

@@ -252,7 +252,7 @@ def same_signal(flow: Workflow) -> None:
     flow.wait_signal("go", any_of=["a", "b", "a"])
 
 
-@says("wait 'go': a wait takes one signal or any_of= several, not both")
+@says("wait 'go': a wait takes one signal, or several as any_of= or all_of=, one of the three")
 def one_or_several_signals(flow: Workflow) -> None:
     flow.wait_signal("go", "went", any_of=["a", "b"])
 

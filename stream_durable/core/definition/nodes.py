@@ -14,7 +14,7 @@ from typing import Any, Literal, assert_never, final
 import msgspec
 
 from stream_durable.core.definition.moments import AnyMoment
-from stream_durable.core.format import ASKS, CALENDAR, Format
+from stream_durable.core.format import ALL_OF, ASKS, CALENDAR, Format
 from stream_durable.core.messages import Millis
 from stream_durable.core.policy import NO_RETRY, Count, RetryPolicy
 
@@ -103,12 +103,19 @@ class SleepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="sleep"
 
 @final
 class SignalNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="signal"):
-    """A wait for one of the named signals."""
+    """A wait for one of the named signals, or for all of them."""
 
     signals: tuple[str, ...]
+    #: Whether one of each is needed.
+    all_of: bool = False
     timeout_ms: Millis | None = None
     #: JSON text of the output when the time is over; None: the step fails with code `timeout`.
     on_timeout: str | None = None
+
+    @property
+    def named(self) -> str:
+        """The signals in words."""
+        return (" and " if self.all_of else " or ").join(self.signals)
 
 
 @final
@@ -300,6 +307,8 @@ def format_of(nodes: Iterable[AnyNode], concurrency: int | None = None) -> int:
 def _format_of(node: AnyNode) -> int:
     if isinstance(node, InputNode):
         return ASKS
+    if isinstance(node, SignalNode) and node.all_of:
+        return ALL_OF
     return CALENDAR if isinstance(node, SleepNode) and node.until is not None else 1
 
 

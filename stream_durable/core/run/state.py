@@ -182,13 +182,26 @@ class Mail:
 
     def take(self, signals: Collection[str]) -> tuple[str, bytes] | None:
         """Remove and return name and data of the oldest matching signal."""
-        for position, (signal_id, name, data) in self.kept.items():
+        for position, (_, name, _) in self.kept.items():
             if name in signals:
-                del self.kept[position]
-                self.size -= len(data)
-                self.touched[position] = signal_id
-                return name, data
+                return name, self._remove(position)
         return None
+
+    def take_all(self, signals: Collection[str]) -> dict[str, bytes] | None:
+        """Remove and return the data of the oldest of each of these signals; None: not all are there."""
+        found: dict[str, int] = {}
+        for position, (_, name, _) in self.kept.items():
+            if name in signals:
+                found.setdefault(name, position)
+        if len(found) < len(signals):
+            return None
+        return {name: self._remove(position) for name, position in found.items()}
+
+    def _remove(self, position: int) -> bytes:
+        signal_id, _, data = self.kept.pop(position)
+        self.size -= len(data)
+        self.touched[position] = signal_id
+        return data
 
 
 class Request(msgspec.Struct, omit_defaults=True):

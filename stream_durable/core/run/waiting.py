@@ -6,6 +6,7 @@ Everything specific to a kind of wait is here, so a new kind is added here. Mess
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import assert_never
 
 from stream_durable.core.definition.nodes import (
@@ -28,7 +29,7 @@ from stream_durable.core.run.children import ask_for_child, begin_child, cancel_
 from stream_durable.core.run.questions import ask, cause_of_question
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.sleeping import begin_sleep, say_moment
-from stream_durable.core.run.state import End, Run, Step
+from stream_durable.core.run.state import End, Mail, Run, Step
 from stream_durable.core.run.values import root_value
 from stream_durable.core.status import COMPLETED, FAILED, WAITING
 
@@ -111,7 +112,7 @@ def cause_of_wait(run: Run, step: Step, node: WaitNode) -> Cause:
         case SleepNode():
             return Cause("time", due=step.due)
         case SignalNode():
-            return Cause("signal", " or ".join(node.signals), due=step.due)
+            return Cause("signal", node.named, due=step.due)
         case EventNode():
             return Cause("event", node.event, _shown_key(run, node), step.due)
         case InputNode():
@@ -124,10 +125,15 @@ def cause_of_wait(run: Run, step: Step, node: WaitNode) -> Cause:
 
 
 def signal_output(node: SignalNode, name: str, data: bytes) -> bytes:
-    """Return what a wait for signals answers: the data, with the name where several could come."""
+    """Return what a wait for one signal answers: the data, with the name where several could come."""
     if len(node.signals) == 1:
         return data
     return b'{"signal":"%b","data":%b}' % (name.encode(), data)
+
+
+def all_signals_output(node: SignalNode, data: Mapping[str, bytes]) -> bytes:
+    """Return what a wait for all of several signals answers: the data of each, by name."""
+    return b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), data[name]) for name in node.signals)
 
 
 def event_key(run: Run, node: EventNode) -> str:
@@ -153,14 +159,33 @@ def event_key(run: Run, node: EventNode) -> str:
 def _begin_signal(
     run: Run, i: int, step: Step, node: SignalNode, now: int, out: Effects, ends: list[End]
 ) -> None:
-    if run.mail is not None and (taken := run.mail.take(node.signals)) is not None:
-        name, data = taken
-        run.payload -= len(data)
-        ends.append((i, COMPLETED, signal_output(node, name, data), None))
+    if run.mail is not None and (output := _kept_signals(run, run.mail, node)) is not None:
+        ends.append((i, COMPLETED, output, None))
         return
     if node.timeout_ms is not None:
         set_due(run, i, step, now + node.timeout_ms, out)
     say_step(run, STEP_WAITING, i, step, now, out)
+
+
+def _kept_signals(run: Run, mail: Mail, node: SignalNode) -> bytes | None:
+    """Take from the mail what a wait needs; None: it is not all there."""
+    if node.all_of:
+        found = take_all(run, mail, node.signals)
+        return None if found is None else all_signals_output(node, found)
+    taken = mail.take(node.signals)
+    if taken is None:
+        return None
+    name, data = taken
+    run.payload -= len(data)
+    return signal_output(node, name, data)
+
+
+def take_all(run: Run, mail: Mail, signals: Collection[str]) -> dict[str, bytes] | None:
+    """Take the oldest of each of these signals; None: not all are there, and none is taken."""
+    found = mail.take_all(signals)
+    if found is not None:
+        run.payload -= sum(map(len, found.values()))
+    return found
 
 
 def _begin_event(

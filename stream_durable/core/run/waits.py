@@ -23,7 +23,7 @@ from stream_durable.core.run.advance import complete, fail, work_off
 from stream_durable.core.run.say import set_due
 from stream_durable.core.run.start import begin, run_out_of_time
 from stream_durable.core.run.state import Mail, Run, Step
-from stream_durable.core.run.waiting import signal_output, wait_over
+from stream_durable.core.run.waiting import all_signals_output, signal_output, take_all, wait_over
 from stream_durable.core.status import COMPLETED, PENDING, READY, RETRYING, RUNNING, WAITING, Outcome
 
 #: Signals kept for waits that have not begun; one more is refused, and kept as evidence.
@@ -41,16 +41,15 @@ def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
     if message.id in mail.seen:
         return Outcome.DUPLICATE
     data = bytes(message.data)
-    i = _waiting_for(run, message.signal)
-    if i is None and not _has_room(mail, data):
+    ended = _ended_by(run, mail, message.signal, data)
+    if ended is None and not _has_room(mail, data):
         raise RejectedError("mail_full", f"run {run.id!r} keeps as many signals for later as it may")
-    mail.add(message.id, message.signal, data if i is None else None)
-    if i is None:
+    mail.add(message.id, message.signal, data if ended is None else None)
+    if ended is None:
         run.payload += len(data)
         return Outcome.APPLIED
-    node = run.graph.nodes[i]
-    assert type(node) is SignalNode
-    complete(run, i, signal_output(node, message.signal, data), now, out)
+    i, output = ended
+    complete(run, i, output, now, out)
     return Outcome.APPLIED
 
 
@@ -210,11 +209,18 @@ def _has_room(mail: Mail, data: bytes) -> bool:
     return len(mail.kept) < KEPT_MAX and mail.size + len(data) <= KEPT_BYTES_MAX
 
 
-def _waiting_for(run: Run, name: str) -> int | None:
-    """Return the first step, in order of definition, waiting for this signal."""
+def _ended_by(run: Run, mail: Mail, name: str, data: bytes) -> tuple[int, bytes] | None:
+    """Return the first wait, in order of definition, that this signal ends, and its output."""
     for i in run.graph.takers.get(name, ()):
-        if i in run.waiting:
-            return i
+        if i not in run.waiting:
+            continue
+        node = run.graph.nodes[i]
+        assert type(node) is SignalNode
+        if not node.all_of:
+            return i, signal_output(node, name, data)
+        others = take_all(run, mail, [other for other in node.signals if other != name])
+        if others is not None:
+            return i, all_signals_output(node, {**others, name: data})
     return None
 
 

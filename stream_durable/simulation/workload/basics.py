@@ -92,7 +92,8 @@ def _signals() -> Workflow:
     flow.wait_signal("go", timeout="20s", on_timeout=None)
     flow.add("then", quick, after="go")
     flow.wait_signal("choice", any_of=["yes", "no"], after="go", timeout="4s", on_timeout={"signal": None})
-    flow.add("end", instant, after=("then", "choice"))
+    flow.wait_signal("both", all_of=["yes", "no"], after="go", timeout="6s", on_timeout=None)
+    flow.add("end", instant, after=("then", "choice", "both"))
     return flow
 
 
