@@ -94,7 +94,7 @@ class Log(Protocol):
         """Stop fetching from an assigned partition, and drop records already fetched."""
 
     def adopt(self, partition: int) -> None:
-        """Let a partition be fetched though the group has not given it to us, until it does or `disown`."""
+        """Fetch a partition not yet assigned by the group, until the assignment or `disown`."""
 
     def disown(self, partition: int) -> None:
         """Stop fetching an adopted partition."""
@@ -381,9 +381,9 @@ class Store(Protocol):
         """Return the reason if the database refuses everybody."""
 
     async def attend(self) -> Attendance:
-        """Say that this process lives, which holds until its connection ends, and hear who else does.
+        """Report that this process lives, until the connection ends, and return the other living processes.
 
-        What it claims from then on is an orphan when it has died.
+        Partitions claimed from then on become orphans with the death of this process.
         """
 
     async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
@@ -651,7 +651,7 @@ class SignalWait(NamedTuple):
 
 
 class QuestionQuery(NamedTuple):
-    """Which open questions are meant. What is None is no condition."""
+    """Conditions for open questions; None is no condition."""
 
     workflow: str | None = None
     wait: str | None = None
@@ -715,10 +715,10 @@ class Views(Protocol):
         """Count the matching runs by status, up to a limit."""
 
     async def child_counts(self, runs: Sequence[str]) -> dict[str, int]:
-        """Count the runs that the steps of each of these have started; those without are left out."""
+        """Count the children of each of these runs; runs without children are left out."""
 
     async def workflow_figures(self, workflows: Sequence[str], *, since: int) -> list[WorkflowFigures]:
-        """Return what the runs of each of these workflows come to, by name."""
+        """Return figures about the runs of each of these workflows, by name."""
 
     async def event_waits(
         self, channels: ChannelRange, workflow: str | None, *, after: tuple[str, str, str], limit: int

@@ -19,7 +19,7 @@ _DEPTH_MAX: Final = 10
 
 
 def asked_for(question: Question) -> Any:
-    """Return an answer that fits, as somebody types it."""
+    """Return a fitting answer, typed by a person."""
     if question.prompt:
         typer.echo(question.prompt, err=True)
     schema = dict(question.schema)
@@ -104,7 +104,7 @@ def _kind(node: Any, whole: Mapping[str, Any]) -> _Kind:
 
 
 def _resolved(node: Mapping[str, Any], whole: Mapping[str, Any], depth: int = 0) -> Mapping[str, Any]:
-    """Return what a field is, past a reference, and past the chance to leave it empty."""
+    """Return the schema of a field, after following a reference, and without None."""
     from stream_durable.core.definition.answer_misfit import resolved
 
     if depth > _DEPTH_MAX:

@@ -81,7 +81,7 @@ def logs(run: RunId, step: Step = None, output: Output = Format.TABLE) -> None:
 
 
 async def ask_run(run: str, ask: Callable[[RunHandle], Awaitable[Any]]) -> tuple[str, Any]:
-    """Return the id of the run that is meant, and what came of asking its handle."""
+    """Return the id of the run, and the result of a query on the handle."""
     from stream_durable import bootstrap
     from stream_durable.cli.lookup import find_run
 

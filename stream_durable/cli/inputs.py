@@ -76,7 +76,7 @@ def list_inputs(
 
 @app.command("show")
 def show_input(run: RunId, wait: Wait, output: Output = Format.TABLE) -> None:
-    """Show a question, what an answer has to be, and what was done about it, answered or not.
+    """Show a question, the form of the answer, and all actions, answered or not.
 
     Example: `stream-durable inputs show order-42 approved`
     """
@@ -112,10 +112,10 @@ def answer(
     expiring: Expiring = None,
     yes: Yes = False,
 ) -> None:
-    """Answer a question, or all that the options name with the same.
+    """Answer a question, or all matching questions with the same answer.
 
-    Without `--answer` a terminal asks for it, field by field where it is a form. An answer that does not fit
-    is refused, and nothing changes.
+    Without `--answer` a terminal asks, field by field for a form. An unfit answer is refused, and nothing
+    changes.
 
     Example: `stream-durable inputs answer order-42 approved --answer '"yes"' --comment "by phone"`
     """
@@ -152,7 +152,7 @@ def assign(
     by: By = None,
     comment: Comment = "",
 ) -> None:
-    """Hand a question over, whoever has it.
+    """Assign a question to a person, whoever has the question now.
 
     Example: `stream-durable inputs assign order-42 approved bob --comment "I am on leave"`
     """

@@ -166,7 +166,7 @@ def _step(step: StepRow, state: StepState | None) -> dict[str, Any]:
 
 
 def _asked(question: Question) -> dict[str, Any]:
-    """Return what a step asks people, and what they did about it."""
+    """Return the question of a step, with all actions."""
     return {
         "prompt": question.prompt,
         "role": question.role,

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 
 def status(output: Output = Format.TABLE) -> None:
-    """Show an instance on one screen, and what in it needs a person.
+    """Show an instance on one screen, with the problems for a person.
 
-    Runs by status; partitions of the inbox, their owners and what waits there; ingress, queues and the
-    processes that serve them; gates that are not closed; records of the last day that could not be applied.
-    Exits with 4 if something does not pass by itself.
+    Runs by status; partitions of the inbox, with owners and backlog; ingress, queues and their processes;
+    gates not closed; records of the last day impossible to apply. Exits with 4 for permanent problems.
 
     Example: `stream-durable status --output json`
     """

@@ -122,7 +122,7 @@ def _row(graph: Graph, about: About) -> dict[str, Any]:
 
 
 async def _figures() -> dict[str, dict[str, Any]]:
-    """Return what the runs of each workflow come to, by its name."""
+    """Return figures about the runs of each workflow, by name."""
     from stream_durable import bootstrap
 
     async with bootstrap.client(load_settings()) as client:

@@ -237,15 +237,15 @@ class AsyncClient:
         return await statuses(self._edge, which or RunFilter(), at_most)
 
     async def workflows(self, since: Duration = "1d") -> builtins.list[WorkflowEntry]:
-        """Return every registered workflow with its open, waiting and failed runs, and those created since.
+        """Return every registered workflow with numbers of open, waiting, failed and recent runs.
 
-        Counted exactly, in one query: it takes as long as there are such runs, and is refused as `too_broad`
-        beyond `postgres.statement_timeout_ms`.
+        Counted exactly, in one query: the time grows with the number of such runs, and beyond
+        `postgres.statement_timeout_ms` the query is refused as `too_broad`.
         """
         return await workflow_entries(self._edge, since)
 
     async def child_counts(self, runs: Sequence[str]) -> dict[str, int]:
-        """Count the runs that the steps of each of these runs have started, in one query."""
+        """Count the children of each of these runs, in one query."""
         return await child_counts(self._edge, runs)
 
     async def waits(
@@ -279,9 +279,9 @@ class AsyncClient:
         comment: str = "",
         progress: Progress | None = None,
     ) -> int:
-        """Answer all open questions that are meant with the same; return how many these are.
+        """Answer all matching open questions with the same answer; return their number.
 
-        Raises `RejectedError` before anything is answered if the answer does not fit all of them.
+        Raises `RejectedError` before any answer if the answer does not fit all questions.
         """
         return await answer_all(self._edge, which, value, by, comment, progress)
 

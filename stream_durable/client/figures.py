@@ -16,7 +16,7 @@ from stream_durable.sdk.durations import Duration, milliseconds
 
 
 class WorkflowEntry(NamedTuple):
-    """A workflow with what its runs come to."""
+    """A workflow with figures about the runs."""
 
     name: str
     #: Runs that have not ended, and how many of them wait.

@@ -87,7 +87,7 @@ class InputList(NamedTuple):
 
 
 async def open_inputs(edge: Edge, which: InputFilter, limit: int, after: str | None) -> InputList:
-    """Return a page of the open questions that meet all conditions that are given."""
+    """Return a page of the open questions meeting all given conditions."""
     if not 1 <= limit <= LIMIT_MAX:
         raise RejectedError("bad_limit", f"limit= takes 1 to {LIMIT_MAX}, not {limit}")
     place = _BEFORE_ALL if after is None else _place(after)
@@ -100,7 +100,7 @@ async def open_inputs(edge: Edge, which: InputFilter, limit: int, after: str | N
 async def answer_all(
     edge: Edge, which: InputFilter, value: Any, by: str, comment: str, progress: Progress | None
 ) -> int:
-    """Answer all that are meant, once it is known that the answer fits each of them."""
+    """Answer all matching questions, after checking the answer against each."""
     data = edge.values.plain(value, "the answer")
     query = which.query(edge.now())
     judged: set[tuple[str, str]] = set()

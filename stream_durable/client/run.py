@@ -165,9 +165,9 @@ class RunHandle(Generic[Out]):
         comment: str = "",
         id: str | None = None,  # noqa: A002 - the word for it everywhere
     ) -> str:
-        """Answer what a step asks people; each `id` counts once, and the first answer that fits wins.
+        """Answer the question of a step; each `id` counts once, and the first fitting answer wins.
 
-        Raises `RejectedError`, naming the field, for one that does not fit, and where nobody asks any more.
+        Raises `RejectedError` for an unfit answer, naming the field, and without an open question.
         """
         run, data = await self._thawed(), self._edge.values.plain(value, f"the answer to {wait!r}")
         return await self._tell(answer_to(run, wait, data, by=by, comment=comment, id=id or drawn()))

@@ -1,7 +1,7 @@
 """Moments by the calendar of a time zone.
 
-This reads the zone data of the machine, which changes with its packages. So what it returns goes on the log
-as a message, and nothing else may depend on it.
+This reads the zone data of the machine, which changes with the machine's packages. So the result goes on the
+log as a message, and nothing else may depend on zone data.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ AHEAD_MS_MAX = 36_500 * 86_400_000
 
 
 class Day(NamedTuple):
-    """What is looked for: a time on a day of the week that is no holiday."""
+    """The day and time to find: a time on one of these weekdays, without holidays."""
 
     at: time
     weekdays: tuple[int, ...]
@@ -37,7 +37,7 @@ Wanted = datetime | Day | Period
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """Return a zone by its IANA name, or refuse it."""
+    """Return a zone by IANA name, or refuse the name."""
     try:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError) as error:  # unknown, a folder of zones, and no name at all
@@ -45,10 +45,10 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def moment_after(wanted: Wanted, zone_name: str, now: int) -> int:
-    """Return the wanted moment, in milliseconds; by a rule it is the first one after `now`.
+    """Return the wanted moment in milliseconds; for a rule, the first after `now`.
 
-    A time that the clocks leave out in spring is as long after the gap as it is written after its beginning:
-    02:30 is 03:30. Of a time that comes twice in autumn it is the first. Raises `RejectedError`.
+    A time skipped by the clocks in spring is moved behind the gap: 02:30 becomes 03:30. Of a time occurring
+    twice in autumn the first counts. Raises `RejectedError`.
     """
     try:
         found = _moment(wanted, zone_of(zone_name), now)

@@ -164,7 +164,7 @@ class SignalRun(RunMessage, kw_only=True, tag="run.signal"):
 
 
 class InputMessage(RunMessage, kw_only=True):
-    """What somebody does about a question that a step asks."""
+    """An action of a person on a question of a step."""
 
     id: Text
     #: Name of the step that asks.
@@ -190,7 +190,7 @@ class ClaimInput(InputMessage, kw_only=True, tag="input.claim"):
 
 
 class AssignInput(InputMessage, kw_only=True, tag="input.assign"):
-    """Hand the question over, whoever has it."""
+    """Assign the question to a person, whoever has the question now."""
 
     #: Who is to answer; empty: anybody of the role.
     to: OptionalText = ""

@@ -361,7 +361,7 @@ class Reconciler:
             return StatementError(str(error), is_data=False)
 
     def _adopt(self, partition: int, epoch: int) -> None:
-        """Take a partition over from an owner that has died, unless it is on its way to us."""
+        """Take a partition over from a dead owner, unless a takeover is under way."""
         if partition not in self._partitions and not self._takeovers.has(partition):
             self._takeovers.adopt(partition, epoch)
 

@@ -91,7 +91,7 @@ class Takeovers:
         return bool(self._tasks)
 
     def has(self, partition: int) -> bool:
-        """Whether a partition is on its way to us, or stands still here."""
+        """Whether a takeover of the partition is under way, or the partition stands still here."""
         return partition in self._tasks or partition in self.halted or partition in self.refused
 
     def begin(self, partitions: Iterable[int], *, lost: str | None = None, delay: float = 0.0) -> None:
@@ -112,11 +112,11 @@ class Takeovers:
         self._tasks[partition] = self.group.create_task(self._take_over(partition, None, 0.0, epoch))
 
     def given(self, partitions: Iterable[int]) -> None:
-        """Hear that the group has given these to us."""
+        """Receive the group's assignment of these partitions."""
         self._adopted.difference_update(partitions)
 
     def fenced(self, partitions: Iterable[int]) -> None:
-        """Ask again for partitions that somebody else has claimed: the group may go on meaning us."""
+        """Claim partitions again after another's claim: the group may still assign them to us."""
         for partition in partitions:
             if partition in self._adopted:
                 self._disown(partition)
@@ -233,7 +233,7 @@ class Takeovers:
                 return claim
 
     async def _adopt(self, partition: int, epoch: int, token: UUID) -> Claim | None:
-        """Become the owner in place of the one of this epoch; None if somebody else has, or should."""
+        """Become the owner in place of the owner of this epoch; None if another has, or should."""
         try:
             return await retry_transient(
                 lambda: self._store.adopt(partition, epoch, self._owner, token, self._knows), "adopt"

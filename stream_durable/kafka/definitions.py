@@ -174,7 +174,7 @@ class KafkaDefinitions:
         return True
 
     def _without_topic(self, queues: Iterable[str]) -> list[str]:
-        """Return the queues whose commands have no topic; none where the broker is one in memory."""
+        """Return the queues without a topic for commands; none with a broker in memory."""
         try:
             if self._consumer is None:
                 self._consumer = Consumer(self._config)

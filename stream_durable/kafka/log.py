@@ -146,7 +146,7 @@ class GroupLog:
         self._taken.set()
 
     def adopt(self, partition: int) -> None:
-        """Let a partition be fetched though the group has not given it to us, until it does or `disown`."""
+        """Fetch a partition not yet assigned by the group, until the assignment or `disown`."""
         self._orders.append(lambda: self._adopted.add(partition))
 
     def disown(self, partition: int) -> None:

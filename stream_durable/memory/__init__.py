@@ -1,1 +1,1 @@
-"""The services in memory, and a deployment on them, in one thread on virtual time."""
+"""Services in memory, and a deployment on them, in one thread on virtual time."""

@@ -16,17 +16,17 @@ from stream_durable.wire.topics import DEFINITIONS
 
 
 class Member(Protocol):
-    """Callbacks of a group for one member."""
+    """Callbacks of a group for a member."""
 
     def assign(self, partitions: list[int]) -> None:
-        """These are yours."""
+        """Receive partitions."""
 
     def revoke(self, partitions: list[int]) -> None:
-        """Give these up, and say so when you have."""
+        """Release partitions, and confirm the release."""
 
 
 class LogPartition:
-    """Records in the order of their offsets, which need not follow each other."""
+    """Records in the order of offsets, possibly with gaps."""
 
     __slots__ = ("epochs", "expired", "high", "low", "records")
 
@@ -68,11 +68,11 @@ class LogPartition:
         return other
 
     def reaches(self, epoch: int, offset: int) -> bool:
-        """Say whether what a leader had before an offset is still there; of one that is not known, yes."""
+        """Return whether a leader's records before an offset are still there; True for an unknown leader."""
         return not 0 <= epoch < len(self.epochs) - 1 or offset <= self.epochs[epoch + 1]
 
     def lived(self, start: int, end: int | None) -> list[Record]:
-        """Return all records between two offsets that were ever there."""
+        """Return all records between two offsets that ever existed."""
         return [
             record
             for record in (*self.expired, *self.records)
@@ -81,7 +81,7 @@ class LogPartition:
 
 
 class Topic:
-    """A topic; made anew it is another one, with another id."""
+    """A topic; a recreated topic has another id."""
 
     def __init__(self, name: str, number: int, partitions: int) -> None:
         """Begin empty."""
@@ -98,7 +98,7 @@ class Broker:
     """All topics and groups."""
 
     def __init__(self, clock: Clock, partitions: int) -> None:
-        """A broker whose topics have so many partitions, but for those that have one."""
+        """Create a broker with a number of partitions per topic, except topics with a single partition."""
         self._clock = clock
         self.partition_count = partitions
         self._topics: dict[str, Topic] = {}
@@ -123,7 +123,7 @@ class Broker:
         return self.leaderless.get((topic, partition), 0) > self._clock.now()
 
     def topic(self, name: str) -> Topic:
-        """Return a topic; it is made when it is first asked for."""
+        """Return a topic, created on the first request."""
         topic = self._topics.get(name)
         if topic is None:
             self._numbers += 1
@@ -132,7 +132,7 @@ class Broker:
         return topic
 
     def recreate(self, name: str) -> None:
-        """Delete a topic and make it anew, empty."""
+        """Delete a topic and create the topic again, empty."""
         self.has_been_lost = True
         self._topics.pop(name, None)
         self.topic(name)
@@ -145,7 +145,7 @@ class Broker:
         self._wake(name)
 
     def truncate(self, name: str, partition: int, high: int) -> None:
-        """Let a replica lead that lacks what a partition has from an offset on."""
+        """Elect a leader without the records of a partition from an offset on."""
         partitions = self.topic(name).partitions
         self.has_been_lost = True
         partitions[partition] = partitions[partition].until(high)
@@ -175,7 +175,7 @@ class Broker:
         return record
 
     def home(self, key: bytes | None) -> int:
-        """Return the partition that a key belongs to."""
+        """Return the partition of a key."""
         try:
             return partition_of((key or b"").decode(), self.partition_count)
         except UnicodeDecodeError:
@@ -186,7 +186,7 @@ class Broker:
         return list(self._topics)
 
     def group(self, name: str, topic: str) -> Group:
-        """Return a group of readers of one topic."""
+        """Return a group reading a topic."""
         return self.groups.setdefault((name, topic), Group(len(self.topic(topic).partitions)))
 
     def listen(self, topic: str, reader: Callable[[], None]) -> None:
@@ -220,7 +220,7 @@ class Group:
 
     @property
     def is_stable(self) -> bool:
-        """Whether every partition is where it is meant to be."""
+        """Whether every partition is with the intended member."""
         return not self._leaving and len(self.owners) == self._count
 
     def join(self, member: Member) -> None:
@@ -229,7 +229,7 @@ class Group:
         self.rebalance()
 
     def leave(self, member: Member) -> None:
-        """Let a member go, or give one up that has been silent for too long."""
+        """Remove a member, leaving or silent for too long."""
         if member not in self.members:
             return
         self.members.remove(member)
@@ -258,7 +258,7 @@ class Group:
         self.share_out(held)
 
     def share_out(self, target: dict[int, Member]) -> None:
-        """Bring every partition to the member it is meant for."""
+        """Move every partition to the intended member."""
         self._target = target
         leaving: dict[int, tuple[Member, list[int]]] = {}
         free = []
@@ -275,7 +275,7 @@ class Group:
         self._give(free)
 
     def released(self, member: Member, partitions: Iterable[int]) -> None:
-        """Hear that a member has given partitions up."""
+        """Receive a member's release of partitions."""
         free = [p for p in partitions if self._leaving.get(p) is member]
         for partition in free:
             del self._leaving[partition], self.owners[partition]

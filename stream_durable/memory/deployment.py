@@ -1,8 +1,8 @@
 """A deployment in one thread on virtual time: the real reconcilers and workers on services in memory.
 
-`Deployment` holds the services (broker, store) and keeps the processes running: one that dies is replaced
-by another with fresh memory, as by a supervisor. What goes wrong is decided by its weather, and by whoever
-crashes a process; the same seed gives the same course.
+`Deployment` holds the services (broker, store) and keeps the processes running: a dead process is replaced by
+another with fresh memory, as by a supervisor. Faults are decided by the weather, and by explicit crashes; the
+same seed gives the same course.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ QUEUE = "default"
 
 @cache
 def _metrics() -> Metrics:
-    """Return one set for all worlds: making them takes longer than many a simulation."""
+    """Return a set shared by all worlds: creating metrics takes longer than many a simulation."""
     return Metrics()
 
 
 @dataclass(slots=True)
 class Slot:
-    """A place for one process; a dead process is replaced."""
+    """A place for a process; a dead process is replaced."""
 
     role: str
     number: int
@@ -65,7 +65,7 @@ class Slot:
 
 
 class Deployment:
-    """Reconcilers, workers, and the services between them."""
+    """Reconcilers, workers, and their services."""
 
     def __init__(
         self,
@@ -129,11 +129,11 @@ class Deployment:
             slot.process.kill()
 
     def watched(self, handler: Handler, process: Process) -> Handler:
-        """Return the handler that a process calls in place of this one."""
+        """Return the handler called by processes instead of this one."""
         return handler
 
     def end(self) -> None:
-        """End everything that still runs."""
+        """End everything still running."""
         self.kill_all()
         self.loop.close()
 
@@ -195,7 +195,7 @@ class Deployment:
         self.weather.later(self.rng.uniform(0.05, 2.5), lambda: self.start(slot))
 
     def broker_forgets(self, member: Any) -> None:
-        """Let a group give up a member that is silent."""
+        """Let a group remove a silent member."""
         for group in self.broker.groups.values():
             group.leave(member)
 

@@ -23,17 +23,17 @@ _SPIN_MAX = 200_000
 
 
 class Keeper(Protocol):
-    """What decides whether callbacks of a simulated process run."""
+    """Decides whether callbacks of a simulated process run."""
 
     @property
     def is_running(self) -> bool:
-        """Whether they run now."""
+        """Whether callbacks run now."""
 
     def hold(self, handle: asyncio.Handle) -> None:
-        """Take a callback that must not run now."""
+        """Keep a callback for later."""
 
     def adopt(self, task: asyncio.Task[Any]) -> None:
-        """Note a task that the process has made."""
+        """Record a task created by the process."""
 
 
 #: The simulated process that the running code belongs to; None: the world itself.
@@ -74,7 +74,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         name: object = None,
         context: Context | None = None,
     ) -> asyncio.Task[_Result]:
-        """Make a task, and let the process it belongs to know of it."""
+        """Create a task, and register the task with the owning process."""
         task: asyncio.Task[_Result] = asyncio.Task(
             coro, loop=self, name=None if name is None else str(name), context=context
         )
@@ -86,7 +86,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def run_in_executor(  # type: ignore[override]  # the base class types it for its own futures
         self, executor: object, func: Callable[..., _Result], *args: Any
     ) -> asyncio.Future[_Result]:
-        """Call the function here, a little later; its answer comes when a thread would have it."""
+        """Call the function here, a little later; the result comes after a thread's time."""
         future: asyncio.Future[_Result] = self.create_future()
 
         def call() -> None:
@@ -124,7 +124,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 keeper.hold(handle)
 
     def _move(self) -> bool:
-        """Go to the next moment at which something happens; False: somebody else has seen to it."""
+        """Go to the next moment with an event; False: handled elsewhere."""
         scheduled = self._scheduled
         while scheduled and scheduled[0]._cancelled:
             heapq.heappop(scheduled)
@@ -138,7 +138,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return True
 
     def next_moment(self) -> float:
-        """Return to which moment time moves next."""
+        """Return the next moment of virtual time."""
         return self._scheduled[0].when() if self._scheduled else math.inf
 
     def jump(self, moment: float) -> None:
@@ -147,14 +147,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._spins = 0
 
     def resume(self, handles: list[asyncio.Handle]) -> None:
-        """Let callbacks run that a process held back."""
+        """Run callbacks held back by a process."""
         self._ready.extend(handles)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Leave the timer in the heap; it is dropped when due."""
+        """Leave the timer in the heap, to be dropped when due."""
 
     def _write_to_self(self) -> None:
-        """There is no other thread that could have called."""
+        """Do nothing: no other thread could have called."""
 
 
 def _answer(future: asyncio.Future[_Result], answer: _Result) -> None:

@@ -1,4 +1,4 @@
-"""The other ports in memory: log, publisher, definitions and clock, over one broker in this process."""
+"""The other ports in memory: log, publisher, definitions and clock, over a broker in this process."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class MemoryLog:
         self.group.join(self)
 
     async def next(self) -> LogEvent:
-        """Wait for what comes next."""
+        """Wait for the next events."""
         self._release()
         while not self._moves and not self._events:
             await self._arrival()
@@ -156,7 +156,7 @@ class MemoryLog:
         self.fetching.pop(partition, None)
 
     def adopt(self, partition: int) -> None:
-        """Let a partition be fetched though the group has not given it to us."""
+        """Fetch a partition not yet assigned by the group."""
         self._adopted.add(partition)
 
     def disown(self, partition: int) -> None:
@@ -165,7 +165,7 @@ class MemoryLog:
         self.stop_fetching(partition)
 
     def drop(self, partitions: Iterable[int]) -> None:
-        """Forget what was read of partitions and not taken yet."""
+        """Forget records of partitions read but not taken."""
         self._events = without(self._events, set(partitions))
         self._held = sum(len(event) for event in self._events if isinstance(event, list))
 
@@ -184,11 +184,11 @@ class MemoryLog:
         return self.group.offsets.get(partition, (None, None))
 
     def commit(self, marks: list[tuple[int, int, str]], done: Callable[[bool], None]) -> None:
-        """Commit (partition, offset, metadata), if the group still knows us."""
+        """Commit (partition, offset, metadata), if still a member of the group."""
         done(self.store_marks(marks))
 
     def store_marks(self, marks: list[tuple[int, int, str]]) -> bool:
-        """Store the marks of a member, for what is its own or is just being given up, and none else."""
+        """Store the marks of a member, for owned partitions or partitions being released."""
         ours = self._given.union(self._releasing)
         if self not in self.group.members or not ours.issuperset(mark[0] for mark in marks):
             return False
@@ -203,7 +203,7 @@ class MemoryLog:
         self.group.leave(self)
 
     def expire(self) -> None:
-        """Be given up by the group, which has not heard of us for too long."""
+        """Be removed from the group after a long silence."""
         if self in self.group.members:
             self.is_expired = True
             self.group.leave(self)
@@ -220,7 +220,7 @@ class MemoryLog:
             self.group.join(self)
 
     def assign(self, partitions: list[int]) -> None:
-        """Tell the reader what is meant for it."""
+        """Tell the reader its intended partitions."""
         self._given.update(partitions)
         self._tell(Assigned(tuple(partitions)))
 
@@ -309,7 +309,7 @@ class MemoryBlobs:
     """Large values on a topic of the broker."""
 
     def __init__(self, broker: Broker) -> None:
-        """Keep them in this broker."""
+        """Store values in this broker."""
         self._broker = broker
 
     async def put(self, key: str, data: bytes) -> tuple[int, int]:
@@ -318,7 +318,7 @@ class MemoryBlobs:
         return record.partition, record.offset
 
     async def get(self, partition: int, offset: int) -> bytes | None:
-        """Return the value at a place, if it is there."""
+        """Return the value at a place, if present."""
         for record in self._broker.topic(BLOBS).partitions[partition].read(offset, 1):
             if record.offset == offset:
                 return record.value
@@ -339,7 +339,7 @@ class MemoryDefinitions:
         self._position = 0
 
     def graph(self, fingerprint: str) -> Graph | None:
-        """Return a graph that is known already."""
+        """Return an already known graph."""
         return self._known.graphs.get(fingerprint)
 
     def is_newer(self, fingerprint: str) -> bool:
@@ -351,7 +351,7 @@ class MemoryDefinitions:
         return self._known.lacking(fingerprint)
 
     async def catch_up(self) -> None:
-        """Read the topic to its end."""
+        """Read the topic to the end."""
         for record in self._broker.topic(DEFINITIONS).partitions[0].read(self._position, 1 << 30):
             self._position = record.offset + 1
             if record.value is not None:
@@ -360,11 +360,11 @@ class MemoryDefinitions:
                     self._known.keep(found, read_about(dict(record.headers or ()).get(HEADER)))
 
     def about(self, fingerprint: str) -> About:
-        """Return what was said last about a definition beside it."""
+        """Return the latest descriptions and schemas of a definition."""
         return self._known.about(fingerprint)
 
     async def register(self, definition: Definition, about: About = NOTHING) -> str:
-        """Publish a definition with its descriptions, unless already known."""
+        """Publish a definition with descriptions, unless already known."""
         graph = prepared(definition)
         if self._known.lacks(graph.fingerprint, about):
             key = definition_key(graph.name, graph.fingerprint)
@@ -374,7 +374,7 @@ class MemoryDefinitions:
 
 
 class MemoryVerdicts:
-    """What was decided about records, on a topic of the broker."""
+    """Verdicts about records, on a topic of the broker."""
 
     def __init__(self, broker: Broker) -> None:
         """Read from this broker."""

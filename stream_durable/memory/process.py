@@ -29,7 +29,7 @@ class Killed(BaseException):
 
 
 class Process:
-    """One process of the deployment, from its start to its death."""
+    """A process of the deployment, from start to death."""
 
     def __init__(self, weather: Weather, name: str, died: Callable[[Process], None] | None = None) -> None:
         """Start nothing yet; `died` hears of the end. Without it the process does not die: a client."""
@@ -66,22 +66,22 @@ class Process:
         self.weather.loop.call_later(seconds, call, context=self._context)
 
     def beside(self, seconds: float, call: Callable[[], object]) -> None:
-        """Let something happen in another thread of the process than that of its loop."""
+        """Let an event happen in another thread of the process than the loop's."""
         self.weather.loop.call_later(seconds, call, context=self._outside)
 
     def adopt(self, task: asyncio.Task[Any]) -> None:
-        """Note a task that the process has made."""
+        """Record a task created by the process."""
         if len(self._tasks) > 200:
             self._tasks = [each for each in self._tasks if not each.done()]
         self._tasks.append(task)
 
     def hold(self, handle: asyncio.Handle) -> None:
-        """Keep what was to run while the process is stopped; when it is dead nothing does."""
+        """Keep callbacks of a suspended process; drop those of a dead one."""
         if not self.is_dead:
             self._held.append(handle)
 
     def freeze(self) -> None:
-        """Stop in the middle of whatever is done."""
+        """Suspend the process in the middle of its work."""
         self.is_running = self.is_blocked = False
 
     def block(self) -> bool:
@@ -131,7 +131,7 @@ class Process:
         raise AssertionError("a dead process went on")
 
     async def call(self, where: str, service: str, act: Callable[[], _Answer]) -> _Answer:
-        """Send a request to a service and wait for its answer, if there is one."""
+        """Send a request to a service and wait for the answer, if any comes."""
         await self.crash_point(f"{where}, before")
         weather, faults = self.weather, self.weather.faults
         if where == "publish" and weather.chance(faults.stall, "stall before publishing"):
@@ -236,7 +236,7 @@ def _quietly(act: Callable[[], object]) -> None:
 
 
 def immediately(coroutine: Coroutine[Any, Any, _Answer]) -> _Answer:
-    """Return the answer of a coroutine that awaits nothing."""
+    """Return the result of a coroutine without awaits."""
     try:
         coroutine.send(None)
     except StopIteration as stop:

@@ -1,4 +1,4 @@
-"""A producer as a simulated process has it: an idempotent client, and the real sender on top of it."""
+"""The producer of a simulated process: an idempotent client, with the real sender on top."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AWAY = Refused(Trouble(Concerns.MOMENT, "away", "the connection broke while mess
 
 
 class _Batch:
-    """Messages that reach a partition together, once, however often they are sent."""
+    """Messages reaching a partition together, once, however often they are sent."""
 
     __slots__ = ("answer", "messages")
 
@@ -52,7 +52,7 @@ class _Nowhere:
 
 
 class _RemoteWire:
-    """An idempotent client: each partition has its own order, and one that is away holds up no other."""
+    """An idempotent client with a separate order per partition: an unreachable one delays no other."""
 
     unplaced = AWAY
 
@@ -84,7 +84,7 @@ class _RemoteWire:
         return None
 
     def take_back(self, error: Refused) -> None:
-        """What is queued behind a refusal comes back by itself."""
+        """Do nothing: messages queued behind a refusal come back anyway."""
 
     def lane(self, message: Outgoing) -> LaneKey:
         """Say where a message goes."""
@@ -92,7 +92,7 @@ class _RemoteWire:
         return message.topic, self._broker.home(message.key) if partition is None else partition
 
     def trouble(self, error: Refused) -> Trouble:
-        """Say what an error means."""
+        """Classify an error."""
         return error.trouble
 
     async def look(self, lane: LaneKey) -> bool:
@@ -169,7 +169,7 @@ class RemotePublisher(Sender):
     """A producer at the other end of a connection."""
 
     def __init__(self, process: Process, broker: Broker) -> None:
-        """Serve one process."""
+        """Serve a process."""
         limits: dict[str, int] = {}
         super().__init__(
             _RemoteWire(process, broker, limits), limits, refuses=lambda topic: topic.startswith(COMMANDS)

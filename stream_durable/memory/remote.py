@@ -1,4 +1,4 @@
-"""The ports as a simulated process has them: the memory ones at the other end of a bad connection."""
+"""The ports of a simulated process: the memory ports at the other end of a bad connection."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class RemoteStore:
     """A store at the other end of a connection."""
 
     def __init__(self, process: Process, store: MemoryStore) -> None:
-        """Serve one process."""
+        """Serve a process."""
         self._process = process
         self._store = store
         #: Drawn beside the world's numbers, and under which we are present as soon as we have been.
@@ -60,7 +60,7 @@ class RemoteStore:
         return await self._process.call(f"store.{where}", POSTGRES, lambda: immediately(act()))
 
     async def attend(self) -> Attendance:
-        """Be present; a request that fails takes the connection with it."""
+        """Report presence; a failing request breaks the connection."""
         try:
             seen: Attendance = await self._ask("attend", lambda: self._store.attend(self._drawn))
         except TransientError:
@@ -70,7 +70,7 @@ class RemoteStore:
         return seen
 
     def leave(self) -> None:
-        """End the connection that says that we live."""
+        """End the connection reporting presence."""
         self._store.present.discard(self._drawn)
 
     async def claim(self, partition: int, owner: str, token: UUID, knows: int = FORMAT) -> Claim:
@@ -90,11 +90,11 @@ class RemoteStore:
         return claim
 
     async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
-        """Note which log the partition is."""
+        """Record the identity of a partition's log."""
         await self._ask("identify", lambda: self._store.identify(partition, token, topic_id))
 
     async def lose(self, partition: int, token: UUID, reason: str) -> None:
-        """Record that the log of a partition was lost."""
+        """Record the loss of a partition's log."""
         await self._ask("lose", lambda: self._store.lose(partition, token, reason))
 
     async def must_redrive(self, partition: int, token: UUID, *, is_due: bool) -> None:
@@ -102,12 +102,12 @@ class RemoteStore:
         await self._ask("must_redrive", lambda: self._store.must_redrive(partition, token, is_due=is_due))
 
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:
-        """Note that a record is about to be folded alone."""
+        """Record the start of folding a record alone."""
         times: int = await self._ask("suspect", lambda: self._store.suspect(partition, token, offset))
         return times
 
     async def absolve(self, partition: int, token: UUID) -> None:
-        """Note that no record is suspected any more."""
+        """Clear the suspicion of records."""
         await self._ask("absolve", lambda: self._store.absolve(partition, token))
 
     async def new_generation(
@@ -141,7 +141,7 @@ class RemoteStore:
         return saved
 
     async def cursors(self, partitions: Sequence[int]) -> dict[int, Cursor]:
-        """Read who owns these partitions."""
+        """Read the owners of these partitions."""
         found: dict[int, Cursor] = await self._ask("cursors", lambda: self._store.cursors(partitions))
         return found
 
@@ -160,7 +160,7 @@ class RemoteStore:
         return found
 
     async def unfinished(self, partition: int, after: RunPosition, limit: int) -> list[RunPosition]:
-        """Return runs that have not ended."""
+        """Return runs not yet ended."""
         found: list[RunPosition] = await self._ask(
             "unfinished", lambda: self._store.unfinished(partition, after, limit)
         )
@@ -174,7 +174,7 @@ class RemoteBlobs:
     """The topic of large values at the other end of a connection."""
 
     def __init__(self, process: Process, broker: Broker) -> None:
-        """Serve one process."""
+        """Serve a process."""
         self._process = process
         self._blobs = MemoryBlobs(broker)
 
@@ -183,7 +183,7 @@ class RemoteBlobs:
         return await self._process.call("blobs.put", KAFKA, lambda: immediately(self._blobs.put(key, data)))
 
     async def get(self, partition: int, offset: int) -> bytes | None:
-        """Return the value at a place, if it is there."""
+        """Return the value at a place, if present."""
         return await self._process.call(
             "blobs.get", KAFKA, lambda: immediately(self._blobs.get(partition, offset))
         )
@@ -196,7 +196,7 @@ class RemoteLog:
     """A consumer in a group: orders are carried out a little later, in order."""
 
     def __init__(self, process: Process, broker: Broker, topic: str, group: str, *, records_max: int) -> None:
-        """Serve one process."""
+        """Serve a process."""
         self._process = process
         self.log = MemoryLog(
             broker, topic, group, process.beside, records_max=records_max, latency=process.weather.delay
@@ -212,7 +212,7 @@ class RemoteLog:
         self.log.open()
 
     async def next(self) -> LogEvent:
-        """Wait for what comes next."""
+        """Wait for the next events."""
         self._process.alive()
         event = await self.log.next()
         await self._process.crash_point("log.next")
@@ -232,7 +232,7 @@ class RemoteLog:
         self._order(lambda: self.log.fetch(partition, offset, leader_epoch))
 
     def stop_fetching(self, partition: int) -> None:
-        """Fetch no more from a partition, and drop what was read of it and not taken yet."""
+        """Stop fetching from a partition, and drop records read but not taken."""
         self._process.alive()
         self.log.drop([partition])
         self._order(lambda: self.log.stop_fetching(partition))
@@ -242,14 +242,14 @@ class RemoteLog:
         self._process.beside(_ORDER_SECONDS, call)
 
     async def bounds(self, partition: int) -> LogBounds:
-        """Say which log this partition is now, once what was ordered before is carried out."""
+        """Return the identity of a partition's log, after earlier requests are carried out."""
         left = self._ordered_until - self._process.weather.loop.time()
         if left > 0.0:
             await asyncio.sleep(left)
         return await self._process.call("log.bounds", KAFKA, lambda: immediately(self.log.bounds(partition)))
 
     def adopt(self, partition: int) -> None:
-        """Let a partition be fetched though the group has not given it to us."""
+        """Fetch a partition not yet assigned by the group."""
         self._process.alive()
         self.log.adopt(partition)
 
@@ -270,7 +270,7 @@ class RemoteLog:
         )
 
     def commit(self, marks: list[tuple[int, int, str]], done: Callable[[bool], None]) -> None:
-        """Commit; sometimes it is stored and we hear that it was not, sometimes it is not."""
+        """Commit; sometimes stored but reported as failed, sometimes not stored."""
         process, weather = self._process, self._process.weather
         process.alive()
         is_refused = weather.is_out(KAFKA) or weather.chance(weather.faults.refuse, "log.commit refused")
@@ -285,7 +285,7 @@ class RemoteLog:
         weather.later(self._ordered - now, arrive)
 
     async def close(self) -> None:
-        """Leave the group, with what was ordered before carried out."""
+        """Leave the group, after earlier requests are carried out."""
         self._process.alive()
         await self.log.close()
 
@@ -294,12 +294,12 @@ class RemoteDefinitions:
     """The definitions topic at the other end of a connection."""
 
     def __init__(self, process: Process, broker: Broker, knows: int = FORMAT) -> None:
-        """Serve one process, of a release that knows formats up to this one."""
+        """Serve a process, of a release with formats up to this one."""
         self._process = process
         self._definitions = MemoryDefinitions(broker, knows)
 
     def graph(self, fingerprint: str) -> Graph | None:
-        """Return a graph that is known already."""
+        """Return an already known graph."""
         return self._definitions.graph(fingerprint)
 
     def is_newer(self, fingerprint: str) -> bool:
@@ -311,7 +311,7 @@ class RemoteDefinitions:
         return self._definitions.lacking(fingerprint)
 
     async def catch_up(self) -> None:
-        """Read the topic to its end."""
+        """Read the topic to the end."""
         await self._process.call("definitions.read", KAFKA, lambda: immediately(self._definitions.catch_up()))
 
     async def register(self, definition: Definition, about: About = NOTHING) -> str:
@@ -325,7 +325,7 @@ class RemoteVerdicts:
     """The topic of verdicts at the other end of a connection."""
 
     def __init__(self, process: Process, broker: Broker) -> None:
-        """Serve one process."""
+        """Serve a process."""
         self._process = process
         self._verdicts = MemoryVerdicts(broker)
 

@@ -36,7 +36,7 @@ TimerKey = tuple[str, str, str]
 
 @dataclass(slots=True)
 class PartitionRow:
-    """Who owns a partition of the inbox and up to where it has been folded."""
+    """The owner of an inbox partition, and the position of the fold."""
 
     next_offset: int = 0
     clock: int = 0
@@ -59,7 +59,7 @@ class PartitionRow:
 
 
 class EvidenceRow(NamedTuple):
-    """What became of the records of one share."""
+    """The outcomes of the records of a share."""
 
     partition: int
     generation: int
@@ -72,7 +72,7 @@ class EvidenceRow(NamedTuple):
 
 @dataclass(slots=True)
 class Tables:
-    """Everything that is stored."""
+    """All stored rows."""
 
     partitions: dict[int, PartitionRow]
     #: Of entities: by what a row is, and by its key.
@@ -144,7 +144,7 @@ class MemoryStore:
         self.present: set[int] = set()
 
     def copied(self) -> Tables:
-        """Return everything as it is now: rows are never changed, but for those of partitions."""
+        """Return a copy of everything: rows are never changed, except those of partitions."""
         tables = self.tables
         copies: dict[str, Any] = {each.name: dict(getattr(tables, each.name)) for each in fields(tables)}
         copies["partitions"] = {p: replace(row) for p, row in tables.partitions.items()}
@@ -152,7 +152,7 @@ class MemoryStore:
         return Tables(**copies)
 
     async def attend(self, number: int = 0) -> Attendance:
-        """Be present under this number, until it is taken out of `present`; see whose owner is not."""
+        """Report presence under this number, until removed from `present`; return the missing owners."""
         self.present.add(number)
         rows = self.tables.partitions.items()
         orphans = {p: r.epoch for p, r in rows if r.presence is not None and r.presence not in self.present}
@@ -168,7 +168,7 @@ class MemoryStore:
         *,
         number: int | None = None,
     ) -> Claim | None:
-        """Claim a partition if it is still of this epoch."""
+        """Claim a partition if its epoch is unchanged."""
         if self.tables.partitions[partition].epoch != epoch:
             return None
         return await self.claim(partition, owner, token, knows, number=number)
@@ -176,7 +176,7 @@ class MemoryStore:
     async def claim(
         self, partition: int, owner: str, token: UUID, knows: int = FORMAT, *, number: int | None = None
     ) -> Claim:
-        """Become the owner of a partition, unless its format is beyond what the owner knows."""
+        """Become the owner of a partition, unless the format is beyond the owner's knowledge."""
         row = self.tables.partitions.get(partition)
         if row is None:
             raise TransientError(f"the schema has no partition {partition}")
@@ -192,13 +192,13 @@ class MemoryStore:
         )  # fmt: skip
 
     async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
-        """Note which log the partition is."""
+        """Record the identity of a partition's log."""
         row = self.tables.partitions[partition]
         if row.token == token:
             row.topic_id = topic_id
 
     async def lose(self, partition: int, token: UUID, reason: str) -> None:
-        """Mark a partition as stopped after the loss of its log."""
+        """Mark a partition as stopped after the loss of the log."""
         row = self.tables.partitions[partition]
         if row.token == token:
             row.lost_reason = reason
@@ -210,7 +210,7 @@ class MemoryStore:
             row.must_redrive = is_due
 
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:
-        """Note that a record is about to be folded alone; return how often it was, 0 if fenced."""
+        """Record the start of folding a record alone; return the number of such starts, 0 if fenced."""
         row = self.tables.partitions[partition]
         if row.token != token:
             return 0
@@ -222,7 +222,7 @@ class MemoryStore:
         return row.suspicions
 
     async def absolve(self, partition: int, token: UUID) -> None:
-        """Note that no record is suspected any more."""
+        """Clear the suspicion of records."""
         row = self.tables.partitions[partition]
         if row.token == token:
             row.suspicions, row.suspect_offset, row.suspect_token = 0, None, None
@@ -262,7 +262,7 @@ class MemoryStore:
         return {p: Cursor(row.token, row.next_offset, row.must_redrive) for p, row in found.items()}
 
     async def load(self, keys: Keys) -> Loaded:
-        """Read entities; steps only of runs that exist."""
+        """Read entities; steps only of existing runs."""
         found: dict[type[Any], list[tuple[Any, ...]]] = {}
         for kind, asked in keys.items():
             wanted = set(asked) & set(self.tables.runs) if kind == "run" else set(asked)
@@ -281,7 +281,7 @@ class MemoryStore:
         return [position for position in found if position > after][:limit]
 
     async def unfinished(self, partition: int, after: RunPosition, limit: int) -> list[RunPosition]:
-        """Return runs that have not ended."""
+        """Return runs not yet ended."""
         open_runs = (
             RunPosition(row.created, row.id)
             for row in self.tables.runs.values()
@@ -298,7 +298,7 @@ class MemoryStore:
         return row is not None and row.token == share.token and row.next_offset == share.from_offset
 
     def write(self, share: Share) -> None:
-        """Write one share."""
+        """Write a share."""
         self.write_cursor(share)
         self.write_rows(share)
         self.write_outbox(share)
@@ -319,7 +319,7 @@ class MemoryStore:
             tables.dead[dead.partition, dead.generation, dead.offset] = dead
 
     def write_rows(self, share: Share) -> None:
-        """Write what changed of entities and timers."""
+        """Write the changes of entities and timers."""
         for table in TABLES:
             held = self.tables.rows[table.row]
             for row in share.rows.get(table.row, ()):
@@ -346,7 +346,7 @@ class MemoryStore:
                 runs[change.id] = known._replace(**change._replace(context=context)._asdict())
 
     def write_outbox(self, share: Share) -> None:
-        """Write the messages to be published, and remove those that have been."""
+        """Write messages for publishing, and remove published ones."""
         outbox = self.tables.outbox
         for offset in share.published:
             outbox.pop((share.partition, offset), None)
@@ -382,7 +382,7 @@ def _key(table: Table, row: Any) -> Any:
 
 
 def _as_loaded(row: Any) -> tuple[Any, ...]:
-    """Return a row as the queries give it: without the partition, which the entity's id tells."""
+    """Return a row in the form of the queries: without the partition, implied by the entity's id."""
     if isinstance(row, RunRow) or "partition" not in row._fields:
         return tuple(row)
     at = row._fields.index("partition")

@@ -60,18 +60,18 @@ def memory_ports(
 
 
 class MemoryCatalogue(MemoryDefinitions):
-    """The definitions, and which of them a start by name means."""
+    """The definitions, and the current definition of each name."""
 
     def current(self, workflow: str) -> str | None:
-        """Return the fingerprint of the definition of this name that was registered last."""
+        """Return the fingerprint registered last under this name."""
         return self._known.current.get(workflow)
 
     async def has_queue(self, queue: str) -> bool:
-        """Topics of this broker are made when they are first asked for."""
+        """Return True: topics of this broker are created on the first request."""
         return True
 
     def known(self) -> list[Graph]:
-        """Return all graphs that have been read."""
+        """Return all graphs read."""
         return list(self._known.graphs.values())
 
     def workflows(self) -> list[str]:
@@ -87,11 +87,11 @@ class MemoryViews:
         self._tables = store.tables
 
     async def run_get(self, run: str) -> RunRow | None:
-        """Return a run without its steps."""
+        """Return a run without steps."""
         return self._tables.runs.get(run)
 
     async def run_with_steps(self, run: str) -> StoredRun | None:
-        """Return a run and its steps."""
+        """Return a run with steps."""
         row = self._tables.runs.get(run)
         if row is None:
             return None
@@ -117,12 +117,12 @@ class MemoryViews:
         return dict(Counter(row.status for row in islice(self._meant(query), at_most)))
 
     async def child_counts(self, runs: Sequence[str]) -> dict[str, int]:
-        """Count the runs that the steps of each of these have started."""
+        """Count the children of each of these runs."""
         parents = (row.parent for row in self._tables.runs.values())
         return dict(Counter(parent for parent in parents if parent is not None and parent in runs))
 
     async def workflow_figures(self, workflows: Sequence[str], *, since: int) -> list[WorkflowFigures]:
-        """Return what the runs of each of these workflows come to."""
+        """Return figures about the runs of each of these workflows."""
         return [_figures(name, self._rows_of(name), since) for name in sorted(workflows)]
 
     def _rows_of(self, workflow: str) -> list[RunRow]:
@@ -180,7 +180,7 @@ class MemoryViews:
     async def kept_events(
         self, channels: ChannelRange, *, after: tuple[str, str], limit: int
     ) -> list[StoredEvent]:
-        """Return a page of the events that channels keep."""
+        """Return a page of the kept events."""
         found = [
             StoredEvent(*key, event.data, event.expires)
             for key, event in sorted(self._tables.events.items())
@@ -190,14 +190,14 @@ class MemoryViews:
         return found[:limit]
 
     def _waiting(self, run: str, step: str) -> tuple[RunRow | None, StepRow | None]:
-        """Return an unfinished run and a waiting step of it."""
+        """Return an unfinished run with a waiting step."""
         row, waiting = self._tables.runs.get(run), self._tables.steps.get((run, step))
         is_open = row is not None and row.ended is None
         is_waiting = waiting is not None and waiting.status == WAITING
         return row if is_open else None, waiting if is_waiting else None
 
     async def run_family(self, run: str, *, limit: int) -> list[RunSummary]:
-        """Return the first ancestor of a run and all that came of it."""
+        """Return the first ancestor of a run and all descendants."""
         runs = self._tables.runs
         first = runs.get(run)
         while first is not None and first.parent is not None and first.parent in runs:
@@ -249,7 +249,7 @@ class MemoryViews:
 
 
 class MemoryRunEvents:
-    """What is said publicly, as the broker has it."""
+    """Public events, from the broker."""
 
     def __init__(self, broker: Broker) -> None:
         """Read this broker."""
@@ -270,7 +270,7 @@ class MemoryRunEvents:
 
     @asynccontextmanager
     async def past(self, run: str, since: int) -> AsyncIterator[AsyncIterator[RunEvent | StepEvent | None]]:
-        """Give what was said about a run and its steps, None, and then what is said."""
+        """Yield the events of a run and of all steps since a time, then None, then new events."""
         told = [
             record
             for topic in (RUNS, STEPS)

@@ -1,7 +1,7 @@
-"""What goes wrong between a process and the services: how likely, and what has hit.
+"""Faults between a process and the services: probabilities, and counts.
 
-With `Faults.none()` a call takes a moment and nothing else befalls it: the engine of users' tests. The
-simulator draws worse from its seeds.
+With `Faults.none()` a call takes a moment and nothing else happens: the engine of users' tests. The simulator
+draws worse weather from seeds.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Faults:
 
 
 class Weather:
-    """The faults of one world: planned ones, and a count of those that hit."""
+    """The faults of a world: planned ones, and a count of actual ones."""
 
     def __init__(self, loop: VirtualLoop, seed: object, faults: Faults) -> None:
         """Bad weather until `clear`."""
@@ -81,7 +81,7 @@ class Weather:
         self._outages.clear()
 
     def chance(self, probability: float, hit: str) -> bool:
-        """Draw, and count it if it comes so."""
+        """Draw, and count a hit."""
         if probability and self.rng.random() < probability:
             self.hits[hit] += 1
             return True
@@ -95,7 +95,7 @@ class Weather:
         return float(typical * 10 ** (1 + draw)) if draw < 0.99 else typical * 100 * self.rng.random()
 
     def later(self, seconds: float, call: Callable[[], object]) -> None:
-        """Let something happen in the world, whatever becomes of the process that caused it."""
+        """Let an event happen in the world, independent of the causing process."""
         self.loop.call_later(seconds, call, context=self._world)
 
     def outage(self, service: str, seconds: float) -> None:

@@ -1,7 +1,7 @@
 """The engine's store: claims, batches and rows, one named statement each.
 
-Three connections: one for the strictly sequential batch loop; one for takeovers and timers, so that a
-takeover neither waits behind a batch nor delays one; one that says by a lock that this process lives.
+Three connections: for the strictly sequential batch loop; for takeovers and timers, so that a takeover
+neither waits behind a batch nor delays one; and for the lock proving that this process lives.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class PostgresStore:
         return self._batches.trouble() or self._takeovers.trouble()
 
     async def attend(self) -> Attendance:
-        """Hold a lock while this connection lasts, and see who holds one."""
+        """Hold a lock while this connection lasts, and return the holders of locks."""
         async with self._presence.use() as connection:
             # Where a connection that we have lost still holds it, that one speaks for us until it ends.
             if self._present is not connection and await connection.fetchval(

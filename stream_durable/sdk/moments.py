@@ -74,7 +74,7 @@ Until = str | datetime | NextWeekday | NextBusinessDay | EndOf
 
 
 def read_until(options: Options, until: object) -> AnyMoment | None:
-    """Return the rule that the author means; None: it is a fault."""
+    """Return the author's rule; None for a fault."""
     if isinstance(until, datetime):
         return Fixed(at=until.isoformat())
     if isinstance(until, str):

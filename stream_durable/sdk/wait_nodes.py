@@ -1,4 +1,4 @@
-"""From what an author gave to a sleep or to a wait for signals: its node."""
+"""Turns an author's call for a sleep or a wait for signals into a node."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def signal_node(
     limit: tuple[int | None, str | None],
     order: Mapping[str, Any],
 ) -> SignalNode:
-    """Return the node of a wait for one signal, for one of several, or for all of them."""
+    """Return the node of a wait for one signal, for any of several, or for all."""
     if sum(given is not None for given in (signal, any_of, all_of)) > 1:
         text = "a wait takes one signal, or several as any_of= or all_of=, one of the three"
         options.fault("contradiction", text)

@@ -74,11 +74,12 @@ class Workflow(Scope, Generic[In, Out]):
     ) -> None:
         """Begin a workflow.
 
-        `timeout` limits a whole run. `retry`, `step_timeout` (of one attempt) and `queue` are defaults for
-        functions, and `restart` applies to the graph: a failed run begins again after its clean-up. At most
-        `concurrency` functions of one run are with workers at the same time; it costs nothing if not given.
-        `description`, `tags` and `metadata` are for people and for tools listing workflows; changing them
-        makes no new version. `events` adds optional public events to those of every run: `"step.started"`.
+        `timeout` limits a whole run. `retry`, `step_timeout` (of an attempt) and `queue` are defaults for
+        functions, and `restart` applies to the graph: a failed run begins again after the clean-up. At most
+        `concurrency` functions of a run are with workers at the same time; without the option there is no
+        cost. `description`, `tags` and `metadata` are for people and for tools listing workflows; changing
+        them makes no new version. `events` adds optional public events to those of every run:
+        `"step.started"`.
         """
         self.name = name_of(name)
         self.origin = origin_of_call(author_frame())

@@ -1,1 +1,1 @@
-"""The simulator: worlds drawn from a seed, in which things go wrong, and what must hold in each."""
+"""The simulator: worlds drawn from a seed, with faults, and the invariants of each."""

@@ -11,7 +11,7 @@ from stream_durable.simulation.trial import simulate
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Try the seeds that are asked for; the exit code says whether one broke something."""
+    """Try the requested seeds; the exit code tells whether any broke an invariant."""
     parser = argparse.ArgumentParser(prog="python -m stream_durable.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds to try")
     parser.add_argument("--first", type=int, default=0, help="the first of them")

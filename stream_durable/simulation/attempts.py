@@ -45,7 +45,7 @@ def what_is_done_is_not_done_again(world: World, oracle: Oracle) -> Iterator[str
 
 
 def an_attempt_is_lost_with_many_workers(world: World, oracle: Oracle) -> Iterator[str]:
-    """An attempt fails since its workers fell silent only when several did, one after the other."""
+    """An attempt fails for silent workers only after several, one after the other."""
     for run in oracle.runs():
         begun: Counter[tuple[str, int]] = Counter()
         for folded in oracle.applied.get(run.id, ()):
@@ -60,7 +60,7 @@ def an_attempt_is_lost_with_many_workers(world: World, oracle: Oracle) -> Iterat
 
 
 def asked_of(folded: Folded) -> list[Command]:
-    """Return the attempts that a message led to."""
+    """Return the attempts requested because of a message."""
     return [command for command in folded.commands if isinstance(command, Command)]
 
 

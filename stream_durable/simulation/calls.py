@@ -1,4 +1,4 @@
-"""The calls of users' functions in a simulated world, and a handler that notes them."""
+"""Calls of users' functions in a simulated world, with a recording handler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stream_durable.sdk.untyped import write_untyped
 
 
 class Call(NamedTuple):
-    """One call of a user's function."""
+    """A call of a user's function."""
 
     run: str
     step: str
@@ -22,7 +22,7 @@ class Call(NamedTuple):
 
 
 class Calls:
-    """All calls of users' functions, and what they returned."""
+    """All calls of users' functions, with results."""
 
     def __init__(self) -> None:
         """Nothing called yet."""
@@ -32,7 +32,7 @@ class Calls:
 
 
 class WatchedHandler(Handler):
-    """A handler recording its call, with a possible crash of its process. One per attempt."""
+    """A handler recording the call, with a possible crash of the process. One per attempt."""
 
     __slots__ = ("_calls", "_handler", "_key", "_process")
 
@@ -76,5 +76,5 @@ class WatchedHandler(Handler):
         self._calls.outputs.setdefault(self._key, []).append(output)
 
     def encode(self, result: Any) -> bytes:
-        """Return what the function answered as JSON bytes."""
+        """Return the function's answer as JSON bytes."""
         return self._handler.encode(result)

@@ -1,4 +1,4 @@
-"""What must hold of commands and of the messages of entities to each other: each has its cause."""
+"""Invariants of commands and of messages between entities: each has a cause."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _ASKED_AGAIN = (WaitOpened, StartRun, GateAsked, RunContinued, ChildEnded)
 
 
 def commands_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
-    """I5: the commands on the topics are those the fold asked for, byte for byte.
+    """I5: the commands on the topics are those of the fold, byte for byte.
 
-    What was asked for again, since something was lost, hands over what there is by then, and may say so.
+    Commands repeated after a loss carry the values of that time, and may be marked so.
     """
     as_told = _without_moment if world.lives.has_losses or lost_commands(world, oracle) else inbox.encode
     wanted = {(queue, *_identity(command), as_told(command)) for queue, command in oracle.commands}
@@ -61,7 +61,7 @@ def lost_commands(world: World, oracle: Oracle) -> set[int]:
 
 
 def messages_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
-    """I5: every message between entities has a cause, and every cause its message on the inbox.
+    """I5: every message between entities has a cause, and every cause a message on the inbox.
 
     Exceptions: messages lost before their fold, repeats of open requests, and repeated waits without a start
     time.
@@ -84,12 +84,12 @@ def messages_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def _is_again(world: World, said: bytes) -> bool:
-    """Say whether a message is of a kind that is left out where it may have been asked for again."""
+    """Return whether a message belongs to a kind exempt after repeats."""
     return world.lives.has_losses and isinstance(inbox.decode_message(said), _ASKED_AGAIN)
 
 
 def is_of_lost_run(world: World, judged: Judged) -> bool:
-    """Say whether a record was about a run of which nobody knew, since its start was lost."""
+    """Return whether a record was about an unknown run with a lost start."""
     return judged.code == "unknown_run" and judged.record.key in {record.key for record in world.lives.lost}
 
 
@@ -104,7 +104,7 @@ def differences(what: str, found: Mapping[Any, Any], wanted: Mapping[Any, Any]) 
 
 
 def _is_of_client(message: Message) -> bool:
-    """Say whether a client says it, and not a run that starts another or needs it no more."""
+    """Return whether a client sent this, rather than a parent run."""
     if isinstance(message, StartRun):
         return not message.parent
     return isinstance(message, CancelRun) and not message.id.startswith("parent/")

@@ -1,4 +1,4 @@
-"""The clients of a world: each works through its script, one record after another."""
+"""The clients of a world: each works through a script, record by record."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Clients:
             acknowledged = self._weather.loop.time()
 
     async def _has_come(self, sent: Sent) -> bool:
-        """Wait for the moment at which something is to be sent; False: it will not come."""
+        """Wait for the moment of sending; False: the moment will not come."""
         if not sent.once:
             return True
         run = (sent.key or b"").decode()
@@ -102,5 +102,5 @@ class Clients:
         return self._has_begun(run) and self._store.tables.runs[run].ended is not None
 
     def _is_too_late(self, run: str, root: str) -> bool:
-        """Say whether a run was never started, and those that might have are over."""
+        """Return whether a run was never started, and all possible parents are over."""
         return self._has_ended(root) and not self._has_begun(run)

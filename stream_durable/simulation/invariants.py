@@ -1,4 +1,4 @@
-"""Invariants of every simulated world. Each check names its invariant.
+"""Invariants of every simulated world. Each check names an invariant.
 
 The ids are those of the reliability notes: I1 accepted messages, I2 state, I3 evidence and offsets, I5
 commands, I6 and I7 calls, I8 lifecycle events, I9 timers, I10 liveness, I11 dead letters, I14 vacuity.
@@ -111,7 +111,7 @@ def timers_are_those_entities_wait_for(world: World, oracle: Oracle) -> Iterator
 
 
 def waits_are_open_on_their_channels(world: World, oracle: Oracle) -> Iterator[str]:
-    """I10: every open wait of a run is open on its channel, and the channel keeps no matching event."""
+    """I10: every open wait of a run is open on the channel, and the channel keeps no matching event."""
     channels = {channel.id: channel for channel in oracle.channels()}
     for run in oracle.runs():
         for i in run.waiting if run.ended is None else ():
@@ -128,7 +128,7 @@ def waits_are_open_on_their_channels(world: World, oracle: Oracle) -> Iterator[s
 
 
 def evidence_is_complete(world: World, oracle: Oracle) -> Iterator[str]:
-    """I3: each record below the next offset has evidence once, and it says what became of the record."""
+    """I3: each record below the next offset has evidence once, with the right outcome."""
     found: Counter[Place] = Counter()
     for row in world.store.tables.evidence.values():
         evidence = _evidence(row.records)
@@ -147,7 +147,7 @@ def evidence_is_complete(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def offsets_join(world: World, oracle: Oracle) -> Iterator[str]:
-    """I3: shares of a partition follow each other without a hole or an overlap up to its next offset."""
+    """I3: shares of a partition follow each other without a hole or an overlap up to the next offset."""
     for partition, row in world.store.tables.partitions.items():
         every = [e for e in world.store.tables.evidence.values() if e.partition == partition]
         at = 0
@@ -164,7 +164,7 @@ def offsets_join(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def outputs_come_from_calls(world: World, oracle: Oracle) -> Iterator[str]:
-    """I6: the output of a completed step is what a call of that very attempt returned."""
+    """I6: the output of a completed step was returned by a call of the same attempt."""
     answered: set[tuple[str, str, int, bytes]] = set()
     for (run, step, attempt), answers in oracle.answers.items():
         if len(answers) > 1:
@@ -186,7 +186,7 @@ def outputs_come_from_calls(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def _is_value(world: World, output: bytes, value: bytes) -> bool:
-    """Say whether an output is this value, or the reference to it."""
+    """Return whether an output is this value, or a reference to the value."""
     if not is_reference(output):
         return output == value
     place = parse(output)
@@ -195,7 +195,7 @@ def _is_value(world: World, output: bytes, value: bytes) -> bool:
 
 
 def calls_stay_within_budget(world: World, oracle: Oracle) -> Iterator[str]:
-    """I6, I7: undisturbed, each attempt is called once; a disturbance repeats what was in flight."""
+    """I6, I7: undisturbed, each attempt is called once; a disturbance repeats attempts in flight."""
     calls = Counter((c.run, c.step, c.attempt) for c in world.calls.calls)
     repeats = sum(count - 1 for count in calls.values())
     after = 0
@@ -222,7 +222,7 @@ def calls_stay_within_budget(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def forgotten_offsets_begin_nothing_anew(world: World, oracle: Oracle) -> Iterator[str]:
-    """I6: what was answered before the offsets of workers were forgotten is not called again by that."""
+    """I6: forgetting the workers' offsets repeats no attempt answered before."""
     if not world.journal.forgotten:
         return
     asked: dict[tuple[str, str, int], int] = {}
@@ -241,7 +241,7 @@ def forgotten_offsets_begin_nothing_anew(world: World, oracle: Oracle) -> Iterat
 
 
 def timers_fire_in_time(world: World, oracle: Oracle) -> Iterator[str]:
-    """I9: no timer fires that nobody asked for, and none changes anything before its time by the log."""
+    """I9: no timer fires unrequested, and none changes anything before its log time."""
     for place, judged in oracle.judged.items():
         message = judged.message
         if isinstance(message, RunTimerFired | ChannelTimerFired | GateTimerFired):
@@ -279,7 +279,7 @@ def dead_letters_are_garbage(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def _garbage(world: World, oracle: Oracle) -> Iterator[Place]:
-    """Return where there is what a client has sent that makes no sense, or none after its start was lost."""
+    """Return the positions of clients' records without sense, or without sense after the loss of a start."""
     for place, judged in oracle.judged.items():
         is_garbage = (INBOX, judged.record.key, judged.record.value) in world.clients.garbage
         if is_garbage or is_of_lost_run(world, judged):
@@ -287,7 +287,7 @@ def _garbage(world: World, oracle: Oracle) -> Iterator[Place]:
 
 
 def accepted_is_kept(world: World, oracle: Oracle) -> Iterator[str]:
-    """I1: what was acknowledged to a client is on the log, and every run it started is stored."""
+    """I1: acknowledged messages are on the log, and every started run is stored."""
     on_log = {(judged.record.key, judged.record.value) for judged in oracle.judged.values()}
     lost = {(r.key, r.value) for r in world.lives.lost if not world.clients.insist_on(r)}
     for sent in world.clients.acknowledged:
@@ -314,7 +314,7 @@ def everything_has_ended(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def everything_is_read(world: World, oracle: Oracle) -> Iterator[str]:
-    """I10: nobody has left anything unread."""
+    """I10: nothing is left unread."""
     tables = world.store.tables
     for partition, log in enumerate(world.broker.topic(INBOX).partitions):
         row = tables.partitions[partition]
@@ -334,7 +334,7 @@ def nothing_was_wrong_meanwhile(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def something_happened(world: World, oracle: Oracle) -> Iterator[str]:
-    """I14: a world in which nothing is done proves nothing."""
+    """I14: a world without activity proves nothing."""
     if not any(run.ended is not None for run in world.store.tables.runs.values()):
         yield "no run has ended"
     if not any(step.status == COMPLETED for step in world.store.tables.steps.values()):
@@ -365,7 +365,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def violations(world: World) -> list[str]:
-    """Return the violations in a settled world, each with its invariant."""
+    """Return the violations in a settled world, with invariants."""
     oracle = Oracle(world.partitions, world.graph)
     oracle.fold_all(world.broker, world.lives)
     return [f"{check.__name__}: {text}" for check in CHECKS for text in check(world, oracle)]

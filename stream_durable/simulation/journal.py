@@ -1,4 +1,4 @@
-"""What is seen of a world from outside while it goes on."""
+"""Observations of a world from outside, during the run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Journal:
         self.forgotten: list[int] = []
 
     def watch(self, topic: str, record: Record) -> None:
-        """Look at a record at the moment at which it reaches the log."""
+        """Check a record at the moment of reaching the log."""
         if topic in (STEPS, RUNS):
             self._watch_statement(topic, record)
         elif topic != INBOX and (topic, record.key, record.value) in self._clients.garbage:
@@ -42,16 +42,16 @@ class Journal:
         self._store.tables = kept
 
     def unpublished(self) -> list[tuple[int, int]]:
-        """Return what the outbox holds.
+        """Return the content of the outbox.
 
-        But for rows that had been removed when the store was set back: their messages are published, and
-        nobody knows of them until the next takeover.
+        Without rows removed before a set-back of the store: their messages are published, unnoticed until the
+        next takeover.
         """
         outbox = self._store.tables.outbox
         return [place for place, body in outbox.items() if (place, body) not in self._again]
 
     def _watch_statement(self, topic: str, record: Record) -> None:
-        """Nothing is said in public before it is saved."""
+        """Nothing is published before the save."""
         identity = dict(record.headers or ())["ce_id"].decode()
         run_id, _, sequence = identity.rsplit("/", 2)
         if self._said(run_id)[topic == RUNS] < int(sequence):

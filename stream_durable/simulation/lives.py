@@ -11,7 +11,7 @@ from stream_durable.wire.topics import INBOX
 
 
 class Life(NamedTuple):
-    """What a partition has folded under one generation: a log, from one offset up to another."""
+    """The records folded by a partition under one generation: a log, between two offsets."""
 
     log: LogPartition
     start: int
@@ -19,7 +19,7 @@ class Life(NamedTuple):
     end: int | None
 
     def records(self) -> list[Record]:
-        """Return what was there to fold."""
+        """Return the records for folding."""
         return self.log.lived(self.start, self.end)
 
 
@@ -27,7 +27,7 @@ class Lives:
     """The lives of all partitions, as the store was told of them."""
 
     def __init__(self, broker: Broker) -> None:
-        """Begin with the logs that there are."""
+        """Begin with the present logs."""
         self._broker = broker
         self._lives = {p: [Life(log, 0, None)] for p, log in enumerate(broker.topic(INBOX).partitions)}
         #: What was lost before it was folded, by identity.
@@ -35,7 +35,7 @@ class Lives:
 
     @property
     def lost(self) -> list[Record]:
-        """What was lost before it was folded."""
+        """Records lost before their fold."""
         return list(self._lost.values())
 
     @property

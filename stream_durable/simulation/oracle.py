@@ -1,9 +1,9 @@
-"""The whole inbox folded from its beginning, one record after another: what a deployment must have come to.
+"""The whole inbox folded from the beginning, record by record: the expected state of a deployment.
 
-Where a log was lost, it goes on with the next one where the deployment went on.
+After the loss of a log, folding continues in the next log at the deployment's position.
 
-Deliberately plain: no batches, no cache, no store. It shares with the engine the pure fold and the way
-entities become rows, and nothing else.
+Deliberately plain: no batches, no cache, no store. Only the pure fold and the conversion of entities to rows
+are shared with the engine.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _UNTIMELY = ("not_begun", "nothing_to_retry", "undo_first", "unknown_step")
 
 
 class Judged(NamedTuple):
-    """What became of one record."""
+    """The outcome of a record."""
 
     message: Message | None
     outcome: Outcome
@@ -64,7 +64,7 @@ class Judged(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """A message applied to a run, with its effects."""
+    """A message applied to a run, with effects."""
 
     message: Message
     clock: int
@@ -75,7 +75,7 @@ class Folded(NamedTuple):
 
 
 class Oracle:
-    """What follows from the inbox."""
+    """The consequences of the inbox."""
 
     def __init__(self, partition_count: int, graphs: Callable[[str], Graph | None]) -> None:
         """Nothing folded yet."""
@@ -109,7 +109,7 @@ class Oracle:
         self.applied: dict[str, list[Folded]] = {}
 
     def fold_all(self, broker: Broker, lives: Lives) -> None:
-        """Fold what the inbox holds and has held."""
+        """Fold the present and lost records of the inbox."""
         self.ahead.update((record.key or b"").decode(errors="replace") for record in lives.lost)
         for noted in broker.topic(VERDICTS).records():
             verdict = decode_verdict(noted.value)
@@ -120,7 +120,7 @@ class Oracle:
             self.judged[place] = self._fold(record, clock)
 
     def untimely(self) -> set[Place]:
-        """Return where clients' orders are that came at a moment at which they could not be carried out."""
+        """Return the positions of clients' requests at impossible moments."""
         return {
             place
             for place, judged in self.judged.items()
@@ -128,7 +128,7 @@ class Oracle:
         }
 
     def of_ahead(self) -> set[Place]:
-        """Return the dead letters among what workers report of attempts that were begun ahead."""
+        """Return the dead letters among workers' reports of attempts begun ahead."""
         return {
             place
             for place, judged in self.judged.items()
@@ -142,7 +142,7 @@ class Oracle:
         return {e.id: rows.run_row(e) for e in self.entities.values() if isinstance(e, Run)}
 
     def step_rows(self) -> dict[tuple[str, str], StepRow]:
-        """Return the row of every step that has one."""
+        """Return the row of every recorded step."""
         found = dict(self._rows)
         for run in self.runs():
             # As they are now: one that has changed since it was stored last must show.
@@ -154,7 +154,7 @@ class Oracle:
         return found
 
     def signal_rows(self) -> dict[tuple[str, int], SignalRow]:
-        """Return the row of every signal that runs remember; nothing here ever counts them as stored."""
+        """Return the row of every remembered signal; none here ever counts as stored."""
         return {row[:2]: row for run in self.runs() for row in signal_rows(run) if row.id is not None}
 
     def channels(self) -> list[Channel]:
@@ -162,7 +162,7 @@ class Oracle:
         return [e for e in self.entities.values() if isinstance(e, Channel)]
 
     def gates(self) -> list[Gate]:
-        """Return every gate that was asked."""
+        """Return every used gate."""
         return [e for e in self.entities.values() if isinstance(e, Gate) and not e.is_over]
 
     def runs(self) -> list[Run]:

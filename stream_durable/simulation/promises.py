@@ -62,7 +62,7 @@ Check = Callable[[World, Oracle], Iterator[str]]
 
 
 def an_ended_run_asks_for_nothing(world: World, oracle: Oracle) -> Iterator[str]:
-    """Nothing is called after its run has ended except what was under way."""
+    """Nothing is called after the end of a run except attempts under way."""
     for run in oracle.runs():
         for folded in oracle.applied.get(run.id, ()):
             asked = {(c.step, c.attempt): type(c) for c in folded.commands}
@@ -76,7 +76,7 @@ def an_ended_run_asks_for_nothing(world: World, oracle: Oracle) -> Iterator[str]
 
 
 def steps_begin_in_order(world: World, oracle: Oracle) -> Iterator[str]:
-    """No step begins before its dependencies have ended as required, or before its race is decided."""
+    """No step begins before the required ends of its dependencies, or before the decision of its race."""
     for run in oracle.runs():
         stands: dict[str, str] = {}
         for folded in oracle.applied.get(run.id, ()):
@@ -112,7 +112,7 @@ def _is_exhausted(run: Run, stands: dict[str, str], names: Iterable[str]) -> boo
 
 
 def _was_cancelled(run: Run, name: str) -> bool:
-    """Say whether a step was cancelled before it had begun, of which nothing is said."""
+    """Return whether a step was cancelled unbegun, without any event."""
     step = run.steps.get(run.graph.index[name])
     return step is not None and step.status == CANCELLED
 
@@ -145,7 +145,7 @@ def what_was_decided_stays_decided(world: World, oracle: Oracle) -> Iterator[str
 
 
 def groups_wait_for_their_members(world: World, oracle: Oracle) -> Iterator[str]:
-    """A group that completes has let all its members end; where some are enough, these have completed."""
+    """All members of a completed group have ended; where some suffice, these have completed."""
     for run in oracle.runs():
         for i, members in run.graph.members.items():
             group, node = run.steps.get(i), run.graph.nodes[i]
@@ -166,7 +166,7 @@ def groups_wait_for_their_members(world: World, oracle: Oracle) -> Iterator[str]
 
 
 def clauses_that_were_not_picked_are_left_out(world: World, oracle: Oracle) -> Iterator[str]:
-    """Of a branch that completes, the steps of all clauses but one are skipped, with all that is inside."""
+    """In a completed branch, the steps of all clauses but one are skipped, with everything inside."""
     for run in oracle.runs():
         for i, members in run.graph.members.items():
             branch, node = run.steps.get(i), run.graph.nodes[i]
@@ -187,7 +187,7 @@ def _with_inner(run: Run, steps: Iterable[int]) -> Iterator[int]:
 
 
 def a_jump_passes_over_what_lies_between(world: World, oracle: Oracle) -> Iterator[str]:
-    """What comes after a step that jumps, and neither is the target nor comes after it, does not begin."""
+    """Later steps of a jumping step do not begin, except the target and the steps after the target."""
     for run in oracle.runs():
         passed: set[int] = set()
         for folded in oracle.applied.get(run.id, ()):
@@ -207,7 +207,7 @@ def a_jump_passes_over_what_lies_between(world: World, oracle: Oracle) -> Iterat
 
 
 def a_run_that_is_finished_has_that_output(world: World, oracle: Oracle) -> Iterator[str]:
-    """What a step answers with `Finish` is the run's output."""
+    """The output of `Finish` is the run's output."""
     for run in oracle.runs():
         wanted: bytes | None = None
         for folded in oracle.applied.get(run.id, ()):
@@ -270,7 +270,7 @@ def _keys_put(message: Message) -> Iterator[str]:
 
 
 def undoing_goes_backwards(world: World, oracle: Oracle) -> Iterator[str]:
-    """What completed last is undone first, one at a time, each once."""
+    """The last completed step is undone first, one at a time, each once."""
     for run in oracle.runs():
         completed: dict[str, int] = {}
         last: int | None = None
@@ -320,7 +320,7 @@ def _is_undisturbed(world: World, oracle: Oracle, run: Run) -> bool:
 
 
 def children_and_parents_know_of_each_other(world: World, oracle: Oracle) -> Iterator[str]:
-    """Every child's end reaches its parent; and a child that is needed no more is told so."""
+    """Every child's end reaches the parent; and an unneeded child gets a cancellation."""
     told, taken, ended = set(), set(), set()
     for message, outcome in _said(world, oracle):
         if isinstance(message, ChildEnded):
@@ -342,7 +342,7 @@ def children_and_parents_know_of_each_other(world: World, oracle: Oracle) -> Ite
 
 
 def _said(world: World, oracle: Oracle) -> Iterator[tuple[Message | None, Outcome | None]]:
-    """Return what was said and what became of it, also what was lost before anybody had folded it."""
+    """Return messages with outcomes, including messages lost before their fold."""
     for judged in oracle.judged.values():
         yield judged.message, judged.outcome
     for record in world.lives.lost:

@@ -1,4 +1,4 @@
-"""What must hold of the public statements of every world."""
+"""Invariants of the public events of every world."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stream_durable.wire.topics import RUNS, STEPS
 
 
 def lifecycle_is_gapless(world: World, oracle: Oracle) -> Iterator[str]:  # noqa: C901 - one look
-    """I8: without repeats, the statements about a run are 1, 2, 3 and so on, and say what the fold says."""
+    """I8: without repeats, the events about a run are 1, 2, 3 and so on, and equal the fold's."""
     for topic, wanted in ((STEPS, oracle.step_events), (RUNS, oracle.run_events)):
         last: dict[str, int] = {}
         for record in world.broker.topic(topic).records():

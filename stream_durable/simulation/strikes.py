@@ -1,4 +1,4 @@
-"""What befalls a world from outside: processes stand still, services are away, what was kept is lost."""
+"""Strikes on a world from outside: suspended processes, unavailable services, lost data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOSSES_MAX = 2
 
 
 class Strikes:
-    """Draws what happens next, and lets it happen."""
+    """Draws and executes strikes."""
 
     def __init__(self, world: World) -> None:
         """Strike this world."""
@@ -118,7 +118,7 @@ class Strikes:
         world.weather.later(self._rng.uniform(0.05, 2.0), restore)
 
     def _forget_offsets(self) -> None:
-        """Let a group of workers be without members, and for so long that what it had committed is gone."""
+        """Leave a group of workers without members for long enough to lose the committed offsets."""
         world = self._world
         self._hit("forgotten offsets")
         world.journal.forgotten.append(world.clock.now())

@@ -25,7 +25,7 @@ LIVENESS_SECONDS = 150.0
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one seed."""
+    """The result of a seed."""
 
     seed: int
     violations: list[str]
@@ -35,7 +35,7 @@ class Trial:
     virtual_seconds: float
 
     def report(self) -> str:
-        """Say what is wrong and how to see it again."""
+        """Return the violations and the command for a repeat."""
         shown = "\n  ".join(self.violations[:12])
         more = f"\n  and {len(self.violations) - 12} more" if len(self.violations) > 12 else ""
         return (
@@ -56,7 +56,7 @@ def simulate(
     make_store: Callable[[int], MemoryStore] = MemoryStore,
     only: tuple[str, ...] = (),
 ) -> Trial:
-    """Run the world of one seed, with runs of all workflows or of some, and check it."""
+    """Run the world of a seed, with runs of all workflows or of some, and check the invariants."""
     workload.restart_serial()
     rng = Random(f"plan {seed}")  # noqa: S311 - a simulation, not a secret
     app = _app()

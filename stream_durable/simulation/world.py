@@ -1,7 +1,7 @@
-"""A world: a deployment, its clients, and what befalls both.
+"""A world: a deployment, clients, and strikes on both.
 
-What goes wrong is drawn from the seed; the same seed gives the same world. `simulate` is the trial of one
-seed: bad weather first, then good weather in which everything must settle.
+Faults are drawn from the seed; the same seed gives the same world. `simulate` is the trial of a seed: bad
+weather first, then good weather for everything to settle.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ WORKER = WorkerSettings(
 
 
 class World(Deployment):
-    """Reconcilers, workers and clients, and the services between them."""
+    """Reconcilers, workers and clients, and their services."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class World(Deployment):
         self.loop.set_exception_handler(self._complained)
 
     def run(self, story: Callable[[World], Any]) -> Any:
-        """Run a coroutine function of this world to its end, on virtual time, and clear everything away."""
+        """Run a coroutine function of this world to the end, on virtual time, and clear everything away."""
         with _quiet():
             try:
                 return self.loop.run_until_complete(story(self))
@@ -96,13 +96,13 @@ class World(Deployment):
         return self._graphs.get(fingerprint)
 
     def make_process(self, slot: Slot, name: str) -> Process:
-        """Return a process that may stand still before it publishes."""
+        """Return a process possibly suspended before publishing."""
         process = super().make_process(slot, name)
         process.stall = lambda: self.freeze(slot, self.rng.uniform(1.2, 4.0) * self.session_seconds)
         return process
 
     def freeze(self, slot: Slot, seconds: float) -> None:
-        """Stop a process; by its return the group may have removed it."""
+        """Suspend a process; before its return the group may have removed the process."""
         process, log = slot.process, slot.log
         if process is None or log is None or not process.is_running:
             return
@@ -124,7 +124,7 @@ class World(Deployment):
             slot.process.stop()
 
     def hand_over(self) -> None:
-        """Let groups share their partitions out at random, with nobody crashing."""
+        """Let groups redistribute their partitions at random, without a crash."""
         for group in self.broker.groups.values():
             if group.members:
                 target = {p: self.rng.choice(group.members) for p in range(self.partitions)}
@@ -155,13 +155,13 @@ class World(Deployment):
         )
 
     def _is_read(self, partition: int) -> bool:
-        """Whether a partition stands at the end of its log, and all that it lacked is asked for."""
+        """Whether a partition is at the end of its log, with all lost work requested again."""
         topic, row = self.broker.topic(INBOX), self.store.tables.partitions[partition]
         is_same = row.topic_id in (None, topic.id) and not row.must_redrive
         return is_same and topic.partitions[partition].high == row.next_offset
 
     async def settle(self, seconds: float) -> bool:
-        """Wait until nothing is left to do; False if that takes longer than it may."""
+        """Wait until nothing is left to do; False after the time limit."""
         end = self.loop.time() + seconds
         while not self.is_idle:
             if self.loop.time() > end:
@@ -193,7 +193,7 @@ class World(Deployment):
                 self.crash(slot)
 
     def _goes_on(self, partition: int, ended: int, began: int) -> None:
-        """Let clients repeat what was lost before it was folded, as far as somebody waits for it."""
+        """Let clients repeat messages lost before their fold, if somebody waits for them."""
         repeated = [r for r in self.lives.begin(partition, ended, began) if self.clients.insist_on(r)]
 
         def repeat() -> None:
@@ -205,11 +205,11 @@ class World(Deployment):
         self.weather.later(self.rng.uniform(0.1, 2.0), repeat)
 
     def watched(self, handler: Handler, process: Process) -> Handler:
-        """Return a handler whose calls are noted."""
+        """Return a handler with recorded calls."""
         return WatchedHandler(handler, process, self.calls)
 
     def end(self) -> None:
-        """End everything that still runs, and the clients."""
+        """End everything still running, and the clients."""
         self.kill_all()
         self.loop.run_until_complete(self.clients.end())
         self.loop.close()
@@ -229,7 +229,7 @@ class World(Deployment):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Say nothing of what goes wrong on purpose."""
+    """Suppress logs of deliberate faults."""
     log = logging.getLogger(ROOT)
     level = log.level
     log.setLevel(logging.CRITICAL + 1)

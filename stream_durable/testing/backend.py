@@ -1,4 +1,4 @@
-"""What the users' test engine stands on: services in memory and virtual time, or real ones."""
+"""The base of users' test engine: services in memory and virtual time, or real services."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Passing:
 
 
 class Backend(Protocol):
-    """The services of one test, with everything that runs on them."""
+    """The services of a test, with everything running on them."""
 
     name: str
     mishaps: Mishaps
@@ -61,16 +61,16 @@ class Backend(Protocol):
         """Return the time, in milliseconds since the epoch."""
 
     def do(self, make: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
-        """Run a coroutine beside the services to its end."""
+        """Run a coroutine beside the services to the end."""
 
     def functions(self) -> Mapping[str, Sequence[str]]:
         """Return the names of called functions by workflow, for carried workflows."""
 
     def carry(self, workflow: Workflow | None, queue: str | None) -> None:
-        """Let workers serve a workflow with its children, and a queue."""
+        """Let workers serve a workflow with all children, and a queue."""
 
     def deploy(self, workflows: Iterable[Workflow]) -> None:
-        """Let workers serve these workflows in place of those of the same names."""
+        """Let workers serve these workflows instead of those of the same names."""
 
     def pass_time(self, passing: Passing) -> GaveUp | None:
         """Go on until the goal is reached, from timer to timer; or say why that cannot be."""
@@ -82,7 +82,7 @@ class Backend(Protocol):
         """Append every record of the inbox and of the command topics once more."""
 
     def restart(self) -> None:
-        """End the reconciler without a word; another one takes over."""
+        """Kill the reconciler; another takes over."""
 
     def close(self) -> None:
         """End everything."""

@@ -1,4 +1,4 @@
-"""The app of a test: it takes workflows when they are first started."""
+"""The app of a test, taking workflows on their first start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stream_durable.sdk.workflow import Workflow
 
 
 class GrowingApp(App):
-    """An app that is empty in the beginning."""
+    """An app, empty at the beginning."""
 
     def __init__(self) -> None:
         self.name = "test"
@@ -21,7 +21,7 @@ class GrowingApp(App):
         self._handlers: dict[tuple[str, str], Handler] = {}
 
     def carry(self, workflow: Workflow) -> bool:
-        """Add a workflow with its children; return whether it is new."""
+        """Add a workflow with all children; return whether new."""
         if self.workflows.get(workflow.name) is workflow:
             return False
         # From the beginning, so that what does not go together is refused as in production.
@@ -29,21 +29,21 @@ class GrowingApp(App):
         return True
 
     def deploy(self, workflows: Iterable[Workflow]) -> None:
-        """Replace workflows of the same names, with their children."""
+        """Replace workflows of the same names, with all children."""
         new = with_children(workflows)
         names = {workflow.name for workflow in new}
         others = [workflow for name, workflow in self.workflows.items() if name not in names]
         super().__init__(self.name, workflows=[*others, *new])
 
     def functions(self) -> dict[str, list[str]]:
-        """Return the names under which functions are called, by workflow."""
+        """Return the names of functions in commands, by workflow."""
         found: dict[str, list[str]] = {name: [] for name in self.workflows}
         for workflow, step in self._handlers:
             found[workflow].append(step)
         return found
 
     def queues(self) -> set[str]:
-        """Return the queues named by steps and their companions."""
+        """Return the queues named by steps and companions."""
         return {
             step.queue
             for definition in self.definitions()
@@ -53,6 +53,6 @@ class GrowingApp(App):
 
 
 def _steps_of(node: AnyNode) -> Iterable[StepNode]:
-    """Return what workers are asked for on behalf of a node."""
+    """Return the functions called by workers for a node."""
     made = node.step if isinstance(node, EachNode) else node
     return [step for step in (function_of(node), undo_of(made)) if step is not None]

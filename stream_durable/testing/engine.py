@@ -1,7 +1,7 @@
-"""The engine in the hands of a test: runs are started for real, time passes when the test says so.
+"""The engine for a test: runs are really started, time passes on request.
 
-Whatever a call says has been acted on when it returns, as far as that needs no time; from then on only time
-or another call changes anything. The fixture `engine` of the pytest plugin gives one.
+When a call returns, all its consequences have happened, as far as they need no time; from then on only time
+or another call changes anything. The fixture `engine` of the pytest plugin gives an engine.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _Runs: TypeAlias = list[TestedRun]
 
 
 class Engine(Teller):
-    """One instance of everything, made for one test."""
+    """An instance of all services, for one test."""
 
     publish = Told(AsyncClient.publish)
     signal = Told(AsyncClient.signal)
@@ -89,7 +89,7 @@ class Engine(Teller):
 
     @property
     def now(self) -> datetime:
-        """The time, which passes when the test lets it."""
+        """The time, passing only on request."""
         return moment(self.now_ms)
 
     @property
@@ -99,18 +99,18 @@ class Engine(Teller):
 
     @property
     def ports(self) -> Ports:
-        """What a client has of this instance."""
+        """The ports for a client of this instance."""
         return self._backend.ports
 
     @property
     def runs(self) -> _Runs:
-        """All runs, those of children too, the oldest first."""
+        """All runs, including children, oldest first."""
         views = self.ports.views
         page = self.ask(lambda: views.run_list(RunQuery(), limit=_RUNS_MAX))
         return [self.run(run.id) for run in reversed(page.runs)]
 
     def run(self, id: str) -> TestedRun:  # noqa: A002 - the word for it everywhere
-        """Return a run by its id."""
+        """Return a run by id."""
         return TestedRun(self, self._target.run(id))
 
     async def start(
@@ -125,10 +125,10 @@ class Engine(Teller):
         return TestedRun(self, self.tell(lambda: target.start(workflow, input, **options)))
 
     async def until_idle(self, *, within: Duration = WITHIN) -> None:
-        """Let everything happen until what is left waits, for a message or for its time.
+        """Let everything happen until only waits are left, for messages or for time.
 
-        Time passes as far as attempts and the pauses before the next ones take. It does not pass for waits:
-        sleeps and time-outs go on with `advance`.
+        Time passes for attempts and for pauses before retries, not for waits: sleeps and time-outs go on with
+        `advance`.
         """
 
         async def goal(rest: Rest) -> bool:
@@ -143,7 +143,7 @@ class Engine(Teller):
         await self.until(run, WAITING, within=within)
 
     async def until_asked(self, run: TestedRun, wait: str | None = None, *, within: Duration = WITHIN) -> str:
-        """Let everything happen until a step of a run asks people, or this one does; return its name."""
+        """Let everything happen until a step of a run, or the named step, asks; return the step's name."""
         views, asking = self.ports.views, ""
 
         async def goal(rest: Rest) -> bool:
@@ -158,7 +158,7 @@ class Engine(Teller):
         return asking
 
     async def until(self, run: TestedRun, *statuses: str, within: Duration = WITHIN) -> None:
-        """Let everything happen, and time pass as far as it takes, until a run has one of these statuses."""
+        """Let everything happen, and time pass as needed, until a run has one of these statuses."""
         if unknown := set(statuses) - _KNOWN:
             known = ", ".join(sorted(_KNOWN))
             raise ValueError(f"no run is ever {sorted(unknown)[0]!r}; there are {known}")
@@ -179,7 +179,7 @@ class Engine(Teller):
             raise Stuck(f"run {run.id!r} is {last or 'not there'}, not {wanted}: {why}\n\n{run.table}")
 
     async def advance(self, duration: Duration) -> None:
-        """Let so much time pass, with all that happens meanwhile."""
+        """Let this much time pass, with everything happening meanwhile."""
         goes_to = self.now_ms + milliseconds(duration)
 
         async def goal(rest: Rest) -> bool:
@@ -190,9 +190,9 @@ class Engine(Teller):
             raise Stuck(f"{duration} did not pass: {_why(gave_up, duration)}\n\n{self.tables()}")
 
     def fail(self, step: Target, times: int = 1, error: BaseException | None = None) -> None:
-        """Let the next attempts of a step fail, with this error, without a call of its function.
+        """Let the next attempts of a step fail with this error, without calling the function.
 
-        A name that no step has is refused with `RejectedError`: here, or by the first `start`.
+        An unknown name is refused with `RejectedError`: here, or by the first `start`.
         """
         self._check(step)
         self._backend.mishaps.fail(step, times, error)
@@ -215,14 +215,14 @@ class Engine(Teller):
         self._backend.mishaps.crash(step, "before", times)
 
     def calls(self, step: Target) -> int:
-        """Return how often a step's function, or what stands in for it, has been called."""
+        """Return the number of calls of a step's function, or of the stub."""
         return self._backend.mishaps.calls(step)
 
     def deploy(self, *workflows: Workflow) -> None:
-        """Let workers carry these in place of the workflows of the same names.
+        """Deploy these workflows instead of those of the same names.
 
-        Runs that are there keep their definitions, and are served by the new functions; runs that are started
-        from now on begin the new versions.
+        Existing runs keep their definitions, and are served by the new functions; later runs begin the new
+        versions.
         """
         self._backend.deploy(workflows)
 
@@ -231,11 +231,11 @@ class Engine(Teller):
         self._backend.redeliver()
 
     def restart(self) -> None:
-        """Let the reconciler die; another one takes over from what was saved."""
+        """Kill the reconciler; another takes over from the saved state."""
         self._backend.restart()
 
     def tables(self) -> str:
-        """Return all runs as tables, which is what is shown when a test fails."""
+        """Return all runs as tables, for the output of a failing test."""
         return "\n\n".join(run.table for run in self.runs) or "there are no runs"
 
     def last_words(self) -> str:
@@ -246,7 +246,7 @@ class Engine(Teller):
             return f"they cannot be shown: {type(error).__name__}: {error}"
 
     def close(self) -> None:
-        """End everything; what was kept is gone."""
+        """End everything; all content is lost."""
         self._backend.close()
 
     def ask(self, make: Callable[[], Coroutine[Any, Any, R]]) -> R:
@@ -254,7 +254,7 @@ class Engine(Teller):
         return self._backend.do(make)
 
     def tell(self, make: Callable[[], Coroutine[Any, Any, R]]) -> R:
-        """Run a coroutine sending a message, and process its effects."""
+        """Run a coroutine sending a message, and process the effects."""
         result = self._backend.do(make)
 
         async def goal(rest: Rest) -> bool:
@@ -264,7 +264,7 @@ class Engine(Teller):
         return result
 
     def _carry(self, workflow: object, options: StartOptions) -> None:
-        """Let workers serve what is about to be started."""
+        """Let workers serve the workflow about to be started."""
         self._backend.carry(workflow if isinstance(workflow, Workflow) else None, options.get("queue"))
         self._backend.mishaps.check(self._backend.functions())
         if (delay := options.pop("delay", None)) is not None:
@@ -272,7 +272,7 @@ class Engine(Teller):
             options["at"] = self.now + timedelta(milliseconds=milliseconds(delay))
 
     def _check(self, step: Target) -> None:
-        """Refuse a step that does not exist, as soon as that can be known."""
+        """Refuse an unknown step, as early as possible."""
         self._backend.mishaps.expect(step)
         self._backend.mishaps.check(self._backend.functions())
 
@@ -301,7 +301,7 @@ def _asking(rows: Iterable[StepRow], wait: str | None) -> str:
 
 
 def _is_tried(row: StepRow) -> bool:
-    """Say whether an attempt is planned, or under way: of a group, what opened it has finished."""
+    """Return whether an attempt is planned or under way; a group's own attempt counts as finished."""
     is_made = row.status == RUNNING and row.worker is not None and row.finished is None
     return is_made or row.status == RETRYING
 

@@ -1,4 +1,4 @@
-"""A run and its steps in the hands of a test: what is asked is answered as of now, without `await`."""
+"""Runs and steps for a test: queries are answered as of now, without `await`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ R = TypeVar("R")
 
 
 class Told(Generic[P, R]):
-    """A method of the client, which here returns when what it said has been heard and acted on."""
+    """A method of the client, returning after all effects of the message."""
 
     def __init__(self, method: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]) -> None:
         self._method = method
@@ -43,14 +43,14 @@ class Told(Generic[P, R]):
 
 
 class Teller:
-    """Something whose methods are those of `_target`."""
+    """An object with the methods of `_target`."""
 
     _target: Any
     _engine: Engine
 
 
 class TestedRun(Teller):
-    """One run, by its id."""
+    """A run, by id."""
 
     #: pytest looks for classes with names like this one.
     __test__ = False
@@ -82,7 +82,7 @@ class TestedRun(Teller):
 
     @property
     def state(self) -> RunState:
-        """All of it at one moment."""
+        """The whole state at one moment."""
         return self._engine.ask(self._target.state)
 
     @property
@@ -92,36 +92,36 @@ class TestedRun(Teller):
 
     @property
     def input(self) -> Any:
-        """What it was started with, as JSON."""
+        """The input, as JSON."""
         return self.state.input
 
     @property
     def output(self) -> Any:
-        """What it came to, as JSON."""
+        """The output, as JSON."""
         return self.state.output
 
     @property
     def failure(self) -> Failure | None:
-        """Why it came to nothing."""
+        """The failure, if any."""
         return self.state.failure
 
     @property
     def context(self) -> Mapping[str, Any]:
-        """What steps have put into the run's context."""
+        """Values put by steps into the run's context."""
         return self.state.context
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """What it was started with."""
+        """The tags given at the start."""
         return self.state.tags
 
     @property
     def steps(self) -> Mapping[str, TestedStep]:
-        """All steps, in the order of the definition, with those made at run time behind them."""
+        """All steps, in order of definition, added steps last."""
         return {name: TestedStep(self, name) for name in self.state.steps}
 
     def step(self, step: Named | str) -> TestedStep:
-        """Return one step by name; hooks and compensations too."""
+        """Return a step by name, hooks and compensations too."""
         name = step if isinstance(step, str) else step.name
         state = self.state
         if name not in state.steps and name not in state.helpers:
@@ -134,13 +134,13 @@ class TestedRun(Teller):
 
     @property
     def children(self) -> list[TestedRun]:
-        """The runs that its steps have started, the oldest first."""
+        """The child runs, oldest first."""
         listed = self._engine.ask(lambda: self._target.children(limit=1_000))
         return [self._engine.run(run.id) for run in reversed(listed.runs)]
 
     @property
     def events(self) -> list[RunEvent | StepEvent]:
-        """What has been said publicly about the run and its steps so far, in order."""
+        """The public events of the run and of steps so far, in order."""
         return self._engine.ask(self._said)
 
     @property
@@ -177,7 +177,7 @@ class TestedRun(Teller):
 
 
 class TestedStep:
-    """One step of a run, by its name."""
+    """A step of a run, by name."""
 
     __test__ = False
 
@@ -190,7 +190,7 @@ class TestedStep:
 
     @property
     def state(self) -> StepState:
-        """All of it at one moment."""
+        """The whole state at one moment."""
         state = self._run.state
         return state.steps[self.name] if self.name in state.steps else state.helpers[self.name]
 
@@ -201,32 +201,32 @@ class TestedStep:
 
     @property
     def attempts(self) -> int:
-        """How many attempts have been begun. One that a crash repeats is still the same attempt."""
+        """The number of attempts begun. An attempt repeated after a crash counts once."""
         return self.state.attempt
 
     @property
     def output(self) -> Any:
-        """What the step came to, as JSON; of a group, what its members came to."""
+        """The output, as JSON; for a group, the members' outputs."""
         return self.state.output
 
     @property
     def failure(self) -> Failure | None:
-        """Why the step, or its latest attempt, failed, or why it was skipped."""
+        """The failure of the step or of the latest attempt, or the reason of a skip."""
         return self.state.failure
 
     @property
     def started(self) -> datetime | None:
-        """When its latest attempt, or its wait, began."""
+        """The beginning of the latest attempt or wait."""
         return self.state.started
 
     @property
     def finished(self) -> datetime | None:
-        """When its latest attempt, or its wait, ended."""
+        """The end of the latest attempt or wait."""
         return self.state.finished
 
     @property
     def worker(self) -> str | None:
-        """Who made its latest attempt."""
+        """The worker of the latest attempt."""
         return self.state.worker
 
     @property
@@ -236,7 +236,7 @@ class TestedStep:
 
     @property
     def waits_for(self) -> tuple[str, ...]:
-        """Why it has not gone on, in words; nothing if it has ended."""
+        """The causes of waiting, in words; empty after the end."""
         run = self._run._thawed()
         found = causes(run, run.graph.index[self.name])
         return tuple(said(cause, self._run._engine.now_ms) for cause in found)

@@ -20,7 +20,7 @@ from stream_durable.sdk.handler import Given, Handler
 
 
 class Named(Protocol):
-    """A step, as its workflow has it."""
+    """A step, as known to the workflow."""
 
     name: str
     workflow: Any
@@ -31,7 +31,7 @@ Target = Named | str | Callable[..., Any]
 
 
 class Place(NamedTuple):
-    """Which steps are meant."""
+    """The steps concerned by a mishap."""
 
     workflow: str | None = None
     name: str | None = None
@@ -48,7 +48,7 @@ class Place(NamedTuple):
         return cls(function=target)  # type: ignore[arg-type]
 
     def is_known(self, functions: Mapping[str, Sequence[str]]) -> bool:
-        """Whether the workflow is carried, if one is named; refuse a step that calls no function."""
+        """Whether the named workflow is served; refuse a step without a function."""
         if self.name is None or (self.workflow is not None and self.workflow not in functions):
             return self.name is None
         known = functions[self.workflow] if self.workflow is not None else list(chain(*functions.values()))
@@ -64,7 +64,7 @@ class Place(NamedTuple):
         raise RejectedError("unknown_step", text)
 
     def is_at(self, handler: Handler, step: str) -> bool:
-        """Whether a step, which calls this function, is meant."""
+        """Whether a step calling this function is concerned."""
         if self.function is not None:
             return handler.function is self.function
         return self.workflow in (None, handler.workflow) and self.name in (handler.step, step)
@@ -85,7 +85,7 @@ class _Crash:
 
 
 class Mishaps:
-    """What has been arranged, and which functions have been called."""
+    """Arranged mishaps, and recorded calls."""
 
     def __init__(self) -> None:
         """Nothing out of the ordinary."""
@@ -97,11 +97,11 @@ class Mishaps:
         self._unchecked: list[Place] = []
 
     def expect(self, target: Target) -> None:
-        """Note that a step is meant, which `check` looks for."""
+        """Record a concerned step, for `check`."""
         self._unchecked.append(Place.of(target))
 
     def check(self, functions: Mapping[str, Sequence[str]]) -> None:
-        """Refuse what is meant for steps that the carried workflows, by name, do not have."""
+        """Refuse mishaps for steps unknown to the served workflows, by name."""
         if functions:
             unchecked, self._unchecked = self._unchecked, []
             self._unchecked = [place for place in unchecked if not place.is_known(functions)]
@@ -113,7 +113,7 @@ class Mishaps:
         self._failures.append(_Failure(Place.of(target), times, error))
 
     def stub(self, target: Target, answer: Any) -> None:
-        """Answer in place of the function; the last answer that was given for it counts."""
+        """Answer in place of the function; the last answer counts."""
         self._stubs.insert(0, (Place.of(target), answer))
 
     def crash(self, target: Target, when: Literal["before", "after"], times: int) -> None:
@@ -121,7 +121,7 @@ class Mishaps:
         self._crashes.append(_Crash(Place.of(target), when, times))
 
     def calls(self, target: Target) -> int:
-        """Return how often the function, or what stands in for it, was called."""
+        """Return the number of calls of the function, or of the stub."""
         place = Place.of(target)
         return sum(times for (handler, step), times in self._calls.items() if place.is_at(handler, step))
 
@@ -130,7 +130,7 @@ class Mishaps:
         self._calls[handler, step] += 1
 
     def stub_of(self, handler: Handler) -> tuple[Any] | None:
-        """Return the answer that stands in for a function, if one does."""
+        """Return the stub of a function, if any."""
         return next(((answer,) for place, answer in self._stubs if place.is_at(handler, handler.step)), None)
 
     def failure_of(self, handler: Handler, step: str) -> BaseException | None:
@@ -142,7 +142,7 @@ class Mishaps:
         return None
 
     def must_crash(self, handler: Handler, step: str, when: Literal["before", "after"]) -> bool:
-        """Say whether the worker is to die now; it is used up with that."""
+        """Return whether the worker is to die now, and use up this crash."""
         for crash in self._crashes:
             if crash.when == when and crash.times > 0 and crash.place.is_at(handler, step):
                 crash.times -= 1
@@ -151,12 +151,12 @@ class Mishaps:
 
 
 class ArrangedHandler(Handler):
-    """A handler with arranged misfortune. One per attempt."""
+    """A handler with arranged mishaps. One per attempt."""
 
     __slots__ = ("_die", "_handler", "_mishaps", "_row", "_stub")
 
     def __init__(self, handler: Handler, mishaps: Mishaps, die: Callable[[], None]) -> None:
-        """Wrap a handler; `die` ends its worker on the spot."""
+        """Wrap a handler; `die` ends the worker on the spot."""
         self.stand_for(handler)
         #: In a process of its own it would be out of reach.
         self.in_process = False
@@ -174,7 +174,7 @@ class ArrangedHandler(Handler):
         return self._handler.arguments(given)
 
     def call(self, arguments: Sequence[Any]) -> Any:
-        """Call the function, or do what was arranged instead."""
+        """Call the function, or do the arranged mishap instead."""
         failure = self._mishaps.failure_of(self._handler, self._row)
         if failure is not None:
             raise failure
@@ -196,7 +196,7 @@ class ArrangedHandler(Handler):
         return result
 
     def encode(self, result: Any) -> bytes:
-        """Return what was answered as JSON bytes."""
+        """Return the answer as JSON bytes."""
         return self._handler.encode(result)
 
     def _answered(self, arguments: Sequence[Any]) -> Any:

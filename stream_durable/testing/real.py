@@ -1,7 +1,7 @@
-"""The engine of a test on a real Kafka and a real Postgres: own topics and an own schema, all in one process.
+"""The engine of a test on a real Kafka and a real Postgres: separate topics and schema, in one process.
 
-Time is this machine's and an offset. The offset is added to what the reconciler and the workers take for the
-time, and to the time of the records they read, so that sleeps and time-outs need not be waited for.
+Test time is this machine's time plus an offset. The offset is added to the time of the reconciler and the
+workers, and to the time of records read, so that sleeps and time-outs need not be waited for.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _END_OF_TIME: Final = 1 << 62
 
 @contextmanager
 def services() -> Iterator[Settings]:
-    """Give the services that are configured; what is not is started, and ends with the block."""
+    """Yield the configured services; missing ones are started, and end with the block."""
     settings = Settings.load()
     with ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="stream-durable-"))
@@ -94,14 +94,14 @@ def _start_postgres(home: Path, stack: ExitStack) -> dict[str, object]:
 
 
 class _ArrangedApp(GrowingApp):
-    """An app to whose functions what was arranged happens."""
+    """An app with arranged mishaps for its functions."""
 
     def __init__(self, mishaps: Mishaps) -> None:
         super().__init__()
         self._mishaps = mishaps
 
     def handler(self, workflow: str, step: str) -> Handler:
-        """Return the function of a step, with what was arranged for it."""
+        """Return the function of a step, with arranged mishaps."""
         return ArrangedHandler(super().handler(workflow, step), self._mishaps, lambda: None)
 
 
@@ -134,15 +134,15 @@ class RealBackend:
         return self._clock.now()
 
     def do(self, make: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
-        """Run a coroutine beside the services; they stand still when it has ended."""
+        """Run a coroutine beside the services, suspended afterwards."""
         return self._thread.do(lambda: self._loop.run_until_complete(make()))
 
     def functions(self) -> Mapping[str, Sequence[str]]:
-        """Return the names under which functions are called, by workflow."""
+        """Return the names of functions in commands, by workflow."""
         return self._app.functions()
 
     def carry(self, workflow: Workflow | None, queue: str | None) -> None:
-        """Let workers serve a workflow with its children, and a queue."""
+        """Let workers serve a workflow with all children, and a queue."""
         is_new = workflow is not None and self._app.carry(workflow)
         queues = self._app.queues() | ({queue} if queue else set())
         missing = sorted(each for each in queues if f"worker {each}" not in self._programs)
@@ -150,7 +150,7 @@ class RealBackend:
             self.do(lambda: self._serve(missing))
 
     def deploy(self, workflows: Iterable[Workflow]) -> None:
-        """Let workers serve these workflows in place of those of the same names."""
+        """Let workers serve these workflows instead of those of the same names."""
         self._app.deploy(workflows)
         missing = sorted(each for each in self._app.queues() if f"worker {each}" not in self._programs)
         self.do(lambda: self._serve(missing))
@@ -168,7 +168,7 @@ class RealBackend:
         self.do(self._redeliver)
 
     def restart(self) -> None:
-        """End the reconciler, and start another one with nothing in memory."""
+        """End the reconciler, and start another with empty memory."""
         self.do(self._restart)
 
     def close(self) -> None:
@@ -262,14 +262,14 @@ class RealBackend:
                 self._go_to(passing.until)
 
     def _go_to(self, moment: int) -> None:
-        """Let time pass at once, and the reconciler notice it."""
+        """Let time pass at once, noticed by the reconciler."""
         self._clock.ahead_ms += max(0, moment - self.now())
         reconciler = self._programs["reconciler"]
         assert isinstance(reconciler, Reconciler)
         reconciler._timers._wake.set()
 
     async def _rest(self) -> Rest:
-        """Say how much is under way: whatever is said while it is looked for is on the inbox in the end."""
+        """Return the amount of work under way: all messages sent meanwhile are on the inbox at the end."""
         reconciler = self._programs.get("reconciler")
         if not isinstance(reconciler, Reconciler) or len(reconciler.partitions) < _PARTITIONS:
             return Rest.BUSY

@@ -1,4 +1,4 @@
-"""The time of a test on real services: this machine's clock, and how far the test has gone ahead of it."""
+"""The time of a test on real services: this machine's clock, plus the time skipped by the test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stream_durable.ports import Log, LogBounds, LogEvent, Record
 
 
 class ShiftedClock:
-    """This machine's clock, and how far the test has gone ahead of it."""
+    """This machine's clock, plus the time skipped by the test."""
 
     def __init__(self) -> None:
         """Begin with the time there is."""
@@ -20,7 +20,7 @@ class ShiftedClock:
 
 
 class ShiftedLog:
-    """A log whose records are of the test's time: of when each was first read, however often it is."""
+    """A log with records in test time: the time of the first read, on every read."""
 
     def __init__(self, log: Log, clock: ShiftedClock, seen: dict[tuple[int, int], int]) -> None:
         """`seen` remembers by how much each record was shifted, also for later readers."""
@@ -29,7 +29,7 @@ class ShiftedLog:
         self._seen = seen
 
     async def next(self) -> LogEvent:
-        """Wait for what comes next."""
+        """Wait for the next events."""
         event = await self._log.next()
         return [self._shifted(record) for record in event] if isinstance(event, list) else event
 
@@ -42,7 +42,7 @@ class ShiftedLog:
         self._log.stop_fetching(partition)
 
     def adopt(self, partition: int) -> None:
-        """Let a partition be fetched though the group has not given it to us."""
+        """Fetch a partition not yet assigned by the group."""
         self._log.adopt(partition)
 
     def disown(self, partition: int) -> None:
@@ -50,11 +50,11 @@ class ShiftedLog:
         self._log.disown(partition)
 
     async def bounds(self, partition: int) -> LogBounds:
-        """Say which log this partition is now."""
+        """Return the identity of a partition's log."""
         return await self._log.bounds(partition)
 
     def note_progress(self, offsets: dict[int, int]) -> None:
-        """Tell lag tools how far we are."""
+        """Report the position to lag tools."""
         self._log.note_progress(offsets)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A run as a table for people: where each step stands, what it waits for, and why it failed."""
+"""A run as a table for people: the status of each step, causes of waiting, and failures."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run_table(run: Run, now: int) -> str:
 
 
 def said(cause: Cause, now: int) -> str:
-    """Return what a step waits for in words."""
+    """Return a cause of waiting in words."""
     text = words(cause)
     if cause.due is None:
         return text
@@ -46,7 +46,7 @@ def said(cause: Cause, now: int) -> str:
 
 
 def said_all(found: Iterable[Cause], now: int) -> str:
-    """Return all that a step waits for in one line."""
+    """Return all causes of waiting in one line."""
     return "; ".join(said(cause, now) for cause in found)
 
 

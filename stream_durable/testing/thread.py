@@ -1,4 +1,4 @@
-"""A thread running a test's calls one by one, so that its loops are separate from the test's."""
+"""A thread running a test's calls in order, so that its loops are separate from the test's."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _Answer = TypeVar("_Answer")
 
 
 class EngineThread:
-    """Runs functions in order on its own thread while the caller waits.
+    """Runs functions in order on a separate thread while the caller waits.
 
-    The test blocks as a whole, its event loop included: with any runner, or none.
+    The test blocks as a whole, with its event loop: under any runner, or none.
     """
 
     def __init__(self, name: str) -> None:
-        """Begin the thread; it ends with the program, even if what it does has no end."""
+        """Begin the thread, ending with the program even during an endless call."""
         self._calls: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
@@ -29,7 +29,7 @@ class EngineThread:
         self.is_given_up = False
 
     def do(self, call: Callable[[], _Answer]) -> _Answer:
-        """Run a function on the thread, wait, and return its result or raise its exception."""
+        """Run a function on the thread, wait, and return the result or raise the exception."""
         if threading.current_thread() is self._thread:
             text = "the engine was asked from inside a step, which it runs at this moment: ask from the test"
             raise RejectedError("inside", text)
@@ -45,7 +45,7 @@ class EngineThread:
             self.is_given_up = not answer.done()
 
     def close(self, last: Callable[[], object]) -> None:
-        """End the thread with a last call; if it is stuck, when that is over, and nobody waits for it."""
+        """End the thread with a last call; a stuck thread ends after its call, unattended."""
         try:
             if self.is_given_up:
                 self._calls.put((last, Future()))

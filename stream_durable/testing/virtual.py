@@ -39,7 +39,7 @@ _SOON_SECONDS = 1e-3
 
 
 class QuietDeployment(Deployment):
-    """A deployment in which nothing goes wrong but what a test arranges."""
+    """A deployment without faults, except those arranged by a test."""
 
     def __init__(self, app: GrowingApp, mishaps: Mishaps) -> None:
         """Start nothing yet."""
@@ -51,7 +51,7 @@ class QuietDeployment(Deployment):
         self._mishaps = mishaps
 
     def watched(self, handler: Handler, process: Process) -> Handler:
-        """Return a handler to which what was arranged happens."""
+        """Return a handler with arranged mishaps."""
         return ArrangedHandler(handler, self._mishaps, process.kill)
 
     def rest(self) -> Rest:
@@ -101,7 +101,7 @@ class VirtualBackend:
     name = "memory"
 
     def __init__(self) -> None:
-        """Make the services; they begin with the first call."""
+        """Create the services; they begin with the first call."""
         self.mishaps = Mishaps()
         self._app = GrowingApp()
         self._deployment = QuietDeployment(self._app, self.mishaps)
@@ -117,21 +117,21 @@ class VirtualBackend:
         return self._deployment.clock.now()
 
     def do(self, make: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
-        """Run a coroutine to its end; time passes as far as it takes."""
+        """Run a coroutine to the end; time passes as needed."""
         return self._open().do(lambda: self._run(make()))
 
     def functions(self) -> Mapping[str, Sequence[str]]:
-        """Return the names under which functions are called, by workflow."""
+        """Return the names of functions in commands, by workflow."""
         return self._app.functions()
 
     def carry(self, workflow: Workflow | None, queue: str | None) -> None:
-        """Let workers serve a workflow with its children, and a queue."""
+        """Let workers serve a workflow with all children, and a queue."""
         if workflow is not None and self._app.carry(workflow):
             self.do(self._register)
         self._serve(self._app.queues() | ({queue} if queue else set()))
 
     def deploy(self, workflows: Iterable[Workflow]) -> None:
-        """Let workers serve these workflows in place of those of the same names."""
+        """Let workers serve these workflows instead of those of the same names."""
         self._app.deploy(workflows)
         self.do(self._register)
         self._serve(self._app.queues())
@@ -157,7 +157,7 @@ class VirtualBackend:
         self._open().do(lambda: self._deployment.crash(self._deployment.slots[0]))
 
     def close(self) -> None:
-        """End the deployment and its thread."""
+        """End the deployment and the thread."""
         if self._thread is not None:
             self._thread.close(self._end)
         else:

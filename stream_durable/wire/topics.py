@@ -1,7 +1,7 @@
-"""The topics and the consumer groups of an instance: their names, and who writes and reads each.
+"""The topics and the consumer groups of an instance: names, writers and readers.
 
-A name is written here without the instance's prefix, as in `Outgoing.topic`; `full_name` returns what
-it is called on the cluster. docs/reference/topics.md says how each has to be set up.
+Names here lack the instance's prefix, as in `Outgoing.topic`; `full_name` returns the name on the cluster.
+docs/reference/topics.md has the set-up of each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""When a sleep ends that ends by the calendar: rules as data, and the texts that they are written in."""
+"""Rules for sleeps ending by the calendar, as data, and their notation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Found(Moment, frozen=True, omit_defaults=True, kw_only=True, tag="found"):
 
 @final
 class NextDay(Moment, frozen=True, omit_defaults=True, kw_only=True, tag="next_day"):
-    """A time on the first later day that is one of these weekdays and no holiday."""
+    """A time on the first later day among these weekdays, without holidays."""
 
     #: Such as `09:00`.
     at: str = "00:00"

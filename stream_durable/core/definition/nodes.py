@@ -131,9 +131,9 @@ class EventNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="event"
 
 @final
 class InputNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="input"):
-    """Asks people, and waits for one answer, which is its output.
+    """A question to people; the first fitting answer is the output.
 
-    Texts may hold paths in braces, as in `Ship {input.id}?`: they are filled when the wait begins.
+    Texts may hold paths in braces, as in `Ship {input.id}?`, filled at the beginning of the wait.
     """
 
     answer: AnswerKind = "approval"
@@ -300,7 +300,7 @@ HOOKS = (*RUN_HOOKS, *STEP_HOOKS)
 
 
 def format_of(nodes: Iterable[AnyNode], concurrency: int | None = None) -> int:
-    """Return the format that it takes to fold these: 1, without a kind or an option that came later."""
+    """Return the format needed to fold these nodes: 1 without later kinds and options."""
     return max(map(_format_of, nodes), default=1) if concurrency is None else ASKS
 
 

@@ -1,8 +1,8 @@
-"""The line of steps that could begin but for their workflow's `concurrency`.
+"""The line of steps waiting for a place under their workflow's `concurrency`.
 
-A place is taken by a step that a worker is asked for, from its beginning to its end: between attempts, too,
-and until an attempt that was asked to stop has answered. Waits, children and groups take none, so that what
-holds a place never waits for another one. Who is in line has a row; without `concurrency` there is no line.
+A step with an attempt at a worker holds a place from beginning to end: between attempts, too, and until a
+stopped attempt has answered. Waits, children and groups hold none, so the holder of a place never waits for
+another. Steps in line have a row; without `concurrency` there is no line.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Open questions of a run as rows: what lists of them are made of. The run itself is loaded without them."""
+"""Open questions of a run as rows, for lists. The run itself is loaded without them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stream_durable.core.status import WAITING
 
 
 class QuestionRow(NamedTuple):
-    """A question that a step asks; without a time since when, it is open no longer."""
+    """A question of a step; without a beginning, no longer open."""
 
     run: str
     step: str

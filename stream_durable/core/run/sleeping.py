@@ -1,7 +1,7 @@
-"""Sleeps that end by the calendar.
+"""Sleeps ending by the calendar.
 
-The moment depends on the zone data of whoever computes it, so it is computed once, when the sleep begins,
-and put on the log as a message to the run itself. The state follows from that message alone.
+The moment depends on the zone data of the computing process, so the moment is computed once, at the beginning
+of the sleep, and put on the log as a message to the run. The state follows from that message alone.
 """
 
 from __future__ import annotations

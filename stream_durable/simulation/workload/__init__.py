@@ -1,4 +1,4 @@
-"""Workflows of every kind, and what clients do with them: the work under which a world is tried."""
+"""Workflows of every kind, and clients' actions on them: the load of a simulated world."""
 
 from stream_durable.simulation.workload.functions import restart_serial
 from stream_durable.simulation.workload.plan import Plan, Sent

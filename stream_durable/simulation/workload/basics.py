@@ -114,7 +114,7 @@ def _expecting() -> Workflow:
 
 
 def _renewed() -> Workflow:
-    """Its graph is begun again while it waits, more often than not; only a late event ends the wait."""
+    """A graph often restarted during the wait; only a late event ends the wait."""
     flow = Workflow("renewed", restart=Retry(4, base="50ms", cap="400ms"))
     flow.wait_event("paid", "payment", key="input.id")
     flow.add("shaky", shaky)

@@ -51,7 +51,7 @@ def _branched() -> Workflow:
 
 
 def _conditional() -> Workflow:
-    """Clauses with conditions, of which none may be met; and a step with one."""
+    """Clauses with conditions, possibly all false; and a step with a condition."""
     flow = Workflow("conditional", retry=SOON)
     kind = flow.branch("kind")
     kind.case(when=lambda given: given["trouble"] > 0.3, name="troubled")(work)
@@ -62,7 +62,7 @@ def _conditional() -> Workflow:
 
 
 def _joined() -> Workflow:
-    """Races: some of which nobody may win."""
+    """Races, some of them impossible to win."""
     flow = Workflow("joined")
     flow.add("one", work)
     flow.add("two", work)
@@ -76,7 +76,7 @@ def _joined() -> Workflow:
 
 
 def _deciding() -> Workflow:
-    """A step that answers in every way there is."""
+    """A step with every kind of answer."""
     flow = Workflow("deciding")
 
     @flow.step(retry=SOON)

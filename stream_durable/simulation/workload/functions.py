@@ -1,7 +1,7 @@
 """Step functions of the simulated workflows.
 
-An attempt's result is drawn from its own key and from the trouble requested in the run's input, so that one
-definition has many histories, and a repeated attempt has the same result.
+An attempt's result is drawn from the attempt's key and from the trouble requested in the run's input, so that
+a definition has many histories, and a repeated attempt has the same result.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def restart_serial() -> None:
 
 
 def answer(ctx: Context[Any]) -> dict[str, Any]:
-    """Note in the run's context that this attempt was made; no two calls answer the same."""
+    """Record the attempt in the run's context; no two calls return the same."""
     ctx.append(MARKS, ctx.idempotency_key)
     ctx.increment(MARKED)
     return {"of": ctx.idempotency_key, "call": next(_serial)}
@@ -86,7 +86,7 @@ async def plain(input: Any) -> dict[str, Any]:  # noqa: A002 - the name that bin
 
 
 async def long(ctx: Context[Any]) -> dict[str, Any]:
-    """Outlast the moment from which a worker announces an attempt."""
+    """Outlast the moment of announcement."""
     for part in range(4):
         ctx.progress(part * 25, "at it")
         await asyncio.sleep(0.4 + 0.4 * fraction(ctx.idempotency_key))
@@ -110,7 +110,7 @@ async def shaky(ctx: Context[Any]) -> dict[str, Any]:
 
 
 async def doomed(ctx: Context[Any]) -> dict[str, Any]:
-    """Fail for good, whatever is done."""
+    """Always fail."""
     await asyncio.sleep(0.3)
     raise Fail("no_way", "this never works", retryable=False)
 
@@ -128,17 +128,17 @@ async def always_late(ctx: Context[Any]) -> dict[str, Any]:
 
 
 async def number(ctx: Context[Any]) -> dict[str, Any]:
-    """Answer with something that a path can lead to."""
+    """Return a value for paths."""
     stumble(ctx)
     return {**answer(ctx), "number": ctx.run_id, "items": ctx.input["items"], "kind": ctx.input["kind"]}
 
 
 async def large(ctx: Context[Any]) -> dict[str, Any]:
-    """Answer with so much that it travels by reference, or with little."""
+    """Return a value large enough for a reference, or a small one."""
     much = "x" * (1_500 if chance(ctx, "much") < 0.7 else 5)
     return {**await number(ctx), "much": much}
 
 
 async def item_work(ctx: Context[Any], item: Any) -> dict[str, Any]:
-    """Do what there is to do for one item."""
+    """Do the work for an item."""
     return {**await work(ctx), "item": item}

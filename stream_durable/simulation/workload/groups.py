@@ -1,4 +1,4 @@
-"""Workflows of steps that have members: groups, one step for each item, steps that are added at run time."""
+"""Workflows of steps with members: groups, a step for each item, steps added at run time."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _checked() -> Workflow:
 
 
 def _tolerant() -> Workflow:
-    """A group of which all end, two steps of the run at a time, and what may be jumped over then."""
+    """A group ending with all members, two steps of the run at a time, and steps to jump over."""
     flow = Workflow("tolerant", concurrency=2)
     names = [f"check_{i}" for i in range(5)]
     for i, name in enumerate(names):
@@ -67,7 +67,7 @@ def _each_item() -> Workflow:
 
 
 def _enough() -> Workflow:
-    """Some items are enough, whatever becomes of the others."""
+    """A few completed items suffice, whatever happens to the others."""
     flow = Workflow("enough")
     flow.each("input.items", name="resize", enough=2, on_error="complete_all")(item_work)
     flow.each(

@@ -1,4 +1,4 @@
-"""Client actions in one world, planned in advance."""
+"""Client actions in a world, planned in advance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stream_durable.wire.topics import INBOX
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One record that a client, or a stranger, puts on a topic at a moment."""
+    """A record put on a topic by a client, or a stranger, at a moment."""
 
     at: float
     topic: str
@@ -29,7 +29,7 @@ class Sent:
 
 @dataclass(slots=True)
 class Plan:
-    """Client messages of one world. Each script is sent in order, one by one."""
+    """Client messages of a world. Each script is sent in order, message by message."""
 
     scripts: list[list[Sent]] = field(default_factory=list)
     #: When the first thing is sent about which run.
@@ -41,5 +41,5 @@ class Plan:
 def message(
     at: float, said: Message, *, once: Literal["", "begun", "ended"] = "", after: float = 0.0
 ) -> Sent:
-    """Return a message of a client as what it sends."""
+    """Return a client's message in the form for sending."""
     return Sent(at, INBOX, None, said.key.encode(), encode(said), once=once, after=after)

@@ -1,4 +1,4 @@
-"""What clients do with the workflows, and strangers to them, drawn from a seed."""
+"""Actions of clients and strangers on the workflows, drawn from a seed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _REPEAT_SECONDS = 7.0
 
 
 def application() -> App:
-    """Return one app with all workflows."""
+    """Return an app with all workflows."""
     modules = (basics, groups, choices, undoing, sharing)
     makers = [make for module in modules for make in module.MAKERS]
     return App("simulated", workflows=[*(make() for make in makers), *sharing.families()])
@@ -86,7 +86,7 @@ def _unstorable(app: App, at: float) -> Sent:
 
 
 def _script(rng: Random, app: App, name: str, run: str, at: float, meddling: float) -> Iterator[Sent]:
-    """Say what is sent about one run, in order."""
+    """Return the messages about a run, in order."""
     start = _start(rng, app, name, run, at)
     early = rng.random() < 0.4
     if early and name in _PAID:
@@ -112,7 +112,7 @@ def _script(rng: Random, app: App, name: str, run: str, at: float, meddling: flo
 
 
 def _to_child(rng: Random, app: App, run: str, at: float, child: tuple[str, str]) -> Iterator[Sent]:
-    """Order a run about that another one has started."""
+    """Send requests to a child run."""
     path, name = child
     key = f"{run}//{path}"
     kind = rng.choice(("cancel", "pause", "again", "again"))
@@ -157,7 +157,7 @@ def _signalled(rng: Random, run: str, at: float) -> Iterator[Sent]:
 
 
 def _ordered(rng: Random, app: App, name: str, run: str, at: float, meddling: float) -> Iterator[Sent]:
-    """Order the run about, at moments that fit or do not."""
+    """Send requests to a run, at fitting and unfitting moments."""
     # See `_script`: a repeated pause must not meet a run that was begun again since.
     was_paused = False
     for number in range(1 if meddling <= 1.0 else 2):
@@ -213,7 +213,7 @@ def _published(event: str, key: str, rng: Random, ttl_ms: int = 6_000) -> EventP
 
 
 def _garbage(rng: Random, plan: Plan, number: int, at: float, partitions: int) -> Sent:
-    """Return a record that cannot be applied, whenever it comes."""
+    """Return a record impossible to apply at any time."""
     run = rng.choice(list(plan.runs))
     # Where there is one partition, no record is in the wrong one.
     kind = rng.choice((*range(7), *(7,) * 10)) if partitions > 1 else rng.randrange(7)

@@ -86,7 +86,7 @@ def _leaf() -> Workflow:
 
 
 async def _page(ctx: Context[Any]) -> dict[str, Any]:
-    """Answer whether this was the last page."""
+    """Return whether this was the last page."""
     stumble(ctx)
     page = ctx.input.get("page", 1)
     return {**answer(ctx), "done": page >= ctx.input["rounds"], "next": page + 1}

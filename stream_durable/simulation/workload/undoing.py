@@ -24,7 +24,7 @@ from stream_durable.simulation.workload.functions import (
 
 
 async def _charge(ctx: Context[Any]) -> dict[str, Any]:
-    """Be under way when another one fails, and often not be stopped by that."""
+    """Be under way during another's failure, often without stopping."""
     asked = asyncio.sleep(0.2 + 0.9 * chance(ctx, "time"))
     if chance(ctx, "stubborn") < 0.5:
         try:
@@ -49,7 +49,7 @@ async def _give_back_in_vain(ctx: Context[Any]) -> None:
 
 
 def _shop() -> Workflow:
-    """A trip whose parts are taken back, newest first; some are under way when it fails."""
+    """A trip with parts undone newest first; some are under way at the failure."""
     flow = Workflow("shop")
     hotel = flow.add("hotel", quick)
     car = flow.add("car", work, retry=SOON, after="hotel")
@@ -120,7 +120,7 @@ def _hooked() -> Workflow:
 
 
 def _restarted() -> Workflow:
-    """The whole graph again, after what completed was undone."""
+    """The whole graph again, after completed steps were undone."""
     flow = Workflow("restarted", restart=Retry(3, base="200ms"))
     taken = flow.add("taken", quick)
     taken.compensate(retry=SOON)(_give_back)
