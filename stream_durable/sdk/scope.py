@@ -134,9 +134,8 @@ class Scope:
         """Add a step ending when a signal comes to the run; the output is the signal's data.
 
         The signal is named like the step unless `signal` is given. With several in `any_of` the output is
-        `{"signal": name, "data": ...}`; with `all_of` one of each is needed, and the output is an object of
-        their data by name. On time-out the step fails with the code `timeout`, or completes with
-        `on_timeout`.
+        `{"signal": name, "data": ...}`; with `all_of` the step needs one of each, and the output has their
+        data by name. On time-out the step fails with `timeout`, or completes with `on_timeout`.
         """
         name = name_of(name)
         options_of = Options(f"wait {name!r}")
@@ -187,13 +186,13 @@ class Scope:
         on_timeout: object = "fail",
         **options: Unpack[NodeOptions],
     ) -> Step:
-        """Add a step that asks people and ends with the first answer that fits, which is its output.
+        """Add a step asking people; the first fitting answer is the output.
 
         The answer is true or false; one of `choices`, or with `several` a list of some; or a value of `form`:
         `str`, `int`, `float`, `date`, a pydantic model, any type pydantic reads, or a JSON Schema. Prompt,
-        role, assignee and texts in the metadata may hold paths, as in `"Ship {input.id}?"`. `due` is when the
-        answer is expected; when the `timeout` is over the step fails with the code `timeout`, or `on_timeout`
-        is its output.
+        role, assignee and texts in the metadata may hold paths, as in `"Ship {input.id}?"`. `due` is the
+        expected time of the answer. On time-out the step fails with `timeout`, or completes with
+        `on_timeout`.
         """
         options_of = Options(f"wait {name_of(name)!r}")
         order = order_of(options_of, options, NodeOptions, self._workflow, self._place)
@@ -344,7 +343,7 @@ class Branch(Step):
     ) -> Callable[[Callable[P, R]], StepFunction[P, R]]: ...
 
     def otherwise(self, function: Callable[P, R] | None = None, /, **options: Unpack[StepOptions]) -> Any:
-        """Make the decorated function a step of the clause for all that no other clause is for."""
+        """Make the decorated function a step of the clause for every other value."""
         clause = self._at(ClauseDraft())
 
         def decorate(decorated: Callable[P, R]) -> StepFunction[P, R]:
@@ -359,9 +358,9 @@ class Branch(Step):
         return self._clause("add", value, None).add(name, function, **options)
 
     def clause(self, value: object = _NO_VALUE, *, when: Callable[..., Any] | None = None) -> Clause:
-        """Return the clause for a value or with a condition; without either, that for all the rest.
+        """Return the clause for a value or with a condition; without either, for every other value.
 
-        It takes every kind of step, as a workflow does: waits, groups, children, branches in turn.
+        A clause accepts every kind of step: waits, groups, children, branches in turn.
         """
         if value is _NO_VALUE and when is None:
             return self._at(ClauseDraft())
