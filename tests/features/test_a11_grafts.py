@@ -13,6 +13,7 @@ from refusals import refusal
 
 from stream_durable import Context, Expand, Fail, Results, Retry, Skip, Snooze, Workflow
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.run import groups
 from stream_durable.testing import Engine
 
 
@@ -274,7 +275,7 @@ async def test_each_of_what_is_no_list(engine: Engine, value: Any) -> None:
     failure = run.failure
     assert failure is not None
     assert (failure.step, failure.code, failure.message, failure.retryable) == (
-        "each", "not_a_list", "what is at 'input.items' is not a list", False,
+        "each", "not_a_list", "the value at 'input.items' is not a list", False,
     )  # fmt: skip
 
 
@@ -420,7 +421,8 @@ async def test_too_many_items(engine: Engine) -> None:
     )  # fmt: skip
 
 
-async def test_expansions_that_never_end_are_ended(engine: Engine) -> None:
+async def test_expansions_that_never_end_are_ended(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "STEPS_MAX", 2_000)
     flow = Workflow("endless")
 
     @flow.template

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -20,6 +21,15 @@ def test_what_is_raised_there_is_raised_here() -> None:
     thread.close(lambda: None)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C interrupt, which a shell makes a process that it starts in the background ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_call_that_is_broken_off_is_left_alone() -> None:
     thread, gate, is_over = EngineThread("test"), threading.Event(), threading.Event()
     main = threading.get_ident()
