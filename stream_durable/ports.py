@@ -689,6 +689,9 @@ class StoredEvent(NamedTuple):
     id: str
     data: bytes
     expires: int
+    #: When it came, and when it first woke a wait.
+    published: int | None
+    taken: int | None
 
 
 class Views(Protocol):
@@ -741,7 +744,7 @@ class Views(Protocol):
         """Return a page of open questions, the oldest first, beyond (opened, run, wait)."""
 
     async def kept_events(
-        self, channels: ChannelRange, *, after: tuple[str, str], limit: int
+        self, channels: ChannelRange, *, after: tuple[str, str], limit: int, untaken: bool = False
     ) -> list[StoredEvent]:
         """Return a page of the kept events, by channel and id."""
 

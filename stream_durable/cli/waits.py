@@ -61,18 +61,21 @@ def list_waits(
 def list_events(
     event: Event = None,
     key: Key = None,
+    untaken: Annotated[bool, typer.Option("--untaken", help="Only those that have woken no run.")] = False,
     limit: Limit = 50,
     after: After = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """List the events kept until they expire, whether or not a step has taken them.
+    """List the events kept until they expire: when each came, and when it first woke a run.
 
     An event with a mistyped key, which woke no run, is found here; `waits list` shows the keys in demand.
 
-    Example: `stream-durable events list --event payment.captured`
+    Example: `stream-durable events list --untaken`
     """
-    page = _asked(lambda client: client.events(event=event, key=key, limit=limit, after=after))
-    columns = ("event", "key", "id", "expires", "data")
+    page = _asked(
+        lambda client: client.events(event=event, key=key, untaken=untaken, limit=limit, after=after)
+    )
+    columns = ("event", "key", "id", "published", "taken", "expires", "data")
     show([one._asdict() for one in page.events], columns, output, empty="No such event is kept.")
     _say_more(page.following)
 

@@ -286,10 +286,19 @@ class AsyncClient:
         return await answer_all(self._edge, which, value, by, comment, progress)
 
     async def events(
-        self, *, event: str | None = None, key: str | None = None, limit: int = 50, after: str | None = None
+        self,
+        *,
+        event: str | None = None,
+        key: str | None = None,
+        untaken: bool = False,
+        limit: int = 50,
+        after: str | None = None,
     ) -> EventList:
-        """Return a page of the events that are kept for waits still to come, by name and key."""
-        return await kept_events(self._edge, event, key, limit, after)
+        """Return a page of the events that are kept for waits still to come, by name and key.
+
+        `untaken` leaves out those that have woken a run.
+        """
+        return await kept_events(self._edge, event, key, limit, after, untaken=untaken)
 
     async def failed(
         self, which: RunFilter | None = None, *, limit: int = 50, after: str | None = None

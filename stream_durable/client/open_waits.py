@@ -55,6 +55,10 @@ class KeptEvent(NamedTuple):
     id: str
     data: Any
     expires: datetime
+    #: When it came; None: an older release took it in.
+    published: datetime | None
+    #: When it first woke a run; None: nobody has taken it.
+    taken: datetime | None
 
 
 class EventList(NamedTuple):
@@ -97,14 +101,16 @@ async def open_waits(
 
 
 async def kept_events(
-    edge: Edge, event: str | None, key: str | None, limit: int, after: str | None
+    edge: Edge, event: str | None, key: str | None, limit: int, after: str | None, *, untaken: bool
 ) -> EventList:
     """Return a page of the kept events."""
     _check(limit)
     views = edge.ports.views
     place = ("", "") if after is None else tuple(_read(after))
     channels = _channels(event, key)
-    page = await edge.ask(lambda: views.kept_events(channels, after=place, limit=limit + 1), "list events")
+    page = await edge.ask(
+        lambda: views.kept_events(channels, after=place, limit=limit + 1, untaken=untaken), "list events"
+    )
     following = _cursor(page[limit - 1][:2]) if len(page) > limit else None
     return EventList(list(map(_kept, page[:limit])), following)
 
@@ -167,7 +173,10 @@ def _signal_wait(wait: SignalWait, steps: dict[tuple[str, str], str]) -> OpenWai
 
 def _kept(event: StoredEvent) -> KeptEvent:
     name, _, key = event.channel.partition("/")
-    return KeptEvent(name, key, event.id, msgspec.json.decode(event.data), moment(event.expires))
+    data = msgspec.json.decode(event.data)
+    return KeptEvent(
+        name, key, event.id, data, moment(event.expires), _moment(event.published), _moment(event.taken)
+    )
 
 
 def _moment(millis: int | None) -> datetime | None:

@@ -178,14 +178,15 @@ class MemoryViews:
         return sorted(found, key=lambda one: one[:3])[:limit]
 
     async def kept_events(
-        self, channels: ChannelRange, *, after: tuple[str, str], limit: int
+        self, channels: ChannelRange, *, after: tuple[str, str], limit: int, untaken: bool = False
     ) -> list[StoredEvent]:
         """Return a page of the kept events."""
         found = [
-            StoredEvent(*key, event.data, event.expires)
+            StoredEvent(*key, event.data, event.expires, event.published, event.taken)
             for key, event in sorted(self._tables.events.items())
             if key > after and _is_within(key[0], channels)
             if event.data is not None and event.expires is not None
+            if not (untaken and event.taken is not None)
         ]
         return found[:limit]
 

@@ -146,10 +146,10 @@ class PostgresViews:
         return list(map(StoredQuestion._make, found))
 
     async def kept_events(
-        self, channels: ChannelRange, *, after: tuple[str, str], limit: int
+        self, channels: ChannelRange, *, after: tuple[str, str], limit: int, untaken: bool = False
     ) -> list[StoredEvent]:
         """Return a page of the events that channels keep, by channel and id."""
-        found = await self._fetch("view_kept_events", *after, *channels, limit)
+        found = await self._fetch("view_kept_events", *after, *channels, untaken, limit)
         return list(map(StoredEvent._make, found))
 
     async def _fetch(self, name: str, *values: Any) -> list[asyncpg.Record]:

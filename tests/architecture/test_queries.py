@@ -26,7 +26,7 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = (1, 2, 3, 4, 5, 6, 7, 8)
+MIGRATIONS = tuple(range(1, 10))
 #: Where a run's id has this name, for it is not the first thing the row is about.
 RUN_ID = ("signal_change", "step", "step_state", "attempt", "attempt_state")
 
@@ -114,7 +114,7 @@ def columns_of(what: str, name: str) -> list[str]:
     ("what", "name", "row"),
     [("table", "run", RunRow), ("table", "step", StepRow), ("table", "attempt", AttemptRow),
      ("type", "run_whole", RunRow), ("type", "run_moving", RunChange), ("type", "step_state", StepRow),
-     ("type", "attempt_state", AttemptRow), ("type", "event_state", EventRow),
+     ("type", "attempt_state", AttemptRow), ("type", "event_kept", EventRow),
      ("type", "wait_state", WaitRow), ("table", "gate", GateRow), ("type", "gate_change", GateRow),
      ("table", "gate_place", PlaceRow), ("type", "place_change", PlaceRow),
      ("type", "timer_change", TimerRow), ("type", "signal_change", SignalRow),

@@ -120,6 +120,32 @@ async def test_kept_events_are_listed_with_when_they_expire(engine: Engine) -> N
     assert rest.following is None
 
 
+async def test_of_a_kept_event_it_is_known_when_it_came_and_when_it_was_taken(engine: Engine) -> None:
+    """Taken is what woke a run: one that waited already, or one that came to its wait later."""
+    flow = other()
+    await engine.start(flow, {"id": "k0"}, id="other-0")
+    await engine.publish("payment.captured", key="k0", id="on time")
+    await engine.publish("payment.captured", key="k1", id="early")
+    await engine.publish("payment.captured", key="mistyped", id="lost")
+    events = engine._target.events
+    assert {e.id for e in ask(engine, events, untaken=True).events} == {"early", "lost"}
+    await engine.advance("2s")
+    await engine.start(flow, {"id": "k1"}, id="other-1")
+    await engine.advance("2s")
+    await engine.start(flow, {"id": "k1"}, id="other-2")
+    await engine.advance("1s")
+
+    found = {e.id: e for e in ask(engine, events).events}
+    assert [e.id for e in ask(engine, events, untaken=True).events] == ["lost"]
+    on_time, early, lost = found["on time"], found["early"], found["lost"]
+    assert (on_time.taken, lost.taken) == (on_time.published, None)
+    assert early.published is not None and early.taken is not None
+    assert 1.5 < (early.taken - early.published).total_seconds() < 3.9, "the first that took it"
+    await engine.start(flow, {"id": "mistyped"}, id="other-3")
+    await engine.advance("1s")
+    assert ask(engine, events, untaken=True).events == []
+
+
 async def test_runs_are_counted_by_status_in_one_call(engine: Engine) -> None:
     flow, second = shop(), other()
     for i in range(3):

@@ -289,9 +289,12 @@ async def test_steps_of_other_runs_are_not_loaded(store: Store) -> None:
 async def test_events_and_waits_come_and_go(store: Store) -> None:
     token, _ = await owned(store)
     first, second = share(token), share(token, 1, 2)
-    first.rows[EventRow] = [EventRow("c/k", "e1", 0, b"1", 10), EventRow("c/k", "e2", 0, b"2", 20, 7)]
+    first.rows[EventRow] = [EventRow("c/k", "e1", 0, b"1", 10), EventRow("c/k", "e2", 0, b"2", 20, 7, 5)]
     first.rows[WaitRow] = [WaitRow("c/k", "r", "w1", 0, 1, 1), WaitRow("c/k", "r", "w2", 0, 2, 1)]
-    second.rows[EventRow] = [EventRow("c/k", "e1", 0, None, None), EventRow("c/k", "e2", 0, b"3", 30)]
+    second.rows[EventRow] = [
+        EventRow("c/k", "e1", 0, None, None),
+        EventRow("c/k", "e2", 0, b"3", 30, None, 5, 9),
+    ]
     second.rows[WaitRow] = [WaitRow("c/k", "r", "w1", 0, None), WaitRow("c/k", "r", "w2", 0, 3, 2)]
 
     assert await store.commit([first])
@@ -300,11 +303,11 @@ async def test_events_and_waits_come_and_go(store: Store) -> None:
     after = await store.load({"channel": ["c/k"]})
 
     assert sorted(map(tuple, before.get(EventRow, ()))) == [
-        ("c/k", "e1", b"1", 10, None),
-        ("c/k", "e2", b"2", 20, 7),
+        ("c/k", "e1", b"1", 10, None, None, None),
+        ("c/k", "e2", b"2", 20, 7, 5, None),
     ]
     assert sorted(map(tuple, before.get(WaitRow, ()))) == [("c/k", "r", "w1", 1, 1), ("c/k", "r", "w2", 2, 1)]
-    assert [tuple(row) for row in after.get(EventRow, ())] == [("c/k", "e2", b"3", 30, None)]
+    assert [tuple(row) for row in after.get(EventRow, ())] == [("c/k", "e2", b"3", 30, None, 5, 9)]
     assert [tuple(row) for row in after.get(WaitRow, ())] == [("c/k", "r", "w2", 3, 2)]
 
 

@@ -49,7 +49,8 @@ def publish(channel: Channel, message: EventPublished, now: int, out: Effects) -
         raise RejectedError("channel_full", f"channel {channel.id!r} keeps as many events as it may")
     last = channel.last_position
     wakes_to = last if last > channel.claimed else None
-    channel.keep_event(message.id, KeptEvent(data, now + message.ttl_ms, wakes_to))
+    taken = None if wakes_to is None else now
+    channel.keep_event(message.id, KeptEvent(data, now + message.ttl_ms, wakes_to, now, taken))
     channel.touched_events[message.id] = None
     if wakes_to is not None:
         channel.waking.append((message.id, wakes_to))
@@ -80,7 +81,9 @@ def open_wait(channel: Channel, message: WaitOpened, now: int, out: Effects) -> 
         channel.remove_wait(key)
     over = channel.expired(now)
     if over < len(channel.expiries):
-        _deliver(channel, key, message.attempt, channel.expiries[over][1], out)
+        event_id = channel.expiries[over][1]
+        _note_taker(channel, event_id, now)
+        _deliver(channel, key, message.attempt, event_id, out)
         return Outcome.APPLIED
     channel.add_wait(key, message.attempt)
     if message.since and now - message.since > LATE_MS:
@@ -140,6 +143,14 @@ def _answer_claimed(channel: Channel, key: WaitKey, out: Effects) -> Outcome:
             channel.remove_wait(key)
             return Outcome.APPLIED
     return Outcome.DUPLICATE
+
+
+def _note_taker(channel: Channel, event_id: str, now: int) -> None:
+    """Keep on record that somebody has had an event: the first time alone, for it is a row to write."""
+    event = channel.events[event_id]
+    if event.taken is None:
+        channel.events[event_id] = event._replace(taken=now)
+        channel.touched_events[event_id] = None
 
 
 def _deliver(channel: Channel, key: WaitKey, attempt: int, event_id: str, out: Effects) -> None:

@@ -19,6 +19,10 @@ class EventRow(NamedTuple):
     expires: int | None
     #: Position of the last wait that it is still to wake.
     wakes_to: int | None = None
+    #: When it came; None: an older release took it in.
+    published: int | None = None
+    #: When it first woke a wait.
+    taken: int | None = None
 
 
 class WaitRow(NamedTuple):
@@ -56,13 +60,14 @@ def write(channel: Channel, rows: Rows) -> None:
 def thaw(key: str, partition: int, parts: Parts, graphs: object) -> Channel:
     """Return the channel of these rows.
 
-    Events as (channel, id, data, expires, wakes to), waits as (channel, run, wait, position, attempt).
+    Events as (channel, id, data, expires, wakes to, published, taken).
+    Waits as (channel, run, wait, position, attempt).
     """
     events, waits = parts
     channel = Channel(key, partition)
     channel.is_new = False
-    for _, event_id, data, expires, wakes_to in events:
-        channel.events[event_id] = KeptEvent(data, expires, wakes_to)
+    for _, event_id, data, *kept in events:
+        channel.events[event_id] = KeptEvent(data, *kept)
         channel.payload += len(data)
     channel.expiries = sorted((e.expires, i) for i, e in channel.events.items())
     for _, run, wait, position, attempt in sorted(waits, key=itemgetter(3, 1, 2)):

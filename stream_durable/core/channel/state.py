@@ -27,6 +27,9 @@ class KeptEvent(NamedTuple):
     expires: int
     #: The last of the waits that were open when the event came; None: none was left for it to wake.
     wakes_to: int | None = None
+    #: When it came, and when it first woke a wait; None: an older release took it in, and nothing yet.
+    published: int | None = None
+    taken: int | None = None
 
 
 class Channel:

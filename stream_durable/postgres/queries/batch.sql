@@ -67,16 +67,17 @@ steps_in as (
 ),
 -- seldom
 events_in as (
-  insert into channel_event (channel, id, partition, data, expires, wakes_to)
-  select u.channel, u.id, u.partition, u.data, u.expires, u.wakes_to
-  from unnest($10::event_state[]) u
+  insert into channel_event (channel, id, partition, data, expires, wakes_to, published, taken)
+  select u.channel, u.id, u.partition, u.data, u.expires, u.wakes_to, u.published, u.taken
+  from unnest($10::event_kept[]) u
   where u.data is not null and (select ok from fits)
   on conflict (channel, id) do update
-  set data = excluded.data, expires = excluded.expires, wakes_to = excluded.wakes_to
+  set data = excluded.data, expires = excluded.expires, wakes_to = excluded.wakes_to,
+    published = excluded.published, taken = excluded.taken
 ),
 events_out as (
   delete from channel_event e
-  using unnest($10::event_state[]) u
+  using unnest($10::event_kept[]) u
   where e.channel = u.channel and e.id = u.id and u.data is null and (select ok from fits)
 ),
 waits_in as (

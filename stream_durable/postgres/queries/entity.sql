@@ -21,7 +21,7 @@ where run_id = any($1::text[])
 
 -- name: channel_event_load
 -- The events that the channels $1 keep.
-select channel, id, data, expires, wakes_to
+select channel, id, data, expires, wakes_to, published, taken
 from channel_event
 where channel = any($1::text[])
 

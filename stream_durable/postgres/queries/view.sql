@@ -272,13 +272,14 @@ order by q.opened, q.run, q.step
 limit $10
 
 -- name: view_kept_events
--- At most $6 events that channels keep, beyond ($1 channel, $2 id); $3 and $4 between which channels, $5 key, as in
--- view_event_waits.
-select e.channel, e.id, e.data, e.expires
+-- At most $7 events that channels keep, beyond ($1 channel, $2 id); $3 and $4 between which channels, $5 key, as in
+-- view_event_waits; $6 whether only those that nobody took.
+select e.channel, e.id, e.data, e.expires, e.published, e.taken
 from channel_event e
 where (e.channel, e.id) > ($1, $2)
   and ($3::text is null or e.channel >= $3)
   and ($4::text is null or e.channel < $4)
   and ($5::text is null or substr(e.channel, strpos(e.channel, '/') + 1) = $5)
+  and (not $6::boolean or e.taken is null)
 order by e.channel, e.id
-limit $6
+limit $7
