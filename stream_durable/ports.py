@@ -773,7 +773,7 @@ class RunEvents(Protocol):
     """Public events of a run from the log: at least once, in order by topic."""
 
     def live(self, run: str) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
-        """Give what is said about a run as a whole from the entering on."""
+        """Yield the events of a run as a whole, from the call on."""
 
     def past(
         self, run: str, since: int

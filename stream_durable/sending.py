@@ -161,7 +161,7 @@ class Sender:
             self._go_on()
 
     def tell(self, delivery: Delivery, i: int, error: Any) -> None:
-        """Let the loop hear of something, from any thread."""
+        """Pass a notice to the loop, from any thread."""
         self._told.append((delivery, i, error))
         if not self._is_called:
             self._is_called = True

@@ -117,7 +117,7 @@ class Counting:
         return _Reading(*row)
 
     async def _read_rows(self) -> tuple[dict[str, int], int]:
-        """Return the rows written by table, and which server process has said so."""
+        """Return the rows written by table, and the reporting server process."""
         connection = await _connect(f"{self._server.rpartition('/')[0]}/{self._database}")
         try:
             found = await connection.fetch(queries()["bench_rows"])

@@ -152,7 +152,7 @@ def assign(
     by: By = None,
     comment: Comment = "",
 ) -> None:
-    """Assign a question to a person, whoever has the question now.
+    """Assign a question to a person, in place of the present assignee.
 
     Example: `stream-durable inputs assign order-42 approved bob --comment "I am on leave"`
     """

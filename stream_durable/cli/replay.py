@@ -30,7 +30,7 @@ def rebuild(
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Make the state anew from the log, in a schema beside the live one. Nothing is said to anybody.
+    """Rebuild the state from the log, in a schema beside the live one. Nothing is published.
 
     Example: `stream-durable replay rebuild --into stream_durable_2`
     """

@@ -1,6 +1,6 @@
-"""The client for programs without a loop: the same methods, each run on a loop in a thread of its own.
+"""The client for programs without a loop: the same methods, each run on a loop in a separate thread.
 
-Nothing is said twice: a descriptor turns a coroutine method into a blocking one with the same signature.
+A descriptor turns a coroutine method into a blocking method with the same signature.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def check_step(run: Run, name: str) -> int:
 
 
 def check_retry(run: Run, order: RetryRun) -> None:
-    """Refuse to have steps made anew where there are none, or where the run is about to end."""
+    """Refuse to retry steps of a run without any, or about to end."""
     if order.step and order.whole:
         raise RejectedError("contradiction", "retry one step and all after it, or the whole run, not both")
     if run.ended is None and (run.failure is not None or run.output is not None or run.status == PENDING):

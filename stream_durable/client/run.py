@@ -53,7 +53,7 @@ _failure = msgspec.json.Decoder(Failure).decode
 
 
 class RunHandle(Generic[Out]):
-    """One run, by its id. Each query reads the state or the log anew.
+    """A run, by id. Each query reads the state or the log again.
 
     A request to a run is acknowledged on the log when the call returns, and applied in turn; the returned id
     is shown in `state().requests`. A request without sense by then, such as pausing an ended run, changes

@@ -25,7 +25,7 @@ _SETTLE_SECONDS: Final = 5.0
 async def watched(
     edge: Edge, run: str, row: Callable[[], Awaitable[RunRow]], deadline: float | None
 ) -> AsyncGenerator[Event, None]:
-    """Give everything that is said about a run; raise `TimeoutError` at the deadline of the loop's clock."""
+    """Yield all public events of a run; raise `TimeoutError` at the deadline of the loop's clock."""
     order = Sequence()
     for since in (max(1, (await row()).created - _SKEW_MS), 0):
         async with (

@@ -33,7 +33,7 @@ class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", t
     item: OptionalRaw = None
     #: What the run's context holds.
     context: OptionalRaw = None
-    #: What a hook is told of: a `Happened`.
+    #: The argument of a hook, a `Happened`.
     happened: OptionalRaw = None
     #: The attempt since the step was last reset: the count of retries.
     ordinal: int = 0

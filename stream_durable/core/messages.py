@@ -190,7 +190,7 @@ class ClaimInput(InputMessage, kw_only=True, tag="input.claim"):
 
 
 class AssignInput(InputMessage, kw_only=True, tag="input.assign"):
-    """Assign the question to a person, whoever has the question now."""
+    """Assign the question to a person, in place of the present assignee."""
 
     #: Who is to answer; empty: anybody of the role.
     to: OptionalText = ""
@@ -233,7 +233,7 @@ class AttemptHeartbeat(AttemptMessage, kw_only=True, tag="attempt.heartbeat"):
     #: How far the attempt is, with what words.
     percent: float | None = None
     label: str | None = None
-    #: Where the worker hears of a cancellation, once the partition of the attempt's command is another's.
+    #: The partition for cancellations, once the partition of the attempt's command has moved.
     reply_to: Partition | None = None
 
 

@@ -1,8 +1,8 @@
-"""Saves the changes of batches exactly once, or asks for a smaller batch.
+"""Saves the changes of batches exactly once, or requests a smaller batch.
 
 A commit is one statement for all partitions of a batch. After an unknown outcome the rows decide. A database
 refusing everything is retried. A statement refused for its content or duration refuses no record: the caller
-is told and saves less at a time.
+saves less at a time.
 """
 
 from __future__ import annotations

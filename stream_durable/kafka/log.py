@@ -160,7 +160,7 @@ class GroupLog:
         self._orders.append(lambda: self._commit(marks, waits=False))
 
     def commit(self, marks: list[tuple[int, int, str]], done: Callable[[bool], None]) -> None:
-        """Commit offsets with metadata; `done` hears, on the loop, whether every one was stored."""
+        """Commit offsets with metadata; `done` is called, on the loop, with whether all were stored."""
         parts = [TopicPartition(self._topic, p, offset, metadata) for p, offset, metadata in marks]
         self._orders.append(lambda: self._commits.add(parts, done, waits=self._must_wait))
 

@@ -70,7 +70,7 @@ class KafkaRunEvents:
 
     @asynccontextmanager
     async def live(self, run: str) -> AsyncIterator[AsyncIterator[RunEvent]]:
-        """Give what is said about a run as a whole from the entering on."""
+        """Yield the events of a run as a whole, from the call on."""
         key = run.encode()
         feed: _Feed[RunEvent] = _Feed()
         try:

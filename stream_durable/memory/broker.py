@@ -224,7 +224,7 @@ class Group:
         return not self._leaving and len(self.owners) == self._count
 
     def join(self, member: Member) -> None:
-        """Take a member in and share the partitions out anew."""
+        """Add a member and redistribute the partitions."""
         self.members.append(member)
         self.rebalance()
 

@@ -225,7 +225,7 @@ class MemoryLog:
         self._tell(Assigned(tuple(partitions)))
 
     def revoke(self, partitions: list[int]) -> None:
-        """Stop fetching, tell the reader, and give the partitions up when it has heard."""
+        """Stop fetching, inform the reader, and release the partitions after the reader's confirmation."""
         for partition in partitions:
             self.fetching.pop(partition, None)
         self._given.difference_update(partitions)

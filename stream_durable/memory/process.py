@@ -32,7 +32,7 @@ class Process:
     """A process of the deployment, from start to death."""
 
     def __init__(self, weather: Weather, name: str, died: Callable[[Process], None] | None = None) -> None:
-        """Start nothing yet; `died` hears of the end. Without it the process does not die: a client."""
+        """Start nothing yet; `died` is called at the end. Without `died` the process never dies: a client."""
         self.weather = weather
         self.name = name
         self._died = died

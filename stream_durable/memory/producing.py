@@ -45,7 +45,7 @@ class _Handed(NamedTuple):
 
 
 class _Nowhere:
-    """Where a message is that is said to be there and is not."""
+    """The place of a message reported as stored but missing."""
 
     def offset(self) -> None:
         """Return nothing, as the client does."""

@@ -258,7 +258,7 @@ class MemoryRunEvents:
 
     @asynccontextmanager
     async def live(self, run: str) -> AsyncIterator[AsyncIterator[RunEvent]]:
-        """Give what is said about a run as a whole from the entering on."""
+        """Yield the events of a run as a whole, from the call on."""
 
         async def events() -> AsyncIterator[RunEvent]:
             while True:

@@ -78,7 +78,7 @@ def counts_of(states: Iterable[Standing], what: str) -> str:
 def owner_of(name: str) -> str | None:
     """Return the step of the definition that a member belongs to, however deep; None: it is no member.
 
-    `resize[3]` and, once `resize` was begun anew, `resize~2[3]` are members; a helper is none.
+    `resize[3]` and, after a reset of `resize`, `resize~2[3]` are members; a helper is none.
     """
     return defined_name(name) if is_member(name) else None
 

@@ -50,7 +50,7 @@ class Fail(Exception):
         #: The stable code, for retries, conditions and alerts.
         self.code = code
         self.message = message
-        #: Any JSON value for whoever examines the failure.
+        #: Any JSON value for people or programs that examine the failure.
         self.details = details
         self.retryable = retryable
 

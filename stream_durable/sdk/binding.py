@@ -64,7 +64,7 @@ class Offer(NamedTuple):
 
 
 class Binder:
-    """Binds the functions of one workflow. Made anew each time a definition is built."""
+    """Binds the functions of one workflow. Created for each build of a definition."""
 
     def __init__(self, workflow: str, input_type: Any, schemas: Schemas, options: Options) -> None:
         self._workflow = workflow

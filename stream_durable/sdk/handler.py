@@ -27,7 +27,7 @@ class Source(IntEnum):
     DEFAULT = 3
     #: What a member of a group was made for.
     ITEM = 4
-    #: What a hook is told of.
+    #: The argument of a hook.
     HAPPENED = 5
 
 

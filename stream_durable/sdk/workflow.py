@@ -36,11 +36,11 @@ R = TypeVar("R")
 
 
 class Workflow(Scope, Generic[In, Out]):
-    """A named graph of steps, whose runs are started with an `In` and come to an `Out`.
+    """A named graph of steps; runs are started with an `In` and return an `Out`.
 
-    A step waits for the steps that its parameters are named after, and gets their outputs; `after=` is for
-    order without data. Nothing is judged until the definition is asked for, by an `App` or directly: then all
-    that is wrong is said at once. From there on the workflow is closed, for runs are started with that.
+    A step waits for the steps named by parameters, and gets their outputs; `after=` is for order without
+    data. The definition is checked when an `App` or `definition()` takes it: then all faults are raised
+    together. From then on the workflow is closed, since runs are started with this definition.
 
     >>> orders = Workflow("order", retry=Retry(3))
     >>> @orders.step

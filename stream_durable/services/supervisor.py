@@ -70,7 +70,7 @@ class Supervisor:
         keep_unusable: bool = False,
         on_change: Callable[[Program, int | None], None] = lambda program, pid: None,
     ) -> None:
-        """Start nothing yet; `on_change` hears of each start (the pid) and end (None).
+        """Start nothing yet; `on_change` is called for each start (the pid) and end (None).
 
         An unusable child ends all the others, unless it is kept for a restart.
         """

@@ -26,7 +26,7 @@ def an_attempt_has_one_function(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def what_is_done_is_not_done_again(world: World, oracle: Oracle) -> Iterator[str]:
-    """A step that has ended is asked for again only if steps were made anew in between."""
+    """An ended step is requested again only after a reset."""
     for run in oracle.runs():
         done: dict[str, int] = {}
         for folded in oracle.applied.get(run.id, ()):
@@ -65,5 +65,5 @@ def asked_of(folded: Folded) -> list[Command]:
 
 
 def began_anew(folded: Folded) -> bool:
-    """Say whether steps were made anew by a message."""
+    """Return whether steps were reset by a message."""
     return any(event.type == RUN_RETRIED for event in folded.events)

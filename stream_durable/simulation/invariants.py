@@ -301,7 +301,7 @@ def accepted_is_kept(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def everything_has_ended(world: World, oracle: Oracle) -> Iterator[str]:
-    """I10: with the faults gone, all runs end, and nothing is left to be said or waited for."""
+    """I10: with the faults gone, all runs end, and no message or wait is left."""
     tables = world.store.tables
     for run in tables.runs.values():
         # A log that is read anew pauses once more what has been made anew since, and nobody resumes it.

@@ -24,7 +24,7 @@ class Life(NamedTuple):
 
 
 class Lives:
-    """The lives of all partitions, as the store was told of them."""
+    """The lives of all partitions, as known to the store."""
 
     def __init__(self, broker: Broker) -> None:
         """Begin with the present logs."""

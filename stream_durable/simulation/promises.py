@@ -125,7 +125,7 @@ def _has_passed(run: Run, stands: dict[str, str], name: str) -> bool:
 
 
 def what_was_decided_stays_decided(world: World, oracle: Oracle) -> Iterator[str]:
-    """Who lost a race is not asked for again because something else failed and is made anew."""
+    """The loser of a race is not requested again because of a failure and a reset elsewhere."""
     for run in oracle.runs():
         lost: set[str] = set()
         for folded in oracle.applied.get(run.id, ()):

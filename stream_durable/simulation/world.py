@@ -136,7 +136,7 @@ class World(Deployment):
 
     @property
     def is_idle(self) -> bool:
-        """Whether clients are done, all runs have ended, and nothing is left to be read or said."""
+        """Whether clients are done, all runs have ended, and nothing is left to read or publish."""
         tables = self.store.tables
         return (
             self.clients.are_done
@@ -186,7 +186,7 @@ class World(Deployment):
                 process.later(0.0, log.log.rejoin)
 
     def continue_at(self, policy: str) -> None:
-        """Let an operator say how to go on after a loss, and start all reconcilers anew."""
+        """Let an operator decide how to go on after a loss, and restart all reconcilers."""
         self.engine = self.engine.model_copy(update={"on_lost_log": policy})
         for slot in self.slots:
             if slot.role == "reconciler":

@@ -203,7 +203,7 @@ class Engine(Teller):
         self._backend.mishaps.stub(step, answer)
 
     def crash_after(self, step: Target, times: int = 1) -> None:
-        """Let the worker die after the function has ended, and before anybody hears of it."""
+        """Let the worker die after the end of the function, and before the result is sent."""
         self._backend.check_crash()
         self._check(step)
         self._backend.mishaps.crash(step, "after", times)

@@ -136,7 +136,7 @@ class Attempts:
         await self._reports.room()
 
     async def heard(self) -> None:
-        """Wait until something more that attempts had to say has been heard."""
+        """Wait until another message of attempts is acknowledged."""
         await self._reports.heard()
 
     def cancel(self, cancel: CancelAttempt, offsets: DoneOffsets, offset: int) -> None:

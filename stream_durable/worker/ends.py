@@ -70,7 +70,7 @@ def context_of(command: Command, attempt: Attempt, value: Any) -> Context[Any]:
 
 
 def _with_names(command: Command, happened: bytes) -> bytes:
-    """Add what a hook is told of besides, and every command says."""
+    """Add the further fields of a hook's argument, present in every command."""
     fields = msgspec.json.decode(happened, type=dict[str, Raw])
     return msgspec.json.encode({"run": command.run, "workflow": command.workflow, **fields})
 

@@ -23,7 +23,7 @@ _LEASE_MS_MIN = 1_000
 
 
 class Say(Protocol):
-    """Says something about an attempt, and does `then` when that has been heard."""
+    """Publishes a message about an attempt, and calls `then` on acknowledgement."""
 
     def __call__(self, job: Job, message: AttemptMessage, then: Callable[[], None]) -> None: ...
 

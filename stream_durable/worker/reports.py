@@ -87,11 +87,11 @@ class Reports:
         await self._room.wait()
 
     async def heard(self) -> None:
-        """Wait until something more has been heard."""
+        """Wait until another message is acknowledged."""
         await self._heard.wait()
 
     async def flushed(self) -> None:
-        """Wait until everything has been heard."""
+        """Wait until all messages are acknowledged."""
         await self._idle.wait()
 
     def _speak(self) -> None:

@@ -23,6 +23,15 @@ PRONOUNS = frozenset({
     "this", "these", "those", "one", "ones", "we", "us", "our", "you", "your", "i", "my",
 })  # fmt: skip
 
+#: Words that make a riddle of a sentence, and the plain ones.
+RIDDLES = {
+    "anew": "again; recreate, reset, retry",
+    "told": "passed, reported, requested",
+    "heard": "acknowledged, received",
+    "hears": "is called with, receives",
+    "whoever": "the caller, the owner, anyone with the right to",
+}
+
 #: Names in backticks are code; each counts as one word.
 _CODE = re.compile(r"`[^`]*`")
 _WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")

@@ -60,7 +60,7 @@ long is announced with `attempt.started` and kept alive with `attempt.heartbeat`
 
 ## The events topic
 
-What anybody may write to `sd.events`. One object is one message, told apart by the field that it has:
+What anybody may write to `sd.events`. One object is one message, distinguished by its fields:
 
 ```json
 {"type":"payment.captured","key":"42","data":{"amount":9.5},"message_id":"payment-7"}

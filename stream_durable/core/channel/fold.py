@@ -160,7 +160,7 @@ def _deliver(channel: Channel, key: WaitKey, attempt: int, event_id: str, out: E
 
 
 def _plan(channel: Channel, out: Effects) -> None:
-    """Ask to be told when the next event expires."""
+    """Plan a timer for the next expiry."""
     waking = {event_id for event_id, _ in channel.waking}
     due = next((expires for expires, event_id in channel.expiries if event_id not in waking), None)
     if due != channel.due:

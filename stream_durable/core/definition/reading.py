@@ -103,7 +103,7 @@ class Known:
         return self._abouts.get(fingerprint, NOTHING)
 
     def lacks(self, fingerprint: str, about: About) -> bool:
-        """Say whether a definition is not known yet, or something else was said about it."""
+        """Return whether a definition, or its latest descriptions, are not known yet."""
         return fingerprint not in self.graphs or about not in (NOTHING, self.about(fingerprint))
 
     def keep(self, found: Graph | Newer, about: About = NOTHING) -> None:

@@ -164,7 +164,7 @@ def _pass(gate: Gate, key: tuple[str, str], attempt: int, out: Effects) -> None:
 
 
 def _plan(gate: Gate, due: int | None, out: Effects) -> None:
-    """Ask to be told when there is something to do."""
+    """Set the gate's timer, or clear it."""
     if due != gate.due:
         gate.due = due
         gate.is_touched = True

@@ -57,7 +57,7 @@ class Gate:
         """Create an unused gate."""
         self.id = key
         self.partition = partition
-        #: As whoever asked last has it; None: nobody has asked.
+        #: The numbers of the last attempt; None before the first.
         self.limits: Limits | None = None
         self.state: State = CLOSED
         #: When this state began.

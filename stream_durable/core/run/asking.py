@@ -121,7 +121,7 @@ def _add_context(run: Run, command: Command) -> None:
 
 
 def _add_dynamic(run: Run, i: int, node: StepNode, command: Command) -> None:
-    """Add what a member was made for, or a hook is told of."""
+    """Add the item of a member, or the argument of a hook."""
     step = run.steps.get(i)
     if step is not None and step.detail is not None and step.detail.happened is not None:
         command.happened = step.detail.happened

@@ -74,7 +74,7 @@ def call_step_hook(run: Run, kind: str, i: int, step: Step, now: int, out: Effec
 
 
 def _tell_output(happened: Happened, output: bytes) -> None:
-    """Tell a hook the output, or why it is not told: a list of ten thousand outputs is for no hook."""
+    """Pass the output to a hook, or the reason for leaving out ten thousand outputs, for example."""
     if len(output) <= PAYLOAD_BYTES_MAX:
         happened.output = Raw(output)
     else:

@@ -1,4 +1,4 @@
-"""What people order a run to do: pause, go on, cancel or skip a step, make steps anew."""
+"""Requests to a run: pause, resume, cancel or skip a step, retry steps."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def skip_step(run: Run, message: SkipStep, now: int, out: Effects) -> Outcome:
 
 
 def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
-    """Make steps anew, in place."""
+    """Reset steps in place, and begin them again."""
     if run.has_seen(message.id):
         return Outcome.DUPLICATE
     if run.ended is None and (run.failure is not None or run.output is not None or run.status == PENDING):

@@ -108,7 +108,7 @@ class Detail(msgspec.Struct, omit_defaults=True):
     input: OptionalRaw = None
     #: The question to people, with its changes.
     asked: Asked | None = None
-    #: What a hook is told of.
+    #: The argument of a hook.
     happened: OptionalRaw = None
     #: How far the attempt is, as it said last.
     percent: float | None = None

@@ -24,7 +24,7 @@ def has_failed(run: Run, name: str) -> bool:
 
 
 def refuse_before_undo(run: Run) -> None:
-    """Refuse to make steps anew as long as an undo of the run has failed."""
+    """Refuse to retry steps while a compensation of the run has failed."""
     if run.status == COMPENSATION_FAILED:
         name = _failed(run)[0]
         text = (

@@ -186,7 +186,7 @@ def _ordered(rng: Random, app: App, name: str, run: str, at: float, meddling: fl
 
 
 def _again(rng: Random, app: App, name: str, run: str, at: float, after: float) -> Iterator[Sent]:
-    """Have some of a run made anew once it has ended, perhaps twice."""
+    """Retry part of an ended run, perhaps twice."""
     for number in range(rng.choice((1, 1, 2))):
         at += rng.uniform(0.0, 1.0)
         yield message(at, _retry(rng, app, name, run, f"again {number}"), once="ended", after=after)
