@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,10 +14,12 @@ from stream_durable.cli.output import Format, Output, Took, milliseconds, show, 
 from stream_durable.cli.runs import After, Limit, show_page
 from stream_durable.cli.selection import RunId
 from stream_durable.cli.values import load_settings
+from stream_durable.core.errors import RejectedError
 
 if TYPE_CHECKING:
     from stream_durable.client import AttemptState, Member, RunHandle
 
+Patience = Annotated[str, typer.Option("--timeout", metavar="TIME", help="How long to wait, such as 30s.")]
 Step = Annotated[str | None, typer.Argument(metavar="[STEP]", help="Of this step alone.", show_default=False)]
 
 
@@ -78,6 +81,36 @@ def logs(run: RunId, step: Step = None, output: Output = Format.TABLE) -> None:
         typer.echo(f"{time} {line.level:<8} {line.step}/{line.attempt}  {line.text}")
     if not lines:
         typer.echo("Nothing was written.", err=True)
+
+
+def output(
+    run: RunId, step: Annotated[str, typer.Argument(help="Name of the step.")], timeout: Patience = "0s"
+) -> None:
+    """Print the output of a step as JSON, waiting for it with --timeout; exit 1 if there is none.
+
+    Example: `stream-durable runs output order-42 charge --timeout 30s`
+    """
+    _print_early(run, lambda handle: handle.output(step, timeout))
+
+
+def value(
+    run: RunId,
+    path: Annotated[str, typer.Argument(help="Such as charge.amount, context.total or input.id.")],
+    timeout: Patience = "0s",
+) -> None:
+    """Print the value at a path as JSON, waiting for it with --timeout; exit 1 if there is none.
+
+    Example: `stream-durable runs value order-42 context.total`
+    """
+    _print_early(run, lambda handle: handle.value(path, timeout))
+
+
+def _print_early(run: str, ask: Callable[[RunHandle], Awaitable[Any]]) -> None:
+    try:
+        _, found = asyncio.run(ask_run(run, ask))
+    except TimeoutError as error:
+        raise RejectedError("timeout", str(error)) from error
+    typer.echo(json.dumps(found, ensure_ascii=False))
 
 
 async def ask_run(run: str, ask: Callable[[RunHandle], Awaitable[Any]]) -> tuple[str, Any]:

@@ -74,6 +74,8 @@ class _Blocking(Generic[P, R]):
 class BlockingRun(_Facade, Generic[Out]):
     """A run, by id."""
 
+    output = _Blocking(RunHandle.output)
+    value = _Blocking(RunHandle.value)
     state = _Blocking(RunHandle.state)
     attempts = _Blocking(RunHandle.attempts)
     logs = _Blocking(RunHandle.logs)

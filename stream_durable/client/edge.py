@@ -26,6 +26,10 @@ _Answer = TypeVar("_Answer")
 PATIENCE_SECONDS: Final = 30.0
 
 
+#: A time so late that no event was published since.
+_NEVER: Final = 1 << 50
+
+
 class Ports(NamedTuple):
     """The adapters needed by a client."""
 
@@ -114,6 +118,10 @@ class Edge:
     ) -> AbstractAsyncContextManager[AsyncIterator[RunEvent | StepEvent | None]]:
         """Read the public events of a run and its steps since a time."""
         return self._opened(lambda: self.ports.events.past(run, since), f"follow run {run!r}")
+
+    def coming(self, run: str) -> AbstractAsyncContextManager[AsyncIterator[RunEvent | StepEvent | None]]:
+        """Read the public events of a run and its steps from now on."""
+        return self.past(run, _NEVER)
 
     @asynccontextmanager
     async def _opened(

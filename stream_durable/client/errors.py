@@ -23,6 +23,24 @@ class RunFailed(StreamDurableError):  # noqa: N818 - it is named like the event
         self.step = failure.step
 
 
+class NoOutput(StreamDurableError):  # noqa: N818 - it is read as a sentence
+    """A step ended without an output, or its run did before the step could begin.
+
+    `status` is that of the step, and `failure` tells why, if anything does.
+    """
+
+    code = "no_output"
+
+    def __init__(self, run: str, step: str, status: str, failure: Failure | None) -> None:
+        why = f": {failure.code}: {failure.message}" if failure is not None else ""
+        stands = "has not begun, and the run has ended" if status == "pending" else f"is {status}"
+        super().__init__(f"step {step!r} of run {run!r} has no output, for it {stands}{why}")
+        self.run = run
+        self.step = step
+        self.status = status
+        self.failure = failure
+
+
 class RunCancelled(StreamDurableError):  # noqa: N818 - it is named like the event
     """A run was cancelled; `message` is the reason, `status` tells whether completed steps were undone."""
 

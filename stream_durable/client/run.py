@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 
 from stream_durable.client.attempts import AttemptState, LogEntry, attempts
+from stream_durable.client.early import output_of_step, value_at_path
 from stream_durable.client.edge import Edge
 from stream_durable.client.errors import RunCancelled, RunFailed
 from stream_durable.client.filter import RunFilter
@@ -18,9 +19,9 @@ from stream_durable.client.listing import Family, RunList, family, listed
 from stream_durable.client.orders import check_end_step, check_retry
 from stream_durable.client.starting import check_input, check_same, resolve
 from stream_durable.client.state import RunState, run_state
+from stream_durable.client.stored import graph_of, with_large_values
 from stream_durable.client.values import drawn, run_id
 from stream_durable.client.watching import Event, watched
-from stream_durable.core.definition.graph import Graph
 from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent
@@ -37,7 +38,6 @@ from stream_durable.core.messages import (
 from stream_durable.core.run.rows import RunRow, thaw_run
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import CANCELLED, COMPLETED, RUN_ENDED
-from stream_durable.payloads import PayloadLostError
 from stream_durable.ports import StoredRun
 from stream_durable.retrying import retry_transient
 from stream_durable.sdk.durations import Duration, milliseconds
@@ -97,11 +97,33 @@ class RunHandle(Generic[Out]):
         kind = RunCancelled if is_cancelled else RunFailed
         raise kind(self.id, failure, status)
 
+    async def output(self, step: str, timeout: Duration | None = None) -> Any:  # noqa: ASYNC109 - the contract
+        """Wait for a step to complete, and return its output as plain JSON types; the run goes on.
+
+        Raises `NoOutput` for a step that ended otherwise, `TimeoutError` for one not ended in time. While it
+        waits it follows the public events of the run.
+        """
+        try:
+            return await output_of_step(self._edge, self.id, self._stored, step, _seconds(timeout))
+        except TimeoutError:
+            raise TimeoutError(_not_there(self.id, f"step {step!r} has not ended", timeout)) from None
+
+    async def value(self, path: str, timeout: Duration | None = None) -> Any:  # noqa: ASYNC109 - as above
+        """Wait for a value, and return it: at a path such as `charge.amount`, `context.total`, `input.id`.
+
+        Of a step it is there as soon as the step has completed, of the context as soon as something is at the
+        path. Raises as `output` does, and `RejectedError` for a path that leads nowhere.
+        """
+        try:
+            return await value_at_path(self._edge, self.id, self._stored, path, _seconds(timeout))
+        except TimeoutError:
+            raise TimeoutError(_not_there(self.id, f"nothing is at {path!r}", timeout)) from None
+
     async def state(self) -> RunState:
         """Return the state of the run and of each step."""
         stored = await self._stored()
-        graph = await self._graph(stored.run)
-        return run_state(await self._resolved(stored), graph)
+        graph = await graph_of(self._edge, stored.run)
+        return run_state(await with_large_values(self._edge, stored), graph)
 
     async def watch(
         self,
@@ -284,7 +306,7 @@ class RunHandle(Generic[Out]):
 
     async def _thawed(self) -> Run:
         stored = await self._stored()
-        return thaw_run(stored.run, stored.steps, await self._graph(stored.run))
+        return thaw_run(stored.run, stored.steps, await graph_of(self._edge, stored.run))
 
     async def _end(self) -> tuple[str, bytes | None, Failure | None]:
         # Followed first, then looked at: an end between the two is seen twice rather than missed.
@@ -307,31 +329,6 @@ class RunHandle(Generic[Out]):
     async def _ended_as(self) -> tuple[str, bytes | None, Failure | None]:
         row = (await self._stored()).run
         return row.status, row.output, None if row.failure is None else _failure(row.failure)
-
-    async def _graph(self, row: RunRow) -> Graph:
-        catalogue = self._edge.ports.catalogue
-        if catalogue.graph(row.fingerprint) is None:
-            await self._edge.ask(catalogue.catch_up, "read the definitions")
-        graph = catalogue.graph(row.fingerprint)
-        if graph is None:
-            raise RejectedError(
-                "unknown_workflow",
-                f"run {self.id!r} was started with definition {row.fingerprint} of workflow "
-                f"{row.workflow!r}, which is not on the topic of definitions: start a worker with it",
-            )
-        return graph
-
-    async def _resolved(self, stored: StoredRun) -> StoredRun:
-        """Return the rows with large values in place of references; a lost value stays a reference."""
-        run = stored.run._replace(output=await self._value(stored.run.output))
-        steps = [step._replace(output=await self._value(step.output)) for step in stored.steps]
-        return stored._replace(run=run, steps=steps)
-
-    async def _value(self, data: bytes | None) -> bytes | None:
-        try:
-            return None if data is None else await self._edge.resolved(data)
-        except PayloadLostError:
-            return data
 
     async def _row(self) -> RunRow:
         """Return the row of the run, without steps."""
@@ -391,6 +388,10 @@ async def start(edge: Edge, message: StartRun, *, is_named: bool, output_type: A
     assert row is not None, "a run is committed before it is spoken of"
     check_same(row, message)
     return RunHandle(edge, run, output_type=output_type)
+
+
+def _not_there(run: str, what: str, timeout: Duration | None) -> str:
+    return f"{what} within {timeout} in run {run!r}; it goes on, so ask again"
 
 
 def _seconds(timeout: Duration | None) -> float | None:

@@ -95,6 +95,13 @@ def test_steps_are_skipped_and_ended_by_hand(cli: Cli) -> None:
     assert "is 'paid' meant?" in cli("runs", "skip", "hand-1", "pad", code=1).stderr
     cli("runs", "skip", "hand-1", "paid", "--reason", "paid in cash")
     until(cli, "hand-1", "waiting", paid="skipped", released="waiting")
+    assert (
+        "'paid' of run 'hand-1' has no output, for it is skipped"
+        in cli("runs", "output", "hand-1", "paid", code=1).stderr
+    )
+    assert "step 'ship' has not ended within 0s" in cli("runs", "output", "hand-1", "ship", code=1).stderr
+    assert cli("runs", "value", "hand-1", "input.id").stdout == '"hand-1"\n'
+    assert "nothing is at 'input.nothing'" in cli("runs", "value", "hand-1", "input.nothing", code=1).stderr
     cli("runs", "cancel", "hand-1", "--step", "released")
     until(cli, "hand-1", "cancelled", released="cancelled", ship="cancelled")
     assert "--step is for one run" in cli("runs", "cancel", "--step", "x", "--tag", "y", code=2).output
