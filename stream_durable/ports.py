@@ -8,10 +8,10 @@ exception of a driver passes a port: an adapter raises `TransientError` when try
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from stream_durable.core.definition.about import NOTHING, About
@@ -617,6 +617,27 @@ class PartitionSummary(NamedTuple):
     lost_reason: str | None
 
 
+#: `create` and `change` are what `topics apply` does; a `warning` it cannot remedy, a `refuse` stops all.
+TopicAction = Literal["ok", "create", "change", "warning", "refuse"]
+
+
+class TopicStep(NamedTuple):
+    """A difference between a topic and what it should be, with what is to be done."""
+
+    topic: str
+    action: TopicAction
+    detail: str
+
+
+class GroupMember(NamedTuple):
+    """A process in a consumer group."""
+
+    name: str
+    host: str
+    #: How many partitions it has.
+    partitions: int
+
+
 class ChannelRange(NamedTuple):
     """A range of channels, from the first to before the last; None: unbounded. Optionally with a key."""
 
@@ -767,6 +788,30 @@ class Views(Protocol):
 
     async def close(self) -> None:
         """Let go of the connections."""
+
+
+class OperatorViews(Views, Protocol):
+    """What people's tools read beside what clients do."""
+
+    async def run_ids(self, beginning: str, limit: int) -> list[str]:
+        """Return ids with this beginning, in order."""
+
+    async def partition_list(self) -> list[PartitionSummary]:
+        """Return where the partitions stand."""
+
+    async def dead_count(self, since: int, *, at_most: int) -> int:
+        """Count the dead letters since a moment, up to a limit."""
+
+    async def live_versions(self) -> list[LiveVersion]:
+        """Return the versions of workflows with runs under way."""
+
+    async def live_runs(
+        self, version: LiveVersion, step: str | None, statuses: Collection[str], limit: int
+    ) -> tuple[int, list[str]]:
+        """Count the open runs of a version with the step in none of these statuses, and return the first ids.
+
+        Without a step, or without statuses, every run counts.
+        """
 
 
 class RunEvents(Protocol):

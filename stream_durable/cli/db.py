@@ -26,10 +26,10 @@ def migrate(output: Output = Format.TABLE) -> None:
 
     Example: `stream-durable db migrate`
     """
-    from stream_durable.postgres import migrate as migrations
+    from stream_durable import operating
 
     settings = load_settings()
-    applied = asyncio.run(migrations.migrate(settings.postgres, settings.kafka.partitions, say=_say))
+    applied = asyncio.run(operating.migrate(settings, say=_say))
     rows = [{"migration": name, "status": "applied"} for name in applied]
     up_to_date = f"Schema {settings.postgres.db_schema} is up to date."
     show(rows, ("migration", "status"), output, empty=up_to_date)
@@ -45,10 +45,10 @@ def check(output: Output = Format.TABLE) -> None:
 
     Example: `stream-durable db check && stream-durable reconciler`
     """
-    from stream_durable.postgres import migrate as migrations
+    from stream_durable import operating
 
     settings = load_settings()
-    pending = asyncio.run(migrations.check(settings.postgres))
+    pending = asyncio.run(operating.missing_migrations(settings))
     rows = [{"migration": name, "status": "pending"} for name in pending]
     up_to_date = f"Schema {settings.postgres.db_schema} is up to date."
     show(rows, ("migration", "status"), output, empty=up_to_date)

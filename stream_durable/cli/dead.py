@@ -65,16 +65,13 @@ def redrive(
 
 async def _dead(written: str) -> str:
     """Return the id of a failed run."""
+    from stream_durable import operating
     from stream_durable.cli.lookup import find_in
     from stream_durable.client.filter import LOST
-    from stream_durable.postgres.views import PostgresViews
 
-    views = PostgresViews(load_settings().postgres)
-    try:
+    async with operating.views(load_settings()) as views:
         found = await find_in(views, written)
         row = await views.run_get(found)
-    finally:
-        await views.close()
     if row is None or row.status not in LOST:
         raise UsageError(
             f"run {found!r} has not failed: `stream-durable runs show {found}` shows how it stands"

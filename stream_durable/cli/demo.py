@@ -131,15 +131,13 @@ class _Demonstration:
         return ("--health-port", str(self._ports[name]))
 
     async def _show(self, supervisor: Supervisor) -> None:
-        from stream_durable import bootstrap
+        from stream_durable import bootstrap, operating
         from stream_durable.examples.shop import Order, orders
-        from stream_durable.postgres.views import PostgresViews
         from stream_durable.services.ready import until_ready
 
         for port in self._ports.values():
             await until_ready(port)
-        views = PostgresViews(self._laptop.settings.postgres)
-        try:
+        async with operating.views(self._laptop.settings) as views:
             async with bootstrap.client(self._laptop.settings) as client:
                 run = await client.start(orders, Order.model_validate(_ORDER), id=_RUN)
             _say(f"\nRun {run.id}: reserve → charge → pack → ship\n")
@@ -149,8 +147,6 @@ class _Demonstration:
                     _say(line(change, stored.run.created), _colour(change))
                 if self.killed_pid is None and any(map(_is_to_be_killed, found)):
                     self._kill(supervisor, found)
-        finally:
-            await views.close()
 
     def _kill(self, supervisor: Supervisor, found: list[Change]) -> None:
         pid = supervisor.pid("worker")

@@ -17,8 +17,7 @@ from stream_durable.core.status import FAILED, RUN_ENDED
 
 if TYPE_CHECKING:
     from stream_durable.core.run.rows import RunRow, StepRow
-    from stream_durable.ports import StoredRun
-    from stream_durable.postgres.views import PostgresViews
+    from stream_durable.ports import StoredRun, Views
 
 _LOOK_SECONDS: Final = 0.1
 #: Members listed per group; more are counted, and only failed ones are shown.
@@ -43,7 +42,7 @@ class Change(NamedTuple):
     trace: str = ""
 
 
-async def changes(views: PostgresViews, run_id: str) -> AsyncIterator[tuple[StoredRun, list[Change]]]:
+async def changes(views: Views, run_id: str) -> AsyncIterator[tuple[StoredRun, list[Change]]]:
     """Yield what has changed whenever something has, the last time with the end of the run."""
     seen: dict[str, tuple[object, ...]] = {}
     looks = 0
@@ -61,7 +60,7 @@ async def changes(views: PostgresViews, run_id: str) -> AsyncIterator[tuple[Stor
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def follow(views: PostgresViews, run_id: str, say: Callable[[str], None]) -> RunRow:
+async def follow(views: Views, run_id: str, say: Callable[[str], None]) -> RunRow:
     """Print what happens until the run ends, each stack trace once; return the run."""
     last: RunRow | None = None
     traces: set[str] = set()

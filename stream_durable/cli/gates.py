@@ -37,13 +37,10 @@ def list_gates(
 
 
 async def _list(settings: Settings, limit: int) -> list[GateSummary]:
-    from stream_durable.postgres.views import PostgresViews
+    from stream_durable import operating
 
-    views = PostgresViews(settings.postgres)
-    try:
+    async with operating.views(settings) as views:
         return await views.gate_list(limit=limit)
-    finally:
-        await views.close()
 
 
 def _row(gate: GateSummary) -> dict[str, Any]:

@@ -61,16 +61,13 @@ def graph_run(run: RunId, picture: PictureFormat = Picture.TEXT) -> None:
 
 async def run_and_graph(settings: Settings, written: str) -> tuple[Graph, RunState]:
     """Return the state and the graph of a run by id or unique prefix."""
+    from stream_durable import operating
     from stream_durable.cli.lookup import find_in
     from stream_durable.client.state import run_state
-    from stream_durable.postgres.views import PostgresViews
     from stream_durable.services.definitions import published
 
-    views = PostgresViews(settings.postgres)
-    try:
+    async with operating.views(settings) as views:
         stored = await views.run_with_steps(await find_in(views, written))
-    finally:
-        await views.close()
     assert stored is not None, "it was just found, and runs are not removed"
     version = stored.run.fingerprint
     graph = next((one for one in await published(settings) if one.fingerprint == version), None)

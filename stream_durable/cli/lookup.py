@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from stream_durable.cli.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from stream_durable.postgres.views import PostgresViews
+    from stream_durable.ports import OperatorViews
     from stream_durable.settings import Settings
 
 #: Candidates named where the beginning of an id could mean several.
@@ -16,16 +16,13 @@ _SHOWN: Final = 5
 
 async def find_run(settings: Settings, written: str) -> str:
     """Return the id of the only run with this id or prefix."""
-    from stream_durable.postgres.views import PostgresViews
+    from stream_durable import operating
 
-    views = PostgresViews(settings.postgres)
-    try:
+    async with operating.views(settings) as views:
         return await find_in(views, written)
-    finally:
-        await views.close()
 
 
-async def find_in(views: PostgresViews, written: str) -> str:
+async def find_in(views: OperatorViews, written: str) -> str:
     """Return the only id equal to a text or beginning with the text; an equal id wins."""
     found = await views.run_ids(written, _SHOWN + 1) if written else []
     if written in found or len(found) == 1:

@@ -171,17 +171,13 @@ def _tell_one(verb: str, run: str, order: Callable[[RunHandle], Awaitable[str]],
 async def _with_run(
     written: str, act: Callable[[RunHandle], Awaitable[Any]], *, may_have_ended: bool
 ) -> tuple[str, Any]:
-    from stream_durable import bootstrap
+    from stream_durable import bootstrap, operating
     from stream_durable.cli.lookup import find_in
-    from stream_durable.postgres.views import PostgresViews
 
     settings = load_settings()
-    views = PostgresViews(settings.postgres)
-    try:
+    async with operating.views(settings) as views:
         run = await find_in(views, written)
         row = await views.run_get(run)
-    finally:
-        await views.close()
     if row is not None and row.ended is not None and not may_have_ended:
         raise RejectedError("has_ended", f"run {run!r} has ended as {row.status}: nothing would change")
     async with bootstrap.client(settings) as client:

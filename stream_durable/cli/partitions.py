@@ -25,9 +25,9 @@ def list_partitions(output: Output = Format.TABLE) -> None:
 
     Example: `stream-durable partitions list`
     """
-    from stream_durable.postgres.formats import formats
+    from stream_durable import operating
 
-    found = asyncio.run(formats(load_settings().postgres))
+    found = asyncio.run(operating.standing(load_settings()))
     rows = [one._asdict() for one in found]
     columns = ("partition", "next_offset", "format", "owner", "owner_format")
     show(rows, columns, output, empty="There are no partitions.")

@@ -242,14 +242,11 @@ async def _watch(settings: Settings, written: str) -> None:
 
 async def _followed(settings: Settings, run: str, say: Callable[[str], None]) -> None:
     """Print events until a run ends, and the outcome."""
+    from stream_durable import operating
     from stream_durable.cli.follow import follow
-    from stream_durable.postgres.views import PostgresViews
 
-    views = PostgresViews(settings.postgres)
-    try:
+    async with operating.views(settings) as views:
         ended = await follow(views, run, say)
-    finally:
-        await views.close()
     if ended.status != "completed":
         raise typer.Exit(FAILURE)
     if ended.output is not None:
@@ -259,43 +256,34 @@ async def _followed(settings: Settings, run: str, say: Callable[[str], None]) ->
 async def _list(
     settings: Settings, query: RunQuery | None, limit: int, after: str | None, *, with_children: bool
 ) -> tuple[RunPage, dict[str, int]]:
+    from stream_durable import operating
     from stream_durable.client.listing import read_cursor
     from stream_durable.ports import RunPage
-    from stream_durable.postgres.views import PostgresViews
 
     if query is None:
         return RunPage([], None), {}
-    views = PostgresViews(settings.postgres)
-    try:
+    async with operating.views(settings) as views:
         position = None if after is None else read_cursor(after)
         page = await views.run_list(query, limit=limit, after=position)
         return page, await views.child_counts([run.id for run in page.runs]) if with_children else {}
-    finally:
-        await views.close()
 
 
 async def _count(settings: Settings, query: RunQuery | None, at_most: int) -> int:
-    from stream_durable.postgres.views import PostgresViews
+    from stream_durable import operating
 
     if query is None:
         return 0
-    views = PostgresViews(settings.postgres)
-    try:
+    async with operating.views(settings) as views:
         return await views.run_count(query, at_most=at_most + 1)
-    finally:
-        await views.close()
 
 
 async def _show(settings: Settings, written: str) -> tuple[StoredRun, Graph | None]:
     """Return a run, and the graph of the steps if needed and available."""
+    from stream_durable import operating
     from stream_durable.cli.lookup import find_in
-    from stream_durable.postgres.views import PostgresViews
 
-    views = PostgresViews(settings.postgres)
-    try:
+    async with operating.views(settings) as views:
         stored = await views.run_with_steps(await find_in(views, written))
-    finally:
-        await views.close()
     assert stored is not None, "it was just found, and runs are not removed"
     is_whole = sum(not is_helper(step.name) for step in stored.steps) == stored.run.total
     if is_whole and stored.run.ended is not None:

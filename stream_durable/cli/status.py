@@ -13,7 +13,7 @@ from stream_durable.cli.output import Format, Output, Took, cell_text, moment, s
 from stream_durable.cli.values import load_settings
 
 if TYPE_CHECKING:
-    from stream_durable.kafka.groups import Member
+    from stream_durable.ports import GroupMember
     from stream_durable.services.status import Backlog, Concern, Readers, Status
 
 
@@ -74,7 +74,7 @@ def _by_count(found: Status) -> list[tuple[str, int]]:
     return sorted(found.runs.items(), key=lambda one: -one[1])
 
 
-def _names(members: tuple[Member, ...]) -> str:
+def _names(members: tuple[GroupMember, ...]) -> str:
     shown = ", ".join(sorted({one.name for one in members})[:3])
     more = f" and {len(members) - 3} more" if len(members) > 3 else ""
     return f"{shown}{more}" if members else "no process"

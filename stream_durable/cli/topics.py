@@ -12,8 +12,8 @@ from stream_durable.cli.output import Format, Output, show
 from stream_durable.cli.values import AppOption, load, load_settings
 
 if TYPE_CHECKING:
-    from stream_durable.kafka.topic_rules import Step
-    from stream_durable.kafka.topics import Topics
+    from stream_durable.ports import TopicStep
+    from stream_durable.settings import Settings
 
 app = typer.Typer(help="The topics in Kafka.", no_args_is_help=True)
 
@@ -41,7 +41,10 @@ def plan(queue: Queues = None, app: AppOption = None, output: Output = Format.TA
 
     Example: `stream-durable topics plan --app shop:app`
     """
-    steps = asyncio.run(_topics(queue, app).plan())
+    from stream_durable import operating
+
+    settings = load_settings()
+    steps = asyncio.run(operating.plan_topics(settings, _queues(settings, queue, app)))
     _show(steps, output)
     _raise_if_refused(steps)
     wrong = [
@@ -62,7 +65,10 @@ def apply(queue: Queues = None, app: AppOption = None, output: Output = Format.T
 
     Example: `stream-durable topics apply --queue default --queue mail`
     """
-    steps = asyncio.run(_topics(queue, app).apply())
+    from stream_durable import operating
+
+    settings = load_settings()
+    steps = asyncio.run(operating.apply_topics(settings, _queues(settings, queue, app)))
     _show(steps, output)
     _raise_if_refused(steps)
 
@@ -81,29 +87,27 @@ def make(
 
     Example: `stream-durable topics make orders payments`
     """
-    from stream_durable.kafka.own_topics import make_own_topics
+    from stream_durable import operating
 
-    kafka = load_settings().kafka
-    made = asyncio.run(make_own_topics(kafka, name, partitions or kafka.partitions))
+    made = asyncio.run(operating.create_topics(load_settings(), name, partitions))
     for one in name:
         typer.echo(f"{one} was created." if one in made else f"{one} exists already.")
 
 
-def _topics(queue: list[str] | None, target: str | None) -> Topics:
-    from stream_durable.kafka.topics import Topics
+def _queues(settings: Settings, queue: list[str] | None, target: str | None) -> list[str]:
+    """Return the queues from the settings, the options and the app, each once."""
     from stream_durable.services.roles import queues_of
 
-    settings = load_settings()
     queues = [*settings.worker.queues, *(queue or ()), *(queues_of(load(target)) if target else ())]
-    return Topics(settings, tuple(dict.fromkeys(queues)))
+    return list(dict.fromkeys(queues))
 
 
-def _show(steps: list[Step], output: Format) -> None:
+def _show(steps: list[TopicStep], output: Format) -> None:
     rows = [{"topic": step.topic, "action": step.action, "detail": step.detail} for step in steps]
     show(rows, ("topic", "action", "detail"), output, empty="There is nothing to do.")
 
 
-def _raise_if_refused(steps: list[Step]) -> None:
+def _raise_if_refused(steps: list[TopicStep]) -> None:
     refused = [f"{step.topic}: {step.detail}" for step in steps if step.action == "refuse"]
     if refused:
         raise CheckFailedError("\n".join(refused))

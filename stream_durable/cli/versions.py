@@ -14,8 +14,7 @@ from stream_durable.cli.values import AppTarget, load, load_settings
 if TYPE_CHECKING:
     from stream_durable.core.definition.nodes import Definition
     from stream_durable.core.definition.stranding import Carried
-    from stream_durable.ports import LiveVersion
-    from stream_durable.postgres.views import PostgresViews
+    from stream_durable.ports import LiveVersion, OperatorViews
     from stream_durable.sdk.app import App
     from stream_durable.settings import Settings
 
@@ -50,8 +49,8 @@ def diff(
 
 async def _differences(settings: Settings, app: App, *, is_alone: bool) -> list[dict[str, Any]]:
     """Return, for each version of an open run, the differences and their effect."""
+    from stream_durable import operating
     from stream_durable.core.definition.stranding import Carried
-    from stream_durable.postgres.views import PostgresViews
     from stream_durable.services.definitions import published
 
     definitions = {graph.fingerprint: graph.definition for graph in await published(settings)}
@@ -59,18 +58,15 @@ async def _differences(settings: Settings, app: App, *, is_alone: bool) -> list[
         name: Carried(workflow.definition(), {k: h.needs() for k, h in workflow.handlers().items()})
         for name, workflow in app.workflows.items()
     }
-    views = PostgresViews(settings.postgres)
-    try:
+    async with operating.views(settings) as views:
         return [
             await _version(views, version, definitions, carried, is_alone=is_alone)
             for version in await views.live_versions()
         ]
-    finally:
-        await views.close()
 
 
 async def _version(
-    views: PostgresViews,
+    views: OperatorViews,
     version: LiveVersion,
     definitions: dict[str, Definition],
     apps: dict[str, Carried],

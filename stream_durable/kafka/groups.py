@@ -11,26 +11,17 @@ from confluent_kafka.admin import OffsetSpec
 
 from stream_durable.kafka.config import Admin, transient
 from stream_durable.kafka.mock import is_mock
-from stream_durable.ports import Span
+from stream_durable.ports import GroupMember, Span
 from stream_durable.settings import KafkaSettings
 
 _CALL_SECONDS: Final = 10.0
 _CLIENT: Final = "stream-durable-status"
 
 
-class Member(NamedTuple):
-    """A process in a group."""
-
-    name: str
-    host: str
-    #: How many partitions it has.
-    partitions: int
-
-
 class Group(NamedTuple):
     """The members of a group, and the progress within a topic."""
 
-    members: tuple[Member, ...]
+    members: tuple[GroupMember, ...]
     #: The records that there are, by partition.
     bounds: Mapping[int, Span]
     #: What it has not done, by partition; where it never committed, all there is.
@@ -92,11 +83,11 @@ class Groups:
             bounds[part.topic][part.partition] = Span(part.partition, first, end)
         return bounds
 
-    def _members(self, groups: list[str]) -> dict[str, tuple[Member, ...]]:
+    def _members(self, groups: list[str]) -> dict[str, tuple[GroupMember, ...]]:
         found = self._admin.describe_consumer_groups(groups, request_timeout=_CALL_SECONDS)
         return {
             group: tuple(
-                Member(one.client_id, one.host.lstrip("/"), len(one.assignment.topic_partitions))
+                GroupMember(one.client_id, one.host.lstrip("/"), len(one.assignment.topic_partitions))
                 for one in answer.result(_CALL_SECONDS).members
             )
             for group, answer in found.items()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from stream_durable.kafka.config import BLOB_MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX
+from stream_durable.ports import TopicStep
 from stream_durable.settings import Settings
 from stream_durable.wire.topics import (
     BLOBS,
@@ -31,17 +32,6 @@ _PUBLIC_MS_MIN: Final = _DAY_MS
 COMMANDS_KEPT_MS: Final = 5 * _DAY_MS
 #: How long brokers remember the offsets of a group without members, unless they are told otherwise.
 OFFSETS_KEPT_MS: Final = 7 * _DAY_MS
-
-#: `create` and `change` are what `apply` does; a `warning` it cannot mend, and a `refuse` stops everything.
-Action: TypeAlias = Literal["ok", "create", "change", "warning", "refuse"]
-
-
-class Step(NamedTuple):
-    """An action, or an obstacle."""
-
-    topic: str
-    action: Action
-    detail: str
 
 
 class Rule(NamedTuple):
@@ -120,24 +110,24 @@ def wanted(
     ]
 
 
-def compare(topic: Wanted, found: Found, *, replication: int) -> list[Step]:
+def compare(topic: Wanted, found: Found, *, replication: int) -> list[TopicStep]:
     """Return all deviations of a topic; only `ok` without any."""
     if found.partitions != topic.partitions:
-        return [Step(topic.name, "refuse", _other_partitions(topic, found))]
+        return [TopicStep(topic.name, "refuse", _other_partitions(topic, found))]
     wrong = [*_wrong(topic, found), *_few_replicas(topic, found, replication)]
-    return wrong or [Step(topic.name, "ok", f"{topic.partitions} partitions{_compressed(found)}")]
+    return wrong or [TopicStep(topic.name, "ok", f"{topic.partitions} partitions{_compressed(found)}")]
 
 
-def _wrong(topic: Wanted, found: Found) -> Iterator[Step]:
+def _wrong(topic: Wanted, found: Found) -> Iterator[TopicStep]:
     for rule in for_replicas(topic.rules, found.replicas):
         value = found.config.get(rule.name)
         if rule.takes(value):
             continue
         detail = f"{rule.name} is {value}, it should be {rule.wanted()}: {rule.why}"
         if rule.is_mendable:
-            yield Step(topic.name, "change", f"{detail}; `apply` sets it to {rule.value}")
+            yield TopicStep(topic.name, "change", f"{detail}; `apply` sets it to {rule.value}")
         else:
-            yield Step(
+            yield TopicStep(
                 topic.name, "refuse", f"{detail}; change it with kafka-configs before anything is written"
             )
 
@@ -147,9 +137,9 @@ def for_replicas(rules: tuple[Rule, ...], replicas: int) -> tuple[Rule, ...]:
     return tuple(_in_sync(replicas) if rule.name == "min.insync.replicas" else rule for rule in rules)
 
 
-def _few_replicas(topic: Wanted, found: Found, replication: int) -> Iterator[Step]:
+def _few_replicas(topic: Wanted, found: Found, replication: int) -> Iterator[TopicStep]:
     if found.replicas < replication:
-        yield Step(
+        yield TopicStep(
             topic.name,
             "warning",
             f"the replication factor is {found.replicas}, it should be {replication}: what is acknowledged "

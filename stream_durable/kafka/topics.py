@@ -22,12 +22,12 @@ from stream_durable.kafka.topic_rules import (
     COMMANDS_KEPT_MS,
     OFFSETS_KEPT_MS,
     Found,
-    Step,
     Wanted,
     compare,
     for_replicas,
     wanted,
 )
+from stream_durable.ports import TopicStep
 from stream_durable.settings import Settings, far_brokers
 
 _CALL_SECONDS: Final = 15.0
@@ -48,15 +48,15 @@ class Topics:
         self._broker_count = 0
         self._is_mock = False
 
-    async def plan(self) -> list[Step]:
+    async def plan(self) -> list[TopicStep]:
         """Compare existing with required topics; three requests to the cluster."""
         return await asyncio.get_running_loop().run_in_executor(None, self._plan)
 
-    async def apply(self) -> list[Step]:
+    async def apply(self) -> list[TopicStep]:
         """Create missing topics and correct properties, unless a step is refused; return the plan."""
         return await asyncio.get_running_loop().run_in_executor(None, self._apply)
 
-    def _plan(self) -> list[Step]:
+    def _plan(self) -> list[TopicStep]:
         try:
             cluster = self._admin.list_topics(timeout=_CALL_SECONDS)
             self._is_mock = is_mock(cluster.cluster_id)
@@ -73,15 +73,15 @@ class Topics:
         steps = [step for topic in self._wanted for step in self._compare(topic)]
         return [*steps, *self._of_brokers(offsets_kept_ms)]
 
-    def _plan_mock(self, there: Mapping[str, object]) -> list[Step]:
+    def _plan_mock(self, there: Mapping[str, object]) -> list[TopicStep]:
         """Plan for a mock: nothing is kept, so only missing topics count."""
         self._wanted = wanted(self._settings, self._queues)
         return [
-            Step(topic.name, "ok", "in memory") if topic.name in there else self._new(topic)
+            TopicStep(topic.name, "ok", "in memory") if topic.name in there else self._new(topic)
             for topic in self._wanted
         ]
 
-    def _compare(self, topic: Wanted) -> list[Step]:
+    def _compare(self, topic: Wanted) -> list[TopicStep]:
         found = self._found.get(topic.name)
         if found is None:
             return [self._new(topic)]
@@ -117,10 +117,10 @@ class Topics:
             for resource, answer in answers.items()
         }
 
-    def _of_brokers(self, offsets_kept_ms: int | None) -> list[Step]:
+    def _of_brokers(self, offsets_kept_ms: int | None) -> list[TopicStep]:
         if offsets_kept_ms is None:
             detail = f"{_OFFSETS_KEPT} may not be read; see to it that it is above the retention of commands"
-            return [Step("brokers", "ok", detail)]
+            return [TopicStep("brokers", "ok", detail)]
         if offsets_kept_ms > COMMANDS_KEPT_MS:
             return []
         detail = (
@@ -128,27 +128,27 @@ class Topics:
             f"{COMMANDS_KEPT_MS // _MINUTE_MS}: commands are kept for less than that, and a queue whose "
             "workers are away for longer loses them; raise it on the brokers and run `apply` again"
         )
-        return [Step("brokers", "warning", detail)]
+        return [TopicStep("brokers", "warning", detail)]
 
-    def _new(self, topic: Wanted) -> Step:
+    def _new(self, topic: Wanted) -> TopicStep:
         settings = self._settings
         if settings.kafka.replication == 1 and far_brokers(settings.kafka) and not settings.security.insecure:
-            return Step(
+            return TopicStep(
                 topic.name,
                 "refuse",
                 "one replica loses what was acknowledged with one disk; set kafka.replication to 3, or "
                 "security.insecure if this is a test",
             )
         if 0 < self._broker_count < settings.kafka.replication:
-            return Step(
+            return TopicStep(
                 topic.name,
                 "refuse",
                 f"kafka.replication is {settings.kafka.replication}, and so many brokers answer: "
                 f"{self._broker_count}; set kafka.replication to that at most, or start more brokers",
             )
-        return Step(topic.name, "create", f"{topic.partitions} partitions")
+        return TopicStep(topic.name, "create", f"{topic.partitions} partitions")
 
-    def _apply(self) -> list[Step]:
+    def _apply(self) -> list[TopicStep]:
         steps = self._plan()
         if any(step.action == "refuse" for step in steps):
             return steps

@@ -10,8 +10,8 @@ from stream_durable import bootstrap
 from stream_durable.core.definition.stranding import queues_of as queues_in
 from stream_durable.core.errors import RejectedError
 from stream_durable.kafka.probe import KafkaProbe
-from stream_durable.kafka.topic_rules import Step
 from stream_durable.kafka.topics import Topics
+from stream_durable.ports import TopicStep
 from stream_durable.postgres import migrate
 from stream_durable.postgres.probe import PostgresProbe
 from stream_durable.sdk.app import App
@@ -145,7 +145,7 @@ async def check_topics(settings: Settings, queues: tuple[str, ...]) -> None:
         _log.warning(SETTINGS_QUESTIONED, note=note)
 
 
-def _refuse(steps: Iterable[Step]) -> None:
+def _refuse(steps: Iterable[TopicStep]) -> None:
     if reasons := [f"{step.topic}: {step.detail}" for step in steps]:
         raise RejectedError("topics_wrong", "\n".join(reasons))
 

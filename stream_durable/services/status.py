@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from typing import Final, NamedTuple
 
+from stream_durable import operating
 from stream_durable.core.status import COMPENSATION_FAILED
-from stream_durable.kafka.groups import Group, Groups, Member
+from stream_durable.kafka.groups import Group, Groups
 from stream_durable.kafka.reader import KafkaReader
-from stream_durable.ports import GateSummary, PartitionSummary, RunQuery, Span
-from stream_durable.postgres.views import PostgresViews
+from stream_durable.ports import GateSummary, GroupMember, OperatorViews, PartitionSummary, RunQuery, Span
 from stream_durable.settings import Settings
 from stream_durable.wire.topics import COMMANDS, EVENTS, INBOX, INGRESSES, RECONCILERS, WORKERS, full_name
 
@@ -43,7 +43,7 @@ class PartitionStatus(NamedTuple):
 class Readers(NamedTuple):
     """The processes reading a topic, with the remaining records."""
 
-    members: tuple[Member, ...]
+    members: tuple[GroupMember, ...]
     left: Backlog
 
 
@@ -65,7 +65,7 @@ class Status(NamedTuple):
     is_exact: bool
     partitions: list[PartitionStatus]
     #: None: the broker is one in memory, and shows no groups.
-    reconcilers: tuple[Member, ...] | None
+    reconcilers: tuple[GroupMember, ...] | None
     ingress: Readers | None
     #: By queue.
     queues: Mapping[str, Readers]
@@ -76,14 +76,11 @@ class Status(NamedTuple):
 
 async def status(settings: Settings) -> Status:
     """Ask Postgres and Kafka how the instance stands."""
-    views = PostgresViews(settings.postgres)
     at = time.time_ns() // 1_000_000
-    try:
+    async with operating.views(settings) as views:
         (runs, partitions, gates, dead), readers = await asyncio.gather(
             _stored(views, at), _readers(settings)
         )
-    finally:
-        await views.close()
     inbox = None if readers is None else readers.inbox
     return Status(
         at,
@@ -164,7 +161,7 @@ def _has_stood(found: Status, left: Backlog) -> bool:
 
 
 async def _stored(
-    views: PostgresViews, at: int
+    views: OperatorViews, at: int
 ) -> tuple[dict[str, int], list[PartitionSummary], list[GateSummary], int]:
     """Ask Postgres."""
     return await asyncio.gather(

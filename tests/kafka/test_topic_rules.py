@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stream_durable.kafka.topic_rules import Found, Step, Wanted, compare, wanted
+from stream_durable.kafka.topic_rules import Found, Wanted, compare, wanted
+from stream_durable.ports import TopicStep
 from stream_durable.settings import Settings
 
 DAY_MS = 86_400_000
@@ -16,7 +17,7 @@ def topic(name: str, *, offsets_kept_ms: int = 7 * DAY_MS) -> Wanted:
     return next(topic for topic in topics if topic.name == f"{SETTINGS.prefix}.{name}")
 
 
-def compared(name: str, replicas: int = 3, partitions: int | None = None, **changed: str) -> list[Step]:
+def compared(name: str, replicas: int = 3, partitions: int | None = None, **changed: str) -> list[TopicStep]:
     """Compare a topic that was made as it should be and of which somebody changed this."""
     ours = topic(name)
     config = {**ours.config, **{key.replace("_", "."): value for key, value in changed.items()}}

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from stream_durable.kafka.groups import Member
-from stream_durable.ports import GateSummary, PartitionSummary
+from stream_durable.ports import GateSummary, GroupMember, PartitionSummary
 from stream_durable.services.status import Backlog, PartitionStatus, Readers, Status, concerns
 
 AT = 1_800_000_000_000
-SOMEBODY = (Member("worker-a-1", "10.0.0.1", 4),)
+SOMEBODY = (GroupMember("worker-a-1", "10.0.0.1", 4),)
 NOTHING = Backlog(0)
 NEW, OLD = Backlog(3, AT - 1_000), Backlog(3, AT - 61_000)
 
