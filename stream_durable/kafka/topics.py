@@ -16,7 +16,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from stream_durable.kafka.config import Admin, transient
+from stream_durable.kafka.config import Admin, away, transient
 from stream_durable.kafka.mock import is_mock, make_topics
 from stream_durable.kafka.topic_rules import (
     COMMANDS_KEPT_MS,
@@ -62,6 +62,8 @@ class Topics:
             self._is_mock = is_mock(cluster.cluster_id)
             if self._is_mock:
                 return self._plan_mock(cluster.topics)
+            if not cluster.brokers:
+                raise away(self._settings.kafka, "no broker has registered yet")
             offsets_kept_ms = self._offsets_kept_ms(min(cluster.brokers))
             self._wanted = wanted(
                 self._settings, self._queues, offsets_kept_ms=offsets_kept_ms or OFFSETS_KEPT_MS

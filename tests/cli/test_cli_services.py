@@ -239,7 +239,7 @@ def test_an_instance_on_one_screen_with_what_needs_a_person(cli: Cli) -> None:
     )
     bad = cli.rows("status", code=4)
     assert [one["what"] for one in bad["needs"]] == [
-        "1 commands of queue nobody wait, and no worker serves it"
+        "queue nobody: no worker serves it, and its backlog is 1"
     ]
     assert (bad["queues"]["nobody"]["lag"], bad["queues"]["nobody"]["processes"]) == (1, [])
     assert bad["queues"]["nobody"]["oldest"] is not None
