@@ -18,9 +18,9 @@ from stream_durable.cli.values import AppOption, load, load_settings, read_json
 from stream_durable.core.names import is_helper
 
 if TYPE_CHECKING:
-    from stream_durable.client import RunFilter, RunStatuses
+    from stream_durable.client import RunFilter, RunState, RunStatuses
     from stream_durable.core.definition.graph import Graph
-    from stream_durable.ports import RunPage, RunQuery, StoredRun
+    from stream_durable.ports import RunPage, RunQuery
     from stream_durable.settings import Settings
 
 
@@ -166,20 +166,18 @@ def show_run(run: RunId, output: Output = Format.TABLE) -> None:
 
     Example: `stream-durable runs show order-42`
     """
-    stored, graph = asyncio.run(_show(load_settings(), run))
-    rows = step_rows(stored, graph)
-    steps = [row for row in rows if not is_helper(row["step"])]
-    helpers = [row for row in rows if is_helper(row["step"])]
+    found = asyncio.run(_show(load_settings(), run))
+    steps, helpers = step_rows(found.steps), step_rows(found.helpers)
     if output is not Format.TABLE:
-        show_one({**run_row(stored), "steps": steps, "helpers": helpers}, output)
+        show_one({**run_row(found), "steps": steps, "helpers": helpers}, output)
         return
-    print_run(stored)
+    print_run(found)
     show(steps, STEP_COLUMNS, output, empty="No step has ended yet.")
     if helpers:
         typer.echo("\nHooks and compensations:")
         show(helpers, STEP_COLUMNS, output, empty="")
-    failed = [row for row in rows if row["status"] != "completed"]
-    print_traces((f"{row['step']}, attempt {row.get('attempt')}", row.get("failure")) for row in failed)
+    failed = [row for row in (*steps, *helpers) if row["status"] != "completed"]
+    print_traces((f"{row['step']}, attempt {row['attempt']}", row["failure"]) for row in failed)
 
 
 def show_page(
@@ -277,18 +275,19 @@ async def _count(settings: Settings, query: RunQuery | None, at_most: int) -> in
         return await views.run_count(query, at_most=at_most + 1)
 
 
-async def _show(settings: Settings, written: str) -> tuple[StoredRun, Graph | None]:
-    """Return a run, and the graph of the steps if needed and available."""
+async def _show(settings: Settings, written: str) -> RunState:
+    """Return the state of a run; without the steps not yet begun if Kafka does not answer."""
     from stream_durable import operating
     from stream_durable.cli.lookup import find_in
+    from stream_durable.client.state import run_state
 
     async with operating.views(settings) as views:
         stored = await views.run_with_steps(await find_in(views, written))
     assert stored is not None, "it was just found, and runs are not removed"
     is_whole = sum(not is_helper(step.name) for step in stored.steps) == stored.run.total
     if is_whole and stored.run.ended is not None:
-        return stored, None
-    return stored, await _graph(settings, stored.run.fingerprint)
+        return run_state(stored, None)
+    return run_state(stored, await _graph(settings, stored.run.fingerprint))
 
 
 async def _graph(settings: Settings, fingerprint: str) -> Graph | None:

@@ -11,7 +11,7 @@ import msgspec
 
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import RunFilter
-from stream_durable.client.state import CLIENT
+from stream_durable.client.state import CLIENT, failure_of
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.run.rows import thaw_requests
@@ -22,8 +22,6 @@ from stream_durable.ports import RunPosition, RunSummary
 COUNT_MAX: Final = 100_000
 #: The longest page: what a client and a server hold at a time without noticing it.
 LIMIT_MAX: Final = 10_000
-
-_failure = msgspec.json.Decoder(Failure).decode
 
 
 class RunEntry(NamedTuple):
@@ -167,7 +165,7 @@ def entry(run: RunSummary) -> RunEntry:
         run.done,
         run.total,
         tuple(msgspec.json.decode(run.tags)) if run.tags else (),
-        _failure(run.failure) if run.failure is not None else None,
+        failure_of(run.failure),
         run.queue,
         run.priority,
         {} if run.metadata is None else msgspec.json.decode(run.metadata),

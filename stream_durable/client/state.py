@@ -13,14 +13,17 @@ from stream_durable.client.waiting import WaitsFor, waits_for
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode
 from stream_durable.core.failure import Failure
+from stream_durable.core.names import is_helper
 from stream_durable.core.run import state as core
 from stream_durable.core.run.explain import causes
-from stream_durable.core.run.rows import thaw_run
+from stream_durable.core.run.rows import StepRow, thaw_requests, thaw_run, thaw_step
 from stream_durable.core.run.say import trigger_of
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.values import output_of
 from stream_durable.core.status import CANCELLED, PENDING, READY, RETRYING, RUNNING, WAITING
 from stream_durable.ports import StoredRun
+
+_failure = msgspec.json.Decoder(Failure).decode
 
 #: What started a run of which nothing else is said.
 CLIENT: Final = "client"
@@ -137,40 +140,45 @@ class RunState(NamedTuple):
         return 100 * self.done / self.total if self.total else 100.0
 
 
-def run_state(stored: StoredRun, graph: Graph) -> RunState:
-    """Return the state of a run from the stored rows."""
-    run = thaw_run(stored.run, stored.steps, graph)
-    row, graph = stored.run, run.graph
-    states = {name: _step_state(run, i, name) for i, name in enumerate(graph.names)}
+def run_state(stored: StoredRun, graph: Graph | None) -> RunState:
+    """Return the state of a run from the stored rows; without its graph, of the recorded steps alone."""
+    row = stored.run
+    requests = thaw_requests(row.requests)
+    states = list(map(_recorded, stored.steps)) if graph is None else _states(stored, graph)
     return RunState(
-        id=run.id,
+        id=row.id,
         workflow=row.workflow,
         fingerprint=row.fingerprint,
         status=row.status,
-        created=moment(run.created),
-        started=_moment(run.started),
-        updated=moment(run.updated),
-        ended=_moment(run.ended),
-        due=_moment(run.due),
-        attempt=run.attempt,
+        created=moment(row.created),
+        started=_moment(row.started),
+        updated=moment(row.updated),
+        ended=_moment(row.ended),
+        due=_moment(row.due),
+        attempt=row.attempt,
         done=row.done,
         total=row.total,
-        tags=run.tags,
-        metadata=_value(run.metadata) or {},
-        queue=run.queue,
-        priority=run.priority,
-        trigger=trigger_of(run.requests, run.parent) or CLIENT,
-        parent=run.parent,
-        parent_step=run.parent_step,
+        tags=tuple(_value(row.tags) or ()),
+        metadata=_value(row.metadata) or {},
+        queue=row.queue,
+        priority=row.priority,
+        trigger=trigger_of(requests, row.parent) or CLIENT,
+        parent=row.parent,
+        parent_step=row.parent_step,
         children=stored.children,
-        requests=_requests(run.requests),
-        input=_value(run.input),
+        requests=_requests(requests),
+        input=_value(row.input),
         context=_value(row.context) or {},
-        output=_value(run.output),
-        failure=run.failure,
-        steps={name: state for name, state in states.items() if not graph.is_helper(graph.index[name])},
-        helpers={name: state for name, state in states.items() if graph.is_helper(graph.index[name])},
+        output=_value(row.output),
+        failure=failure_of(row.failure),
+        steps={state.name: state for state in states if not is_helper(state.name)},
+        helpers={state.name: state for state in states if is_helper(state.name)},
     )
+
+
+def failure_of(stored: bytes | None) -> Failure | None:
+    """Return a stored failure."""
+    return None if stored is None else _failure(stored)
 
 
 def moment(millis: int) -> datetime:
@@ -178,33 +186,53 @@ def moment(millis: int) -> datetime:
     return datetime.fromtimestamp(millis / 1_000, UTC)
 
 
-def _step_state(run: Run, i: int, name: str) -> StepState:
+def _states(stored: StoredRun, graph: Graph) -> list[StepState]:
+    """Return the states of all steps, in the order of the definition."""
+    run = thaw_run(stored.run, stored.steps, graph)
+    return [_state(run, i, name) for i, name in enumerate(run.graph.names)]
+
+
+def _state(run: Run, i: int, name: str) -> StepState:
     step = run.steps.get(i)
     if step is None:
         step = Step(PENDING if run.ended is None else CANCELLED, 0)
         if not run.need[i] and run.ended is None and run.status != PENDING:
             step = Step(READY, 1)
+    detail, graph = step.detail or core.Detail(), run.graph
+    return _plain(name, step)._replace(
+        output=_value(output_of(run, i)),
+        held=detail.held or _held(run, i, step),
+        clause=_clause(run, i, detail.clause),
+        members=tuple(graph.names[m] for m in graph.members.get(i, ())),
+        waits_for=tuple(map(waits_for, causes(run, i))),
+        asked=question_of(graph.nodes[i], step),
+    )
+
+
+def _recorded(row: StepRow) -> StepState:
+    return _plain(row.name, thaw_step(row))
+
+
+def _plain(name: str, step: Step) -> StepState:
+    """Return what a step shows by itself, without the graph."""
     detail = step.detail or core.Detail()
-    graph = run.graph
     has_begun = step.status != PENDING and not detail.is_idle
     return StepState(
         name,
         step.status,
         step.attempt if has_begun else 0,
-        _value(output_of(run, i)),
+        _value(step.output),
         step.failure,
         _moment(step.started),
         _moment(step.finished),
         step.worker,
-        detail.held or _held(run, i, step),
+        detail.held or None,
         _moment(step.due),
         detail.percent,
         detail.label,
         detail.child or None,
-        _clause(run, i, detail.clause),
-        tuple(graph.names[m] for m in graph.members.get(i, ())),
-        tuple(map(waits_for, causes(run, i))),
-        question_of(graph.nodes[i], step),
+        clause=None,
+        members=(),
     )
 
 
@@ -241,5 +269,5 @@ def _moment(millis: int | None) -> datetime | None:
     return moment(millis) if millis else None
 
 
-def _value(data: bytes | None) -> Any:
+def _value(data: bytes | str | None) -> Any:
     return None if data is None else msgspec.json.decode(data)

@@ -106,7 +106,7 @@ def test_an_order_that_is_carried_out_again_when_it_comes_again_is_found(
 def test_a_child_that_is_forgotten_when_its_parent_is_loaded_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    thaw = rows._thaw_step
+    thaw = rows.thaw_step
 
     def without_child(row: Any) -> Step:
         step = thaw(row)
@@ -114,7 +114,7 @@ def test_a_child_that_is_forgotten_when_its_parent_is_loaded_is_found(
             step.detail.child = ""
         return step
 
-    monkeypatch.setattr(rows, "_thaw_step", without_child)
+    monkeypatch.setattr(rows, "thaw_step", without_child)
 
     found(60, by="everything_has_ended", faults=HANDED_OVER)
 

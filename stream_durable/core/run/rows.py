@@ -276,13 +276,14 @@ def thaw_run(
     named = {}
     for each in steps:
         row = StepRow._make(each)
-        named[row.name] = _thaw_step(row)
+        named[row.name] = thaw_step(row)
         run.payload += len(row.output or b"")
     place(run, graph, named)
     return run
 
 
-def _thaw_step(row: StepRow) -> Step:
+def thaw_step(row: StepRow) -> Step:
+    """Return the step of a row."""
     step = Step(row.status, row.attempt)
     step.output, step.due, step.deadline, step.losses = row.output, row.due, row.deadline, row.losses
     step.started, step.finished, step.worker = row.started, row.finished, row.worker
