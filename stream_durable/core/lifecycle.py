@@ -40,6 +40,8 @@ class StepEvent(msgspec.Struct, frozen=True, gc=False):
     finished: int | None = None
     worker: str | None = None
     trace: str | None = None
+    #: Of a step that asks people: JSON of what is asked, and of who did what about it so far.
+    asked: bytes | None = None
 
 
 class RunEvent(msgspec.Struct, frozen=True, gc=False):
@@ -104,7 +106,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     RUN_COMPENSATED: "the run has failed or was cancelled, and what had completed was undone",
     RUN_COMPENSATION_FAILED: "the run has ended, and not all of what had completed could be undone",
     STEP_STARTED: "the step has begun; published only of workflows that ask for it with `events=`",
-    STEP_WAITING: "the step waits for a signal, an event, a time or another run",
+    STEP_WAITING: "the step waits for a signal, an event, a time, another run or a person",
     STEP_RETRYING: "an attempt of the step failed, and another one will be made",
     STEP_COMPLETED: "the step has ended with an output",
     STEP_FAILED: "the step has failed, and no attempt is left",

@@ -30,22 +30,22 @@ _CHOICE_LENGTH_MAX: Final = 200
 
 def input_node(options: Options, name: str, given: Mapping[str, Any], order: Mapping[str, Any]) -> InputNode:
     """Return the node of a question; `given` are the options of `ask`."""
-    answer, schema = _asked_for(options, given["choices"], given["several"], given["form"])
+    answer, schema = _asked_for(options, given.get("choices"), given.get("several", False), given.get("form"))
     text = msgspec.json.encode(schema, order="sorted").decode()
     if (fault := schema_fault(text)) is not None:
         options.fault("bad_schema", f"form= is no JSON Schema: {fault}")
         text = "{}"
-    limit_ms, output = options.time_limit(given["timeout"], given["on_timeout"])
-    metadata = options.an_object("metadata=", given["metadata"])
+    limit_ms, output = options.time_limit(given.get("timeout"), given.get("on_timeout", "fail"))
+    metadata = options.an_object("metadata=", given.get("metadata"))
     return InputNode(
         name=name,
         answer=answer,
         schema=text,
-        prompt=options.text("prompt=", given["prompt"]),
-        role=options.text("role=", given["role"]),
-        assignee=options.text("assignee=", given["assignee"]),
+        prompt=options.text("prompt=", given.get("prompt")),
+        role=options.text("role=", given.get("role")),
+        assignee=options.text("assignee=", given.get("assignee")),
         metadata=msgspec.json.encode(metadata).decode() if metadata else None,
-        due_ms=options.duration("due=", given["due"]),
+        due_ms=options.duration("due=", given.get("due")),
         timeout_ms=limit_ms,
         on_timeout=output,
         **order,

@@ -30,6 +30,7 @@ from stream_durable.sdk.plain_json import write_plain
 from stream_durable.sdk.retry import Retry
 from stream_durable.sdk.step_options import (
     AddOptions,
+    AskOptions,
     CaseOptions,
     EachOptions,
     NodeOptions,
@@ -170,22 +171,7 @@ class Scope:
         draft = Draft(node, origin_of_call(author_frame()), options_of)
         return self._keep(draft, Step(self._workflow, draft))
 
-    def ask(
-        self,
-        name: str,
-        *,
-        choices: Iterable[str] | None = None,
-        several: bool = False,
-        form: Any = None,
-        prompt: str = "",
-        role: str = "",
-        assignee: str = "",
-        metadata: Mapping[str, Any] | None = None,
-        due: Duration | None = None,
-        timeout: Duration | None = None,
-        on_timeout: object = "fail",
-        **options: Unpack[NodeOptions],
-    ) -> Step:
+    def ask(self, name: str, **options: Unpack[AskOptions]) -> Step:
         """Add a step asking people; the first fitting answer is the output.
 
         The answer is true or false; one of `choices`, or with `several` a list of some; or a value of `form`:
@@ -195,13 +181,8 @@ class Scope:
         `on_timeout`.
         """
         options_of = Options(f"wait {name_of(name)!r}")
-        order = order_of(options_of, options, NodeOptions, self._workflow, self._place)
-        given = {
-            "choices": choices, "several": several, "form": form, "prompt": prompt, "role": role,
-            "assignee": assignee, "metadata": metadata, "due": due, "timeout": timeout,
-            "on_timeout": on_timeout,
-        }  # fmt: skip
-        node = input_node(options_of, name_of(name), given, order)
+        order = order_of(options_of, options, AskOptions, self._workflow, self._place)
+        node = input_node(options_of, name_of(name), options, order)
         draft = Draft(node, origin_of_call(author_frame()), options_of)
         return self._keep(draft, Step(self._workflow, draft))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypedDict
 
 from stream_durable.core.definition.nodes import OnError, OnMemberError
@@ -51,6 +51,27 @@ class ErrorOptions(TypedDict, total=False):
 
 class NodeOptions(OrderOptions, ErrorOptions, total=False):
     """Options of steps without a function."""
+
+
+class AskOptions(NodeOptions, total=False):
+    """Of a question to people."""
+
+    #: One of these is the answer, or with `several` a list of some.
+    choices: Iterable[str] | None
+    several: bool
+    #: A type that pydantic reads, or a JSON Schema.
+    form: Any
+    #: Texts, which may hold paths in braces.
+    prompt: str
+    role: str
+    assignee: str
+    #: An object for those who show the question; its texts may hold paths too.
+    metadata: Mapping[str, Any] | None
+    #: In which time the answer is expected.
+    due: Duration | None
+    timeout: Duration | None
+    #: The output when the time is over; `"fail"`: the step fails.
+    on_timeout: object
 
 
 class CaseOptions(FunctionOptions, OrderOptions, ErrorOptions, total=False):

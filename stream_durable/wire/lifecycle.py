@@ -73,11 +73,14 @@ def encode(event: Event) -> bytes:
 
 
 def _encode_step(event: StepEvent) -> bytes:
+    """Return an event about a step, under the first schema unless the step asks people."""
     run = event.run.encode()
     output = event.output
     failure = event.failure
+    asked = event.asked
+    names = (event.type, event.workflow, event.fingerprint, event.step)
     return b"".join((
-        _step_head[event.type, event.workflow, event.fingerprint, event.step],
+        _step_head[names] if asked is None else frame(StepEvent) + b"".join(map(_text, names)),
         _long[len(run)],
         run,
         _long[event.sequence],
@@ -89,6 +92,7 @@ def _encode_step(event: StepEvent) -> bytes:
         _worker_time[event.finished],
         _optional_text[event.worker],
         _optional_text[event.trace],
+        b"" if asked is None else _some_json(asked),
     ))  # fmt: skip
 
 
@@ -178,11 +182,11 @@ def _some_failure(failure: Failure) -> bytes:
 
 
 def _write_step_head(names: tuple[str, str, str, str]) -> bytes:
-    return frame(StepEvent) + b"".join(map(_text, names))
+    return _first_frame(StepEvent) + b"".join(map(_text, names))
 
 
 def _write_run_head(names: tuple[str, str, str]) -> bytes:
-    return _first_frame() + b"".join(map(_text, names))
+    return _first_frame(RunEvent) + b"".join(map(_text, names))
 
 
 _long = _Cache(_write_long)
@@ -229,6 +233,8 @@ def _read(known: _Known, value: bytes) -> Event:
         if (details := failure["details"]) is not None:
             failure["details"] = msgspec.json.decode(details)
         fields["failure"] = Failure(**failure)
+    if (asked := fields.get("asked")) is not None:
+        fields["asked"] = asked.encode()
     if (steps := fields.get("steps")) is not None:
         fields["steps"] = tuple(steps)
     return known.event(**fields)
@@ -252,9 +258,9 @@ def frames(event: EventType) -> tuple[bytes, ...]:
 
 
 @cache
-def _first_frame() -> bytes:
+def _first_frame(event: EventType) -> bytes:
     """Return the first bytes of values limited to the first release's fields."""
-    return _frame(_load(_schemas() / "released" / "1" / _FILES[RunEvent]))
+    return _frame(_load(_schemas() / "released" / "1" / _FILES[event]))
 
 
 @cache

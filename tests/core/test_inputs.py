@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from builders import NOON, RUN, Play, ask, sleep, step
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -185,6 +185,7 @@ schemas = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(schemas, json_values)
 def test_the_fold_and_the_library_agree_on_all_that_the_fold_knows(
     schema: dict[str, Any], value: Any

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+import msgspec
 import pytest
 from pydantic import BaseModel, Field
 
 from stream_durable import App, Workflow, any_of
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.lifecycle import StepEvent
 from stream_durable.testing import Engine
 
 
@@ -275,3 +277,27 @@ def test_what_is_wrong_with_a_question_is_said_at_once() -> None:
         "form= takes a type that has a JSON Schema",
     ):
         assert said in text
+
+
+async def test_the_public_events_say_what_is_asked_and_who_answered(engine: Engine) -> None:
+    flow = Workflow("order", input=Order)
+    flow.ask("approved", prompt="Ship {input.id}?", role="warehouse")
+
+    @flow.step
+    def ship(approved: bool) -> bool:
+        return approved
+
+    run = await engine.start(flow, Order(id="42"))
+    await engine.answer(run, "approved", True, by="ann", comment="yes")
+    await run.result()
+
+    steps = [event for event in run.events if isinstance(event, StepEvent)]
+    assert [(event.type, event.step) for event in steps] == [
+        ("step.waiting", "approved"), ("step.completed", "approved"), ("step.completed", "ship"),
+    ]  # fmt: skip
+    waiting, completed, other = (None if e.asked is None else msgspec.json.decode(e.asked) for e in steps)
+    assert waiting == {"prompt": "Ship 42?", "role": "warehouse"}
+    assert completed is not None
+    assert (completed["changes"][-1]["by"], completed["changes"][-1]["comment"]) == ("ann", "yes")
+    assert steps[1].output == b"true"
+    assert other is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from builders import NOON, event, signal, step
+from builders import NOON, ask, event, signal, step
 from msgspec import Raw
 from pydantic import SecretStr
 
@@ -13,12 +13,16 @@ from stream_durable.core.definition.about import NOTHING, About
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.failure import Failure
+from stream_durable.core.format import ASKS
 from stream_durable.core.ids import channel_id, partition_of
 from stream_durable.core.messages import (
+    AnswerInput,
     AttemptCompleted,
     AttemptFailed,
     AttemptStarted,
     CancelRun,
+    ClaimInput,
+    CommentInput,
     EventPublished,
     GateAsked,
     GateLeft,
@@ -44,8 +48,10 @@ ORDER = Definition(
         step("reserve", retry=RetryPolicy(attempts=3, base_ms=1_000, cap_ms=60_000)),
         event("paid", of="paid", key="input.id"),
         signal("approved", "reserve", signals=("approve",)),
-        step("ship", "approved", "paid"),
+        ask("agreed", prompt="Ship {input.id}?", role="warehouse", due_ms=60_000, timeout_ms=86_400_000),
+        step("ship", "approved", "paid", "agreed"),
     ),
+    format=ASKS,
     timeout_ms=86_400_000,
 )
 
@@ -149,6 +155,8 @@ def a_story(runs: int = 24, batch: int = 1_000, padding: int = 0) -> MemoryLog:
     for i in range(0, runs, 2):
         log.add(SignalRun(key=f"run-{i}", id=f"m{i}", signal="approve", data=Raw(b'"yes"')))
         log.add(SignalRun(key=f"run-{i}", id=f"n{i}", signal="later", data=Raw(b"1")))
+    for i in range(0, runs, 3):
+        _agree(log, i)
     for i in range(runs):
         _charge(log, i)
     for i in range(0, runs, 4):
@@ -156,6 +164,16 @@ def a_story(runs: int = 24, batch: int = 1_000, padding: int = 0) -> MemoryLog:
         early = EventPublished(key=channel, id=f"e{i}", data=Raw(b"{}"), ttl_ms=60_000)
         log.add(early, early, CancelRun(key=f"run-{i}", id=f"c{i}", reason="enough"))
     return log
+
+
+def _agree(log: MemoryLog, i: int) -> None:
+    """Let people do something about a question, and answer every other one, wrongly and twice."""
+    run = f"run-{i}"
+    log.add(ClaimInput(key=run, id=f"claim-{i}", wait="agreed", format=ASKS, by="ann"))
+    log.add(CommentInput(key=run, id=f"comment-{i}", wait="agreed", format=ASKS, comment="is it paid?"))
+    if i % 2:
+        for answer in (b'"yes"', b"true", b"true"):
+            log.add(AnswerInput(key=run, id=f"a{i}", wait="agreed", format=ASKS, answer=Raw(answer)))
 
 
 def _charge(log: MemoryLog, i: int) -> None:

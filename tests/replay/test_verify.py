@@ -19,6 +19,7 @@ KEYS = {
     "step": ("run_id", "name"),
     "attempt": ("run_id", "step", "attempt"),
     "run_signal": ("run_id", "position"),
+    "question": ("run", "step"),
     "channel_event": ("channel", "id"),
     "channel_wait": ("channel", "run", "wait"),
     "gate": ("name",),

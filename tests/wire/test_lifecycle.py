@@ -23,10 +23,13 @@ from stream_durable.wire import lifecycle
 from stream_durable.wire.lifecycle import FRAME_LENGTH, decode, encode, frame, schema
 
 SCHEMAS: dict[type, Any] = {kind: parse_schema(schema(kind)) for kind in (StepEvent, RunEvent)}
-#: The schema of runs of the first release, under which all is written that it can say.
-_FIRST_FILE = Path(__file__).parents[2] / "schemas" / "released" / "1" / "run_event.avsc"
-FIRST: Any = parse_schema(json.loads(_FIRST_FILE.read_text()))
-FIRST_FRAME = encode(RUN)[:FRAME_LENGTH]
+#: The schemas of the first release, under which all is written that it can say.
+_RELEASED = Path(__file__).parents[2] / "schemas" / "released" / "1"
+FIRST: dict[type, Any] = {
+    kind: parse_schema(json.loads((_RELEASED / name).read_text()))
+    for kind, name in ((StepEvent, "step_event.avsc"), (RunEvent, "run_event.avsc"))
+}
+FIRST_FRAME: dict[type, bytes] = {type(event): encode(event)[:FRAME_LENGTH] for event in (STEP, RUN)}
 
 
 def record(event: Event) -> dict[str, Any]:
@@ -34,6 +37,8 @@ def record(event: Event) -> dict[str, Any]:
     fields = msgspec.structs.asdict(event)
     if event.output is not None:
         fields["output"] = event.output.decode()
+    if isinstance(event, StepEvent) and event.asked is not None:
+        fields["asked"] = event.asked.decode()
     if isinstance(event, RunEvent) and event.steps is not None:
         fields["steps"] = list(event.steps)
     if event.failure is not None:
@@ -50,18 +55,16 @@ def record(event: Event) -> dict[str, Any]:
 
 def says_more(event: Event) -> bool:
     """Whether an event says what the first release had no field for."""
-    return isinstance(event, RunEvent) and (event.trigger, event.parent, event.steps) != (None, None, None)
+    if isinstance(event, StepEvent):
+        return event.asked is not None
+    return (event.trigger, event.parent, event.steps) != (None, None, None)
 
 
 def written_by_library(event: Event) -> bytes:
     body = BytesIO()
-    is_first = isinstance(event, RunEvent) and not says_more(event)
-    schemaless_writer(body, FIRST if is_first else SCHEMAS[type(event)], record(event))
-    return (FIRST_FRAME if is_first else frame(type(event))) + body.getvalue()
-
-
-def read_by_library(value: bytes, kind: type) -> Any:
-    return schemaless_reader(BytesIO(value[FRAME_LENGTH:]), SCHEMAS[kind])
+    kind, is_first = type(event), not says_more(event)
+    schemaless_writer(body, (FIRST if is_first else SCHEMAS)[kind], record(event))
+    return (FIRST_FRAME[kind] if is_first else frame(kind)) + body.getvalue()
 
 
 def crc_64_avro(data: bytes) -> int:
@@ -107,13 +110,17 @@ def test_more_names_workers_and_times_than_are_remembered_stay_right() -> None:
 
 
 def test_readers_elsewhere_see_times_as_times() -> None:
-    read = read_by_library(encode(STEP), StepEvent)
+    read = schemaless_reader(BytesIO(encode(STEP)[FRAME_LENGTH:]), FIRST[StepEvent])
 
     assert read["time"] == datetime(2025, 11, 24, 16, 0, 0, 123_000, tzinfo=UTC)
     assert read["finished"] == datetime(2025, 11, 24, 16, 0, 0, 120_000, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("event", [STEP, msgspec.structs.replace(RUN, steps=("b", "a"))], ids=["step", "run"])
+@pytest.mark.parametrize(
+    "event",
+    [msgspec.structs.replace(STEP, asked=b'{"prompt":"?"}'), msgspec.structs.replace(RUN, steps=("b", "a"))],
+    ids=["step", "run"],
+)
 def test_a_value_begins_with_the_marker_and_the_fingerprint_of_its_schema(event: Event) -> None:
     canonical = to_parsing_canonical_form(schema(type(event))).encode()
 

@@ -39,7 +39,7 @@ step_events = st.builds(
     StepEvent,
     st.text(), st.text(), st.text(), st.text(), counts, times, st.text(), counts,
     outputs, st.none() | failures, *[st.none() | st.integers(1, TIME_MAX)] * 2,
-    st.none() | st.text(), st.none() | st.text(),
+    st.none() | st.text(), st.none() | st.text(), outputs,
 )  # fmt: skip
 run_events = st.builds(
     RunEvent,

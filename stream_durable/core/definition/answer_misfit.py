@@ -17,7 +17,7 @@ import msgspec
 from stream_durable.core.definition.schema import DEPTH_MAX, Misfit
 
 #: So many places are looked at; what comes beyond them passes.
-CHECKS_MAX = 20_000
+CHECKS_MAX = 5_000
 
 
 def answer_misfit(schema: str, value: Any) -> Misfit | None:

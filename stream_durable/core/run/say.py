@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from stream_durable.core.effects import Effects
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.run.state import Requests, Run, Step
+
+_encode = msgspec.json.Encoder().encode
 
 
 def say_step(run: Run, kind: str, i: int, step: Step, now: int, out: Effects) -> None:
     """Publish an event about a step."""
     run.step_sequence += 1
-    graph = run.graph
+    graph, detail = run.graph, step.detail
     out.events.append(
         StepEvent(kind, run.id, graph.name, graph.fingerprint, run.step_sequence, now, graph.names[i],
                   step.attempt, step.output, step.failure, step.started, step.finished, step.worker,
-                  run.trace)
+                  run.trace, None if detail is None or detail.asked is None else _encode(detail.asked))
     )  # fmt: skip
 
 
