@@ -145,7 +145,7 @@ def _read(output: Iterable[str]) -> tuple[str, dict[str, float]]:
             raise BenchError(f"the prototype did not end in time: {line.strip()} runs had completed")
         if line.startswith("{"):
             return said, json.loads(line)
-    raise BenchError(f"the prototype gave no result; it said:\n{said}")
+    raise BenchError(f"the prototype gave no result; its output:\n{said}")
 
 
 def _kill_group(group: int) -> None:

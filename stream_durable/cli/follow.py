@@ -135,7 +135,7 @@ def _group_of(step: str) -> str | None:
 
 def _step_change(step: StepRow, run: RunRow) -> Change:
     if step.status == "ready":
-        silent = "its worker fell silent: it is asked for again"
+        silent = "its worker fell silent: it is requested again"
         return Change(run.updated, step.name, step.status, step.attempt, None, silent)
     failure = None if step.status == "completed" else Failed.read(step.failure)
     duration = lasted(step.started, step.finished)

@@ -36,7 +36,7 @@ Workflow = Annotated[str | None, typer.Option("--workflow", "-w", help="Only of 
 OfWait = Annotated[str | None, typer.Option("--wait", help="Only of steps of this name.")]
 Role = Annotated[str | None, typer.Option("--role", help="Only for this role.")]
 Assignee = Annotated[str | None, typer.Option("--assignee", help="Only this person's.")]
-Nobody = Annotated[bool, typer.Option("--unassigned", help="Only those that nobody has yet.")]
+Nobody = Annotated[bool, typer.Option("--unassigned", help="Only unassigned questions.")]
 Tag = Annotated[str | None, typer.Option("--tag", help="Only of runs with this tag.")]
 Expiring = Annotated[
     str | None, typer.Option("--expiring", help='Only those whose time is over within this, as "2h".')
@@ -99,7 +99,9 @@ def answer(
     wait: OptionalWait = None,
     value: Annotated[
         str | None,
-        typer.Option("--answer", "-a", help="JSON, or @file, or - for standard input; else it is asked for."),
+        typer.Option(
+            "--answer", "-a", help="JSON, or @file, or - for standard input; without it a terminal asks."
+        ),
     ] = None,
     by: By = None,
     comment: Comment = "",
@@ -125,7 +127,7 @@ def answer(
     elif run is not None:
         raise UsageError("name the step that asks, too")
     elif value is None:
-        raise UsageError("name a run and a step that asks; or give --answer, and say which questions")
+        raise UsageError("name a run and a step that asks; or give --answer and conditions")
     else:
         _answer_many(which, read_json(value, "--answer"), by, comment, yes=yes)
 
@@ -188,7 +190,7 @@ def _answer_one(run: str, wait: str, value: str | None, by: str | None, comment:
             question = await _question(handle, wait)
             given = await asyncio.to_thread(asked_for, question)
         else:
-            raise UsageError("give --answer: it is asked for at a terminal only")
+            raise UsageError("give --answer: only a terminal asks for it")
         return await handle.answer(wait, given, by=who, comment=comment)
 
     found, _ = _of_run(run, act)
@@ -197,7 +199,7 @@ def _answer_one(run: str, wait: str, value: str | None, by: str | None, comment:
 
 def _answer_many(which: InputFilter, value: Any, by: str | None, comment: str, *, yes: bool) -> None:
     if which == _filter():
-        raise UsageError("say which questions are meant: --wait, --workflow, --role, --assignee, --tag …")
+        raise UsageError("give conditions for questions: --wait, --workflow, --role, --assignee, --tag …")
 
     async def act(client: AsyncClient) -> int | None:
         if not yes:

@@ -21,7 +21,7 @@ app = typer.Typer(help="The topics in Kafka.", no_args_is_help=True)
 _WRONG = (
     ("create", "topic", "missing; `stream-durable topics apply` makes them"),
     ("change", "property", "wrong; `stream-durable topics apply` sets them"),
-    ("warning", "thing", "wrong that `stream-durable topics apply` cannot mend"),
+    ("warning", "thing", "wrong that `stream-durable topics apply` cannot correct"),
 )
 
 Queues = Annotated[

@@ -94,7 +94,7 @@ async def _version(
         return found
     if carried is None:
         if not is_alone:
-            text = "the app does not carry it: some other app has to (--alone: there is no other app)"
+            text = "not in this app: another app must have it (--alone: there is no other app)"
             found["notices"].append({"step": None, "text": text})
     else:
         queues = frozenset(queue for each in apps.values() for queue in queues_of(each.definition))

@@ -175,5 +175,5 @@ def _place(cursor: str) -> tuple[int, str, str]:
     try:
         return msgspec.json.decode(cursor, type=tuple[int, str, str])
     except msgspec.DecodeError:
-        text = f"{cursor[:128]!r} is no place in a list: give what `following` said"
+        text = f"{cursor[:128]!r} is no position in a list: pass the value of `following`"
         raise RejectedError("bad_cursor", text) from None

@@ -62,7 +62,7 @@ def claim_of(run: Run, wait: str, by: str, *, id: str) -> ClaimInput:  # noqa: A
     """Return a claim on a question, unless claimed by others."""
     asked, attempt = _question_with_room(run, wait)
     if not by:
-        raise RejectedError("nobody", "by= says whose the question is to be")
+        raise RejectedError("nobody", "by= names the assignee of the question")
     if asked.assignee not in ("", by):
         text = f"step {wait!r} of run {run.id!r} belongs to {asked.assignee!r}: have it handed over instead"
         raise RejectedError("claimed", text)

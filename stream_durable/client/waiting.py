@@ -18,7 +18,7 @@ _WORDS: Final = {
     "worker": "worker {name}",
     "answer": "the worker's answer to a cancellation",
     "breaker": "breaker {name}",
-    "later": "the time that it asked for: {about}",
+    "later": "the requested time: {about}",
     "retry": "attempt {about}",
     "time": "the time",
     "event": "event {name} with key {about}",

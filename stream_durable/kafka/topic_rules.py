@@ -156,9 +156,7 @@ def _other_partitions(topic: Wanted, found: Found) -> str:
 
 def _compressed(found: Found) -> str:
     kind = found.config.get("compression.type", "producer")
-    return (
-        "" if kind == "producer" else f"; compression.type is {kind}: the brokers compress every batch anew"
-    )
+    return "" if kind == "producer" else f"; compression.type is {kind}: the brokers recompress every batch"
 
 
 def _policy(policy: str) -> Rule:
@@ -175,12 +173,12 @@ def _stamps() -> Rule:
 
 
 def _kept_for_ever() -> tuple[Rule, ...]:
-    why = "what is removed is missing from every rebuild, or from the step that asks for it"
+    why = "removed records are missing from every rebuild, or from the step that needs them"
     return Rule("retention.ms", "-1", why), Rule("retention.bytes", "-1", why)
 
 
 def _kept_for_readers() -> Rule:
-    why = "whoever reads it and is away for longer than that misses records"
+    why = "a reader away for longer than that misses records"
     return Rule("retention.ms", str(_PUBLIC_MS), why, least=_PUBLIC_MS_MIN)
 
 

@@ -246,9 +246,8 @@ class _bounded:  # noqa: N801
         """Raise our error for the server's time limit."""
         if isinstance(error, asyncpg.QueryCanceledError):
             text = (
-                "to look through so many runs takes longer than a statement may "
-                "(postgres.statement_timeout_ms): say more of those that are meant, such as their workflow, "
-                "their status, or from when they are"
+                "the search through so many runs takes longer than a statement may "
+                "(postgres.statement_timeout_ms): add conditions, such as workflow, status or creation"
             )
             raise RejectedError("too_broad", text) from error
 

@@ -368,5 +368,5 @@ class _Lane:
 
 def _taken(partition: int) -> RejectedError:
     return RejectedError(
-        "not_ours", f"somebody else writes into partition {partition} of the schema: one rebuild at a time"
+        "not_ours", f"another process writes into partition {partition} of the schema: one rebuild at a time"
     )

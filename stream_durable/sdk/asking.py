@@ -60,7 +60,7 @@ def _asked_for(
     if choices is not None:
         return _chosen(options, choices, is_several=options.flag("several=", several))
     if options.flag("several=", several):
-        options.fault("contradiction", "several= says nothing without choices=")
+        options.fault("contradiction", "several= has no effect without choices=")
     if form is None:
         return "approval", _APPROVAL
     if isinstance(form, Mapping):

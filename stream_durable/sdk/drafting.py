@@ -138,7 +138,7 @@ def child_draft(
     if until is None:
         for option in ("again", "at_most", "every"):
             if given[option] is not None:
-                options.fault("contradiction", f"{option}= says nothing without an until=")
+                options.fault("contradiction", f"{option}= has no effect without until=")
         again = at_most = None
     count = options.count("at_most=", at_most)
     limit_ms, output = options.time_limit(given["timeout"], given["on_timeout"])

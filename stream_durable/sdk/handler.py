@@ -211,7 +211,7 @@ class Handler:
             return read(item)
         if default is not NO_DEFAULT:
             return default
-        raise self._unfit("parameter 'item'", [Problem("", "the command carries no item")])
+        raise self._unfit("parameter 'item'", [Problem("", "the command has no item")])
 
     def _unfit(self, what: str, found: Sequence[Problem]) -> HandoverError:
         return HandoverError("invalid_input", self.workflow, self.step, what, found)

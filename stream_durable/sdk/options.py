@@ -196,7 +196,7 @@ class Options:
         if isinstance(on_timeout, str) and on_timeout == "fail":
             return limit_ms, None
         if timeout is None:
-            self.fault("contradiction", "on_timeout= says nothing without a timeout=")
+            self.fault("contradiction", "on_timeout= has no effect without timeout=")
         output = self.json("on_timeout=", on_timeout)
         # Without a limit the fault is told; the core need not tell it again.
         return limit_ms, output if limit_ms is not None else None

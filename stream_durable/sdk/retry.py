@@ -113,7 +113,7 @@ def _function_faults(retry: Retry, function: DelayAfter) -> list[str]:
     if inspect.iscoroutinefunction(function):
         faults.append("a function as backoff= is a plain one, without `async`")
     if (retry.base, retry.cap, retry.jitter) != ("1s", "1m", 0.0):
-        faults.append("base=, cap= and jitter= say nothing if backoff= is a function")
+        faults.append("base=, cap= and jitter= have no effect if backoff= is a function")
     return faults
 
 

@@ -23,7 +23,7 @@ def sleep_node(
     if (duration is None) == (until is None):
         options.fault("contradiction", "a sleep takes a duration or until=, one of the two")
     if zone is not None and until is None:
-        options.fault("contradiction", "zone= says nothing without until=")
+        options.fault("contradiction", "zone= has no effect without until=")
     return SleepNode(
         name=name,
         duration_ms=(options.duration("a sleep", duration) or 0) if until is None else 0,

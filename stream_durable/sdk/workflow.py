@@ -218,7 +218,7 @@ class Workflow(Scope, Generic[In, Out]):
         """Refuse late steps: runs are started with the definition already taken."""
         if self._prepared is not None:
             name = draft.node.name
-            text = f"step {name!r} comes too late: an App, or somebody else, has taken the definition"
+            text = f"step {name!r} comes too late: an App, or another caller, has taken the definition"
             raise DefinitionError([self._outline.fault(name, "closed", text, origin)])
 
     def _prepare(self) -> Prepared:

@@ -111,12 +111,10 @@ def _of_partitions(found: Status) -> Iterator[Concern]:
     for one, left in found.partitions:
         name = f"partition {one.partition}"
         if one.lost_reason is not None:
-            remedy = "find out what became of its log; `engine.on_lost_log` says how to go on"
+            remedy = "find out what happened to its log; `engine.on_lost_log` decides how to go on"
             yield Concern(f"{name} stands still: {one.lost_reason}", remedy)
         elif found.reconcilers != () and _has_stood(found, left):
-            remedy = (
-                f"{_owner(one)} says why in its log and at /readyz; `partitions bury` sets a record aside"
-            )
+            remedy = f"{_owner(one)} logs the reason, see also /readyz; `partitions bury` sets it aside"
             yield Concern(f"{name} stands at offset {one.next_offset} with {left.records} records", remedy)
 
 

@@ -56,7 +56,7 @@ class ChildUnusableError(RejectedError):
     """A child reported an unusable configuration."""
 
     def __init__(self, name: str) -> None:
-        super().__init__("child_unusable", f"{name} cannot work with what it was given; see above")
+        super().__init__("child_unusable", f"{name} has unusable settings or arguments; see above")
 
 
 class Supervisor:

@@ -78,4 +78,4 @@ def _notes(settings: Settings) -> Iterator[str]:
     ):
         yield f"{PROPERTIES}: TLS does not verify who answers"
     if "debug" in properties:
-        yield f"{PROPERTIES}: debug makes librdkafka write much, and what it writes is not masked"
+        yield f"{PROPERTIES}: debug makes librdkafka write much, without masking secrets"

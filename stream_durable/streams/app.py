@@ -77,7 +77,7 @@ class StreamApp(faust.App):
         """Describe a topic as Faust does; reading pickle is refused."""
         for name in ("key_serializer", "value_serializer"):
             if is_pickle(options.get(name)):
-                text = f"{name}={options[name]!r} of {', '.join(topics)}: pickle runs what it reads"
+                text = f"{name}={options[name]!r} of {', '.join(topics)}: pickle executes its input"
                 raise RejectedError("not_supported", text)
         return super().topic(*topics, **options)
 

@@ -85,7 +85,7 @@ def is_pickle(codec: object) -> bool:
 
 def _codec_problems(given: Mapping[str, Any]) -> list[str]:
     named = [name for name in ("key_serializer", "value_serializer") if is_pickle(given.get(name))]
-    return [f"{name}: pickle runs what it reads, so whoever writes to a topic runs code" for name in named]
+    return [f"{name}: pickle executes its input, so writers to a topic could run code" for name in named]
 
 
 def _security_problems(kafka: KafkaSettings) -> list[str]:

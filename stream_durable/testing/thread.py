@@ -34,7 +34,7 @@ class EngineThread:
             text = "the engine was asked from inside a step, which it runs at this moment: ask from the test"
             raise RejectedError("inside", text)
         if self.is_given_up:
-            text = "the engine is still at what a call that was broken off has asked for: take another one"
+            text = "the engine is still busy with an interrupted call: use another engine"
             raise RejectedError("given_up", text)
         answer: Future[_Answer] = Future()
         try:

@@ -332,6 +332,6 @@ def test_a_definition_that_was_taken_takes_no_further_steps() -> None:
     flow.add("a", lambda: 1)
     flow.definition()
     with pytest.raises(
-        DefinitionError, match="step 'b' comes too late: an App, or somebody else, has taken the definition"
+        DefinitionError, match="step 'b' comes too late: an App, or another caller, has taken the definition"
     ):
         flow.add("b", lambda: 2)

@@ -126,7 +126,7 @@ async def test_a_child_that_ends_in_time_is_not_touched_by_it(engine: Engine) ->
 def test_a_value_for_a_child_that_is_late_needs_a_time() -> None:
     flow = Workflow("order")
     flow.child("small", small(), on_timeout=1)
-    with pytest.raises(DefinitionError, match=r"on_timeout= says nothing without a timeout="):
+    with pytest.raises(DefinitionError, match=r"on_timeout= has no effect without timeout="):
         flow.definition()
 
 

@@ -190,7 +190,7 @@ CONTRADICTIONS: list[tuple[Callable[[Workflow], object], str]] = [
         lambda w: w.wait_signal("a", "x", any_of=["y"]),
         "wait 'a': a wait takes one signal, or several as any_of= or all_of=, one of the three",
     ),
-    (lambda w: w.wait_signal("a", on_timeout=1), "wait 'a': on_timeout= says nothing without a timeout="),
+    (lambda w: w.wait_signal("a", on_timeout=1), "wait 'a': on_timeout= has no effect without timeout="),
     (
         lambda w: w.add("a", work, timeout="2s", total="1s"),
         "step 'a': it may take 1000 ms in all, but 2000 ms for one attempt",
@@ -199,7 +199,7 @@ CONTRADICTIONS: list[tuple[Callable[[Workflow], object], str]] = [
     (lambda w: w.add("a", work, retry=Retry(3, on="x", not_on="x")), "step 'a': "),
     (
         lambda w: w.add("a", work, retry=Retry(3, backoff=lambda n, f: "1s", base="5s")),
-        "step 'a': Retry: base=, cap= and jitter= say nothing if backoff= is a function",
+        "step 'a': Retry: base=, cap= and jitter= have no effect if backoff= is a function",
     ),
     (lambda w: w.parallel("a", []), "group 'a' has no members"),
     (lambda w: w.branch("a", on="input"), "branch 'a' has no clauses"),

@@ -214,9 +214,9 @@ def test_what_repetition_cannot_mean() -> None:
     flow.child("f", small, until="f.done", at_most=0)
     flow.child("g", small, until="g.done", again="g.next")  # type: ignore[arg-type]
     assert refusal(flow) == [
-        "child 'a': again= says nothing without an until=",
-        "child 'b': every= says nothing without an until=",
-        "child 'c': at_most= says nothing without an until=",
+        "child 'a': again= has no effect without until=",
+        "child 'b': every= has no effect without until=",
+        "child 'c': at_most= has no effect without until=",
         "child 'd': 'input.done' is no path into its own output: write one such as d.done",
         "child 'e': 'other.y' is no path into its own output: write one such as e.done",
         "child 'f': at_most is 0, and must be 1 or more",

@@ -272,8 +272,8 @@ def test_what_is_wrong_with_a_question_is_said_at_once() -> None:
         "no JSON Schema",
         "'nothing' is not there",
         "a brace that belongs to no path",
-        "several= says nothing without choices=",
-        "on_timeout= says nothing without a timeout=",
+        "several= has no effect without choices=",
+        "on_timeout= has no effect without timeout=",
         "form= takes a type that has a JSON Schema",
     ):
         assert said in text

@@ -35,7 +35,7 @@ def test_a_topic_that_was_made_by_the_rules_keeps_them(ours: str) -> None:
     [
         ("commands.default", {"max_message_bytes": "20000"}, "change", "20000, it should be 5000000 or more"),
         ("dead", {"max_message_bytes": "5000000"}, "change", "it should be 10000000 or more"),
-        ("inbox", {"retention_ms": "604800000"}, "change", "it should be -1: what is removed is missing"),
+        ("inbox", {"retention_ms": "604800000"}, "change", "it should be -1: removed records are missing"),
         ("blobs", {"retention_bytes": "1000"}, "change", "retention.bytes is 1000, it should be -1"),
         ("steps", {"retention_ms": "60000"}, "change", "it should be 86400000 or more"),
         ("commands.default", {"retention_ms": "60000"}, "change", "86400000 or more and 601200000 or less"),

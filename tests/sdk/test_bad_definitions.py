@@ -252,7 +252,7 @@ def backoff_that_takes_nothing(flow: Workflow) -> None:
     flow.add("a", work, retry=Retry(3, backoff=lambda: "1s"))  # type: ignore[arg-type,misc]
 
 
-@says("step 'a': Retry: base=, cap= and jitter= say nothing if backoff= is a function")
+@says("step 'a': Retry: base=, cap= and jitter= have no effect if backoff= is a function")
 def backoff_of_two_minds(flow: Workflow) -> None:
     flow.add("a", work, retry=Retry(3, backoff=lambda attempt, failure: "1s", base="5s"))
 
@@ -610,9 +610,9 @@ def input_of_a_child_is_a_number(flow: Workflow) -> None:
 
 
 @says(
-    "child 'page': again= says nothing without an until=",
-    "child 'page': at_most= says nothing without an until=",
-    "child 'page': every= says nothing without an until=",
+    "child 'page': again= has no effect without until=",
+    "child 'page': at_most= has no effect without until=",
+    "child 'page': every= has no effect without until=",
 )
 def rounds_without_an_end(flow: Workflow) -> None:
     flow.child("page", other(), again={"id": "page.id"}, at_most=5, every="5s")

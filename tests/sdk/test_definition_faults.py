@@ -267,7 +267,7 @@ def bad_signal(flow: Workflow) -> None:
     flow.wait_signal("go", "to go")
 
 
-@says("wait 'go': on_timeout= says nothing without a timeout=")
+@says("wait 'go': on_timeout= has no effect without timeout=")
 def output_without_timeout(flow: Workflow) -> None:
     flow.wait_signal("go", on_timeout=None)
 

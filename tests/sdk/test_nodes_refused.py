@@ -82,7 +82,7 @@ def step(name: str, group: str | None = None, clause: int = 0, after: tuple[str,
                     "child 'c': 'a b' is not a name for a workflow: letters, digits and _ . : - only, "
                     "beginning with a letter or _, at most 128"
                 ),
-                "child 'c' is to run again, but nothing says until when",
+                "child 'c' is to run again, but until= is missing",
             ],
         ),
         (

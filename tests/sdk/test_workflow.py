@@ -202,7 +202,7 @@ def test_a_workflow_is_closed_once_its_definition_was_taken() -> None:
         flow.sleep("b", "1s")
 
     assert [fault.code for fault in caught.value.faults] == ["closed"]
-    assert "step 'b' comes too late: an App, or somebody else, has taken the definition" in str(caught.value)
+    assert "step 'b' comes too late: an App, or another caller, has taken the definition" in str(caught.value)
 
 
 def test_a_workflow_with_faults_can_be_mended() -> None:

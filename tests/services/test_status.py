@@ -56,7 +56,7 @@ def test_what_passes_by_itself_needs_nobody(fields: dict[str, Any]) -> None:
             "partition 0 stands still: truncated",
             "on_lost",
         ),
-        ({"partitions": [partition(OLD)]}, "stands at offset 17 with 3 records", "reconciler-a-1 says why"),
+        ({"partitions": [partition(OLD)]}, "stands at offset 17 with 3 records", "reconciler-a-1 logs"),
         ({"partitions": [partition(OLD, owner=None)]}, "stands at offset 17", "that is to own it"),
         ({"ingress": Readers((), NEW)}, "no ingress runs", "stream-durable ingress"),
         ({"ingress": Readers(SOMEBODY, OLD)}, "3 records behind", "see its log"),

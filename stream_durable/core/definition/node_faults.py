@@ -186,7 +186,7 @@ def _child(node: ChildNode) -> Iterator[tuple[str, str]]:
     if node.until is not None:
         yield from _rounds(node, node.until)
     elif node.again or node.every_ms:
-        yield "contradiction", " is to run again, but nothing says until when"
+        yield "contradiction", " is to run again, but until= is missing"
 
 
 def _rounds(node: ChildNode, until: str) -> Iterator[tuple[str, str]]:

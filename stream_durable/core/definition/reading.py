@@ -122,6 +122,4 @@ class Known:
                 f"definition {fingerprint[:64]} of workflow {newer.name[:128]!r} has format {newer.format}, "
                 "which this release does not know: a newer one has to take over"
             )
-        return (
-            f"definition {fingerprint[:64]} is not on the definitions topic: start a worker that carries it"
-        )
+        return f"definition {fingerprint[:64]} is not on the definitions topic: start a worker that has it"

@@ -146,7 +146,7 @@ class _Judgement:
                 yield from _unfit(called, carried.functions)
             yield from _other_clauses(old, carried)
         elif self._is_alone:
-            text = f"the app carries no workflow {old.name!r}"
+            text = f"the app has no workflow {old.name!r}"
             yield Strand("no_workflow", None, text, f"keep workflow {old.name!r} {_UNTIL}", frozenset())
 
     def _of_child(self, node: ChildNode, safe: frozenset[str]) -> Iterator[Strand]:

@@ -227,7 +227,7 @@ def stranded(run: Run) -> list[End]:
     for j, step in run.steps.items():
         if step.status not in STEP_ENDED or graph.is_helper(j):
             continue
-        why = races.consequence(step, graph.names[j], "what it waits for has come to no good end")
+        why = races.consequence(step, graph.names[j], "a dependency has failed or was cancelled")
         if step.status in (FAILED, CANCELLED) and not races.is_borne_by_itself(run, j, step):
             found += [(i, CANCELLED, None, why) for i in graph.dependents[j] if _has_not_begun(run, i)]
         if j in graph.members and j not in run.open:

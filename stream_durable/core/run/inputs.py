@@ -39,7 +39,7 @@ def claim(run: Run, message: ClaimInput, now: int, out: Effects) -> Outcome:
     if isinstance(asked, Outcome):
         return asked
     if not message.by:
-        raise RejectedError("nobody", "a claim says in `by` whose the question is to be")
+        raise RejectedError("nobody", "a claim names the assignee in `by`")
     if asked.assignee == message.by:
         return Outcome.DUPLICATE
     if asked.assignee:

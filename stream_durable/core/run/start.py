@@ -127,7 +127,7 @@ def _answer_again(run: Run, message: StartRun, out: Effects) -> None:
     if not message.parent:
         return
     if message.parent != run.parent or message.parent_step != run.parent_step:
-        text = "there is a run of this id that somebody else has started"
+        text = "another run has this id"
         out.messages.append(refused(message, RejectedError("id_taken", text)))
     elif run.has_ended:
         tell_parent(run, out)
