@@ -85,7 +85,7 @@ class Lane:
         self.alone: tuple[int, int] | None = None
         self.is_held = False
         self.delay = FIRST_SECONDS
-        #: What the log was told last of why it pauses.
+        #: The last logged reason of a pause.
         self.logged = ""
 
     def add(self, delivery: Delivery, i: int, *, is_alone: bool) -> None:

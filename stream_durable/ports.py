@@ -281,7 +281,7 @@ class TimerRow(NamedTuple):
     due: int | None
 
 
-#: (due, kind, key, name): timers in the order in which they come due.
+#: (due, kind, key, name): timers by due time.
 TimerPosition = tuple[int, Kind, str, str]
 
 
@@ -321,7 +321,7 @@ class Share:
     #: Of entities.
     rows: Rows = field(default_factory=Rows)
     timers: list[TimerRow] = field(default_factory=list)
-    #: Outbox rows, by their first offset, whose messages have been acknowledged.
+    #: Acknowledged outbox rows, by first offset.
     published: list[int] = field(default_factory=list)
 
 
@@ -352,7 +352,7 @@ class Cursor(NamedTuple):
 
     token: UUID | None
     next_offset: int
-    #: Whether what is outstanding in it has to be asked for again.
+    #: Whether outstanding work must be requested again.
     must_redrive: bool = False
 
 
@@ -361,9 +361,9 @@ class Attendance(NamedTuple):
 
     #: Our own number.
     number: int
-    #: The numbers of all that live; empty while that cannot be known.
+    #: The numbers of all living processes; empty while unknown.
     living: frozenset[int]
-    #: Partitions whose owner has died, with the epoch of its ownership.
+    #: Partitions of dead owners, with the epoch of the ownership.
     orphans: dict[int, int]
 
 
@@ -513,7 +513,7 @@ class RunQuery(NamedTuple):
     #: Any of these; empty: all.
     status: tuple[str, ...] = ()
     tag: str | None = None
-    #: Where the steps go that name no queue of their own.
+    #: The queue of the steps without a queue.
     queue: str | None = None
     #: The parent run.
     parent: str | None = None
@@ -523,7 +523,7 @@ class RunQuery(NamedTuple):
     updated_before: int | None = None
     #: What the JSON of the input holds, letter for letter.
     input_text: str | None = None
-    #: None of those that were cancelled and undone, as somebody asked.
+    #: Without runs cancelled and undone on request.
     unasked: bool = False
 
 
@@ -550,7 +550,7 @@ class RunSummary(NamedTuple):
     parent_step: str | None = None
     attempt: int = 1
     started: int | None = None
-    #: A JSON object: what has been asked of it.
+    #: A JSON object: the requests to the run.
     requests: bytes | None = None
 
 
@@ -565,7 +565,7 @@ class WorkflowFigures(NamedTuple):
     """What the runs of a workflow come to. Times are milliseconds of log time."""
 
     workflow: str
-    #: Runs that have not ended, and how many of them wait.
+    #: Number of open runs, and of the waiting ones among them.
     open: int
     waiting: int
     #: Dead letters: runs that failed for good, undone or not, unless somebody cancelled them.
@@ -607,13 +607,13 @@ class PartitionSummary(NamedTuple):
     """A partition of the inbox as a line of a list."""
 
     partition: int
-    #: The process that took it over last; None: nobody ever did.
+    #: The last owner; None: there was none.
     owner: str | None
     #: Number of takeovers, in all and since the last progress.
     takeovers: int
     next_offset: int
     stalls: int
-    #: Why it stands still, if its log was lost.
+    #: The reason of a standstill, if the log was lost.
     lost_reason: str | None
 
 
@@ -677,11 +677,11 @@ class QuestionQuery(NamedTuple):
     workflow: str | None = None
     wait: str | None = None
     role: str | None = None
-    #: Empty: those that nobody has.
+    #: Empty: unassigned questions.
     assignee: str | None = None
     #: Of the run.
     tag: str | None = None
-    #: Those whose time is over before this.
+    #: Questions closed by a time-out before this.
     expires_before: int | None = None
 
 
@@ -710,7 +710,7 @@ class StoredEvent(NamedTuple):
     id: str
     data: bytes
     expires: int
-    #: When it came, and when it first woke a wait.
+    #: The times of arrival and of the first wake-up.
     published: int | None
     taken: int | None
 

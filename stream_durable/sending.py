@@ -166,7 +166,7 @@ class Sender:
         if not self._is_called:
             self._is_called = True
             assert self._loop is not None
-            # A loop that has ended has nobody left to hear it.
+            # A closed loop receives nothing more.
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._hear)
 
@@ -237,7 +237,7 @@ class Sender:
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(key)
-            # In this order: what is settled from now on is told.
+            # In this order: from now on outcomes are passed on.
             self.has_lanes = True
             for delivery in self._outstanding.values():
                 for i in range(delivery.taken):

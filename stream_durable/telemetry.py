@@ -254,7 +254,7 @@ class _Line(dict[str, Any]):
         return f"{self['event']} {fields}".rstrip() + (f"\n{trace.rstrip()}" if trace else "")
 
 
-#: What of an event is no field of its line.
+#: Parts of an event that are no fields of its line.
 _APART: Final = ("event", "exc_info", "trace")
 
 

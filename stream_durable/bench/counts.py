@@ -47,7 +47,7 @@ class Written(NamedTuple):
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """The work counted, or the share per step."""
 
-    #: The partitions' look at their rows, every five seconds, is among them.
+    #: Includes the check of the partitions' rows, every five seconds.
     transactions: float
     wal_bytes: float
     #: Inserted, updated and deleted, by table.

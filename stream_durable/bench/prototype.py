@@ -90,7 +90,7 @@ class Prototype:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-25:])
 
     def _usage(self, found: dict[str, int] | None = None) -> Usage:
-        # Where the load is a process of its own, it is not ours.
+        # Without the load, if it is a separate process.
         return Usage(self._services.trees | (found or {}))
 
     @contextmanager

@@ -58,7 +58,7 @@ def demo(
 
     begin = time.monotonic()
     with _home(is_kept=keep) as home:
-        # What is configured is somebody's, so nothing but our own services is used.
+        # Configured services belong to somebody, so only our own are used.
         settings = Settings().override(_SETTINGS)
         configure_logging("error", "auto")
         _title("An order survives a failing bank and a killed worker")

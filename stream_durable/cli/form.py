@@ -28,7 +28,7 @@ def asked_for(question: Question) -> Any:
     found = {}
     required = schema.get("required", ())
     for name, node in schema["properties"].items():
-        # A field by itself: what it refers to stands in the whole.
+        # A single field: references lead into the whole schema.
         value = _value(name, node, schema, is_required=name in required)
         if value is not _NOTHING:
             found[name] = value

@@ -228,7 +228,7 @@ async def _start(
         show_one({"id": run.id, "created": run.created}, output)
     if not is_followed:
         return
-    # Programs read what was printed above; the lines are for whoever watches.
+    # Programs read the output above; these lines are for people.
     await _followed(settings, run.id, lambda line: typer.echo(line, err=output is not Format.TABLE))
 
 

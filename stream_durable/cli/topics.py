@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The topics in Kafka.", no_args_is_help=True)
 
-#: What makes a plan end with code 4, besides what is refused.
+#: Actions that end a plan with code 4, besides refusals.
 _WRONG = (
     ("create", "topic", "missing; `stream-durable topics apply` makes them"),
     ("change", "property", "wrong; `stream-durable topics apply` sets them"),

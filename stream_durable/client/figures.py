@@ -19,7 +19,7 @@ class WorkflowEntry(NamedTuple):
     """A workflow with figures about the runs."""
 
     name: str
-    #: Runs that have not ended, and how many of them wait.
+    #: Number of open runs, and of the waiting ones among them.
     open: int
     waiting: int
     #: Dead letters: runs that failed for good, undone or not, unless somebody cancelled them.

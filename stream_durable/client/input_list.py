@@ -38,11 +38,11 @@ class InputFilter:
     #: Name of the step that asks.
     wait: str | None = None
     role: str | None = None
-    #: Empty: those that nobody has yet.
+    #: Empty: unassigned questions.
     assignee: str | None = None
     #: Of the run.
     tag: str | None = None
-    #: Those that nobody can answer any more when this time has passed.
+    #: Questions closed by their time-out before this time.
     expires_within: Duration | None = None
 
     def query(self, now: datetime) -> QuestionQuery:

@@ -71,7 +71,7 @@ class RunCount(NamedTuple):
     """How many runs there are."""
 
     found: int
-    #: False: there are more; counting stopped.
+    #: False: there are further descendants.
     is_exact: bool
 
 
@@ -79,7 +79,7 @@ class RunStatuses(NamedTuple):
     """The number of runs in each status."""
 
     counts: dict[str, int]
-    #: False: there are more; counting stopped.
+    #: False: there are further descendants.
     is_exact: bool
 
 
@@ -96,7 +96,7 @@ class Family(NamedTuple):
     """All runs descending from the same root run."""
 
     first: Member
-    #: False: there are more, below those that are here.
+    #: False: there are further descendants.
     is_whole: bool
 
 

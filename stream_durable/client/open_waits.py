@@ -55,9 +55,9 @@ class KeptEvent(NamedTuple):
     id: str
     data: Any
     expires: datetime
-    #: When it came; None: an older release took it in.
+    #: The time of arrival; None: taken in by an older release.
     published: datetime | None
-    #: When it first woke a run; None: nobody has taken it.
+    #: The time of the first wake-up of a run; None: not taken yet.
     taken: datetime | None
 
 

@@ -21,7 +21,7 @@ class Change(NamedTuple):
     at: datetime
     #: The person, if known.
     by: str
-    #: Whose the question is from then on, and which role's.
+    #: The assignee and the role from then on.
     to: str
     role: str
     comment: str
@@ -41,7 +41,7 @@ class Question(NamedTuple):
     metadata: Mapping[str, Any]
     #: When the answer is expected.
     due: datetime | None
-    #: The oldest first; the last one is the answer, once there is one.
+    #: Oldest first; an answer comes last.
     changes: tuple[Change, ...]
 
     @property

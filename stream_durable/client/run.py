@@ -321,7 +321,7 @@ class RunHandle(Generic[Out]):
                 status = event.type.removeprefix("run.")
                 if status in RUN_ENDED:
                     if status == COMPLETED and event.output is None:
-                        # It was too large for its topic, and is where the state is.
+                        # The output was too large for the topic, and is in the state.
                         return await self._ended_as()
                     return status, event.output, event.failure
         raise AssertionError("a live tail has no end")

@@ -24,7 +24,7 @@ class Sequence:
         self._steps: dict[int, StepEvent] = {}
         #: Steps come after the statement that the run has started, or goes on after an end.
         self._has_begun = False
-        #: Whether the last that was said of the run is its end.
+        #: Whether the last event of the run is an end.
         self.has_ended = False
 
     @property

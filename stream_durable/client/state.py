@@ -25,9 +25,9 @@ from stream_durable.ports import StoredRun
 
 _failure = msgspec.json.Decoder(Failure).decode
 
-#: What started a run of which nothing else is said.
+#: The trigger of a run without a recorded one.
 CLIENT: Final = "client"
-#: A step in one of these has begun and not ended.
+#: Statuses of a step under way.
 _UNDER_WAY = frozenset({READY, RUNNING, WAITING, RETRYING})
 
 

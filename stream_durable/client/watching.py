@@ -18,7 +18,7 @@ Event = RunEvent | StepEvent
 #: Records carry the publisher's time, runs the log's time: with clocks further apart than this, a watch reads
 #: the log from the beginning.
 _SKEW_MS: Final = 60_000
-#: What was committed is published within this time, or the publisher is down.
+#: Committed events are published within this time, unless the publisher is down.
 _SETTLE_SECONDS: Final = 5.0
 
 

@@ -16,7 +16,7 @@ from stream_durable.core.errors import RejectedError
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 _DAY = timedelta(days=1)
-#: So many days are looked at for one that is no holiday.
+#: Number of days searched for one without a holiday.
 DAYS_MAX = 3_660
 #: A hundred years: beyond it a moment no longer fits what databases and calendars can hold.
 AHEAD_MS_MAX = 36_500 * 86_400_000

@@ -64,7 +64,7 @@ class CancelAttempt(
     attempt: int
     #: Whether the run waits for the answer, which is a failure with code `cancelled` if it is no other.
     must_answer: bool = False
-    #: The only worker that is meant; empty: whichever has the attempt.
+    #: The worker concerned; empty: any with the attempt.
     worker: str = ""
 
 
@@ -100,7 +100,7 @@ class Effects:
         self.commands: list[tuple[str, Command | CancelAttempt]] = []
         #: (queue, partition, command): to a worker that the partition of its run does not reach.
         self.redirected: list[tuple[str, int, CancelAttempt]] = []
-        #: Queues whose open attempts in this partition are to be asked for again.
+        #: Queues whose open attempts in this partition must be requested again.
         self.lost_queues: list[str] = []
         self.events: list[StepEvent | RunEvent] = []
         #: Messages to other entities, by way of the inbox.
@@ -111,7 +111,7 @@ class Effects:
         self.attempts: dict[tuple[str, str, int], AttemptNote] = {}
         #: Whether a timer came to the log before its moment, by the log's clock.
         self.has_early_timer = False
-        #: What the steps weigh that the message being folded has begun.
+        #: Weight of the steps begun by the present message.
         self.load = 0
 
     def plan_again(self, timer: tuple[Kind, str, str], due: int, now: int) -> bool:

@@ -13,11 +13,11 @@ from msgspec import Meta
 #: The newest format known to this release.
 FORMAT: Final = 2
 
-#: From this one on steps ask people, and workflows bound how many steps of a run begin.
+#: The format of questions to people.
 ASKS: Final = 2
-#: From this one on sleeps end by the calendar.
+#: The format of sleeps by the calendar.
 CALENDAR: Final = 2
-#: From this one on a wait may need all of several signals.
+#: The format of waits for all of several signals.
 ALL_OF: Final = 2
 
 #: So far beyond ours a format is made up: to wait for it would hold a partition for ever.

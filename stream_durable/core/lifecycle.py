@@ -40,7 +40,7 @@ class StepEvent(msgspec.Struct, frozen=True, gc=False):
     finished: int | None = None
     worker: str | None = None
     trace: str | None = None
-    #: Of a step that asks people: JSON of what is asked, and of who did what about it so far.
+    #: For a step that asks people: JSON of the question, and of all actions so far.
     asked: bytes | None = None
 
 
@@ -117,7 +117,7 @@ MEANINGS: Final[Mapping[str, str]] = {
 #: Types published only on request of a workflow: one record for each step.
 ON_REQUEST: Final = frozenset({STEP_STARTED})
 
-#: What is said when a run has come to this.
+#: The event of each end of a run.
 RUN_EVENTS: Final[Mapping[str, str]] = {
     COMPLETED: RUN_COMPLETED,
     FAILED: RUN_FAILED,

@@ -67,7 +67,7 @@ class StartRun(RunMessage, kw_only=True, tag="run.start"):
     trace: OptionalText | None = None
     #: Log time before which nothing begins.
     at: Millis | None = None
-    #: Where steps go that name no queue of their own.
+    #: The queue of steps without a queue.
     queue: OptionalText = ""
     #: Higher is sooner, among the commands that a worker holds.
     priority: Annotated[int, Meta(ge=-100, le=100)] = 0
@@ -312,7 +312,7 @@ class AttemptJumped(AttemptEnd, kw_only=True, tag="attempt.jumped"):
 class Grafted(msgspec.Struct, omit_defaults=True, kw_only=True):
     """A step added to the run by an answer."""
 
-    #: The name of the template or of the step whose function it calls.
+    #: The template or step with the function to call.
     of: Text
     #: Within the expansion; empty: its position.
     name: OptionalText = ""

@@ -13,13 +13,13 @@ class Table(NamedTuple):
 
     #: As it is called in the database.
     name: str
-    #: What a row is that is written, column by column.
+    #: The class of a row for writing, column by column.
     row: type[Any]
     #: How many columns make up the key, from the first on, which is the id of the entity.
     key: int
     #: A column; a row with nothing in it deletes the stored row.
     needs: str = ""
-    #: Whether an entity is loaded from it; else it is for people alone.
+    #: Whether entities are loaded from it; otherwise it is for people alone.
     is_loaded: bool = True
 
 

@@ -15,7 +15,7 @@ from stream_durable.settings import KafkaSettings
 #: Above the size of a dead letter: the bytes of a record itself as large as allowed.
 MESSAGE_BYTES_MAX = 10_000_000
 
-#: A large value, or a command that hands over many, and its envelope.
+#: A large value, or a command with many values, and the envelope.
 BLOB_MESSAGE_BYTES_MAX = 5_000_000
 
 #: The partitioner of Kafka's own clients; `core.ids.partition_of` computes the same.

@@ -24,7 +24,7 @@ class Group(NamedTuple):
     members: tuple[GroupMember, ...]
     #: The records that there are, by partition.
     bounds: Mapping[int, Span]
-    #: What it has not done, by partition; where it never committed, all there is.
+    #: Remaining records by partition; all of them without a commit.
     left: Mapping[int, Span]
 
     @property

@@ -81,7 +81,7 @@ class Limits:
     def _learn(self, topics: Iterable[str]) -> None:
         """Read how large a message may be; where we may not ask, the broker tells by refusing."""
         if any(name.startswith("compression") for name in self._settings.properties):
-            # What counts is the size after compression, which nobody knows beforehand.
+            # The size after compression counts, which is unknown before.
             return
         names = [full_name(self._prefix, topic) for topic in topics]
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]

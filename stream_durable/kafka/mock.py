@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from stream_durable.core.errors import TransientError
 
-#: What the mock broker gives every topic; it cannot be told otherwise.
+#: The number of partitions of every topic of the mock broker; it is fixed.
 MOCK_PARTITIONS = 4
 
 _CALL_SECONDS = 10.0

@@ -256,7 +256,7 @@ class KafkaPublisher(Sender):
         await loop.run_in_executor(None, kafka.producer.flush, self._drain_seconds)
         kafka.is_closed = True
         await loop.run_in_executor(None, kafka.thread.join, 2.0)
-        # What nobody acknowledges is given up, for closing waits for it.
+        # Unacknowledged messages are abandoned, since closing waits for them.
         kafka.producer.purge()
         await loop.run_in_executor(None, kafka.producer.close)
         atexit.unregister(self._leave)

@@ -95,7 +95,7 @@ class _Reading:
     def __init__(self, settings: KafkaSettings, topic: str, spans: Sequence[Span], records_max: int) -> None:
         self._settings = settings
         self._topic = topic
-        #: Stretches that have not been read to their end.
+        #: Ranges not yet read to their end.
         self._left = {span.partition: span for span in spans}
         self._records_max = records_max
         self._consumer: Consumer | None = None

@@ -42,7 +42,7 @@ _LINGER_SECONDS = 300.0
 _RECORDS_MAX = 1_000
 #: Events of the past that wait for their reader before the thread stops reading.
 _HELD_MAX = 1_000
-#: What Kafka's protocol means by this time: the end of the log.
+#: Kafka's notation for the end of the log.
 _LATEST = -1
 
 

@@ -33,7 +33,7 @@ class LogPartition:
     def __init__(self) -> None:
         """Begin empty."""
         self.records: list[Record] = []
-        #: What nobody can read any more, for whoever wants to know what has been.
+        #: Unreadable records, kept for invariants about the past.
         self.expired: list[Record] = []
         self.low = 0
         self.high = 0
@@ -113,7 +113,7 @@ class Broker:
         self.limits: dict[str, int] = {}
         #: Partitions without a leader: (topic, partition) -> until when, in milliseconds.
         self.leaderless: dict[tuple[str, int], int] = {}
-        #: Called with what a client has done that none may do.
+        #: Called with a client's forbidden action.
         self.complain: Callable[[str], None] = lambda what: None
         #: Whether records were ever lost.
         self.has_been_lost = False

@@ -97,7 +97,7 @@ class Deployment:
         self.session_seconds = 3.0
         self.slots = [Slot("reconciler", i, knows) for i in range(reconcilers)]
         self.slots += [Slot("worker", i) for i in range(workers)]
-        #: What can never be right, as seen while it happened.
+        #: Violations seen while they happened.
         self.wrong: list[str] = []
         self.broker.complain = self.wrong.append
 

@@ -36,7 +36,7 @@ class Keeper(Protocol):
         """Record a task created by the process."""
 
 
-#: The simulated process that the running code belongs to; None: the world itself.
+#: The simulated process of the running code; None: the world itself.
 PROCESS: ContextVar[Keeper | None] = ContextVar("stream_durable_process", default=None)
 
 

@@ -73,13 +73,13 @@ class MemoryLog:
         self._latency = latency
         self._records_max = records_max
         self.fetching: dict[int, int] = {}
-        #: What each of them was when it was read last: a client hears of it when it becomes another log.
+        #: The identity of each log at the last read: a client notices a change.
         self._read: dict[int, LogPartition] = {}
-        #: The topic as it was when somebody asked last. That it was made anew is heard at once here; in truth
-        #: it may take until the next look, where it has grown beyond our position meanwhile.
+        #: The topic at the last check. A recreation is noticed at once here; in reality possibly at the next
+        #: check, with the log grown beyond our position.
         self._known: dict[int, str] = {}
         self._events: deque[LogEvent] = deque()
-        #: They overtake what was read.
+        #: These overtake records.
         self._moves: deque[Assigned | Revoked] = deque()
         self._is_revoking = False
         self._held = 0
@@ -87,12 +87,12 @@ class MemoryLog:
         self._releasing: list[int] = []
         self._is_polling = False
         self.is_expired = False
-        #: Partitions that the group gave us, and those of which the reader has heard.
+        #: Partitions assigned by the group, and those known to the reader.
         self._given: set[int] = set()
         self._heard: set[int] = set()
-        #: What is read though the group has not given it to us.
+        #: Partitions read without an assignment.
         self._adopted: set[int] = set()
-        #: Partitions that the reader wanted although it had been told that they are not its own.
+        #: Partitions wanted by the reader against its assignment.
         self.trespasses: list[int] = []
 
     def open(self) -> None:

@@ -39,7 +39,7 @@ class Process:
         self.is_running = True
         self.is_dead = False
         self.failure: BaseException | None = None
-        #: Stops this process for longer than its group is patient.
+        #: Suspends this process for longer than the group's patience.
         self.stall: Callable[[], None] = lambda: None
         self._tasks: list[asyncio.Task[Any]] = []
         self._held: list[asyncio.Handle] = []
@@ -47,7 +47,7 @@ class Process:
         self._context.run(PROCESS.set, self)
         self._outside = Context()
         self._outside.run(PROCESS.set, _Threads(self))
-        #: Whether its loop alone stands still, and its threads go on.
+        #: Whether only the loop stands still, while threads go on.
         self.is_blocked = False
         self._main: asyncio.Task[None] | None = None
 
@@ -147,7 +147,7 @@ class Process:
         if weather.chance(faults.late, f"{where} late"):
             delay += weather.rng.uniform(0.2, 3.0)
         if weather.chance(faults.lose_answer, f"{where} answer lost"):
-            # It is applied before we hear of the trouble, after it, or not at all.
+            # Applied before the error is reported, after it, or not at all.
             patience = weather.delay()
             if weather.rng.random() < 0.75:
                 weather.later(delay, lambda: _quietly(act))
@@ -211,7 +211,7 @@ def close(coroutine: Any) -> None:
             chain.append(inner)
             inner = inner.cr_await
         for each in reversed(chain):
-            # It is dead: what it would raise has nobody to hear it.
+            # The process is dead: nobody is left to receive the error.
             with suppress(BaseException):
                 each.close()
 

@@ -34,7 +34,7 @@ class _Batch:
 
     def __init__(self, messages: list[_Handed]) -> None:
         self.messages = messages
-        #: What the partition said: None: it took them.
+        #: The partition's answer; None: accepted.
         self.answer: list[Refused | None] | None = None
 
 
@@ -62,9 +62,9 @@ class _RemoteWire:
         self._limits = limits
         self._queues: dict[LaneKey, list[_Handed]] = {}
         self._busy: set[LaneKey] = set()
-        #: Whether the brokers tell us what a topic takes.
+        #: Whether the brokers report size limits.
         self._may_look = process.weather.rng.random() < 0.5
-        #: What has been acknowledged, by identity; and kept, so that the identity stays its own.
+        #: Acknowledged messages, by identity; kept, so that identities stay unique.
         self._acknowledged: dict[int, Outgoing] = {}
 
     def produce(
@@ -72,7 +72,7 @@ class _RemoteWire:
     ) -> Refused | None:
         """Take a message."""
         if self._process.is_dead:
-            # It is being cleared away: what its code still says, nobody hears.
+            # Being cleared away: later messages go nowhere.
             return None
         if id(message) in self._acknowledged:
             self._broker.complain(f"{self._process.name} sent to {message.topic} what was acknowledged")

@@ -41,7 +41,7 @@ KAFKA, POSTGRES = "Kafka", "Postgres"
 _ORDER_SECONDS = 0.0005
 
 
-#: Runs whose ids begin like this cannot be stored.
+#: Prefix of the ids of unstorable runs.
 UNSTORABLE_RUN = "unstorable"
 
 
@@ -52,7 +52,7 @@ class RemoteStore:
         """Serve a process."""
         self._process = process
         self._store = store
-        #: Drawn beside the world's numbers, and under which we are present as soon as we have been.
+        #: Drawn beside the world's numbers; our number of presence.
         self._drawn = crc32(process.name.encode())
         self._number: int | None = None
 

@@ -75,7 +75,7 @@ class Tables:
     """All stored rows."""
 
     partitions: dict[int, PartitionRow]
-    #: Of entities: by what a row is, and by its key.
+    #: Rows of entities, by class and key.
     rows: dict[type[Any], dict[Any, Any]] = field(default_factory=lambda: {t.row: {} for t in TABLES})
     #: (kind, key, name) -> (partition, due)
     timers: dict[TimerKey, tuple[int, int]] = field(default_factory=dict)
@@ -138,7 +138,8 @@ class MemoryStore:
     def __init__(self, partitions: int) -> None:
         """Make the rows of so many partitions."""
         self.tables = Tables({p: PartitionRow() for p in range(partitions)})
-        #: Hears that a partition goes on with another log, after which offset of the last and from which on.
+        #: Called when a partition continues with another log, with the last offset before and the first
+        #: after.
         self.goes_on: Callable[[int, int, int], None] = lambda partition, ended, began: None
         #: Numbers of the processes that are connected.
         self.present: set[int] = set()

@@ -26,11 +26,11 @@ class Faults:
     late: float = 0.0
     duplicate: float = 0.0
     gap: float = 0.0
-    #: That a process is stopped just before it publishes, for so long that it is replaced meanwhile.
+    #: A process is suspended just before publishing, until replaced.
     stall: float = 0.0
     #: That the database takes too long over a commit of more than a few records.
     slow_commit: float = 0.0
-    #: That it refuses a commit though none of its records is to blame.
+    #: The database refuses a commit without fault of a record.
     constraint: float = 0.0
     freezes: float = 0.0
     handovers: float = 0.0
@@ -46,7 +46,7 @@ class Faults:
     set_backs: float = 0.0
     #: All workers are gone, for so long that the offsets of their group are forgotten.
     forgotten: float = 0.0
-    #: How likely it is that the public topics take no large messages.
+    #: Probability of public topics with a small size limit.
     narrow: float = 0.0
     #: A typical delay of a call, in seconds; some take up to a hundred times as long.
     delay: float = 0.001

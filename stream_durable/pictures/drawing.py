@@ -74,7 +74,7 @@ class Known(NamedTuple):
     """The states of a run, sorted by subject."""
 
     steps: States
-    #: By the step of the definition that they belong to.
+    #: By the step of the definition.
     members: Mapping[str, list[Standing]]
     #: By that step, and by the kind of helper.
     helpers: Mapping[tuple[str, str], list[Standing]]

@@ -102,14 +102,14 @@ class _Reporting:
         self._state = state
         self._steps = {**state.steps, **state.helpers}
         self._last = state.ended or state.updated
-        #: By the group, branch or step that they are inside of.
+        #: By the group, branch or step around them.
         self._members: dict[str, list[str]] = {}
         for name in self._steps:
             owner = self._owner(name)
             if owner is not None:
                 self._members.setdefault(owner, []).append(name)
         self._times = {name: self._time(step) for name, step in self._steps.items()}
-        #: What let each step begin, once it was looked for.
+        #: The last dependency of each step, once known.
         self._let_by: dict[str, str | None] = {}
         #: Later steps have higher ranks: of two that ended at the same moment, the later one.
         self._rank: dict[str, int] = {}

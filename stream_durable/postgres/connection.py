@@ -38,7 +38,7 @@ FITTED_PLANS = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
 _TROUBLE_SECONDS = 5.0
 _CONNECT_SECONDS = 10
 
-#: The connection, and not what was asked of it.
+#: Errors of the connection, not of the statement.
 _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -49,7 +49,7 @@ _LOST = (
 #: Another transaction was in the way, or the server is going: the same statement may pass.
 _AGAIN = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57P05"})
 
-#: It took too long or too much, as a smaller one might not.
+#: Statements over a limit; a smaller one might pass.
 _TOO_MUCH = frozenset({"57014", "53200"})
 
 #: Every statement is refused: the database is read-only, refuses us, lacks a named object, is full, or shuts
@@ -176,7 +176,7 @@ class Lane:
         self._keyed_plans = keyed_plans
         self._connection: asyncpg.Connection | None = None
         self._lock = asyncio.Lock()
-        #: Why the database refused everybody the last time that it did, and when.
+        #: The last reason for refusing everybody, with its time.
         self._trouble: tuple[str, float] | None = None
 
     @asynccontextmanager

@@ -26,7 +26,7 @@ from stream_durable.settings import PostgresSettings
 #: How long a step waits for a lock, blocking all later statements; and the pause between tries.
 LOCK_MS = 100
 _PAUSE_SECONDS = 0.5
-#: How often it is said that something still goes on.
+#: Interval of progress messages.
 _SAY_SECONDS = 10.0
 
 Say = Callable[[str], None]

@@ -21,7 +21,7 @@ class Difference(NamedTuple):
     """A table with different content in one partition."""
 
     table: str
-    #: That of the run for its steps; -1 for steps of no run.
+    #: The run's partition for steps; -1 for steps without a run.
     partition: int
     live: Digest
     rebuilt: Digest

@@ -112,7 +112,7 @@ class World:
     definitions: Definitions
     #: Opens a look at the schema that is rebuilt.
     look: Callable[[], AbstractAsyncContextManager[State]]
-    #: Makes a store of the schema that is rebuilt: one for each lane.
+    #: Creates a store of the rebuilt schema: one for each lane.
     store: Callable[[], Store]
     settings: EngineSettings
     partition_count: int

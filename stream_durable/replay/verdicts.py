@@ -22,7 +22,7 @@ async def read_verdicts(topic: LogReader) -> Verdicts:
                 try:
                     verdict = decode_verdict(record.value)
                 except RejectedError:
-                    # Nobody of ours wrote it, so it is about nothing.
+                    # Not written by us, so about nothing.
                     continue
                 verdicts.setdefault((record.partition, verdict.offset), verdict)
     return verdicts

@@ -211,7 +211,7 @@ def _check_text(what: str, field_name: str, value: object) -> None:
         raise OptionError(f"{what} takes a text as its {field_name}, not {value!r}")
 
 
-#: What a step may return that is no value.
+#: Answers other than values.
 ANSWERS = (Skip, Snooze, Jump, Expand, Finish)
 
 

@@ -48,7 +48,7 @@ class Offer(NamedTuple):
     takes: Mapping[str, str] = MappingProxyType({})
     #: The step to be undone: its output goes by its name, even for one of many members.
     own: str = ""
-    #: For sentences about a parameter that is called like one.
+    #: For messages about a parameter with this name.
     templates: Collection[str] = ()
     #: Whether the step has an item; otherwise only an expanding step gives one.
     has_item: bool = False

@@ -19,7 +19,7 @@ class Work(NamedTuple):
     """A function called by a worker, with its companions in the same attempt."""
 
     function: Callable[..., Any]
-    #: What annotations of the function may name beyond its globals.
+    #: Names for annotations of the function beyond its globals.
     local_names: Mapping[str, Any]
     condition: Callable[..., Any] | None = None
     limit: Callable[..., Any] | None = None
@@ -27,7 +27,7 @@ class Work(NamedTuple):
     in_process: bool = False
     #: The key of the run's context under which the output is put, too.
     into: str | None = None
-    #: Steps whose outputs are handed over though no parameter is named like them.
+    #: Steps whose outputs are passed without a parameter.
     reads: tuple[str, ...] = ()
     #: Steps by parameter, for parameters with another name.
     takes: Mapping[str, str] = {}

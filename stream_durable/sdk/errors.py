@@ -9,7 +9,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import MESSAGE_LENGTH_MAX
 from stream_durable.sdk.origin import Origin
 
-#: More problems of one value than this are counted, not shown.
+#: Problems shown per value; more are counted.
 PROBLEMS_SHOWN = 5
 
 
@@ -23,9 +23,9 @@ class OptionError(RejectedError):
 class DefinitionFault(NamedTuple):
     """A fault of a definition, with file and line."""
 
-    #: What it belongs to, in words: `workflow 'order'` or `app 'shop'`.
+    #: The subject in words: `workflow 'order'` or `app 'shop'`.
     owner: str
-    #: None: the fault is one of the workflow or the app itself.
+    #: None: a fault of the workflow or the app itself.
     step: str | None
     #: Stable, for programs.
     code: str

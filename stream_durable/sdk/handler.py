@@ -56,7 +56,7 @@ class Given(msgspec.Struct, frozen=True):
     """The values given to an attempt by a command."""
 
     input: bytes
-    #: By step. One that was skipped, failed or not waited for has none.
+    #: By step; missing for a step skipped, failed or not awaited.
     outputs: Mapping[str, bytes]
     #: Makes the context, from the run's input in its type.
     context: Callable[[Any], Context[Any]]
@@ -97,7 +97,7 @@ class Handler:
         self.function = function
         #: Whether the call gives a coroutine to await; else it belongs into a thread.
         self.is_async = is_async
-        #: Whether it belongs into a process of its own instead.
+        #: Whether the function runs in a separate process.
         self.in_process = False
         #: The key of the run's context that also gets the output.
         self.into: str | None = None

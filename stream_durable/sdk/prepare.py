@@ -219,7 +219,7 @@ class _Preparation:
                 if case is not None:
                     options.fault("contradiction", f"it has a clause for {case}, but no on= to decide by")
                 elif i in conditions:
-                    # What stands where others have their value is for people.
+                    # A text in place of a value is for people.
                     cases[i] = f'"condition {i + 1}"'
         node = replace(node, cases=tuple(cases))
         if node.on is not None:
@@ -391,7 +391,7 @@ def _placed(
         if node is None:
             of_workflow.append(outline.fault(None, code, message, outline.origin))
             continue
-        # Of two steps with one name, the second is the one too many.
+        # Of two steps with the same name, the second is at fault.
         i = places[node].pop(1) if code == "duplicate" else places[node][0]
         of_steps[i].append(outline.fault(node, code, message, noted[i].origin))
     return [*of_workflow, *chain.from_iterable(of_steps)]

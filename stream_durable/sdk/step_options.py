@@ -56,7 +56,7 @@ class NodeOptions(OrderOptions, ErrorOptions, total=False):
 class AskOptions(NodeOptions, total=False):
     """Of a question to people."""
 
-    #: One of these is the answer, or with `several` a list of some.
+    #: The possible answers; with `several` the answer is a list of some.
     choices: Iterable[str] | None
     several: bool
     #: A type that pydantic reads, or a JSON Schema.
@@ -65,7 +65,7 @@ class AskOptions(NodeOptions, total=False):
     prompt: str
     role: str
     assignee: str
-    #: An object for those who show the question; its texts may hold paths too.
+    #: An object for the display of the question; texts may hold paths too.
     metadata: Mapping[str, Any] | None
     #: In which time the answer is expected.
     due: Duration | None

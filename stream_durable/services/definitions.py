@@ -15,7 +15,7 @@ from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.settings import Settings
 
 _PERIOD_SECONDS: Final = 1.0
-#: How a file ends that holds what is said about a definition.
+#: Suffix of files with descriptions of a definition.
 _ABOUT: Final = ".about"
 _CLIENT: Final = "stream-durable-keeper"
 

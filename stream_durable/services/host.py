@@ -46,7 +46,7 @@ class Service(NamedTuple):
 
     #: Works until cancelled, then drains.
     run: Callable[[], Awaitable[None]]
-    #: What must be good for it to be ready.
+    #: The checks required for readiness.
     checks: Mapping[str, Check]
     #: What keeps some of the checks up to date.
     probes: Iterable[Probe] = ()

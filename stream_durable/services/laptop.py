@@ -79,7 +79,7 @@ class Laptop:
         values = _sized(settings, chosen)
         self.postgres = self._with_postgres(settings, asked, values)
         self.kafka = self._with_kafka(settings, asked, values)
-        #: What differs from the settings it was made from, by path.
+        #: Differences from the original settings, by path.
         self.values: Mapping[str, str] = values
         self.settings = settings.override(values)
         #: Servers that did not end in good order, once all have ended.
@@ -210,6 +210,6 @@ def _sized(settings: Settings, chosen: KafkaChoice) -> dict[str, str]:
         suited["kafka.partitions"] = str(MOCK_PARTITIONS)
         suited["engine.on_lost_log"] = "continue_earliest"
     if chosen != "configured":
-        # Whoever tries out what a crash does is watching.
+        # People trying out a crash are watching.
         suited |= {"kafka.session_timeout_ms": "3000", "kafka.heartbeat_ms": "500"}
     return {path: value for path, value in suited.items() if not is_configured(settings, path)}

@@ -81,7 +81,7 @@ class _Times(dict[Path, int]):
 
     def __init__(self, *, is_known: bool) -> None:
         super().__init__()
-        #: Whether these are the files that were imported, and not all there are.
+        #: Whether these are the imported files, not all files.
         self.is_known = is_known
 
 

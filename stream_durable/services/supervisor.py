@@ -34,9 +34,9 @@ UNUSABLE_EXIT_CODE: Final = 2
 
 _FIRST_SECONDS: Final = 0.5
 _LONGEST_SECONDS: Final = 30.0
-#: Whoever ran this long ended for a new reason.
+#: After this time an end has a new reason.
 _STABLE_SECONDS: Final = 60.0
-#: Beyond what a child takes for its own drain.
+#: Beyond a child's own drain time.
 _GRACE_SECONDS: Final = 20.0
 
 

@@ -16,7 +16,7 @@ def split_dsn(dsn: SecretStr) -> SplitResult:
     try:
         return urlsplit(dsn.get_secret_value())
     except ValueError:
-        # The parser's own message quotes what it could not read.
+        # The parser's message quotes unreadable input.
         raise ValueError("write postgresql://user:password@host:port/database") from None
 
 

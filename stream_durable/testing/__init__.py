@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "Stuck", "TestedRun", "TestedStep"]
 
-#: Loaded when asked for: every pytest imports this package for its plugin.
+#: Loaded on demand: every pytest imports this package for its plugin.
 _WHEN_ASKED_FOR = {
     "Engine": "stream_durable.testing.engine",
     "Stuck": "stream_durable.testing.engine",

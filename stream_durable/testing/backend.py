@@ -23,7 +23,7 @@ SECONDS_MAX = 60.0
 class Rest(IntEnum):
     """How much is under way."""
 
-    #: Records that nobody has read, or commits, commands or reports that are on their way.
+    #: Unread records, or commits, commands or reports on their way.
     BUSY = 0
     #: Attempts, and nothing else.
     ATTEMPTS = 1

@@ -28,11 +28,11 @@ from stream_durable.testing.virtual import VirtualBackend
 
 R = TypeVar("R")
 
-#: How far a call lets time pass in search of what it waits for, unless it says otherwise.
+#: Time limit of a call's search for a condition, by default.
 WITHIN: Final = "30d"
 _RUNS_MAX = 1_000
 _KNOWN: Final = OPEN | RUN_ENDED
-#: Statuses in which a run stays, so that everything else may come to rest before they are looked at.
+#: Stable statuses of a run: everything else may settle before a check.
 _LASTING: Final = RUN_ENDED | {WAITING, PAUSED, PENDING}
 
 

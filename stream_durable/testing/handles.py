@@ -74,7 +74,7 @@ class TestedRun(Teller):
         self._engine = engine
         self._target: RunHandle = handle
         self.id = handle.id
-        #: Whether the call that gave us this handle is what started the run.
+        #: Whether this run was started by the call that returned this handle.
         self.created = handle.created
 
     def __repr__(self) -> str:

@@ -93,7 +93,7 @@ class Mishaps:
         self._stubs: list[tuple[Place, Any]] = []
         self._crashes: list[_Crash] = []
         self._calls: Counter[tuple[Handler, str]] = Counter()
-        #: What was arranged for steps of workflows that nobody has started yet.
+        #: Mishaps for steps of workflows not started yet.
         self._unchecked: list[Place] = []
 
     def expect(self, target: Target) -> None:
@@ -158,7 +158,7 @@ class ArrangedHandler(Handler):
     def __init__(self, handler: Handler, mishaps: Mishaps, die: Callable[[], None]) -> None:
         """Wrap a handler; `die` ends the worker on the spot."""
         self.stand_for(handler)
-        #: In a process of its own it would be out of reach.
+        #: In a separate process it would be out of reach.
         self.in_process = False
         self._handler = handler
         self._mishaps = mishaps

@@ -316,7 +316,7 @@ class RealBackend:
             spans = [Span(p, found.low, found.high) for p, found in (await reader.bounds()).items()]
             found: dict[Outgoing, Headers | None] = {}
             async for records in reader.read(spans):
-                # What is there already as a copy is one record.
+                # An existing copy is one record.
                 found |= {Outgoing(topic, r.partition, r.key, r.value): r.headers for r in records}
             await self.ports.publisher.publish(list(found.items()))
 

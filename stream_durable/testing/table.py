@@ -18,7 +18,7 @@ HEAD: Final = ("step", "status", "attempt", "waits for", "failure")
 STEPS_MAX: Final = 200
 _TEXT_MAX: Final = 100
 
-#: What happens at the moment that is known, where it is not what is waited for.
+#: The effect of a due time, if other than the end of the wait.
 _OTHERWISE: Final = frozenset({"event", "signal", "input", "worker", "answer"})
 
 

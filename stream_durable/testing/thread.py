@@ -41,7 +41,7 @@ class EngineThread:
             self._calls.put((call, answer))
             return answer.result()
         finally:
-            # A test that is out of time, or whose author has lost patience, leaves it at its work.
+            # A test out of time or interrupted leaves the call running.
             self.is_given_up = not answer.done()
 
     def close(self, last: Callable[[], object]) -> None:
@@ -66,5 +66,5 @@ class EngineThread:
                     answer.set_exception(error)
             else:
                 answer.set_result(result)
-            # What it refers to must not live until the next call.
+            # Its references must not live until the next call.
             del given, call, answer

@@ -34,7 +34,7 @@ _Answer = TypeVar("_Answer")
 
 #: A call of a service takes this long: nothing that a test would notice, but an order in time.
 _CALL_SECONDS = 1e-6
-#: An attempt that goes on within this time waits for a service, not for its own time.
+#: An attempt continuing within this time waits for a service, not for its own time.
 _SOON_SECONDS = 1e-3
 
 

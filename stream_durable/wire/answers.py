@@ -29,7 +29,7 @@ def judge(node: InputNode, data: bytes) -> None:
         more = "" if len(said) <= _SHOWN else f"; and {len(said) - _SHOWN} more"
         text = f"the answer to {node.name!r} does not fit: {'; '.join(said[:_SHOWN])}{more}"
         raise RejectedError("invalid_answer", text)
-    # What the run itself would refuse is refused here.
+    # Answers the run would refuse are refused here.
     check_answer(node, data)
 
 

@@ -17,9 +17,9 @@ class EventRow(NamedTuple):
     partition: int
     data: bytes | None
     expires: int | None
-    #: Position of the last wait that it is still to wake.
+    #: Position of the last wait still to wake.
     wakes_to: int | None = None
-    #: When it came; None: an older release took it in.
+    #: The time of arrival; None: taken in by an older release.
     published: int | None = None
     #: When it first woke a wait.
     taken: int | None = None

@@ -27,7 +27,7 @@ class KeptEvent(NamedTuple):
     expires: int
     #: The last of the waits that were open when the event came; None: none was left for it to wake.
     wakes_to: int | None = None
-    #: When it came, and when it first woke a wait; None: an older release took it in, and nothing yet.
+    #: The times of arrival and of the first wake-up; None: taken in by an older release, and nothing yet.
     published: int | None = None
     taken: int | None = None
 
@@ -55,7 +55,7 @@ class Channel:
         self.id = key
         self.partition = partition
         self.events: dict[str, KeptEvent] = {}
-        #: (when it expires, id) of each event, the next one first.
+        #: (time of expiry, id) of each event, the next one first.
         self.expiries: list[tuple[int, str]] = []
         #: In the order of their positions.
         self.waits: dict[WaitKey, OpenWait] = {}

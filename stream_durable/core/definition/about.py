@@ -14,7 +14,7 @@ import msgspec
 from stream_durable.core.definition.schema import Misfit, Schema, misfit
 from stream_durable.core.errors import RejectedError
 
-#: The header of a definition's record that carries it.
+#: The header of a definition's record with the descriptions.
 HEADER: Final = "about"
 #: Schemas that are larger are left out: the record has to fit its topic beside the definition.
 SCHEMA_BYTES_MAX: Final = 200_000

@@ -16,7 +16,7 @@ import msgspec
 
 from stream_durable.core.definition.schema import DEPTH_MAX, Misfit
 
-#: So many places are looked at; what comes beyond them passes.
+#: Number of places checked; further ones pass.
 CHECKS_MAX = 5_000
 
 

@@ -65,7 +65,7 @@ class Graph:
         self.nodes: tuple[AnyNode, ...] | list[AnyNode] = definition.nodes
         #: How many steps of a run may be with workers at the same time; None: as many as could begin.
         self.limit = definition.concurrency
-        #: The functions that workers are asked for on behalf of the steps themselves.
+        #: The functions called for the steps themselves.
         self.work: tuple[StepNode | None, ...] | list[StepNode | None] = tuple(map(work_of, self.nodes))
         self.size = self.definition_size = len(self.nodes)
         #: Steps of the graph proper, without helpers.
@@ -224,7 +224,7 @@ class Graph:
         found = self.waiting_for(i)
         owner = self.owner(i)
         if owner >= 0:
-            # The end of a member leads to that of its group, and to what is after the group.
+            # The end of a member leads to the end of the group, and to the steps after the group.
             found += self._beyond(owner)
         return found
 

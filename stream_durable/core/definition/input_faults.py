@@ -78,7 +78,7 @@ def _references(schema: Any) -> Iterator[Any]:
         node = pending.pop()
         if isinstance(node, dict):
             yield from (node[key] for key in ("$ref", "$dynamicRef", "$recursiveRef") if key in node)
-            # What is under these is data, or is called so by the author.
+            # Values under these keys are data, or named by the author.
             pending += [
                 held for key, held in node.items() if key not in ("const", "enum", "default", "examples")
             ]

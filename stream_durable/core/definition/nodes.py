@@ -32,7 +32,7 @@ class Join(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid
 
     of: tuple[str, ...]
     enough: Count = 1
-    #: Whether those that are still under way then are cancelled.
+    #: Whether to cancel members still under way then.
     cancel_rest: bool = False
 
 
@@ -74,7 +74,7 @@ class StepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="step"):
 
     queue: str = "default"
     retry: RetryPolicy = NO_RETRY
-    #: How long one attempt may take, from its start on a worker.
+    #: Time limit of an attempt, from the start on a worker.
     timeout_ms: Millis | None = None
     #: Whether the function takes the run's input, and which outputs; nothing else travels.
     takes_input: bool = True
@@ -85,7 +85,7 @@ class StepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="step"):
     takes_context: bool = False
     #: How long the step may take in all, from when it may begin: attempts and the time between them.
     total_ms: Millis | None = None
-    #: What undoes the step after it has completed, if the run fails later.
+    #: The compensation of the step, after completion, if the run fails later.
     compensation: StepNode | None = None
     breaker: Breaker | None = None
 
@@ -140,10 +140,10 @@ class InputNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="input"
     #: JSON text of the JSON Schema that an answer has to fit.
     schema: str = '{"type":"boolean"}'
     prompt: str = ""
-    #: Who may answer, and who is to.
+    #: The role and the assignee.
     role: str = ""
     assignee: str = ""
-    #: JSON text of an object for those who show the question.
+    #: JSON text of an object for the display of the question.
     metadata: str | None = None
     #: How long after the beginning of the wait the answer is expected; nothing happens then.
     due_ms: Millis | None = None
@@ -201,7 +201,7 @@ class ChildNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="child"
     again: dict[str, str] = {}
     at_most: Count = 1_000
     every_ms: Millis = 0
-    #: What undoes what the child did, if the run fails later.
+    #: The compensation of the child, if the run fails later.
     compensation: StepNode | None = None
     #: The queue of the child's steps without a queue; None: the parent's.
     queue: str | None = None
@@ -272,9 +272,9 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     name: str
     nodes: tuple[AnyNode, ...]
     timeout_ms: Millis | None = None
-    #: Steps that are in no graph until a step answers with them.
+    #: Templates: steps outside of the graph until an answer adds them.
     templates: tuple[StepNode, ...] = ()
-    #: What is called when a thing of its name happens: see `HOOKS`.
+    #: Hooks by name: see `HOOKS`.
     hooks: tuple[StepNode, ...] = ()
     #: How often the whole graph is tried; its delays are between two tries.
     restart: RetryPolicy = NO_RETRY

@@ -122,7 +122,7 @@ class Kind:
         """Return the schema of the field with a name, or None."""
         for own, found in self.fields.items():
             if name in self.names_of(own):
-                # What is computed when it is shown need not be written down.
+                # A text computed for display need not be stored.
                 return ANYTHING if _mapping(found).get("readOnly") else self.schema.at(found)
         return self.other_fields
 

@@ -77,7 +77,7 @@ class _Called(NamedTuple):
     step: str | None
     safe: frozenset[str]
     has_item: bool
-    #: The outputs that are handed over beside those in `takes`.
+    #: The outputs passed besides those in `takes`.
     given: frozenset[str] = frozenset()
 
 

@@ -77,7 +77,7 @@ def fire(gate: Gate, message: GateTimerFired, now: int, out: Effects) -> Outcome
     """Handle due times: release a portion, allow a trial, or replace a silent trial."""
     if message.due != gate.due or out.plan_again(("gate", gate.id, _TIMER), message.due, now):
         return Outcome.LATE
-    # Within what clocks differ by, what was due has come.
+    # Within the clocks' difference, the due time has come.
     moment = max(now, message.due)
     _plan(gate, None, out)
     if gate.state == CLOSED:

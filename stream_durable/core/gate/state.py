@@ -19,7 +19,7 @@ class Limits(NamedTuple):
     #: So many failures within the window open it.
     failures: int
     window_ms: int
-    #: How long it stays open before one attempt may try.
+    #: Time open before a trial.
     reset_ms: int
 
 

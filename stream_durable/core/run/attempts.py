@@ -227,7 +227,7 @@ def out_of_time(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
 
 def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
     """Handle an attempt out of time, or with a silent worker."""
-    # Within what clocks differ by, what was due has come.
+    # Within the clocks' difference, the due time has come.
     moment = max(now, step.due or 0)
     step.due = None
     if has_stopped(step):

@@ -190,7 +190,7 @@ def _give_turns(run: Run, i: int, opened: Open) -> None:
             others.append((position, m))
     opened.excess = max(0, -turns)
     turns = max(0, turns)
-    # Of those that nothing is known of, the first have been asked for.
+    # Members without a `Step` were dispatched in order: the first ones are in flight.
     for _, m in others[:turns]:
         run.need[m] -= 1
     opened.turn = others[turns][0] if turns < len(others) else len(members)

@@ -30,7 +30,7 @@ from stream_durable.core.run.state import NOT_NEEDED, End, Graft, Open, Run, Ste
 from stream_durable.core.run.values import root_value
 from stream_durable.core.status import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, SKIPPED, STEP_ENDED
 
-#: Steps that a run may have, those added at run time included.
+#: Steps of a run at most, including added ones.
 STEPS_MAX = 10_000
 #: Longest name of an added step in bytes, with room left for a number and for helpers.
 NAME_BYTES_MAX = ID_BYTES_MAX - 50

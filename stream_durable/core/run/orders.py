@@ -159,7 +159,7 @@ def _end_by_hand(run: Run, message: CancelStep | SkipStep, status: str, now: int
     if has_ended(run, i):
         return Outcome.DUPLICATE if run.steps[i].status == status else Outcome.LATE
     if run.graph.is_helper(i) and run.steps[i].status == PENDING:
-        # It was called in an earlier try; nobody waits for it now.
+        # Called in an earlier try; nobody waits for it now.
         return Outcome.LATE
     _remember(run, message.id)
     if (step := run.steps.get(i)) is not None:

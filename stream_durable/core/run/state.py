@@ -27,7 +27,7 @@ NOT_NEEDED = "not_needed"
 ORDERS_SEEN_MAX = 20
 
 
-#: A step that is over: how, with which output, and why.
+#: The end of a step: status, output, failure.
 End = tuple[int, str, bytes | None, Failure | None]
 
 
@@ -79,7 +79,7 @@ class Detail(msgspec.Struct, omit_defaults=True):
 
     #: The attempt from which retries are counted: the step was begun anew with it.
     first: int = 1
-    #: When the step is out of time, whatever its attempts.
+    #: When the step's total time is over.
     until: int | None = None
     #: Why a step that could begin has not: `paused`, `group` or `gate`.
     held: str = ""
@@ -87,13 +87,13 @@ class Detail(msgspec.Struct, omit_defaults=True):
     returns: int = 0
     #: Whether the attempt was asked to stop and its answer is waited for.
     is_stopping: bool = False
-    #: Whether it is skipped when it has stopped, and not cancelled.
+    #: Whether the step becomes skipped after its stop, not cancelled.
     is_skipped: bool = False
     #: Whether it was asked to stop, and has, or is waited for no longer.
     has_stopped: bool = False
     #: Whether the step completed after it was no longer needed.
     is_needless: bool = False
-    #: Whether the run was finished with what it answered.
+    #: Whether this step's answer finished the run.
     is_final: bool = False
     #: Whether the step ended without having begun.
     is_idle: bool = False
@@ -158,7 +158,7 @@ class Mail:
 
     def __init__(self) -> None:
         """An empty box."""
-        #: id -> its position among all that ever came, oldest first.
+        #: id -> position among all signals ever, oldest first.
         self.seen: dict[str, int] = {}
         #: position -> (id, signal, data), oldest first.
         self.kept: dict[int, tuple[str, str, bytes]] = {}
@@ -224,7 +224,7 @@ class Requests(msgspec.Struct, omit_defaults=True):
     pause: Request | None = None
     resume: Request | None = None
     retry: Request | None = None
-    #: Paths into the run's output that its parent reads.
+    #: Paths in the run's output read by the parent.
     picks: tuple[str, ...] = ()
     #: Ids of the latest orders that were carried out: a repeat that comes late does nothing.
     seen: list[str] = []

@@ -44,7 +44,7 @@ def accept(run: Run, name: str, why: Failure, now: int, out: Effects) -> None:
     """Count a failed undo as done, as somebody has seen to it."""
     _reopen(run, set(), now, out)
     i = run.graph.index[name]
-    # As one whose next attempt is planned: no worker has to be told.
+    # Like a step with a planned attempt: there is no worker to inform.
     run.steps[i].status = RETRYING
     run.left += 1
     run.active += 1
