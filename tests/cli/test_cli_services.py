@@ -131,7 +131,7 @@ def test_a_run_that_is_not_there_is_not_found(cli: Cli, arguments: tuple[str, ..
 def test_a_workflow_that_no_worker_carries_is_not_found(cli: Cli) -> None:
     assert "is 'quick' meant?" in cli("runs", "start", "quik", code=3).stderr
     rows = {row["name"]: row for row in cli.rows("workflows", "list")}
-    assert set(rows) == {"order", "quick", "broken", "slow"}
+    assert set(rows) == {"asking", "order", "quick", "broken", "slow"}
     assert {*rows["quick"]} >= {"open", "waiting", "failed", "last_run", "last_status"}
     assert rows["quick"]["last_day"]["done"] <= rows["quick"]["last_day"]["total"]
 

@@ -15,6 +15,7 @@ def test_the_workflows_of_an_app_are_listed(cli: Cli) -> None:
     rows = cli.rows("workflows", "list", "orders_app:app")
 
     assert [(row["name"], row["steps"], row["queues"]) for row in rows] == [
+        ("asking", 2, ""),
         ("broken", 1, "default"),
         ("order", 4, "default"),
         ("quick", 2, "default"),
@@ -37,7 +38,8 @@ def test_programs_get_the_whole_definition(cli: Cli) -> None:
 
 
 def test_a_version_is_found_by_its_fingerprint(cli: Cli) -> None:
-    fingerprint = cli.rows("workflows", "list", "orders_app:app")[1]["fingerprint"]
+    listed = cli.rows("workflows", "list", "orders_app:app")
+    fingerprint = next(row["fingerprint"] for row in listed if row["name"] == "order")
 
     assert cli.rows("workflows", "show", fingerprint, "--app", "orders_app:app")["name"] == "order"
 
