@@ -122,7 +122,8 @@ def _members(node: ParallelNode | EachNode) -> list[str]:
 
 
 def _question(node: InputNode) -> list[str]:
-    whom = " ".join(filter(None, [node.assignee, node.role and f"as {node.role}"])) or "anybody"
+    role = f" ({node.role})" if node.assignee and node.role else node.role
+    whom = f"{node.assignee}{role}" or "anybody"
     notes = [f"asks {whom} for {_ANSWERS[node.answer]}"]
     if node.prompt:
         notes.append(node.prompt if len(node.prompt) <= _CASE_MAX else f"{node.prompt[: _CASE_MAX - 1]}…")

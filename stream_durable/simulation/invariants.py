@@ -67,6 +67,7 @@ def state_is_the_fold_of_the_log(world: World, oracle: Oracle) -> Iterator[str]:
     yield from differences("run", tables.runs, oracle.run_rows())
     yield from differences("step", tables.steps, oracle.step_rows())
     yield from differences("signal", tables.signals, oracle.signal_rows())
+    yield from differences("question", tables.questions, oracle.question_rows())
     events, waits = {}, {}
     for channel in oracle.channels():
         events.update({(channel.id, i): kept for i, kept in channel.events.items()})

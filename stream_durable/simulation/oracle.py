@@ -26,11 +26,13 @@ from stream_durable.core.messages import (
     AttemptMessage,
     AttemptReturned,
     CancelStep,
+    InputMessage,
     Message,
     RetryRun,
     SkipStep,
 )
 from stream_durable.core.run import rows
+from stream_durable.core.run.question_rows import QuestionRow, question_rows
 from stream_durable.core.run.rows import RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow, signal_rows
 from stream_durable.core.run.state import Run
@@ -48,8 +50,8 @@ Place = tuple[int, int, int]
 #: (kind, key, name) of a timer.
 TimerKey = tuple[str, str, str]
 #: What a client may order at a moment at which it makes no sense, and how that is refused.
-_ORDERS = (CancelStep, SkipStep, RetryRun)
-_UNTIMELY = ("not_begun", "nothing_to_retry", "undo_first", "unknown_step")
+_ORDERS = (CancelStep, SkipStep, RetryRun, InputMessage)
+_UNTIMELY = ("not_begun", "nothing_to_retry", "undo_first", "unknown_step", "not_asked", "invalid_answer")
 
 
 class Judged(NamedTuple):
@@ -156,6 +158,14 @@ class Oracle:
     def signal_rows(self) -> dict[tuple[str, int], SignalRow]:
         """Return the row of every remembered signal; none here ever counts as stored."""
         return {row[:2]: row for run in self.runs() for row in signal_rows(run) if row.id is not None}
+
+    def question_rows(self) -> dict[tuple[str, str], QuestionRow]:
+        """Return the row of every open question."""
+        found = {}
+        for run in self.runs():
+            run.touched = dict.fromkeys(i for i in run.graph.asking if i in run.steps)
+            found.update({row[:2]: row for row in question_rows(run) if row.opened is not None})
+        return found
 
     def channels(self) -> list[Channel]:
         """Return every channel."""

@@ -11,6 +11,7 @@ from stream_durable.core.definition.nodes import (
     Definition,
     EachNode,
     EventNode,
+    InputNode,
     Join,
     ParallelNode,
     SignalNode,
@@ -86,6 +87,10 @@ EVERYTHING = of(
     ),
     step("ship", "checks", joins=(Join(of=("go", "cool"), cancel_rest=True),)),
     step("clean", "charge", "resize", ended=("charge",)),
+    InputNode(
+        name="agreed", after=("charge",), role="warehouse", assignee="{input.owner}", timeout_ms=5_400_000,
+        prompt='Ship "{input.id}" <b>now</b>?\n\x1b[31m | ]', answer="choice", due_ms=60_000,
+    ),
     templates=(StepNode(name="scan"),),
     hooks=(StepNode(name="~on_failure"),),
 )  # fmt: skip

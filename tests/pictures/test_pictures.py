@@ -35,7 +35,16 @@ def test_everything_is_in_the_picture(draw: Draw) -> None:
 
     for word in [*(node.name for node in EVERYTHING.nodes), "charge~compensate", "scan", "on_failure"]:
         assert word in drawn
-    for word in ["digital", "7", "otherwise", "any 1 of", "however it ends", "1 h 30 min", "queue gpu"]:
+    for word in [
+        "digital",
+        "7",
+        "otherwise",
+        "any 1 of",
+        "however it ends",
+        "1 h 30 min",
+        "queue gpu",
+        "(warehouse) for a choice",
+    ]:
         assert word in drawn
     assert "3 members: 2 completed, 1 failed" in drawn
     assert "order-42//invoice" in drawn

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace as replace_fields
 from simulation.broken import found
 
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.effects import Effects
 from stream_durable.core.entities import ENTITIES
 from stream_durable.core.fold import HANDLERS
-from stream_durable.core.messages import Change, ResumeRun, WaitClosed
+from stream_durable.core.messages import AnswerInput, Change, ResumeRun, WaitClosed
 from stream_durable.core.run import (
     advance,
     again,
@@ -240,3 +241,32 @@ def test_another_value_than_the_output_under_the_key_of_into_is_found(
 
     monkeypatch.setattr(ends, "_put", other)
     found(60, by="the_context_holds_nothing_else", only=("tally", "bulky"))
+
+
+def test_an_answer_that_is_taken_for_another_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    take = HANDLERS[AnswerInput]
+
+    def another(run: Run, message: AnswerInput, now: int, out: Effects) -> Outcome:
+        if bytes(message.answer) == b'"yes"':
+            message = replace_fields(message, answer=Raw(b'"no"'))
+        return take(run, message, now, out)
+
+    monkeypatch.setitem(HANDLERS, AnswerInput, another)
+
+    found(20, by="a_question_is_answered_once", only=("asking",))
+
+
+def test_notes_that_are_forgotten_when_a_question_is_loaded_are_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    thaw = rows.thaw_step
+
+    def forgetful(row: Any) -> Step:
+        step = thaw(row)
+        if step.detail is not None and step.detail.asked is not None:
+            step.detail.asked.changes.clear()
+        return step
+
+    monkeypatch.setattr(rows, "thaw_step", forgetful)
+
+    found(20, by="state_is_the_fold_of_the_log", faults=HANDED_OVER, only=("asking",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stream_durable.sdk.retry import Retry
+from stream_durable.sdk.steps import any_of
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.simulation.workload.functions import (
     SOON,
@@ -122,6 +123,25 @@ def _renewed() -> Workflow:
     return flow
 
 
+def _asking() -> Workflow:
+    """Questions, one of them in a race with time."""
+    flow = Workflow("asking", restart=Retry(2, base="50ms"))
+    flow.ask(
+        "agreed",
+        choices=["yes", "no"],
+        prompt="{input.id}?",
+        role="{input.group}",
+        timeout="6s",
+        on_timeout="no",
+    )
+    flow.ask("stars", form=int, prompt="{agreed}!", after="agreed", timeout="4s", on_timeout=None, due="1s")
+    flow.sleep("nap", "2s")
+    flow.add("either", instant, after=any_of("agreed", "nap"))
+    flow.add("shaky", shaky, after="agreed")
+    flow.add("end", instant, after=("stars", "either", "shaky"))
+    return flow
+
+
 def _sleepy() -> Workflow:
     flow = Workflow("sleepy")
     flow.sleep("nap", "700ms")
@@ -152,5 +172,5 @@ def _misdirected() -> Workflow:
 
 MAKERS = (
     _chain, _bare, _diamond, _fan, _retried, _failing, _impatient, _long_steps, _signals, _events, _expecting,
-    _renewed, _sleepy, _bounded, _misdirected,
+    _renewed, _asking, _sleepy, _bounded, _misdirected,
 )  # fmt: skip

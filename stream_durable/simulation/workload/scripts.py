@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from random import Random
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from stream_durable.client.state import moment
+from stream_durable.core.format import ASKS
 from stream_durable.core.ids import channel_id
 from stream_durable.core.messages import (
+    AnswerInput,
+    AssignInput,
     AttemptCompleted,
     CancelRun,
     CancelStep,
+    ClaimInput,
+    CommentInput,
     EventPublished,
+    InputMessage,
     PauseRun,
     ResumeRun,
     RetryRun,
@@ -96,6 +103,8 @@ def _script(rng: Random, app: App, name: str, run: str, at: float, meddling: flo
         yield message(at + rng.uniform(0.0, 2.0), start)
     if name in _TOLD:
         yield from _signalled(rng, run, at)
+    if name == "asking":
+        yield from _answered(rng, run, at)
     if name in _PAID and not early and rng.random() < 0.7:
         yield message(at + rng.uniform(0.0, 3.0), _published("payment", run, rng))
     if name == "renewed":
@@ -154,6 +163,30 @@ def _signalled(rng: Random, run: str, at: float) -> Iterator[Sent]:
         if rng.random() < chance:
             at += rng.uniform(0.0, 1.0)
             yield message(at, SignalRun(key=run, id=f"{name} {run}", signal=name, data=Raw(b'{"n":1}')))
+
+
+def _answered(rng: Random, run: str, at: float) -> Iterator[Sent]:
+    """Do something about the questions of a run: early, late, twice and wrongly, too."""
+    wrongs = [b"7", b'"maybe"', b"null", b'{"yes":true}']
+    for number in range(rng.randrange(7)):
+        at += rng.uniform(0.0, 2.0)
+        wait, fitting = rng.choice((("agreed", b'"yes"'), ("agreed", b'"no"'), ("stars", b"5")))
+        about: dict[str, Any] = {"key": run, "id": f"about {number} {run}", "wait": wait, "format": ASKS}
+        about["by"] = rng.choice(("ann", "bob"))
+        kind = rng.random()
+        said: InputMessage
+        if kind < 0.6:
+            data = rng.choice(wrongs) if rng.random() < 0.2 else fitting
+            said = AnswerInput(**about, answer=Raw(data), comment=rng.choice(("", "why not")))
+        elif kind < 0.75:
+            said = ClaimInput(**about)
+        elif kind < 0.9:
+            said = AssignInput(**about, to=rng.choice(("", "ann")), role=rng.choice((None, "office")))
+        else:
+            said = CommentInput(**about, comment="is it paid?")
+        yield message(at, said)
+        if rng.random() < 0.2:
+            yield message(at + rng.uniform(0.0, 1.0), said)
 
 
 def _ordered(rng: Random, app: App, name: str, run: str, at: float, meddling: float) -> Iterator[Sent]:
