@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -178,7 +177,7 @@ async def rebuild(
     live = None
     if not to_end and into_schema != settings.postgres.db_schema and not await check(settings.postgres):
         async with snapshot(settings.postgres) as look:
-            live = None if await look.is_empty() else await look.partitions()
+            live = await rebuilding.reached(look)
     async with _world(target) as world:
         return await rebuilding.rebuild(world, live, resume=resume, progress=progress)
 
@@ -196,7 +195,7 @@ async def verify(
     """
     if missing := await check(settings.postgres):
         raise RejectedError("schema_behind", f"the schema lacks {', '.join(missing)}; run `db migrate`")
-    scratch = settings.override({"postgres.db_schema": keep_as or f"sd_verify_{secrets.token_hex(6)}"})
+    scratch = settings.override({"postgres.db_schema": keep_as or verifying.scratch_schema()})
     await make(scratch.postgres, settings.kafka.partitions)
     try:
         async with _world(scratch) as world:

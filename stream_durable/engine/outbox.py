@@ -9,12 +9,10 @@ import msgspec
 from msgspec.structs import replace
 
 from stream_durable.core.effects import Effects
-from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import StepEvent
-from stream_durable.core.messages import AttemptFailed, ChildEnded, StartRun
-from stream_durable.core.run.children import refused
-from stream_durable.core.status import FAILED
+from stream_durable.core.messages import AttemptFailed
+from stream_durable.core.run.children import undelivered
 from stream_durable.engine.partition import fingerprint
 from stream_durable.ports import Headers, Outgoing, Record, Refusal
 from stream_durable.wire import cloudevents, inbox, lifecycle
@@ -79,8 +77,11 @@ def instead(message: Outgoing, refusal: Refusal) -> Outgoing | None:
     if message.topic == DEAD:
         whole = Letter(*message[2:])
         return Outgoing(DEAD, None, *without_value(whole)) if whole.is_whole else None
-    if message.topic == INBOX and (told := _told_instead(message, refusal)) is not None:
-        return told
+    if message.topic == INBOX:
+        assert message.value is not None, "a message is never empty"
+        told = undelivered(inbox.decode_message(message.value), refusal.reason)
+        if told is not None:
+            return Outgoing(INBOX, None, told.key.encode(), inbox.encode(told))
     return dead_letter(
         message.topic,
         Record(-1, -1, 0, message.key, message.value),
@@ -148,27 +149,6 @@ def shortened(event: lifecycle.Event) -> lifecycle.Event:
     if failure is not None:
         failure = replace(failure, message=failure.message[:_FAILURE_LENGTH_MAX], details=None, trace=None)
     return replace(event, output=None, failure=failure)
-
-
-def _told_instead(message: Outgoing, refusal: Refusal) -> Outgoing | None:
-    """Tell a run waiting for a child about the message refused, to itself or to the child."""
-    assert message.value is not None, "a message is never empty"
-    said = inbox.decode_message(message.value)
-    if isinstance(said, StartRun) and said.parent:
-        told = refused(said, RejectedError("input_too_large", refusal.reason))
-    elif isinstance(said, ChildEnded) and (said.failure is None or said.failure.code != _UNTOLD):
-        text = f"the result of run {said.child!r} does not fit into a message: {refusal.reason}"
-        told = ChildEnded(
-            key=said.key, step=said.step, child=said.child, status=FAILED,
-            failure=Failure(_UNTOLD, text, retryable=False),
-        )  # fmt: skip
-    else:
-        return None
-    return Outgoing(INBOX, None, told.key.encode(), inbox.encode(told))
-
-
-#: The failure of a child whose output or failure is too large to be told.
-_UNTOLD = "output_too_large"
 
 
 def pack(messages: list[Outgoing]) -> bytes:

@@ -167,6 +167,11 @@ async def rebuild(
     return Rebuilt(offsets, tally.records, tally.exceptions, time.perf_counter() - tally.started)
 
 
+async def reached(look: State) -> list[PartitionState] | None:
+    """Return where a live schema stands; None where nothing was ever folded."""
+    return None if await look.is_empty() else await look.partitions()
+
+
 async def _spans(
     world: World,
     bounds: Mapping[int, LogBounds],

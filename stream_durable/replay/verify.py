@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from hashlib import md5
@@ -89,6 +90,11 @@ async def verify(
             found = await _compare(look, rebuilt, standing, rows_max)
     seconds = asyncio.get_running_loop().time() - started
     return found._replace(records=records + done.records, seconds=seconds)
+
+
+def scratch_schema() -> str:
+    """Return a new name for the schema of a rebuild that is dropped after the comparison."""
+    return f"sd_verify_{secrets.token_hex(6)}"
 
 
 async def _compare(

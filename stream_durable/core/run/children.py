@@ -14,7 +14,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX, child_id, clipped
 from stream_durable.core.lifecycle import STEP_WAITING
-from stream_durable.core.messages import CancelRun, ChildEnded, StartRun
+from stream_durable.core.messages import CancelRun, ChildEnded, Message, StartRun
 from stream_durable.core.run.portions import STEP_LOAD
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.state import End, Run, Step, raw_or_null
@@ -25,6 +25,8 @@ from stream_durable.core.status import FAILED
 DEPTH_MAX = 100
 #: Bytes of a start besides input and tags: ids, names, paths.
 _ENVELOPE_BYTES = 10_000
+#: The failure of a child whose output or failure is too large to be told.
+_UNTOLD = "output_too_large"
 
 
 def begin_child(
@@ -121,6 +123,22 @@ def refused(message: StartRun, error: RejectedError) -> ChildEnded:
     return ChildEnded(
         key=message.parent, step=message.parent_step, child=message.key, status=FAILED, failure=failure
     )
+
+
+def undelivered(message: Message, reason: str) -> ChildEnded | None:
+    """Return the message to a run that waits for a message which the log does not take; None: none waits.
+
+    A parent whose child's start is too large, or whose child's result, learns that.
+    """
+    if isinstance(message, StartRun) and message.parent:
+        return refused(message, RejectedError("input_too_large", reason))
+    if not isinstance(message, ChildEnded) or (message.failure and message.failure.code == _UNTOLD):
+        return None
+    text = f"the result of run {message.child!r} does not fit into a message: {reason}"
+    return ChildEnded(
+        key=message.key, step=message.step, child=message.child, status=FAILED,
+        failure=Failure(_UNTOLD, text, retryable=False),
+    )  # fmt: skip
 
 
 def _first_input(run: Run, node: ChildNode) -> bytes:
