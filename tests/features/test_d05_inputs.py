@@ -9,9 +9,17 @@ import msgspec
 import pytest
 from pydantic import BaseModel, Field
 
-from stream_durable import App, Workflow, any_of
+from stream_durable import App, Results, Workflow, any_of
+from stream_durable.client import InputFilter
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.effects import Effects
+from stream_durable.core.entities import ENTITIES
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.fold import create, fold
 from stream_durable.core.lifecycle import StepEvent
+from stream_durable.core.messages import StartRun
+from stream_durable.core.run.question_rows import QuestionRow
+from stream_durable.core.tables import Rows
 from stream_durable.testing import Engine
 
 
@@ -260,6 +268,7 @@ def test_what_is_wrong_with_a_question_is_said_at_once() -> None:
     flow.ask("f", several=True)
     flow.ask("g", on_timeout="no")
     flow.ask("h", form=object())
+    flow.ask("i", role="ware\x00house")
 
     with pytest.raises(RejectedError) as caught:
         App("shop", workflows=[flow])
@@ -275,6 +284,7 @@ def test_what_is_wrong_with_a_question_is_said_at_once() -> None:
         "several= has no effect without choices=",
         "on_timeout= has no effect without timeout=",
         "form= takes a type that has a JSON Schema",
+        "role= holds a NUL character",
     ):
         assert said in text
 
@@ -301,3 +311,92 @@ async def test_the_public_events_say_what_is_asked_and_who_answered(engine: Engi
     assert (completed["changes"][-1]["by"], completed["changes"][-1]["comment"]) == ("ann", "yes")
     assert steps[1].output == b"true"
     assert other is None
+
+
+async def test_questions_in_groups_clauses_and_children(engine: Engine) -> None:
+    child = Workflow("child", input=Order)
+    child.ask("checked", role="office")
+    flow = Workflow("order", input=Order)
+    flow.ask("one", timeout="1h")
+    flow.ask("two", choices=["a", "b"])
+    both = flow.parallel("both", ["one", "two"], on_error="complete_all")
+    kind = flow.branch("kind", on="two", after=both)
+    kind.clause("a").ask("why", form=str)
+    kind.clause("b").child("asked", child, input="input")
+
+    @flow.step(after=kind)
+    def end(both: Results) -> list[str]:
+        return list(both.failed)
+
+    run = await engine.start(flow, Order(id="1"))
+    await engine.answer(run, "two", "a")
+    await engine.advance("1h")
+    await engine.answer(run, "why", "because")
+    assert await run.result() == ["one"]
+    assert run.step("kind").output == "because"
+
+    other = await engine.start(flow, Order(id="2"))
+    await engine.answer(other, "one", True)
+    await engine.answer(other, "two", "b")
+    (asked,) = other.children
+    assert [one.run for one in (await engine.inputs(InputFilter(role="office"))).inputs] == [asked.id]
+    await other.cancel()
+    assert asked.status == "cancelled"
+    assert (await engine.inputs()).inputs == []
+
+
+async def test_items_are_asked_about_one_by_one(engine: Engine) -> None:
+    one = Workflow("one", input=str)
+    one.ask("keep", prompt="Keep {input}?")
+    flow = Workflow("all", input=list[str])
+    first = flow.child("first", one, input="input.0")
+    flow.child("second", one, input="input.1", after=first)
+
+    @flow.each("input")
+    def note(item: str, first: bool, second: bool) -> str:
+        return f"{item}: {first} {second}"
+
+    run = await engine.start(flow, ["a", "b"])
+    for answer in (True, False):
+        (question,) = (await engine.inputs()).inputs
+        assert question.prompt in ("Keep a?", "Keep b?")
+        await engine.answer(question.run, "keep", answer)
+    assert await run.result() == ["a: True False", "b: True False"]
+
+
+async def test_an_answer_and_the_time_out_at_one_moment_are_decided_by_the_log(engine: Engine) -> None:
+    run = await engine.start(asking(timeout="1h", on_timeout=False), Order(id="42"))
+    await engine.advance("59m")
+    await engine.answer(run, "approved", True)
+    await engine.advance("2m")
+    engine.redeliver()
+
+    assert run.output is True
+    assert run.step("approved").attempts == 1
+
+
+async def test_a_run_that_asks_nobody_has_nothing_of_it(engine: Engine) -> None:
+    flow = Workflow("plain", input=Order)
+
+    @flow.step
+    def only(order: Order) -> str:
+        return order.id
+
+    run = await engine.start(flow, Order(id="42"))
+    await run.result()
+
+    assert flow.definition().format == 1
+    assert all(event.asked is None for event in run.events if isinstance(event, StepEvent))
+    assert run.step("only").state.asked is None
+    assert QuestionRow not in written(flow)
+
+
+def written(flow: Workflow[Any, Any]) -> Rows:
+    """Return the rows that a run of this writes when it begins."""
+    definition = flow.definition()
+    graph, rows = Graph(definition), Rows()
+    start = StartRun(key="r", id="s", workflow="plain", fingerprint=graph.fingerprint)
+    made = create(start, 0, {graph.fingerprint: graph}.get)
+    fold(made, start, 1, Effects())
+    ENTITIES["run"].write(made, rows)
+    return rows

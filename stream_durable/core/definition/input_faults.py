@@ -36,6 +36,8 @@ def input_faults(node: InputNode) -> Iterator[tuple[str, str]]:
 def _text(option: str, text: str) -> Iterator[tuple[str, str]]:
     if len(text) > TEXT_LENGTH_MAX:
         yield "too_long", f": {option}= has {len(text)} characters, {TEXT_LENGTH_MAX} are the most"
+    if "\x00" in text:
+        yield "bad_text", f": {option}= holds a NUL character"
     if not is_balanced(text):
         remedy = "write a path in braces, as in {input.id}, and a brace itself twice, as in {{"
         yield "bad_text", f": {option}= has a brace that belongs to no path: {remedy}"
