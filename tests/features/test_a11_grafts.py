@@ -520,3 +520,31 @@ def test_nothing_waits_for_a_template_or_takes_its_output() -> None:
             "template has an item"
         ),
     ]
+
+
+@pytest.mark.parametrize("how", ["skipped", "failed", "cancelled"])
+async def test_too_few_that_are_left_fail_the_each_with_what_happened(engine: Engine, how: str) -> None:
+    flow = Workflow("order")
+
+    async def work(item: int) -> Any:
+        if item == 2:
+            await asyncio.sleep(60)
+        if item and how == "skipped":
+            return Skip("no")
+        if item and how == "failed":
+            raise Fail("down", retryable=False)
+        return item
+
+    flow.each("input", name="each", enough=2)(work)
+    run = await engine.start(flow, [0, 1, 2] if how != "cancelled" else [0, 2, 2])
+    if how == "cancelled":
+        await engine.advance("1s")
+        await run.cancel_step("each[1]")
+        await run.cancel_step("each[2]")
+    await engine.until_idle()
+    assert run.status == "failed"
+    failure = run.failure
+    assert failure is not None
+    assert failure.code == {"failed": "down", "skipped": "not_enough_items", "cancelled": "cancelled"}[how]
+    if how == "skipped":
+        assert failure.message == "2 must complete, and too few are left: 'each[2]' was skipped"

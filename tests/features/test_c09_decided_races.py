@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 import pytest
 
 from stream_durable import Fail, Finish, Workflow, any_of, some_of
@@ -270,3 +273,34 @@ async def test_of_three_two_are_decided_for_good(engine: Engine) -> None:
     await run.retry()
     await engine.until_idle()
     assert (run.status, run.step("c").status, sorted(calls)) == ("completed", "cancelled", ["a", "b"])
+
+
+async def test_what_failed_inside_of_what_finish_cancelled_is_left_as_it_is(engine: Engine) -> None:
+    """Also where a group in between had borne the failure and completed."""
+    flow = Workflow("order")
+    calls: list[str] = []
+
+    @flow.step
+    def fails() -> None:
+        calls.append("fails")
+        raise Fail("down", retryable=False)
+
+    flow.parallel("inner", ["fails"], on_error="complete_all")
+    flow.wait_signal("never")
+    flow.parallel("outer", ["inner", "never"])
+
+    @flow.step
+    async def finish() -> Finish:
+        await asyncio.sleep(5)
+        return Finish("early")
+
+    run = await engine.start(flow)
+    await engine.until_idle()
+    assert (run.status, run.step("outer").status, run.step("inner").status) == (
+        "completed", "cancelled", "completed",
+    )  # fmt: skip
+    with suppress(RejectedError):
+        await run.retry()
+    await engine.until_idle()
+    assert (run.status, run.output, calls) == ("completed", "early", ["fails"])
+    assert run.step("outer").status == "cancelled"

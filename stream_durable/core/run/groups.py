@@ -13,7 +13,6 @@ from msgspec import Raw
 
 from stream_durable.core.definition.graph import Grown
 from stream_durable.core.definition.nodes import (
-    AnyNode,
     BranchNode,
     EachNode,
     GroupNode,
@@ -25,6 +24,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, shortened
 from stream_durable.core.messages import AttemptExpanded, Grafted
 from stream_durable.core.names import group_name, may_name_member, member
+from stream_durable.core.run.early_end import early_end, reason
 from stream_durable.core.run.portions import is_deferred
 from stream_durable.core.run.state import NOT_NEEDED, End, Graft, Open, Run, Step
 from stream_durable.core.run.values import root_value
@@ -339,26 +339,15 @@ def member_ended(
     elif status in (FAILED, CANCELLED):
         opened.lost += 1
     made = graft_of(run, owner)
-    verdict = _verdict(node, made, opened, status)
+    verdict = early_end(node, made, opened, status)
     if verdict is not None:
-        why = failure.at(run.graph.names[m]) if failure is not None and verdict == FAILED else None
+        why = reason(run.graph.names[m], made, status, failure) if verdict == FAILED else None
         ends.append((owner, verdict, None, why))
     elif not opened.left:
         ends.append((owner, COMPLETED, None, None))
     elif was_begun or not run.need[m] or is_deferred(run, m):
         # The turn was given, even if the member was held and never used it.
         _let_in(run, owner, opened, ready)
-
-
-def _verdict(node: AnyNode, made: Graft | None, opened: Open, status: str) -> str | None:
-    """Return the early end of a group, or None to go on."""
-    if made is not None and made.enough is not None:
-        if opened.completed >= made.enough:
-            return COMPLETED
-        return FAILED if opened.completed + opened.left < made.enough else None
-    if status != FAILED:
-        return None
-    return FAILED if type(node) is BranchNode or _is_fail_fast(node, made) else None
 
 
 def _let_in(run: Run, owner: int, opened: Open, ready: list[int]) -> None:
@@ -371,12 +360,6 @@ def _let_in(run: Run, owner: int, opened: Open, ready: list[int]) -> None:
         m = min(opened.held)
         opened.held.remove(m)
         ready.append(m)
-
-
-def _is_fail_fast(node: AnyNode, made: Graft | None) -> bool:
-    if made is not None:
-        return not made.complete_all
-    return type(node) is ParallelNode and node.on_member_error == "fail_fast"
 
 
 def close(run: Run, owner: int, group: Step, ends: list[End]) -> None:

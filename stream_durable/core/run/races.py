@@ -6,7 +6,7 @@ these alone: a decided race stays decided.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from stream_durable.core.definition.graph import Graph, JoinPlan
 from stream_durable.core.definition.nodes import BranchNode
@@ -105,6 +105,8 @@ def _is_settled(run: Run, i: int, step: Step, borne: set[int]) -> bool:
     """Return whether a step's result is no longer needed."""
     if step.detail is not None and step.detail.is_needless:
         return True
+    if any(_is_not_needed(run.steps.get(group)) for group in _enclosing(run, i)):
+        return True
     one: Step | None = step
     while one is not None and one.status in (FAILED, CANCELLED):
         if i in borne or (one.failure is not None and one.failure.code == NOT_NEEDED):
@@ -114,6 +116,21 @@ def _is_settled(run: Run, i: int, step: Step, borne: set[int]) -> bool:
     made = None if one is None or one is step else graft_of(run, i)
     is_done = one is not None and one.status in (COMPLETED, COMPENSATED)
     return is_done and made is not None and made.enough is not None
+
+
+def _is_not_needed(step: Step | None) -> bool:
+    return (
+        step is not None
+        and step.status == CANCELLED
+        and step.failure is not None
+        and step.failure.code == NOT_NEEDED
+    )
+
+
+def _enclosing(run: Run, i: int) -> Iterator[int]:
+    """Yield the groups that a step is inside, the innermost first."""
+    while (i := run.graph.owner(i)) >= 0:
+        yield i
 
 
 def _borne(run: Run) -> set[int]:
