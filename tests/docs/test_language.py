@@ -14,6 +14,7 @@ import pytest
 from pages import ROOT, blocks, links
 
 from stream_durable import Workflow
+from stream_durable.pictures import mermaid, text
 
 PAGES = sorted((ROOT / "docs" / "language").glob("*.md"))
 
@@ -67,6 +68,16 @@ def test_examples_pass_mypy_strict(tmp_path: Path) -> None:
     )
 
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+def test_pictures_that_are_shown_are_those_of_the_example() -> None:
+    import shop
+
+    definition = shop.orders.definition()
+
+    shown = [block.text for block in blocks("text") + blocks("mermaid") if block.page.name == "pictures.md"]
+
+    assert shown == [text(definition), mermaid(definition)]
 
 
 def test_the_index_has_every_page() -> None:
