@@ -113,7 +113,7 @@ def test_a_question_is_found_claimed_handed_over_and_answered(cli: Cli) -> None:
         'it is not one of "yes" or "no"'
         in cli("inputs", "answer", "ask-1", "agreed", "--answer", '"maybe"', code=2).stderr
     )
-    assert "at a terminal only" in cli("inputs", "answer", "ask-1", "agreed", code=2).stderr
+    assert "only a terminal asks" in cli("inputs", "answer", "ask-1", "agreed", code=2).stderr
     cli("inputs", "answer", "ask-1", "agreed", "--answer", "-", "--by", "bob", stdin='"yes"')
     cli_shows = {"kind": "answered", "by": "bob"}
 
@@ -134,7 +134,7 @@ def test_a_question_is_found_claimed_handed_over_and_answered(cli: Cli) -> None:
 def test_many_are_answered_once_that_is_confirmed(cli: Cli) -> None:
     begin(cli, "many-1", "many-2", tag="many")
 
-    assert "say which questions" in cli("inputs", "answer", "--answer", '"yes"', code=2).stderr
+    assert "give conditions for questions" in cli("inputs", "answer", "--answer", '"yes"', code=2).stderr
     denied = cli("inputs", "answer", "--tag", "many", "--answer", '"yes"', stdin="n\n")
     assert "many-2" in denied.stdout
     assert "Answer these 2 with" in denied.stderr
