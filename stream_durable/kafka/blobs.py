@@ -13,14 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.kafka.config import BLOB_MESSAGE_BYTES_MAX, away, config, transient
+from stream_durable.kafka.config import BLOB_MESSAGE_BYTES_MAX, CALL_SECONDS, away, reading, transient
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.ports import Outgoing
 from stream_durable.settings import KafkaSettings
 from stream_durable.wire.topics import BLOBS, full_name
 
 _POLL_SECONDS = 0.1
-_CALL_SECONDS = 10.0
 #: A new leader may learn a little later of earlier acknowledged records.
 _END_SECONDS = 3.0
 
@@ -76,7 +75,7 @@ class KafkaBlobs:
             consumer.unassign()
 
     def _found(self, consumer: Consumer, offset: int) -> bytes | None:
-        give_up = time.monotonic() + _CALL_SECONDS
+        give_up = time.monotonic() + CALL_SECONDS
         until = give_up
         while (now := time.monotonic()) < until and not self._is_closed:
             message = consumer.poll(_POLL_SECONDS)
@@ -97,13 +96,10 @@ class KafkaBlobs:
 
     def _made(self) -> Consumer:
         return Consumer(
-            config(
+            reading(
                 self._settings,
+                self._topic,
                 self._client,
-                # The client wants a name although no group is joined.
-                group_id=f"{self._topic}.unused",
-                enable_auto_commit=False,
-                enable_auto_offset_store=False,
                 auto_offset_reset="error",
                 enable_partition_eof=True,
                 # Only one value is needed; later records are not.

@@ -11,12 +11,16 @@ from confluent_kafka.admin import AdminClient
 
 from stream_durable.core.errors import TransientError
 from stream_durable.settings import KafkaSettings
+from stream_durable.wire.topics import NO_GROUP, full_name
 
 #: Above the size of a dead letter: the bytes of a record itself as large as allowed.
 MESSAGE_BYTES_MAX = 10_000_000
 
 #: A large value, or a command with many values, and the envelope.
 BLOB_MESSAGE_BYTES_MAX = 5_000_000
+
+#: How long an answer of the brokers is awaited.
+CALL_SECONDS: Final = 10.0
 
 #: The partitioner of Kafka's own clients; `core.ids.partition_of` computes the same.
 PARTITIONER = "murmur2_random"
@@ -81,6 +85,17 @@ def config(settings: KafkaSettings, client: str, **ours: Any) -> dict[str, Any]:
         **{name.replace("_", "."): value for name, value in ours.items()},
         **settings.properties,
     }
+
+
+def reading(settings: KafkaSettings, name: str, client: str, **ours: Any) -> dict[str, Any]:
+    """Return the configuration of a consumer that chooses its partitions itself and commits nothing.
+
+    The client library requires a group although none is joined: one under `name`, a prefix or a topic.
+    """
+    return config(
+        settings, client, group_id=full_name(name, NO_GROUP), enable_auto_commit=False,
+        enable_auto_offset_store=False, **ours,
+    )  # fmt: skip
 
 
 def heard(settings: KafkaSettings, properties: dict[str, Any]) -> dict[str, Any]:

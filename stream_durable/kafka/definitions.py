@@ -14,18 +14,16 @@ from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.definition.reading import Known, admitted, definition_key, read_definition
 from stream_durable.core.definition.stranding import queues_of
 from stream_durable.core.errors import RejectedError
-from stream_durable.kafka.config import away, config, transient
+from stream_durable.kafka.config import CALL_SECONDS, away, reading, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.threads import outcome
 from stream_durable.ports import Outgoing
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import DEFINITION_REJECTED, Metrics, logger
-from stream_durable.wire.topics import COMMANDS, DEFINITIONS, NO_GROUP, full_name
+from stream_durable.wire.topics import COMMANDS, DEFINITIONS, full_name
 
 _log = logger(__name__)
-
-_CALL_SECONDS = 10.0
 
 
 class KafkaDefinitions:
@@ -51,14 +49,7 @@ class KafkaDefinitions:
         self._queues: set[str] = set()
         self._consumer: Consumer | None = None
         self._settings = settings
-        self._config = config(
-            settings,
-            client,
-            group_id=full_name(prefix, NO_GROUP),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_wait_max_ms=10,
-        )
+        self._config = reading(settings, prefix, client, auto_offset_reset="earliest", fetch_wait_max_ms=10)
         #: One thread owns the consumer.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="definitions")
         self._reading: Future[None] | None = None
@@ -140,7 +131,7 @@ class KafkaDefinitions:
         try:
             if self._consumer is None:
                 self._consumer = Consumer(self._config)
-            bounds = self._consumer.get_watermark_offsets(self._part, timeout=_CALL_SECONDS)
+            bounds = self._consumer.get_watermark_offsets(self._part, timeout=CALL_SECONDS)
             if bounds is None:
                 raise away(self._settings)
             if self._position < bounds[1]:
@@ -154,7 +145,7 @@ class KafkaDefinitions:
         consumer.assign([TopicPartition(topic, partition, self._position or OFFSET_BEGINNING)])
         try:
             while self._position < end:
-                message = consumer.poll(_CALL_SECONDS)
+                message = consumer.poll(CALL_SECONDS)
                 if message is None:
                     raise away(self._settings)
                 if message.error() is not None:
@@ -178,7 +169,7 @@ class KafkaDefinitions:
         try:
             if self._consumer is None:
                 self._consumer = Consumer(self._config)
-            there = self._consumer.list_topics(timeout=_CALL_SECONDS)
+            there = self._consumer.list_topics(timeout=CALL_SECONDS)
         except KafkaException as error:
             raise transient(error, self._settings) from error
         if is_mock(there.cluster_id):

@@ -9,12 +9,11 @@ from typing import Final, NamedTuple
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
-from stream_durable.kafka.config import Admin, transient
+from stream_durable.kafka.config import CALL_SECONDS, Admin, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.ports import GroupMember, Span
 from stream_durable.settings import KafkaSettings
 
-_CALL_SECONDS: Final = 10.0
 _CLIENT: Final = "stream-durable-status"
 
 
@@ -51,7 +50,7 @@ class Groups:
 
     def _topics(self, prefix: str) -> list[str] | None:
         try:
-            cluster = self._admin.list_topics(timeout=_CALL_SECONDS)
+            cluster = self._admin.list_topics(timeout=CALL_SECONDS)
         except KafkaException as error:
             raise transient(error, self._settings) from error
         if is_mock(cluster.cluster_id):
@@ -71,32 +70,32 @@ class Groups:
 
     def _bounds(self, topics: Sequence[str]) -> dict[str, dict[int, Span]]:
         """Return the first and the next offset of each partition."""
-        found = self._admin.list_topics(timeout=_CALL_SECONDS).topics
+        found = self._admin.list_topics(timeout=CALL_SECONDS).topics
         parts = [TopicPartition(topic, p) for topic in topics for p in found[topic].partitions]
         low, high = (
-            self._admin.list_offsets(dict.fromkeys(parts, spec), request_timeout=_CALL_SECONDS)
+            self._admin.list_offsets(dict.fromkeys(parts, spec), request_timeout=CALL_SECONDS)
             for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
         )
         bounds: dict[str, dict[int, Span]] = {topic: {} for topic in topics}
         for part in parts:
-            first, end = (each[part].result(_CALL_SECONDS).offset for each in (low, high))
+            first, end = (each[part].result(CALL_SECONDS).offset for each in (low, high))
             bounds[part.topic][part.partition] = Span(part.partition, first, end)
         return bounds
 
     def _members(self, groups: list[str]) -> dict[str, tuple[GroupMember, ...]]:
-        found = self._admin.describe_consumer_groups(groups, request_timeout=_CALL_SECONDS)
+        found = self._admin.describe_consumer_groups(groups, request_timeout=CALL_SECONDS)
         return {
             group: tuple(
                 GroupMember(one.client_id, one.host.lstrip("/"), len(one.assignment.topic_partitions))
-                for one in answer.result(_CALL_SECONDS).members
+                for one in answer.result(CALL_SECONDS).members
             )
             for group, answer in found.items()
         }
 
     def _committed(self, group: str) -> dict[int, int]:
         asked = [ConsumerGroupTopicPartitions(group)]
-        (answer,) = self._admin.list_consumer_group_offsets(asked, request_timeout=_CALL_SECONDS).values()
-        return {part.partition: part.offset for part in answer.result(_CALL_SECONDS).topic_partitions}
+        (answer,) = self._admin.list_consumer_group_offsets(asked, request_timeout=CALL_SECONDS).values()
+        return {part.partition: part.offset for part in answer.result(CALL_SECONDS).topic_partitions}
 
 
 def _left(bounds: Mapping[int, Span], committed: Mapping[int, int]) -> dict[int, Span]:

@@ -25,7 +25,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from stream_durable.kafka.arrivals import Arrivals, Held, record_of
 from stream_durable.kafka.commits import Commits
-from stream_durable.kafka.config import away, config, heard, transient
+from stream_durable.kafka.config import CALL_SECONDS, away, config, heard, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.kafka.threads import answer, fail
 from stream_durable.ports import Assigned, LogBounds, LogEvent, LogLost, Record, Revoked
@@ -39,7 +39,6 @@ _POLL_SECONDS = 0.05
 _PATIENCE_SECONDS = 1.0
 #: How long a revocation waits for the batch under way; the fence in the store covers one that takes longer.
 _REVOKE_SECONDS = 5.0
-_CALL_SECONDS = 10.0
 #: The client refuses to begin with more.
 _QUEUED_KBYTES_MAX = 2_097_151
 #: What a broker is asked for at once at the most: the client takes no answer of 100 MB unless it is told to.
@@ -184,7 +183,7 @@ class GroupLog:
     async def committed(self, partition: int) -> tuple[int | None, str | None]:
         """Return the committed offset and metadata of a partition."""
         found = await self._ordered(
-            lambda: self._consumer.committed([TopicPartition(self._topic, partition)], timeout=_CALL_SECONDS)
+            lambda: self._consumer.committed([TopicPartition(self._topic, partition)], timeout=CALL_SECONDS)
         )
         mark = found[0]
         if mark.error is not None:
@@ -197,12 +196,12 @@ class GroupLog:
 
         def ask() -> LogBounds:
             try:
-                low = self._admin.list_offsets({part: OffsetSpec.earliest()}, request_timeout=_CALL_SECONDS)
-                high = self._admin.list_offsets({part: OffsetSpec.latest()}, request_timeout=_CALL_SECONDS)
+                low = self._admin.list_offsets({part: OffsetSpec.earliest()}, request_timeout=CALL_SECONDS)
+                high = self._admin.list_offsets({part: OffsetSpec.latest()}, request_timeout=CALL_SECONDS)
                 return LogBounds(
                     self._topic_id(),
-                    low[part].result(_CALL_SECONDS).offset,
-                    high[part].result(_CALL_SECONDS).offset,
+                    low[part].result(CALL_SECONDS).offset,
+                    high[part].result(CALL_SECONDS).offset,
                 )
             except KafkaException as error:
                 raise transient(error, self._settings) from error
@@ -213,13 +212,13 @@ class GroupLog:
 
     def _topic_id(self) -> str:
         # The stubs know of no id.
-        cluster: Any = self._admin.list_topics(self._topic, timeout=_CALL_SECONDS).cluster_id
+        cluster: Any = self._admin.list_topics(self._topic, timeout=CALL_SECONDS).cluster_id
         if is_mock(cluster):
             # It answers no administrator, but it holds nothing that is older than itself.
             return str(cluster)
         asked = TopicCollection([self._topic])
-        topics = self._admin.describe_topics(asked, request_timeout=_CALL_SECONDS)
-        return str(topics[self._topic].result(_CALL_SECONDS).topic_id)
+        topics = self._admin.describe_topics(asked, request_timeout=CALL_SECONDS)
+        return str(topics[self._topic].result(CALL_SECONDS).topic_id)
 
     async def close(self) -> None:
         """Leave the group."""

@@ -14,11 +14,11 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from stream_durable.core.errors import TransientError
+from stream_durable.kafka.config import CALL_SECONDS
 
 #: The number of partitions of every topic of the mock broker; it is fixed.
 MOCK_PARTITIONS = 4
 
-_CALL_SECONDS = 10.0
 _CLUSTER = "mockCluster"
 _SYSLOG_ERROR = 3
 
@@ -31,7 +31,7 @@ class MockKafka:
         # Told here, the address of a real broker would be ignored; and it would complain of that.
         self._owner: Producer | None = Producer({"test.mock.num.brokers": 1, "log_level": _SYSLOG_ERROR})
         try:
-            brokers = self._owner.list_topics(timeout=_CALL_SECONDS).brokers.values()
+            brokers = self._owner.list_topics(timeout=CALL_SECONDS).brokers.values()
         except KafkaException as error:
             raise TransientError(f"the mock broker does not start: {error}") from error
         self.bootstrap = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
@@ -49,4 +49,4 @@ def is_mock(cluster_id: str | None) -> bool:
 def make_topics(admin: AdminClient, names: Iterable[str]) -> None:
     """Create topics in the mock by requesting their metadata."""
     for name in names:
-        admin.list_topics(name, timeout=_CALL_SECONDS)
+        admin.list_topics(name, timeout=CALL_SECONDS)

@@ -8,7 +8,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.kafka.config import transient
+from stream_durable.kafka.config import CALL_SECONDS, transient
 from stream_durable.settings import KafkaSettings
 
 #: Errors of a missing topic or partition, from brokers or from the client.
@@ -17,7 +17,6 @@ MISSING: Final = (
     KafkaError._UNKNOWN_PARTITION,
     KafkaError._UNKNOWN_TOPIC,
 )
-_CALL_SECONDS: Final = 10.0
 
 
 def check_partitions(consumer: Consumer, topics: Iterable[str], settings: KafkaSettings) -> None:
@@ -26,7 +25,7 @@ def check_partitions(consumer: Consumer, topics: Iterable[str], settings: KafkaS
     """
     for topic in topics:
         try:
-            found = consumer.list_topics(topic, _CALL_SECONDS).topics[topic]
+            found = consumer.list_topics(topic, CALL_SECONDS).topics[topic]
         except KafkaException as error:
             raise transient(error, settings) from error
         if found.error is not None and found.error.code() not in MISSING:

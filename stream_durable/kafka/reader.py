@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from stream_durable.core.errors import BrokenError, RejectedError
 from stream_durable.kafka.arrivals import record_of
-from stream_durable.kafka.config import away, config, transient
+from stream_durable.kafka.config import CALL_SECONDS, away, config, reading, transient
 from stream_durable.ports import LogBounds, Record, Span
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import DEPENDENCY_FAILED, logger
@@ -26,7 +26,6 @@ from stream_durable.telemetry import DEPENDENCY_FAILED, logger
 _log = logger(__name__)
 
 _POLL_SECONDS = 0.1
-_CALL_SECONDS = 10.0
 #: A batch of large records ends early: this, and the client's queue, is what a reading holds.
 _BATCH_BYTES_MAX = 8 * 1024 * 1024
 _QUEUE_KIB_MAX = 8 * 1024
@@ -68,16 +67,16 @@ class KafkaReader:
     def _bounds(self) -> dict[int, LogBounds]:
         admin = AdminClient(config(self._settings, self._client))
         try:
-            topics = admin.describe_topics(TopicCollection([self._topic]), request_timeout=_CALL_SECONDS)
-            topic = topics[self._topic].result(_CALL_SECONDS)
+            topics = admin.describe_topics(TopicCollection([self._topic]), request_timeout=CALL_SECONDS)
+            topic = topics[self._topic].result(CALL_SECONDS)
             parts = [TopicPartition(self._topic, p.id) for p in topic.partitions]
-            low = admin.list_offsets({p: OffsetSpec.earliest() for p in parts}, request_timeout=_CALL_SECONDS)
-            high = admin.list_offsets({p: OffsetSpec.latest() for p in parts}, request_timeout=_CALL_SECONDS)
+            low = admin.list_offsets({p: OffsetSpec.earliest() for p in parts}, request_timeout=CALL_SECONDS)
+            high = admin.list_offsets({p: OffsetSpec.latest() for p in parts}, request_timeout=CALL_SECONDS)
             return {
                 p.partition: LogBounds(
                     str(topic.topic_id),
-                    low[p].result(_CALL_SECONDS).offset,
-                    high[p].result(_CALL_SECONDS).offset,
+                    low[p].result(CALL_SECONDS).offset,
+                    high[p].result(CALL_SECONDS).offset,
                 )
                 for p in parts
             }
@@ -105,13 +104,10 @@ class _Reading:
     def open(self, client: str) -> None:
         """Begin to fetch."""
         consumer = Consumer(
-            config(
+            reading(
                 self._settings,
+                self._topic,
                 client,
-                # The client wants a name although no group is joined.
-                group_id=f"{self._topic}.unused",
-                enable_auto_commit=False,
-                enable_auto_offset_store=False,
                 auto_offset_reset="error",
                 enable_partition_eof=True,
                 fetch_queue_backoff_ms=5,

@@ -9,7 +9,7 @@ from typing import Final
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation
 
-from stream_durable.kafka.config import Admin, transient
+from stream_durable.kafka.config import CALL_SECONDS, Admin, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.settings import Settings
 from stream_durable.wire.topics import (
@@ -24,7 +24,6 @@ from stream_durable.wire.topics import (
     full_name,
 )
 
-_CALL_SECONDS: Final = 10.0
 #: What is asked about: where a right too many lets somebody decide what others believe.
 _ASKED: Final = (INBOX, STEPS, RUNS, DEFINITIONS, BLOBS, VERDICTS, DEAD)
 #: A broker without an authorizer reports these rights for everybody.
@@ -45,15 +44,15 @@ def _excess(settings: Settings, role: str) -> list[str]:
     names = [full_name(settings.prefix, topic) for topic in _ASKED]
     admin = Admin(settings.kafka, "stream-durable-rights")
     try:
-        if is_mock(admin.list_topics(timeout=_CALL_SECONDS).cluster_id):
+        if is_mock(admin.list_topics(timeout=CALL_SECONDS).cluster_id):
             # It answers no administrator.
             return []
         answers = admin.describe_topics(
-            TopicCollection(names), include_authorized_operations=True, request_timeout=_CALL_SECONDS
+            TopicCollection(names), include_authorized_operations=True, request_timeout=CALL_SECONDS
         )
         rights = {
             name.removeprefix(full_name(settings.prefix, "")): frozenset(
-                answer.result(_CALL_SECONDS).authorized_operations or ()
+                answer.result(CALL_SECONDS).authorized_operations or ()
             )
             for name, answer in answers.items()
         }

@@ -23,19 +23,18 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from stream_durable.core.errors import RejectedError, StreamDurableError
 from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
-from stream_durable.kafka.config import config, transient
+from stream_durable.kafka.config import CALL_SECONDS, reading, transient
 from stream_durable.kafka.partitions import MISSING, check_partitions
 from stream_durable.kafka.threads import outcome
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import DEPENDENCY_FAILED, RECORD_REJECTED, logger
 from stream_durable.wire.lifecycle import decode
-from stream_durable.wire.topics import NO_GROUP, RUNS, STEPS, full_name
+from stream_durable.wire.topics import RUNS, STEPS, full_name
 
 _log = logger(__name__)
 _Said = TypeVar("_Said")
 
 _POLL_SECONDS = 0.1
-_CALL_SECONDS = 10.0
 #: How long the shared consumer goes on when nobody follows any more. To begin again costs the next follower
 #: some 20 ms, since it has to be asked where the log ends.
 _LINGER_SECONDS = 300.0
@@ -53,11 +52,10 @@ class KafkaRunEvents:
         """Connect when first needed."""
         self._partitions = settings.partitions
         self._topics = (full_name(prefix, STEPS), full_name(prefix, RUNS))
-        self._config = config(
+        self._config = reading(
             settings,
+            prefix,
             client,
-            group_id=full_name(prefix, NO_GROUP),
-            enable_auto_commit=False,
             # A position that is no longer in the log is an error, never a jump.
             auto_offset_reset="error",
             # A question about offsets waits behind a fetch that waits for records.
@@ -191,7 +189,7 @@ class _Live:
     def join(self) -> None:
         """Wait for the thread."""
         if self._thread is not None:
-            self._thread.join(_CALL_SECONDS)
+            self._thread.join(CALL_SECONDS)
 
     def _serve(self) -> None:
         consumer = Consumer(self._properties)
@@ -288,7 +286,7 @@ class _Past:
 
     def join(self) -> None:
         """Wait for the thread."""
-        self._thread.join(_CALL_SECONDS)
+        self._thread.join(CALL_SECONDS)
 
     def _make_room(self) -> None:
         self._room.release()
@@ -342,7 +340,7 @@ def _offsets(
     """Return the first offset at or after a time in each partition; negative: none."""
     asked = [TopicPartition(part.topic, part.partition, since) for part in parts]
     try:
-        found = consumer.offsets_for_times(asked, timeout=_CALL_SECONDS)
+        found = consumer.offsets_for_times(asked, timeout=CALL_SECONDS)
     except KafkaException as error:
         raise transient(error, settings) from error
     for part in found:

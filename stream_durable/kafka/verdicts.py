@@ -8,15 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.kafka.config import away, config, transient
+from stream_durable.kafka.config import CALL_SECONDS, away, reading, transient
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import RECORD_REJECTED, logger
-from stream_durable.wire.topics import NO_GROUP, VERDICTS, full_name
+from stream_durable.wire.topics import VERDICTS, full_name
 from stream_durable.wire.verdicts import Verdict, decode_verdict
 
 _log = logger(__name__)
 
-_CALL_SECONDS = 10.0
 #: A verdict is later than the record it is about, as far as the clocks of brokers agree.
 _SKEW_MS = 600_000
 
@@ -28,14 +27,7 @@ class KafkaVerdicts:
         """Connect when first asked."""
         self._topic = full_name(prefix, VERDICTS)
         self._settings = settings
-        self._config = config(
-            settings,
-            client,
-            group_id=full_name(prefix, NO_GROUP),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_wait_max_ms=10,
-        )
+        self._config = reading(settings, prefix, client, auto_offset_reset="earliest", fetch_wait_max_ms=10)
         self._consumer: Consumer | None = None
         #: One thread owns the consumer.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="verdicts")
@@ -56,7 +48,7 @@ class KafkaVerdicts:
             if self._consumer is None:
                 self._consumer = Consumer(self._config)
             part = TopicPartition(self._topic, partition)
-            bounds = self._consumer.get_watermark_offsets(part, timeout=_CALL_SECONDS)
+            bounds = self._consumer.get_watermark_offsets(part, timeout=CALL_SECONDS)
             if bounds is None:
                 raise away(self._settings)
             low, high = bounds
@@ -68,7 +60,7 @@ class KafkaVerdicts:
     def _first(self, partition: int, since: int, high: int) -> int:
         assert self._consumer is not None
         asked = [TopicPartition(self._topic, partition, since)]
-        (found,) = self._consumer.offsets_for_times(asked, timeout=_CALL_SECONDS)
+        (found,) = self._consumer.offsets_for_times(asked, timeout=CALL_SECONDS)
         if found.error is not None:
             raise transient(found.error, self._settings)
         return high if found.offset == OFFSET_END else found.offset
@@ -79,7 +71,7 @@ class KafkaVerdicts:
         try:
             position = start
             while position < end:
-                message = consumer.poll(_CALL_SECONDS)
+                message = consumer.poll(CALL_SECONDS)
                 if message is None:
                     raise away(self._settings)
                 if message.error() is not None:
