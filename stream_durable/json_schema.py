@@ -14,6 +14,9 @@ from stream_durable.core.definition.schema import Misfit
 #: Stands for the value in what the library says: a value may be a secret.
 _VALUE = "it"
 _MISFITS_MAX = 20
+#: Names of fields come with the value, and what is allowed with the schema: either may be long.
+_FIELD_LENGTH_MAX = 200
+_TEXT_LENGTH_MAX = 500
 
 
 def schema_fault(schema: str) -> str | None:
@@ -48,11 +51,11 @@ def _misfits(error: jsonschema_rs.ValidationError) -> Iterator[Misfit]:
         case jsonschema_rs.ValidationErrorKind.Required(property=name):
             yield Misfit(_joined(path, name), "it is missing")
         case jsonschema_rs.ValidationErrorKind.AdditionalProperties(unexpected=names):
-            for name in names:
+            for name in names[:_MISFITS_MAX]:
                 yield Misfit(_joined(path, name), "there is no such field")
         case _:
-            yield Misfit(path, error.message)
+            yield Misfit(path[:_FIELD_LENGTH_MAX], error.message[:_TEXT_LENGTH_MAX])
 
 
 def _joined(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+    return (f"{path}.{name}" if path else name)[:_FIELD_LENGTH_MAX]

@@ -165,8 +165,9 @@ plain = st.one_of(
     st.builds(dict, minimum=st.integers(-9, 9), exclusiveMaximum=st.integers(-9, 9)),
     st.builds(dict, minLength=st.integers(0, 3), maxLength=st.integers(0, 3), minItems=st.integers(0, 2)),
     st.builds(dict, uniqueItems=st.booleans(), maxItems=st.integers(0, 3)),
-    st.just({"$ref": "#"}),
 )
+#: Only of what is inside of a value: of a schema that is itself, and not itself, nobody knows what it says.
+LOOP = st.just({"$ref": "#"})
 schemas = st.recursive(
     plain,
     lambda inner: st.one_of(
@@ -174,11 +175,11 @@ schemas = st.recursive(
         st.builds(dict, oneOf=st.lists(inner, min_size=1, max_size=2)),
         st.builds(dict, allOf=st.lists(inner, min_size=1, max_size=2)),
         st.builds(
-            dict, properties=st.dictionaries(st.sampled_from("abc"), inner, max_size=2),
+            dict, properties=st.dictionaries(st.sampled_from("abc"), inner | LOOP, max_size=2),
             required=st.lists(st.sampled_from("abc"), max_size=2, unique=True),
             additionalProperties=st.booleans() | inner,
         ),
-        st.builds(dict, items=inner),
+        st.builds(dict, items=inner | LOOP),
         st.builds(dict, prefixItems=st.lists(inner, min_size=1, max_size=2), items=st.booleans()),
     ),
     max_leaves=5,
@@ -192,12 +193,7 @@ def test_the_fold_and_the_library_agree_on_all_that_the_fold_knows(
 ) -> None:
     text = msgspec.json.encode(schema).decode()
     value = msgspec.json.decode(msgspec.json.encode(value))
-    if "$ref" in text and "{" not in text[1:]:
-        return  # nothing but a reference to itself: without end for one, anything for the other
-    try:
-        fits = not misfits(text, value)
-    except ValueError:
-        return  # a loop that the library refuses
+    fits = not misfits(text, value)
     assert (answer_misfit(text, value) is None) is fits
 
 

@@ -95,6 +95,17 @@ async def test_the_error_names_the_field(engine: Engine) -> None:
         await engine.answer(run, "approved", {})
 
 
+async def test_no_error_repeats_the_value_or_is_long(engine: Engine) -> None:
+    form = {"type": "object", "additionalProperties": False, "properties": {"a": {"enum": ["x" * 5_000]}}}
+    run = await engine.start(asking(form=form), Order(id="42"))
+
+    for wrong in ({"a": "hunter2"}, {"b" * 50_000: 1}, {f"c{i}": 1 for i in range(1_000)}):
+        with pytest.raises(RejectedError) as caught:
+            await engine.answer(run, "approved", wrong)
+        assert "hunter2" not in str(caught.value)
+        assert len(str(caught.value)) < 2_000
+
+
 async def test_a_time_out_answers_or_fails(engine: Engine) -> None:
     answered = await engine.start(asking("a", timeout="2d", on_timeout=False), Order(id="42"))
     failed = await engine.start(asking("b", timeout="2d"), Order(id="42"))

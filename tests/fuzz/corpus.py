@@ -240,7 +240,7 @@ def _commands(rng: Random) -> Record:
 
 def _events(rng: Random) -> Record:
     about = _about(rng)
-    form = rng.randrange(6)
+    form = rng.randrange(7)
     key, named = about.run.encode(), {"message_id": f"e-{rng.randrange(2_000)}"} if rng.random() < 0.5 else {}
     trace: Headers = [("traceparent", _TRACE.encode())]
     if form == 0:
@@ -251,17 +251,20 @@ def _events(rng: Random) -> Record:
         return Record(key, _json(signal), trace)
     if form == 2:
         return Record(key, _json({"type": "payment", "key": about.run, "data": payload(rng), **named}))
+    if form == 3:
+        wait, answer = rng.choice((("agreed", "yes"), ("agreed", payload(rng)), ("stars", 5), ("ghost", 1)))
+        return Record(key, _json({"answer": answer, "run": about.run, "wait": wait, "by": MARKER, **named}))
     attributes = {
         "specversion": "1.0",
         "type": "payment",
         "id": f"c-{rng.randrange(2_000)}",
         "source": "/fuzz",
     }
-    if form == 3:
+    if form == 4:
         return Record(key, _json({**attributes, "subject": about.run, "data": payload(rng)}))
     binary: Headers = [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
     binary += [("ce_subject", key), ("content-type", b"application/json")]
-    if form == 4:
+    if form == 5:
         return Record(key, _json(payload(rng)), binary)
     # Avro, of a type that the ingress does not take or may come to take.
     avro = _lifecycle(rng, rng.random() < 0.5)

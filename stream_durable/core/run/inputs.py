@@ -77,7 +77,7 @@ def check_answer(node: InputNode, data: bytes) -> None:
         raise RejectedError("invalid_answer", f"the answer to {node.name!r} is no JSON") from error
     found = answer_misfit(node.schema, value)
     if found is not None:
-        what = f"field {found.field!r} of the answer" if found.field else "the answer"
+        what = f"field {found.field[:200]!r} of the answer" if found.field else "the answer"
         raise RejectedError("invalid_answer", f"{what} to {node.name!r} does not fit: it {found.text}")
 
 
