@@ -64,6 +64,12 @@ def start(
     metadata: Annotated[
         str | None, typer.Option("--meta", help="Metadata: a JSON object, or @file, or -.")
     ] = None,
+    signal: Annotated[
+        str | None, typer.Option("--signal", help="Give the run this signal, also if it exists.")
+    ] = None,
+    signal_data: Annotated[
+        str, typer.Option("--signal-data", help="Data of the signal: JSON, or @file, or -.")
+    ] = "null",
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Print events until the run ends; exit 1 if the run fails.")
     ] = False,
@@ -84,6 +90,7 @@ def start(
         "priority": priority,
         "tags": tag or [],
         "metadata": None if metadata is None else read_json(metadata, "--meta"),
+        "signal": None if signal is None else (signal, read_json(signal_data, "--signal-data")),
     }
     given = read_json(value, "--input")
     target = workflow if app is None else _workflow(app, workflow)

@@ -16,6 +16,7 @@ from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.figures import WorkflowEntry, child_counts, workflow_entries
 from stream_durable.client.filter import LOST, OPEN, RunFilter
 from stream_durable.client.input_list import InputFilter, InputList, answer_all, open_inputs
+from stream_durable.client.joining import start_with_signal
 from stream_durable.client.listing import COUNT_MAX, RunCount, RunList, RunStatuses, counted, listed, statuses
 from stream_durable.client.open_waits import EventList, WaitList, kept_events, open_waits
 from stream_durable.client.run import RunHandle, output_type_of, start
@@ -26,17 +27,18 @@ from stream_durable.client.starting import (
     check_input,
     check_options,
     check_queue,
+    named_signal,
     resolve,
     some_tags,
 )
 from stream_durable.client.together import Progress, order_all
 from stream_durable.client.values import run_id
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.messages import CancelRun, PauseRun, ResumeRun, RetryRun, StartRun
+from stream_durable.core.messages import CancelRun, PauseRun, ResumeRun, RetryRun, StartRun, StartWithSignal
 from stream_durable.core.status import CANCELLED, CANCELLING, COMPENSATING, COMPENSATION_FAILED, PAUSED
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.workflow import In, Out, Workflow
-from stream_durable.wire.events import published
+from stream_durable.wire.events import published, with_signal
 
 #: Statuses of runs not yet being ended.
 _GOING = OPEN - {CANCELLING, COMPENSATING}
@@ -111,6 +113,9 @@ class AsyncClient:
         False, and a different input or workflow is refused. The run begins at once, `at` a moment, or after a
         `delay`; until then it is pending. Steps without a queue go to `queue`; among the commands held by a
         worker, a higher `priority` (-100 to 100) goes first.
+
+        With `signal` one message starts the run and brings it a signal. A run that exists gets the signal
+        alone, whatever its input; for one that has ended it is late.
         """
         check_options(options)
         edge, given = self._edge, options.get("id")
@@ -134,7 +139,16 @@ class AsyncClient:
             metadata=edge.values.an_object(metadata, f"the metadata of a run of workflow {name!r}"),
         )
         await check_queue(edge, message.queue)
+        if (signal := options.get("signal")) is not None:
+            sent = self._with_signal(message, signal, options.get("signal_id"))
+            return await start_with_signal(edge, sent, output_type_of(workflow))
         return await start(edge, message, is_named=given is not None, output_type=output_type_of(workflow))
+
+    def _with_signal(self, start: StartRun, signal: object, signal_id: str | None) -> StartWithSignal:
+        name, data = named_signal(signal)
+        body = self._edge.values.plain(data, f"the data of signal {name!r}")
+        start.id = signal_id or start.id
+        return with_signal(start, name, body)
 
     async def publish(
         self,

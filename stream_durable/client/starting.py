@@ -39,6 +39,10 @@ class StartOptions(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     #: The W3C `traceparent` to continue.
     trace: str | None
+    #: A signal that the run is given with the start, or alone if it exists: a name, or a name and data.
+    signal: str | tuple[str, Any] | None
+    #: The id of the signal, which counts once.
+    signal_id: str | None
 
 
 _OPTIONS: Final = frozenset(StartOptions.__optional_keys__)
@@ -120,14 +124,28 @@ def some_tags(tags: Iterable[str]) -> tuple[str, ...]:
     return tuple(tags)
 
 
-def check_same(row: RunRow, message: StartRun) -> None:
-    """Refuse a second start unless equal to the first."""
+def check_workflow(row: RunRow, message: StartRun) -> None:
+    """Refuse a start of a run that exists and is one of another workflow."""
     if row.workflow != message.workflow:
         raise RejectedError(
             "different_workflow",
             f"run {row.id!r} exists and is one of workflow {row.workflow!r}, not of {message.workflow!r}: "
             "take another id",
         )
+
+
+def named_signal(given: object) -> tuple[str, Any]:
+    """Return name and data of a signal given as `signal=`."""
+    if isinstance(given, str):
+        return given, None
+    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str):
+        return given
+    raise RejectedError("bad_signal", f"signal= takes a name, or a name and data, not {given!r}")
+
+
+def check_same(row: RunRow, message: StartRun) -> None:
+    """Refuse a second start unless equal to the first."""
+    check_workflow(row, message)
     if not is_same(row.input, message.input):
         raise RejectedError(
             "different_input",

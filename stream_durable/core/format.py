@@ -19,6 +19,8 @@ ASKS: Final = 2
 CALENDAR: Final = 2
 #: The format of waits for all of several signals.
 ALL_OF: Final = 2
+#: From this one on a start may bring a signal.
+START_WITH_SIGNAL: Final = 2
 
 #: So far beyond ours a format is made up: to wait for it would hold a partition for ever.
 FORMATS_AHEAD_MAX: Final = 100

@@ -83,6 +83,20 @@ class StartRun(RunMessage, kw_only=True, tag="run.start"):
     trigger: OptionalText = ""
 
 
+class StartWithSignal(StartRun, kw_only=True, tag="run.start_signal"):
+    """A signal to a run, which is begun first if there is none of its id.
+
+    An existing run is given the signal alone; one of another workflow is refused it.
+    """
+
+    #: A release that does not know this format leaves the message to one that does.
+    format: Format
+    #: Of the signal; its id is that of the message.
+    signal: Text
+    #: JSON that the signal carries.
+    data: Raw = NULL
+
+
 class CancelRun(RunMessage, kw_only=True, tag="run.cancel"):
     """Cancel a run.
 
@@ -560,6 +574,7 @@ AnyMessage = (
     | AssignInput
     | CommentInput
     | SleepUntil
+    | StartWithSignal
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -602,4 +617,5 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     AssignInput,
     CommentInput,
     SleepUntil,
+    StartWithSignal,
 )

@@ -25,6 +25,7 @@ from stream_durable.core.messages import (
     Kind,
     Message,
     StartRun,
+    StartWithSignal,
 )
 from stream_durable.core.run.rows import AttemptRow, attempt_rows
 from stream_durable.core.status import Outcome
@@ -288,7 +289,7 @@ def _note(
     evidence.times.append(now)
 
 
-_CHECKED = frozenset({StartRun, FormatRaised, UnknownTypeError})
+_CHECKED = frozenset({StartRun, StartWithSignal, FormatRaised, UnknownTypeError})
 
 
 def unclear(reads: Sequence[Read], graphs: Callable[[str], Graph | None], refused: Refused) -> list[Read]:
@@ -300,7 +301,7 @@ def unclear(reads: Sequence[Read], graphs: Callable[[str], Graph | None], refuse
         read
         for read in reads
         if type(read.message) in _CHECKED
-        and (type(read.message) is not StartRun or graphs(read.message.fingerprint) is None)
+        and (not isinstance(read.message, StartRun) or graphs(read.message.fingerprint) is None)
         and (read.record.partition, read.record.offset) not in refused
     ]
 

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.format import ASKS
+from stream_durable.core.format import ASKS, START_WITH_SIGNAL
 from stream_durable.core.ids import (
     ID_BYTES_MAX,
     NAME,
@@ -39,6 +39,7 @@ from stream_durable.core.messages import (
     OptionalText,
     SignalRun,
     StartRun,
+    StartWithSignal,
     Text,
 )
 from stream_durable.core.reference import holds_reference
@@ -60,10 +61,13 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     input: Raw = NULL
     tags: tuple[str, ...] = ()
     trace: str | None = None
+    #: A signal that goes with it, also to a run that exists.
+    signal: str | None = None
+    data: Raw = NULL
 
     def of(self, fingerprint: str) -> StartRun:
         """Return the start of a run of this definition."""
-        return StartRun(
+        start = StartRun(
             id=self.id,
             key=self.run,
             workflow=self.workflow,
@@ -73,6 +77,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
             trace=self.trace,
             trigger="event",
         )
+        return start if self.signal is None else with_signal(start, self.signal, self.data)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +124,11 @@ class _Start(_Form, kw_only=True):
     id: Text | None = None
     input: Raw = NULL
     tags: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
+
+
+class _StartWithSignal(_Start, kw_only=True):
+    signal: Text
+    data: Raw = NULL
 
 
 class _Answer(_Form, kw_only=True):
@@ -171,7 +181,7 @@ def admit(message: Message) -> bytes:
     if len(data) > VALUE_BYTES_MAX:
         text = f"the whole message has {len(data)} bytes, {VALUE_BYTES_MAX} are the most"
         raise RejectedError("too_large", f"{text}: keep metadata, reasons and tags short")
-    if type(message) is StartRun and is_derived(message.key):
+    if isinstance(message, StartRun) and is_derived(message.key):
         raise RejectedError("reserved_id", f"{message.key[:128]!r} cannot be a run's id: {RESERVED_RULE}")
     if holds_reference(data):
         text = (
@@ -199,6 +209,13 @@ def signalled(run: str, signal: str, data: Raw, *, id: str) -> SignalRun:  # noq
     """Return the message of a signal for a run, or raise for a bad name."""
     _check_name("a signal", signal)
     return SignalRun(key=run, id=id, signal=signal, data=data)
+
+
+def with_signal(start: StartRun, signal: str, data: Raw) -> StartWithSignal:
+    """Return a start that brings a signal, or raise for a bad name."""
+    _check_name("a signal", signal)
+    fields = {name: getattr(start, name) for name in start.__struct_fields__}
+    return StartWithSignal(**fields, format=START_WITH_SIGNAL, signal=signal, data=data)
 
 
 class _Record(msgspec.Struct):
@@ -246,33 +263,52 @@ def _json(record: _Record, value: bytes, trace: str | None) -> FromOutside:
         raise RejectedError("not_supported", "data_base64 is no JSON: send the data as JSON in 'data'")
     if "specversion" in plain:
         return _structured(record, value)
-    forms = [form for form in _FORMS if form in plain]
-    if not forms:
-        known = "'type' and 'key', 'signal' and 'run', 'answer', 'run' and 'wait', 'start', and CloudEvents"
-        raise RejectedError("unknown_form", f"no form of it is known; known are {known}")
-    if len(forms) > 1:
-        raise RejectedError("ambiguous", f"it holds {' and '.join(map(repr, forms))}; it must be one of them")
-    if forms == ["type"]:
+    form = _form_of(plain)
+    if form == "type":
         event = _form(value, _Event)
         key = None if event.key is None else str(event.key)
         return _event(record, event.type, key, event.data, event.message_id or record.own_id)
-    if forms == ["signal"]:
+    if form == "signal":
         signal = _form(value, _Signal)
         run = signal.run or record.text_key()
         if run is None:
             raise RejectedError("no_key", "the signal names no 'run', nor does the record's key")
         return signalled(run, signal.signal, signal.data, id=signal.message_id or record.own_id)
-    if forms == ["answer"]:
+    if form == "answer":
         return _answer(record, _form(value, _Answer))
-    start = _form(value, _Start)
-    identity = start.message_id or record.own_id
+    if form == "start":
+        return _start(record, _form(value, _Start), trace)
+    both = _form(value, _StartWithSignal)
+    _check_name("a signal", both.signal)
+    return _start(record, both, trace, signal=both.signal, data=both.data)
+
+
+def _form_of(plain: dict[str, Any]) -> str:
+    """Return which form a message has; a start and a signal may be one."""
+    forms = [form for form in _FORMS if form in plain]
+    if forms == ["signal", "start"]:
+        return "start with signal"
+    if not forms:
+        known = "'type' and 'key', 'signal' and 'run', 'answer', 'run' and 'wait', 'start', and CloudEvents"
+        raise RejectedError("unknown_form", f"no form of it is known; known are {known}")
+    if len(forms) > 1:
+        raise RejectedError("ambiguous", f"it holds {' and '.join(map(repr, forms))}; it must be one of them")
+    return forms[0]
+
+
+def _start(
+    record: _Record, form: _Start, trace: str | None, signal: str | None = None, data: Raw = NULL
+) -> Start:
+    identity = form.message_id or record.own_id
     return Start(
         id=identity,
-        run=start.id or identity,
-        workflow=start.start,
-        input=start.input,
-        tags=start.tags,
+        run=form.id or identity,
+        workflow=form.start,
+        input=form.input,
+        tags=form.tags,
         trace=trace,
+        signal=signal,
+        data=data,
     )
 
 
@@ -328,6 +364,8 @@ def _form(value: bytes, form: type[_Shape]) -> _Shape:
 
 
 def _payload(message: Message) -> Raw:
+    if isinstance(message, StartWithSignal):
+        return max(message.input, message.data, key=lambda data: len(bytes(data)))
     if isinstance(message, StartRun):
         return message.input
     if isinstance(message, AnswerInput):

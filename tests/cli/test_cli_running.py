@@ -95,6 +95,7 @@ def test_steps_are_skipped_and_ended_by_hand(cli: Cli) -> None:
     assert "is 'paid' meant?" in cli("runs", "skip", "hand-1", "pad", code=1).stderr
     cli("runs", "skip", "hand-1", "paid", "--reason", "paid in cash")
     until(cli, "hand-1", "waiting", paid="skipped", released="waiting")
+    start(cli, "hand-1", "--signal", "other", "--signal-data", '{"n": 1}')
     assert (
         "'paid' of run 'hand-1' has no output, for it is skipped"
         in cli("runs", "output", "hand-1", "paid", code=1).stderr

@@ -77,6 +77,19 @@ async def test_all_of_several_signals_across_a_new_start(engine: Engine) -> None
     assert run.output == {"stock": 2, "fraud": {"n": 1}}
 
 
+async def test_one_message_starts_a_run_and_brings_it_a_signal(engine: Engine) -> None:
+    flow = Workflow("cart")
+    first = flow.wait_signal("first", "add")
+    flow.wait_signal("second", "add", after=first)
+    run = await engine.start(flow, id="cart-1", signal=("add", "tea"))
+    engine.restart()
+    again = await engine.start(flow, id="cart-1", signal=("add", "milk"), signal_id="m2")
+    await engine.start(flow, id="cart-1", signal=("add", "milk"), signal_id="m2")
+    await engine.until_idle()
+    assert (run.created, again.created) == (True, False)
+    assert (run.step("first").output, run.output) == ("tea", "milk")
+
+
 async def test_pages_of_waits_miss_and_double_nothing(engine: Engine) -> None:
     flow, second = shop(), other()
     for i in range(3):

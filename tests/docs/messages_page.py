@@ -67,10 +67,12 @@ What anybody may write to `sd.events`. One object is one message, distinguished 
 {"signal":"released","run":"order-42","data":{"by":"tom"},"message_id":"release-1"}
 {"answer":"yes","run":"order-42","wait":"approved","by":"tom","comment":"by phone","message_id":"mail-17"}
 {"start":"order","id":"order-43","input":{"id":"43","items":[],"total":1},"tags":["vip"],"message_id":"web-991"}
+{"start":"order","id":"order-43","input":{"id":"43","items":[],"total":1},"signal":"released","data":{"by":"tom"}}
 ```
 
 - The record's key stands in for a missing `key` of an event or `run` of a signal or an answer. A start without `id` is given the
   message's own id.
+- A start with a `signal` and its `data` is one message: the run is begun if there is none of its `id`, and is given the signal in any case.
 - `message_id` makes a message happen once. Without it the id is derived from topic, partition and offset, so that
   only a repeat by the ingress is recognised and not one by the sender.
 - An answer is refused where it fits none of the registered workflows' questions of that name. Only the run knows which version it is of, and
@@ -93,7 +95,7 @@ know.
 WRITERS: Final = {
     "client": "run.cancel run.pause run.resume run.retry step.cancel step.skip "
     "input.claim input.assign input.comment",
-    "client, ingress": "run.signal channel.event input.answer",
+    "client, ingress": "run.start_signal run.signal channel.event input.answer",
     "client, ingress, reconciler (of a child)": "run.start",
     "worker": "attempt.started attempt.heartbeat attempt.completed attempt.failed attempt.returned "
     "attempt.skipped attempt.jumped attempt.expanded attempt.finished log.commands_lost",

@@ -84,6 +84,22 @@ async def test_the_lines_of_the_documentation(instance: Instance) -> None:
     assert await run.result(timeout="30s") == [{"amount": 9.5}, {"by": "tom"}]
 
 
+async def test_a_start_with_a_signal_begins_the_run_and_then_brings_the_signal_alone(
+    instance: Instance,
+) -> None:
+    for number in (1, 2):
+        await instance.emit(
+            {"start": "order", "id": "order-9", "input": {"id": "9", "items": [], "total": number},
+             "signal": "released", "data": number, "message_id": f"web-{number}"},
+            key="order-9",
+        )  # fmt: skip
+    run = await instance.begun("order-9")
+    await instance.emit(b'{"type":"payment.captured","key":"9","data":{"amount":9.5}}', key="9")
+
+    assert await run.result(timeout="30s") == [{"amount": 9.5}, 1]
+    assert (await run.state()).input["total"] == 1
+
+
 async def test_a_start_says_what_the_run_is_called_and_tagged_and_traced(instance: Instance) -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     await instance.emit(

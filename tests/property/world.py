@@ -48,6 +48,7 @@ from stream_durable.core.messages import (
     SignalRun,
     SkipStep,
     StartRun,
+    StartWithSignal,
     WaitChecked,
     WaitClosed,
     WaitOpened,
@@ -267,6 +268,12 @@ class World:
             return RunTimerFired(key=RUN, timer=choose.of((name, "")), due=self.now + choose.of((0, 100)))
         if kind == 5:
             return ChildEnded(key=RUN, step=name, child=f"{RUN}//{name}", status="completed")
+        if kind == 6 and choose.chance(60):
+            return StartWithSignal(
+                key=RUN, id=choose.of(("s1", f"s{len(self.trail)}")), workflow=choose.of(("order", "other")),
+                fingerprint=self.graph.fingerprint, signal=choose.of(SIGNALS), data=answers.data(choose),
+                format=2,
+            )  # fmt: skip
         if kind == 6:
             return StartRun(key=RUN, id="again", workflow="order", fingerprint=self.graph.fingerprint)
         if kind == 7:

@@ -8,7 +8,14 @@ from msgspec import Raw
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
-from stream_durable.core.messages import AnswerInput, EventPublished, Message, SignalRun, StartRun
+from stream_durable.core.messages import (
+    AnswerInput,
+    EventPublished,
+    Message,
+    SignalRun,
+    StartRun,
+    StartWithSignal,
+)
 from stream_durable.wire.events import (
     Answer,
     FromOutside,
@@ -104,6 +111,16 @@ def test_a_start_is_of_no_definition_until_it_is_given_one() -> None:
     )
 
 
+def test_a_start_may_bring_a_signal() -> None:
+    start = taken({"start": "order", "id": "order-43", "signal": "released", "data": [1], "message_id": "m1"})
+
+    assert isinstance(start, Start)
+    assert start.of("f1") == StartWithSignal(
+        key="order-43", id="m1", workflow="order", fingerprint="f1", trigger="event", format=2,
+        signal="released", data=Raw(b"[1]"),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("fields", "run"), [({}, "T-3-17"), ({"message_id": "m1"}, "m1"), ({"id": "r", "message_id": "m1"}, "r")]
 )
@@ -174,6 +191,10 @@ def test_ids_of_two_sources_are_two_ids_however_long_they_are() -> None:
         ({"type": "a", "signal": "b"}, "ambiguous: it holds 'type' and 'signal'"),
         ({"answer": "yes", "run": "r"}, "invalid: Object missing required field `wait`"),
         ({"answer": "yes", "wait": "w"}, "no_key: the answer names no 'run'"),
+        ({"start": "w", "data": 1}, "invalid: Object contains unknown field `data`"),
+        ({"start": "w", "signal": "a b"}, "bad_name: 'a b' is not a name of a signal"),
+        ({"start": "w", "signal": "go", "run": "r"}, "invalid: Object contains unknown field `run`"),
+        ({"type": "a", "start": "w", "signal": "go"}, "ambiguous: it holds 'type' and 'signal' and 'start'"),
         ({"answer": "yes", "start": "w"}, "ambiguous: it holds 'start' and 'answer'"),
         ({"type": "a", "key": "1", "dta": 1}, "invalid: Object contains unknown field `dta`"),
         ({"type": "a", "key": []}, "invalid: Expected `int | str | null`, got `array` - at `$.key`"),

@@ -58,6 +58,7 @@ from stream_durable.core.messages import (
     SkipStep,
     SleepUntil,
     StartRun,
+    StartWithSignal,
     WaitChecked,
     WaitClosed,
     WaitOpened,
@@ -220,6 +221,16 @@ MESSAGES += [
     SleepUntil(**REST, attempt=1),
     SleepUntil(**REST, attempt=2, at=1_764_000_060_000, failure=Failure("unknown_zone", "none")),
 ]
+
+MESSAGES += [
+    StartWithSignal(
+        key=RUN, id="m1", workflow="order", fingerprint=FINGERPRINT, format=2, signal="released"
+    ),
+    StartWithSignal(
+        **{name: getattr(MESSAGES[25], name) for name in MESSAGES[25].__struct_fields__ if name != "trigger"},
+        trigger="event", format=2, signal="released", data=DATA,
+    ),
+]  # fmt: skip
 
 ASKED: dict[str, Any] = {"run": RUN, "step": "charge", "attempt": 2}
 

@@ -14,6 +14,7 @@ from stream_durable.core.messages import (
     RunTimerFired,
     SignalRun,
     SleepUntil,
+    StartWithSignal,
     WaitChecked,
     WaitClosed,
 )
@@ -21,7 +22,7 @@ from stream_durable.core.names import is_made
 from stream_durable.core.run import attempts, children
 from stream_durable.core.run.advance import complete, fail, work_off
 from stream_durable.core.run.say import set_due
-from stream_durable.core.run.start import begin, run_out_of_time
+from stream_durable.core.run.start import begin, run_out_of_time, start
 from stream_durable.core.run.state import Mail, Run, Step
 from stream_durable.core.run.waiting import all_signals_output, signal_output, take_all, wait_over
 from stream_durable.core.status import COMPLETED, PENDING, READY, RETRYING, RUNNING, WAITING, Outcome
@@ -51,6 +52,19 @@ def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
     i, output = ended
     complete(run, i, output, now, out)
     return Outcome.APPLIED
+
+
+def start_with_signal(run: Run, message: StartWithSignal, now: int, out: Effects) -> Outcome:
+    """Begin the run unless it exists, and deliver the signal."""
+    if run.graph.name != message.workflow:
+        text = f"run {run.id!r} is one of workflow {run.graph.name!r}, not of {message.workflow[:128]!r}"
+        raise RejectedError("different_workflow", text)
+    is_new = not run.created
+    if is_new:
+        start(run, message, now, out)
+    sent = SignalRun(key=message.key, id=message.id, signal=message.signal, data=message.data)
+    outcome = signal(run, sent, now, out)
+    return Outcome.APPLIED if is_new else outcome
 
 
 def event(run: Run, message: EventDelivered, now: int, out: Effects) -> Outcome:
@@ -235,6 +249,7 @@ def _wait_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
 HANDLERS: Handlers = {
     ChildEnded: child,
     SignalRun: signal,
+    StartWithSignal: start_with_signal,
     EventDelivered: event,
     SleepUntil: sleep,
     WaitChecked: check,

@@ -34,6 +34,7 @@ from stream_durable.memory.ports import VirtualClock
 from stream_durable.sdk.app import App
 from stream_durable.simulation.workload import basics, choices, groups, sharing, undoing
 from stream_durable.simulation.workload.plan import Plan, Sent, message
+from stream_durable.wire.events import with_signal
 from stream_durable.wire.inbox import encode
 from stream_durable.wire.topics import COMMANDS, INBOX
 
@@ -98,6 +99,8 @@ def _script(rng: Random, app: App, name: str, run: str, at: float, meddling: flo
     early = rng.random() < 0.4
     if early and name in _PAID:
         yield message(at, _published("payment", run, rng))
+    if name in _TOLD and rng.random() < 0.4:
+        start = with_signal(start, rng.choice(("go", "yes", "other")), Raw(b'{"n":2}'))
     yield message(at, start)
     if rng.random() < 0.2:
         yield message(at + rng.uniform(0.0, 2.0), start)
