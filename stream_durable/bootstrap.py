@@ -49,8 +49,8 @@ from stream_durable.worker.note import Note
 from stream_durable.worker.standstill import Standstill
 from stream_durable.worker.worker import Worker
 
-#: Commands read ahead by a worker: twice its capacity, so that others get their share, but enough for
-#: priorities to matter, and no more than one batch.
+#: Commands that a worker reads ahead, beside those that wait for a place: ten times what it can run, as each
+#: batch wakes two threads, and no more than a thousand.
 _READ_MIN, _READ_MAX = 20, 1_000
 
 
@@ -136,7 +136,7 @@ async def worker(
             full_name(settings.prefix, COMMANDS + queue),
             full_name(settings.prefix, WORKERS + queue),
             client=name,
-            records_max=max(_READ_MIN, min(_READ_MAX, 2 * settings.worker.concurrency // share)),
+            records_max=max(_READ_MIN, min(_READ_MAX, 10 * settings.worker.concurrency // share)),
             bytes_max=settings.worker.waiting_bytes_max // (2 * share),
             reset="earliest",
         )

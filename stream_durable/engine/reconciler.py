@@ -64,6 +64,9 @@ _log = logger(__name__)
 _TIDY_SECONDS = 1.0
 #: Looks between which progress is noted again although there was none.
 _NOTE_AGAIN = 5
+#: Commands go out during their commit where it is latency that counts: in batches of so many records at most.
+#: Of larger ones, two bursts of messages are more requests than one, and cost the CPU that is short then.
+_AHEAD_MAX = 50
 #: How long leaving may take to say what has been saved.
 _LEAVE_SECONDS = 3.0
 _OTHER_RECORD = "the record before the offset we stand at is not the one that was folded"
@@ -257,7 +260,7 @@ class Reconciler:
             cautious = {p.id for p in self._partitions.values() if p.cautious}
             suspects = [r for r in reads if r.record.partition in cautious]
             trusted = [r for r in reads if r.record.partition not in cautious]
-            await self._apply_reads(trusted, ahead=self._watch.is_fresh)
+            await self._apply_reads(trusted, ahead=len(trusted) <= _AHEAD_MAX and self._watch.is_fresh)
             await self._fold_one_by_one(suspects)
 
     async def _fold_one_by_one(self, reads: list[batch.Read]) -> None:

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from stream_durable.worker.job import Job
 
-#: Answered attempts that are kept in mind, the latest.
-_KEPT_MAX = 10_000
+#: Of the answered attempts, the latest so many are kept in mind, and at most twice as many.
+_KEPT_MIN = 10_000
+
+_Asked = tuple[object, ...]
 
 
 class Answered:
-    """Attempts with acknowledged results."""
+    """Attempts with acknowledged results: two sets, the older of which is dropped when the other is full."""
 
-    __slots__ = ("_asked",)
+    __slots__ = ("_older", "_recent")
 
     def __init__(self) -> None:
         """Nothing was answered yet."""
-        self._asked: OrderedDict[tuple[str, str, int, int, int, int], None] = OrderedDict()
+        self._recent: set[_Asked] = set()
+        self._older: set[_Asked] = set()
 
     def __contains__(self, job: Job) -> bool:
-        return _asked(job) in self._asked
+        asked = _asked(job)
+        return asked in self._recent or asked in self._older
 
     def add(self, job: Job) -> None:
         """Record an acknowledged result."""
-        self._asked[_asked(job)] = None
-        if len(self._asked) > _KEPT_MAX:
-            self._asked.popitem(last=False)
+        self._recent.add(_asked(job))
+        if len(self._recent) >= _KEPT_MIN:
+            self._older, self._recent = self._recent, set()
 
 
-def _asked(job: Job) -> tuple[str, str, int, int, int, int]:
+def _asked(job: Job) -> _Asked:
     """Return the identity of a command: after a return or a loss the same attempt counts as another."""
-    c = job.command
-    return c.run, c.step, c.attempt, c.returns, c.losses, c.generation
+    command = job.command
+    if command.returns or command.losses or command.generation:
+        return *job.key, command.returns, command.losses, command.generation
+    return job.key

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -73,6 +72,8 @@ class Attempts:
         self._fitting = Fitting(payloads, settings.payload_inline_bytes_max)
         self.clock = clock
         self._settings = settings
+        self._concurrency = settings.concurrency
+        self._step_timeout_ms = settings.step_timeout_ms or None
         self._keeping = keeping_of(settings)
         self._metrics = metrics
         #: The name under which attempts are reported.
@@ -107,17 +108,22 @@ class Attempts:
             return
         job.clock, job.line, job.keeping = self.clock, line, self._keeping
         if job.timeout_ms is None:
-            job.timeout_ms = self._settings.step_timeout_ms or None
-        with suppress(NotCarriedError):
+            job.timeout_ms = self._step_timeout_ms
+        try:
             job.handler = handler = self._handler_of(job.command)
+        except NotCarriedError:
+            # The attempt finds out again when it begins, and says so.
+            pass
+        else:
             job.needs_thread = needs_thread(handler)
         self._jobs[key] = job
         line.add(job)
-        if self._places.may_begin(job):
+        # With all tasks at work the next one that is free takes it.
+        if len(self._tasks) < self._concurrency and self._places.may_begin(job):
             self._begin_more()
 
     def _begin_more(self) -> None:
-        if len(self._tasks) < self._settings.concurrency:
+        if len(self._tasks) < self._concurrency:
             task = asyncio.create_task(self._work())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -179,9 +179,9 @@ class DoneOffsets:
         return Commit(base, metadata, self._version)
 
     def _say_ahead(self, ahead: int) -> int:
-        # As many as came since the last commit come again until the next, and some more: so at a steady rate
-        # a commit never comes due before its time.
-        ahead = max(ahead, 2 * (self._highest - self._ahead)) if self._ahead else ahead
+        # Twice as many as came since the last commit come until half of it is used up: so commits that come
+        # due before their time become fewer and, at a steady rate, cease.
+        ahead = max(ahead, 4 * (self._highest - self._ahead)) if self._ahead else ahead
         self._ahead = self._highest
         self.commit_at = self._highest + ahead // 2 + 1
         return self._highest + ahead + 1

@@ -119,16 +119,9 @@ class Places:
 
     def take(self) -> Job | None:
         """Return the next job and occupy places; None: nothing can begin."""
-        best: Queue | None = None
-        for line in self._turns:
-            if self._attempts.has(line.number):
-                found = line.first(has_thread=self._threads.has(line.number))
-                if found is not None and (best is None or found.priority > best.priority):
-                    best = found
+        best = self._best()
         if best is None:
             return None
-        if len(self._turns) > 1:
-            self._turns.rotate(-1)
         job = best.take()
         job.line.took(job)
         self._attempts.take(job.line.number)
@@ -136,6 +129,23 @@ class Places:
             self._threads.take(job.line.number)
             job.has_thread = True
         return job
+
+    def _best(self) -> Queue | None:
+        """Return where the next job waits, and let the next queue have its turn."""
+        turns = self._turns
+        if len(turns) == 1:
+            line = turns[0]
+            is_possible = line.count and self._attempts.has(0)
+            return line.first(has_thread=self._threads.has(0)) if is_possible else None
+        best: Queue | None = None
+        for line in turns:
+            if line.count and self._attempts.has(line.number):
+                found = line.first(has_thread=self._threads.has(line.number))
+                if found is not None and (best is None or found.priority > best.priority):
+                    best = found
+        if best is not None:
+            turns.rotate(-1)
+        return best
 
     def leave(self, job: Job) -> None:
         """Give back the places of a job."""

@@ -1,7 +1,8 @@
 """Publishes the worker's reports to the inbox and runs the callbacks after acknowledgement.
 
-One burst per partition is under way at a time, and later reports join the next burst: a stuck partition
-delays no other. A command counts as done only after its result is acknowledged, so a dying worker repeats an
+Reports go out in rounds: one burst to each partition, and what comes meanwhile joins the next round, so that
+bursts are few and large. A round lasts until all of it is acknowledged, or a moment: a stuck partition delays
+no other. A command counts as done only after its result is acknowledged, so a dying worker repeats an
 attempt rather than losing one. A report refused for good becomes a failure of its attempt, with the reason.
 """
 
@@ -25,6 +26,8 @@ _log = logger(__name__)
 
 #: More reports than this that wait for the broker hold up new attempts.
 _WAITING_MAX = 10_000
+#: A round that lasts longer has a partition that is stuck: the others go on.
+_ROUND_SECONDS = 0.05
 
 
 class _Report(NamedTuple):
@@ -49,8 +52,11 @@ class Reports:
         """Nothing to say yet."""
         self._publisher = publisher
         self._lines: dict[int, _Line] = {}
-        #: Lines that begin to speak when the loop comes round.
+        #: Lines that join the next round, and how many are in the present one.
         self._ready: list[_Line] = []
+        self._under_way = 0
+        #: Begins the next round, at the latest.
+        self._next: asyncio.Handle | None = None
         #: Held while messages are handed over: what is said of an attempt in the loop's place must not come
         #: after its end.
         self.gate = Lock()
@@ -68,9 +74,8 @@ class Reports:
         if line is None:
             line = self._lines[partition] = _Line()
         if not (line.waiting or line.is_under_way):
-            if not self._ready:
-                asyncio.get_running_loop().call_soon(self._speak)
             self._ready.append(line)
+            self._plan()
         line.waiting.append(_Report(message, then))
         self._count += 1
         self._idle.clear()
@@ -94,7 +99,18 @@ class Reports:
         """Wait until all messages are acknowledged."""
         await self._idle.wait()
 
-    def _speak(self) -> None:
+    def _plan(self) -> None:
+        """Begin the next round when the loop comes round, or when the present one has lasted long enough."""
+        if self._next is None:
+            loop = asyncio.get_running_loop()
+            self._next = (
+                loop.call_later(_ROUND_SECONDS, self._begin)
+                if self._under_way
+                else loop.call_soon(self._begin)
+            )
+
+    def _begin(self) -> None:
+        self._next = None
         ready, self._ready = self._ready, []
         for line in ready:
             self._say(line)
@@ -102,6 +118,7 @@ class Reports:
     def _say(self, line: _Line) -> None:
         reports, line.waiting = line.waiting, []
         line.is_under_way = True
+        self._under_way += 1
         self._publish([report.message for report in reports], lambda: self._said(line, reports))
 
     def _publish(self, messages: list[AttemptMessage], then: Callable[[], None]) -> None:
@@ -118,6 +135,7 @@ class Reports:
 
     def _said(self, line: _Line, reports: list[_Report]) -> None:
         line.is_under_way = False
+        self._under_way -= 1
         for report in reports:
             report.then()
         self._count -= len(reports)
@@ -126,7 +144,13 @@ class Reports:
         self._heard.set()
         self._heard.clear()
         if line.waiting:
-            self._say(line)
+            self._ready.append(line)
+        if self._ready and not self._under_way:
+            if self._next is not None:
+                self._next.cancel()
+            self._begin()
+        elif self._ready:
+            self._plan()
         elif not self._count:
             self._idle.set()
 

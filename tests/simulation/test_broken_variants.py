@@ -156,7 +156,7 @@ def test_commands_done_before_their_results_are_acknowledged_are_found(
 
     monkeypatch.setattr(Reports, "add", hasty)
 
-    found(150, by="everything_has_ended", faults=Faults(crash=0.02, late=0.2, crashes_max=20))
+    found(300, by="everything_has_ended", faults=Faults(crash=0.02, late=0.2, crashes_max=20))
 
 
 def test_a_cache_that_keeps_what_a_misrouted_record_brought_in_is_found(
