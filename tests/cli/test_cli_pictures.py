@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cli_world import HERE, Cli, Processes
@@ -153,3 +154,21 @@ def test_an_app_that_would_strand_runs_is_told_which_and_why(cli: Cli, waiting: 
     assert reason["runs"] == found["runs"]
     assert {change["kind"] for change in found["changes"]} >= {"removed", "added", "options", "order"}
     assert "remedy: keep a function named 'ship'" in cli("workflows", "diff", "later_app:app", code=4).stdout
+
+
+@pytest.mark.real
+def test_a_workflow_that_is_not_carried_strands_its_runs_only_if_there_is_no_other_app(
+    cli: Cli, waiting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other_app.py").write_text(
+        "from stream_durable import App, Workflow\n"
+        "flow = Workflow('other')\n"
+        "flow.add('a', lambda: 1)\n"
+        "app = App('other', workflows=[flow])\n"
+    )
+    (beside,) = json.loads(cli("workflows", "diff", "other_app:app", "--json").stdout)
+    (alone,) = json.loads(cli("workflows", "diff", "other_app:app", "--alone", "--json", code=4).stdout)
+
+    assert (beside["workflow"], beside["stranded"]) == ("order", [])
+    assert waiting in {run for reason in alone["stranded"] for run in reason["examples"]}

@@ -151,6 +151,23 @@ async def test_one_that_waits_can_be_cancelled_and_makes_room(engine: Engine) ->
     assert engine.calls("pay") == 1
 
 
+async def test_the_one_that_tries_can_be_cancelled_and_makes_room_at_once(engine: Engine) -> None:
+    flow, _ = failing("shop", BANK, attempts=3)
+    await engine.until(await engine.start(flow), "failed")
+    other = Workflow("other", input=float)
+
+    @other.step(breaker=BANK)
+    async def pay(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    first, second = await engine.start(other, 3_600), await engine.start(other, 1)
+    await engine.advance("35s")
+    assert (first.step("pay").status, engine.calls(pay)) == ("running", 1)
+    await first.cancel("not wanted")
+    await engine.advance("3s")
+    assert (first.status, second.status) == ("cancelled", "completed")
+
+
 async def test_a_name_alone_takes_the_defaults(engine: Engine) -> None:
     flow, clock = failing("shop", "bank", attempts=7)
     run = await engine.start(flow)
