@@ -10,7 +10,7 @@ from builders import RUN, Play, Said, each, inside, parallel, step, undoing
 
 from stream_durable.core.definition.nodes import AnyNode, ChildNode
 from stream_durable.core.effects import Effects
-from stream_durable.core.messages import RunContinued, StartRun
+from stream_durable.core.messages import PauseRun, ResumeRun, RunContinued, StartRun
 from stream_durable.core.run import portions
 from stream_durable.core.run.explain import causes
 from stream_durable.core.run.redrive import redrive
@@ -159,6 +159,20 @@ def test_steps_that_are_begun_again_meanwhile_are_begun_once() -> None:
         asked += [name for name, _ in play.tell(GO_ON).asked]
 
     assert sorted(asked) == [f"s{i}" for i in range(8)]
+
+
+def test_what_was_held_and_is_deferred_is_not_begun_by_another_resume() -> None:
+    """It was begun beside its turn, and a run that was loaded then counted it as not begun."""
+    play = Play(step("first"), *(step(f"s{i}", "first") for i in range(6)))
+    play.tell(PauseRun(key=RUN, id="p1"))
+    play.completed("first")
+    assert len(play.tell(ResumeRun(key=RUN, id="r1")).asked) == 3
+    play.tell(PauseRun(key=RUN, id="p2"))
+    again = play.tell(ResumeRun(key=RUN, id="r2"))
+    assert again.asked == []
+    play.reload()
+    asked = [name for name, _ in play.tell(GO_ON).asked]
+    assert (asked, play.run.active) == (["s3", "s4", "s5"], 6)
 
 
 def test_a_run_that_ended_early_can_be_retried_whole() -> None:

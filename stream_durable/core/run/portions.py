@@ -27,6 +27,11 @@ def defer(run: Run, i: int, out: Effects) -> None:
         out.messages.append(RunContinued(key=run.id))
     requests.deferred.append(run.graph.names[i])
     run.need[i] += 1
+    step = run.steps.get(i)
+    if step is not None and step.detail is not None:
+        # Whatever held it, it waits for its turn now: who lets go of what is held is not to begin it.
+        step.detail.held = ""
+        run.touched[i] = None
 
 
 def take_up(run: Run) -> list[int]:
