@@ -18,9 +18,9 @@ TAGS = [str(kind.__struct_config__.tag) for kind in MESSAGE_TYPES]
 
 
 def tagged(kind: type[Message]) -> Iterator[type[Message]]:
-    """Return the messages below a class: those of them that are real."""
+    """Return the messages below a class that have a name of their own on the wire."""
     for below in kind.__subclasses__():
-        if not below.__subclasses__():
+        if below.__struct_config__.tag != below.__name__:
             yield below
         yield from tagged(below)
 
