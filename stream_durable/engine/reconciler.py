@@ -307,6 +307,8 @@ class Reconciler:
         if len(left) > 1:
             await self._apply_reads(left[: len(left) // 2])
             await self._apply_reads(left[len(left) // 2 :])
+        elif left and len(reads) > 1:
+            await self._apply_reads(left)  # one of the others may be to blame, and another owner's by now
         elif left and refused.is_data and self._refusals.refuse_unstorable(left[0].record, str(refused)):
             await self._apply_reads(left)
         elif left:

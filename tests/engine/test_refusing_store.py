@@ -1,5 +1,6 @@
 """A store that refuses: nobody is suspected by that, and what it has to give to others is given."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import pytest
@@ -8,9 +9,11 @@ from waiting import eventually
 from engine.held_world import PARTITIONS, is_held, living, run_in, start, status_of
 from stream_durable.core.errors import StatementError, SystemicError, TransientError
 from stream_durable.core.ids import partition_of
+from stream_durable.core.run.rows import RunRow
+from stream_durable.engine.batch import Read
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.memory.remote import RemoteStore
-from stream_durable.ports import Keys, Loaded
+from stream_durable.ports import Keys, Loaded, Share
 from stream_durable.simulation.world import World
 
 #: More than it takes for a partition's records to be folded alone, and for one of them to be set aside.
@@ -94,3 +97,43 @@ def test_an_entity_that_cannot_be_read_holds_its_own_partition_alone(monkeypatch
 
 async def owned(world: World) -> bool:
     return any(isinstance(s.program, Reconciler) and 0 in s.program.partitions for s in world.slots)
+
+
+def test_a_record_is_not_blamed_for_one_that_went_to_another_owner_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bad, good = run_in(1, "bad"), run_in(0, "good")
+    commit, apply_less = RemoteStore.commit, Reconciler._apply_less
+    met = 0
+
+    async def refusing(self: RemoteStore, shares: Sequence[Share]) -> bool:
+        if any(row.id == bad for share in shares for row in share.rows.get(RunRow, ())):
+            raise StatementError("no column holds this", is_data=True)
+        return await commit(self, shares)
+
+    async def given_away(self: Reconciler, reads: list[Read], refused: StatementError) -> None:
+        nonlocal met
+        if {r.record.key for r in reads} == {bad.encode(), good.encode()}:
+            met += 1
+            self._partitions.pop(1)
+        await apply_less(self, reads, refused)
+
+    async def story(world: World) -> None:
+        monkeypatch.setattr(RemoteStore, "commit", refusing)
+        monkeypatch.setattr(Reconciler, "_apply_less", given_away)
+        await world.open()
+        await eventually(lambda: owned(world), "it is owned", seconds=60)
+        start(world, bad)
+        start(world, good)
+        await eventually(lambda: over(world, good), "the other run has ended or is dead", seconds=60)
+
+    world = living(story, reconcilers=1)
+
+    assert met == 1
+    assert world.store.tables.runs[good].status == "completed"
+    assert not world.store.tables.dead
+
+
+async def over(world: World, run: str) -> bool:
+    row = world.store.tables.runs.get(run)
+    return bool(world.store.tables.dead) or (row is not None and row.status == "completed")
