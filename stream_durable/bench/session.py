@@ -62,19 +62,23 @@ def _chosen(names: Sequence[str]) -> list[Workload]:
 def _measured(
     found: Services, workload: Workload, n: int, repeat: int, other: Prototype | None, say: Say
 ) -> Row:
-    """Take the samples of one workload, ours and the prototype's in turn."""
+    """Take the samples of one workload, ours and the prototype's in turn.
+
+    Every other time the prototype comes first: whoever is second finds the broker better compiled.
+    """
     ours: list[Sample] = []
     theirs: list[Sample] = []
+    turns: list[tuple[str, Callable[[], None]]] = [("", lambda: ours.append(measure(found, workload, n)))]
+    if (prototype := other) is not None and workload.prototype is not None:
+        turns.append((", the prototype", lambda: theirs.append(prototype.measure(workload, n))))
     for i in range(repeat):
         at = f"{workload.name}, {n:,}: {i + 1} of {repeat}"
-        say(at)
-        try:
-            ours.append(measure(found, workload, n))
-            if other is not None and workload.prototype is not None:
-                say(f"{at}, the prototype")
-                theirs.append(other.measure(workload, n))
-        except BenchError as error:
-            raise BenchError(f"{at}: {error}") from error
+        for whose, take in turns if i % 2 == 0 else reversed(turns):
+            say(at + whose)
+            try:
+                take()
+            except BenchError as error:
+                raise BenchError(f"{at}{whose}: {error}") from error
     return row(workload.name, n, ours, theirs)
 
 
