@@ -167,7 +167,7 @@ class Publisher:
             "poison": lambda: {"deaths": rng.randint(1, 2)},
             "fatal": lambda: {"deaths": 1_000},
             "blocked": lambda: {"seconds": rng.choice((3, 5, 8))},
-            "stuck": lambda: {"seconds": 45},
+            "stuck": lambda: {"seconds": 150},
             "large": lambda: {"bytes": rng.choice((50_000, 300_000, 800_000))},
             "lengthy": lambda: {"seconds": round(rng.uniform(1, 8), 1)},
         }
