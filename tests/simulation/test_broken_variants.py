@@ -244,7 +244,7 @@ def test_trying_for_ever_what_will_never_be_taken_is_found(monkeypatch: pytest.M
     monkeypatch.setattr(Sender, "_look_at", patient)
     monkeypatch.setattr(Sender, "_refuse", lambda self, delivery, i, trouble: self._failed(delivery, i, AWAY))
 
-    found(40, by="everything_has_ended", faults=Faults(narrow=1.0))
+    found(250, by="everything_has_ended", faults=Faults(narrow=1.0))
 
 
 def test_blaming_each_message_of_a_batch_for_one_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
