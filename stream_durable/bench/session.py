@@ -64,7 +64,7 @@ def _measured(
 ) -> Row:
     """Take the samples of one workload, ours and the prototype's in turn.
 
-    Every other time the prototype comes first: whoever is second finds the broker better compiled.
+    Every other time the prototype comes first: the second one finds the broker better compiled.
     """
     ours: list[Sample] = []
     theirs: list[Sample] = []
