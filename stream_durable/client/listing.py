@@ -187,7 +187,7 @@ def read_cursor(text: str) -> RunPosition:
     created, point, run = text.partition(".")
     if not point or not created.isascii() or not created.isdigit() or len(created) > 18:
         raise RejectedError(
-            "bad_cursor", f"{text[:128]!r} is no place in a list: pass the value of `following`"
+            "bad_cursor", f"{text[:128]!r} is no position in a list: pass the value of `following`"
         )
     return RunPosition(int(created), run)
 

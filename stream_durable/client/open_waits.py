@@ -196,5 +196,5 @@ def _read(cursor: str) -> list[Any]:
     try:
         return msgspec.json.decode(cursor, type=list[Any])
     except msgspec.DecodeError:
-        text = f"{cursor[:128]!r} is no place in a list: pass the value of `following`"
+        text = f"{cursor[:128]!r} is no position in a list: pass the value of `following`"
         raise RejectedError("bad_cursor", text) from None

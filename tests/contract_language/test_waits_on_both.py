@@ -110,7 +110,7 @@ async def test_pages_of_waits_miss_and_double_nothing(engine: Engine) -> None:
             if after is None:
                 break
         assert paged == everything, limit
-    with pytest.raises(RejectedError, match="no place in a list"):
+    with pytest.raises(RejectedError, match="no position in a list"):
         ask(engine, waits, after="there")
 
 

@@ -40,7 +40,7 @@ def test_a_call_that_is_broken_off_is_left_alone() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         thread.do(stuck)
-    with pytest.raises(RejectedError, match="take another one"):
+    with pytest.raises(RejectedError, match="use another engine"):
         thread.do(lambda: None)
     thread.close(is_over.set)
 
