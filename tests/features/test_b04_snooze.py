@@ -50,7 +50,7 @@ async def test_why_it_waits_is_told(engine: Engine) -> None:
     flow, _ = patient([Snooze("5m", "the shop is closed"), "open"])
     run = await engine.start(flow)
     (why,) = run.step("look").waits_for
-    assert why == "the time that it asked for: the shop is closed, in 5m"
+    assert why == "the requested time: the shop is closed, in 5m"
     assert run.step("look").due == engine.now + timedelta(minutes=5)
 
 

@@ -75,7 +75,7 @@ async def test_until_goes_through_sleeps_and_children(engine: Engine) -> None:
 async def test_a_step_that_asks_for_time_waits(engine: Engine) -> None:
     run = await engine.start(looks)
     await engine.until_idle()
-    assert run.step("ready").waits_for == ("the time that it asked for: not yet, in 5m",)
+    assert run.step("ready").waits_for == ("the requested time: not yet, in 5m",)
 
     await engine.advance("5m")
     await engine.advance("5m")
