@@ -137,7 +137,7 @@ class CancelStep(RunMessage, kw_only=True, tag="step.cancel"):
 class SkipStep(RunMessage, kw_only=True, tag="step.skip"):
     """End a step, or a group with all members, as skipped; later steps go on.
 
-    After `compensation_failed` this accepts a failed compensation.
+    After `compensation_failed` this accepts a failed or cancelled compensation.
     """
 
     id: Text
@@ -148,7 +148,7 @@ class SkipStep(RunMessage, kw_only=True, tag="step.skip"):
 class RetryRun(RunMessage, kw_only=True, tag="run.retry"):
     """Retry steps of a run in place, whether or not the run has ended.
 
-    After `compensation_failed` only a failed compensation, such as `charge~compensate`, is retried.
+    After `compensation_failed` only a compensation without success, such as `charge~compensate`, is retried.
     """
 
     id: Text

@@ -42,7 +42,7 @@ STEP_MOVES: Final[Mapping[str, frozenset[str]]] = {
     COMPLETED: frozenset({COMPENSATED, RUNNING}),
     FAILED: frozenset({RUNNING, RETRYING}),
     SKIPPED: frozenset({RUNNING}),
-    CANCELLED: frozenset({RUNNING}),
+    CANCELLED: frozenset({RUNNING, RETRYING}),
     COMPENSATED: frozenset({RUNNING}),
 }
 #: How a run may move. `waiting` and `paused` are how a run that is `running` is shown to people.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from moves import checked
 from outcomes import failure_of
 
 from stream_durable import Context, Fail, Happened, Retry, Skip, Workflow
 from stream_durable.core.errors import RejectedError
-from stream_durable.testing import Engine
+from stream_durable.testing import Engine, TestedRun
 
 
 class Trip:
@@ -109,6 +111,65 @@ async def test_nothing_is_done_twice_before_that(engine: Engine) -> None:
     await run.cancel_step("hotel~compensate")
     await engine.until_idle()
     assert (run.status, trip.calls) == ("compensation_failed", calls)
+
+
+async def with_a_cancelled_undo(engine: Engine, how: str) -> TestedRun:
+    """Return a run, failed or cancelled, of which somebody has cancelled the compensation under way."""
+    flow = Workflow("stay")
+
+    async def leave(ctx: Context) -> str:
+        if ctx.attempt == 1:
+            await asyncio.sleep(60)
+        return ctx.idempotency_key
+
+    def boom() -> None:
+        raise Fail("boom", retryable=False)
+
+    flow.add("flight", lambda: 1).compensate(lambda: None)
+    flow.add("hotel", lambda: 1, after="flight").compensate(leave)
+    if how == "failed":
+        flow.add("charge", boom, after="hotel")
+    else:
+        flow.wait_signal("go", after="hotel")
+    run = await engine.start(flow, id="r")
+    await engine.advance("5s")
+    if how == "cancelled":
+        await run.cancel("enough", compensate=True)
+        await engine.advance("5s")
+    assert (run.status, run.step("hotel~compensate").status) == ("compensating", "running")
+    with checked():
+        await run.cancel_step("hotel~compensate", "not now")
+        await engine.until(run, "compensation_failed")
+    return run
+
+
+@pytest.mark.parametrize("how", ["failed", "cancelled"])
+async def test_an_undo_that_is_cancelled_has_undone_nothing(engine: Engine, how: str) -> None:
+    run = await with_a_cancelled_undo(engine, how)
+
+    assert run.step("hotel~compensate").status == "cancelled"
+    assert (run.step("hotel").status, run.step("flight").status) == ("completed", "compensated")
+    with pytest.raises(RejectedError) as refused:
+        await run.retry()
+    assert refused.value.code == "undo_first"
+    engine.restart()
+    with checked():
+        await run.retry("hotel~compensate")
+        await engine.until(run, "compensated")
+    assert run.step("hotel").status == "compensated"
+    assert run.step("hotel~compensate").output == "r/hotel~compensate/2"
+
+
+@pytest.mark.parametrize("how", ["failed", "cancelled"])
+async def test_an_undo_that_is_cancelled_is_accepted(engine: Engine, how: str) -> None:
+    run = await with_a_cancelled_undo(engine, how)
+    engine.restart()
+
+    with checked():
+        await run.skip_step("hotel~compensate", "we stay")
+        await engine.until(run, "compensated")
+    helper = run.step("hotel~compensate")
+    assert (helper.status, failure_of(helper).message) == ("skipped", "we stay")
 
 
 async def test_after_that_the_run_can_be_retried(engine: Engine) -> None:

@@ -43,6 +43,9 @@ from stream_durable.core.status import (
 #: How long an attempt that was asked to stop may take to answer, if nothing else bounds it.
 STOP_MS = 60_000
 
+#: Statuses of a compensation that ended without undoing its step: only a person can settle it.
+NOT_DONE = frozenset({FAILED, CANCELLED})
+
 #: Why a step is cancelled that has nothing to do with why its run ends.
 RUN_ENDS = Failure("cancelled", "the run is on its way to its end", retryable=False)
 
@@ -294,7 +297,7 @@ def _outcome(run: Run, otherwise: str) -> str:
         for i, step in run.steps.items():
             if not is_undo(run.graph.names[i]):
                 continue
-            if step.status == FAILED:
+            if step.status in NOT_DONE:
                 return COMPENSATION_FAILED
             is_undone = is_undone or step.status in STEP_PASSED
     return COMPENSATED if is_undone else otherwise

@@ -1,4 +1,4 @@
-"""Handles a failed compensation: retried or accepted by a person.
+"""Handles a compensation that failed or was cancelled: retried or accepted by a person.
 
 Until then the rest of the run is left alone: a reset step would repeat work not yet undone.
 """
@@ -12,24 +12,24 @@ from stream_durable.core.lifecycle import RUN_RETRIED
 from stream_durable.core.names import helped, is_undo
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.again import reset
-from stream_durable.core.run.ending import begin_undo
+from stream_durable.core.run.ending import NOT_DONE, begin_undo
 from stream_durable.core.run.say import say_run
 from stream_durable.core.run.state import Run
-from stream_durable.core.status import COMPENSATING, COMPENSATION_FAILED, FAILED, RETRYING, SKIPPED
+from stream_durable.core.status import COMPENSATING, COMPENSATION_FAILED, RETRYING, SKIPPED
 
 
 def has_failed(run: Run, name: str) -> bool:
-    """Return whether a run has ended with this compensation failed."""
+    """Return whether a run has ended with this compensation failed or cancelled."""
     return run.status == COMPENSATION_FAILED and name in _failed(run)
 
 
 def refuse_before_undo(run: Run) -> None:
-    """Refuse to retry steps while a compensation of the run has failed."""
+    """Refuse to retry steps while a compensation of the run has failed or was cancelled."""
     if run.status == COMPENSATION_FAILED:
         name = _failed(run)[0]
         text = (
-            f"{name!r} of run {run.id!r} has failed: try it again with retry({name!r}), or accept it with "
-            f"skip_step({name!r}); after that the run can be retried"
+            f"{name!r} of run {run.id!r} has failed or was cancelled: try it again with retry({name!r}), "
+            f"or accept that with skip_step({name!r}); after that the run can be retried"
         )
         raise RejectedError("undo_first", text)
 
@@ -53,7 +53,7 @@ def accept(run: Run, name: str, why: Failure, now: int, out: Effects) -> None:
 
 def _failed(run: Run) -> list[str]:
     names = run.graph.names
-    return sorted(names[i] for i, s in run.steps.items() if s.status == FAILED and is_undo(names[i]))
+    return sorted(names[i] for i, s in run.steps.items() if s.status in NOT_DONE and is_undo(names[i]))
 
 
 def _reopen(run: Run, which: set[int], now: int, out: Effects) -> None:
