@@ -403,8 +403,13 @@ class Store(Protocol):
     async def lose(self, partition: int, token: UUID, reason: str) -> None:
         """Mark a partition as stopped after the loss of the log."""
 
-    async def must_redrive(self, partition: int, token: UUID, *, is_due: bool) -> None:
-        """Note whether the outstanding work of a partition has to be asked for again."""
+    async def must_redrive(
+        self, partition: int, token: UUID, *, is_due: bool, commands: bool = False
+    ) -> None:
+        """Record whether outstanding work has to be requested again; of `commands`, whether it is under way.
+
+        Either has the next owner request everything.
+        """
 
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:
         """Record the start of folding a record alone; return the number of such starts, 0 if fenced."""

@@ -82,9 +82,12 @@ class Delivery:
             self.acknowledged += 1
             if not (self.sender.has_lanes or self.acknowledged + len(self.refusals) == len(self.messages)):
                 return
-        else:
-            self.sender.take_back(error)
+            self.sender.tell(self, i, None)
+            return
+        # In this order: what is sent from now on waits, and what is queued in the client comes back.
         self.sender.tell(self, i, error)
+        self.sender.has_failed = True
+        self.sender.take_back(error)
 
 
 class Sender:
@@ -108,6 +111,8 @@ class Sender:
         self._lanes: dict[LaneKey, Lane] = {}
         #: Read wherever acknowledgements arrive: whether each of them is to be told.
         self.has_lanes = False
+        #: Set wherever failures arrive: whether one of them has not been handled yet.
+        self.has_failed = False
         #: What was told and not heard yet.
         self._told: deque[tuple[Delivery, int, Any]] = deque()
         self._is_called = False
@@ -148,6 +153,9 @@ class Sender:
         limits, produce, settle = self._limits, self._wire.produce, delivery.settle
         for i, (message, headers) in enumerate(messages):
             limit = limits.get(message.topic, _NEVER)
+            if self.has_failed:
+                delivery.taken = i
+                self._heed()
             if self._lanes or limit < BATCH_BYTES or len(message.value or b"") + _SLACK_BYTES > limit:
                 delivery.taken = i
                 if self._is_kept(delivery, i, limit):
@@ -200,6 +208,18 @@ class Sender:
                 self._end(delivery)
         if self._lanes:
             self._go_on()
+
+    def _heed(self) -> None:
+        """Handle failures at once: a later message of the same lane must not overtake."""
+        self.has_failed = False
+        told, others = self._told, []
+        while told:
+            delivery, i, error = told.popleft()
+            if error is None:
+                others.append((delivery, i, error))
+            else:
+                self._failed(delivery, i, error)
+        told.extendleft(reversed(others))
 
     def _end(self, delivery: Delivery) -> None:
         if self._outstanding.pop(delivery.number, None) is not None:

@@ -11,10 +11,11 @@ and the adopter lets go. So a wrong guess costs only a takeover.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Container
 from zlib import crc32
 
 from stream_durable.core.errors import TransientError
+from stream_durable.engine.takeover import Takeovers
 from stream_durable.ports import Attendance, Store
 from stream_durable.telemetry import DEPENDENCY_FAILED, logger
 
@@ -28,10 +29,11 @@ _LOOKS = 2
 class Presence:
     """The look for partitions of dead owners."""
 
-    def __init__(self, store: Store, adopt: Callable[[int, int], None]) -> None:
-        """Call `adopt` with a partition and the epoch of its dead owner, once for each."""
+    def __init__(self, store: Store, owned: Container[int], takeovers: Takeovers) -> None:
+        """Adopt partitions neither owned nor on their way, once for each dead owner."""
         self._store = store
-        self._adopt = adopt
+        self._owned = owned
+        self._takeovers = takeovers
         #: How often in a row each (partition, epoch) was found to be an orphan.
         self._found: dict[tuple[int, int], int] = {}
 
@@ -49,8 +51,9 @@ class Presence:
     def _judge(self, seen: Attendance) -> None:
         self._found = {orphan: self._found.get(orphan, 0) + 1 for orphan in seen.orphans.items()}
         for (partition, epoch), looks in self._found.items():
-            if looks == _LOOKS and heir(partition, seen.living) == seen.number:
-                self._adopt(partition, epoch)
+            is_ours = partition in self._owned or self._takeovers.has(partition)
+            if looks == _LOOKS and not is_ours and heir(partition, seen.living) == seen.number:
+                self._takeovers.adopt(partition, epoch)
 
 
 def heir(partition: int, living: frozenset[int]) -> int | None:

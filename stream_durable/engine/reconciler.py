@@ -64,8 +64,7 @@ _log = logger(__name__)
 _TIDY_SECONDS = 1.0
 #: Looks between which progress is noted again although there was none.
 _NOTE_AGAIN = 5
-#: Commands go out during their commit where it is latency that counts: in batches of so many records at most.
-#: Of larger ones, two bursts of messages are more requests than one, and cost the CPU that is short then.
+#: Larger batches publish nothing ahead: two bursts are more requests, and there it is CPU that counts.
 _AHEAD_MAX = 50
 #: How long leaving may take to say what has been saved.
 _LEAVE_SECONDS = 3.0
@@ -123,7 +122,7 @@ class Reconciler:
             log, store, self._partitions, self._lost, self._fenced, self._take_again,
             self._holds.__contains__,
         )  # fmt: skip
-        self._presence = Presence(store, self._adopt)
+        self._presence = Presence(store, self._partitions, self._takeovers)
         self._saving = Saving(
             store, self._partitions, self._cache, self._timers, self._publishing, metrics, self._fenced,
             self._isolation.absolve,
@@ -347,7 +346,11 @@ class Reconciler:
         await self._holds.check(reads)
         while keys := self._folder.missing(reads):
             self._metrics.cache_loads.inc(sum(map(len, keys.values())))
+            before = dict(self._partitions)
             lacking = await retry_transient(partial(self._load, keys), "load entities")
+            # The rows may have been read before a partition went to another owner and came back.
+            if taken := [p.id for p in self._partitions.values() if before.get(p.id) is not p]:
+                self._cache.forget_partitions(taken)
             if isinstance(lacking, StatementError):
                 return lacking
             if not lacking or not await self._holds.check_runs(reads, lacking):
@@ -364,11 +367,6 @@ class Reconciler:
                 raise
             _log.warning(DEPENDENCY_FAILED, reason=str(error), doing="load entities")
             return StatementError(str(error), is_data=False)
-
-    def _adopt(self, partition: int, epoch: int) -> None:
-        """Take a partition over from a dead owner, unless a takeover is under way."""
-        if partition not in self._partitions and not self._takeovers.has(partition):
-            self._takeovers.adopt(partition, epoch)
 
     def _fenced(self, partitions: list[int]) -> None:
         """Drop partitions owned by others or set back; take over again if the group still assigns them."""

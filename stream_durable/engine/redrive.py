@@ -82,7 +82,7 @@ class Redrive:
 
     async def _must(self, partition: Partition, *, is_due: bool) -> None:
         await retry_transient(
-            lambda: self._store.must_redrive(partition.id, partition.token, is_due=is_due),
+            lambda: self._store.must_redrive(partition.id, partition.token, is_due=is_due, commands=True),
             "record the redrive",
         )
 

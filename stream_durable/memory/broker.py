@@ -63,7 +63,9 @@ class LogPartition:
         other = LogPartition()
         other.expired = list(self.expired)
         other.records = [record for record in self.records if record.offset < high]
-        other.low, other.high = min(self.low, high), min(self.high, high)
+        # Not in the middle of a gap: nobody could tell that its end has been read.
+        high = other.records[-1].offset + 1 if other.records else min(self.low, high)
+        other.low, other.high = min(self.low, high), high
         other.epochs = [*(min(start, high) for start in self.epochs), high]
         return other
 

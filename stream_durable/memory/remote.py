@@ -97,9 +97,14 @@ class RemoteStore:
         """Record the loss of a partition's log."""
         await self._ask("lose", lambda: self._store.lose(partition, token, reason))
 
-    async def must_redrive(self, partition: int, token: UUID, *, is_due: bool) -> None:
-        """Note whether outstanding work has to be asked for again."""
-        await self._ask("must_redrive", lambda: self._store.must_redrive(partition, token, is_due=is_due))
+    async def must_redrive(
+        self, partition: int, token: UUID, *, is_due: bool, commands: bool = False
+    ) -> None:
+        """Record whether outstanding work, or commands alone, must be requested again."""
+        await self._ask(
+            "must_redrive",
+            lambda: self._store.must_redrive(partition, token, is_due=is_due, commands=commands),
+        )
 
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:
         """Record the start of folding a record alone."""

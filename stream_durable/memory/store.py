@@ -53,6 +53,7 @@ class PartitionRow:
     suspect_token: UUID | None = None
     suspicions: int = 0
     must_redrive: bool = False
+    must_redrive_commands: bool = False
     format: int = 1
     owner_format: int = 1
     presence: int | None = None
@@ -189,7 +190,7 @@ class MemoryStore:
         left = sorted((offset, body) for (p, offset), body in self.tables.outbox.items() if p == partition)
         return Claim(
             partition, row.epoch, row.next_offset, row.clock, row.topic_id, row.leader_epoch, row.fingerprint,
-            row.generation, row.stalls, left, row.must_redrive, row.format,
+            row.generation, row.stalls, left, row.must_redrive or row.must_redrive_commands, row.format,
         )  # fmt: skip
 
     async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
@@ -204,11 +205,14 @@ class MemoryStore:
         if row.token == token:
             row.lost_reason = reason
 
-    async def must_redrive(self, partition: int, token: UUID, *, is_due: bool) -> None:
-        """Note whether outstanding work has to be asked for again."""
+    async def must_redrive(
+        self, partition: int, token: UUID, *, is_due: bool, commands: bool = False
+    ) -> None:
+        """Record whether outstanding work, or commands alone, must be requested again."""
         row = self.tables.partitions[partition]
         if row.token == token:
-            row.must_redrive = is_due
+            row.must_redrive_commands = is_due and (commands or row.must_redrive_commands)
+            row.must_redrive = row.must_redrive if commands else is_due
 
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:
         """Record the start of folding a record alone; return the number of such starts, 0 if fenced."""

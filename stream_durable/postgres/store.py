@@ -102,10 +102,13 @@ class PostgresStore:
         async with self._takeovers.use() as connection:
             await connection.execute(queries()["partition_lose"], partition, token, reason)
 
-    async def must_redrive(self, partition: int, token: UUID, *, is_due: bool) -> None:
-        """Note whether outstanding work has to be asked for again."""
+    async def must_redrive(
+        self, partition: int, token: UUID, *, is_due: bool, commands: bool = False
+    ) -> None:
+        """Record whether outstanding work, or commands alone, must be requested again."""
+        query = queries()["partition_must_redrive_commands" if commands else "partition_must_redrive"]
         async with self._takeovers.use() as connection:
-            await connection.execute(queries()["partition_must_redrive"], partition, token, is_due)
+            await connection.execute(query, partition, token, is_due)
 
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:
         """Record the start of folding a record alone."""

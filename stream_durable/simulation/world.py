@@ -157,7 +157,7 @@ class World(Deployment):
     def _is_read(self, partition: int) -> bool:
         """Whether a partition is at the end of its log, with all lost work requested again."""
         topic, row = self.broker.topic(INBOX), self.store.tables.partitions[partition]
-        is_same = row.topic_id in (None, topic.id) and not row.must_redrive
+        is_same = row.topic_id in (None, topic.id) and not row.must_redrive and not row.must_redrive_commands
         return is_same and topic.partitions[partition].high == row.next_offset
 
     async def settle(self, seconds: float) -> bool:

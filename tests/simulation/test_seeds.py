@@ -99,6 +99,10 @@ def test_a_seed_is_the_same_world_in_every_process() -> None:
 #: Seeds that show a bug of ours when its repair is taken back, by what it was.
 FOUND = {
     "a_misrouted_record_brought_a_run_into_the_cache_where_it_went_stale": (84, 101, 152, 264),
+    "a_statement_overtook_one_whose_refusal_was_not_handled_yet": (449,),
+    "the_end_of_one_redrive_hid_that_another_was_due": (301198,),
+    "an_attempt_that_was_put_off_was_requested_early_by_a_redrive": (303930,),
+    "rows_read_before_a_partition_came_back_went_into_the_cache": (303066, 302935),
 }
 
 

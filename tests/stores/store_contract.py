@@ -212,6 +212,27 @@ async def test_a_suspicion_is_taken_back_by_the_owner_alone(store: Store) -> Non
     assert await store.suspect(0, second, 7) == 1
 
 
+async def test_commands_that_are_requested_again_do_not_hide_that_everything_has_to_be(store: Store) -> None:
+    token, _ = await owned(store)
+    other, _ = await owned(store, 1)
+    await store.must_redrive(1, other, is_due=True, commands=True)
+    await store.new_generation(0, token, "another", 0, "it was made anew")
+
+    await store.must_redrive(1, other, is_due=False, commands=True)
+    cursors = await store.cursors([1])
+
+    assert cursors[1].must_redrive
+    await store.must_redrive(1, other, is_due=False)
+    assert not (await owned(store, 1))[1].must_redrive
+
+
+async def test_an_interrupted_request_for_commands_is_the_next_owners(store: Store) -> None:
+    token, _ = await owned(store)
+    await store.must_redrive(0, token, is_due=True, commands=True)
+
+    assert (await owned(store))[1].must_redrive
+
+
 async def test_a_new_generation_asks_for_a_redrive_until_it_is_done(store: Store) -> None:
     token, claim = await owned(store)
     assert not claim.must_redrive

@@ -46,7 +46,7 @@ def _ask(run: Run, i: int, step: Step | None, out: Effects) -> None:
     if step is None:
         if type(node) is StepNode:
             dispatch(run, i, 1, out)
-    elif i in run.open:
+    elif i in run.open or _is_put_off(step):
         return
     elif step.status in STEP_ASKED and run.graph.work[i] is not None:
         if isinstance(node, StepNode) and step.detail is not None and step.detail.held == "gate":
@@ -56,3 +56,9 @@ def _ask(run: Run, i: int, step: Step | None, out: Effects) -> None:
     elif step.status == WAITING:
         assert isinstance(node, WaitNode)
         ask_once_more(run, i, step, node, out)
+
+
+def _is_put_off(step: Step) -> bool:
+    """Return whether an attempt was returned and waits for a timer, which requests it again."""
+    until = None if step.detail is None else step.detail.until
+    return step.status == READY and step.due is not None and step.due != until

@@ -15,7 +15,8 @@ update partition
 set owner = $2, owner_token = $3, owner_format = $4, presence = $5, presence_epoch = epoch + 1, epoch = epoch + 1,
   stalls = stalls + 1
 where id = $1 and format <= $4 and ($6::bigint is null or epoch = $6)
-returning epoch, next_offset, log_clock, topic_id, leader_epoch, fingerprint, generation, stalls, must_redrive, format
+returning epoch, next_offset, log_clock, topic_id, leader_epoch, fingerprint, generation, stalls,
+  must_redrive or must_redrive_commands as must_redrive, format
 
 -- name: presence_hold
 -- Says, for as long as this session lasts, that the process with number $1 lives. False: another session says so.
@@ -71,7 +72,13 @@ where id = $1 and owner_token = $2
 -- name: partition_must_redrive
 -- Notes whether ($3) the outstanding work of partition $1, owned under token $2, has to be asked for again.
 update partition
-set must_redrive = $3
+set must_redrive = $3, must_redrive_commands = must_redrive_commands and $3
+where id = $1 and owner_token = $2
+
+-- name: partition_must_redrive_commands
+-- Records whether ($3) lost commands of partition $1, owned under token $2, are being requested again.
+update partition
+set must_redrive_commands = $3
 where id = $1 and owner_token = $2
 
 -- name: partition_suspect
