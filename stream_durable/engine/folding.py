@@ -34,6 +34,8 @@ class Folder:
         self._refusals = refusals
         self._partition_count = partition_count
         self._load_max = load_max
+        #: Whether entities were loaded since this was last set to False: their rows may have been set back.
+        self.has_loaded = False
 
     def read(self, records: Iterable[Record]) -> list[batch.Read]:
         """Decode records; what cannot be read, or is known to be refused, becomes the reason why."""
@@ -45,7 +47,13 @@ class Folder:
 
     async def load(self, keys: Keys) -> dict[str, str]:
         """Load entities; return runs with an unknown definition, by fingerprint."""
-        return await load_entities(self._store, self._definitions, self._cache, keys, self._partition_count)
+        lacking = await load_entities(
+            self._store, self._definitions, self._cache, keys, self._partition_count
+        )
+        self.has_loaded |= any(
+            key in self._cache.of(kind) for kind, of_kind in keys.items() for key in of_kind
+        )
+        return lacking
 
     def fold(
         self, reads: list[batch.Read], partitions: Mapping[int, Partition]

@@ -172,6 +172,9 @@ class Holds:
         partition, held = self._partitions.get(number), self._held.get(number)
         if partition is None or (held is not None and held.offset <= hold.offset):
             return
+        if held is None and partition.awaits is not None and partition.awaits < hold.offset:
+            # Released, and the record that it was held at has not come yet: nothing behind that is due.
+            return
         partition.awaits = hold.offset
         self._held[number] = hold
         self._log.stop_fetching(number)

@@ -277,6 +277,7 @@ class Reconciler:
     async def _apply_reads(self, reads: list[batch.Read], *, ahead: bool = False) -> None:
         """Apply records; with `ahead`, publish resulting commands during the save."""
         while reads:
+            self._folder.has_loaded = False
             refused = await self._prepare(reads)
             if refused is not None:
                 await self._apply_less(reads, refused)
@@ -291,7 +292,8 @@ class Reconciler:
                 self._clock.was_early()
             lost = [folding for folding in foldings if folding.effects.lost_queues]
             await self._redrive.note(folding.partition for folding in lost)
-            refused = await self._saving.save([batch.finish(folding) for folding in foldings], ahead=ahead)
+            finished = [batch.finish(folding) for folding in foldings]
+            refused = await self._saving.save(finished, ahead=ahead and not self._folder.has_loaded)
             for folding in lost if refused is None else ():
                 self._redrive.begin(folding.partition, folding.effects.lost_queues)
             folded = sum(len(folding.evidence.offsets) for folding in foldings)

@@ -72,6 +72,7 @@ class Timers:
         gone = set(partitions)
         for partition in gone:
             self._until.pop(partition, None)
+            self._meanwhile.pop(partition, None)
         kept = []
         for entry in self._heap:
             if entry[1] in gone:
@@ -159,12 +160,14 @@ class Timers:
         after = self._until[partition]
         horizon = self._clock.now() + self._horizon_ms
         meanwhile = self._meanwhile[partition] = {}
+        is_latest = False
         try:
             rows = await self._store.timers(partition, after, horizon, self._window_max)
         finally:
-            if self._meanwhile.get(partition) is meanwhile:
+            # Dropped, or loaded from the beginning since: these rows may lack what was written afterwards.
+            if is_latest := self._meanwhile.get(partition) is meanwhile:
                 del self._meanwhile[partition]
-        if self._until.get(partition) != after:
+        if not is_latest:
             return
         end: TimerPosition = (horizon, "run", "\U0010ffff", "")
         until = self._until[partition] = max(after, rows[-1] if len(rows) == self._window_max else end)

@@ -46,8 +46,10 @@ def what_is_done_is_not_done_again(world: World, oracle: Oracle) -> Iterator[str
 
 def an_attempt_is_lost_with_many_workers(world: World, oracle: Oracle) -> Iterator[str]:
     """An attempt fails for silent workers only after several, one after the other."""
+    requested = [command for _, command in oracle.commands if isinstance(command, Command)]
     for run in oracle.runs():
         begun: Counter[tuple[str, int]] = Counter()
+        asked = {(command.step, command.attempt) for command in requested if command.run == run.id}
         for folded in oracle.applied.get(run.id, ()):
             message = folded.message
             if isinstance(message, AttemptStarted):
@@ -55,7 +57,8 @@ def an_attempt_is_lost_with_many_workers(world: World, oracle: Oracle) -> Iterat
             for event in folded.events:
                 if isinstance(event, StepEvent) and event.failure and event.failure.code == "worker_lost":
                     times = begun[event.step, event.attempt]
-                    if times < _BEGUN_UNTIL_LOST:
+                    # That of a group is the failure of its member.
+                    if (event.step, event.attempt) in asked and times < _BEGUN_UNTIL_LOST:
                         yield f"{run.id}/{event.step}/{event.attempt} was given up after {times} workers"
 
 

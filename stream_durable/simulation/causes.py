@@ -32,19 +32,16 @@ _ASKED_AGAIN = (WaitOpened, StartRun, GateAsked, RunContinued, ChildEnded)
 def commands_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
     """I5: the commands on the topics are those of the fold, byte for byte.
 
-    Commands repeated after a loss carry the values of that time, and may be marked so. After the store was
-    set back, an owner that has not noticed yet may load old state and request an attempt once more.
+    Commands repeated after a loss carry the values of that time, and may be marked so.
     """
     as_told = _without_moment if world.lives.has_losses or lost_commands(world, oracle) else inbox.encode
     wanted = {(queue, *_identity(command), as_told(command)) for queue, command in oracle.commands}
-    found, again = set(), set()
-    if world.weather.hits["store set back"]:
-        again = {_identity(command) for _, command in oracle.commands}
+    found = set()
     for name, record in commands(world):
         assert record.value is not None
         command = inbox.decode_command(record.value)
         key = (name.removeprefix(COMMANDS), *_identity(command), as_told(command))
-        if key in wanted or not (command.run in oracle.ahead or _identity(command) in again):
+        if key in wanted or command.run not in oracle.ahead:
             found.add(key)
     yield from differences("command", dict.fromkeys(found), dict.fromkeys(wanted))
 

@@ -102,6 +102,8 @@ FOUND = {
     "a_statement_overtook_one_whose_refusal_was_not_handled_yet": (449,),
     "the_end_of_one_redrive_hid_that_another_was_due": (301198,),
     "an_attempt_that_was_put_off_was_requested_early_by_a_redrive": (303930,),
+    "a_hold_behind_the_record_that_was_awaited_skipped_those_between": (312166,),
+    "timers_read_before_a_partition_was_loaded_once_more_hid_later_ones": (315257,),
     "rows_read_before_a_partition_came_back_went_into_the_cache": (303066, 302935),
 }
 
