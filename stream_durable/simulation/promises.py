@@ -191,6 +191,7 @@ def a_jump_passes_over_what_lies_between(world: World, oracle: Oracle) -> Iterat
     """Later steps of a jumping step do not begin, except the target and the steps after the target."""
     for run in oracle.runs():
         passed: set[int] = set()
+        begun: set[tuple[str, int]] = set()
         for folded in oracle.applied.get(run.id, ()):
             if began_anew(folded):
                 passed.clear()
@@ -203,8 +204,11 @@ def a_jump_passes_over_what_lies_between(world: World, oracle: Oracle) -> Iterat
                 i, target = graph.index[message.step], graph.index[message.to]
                 passed |= graph.after(i) - graph.after(target) - {target}
             for command in asked_of(folded):
-                if run.graph.index.get(command.step) in passed:
+                # An attempt that was under way at the jump goes on, and is repeated if its worker is lost.
+                attempt = (command.step, command.attempt)
+                if run.graph.index.get(command.step) in passed and attempt not in begun:
                     yield f"{run.id}/{command.step} began, and had been jumped over"
+                begun.add(attempt)
 
 
 def a_run_that_is_finished_has_that_output(world: World, oracle: Oracle) -> Iterator[str]:
