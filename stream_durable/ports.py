@@ -406,7 +406,7 @@ class Store(Protocol):
     async def must_redrive(
         self, partition: int, token: UUID, *, is_due: bool, commands: bool = False
     ) -> None:
-        """Record whether outstanding work has to be requested again; of `commands`, whether it is under way.
+        """Record whether outstanding work has to be requested again; with `commands`, whether it is being.
 
         Either has the next owner request everything.
         """

@@ -211,8 +211,7 @@ class MemoryStore:
         """Record whether outstanding work, or commands alone, must be requested again."""
         row = self.tables.partitions[partition]
         if row.token == token:
-            row.must_redrive_commands = is_due and (commands or row.must_redrive_commands)
-            row.must_redrive = row.must_redrive if commands else is_due
+            setattr(row, "must_redrive_commands" if commands else "must_redrive", is_due)
 
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:
         """Record the start of folding a record alone; return the number of such starts, 0 if fenced."""

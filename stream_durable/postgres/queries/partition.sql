@@ -72,7 +72,7 @@ where id = $1 and owner_token = $2
 -- name: partition_must_redrive
 -- Notes whether ($3) the outstanding work of partition $1, owned under token $2, has to be asked for again.
 update partition
-set must_redrive = $3, must_redrive_commands = must_redrive_commands and $3
+set must_redrive = $3
 where id = $1 and owner_token = $2
 
 -- name: partition_must_redrive_commands
