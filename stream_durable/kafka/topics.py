@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, Final
@@ -16,6 +17,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from stream_durable.core.errors import TransientError
 from stream_durable.kafka.config import Admin, away, transient
 from stream_durable.kafka.mock import is_mock, make_topics
 from stream_durable.kafka.topic_rules import (
@@ -31,6 +33,9 @@ from stream_durable.ports import TopicStep
 from stream_durable.settings import Settings, far_brokers
 
 _CALL_SECONDS: Final = 15.0
+#: How long brokers may take to report what the controller has done, and how often they are asked.
+_SEEN_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 0.05
 _OFFSETS_KEPT: Final = "offsets.retention.minutes"
 _MINUTE_MS: Final = 60_000
 
@@ -164,7 +169,21 @@ class Topics:
                 self._mend([topic for topic in self._wanted if topic.name in changed])
         except KafkaException as error:
             raise transient(error, self._settings.kafka) from error
+        if missing or changed:
+            self._wait_until_seen()
         return steps
+
+    def _wait_until_seen(self) -> None:
+        """Wait, not for ever, until brokers report what the controller has done: others look at once."""
+        deadline = time.monotonic() + _SEEN_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                if all(step.action not in ("create", "change") for step in self._plan()):
+                    return
+            except TransientError:
+                # A topic that is known without its partitions yet.
+                pass
+            time.sleep(_LOOK_SECONDS)
 
     def _make(self, topics: list[Wanted]) -> None:
         replication = self._settings.kafka.replication

@@ -274,7 +274,7 @@ BAD: list[tuple[str, bytes | None, bytes | None, dict[str, str | bytes | None]]]
     ("unknown_form", b"42", b"{}", NO_HEADERS),
     ("unknown_form", b"42", b'{"event":"payment.captured","key":"42"}', NO_HEADERS),
     ("ambiguous", b"42", b'{"type":"payment.captured","key":"42","start":"echo"}', NO_HEADERS),
-    ("not_supported", b"r", b'{"answer":"yes","run":"order-42","wait":"approved"}', NO_HEADERS),
+    ("unknown_wait", b"r", b'{"answer":"yes","run":"order-42","wait":"approved"}', NO_HEADERS),
     ("not_supported", b"42", b'{"specversion":"1.0","type":"a","id":"1","data_base64":"eA=="}', NO_HEADERS),
     ("unknown_workflow", b"r", b'{"start":"nothing","id":"r"}', NO_HEADERS),
     ("unknown_workflow", b"r", b'{"start":"no/name","id":"r"}', NO_HEADERS),
@@ -347,7 +347,7 @@ async def test_the_reason_names_what_there_is_instead(instance: Instance) -> Non
     (letter,) = await instance.dead_letters(1)
 
     assert letter.reason == (
-        "no workflow 'ordre' is registered; there are: echo, event, order, typed. "
+        "no workflow 'ordre' is registered; there are: echo, event, order, rated, typed. "
         "Start a worker that has it, then redrive this"
     )
 
