@@ -25,6 +25,7 @@ class Strikes:
         self._world = world
         self._rng: Random = world.rng
         self._losses = 0
+        self._set_backs = 0
 
     async def storm(self, seconds: float) -> None:
         """Strike at random for a while."""
@@ -109,9 +110,13 @@ class Strikes:
 
     def _set_back(self) -> None:
         """Let the database be again, a little later, as it is now."""
-        world, kept = self._world, self._world.store.copied()
+        world, kept, times = self._world, self._world.store.copied(), self._set_backs
 
         def restore() -> None:
+            # Not to what was there before another one: a database that goes back and forth is two.
+            if times != self._set_backs:
+                return
+            self._set_backs += 1
             self._hit("store set back")
             world.journal.restore(kept)
 
