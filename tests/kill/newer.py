@@ -12,7 +12,7 @@ from typing import Any
 
 #: Not taken from this release: it is imported only once it is changed.
 _FORMAT = 3
-_SIGNAL = "    signal: Text\n"
+_SIGNAL = '    """A signal to a run, by name."""\n\n    id: Text\n    signal: Text\n'
 _NOTE = f'''
 
 class NoteRun(RunMessage, kw_only=True, tag="run.note"):

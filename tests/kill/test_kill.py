@@ -14,6 +14,9 @@ from kill.scene import Scene, listed
 pytestmark = [pytest.mark.real, pytest.mark.kill, pytest.mark.timeout(120)]
 
 
+#: With default settings and a replacement that has to start: until every partition of the dead has advanced.
+FAILOVER_SECONDS = 8.0
+
 #: How often one attempt may be called for each fault: it is delivered again, and asked for again.
 REPEATS_PER_FAULT = 2
 
@@ -39,7 +42,7 @@ async def test_a_killed_reconciler_is_replaced_within_seconds(scene: Scene) -> N
     scene.say(f"partitions {listed(owned)} moved again after {seconds:.2f} s")
     await scene.progress()
     report = await scene.prove()
-    assert seconds < _session_seconds(scene)
+    assert seconds < FAILOVER_SECONDS
     assert report.most_calls <= 1 + REPEATS_PER_FAULT
 
 
