@@ -19,6 +19,8 @@ ASKS: Final = 2
 CALENDAR: Final = 2
 #: The format of waits for all of several signals.
 ALL_OF: Final = 2
+#: The format of a bound on the steps of one run.
+CONCURRENCY: Final = 2
 #: From this one on a start may bring a signal.
 START_WITH_SIGNAL: Final = 2
 

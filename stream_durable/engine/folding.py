@@ -51,7 +51,7 @@ class Folder:
             self._store, self._definitions, self._cache, keys, self._partition_count
         )
         self.has_loaded |= any(
-            key in self._cache.of(kind) for kind, of_kind in keys.items() for key in of_kind
+            not self._cache.of(kind).keys().isdisjoint(of_kind) for kind, of_kind in keys.items()
         )
         return lacking
 

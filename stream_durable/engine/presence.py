@@ -39,13 +39,18 @@ class Presence:
 
     async def run(self) -> None:
         """Look until cancelled. One connection, and two or three short queries a second."""
+        is_away = False
         while True:
             try:
                 self._judge(await self._store.attend())
             except TransientError as error:
                 # Others may have lost their connections as we have.
                 self._found.clear()
-                _log.warning(DEPENDENCY_FAILED, reason=str(error), doing="report that this process lives")
+                if not is_away:
+                    _log.warning(DEPENDENCY_FAILED, reason=str(error), doing="report that this process lives")
+                is_away = True
+            else:
+                is_away = False
             await asyncio.sleep(_LOOK_SECONDS)
 
     def _judge(self, seen: Attendance) -> None:

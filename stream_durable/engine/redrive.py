@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
+from uuid import UUID
 
 from stream_durable.core.effects import Command, Effects
 from stream_durable.core.errors import TransientError
@@ -46,8 +47,8 @@ class Redrive:
         self._publishing = publishing
         self._partition_count = partition_count
 
-    async def partition(self, partition: int) -> None:
-        """Request all outstanding work of a partition again."""
+    async def partition(self, partition: int, token: UUID) -> None:
+        """Request all outstanding work again; a log lost meanwhile makes that due once more."""
 
         def ask(run: Run, out: Effects) -> None:
             before = len(out.commands)
@@ -56,12 +57,15 @@ class Redrive:
                 if isinstance(command, Command):
                     command.redriven = True
 
+        await self._must(partition, token, is_due=True)
+        await self._must(partition, token, is_due=False, commands=False)
         await self._ask_all(partition, ask)
+        await self._must(partition, token, is_due=False)
 
     async def note(self, partitions: Iterable[Partition]) -> None:
         """Have the next owner request everything again, if this process ends before."""
         for partition in partitions:
-            await self._must(partition, is_due=True)
+            await self._must(partition.id, partition.token, is_due=True)
 
     def begin(self, partition: Partition, queues: Iterable[str]) -> None:
         """Request attempts again on queues with lost commands, beside the batches."""
@@ -77,12 +81,12 @@ class Redrive:
             async with self._writing:
                 # Not between the note of a batch that names another queue, and its commit.
                 if not partition.lost_queues:
-                    await self._must(partition, is_due=False)
+                    await self._must(partition.id, partition.token, is_due=False)
         partition.is_redriving = False
 
-    async def _must(self, partition: Partition, *, is_due: bool) -> None:
+    async def _must(self, partition: int, token: UUID, *, is_due: bool, commands: bool = True) -> None:
         await retry_transient(
-            lambda: self._store.must_redrive(partition.id, partition.token, is_due=is_due, commands=True),
+            lambda: self._store.must_redrive(partition, token, is_due=is_due, commands=commands),
             "record the redrive",
         )
 

@@ -169,26 +169,12 @@ class Takeovers:
         if claim.fingerprint and reason is None and start > bounds.low:
             owned.verify_offset = start = claim.next_offset - 1
         if claim.must_redrive:
-            await self._redrive_all(partition, token)
+            await self._redrive.partition(partition, token)
         del self._tasks[partition]
         self._own(owned, verdicts)
         self._fetch(owned, start, claim.leader_epoch if reason is None else -1)
         self._metrics.takeovers.inc()
         _log.info(PARTITION_TAKEN, partition=partition, offset=start, owner_number=claim.epoch)
-
-    async def _redrive_all(self, partition: int, token: UUID) -> None:
-        """Request all outstanding work again; a log lost meanwhile makes that due once more."""
-
-        async def note(*, is_due: bool, commands: bool) -> None:
-            await retry_transient(
-                lambda: self._store.must_redrive(partition, token, is_due=is_due, commands=commands),
-                "record the redrive",
-            )
-
-        await note(is_due=True, commands=True)
-        await note(is_due=False, commands=False)
-        await self._redrive.partition(partition)
-        await note(is_due=False, commands=True)
 
     def _stand_off(self, partition: int) -> None:
         """Leave alone a partition halted, or claimed meanwhile by others."""

@@ -18,6 +18,8 @@ from stream_durable.core.definition.schema import DEPTH_MAX, Misfit
 
 #: Number of places checked; further ones pass.
 CHECKS_MAX = 5_000
+#: The schema that every value fits.
+ANYTHING: Any = True
 
 
 def answer_misfit(schema: str, value: Any) -> Misfit | None:
@@ -98,13 +100,15 @@ class _Judge:
             yield from (fault.inside(i) for fault in self.faults(of, each, depth + 1))
 
 
-def resolved(root: Any, ref: str) -> Any:
-    """Return what a reference within a schema leads to; anything, if nowhere."""
+def resolved(root: Any, ref: str, nowhere: object = ANYTHING) -> Any:
+    """Return what a reference within a schema leads to, or `nowhere`: by default what anything fits."""
     node = root
     for part in ref.removeprefix("#").split("/")[1:]:
         name = part.replace("~1", "/").replace("~0", "~")
-        node = node.get(name, True) if isinstance(node, dict) else True
-    return node if ref.startswith("#") and (ref == "#" or "/" in ref) else True
+        if not isinstance(node, dict) or name not in node:
+            return nowhere
+        node = node[name]
+    return node if ref.startswith("#") and (ref == "#" or "/" in ref) else nowhere
 
 
 def _is_of_types(types: Any, value: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from stream_durable.core.definition.answer_misfit import resolved
 from stream_durable.core.definition.nodes import InputNode
 from stream_durable.core.definition.reads import holes_of, metadata_texts
 from stream_durable.core.definition.templates import is_balanced
@@ -61,7 +62,7 @@ def _schema(text: str) -> Iterator[tuple[str, str]]:
         yield "bad_schema", ": the schema of its answer is no JSON object"
         return
     for ref in _references(schema):
-        if not isinstance(ref, str) or not ref.startswith("#") or _found(schema, ref) is _NOWHERE:
+        if not isinstance(ref, str) or resolved(schema, ref, _NOWHERE) is _NOWHERE:
             shown = str(ref)[:128]
             text = "write what it means below $defs of the same schema"
             yield "bad_schema", f": the schema of its answer refers to {shown!r}, which is not in it: {text}"
@@ -86,13 +87,3 @@ def _references(schema: Any) -> Iterator[Any]:
             ]
         elif isinstance(node, list):
             pending += node
-
-
-def _found(schema: Any, ref: str) -> Any:
-    node = schema
-    for part in ref.removeprefix("#").split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
-        if not isinstance(node, dict) or name not in node:
-            return _NOWHERE
-        node = node[name]
-    return node if ref == "#" or "/" in ref else _NOWHERE

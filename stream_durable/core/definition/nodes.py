@@ -14,7 +14,7 @@ from typing import Any, Literal, assert_never, final
 import msgspec
 
 from stream_durable.core.definition.moments import AnyMoment
-from stream_durable.core.format import ALL_OF, ASKS, CALENDAR, Format
+from stream_durable.core.format import ALL_OF, ASKS, CALENDAR, CONCURRENCY, Format
 from stream_durable.core.messages import Millis
 from stream_durable.core.policy import NO_RETRY, Count, RetryPolicy
 
@@ -301,7 +301,7 @@ HOOKS = (*RUN_HOOKS, *STEP_HOOKS)
 
 def format_of(nodes: Iterable[AnyNode], concurrency: int | None = None) -> int:
     """Return the format needed to fold these nodes: 1 without later kinds and options."""
-    return max(map(_format_of, nodes), default=1) if concurrency is None else ASKS
+    return max(1 if concurrency is None else CONCURRENCY, *map(_format_of, nodes), 1)
 
 
 def _format_of(node: AnyNode) -> int:
