@@ -158,7 +158,7 @@ async def test_a_model_or_its_json(engine: Engine) -> None:
     [
         ({"at": datetime(2030, 1, 1)}, "bad_time", "no time zone"),  # noqa: DTZ001
         ({"metadata": ["who"]}, "invalid_input", "metadata"),
-        ({"metadata": {"x": object()}}, "invalid_input", "metadata"),
+        ({"metadata": {"x": {1, 2}}}, "invalid_input", "metadata"),
         ({"id": ""}, None, "id"),
         ({"id": "a" * 600}, None, "id"),
         ({"queue": "no queue!"}, None, "queue"),
