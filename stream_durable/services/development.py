@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -22,7 +22,7 @@ from stream_durable.services.definitions import DefinitionKeeper
 from stream_durable.services.host import Role, Service, assembled, log_failure, work
 from stream_durable.services.laptop import Laptop
 from stream_durable.services.ready import until_ready
-from stream_durable.services.reload import changes, code_of, imported
+from stream_durable.services.reload import changes, code_of, forget_imports, imported
 from stream_durable.services.supervisor import Program, Supervisor
 from stream_durable.settings import Settings, environment_name
 from stream_durable.telemetry import Metrics
@@ -63,6 +63,9 @@ async def develop(
         drain_seconds=_DRAIN_MS / 1_000,
         keep_unusable=is_reloading,
     )
+    forget_imports(modules)
+    # From before the worker reads the code: an edit while everything starts counts, too.
+    edits = changes(code_of(target, Path.cwd()), lambda: imported(modules))
     async with asyncio.TaskGroup() as group:
         if not laptop.is_mock:
             group.create_task(worker.run())
@@ -80,7 +83,7 @@ async def develop(
             spare_the_collector()
             say.ready(applied, topic_count)
             if is_reloading:
-                await _reload(worker, target, modules, say.line)
+                await _reload(worker, edits, say.line)
             await asyncio.Event().wait()
 
 
@@ -119,9 +122,9 @@ async def _tell_when_ready(service: Service, ready: asyncio.Event) -> None:
     ready.set()
 
 
-async def _reload(worker: Supervisor, target: str, modules: Path, say: Callable[[str], None]) -> None:
+async def _reload(worker: Supervisor, edits: AsyncIterator[list[Path]], say: Callable[[str], None]) -> None:
     here = Path.cwd()
-    async for changed in changes(code_of(target, here), lambda: imported(modules)):
+    async for changed in edits:
         shown = ", ".join(_relative(file, here) for file in changed[:3])
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         say(f"{shown}{more} changed: the worker is started again")

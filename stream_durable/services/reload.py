@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -51,14 +51,19 @@ def imported(file: Path) -> frozenset[Path] | None:
         return None
 
 
-async def changes(
+def changes(
     directory: Path, watched: Callable[[], frozenset[Path] | None] = lambda: None
-) -> AsyncIterator[list[Path]]:
-    """Yield changed files after a quiet moment: an editor saves several at a time.
+) -> AsyncGenerator[list[Path]]:
+    """Yield the files that change after this call, each time after a quiet moment: editors save several.
 
     Watches the files in `watched`, or all below the directory until known.
     """
-    before = _times(directory, watched())
+    return _changes(_times(directory, watched()), directory, watched)
+
+
+async def _changes(
+    before: _Times, directory: Path, watched: Callable[[], frozenset[Path] | None]
+) -> AsyncGenerator[list[Path]]:
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
         now = _times(directory, watched())

@@ -25,9 +25,6 @@ async def test_edits_are_told_together_and_what_is_no_code_is_not(tmp_path: Path
         file.parent.mkdir(exist_ok=True)
         file.write_text("")
     watched = changes(tmp_path)
-    first = asyncio.ensure_future(anext(watched))
-    # The look that everything is compared with is taken when the generator begins.
-    await asyncio.sleep(0)
 
     for name in ("a.py", "notes.txt", ".hidden/b.py", "venv/c.py"):
         os.utime(files[name], (1, 1))
@@ -35,7 +32,7 @@ async def test_edits_are_told_together_and_what_is_no_code_is_not(tmp_path: Path
     (tmp_path / "new.py").write_text("")
 
     async with asyncio.timeout(20):
-        assert await first == [tmp_path / "a.py", tmp_path / "gone.py", tmp_path / "new.py"]
+        assert await anext(watched) == [tmp_path / "a.py", tmp_path / "gone.py", tmp_path / "new.py"]
     await watched.aclose()
 
 
@@ -44,15 +41,13 @@ async def test_of_what_is_imported_others_are_nobodys_business(tmp_path: Path) -
     for file in (ours, other):
         file.write_text("")
     watched = changes(tmp_path, lambda: frozenset({ours}))
-    first = asyncio.ensure_future(anext(watched))
-    await asyncio.sleep(0)
 
     for file in (other, ours):
         os.utime(file, (1, 1))
     (tmp_path / "new.py").write_text("")
 
     async with asyncio.timeout(20):
-        assert await first == [ours]
+        assert await anext(watched) == [ours]
     await watched.aclose()
 
 
