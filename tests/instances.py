@@ -47,7 +47,7 @@ class Instance:
         self.ports = ports
         self.client = client
         #: Nothing of ours: what any program that speaks Kafka would use.
-        self._producer = Producer({"bootstrap.servers": settings.kafka.bootstrap})
+        self._producer = Producer({"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0})
 
     async def emit(
         self,
@@ -83,7 +83,7 @@ class Instance:
 
     def _read(self, topic: str, is_enough: Callable[[list[Message]], bool]) -> list[Message]:
         consumer = Consumer({
-            "bootstrap.servers": self.settings.kafka.bootstrap,
+            "bootstrap.servers": self.settings.kafka.bootstrap, "log_level": 0,
             "group.id": "unused",
             "enable.auto.commit": False,
         })  # fmt: skip

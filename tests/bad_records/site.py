@@ -49,7 +49,11 @@ class Site:
         self.looks = looks
         self._numbers = count()
         self._producer = Producer(
-            {"bootstrap.servers": instance.settings.kafka.bootstrap, "message.max.bytes": MESSAGE_BYTES_MAX}
+            {
+                "bootstrap.servers": instance.settings.kafka.bootstrap,
+                "log_level": 0,
+                "message.max.bytes": MESSAGE_BYTES_MAX,
+            }
         )
         self.started: list[str] = []
         #: Has ended; waits for the signal `gate`; has a step that is never served and one behind it.
@@ -148,7 +152,7 @@ class Site:
 
 async def allow_large_records(settings: Settings, topics: Sequence[str]) -> None:
     """Let records through that are far larger than the engine takes."""
-    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap})
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0})
     large = ConfigEntry(
         "max.message.bytes", str(MESSAGE_BYTES_MAX), incremental_operation=AlterConfigOpType.SET
     )

@@ -67,6 +67,7 @@ class Publisher:
         self._producer = Producer(
             {
                 "bootstrap.servers": instance.settings.kafka.bootstrap,
+                "log_level": 0,
                 "enable.idempotence": True,
                 "partitioner": PARTITIONER,
                 "linger.ms": 0,
@@ -74,7 +75,6 @@ class Publisher:
                 "reconnect.backoff.max.ms": 500,
                 "queue.buffering.max.messages": 1_000_000,
                 "log.connection.close": False,
-                "log_level": 0,
             }
         )
         self._thread = threading.Thread(target=self._run, name="publisher")

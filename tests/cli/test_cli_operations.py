@@ -86,7 +86,7 @@ def test_more_replicas_than_brokers_are_refused_by_the_name_of_the_setting(
 def test_a_topic_with_another_number_of_partitions_is_refused_and_nothing_is_made(
     cli: Cli, broker: str, kafka_broker: LocalKafka
 ) -> None:
-    admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap})
+    admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap, "log_level": 0})
     for future in admin.create_topics([NewTopic(f"{broker}.{INBOX}", 3, 1)]).values():
         future.result()
     wait_for(
@@ -104,7 +104,7 @@ def test_a_topic_with_another_number_of_partitions_is_refused_and_nothing_is_mad
 def test_properties_that_somebody_changed_are_said_and_mended_and_the_others_left_alone(
     cli: Cli, broker: str, kafka_broker: LocalKafka
 ) -> None:
-    admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap})
+    admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap, "log_level": 0})
     theirs = {"retention.ms": "2419200000", "max.message.bytes": "20000", "segment.ms": "7200000"}
     for future in admin.create_topics([NewTopic(f"{broker}.{COMMANDS}", 2, 1, config=theirs)]).values():
         future.result()
@@ -137,7 +137,7 @@ def test_brokers_that_forget_groups_sooner_than_commands_are_kept_are_a_warning(
     rows = {row["topic"]: row for row in cli.rows("topics", "plan", code=4)}
 
     resource = ConfigResource(ResourceType.TOPIC, f"{broker}.{COMMANDS}")
-    admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap})
+    admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap, "log_level": 0})
     kept = int(admin.describe_configs([resource])[resource].result()["retention.ms"].value)
     assert (rows["brokers"]["action"], kept) == ("warning", DAY_MS * 5 // 7)
     assert "offsets.retention.minutes is 1440, it should be above 7200" in rows["brokers"]["detail"]

@@ -330,7 +330,7 @@ async def execute(instance: Instance, statement: str) -> None:
 
 
 async def expire(instance: Instance, up_to: TopicPartition) -> None:
-    admin = AdminClient({"bootstrap.servers": instance.settings.kafka.bootstrap})
+    admin = AdminClient({"bootstrap.servers": instance.settings.kafka.bootstrap, "log_level": 0})
     (deleted,) = admin.delete_records([up_to]).values()
     await asyncio.wrap_future(deleted)
 

@@ -36,7 +36,7 @@ async def test_a_partition_that_was_added_is_refused_with_what_to_do(
             return set(reconciler.partitions) == set(range(PARTITIONS))
 
         await eventually(owns_all, "all partitions are owned", seconds=30)
-        admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap})
+        admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap, "log_level": 0})
         inbox = f"{prefix}.inbox"
         await asyncio.to_thread(admin.create_partitions([NewPartitions(inbox, PARTITIONS + 1)])[inbox].result)
 

@@ -45,7 +45,7 @@ def settings(kafka_broker: LocalKafka, database: str, prefix: str) -> Settings:
 async def spoil(settings: Settings) -> int:
     """Put garbage on the topic, some of it under a key that is right; return how many records it is."""
     await Topics(settings, settings.worker.queues).apply()
-    producer = Producer({"bootstrap.servers": settings.kafka.bootstrap})
+    producer = Producer({"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0})
     records: list[tuple[bytes, bytes | None]] = [
         (key, value) for value in GARBAGE for key in (b"x", definition_key("order", fingerprint_of(value)))
     ]

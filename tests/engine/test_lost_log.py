@@ -53,7 +53,7 @@ async def left_waiting(settings: Settings) -> None:
 
 
 async def inbox_made_anew(settings: Settings) -> None:
-    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap})
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0})
     topic = f"{settings.prefix}.inbox"
     admin.delete_topics([topic])[topic].result(10)
 

@@ -23,7 +23,7 @@ def settings_of(kafka: LocalKafka) -> KafkaSettings:
 
 
 async def made(kafka: LocalKafka, *topics: NewTopic) -> AdminClient:
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
     for made in admin.create_topics(list(topics)).values():
         await asyncio.to_thread(made.result)
     return admin
@@ -43,7 +43,7 @@ async def publishing(
 
 async def values(kafka: LocalKafka, topic: str, partition: int, count: int) -> list[bytes]:
     def read() -> list[Message]:
-        consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "unused"})
+        consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "group.id": "unused"})
         try:
             consumer.assign([TopicPartition(topic, partition, 0)])
             return [m for _ in range(count) if (m := consumer.poll(SECONDS)) is not None]

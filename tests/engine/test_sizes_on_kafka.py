@@ -40,7 +40,8 @@ APP = App("sizes", workflows=[plain, heavy])
 def compressed(kafka: LocalKafka, topic: str, partition: int, key: bytes) -> None:
     """Put 12 MB of one letter on a topic that takes 1 MB."""
     bomb = Producer({
-        "bootstrap.servers": kafka.bootstrap, "compression.type": "gzip", "message.max.bytes": 20_000_000,
+        "bootstrap.servers": kafka.bootstrap, "log_level": 0, "compression.type": "gzip",
+        "message.max.bytes": 20_000_000,
     })  # fmt: skip
     failed: list[Any] = []
     bomb.produce(topic, b"x" * 12_000_000, key, partition, lambda error, _: error and failed.append(error))
@@ -71,7 +72,7 @@ async def test_a_compressed_bomb_stops_neither_ingress_nor_reconciler(
 
 
 async def shrink(kafka: LocalKafka, topic: str, size: int) -> None:
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
     entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     for changed in admin.incremental_alter_configs([resource]).values():

@@ -287,6 +287,7 @@ class Campaign:
         return Producer(
             {
                 "bootstrap.servers": self._instance.settings.kafka.bootstrap,
+                "log_level": 0,
                 "message.max.bytes": 2 * BYTES_MAX,
                 "compression.codec": codec,
                 "queue.buffering.max.kbytes": 200_000,

@@ -31,7 +31,9 @@ class Canaries:
         self._settings = settings
         self._client = client
         self._file = file.open("a", buffering=1)
-        self._producer = Producer({"bootstrap.servers": settings.kafka.bootstrap, "linger.ms": 0})
+        self._producer = Producer(
+            {"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0, "linger.ms": 0}
+        )
         self._numbers = count()
 
     async def sing(self, via: str, partition: int) -> None:

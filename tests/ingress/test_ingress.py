@@ -230,7 +230,11 @@ async def test_what_was_taken_is_committed_at_the_latest_when_the_ingress_ends(s
         for i in range(3):
             await instance.emit({"start": "echo", "id": f"r{i}"}, partition=1)
         await instance.begun("r2")
-    group = {"bootstrap.servers": settings.kafka.bootstrap, "group.id": f"{settings.prefix}.ingress"}
+    group = {
+        "bootstrap.servers": settings.kafka.bootstrap,
+        "log_level": 0,
+        "group.id": f"{settings.prefix}.ingress",
+    }
     consumer = Consumer(group)
     try:
         (mark,) = consumer.committed([TopicPartition(f"{settings.prefix}.events", 1)], timeout=SECONDS)

@@ -21,7 +21,7 @@ SECONDS = 30.0
 
 def new_topic(broker: LocalKafka) -> str:
     name = f"commits-{secrets.token_hex(4)}"
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
     admin.create_topics([NewTopic(name, 1, 1)])[name].result(SECONDS)
     return name
 
@@ -48,7 +48,7 @@ async def read(log: GroupLog, count: int) -> list[bytes | None]:
 
 
 def committed(broker: LocalKafka, topic: str) -> tuple[int, str | None]:
-    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": topic})
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "log_level": 0, "group.id": topic})
     try:
         (part,) = consumer.committed([TopicPartition(topic, 0)], timeout=SECONDS)
         return part.offset, part.metadata
@@ -58,7 +58,7 @@ def committed(broker: LocalKafka, topic: str) -> tuple[int, str | None]:
 
 async def test_a_commit_that_is_not_answered_holds_up_no_record(kafka_broker: LocalKafka) -> None:
     topic = new_topic(kafka_broker)
-    producer = Producer({"bootstrap.servers": kafka_broker.bootstrap})
+    producer = Producer({"bootstrap.servers": kafka_broker.bootstrap, "log_level": 0})
     stored: list[tuple[int, bool]] = []
     async with Door(kafka_broker.port).open() as door, asyncio.timeout(3 * SECONDS):
         log = await opened(door, topic)

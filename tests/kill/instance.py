@@ -133,6 +133,7 @@ class Looks:
         return Consumer(
             {
                 "bootstrap.servers": self.settings.kafka.bootstrap,
+                "log_level": 0,
                 "group.id": group,
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",

@@ -46,6 +46,7 @@ class Load:
         self._producer = Producer(
             {
                 "bootstrap.servers": instance.settings.kafka.bootstrap,
+                "log_level": 0,
                 "enable.idempotence": True,
                 "partitioner": PARTITIONER,
                 "linger.ms": 0,

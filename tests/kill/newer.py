@@ -81,7 +81,11 @@ def _say(topic: str, runs: list[str]) -> None:
     from stream_durable.wire.inbox import encode
 
     producer = Producer(
-        {"bootstrap.servers": os.environ["STREAM_DURABLE_KAFKA__BOOTSTRAP"], "partitioner": PARTITIONER}
+        {
+            "bootstrap.servers": os.environ["STREAM_DURABLE_KAFKA__BOOTSTRAP"],
+            "log_level": 0,
+            "partitioner": PARTITIONER,
+        }
     )
     for run in runs:
         note = vars(messages)["NoteRun"](key=run, id=f"note-{run}", text="what only the next release knows")

@@ -91,7 +91,9 @@ async def _have_ended(site: Site, runs: int) -> bool:
 
 def _start(instance: Instance, name: str, runs: int, size: int) -> None:
     """Put starts on the inbox, faster than anybody folds them."""
-    producer = Producer({"bootstrap.servers": instance.settings.kafka.bootstrap, "partitioner": PARTITIONER})
+    producer = Producer(
+        {"bootstrap.servers": instance.settings.kafka.bootstrap, "log_level": 0, "partitioner": PARTITIONER}
+    )
     # Nothing that compresses.
     text = "".join(random.Random(7).choices(string.ascii_letters + string.digits, k=size))
     data = Raw(b'{"text":"%b"}' % text.encode())

@@ -64,7 +64,7 @@ class Inbox:
     def __init__(self, settings: Settings) -> None:
         self._topic = f"{settings.prefix}.inbox"
         self._producer = Producer(
-            {"bootstrap.servers": settings.kafka.bootstrap, "partitioner": "murmur2_random"}
+            {"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0, "partitioner": "murmur2_random"}
         )
 
     def add(self, *messages: Message) -> None:

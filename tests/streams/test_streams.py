@@ -53,8 +53,8 @@ class Topic:
 
     def __init__(self, settings: Settings) -> None:
         self.name = f"{settings.prefix}_orders"
-        self.admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap})
-        self._producer = Producer({"bootstrap.servers": settings.kafka.bootstrap})
+        self.admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0})
+        self._producer = Producer({"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0})
         [made] = self.admin.create_topics([NewTopic(self.name, 1, 1)]).values()
         made.result(SECONDS)
 

@@ -85,7 +85,7 @@ def _shares(instance: Instance):  # type: ignore[no-untyped-def]
     """Whether the first worker has given up some of its partitions."""
 
     async def look() -> bool:
-        groups = AdminClient({"bootstrap.servers": instance.settings.kafka.bootstrap})
+        groups = AdminClient({"bootstrap.servers": instance.settings.kafka.bootstrap, "log_level": 0})
         name = f"{instance.settings.prefix}.worker.default"
         found = await asyncio.to_thread(groups.describe_consumer_groups([name])[name].result, 10)
         return len([one for one in found.members if one.assignment.topic_partitions]) == 2

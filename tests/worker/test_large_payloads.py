@@ -74,7 +74,7 @@ async def test_a_value_that_was_deleted_is_lost_and_so_is_one_that_never_was(
         reference = await Payloads(blobs).stored("run/step/1", b'"first"')
         where = parse(reference)
         later = await retry_transient(lambda: blobs.put("run/step/1", b'"second"'), "put")
-        admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap})
+        admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap, "log_level": 0})
         cut = TopicPartition(f"{prefix}.blobs", where.partition, later[1])
         for future in admin.delete_records([cut]).values():
             future.result()
@@ -91,7 +91,7 @@ async def test_a_topic_that_takes_less_says_so_and_the_producer_goes_on(
 ) -> None:
     async with kept(kafka_broker, prefix) as (blobs, publisher):
         await retry_transient(lambda: blobs.put("key", b"warm"), "put")
-        admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap})
+        admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap, "log_level": 0})
         small = ConfigEntry("max.message.bytes", "100000", incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, f"{prefix}.blobs", incremental_configs=[small])
         for future in admin.incremental_alter_configs([resource]).values():

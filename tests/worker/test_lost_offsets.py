@@ -44,7 +44,7 @@ async def test_what_has_completed_is_not_called_again_and_what_is_open_is(
         ended = await _all_done(instance, settings)
         waiting = await _asked(instance, 20, so_far=len(ended))
 
-        admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap})
+        admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0})
         group = f"{prefix}.worker.default"
         await asyncio.to_thread(admin.delete_consumer_groups([group])[group].result, 10)
 
@@ -62,7 +62,7 @@ async def test_expired_commands_are_asked_for_again(
         waiting = await _asked(instance, 20, so_far=len(ended))
 
         topic = f"{prefix}.{COMMANDS}"
-        admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap})
+        admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0})
         deleted = admin.delete_records([TopicPartition(topic, p, -1) for p in range(PARTITIONS)])
         await asyncio.gather(*(asyncio.to_thread(future.result, 10) for future in deleted.values()))
 
