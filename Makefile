@@ -2,6 +2,8 @@
 .PHONY: help setup demo test quick test-next soak fuzz chaos check bench clean
 
 PYTHON ?= python3
+# Processes that run tests side by side, each with its own Kafka and Postgres: they wait more than they compute.
+WORKERS ?= 4
 BIN := .venv/bin
 # Newer Pythons, newest first, as commands and where pyenv and uv keep them; the first that works is taken.
 NEXT ?= $(foreach v,3.14 3.13 3.12,python$(v) $(wildcard $(HOME)/.pyenv/versions/$(v).*/bin/python$(v)) \
@@ -19,7 +21,7 @@ demo: $(READY) ## run the demonstration on a real Kafka and a real Postgres
 	@$(BIN)/stream-durable demo
 
 test: $(READY) ## run all tests, those with a real Kafka and Postgres too
-	@$(BIN)/python -m pytest
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --max-worker-restart 0
 
 quick: $(READY) ## run the tests that need no services and no seeds, in a minute
 	@$(BIN)/python -m pytest $(QUICK)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import side_by_side
 
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
@@ -23,8 +24,12 @@ SLOW = (
 )  # fmt: skip
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(side_by_side)
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what `make quick` leaves out."""
     tests = Path(__file__).parent
     for item in items:
