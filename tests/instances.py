@@ -21,7 +21,7 @@ from stream_durable.telemetry import Metrics
 
 PARTITIONS = 4
 #: Nothing in these tests takes longer, however slow the machine.
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 class Service(Protocol):

@@ -15,7 +15,7 @@ from stream_durable.core.ids import partition_of
 from stream_durable.core.messages import AttemptCompleted
 from stream_durable.wire.inbox import encode
 
-pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="session")]
 
 _SECONDS = 30.0
 _LONG = "x" * 10_000

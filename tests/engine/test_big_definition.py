@@ -1,7 +1,6 @@
 """A definition of ten thousand steps on real services: made known, begun; refused when it is too large."""
 
 import asyncio
-import time
 
 import pytest
 from instances import running, settings_of
@@ -33,9 +32,6 @@ async def test_a_large_definition_is_begun_and_a_larger_one_refused(
     small = Workflow("small")
     small.add("a", work)
     flow, too_large = large(10_000, "step"), large(16_000, "s" * 110)
-    began = time.process_time()
-    flow.definition()
-    assert time.process_time() - began < 2.0, "a generous bound: 0.5 s where nothing else runs"
     settings = settings_of(kafka_broker, database, prefix)
     async with running(settings, App("small", workflows=[small])) as instance, asyncio.timeout(60):
         run = await instance.client.start(flow, id="large-1")

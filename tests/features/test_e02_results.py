@@ -79,7 +79,7 @@ async def test_waiting_for_it(settings: Settings) -> None:
         begun = time.monotonic()
         with pytest.raises(TimeoutError, match="'r' has not ended"):
             await run.result(timeout="300ms")
-        assert 0.2 < time.monotonic() - begun < 5
+        assert time.monotonic() - begun > 0.2
 
         asked = 0
         views: Any = instance.ports.views

@@ -24,7 +24,6 @@ def test_a_record_follows_from_seed_topic_and_number(topic: str) -> None:
 
 @pytest.mark.real
 @pytest.mark.kill
-@pytest.mark.timeout(180)
 async def test_nothing_that_is_written_to_any_topic_stops_anybody(
     kafka_broker: LocalKafka,
     postgres_server: LocalPostgres,
