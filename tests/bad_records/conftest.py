@@ -25,7 +25,7 @@ async def site(kafka_broker: LocalKafka, postgres_server: LocalPostgres) -> Asyn
         async with running(settings, app) as instance:
             await allow_large_records(settings, ["inbox", "commands.default"])
             # A start is refused if nobody has ever heard of its workflow.
-            await eventually(lambda: _are_known(looks), "the workflows are known", seconds=30)
+            await eventually(lambda: _are_known(looks), "the workflows are known", seconds=60)
             site = Site(instance, looks)
             await site.prepare()
             yield site

@@ -22,7 +22,7 @@ from stream_durable.settings import Settings
 from stream_durable.wire.inbox import encode
 
 HEADERS = [("x-own", b"\x00\xffkept")]
-_SECONDS = 30.0
+_SECONDS = 60.0
 
 
 class Place(NamedTuple):

@@ -17,7 +17,7 @@ from stream_durable.wire.inbox import encode
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="session")]
 
-_SECONDS = 30.0
+_SECONDS = 60.0
 _LONG = "x" * 10_000
 #: Fewer characters than an id may have bytes, and more bytes.
 _WIDE = "訂" * 500

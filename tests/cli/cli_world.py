@@ -18,7 +18,7 @@ from stream_durable.local.process import free_ports, wait_for
 
 HERE = Path(__file__).parent
 
-SECONDS = 30.0
+SECONDS = 60.0
 ROLES = ("reconciler", "worker", "ingress")
 
 

@@ -17,7 +17,7 @@ from stream_durable.local.process import wait_for
 from stream_durable.postgres.views import PostgresViews
 from stream_durable.settings import Settings
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @pytest.fixture(autouse=True)

@@ -87,14 +87,14 @@ async def test_a_run_is_started_and_has_a_result(instance: Instance) -> None:
     run = await instance.client.start(orders, Order(id="42", total=9.5))
 
     assert run.created
-    assert await run.result(timeout="30s") == {"amount": 9.5}
+    assert await run.result(timeout="90s") == {"amount": 9.5}
     assert await run.result() == {"amount": 9.5}
 
 
 async def test_the_state_says_what_became_of_every_step(instance: Instance) -> None:
     before = datetime.now(UTC)
     run = await instance.client.start(orders, {"id": "42"}, id="order-42", tags=["vip"])
-    await run.result(timeout="30s")
+    await run.result(timeout="90s")
 
     state = await run.state()
 
@@ -129,7 +129,7 @@ async def test_a_client_that_counts_other_partitions_is_told_so(instance: Instan
     async with Client(settings) as client:
         run = await client.start(orders, Order(id="1"))
         with pytest.raises(RejectedError, match=told):
-            await run.result(timeout="30s")
+            await run.result(timeout="90s")
 
 
 async def test_one_id_is_one_run(instance: Instance) -> None:
@@ -140,7 +140,7 @@ async def test_one_id_is_one_run(instance: Instance) -> None:
     by_name = await client.start("order", {"total": 2.0, "id": "42"}, id="order-42")
 
     assert (one.created, two.created, by_name.created) == (True, False, False)
-    assert await two.result(timeout="30s") == {"amount": 2}
+    assert await two.result(timeout="90s") == {"amount": 2}
     with pytest.raises(
         RejectedError, match="'order-42' exists and was started with another input"
     ) as refused:
@@ -157,7 +157,7 @@ async def test_of_many_starts_at_once_exactly_one_wins(instance: Instance) -> No
     handles = await asyncio.gather(*starts)
 
     assert [run.created for run in handles].count(True) == 1
-    assert await asyncio.gather(*(run.result(timeout="30s") for run in handles)) == [{"amount": 1.0}] * 20
+    assert await asyncio.gather(*(run.result(timeout="90s") for run in handles)) == [{"amount": 1.0}] * 20
 
 
 async def test_of_starts_at_once_with_different_inputs_the_losers_are_refused(instance: Instance) -> None:
@@ -224,7 +224,7 @@ async def test_the_result_of_a_failed_run_is_its_failure(instance: Instance) -> 
 
     for _ in range(2):
         with pytest.raises(RunFailed, match="failed at step 'charge': too_much: needs") as failed:
-            await run.result(timeout="30s")
+            await run.result(timeout="90s")
         assert failed.value.run == run.id
         assert (failed.value.code, failed.value.step) == ("too_much", "charge")
     state = await run.state()
@@ -236,7 +236,7 @@ async def test_the_result_of_a_failed_run_is_its_failure(instance: Instance) -> 
 
 async def test_a_run_is_cancelled(instance: Instance) -> None:
     run = await instance.client.start(payments, {"id": "42"})
-    waiting = asyncio.ensure_future(run.result(timeout="30s"))
+    waiting = asyncio.ensure_future(run.result(timeout="90s"))
 
     await run.cancel("not wanted")
 
@@ -264,7 +264,7 @@ async def test_a_watch_tells_all_in_order_whenever_it_begins(instance: Instance)
     client = instance.client
     run = await client.start(releases)
     seen: list[Event] = []
-    async for event in run.watch(timeout="30s"):
+    async for event in run.watch(timeout="90s"):
         seen.append(event)
         if told(event).startswith("step.waiting"):
             await client.signal(run.id, "released", len(seen))
@@ -273,7 +273,7 @@ async def test_a_watch_tells_all_in_order_whenever_it_begins(instance: Instance)
     for kind in (RunEvent, StepEvent):
         sequences = [event.sequence for event in seen if isinstance(event, kind)]
         assert sequences == list(range(1, len(sequences) + 1))
-    assert [told(event) async for event in run.watch(timeout="30s")] == story
+    assert [told(event) async for event in run.watch(timeout="90s")] == story
     assert [told(event) async for event in client.run(run.id).watch()] == story
 
 
@@ -292,10 +292,10 @@ async def test_a_watch_may_be_left_and_ends_with_its_time(instance: Instance) ->
 async def test_a_watch_does_not_depend_on_clocks(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream_durable.client.watching._SETTLE_SECONDS", 0.5)
     run = await instance.client.start(orders, Order(id="42"))
-    await run.result(timeout="30s")
+    await run.result(timeout="90s")
     await execute(instance, "update run set created = created + 86400000")
 
-    story = [told(event) async for event in run.watch(timeout="30s")]
+    story = [told(event) async for event in run.watch(timeout="90s")]
 
     assert story == ["run.started", "step.completed reserve", "step.completed charge", "run.completed"]
 
@@ -305,22 +305,22 @@ async def test_a_watch_tells_what_has_not_expired(
 ) -> None:
     monkeypatch.setattr("stream_durable.client.watching._SETTLE_SECONDS", 0.5)
     run = await instance.client.start(orders, Order(id="42"))
-    await run.result(timeout="30s")
+    await run.result(timeout="90s")
     await run.state()
     await instance.records("steps", lambda found: len(found) == 2)
     partition = partition_of(run.id, PARTITIONS)
 
     await expire(instance, TopicPartition(f"{instance.settings.prefix}.steps", partition, 1))
-    story = [told(event) async for event in run.watch(timeout="30s")]
+    story = [told(event) async for event in run.watch(timeout="90s")]
     assert story == ["run.started", "step.completed charge", "run.completed"]
 
     await expire(instance, TopicPartition(f"{instance.settings.prefix}.runs", partition, 1))
-    story = [told(event) async for event in run.watch(timeout="30s")]
+    story = [told(event) async for event in run.watch(timeout="90s")]
     assert story == ["step.completed charge", "run.completed"]
 
     await expire(instance, TopicPartition(f"{instance.settings.prefix}.runs", partition, 2))
     with pytest.raises(RejectedError, match="has expired from the log"):
-        story = [told(event) async for event in run.watch(timeout="30s")]
+        story = [told(event) async for event in run.watch(timeout="90s")]
 
 
 async def execute(instance: Instance, statement: str) -> None:
@@ -344,7 +344,7 @@ async def test_an_event_that_comes_before_the_wait_is_found_and_a_repeat_does_no
 
     run = await client.start(payments, {"id": 42})
 
-    assert await run.result(timeout="30s") == 1
+    assert await run.result(timeout="90s") == 1
 
 
 async def test_an_event_wakes_the_run_that_waits(instance: Instance) -> None:
@@ -354,7 +354,7 @@ async def test_an_event_wakes_the_run_that_waits(instance: Instance) -> None:
 
     await client.publish("payment.captured", key="42", data={"amount": 3}, ttl="1m")
 
-    assert await run.result(timeout="30s") == 3
+    assert await run.result(timeout="90s") == 3
     assert (await other.state()).status == "waiting"
 
 
@@ -365,7 +365,7 @@ async def test_a_signal_may_be_early_and_counts_once(instance: Instance) -> None
     await client.signal("r", "released", 9, id="m1")
     await client.signal("r", "released", 2, id="m2")
 
-    assert await run.result(timeout="30s") == [1, 2]
+    assert await run.result(timeout="90s") == [1, 2]
 
 
 async def test_what_is_not_there_is_said(instance: Instance) -> None:
@@ -409,7 +409,7 @@ async def test_the_settings_come_from_the_environment(
 
     async with Client() as client:
         run = await client.start(orders, Order(id="42"), id="order-42")
-        assert await run.result(timeout="30s") == {"amount": 1.0}
+        assert await run.result(timeout="90s") == {"amount": 1.0}
 
 
 async def test_the_same_without_a_loop(instance: Instance) -> None:
@@ -418,7 +418,7 @@ async def test_the_same_without_a_loop(instance: Instance) -> None:
             run = client.start(orders, Order(id="42"), id="order-42")
             assert run.created
             assert not client.start("order", {"id": "42", "total": 1.0}, id="order-42").created
-            assert run.result(timeout="30s") == {"amount": 1.0}
+            assert run.result(timeout="90s") == {"amount": 1.0}
             assert run.state().status == "completed"
             assert [told(event) for event in run.watch()][-1] == "run.completed"
             for event in run.watch():
@@ -430,7 +430,7 @@ async def test_the_same_without_a_loop(instance: Instance) -> None:
                 waiting.result(timeout="100ms")
             client.cancel("r", "enough")
             with pytest.raises(RunCancelled, match="enough"):
-                client.run("r").result(timeout="30s")
+                client.run("r").result(timeout="90s")
             client.publish("payment.captured", key="42", data={"amount": 1})
 
     await asyncio.to_thread(program)
@@ -447,7 +447,7 @@ async def test_a_schema_and_topics_that_are_missing_are_named_with_the_remedy(se
         with pytest.raises(BrokenError, match="run `stream-durable db migrate`"):
             await client.run("x").state()
         with pytest.raises(RejectedError, match="run `stream-durable topics apply`"):
-            await client.run("x").result(timeout="30s")
+            await client.run("x").result(timeout="90s")
 
 
 async def test_patience_ends_with_the_cause(settings: Settings) -> None:

@@ -142,7 +142,7 @@ async def test_a_run_begins_when_it_is_told_to(instance: Instance) -> None:
     assert not (await instance.client.start(told, id="later")).created
     assert (await soon.state()).status == "pending"
 
-    assert await soon.result(timeout="30s") == {"size": 3, "other": 1}
+    assert await soon.result(timeout="90s") == {"size": 3, "other": 1}
     assert time.monotonic() - begun > 2.9
     assert [e.type async for e in soon.watch() if isinstance(e, RunEvent)] == [
         "run.scheduled",
@@ -151,7 +151,7 @@ async def test_a_run_begins_when_it_is_told_to(instance: Instance) -> None:
     ]
     await later.cancel("not wanted")
     with pytest.raises(RunCancelled, match="not wanted"):
-        await later.result(timeout="30s")
+        await later.result(timeout="90s")
 
 
 async def test_what_a_start_cannot_mean_is_refused(instance: Instance) -> None:
@@ -172,7 +172,7 @@ async def test_a_run_keeps_what_it_was_started_with(instance: Instance) -> None:
     run = await instance.client.start(told, tags=["vip"], priority=7, metadata={"who": "tom"})
     await instance.client.signal(run.id, "go")
 
-    assert await run.result(timeout="30s") == "hello tom"
+    assert await run.result(timeout="90s") == "hello tom"
     state = await run.state()
     assert (state.tags, state.priority, state.queue, state.metadata) == (("vip",), 7, None, {"who": "tom"})
     assert (state.parent, state.children, state.attempt, state.percent) == (None, 0, 1, 100.0)
@@ -191,7 +191,7 @@ async def test_a_paused_run_begins_no_step_until_it_is_resumed(instance: Instanc
 
     order = await run.resume(context={"greeting": "hi"})
 
-    assert await run.result(timeout="30s") == "hi tom"
+    assert await run.result(timeout="90s") == "hi tom"
     state = await run.state()
     assert state.requests.pause is None
     assert state.requests.resume is not None
@@ -205,13 +205,13 @@ async def test_a_step_is_skipped_or_cancelled_by_hand(instance: Instance) -> Non
     await skipped.skip_step("go", "released by phone")
     await cancelled.cancel_step("go", "never")
 
-    assert await skipped.result(timeout="30s") == "hello tom"
+    assert await skipped.result(timeout="90s") == "hello tom"
     step = (await skipped.state()).steps["go"]
     assert step.failure is not None
     assert (step.status, step.failure.message) == ("skipped", "released by phone")
     # What is left of the run decides how it ends, and here nothing is left.
     with pytest.raises(RunCancelled, match="step 'go', which it waits for, did not pass"):
-        await cancelled.result(timeout="30s")
+        await cancelled.result(timeout="90s")
     state = await cancelled.state()
     assert {name: step.status for name, step in state.steps.items()} == {
         "go": "cancelled",
@@ -228,7 +228,7 @@ async def test_the_request_is_kept_apart_from_the_outcome(instance: Instance) ->
     order = await run.cancel("not wanted", compensate=True)
 
     with pytest.raises(RunCancelled, match="not wanted"):
-        await run.result(timeout="30s")
+        await run.result(timeout="90s")
 
     request = (await run.state()).requests.cancel
     assert request is not None
@@ -239,7 +239,7 @@ async def failed_run(instance: Instance, key: str) -> RunHandle:
     BROKEN.add(key)
     run = await instance.client.start(shaky, {"n": 1}, id=key)
     with pytest.raises(RunFailed, match="disk_full") as failed:
-        await run.result(timeout="30s")
+        await run.result(timeout="90s")
     assert failed.value.status == "failed"
     return run
 
@@ -251,7 +251,7 @@ async def test_a_failed_run_is_retried_in_place(instance: Instance) -> None:
 
     order = await run.retry()
 
-    assert await run.result(timeout="30s") == "r/report/1"
+    assert await run.result(timeout="90s") == "r/report/1"
     state = await run.state()
     assert state.requests.retry is not None
     assert state.requests.retry.id == order
@@ -266,19 +266,19 @@ async def test_a_failed_run_is_retried_in_place(instance: Instance) -> None:
     (first, second) = await run.attempts("store")
     assert first.failure is not None
     assert (first.failure.code, first.worker is None, second.failure) == ("disk_full", False, None)
-    said = [event.type async for event in run.watch(timeout="30s") if isinstance(event, RunEvent)]
+    said = [event.type async for event in run.watch(timeout="90s") if isinstance(event, RunEvent)]
     assert said == ["run.started", "run.failed", "run.retried", "run.completed"]
 
 
 async def test_a_run_is_retried_from_a_step_or_as_a_whole(instance: Instance) -> None:
     run = await instance.client.start(shaky, {"n": 1}, id="r")
-    assert await run.result(timeout="30s") == "r/report/1"
+    assert await run.result(timeout="90s") == "r/report/1"
 
     await run.retry("store")
-    assert await run.result(timeout="30s") == "r/report/2"
+    assert await run.result(timeout="90s") == "r/report/2"
     assert (await run.state()).steps["fetch"].attempt == 1
     await run.retry(whole=True)
-    assert await run.result(timeout="30s") == "r/report/3"
+    assert await run.result(timeout="90s") == "r/report/3"
     assert (await run.state()).steps["fetch"].attempt == 2
 
     with pytest.raises(RejectedError, match="name one, or retry the whole run") as refused:
@@ -300,7 +300,7 @@ async def test_a_run_is_started_again_with_the_same_input(instance: Instance) ->
 
     assert (again.created, named.created, twice.created) == (True, True, False)
     assert again.id != run.id
-    assert await again.result(timeout="30s") == f"{again.id}/report/1"
+    assert await again.result(timeout="90s") == f"{again.id}/report/1"
     state = await named.state()
     assert (state.input, state.tags, state.priority, state.metadata) == ({"n": 1}, ("vip",), 3, {"a": 1})
 
@@ -309,7 +309,7 @@ async def test_what_a_step_writes_is_kept_with_its_attempt(instance: Instance) -
     run = await failed_run(instance, "r")
     BROKEN.clear()
     await run.retry()
-    await run.result(timeout="30s")
+    await run.result(timeout="90s")
 
     lines = await run.logs()
 
@@ -344,7 +344,7 @@ async def test_groups_branches_and_children_are_seen_from_outside(instance: Inst
 
     await run.cancel("enough")
     with pytest.raises(RunCancelled):
-        await child.result(timeout="30s")
+        await child.result(timeout="90s")
 
 
 async def children(run: RunHandle) -> list[Any]:
@@ -354,7 +354,7 @@ async def children(run: RunHandle) -> list[Any]:
 async def test_a_large_value_is_read_as_if_it_were_a_small_one(instance: Instance) -> None:
     run = await instance.client.start(bulky, 1_500_000)
 
-    assert await run.result(timeout="30s") == {"size": 1_500_000, "other": 1}
+    assert await run.result(timeout="90s") == {"size": 1_500_000, "other": 1}
     assert (await run.state()).steps["big"].output == "x" * 1_500_000
 
 
@@ -390,7 +390,7 @@ async def test_runs_are_found_counted_and_told_things_together(instance: Instanc
     assert await client.cancel_all(RunFilter(workflow=told), "closing") == 5
     for i in range(5):
         with pytest.raises(RunCancelled, match="closing"):
-            await client.run(f"t{i}").result(timeout="30s")
+            await client.run(f"t{i}").result(timeout="90s")
     assert (await client.run("l").state()).status == "waiting"
     BROKEN.clear()
     assert await client.retry_all(RunFilter(workflow="shaky")) == 2
@@ -421,7 +421,7 @@ async def test_the_same_without_a_loop(instance: Instance) -> None:
             run.pause()
             run.resume(context={"greeting": "hi"})
             run.skip_step("go")
-            assert run.result(timeout="30s") == "hi tom"
+            assert run.result(timeout="90s") == "hi tom"
             run.retry(whole=True)
             again = run.start_again()
             assert again.created

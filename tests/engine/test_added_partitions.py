@@ -35,7 +35,7 @@ async def test_a_partition_that_was_added_is_refused_with_what_to_do(
         async def owns_all() -> bool:
             return set(reconciler.partitions) == set(range(PARTITIONS))
 
-        await eventually(owns_all, "all partitions are owned", seconds=30)
+        await eventually(owns_all, "all partitions are owned", seconds=60)
         admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap, "log_level": 0})
         inbox = f"{prefix}.inbox"
         await asyncio.to_thread(admin.create_partitions([NewPartitions(inbox, PARTITIONS + 1)])[inbox].result)
@@ -43,8 +43,8 @@ async def test_a_partition_that_was_added_is_refused_with_what_to_do(
         async def is_said() -> str:
             return reconciler.held().get(PARTITIONS, "")
 
-        assert "somebody added partitions to the inbox" in await eventually(is_said, "it is said", seconds=30)
-        await eventually(owns_all, "the others are owned", seconds=30)
+        assert "somebody added partitions to the inbox" in await eventually(is_said, "it is said", seconds=60)
+        await eventually(owns_all, "the others are owned", seconds=60)
         assert not reconciler.is_taking_over
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)

@@ -65,13 +65,13 @@ async def test_no_record_of_a_definition_stops_anybody(
 
     async with running(settings, app) as instance:
         started = await instance.client.start(orders, {"n": 1})
-        output: Any = await started.result(timeout="30s")
+        output: Any = await started.result(timeout="90s")
         await instance.emit(b'{"start":"order","id":"outside","input":2}', key="outside")
         run = await instance.begun("outside")
-        assert (output, await run.result(timeout="30s")) == ({"n": 1}, 2)
+        assert (output, await run.result(timeout="90s")) == ({"n": 1}, 2)
         # A client that comes later reads all of it as well.
         async with bootstrap.client(settings) as late:
-            assert await (await late.start("order", 3)).result(timeout="30s") == 3
+            assert await (await late.start("order", 3)).result(timeout="90s") == 3
         rendered = instance.metrics.render().decode()
 
     said = [r for r in caplog.records if "definition.rejected" in r.getMessage()]

@@ -117,7 +117,7 @@ async def test_what_is_nobodys_fault_is_waited_for_and_buries_nothing(
         async def has_refused() -> bool:
             return refused(instance, "systemic", "statement") >= 3
 
-        await eventually(has_refused, "the database has refused", seconds=30)
+        await eventually(has_refused, "the database has refused", seconds=60)
         await admin.execute(mends)
         assert await runs == [SECRET] * 20
         assert await admin.fetchval("select count(*) from dead_letter") == 0
@@ -184,7 +184,7 @@ async def test_a_read_only_database_is_waited_for(settings: Settings, admin: asy
         async def has_refused() -> bool:
             return refused(instance, "systemic") >= 2
 
-        await eventually(has_refused, "the database has refused", seconds=30)
+        await eventually(has_refused, "the database has refused", seconds=60)
         await become_read_only("off")
         assert await runs == [SECRET] * 20
         assert await admin.fetchval("select count(*) from dead_letter") == 0

@@ -60,7 +60,7 @@ async def inbox_made_anew(settings: Settings) -> None:
     async def gone() -> bool:
         return topic not in admin.list_topics(timeout=10).topics
 
-    await eventually(gone, "the topic is gone", seconds=20)
+    await eventually(gone, "the topic is gone", seconds=60)
     await Topics(settings, settings.worker.queues).apply()
 
 
@@ -83,7 +83,7 @@ async def test_a_log_made_anew_holds_its_partitions_and_says_why(settings: Setti
             found = await rows(settings, "select lost_reason from partition")
             return all("recreated" in (row["lost_reason"] or "") for row in found)
 
-        await eventually(held, "all partitions say why they stand still", seconds=30)
+        await eventually(held, "all partitions say why they stand still", seconds=60)
 
     assert [row["status"] for row in await rows(settings, "select status from run")] == ["waiting"]
 
@@ -95,7 +95,7 @@ async def test_a_log_made_anew_is_gone_on_with_when_told_to(settings: Settings) 
 
     async with running(told, APP) as instance:
         await instance.client.signal("order-1", "go", "tom")
-        assert await instance.client.run("order-1").result(timeout="30s") == "closed by tom"
+        assert await instance.client.run("order-1").result(timeout="90s") == "closed by tom"
         fresh = await instance.client.start(approvals, id="order-2")
         await fresh.cancel()
 
@@ -116,7 +116,7 @@ async def test_an_attempt_whose_answer_was_on_the_lost_log_is_asked_for_again(se
     await inbox_made_anew(settings)
 
     async with running(settings.override({"engine.on_lost_log": "continue_latest"}), APP) as instance:
-        assert await instance.client.run("order-1").result(timeout="30s") == "closed by tom"
+        assert await instance.client.run("order-1").result(timeout="90s") == "closed by tom"
 
 
 async def test_a_gate_that_was_open_is_so_still_and_who_waited_passes_in_the_end(settings: Settings) -> None:
@@ -129,12 +129,12 @@ async def test_a_gate_that_was_open_is_so_still_and_who_waited_passes_in_the_end
             gates = await instance.ports.views.gate_list()
             return [(gate.state, gate.waiting) for gate in gates] == [("open", 3)]
 
-        await eventually(is_held, "the gate is open and all of them wait", seconds=30)
+        await eventually(is_held, "the gate is open and all of them wait", seconds=60)
     down.clear()
     await inbox_made_anew(settings)
     assert len(await rows(settings, "select 1 from gate_place")) == 3
 
     async with running(settings.override({"engine.on_lost_log": "continue_latest"}), APP) as instance:
-        results = [await instance.client.run(f"payment-{n}").result(timeout="30s") for n in range(3)]
+        results = [await instance.client.run(f"payment-{n}").result(timeout="90s") for n in range(3)]
 
     assert results == ["charged"] * 3

@@ -33,13 +33,13 @@ async def test_partitions_that_get_no_record_notice_it_too(
         async with running(settings, APP) as instance:
             await connection.execute(f"set search_path = {settings.postgres.db_schema}")
             first = await instance.client.start(notes, id="first")
-            await first.result(timeout="30s")
+            await first.result(timeout="90s")
             async with connection.transaction(isolation="repeatable_read"):
                 for table in RESTORED:
                     await connection.execute(f"create table kept_{table} as table {table}")
             runs = [await instance.client.start(notes, id=f"run-{i}") for i in range(20)]
             for run in runs:
-                assert await run.result(timeout="30s") == "written"
+                assert await run.result(timeout="90s") == "written"
 
             async with connection.transaction():
                 await connection.execute(f"lock table {', '.join(RESTORED)}")

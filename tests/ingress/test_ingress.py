@@ -81,7 +81,7 @@ async def test_the_lines_of_the_documentation(instance: Instance) -> None:
 
     run = await instance.begun("order-43")
 
-    assert await run.result(timeout="30s") == [{"amount": 9.5}, {"by": "tom"}]
+    assert await run.result(timeout="90s") == [{"amount": 9.5}, {"by": "tom"}]
 
 
 async def test_a_start_with_a_signal_begins_the_run_and_then_brings_the_signal_alone(
@@ -96,7 +96,7 @@ async def test_a_start_with_a_signal_begins_the_run_and_then_brings_the_signal_a
     run = await instance.begun("order-9")
     await instance.emit(b'{"type":"payment.captured","key":"9","data":{"amount":9.5}}', key="9")
 
-    assert await run.result(timeout="30s") == [{"amount": 9.5}, 1]
+    assert await run.result(timeout="90s") == [{"amount": 9.5}, 1]
     assert (await run.state()).input["total"] == 1
 
 
@@ -117,14 +117,14 @@ async def test_a_start_says_what_the_run_is_called_and_tagged_and_traced(instanc
 async def test_an_unnamed_start_is_one_run_named_by_its_message_or_its_place(instance: Instance) -> None:
     await instance.emit({"start": "echo", "input": 1, "message_id": "m1"})
     await instance.emit({"start": "echo", "input": 1, "message_id": "m1"})
-    await (await instance.begun("m1")).result(timeout="30s")
+    await (await instance.begun("m1")).result(timeout="90s")
     await instance.emit({"start": "echo", "input": 2}, partition=3)
 
     placed = await instance.records("runs", lambda found: any(b"-3-" in (m.key() or b"") for m in found))
 
     names = {(m.key() or b"").decode() for m in placed}
     (name,) = (name for name in names if "-3-" in name)
-    assert await instance.client.run(name).result(timeout="30s") == 2
+    assert await instance.client.run(name).result(timeout="90s") == 2
     assert len([m for m in placed if m.key() == b"m1"]) == 2  # started and completed, once
 
 
@@ -155,7 +155,7 @@ async def test_a_cloud_event_wakes_a_run(
 
     await instance.emit(value, key="42", headers=headers)
 
-    assert await run.result(timeout="30s") == {"amount": 1}
+    assert await run.result(timeout="90s") == {"amount": 1}
 
 
 async def test_an_early_event_and_an_early_signal_are_found_and_repeats_do_nothing(
@@ -168,7 +168,7 @@ async def test_an_early_event_and_an_early_signal_are_found_and_repeats_do_nothi
     for data in (1, 2):
         await instance.emit({"signal": "released", "run": "r", "data": data, "message_id": "m2"}, partition=0)
 
-    assert await (await instance.begun("r")).result(timeout="30s") == [1, 1]
+    assert await (await instance.begun("r")).result(timeout="90s") == [1, 1]
 
 
 async def test_records_that_are_taken_again_make_the_same_messages_again(instance: Instance) -> None:
@@ -207,7 +207,7 @@ async def test_an_answer_ends_the_question_and_one_that_fits_nothing_is_a_dead_l
     instance: Instance,
 ) -> None:
     run = await instance.client.start(rated, "tea", id="r1")
-    async with aclosing(run.watch(timeout="30s")) as said:
+    async with aclosing(run.watch(timeout="90s")) as said:
         async for event in said:
             if event.type == "step.waiting":
                 break
@@ -215,7 +215,7 @@ async def test_an_answer_ends_the_question_and_one_that_fits_nothing_is_a_dead_l
     await instance.emit({"answer": "yes", "run": "r1", "wait": "raiting"})
     await instance.emit({"answer": {"item": "tea", "price": 2}, "wait": "rating", "by": "tom"}, key="r1")
 
-    assert await run.result(timeout="30s") == {"item": "tea", "price": 2}
+    assert await run.result(timeout="90s") == {"item": "tea", "price": 2}
     state = (await run.state()).steps["rating"]
     assert state.asked is not None and state.asked.answered is not None
     assert state.asked.answered.by == "tom"
@@ -327,7 +327,7 @@ async def test_what_cannot_be_taken_is_kept_whole_and_holds_up_nothing(instance:
     await instance.emit({"type": "payment.captured", "key": "42", "data": largest}, partition=0)
     await instance.emit({"start": "event", "id": "r", "input": {"id": "42"}}, partition=0)
 
-    assert await (await instance.begun("r")).result(timeout="30s") == largest
+    assert await (await instance.begun("r")).result(timeout="90s") == largest
 
     letters = {int(one.headers["sd_offset"]): one for one in await instance.dead_letters(len(BAD))}
     assert sorted(letters) == list(range(len(BAD)))
@@ -362,7 +362,7 @@ async def test_a_start_whose_input_does_not_fit_is_a_dead_letter_that_names_the_
     await instance.emit({"start": "typed", "id": "bad", "input": {"item": "tea", "price": "dear"}})
     await instance.emit({"start": "typed", "id": "good", "input": {"item": "tea", "price": "9.5"}})
 
-    assert await (await instance.begun("good")).result(timeout="30s") == "tea"
+    assert await (await instance.begun("good")).result(timeout="90s") == "tea"
     (letter,) = await instance.dead_letters(1)
 
     assert letter.code == "invalid_input"

@@ -241,7 +241,7 @@ def test_a_service_dies_with_its_parent(make: Callable[..., Service], home: Path
 
         parent.kill()
 
-        wait_for(lambda: not any(map(alive, family)), seconds=20, what="the orphans' end")
+        wait_for(lambda: not any(map(alive, family)), seconds=60, what="the orphans' end")
 
 
 def test_a_child_that_ends_while_starting_shows_the_end_of_its_log(home: Path) -> None:

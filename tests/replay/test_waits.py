@@ -48,7 +48,7 @@ async def rows(kafka_broker: LocalKafka, database: str, prefix: str) -> AsyncIte
         )
         try:
             found = Rows(instance, connection)
-            await eventually(found.waits, "the run waits on its channel", seconds=30)
+            await eventually(found.waits, "the run waits on its channel", seconds=60)
             yield found
         finally:
             await connection.close()

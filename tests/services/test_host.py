@@ -63,9 +63,9 @@ def test_a_service_waits_for_what_is_away_and_ends_when_told_to(tmp_path: Path, 
             stderr=output,
         )
     try:
-        wait_for(lambda: get(port, "/livez")[0] == 200, seconds=30, what="the health server")
+        wait_for(lambda: get(port, "/livez")[0] == 200, seconds=60, what="the health server")
         ready = get(port, "/readyz")
-        wait_for(lambda: b"dependency.failed" in log.read_bytes(), seconds=30, what="the first try")
+        wait_for(lambda: b"dependency.failed" in log.read_bytes(), seconds=60, what="the first try")
         service.send_signal(number)
         code = service.wait(30)
     finally:

@@ -13,7 +13,7 @@ import pytest
 
 from stream_durable.services.supervisor import ChildUnusableError, Program, Supervisor
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 Supervise = Callable[..., Supervisor]
 

@@ -69,12 +69,12 @@ async def test_an_orphan_is_adopted_once(store: Store, other: Store) -> None:
 
     await other.attend()
     await other.claim(0, "other", uuid4())
-    await eventually(are_seen, "both are seen", seconds=20)
+    await eventually(are_seen, "both are seen", seconds=60)
     assert not (await store.attend()).orphans
 
     await other.close()
 
-    await eventually(is_missed, "the other is missed", seconds=20)
+    await eventually(is_missed, "the other is missed", seconds=60)
     claim = await store.adopt(0, 1, "owner", uuid4())
     assert claim is not None and claim.epoch == 2
     assert await store.adopt(0, 1, "owner", uuid4()) is None

@@ -107,7 +107,7 @@ async def test_a_record_turns_into_a_run(settings: Settings, instance: Instance,
     async with streams_of(settings, topic, place).running():
         await topic.put(b'{"id":"free","total":0}', b'{"id":"o1","total":7}')
         run = await instance.begun("o1")
-        assert await run.result(timeout="30s") == 7
+        assert await run.result(timeout="90s") == 7
 
     [record] = await instance.records("events", lambda found: len(found) == 1)
     assert record.key() == b"o1"
@@ -147,7 +147,7 @@ async def test_one_message_is_an_event_and_a_signal(
     run = await instance.client.start(payments, {"id": "42"}, id="p1")
     async with streams_of(settings, topic, pay).running():
         await topic.put(b'{"id":"42","total":9}')
-        assert await run.result(timeout="30s") == [{"amount": 9}, {"id": "42", "total": 9}]
+        assert await run.result(timeout="90s") == [{"amount": 9}, {"id": "42", "total": 9}]
 
 
 async def test_a_record_that_is_taken_again_changes_nothing(
@@ -168,12 +168,12 @@ async def test_a_record_that_is_taken_again_changes_nothing(
     await instance.emit(
         {"start": "order", "id": "last", "input": {"id": "", "total": 1}}, partition=again.partition()
     )
-    await (await instance.begun("last")).result(timeout="30s")
+    await (await instance.begun("last")).result(timeout="90s")
     name = (first.key() or b"").decode()
     await instance.client.signal(name, "unheard")
     said = await instance.records("runs", lambda found: len(about("last", found)) == 2)
 
-    assert await instance.client.run(name).result(timeout="30s") == 7
+    assert await instance.client.run(name).result(timeout="90s") == 7
     assert {m.key() for m in said} == {b"last", name.encode()}
     assert len(about(name, said)) == 2  # started and completed, once
 
@@ -196,7 +196,7 @@ async def test_a_stop_in_the_middle_of_a_message_does_not_lose_it(
         await begun.wait()
     async with streams_of(settings, topic, well).running():
         run = await instance.begun("o1")
-        assert await run.result(timeout="30s") == 7
+        assert await run.result(timeout="90s") == 7
 
 
 async def test_bad_messages_go_to_the_dead_letters_and_the_next_one_is_taken(
@@ -217,7 +217,7 @@ async def test_bad_messages_go_to_the_dead_letters_and_the_next_one_is_taken(
             b'{"id":"o1","total":7}',
         )
         run = await instance.begun("o1")
-        assert await run.result(timeout="30s") == 7
+        assert await run.result(timeout="90s") == 7
 
     letters = await instance.dead_letters(5)
     assert [letter.code for letter in letters] == [

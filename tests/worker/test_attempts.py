@@ -69,7 +69,7 @@ async def test_what_ends_is_counted_while_the_worker_works() -> None:
             site.ask("a", run=f"run-{number}", input=given)
         await site.ends(3)
 
-        await eventually(is_counted, "the counters of attempts", seconds=5)
+        await eventually(is_counted, "the counters of attempts", seconds=60)
 
 
 async def test_skip() -> None:

@@ -90,13 +90,13 @@ async def test_a_breaker_holds_all_workers_back_lets_one_try_and_then_everybody_
             gate = await gate_of(instance)
             return gate is not None and (gate.state, gate.waiting) == ("open", RUNS)
 
-        await eventually(is_full, "it is open and all runs wait", seconds=30)
+        await eventually(is_full, "it is open and all runs wait", seconds=60)
         before = len(bank.attempts())
 
         async def has_been_tried() -> bool:
             return len(bank.attempts()) >= before + 4
 
-        await eventually(has_been_tried, "it has been tried four times", seconds=30)
+        await eventually(has_been_tried, "it has been tried four times", seconds=60)
         tried = [call.at for call in bank.attempts()[before:]]
         assert all(later - earlier > 0.9 * RESET_SECONDS for earlier, later in pairwise(tried))
         gate = await gate_of(instance)

@@ -53,7 +53,7 @@ async def test_a_worker_that_joins_a_busy_one_repeats_nothing(
         await asyncio.gather(*(run.result() for run in early))
         calls.clear()
         runs = await asyncio.gather(*(instance.client.start(busy) for _ in range(RUNS)))
-        await eventually(_has_called(20), "the first is at work", seconds=30)
+        await eventually(_has_called(20), "the first is at work", seconds=60)
 
         async with another_worker(second, APP):
             await asyncio.gather(*(run.result() for run in runs))
@@ -71,13 +71,13 @@ async def test_an_attempt_is_cancelled_though_its_partition_has_moved(
     first, second = (settings.override({"worker.id": name}) for name in ("first", "second"))
     async with running(first, APP) as instance, asyncio.timeout(60):
         runs = await asyncio.gather(*(instance.client.start(endless) for _ in range(16)))
-        await eventually(_holds(begun, 16), "all are at work", seconds=30)
+        await eventually(_holds(begun, 16), "all are at work", seconds=60)
 
         async with another_worker(second, APP):
-            await eventually(_shares(instance), "the second has partitions", seconds=30)
+            await eventually(_shares(instance), "the second has partitions", seconds=60)
             await asyncio.gather(*(run.cancel("not needed any more") for run in runs))
 
-            await eventually(_holds(stopped, 16), "all have stopped", seconds=30)
+            await eventually(_holds(stopped, 16), "all have stopped", seconds=60)
     assert begun == stopped
 
 

@@ -108,7 +108,7 @@ async def test_a_topic_that_takes_less_says_so_and_the_producer_goes_on(
             return bool(said)
 
         # The broker hears of its new setting a little later.
-        await eventually(is_refused, "the topic takes less", seconds=30)
+        await eventually(is_refused, "the topic takes less", seconds=60)
         assert re.search("takes no value of 200000 bytes .* max.message.bytes to 5000000", said)
         place = await retry_transient(lambda: blobs.put("key", b"after"), "put")
         await retry_transient(

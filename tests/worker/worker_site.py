@@ -22,7 +22,7 @@ from stream_durable.wire.inbox import decode_message, encode
 from stream_durable.worker.logs import captured
 from stream_durable.worker.worker import Worker
 
-SECONDS = 20.0
+SECONDS = 60.0
 TOPIC = "commands.default"
 
 
