@@ -34,6 +34,7 @@ from stream_durable.retrying import retry_transient
 from stream_durable.telemetry import MESSAGE_DROPPED, RECORD_POISONED, RECORD_REJECTED, Metrics, logger
 from stream_durable.wire import events
 from stream_durable.wire.answers import judge_for_some
+from stream_durable.wire.records import read as read_record
 from stream_durable.wire.topics import DEAD, EVENTS, INBOX
 
 _log = logger(__name__)
@@ -217,7 +218,7 @@ class Ingress:
     def _read(self, record: Record) -> _Read:
         own_id = f"{self._sources[record.partition].topic_id}-{record.partition}-{record.offset}"
         try:
-            message = events.read(
+            message = read_record(
                 record.key, record.value, record.headers, own_id=own_id, ttl_ms=self._ttl_ms
             )
         except RejectedError as error:

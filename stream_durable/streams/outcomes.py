@@ -15,6 +15,7 @@ from stream_durable.core.ids import fits
 from stream_durable.core.messages import Message
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.wire import events
+from stream_durable.wire.records import read as read_record
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Writer:
             written = Written(key.encode(), msgspec.json.encode({**fields, "message_id": message_id}))
         except UnicodeEncodeError:
             raise RejectedError("invalid", "a text in it is not valid Unicode") from None
-        read = events.read(written.key, written.value, None, own_id=message_id, ttl_ms=_ANY_TTL_MS)
+        read = read_record(written.key, written.value, None, own_id=message_id, ttl_ms=_ANY_TTL_MS)
         # Which definition a start means is decided later; any fingerprint will do here.
         events.admit(_message(read))
         return written

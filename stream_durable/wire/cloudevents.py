@@ -82,6 +82,7 @@ _READ = {
     "ce_type": "type",
     "ce_source": "source",
     "ce_subject": "subject",
+    "ce_partitionkey": "partitionkey",
     "traceparent": "traceparent",
 }
 
@@ -89,8 +90,8 @@ _READ = {
 def read_headers(headers: Iterable[tuple[str, bytes | None]] | None) -> dict[str, str]:
     """Return the CloudEvents attributes in headers; empty if there are none.
 
-    Keys are `id`, `type`, `source`, `subject` and `traceparent`, as far as present. Of a repeated header the
-    last one counts.
+    Keys are `id`, `type`, `source`, `subject`, `partitionkey` and `traceparent`, as far as present. Of a
+    repeated header the last one counts.
     """
     found = dict(headers or ())
     if "ce_specversion" not in found:

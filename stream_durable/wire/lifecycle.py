@@ -8,31 +8,21 @@ library, which costs several times as much. Reading is for tools, and is done by
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from functools import cache
-from importlib import resources
-from importlib.resources.abc import Traversable
 from io import BytesIO
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from fastavro import parse_schema, schemaless_reader
-from fastavro.schema import fingerprint, to_parsing_canonical_form
+from fastavro import schemaless_reader
 
-from stream_durable.core.errors import BrokenError, RejectedError
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.wire.single_object import FRAME_LENGTH, MARKER, Schema, folder, frame_of, load, parsed
 
 Event = StepEvent | RunEvent
 EventType = type[StepEvent | RunEvent]
-Schema = dict[str, Any]
-
-MARKER = b"\xc3\x01"
-#: Bytes before the record: the marker and the fingerprint.
-FRAME_LENGTH = 10
-
 _FILES: dict[EventType, str] = {StepEvent: "step_event.avsc", RunEvent: "run_event.avsc"}
 
 
@@ -243,13 +233,13 @@ def _read(known: _Known, value: bytes) -> Event:
 @cache
 def schema(event: EventType) -> Schema:
     """Return the current Avro schema of a kind of event, from the file."""
-    return _load(_schemas() / _FILES[event])
+    return load(folder() / _FILES[event])
 
 
 @cache
 def frame(event: EventType) -> bytes:
     """Return the first bytes of values of a kind of event under the current schema."""
-    return _frame(schema(event))
+    return frame_of(schema(event))
 
 
 def frames(event: EventType) -> tuple[bytes, ...]:
@@ -260,7 +250,7 @@ def frames(event: EventType) -> tuple[bytes, ...]:
 @cache
 def _first_frame(event: EventType) -> bytes:
     """Return the first bytes of values limited to the first release's fields."""
-    return _frame(_load(_schemas() / "released" / "1" / _FILES[event]))
+    return frame_of(load(folder() / "released" / "1" / _FILES[event]))
 
 
 @cache
@@ -268,42 +258,9 @@ def _known() -> dict[bytes, _Known]:
     """Return all schemas ever used, by the first bytes of their values."""
     known = {}
     for event, name in _FILES.items():
-        current = _parsed(schema(event))
-        for release in (_schemas() / "released").iterdir():
-            released = _load(release / name)
-            known[_frame(released)] = _Known(event, _parsed(released), current)
+        current = parsed(schema(event))
+        for release in (folder() / "released").iterdir():
+            released = load(release / name)
+            known[frame_of(released)] = _Known(event, parsed(released), current)
         known[frame(event)] = _Known(event, current, None)
     return known
-
-
-def _schemas() -> Traversable:
-    """Find the schemas: in the installed package, or at the top of a source checkout."""
-    installed = resources.files("stream_durable.wire") / "schemas"
-    checkout = Path(__file__).parents[2] / "schemas"
-    for folder in (installed, checkout):
-        if (folder / _FILES[StepEvent]).is_file():
-            return folder
-    raise BrokenError(f"the Avro schemas are neither at {installed} nor at {checkout}: reinstall the package")
-
-
-def _load(file: Traversable) -> Schema:
-    loaded: Schema = json.loads(file.read_bytes())
-    return loaded
-
-
-def _frame(schema: Schema) -> bytes:
-    return MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
-
-
-def _parsed(schema: Schema) -> Schema:
-    parsed: Schema = parse_schema(_without_logical_types(schema))  # type: ignore[assignment]  # a record
-    return parsed
-
-
-def _without_logical_types(schema: Any) -> Any:
-    """Times stay numbers of milliseconds, as in the core."""
-    if isinstance(schema, dict):
-        return {k: _without_logical_types(v) for k, v in schema.items() if k != "logicalType"}
-    if isinstance(schema, list):
-        return [_without_logical_types(part) for part in schema]
-    return schema

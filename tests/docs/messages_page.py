@@ -68,19 +68,28 @@ What anybody may write to `sd.events`. One object is one message, distinguished 
 {"answer":"yes","run":"order-42","wait":"approved","by":"tom","comment":"by phone","message_id":"mail-17"}
 {"start":"order","id":"order-43","input":{"id":"43","items":[],"total":1},"tags":["vip"],"message_id":"web-991"}
 {"start":"order","id":"order-43","input":{"id":"43","items":[],"total":1},"signal":"released","data":{"by":"tom"}}
+{"cancel":"the customer left","run":"order-43","compensate":true,"message_id":"web-992"}
+{"claim":"tom","run":"order-42","wait":"approved","message_id":"desk-1"}
+{"assign":"ann","run":"order-42","wait":"approved","role":"office","by":"tom","comment":"on holiday","message_id":"desk-2"}
+{"comment":"called the customer","run":"order-42","wait":"approved","by":"ann","message_id":"desk-3"}
 ```
 
-- The record's key stands in for a missing `key` of an event or `run` of a signal or an answer. A start without `id` is given the
+- The record's key stands in for a missing `key` of an event and for a missing `run` of all others but a start. A start without `id` is given the
   message's own id.
 - A start with a `signal` and its `data` is one message: the run is begun if there is none of its `id`, and is given the signal in any case.
 - `message_id` makes a message happen once. Without it the id is derived from topic, partition and offset, so that
   only a repeat by the ingress is recognised and not one by the sender.
 - An answer is refused where it fits none of the registered workflows' questions of that name. Only the run knows which version it is of, and
   judges once more.
-- A field that is not known is refused. Avro is not read here yet.
+- `claim` names who takes the question on, `assign` who is to answer it (empty: anybody of the role), `cancel` the reason; `wait` is the step that asks.
+- A field that is not known is refused.
+- The same in Avro, by the schemas in [`schemas/events_topic/`](../../schemas/README.md#messages-of-others): one for each form, with the same fields, where
+  `data`, `input` and `answer` are JSON as text.
 - CloudEvents are events: in binary mode by the headers `ce_type`, `ce_id`, `ce_source` and `ce_subject` (the key),
   the value being the data as JSON; in structured mode as JSON with `specversion`, `type`, `id`, `source`, `subject`
   (or `partitionkey`) and `data`. The id counts within its source.
+- A CloudEvent of the type `stream_durable.message` has as its data any of the messages above, in binary mode also in Avro. The CloudEvent's source and id
+  stand in for a missing `message_id`.
 - A header `traceparent` of a start goes along with the run.
 - What cannot be taken goes to `sd.dead` with the reason: see [codes](errors.md).
 

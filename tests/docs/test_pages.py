@@ -191,7 +191,7 @@ def test_the_messages_shown_are_those_of_the_golden_files() -> None:
 
 
 def test_what_may_be_written_to_the_events_topic_is_taken() -> None:
-    from stream_durable.wire.events import read
+    from stream_durable.wire.records import read
 
     page = DOCS / "reference" / "messages.md"
     [block] = [b for b in blocks("json") if b.page == page and '"start"' in b.text]

@@ -10,6 +10,10 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import (
     AnswerInput,
+    AssignInput,
+    CancelRun,
+    ClaimInput,
+    CommentInput,
     EventPublished,
     Message,
     SignalRun,
@@ -19,14 +23,13 @@ from stream_durable.core.messages import (
 from stream_durable.wire.events import (
     Answer,
     FromOutside,
-    RecordHeaders,
     Start,
     admit,
     published,
-    read,
     signalled,
 )
 from stream_durable.wire.inbox import decode_message
+from stream_durable.wire.records import RecordHeaders, read
 
 
 def taken(
@@ -64,6 +67,38 @@ def test_an_answer() -> None:
     short = taken({"answer": None, "wait": "rating", "message_id": "m1"}, key=b"order-42")
     assert isinstance(short, Answer)
     assert (short.run, short.id, bytes(short.answer)) == ("order-42", "m1", b"null")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"cancel": "the customer left", "compensate": True},
+            CancelRun(key="order-42", id="m1", reason="the customer left", compensate=True),
+        ),
+        ({"cancel": ""}, CancelRun(key="order-42", id="m1")),
+        (
+            {"claim": "tom", "wait": "rating"},
+            ClaimInput(key="order-42", id="m1", wait="rating", format=2, by="tom"),
+        ),
+        (
+            {"assign": "ann", "wait": "rating", "by": "tom", "role": "office", "comment": "on holiday"},
+            AssignInput(
+                key="order-42", id="m1", wait="rating", format=2, to="ann", by="tom", role="office",
+                comment="on holiday",
+            ),
+        ),
+        (
+            {"comment": "called twice", "wait": "rating", "by": "tom"},
+            CommentInput(key="order-42", id="m1", wait="rating", format=2, comment="called twice", by="tom"),
+        ),
+    ],
+)  # fmt: skip
+def test_requests_to_a_run(fields: dict[str, object], message: Message) -> None:
+    assert taken({**fields, "message_id": "m1"}, key=b"order-42") == message
+    assert taken({**fields, "run": "order-42", "message_id": "m1"}, key=b"other") == message
+    assert refused({**fields, "message_id": "m1"}).startswith("no_key: ")
+    assert decode_message(admit(message)) == message
 
 
 def test_an_event_with_an_id_of_its_own_happens_once() -> None:
@@ -165,6 +200,43 @@ def test_a_cloud_event_in_structured_mode() -> None:
     )
 
 
+def test_a_cloud_event_may_carry_any_message_under_its_own_id() -> None:
+    signal = b'{"signal":"go","run":"r","data":[1]}'
+    headers = [("ce_type", b"stream_durable.message"), ("ce_id", b"7"), ("ce_source", b"/shop")]
+    structured = {"specversion": "1.0", "type": "stream_durable.message", "id": "7", "source": "/shop"}
+
+    expected = SignalRun(key="r", id="/shop#7", signal="go", data=Raw(b"[1]"))
+    assert taken(signal, headers=headers) == expected
+    assert taken({**structured, "data": Raw(signal)}) == expected
+    assert taken(b'{"signal":"go","message_id":"m1"}', key=b"r", headers=headers).id == "m1"
+    assert refused(None, headers=headers).startswith("unreadable: not JSON")
+    assert refused({**structured, "data": {"sygnal": "go"}}).startswith("unknown_form: ")
+
+
+def test_a_run_named_after_a_cloud_event_of_a_web_address_has_an_id_that_runs_may_have() -> None:
+    headers = [("ce_type", b"stream_durable.message"), ("ce_id", b"7"), ("ce_source", b"https://shop")]
+
+    start = taken(b'{"start":"order"}', headers=headers)
+
+    assert isinstance(start, Start)
+    assert start.id == "https://shop#7"
+    assert "//" not in start.run
+    assert admit(start.of("f"))
+    assert taken(b'{"start":"order"}', headers=headers) == start
+
+
+def test_a_cloud_event_without_a_type_is_one_all_the_same() -> None:
+    reason = refused(b'{"signal":"go","run":"r"}', headers=[("ce_id", b"7"), ("ce_source", b"/shop")])
+
+    assert reason == (
+        "invalid: it is a CloudEvent, for it has the header ce_id, but has no header ce_type: "
+        "write the event's name there"
+    )
+    assert refused({"specversion": "1.0", "id": "7"}).startswith(
+        "invalid: Object missing required field `type`. A CloudEvent has the fields specversion, type, id,"
+    )
+
+
 def test_ids_of_two_sources_are_two_ids_however_long_they_are() -> None:
     def identity(source: str) -> str:
         event = taken({"specversion": "1.0", "type": "a", "id": "7", "source": source}, key=b"k")
@@ -190,7 +262,7 @@ def test_ids_of_two_sources_are_two_ids_however_long_they_are() -> None:
         ({}, "unknown_form: no form of it is known"),
         ({"type": "a", "signal": "b"}, "ambiguous: it holds 'type' and 'signal'"),
         ({"answer": "yes", "run": "r"}, "invalid: Object missing required field `wait`"),
-        ({"answer": "yes", "wait": "w"}, "no_key: the answer names no 'run'"),
+        ({"answer": "yes", "wait": "w"}, "no_key: an answer needs a run"),
         ({"start": "w", "data": 1}, "invalid: Object contains unknown field `data`"),
         ({"start": "w", "signal": "a b"}, "bad_name: 'a b' is not a name of a signal"),
         ({"start": "w", "signal": "go", "run": "r"}, "invalid: Object contains unknown field `run`"),
@@ -202,10 +274,10 @@ def test_ids_of_two_sources_are_two_ids_however_long_they_are() -> None:
         ({"type": "a/b", "key": "1"}, "bad_name: 'a/b' is not a name of an event"),
         ({"signal": "a b", "run": "1"}, "bad_name: 'a b' is not a name of a signal"),
         ({"type": "a"}, "no_key: event 'a' has no key, nor has the record"),
-        ({"signal": "a"}, "no_key: the signal names no 'run'"),
+        ({"signal": "a"}, "no_key: a signal needs a run"),
         ({"type": "a", "key": "x" * 511}, "bad_key: "),
         ({"specversion": "1.0", "type": "a"}, "invalid: Object missing required field `id`"),
-        (b'"' + b"x" * 999_999 + b'"', "too_large: it has 1000001 bytes"),
+        (b'"' + b"x" * 999_999 + b'"', "too_large: the record has 1000001 bytes"),
     ],
 )
 def test_what_is_wrong_is_said(value: bytes | dict[str, object] | None, reason: str) -> None:
@@ -258,6 +330,7 @@ json = st.recursive(
 )
 names = st.sampled_from(
     ["type", "key", "data", "signal", "run", "start", "id", "input", "tags", "answer", "wait", "message_id"]
+    + ["cancel", "compensate", "claim", "assign", "role", "comment", "by"]
     + ["specversion", "source", "subject", "partitionkey", "data_base64"]
 )
 forms = st.dictionaries(names, json | st.sampled_from(["a", "order", "1.0"]), max_size=6)

@@ -1,0 +1,308 @@
+"""The forms of messages on the events topic: one object is one message, known by its first field.
+
+Unknown fields are refused, because ignoring a misspelt field loses data. `run` may be left to the record's
+key. Avro has the same fields, so it is read as the JSON that it stands for (`stream_durable.wire.avro`).
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import Meta, Raw
+
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.format import ASKS
+from stream_durable.core.ids import is_derived
+from stream_durable.core.messages import (
+    NULL,
+    AssignInput,
+    CancelRun,
+    ClaimInput,
+    Comment,
+    CommentInput,
+    OptionalText,
+    Text,
+)
+from stream_durable.wire.events import Answer, FromOutside, Start, check_signal, published, signalled
+
+UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
+
+
+class Place(NamedTuple):
+    """What a record says besides its value."""
+
+    key: bytes | None
+    #: The message's id, unless it brings one.
+    id: str
+    #: How long an event without a wait is kept.
+    ttl_ms: int
+    trace: str | None = None
+
+    def text_key(self) -> str | None:
+        """Return the record's key, None if it has none; raise if it is not text."""
+        if not self.key:
+            return None
+        try:
+            return self.key.decode()
+        except UnicodeDecodeError as error:
+            raise RejectedError("bad_key", "the record's key is not UTF-8: write it as text") from error
+
+
+class Titled(msgspec.Struct, kw_only=True):
+    """An object that is called by its title in errors."""
+
+    title: ClassVar[str]
+
+
+class Form(Titled, forbid_unknown_fields=True, kw_only=True):
+    """A message on the events topic."""
+
+    message_id: Text | None = None
+
+    def message(self, place: Place) -> FromOutside:
+        """Return the message, or raise if something is missing or impossible."""
+        raise NotImplementedError
+
+
+class _RunForm(Form, kw_only=True):
+    run: Text | None = None
+
+    def _run(self, place: Place) -> str:
+        run = self.run or place.text_key()
+        if run is None:
+            text = f"{self.title} needs a run, and neither its field 'run' nor the record's key names one"
+            raise RejectedError("no_key", text)
+        return run
+
+
+class _WaitForm(_RunForm, kw_only=True):
+    """About a question of a run, by the name of the step."""
+
+    wait: Text
+
+    def _about(self, place: Place, by: str) -> dict[str, Any]:
+        identity = self.message_id or place.id
+        return {"key": self._run(place), "id": identity, "wait": self.wait, "format": ASKS, "by": by}
+
+
+class EventForm(Form, kw_only=True):
+    """An event under a name and a key."""
+
+    title = "an event"
+
+    type: Text
+    key: Text | int | None = None
+    data: Raw = NULL
+
+    def message(self, place: Place) -> FromOutside:
+        """Return the event."""
+        key = None if self.key is None else str(self.key)
+        return event(place, self.type, key, self.data, self.message_id or place.id)
+
+
+class SignalForm(_RunForm, kw_only=True):
+    """A signal to a run."""
+
+    title = "a signal"
+
+    signal: Text
+    data: Raw = NULL
+
+    def message(self, place: Place) -> FromOutside:
+        """Return the signal."""
+        return signalled(self._run(place), self.signal, self.data, id=self.message_id or place.id)
+
+
+class StartForm(Form, kw_only=True):
+    """A start of a workflow by its name."""
+
+    title = "a start"
+
+    start: Text
+    id: Text | None = None
+    input: Raw = NULL
+    tags: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
+
+    def message(self, place: Place) -> Start:
+        """Return the start of a run named by `id`, else by the message."""
+        identity = self.message_id or place.id
+        return Start(
+            id=identity,
+            run=self.id or _run_of(identity),
+            workflow=self.start,
+            input=self.input,
+            tags=self.tags,
+            trace=place.trace,
+        )
+
+
+class StartWithSignalForm(StartForm, kw_only=True):
+    """A start and a signal in one message."""
+
+    title = "a start with a signal"
+
+    signal: Text
+    data: Raw = NULL
+
+    def message(self, place: Place) -> Start:
+        """Return the start with its signal."""
+        check_signal(self.signal)
+        start = super().message(place)
+        return msgspec.structs.replace(start, signal=self.signal, data=self.data)
+
+
+class CancelForm(_RunForm, kw_only=True):
+    """A request to cancel a run, with the reason."""
+
+    title = "a cancel"
+
+    cancel: OptionalText
+    compensate: bool = False
+
+    def message(self, place: Place) -> FromOutside:
+        """Return the request."""
+        identity = self.message_id or place.id
+        return CancelRun(key=self._run(place), id=identity, reason=self.cancel, compensate=self.compensate)
+
+
+class AnswerForm(_WaitForm, kw_only=True):
+    """An answer to a question."""
+
+    title = "an answer"
+
+    answer: Raw
+    by: OptionalText = ""
+    comment: Comment = ""
+
+    def message(self, place: Place) -> FromOutside:
+        """Return the answer."""
+        return Answer(
+            id=self.message_id or place.id, run=self._run(place), wait=self.wait, answer=self.answer,
+            by=self.by, comment=self.comment,
+        )  # fmt: skip
+
+
+class ClaimForm(_WaitForm, kw_only=True):
+    """A person takes a question on."""
+
+    title = "a claim"
+
+    claim: Text
+
+    def message(self, place: Place) -> FromOutside:
+        """Return the claim by the person named."""
+        return ClaimInput(**self._about(place, self.claim))
+
+
+class AssignForm(_WaitForm, kw_only=True):
+    """A question is handed to a person, or to a role."""
+
+    title = "an assign"
+
+    assign: OptionalText
+    role: OptionalText | None = None
+    by: OptionalText = ""
+    comment: Comment = ""
+
+    def message(self, place: Place) -> FromOutside:
+        """Return the assignment."""
+        return AssignInput(
+            **self._about(place, self.by), to=self.assign, role=self.role, comment=self.comment
+        )
+
+
+class CommentForm(_WaitForm, kw_only=True):
+    """A comment beside a question."""
+
+    title = "a comment"
+
+    comment: Comment
+    by: OptionalText = ""
+
+    def message(self, place: Place) -> FromOutside:
+        """Return the comment."""
+        return CommentInput(**self._about(place, self.by), comment=self.comment)
+
+
+#: Forms by the field that marks them.
+FORMS: Final[dict[str, type[Form]]] = {
+    "type": EventForm,
+    "signal": SignalForm,
+    "start": StartForm,
+    "cancel": CancelForm,
+    "answer": AnswerForm,
+    "claim": ClaimForm,
+    "assign": AssignForm,
+    "comment": CommentForm,
+}
+
+_SHOWN: Final = ", ".join(map(repr, FORMS))
+
+
+def read_form(value: bytes, place: Place) -> FromOutside:
+    """Return the message in JSON of one of the forms, or raise with what is wrong and what is right."""
+    found = plain(value)
+    if not isinstance(found, dict):
+        text = f"it is JSON, but {_kind(found)}, not an object: one record is one message"
+        raise RejectedError("unknown_form", text)
+    return decode(value, form_of(found)).message(place)
+
+
+def form_of(fields: dict[str, Any]) -> type[Form]:
+    """Return the form that an object has, or raise if it has none or several."""
+    marks = [mark for mark in FORMS if mark in fields]
+    if len(marks) > 1 and marks[-1] == "comment":
+        # Elsewhere it is a field.
+        marks.pop()
+    if marks == ["signal", "start"]:
+        return StartWithSignalForm
+    if not marks:
+        text = f"no form of it is known: it is no CloudEvent, and has none of the fields {_SHOWN}"
+        raise RejectedError("unknown_form", text)
+    if len(marks) > 1:
+        text = f"it holds {' and '.join(map(repr, marks))}; it must be one of them"
+        raise RejectedError("ambiguous", text)
+    return FORMS[marks[0]]
+
+
+_Shape = TypeVar("_Shape", bound=Titled)
+
+
+def decode(value: bytes, form: type[_Shape]) -> _Shape:
+    """Return an object's fields, or raise with the field, the cause and the fields that there are."""
+    try:
+        return msgspec.json.decode(value, type=form)
+    except UNREADABLE as error:
+        fields = ", ".join(field.encode_name for field in msgspec.structs.fields(form))
+        raise RejectedError(
+            "invalid", f"{error}. {form.title[0].upper()}{form.title[1:]} has the fields {fields}"
+        ) from error
+
+
+def plain(value: bytes) -> Any:
+    """Return JSON decoded as a whole: raw values passed on must be readable for every reader."""
+    try:
+        return msgspec.json.decode(value)
+    except UNREADABLE as error:
+        raise RejectedError("unreadable", f"not JSON: {error}") from error
+
+
+def event(place: Place, name: str, key: str | None, data: Raw, identity: str) -> FromOutside:
+    """Return an event, or raise if it has no key or an impossible one."""
+    key = key or place.text_key()
+    if key is None:
+        raise RejectedError("no_key", f"event {name[:128]!r} has no key, nor has the record: set one")
+    return published(name, key, data, id=identity, ttl_ms=place.ttl_ms)
+
+
+def _run_of(identity: str) -> str:
+    """Return the id of a run named by its message; a source may hold what is reserved for children."""
+    if not is_derived(identity):
+        return identity
+    return blake2b(identity.encode("utf-8", "replace"), digest_size=20).hexdigest()
+
+
+def _kind(value: object) -> str:
+    return "null" if value is None else f"a {type(value).__name__}"
