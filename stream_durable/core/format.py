@@ -23,6 +23,8 @@ ALL_OF: Final = 2
 CONCURRENCY: Final = 2
 #: From this one on a start may bring a signal.
 START_WITH_SIGNAL: Final = 2
+#: The format of events taken by one wait.
+TAKE: Final = 2
 
 #: So far beyond ours a format is made up: to wait for it would hold a partition for ever.
 FORMATS_AHEAD_MAX: Final = 100

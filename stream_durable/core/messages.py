@@ -360,6 +360,18 @@ class EventDelivered(RunMessage, kw_only=True, tag="event.delivered"):
     attempt: WaitAttempt = 0
 
 
+class EventOffered(EventDelivered, kw_only=True, tag="event.offered"):
+    """A channel offers an event to one of the waits that take.
+
+    The run answers `channel.taken`, or `channel.unwait` if it no longer waits; until then no other takes it.
+    """
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    #: The channel to answer.
+    channel: Text
+
+
 class SleepUntil(RunMessage, kw_only=True, tag="sleep.until"):
     """When a sleep of this run ends, computed once from the calendar."""
 
@@ -434,13 +446,37 @@ class WaitOpened(ChannelMessage, kw_only=True, tag="channel.wait"):
 
 
 class WaitClosed(ChannelMessage, kw_only=True, tag="channel.unwait"):
-    """A run no longer waits. A wait of a later attempt stays open."""
+    """A run no longer waits, and gives back an event offered to the wait.
+
+    A wait of a later attempt stays open.
+    """
 
     #: The run that waited.
     run: Text
     #: Name of the step that waited.
     wait: Text
     attempt: WaitAttempt = 0
+
+
+class TakeOpened(WaitOpened, kw_only=True, tag="channel.take"):
+    """A run waits for an event of this channel that no other `channel.take` gets."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+
+
+class EventTaken(ChannelMessage, kw_only=True, tag="channel.taken"):
+    """A wait has ended with the offered event: no other wait takes the event."""
+
+    #: Of the event.
+    id: Text
+    #: The run that waited.
+    run: Text
+    #: Name of the step that waited.
+    wait: Text
+    attempt: WaitAttempt
+    #: Releases without this format leave the message to newer ones.
+    format: Format
 
 
 class ChannelContinued(ChannelMessage, kw_only=True, tag="channel.continue"):
@@ -575,6 +611,9 @@ AnyMessage = (
     | CommentInput
     | SleepUntil
     | StartWithSignal
+    | EventOffered
+    | TakeOpened
+    | EventTaken
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -618,4 +657,7 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     CommentInput,
     SleepUntil,
     StartWithSignal,
+    EventOffered,
+    TakeOpened,
+    EventTaken,
 )

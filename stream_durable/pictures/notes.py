@@ -72,7 +72,8 @@ def _notes(node: AnyNode) -> list[str]:  # noqa: C901 - one line for each kind o
         case SignalNode():
             return [f"signal {node.named}", *_limit(node)]
         case EventNode():
-            return [f"event {node.event} with the key at {node.key}", *_limit(node)]
+            takes = ["taken by this wait alone"] if node.take else []
+            return [f"event {node.event} with the key at {node.key}", *takes, *_limit(node)]
         case InputNode():
             return [*_question(node), *_limit(node)]
         case ParallelNode():

@@ -152,6 +152,7 @@ class Scope:
         event: str,
         *,
         key: str,
+        take: bool = False,
         timeout: Duration | None = None,
         on_timeout: object = "fail",
         **options: Unpack[NodeOptions],
@@ -159,13 +160,14 @@ class Scope:
         """Add a step ending at an event of this name and key, past or future.
 
         The output is the event's data. `key` is a path to the correlation key, such as `input.id`, or
-        `charge.number`, adding a dependency on the step `charge`.
+        `charge.number`, adding a dependency on the step `charge`. With `take` no other wait that takes gets
+        the same event: the one that has waited longest does.
         """
         options_of = Options(f"wait {name_of(name)!r}")
         order = order_of(options_of, options, NodeOptions, self._workflow, self._place)
         limit_ms, output = options_of.time_limit(timeout, on_timeout)
         node = EventNode(
-            name=name_of(name), event=name_of(event), key=name_of(key),
+            name=name_of(name), event=name_of(event), key=name_of(key), take=options_of.flag("take=", take),
             timeout_ms=limit_ms, on_timeout=output, **order,
         )  # fmt: skip
         draft = Draft(node, origin_of_call(author_frame()), options_of)

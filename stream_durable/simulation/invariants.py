@@ -12,6 +12,8 @@ from hashlib import sha256
 
 import msgspec
 
+from stream_durable.core.channel.rows import EventRow, WaitRow
+from stream_durable.core.channel.rows import write as write_channel
 from stream_durable.core.definition.nodes import EventNode, StepNode
 from stream_durable.core.effects import Command
 from stream_durable.core.gate.rows import GateRow, PlaceRow, write
@@ -68,14 +70,22 @@ def state_is_the_fold_of_the_log(world: World, oracle: Oracle) -> Iterator[str]:
     yield from differences("step", tables.steps, oracle.step_rows())
     yield from differences("signal", tables.signals, oracle.signal_rows())
     yield from differences("question", tables.questions, oracle.question_rows())
-    events, waits = {}, {}
-    for channel in oracle.channels():
-        events.update({(channel.id, i): kept for i, kept in channel.events.items()})
-        waits.update({(channel.id, *key): (w.position, w.attempt) for key, w in channel.waits.items()})
-    yield from differences("kept event", {key: row[3:] for key, row in tables.events.items()}, events)
-    yield from differences("wait", {key: row[4:] for key, row in tables.waits.items()}, waits)
+    yield from _channels_differ(world, oracle)
     yield from _gates_differ(world, oracle)
     yield from differences("timer", {key: due for key, (_, due) in tables.timers.items()}, oracle.timers)
+
+
+def _channels_differ(world: World, oracle: Oracle) -> Iterator[str]:
+    events, waits = {}, {}
+    for channel in oracle.channels():
+        channel.touched_events = dict.fromkeys(channel.events)
+        channel.touched_waits = dict.fromkeys([*channel.waits, *channel.takers])
+        rows = Rows()
+        write_channel(channel, rows)
+        events.update({row[:2]: row for row in rows.of(EventRow)})
+        waits.update({row[:3]: row for row in rows.of(WaitRow)})
+    yield from differences("kept event", world.store.tables.events, events)
+    yield from differences("wait", world.store.tables.waits, waits)
 
 
 def _gates_differ(world: World, oracle: Oracle) -> Iterator[str]:
@@ -121,10 +131,14 @@ def waits_are_open_on_their_channels(world: World, oracle: Oracle) -> Iterator[s
                 continue
             name = channel_id(node.event, event_key(run, node))
             channel = channels.get(name)
-            held = None if channel is None else channel.waits.get((run.id, node.name))
+            waits = {} if channel is None else channel.takers if node.take else channel.waits
+            held = waits.get((run.id, node.name))
             if held is None or held.attempt != step.attempt:
                 yield f"{run.id}/{node.name} waits, and channel {name!r} does not know of it: {held}"
-            elif channel is not None and any(e.expires > channel.updated for e in channel.events.values()):
+            elif channel is not None and any(
+                e.expires > channel.updated and (not node.take or e.holder is None)
+                for e in channel.events.values()
+            ):
                 yield f"{run.id}/{node.name} waits on {name!r}, which keeps an event"
 
 

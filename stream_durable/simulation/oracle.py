@@ -107,6 +107,8 @@ class Oracle:
         self.answers: dict[tuple[str, str, int], list[tuple[AttemptEnd, int]]] = {}
         #: How often attempts were given back, to be made again.
         self.returned = 0
+        #: Events that could be taken while a wait that takes was open on their channel.
+        self.left_lying: list[str] = []
         #: What was applied, by run, in order.
         self.applied: dict[str, list[Folded]] = {}
 
@@ -205,6 +207,8 @@ class Oracle:
             self.formats[record.partition] = effects.format
             if isinstance(entity, Run):
                 self._note(entity, message, clock, effects)
+            elif isinstance(entity, Channel) and entity.takers and (lying := entity.next_free(clock)):
+                self.left_lying.append(f"{entity.id!r} keeps {lying!r}, and {[*entity.takers]} take one")
         if isinstance(entity, Run):
             self._note_steps(entity)
         self._take(effects)

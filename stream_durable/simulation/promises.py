@@ -55,6 +55,7 @@ from stream_durable.simulation.attempts import (
     what_is_done_is_not_done_again,
 )
 from stream_durable.simulation.oracle import Oracle
+from stream_durable.simulation.taken import an_event_is_taken_by_one
 from stream_durable.simulation.workload.functions import INTO, MARKED, MARKS
 from stream_durable.simulation.world import World
 from stream_durable.wire.inbox import decode_message
@@ -395,4 +396,5 @@ PROMISES: tuple[Check, ...] = (
     what_was_decided_stays_decided,
     children_and_parents_know_of_each_other,
     a_question_is_answered_once,
+    an_event_is_taken_by_one,
 )

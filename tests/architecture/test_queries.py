@@ -26,7 +26,7 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = tuple(range(1, 10))
+MIGRATIONS = tuple(range(1, 12))
 #: Where a run's id has this name, for it is not the first thing the row is about.
 RUN_ID = ("signal_change", "step", "step_state", "attempt", "attempt_state")
 
@@ -114,8 +114,8 @@ def columns_of(what: str, name: str) -> list[str]:
     ("what", "name", "row"),
     [("table", "run", RunRow), ("table", "step", StepRow), ("table", "attempt", AttemptRow),
      ("type", "run_whole", RunRow), ("type", "run_moving", RunChange), ("type", "step_state", StepRow),
-     ("type", "attempt_state", AttemptRow), ("type", "event_kept", EventRow),
-     ("type", "wait_state", WaitRow), ("table", "gate", GateRow), ("type", "gate_change", GateRow),
+     ("type", "attempt_state", AttemptRow), ("type", "event_held", EventRow),
+     ("type", "wait_held", WaitRow), ("table", "gate", GateRow), ("type", "gate_change", GateRow),
      ("table", "gate_place", PlaceRow), ("type", "place_change", PlaceRow),
      ("type", "timer_change", TimerRow), ("type", "signal_change", SignalRow),
      ("table", "question", QuestionRow), ("type", "question_state", QuestionRow)],

@@ -108,7 +108,8 @@ WRITERS: Final = {
     "client, ingress, reconciler (of a child)": "run.start",
     "worker": "attempt.started attempt.heartbeat attempt.completed attempt.failed attempt.returned "
     "attempt.skipped attempt.jumped attempt.expanded attempt.finished log.commands_lost",
-    "reconciler": "child.ended run.continue sleep.until wait.check gate.pass event.delivered run.timer channel.wait "
+    "reconciler": "child.ended run.continue sleep.until wait.check gate.pass event.delivered event.offered run.timer "
+    "channel.wait channel.take channel.taken "
     "channel.unwait channel.continue channel.timer gate.ask gate.leave gate.timer",
     "an operator's command, when no process of an older release is left ([upgrades](../deployment.md#upgrades))":
     "log.format",

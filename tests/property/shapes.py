@@ -201,7 +201,7 @@ def _of_any_kind(  # noqa: C901 - a line for each kind
         return signal(name, *after, signals=choose.of(SIGNAL_SETS), all_of=choose.chance(40), **limit)
     if kind == 10:
         key = _path(choose, after, "id")
-        return event(name, *after, of=choose.of(EVENTS), key=key, **limit)
+        return event(name, *after, of=choose.of(EVENTS), key=key, take=choose.chance(40), **limit)
     if kind in (11, 12):
         return ParallelNode(
             name=name, after=after, on_member_error=choose.of(("fail_fast", "complete_all")),

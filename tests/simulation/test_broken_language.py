@@ -13,6 +13,7 @@ from msgspec import Raw
 from msgspec.structs import replace as replace_fields
 from simulation.broken import found
 
+from stream_durable.core.channel import fold as channel_fold
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.effects import Effects
 from stream_durable.core.entities import ENTITIES
@@ -50,6 +51,18 @@ def test_members_whose_end_counts_twice_are_found(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(groups, "member_ended", twice)
 
     found(20, by="groups_wait_for_their_members")
+
+
+def test_a_taken_event_that_is_not_given_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel_fold, "_give_back", lambda *ignored: None)
+
+    found(20, by="an_event_is_taken_by_one", only=("taking",))
+
+
+def test_an_event_that_is_free_again_though_it_was_taken_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Channel, "use_event", Channel.free_event)
+
+    found(20, by="an_event_is_taken_by_one", only=("taking",))
 
 
 def test_undoing_in_the_order_of_completion_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,9 @@ from stream_durable.core.messages import (
     CommandsLost,
     CommentInput,
     EventDelivered,
+    EventOffered,
     EventPublished,
+    EventTaken,
     FormatRaised,
     GateAsked,
     GateLeft,
@@ -59,6 +61,7 @@ from stream_durable.core.messages import (
     SleepUntil,
     StartRun,
     StartWithSignal,
+    TakeOpened,
     WaitChecked,
     WaitClosed,
     WaitOpened,
@@ -231,6 +234,15 @@ MESSAGES += [
         trigger="event", format=2, signal="released", data=DATA,
     ),
 ]  # fmt: skip
+
+TAKER: dict[str, Any] = {"wait": "paid", "attempt": 2, "format": 2}
+MESSAGES += [
+    EventOffered(key=RUN, wait="paid", id="m4", channel=CHANNEL, format=2),
+    EventOffered(**TAKER, key=RUN, id="m4", channel=CHANNEL, data=DATA),
+    TakeOpened(key=CHANNEL, run=RUN, wait="paid", format=2),
+    TakeOpened(**TAKER, key=CHANNEL, run=RUN, since=1_764_000_000_000),
+    EventTaken(**TAKER, key=CHANNEL, run=RUN, id="m4"),
+]
 
 ASKED: dict[str, Any] = {"run": RUN, "step": "charge", "attempt": 2}
 

@@ -3,6 +3,9 @@
 An event wakes the waits open on arrival. Of many waits, a portion is woken at once and the others by
 continuation messages from the channel to itself, so that one record has bounded effects. A wait assigned to
 an event keeps it, despite later events.
+
+A wait that takes gets an event by an offer, which its run accepts or gives back: until then nobody else takes
+the event, and it is kept beyond its time to live. When given back it goes to the next wait that takes.
 """
 
 from __future__ import annotations
@@ -11,15 +14,19 @@ from itertools import islice
 
 from msgspec import Raw
 
-from stream_durable.core.channel.state import Channel, KeptEvent, WaitKey
+from stream_durable.core.channel.state import Channel, Holder, KeptEvent, WaitKey
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.format import TAKE
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import (
     ChannelContinued,
     ChannelTimerFired,
     EventDelivered,
+    EventOffered,
     EventPublished,
+    EventTaken,
+    TakeOpened,
     WaitChecked,
     WaitClosed,
     WaitOpened,
@@ -39,7 +46,7 @@ LATE_MS = 3_000
 
 
 def publish(channel: Channel, message: EventPublished, now: int, out: Effects) -> Outcome:
-    """Wake every open wait, and keep the event for future waits."""
+    """Wake every open wait, offer the event to one that takes, and keep it for future waits."""
     if message.id in channel.events:
         return Outcome.DUPLICATE
     data = bytes(message.data)
@@ -52,6 +59,8 @@ def publish(channel: Channel, message: EventPublished, now: int, out: Effects) -
     taken = None if wakes_to is None else now
     channel.keep_event(message.id, KeptEvent(data, now + message.ttl_ms, wakes_to, now, taken))
     channel.touched_events[message.id] = None
+    if channel.takers:
+        _offer_to_next(channel, message.id, now, out)
     if wakes_to is not None:
         channel.waking.append((message.id, wakes_to))
         if len(channel.waking) == 1:
@@ -86,16 +95,50 @@ def open_wait(channel: Channel, message: WaitOpened, now: int, out: Effects) -> 
         _deliver(channel, key, message.attempt, event_id, out)
         return Outcome.APPLIED
     channel.add_wait(key, message.attempt)
-    if message.since and now - message.since > LATE_MS:
-        check = WaitChecked(key=message.run, wait=message.wait, channel=channel.id, attempt=message.attempt)
-        out.messages.append(check)
+    _check_late(channel, message, now, out)
+    return Outcome.APPLIED
+
+
+def open_taker(channel: Channel, message: TakeOpened, now: int, out: Effects) -> Outcome:
+    """Offer a wait the kept event that expires first of those to take, or note the wait."""
+    key, holder = (message.run, message.wait), Holder(message.run, message.wait, message.attempt)
+    if holder in channel.offers:
+        _offer(channel, holder, channel.offers[holder], now, out)
+        return Outcome.APPLIED
+    held = channel.takers.get(key)
+    if held is not None:
+        if held.attempt >= message.attempt:
+            return Outcome.LATE if held.attempt > message.attempt else Outcome.DUPLICATE
+        channel.remove_wait(key)
+    event_id = channel.next_free(now)
+    if event_id is not None:
+        _offer(channel, holder, event_id, now, out)
+        return Outcome.APPLIED
+    channel.add_taker(key, message.attempt)
+    _check_late(channel, message, now, out)
+    return Outcome.APPLIED
+
+
+def take(channel: Channel, message: EventTaken, now: int, out: Effects) -> Outcome:
+    """Note that the offered event has ended the wait."""
+    holder = Holder(message.run, message.wait, message.attempt)
+    event = channel.events.get(message.id)
+    if event is None or event.holder != holder:
+        return Outcome.LATE
+    if event.is_used:
+        return Outcome.DUPLICATE
+    channel.use_event(message.id)
     return Outcome.APPLIED
 
 
 def close_wait(channel: Channel, message: WaitClosed, now: int, out: Effects) -> Outcome:
-    """Remove a wait, unless opened again after the message."""
+    """Remove a wait, unless opened again after the message; what it was offered is free again."""
     key = (message.run, message.wait)
-    held = channel.waits.get(key)
+    offered = channel.offers.get(Holder(*key, message.attempt))
+    if offered is not None:
+        _give_back(channel, offered, now, out)
+        return Outcome.APPLIED
+    held = channel.waits.get(key) or channel.takers.get(key)
     if held is None or held.attempt > message.attempt > 0:
         return Outcome.LATE
     channel.remove_wait(key)
@@ -108,7 +151,11 @@ def expire(channel: Channel, message: ChannelTimerFired, now: int, out: Effects)
         return Outcome.LATE
     waking = {event_id for event_id, _ in channel.waking}
     for _, event_id in channel.expiries[: channel.expired(message.due)]:
-        if event_id not in waking:
+        if event_id in waking:
+            continue
+        if channel.events[event_id].is_offered:
+            channel.outlast(event_id)
+        else:
             channel.forget_event(event_id)
     channel.due = None
     _plan(channel, out)
@@ -145,6 +192,43 @@ def _answer_claimed(channel: Channel, key: WaitKey, out: Effects) -> Outcome:
     return Outcome.DUPLICATE
 
 
+def _give_back(channel: Channel, event_id: str, now: int, out: Effects) -> None:
+    """Offer an event to the next wait that takes, or keep it for the rest of its time."""
+    if channel.takers:
+        channel.withdraw_offer(event_id)
+        _offer_to_next(channel, event_id, now, out)
+    else:
+        channel.free_event(event_id)
+
+
+def _offer_to_next(channel: Channel, event_id: str, now: int, out: Effects) -> None:
+    key, held = next(iter(channel.takers.items()))
+    channel.remove_wait(key)
+    _offer(channel, Holder(*key, held.attempt), event_id, now, out)
+
+
+def _offer(channel: Channel, holder: Holder, event_id: str, now: int, out: Effects) -> None:
+    event = channel.offer_event(event_id, holder, now)
+    run, wait, attempt = holder
+    offered = EventOffered(
+        key=run,
+        wait=wait,
+        id=event_id,
+        data=Raw(event.data),
+        attempt=attempt,
+        channel=channel.id,
+        format=TAKE,
+    )
+    out.messages.append(offered)
+
+
+def _check_late(channel: Channel, message: WaitOpened, now: int, out: Effects) -> None:
+    """Ask the run whether it still waits, if the message may come from a replaced owner."""
+    if message.since and now - message.since > LATE_MS:
+        check = WaitChecked(key=message.run, wait=message.wait, channel=channel.id, attempt=message.attempt)
+        out.messages.append(check)
+
+
 def _note_taker(channel: Channel, event_id: str, now: int) -> None:
     """Keep on record that somebody has had an event: the first time alone, for it is a row to write."""
     event = channel.events[event_id]
@@ -171,6 +255,8 @@ def _plan(channel: Channel, out: Effects) -> None:
 HANDLERS: Handlers = {
     EventPublished: publish,
     WaitOpened: open_wait,
+    TakeOpened: open_taker,
+    EventTaken: take,
     WaitClosed: close_wait,
     ChannelContinued: go_on,
     ChannelTimerFired: expire,

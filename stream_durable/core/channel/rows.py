@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import NamedTuple
 
-from stream_durable.core.channel.state import Channel, KeptEvent, OpenWait
+from stream_durable.core.channel.state import Channel, Holder, KeptEvent, OpenWait
 from stream_durable.core.tables import Parts, Rows, Table
 
 
@@ -23,6 +23,11 @@ class EventRow(NamedTuple):
     published: int | None = None
     #: When it first woke a wait.
     taken: int | None = None
+    #: The wait that takes it, and whether that wait has ended with it; None: it may be taken.
+    run: str | None = None
+    wait: str | None = None
+    attempt: int | None = None
+    is_used: bool = False
 
 
 class WaitRow(NamedTuple):
@@ -34,6 +39,8 @@ class WaitRow(NamedTuple):
     partition: int
     position: int | None
     attempt: int | None = None
+    #: Whether it takes the event that ends it.
+    takes: bool = False
 
 
 TABLES = (
@@ -45,34 +52,50 @@ TABLES = (
 def write(channel: Channel, rows: Rows) -> None:
     """Add rows for all changes since the last save."""
     key, partition = channel.id, channel.partition
-    rows.of(EventRow).extend(
-        EventRow(key, i, partition, *channel.events.get(i, (None, None))) for i in channel.touched_events
-    )
+    rows.of(EventRow).extend(_event_row(channel, i) for i in channel.touched_events)
     waits = rows.of(WaitRow)
     for run, wait in channel.touched_waits:
-        held = channel.waits.get((run, wait))
+        taker = channel.takers.get((run, wait))
+        held = taker or channel.waits.get((run, wait))
         position, attempt = (None, None) if held is None else (held.position, held.attempt)
-        waits.append(WaitRow(key, run, wait, partition, position, attempt))
+        waits.append(WaitRow(key, run, wait, partition, position, attempt, taker is not None))
     channel.touched_events.clear()
     channel.touched_waits.clear()
+
+
+def _event_row(channel: Channel, event_id: str) -> EventRow:
+    event = channel.events.get(event_id)
+    if event is None:
+        return EventRow(channel.id, event_id, channel.partition, None, None)
+    run, wait, attempt = event.holder or (None, None, None)
+    return EventRow(
+        channel.id, event_id, channel.partition, event.data, event.expires, event.wakes_to, event.published,
+        event.taken, run, wait, attempt, event.is_used,
+    )  # fmt: skip
 
 
 def thaw(key: str, partition: int, parts: Parts, graphs: object) -> Channel:
     """Return the channel of these rows.
 
-    Events as (channel, id, data, expires, wakes to, published, taken).
-    Waits as (channel, run, wait, position, attempt).
+    Events as (channel, id, data, expires, wakes to, published, taken, run, wait, attempt, is used).
+    Waits as (channel, run, wait, position, attempt, takes).
     """
     events, waits = parts
     channel = Channel(key, partition)
     channel.is_new = False
-    for _, event_id, data, *kept in events:
-        channel.events[event_id] = KeptEvent(data, *kept)
+    for _, event_id, data, expires, wakes_to, published, taken, *holding, is_used in events:
+        holder = None if holding[0] is None else Holder(*holding)
+        event = KeptEvent(data, expires, wakes_to, published, taken, holder, is_used)
+        channel.events[event_id] = event
         channel.payload += len(data)
-    channel.expiries = sorted((e.expires, i) for i, e in channel.events.items())
-    for _, run, wait, position, attempt in sorted(waits, key=itemgetter(3, 1, 2)):
-        channel.waits[run, wait] = OpenWait(attempt, position)
+        if holder is not None and event.is_offered:
+            channel.offers[holder] = event_id
+    channel.expiries = sorted((e.expires, i) for i, e in channel.events.items() if e.expires)
+    channel.free = sorted((e.expires, i) for i, e in channel.events.items() if e.holder is None)
+    for _, run, wait, position, attempt, takes in sorted(waits, key=itemgetter(3, 1, 2)):
+        (channel.takers if takes else channel.waits)[run, wait] = OpenWait(attempt, position)
     waking = [(e.wakes_to, i) for i, e in channel.events.items() if e.wakes_to is not None]
     channel.waking.extend((i, wakes_to) for wakes_to, i in sorted(waking))
-    channel.due = min((e.expires for e in channel.events.values() if e.wakes_to is None), default=None)
+    due = (e.expires for e in channel.events.values() if e.wakes_to is None and e.expires)
+    channel.due = min(due, default=None)
     return channel

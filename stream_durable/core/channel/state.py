@@ -20,16 +20,33 @@ class OpenWait(NamedTuple):
     position: int
 
 
+class Holder(NamedTuple):
+    """The wait that an event was offered to."""
+
+    run: str
+    wait: str
+    attempt: int
+
+
 class KeptEvent(NamedTuple):
     """An event kept for future waits."""
 
     data: bytes
+    #: 0: over, but the event is offered to a wait and kept until the answer.
     expires: int
     #: The last of the waits that were open when the event came; None: none was left for it to wake.
     wakes_to: int | None = None
     #: The times of arrival and of the first wake-up; None: taken in by an older release, and nothing yet.
     published: int | None = None
     taken: int | None = None
+    #: Who has it of those that take, and whether the offer was accepted.
+    holder: Holder | None = None
+    is_used: bool = False
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether a wait has to say yet whether it takes the event."""
+        return self.holder is not None and not self.is_used
 
 
 class Channel:
@@ -39,10 +56,13 @@ class Channel:
         "due",
         "events",
         "expiries",
+        "free",
         "id",
         "is_new",
+        "offers",
         "partition",
         "payload",
+        "takers",
         "touched_events",
         "touched_waits",
         "updated",
@@ -57,8 +77,12 @@ class Channel:
         self.events: dict[str, KeptEvent] = {}
         #: (time of expiry, id) of each event, the next one first.
         self.expiries: list[tuple[int, str]] = []
-        #: In the order of their positions.
+        #: The entries of `expiries` that no wait which takes has, and those that one was offered.
+        self.free: list[tuple[int, str]] = []
+        self.offers: dict[Holder, str] = {}
+        #: In the order of their positions: waits that every event wakes, and waits of which each takes one.
         self.waits: dict[WaitKey, OpenWait] = {}
+        self.takers: dict[WaitKey, OpenWait] = {}
         #: Events that have not yet woken all they wake, the oldest first: (id, last position).
         self.waking: deque[tuple[str, int]] = deque()
         self.due: int | None = None
@@ -72,7 +96,7 @@ class Channel:
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to remember."""
-        return not self.events and not self.waits
+        return not self.events and not self.waits and not self.takers
 
     @property
     def last_position(self) -> int:
@@ -88,14 +112,64 @@ class Channel:
         """Keep an event until expiry."""
         self.events[event_id] = event
         insort(self.expiries, (event.expires, event_id))
+        insort(self.free, (event.expires, event_id))
         self.payload += len(event.data)
 
     def forget_event(self, event_id: str) -> None:
         """Keep an event no more."""
         event = self.events.pop(event_id)
-        del self.expiries[bisect_left(self.expiries, (event.expires, event_id))]
+        if event.expires:
+            _remove(self.expiries, (event.expires, event_id))
+        if event.holder is None:
+            _remove(self.free, (event.expires, event_id))
         self.payload -= len(event.data)
         self.touched_events[event_id] = None
+
+    def offer_event(self, event_id: str, holder: Holder, now: int) -> KeptEvent:
+        """Let a wait have an event that no other wait takes, until it answers."""
+        event = self.events[event_id]
+        if event.holder is None:
+            _remove(self.free, (event.expires, event_id))
+        taken = now if event.taken is None else event.taken
+        event = self.events[event_id] = event._replace(holder=holder, taken=taken)
+        self.offers[holder] = event_id
+        self.touched_events[event_id] = None
+        return event
+
+    def use_event(self, event_id: str) -> None:
+        """Give an offered event to its holder for good."""
+        event = self.withdraw_offer(event_id)
+        self.events[event_id] = event._replace(is_used=True)
+        if not event.expires:
+            self.forget_event(event_id)
+
+    def free_event(self, event_id: str) -> None:
+        """Take an offered event back, and forget it if its time is over."""
+        event = self.withdraw_offer(event_id)
+        insort(self.free, (event.expires, event_id))
+        self.events[event_id] = event._replace(holder=None)
+        if not event.expires:
+            self.forget_event(event_id)
+
+    def withdraw_offer(self, event_id: str) -> KeptEvent:
+        """Expect no answer to an offer any more."""
+        event = self.events[event_id]
+        assert event.holder is not None
+        del self.offers[event.holder]
+        self.touched_events[event_id] = None
+        return event
+
+    def outlast(self, event_id: str) -> None:
+        """Keep an offered event beyond its time, until it is answered."""
+        event = self.events[event_id]
+        _remove(self.expiries, (event.expires, event_id))
+        self.events[event_id] = event._replace(expires=0)
+        self.touched_events[event_id] = None
+
+    def next_free(self, now: int) -> str | None:
+        """Return the event to take that expires first."""
+        over = bisect_right(self.free, now, key=itemgetter(0))
+        return self.free[over][1] if over < len(self.free) else None
 
     def expired(self, now: int) -> int:
         """Return the number of expired entries of `expiries`, which come first."""
@@ -106,11 +180,21 @@ class Channel:
         self.waits[key] = OpenWait(attempt, max(self.last_position, self.claimed) + 1)
         self.touched_waits[key] = None
 
+    def add_taker(self, key: WaitKey, attempt: int) -> None:
+        """Open a wait that takes, behind all others that do."""
+        last = self.takers[next(reversed(self.takers))].position if self.takers else 0
+        self.takers[key] = OpenWait(attempt, last + 1)
+        self.touched_waits[key] = None
+
     def remove_wait(self, key: WaitKey) -> None:
         """Close a wait, if open."""
-        if self.waits.pop(key, None) is not None:
+        if self.waits.pop(key, None) is not None or self.takers.pop(key, None) is not None:
             self.touched_waits[key] = None
 
     def weight(self) -> int:
         """Estimate the channel's memory in bytes."""
-        return 700 + 300 * len(self.events) + self.payload + 350 * len(self.waits)
+        return 700 + 300 * len(self.events) + self.payload + 350 * (len(self.waits) + len(self.takers))
+
+
+def _remove(entries: list[tuple[int, str]], entry: tuple[int, str]) -> None:
+    del entries[bisect_left(entries, entry)]

@@ -14,7 +14,7 @@ from typing import Any, Literal, assert_never, final
 import msgspec
 
 from stream_durable.core.definition.moments import AnyMoment
-from stream_durable.core.format import ALL_OF, ASKS, CALENDAR, CONCURRENCY, Format
+from stream_durable.core.format import ALL_OF, ASKS, CALENDAR, CONCURRENCY, TAKE, Format
 from stream_durable.core.messages import Millis
 from stream_durable.core.policy import NO_RETRY, Count, RetryPolicy
 
@@ -125,6 +125,8 @@ class EventNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="event"
     event: str
     #: A path such as `input.id` or `charge.number`.
     key: str
+    #: Whether no other wait that takes gets the same event.
+    take: bool = False
     timeout_ms: Millis | None = None
     on_timeout: str | None = None
 
@@ -309,6 +311,8 @@ def _format_of(node: AnyNode) -> int:
         return ASKS
     if isinstance(node, SignalNode) and node.all_of:
         return ALL_OF
+    if isinstance(node, EventNode) and node.take:
+        return TAKE
     return CALENDAR if isinstance(node, SleepNode) and node.until is not None else 1
 
 

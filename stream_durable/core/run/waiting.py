@@ -21,9 +21,10 @@ from stream_durable.core.definition.paths import root_of, value_at
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
+from stream_durable.core.format import TAKE
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, channel_id, fits
 from stream_durable.core.lifecycle import STEP_WAITING
-from stream_durable.core.messages import WaitClosed, WaitOpened
+from stream_durable.core.messages import TakeOpened, WaitClosed, WaitOpened
 from stream_durable.core.run.cause import Cause
 from stream_durable.core.run.children import ask_for_child, begin_child, cancel_child
 from stream_durable.core.run.questions import ask, cause_of_question
@@ -97,8 +98,7 @@ def ask_once_more(run: Run, i: int, step: Step, node: WaitNode, out: Effects) ->
         case SignalNode() | InputNode():
             return
         case EventNode():
-            key = channel_id(node.event, event_key(run, node))
-            out.messages.append(WaitOpened(key=key, run=run.id, wait=node.name, attempt=step.attempt))
+            out.messages.append(_opened(run, node, step, event_key(run, node)))
         case ChildNode():
             if step.detail is not None and step.detail.child:
                 ask_for_child(run, i, step, node, out)
@@ -199,8 +199,15 @@ def _begin_event(
     if node.timeout_ms is not None:
         set_due(run, i, step, now + node.timeout_ms, out)
     say_step(run, STEP_WAITING, i, step, now, out)
-    channel = channel_id(node.event, key)
-    out.messages.append(WaitOpened(key=channel, run=run.id, wait=node.name, attempt=step.attempt, since=now))
+    out.messages.append(_opened(run, node, step, key, now))
+
+
+def _opened(run: Run, node: EventNode, step: Step, key: str, since: int = 0) -> WaitOpened:
+    """Return the message that opens a wait on its channel."""
+    channel, attempt = channel_id(node.event, key), step.attempt
+    if node.take:
+        return TakeOpened(key=channel, run=run.id, wait=node.name, attempt=attempt, since=since, format=TAKE)
+    return WaitOpened(key=channel, run=run.id, wait=node.name, attempt=attempt, since=since)
 
 
 def _nothing_came(i: int, node: SignalNode | EventNode | InputNode) -> End:

@@ -8,9 +8,12 @@ from stream_durable.core.definition.nodes import ChildNode, EventNode, SignalNod
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
+from stream_durable.core.format import TAKE
 from stream_durable.core.messages import (
     ChildEnded,
     EventDelivered,
+    EventOffered,
+    EventTaken,
     RunTimerFired,
     SignalRun,
     SleepUntil,
@@ -78,6 +81,21 @@ def event(run: Run, message: EventDelivered, now: int, out: Effects) -> Outcome:
         return Outcome.LATE
     complete(run, i, bytes(message.data), now, out)
     return Outcome.APPLIED
+
+
+def offered(run: Run, message: EventOffered, now: int, out: Effects) -> Outcome:
+    """Complete a wait with an event that nobody else takes, and tell the channel whether it did.
+
+    An offer that comes again is given back, too: the channel knows that the event was taken.
+    """
+    outcome = event(run, message, now, out)
+    channel, wait, attempt = message.channel, message.wait, message.attempt
+    out.messages.append(
+        EventTaken(key=channel, id=message.id, run=run.id, wait=wait, attempt=attempt, format=TAKE)
+        if outcome is Outcome.APPLIED
+        else WaitClosed(key=channel, run=run.id, wait=wait, attempt=attempt)
+    )
+    return outcome
 
 
 def sleep(run: Run, message: SleepUntil, now: int, out: Effects) -> Outcome:
@@ -251,6 +269,7 @@ HANDLERS: Handlers = {
     SignalRun: signal,
     StartWithSignal: start_with_signal,
     EventDelivered: event,
+    EventOffered: offered,
     SleepUntil: sleep,
     WaitChecked: check,
     RunTimerFired: timer,

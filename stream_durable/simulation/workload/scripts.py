@@ -79,6 +79,11 @@ def drawn(
     for _ in range(rng.choice((0, 0, 1, 3))):
         at = rng.uniform(0.0, seconds)
         plan.scripts.append([message(at, _published("shared", f"g{rng.randrange(2)}", rng, ttl_ms=4_000))])
+    if "taking" in order:
+        for _ in range(rng.randrange(9)):
+            parcel = _published("job", f"g{rng.randrange(2)}", rng, ttl_ms=rng.choice((0, 500, 6_000)))
+            at = rng.uniform(0.0, seconds + 3.0)
+            plan.scripts.append([message(at, parcel)] * rng.choice((1, 1, 2)))
     for number in range(rng.choice((0, 2, 6, 15))):
         plan.scripts.append([_garbage(rng, plan, number, rng.uniform(0.0, seconds), partitions)])
     if rng.random() < 0.25:

@@ -8,6 +8,7 @@ from typing import Any
 from stream_durable.sdk.breaker import Breaker
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.retry import Retry
+from stream_durable.sdk.steps import some_of
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.simulation.workload.functions import (
     INTO,
@@ -73,6 +74,22 @@ def _guarded() -> Workflow:
     return flow
 
 
+def _taking() -> Workflow:
+    """Runs that take jobs from one line, in waits that also lose races, time out and restart."""
+    flow = Workflow("taking", restart=Retry(3, base="50ms", cap="200ms"))
+    flow.wait_event("job", "job", key="input.group", take=True, timeout="4s", on_timeout=None)
+    flow.wait_event("beside", "job", key="input.group", timeout="3s", on_timeout=None)
+    flow.wait_event("other", "job", key="input.group", take=True, timeout="6s", on_timeout=None)
+    flow.sleep("nap", "900ms")
+    flow.add("first", instant, after=some_of(1, "other", "nap", cancel_rest=True))
+    flow.wait_event(
+        "next", "job", key="input.group", take=True, timeout="700ms", on_error="skip", after="job"
+    )
+    flow.add("shaky", _shaky, after="first")
+    flow.add("end", instant, after=["beside", "next", "shaky"])
+    return flow
+
+
 async def _visited(ctx: Context[Any], family: Any) -> None:
     await asyncio.sleep(0.2 * chance(ctx, "time"))
     stumble(ctx)
@@ -123,4 +140,4 @@ def families() -> list[Workflow]:
     return [leaf, paged, middle, parent, looping]
 
 
-MAKERS = (_tally, _bulky, _guarded)
+MAKERS = (_tally, _bulky, _guarded, _taking)
