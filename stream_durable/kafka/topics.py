@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
@@ -31,6 +32,7 @@ from stream_durable.kafka.topic_rules import (
 )
 from stream_durable.ports import TopicStep
 from stream_durable.settings import Settings, far_brokers
+from stream_durable.wire.topics import COMMANDS, WORKERS, full_name
 
 _CALL_SECONDS: Final = 15.0
 #: How long brokers may take to report what the controller has done, and how often they are asked.
@@ -171,7 +173,27 @@ class Topics:
             raise transient(error, self._settings.kafka) from error
         if missing or changed:
             self._wait_until_seen()
+        if missing and not self._is_mock:
+            self._begin_groups(missing)
         return steps
+
+    def _begin_groups(self, made: set[str]) -> None:
+        """Commit offset 0 of new topics of commands for their workers.
+
+        A group without offsets is then one whose offsets were forgotten, never a new one: the first worker
+        reads the commands written before it came, and asks for none of them again. Where that is refused, by
+        rights or since a worker is there already, the worker does without.
+        """
+        prefix = self._settings.prefix
+        for topic in self._wanted:
+            queue = topic.name.removeprefix(full_name(prefix, COMMANDS))
+            if topic.name not in made or queue == topic.name:
+                continue
+            marks = [TopicPartition(topic.name, partition, 0) for partition in range(topic.partitions)]
+            group = ConsumerGroupTopicPartitions(full_name(prefix, WORKERS + queue), marks)
+            [done] = self._admin.alter_consumer_group_offsets([group], request_timeout=_CALL_SECONDS).values()
+            with suppress(KafkaException):
+                done.result()
 
     def _wait_until_seen(self) -> None:
         """Wait, not for ever, until brokers report what the controller has done: others look at once."""

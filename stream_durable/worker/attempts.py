@@ -101,7 +101,7 @@ class Attempts:
             return
         key = job.key
         known = self._jobs.get(key)
-        if known is not None:
+        if known is not None and known.covers(job):
             # The same attempt asked for twice, after a takeover say: one of the two will do, but neither
             # is done before it is.
             known.stand_for(job)
@@ -149,6 +149,8 @@ class Attempts:
         """Drop an attempt, waiting or running; report a result if the run awaits one."""
         is_ours = not cancel.worker or cancel.worker == self.worker
         job = self._jobs.get((cancel.run, cancel.step, cancel.attempt)) if is_ours else None
+        if job is not None and job.is_reported:
+            job = None
         if job is None or not cancel.must_answer:
             # One that is not here has ended, and what it said comes; or another worker is at it and says so
             # by its heartbeats. To answer in its place could hide what it did.
@@ -290,22 +292,25 @@ class Attempts:
         finally:
             job.task = None
             del self.running[key]
-            del self._jobs[key]
             self._isolation.leave(job)
         if job.is_cancelled:
             if task.cancelling():
                 task.uncancel()
             # With an answer that is waited for, what came out all the same counts.
             if not job.must_answer or end is None:
+                del self._jobs[key]
                 self._drop(job)
                 return
         assert end is not None, "only a cancelled attempt ends without a word"
         if job.values is not None or job.lines is not None:
             add_what_is_left(end, job)
+        job.is_reported = True
         self._say(job, end, partial(self._answered, job))
 
     def _answered(self, job: Job) -> None:
         """Record an acknowledged result: a repeated command is not executed."""
+        if self._jobs.get(job.key) is job:
+            del self._jobs[job.key]
         job.done()
         self._answers.add(job)
 

@@ -31,9 +31,9 @@ class Job:
     """
 
     __slots__ = ("announced", "beat", "clock", "command", "handler", "has_references", "has_thread",
-                 "is_cancelled", "is_in_thread", "is_overdue", "keeping", "key", "label", "line", "lines",
-                 "marks", "must_answer", "needs_thread", "partition", "percent", "reply_to", "returns",
-                 "settle", "size", "started", "task", "timeout_ms", "values")  # fmt: skip
+                 "is_cancelled", "is_in_thread", "is_overdue", "is_reported", "keeping", "key", "label",
+                 "line", "lines", "marks", "must_answer", "needs_thread", "partition", "percent", "reply_to",
+                 "returns", "settle", "size", "started", "task", "timeout_ms", "values")  # fmt: skip
 
     def __init__(
         self,
@@ -84,6 +84,8 @@ class Job:
         self.is_in_thread = False
         #: Whether its time is over while a thread, which cannot be stopped, still works at it.
         self.is_overdue = False
+        #: Whether its result is on its way to Kafka, not acknowledged yet.
+        self.is_reported = False
         self.percent: float | None = None
         self.label: str | None = None
         #: Once its partition is another worker's: names one of ours, by which a cancellation reaches us.
@@ -101,6 +103,22 @@ class Job:
         """Count the command as done for Kafka: it will not be delivered again."""
         for offsets, offset in self.marks:
             offsets.done(offset)
+
+    def covers(self, repeated: Job) -> bool:
+        """Whether the result of this job answers a repeated command too.
+
+        A result on its way answers no request made after a return or a loss, nor one made because the log was
+        lost: the result may be lost with it.
+        """
+        if not self.is_reported:
+            return True
+        mine, other = self.command, repeated.command
+        return (
+            not other.redriven
+            and mine.returns == other.returns
+            and mine.losses == other.losses
+            and mine.generation == other.generation
+        )
 
     def stand_for(self, repeated: Job) -> None:
         """Attach a repeated command for the same attempt, done together with this job.

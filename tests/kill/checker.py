@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from confluent_kafka import Message
@@ -33,6 +33,14 @@ Attempt = tuple[str, str, int]
 Event = dict[str, Any]
 
 
+class Call(NamedTuple):
+    """One call of a handler."""
+
+    token: str
+    pid: int
+    at: float
+
+
 @dataclass
 class Report:
     """What is worth printing."""
@@ -47,6 +55,8 @@ class Report:
     #: Repeats that began although the attempt's result had been folded: what was completed was done again.
     repeated_events: int
     outcomes: dict[str, int]
+    #: Of the attempts that were called again: who called them and when, and which commands asked for them.
+    repeated: list[str]
 
     def __str__(self) -> str:
         outcomes = ", ".join(f"{n} {name}" for name, n in self.outcomes.items())
@@ -82,7 +92,8 @@ async def prove(
         runs,
         steps,
     )
-    _commands_repeat_byte_for_byte(await instance.records(f"commands.{QUEUE}"))
+    commands = await instance.records(f"commands.{QUEUE}")
+    _commands_repeat_byte_for_byte(commands)
     inbox = await instance.records("inbox")
     evidence = await _evidence_is_whole(instance, inbox)
     if not is_newer:
@@ -97,18 +108,38 @@ async def prove(
         most_calls=max(len(tokens) for tokens in calls.values()),
         repeated_events=repeated,
         outcomes=dict(Counter(Outcome(o).name.lower() for one in evidence.values() for o in one)),
+        repeated=_repeated(calls, commands),
     )
 
 
-def _journal(journals: Path) -> dict[Attempt, tuple[str, ...]]:
-    """The tokens of each attempt, one for each time it was called."""
-    calls: dict[Attempt, tuple[str, ...]] = {}
+def _journal(journals: Path) -> dict[Attempt, tuple[Call, ...]]:
+    """The calls of each attempt: their tokens, and who made them when."""
+    calls: dict[Attempt, tuple[Call, ...]] = {}
     for journal in journals.iterdir():
         for line in journal.read_text().splitlines():
             call = json.loads(line)
             attempt = (call["run"], call["step"], call["attempt"])
-            calls[attempt] = (*calls.get(attempt, ()), call["token"])
+            calls[attempt] = (*calls.get(attempt, ()), Call(call["token"], call["pid"], call["at"]))
     return calls
+
+
+def _repeated(calls: dict[Attempt, tuple[Call, ...]], commands: Iterable[list[Message]]) -> list[str]:
+    repeated = {attempt: made for attempt, made in calls.items() if len(made) > 1}
+    asked: dict[Attempt, list[str]] = {}
+    for messages in commands:
+        for message in messages:
+            command = msgspec.json.decode(message.value())
+            attempt = (command["run"], command["step"], command.get("attempt", 0))
+            if attempt in repeated:
+                again = " again" if "redriven" in command else ""
+                place = f"{message.partition()}@{message.offset()}"
+                asked.setdefault(attempt, []).append(f"{place} at {message.timestamp()[1]} ms{again}")
+    return [
+        f"{'/'.join(map(str, attempt))}: "
+        + ", ".join(f"called by {call.pid} at {call.at:.3f}" for call in sorted(made, key=lambda c: c.at))
+        + f"; requested by {', '.join(asked.get(attempt, []))}"
+        for attempt, made in repeated.items()
+    ]
 
 
 def _all_completed(
@@ -128,14 +159,15 @@ def _outputs_are_from_one_attempt(
     steps: dict[Any, Any],
     runs: dict[str, Any],
     graphs: dict[str, Graph],
-    calls: dict[Attempt, tuple[str, ...]],
+    calls: dict[Attempt, tuple[Call, ...]],
     answers: dict[str, str],
 ) -> None:
     for (run, name), row in steps.items():
         token = json.loads(row["output"])["token"]
         graph = graphs[runs[run]["fingerprint"]]
         if type(graph.nodes[graph.index[name]]) is StepNode:
-            assert token in calls[run, name, row["attempt"]], (run, name, row["attempt"])
+            made = {call.token for call in calls[run, name, row["attempt"]]}
+            assert token in made, (run, name, row["attempt"])
         else:
             assert token == answers[run]
         # What it was handed was what is recorded of the steps before it.

@@ -123,5 +123,5 @@ async def test_a_rolling_restart_repeats_and_loses_nothing(scene: Scene) -> None
         await scene.progress(100)
 
     report = await scene.prove()
-    assert report.repeats == 0
+    assert report.repeats == 0, report.repeated[:20]
     assert report.repeated_events == 0

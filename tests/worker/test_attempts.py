@@ -369,6 +369,37 @@ async def test_a_cancelled_attempt_says_nothing_unless_it_must() -> None:
     assert (end.attempt, end.failure.code, end.failure.retryable) == (2, "cancelled", False)
 
 
+@pytest.mark.parametrize(
+    ("again", "calls"),
+    [({}, 1), ({"redriven": True}, 2), ({"returns": 1}, 2), ({"losses": 1}, 2), ({"generation": 1}, 2)],
+)
+async def test_a_command_that_comes_again_before_its_result_is_acknowledged(
+    again: dict[str, Any], calls: int
+) -> None:
+    called: list[str] = []
+    flow = Workflow("flow")
+    flow.add("a", lambda: called.append("a"))
+    flow.add("b", lambda: called.append("b"))
+
+    async def is_called() -> bool:
+        return "b" in called
+
+    async with working(flow) as site:
+        site.publisher.is_holding = True
+        site.ask("a")
+        await site.end()
+        site.publisher.is_holding = False
+        site.ask("a", **again)
+        site.ask("b")
+        try:
+            await eventually(is_called, "the command after the repeated one is executed", seconds=20)
+        finally:
+            site.publisher.acknowledge()
+        await site.all_done()
+
+    assert called.count("a") == calls
+
+
 async def test_a_queued_attempt_that_is_cancelled_answers_without_being_called() -> None:
     begun, release, called = asyncio.Event(), asyncio.Event(), []
 

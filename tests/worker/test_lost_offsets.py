@@ -71,6 +71,20 @@ async def test_expired_commands_are_asked_for_again(
     assert calls == dict.fromkeys((run.id for run in ended + waiting), 1)
 
 
+async def test_the_first_worker_of_a_queue_reads_what_was_written_before_it_came(
+    kafka_broker: LocalKafka, database: str, prefix: str
+) -> None:
+    settings = settings_of(kafka_broker, database, prefix)
+    async with running(settings, None) as instance, asyncio.timeout(60):
+        waiting = await _asked(instance, 20, so_far=0)
+
+        async with another_worker(settings, APP):
+            await asyncio.gather(*(run.result() for run in waiting))
+        inbox = await instance.records("inbox", lambda found: len(found) >= 2 * len(waiting))
+    assert calls == dict.fromkeys((run.id for run in waiting), 1)
+    assert not [m for m in inbox if b'"log.commands_lost"' in (m.value() or b"")]
+
+
 async def _all_done(instance: Instance, settings: Settings) -> list[RunHandle]:
     """Start runs, have a worker complete them, and let it leave."""
     async with another_worker(settings, APP):
@@ -81,6 +95,6 @@ async def _all_done(instance: Instance, settings: Settings) -> list[RunHandle]:
 
 async def _asked(instance: Instance, count: int, *, so_far: int) -> list[RunHandle]:
     """Start runs that no worker is there for, and wait until their commands are on the topic."""
-    runs = await asyncio.gather(*(instance.client.start("short") for _ in range(count)))
+    runs = await asyncio.gather(*(instance.client.start(short) for _ in range(count)))
     await instance.records(COMMANDS, lambda found: len({m.key() for m in found}) == so_far + count)
     return runs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.messages import AttemptEnd, AttemptMessage
 from stream_durable.memory.broker import Broker
 from stream_durable.memory.ports import MemoryBlobs, MemoryLog, MemoryPublisher
+from stream_durable.ports import Headers, Instead, Outgoing, Refusal
 from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import Metrics
 from stream_durable.wire.inbox import decode_message, encode
@@ -34,6 +35,31 @@ def value(data: Raw) -> Any:
     return msgspec.json.decode(data)
 
 
+class HeldPublisher(MemoryPublisher):
+    """Appends at once; acknowledges when it is told to."""
+
+    def __init__(self, broker: Broker) -> None:
+        super().__init__(broker)
+        self.is_holding = False
+        self._held: list[Callable[[], None]] = []
+
+    def send(
+        self, messages: Sequence[tuple[Outgoing, Headers | None]], done: Callable[[list[Refusal]], None],
+        instead: Instead | None = None,
+    ) -> None:  # fmt: skip
+        if not self.is_holding:
+            super().send(messages, done, instead)
+            return
+        super().send(messages, lambda _: None, instead)
+        self._held.append(lambda: done([]))
+
+    def acknowledge(self) -> None:
+        """Acknowledge what was held."""
+        held, self._held = self._held, []
+        for done in held:
+            done()
+
+
 class Site:
     """What is said to the worker, and what it says."""
 
@@ -41,6 +67,7 @@ class Site:
         self.app = app
         self.broker = Broker(SystemClock(), 1)
         self.blobs = MemoryBlobs(self.broker)
+        self.publisher = HeldPublisher(self.broker)
         self.said: list[AttemptMessage] = []
         self.metrics = Metrics()
         self.task: asyncio.Task[None] | None = None
@@ -140,7 +167,7 @@ async def working(
     else:
         begin()
     worker = site.worker = Worker(
-        logs, MemoryPublisher(site.broker), site.blobs, site.app.handler, SystemClock(), chosen,
+        logs, site.publisher, site.blobs, site.app.handler, SystemClock(), chosen,
         site.metrics, worker="w",
     )  # fmt: skip
     task = site.task = asyncio.create_task(worker.run())
