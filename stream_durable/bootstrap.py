@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stream_durable.client import AsyncClient, BlockingClient
 from stream_durable.client.edge import Ports
+from stream_durable.core.definition.nodes import uses_tokens
 from stream_durable.core.errors import RejectedError
 from stream_durable.engine.ingress import Ingress
 from stream_durable.engine.reconciler import Reconciler
@@ -34,6 +35,7 @@ from stream_durable.running import with_running
 from stream_durable.sdk.app import App
 from stream_durable.settings import Settings, check_safety, describe
 from stream_durable.telemetry import Metrics
+from stream_durable.wire.tokens import Tokens, no_secret
 from stream_durable.wire.topics import (
     COMMANDS,
     EVENTS,
@@ -143,6 +145,9 @@ async def worker(
         for queue in settings.worker.queues
     }
     try:
+        signs = _tokens(settings)
+        if not signs.can_sign and any(map(uses_tokens, app.definitions())):
+            raise no_secret()
         for definition, about in app.registrations():
             await definitions.register(definition, about)
         for log in logs.values():
@@ -150,6 +155,7 @@ async def worker(
         made = Worker(
             logs, publisher, blobs, app.handler, clock or SystemClock(), settings.worker, metrics, worker=name
         )
+        made.attempts.signs = signs
         made.attempts.leases.note = None if note is None else Note(note)
         made.standstill = Standstill(made.attempts, made.last_marks, logs, publisher.push, settings.worker)
         with captured():
@@ -275,6 +281,7 @@ async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress
             metrics,
             ttl_ms=settings.engine.event_ttl_ms,
             bytes_max=settings.engine.unpublished_bytes_max,
+            tokens=_tokens(settings),
         )
     finally:
         await publisher.close()
@@ -298,13 +305,22 @@ async def client_ports(settings: Settings | Path | None) -> AsyncIterator[Ports]
     shown = {row.path: row.value for row in describe(settings)}
     where = f"Kafka at {shown['kafka.bootstrap']}, Postgres at {shown['postgres.dsn']}"
     try:
-        yield Ports(publisher, definitions, views, events, blobs, settings.engine.event_ttl_ms, where)
+        yield Ports(
+            publisher, definitions, views, events, blobs, settings.engine.event_ttl_ms, where,
+            tokens=_tokens(settings),
+        )  # fmt: skip
     finally:
         await blobs.close()
         await events.close()
         await publisher.close()
         await definitions.close()
         await views.close()
+
+
+def _tokens(settings: Settings) -> Tokens:
+    """Return what signs and checks tokens by the secrets of the settings."""
+    secrets = [secret.get_secret_value() for secret in settings.security.token_secrets]
+    return Tokens(secrets, settings.prefix)
 
 
 class Client(AsyncClient):

@@ -24,6 +24,7 @@ from stream_durable.core.definition.nodes import (
     SignalNode,
     SleepNode,
     StepNode,
+    TokenNode,
     format_of,
 )
 from stream_durable.core.definition.validate import validate
@@ -32,7 +33,7 @@ from stream_durable.core.entities import ENTITIES, TABLES, Entity, Graphs, timer
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.fold import create, fold
-from stream_durable.core.format import ASKS
+from stream_durable.core.format import ASKS, TOKENS
 from stream_durable.core.gate.rows import GateRow, PlaceRow
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.lifecycle import RunEvent, StepEvent
@@ -51,9 +52,12 @@ from stream_durable.core.messages import (
     CancelRun,
     CancelStep,
     ChildEnded,
+    CompleteStep,
     EventDelivered,
     EventPublished,
+    FailStep,
     Grafted,
+    HeartbeatStep,
     Kind,
     Message,
     PauseRun,
@@ -101,6 +105,10 @@ def event(name: str, *after: str, of: str = "paid", key: str = "input.id", **opt
 def ask(name: str, *after: str, **options: Any) -> InputNode:
     """Return a question that is answered with true or false."""
     return InputNode(name=name, after=after, **options)
+
+
+def token(name: str, *after: str, **options: Any) -> TokenNode:
+    return TokenNode(name=name, after=after, **options)
 
 
 def parallel(name: str, *after: str, **options: Any) -> ParallelNode:
@@ -300,6 +308,25 @@ class Play:
     def answered(self, wait: str, answer: bytes = b"true", id: str = "a1", **options: Any) -> Said:  # noqa: A002
         message = AnswerInput(key=RUN, id=id, wait=wait, format=ASKS, answer=Raw(answer), **options)
         return self.tell(message)
+
+    def ended_outside(
+        self,
+        name: str,
+        output: bytes = b"null",
+        id: str = "o1",  # noqa: A002
+        attempt: int = 1,
+        by: str = "",  # noqa: A002
+    ) -> Said:
+        return self.tell(
+            CompleteStep(key=RUN, id=id, step=name, format=TOKENS, attempt=attempt, output=Raw(output), by=by)
+        )
+
+    def failed_outside(self, name: str, id: str = "o1", attempt: int = 1) -> Said:  # noqa: A002
+        failure = Failure("lost", "on the way", retryable=False)
+        return self.tell(FailStep(key=RUN, id=id, step=name, format=TOKENS, attempt=attempt, failure=failure))
+
+    def beats_outside(self, name: str, attempt: int = 1) -> Said:
+        return self.tell(HeartbeatStep(key=RUN, id="b1", step=name, format=TOKENS, attempt=attempt))
 
     def cancelled(self, reason: str = "", **options: Any) -> Said:
         return self.tell(CancelRun(key=RUN, id="c1", reason=reason, **options))

@@ -109,6 +109,7 @@ def settings_of(kafka: LocalKafka, database: str, prefix: str) -> Settings:
             "kafka.replication": 1,
             "postgres.dsn": database,
             "worker.drain_ms": 1_000,
+            "security.token_secrets": "a secret of the tests that is long enough",
         }
     )
 

@@ -25,6 +25,7 @@ from stream_durable.cli import (
     runs,
     services,
     status,
+    tokens,
     topics,
     versions,
     waits,
@@ -65,6 +66,7 @@ app.add_typer(dead.app, name="dead", rich_help_panel=_RUNS)
 app.add_typer(waits.waits, name="waits", rich_help_panel=_RUNS)
 app.add_typer(waits.events, name="events", rich_help_panel=_RUNS)
 app.add_typer(inputs.app, name="inputs", rich_help_panel=_RUNS)
+app.add_typer(tokens.app, name="tokens", rich_help_panel=_RUNS)
 app.command("publish", rich_help_panel=_RUNS)(messages.publish)
 app.command("signal", rich_help_panel=_RUNS)(messages.signal)
 workflows.app.command("graph")(graph.graph_workflow)

@@ -126,6 +126,7 @@ def _step(step: StepState) -> dict[str, Any]:
         "child": step.child,
         "waits_for": list(map(_wait, step.waits_for)),
         "asked": None if step.asked is None else _asked(step.asked),
+        "outside": None if step.outside is None else step.outside._asdict(),
         "output": step.output,
     }
 
@@ -151,6 +152,8 @@ def _note(step: StepState) -> str | None:
         return _waiting(step)
     if step.asked is not None and (answer := step.asked.answered) is not None:
         return f"answered by {answer.by or 'somebody'}: {answer.comment}".removesuffix(": ")
+    if step.outside is not None and step.outside.id:
+        return f"ended from outside by {step.outside.by or 'somebody'}"
     if step.child:
         return f"run {step.child}"
     if step.status in (WAITING, RETRYING) and step.due is not None:

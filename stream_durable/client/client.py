@@ -9,7 +9,7 @@ import builtins
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Protocol, Self, Unpack, overload
+from typing import Any, Self, Unpack, overload
 from uuid import uuid4
 
 from stream_durable.client.edge import Edge, Ports
@@ -31,6 +31,7 @@ from stream_durable.client.starting import (
     resolve,
     some_tags,
 )
+from stream_durable.client.step_ender import HasId, StepEnder, TokenEnder, id_of
 from stream_durable.client.together import Progress, order_all
 from stream_durable.client.values import run_id
 from stream_durable.core.errors import RejectedError
@@ -44,18 +45,7 @@ from stream_durable.wire.events import published, with_signal
 _GOING = OPEN - {CANCELLING, COMPENSATING}
 
 
-class HasId(Protocol):
-    """A run in the caller's hands."""
-
-    @property
-    def id(self) -> str: ...
-
-
-def _id_of(run: str | HasId) -> str:
-    return run if isinstance(run, str) else run.id
-
-
-class AsyncClient:
+class AsyncClient(TokenEnder):
     """A connection to one instance; use with `async with`, from any number of tasks of one loop."""
 
     def __init__(self, connect: Callable[[], AbstractAsyncContextManager[Ports]]) -> None:
@@ -177,7 +167,7 @@ class AsyncClient:
         id: str | None = None,  # noqa: A002 - the word for it everywhere
     ) -> None:
         """Send a run a signal, kept until a step waits for it; each `id` counts once."""
-        await self.run(_id_of(run)).signal(name, data, id=id)
+        await self.run(id_of(run)).signal(name, data, id=id)
 
     async def answer(
         self,
@@ -190,11 +180,11 @@ class AsyncClient:
         id: str | None = None,  # noqa: A002 - the word for it everywhere
     ) -> str:
         """Answer what a step of a run asks people, as `RunHandle.answer` does."""
-        return await self.run(_id_of(run)).answer(wait, value, by=by, comment=comment, id=id)
+        return await self.run(id_of(run)).answer(wait, value, by=by, comment=comment, id=id)
 
     async def claim(self, run: str | HasId, wait: str, by: str) -> str:
         """Take a question on for somebody; refused if it is somebody else's."""
-        return await self.run(_id_of(run)).claim(wait, by)
+        return await self.run(id_of(run)).claim(wait, by)
 
     async def assign(
         self,
@@ -207,11 +197,11 @@ class AsyncClient:
         comment: str = "",
     ) -> str:
         """Hand a question over to somebody, or with `""` back to anybody of its role, or of another."""
-        return await self.run(_id_of(run)).assign(wait, to, role=role, by=by, comment=comment)
+        return await self.run(id_of(run)).assign(wait, to, role=role, by=by, comment=comment)
 
     async def comment(self, run: str | HasId, wait: str, text: str, *, by: str = "") -> str:
         """Note something beside a question."""
-        return await self.run(_id_of(run)).comment(wait, text, by=by)
+        return await self.run(id_of(run)).comment(wait, text, by=by)
 
     async def cancel(self, run: str, reason: str = "", *, compensate: bool = False) -> str:
         """Ask for the end of a run."""
@@ -272,9 +262,9 @@ class AsyncClient:
         limit: int = 50,
         after: str | None = None,
     ) -> WaitList:
-        """Return a page of the steps that wait for events and signals, of all runs.
+        """Return a page of the steps that wait for events, signals and their end from outside, of all runs.
 
-        Waits for events come by name and key, then those for signals, of the oldest run first.
+        Waits for events come by name and key, then the others, of the oldest run first.
         """
         return await open_waits(self._edge, workflow, event, key, signal, limit, after)
 
@@ -383,6 +373,9 @@ class AsyncClient:
         return await order_all(
             self._edge, which.query(among, self._edge.now()), order, "retry runs", progress
         )
+
+    def _ender(self, run: str) -> StepEnder:
+        return self.run(run)
 
     @property
     def _edge(self) -> Edge:

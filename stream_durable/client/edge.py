@@ -18,6 +18,7 @@ from stream_durable.payloads import Payloads
 from stream_durable.ports import Blobs, Catalogue, Outgoing, Publisher, RunEvents, Views
 from stream_durable.retrying import retry_transient
 from stream_durable.wire.events import admit
+from stream_durable.wire.tokens import NO_TOKENS, Tokens
 from stream_durable.wire.topics import INBOX
 
 _Answer = TypeVar("_Answer")
@@ -42,6 +43,8 @@ class Ports(NamedTuple):
     event_ttl_ms: int
     #: The address of the instance, for people.
     where: str
+    #: Checks and signs tokens.
+    tokens: Tokens = NO_TOKENS
     #: The instance's time in milliseconds, if other than this machine's.
     now: Callable[[], int] | None = None
 

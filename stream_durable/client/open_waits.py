@@ -10,7 +10,7 @@ import msgspec
 from stream_durable.client.edge import Edge
 from stream_durable.client.listing import LIMIT_MAX
 from stream_durable.client.state import moment
-from stream_durable.core.definition.nodes import SignalNode
+from stream_durable.core.definition.nodes import SignalNode, TokenNode
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import channel_id
 from stream_durable.ports import ChannelRange, EventWait, SignalWait, StoredEvent
@@ -23,14 +23,14 @@ _NO_RUN: Final = (0, "", "")
 
 
 class OpenWait(NamedTuple):
-    """A step waiting for an event or for signals."""
+    """A step waiting for an event, for signals, or for its end from outside."""
 
     run: str
     workflow: str
     step: str
-    #: `event` or `signal`.
+    #: `event`, `signal` or `token`.
     kind: str
-    #: Of the event, or of the signals.
+    #: Of the event, or of the signals; empty for a token.
     name: str
     #: Of an event.
     key: str | None
@@ -40,7 +40,7 @@ class OpenWait(NamedTuple):
 
 
 class WaitList(NamedTuple):
-    """A page of open waits: for events by name and key, then for signals by age of the run."""
+    """A page of open waits: for events by name and key, then for signals and tokens by age of the run."""
 
     waits: list[OpenWait]
     #: What `after=` takes to go on; None: there are no more.
@@ -136,14 +136,15 @@ async def _of_signals(
 
 
 async def _steps(edge: Edge, signal: str | None) -> dict[tuple[str, str], str]:
-    """Return the steps waiting for signals, by (fingerprint, step), with the signals' names."""
+    """Return the steps that wait for signals or a token, by (fingerprint, step), with the signals' names."""
     catalogue = edge.ports.catalogue
     await edge.ask(catalogue.catch_up, "read the definitions")
     return {
-        (graph.fingerprint, node.name): node.named
+        (graph.fingerprint, node.name): "" if isinstance(node, TokenNode) else node.named
         for graph in catalogue.known()
         for node in graph.nodes
-        if isinstance(node, SignalNode) and (signal is None or signal in node.signals)
+        if (isinstance(node, SignalNode) and (signal is None or signal in node.signals))
+        or (isinstance(node, TokenNode) and signal is None)
     }
 
 
@@ -166,8 +167,9 @@ def _event_wait(wait: EventWait) -> OpenWait:
 
 def _signal_wait(wait: SignalWait, steps: dict[tuple[str, str], str]) -> OpenWait:
     names = steps[wait.fingerprint, wait.wait]
+    kind = "signal" if names else "token"
     return OpenWait(
-        wait.run, wait.workflow, wait.wait, "signal", names, None, _moment(wait.since), _moment(wait.due)
+        wait.run, wait.workflow, wait.wait, kind, names, None, _moment(wait.since), _moment(wait.due)
     )
 
 

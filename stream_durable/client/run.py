@@ -19,6 +19,7 @@ from stream_durable.client.listing import Family, RunList, family, listed
 from stream_durable.client.orders import check_end_step, check_retry
 from stream_durable.client.starting import check_input, check_same, resolve
 from stream_durable.client.state import RunState, run_state
+from stream_durable.client.step_ender import StepEnder
 from stream_durable.client.stored import graph_of, with_large_values
 from stream_durable.client.values import drawn, run_id
 from stream_durable.client.watching import Event, watched
@@ -52,7 +53,7 @@ else:
 _failure = msgspec.json.Decoder(Failure).decode
 
 
-class RunHandle(Generic[Out]):
+class RunHandle(StepEnder, Generic[Out]):
     """A run, by id. Each query reads the state or the log again.
 
     A request to a run is acknowledged on the log when the call returns, and applied in turn; the returned id

@@ -31,6 +31,16 @@ CLIENT: Final = "client"
 _UNDER_WAY = frozenset({READY, RUNNING, WAITING, RETRYING})
 
 
+class OutsideEnd(NamedTuple):
+    """Who ended a step from outside, and the last heartbeat."""
+
+    #: The id returned by the call; empty: not ended from outside.
+    id: str
+    at: datetime | None
+    by: str
+    beat: datetime | None
+
+
 class StepState(NamedTuple):
     """Where a step of a run stands."""
 
@@ -64,6 +74,8 @@ class StepState(NamedTuple):
     waits_for: tuple[WaitsFor, ...] = ()
     #: The question to people, with answers, claims and comments.
     asked: Question | None = None
+    #: The end from outside by the step's token.
+    outside: OutsideEnd | None = None
 
 
 class Request(NamedTuple):
@@ -233,7 +245,14 @@ def _plain(name: str, step: Step) -> StepState:
         detail.child or None,
         clause=None,
         members=(),
+        outside=_outside(detail.outside),
     )
+
+
+def _outside(outside: core.Outside | None) -> OutsideEnd | None:
+    if outside is None:
+        return None
+    return OutsideEnd(outside.id, _moment(outside.at), outside.by, _moment(outside.beat))
 
 
 def _held(run: Run, i: int, step: Step) -> str | None:

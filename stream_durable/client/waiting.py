@@ -24,6 +24,7 @@ _WORDS: Final = {
     "event": "event {name} with key {about}",
     "signal": "signal {name}",
     "input": "an answer from {name}: {about}",
+    "token": "its end from outside",
     "child": "run {name}",
     "turn": "its turn: the run begins so many steps with each record",
     "next child": "the time of the next run of {name}",
@@ -35,7 +36,8 @@ _WORDS: Final = {
 class WaitsFor(NamedTuple):
     """A cause of a step's waiting."""
 
-    #: What it is: `event`, `signal`, `input`, `child`, `time`, `step`, `queue`, `worker`, `retry` and others.
+    #: What it is: `event`, `signal`, `input`, `token`, `child`, `time`, `step`, `queue`, `worker`, `retry`
+    #: and others.
     kind: CauseKind
     #: The name, if any: of the event, the signals, the run, the step, the queue, the worker, or the people
     #: asked.

@@ -52,6 +52,8 @@ class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", t
     alone: bool = False
     #: The generation of the partition's log: an answer to the same attempt may be lost with another log.
     generation: int = 0
+    #: The attempts of steps that end by a token, by name, other than the first.
+    tokens: dict[str, int] = {}
 
 
 class CancelAttempt(

@@ -21,6 +21,8 @@ CALENDAR: Final = 2
 ALL_OF: Final = 2
 #: The format of a bound on the steps of one run.
 CONCURRENCY: Final = 2
+#: The format of waits that end by a token.
+TOKENS: Final = 2
 #: From this one on a start may bring a signal.
 START_WITH_SIGNAL: Final = 2
 #: The format of events taken by one wait.

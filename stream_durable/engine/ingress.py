@@ -34,7 +34,9 @@ from stream_durable.retrying import retry_transient
 from stream_durable.telemetry import MESSAGE_DROPPED, RECORD_POISONED, RECORD_REJECTED, Metrics, logger
 from stream_durable.wire import events
 from stream_durable.wire.answers import judge_for_some
+from stream_durable.wire.ends import OutsideEnd
 from stream_durable.wire.records import read as read_record
+from stream_durable.wire.tokens import NO_TOKENS, Tokens
 from stream_durable.wire.topics import DEAD, EVENTS, INBOX
 
 _log = logger(__name__)
@@ -85,6 +87,7 @@ class Ingress:
         *,
         ttl_ms: int,
         bytes_max: int = 16_000_000,
+        tokens: Tokens = NO_TOKENS,
     ) -> None:
         """Take nothing yet; events without a wait are kept for `ttl_ms`.
 
@@ -96,6 +99,7 @@ class Ingress:
         self._metrics = metrics
         self._ttl_ms = ttl_ms
         self._bytes_max = bytes_max
+        self._tokens = tokens
         self._sources: dict[int, _Source] = {}
         #: Whether the group has taken us in, with partitions or to stand by.
         self.is_member = False
@@ -259,6 +263,8 @@ class Ingress:
         if isinstance(message, events.Answer):
             judge_for_some(message, self._catalogue.known())
             return message.message()
+        if isinstance(message, OutsideEnd):
+            return message.message(self._tokens)
         if not isinstance(message, events.Start):
             return message
         fingerprint = self._catalogue.current(message.workflow)

@@ -34,6 +34,7 @@ from stream_durable.sdk.app import App
 from stream_durable.sdk.handler import Handler
 from stream_durable.settings import EngineSettings, WorkerSettings
 from stream_durable.telemetry import Metrics
+from stream_durable.wire.tokens import Tokens
 from stream_durable.wire.topics import COMMANDS, INBOX, RECONCILERS, WORKERS
 from stream_durable.worker.worker import Worker
 
@@ -99,6 +100,8 @@ class Deployment:
         self.slots += [Slot("worker", i) for i in range(workers)]
         #: Violations seen while they happened.
         self.wrong: list[str] = []
+        #: The secret of an instance that no other can be taken for.
+        self.tokens = Tokens(("no secret: everything here is made up",))
         self.broker.complain = self.wrong.append
 
     async def open(self) -> None:
@@ -176,6 +179,7 @@ class Deployment:
             lambda workflow, step: self.watched(self.app.handler(workflow, step), process),
             clock, self.worker, _metrics(), worker=process.name,
         )  # fmt: skip
+        worker.attempts.signs = self.tokens
         slot.program = worker
         await worker.run()
 

@@ -38,13 +38,18 @@ from stream_durable.ports import (
     WorkflowFigures,
 )
 from stream_durable.wire import lifecycle
+from stream_durable.wire.tokens import NO_TOKENS, Tokens
 from stream_durable.wire.topics import RUNS, STEPS
 
 _tags = msgspec.json.Decoder(list[str]).decode
 
 
 def memory_ports(
-    broker: Broker, store: MemoryStore, event_ttl_ms: int, now: Callable[[], int] | None = None
+    broker: Broker,
+    store: MemoryStore,
+    event_ttl_ms: int,
+    now: Callable[[], int] | None = None,
+    tokens: Tokens = NO_TOKENS,
 ) -> Ports:
     """Return a client's ports, at whose other end nothing ever goes wrong."""
     return Ports(
@@ -56,6 +61,7 @@ def memory_ports(
         event_ttl_ms=event_ttl_ms,
         where="memory",
         now=now,
+        tokens=tokens,
     )
 
 

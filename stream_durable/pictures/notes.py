@@ -20,6 +20,7 @@ from stream_durable.core.definition.nodes import (
     SignalNode,
     SleepNode,
     StepNode,
+    TokenNode,
 )
 
 _CASE_MAX = 60
@@ -76,6 +77,8 @@ def _notes(node: AnyNode) -> list[str]:  # noqa: C901 - one line for each kind o
             return [f"event {node.event} with the key at {node.key}", *takes, *_limit(node)]
         case InputNode():
             return [*_question(node), *_limit(node)]
+        case TokenNode():
+            return ["ended from outside by its token", *_heartbeat(node), *_limit(node)]
         case ParallelNode():
             return ["parallel", *_members(node)]
         case EachNode():
@@ -144,7 +147,11 @@ _ANSWERS: Mapping[AnswerKind, str] = {
 }
 
 
-def _limit(node: SignalNode | EventNode | InputNode | ChildNode) -> list[str]:
+def _heartbeat(node: TokenNode) -> list[str]:
+    return [] if node.heartbeat_ms is None else [f"a heartbeat every {lasting(node.heartbeat_ms)}"]
+
+
+def _limit(node: SignalNode | EventNode | InputNode | TokenNode | ChildNode) -> list[str]:
     if node.timeout_ms is None:
         return []
     instead = "" if node.on_timeout is None else f", then {node.on_timeout}"

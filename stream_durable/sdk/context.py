@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     # The default is for type checkers only, so that a bare `Context` is as good as `Context[Any]`.
     from typing_extensions import TypeVar
 
+    from stream_durable.sdk.steps import Step
+
     Input = TypeVar("Input", default=Any)
 else:
     from typing import TypeVar
@@ -38,6 +40,8 @@ class Control(Protocol):
     def cancelled(self) -> bool: ...
 
     def progress(self, percent: float, label: str | None, /) -> None: ...
+
+    def token(self, step: str, /) -> str: ...
 
     def wrote(self, level: str, text: str, /) -> None: ...
 
@@ -138,6 +142,18 @@ class Context(Generic[Input]):
             "give a default here if it may be skipped, fail or not be waited for",
             retryable=False,
         )
+
+    def token(self, step: Step | str) -> str:
+        """Return the token of a step added by `wait_token`: everybody who has it may end that step.
+
+        Pass it on to the system that is to end the step, and to nobody else: it is a secret. Every attempt
+        gets the same token, until the step is retried by hand. Without an engine, as in a unit test, it is a
+        text of no use.
+        """
+        name = step if isinstance(step, str) else step.name
+        if self._control is None:
+            return f"token of {self.run_id}/{name}"
+        return self._control.token(name)
 
     @property
     def changes(self) -> tuple[Change, ...]:

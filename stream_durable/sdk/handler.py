@@ -78,7 +78,7 @@ class Handler:
 
     __slots__ = ("_arguments", "_keywords", "_write", "backoff", "condition", "function", "in_process",
                  "into", "is_async", "limit", "results", "step", "takes", "takes_context", "takes_input",
-                 "workflow")  # fmt: skip
+                 "tokens", "workflow")  # fmt: skip
 
     def __init__(
         self,
@@ -107,6 +107,8 @@ class Handler:
         self.limit: Handler | None = None
         #: Decides when to try again in place of the policy; whether to is still the policy's to say.
         self.backoff: DelayAfter | None = None
+        #: The steps of the workflow that end by a token.
+        self.tokens: tuple[str, ...] = ()
         self._arguments = tuple((int(a.source), a.parameter, a.key, a.read, a.default) for a in arguments)
         self._keywords = tuple(keywords)
         self._write = write

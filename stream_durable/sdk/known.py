@@ -20,6 +20,7 @@ from stream_durable.core.definition.nodes import (
     SignalNode,
     SleepNode,
     StepNode,
+    TokenNode,
 )
 from stream_durable.core.definition.schema import ANYTHING, Schema, step_into
 from stream_durable.sdk.answers import Expand, Finish, Jump
@@ -121,7 +122,7 @@ class KnownValues:
                 return self._child(draft, node)
             case InputNode():
                 return _answer(draft, node)
-            case BranchNode() | ParallelNode() | SignalNode() | EventNode():
+            case BranchNode() | ParallelNode() | SignalNode() | EventNode() | TokenNode():
                 return None
 
     def _function(self, draft: Draft, node: StepNode) -> Known | None:

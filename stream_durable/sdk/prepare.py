@@ -39,6 +39,7 @@ from stream_durable.sdk.options import Options
 from stream_durable.sdk.origin import Origin
 from stream_durable.sdk.signature import shown
 from stream_durable.sdk.type_faults import judge_child, judge_paths
+from stream_durable.sdk.wait_nodes import give_tokens
 
 if TYPE_CHECKING:
     from stream_durable.sdk.workflow import Workflow
@@ -104,6 +105,7 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
         concurrency=outline.concurrency,
     )
     output = preparation.output(definition, outline, own)
+    give_tokens(nodes, preparation.handlers.values())
     faults = _placed(outline, own, preparation.noted, validate(definition))
     faults += preparation.faults_of_children
     if faults:

@@ -1,12 +1,13 @@
-"""Turns an author's call for a sleep or a wait for signals into a node."""
+"""Turns an author's call for a sleep, a wait for signals or for a token into a node."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stream_durable.core.definition.nodes import SignalNode, SleepNode
+from stream_durable.core.definition.nodes import AnyNode, SignalNode, SleepNode, TokenNode
 from stream_durable.sdk.durations import Duration
+from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.moments import Until, read_until, read_zone
 from stream_durable.sdk.options import Options, name_of
 
@@ -59,6 +60,32 @@ def signal_node(
         on_timeout=output,
         **order,
     )
+
+
+def token_node(
+    options: Options,
+    name: str,
+    heartbeat: Duration | None,
+    timeout: Duration | None,
+    on_timeout: object,
+    order: Mapping[str, Any],
+) -> TokenNode:
+    """Return the node of a wait that ends by a token."""
+    limit_ms, output = options.time_limit(heartbeat if timeout is None else timeout, on_timeout)
+    return TokenNode(
+        name=name,
+        heartbeat_ms=options.duration("heartbeat=", heartbeat),
+        timeout_ms=None if timeout is None else limit_ms,
+        on_timeout=output,
+        **order,
+    )
+
+
+def give_tokens(nodes: Iterable[AnyNode], handlers: Iterable[Handler]) -> None:
+    """Let the functions of a workflow know which steps have tokens."""
+    names = tuple(node.name for node in nodes if isinstance(node, TokenNode))
+    for handler in handlers if names else ():
+        handler.tokens = names
 
 
 def _several(options: Options, option: str, names: object, instead: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from stream_durable.settings import Settings, environment_name
 KafkaChoice = Literal["auto", "configured", "local", "mock"]
 
 _PORTS: Final = "ports.json"
+_KEPT_KEY: Final = "tokens.key"
 _LOOK_SECONDS: Final = 0.5
 _LONGEST_SECONDS: Final = 30.0
 
@@ -77,6 +79,8 @@ class Laptop:
         self._starts: list[Future[None]] = []
         self._mock: MockKafka | None = None
         values = _sized(settings, chosen)
+        if not settings.security.token_secrets:
+            values["security.token_secrets"] = _kept_secret(home)
         self.postgres = self._with_postgres(settings, asked, values)
         self.kafka = self._with_kafka(settings, asked, values)
         #: Differences from the original settings, by path.
@@ -161,6 +165,18 @@ class Laptop:
         self._home.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps({**kept, name: port}))
         return port
+
+
+def _kept_secret(home: Path) -> str:
+    """Return the secret for tokens, made once for each directory, so that tokens outlive a restart."""
+    file = home / _KEPT_KEY
+    if file.exists():
+        return file.read_text().strip()
+    secret = secrets.token_urlsafe(48)
+    home.mkdir(parents=True, exist_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(secret)
+    return secret
 
 
 def _read_ports(file: Path) -> dict[str, int]:

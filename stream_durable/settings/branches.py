@@ -193,6 +193,10 @@ class EngineSettings(Branch):
     outage."""
 
 
+#: As many bits as the signature, if drawn from letters and digits alone.
+_SECRET_LENGTH_MIN: Final = 32
+
+
 def _split_commas(value: object) -> object:
     """Let a list be written in one environment variable."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
@@ -307,11 +311,28 @@ class LogSettings(Branch):
 
 
 class SecuritySettings(Branch):
-    """Refusals at start-up."""
+    """Refusals at start-up, and secrets of the instance."""
 
     insecure: bool = Field(default=False)
     """Allow connections without TLS to other machines. Everything on them, passwords and payloads included,
     can then be read and changed in transit."""
+    token_secrets: Annotated[tuple[SecretStr, ...], BeforeValidator(_split_commas)] = Field(
+        default=(), max_length=10
+    )
+    """Secrets for tokens of steps ended from outside, at least 32 characters each, separated by commas in the
+    environment. The first signs, and all are accepted: to rotate, put a new one first, and remove the old one
+    when no token of it is in use. Workers, ingresses and clients need them as soon as a workflow uses
+    `wait_token`; `openssl rand -base64 48` makes one, and `dev` makes its own. Who has one can end every step
+    that ends by a token."""
+
+    @field_validator("token_secrets")
+    @classmethod
+    def _check_secrets(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(secret.get_secret_value()) < _SECRET_LENGTH_MIN for secret in secrets):
+            raise ValueError(
+                f"a secret has {_SECRET_LENGTH_MIN} characters or more: `openssl rand -base64 48` makes one"
+            )
+        return secrets
 
 
 def as_text(value: object) -> str:

@@ -64,6 +64,8 @@ def _shown(path: str, value: object) -> str:
         return masked_dsn(value)
     if path.startswith(f"{PROPERTIES}.") and any(word in path.lower() for word in _SECRET_WORDS):
         return MASK
+    if isinstance(value, tuple) and any(isinstance(each, SecretStr) for each in value):
+        return MASK
     if isinstance(value, tuple):
         return ",".join(value)
     if isinstance(value, Mapping):

@@ -28,6 +28,7 @@ from stream_durable.core.messages import (
     CancelStep,
     InputMessage,
     Message,
+    OutsideMessage,
     RetryRun,
     SkipStep,
 )
@@ -50,8 +51,9 @@ Place = tuple[int, int, int]
 #: (kind, key, name) of a timer.
 TimerKey = tuple[str, str, str]
 #: What a client may order at a moment at which it makes no sense, and how that is refused.
-_ORDERS = (CancelStep, SkipStep, RetryRun, InputMessage)
-_UNTIMELY = ("not_begun", "nothing_to_retry", "undo_first", "unknown_step", "not_asked", "invalid_answer")
+_ORDERS = (CancelStep, SkipStep, RetryRun, InputMessage, OutsideMessage)
+_UNTIMELY = ("not_begun", "nothing_to_retry", "undo_first", "unknown_step", "not_asked", "invalid_answer",
+             "unknown_attempt")  # fmt: skip
 
 
 class Judged(NamedTuple):

@@ -22,7 +22,6 @@ from stream_durable.core.lifecycle import (
     StepEvent,
 )
 from stream_durable.core.messages import (
-    AnswerInput,
     AttemptEnd,
     AttemptFailed,
     AttemptFinished,
@@ -37,7 +36,7 @@ from stream_durable.core.messages import (
 )
 from stream_durable.core.names import helped, is_undo, undo_name
 from stream_durable.core.reference import is_reference
-from stream_durable.core.run.state import NOT_NEEDED, Asked, Run
+from stream_durable.core.run.state import NOT_NEEDED, Run
 from stream_durable.core.status import (
     CANCELLED,
     COMPENSATED,
@@ -55,6 +54,7 @@ from stream_durable.simulation.attempts import (
     what_is_done_is_not_done_again,
 )
 from stream_durable.simulation.oracle import Oracle
+from stream_durable.simulation.outside import a_question_is_answered_once, an_end_from_outside_counts_once
 from stream_durable.simulation.taken import an_event_is_taken_by_one
 from stream_durable.simulation.workload.functions import INTO, MARKED, MARKS
 from stream_durable.simulation.world import World
@@ -356,29 +356,6 @@ def _said(world: World, oracle: Oracle) -> Iterator[tuple[Message | None, Outcom
             yield decode_message(record.value or b""), None
 
 
-def a_question_is_answered_once(world: World, oracle: Oracle) -> Iterator[str]:
-    """The first answer that fits is the output of its step, and who gave it is kept and published."""
-    for run in oracle.runs():
-        answered: set[tuple[str, int]] = set()
-        for folded in oracle.applied.get(run.id, ()):
-            message = folded.message
-            if not isinstance(message, AnswerInput):
-                continue
-            ends = [e for e in folded.events if isinstance(e, StepEvent) and e.step == message.wait]
-            if [event.type for event in ends] != [STEP_COMPLETED]:
-                yield f"{message.wait!r} of {run.id} was answered, and it was said that {ends}"
-                continue
-            end = ends[0]
-            if (end.step, end.attempt) in answered:
-                yield f"{end.step!r} of {run.id} was answered twice"
-            answered.add((end.step, end.attempt))
-            said = msgspec.json.decode(end.asked or b"{}", type=Asked).changes
-            if end.output != bytes(message.answer) or not said or said[-1].by != message.by:
-                yield f"{end.step!r} of {run.id} came to {end.output!r} by {said}, not to what was answered"
-            if len({change.id for change in said}) < len(said):
-                yield f"{end.step!r} of {run.id} has a change twice: {said}"
-
-
 PROMISES: tuple[Check, ...] = (
     an_ended_run_asks_for_nothing,
     an_attempt_has_one_function,
@@ -397,4 +374,5 @@ PROMISES: tuple[Check, ...] = (
     children_and_parents_know_of_each_other,
     a_question_is_answered_once,
     an_event_is_taken_by_one,
+    an_end_from_outside_counts_once,
 )

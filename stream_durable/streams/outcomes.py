@@ -15,6 +15,7 @@ from stream_durable.core.ids import fits
 from stream_durable.core.messages import Message
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.wire import events
+from stream_durable.wire.ends import OutsideEnd
 from stream_durable.wire.records import read as read_record
 
 
@@ -110,6 +111,8 @@ def _message(read: events.FromOutside) -> Message:
             return read.of("")
         case events.Answer():
             return read.message()
+        case OutsideEnd():
+            raise AssertionError("no outcome of a turn ends a step")
         case _:
             return read
 

@@ -115,7 +115,7 @@ class RealBackend:
         token = f"sd_test_{secrets.token_hex(4)}"
         self._settings = reachable.override({
             "prefix": token, "postgres.db_schema": token, "kafka.partitions": _PARTITIONS,
-            "worker.drain_ms": 1_000,
+            "worker.drain_ms": 1_000, "security.token_secrets": (secrets.token_hex(32),),
         })  # fmt: skip
         self.mishaps = Mishaps()
         self._app = _ArrangedApp(self.mishaps)

@@ -106,7 +106,7 @@ class VirtualBackend:
         self._app = GrowingApp()
         self._deployment = QuietDeployment(self._app, self.mishaps)
         of = self._deployment
-        self.ports = memory_ports(of.broker, of.store, of.engine.event_ttl_ms, of.clock.now)
+        self.ports = memory_ports(of.broker, of.store, of.engine.event_ttl_ms, of.clock.now, of.tokens)
         self.client = AsyncClient(lambda: nullcontext(self.ports))
         self._queues: set[str] = set()
         self._thread: EngineThread | None = None

@@ -28,6 +28,7 @@ from stream_durable.core.messages import (
     CancelRun,
     ClaimInput,
     CommentInput,
+    CompleteStep,
     EventPublished,
     Message,
     SignalRun,
@@ -35,6 +36,7 @@ from stream_durable.core.messages import (
     StartWithSignal,
 )
 from stream_durable.core.reference import holds_reference
+from stream_durable.wire.ends import OutsideEnd
 from stream_durable.wire.inbox import VALUE_BYTES_MAX, decode_message, encode
 
 
@@ -85,7 +87,15 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 FromOutside = (
-    EventPublished | SignalRun | CancelRun | ClaimInput | AssignInput | CommentInput | Start | Answer
+    EventPublished
+    | SignalRun
+    | CancelRun
+    | ClaimInput
+    | AssignInput
+    | CommentInput
+    | Start
+    | Answer
+    | OutsideEnd
 )
 
 
@@ -148,6 +158,8 @@ def _payload(message: Message) -> Raw:
         return message.input
     if isinstance(message, AnswerInput):
         return message.answer
+    if isinstance(message, CompleteStep):
+        return message.output
     return message.data if isinstance(message, EventPublished | SignalRun) else NULL
 
 

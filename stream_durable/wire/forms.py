@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.failure import MESSAGE_LENGTH_MAX, Failure
 from stream_durable.core.format import ASKS
 from stream_durable.core.ids import is_derived
 from stream_durable.core.messages import (
@@ -25,6 +26,7 @@ from stream_durable.core.messages import (
     OptionalText,
     Text,
 )
+from stream_durable.wire.ends import OutsideEnd
 from stream_durable.wire.events import Answer, FromOutside, Start, check_signal, published, signalled
 
 UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
@@ -226,6 +228,59 @@ class CommentForm(_WaitForm, kw_only=True):
         return CommentInput(**self._about(place, self.by), comment=self.comment)
 
 
+class CompleteForm(Form, kw_only=True):
+    """A step is completed by its token."""
+
+    title = "a completion"
+
+    complete: str
+    value: Raw = NULL
+    by: OptionalText = ""
+
+    def message(self, place: Place) -> FromOutside:
+        """Return the end, with a token that is to be checked."""
+        identity = self.message_id or place.id
+        return OutsideEnd(id=identity, token=self.complete, kind="complete", output=self.value, by=self.by)
+
+
+class _Error(Titled, forbid_unknown_fields=True, kw_only=True):
+    title = "an error"
+
+    code: Annotated[str, Meta(min_length=1, max_length=128)] = "failed"
+    message: Annotated[str, Meta(max_length=MESSAGE_LENGTH_MAX)] = ""
+    details: Any = None
+
+
+class FailForm(Form, kw_only=True):
+    """A step is failed by its token; the error is a text, or has a code, a message and details."""
+
+    title = "a failure"
+
+    fail: str
+    error: Raw
+    by: OptionalText = ""
+
+    def message(self, place: Place) -> FromOutside:
+        """Return the end, with a token that is to be checked."""
+        data = bytes(self.error)
+        error = decode(b'{"message":%b}' % data if data.startswith(b'"') else data, _Error)
+        failure = Failure(error.code, error.message, retryable=False, details=error.details)
+        identity = self.message_id or place.id
+        return OutsideEnd(id=identity, token=self.fail, kind="fail", failure=failure, by=self.by)
+
+
+class HeartbeatForm(Form, kw_only=True):
+    """What a step waits for is under way, by the step's token."""
+
+    title = "a heartbeat"
+
+    heartbeat: str
+
+    def message(self, place: Place) -> FromOutside:
+        """Return the heartbeat, with a token that is to be checked."""
+        return OutsideEnd(id=self.message_id or place.id, token=self.heartbeat, kind="heartbeat")
+
+
 #: Forms by the field that marks them.
 FORMS: Final[dict[str, type[Form]]] = {
     "type": EventForm,
@@ -235,6 +290,9 @@ FORMS: Final[dict[str, type[Form]]] = {
     "answer": AnswerForm,
     "claim": ClaimForm,
     "assign": AssignForm,
+    "complete": CompleteForm,
+    "fail": FailForm,
+    "heartbeat": HeartbeatForm,
     "comment": CommentForm,
 }
 

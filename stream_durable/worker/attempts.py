@@ -29,6 +29,7 @@ from stream_durable.sdk.errors import NotCarriedError
 from stream_durable.sdk.handler import Handler
 from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import Metrics
+from stream_durable.wire.tokens import NO_TOKENS, Tokens
 from stream_durable.worker.answered import Answered
 from stream_durable.worker.calling import Calling, needs_thread
 from stream_durable.worker.endings import add_what_is_left, cancelled, delay_after
@@ -76,6 +77,8 @@ class Attempts:
         self._step_timeout_ms = settings.step_timeout_ms or None
         self._keeping = keeping_of(settings)
         self._metrics = metrics
+        #: What signs tokens of steps.
+        self.signs: Tokens = NO_TOKENS
         #: The name under which attempts are reported.
         self.worker = worker
         self._places = Places(queues, settings)
@@ -106,7 +109,7 @@ class Attempts:
             # is done before it is.
             known.stand_for(job)
             return
-        job.clock, job.line, job.keeping = self.clock, line, self._keeping
+        job.clock, job.line, job.keeping, job.signs = self.clock, line, self._keeping, self.signs
         if job.timeout_ms is None:
             job.timeout_ms = self._step_timeout_ms
         try:

@@ -84,7 +84,7 @@ class Calling:
         if handler.in_process:
             _check_wanted(job)
             due = None if job.timeout_ms is None else job.started + job.timeout_ms
-            return await self._processes.make(handler, job.command, due, job.progress)
+            return await self._processes.make(handler, job.command, due, job.progress, job.tokens())
         return await self._called(handler, given, job)
 
     async def _called(self, handler: Handler, given: Given, job: Job) -> Any:

@@ -29,6 +29,7 @@ from stream_durable.sdk.workflow import Workflow
 from stream_durable.telemetry import Format, Level
 from stream_durable.worker.ends import context_of, end_of, given_of
 from stream_durable.worker.logs import ALL, WRITER, Keeping, Lines, captured, whose
+from stream_durable.worker.tokens import unknown_wait
 
 _encode = msgspec.json.Encoder().encode
 
@@ -43,6 +44,8 @@ class Call(msgspec.Struct):
     #: When it runs out of time, milliseconds since the epoch.
     deadline_ms: int | None = None
     keeping: Keeping = ALL
+    #: The tokens of steps, by name: the secret stays with the worker.
+    tokens: dict[str, str] = {}
 
 
 _decode = msgspec.json.Decoder(Call).decode
@@ -85,6 +88,7 @@ class _Attempt:
 
     def __init__(self, call: Call, who: dict[str, Any], connection: Connection) -> None:
         self._command = call.command
+        self._tokens = call.tokens
         self._who = who
         self._connection = connection
         self._lock = Lock()
@@ -99,6 +103,11 @@ class _Attempt:
 
     def context(self, value: Any) -> Context[Any]:
         return context_of(self._command, self, value)
+
+    def token(self, step: str, /) -> str:
+        if step not in self._tokens:
+            raise unknown_wait(self._command.workflow, step, self._tokens)
+        return self._tokens[step]
 
     @property
     def whose(self) -> Mapping[str, object]:

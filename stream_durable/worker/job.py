@@ -14,9 +14,11 @@ from stream_durable.ports import Clock
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.values import Values
+from stream_durable.wire.tokens import Tokens
 from stream_durable.worker.ends import context_of
 from stream_durable.worker.logs import ALL, Lines, whose
 from stream_durable.worker.offsets import DoneOffsets
+from stream_durable.worker.tokens import token_of
 
 if TYPE_CHECKING:
     from stream_durable.worker.places import Line
@@ -33,7 +35,7 @@ class Job:
     __slots__ = ("announced", "beat", "clock", "command", "handler", "has_references", "has_thread",
                  "is_cancelled", "is_in_thread", "is_overdue", "is_reported", "keeping", "key", "label",
                  "line", "lines", "marks", "must_answer", "needs_thread", "partition", "percent", "reply_to",
-                 "returns", "settle", "size", "started", "task", "timeout_ms", "values")  # fmt: skip
+                 "returns", "settle", "signs", "size", "started", "task", "timeout_ms", "values")  # fmt: skip
 
     def __init__(
         self,
@@ -96,6 +98,8 @@ class Job:
         self.clock: Clock | None = None
         #: What the function has written, if anything.
         self.lines: Lines | None = None
+        #: What signs tokens.
+        self.signs: Tokens | None = None
         #: What is kept of them.
         self.keeping = ALL
 
@@ -157,6 +161,19 @@ class Job:
     def progress(self, percent: float, label: str | None, /) -> None:
         """Note how far the attempt is; it travels with the next heartbeat."""
         self.percent, self.label = percent, label
+
+    def token(self, step: str, /) -> str:
+        """Return the token of a step of the run."""
+        assert self.handler is not None
+        assert self.signs is not None
+        return token_of(self.signs, self.handler, self.command, step)
+
+    def tokens(self) -> dict[str, str]:
+        """Return all tokens that the function may take, for a process without the secret."""
+        handler = self.handler
+        if handler is None or not handler.takes_context:
+            return {}
+        return {step: self.token(step) for step in handler.tokens}
 
     def context(self, value: Any) -> Context[Any]:
         """Return a context, with the run's typed input."""

@@ -98,14 +98,19 @@ class Processes:
         self._threads: ThreadPoolExecutor | None = None
 
     async def make(
-        self, handler: Handler, command: Command, deadline_ms: int | None, progress: Progress
+        self,
+        handler: Handler,
+        command: Command,
+        deadline_ms: int | None,
+        progress: Progress,
+        tokens: dict[str, str],
     ) -> AttemptEnd:
         """Make an attempt in a separate process; cancelling the call kills the process."""
         function = handler.function
         module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
         if not name or "<" in name:
             raise not_importable(module, name, "it is a lambda, or defined within another function")
-        call = _encode(Call(command, module, name, deadline_ms, self._keeping))
+        call = _encode(Call(command, module, name, deadline_ms, self._keeping, tokens))
         async with self._places:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="process")

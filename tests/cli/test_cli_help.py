@@ -47,6 +47,7 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "dead list", "dead show", "dead redrive",
         "status", "gates list", "runs watch", "waits list", "events list",
         "inputs list", "inputs show", "inputs answer", "inputs claim", "inputs assign", "inputs comment",
+        "tokens complete", "tokens fail", "tokens heartbeat", "tokens show",
         "runs graph", "runs report", "workflows graph", "workflows diff",
         "partitions list", "partitions raise", "partitions bury",
         "topics plan", "topics apply", "topics make", "db migrate", "db check", "replay rebuild",

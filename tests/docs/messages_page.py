@@ -66,6 +66,9 @@ What anybody may write to `sd.events`. One object is one message, distinguished 
 {"type":"payment.captured","key":"42","data":{"amount":9.5},"message_id":"payment-7"}
 {"signal":"released","run":"order-42","data":{"by":"tom"},"message_id":"release-1"}
 {"answer":"yes","run":"order-42","wait":"approved","by":"tom","comment":"by phone","message_id":"mail-17"}
+{"complete":"sdt_WyJvcmRlci00MiIsImRlbGl2ZXJlZCIsMV0.mk0...","value":{"at":"10:40"},"by":"courier"}
+{"fail":"sdt_WyJvcmRlci00MiIsImRlbGl2ZXJlZCIsMV0.mk0...","error":{"code":"lost","message":"on the way"}}
+{"heartbeat":"sdt_WyJvcmRlci00MiIsImRlbGl2ZXJlZCIsMV0.mk0..."}
 {"start":"order","id":"order-43","input":{"id":"43","items":[],"total":1},"tags":["vip"],"message_id":"web-991"}
 {"start":"order","id":"order-43","input":{"id":"43","items":[],"total":1},"signal":"released","data":{"by":"tom"}}
 {"cancel":"the customer left","run":"order-43","compensate":true,"message_id":"web-992"}
@@ -81,10 +84,11 @@ What anybody may write to `sd.events`. One object is one message, distinguished 
   only a repeat by the ingress is recognised and not one by the sender.
 - An answer is refused where it fits none of the registered workflows' questions of that name. Only the run knows which version it is of, and
   judges once more.
+- `complete`, `fail` and `heartbeat` hold the [token](../language/waits.md#other-systems) of a step; the record's key does not matter. `error` is a text, or has `code`, `message` and `details`.
 - `claim` names who takes the question on, `assign` who is to answer it (empty: anybody of the role), `cancel` the reason; `wait` is the step that asks.
 - A field that is not known is refused.
 - The same in Avro, by the schemas in [`schemas/events_topic/`](../../schemas/README.md#messages-of-others): one for each form, with the same fields, where
-  `data`, `input` and `answer` are JSON as text.
+  `data`, `input`, `answer`, `value` and `error` are JSON as text.
 - CloudEvents are events: in binary mode by the headers `ce_type`, `ce_id`, `ce_source` and `ce_subject` (the key),
   the value being the data as JSON; in structured mode as JSON with `specversion`, `type`, `id`, `source`, `subject`
   (or `partitionkey`) and `data`. The id counts within its source.
@@ -104,7 +108,8 @@ know.
 WRITERS: Final = {
     "client": "run.cancel run.pause run.resume run.retry step.cancel step.skip "
     "input.claim input.assign input.comment",
-    "client, ingress": "run.start_signal run.signal channel.event input.answer",
+    "client, ingress": "run.start_signal run.signal channel.event input.answer step.complete step.fail "
+    "step.heartbeat",
     "client, ingress, reconciler (of a child)": "run.start",
     "worker": "attempt.started attempt.heartbeat attempt.completed attempt.failed attempt.returned "
     "attempt.skipped attempt.jumped attempt.expanded attempt.finished log.commands_lost",

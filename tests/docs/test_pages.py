@@ -122,7 +122,7 @@ def test_the_reference_of_the_api_has_what_callers_see() -> None:
     assert not [name for name in stream_durable.__all__ if f"\n## {name}\n" not in page]
     assert (
         "### Workflow.wait_event\n" in page
-        and "    key: str,\n    timeout: Duration | None = None,\n" in page
+        and "    key: str,\n    take: bool = False,\n    timeout: Duration | None = None,\n" in page
     )
     assert "\n## StepOptions\n" in page and "| `takes` |" in page
 

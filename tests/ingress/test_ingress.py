@@ -54,7 +54,10 @@ typed.add("same", lambda line: line.item)
 rated = Workflow("rated")
 rated.ask("rating", form=Line, prompt="What about {input}?")
 
-app = App("shop", workflows=[orders, events, echoes, typed, rated])
+parcels = Workflow("parcel")
+parcels.wait_token("delivered", heartbeat="1h")
+
+app = App("shop", workflows=[orders, events, echoes, typed, rated, parcels])
 
 
 @pytest.fixture
@@ -224,6 +227,27 @@ async def test_an_answer_ends_the_question_and_one_that_fits_nothing_is_a_dead_l
     assert any("asks people in a step 'raiting'" in reason for reason in reasons)
 
 
+async def test_a_token_ends_its_step_and_a_forged_or_strange_one_is_a_dead_letter(instance: Instance) -> None:
+    run = await instance.client.start(parcels, id="p1")
+    async with aclosing(run.watch(timeout="30s")) as said:
+        async for event in said:
+            if event.type == "step.waiting":
+                break
+    token = await run.token("delivered")
+    await instance.emit({"complete": token[:-4] + "AAAA", "value": "forged"})
+    await instance.emit({"complete": "p1/delivered", "value": "guessed"})
+    await instance.emit({"heartbeat": token}, key="any")
+    await instance.emit({"complete": token, "value": "there", "by": "dhl"}, key="any")
+    await instance.emit({"complete": token, "value": "twice"}, key="any")
+
+    assert await run.result(timeout="30s") == "there"
+    outside = (await run.state()).steps["delivered"].outside
+    assert outside is not None and outside.by == "dhl" and outside.beat is not None
+    reasons = {letter.reason for letter in await instance.dead_letters(2)}
+    assert any("fits no secret of this instance" in reason for reason in reasons)
+    assert any("this is not a token" in reason for reason in reasons)
+
+
 async def test_what_was_taken_is_committed_at_the_latest_when_the_ingress_ends(settings: Settings) -> None:
     async with running(settings, app) as instance:
         await instance.client.start(echoes, {})
@@ -279,6 +303,8 @@ BAD: list[tuple[str, bytes | None, bytes | None, dict[str, str | bytes | None]]]
     ("unknown_form", b"42", b'{"event":"payment.captured","key":"42"}', NO_HEADERS),
     ("ambiguous", b"42", b'{"type":"payment.captured","key":"42","start":"echo"}', NO_HEADERS),
     ("unknown_wait", b"r", b'{"answer":"yes","run":"order-42","wait":"approved"}', NO_HEADERS),
+    ("bad_token", b"r", b'{"complete":"order-42/delivered/1"}', NO_HEADERS),
+    ("forged_token", b"r", b'{"fail":"sdt_W10.AAAA","error":"gone"}', NO_HEADERS),
     ("not_supported", b"42", b'{"specversion":"1.0","type":"a","id":"1","data_base64":"eA=="}', NO_HEADERS),
     ("unknown_workflow", b"r", b'{"start":"nothing","id":"r"}', NO_HEADERS),
     ("unknown_workflow", b"r", b'{"start":"no/name","id":"r"}', NO_HEADERS),

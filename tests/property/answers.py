@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from property.shapes import TEMPLATES, Choices
 from stream_durable.core.failure import Failure
-from stream_durable.core.format import ASKS
+from stream_durable.core.format import ASKS, TOKENS
 from stream_durable.core.messages import (
     AnswerInput,
     AssignInput,
@@ -26,10 +26,14 @@ from stream_durable.core.messages import (
     ChildEnded,
     ClaimInput,
     CommentInput,
+    CompleteStep,
+    FailStep,
     Grafted,
+    HeartbeatStep,
     InputMessage,
     LogLine,
     Message,
+    OutsideMessage,
 )
 
 #: An output that has whatever a path may be after.
@@ -115,6 +119,20 @@ def about_a_question(choose: Choices, wait: str) -> InputMessage:
     if kind == 1:
         return CommentInput(**about, comment="why")
     return AnswerInput(**about, answer=data(choose))
+
+
+def outside(choose: Choices, step: str) -> OutsideMessage:
+    """Return what may come from outside for a step that ends by a token."""
+    about: dict[str, Any] = {
+        "key": RUN, "id": f"t{choose.below(20)}", "step": step, "format": TOKENS,
+        "attempt": choose.of((0, 0, 1, 2)), "by": choose.of(("ann", "")),
+    }  # fmt: skip
+    kind = choose.below(5)
+    if kind == 0:
+        return HeartbeatStep(**about)
+    if kind == 1:
+        return FailStep(**about, failure=Failure("lost", "on the way", retryable=False))
+    return CompleteStep(**about, output=data(choose))
 
 
 def of_child(choose: Choices, child: str, step: str) -> ChildEnded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from builders import ask, event, signal, sleep, step, until
+from builders import ask, event, signal, sleep, step, token, until
 from msgspec import structs
 
 from stream_durable.core.definition.moments import AnyMoment, Fixed, Found, NextDay, PeriodEnd
@@ -189,7 +189,7 @@ def _random_node(choose: Choices, name: str, nodes: list[AnyNode], order: Order)
 def _of_any_kind(  # noqa: C901 - a line for each kind
     choose: Choices, name: str, after: tuple[str, ...], joined: tuple[str, ...]
 ) -> AnyNode:
-    kind = choose.below(20)
+    kind = choose.below(21)
     limit: dict[str, Any] = {}
     if choose.chance(30):
         limit = {"timeout_ms": 3_000, "on_timeout": choose.of(('"late"', '{"id":"k2"}', '{"id":7}', None))}
@@ -218,7 +218,9 @@ def _of_any_kind(  # noqa: C901 - a line for each kind
         if choose.chance(50):
             return BranchNode(name=name, after=after, on=_path(choose, after, "kind"), cases=cases)
         return BranchNode(name=name, after=after, selector=_step(choose, name, after), cases=cases)
-    if kind in (18, 19):
+    if kind == 18:
+        return token(name, *after, heartbeat_ms=choose.of((None, 1_000)), **limit)
+    if kind in (19, 20):
         return _question(choose, name, after, limit)
     if kind == 17:
         return _child(choose, name, after)

@@ -18,12 +18,12 @@ from property import answers
 from property.shapes import EVENTS, NODE_BYTES, Choices, random_definition
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import BranchNode, InputNode, SignalNode
+from stream_durable.core.definition.nodes import BranchNode, InputNode, SignalNode, TokenNode
 from stream_durable.core.effects import Command, Effects
 from stream_durable.core.entities import Entity, timer_fired
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.fold import create, fold
-from stream_durable.core.format import ASKS
+from stream_durable.core.format import ASKS, TOKENS
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import (
     AnswerInput,
@@ -35,6 +35,7 @@ from stream_durable.core.messages import (
     CancelStep,
     ChannelTimerFired,
     ChildEnded,
+    CompleteStep,
     EventDelivered,
     EventPublished,
     GateAsked,
@@ -187,6 +188,8 @@ class World:
             return EventPublished(
                 key=key, id=f"e{choose.below(8)}", data=answers.data(choose), ttl_ms=choose.of((5, 900))
             )
+        if kind == 22 and self.graph.tokens:
+            return answers.outside(choose, choose.of(self.graph.tokens))
         if kind >= 22 and self._asking():
             return self._about_a_question(choose)
         if kind == 19 and self.trail:
@@ -313,6 +316,11 @@ class World:
                 good = Raw(answers.GOOD)
                 return AnswerInput(
                     key=RUN, id=f"answer-{len(self.trail)}", wait=node.name, format=ASKS, answer=good
+                )
+            if isinstance(node, TokenNode):
+                good = Raw(answers.GOOD)
+                return CompleteStep(
+                    key=RUN, id=f"answer-{len(self.trail)}", step=node.name, format=TOKENS, output=good
                 )
             if isinstance(node, SignalNode):
                 mail = self.run.mail

@@ -29,6 +29,7 @@ from stream_durable.core.run import (
     ending,
     groups,
     rows,
+    tokens,
     waiting,
 )
 from stream_durable.core.run.state import Open, Requests, Run, Step
@@ -267,6 +268,25 @@ def test_an_answer_that_is_taken_for_another_is_found(monkeypatch: pytest.Monkey
     monkeypatch.setitem(HANDLERS, AnswerInput, another)
 
     found(20, by="a_question_is_answered_once", only=("asking",))
+
+
+def test_an_early_end_from_outside_that_is_forgotten_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "keep", lambda step, output, failure: None)
+
+    found(40, by="an_end_from_outside_counts_once", only=("handed",))
+
+
+def test_a_second_end_from_outside_that_is_taken_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = tokens._passed
+
+    def forgetful(run: Run, step: Step | None, message: Any, attempt: int) -> Outcome | None:
+        if step is not None and step.detail is not None and step.detail.outside is not None:
+            step.detail.outside.id = ""
+        return passed(run, step, message, attempt)
+
+    monkeypatch.setattr(tokens, "_passed", forgetful)
+
+    found(40, by="an_end_from_outside_counts_once", only=("handed",))
 
 
 def test_notes_that_are_forgotten_when_a_question_is_loaded_are_found(

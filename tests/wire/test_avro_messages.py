@@ -65,9 +65,13 @@ WHOLE: dict[str, dict[str, Any]] = {
         "assign": "ann", "run": "r", "wait": "w", "role": "office", "by": "tom",
         "comment": "c", "message_id": "m",
     },
+    "complete": {"complete": "sdt_a", "value": {"at": 1}, "by": "dhl", "message_id": "m"},
+    "fail": {"fail": "sdt_a", "error": {"code": "lost", "message": "on the way", "details": [7]},
+             "by": "dhl", "message_id": "m"},
+    "heartbeat": {"heartbeat": "sdt_a", "message_id": "m"},
     "comment": {"comment": "c", "run": "r", "wait": "w", "by": "tom", "message_id": "m"},
 }  # fmt: skip
-JSONS = {"data", "input", "answer"}
+JSONS = {"data", "input", "answer", "value", "error"}
 
 
 def in_avro(fields: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import (
     AnswerInput,
@@ -14,12 +15,16 @@ from stream_durable.core.messages import (
     CancelRun,
     ClaimInput,
     CommentInput,
+    CompleteStep,
     EventPublished,
+    FailStep,
+    HeartbeatStep,
     Message,
     SignalRun,
     StartRun,
     StartWithSignal,
 )
+from stream_durable.wire.ends import OutsideEnd
 from stream_durable.wire.events import (
     Answer,
     FromOutside,
@@ -30,6 +35,7 @@ from stream_durable.wire.events import (
 )
 from stream_durable.wire.inbox import decode_message
 from stream_durable.wire.records import RecordHeaders, read
+from stream_durable.wire.tokens import Tokens
 
 
 def taken(
@@ -99,6 +105,33 @@ def test_requests_to_a_run(fields: dict[str, object], message: Message) -> None:
     assert taken({**fields, "run": "order-42", "message_id": "m1"}, key=b"other") == message
     assert refused({**fields, "message_id": "m1"}).startswith("no_key: ")
     assert decode_message(admit(message)) == message
+
+
+def test_ends_and_heartbeats_by_a_token() -> None:
+    tokens = Tokens(["1" * 32])
+    token = tokens.sign("order-42", "delivered", 3)
+    about = {"key": "order-42", "id": "T-3-17", "step": "delivered", "format": 2, "attempt": 3}
+
+    def message(value: dict[str, object]) -> Message:
+        read = taken(value, key=b"whatever")
+        assert isinstance(read, OutsideEnd)
+        assert token not in repr(read)
+        return read.message(tokens)
+
+    assert message({"complete": token, "value": {"at": 1}, "by": "dhl"}) == CompleteStep(
+        **about, output=Raw(b'{"at":1}'), by="dhl"
+    )
+    assert message({"complete": token}) == CompleteStep(**about)
+    failed = {"code": "lost", "message": "on the way", "details": [7]}
+    failure = Failure("lost", "on the way", False, [7])
+    assert message({"fail": token, "error": failed}) == FailStep(**about, failure=failure)
+    failure = Failure("failed", "gone", retryable=False)
+    assert message({"fail": token, "error": "gone"}) == FailStep(**about, failure=failure)
+    assert message({"heartbeat": token}) == HeartbeatStep(**about)
+    assert message({"heartbeat": token, "message_id": "m1"}) == HeartbeatStep(**{**about, "id": "m1"})
+    with pytest.raises(RejectedError) as caught:
+        message({"complete": token[:-4] + "AAAA"})
+    assert caught.value.code == "forged_token"
 
 
 def test_an_event_with_an_id_of_its_own_happens_once() -> None:
@@ -267,6 +300,12 @@ def test_ids_of_two_sources_are_two_ids_however_long_they_are() -> None:
         ({"start": "w", "signal": "a b"}, "bad_name: 'a b' is not a name of a signal"),
         ({"start": "w", "signal": "go", "run": "r"}, "invalid: Object contains unknown field `run`"),
         ({"type": "a", "start": "w", "signal": "go"}, "ambiguous: it holds 'type' and 'signal' and 'start'"),
+        ({"complete": "sdt_a", "values": 1}, "invalid: Object contains unknown field `values`"),
+        ({"fail": "sdt_a"}, "invalid: Object missing required field `error`"),
+        ({"fail": "sdt_a", "error": {"cod": 1}}, "invalid: Object contains unknown field `cod`"),
+        ({"fail": "sdt_a", "error": 7}, "invalid: Expected `object`, got `int`"),
+        ({"heartbeat": 7}, "invalid: Expected `str`, got `int`"),
+        ({"complete": "a", "fail": "a"}, "ambiguous: it holds 'complete' and 'fail'"),
         ({"answer": "yes", "start": "w"}, "ambiguous: it holds 'start' and 'answer'"),
         ({"type": "a", "key": "1", "dta": 1}, "invalid: Object contains unknown field `dta`"),
         ({"type": "a", "key": []}, "invalid: Expected `int | str | null`, got `array` - at `$.key`"),
@@ -319,6 +358,8 @@ def for_the_inbox(message: FromOutside) -> Message:
             return message.of("f")
         case Answer():
             return message.message()
+        case OutsideEnd():
+            return CompleteStep(key="r", id=message.id, step="s", format=2, output=message.output)
         case _:
             return message
 
@@ -330,6 +371,7 @@ json = st.recursive(
 )
 names = st.sampled_from(
     ["type", "key", "data", "signal", "run", "start", "id", "input", "tags", "answer", "wait", "message_id"]
+    + ["complete", "fail", "heartbeat", "value", "error"]
     + ["cancel", "compensate", "claim", "assign", "role", "comment", "by"]
     + ["specversion", "source", "subject", "partitionkey", "data_base64"]
 )

@@ -40,16 +40,19 @@ from stream_durable.core.messages import (
     ClaimInput,
     CommandsLost,
     CommentInput,
+    CompleteStep,
     EventDelivered,
     EventOffered,
     EventPublished,
     EventTaken,
+    FailStep,
     FormatRaised,
     GateAsked,
     GateLeft,
     GatePassed,
     GateTimerFired,
     Grafted,
+    HeartbeatStep,
     LogLine,
     PauseRun,
     ResumeRun,
@@ -244,6 +247,18 @@ MESSAGES += [
     EventTaken(**TAKER, key=CHANNEL, run=RUN, id="m4"),
 ]
 
+OUTSIDE: dict[str, Any] = {"key": RUN, "id": "m6", "step": "delivered", "format": 2}
+NAMED: dict[str, Any] = {**OUTSIDE, "attempt": 2, "by": "Zoë"}
+LOST = Failure("lost", "on the way", False, {"parcel": 7})
+MESSAGES += [
+    CompleteStep(**OUTSIDE),
+    CompleteStep(**NAMED, output=DATA),
+    FailStep(**OUTSIDE, failure=Failure("failed")),
+    FailStep(**NAMED, failure=LOST),
+    HeartbeatStep(**OUTSIDE),
+    HeartbeatStep(**NAMED),
+]
+
 ASKED: dict[str, Any] = {"run": RUN, "step": "charge", "attempt": 2}
 
 #: One value for each line of `commands.jsonl`, in its order.
@@ -288,6 +303,8 @@ COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2, redriven=True))
 COMMANDS.append(CancelAttempt(**ASKED, must_answer=True, worker="w1"))
 COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2, redriven=True, alone=True))
 COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2, redriven=True, alone=True, generation=1))
+
+COMMANDS.append(msgspec.structs.replace(COMMANDS[-1], tokens={"delivered": 2}))
 
 
 def lines(name: str) -> list[bytes]:

@@ -16,6 +16,7 @@ from stream_durable.core.definition.nodes import (
     ParallelNode,
     SignalNode,
     StepNode,
+    TokenNode,
     undo_of,
     work_of,
 )
@@ -55,7 +56,7 @@ class Graph:
     __slots__ = ("asking", "clean_up", "definition", "definition_size", "dependencies", "dependents",
                  "entry", "fingerprint", "has_compensation", "hooks", "index", "is_watched", "joins",
                  "limit", "links", "members", "name", "names", "need", "nodes", "own_weight", "picks",
-                 "racing", "sinks", "size", "takers", "templates", "total", "work")  # fmt: skip
+                 "racing", "sinks", "size", "takers", "templates", "tokens", "total", "work")  # fmt: skip
 
     def __init__(self, definition: Definition, fingerprint: str | None = None) -> None:
         """Index the nodes; the definition must have passed `validate`."""
@@ -90,6 +91,8 @@ class Graph:
                 self.takers.setdefault(signal, []).append(i)
         #: The steps that ask people.
         self.asking = frozenset(i for i, node in enumerate(self.nodes) if type(node) is InputNode)
+        #: The names of the steps that end by a token.
+        self.tokens = tuple(node.name for node in self.nodes if type(node) is TokenNode)
         self.hooks = {hook_kind(hook.name): hook for hook in definition.hooks}
         #: Whether anybody wants to be told that a step begins.
         self.is_watched = bool(self.hooks or definition.events)

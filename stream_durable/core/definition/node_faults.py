@@ -21,6 +21,7 @@ from stream_durable.core.definition.nodes import (
     SignalNode,
     SleepNode,
     StepNode,
+    TokenNode,
     undo_of,
     word_of,
 )
@@ -66,7 +67,7 @@ def step_faults(node: StepNode, label: str) -> Iterator[Fault]:
         yield from step_faults(node.compensation, f"compensation of {label}")
 
 
-def _of_kind(node: AnyNode) -> Iterator[tuple[str, str]]:
+def _of_kind(node: AnyNode) -> Iterator[tuple[str, str]]:  # noqa: C901 - one line for each kind of node
     """Return codes, and what follows the name of the node in the sentence."""
     match node:
         case SleepNode():
@@ -78,6 +79,8 @@ def _of_kind(node: AnyNode) -> Iterator[tuple[str, str]]:
         case InputNode():
             yield from input_faults(node)
             yield from _time_limit(node)
+        case TokenNode():
+            yield from _token(node)
         case ParallelNode():
             yield from _at_least_one("concurrency", node.concurrency)
         case EachNode():
@@ -141,10 +144,19 @@ def _signal(node: SignalNode) -> Iterator[tuple[str, str]]:
     yield from _time_limit(node)
 
 
-def _time_limit(node: SignalNode | EventNode | InputNode | ChildNode) -> Iterator[tuple[str, str]]:
+def _token(node: TokenNode) -> Iterator[tuple[str, str]]:
+    if node.heartbeat_ms is not None and node.heartbeat_ms <= 0:
+        yield "heartbeat", ": the time between two heartbeats must be longer than nothing"
+    yield from _time_limit(node)
+
+
+def _time_limit(
+    node: SignalNode | EventNode | InputNode | TokenNode | ChildNode,
+) -> Iterator[tuple[str, str]]:
     if node.timeout_ms is not None and node.timeout_ms <= 0:
         yield "timeout", TOO_SHORT
-    if node.on_timeout is not None and node.timeout_ms is None:
+    has_beats = isinstance(node, TokenNode) and node.heartbeat_ms is not None
+    if node.on_timeout is not None and node.timeout_ms is None and not has_beats:
         yield "contradiction", " has an output for when its time is over, but no time-out"
 
 

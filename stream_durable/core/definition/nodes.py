@@ -14,7 +14,7 @@ from typing import Any, Literal, assert_never, final
 import msgspec
 
 from stream_durable.core.definition.moments import AnyMoment
-from stream_durable.core.format import ALL_OF, ASKS, CALENDAR, CONCURRENCY, TAKE, Format
+from stream_durable.core.format import ALL_OF, ASKS, CALENDAR, CONCURRENCY, TAKE, TOKENS, Format
 from stream_durable.core.messages import Millis
 from stream_durable.core.policy import NO_RETRY, Count, RetryPolicy
 
@@ -154,6 +154,16 @@ class InputNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="input"
 
 
 @final
+class TokenNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="token"):
+    """Waits until somebody who has its token ends it, with a value or a failure."""
+
+    #: The longest time between two heartbeats; None: none are expected.
+    heartbeat_ms: Millis | None = None
+    timeout_ms: Millis | None = None
+    on_timeout: str | None = None
+
+
+@final
 class ParallelNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="parallel"):
     """A group of the nodes naming this group in `member_of`. The output is each member's result, by name."""
 
@@ -213,7 +223,7 @@ class ChildNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="child"
 
 #: Nodes waiting for something other than a worker, and nodes with members, ending with them. A new kind of
 #: node belongs to one of these; the type checker then asks for every place that must know each kind.
-WaitNode = SleepNode | SignalNode | EventNode | InputNode | ChildNode
+WaitNode = SleepNode | SignalNode | EventNode | InputNode | TokenNode | ChildNode
 GroupNode = ParallelNode | EachNode | BranchNode
 AnyNode = StepNode | WaitNode | GroupNode
 
@@ -223,7 +233,7 @@ def word_of(node: AnyNode) -> str:
     match node:
         case StepNode() | EachNode() | SleepNode():
             return "step"
-        case SignalNode() | EventNode() | InputNode():
+        case SignalNode() | EventNode() | InputNode() | TokenNode():
             return "wait"
         case ParallelNode():
             return "group"
@@ -244,7 +254,9 @@ def function_of(node: AnyNode) -> StepNode | None:
             return node.step
         case BranchNode():
             return node.selector
-        case SleepNode() | SignalNode() | EventNode() | InputNode() | ParallelNode() | ChildNode():
+        case SleepNode() | SignalNode() | EventNode() | InputNode() | TokenNode():
+            return None
+        case ParallelNode() | ChildNode():
             return None
         case _:
             assert_never(node)
@@ -260,9 +272,9 @@ def undo_of(node: AnyNode) -> StepNode | None:
     match node:
         case StepNode() | ChildNode():
             return node.compensation
-        case SleepNode() | SignalNode() | EventNode() | InputNode() | ParallelNode() | EachNode():
+        case SleepNode() | SignalNode() | EventNode() | InputNode() | TokenNode():
             return None
-        case BranchNode():
+        case ParallelNode() | EachNode() | BranchNode():
             return None
         case _:
             assert_never(node)
@@ -295,6 +307,11 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
         return fingerprint_of(encode_definition(self))
 
 
+def uses_tokens(definition: Definition) -> bool:
+    """Return whether a step of a workflow ends by a token."""
+    return any(isinstance(node, TokenNode) for node in definition.nodes)
+
+
 #: Hooks called once before the run ends in this way, and hooks called for steps.
 RUN_HOOKS = ("on_success", "on_failure", "on_cancel")
 STEP_HOOKS = ("on_step_start", "on_step_complete", "on_step_fail", "on_attempt_fail")
@@ -309,6 +326,8 @@ def format_of(nodes: Iterable[AnyNode], concurrency: int | None = None) -> int:
 def _format_of(node: AnyNode) -> int:
     if isinstance(node, InputNode):
         return ASKS
+    if isinstance(node, TokenNode):
+        return TOKENS
     if isinstance(node, SignalNode) and node.all_of:
         return ALL_OF
     if isinstance(node, EventNode) and node.take:

@@ -18,6 +18,7 @@ from stream_durable.core.definition.nodes import (
     SignalNode,
     SleepNode,
     StepNode,
+    TokenNode,
 )
 from stream_durable.core.definition.templates import holes
 
@@ -45,7 +46,7 @@ def reads_of(node: AnyNode) -> Reads:
             return _input_of(node)
         case SleepNode():
             return Reads("moment", paths_of(node.until, node.zone))
-        case StepNode() | SignalNode() | ParallelNode():
+        case StepNode() | SignalNode() | TokenNode() | ParallelNode():
             return Reads()
         case _:
             assert_never(node)

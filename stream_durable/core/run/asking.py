@@ -113,11 +113,23 @@ def _outputs(run: Run, graph: Graph, node: StepNode) -> dict[str, Raw]:
 
 
 def _add_context(run: Run, command: Command) -> None:
+    if run.graph.tokens:
+        command.tokens = _later_attempts(run)
     if run.context is not None:
         command.context = run.context.encoded()
     command.tags = run.tags
     if run.metadata is not None:
         command.metadata = Raw(run.metadata)
+
+
+def _later_attempts(run: Run) -> dict[str, int]:
+    """Return the attempts that tokens are for, where these are not the first."""
+    found = {}
+    for name in run.graph.tokens:
+        step = run.steps.get(run.graph.index[name])
+        if step is not None and step.attempt > 1:
+            found[name] = step.attempt
+    return found
 
 
 def _add_dynamic(run: Run, i: int, node: StepNode, command: Command) -> None:

@@ -20,6 +20,7 @@ from stream_durable.core.definition.nodes import (
     SignalNode,
     SleepNode,
     StepNode,
+    TokenNode,
 )
 from stream_durable.core.names import helped, is_helper
 from stream_durable.core.run import groups, line, portions
@@ -134,7 +135,7 @@ def _has_opened(run: Run, i: int, step: Step) -> bool:
             return node.selector is None or (detail is not None and detail.clause is not None)
         case StepNode() | EachNode():
             return detail is not None and detail.graft is not None
-        case SleepNode() | SignalNode() | EventNode() | InputNode() | ChildNode():
+        case SleepNode() | SignalNode() | EventNode() | InputNode() | TokenNode() | ChildNode():
             return False
         case _:
             assert_never(node)

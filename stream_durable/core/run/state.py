@@ -74,6 +74,20 @@ class Asked(msgspec.Struct, omit_defaults=True):
     changes: list[InputChange] = []
 
 
+class Outside(msgspec.Struct, omit_defaults=True):
+    """What came from outside for a step that ends by a token."""
+
+    #: The message that ended the step, with sender and time; empty: none has.
+    id: str = ""
+    at: int = 0
+    by: str = ""
+    #: Of an end that came before the wait, until the wait begins.
+    output: OptionalRaw = None
+    failure: Failure | None = None
+    #: The last heartbeat.
+    beat: int | None = None
+
+
 class Detail(msgspec.Struct, omit_defaults=True):
     """Fields left at defaults by most steps; kept apart so that an ordinary step pays nothing."""
 
@@ -108,6 +122,8 @@ class Detail(msgspec.Struct, omit_defaults=True):
     input: OptionalRaw = None
     #: The question to people, with its changes.
     asked: Asked | None = None
+    #: What came from outside by the step's token.
+    outside: Outside | None = None
     #: The argument of a hook.
     happened: OptionalRaw = None
     #: How far the attempt is, as it said last.

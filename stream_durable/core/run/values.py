@@ -18,6 +18,7 @@ from stream_durable.core.definition.nodes import (
     SignalNode,
     SleepNode,
     StepNode,
+    TokenNode,
 )
 from stream_durable.core.failure import Failure
 from stream_durable.core.run.state import Run, Step
@@ -47,7 +48,7 @@ def output_of(run: Run, i: int, depth: int = 0) -> bytes | None:
             return _of_clause(run, i, step)
         case StepNode() | EachNode():
             return _of_members(run, i, depth) if depth < LISTS_MAX else None
-        case SleepNode() | SignalNode() | EventNode() | InputNode() | ChildNode():
+        case SleepNode() | SignalNode() | EventNode() | InputNode() | TokenNode() | ChildNode():
             return None
         case _:
             assert_never(node)

@@ -15,6 +15,7 @@ from stream_durable.core.definition.nodes import (
     InputNode,
     SignalNode,
     SleepNode,
+    TokenNode,
     WaitNode,
 )
 from stream_durable.core.definition.paths import root_of, value_at
@@ -27,6 +28,7 @@ from stream_durable.core.lifecycle import STEP_WAITING
 from stream_durable.core.messages import TakeOpened, WaitClosed, WaitOpened
 from stream_durable.core.run.cause import Cause
 from stream_durable.core.run.children import ask_for_child, begin_child, cancel_child
+from stream_durable.core.run.outside import begin_token, time_is_over
 from stream_durable.core.run.questions import ask, cause_of_question
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.sleeping import begin_sleep, say_moment
@@ -48,6 +50,8 @@ def begin_wait(run: Run, i: int, step: Step, node: WaitNode, now: int, out: Effe
             _begin_event(run, i, step, node, now, out, ends)
         case InputNode():
             ask(run, i, step, node, now, out)
+        case TokenNode():
+            begin_token(run, i, step, node, now, out, ends)
         case ChildNode():
             begin_child(run, i, step, node, now, out, ends)
         case _:
@@ -56,7 +60,7 @@ def begin_wait(run: Run, i: int, step: Step, node: WaitNode, now: int, out: Effe
 
 def wait_over(run: Run, i: int, step: Step, node: WaitNode, out: Effects) -> End | None:
     """Return the end of a wait at a due time, or None to go on."""
-    step.due = None
+    due, step.due = step.due, None
     match node:
         case SleepNode():
             return (i, COMPLETED, b"null", None)
@@ -65,6 +69,8 @@ def wait_over(run: Run, i: int, step: Step, node: WaitNode, out: Effects) -> End
         case EventNode():
             _close(run, node, step, out)
             return _nothing_came(i, node)
+        case TokenNode():
+            return time_is_over(i, step, node, due)
         case ChildNode():
             # The pause between two rounds, or before the next try, is over.
             if step.detail is not None and step.detail.until is not None:
@@ -78,7 +84,7 @@ def wait_over(run: Run, i: int, step: Step, node: WaitNode, out: Effects) -> End
 def stop_wait(run: Run, step: Step, node: WaitNode, out: Effects) -> None:
     """Withdraw a wait from the entity about to end the wait."""
     match node:
-        case SleepNode() | SignalNode() | InputNode():
+        case SleepNode() | SignalNode() | InputNode() | TokenNode():
             return
         case EventNode():
             _close(run, node, step, out)
@@ -95,7 +101,7 @@ def ask_once_more(run: Run, i: int, step: Step, node: WaitNode, out: Effects) ->
         case SleepNode():
             if step.due is None:
                 say_moment(run, step, node, out)
-        case SignalNode() | InputNode():
+        case SignalNode() | InputNode() | TokenNode():
             return
         case EventNode():
             out.messages.append(_opened(run, node, step, event_key(run, node)))
@@ -117,6 +123,8 @@ def cause_of_wait(run: Run, step: Step, node: WaitNode) -> Cause:
             return Cause("event", node.event, _shown_key(run, node), step.due)
         case InputNode():
             return cause_of_question(step)
+        case TokenNode():
+            return Cause("token", node.name, due=step.due)
         case ChildNode():
             child = "" if step.detail is None else step.detail.child
             return Cause("child", child) if child else Cause("next child", node.workflow, due=step.due)

@@ -142,6 +142,19 @@ def _asking() -> Workflow:
     return flow
 
 
+def _handed() -> Workflow:
+    """Steps ended from outside, one of them by silence, and one in a race with time."""
+    flow = Workflow("handed", restart=Retry(2, base="50ms"))
+    flow.add("work", work, retry=SOON)
+    flow.wait_token("brought", after="work", heartbeat="2s", timeout="6s", on_timeout="lost")
+    flow.wait_token("signed", after="work", on_error="skip", timeout="4s", on_timeout=None)
+    flow.sleep("nap", "2s", after="work")
+    flow.add("either", instant, after=any_of("signed", "nap"))
+    flow.add("shaky", shaky, after="brought")
+    flow.add("end", instant, after=("shaky", "either"))
+    return flow
+
+
 def _sleepy() -> Workflow:
     flow = Workflow("sleepy")
     flow.sleep("nap", "700ms")
@@ -172,5 +185,5 @@ def _misdirected() -> Workflow:
 
 MAKERS = (
     _chain, _bare, _diamond, _fan, _retried, _failing, _impatient, _long_steps, _signals, _events, _expecting,
-    _renewed, _asking, _sleepy, _bounded, _misdirected,
+    _renewed, _asking, _handed, _sleepy, _bounded, _misdirected,
 )  # fmt: skip

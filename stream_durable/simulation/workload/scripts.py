@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Raw
 
 from stream_durable.client.state import moment
-from stream_durable.core.format import ASKS
+from stream_durable.core.failure import Failure
+from stream_durable.core.format import ASKS, TOKENS
 from stream_durable.core.ids import channel_id
 from stream_durable.core.messages import (
     AnswerInput,
@@ -20,8 +21,12 @@ from stream_durable.core.messages import (
     CancelStep,
     ClaimInput,
     CommentInput,
+    CompleteStep,
     EventPublished,
+    FailStep,
+    HeartbeatStep,
     InputMessage,
+    OutsideMessage,
     PauseRun,
     ResumeRun,
     RetryRun,
@@ -98,7 +103,9 @@ def _unstorable(app: App, at: float) -> Sent:
     return Sent(at, INBOX, None, run.encode(), encode(start), is_garbage=True)
 
 
-def _script(rng: Random, app: App, name: str, run: str, at: float, meddling: float) -> Iterator[Sent]:
+def _script(  # noqa: C901 - a line for each kind
+    rng: Random, app: App, name: str, run: str, at: float, meddling: float
+) -> Iterator[Sent]:
     """Return the messages about a run, in order."""
     start = _start(rng, app, name, run, at)
     early = rng.random() < 0.4
@@ -113,6 +120,8 @@ def _script(rng: Random, app: App, name: str, run: str, at: float, meddling: flo
         yield from _signalled(rng, run, at)
     if name == "asking":
         yield from _answered(rng, run, at)
+    if name == "handed":
+        yield from _ended_outside(rng, run, at)
     if name in _PAID and not early and rng.random() < 0.7:
         yield message(at + rng.uniform(0.0, 3.0), _published("payment", run, rng))
     if name == "renewed":
@@ -192,6 +201,27 @@ def _answered(rng: Random, run: str, at: float) -> Iterator[Sent]:
             said = AssignInput(**about, to=rng.choice(("", "ann")), role=rng.choice((None, "office")))
         else:
             said = CommentInput(**about, comment="is it paid?")
+        yield message(at, said)
+        if rng.random() < 0.2:
+            yield message(at + rng.uniform(0.0, 1.0), said)
+
+
+def _ended_outside(rng: Random, run: str, at: float) -> Iterator[Sent]:
+    """End steps that wait for a token, and let them hear: early, late, twice, for another attempt, too."""
+    for number in range(rng.randrange(8)):
+        at += rng.uniform(0.0, 1.5)
+        about: dict[str, Any] = {
+            "key": run, "id": f"outside {number} {run}", "step": rng.choice(("brought", "signed")),
+            "format": TOKENS, "attempt": rng.choice((0, 1, 1, 1, 2)), "by": rng.choice(("", "ann")),
+        }  # fmt: skip
+        kind = rng.random()
+        said: OutsideMessage
+        if kind < 0.4:
+            said = CompleteStep(**about, output=Raw(b'{"by":%d}' % number))
+        elif kind < 0.55:
+            said = FailStep(**about, failure=Failure("lost", f"on the way, {number}", retryable=False))
+        else:
+            said = HeartbeatStep(**about)
         yield message(at, said)
         if rng.random() < 0.2:
             yield message(at + rng.uniform(0.0, 1.0), said)

@@ -1,0 +1,128 @@
+"""Commands for steps ended from outside, by token or by run and step."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from stream_durable.cli.errors import UsageError
+from stream_durable.cli.history import ask_run
+from stream_durable.cli.selection import RunId
+from stream_durable.cli.values import load_settings, read_json
+
+if TYPE_CHECKING:
+    from stream_durable.client import AsyncClient
+
+app = typer.Typer(help="Steps that are ended from outside by a token.", no_args_is_help=True)
+
+Token = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[TOKEN]",
+        help="The token, or - to read it from standard input, where no list of processes shows it.",
+        show_default=False,
+    ),
+]
+OfRun = Annotated[str | None, typer.Option("--run", help="Instead of a token: the run, with --step.")]
+OfStep = Annotated[str | None, typer.Option("--step", help="The step of --run.")]
+By = Annotated[str | None, typer.Option("--by", help="Who does it.", show_default="the user's name")]
+
+
+class _Meant(NamedTuple):
+    """A step by token, or by run and name."""
+
+    token: str | None
+    run: str | None
+    step: str | None
+
+
+@app.callback()
+def _tokens() -> None:
+    """Steps that are ended from outside by a token."""
+
+
+@app.command("complete")
+def complete(
+    token: Token = None,
+    value: Annotated[str, typer.Option("--value", help="JSON, or @file: the step's output.")] = "null",
+    run: OfRun = None,
+    step: OfStep = None,
+    by: By = None,
+) -> None:
+    """Complete a step that ends by a token, with a value as its output.
+
+    Example: `stream-durable tokens complete - --value '{"at": "10:40"}' < token.txt`
+    """
+    meant, given = _meant(token, run, step), read_json(value, "--value")
+    _asked(lambda client: client.complete(meant.token, given, run=meant.run, step=meant.step, by=_by(by)))
+    typer.echo("Requested to complete the step.")
+
+
+@app.command("fail")
+def fail(
+    token: Token = None,
+    message: Annotated[str, typer.Option("--message", "-m", help="For people: what went wrong.")] = "",
+    code: Annotated[str, typer.Option("--code", help="For programs: what went wrong.")] = "failed",
+    run: OfRun = None,
+    step: OfStep = None,
+    by: By = None,
+) -> None:
+    """Fail a step that ends by a token.
+
+    Example: `stream-durable tokens fail --run order-42 --step delivered --code lost -m "lost on the way"`
+    """
+    from stream_durable.sdk.answers import Fail
+
+    meant, error = _meant(token, run, step), Fail(code, message, retryable=False)
+    _asked(lambda client: client.fail(meant.token, error, run=meant.run, step=meant.step, by=_by(by)))
+    typer.echo("Requested to fail the step.")
+
+
+@app.command("heartbeat")
+def heartbeat(token: Token = None, run: OfRun = None, step: OfStep = None) -> None:
+    """Say that what a step waits for is still under way.
+
+    Example: `stream-durable tokens heartbeat --run order-42 --step delivered`
+    """
+    meant = _meant(token, run, step)
+    _asked(lambda client: client.heartbeat(meant.token, run=meant.run, step=meant.step))
+    typer.echo("Sent a heartbeat for the step.")
+
+
+@app.command("show")
+def show_token(
+    run: RunId,
+    step: Annotated[str, typer.Argument(metavar="STEP", help="Name of the step.", show_default=False)],
+) -> None:
+    """Print the token of a step, as the functions of its run get it. It is a secret.
+
+    Example: `stream-durable tokens show order-42 delivered`
+    """
+    _, token = asyncio.run(ask_run(run, lambda handle: handle.token(step)))
+    typer.echo(token)
+
+
+def _meant(token: str | None, run: str | None, step: str | None) -> _Meant:
+    if (token is None) == (run is None) or (run is None) != (step is None):
+        raise UsageError("give a token, or --run and --step")
+    is_typed = token == "-"  # noqa: S105 - no token, but the word for standard input
+    return _Meant(sys.stdin.readline().strip() if is_typed else token, run, step)
+
+
+def _by(given: str | None) -> str:
+    return given or getpass.getuser()
+
+
+def _asked(ask: Callable[[AsyncClient], Awaitable[Any]]) -> Any:
+    from stream_durable import bootstrap
+
+    async def run() -> Any:
+        async with bootstrap.client(load_settings()) as client:
+            return await ask(client)
+
+    return asyncio.run(run())

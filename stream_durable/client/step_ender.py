@@ -1,0 +1,119 @@
+"""Calls that end a step from outside: of a run by the step's name, of a client by token, too."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Protocol
+
+from stream_durable.client.edge import Edge
+from stream_durable.client.ended_outside import completion_of, failure_of, heartbeat_of
+from stream_durable.client.values import drawn
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.messages import RunMessage
+from stream_durable.core.run.state import Run
+from stream_durable.sdk.answers import Fail
+
+
+class HasId(Protocol):
+    """A run in the caller's hands."""
+
+    @property
+    def id(self) -> str: ...
+
+
+def id_of(run: str | HasId) -> str:
+    """Return the id of a run given as such or by id."""
+    return run if isinstance(run, str) else run.id
+
+
+class StepEnder:
+    """Ends steps of one run."""
+
+    id: str
+    _edge: Edge
+
+    @abstractmethod
+    async def _thawed(self) -> Run: ...
+
+    @abstractmethod
+    async def _tell(self, message: RunMessage) -> str: ...
+
+    async def complete_step(self, step: str, value: Any = None, *, by: str = "", attempt: int = 0) -> str:
+        """Complete a step added by `wait_token`, without its token; its output is the value.
+
+        Before the step waits, the value is kept for it. Raises `RejectedError` for a step that has ended.
+        """
+        run, data = await self._thawed(), self._edge.values.plain(value, f"the output of step {step!r}")
+        return await self._tell(completion_of(run, step, data, attempt, by=by, id=drawn()))
+
+    async def fail_step(self, step: str, error: Fail | str, *, by: str = "", attempt: int = 0) -> str:
+        """Fail a step added by `wait_token`, without its token."""
+        return await self._tell(failure_of(await self._thawed(), step, error, attempt, by=by, id=drawn()))
+
+    async def heartbeat_step(self, step: str, *, attempt: int = 0) -> str:
+        """Let the time for a heartbeat of a step begin again, without the step's token."""
+        return await self._tell(heartbeat_of(await self._thawed(), step, attempt, id=drawn()))
+
+    async def token(self, step: str) -> str:
+        """Return the token of a step added by `wait_token`, as the functions of the run get it."""
+        attempt = heartbeat_of(await self._thawed(), step, 0, id=drawn()).attempt
+        return self._edge.ports.tokens.sign(self.id, step, attempt)
+
+
+class TokenEnder:
+    """Ends steps of any run."""
+
+    @property
+    @abstractmethod
+    def _edge(self) -> Edge: ...
+
+    @abstractmethod
+    def _ender(self, run: str) -> StepEnder: ...
+
+    async def complete(
+        self,
+        token: str | None = None,
+        value: Any = None,
+        *,
+        run: str | HasId | None = None,
+        step: str | None = None,
+        by: str = "",
+    ) -> str:
+        """Complete a step added by `wait_token`, by its token or by run and step; its output is the value.
+
+        Before the step waits, the value is kept for it. Raises `RejectedError` for a token that was altered
+        (`forged_token`), used (`used_token`) or outlived by its step (`expired_token`).
+        """
+        handle, name, attempt = self._meant(token, run, step)
+        return await handle.complete_step(name, value, by=by, attempt=attempt)
+
+    async def fail(
+        self,
+        token: str | None = None,
+        error: Fail | str = "",
+        *,
+        run: str | HasId | None = None,
+        step: str | None = None,
+        by: str = "",
+    ) -> str:
+        """Fail a step added by `wait_token`; a text as error has the code `failed`."""
+        handle, name, attempt = self._meant(token, run, step)
+        return await handle.fail_step(name, error, by=by, attempt=attempt)
+
+    async def heartbeat(
+        self, token: str | None = None, *, run: str | HasId | None = None, step: str | None = None
+    ) -> str:
+        """Say that what a step waits for is under way: the time of its `heartbeat=` begins again."""
+        handle, name, attempt = self._meant(token, run, step)
+        return await handle.heartbeat_step(name, attempt=attempt)
+
+    def _meant(
+        self, token: str | None, run: str | HasId | None, step: str | None
+    ) -> tuple[StepEnder, str, int]:
+        """Return the run, step and attempt that a token names, or that were named without a token."""
+        if token is None and run is not None and step is not None:
+            return self._ender(id_of(run)), step, 0
+        if token is None or run is not None or step is not None:
+            raise RejectedError("contradiction", "give a token, or run= and step=, and not both")
+        named = self._edge.ports.tokens.read(token)
+        return self._ender(named.run), named.step, named.attempt
