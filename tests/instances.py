@@ -47,7 +47,9 @@ class Instance:
         self.ports = ports
         self.client = client
         #: Nothing of ours: what any program that speaks Kafka would use.
-        self._producer = Producer({"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0})
+        self._producer = Producer(
+            {"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0, "message.max.bytes": 10_000_000}
+        )
 
     async def emit(
         self,
@@ -57,13 +59,17 @@ class Instance:
         headers: dict[str, str | bytes | None] | None = None,
         partition: int = -1,
     ) -> None:
-        """Put a record on the events topic."""
+        """Put a record on the events topic, and raise if the broker refuses it."""
         data = msgspec.json.encode(value) if isinstance(value, dict) else value
+        refused: list[object] = []
         self._producer.produce(
-            f"{self.settings.prefix}.events", data, key, partition, headers=list((headers or {}).items())
-        )
+            f"{self.settings.prefix}.events", data, key, partition,
+            on_delivery=lambda error, _: refused.append(error) if error else None,
+            headers=list((headers or {}).items()),
+        )  # fmt: skip
         left = await asyncio.to_thread(self._producer.flush, SECONDS)
         assert not left
+        assert not refused, refused
 
     async def begun(self, run: str) -> RunHandle:
         """Wait until a run that was started through Kafka is there."""

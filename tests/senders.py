@@ -42,12 +42,12 @@ class Sender(Protocol):
 
 class PythonSender:
     def __init__(self, bootstrap: str, topic: str) -> None:
-        self._producer = Producer({"bootstrap.servers": bootstrap})
+        self._producer = Producer({"bootstrap.servers": bootstrap, "log_level": 0})
         self._topic = topic
 
     async def send(self, messages: Sequence[Sent]) -> None:
         for message in messages:
-            value, headers = _record(message)
+            value, headers = record_of(message)
             self._producer.produce(self._topic, value, message.key, headers=list(headers.items()))
         assert not await asyncio.to_thread(self._producer.flush, SECONDS)
 
@@ -98,7 +98,8 @@ async def _install(home: Path) -> None:
         pytest.skip(f"npm reaches no registry: {said.decode()[-300:]}")
 
 
-def _record(message: Sent) -> tuple[bytes, dict[str, str | bytes | None]]:
+def record_of(message: Sent) -> tuple[bytes, dict[str, str | bytes | None]]:
+    """Return the value and the headers of a message in its mode."""
     mode, form, _, identity, fields = message
     if mode == "json":
         return json.dumps({**fields, "message_id": identity}).encode(), {}

@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient
 from stream_durable.bench.errors import BenchError
 from stream_durable.core.lifecycle import RUN_CANCELLED, RUN_FAILED, RunEvent, StepEvent
 from stream_durable.core.messages import Message, SignalRun, StartRun
-from stream_durable.kafka.config import PARTITIONER, config
+from stream_durable.kafka.config import PARTITIONER, config, reading
 from stream_durable.kafka.topic_rules import wanted
 from stream_durable.settings import KafkaSettings, Settings
 from stream_durable.wire import inbox, lifecycle
@@ -155,7 +155,7 @@ class Load:
 
 def records_in(settings: KafkaSettings, topic: str, partitions: int) -> int:
     """Return how many records a topic has had."""
-    consumer = Consumer(config(settings, "bench", group_id="bench"))
+    consumer = Consumer(reading(settings, topic, "bench"))
     try:
         return sum(_end_of(consumer, TopicPartition(topic, partition)) for partition in range(partitions))
     finally:

@@ -43,7 +43,7 @@ async def migrate(
     connection = await connect(settings, is_patient=True)
     try:
         with translated():
-            await _lock(connection, say)
+            await _lock(connection, settings.db_schema, say)
             await connection.execute(
                 await connection.fetchval(queries()["migration_schema"], settings.db_schema)
             )
@@ -59,12 +59,12 @@ async def migrate(
     return [migration.name for migration in pending]
 
 
-async def _lock(connection: asyncpg.Connection, say: Say) -> None:
-    """Take the migration lock. Waiting statements would delay `create index concurrently`."""
+async def _lock(connection: asyncpg.Connection, schema: str, say: Say) -> None:
+    """Take the lock of migrations of a schema. Waiting statements would delay `create index concurrently`."""
     since = said = monotonic()
-    while not await connection.fetchval(queries()["migration_lock"]):
+    while not await connection.fetchval(queries()["migration_lock"], schema):
         if monotonic() >= said:
-            say(f"waiting for another migration in this database ({monotonic() - since:.0f} s)")
+            say(f"waiting for another migration of this schema ({monotonic() - since:.0f} s)")
             said += _SAY_SECONDS
         await asyncio.sleep(_PAUSE_SECONDS)
 

@@ -48,7 +48,7 @@ def to_json(value: bytes) -> bytes:
     try:
         fields: dict[str, Any] = schemaless_reader(body, known.writer, None)  # type: ignore[assignment]  # a record
     except (EOFError, IndexError, OverflowError, MemoryError, *UNREADABLE) as error:
-        cause = str(error) or type(error).__name__
+        cause = str(error) or "it ends too early"
         text = f"not Avro of the schema {known.name}: {cause}. It may be cut short"
         raise RejectedError("unreadable", f"{text}, or written under another schema") from error
     if body.tell() != len(value):

@@ -333,7 +333,8 @@ def decode(value: bytes, form: type[_Shape]) -> _Shape:
     try:
         return msgspec.json.decode(value, type=form)
     except UNREADABLE as error:
-        fields = ", ".join(field.encode_name for field in msgspec.structs.fields(form))
+        names = [field.encode_name for field in msgspec.structs.fields(form)]
+        fields = ", ".join(sorted(names, key="message_id".__eq__))
         raise RejectedError(
             "invalid", f"{error}. {form.title[0].upper()}{form.title[1:]} has the fields {fields}"
         ) from error
@@ -344,7 +345,8 @@ def plain(value: bytes) -> Any:
     try:
         return msgspec.json.decode(value)
     except UNREADABLE as error:
-        raise RejectedError("unreadable", f"not JSON: {error}") from error
+        text = f"not JSON: {error}. Write one JSON object, or Avro by a published schema"
+        raise RejectedError("unreadable", text) from error
 
 
 def event(place: Place, name: str, key: str | None, data: Raw, identity: str) -> FromOutside:

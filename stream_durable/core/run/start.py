@@ -24,7 +24,7 @@ def create(message: RunMessage, partition: int, graphs: Callable[[str], Graph | 
     """Return the run named by a start, or refuse; all other messages are for existing runs."""
     key = message.key
     if not isinstance(message, StartRun):
-        raise RejectedError("unknown_run", f"there is no run {key!r}")
+        raise RejectedError("unknown_run", f"there is no run {key!r}: check the id, or start it first")
     if is_derived(key) and not message.parent:
         raise RejectedError("reserved_id", f"{key[:128]!r} cannot be a run's id: {RESERVED_RULE}")
     graph = graphs(message.fingerprint)

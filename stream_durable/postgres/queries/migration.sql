@@ -1,6 +1,6 @@
 -- name: migration_lock
--- One migration at a time, whoever starts it: whether it is this one. Held until the connection ends.
-select pg_try_advisory_lock(7235101)
+-- One migration of schema $1 at a time, whoever starts it: whether it is this one. Held until the connection ends.
+select pg_try_advisory_lock(hashtextextended($1, 7235101))
 
 -- name: migration_lock_limit
 -- How many milliseconds ($1) the transaction waits for a lock.
