@@ -19,7 +19,7 @@ from stream_durable.sdk.workflow import Workflow
 
 if TYPE_CHECKING:
     from stream_durable.bootstrap import Client
-    from stream_durable.client import NoOutput, RunCancelled, RunFailed, RunFilter
+    from stream_durable.client import NoAnswer, NoOutput, RunCancelled, RunFailed, RunFilter
 
 __all__ = [
     "App",
@@ -37,6 +37,7 @@ __all__ = [
     "Jump",
     "NextBusinessDay",
     "NextWeekday",
+    "NoAnswer",
     "NoOutput",
     "RejectedError",
     "Results",
@@ -55,6 +56,7 @@ __all__ = [
 #: What authors of workflows do not need, and which would load the drivers of Kafka and Postgres.
 _WHEN_ASKED_FOR = {
     "Client": "stream_durable.bootstrap",
+    "NoAnswer": "stream_durable.client",
     "NoOutput": "stream_durable.client",
     "RunCancelled": "stream_durable.client",
     "RunFailed": "stream_durable.client",

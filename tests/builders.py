@@ -14,6 +14,7 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.moments import AnyMoment
 from stream_durable.core.definition.nodes import (
     AnyNode,
+    BesideNode,
     BranchNode,
     ChildNode,
     Definition,
@@ -33,7 +34,7 @@ from stream_durable.core.entities import ENTITIES, TABLES, Entity, Graphs, timer
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.fold import create, fold
-from stream_durable.core.format import ASKS, TOKENS
+from stream_durable.core.format import ASKS, BESIDE, TOKENS
 from stream_durable.core.gate.rows import GateRow, PlaceRow
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.lifecycle import RunEvent, StepEvent
@@ -58,6 +59,7 @@ from stream_durable.core.messages import (
     FailStep,
     Grafted,
     HeartbeatStep,
+    InquireRun,
     Kind,
     Message,
     PauseRun,
@@ -111,6 +113,11 @@ def token(name: str, *after: str, **options: Any) -> TokenNode:
     return TokenNode(name=name, after=after, **options)
 
 
+def answering(name: str = "quote", **options: Any) -> BesideNode:
+    """Return a function that answers inquiries beside the graph."""
+    return BesideNode(name=name, step=StepNode(name=f"~{name}", **options))
+
+
 def parallel(name: str, *after: str, **options: Any) -> ParallelNode:
     return ParallelNode(name=name, after=after, **options)
 
@@ -153,7 +160,10 @@ def hook(kind: str, **options: Any) -> StepNode:
 def definition(*nodes: AnyNode, **options: Any) -> Definition:
     """Return a definition that is sound: a test of the fold is not one of the validation."""
     made = Definition(
-        name="order", nodes=nodes, format=format_of(nodes, options.get("concurrency")), **options
+        name="order",
+        nodes=nodes,
+        format=format_of(nodes, options.get("concurrency"), options.get("beside", ())),
+        **options,
     )
     assert not validate(made)
     return made
@@ -327,6 +337,9 @@ class Play:
 
     def beats_outside(self, name: str, attempt: int = 1) -> Said:
         return self.tell(HeartbeatStep(key=RUN, id="b1", step=name, format=TOKENS, attempt=attempt))
+
+    def inquired(self, id: str = "q1", data: bytes = b"null", name: str = "quote") -> Said:  # noqa: A002
+        return self.tell(InquireRun(key=RUN, id=id, inquiry=name, format=BESIDE, data=Raw(data)))
 
     def cancelled(self, reason: str = "", **options: Any) -> Said:
         return self.tell(CancelRun(key=RUN, id="c1", reason=reason, **options))

@@ -3,7 +3,7 @@
 from stream_durable.client.attempts import AttemptState, LogEntry
 from stream_durable.client.blocking import BlockingClient, BlockingRun
 from stream_durable.client.client import AsyncClient
-from stream_durable.client.errors import NoOutput, RunCancelled, RunFailed
+from stream_durable.client.errors import NoAnswer, NoOutput, RunCancelled, RunFailed
 from stream_durable.client.figures import WorkflowEntry
 from stream_durable.client.filter import RunFilter
 from stream_durable.client.input_list import InputFilter, InputList, OpenInput
@@ -26,6 +26,7 @@ __all__ = [
     "KeptEvent",
     "LogEntry",
     "Member",
+    "NoAnswer",
     "NoOutput",
     "OpenInput",
     "OpenWait",

@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self, Unpack, overload
 from uuid import uuid4
 
+from stream_durable.client.bulk import BulkOrders
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.figures import WorkflowEntry, child_counts, workflow_entries
-from stream_durable.client.filter import LOST, OPEN, RunFilter
+from stream_durable.client.filter import LOST, RunFilter
 from stream_durable.client.input_list import InputFilter, InputList, answer_all, open_inputs
-from stream_durable.client.joining import start_with_signal
+from stream_durable.client.joining import ask_started, start_with_signal
 from stream_durable.client.listing import COUNT_MAX, RunCount, RunList, RunStatuses, counted, listed, statuses
 from stream_durable.client.open_waits import EventList, WaitList, kept_events, open_waits
 from stream_durable.client.run import RunHandle, output_type_of, start
@@ -32,20 +33,16 @@ from stream_durable.client.starting import (
     some_tags,
 )
 from stream_durable.client.step_ender import HasId, StepEnder, TokenEnder, id_of
-from stream_durable.client.together import Progress, order_all
+from stream_durable.client.together import Progress
 from stream_durable.client.values import run_id
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.messages import CancelRun, PauseRun, ResumeRun, RetryRun, StartRun, StartWithSignal
-from stream_durable.core.status import CANCELLED, CANCELLING, COMPENSATING, COMPENSATION_FAILED, PAUSED
+from stream_durable.core.messages import StartRun, StartWithSignal
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.workflow import In, Out, Workflow
 from stream_durable.wire.events import published, with_signal
 
-#: Statuses of runs not yet being ended.
-_GOING = OPEN - {CANCELLING, COMPENSATING}
 
-
-class AsyncClient(TokenEnder):
+class AsyncClient(TokenEnder, BulkOrders):
     """A connection to one instance; use with `async with`, from any number of tasks of one loop."""
 
     def __init__(self, connect: Callable[[], AbstractAsyncContextManager[Ports]]) -> None:
@@ -107,6 +104,40 @@ class AsyncClient(TokenEnder):
         With `signal` one message starts the run and brings it a signal. A run that exists gets the signal
         alone, whatever its input; for one that has ended it is late.
         """
+        edge, given = self._edge, options.get("id")
+        message = await self._start_of(workflow, input, options)
+        if (signal := options.get("signal")) is not None:
+            sent = self._with_signal(message, signal, options.get("signal_id"))
+            return await start_with_signal(edge, sent, output_type_of(workflow))
+        return await start(edge, message, is_named=given is not None, output_type=output_type_of(workflow))
+
+    async def ask(
+        self,
+        run: str | HasId,
+        name: str,
+        data: Any = None,
+        *,
+        start: tuple[Workflow[Any, Any] | str, Any] | None = None,
+        timeout: Duration | None = "30s",  # noqa: ASYNC109 - the contract
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
+    ) -> Any:
+        """Ask a run something that a function of its workflow answers, as `RunHandle.ask` does.
+
+        With `start`, a workflow and an input, the run is started before, unless there is one of this id.
+        """
+        handle = self.run(id_of(run))
+        if start is None:
+            return await handle.ask(name, data, timeout=timeout, id=id)
+        first = await self._start_of(start[0], start[1], {"id": id_of(run)})
+        return await ask_started(self._edge, handle.id, name, data, first, timeout, id)
+
+    async def _start_of(
+        self,
+        workflow: Workflow[Any, Any] | str,
+        input: Any,  # noqa: A002 - the word for it everywhere
+        options: StartOptions,
+    ) -> StartRun:
+        """Return the checked message of a start."""
         check_options(options)
         edge, given = self._edge, options.get("id")
         data = edge.values.input_of(workflow, input)
@@ -129,10 +160,7 @@ class AsyncClient(TokenEnder):
             metadata=edge.values.an_object(metadata, f"the metadata of a run of workflow {name!r}"),
         )
         await check_queue(edge, message.queue)
-        if (signal := options.get("signal")) is not None:
-            sent = self._with_signal(message, signal, options.get("signal_id"))
-            return await start_with_signal(edge, sent, output_type_of(workflow))
-        return await start(edge, message, is_named=given is not None, output_type=output_type_of(workflow))
+        return message
 
     def _with_signal(self, start: StartRun, signal: object, signal_id: str | None) -> StartWithSignal:
         name, data = named_signal(signal)
@@ -309,70 +337,6 @@ class AsyncClient(TokenEnder):
     ) -> RunList:
         """Return a page of the dead letters: of the runs that ended as `failed=True` says."""
         return await listed(self._edge, which or RunFilter(), limit, after, among=LOST)
-
-    async def cancel_all(
-        self,
-        which: RunFilter,
-        reason: str = "",
-        *,
-        compensate: bool = False,
-        progress: Progress | None = None,
-    ) -> int:
-        """Request the end of all matching runs not yet ended; return their number.
-
-        Requests go page by page; `progress` is called with the number so far.
-        """
-
-        def order(run: str) -> CancelRun:
-            return CancelRun(key=run, id=uuid4().hex, reason=reason, compensate=compensate)
-
-        return await order_all(
-            self._edge, which.query(_GOING, self._edge.now()), order, "cancel runs", progress
-        )
-
-    async def pause_all(self, which: RunFilter, reason: str = "", *, progress: Progress | None = None) -> int:
-        """Let no step of the matching runs begin until resumed; return the number of runs."""
-
-        def order(run: str) -> PauseRun:
-            return PauseRun(key=run, id=uuid4().hex, reason=reason)
-
-        return await order_all(
-            self._edge, which.query(_GOING - {PAUSED}, self._edge.now()), order, "pause runs", progress
-        )
-
-    async def resume_all(
-        self,
-        which: RunFilter,
-        *,
-        context: Mapping[str, Any] | None = None,
-        progress: Progress | None = None,
-    ) -> int:
-        """Resume the matching paused runs; return their number."""
-        data = self._edge.values.an_object(context, "the context for the runs")
-
-        def order(run: str) -> ResumeRun:
-            return ResumeRun(key=run, id=uuid4().hex, context=data)
-
-        return await order_all(
-            self._edge, which.query(frozenset({PAUSED}), self._edge.now()), order, "resume runs", progress
-        )
-
-    async def retry_all(
-        self, which: RunFilter, *, whole: bool = False, progress: Progress | None = None
-    ) -> int:
-        """Retry the matching failed runs; return their number.
-
-        Cancelled runs match only by `status`. Runs with a failed compensation never match: handle the
-        compensation first, run by run.
-        """
-
-        def order(run: str) -> RetryRun:
-            return RetryRun(key=run, id=uuid4().hex, whole=whole)
-
-        among = (LOST | {CANCELLED} if which.status else LOST) - {COMPENSATION_FAILED}
-        return await order_all(
-            self._edge, which.query(among, self._edge.now()), order, "retry runs", progress
-        )
 
     def _ender(self, run: str) -> StepEnder:
         return self.run(run)

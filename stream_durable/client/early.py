@@ -28,18 +28,20 @@ from stream_durable.ports import StoredRun
 Stored = Callable[[], Awaitable[StoredRun]]
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
+    """A value that is there, None too."""
+
     value: Any
 
 
 async def output_of_step(edge: Edge, run: str, stored: Stored, step: str, seconds: float | None) -> Any:
     """Return the output of a step once it has completed; raises `NoOutput` if it ends otherwise."""
 
-    async def look() -> _Found | None:
+    async def look() -> Found | None:
         data = _output(await _thawed(edge, await stored()), step)
-        return None if data is None else _Found(msgspec.json.decode(await edge.resolved(data)))
+        return None if data is None else Found(msgspec.json.decode(await edge.resolved(data)))
 
-    return await _awaited(
+    return await awaited(
         edge, run, look, lambda event: isinstance(event, RunEvent) or event.step == step, seconds
     )
 
@@ -52,24 +54,24 @@ async def value_at_path(edge: Edge, run: str, stored: Stored, path: str, seconds
     if root not in ("input", "context"):
         return read_path(path, await output_of_step(edge, run, stored, root, seconds))
 
-    async def look() -> _Found | None:
+    async def look() -> Found | None:
         row = (await stored()).run
         if root == "input":
-            return _Found(read_path(path, msgspec.json.decode(row.input)))
+            return Found(read_path(path, msgspec.json.decode(row.input)))
         try:
-            return _Found(read_path(path, msgspec.json.decode(row.context or b"{}")))
+            return Found(read_path(path, msgspec.json.decode(row.context or b"{}")))
         except RejectedError:
             if row.ended is not None:
                 raise
             return None
 
-    return await _awaited(edge, run, look, lambda event: True, seconds)
+    return await awaited(edge, run, look, lambda event: True, seconds)
 
 
-async def _awaited(
+async def awaited(
     edge: Edge,
     run: str,
-    look: Callable[[], Awaitable[_Found | None]],
+    look: Callable[[], Awaitable[Found | None]],
     matters: Callable[[RunEvent | StepEvent], bool],
     seconds: float | None,
 ) -> Any:

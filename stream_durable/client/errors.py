@@ -41,6 +41,23 @@ class NoOutput(StreamDurableError):  # noqa: N818 - it is read as a sentence
         self.failure = failure
 
 
+class NoAnswer(StreamDurableError):  # noqa: N818 - it is read as a sentence
+    """A run gave no answer to an inquiry: the function refused or failed, or the run ended before.
+
+    `code` and `message` are those of the failure.
+    """
+
+    def __init__(self, run: str, name: str, status: str, failure: Failure | None) -> None:
+        why = f": {failure.code}: {failure.message}" if failure is not None else ""
+        super().__init__(f"run {run!r} has not answered {name!r} ({status}){why}")
+        self.run = run
+        self.name = name
+        self.status = status
+        self.failure = failure
+        self.code = "no_answer" if failure is None else failure.code
+        self.message = "" if failure is None else failure.message
+
+
 class RunCancelled(StreamDurableError):  # noqa: N818 - it is named like the event
     """A run was cancelled; `message` is the reason, `status` tells whether completed steps were undone."""
 

@@ -5,9 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from stream_durable.client.edge import Edge
+from stream_durable.client.inquiries import Inquiry, asked, check_inquiry
 from stream_durable.client.run import RunHandle
 from stream_durable.client.starting import check_workflow
-from stream_durable.core.messages import StartWithSignal
+from stream_durable.client.values import drawn
+from stream_durable.core.messages import StartRun, StartWithSignal
+from stream_durable.sdk.durations import Duration
+
+
+async def ask_started(
+    edge: Edge,
+    run: str,
+    name: str,
+    data: Any,
+    start: StartRun,
+    timeout: Duration | None,  # noqa: ASYNC109 - the contract
+    inquiry_id: str | None,
+) -> Any:
+    """Start a run unless it exists, ask it something, and return the answer."""
+    body = edge.values.plain(data, f"what is asked of {name!r}")
+    inquiry = Inquiry(run, name, inquiry_id or drawn(), body)
+    graph = edge.ports.catalogue.graph(start.fingerprint)
+    assert graph is not None, "a start is resolved to a known definition"
+    check_inquiry(edge, graph, inquiry)
+    edge.check(start)
+    handle: RunHandle[Any] = RunHandle(edge, run, created=True)
+    return await asked(edge, inquiry, [start], handle._stored, timeout)
 
 
 async def start_with_signal(edge: Edge, message: StartWithSignal, output_type: Any) -> RunHandle[Any]:

@@ -16,6 +16,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.names import is_helper
 from stream_durable.core.run import state as core
 from stream_durable.core.run.explain import causes
+from stream_durable.core.run.from_outside import Outside
 from stream_durable.core.run.rows import StepRow, thaw_requests, thaw_run, thaw_step
 from stream_durable.core.run.say import trigger_of
 from stream_durable.core.run.state import Run, Step
@@ -249,7 +250,7 @@ def _plain(name: str, step: Step) -> StepState:
     )
 
 
-def _outside(outside: core.Outside | None) -> OutsideEnd | None:
+def _outside(outside: Outside | None) -> OutsideEnd | None:
     if outside is None:
         return None
     return OutsideEnd(outside.id, _moment(outside.at), outside.by, _moment(outside.beat))

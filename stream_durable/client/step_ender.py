@@ -1,4 +1,4 @@
-"""Calls that end a step from outside: of a run by the step's name, of a client by token, too."""
+"""Calls that end a step from outside, by its name or by a token; and inquiries to a run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any, Protocol
 
 from stream_durable.client.edge import Edge
 from stream_durable.client.ended_outside import completion_of, failure_of, heartbeat_of
+from stream_durable.client.inquiries import Inquiry, asked, check_run
 from stream_durable.client.values import drawn
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import RunMessage
 from stream_durable.core.run.state import Run
+from stream_durable.ports import StoredRun
 from stream_durable.sdk.answers import Fail
+from stream_durable.sdk.durations import Duration
 
 
 class HasId(Protocol):
@@ -58,6 +61,30 @@ class StepEnder:
         """Return the token of a step added by `wait_token`, as the functions of the run get it."""
         attempt = heartbeat_of(await self._thawed(), step, 0, id=drawn()).attempt
         return self._edge.ports.tokens.sign(self.id, step, attempt)
+
+    @abstractmethod
+    async def _stored(self) -> StoredRun: ...
+
+    async def ask(
+        self,
+        name: str,
+        data: Any = None,
+        *,
+        timeout: Duration | None = "30s",  # noqa: ASYNC109 - the contract
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
+    ) -> Any:
+        """Ask the run something that a function of its workflow answers (`@orders.answers("quote")`).
+
+        Each `id` is asked once; a repeat returns the same answer while that is among the last hundred.
+        Raises `NoAnswer` where the function refuses or fails, or the run ends before; `RejectedError` for
+        what nobody answers, data of a wrong form, and a run that has ended; `TimeoutError` without an answer
+        by then: the function may still be called.
+        """
+        edge = self._edge
+        body = edge.values.plain(data, f"what is asked of {name!r}")
+        inquiry = Inquiry(self.id, name, id or drawn(), body)
+        await check_run(edge, await self._stored(), inquiry)
+        return await asked(edge, inquiry, [], self._stored, timeout)
 
 
 class TokenEnder:

@@ -23,6 +23,8 @@ ALL_OF: Final = 2
 CONCURRENCY: Final = 2
 #: The format of waits that end by a token.
 TOKENS: Final = 2
+#: The format of functions beside the graph.
+BESIDE: Final = 2
 #: From this one on a start may bring a signal.
 START_WITH_SIGNAL: Final = 2
 #: The format of events taken by one wait.

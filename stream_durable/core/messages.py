@@ -158,6 +158,18 @@ class RetryRun(RunMessage, kw_only=True, tag="run.retry"):
     whole: bool = False
 
 
+class InquireRun(RunMessage, kw_only=True, tag="run.inquire"):
+    """A program asks the run something; a function answers beside the graph. Each id is answered once."""
+
+    id: Text
+    #: The name of the answer.
+    inquiry: Text
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    #: JSON that it carries.
+    data: Raw = NULL
+
+
 class OutsideMessage(RunMessage, kw_only=True):
     """An end, or a sign of life, from outside for a step that waits for its token."""
 
@@ -647,6 +659,7 @@ AnyMessage = (
     | CompleteStep
     | FailStep
     | HeartbeatStep
+    | InquireRun
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -696,4 +709,5 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     CompleteStep,
     FailStep,
     HeartbeatStep,
+    InquireRun,
 )

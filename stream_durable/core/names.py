@@ -53,6 +53,11 @@ def hook_name(kind: str, step: str = "", attempt: int = 0) -> str:
     return f"{name}.{attempt}" if attempt else name
 
 
+def beside_name(kind: str, slot: int | None = None) -> str:
+    """Return the name of a function beside the graph, or of one of the steps in which it is called."""
+    return f"~{kind}" if slot is None else f"~{kind}.{slot}"
+
+
 def hook_kind(name: str) -> str:
     """Return the kind of a hook from the name."""
     return name.removeprefix("~")

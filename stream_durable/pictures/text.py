@@ -82,6 +82,10 @@ def _aside(definition: Definition, run: Known) -> Iterator[Line]:
     for hook in definition.hooks:
         kind = hook_kind(hook.name)
         yield _call(f"{_INDENT}{kind}", "", hook, run, (None, kind))
+    if definition.beside:
+        yield Line(("answers",))
+    for each in definition.beside:
+        yield _call(f"{_INDENT}{each.name}", "", each.step, run, (None, each.name))
 
 
 def _call(name: str, what: str, node: StepNode, run: Known, which: tuple[str | None, str]) -> Line:

@@ -52,6 +52,8 @@ class Offer(NamedTuple):
     templates: Collection[str] = ()
     #: Whether the step has an item; otherwise only an expanding step gives one.
     has_item: bool = False
+    #: The parameter that takes it.
+    item_name: str = "item"
     #: Whether the function takes a `Happened`, as hooks and compensations do.
     is_told: bool = False
     is_hook: bool = False
@@ -206,7 +208,7 @@ class Binder:
             return Source.HAPPENED
         if parameter.name in offer.steps or parameter.name == offer.own:
             return Source.OUTPUT
-        if parameter.name == "item" and (offer.has_item or has_default):
+        if parameter.name == offer.item_name and (offer.has_item or has_default):
             return Source.ITEM
         if parameter.name == "input" or (self._input_type is not None and about == bare(self._input_type)):
             return Source.INPUT
@@ -240,7 +242,7 @@ class Binder:
         if offer.is_told:
             kinds.append("a Happened")
         if offer.has_item:
-            kinds.append("called 'item'")
+            kinds.append(f"called {offer.item_name!r}")
         return f"neither {' nor '.join(kinds)}"
 
     def _codec(self, hint: Any, what: str, options: Options) -> Codec | None:

@@ -51,7 +51,7 @@ class Draft:
     #: None: no function belongs to it.
     work: Work | None = None
     #: Whether it is in the graph, can be added to it by an answer, or is called when something happens.
-    role: Literal["node", "template", "hook"] = "node"
+    role: Literal["node", "template", "hook", "beside"] = "node"
     compensation: Draft | None = None
     #: Of a group.
     members: tuple[str, ...] = ()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 from msgspec.structs import replace
 
 from stream_durable.core.definition.about import About, schema_within_bounds
-from stream_durable.core.definition.node_faults import Fault
 from stream_durable.core.definition.nodes import (
     AnyNode,
     BranchNode,
@@ -28,6 +27,7 @@ from stream_durable.core.definition.type_misfit import type_misfit
 from stream_durable.core.definition.validate import validate
 from stream_durable.core.policy import RetryPolicy
 from stream_durable.sdk.answers import Expand
+from stream_durable.sdk.beside import REQUEST, beside_nodes, schemas_of
 from stream_durable.sdk.binding import Binder, Offer, says_why, value_of, with_takes
 from stream_durable.sdk.choice import Selector, by_condition, by_value
 from stream_durable.sdk.draft import Draft, Work
@@ -37,6 +37,7 @@ from stream_durable.sdk.known import Known, KnownValues, output_of
 from stream_durable.sdk.lineage import prepared_child
 from stream_durable.sdk.options import Options
 from stream_durable.sdk.origin import Origin
+from stream_durable.sdk.placing import Noted, placed
 from stream_durable.sdk.signature import shown
 from stream_durable.sdk.type_faults import judge_child, judge_paths
 from stream_durable.sdk.wait_nodes import give_tokens
@@ -79,20 +80,13 @@ class Prepared(NamedTuple):
     about: About
 
 
-class Noted(NamedTuple):
-    """A defined name: its source line and option faults, for validation to extend."""
-
-    name: str
-    origin: Origin
-    options: Options
-
-
 def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Prepared:
     """Bind and check everything; raise one `DefinitionError` with all faults, each with the place."""
     own = outline.options.copy()
     preparation = _Preparation(workflow, outline, drafts, own)
     made = [(draft.role, preparation.finished(draft)) for draft in drafts]
     nodes = tuple(node for role, node in made if role == "node")
+    asked = beside_nodes(made)
     definition = Definition(
         name=outline.name,
         nodes=nodes,
@@ -101,12 +95,13 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
         hooks=tuple(node for role, node in made if role == "hook" and isinstance(node, StepNode)),
         restart=outline.restart,
         events=outline.events,
-        format=format_of(nodes, outline.concurrency),
+        beside=asked,
+        format=format_of(nodes, outline.concurrency, asked),
         concurrency=outline.concurrency,
     )
     output = preparation.output(definition, outline, own)
     give_tokens(nodes, preparation.handlers.values())
-    faults = _placed(outline, own, preparation.noted, validate(definition))
+    faults = placed(outline, own, preparation.noted, validate(definition))
     faults += preparation.faults_of_children
     if faults:
         raise DefinitionError(dict.fromkeys(faults))
@@ -114,6 +109,7 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
     about = replace(
         outline.about,
         steps=said,
+        inquiries=schemas_of(drafts, preparation.values.schemas),
         input=None if outline.input_type is None else _schema_of(preparation.values.of("input")),
         output=_schema_of(output),
     )
@@ -186,6 +182,8 @@ class _Preparation:
     def _step(self, draft: Draft, node: StepNode, options: Options) -> StepNode:
         if draft.role == "hook":
             offer = Offer(is_told=True, is_hook=True)
+        elif draft.role == "beside":
+            offer = Offer(has_item=True, item_name=REQUEST)
         elif draft.role == "template":
             offer = self._offer._replace(has_item=True)
         else:
@@ -377,23 +375,3 @@ def _told(node: StepNode, handler: Handler, taken: Iterable[str], upstream: Iter
         results=_results(handler),
         takes_context=takes_context,
     )
-
-
-def _placed(
-    outline: Outline, own: Options, noted: Sequence[Noted], found: Sequence[Fault]
-) -> list[DefinitionFault]:
-    """Return all faults in the order of the file: the workflow's own first, then step by step."""
-    of_workflow = [outline.fault(None, code, text, outline.origin) for code, text in own.faults]
-    of_steps: list[list[DefinitionFault]] = []
-    places: dict[str, list[int]] = {}
-    for i, (name, origin, options) in enumerate(noted):
-        places.setdefault(name, []).append(i)
-        of_steps.append([outline.fault(name, *fault, origin) for fault in options.faults])
-    for node, code, message in found:
-        if node is None:
-            of_workflow.append(outline.fault(None, code, message, outline.origin))
-            continue
-        # Of two steps with the same name, the second is at fault.
-        i = places[node].pop(1) if code == "duplicate" else places[node][0]
-        of_steps[i].append(outline.fault(node, code, message, noted[i].origin))
-    return [*of_workflow, *chain.from_iterable(of_steps)]

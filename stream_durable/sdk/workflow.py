@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, over
 
 from stream_durable.core.definition.about import About
 from stream_durable.core.definition.nodes import HOOKS, Definition
-from stream_durable.core.names import hook_name, undo_name
+from stream_durable.core.names import beside_name, hook_name, undo_name
 from stream_durable.sdk.draft import Draft
 from stream_durable.sdk.drafting import call_draft, own_name, template_draft
 from stream_durable.sdk.durations import Duration
@@ -20,7 +20,7 @@ from stream_durable.sdk.prepare import Outline, Prepared, prepare
 from stream_durable.sdk.retry import Retry
 from stream_durable.sdk.scope import Scope
 from stream_durable.sdk.step_options import CallOptions, TemplateOptions
-from stream_durable.sdk.steps import Decorator, Template, checked_function, plain
+from stream_durable.sdk.steps import Decorator, F, Template, checked_function, plain
 
 if TYPE_CHECKING:
     # The defaults are for type checkers only, so that a bare `Workflow` is as good as `Workflow[Any, Any]`.
@@ -147,6 +147,25 @@ class Workflow(Scope, Generic[In, Out]):
             return Template(self, draft, called)
 
         return decorate if function is None else decorate(function)
+
+    def answers(self, name: str, **options: Unpack[CallOptions]) -> Callable[[F], F]:
+        """Let the decorated function answer inquiries of this name, beside the graph, while a run goes on.
+
+        The parameter `request` receives what an inquiry carries, in its type. What the function returns is
+        the answer; what it raises refuses the inquiry, and does nothing to the run. Inquiries of one name to
+        a run are answered one by one, in the order of the log.
+        """
+
+        def decorate(decorated: F) -> F:
+            function = checked_function("answers", decorated, self)
+            origin = origin_of_function(function, author_frame())
+            called = beside_name(name_of(name))
+            draft = call_draft(f"answer {name!r}", called, function, origin, options, self)
+            draft.role = "beside"
+            self._add_draft(draft)
+            return decorated
+
+        return decorate
 
     @property
     def input_type(self) -> Any:

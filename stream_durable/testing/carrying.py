@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import MappingProxyType
 
-from stream_durable.core.definition.nodes import AnyNode, EachNode, StepNode, function_of, undo_of
+from stream_durable.core.definition.nodes import AnyNode, Definition, EachNode, StepNode, function_of, undo_of
 from stream_durable.sdk.app import App
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.lineage import with_children
@@ -47,9 +47,13 @@ class GrowingApp(App):
         return {
             step.queue
             for definition in self.definitions()
-            for node in (*definition.nodes, *definition.templates, *definition.hooks)
+            for node in (*definition.nodes, *definition.templates, *definition.hooks, *_beside(definition))
             for step in _steps_of(node)
         }
+
+
+def _beside(definition: Definition) -> Iterable[StepNode]:
+    return [each.step for each in definition.beside]
 
 
 def _steps_of(node: AnyNode) -> Iterable[StepNode]:

@@ -53,6 +53,7 @@ class Engine(Teller):
     claim = Told(AsyncClient.claim)
     assign = Told(AsyncClient.assign)
     comment = Told(AsyncClient.comment)
+    inquire = Told(AsyncClient.ask)
     complete = Told(AsyncClient.complete)
     fail_token = Told(AsyncClient.fail)
     heartbeat = Told(AsyncClient.heartbeat)

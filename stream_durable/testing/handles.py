@@ -66,6 +66,7 @@ class TestedRun(Teller):
     claim = Told(RunHandle.claim)
     assign = Told(RunHandle.assign)
     comment = Told(RunHandle.comment)
+    ask = Told(RunHandle.ask)
     complete_step = Told(RunHandle.complete_step)
     fail_step = Told(RunHandle.fail_step)
     heartbeat_step = Told(RunHandle.heartbeat_step)

@@ -107,7 +107,7 @@ know.
 #: Who writes what.
 WRITERS: Final = {
     "client": "run.cancel run.pause run.resume run.retry step.cancel step.skip "
-    "input.claim input.assign input.comment",
+    "input.claim input.assign input.comment run.inquire",
     "client, ingress": "run.start_signal run.signal channel.event input.answer step.complete step.fail "
     "step.heartbeat",
     "client, ingress, reconciler (of a child)": "run.start",

@@ -53,6 +53,7 @@ from stream_durable.core.messages import (
     GateTimerFired,
     Grafted,
     HeartbeatStep,
+    InquireRun,
     LogLine,
     PauseRun,
     ResumeRun,
@@ -257,6 +258,11 @@ MESSAGES += [
     FailStep(**NAMED, failure=LOST),
     HeartbeatStep(**OUTSIDE),
     HeartbeatStep(**NAMED),
+]
+
+MESSAGES += [
+    InquireRun(key=RUN, id="m7", inquiry="quote", format=2),
+    InquireRun(key=RUN, id="m7", inquiry="quote", format=2, data=DATA),
 ]
 
 ASKED: dict[str, Any] = {"run": RUN, "step": "charge", "attempt": 2}

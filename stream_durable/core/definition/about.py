@@ -30,6 +30,8 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     #: The JSON Schemas of a run's input and output; None: anything.
     input: Any = None
     output: Any = None
+    #: The JSON Schemas of what inquiries carry, by name of the answer; missing: anything.
+    inquiries: dict[str, Any] = {}
     #: What is said about steps, by name.
     steps: dict[str, str] = {}
 
@@ -39,18 +41,11 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     def refusal(self, workflow: str, data: bytes) -> RejectedError | None:
         """Return the reason for refusing a run's input, or None for an input fit for the schema."""
-        if self.input is None:
-            return None
-        try:
-            value = msgspec.json.decode(data)
-        except (msgspec.DecodeError, RecursionError):
-            return RejectedError("invalid_input", f"the input of workflow {workflow!r} is no JSON")
-        found = misfit(Schema(self.input), value)
-        if not found:
-            return None
-        return RejectedError(
-            "invalid_input", f"the input of workflow {workflow!r} does not fit: {_shown(found)}"
-        )
+        return _refusal(self.input, data, f"the input of workflow {workflow!r}")
+
+    def refusal_of_inquiry(self, name: str, data: bytes) -> RejectedError | None:
+        """Return the reason for refusing what an inquiry carries, or None."""
+        return _refusal(self.inquiries.get(name), data, f"what is asked of {name!r}")
 
 
 NOTHING: Final = About()
@@ -72,6 +67,17 @@ def read_about(data: bytes | None) -> About:
 def schema_within_bounds(node: Any) -> Any:
     """Return a schema, or None if it is too large to travel."""
     return None if node is None or len(msgspec.json.encode(node)) > SCHEMA_BYTES_MAX else node
+
+
+def _refusal(schema: Any, data: bytes, what: str) -> RejectedError | None:
+    if schema is None:
+        return None
+    try:
+        value = msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return RejectedError("invalid_input", f"{what} is no JSON")
+    found = misfit(Schema(schema), value)
+    return RejectedError("invalid_input", f"{what} does not fit: {_shown(found)}") if found else None
 
 
 def _shown(found: list[Misfit]) -> str:

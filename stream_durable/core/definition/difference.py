@@ -54,7 +54,9 @@ def changes(old: Definition, new: Definition) -> list[Change]:
 
 
 def _steps(definition: Definition) -> dict[str, AnyNode]:
-    return {node.name: node for node in (*definition.nodes, *definition.templates, *definition.hooks)}
+    beside = [each.step for each in definition.beside]
+    every = (*definition.nodes, *definition.templates, *definition.hooks, *beside)
+    return {node.name: node for node in every}
 
 
 def _renamed(gone: Sequence[AnyNode], come: Sequence[AnyNode]) -> dict[str, str]:

@@ -53,10 +53,11 @@ class JoinPlan(NamedTuple):
 class Graph:
     """A definition prepared once and shared by all its runs. Never changed after construction."""
 
-    __slots__ = ("asking", "clean_up", "definition", "definition_size", "dependencies", "dependents",
-                 "entry", "fingerprint", "has_compensation", "hooks", "index", "is_watched", "joins",
-                 "limit", "links", "members", "name", "names", "need", "nodes", "own_weight", "picks",
-                 "racing", "sinks", "size", "takers", "templates", "tokens", "total", "work")  # fmt: skip
+    __slots__ = ("asking", "beside", "clean_up", "definition", "definition_size", "dependencies",
+                 "dependents", "entry", "fingerprint", "has_compensation", "hooks", "index", "is_watched",
+                 "joins", "limit", "links", "members", "name", "names", "need", "nodes", "own_weight",
+                 "picks", "racing", "sinks", "size", "takers", "templates", "tokens", "total",
+                 "work")  # fmt: skip
 
     def __init__(self, definition: Definition, fingerprint: str | None = None) -> None:
         """Index the nodes; the definition must have passed `validate`."""
@@ -93,6 +94,8 @@ class Graph:
         self.asking = frozenset(i for i, node in enumerate(self.nodes) if type(node) is InputNode)
         #: The names of the steps that end by a token.
         self.tokens = tuple(node.name for node in self.nodes if type(node) is TokenNode)
+        #: Functions called beside the graph, by name.
+        self.beside = {each.name: each for each in definition.beside}
         self.hooks = {hook_kind(hook.name): hook for hook in definition.hooks}
         #: Whether anybody wants to be told that a step begins.
         self.is_watched = bool(self.hooks or definition.events)
@@ -179,10 +182,16 @@ class Graph:
         links = self.links.get(i)
         return links is not None and links.is_helper
 
+    def is_beside(self, i: int) -> bool:
+        """Return whether a step is a call of a function beside the graph."""
+        return bool(self.beside) and self.is_helper(i) and helper_kind(self.names[i]) in self.beside
+
     def helper_node(self, name: str) -> StepNode | None:
         """Return the node of a helper by name."""
         if not is_undo(name):
-            return self.hooks.get(helper_kind(name))
+            kind = helper_kind(name)
+            beside = self.beside.get(kind)
+            return self.hooks.get(kind) if beside is None else beside.step
         i = self.index.get(helped(name))
         return None if i is None else undo_of(self.nodes[i])
 

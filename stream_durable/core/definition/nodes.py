@@ -6,7 +6,7 @@ fields are refused: a run folded without them would behave differently.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from functools import cache
 from hashlib import sha256
 from typing import Any, Literal, assert_never, final
@@ -14,7 +14,7 @@ from typing import Any, Literal, assert_never, final
 import msgspec
 
 from stream_durable.core.definition.moments import AnyMoment
-from stream_durable.core.format import ALL_OF, ASKS, CALENDAR, CONCURRENCY, TAKE, TOKENS, Format
+from stream_durable.core.format import ALL_OF, ASKS, BESIDE, CALENDAR, CONCURRENCY, TAKE, TOKENS, Format
 from stream_durable.core.messages import Millis
 from stream_durable.core.policy import NO_RETRY, Count, RetryPolicy
 
@@ -280,6 +280,15 @@ def undo_of(node: AnyNode) -> StepNode | None:
             assert_never(node)
 
 
+class BesideNode(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
+    """A function called beside the graph, in order, while the run goes on: once for each inquiry."""
+
+    #: Of the inquiries; the function's node is called as `beside_name` says.
+    name: str
+    on: Literal["inquiry"] = "inquiry"
+    step: StepNode
+
+
 class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
     """A named graph with options, identified by a fingerprint; a run keeps the first definition."""
 
@@ -299,6 +308,8 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     events: tuple[str, ...] = ()
     #: How many steps of one run may be with workers at the same time; None: as many as could begin.
     concurrency: Count | None = None
+    #: Functions called beside the graph.
+    beside: tuple[BesideNode, ...] = ()
     #: The format needed to fold a run of this: older releases leave the run to newer ones.
     format: Format = 1
 
@@ -318,9 +329,9 @@ STEP_HOOKS = ("on_step_start", "on_step_complete", "on_step_fail", "on_attempt_f
 HOOKS = (*RUN_HOOKS, *STEP_HOOKS)
 
 
-def format_of(nodes: Iterable[AnyNode], concurrency: int | None = None) -> int:
+def format_of(nodes: Iterable[AnyNode], concurrency: int | None = None, beside: Sized = ()) -> int:
     """Return the format needed to fold these nodes: 1 without later kinds and options."""
-    return max(1 if concurrency is None else CONCURRENCY, *map(_format_of, nodes), 1)
+    return max(1 if concurrency is None else CONCURRENCY, BESIDE if beside else 1, *map(_format_of, nodes), 1)
 
 
 def _format_of(node: AnyNode) -> int:

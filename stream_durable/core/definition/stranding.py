@@ -172,6 +172,8 @@ def _functions(old: Definition) -> Iterator[_Called]:
         yield from _compensation(template, None, frozenset())
     for hook in old.hooks:
         yield _Called(hook, None, frozenset(), has_item=False)
+    for beside in old.beside:
+        yield _Called(beside.step, None, frozenset(), has_item=True)
 
 
 def _compensation(node: AnyNode, step: str | None, safe: frozenset[str]) -> Iterator[_Called]:

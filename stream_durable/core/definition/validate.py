@@ -38,7 +38,7 @@ RESERVED = frozenset({"input", "item"})
 
 def validate(definition: Definition) -> list[Fault]:
     """Return all faults of a definition; without faults every run can end."""
-    faults = [*_workflow(definition), *_names(definition)]
+    faults = [*_workflow(definition), *_names(definition), *_beside(definition)]
     known = {node.name for node in definition.nodes}
     templates = {template.name for template in definition.templates}
     for node in definition.nodes:
@@ -54,6 +54,8 @@ def validate(definition: Definition) -> list[Fault]:
         faults += _unknown(template, label, template.takes, known)
     for hook in definition.hooks:
         faults += step_faults(hook, f"hook {hook_kind(hook.name)}")
+    for beside in definition.beside:
+        faults += step_faults(beside.step, f"answer {beside.name!r}")
     faults += _breakers(definition)
     faults += nesting_faults(definition)
     if len(known) == len(definition.nodes):
@@ -79,7 +81,7 @@ def _workflow(definition: Definition) -> Iterator[Fault]:
         if event not in ON_REQUEST:
             known = ", ".join(sorted(ON_REQUEST))
             yield Fault(None, "unknown_event", f"{label}, events=: {event!r} is not one of {known}")
-    if definition.format < (needed := format_of(definition.nodes, definition.concurrency)):
+    if definition.format < (needed := format_of(definition.nodes, definition.concurrency, definition.beside)):
         yield Fault(None, "format", f"{label} has steps of format {needed}, and says {definition.format}")
     for code, text in retry_faults(definition.restart):
         yield Fault(None, code, f"{label}, restart=: {text}")
@@ -102,6 +104,17 @@ def _names(definition: Definition) -> Iterator[Fault]:
         if hook.name in seen:
             yield Fault(hook.name, "duplicate", f"there are two hooks {kind}")
         seen.add(hook.name)
+
+
+def _beside(definition: Definition) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for each in definition.beside:
+        if not NAME.match(each.name) or "." in each.name or each.name in (*HOOKS, "compensate"):
+            text = f"{each.name!r} is not a name for an answer: {RULE}, without a dot, and not that of a hook"
+            yield Fault(each.step.name, "bad_name", text)
+        if each.name in seen:
+            yield Fault(each.step.name, "duplicate", f"two functions answer {each.name!r}")
+        seen.add(each.name)
 
 
 def _edges(node: AnyNode, known: set[str], templates: set[str]) -> Iterator[Fault]:

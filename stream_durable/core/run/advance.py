@@ -14,7 +14,7 @@ from stream_durable.core.lifecycle import (
     STEP_EVENTS,
 )
 from stream_durable.core.names import helped, is_undo
-from stream_durable.core.run import groups, hooks, races
+from stream_durable.core.run import beside, groups, hooks, races
 from stream_durable.core.run.again import restart
 from stream_durable.core.run.begin import begin_each
 from stream_durable.core.run.counters import LOST, SETTLED, join_verdict, tally
@@ -256,6 +256,7 @@ def _call_hooks(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
 def _helped(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
     """Mark a step as compensated, or a compensation as not needed."""
     name = run.graph.names[i]
+    beside.ended(run, i, step, now, out)
     if not is_undo(name) or step.status not in STEP_PASSED:
         return
     done = run.graph.index[helped(name)]

@@ -86,7 +86,7 @@ def write_down_unbegun(run: Run) -> None:
 def reset(run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects) -> None:
     """Reset steps to not begun from any status, and reopen groups."""
     graph = run.graph
-    chosen = set(which)
+    chosen = {i for i in which if not graph.is_beside(i)}
     # Members added at run time are dropped too; new ones will be added.
     for i in sorted(chosen):
         if isinstance(graph.members.get(i), range):

@@ -137,6 +137,9 @@ def _add_dynamic(run: Run, i: int, node: StepNode, command: Command) -> None:
     step = run.steps.get(i)
     if step is not None and step.detail is not None and step.detail.happened is not None:
         command.happened = step.detail.happened
+    if step is not None and step.detail is not None and step.detail.beside is not None:
+        command.item = step.detail.beside.data
+        return
     member = i
     if run.graph.is_helper(i):
         target, own = helped(run.graph.names[i]), defined_name(node.name)

@@ -7,7 +7,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RUN_PAUSED, RUN_RESUMED, RUN_RETRIED
 from stream_durable.core.messages import CancelStep, PauseRun, ResumeRun, RetryRun, RunContinued, SkipStep
-from stream_durable.core.run import context, portions, undoing
+from stream_durable.core.run import beside, context, portions, undoing
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.again import (
     beginnings,
@@ -60,6 +60,7 @@ def resume(run: Run, message: ResumeRun, now: int, out: Effects) -> Outcome:
         if step.status == PENDING and step.detail is not None and step.detail.held == "paused"
     ]
     work_off(run, [], sorted(held), now, out)
+    beside.begin_waiting(run, now, out)
     return Outcome.APPLIED
 
 

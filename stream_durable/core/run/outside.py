@@ -12,8 +12,9 @@ from msgspec import Raw
 from stream_durable.core.definition.nodes import TokenNode
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import STEP_WAITING
+from stream_durable.core.run.from_outside import Outside
 from stream_durable.core.run.say import say_step, set_due
-from stream_durable.core.run.state import End, Outside, Run, Step
+from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.status import COMPLETED, FAILED
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX, QUEUE, QUEUE_RULE, RESERVED_RULE, is_derived
 from stream_durable.core.lifecycle import RUN_CANCELLING, RUN_SCHEDULED, RUN_STARTED
 from stream_durable.core.messages import CancelRun, RunMessage, StartRun
+from stream_durable.core.run import beside
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.again import beginnings
 from stream_durable.core.run.children import refused, tell_parent
@@ -79,6 +80,8 @@ def begin(run: Run, now: int, out: Effects) -> None:
         set_run_due(run, None, out)
     say_start(run, RUN_STARTED, now, out)
     work_off(run, [], list(run.graph.entry) if is_first else beginnings(run), now, out)
+    if not is_first:
+        beside.begin_waiting(run, now, out)
 
 
 def cancel(run: Run, message: CancelRun, now: int, out: Effects) -> Outcome:

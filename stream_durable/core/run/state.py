@@ -16,6 +16,7 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import Grafted, OptionalRaw
+from stream_durable.core.run.from_outside import Beside, Outside
 from stream_durable.core.status import PENDING, READY, RUN_ENDED
 
 _encode = msgspec.json.Encoder().encode
@@ -74,20 +75,6 @@ class Asked(msgspec.Struct, omit_defaults=True):
     changes: list[InputChange] = []
 
 
-class Outside(msgspec.Struct, omit_defaults=True):
-    """What came from outside for a step that ends by a token."""
-
-    #: The message that ended the step, with sender and time; empty: none has.
-    id: str = ""
-    at: int = 0
-    by: str = ""
-    #: Of an end that came before the wait, until the wait begins.
-    output: OptionalRaw = None
-    failure: Failure | None = None
-    #: The last heartbeat.
-    beat: int | None = None
-
-
 class Detail(msgspec.Struct, omit_defaults=True):
     """Fields left at defaults by most steps; kept apart so that an ordinary step pays nothing."""
 
@@ -124,6 +111,8 @@ class Detail(msgspec.Struct, omit_defaults=True):
     asked: Asked | None = None
     #: What came from outside by the step's token.
     outside: Outside | None = None
+    #: The inquiry that a step beside the graph is for.
+    beside: Beside | None = None
     #: The argument of a hook.
     happened: OptionalRaw = None
     #: How far the attempt is, as it said last.

@@ -1,0 +1,89 @@
+"""Requests to all runs that a filter means."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from stream_durable.client.edge import Edge
+from stream_durable.client.filter import LOST, OPEN, RunFilter
+from stream_durable.client.together import Progress, order_all
+from stream_durable.core.messages import CancelRun, PauseRun, ResumeRun, RetryRun
+from stream_durable.core.status import CANCELLED, CANCELLING, COMPENSATING, COMPENSATION_FAILED, PAUSED
+
+#: Statuses of runs not yet being ended.
+_GOING = OPEN - {CANCELLING, COMPENSATING}
+
+
+class BulkOrders:
+    """Requests to many runs, page by page."""
+
+    @property
+    @abstractmethod
+    def _edge(self) -> Edge: ...
+
+    async def cancel_all(
+        self,
+        which: RunFilter,
+        reason: str = "",
+        *,
+        compensate: bool = False,
+        progress: Progress | None = None,
+    ) -> int:
+        """Request the end of all matching runs not yet ended; return their number.
+
+        Requests go page by page; `progress` is called with the number so far.
+        """
+
+        def order(run: str) -> CancelRun:
+            return CancelRun(key=run, id=uuid4().hex, reason=reason, compensate=compensate)
+
+        return await order_all(
+            self._edge, which.query(_GOING, self._edge.now()), order, "cancel runs", progress
+        )
+
+    async def pause_all(self, which: RunFilter, reason: str = "", *, progress: Progress | None = None) -> int:
+        """Let no step of the matching runs begin until resumed; return the number of runs."""
+
+        def order(run: str) -> PauseRun:
+            return PauseRun(key=run, id=uuid4().hex, reason=reason)
+
+        return await order_all(
+            self._edge, which.query(_GOING - {PAUSED}, self._edge.now()), order, "pause runs", progress
+        )
+
+    async def resume_all(
+        self,
+        which: RunFilter,
+        *,
+        context: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Resume the matching paused runs; return their number."""
+        data = self._edge.values.an_object(context, "the context for the runs")
+
+        def order(run: str) -> ResumeRun:
+            return ResumeRun(key=run, id=uuid4().hex, context=data)
+
+        return await order_all(
+            self._edge, which.query(frozenset({PAUSED}), self._edge.now()), order, "resume runs", progress
+        )
+
+    async def retry_all(
+        self, which: RunFilter, *, whole: bool = False, progress: Progress | None = None
+    ) -> int:
+        """Retry the matching failed runs; return their number.
+
+        Cancelled runs match only by `status`. Runs with a failed compensation never match: handle the
+        compensation first, run by run.
+        """
+
+        def order(run: str) -> RetryRun:
+            return RetryRun(key=run, id=uuid4().hex, whole=whole)
+
+        among = (LOST | {CANCELLED} if which.status else LOST) - {COMPENSATION_FAILED}
+        return await order_all(
+            self._edge, which.query(among, self._edge.now()), order, "retry runs", progress
+        )

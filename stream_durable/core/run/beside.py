@@ -1,0 +1,126 @@
+"""Functions called beside the graph: one call at a time for each of them, in the order of the log.
+
+Each has a ring of steps. The call of number n has step n modulo the size of the ring, with the next attempt
+of that step, so that a result of an earlier call is recognised. What waits is a pending step, and what
+was answered lately stays there: a repeat changes nothing. So a run keeps a constant number of steps, however
+many calls there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Raw
+
+from stream_durable.core.definition.nodes import BesideNode
+from stream_durable.core.effects import Effects, Handlers
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.messages import InquireRun
+from stream_durable.core.names import beside_name, helper_kind
+from stream_durable.core.run.from_outside import Beside
+from stream_durable.core.run.hooks import begin_helper
+from stream_durable.core.run.state import Detail, Run, Step
+from stream_durable.core.status import CANCELLED, PENDING, STEP_ENDED, Outcome
+
+#: Calls that wait, and calls that are remembered, for each function.
+SLOTS: Final = 100
+
+
+def inquire(run: Run, message: InquireRun, now: int, out: Effects) -> Outcome:
+    """Call the function that answers, or let the inquiry wait for its turn."""
+    node = run.graph.beside.get(message.inquiry)
+    if node is None:
+        raise RejectedError("unknown_answer", f"run {run.id!r} answers no {message.inquiry[:128]!r}")
+    if run.status == PENDING and run.attempt == 1:
+        raise RejectedError("not_begun", f"run {run.id!r} has not begun, and answers nothing yet")
+    return accept(run, node, message.id, bytes(message.data), now, out)
+
+
+def accept(run: Run, node: BesideNode, message_id: str, data: bytes, now: int, out: Effects) -> Outcome:
+    """Put a call at the end of the line, and make it if it is the first."""
+    known = list(calls(run, node.name))
+    if any(call.id == message_id for _, _, call in known):
+        return Outcome.DUPLICATE
+    if run.has_ended or run.failure is not None or run.output is not None:
+        return Outcome.LATE
+    number = 1 + max((call.number for _, _, call in known), default=-1)
+    name = beside_name(node.name, number % SLOTS)
+    i = run.graph.index.get(name, -1)
+    step = run.steps.get(i)
+    if step is not None and step.status not in STEP_ENDED:
+        text = f"{SLOTS} calls of {node.name!r} of run {run.id!r} wait already: send this one later"
+        raise RejectedError("beside_full", text)
+    if i < 0:
+        graph = run.graph = run.graph.grown()
+        i = graph.help(name, node.step)
+        run.need.append(0)
+    run.steps[i] = _waiting(run, step, Beside(message_id, number, now, Raw(data)))
+    run.touched[i] = None
+    begin_next(run, node, now, out)
+    return Outcome.APPLIED
+
+
+def calls(run: Run, name: str) -> Iterator[tuple[int, Step, Beside]]:
+    """Yield the steps of a function with their calls: waiting, under way, and ended lately."""
+    index, steps = run.graph.index, run.steps
+    for slot in range(SLOTS):
+        i = index.get(beside_name(name, slot), -1)
+        step = steps.get(i)
+        if step is None:
+            return
+        if step.detail is not None and step.detail.beside is not None:
+            yield i, step, step.detail.beside
+
+
+def begin_next(run: Run, node: BesideNode, now: int, out: Effects) -> None:
+    """Make the call that has waited longest, unless one is under way or the run makes none now."""
+    if run.is_paused or run.status == PENDING or run.failure is not None or run.output is not None:
+        return
+    open_calls = [(call.number, i, step) for i, step, call in calls(run, node.name) if _is_open(step)]
+    if not open_calls or any(step.status != PENDING for _, _, step in open_calls):
+        return
+    _, i, _ = min(open_calls, key=lambda call: call[0])
+    begin_helper(run, run.graph.names[i], node.step, now, out)
+
+
+def begin_waiting(run: Run, now: int, out: Effects) -> None:
+    """Make what waits for the run to begin, or to be resumed."""
+    for node in run.graph.beside.values():
+        begin_next(run, node, now, out)
+
+
+def ended(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
+    """Make the next call after the end of one."""
+    node = run.graph.beside.get(helper_kind(run.graph.names[i])) if run.graph.beside else None
+    if node is None or step.detail is None or step.detail.beside is None:
+        return
+    step.detail.beside.data = None
+    if run.left:
+        # A run with nothing else left to do ends, and does not go on for those who ask.
+        begin_next(run, node, now, out)
+
+
+def drop_waiting(run: Run) -> None:
+    """Give up calls that wait when the run ends."""
+    for name in run.graph.beside:
+        for i, step, _ in calls(run, name):
+            if step.status == PENDING:
+                step.status = CANCELLED
+                run.touched[i] = None
+
+
+def _waiting(run: Run, before: Step | None, call: Beside) -> Step:
+    attempt = 1 if before is None else before.attempt + 1
+    if before is not None:
+        run.payload -= len(before.output or b"")
+    step = Step(PENDING, attempt)
+    step.detail = Detail(first=attempt, beside=call)
+    return step
+
+
+def _is_open(step: Step) -> bool:
+    return step.status not in STEP_ENDED
+
+
+HANDLERS: Handlers = {InquireRun: inquire}

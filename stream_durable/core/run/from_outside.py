@@ -1,0 +1,33 @@
+"""What steps keep of messages from outside."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stream_durable.core.failure import Failure
+from stream_durable.core.messages import OptionalRaw
+
+
+class Outside(msgspec.Struct, omit_defaults=True):
+    """What came from outside for a step that ends by a token."""
+
+    #: The message that ended the step, with sender and time; empty: none has.
+    id: str = ""
+    at: int = 0
+    by: str = ""
+    #: Of an end that came before the wait, until the wait begins.
+    output: OptionalRaw = None
+    failure: Failure | None = None
+    #: The last heartbeat.
+    beat: int | None = None
+
+
+class Beside(msgspec.Struct, omit_defaults=True):
+    """The inquiry that a step beside the graph is for."""
+
+    id: str
+    #: From 0, in the order of the log.
+    number: int
+    at: int
+    #: What it carries, until it is answered.
+    data: OptionalRaw = None
