@@ -46,6 +46,7 @@ from stream_durable.wire.topics import (
     WORKERS,
     full_name,
 )
+from stream_durable.worker.emitting import Emitting
 from stream_durable.worker.logs import captured
 from stream_durable.worker.note import Note
 from stream_durable.worker.standstill import Standstill
@@ -153,8 +154,9 @@ async def worker(
         for log in logs.values():
             log.open()
         made = Worker(
-            logs, publisher, blobs, app.handler, clock or SystemClock(), settings.worker, metrics, worker=name
-        )
+            logs, publisher, blobs, app.handler, clock or SystemClock(), settings.worker, metrics,
+            worker=name, emitting=Emitting(definitions, settings.engine.event_ttl_ms),
+        )  # fmt: skip
         made.attempts.signs = signs
         made.attempts.leases.note = None if note is None else Note(note)
         made.standstill = Standstill(made.attempts, made.last_marks, logs, publisher.push, settings.worker)

@@ -239,7 +239,7 @@ class Definitions(Protocol):
         """Publish a definition; return the fingerprint. Refuses an invalid definition."""
 
 
-class Catalogue(Definitions, Protocol):
+class Current(Definitions, Protocol):
     """The definitions, and the current definition of each name."""
 
     def current(self, workflow: str) -> str | None:
@@ -250,6 +250,10 @@ class Catalogue(Definitions, Protocol):
 
     def about(self, fingerprint: str) -> About:
         """Return the latest schemas and descriptions of a definition."""
+
+
+class Catalogue(Current, Protocol):
+    """The definitions, as those that list them need them."""
 
     def workflows(self) -> list[str]:
         """Return the names of all workflows read, sorted."""

@@ -127,6 +127,9 @@ def _step(step: StepState) -> dict[str, Any]:
         "waits_for": list(map(_wait, step.waits_for)),
         "asked": None if step.asked is None else _asked(step.asked),
         "outside": None if step.outside is None else step.outside._asdict(),
+        "refused": [
+            {"id": one.id, "topic": one.topic, "code": one.code, "reason": one.reason} for one in step.refused
+        ],
         "output": step.output,
     }
 
@@ -154,6 +157,8 @@ def _note(step: StepState) -> str | None:
         return f"answered by {answer.by or 'somebody'}: {answer.comment}".removesuffix(": ")
     if step.outside is not None and step.outside.id:
         return f"ended from outside by {step.outside.by or 'somebody'}"
+    if step.refused:
+        return f"topic {step.refused[-1].topic} refused what it emitted: {step.refused[-1].reason}"
     if step.child:
         return f"run {step.child}"
     if step.status in (WAITING, RETRYING) and step.due is not None:

@@ -12,6 +12,7 @@ from stream_durable.client.questions import Question, question_of
 from stream_durable.client.waiting import WaitsFor, waits_for
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode
+from stream_durable.core.emissions import RefusedEmission
 from stream_durable.core.failure import Failure
 from stream_durable.core.names import is_helper
 from stream_durable.core.run import state as core
@@ -77,6 +78,8 @@ class StepState(NamedTuple):
     asked: Question | None = None
     #: The end from outside by the step's token.
     outside: OutsideEnd | None = None
+    #: What topics refused of what the step emitted.
+    refused: tuple[RefusedEmission, ...] = ()
 
 
 class Request(NamedTuple):
@@ -247,6 +250,7 @@ def _plain(name: str, step: Step) -> StepState:
         clause=None,
         members=(),
         outside=_outside(detail.outside),
+        refused=detail.refused,
     )
 
 

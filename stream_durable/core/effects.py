@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent, StepEvent
-from stream_durable.core.messages import Kind, LogLine, Message, OptionalRaw
+from stream_durable.core.messages import EmittedRecord, Kind, LogLine, Message, OptionalRaw
 from stream_durable.core.status import Outcome
 
 
@@ -82,6 +82,16 @@ class AttemptNote(NamedTuple):
     logs: tuple[LogLine, ...]
 
 
+class Publication(NamedTuple):
+    """A record that a step emitted, for a topic of others."""
+
+    id: str
+    run: str
+    step: str
+    attempt: int
+    record: EmittedRecord
+
+
 #: A timer may come to the log this much before its moment: clocks differ a little.
 EARLY_MS = 1_000
 
@@ -91,7 +101,7 @@ class Effects:
 
     __slots__ = (
         "attempts", "commands", "events", "format", "has_early_timer", "load", "lost_queues", "messages",
-        "redirected", "timers",
+        "publications", "redirected", "timers",
     )  # fmt: skip
 
     def __init__(self, in_format: int = 1) -> None:
@@ -107,6 +117,8 @@ class Effects:
         self.events: list[StepEvent | RunEvent] = []
         #: Messages to other entities, by way of the inbox.
         self.messages: list[Message] = []
+        #: What steps emitted, in order.
+        self.publications: list[Publication] = []
         #: (kind, key, timer) -> due in milliseconds of log time, or None to drop it; the last word counts.
         self.timers: dict[tuple[Kind, str, str], int | None] = {}
         #: (run, step, attempt) -> what there is to keep of it; the last word counts.

@@ -28,7 +28,7 @@ from stream_durable.core.messages import (
     Kind,
     RunTimerFired,
 )
-from stream_durable.core.run import answers, attempts, beside, inputs, orders, start, tokens, waits
+from stream_durable.core.run import answers, attempts, beside, emitting, inputs, orders, start, tokens, waits
 from stream_durable.core.run import rows as run_rows
 from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.state import Run
@@ -67,7 +67,7 @@ def _kind(kind: Kind) -> EntityKind:
                 handlers={
                     **start.HANDLERS, **attempts.HANDLERS, **answers.HANDLERS, **orders.HANDLERS,
                     **waits.HANDLERS, **inputs.HANDLERS, **tokens.HANDLERS,
-                    **beside.HANDLERS,
+                    **beside.HANDLERS, **emitting.HANDLERS,
                 },
                 timer=RunTimerFired,
                 tables=run_rows.TABLES,

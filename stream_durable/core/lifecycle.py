@@ -78,6 +78,7 @@ STEP_WAITING = "step.waiting"
 STEP_CANCELLED = "step.cancelled"
 STEP_SKIPPED = "step.skipped"
 STEP_COMPENSATED = "step.compensated"
+STEP_EMISSION_REFUSED = "step.emission_refused"
 RUN_STARTED = "run.started"
 RUN_COMPLETED = "run.completed"
 RUN_FAILED = "run.failed"
@@ -113,6 +114,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     STEP_SKIPPED: "the step was not needed",
     STEP_CANCELLED: "the step was cancelled",
     STEP_COMPENSATED: "the step had completed, and was undone",
+    STEP_EMISSION_REFUSED: "a topic refused for good what the step had emitted; `failure` says which and why",
 }
 #: Types published only on request of a workflow: one record for each step.
 ON_REQUEST: Final = frozenset({STEP_STARTED})

@@ -392,6 +392,75 @@ class AttemptFinished(AttemptEnd, kw_only=True, tag="attempt.finished"):
     output: Raw = NULL
 
 
+class EmittedRecord(msgspec.Struct, omit_defaults=True, kw_only=True, tag="record", tag_field="kind"):
+    """A record for a topic of others."""
+
+    #: As the cluster calls it.
+    topic: Text
+    #: Bytes in base64, as is `value`; null: without a key, and with a tombstone.
+    record_key: bytes | None = field(default=None, name="key")
+    value: bytes | None = None
+    #: What the value is, as a media type.
+    content: OptionalText = ""
+    #: The fingerprint of the Avro schema of the value.
+    schema: OptionalText = ""
+
+
+class EmittedEvent(msgspec.Struct, omit_defaults=True, kw_only=True, tag="event", tag_field="kind"):
+    """An event for runs that wait for it."""
+
+    event: Text
+    event_key: Text = field(name="key")
+    data: Raw = NULL
+    ttl_ms: Millis = 0
+
+
+class EmittedSignal(msgspec.Struct, omit_defaults=True, kw_only=True, tag="signal", tag_field="kind"):
+    """A signal to another run."""
+
+    run: Text
+    signal: Text
+    data: Raw = NULL
+
+
+class EmittedStart(msgspec.Struct, omit_defaults=True, kw_only=True, tag="run", tag_field="kind"):
+    """The start of another run."""
+
+    run: Text
+    workflow: Text
+    fingerprint: OptionalText = ""
+    input: Raw = NULL
+    tags: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
+
+
+Emission = EmittedRecord | EmittedEvent | EmittedSignal | EmittedStart
+
+
+class AttemptEmitted(AttemptMessage, kw_only=True, tag="attempt.emitted"):
+    """An attempt ended, and what it emitted leaves if the end is saved as the step's."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    #: The end, a message of its own.
+    end: AttemptCompleted | AttemptSkipped | AttemptJumped | AttemptExpanded | AttemptFinished
+    #: In the order of the calls.
+    emissions: Annotated[tuple[Emission, ...], Meta(max_length=1_000)] = ()
+
+
+class EmissionRefused(RunMessage, kw_only=True, tag="emission.refused"):
+    """A topic refused for good what a step emitted."""
+
+    #: Of the emission.
+    id: Text
+    format: Format
+    step: Text
+    attempt: Ordinal
+    topic: Text
+    #: `too_large`, `no_topic`, `not_authorised` or `invalid`.
+    code: OptionalText = ""
+    reason: Annotated[str, Meta(max_length=4_000)] = ""
+
+
 class EventDelivered(RunMessage, kw_only=True, tag="event.delivered"):
     """A channel passes an event on to a wait of this run."""
 
@@ -660,6 +729,8 @@ AnyMessage = (
     | FailStep
     | HeartbeatStep
     | InquireRun
+    | AttemptEmitted
+    | EmissionRefused
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -710,4 +781,6 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     FailStep,
     HeartbeatStep,
     InquireRun,
+    AttemptEmitted,
+    EmissionRefused,
 )

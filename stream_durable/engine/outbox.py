@@ -8,16 +8,17 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
-from stream_durable.core.effects import Effects
+from stream_durable.core.effects import Effects, Publication
 from stream_durable.core.failure import Failure
+from stream_durable.core.format import EMITS
 from stream_durable.core.lifecycle import StepEvent
-from stream_durable.core.messages import AttemptFailed
+from stream_durable.core.messages import AttemptFailed, EmissionRefused
 from stream_durable.core.run.children import undelivered
 from stream_durable.engine.partition import fingerprint
 from stream_durable.ports import Headers, Outgoing, Record, Refusal
 from stream_durable.wire import cloudevents, inbox, lifecycle
 from stream_durable.wire.dead import Letter, dead_letter_headers, letter, without_value
-from stream_durable.wire.topics import COMMANDS, DEAD, INBOX, RUNS, STEPS, VERDICTS
+from stream_durable.wire.topics import COMMANDS, DEAD, FOREIGN, INBOX, RUNS, STEPS, VERDICTS
 from stream_durable.wire.verdicts import Verdict, encode_verdict
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -49,7 +50,34 @@ def outgoing(effects: Effects, partition: int) -> list[Outgoing]:
         for event in effects.events
     ]
     messages += [Outgoing(INBOX, None, m.key.encode(), inbox.encode(m)) for m in effects.messages]
+    if effects.publications:
+        messages += map(_record, effects.publications)
     return messages
+
+
+def _record(publication: Publication) -> Outgoing:
+    """Return the record that a step emitted; its headers say where it comes from."""
+    record = publication.record
+    headers = {
+        _ID: publication.id, _RUN: publication.run, _STEP: publication.step,
+        _ATTEMPT: str(publication.attempt), "content-type": record.content, "sd-schema": record.schema,
+    }  # fmt: skip
+    meta = [(name, text.encode()) for name, text in headers.items() if text]
+    return Outgoing(FOREIGN + record.topic, None, record.record_key, record.value, meta)
+
+
+_ID, _RUN, _STEP, _ATTEMPT = "sd-id", "sd-run", "sd-step", "sd-attempt"
+
+
+def _emission_refused(message: Outgoing, refusal: Refusal) -> Outgoing:
+    """Return the message to the run whose step emitted what its topic refuses."""
+    headers = {name: value.decode() for name, value in message.meta}
+    told = EmissionRefused(
+        key=headers[_RUN], id=headers[_ID], format=EMITS, step=headers[_STEP],
+        attempt=int(headers[_ATTEMPT]), topic=message.topic.removeprefix(FOREIGN), code=refusal.code,
+        reason=refusal.reason[:_FAILURE_LENGTH_MAX],
+    )  # fmt: skip
+    return Outgoing(INBOX, None, told.key.encode(), inbox.encode(told))
 
 
 def dead_letter(topic: str, record: Record, code: str, reason: str) -> Outgoing:
@@ -68,12 +96,14 @@ def verdict(record: Record, code: str, reason: str) -> Outgoing:
 def instead(message: Outgoing, refusal: Refusal) -> Outgoing | None:
     """Return the replacement for a message refused by its topic for good; None for no replacement.
 
-    So a refusal becomes a fact. A command's attempt fails; a public event, already shortened, becomes a dead
-    letter; so does a message to another entity, unless a run waits for it; a dead letter is kept without its
-    value.
+    So a refusal becomes a fact. A command's attempt fails; the run learns of an emission; a public event,
+    already shortened, becomes a dead letter; so does a message to another entity, unless a run waits for
+    it; a dead letter is kept without its value.
     """
     if message.topic.startswith(COMMANDS):
         return _attempt_failed(message, refusal)
+    if message.topic.startswith(FOREIGN):
+        return _emission_refused(message, refusal)
     if message.topic == DEAD:
         whole = Letter(*message[2:])
         return Outgoing(DEAD, None, *without_value(whole)) if whole.is_whole else None
@@ -165,6 +195,6 @@ def with_headers(message: Outgoing, source: str) -> tuple[Outgoing, Headers | No
     """Return a message with headers for publishing."""
     if message.meta is None:
         return message, None
-    if message.topic == DEAD:
+    if message.topic == DEAD or message.topic.startswith(FOREIGN):
         return message, [(name, value) for name, value in message.meta]
     return message, cloudevents.headers_from(message.meta, source)

@@ -83,8 +83,8 @@ class Limits:
         if any(name.startswith("compression") for name in self._settings.properties):
             # The size after compression counts, which is unknown before.
             return
-        names = [full_name(self._prefix, topic) for topic in topics]
-        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        topic_of = {full_name(self._prefix, topic): topic for topic in topics}
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in topic_of]
         try:
             answers = self._client_of_ours().describe_configs(resources, request_timeout=_CALL_SECONDS)
         except KafkaException:
@@ -94,5 +94,5 @@ class Limits:
                 found = int(answer.result()["max.message.bytes"].value)
             except (KafkaException, KeyError, TypeError, ValueError):
                 continue
-            topic = resource.name.removeprefix(full_name(self._prefix, ""))
+            topic = topic_of[resource.name]
             self.bytes[topic] = min(found, self._ours.get(topic, found))

@@ -30,7 +30,7 @@ from stream_durable.ports import Headers, Outgoing, Refusal
 from stream_durable.sending import Delivery, Sender
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import PRODUCER_REPLACED, logger
-from stream_durable.wire.topics import COMMANDS, full_name
+from stream_durable.wire.topics import COMMANDS, FOREIGN, full_name
 
 _log = logger(__name__)
 
@@ -122,7 +122,8 @@ class _Wire:
         """Return the lane of a message; without a key any partition will do."""
         if message.partition is not None:
             return message.topic, message.partition
-        if message.key is None:
+        if message.key is None or message.topic.startswith(FOREIGN):
+            # How many partitions a topic of others has is not known here: all of it is one lane.
             return message.topic, -1
         try:
             return message.topic, partition_of(message.key.decode(), self.settings.partitions)
@@ -205,7 +206,7 @@ class KafkaPublisher(Sender):
         """Connect at once, so that the first message need not wait for the connection.
 
         With `serves`, topic limits are read before a refusal, and messages for missing topics of the instance
-        are kept until the topics exist; messages for missing queue topics are refused. Without it all missing
+        are kept until the topics exist; missing topics of queues and of others refuse. Without it all missing
         topics refuse.
         """
         self._topic_limits = Limits(settings, prefix, client=client)
@@ -213,7 +214,7 @@ class KafkaPublisher(Sender):
         super().__init__(
             self._kafka,
             self._topic_limits.bytes,
-            refuses=(lambda topic: topic.startswith(COMMANDS)) if serves else lambda topic: True,
+            refuses=(lambda topic: topic.startswith((COMMANDS, FOREIGN))) if serves else lambda topic: True,
         )
         if serves:
             self._topic_limits.watch(self._kafka.topics)

@@ -36,6 +36,7 @@ from stream_durable.settings import EngineSettings, WorkerSettings
 from stream_durable.telemetry import Metrics
 from stream_durable.wire.tokens import Tokens
 from stream_durable.wire.topics import COMMANDS, INBOX, RECONCILERS, WORKERS
+from stream_durable.worker.emitting import Emitting
 from stream_durable.worker.worker import Worker
 
 SOURCE = "/stream-durable/simulated"
@@ -178,6 +179,7 @@ class Deployment:
             {slot.queue: log}, RemotePublisher(process, self.broker), RemoteBlobs(process, self.broker),
             lambda workflow, step: self.watched(self.app.handler(workflow, step), process),
             clock, self.worker, _metrics(), worker=process.name,
+            emitting=Emitting(RemoteDefinitions(process, self.broker, slot.knows), self.engine.event_ttl_ms),
         )  # fmt: skip
         worker.attempts.signs = self.tokens
         slot.program = worker

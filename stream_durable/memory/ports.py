@@ -28,8 +28,7 @@ from stream_durable.ports import (
     Revoked,
     without,
 )
-from stream_durable.wire.topics import BLOBS, DEFINITIONS, VERDICTS
-from stream_durable.wire.verdicts import Verdict, decode_verdict
+from stream_durable.wire.topics import BLOBS, DEFINITIONS
 
 #: How long a member that is told to give partitions up waits for the batch under way.
 _REVOKE_SECONDS = 5.0
@@ -350,6 +349,10 @@ class MemoryDefinitions:
         """Return why a graph is missing for this fingerprint, with the remedy."""
         return self._known.lacking(fingerprint)
 
+    def current(self, workflow: str) -> str | None:
+        """Return the fingerprint registered last under this name."""
+        return self._known.current.get(workflow)
+
     async def catch_up(self) -> None:
         """Read the topic to the end."""
         for record in self._broker.topic(DEFINITIONS).partitions[0].read(self._position, 1 << 30):
@@ -371,20 +374,6 @@ class MemoryDefinitions:
             self._broker.append(DEFINITIONS, 0, key, admitted(definition), [(HEADER, about.encoded())])
             self._known.keep(graph, about)
         return graph.fingerprint
-
-
-class MemoryVerdicts:
-    """Verdicts about records, on a topic of the broker."""
-
-    def __init__(self, broker: Broker) -> None:
-        """Read from this broker."""
-        self._broker = broker
-
-    async def about(self, partition: int, offset: int, since: int) -> list[Verdict]:
-        """Return the verdicts about records from an offset on."""
-        records = self._broker.topic(VERDICTS).partitions[partition].records
-        found = [decode_verdict(record.value) for record in records]
-        return [verdict for verdict in found if verdict.offset >= offset]
 
 
 #: Graphs never change, so those of many processes of one world are made once.

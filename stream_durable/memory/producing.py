@@ -15,7 +15,7 @@ from stream_durable.memory.remote import KAFKA
 from stream_durable.ports import Headers, Outgoing
 from stream_durable.retrying import retry_transient
 from stream_durable.sending import Sender
-from stream_durable.wire.topics import COMMANDS, DEFINITIONS
+from stream_durable.wire.topics import COMMANDS, DEFINITIONS, FOREIGN
 
 
 class Refused(NamedTuple):
@@ -172,7 +172,9 @@ class RemotePublisher(Sender):
         """Serve a process."""
         limits: dict[str, int] = {}
         super().__init__(
-            _RemoteWire(process, broker, limits), limits, refuses=lambda topic: topic.startswith(COMMANDS)
+            _RemoteWire(process, broker, limits),
+            limits,
+            refuses=lambda topic: topic.startswith((COMMANDS, FOREIGN)),
         )
 
     async def close(self) -> None:

@@ -17,9 +17,10 @@ from stream_durable.core.format import FORMAT
 from stream_durable.core.run.rows import RunRow
 from stream_durable.core.tables import Rows
 from stream_durable.memory.broker import Broker
-from stream_durable.memory.ports import MemoryBlobs, MemoryDefinitions, MemoryLog, MemoryVerdicts
+from stream_durable.memory.ports import MemoryBlobs, MemoryDefinitions, MemoryLog
 from stream_durable.memory.process import Process, immediately
 from stream_durable.memory.store import MemoryStore
+from stream_durable.memory.verdicts import MemoryVerdicts
 from stream_durable.ports import (
     Assigned,
     Attendance,
@@ -314,6 +315,14 @@ class RemoteDefinitions:
     def lacking(self, fingerprint: str) -> str:
         """Return why a graph is missing for this fingerprint, with the remedy."""
         return self._definitions.lacking(fingerprint)
+
+    def current(self, workflow: str) -> str | None:
+        """Return the fingerprint registered last under a name, as far as read."""
+        return self._definitions.current(workflow)
+
+    def about(self, fingerprint: str) -> About:
+        """Return the latest schemas and descriptions of a definition."""
+        return self._definitions.about(fingerprint)
 
     async def catch_up(self) -> None:
         """Read the topic to the end."""

@@ -66,11 +66,7 @@ def memory_ports(
 
 
 class MemoryCatalogue(MemoryDefinitions):
-    """The definitions, and the current definition of each name."""
-
-    def current(self, workflow: str) -> str | None:
-        """Return the fingerprint registered last under this name."""
-        return self._known.current.get(workflow)
+    """The definitions, as those that list them need them."""
 
     async def has_queue(self, queue: str) -> bool:
         """Return True: topics of this broker are created on the first request."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
+from typing import Any, TypeVar, overload
 
 from stream_durable.core.definition.about import About
 from stream_durable.core.definition.nodes import Definition
@@ -13,7 +14,10 @@ from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.lineage import with_children
 from stream_durable.sdk.options import name_of
 from stream_durable.sdk.origin import author_frame, origin_of_call
+from stream_durable.sdk.topic import Topic, TopicFormat
 from stream_durable.sdk.workflow import Workflow
+
+V = TypeVar("V")
 
 
 class App:
@@ -42,6 +46,16 @@ class App:
 
     def __repr__(self) -> str:
         return f"<app {self.name!r}>"
+
+    @overload
+    def topic(self, name: str, *, value: type[V], format: TopicFormat = "json") -> Topic[V]: ...  # noqa: A002
+
+    @overload
+    def topic(self, name: str, *, value: Any = Any, format: TopicFormat = "json") -> Topic[Any]: ...  # noqa: A002
+
+    def topic(self, name: str, *, value: Any = Any, format: TopicFormat = "json") -> Topic[Any]:  # noqa: A002 - as Kafka users call it
+        """Declare an existing topic: what is on it, and how it is written. The name is the full one."""
+        return Topic(name, value, format)
 
     def definitions(self) -> tuple[Definition, ...]:
         """Return all workflows as data."""

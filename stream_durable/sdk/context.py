@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, overload
 
 import msgspec
 from msgspec import Raw
 
-from stream_durable.core.messages import Change
+from stream_durable.core.messages import Change, Emission
 from stream_durable.sdk.answers import Fail
+from stream_durable.sdk.durations import Duration
 from stream_durable.sdk.step_log import StepLogger
+from stream_durable.sdk.topic import Topic
 from stream_durable.sdk.untyped import write_untyped
 from stream_durable.sdk.values import Values
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from stream_durable.sdk.steps import Step
+    from stream_durable.sdk.workflow import Workflow
 
     Input = TypeVar("Input", default=Any)
 else:
@@ -27,6 +30,7 @@ else:
 
     Input = TypeVar("Input")
 
+V = TypeVar("V")
 _MISSING = object()
 
 
@@ -203,6 +207,45 @@ class Context(Generic[Input]):
         The result is stored as a value: of two concurrent updates one is lost.
         """
         return self._values.update(key, function, default)
+
+    @overload
+    def emit(self, topic: Topic[V], *, value: V | None, key: str | int | bytes | None = None) -> None: ...
+
+    @overload
+    def emit(self, topic: str, *, value: Any, key: str | int | bytes | None = None) -> None: ...
+
+    def emit(self, topic: Topic[Any] | str, *, value: Any, key: str | int | bytes | None = None) -> None:
+        """Emit a record to a topic of the cluster, given by `app.topic` or by its full name.
+
+        The record leaves when this attempt's result is saved as the step's, after what was emitted before,
+        and not at all if the attempt fails. Its header `sd-id` is the same for a repeat. None is a tombstone.
+        """
+        self._values.emitting().record(topic, key, value)
+
+    def publish(self, event: str, *, key: str | int, data: Any = None, ttl: Duration | None = None) -> None:
+        """Publish an event to every run waiting for it now or within `ttl`, when the result is saved."""
+        self._values.emitting().event(event, key, data, ttl)
+
+    def signal(self, run: str, name: str, data: Any = None) -> None:
+        """Send another run a signal, when the result is saved."""
+        self._values.emitting().signal(run, name, data)
+
+    def start(
+        self,
+        workflow: Workflow[Any, Any] | str,
+        input: Any = None,  # noqa: A002 - the word for it everywhere
+        *,
+        id: str,  # noqa: A002 - see above
+        tags: Iterable[str] = (),
+    ) -> None:
+        """Start a run and leave it, when the result is saved; nothing happens if there is one of this id."""
+        self._values.emitting().start(workflow, input, id, tuple(tags))
+
+    @property
+    def emitted(self) -> tuple[Emission, ...]:
+        """What this attempt has emitted so far, in order."""
+        emissions = self._values.emissions
+        return () if emissions is None else tuple(emissions.list)
 
 
 def _read(value: Any) -> Any:

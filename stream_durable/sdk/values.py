@@ -18,6 +18,7 @@ from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.merging import merged
 from stream_durable.core.messages import NULL, Change
 from stream_durable.sdk.answers import Fail
+from stream_durable.sdk.emitting import Emissions
 from stream_durable.sdk.handover import DOES_NOT_FIT, problems
 from stream_durable.sdk.untyped import write_untyped
 
@@ -41,7 +42,7 @@ _NEEDS = {
 class Values:
     """A JSON object with tracked changes. Threads of one attempt may share it."""
 
-    __slots__ = ("_changes", "_data", "_lock", "_opened", "_size")
+    __slots__ = ("_changes", "_data", "_lock", "_opened", "_size", "emissions")
 
     def __init__(self, data: bytes = b"{}") -> None:
         """Begin with the content of the run's context, decoded on demand."""
@@ -50,11 +51,20 @@ class Values:
         self._changes: list[Change] = []
         self._size = len(data)
         self._lock = RLock()
+        #: What the attempt emits, if anything.
+        self.emissions: Emissions | None = None
 
     @property
     def changes(self) -> tuple[Change, ...]:
         """The changes, in order."""
         return tuple(self._changes)
+
+    def emitting(self) -> Emissions:
+        """Return the attempt's emissions, to add one."""
+        with self._lock:
+            if self.emissions is None:
+                self.emissions = Emissions()
+            return self.emissions
 
     def has(self, key: str) -> bool:
         """Say whether there is a value."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from stream_durable.core.effects import CancelAttempt, Command
+from stream_durable.core.ids import is_derived
 from stream_durable.core.messages import (
     CancelRun,
     ChildEnded,
@@ -15,6 +16,7 @@ from stream_durable.core.messages import (
     GateAsked,
     Message,
     RunContinued,
+    SignalRun,
     StartRun,
     WaitOpened,
 )
@@ -104,7 +106,9 @@ def differences(what: str, found: Mapping[Any, Any], wanted: Mapping[Any, Any]) 
 
 
 def _is_of_client(message: Message) -> bool:
-    """Return whether a client sent this, rather than a parent run."""
+    """Return whether a client sent this, rather than a run."""
+    if isinstance(message, SignalRun):
+        return not is_derived(message.id)
     if isinstance(message, StartRun):
         return not message.parent
     return isinstance(message, CancelRun) and not message.id.startswith("parent/")

@@ -44,6 +44,7 @@ from stream_durable.simulation.causes import (
     lost_commands,
     messages_have_causes,
 )
+from stream_durable.simulation.emitted import EMITTED
 from stream_durable.simulation.oracle import Oracle, Place
 from stream_durable.simulation.promises import PROMISES
 from stream_durable.simulation.statements import lifecycle_is_gapless
@@ -376,6 +377,7 @@ CHECKS: tuple[Check, ...] = (
     accepted_is_kept,
     something_happened,
     *PROMISES,
+    *EMITTED,
 )
 
 

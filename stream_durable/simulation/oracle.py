@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.effects import CancelAttempt, Command, Effects
+from stream_durable.core.effects import CancelAttempt, Command, Effects, Publication
 from stream_durable.core.entities import Entity
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.fold import create, fold
@@ -22,10 +22,12 @@ from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.log import Log
 from stream_durable.core.messages import (
+    AttemptEmitted,
     AttemptEnd,
     AttemptMessage,
     AttemptReturned,
     CancelStep,
+    Emission,
     InputMessage,
     Message,
     OutsideMessage,
@@ -76,6 +78,8 @@ class Folded(NamedTuple):
     commands: list[Command | CancelAttempt]
     #: Whether the run had ended when it was folded.
     has_ended: bool
+    #: What the attempt emitted that ended, whether or not it left.
+    emissions: tuple[Emission, ...] = ()
 
 
 class Oracle:
@@ -107,6 +111,8 @@ class Oracle:
         self._rows: dict[tuple[str, str], StepRow] = {}
         #: The messages that ended an attempt, with the time of the log: (run, step, attempt) -> them.
         self.answers: dict[tuple[str, str, int], list[tuple[AttemptEnd, int]]] = {}
+        #: Records that left for topics of others, in order.
+        self.publications: list[Publication] = []
         #: How often attempts were given back, to be made again.
         self.returned = 0
         #: Events that could be taken while a wait that takes was open on their channel.
@@ -232,7 +238,11 @@ class Oracle:
 
     def _note(self, run: Run, message: Message, clock: int, effects: Effects) -> None:
         commands = [command for _, command in effects.commands]
-        done = Folded(message, clock, list(effects.events), commands, run.has_ended)
+        emissions: tuple[Emission, ...] = ()
+        if isinstance(message, AttemptEmitted):
+            emissions = message.emissions
+            message = message.end
+        done = Folded(message, clock, list(effects.events), commands, run.has_ended, emissions)
         self.applied.setdefault(run.id, []).append(done)
         if isinstance(message, AttemptReturned):
             self.returned += 1
@@ -255,6 +265,7 @@ class Oracle:
         self.commands += effects.commands
         self.commands += [(queue, command) for queue, _, command in effects.redirected]
         self.messages += effects.messages
+        self.publications += effects.publications
         for key, due in effects.timers.items():
             if due is None:
                 self.timers.pop(key, None)

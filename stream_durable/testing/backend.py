@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from stream_durable.client import AsyncClient
 from stream_durable.client.edge import Ports
+from stream_durable.ports import Record
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.testing.mishaps import Mishaps
 
@@ -77,6 +78,9 @@ class Backend(Protocol):
 
     def check_crash(self) -> None:
         """Refuse, or skip the test, if workers cannot be made to crash."""
+
+    def emitted(self, topic: str) -> Sequence[Record]:
+        """Return the records that steps have emitted to a topic; without such a topic, skip the test."""
 
     def redeliver(self) -> None:
         """Append every record of the inbox and of the command topics once more."""

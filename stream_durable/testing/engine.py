@@ -6,7 +6,7 @@ or another call changes anything. The fixture `engine` of the pytest plugin give
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias, TypeVar, Unpack
@@ -18,8 +18,9 @@ from stream_durable.client.starting import StartOptions
 from stream_durable.client.state import moment
 from stream_durable.core.run.rows import StepRow
 from stream_durable.core.status import PAUSED, PENDING, RETRYING, RUN_ENDED, RUNNING, WAITING
-from stream_durable.ports import RunQuery
+from stream_durable.ports import Record, RunQuery
 from stream_durable.sdk.durations import Duration, milliseconds
+from stream_durable.sdk.topic import Topic
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.testing.backend import TIMERS_MAX, Backend, GaveUp, Goal, Passing, Rest
 from stream_durable.testing.handles import Teller, TestedRun, Told
@@ -221,6 +222,10 @@ class Engine(Teller):
     def calls(self, step: Target) -> int:
         """Return the number of calls of a step's function, or of the stub."""
         return self._backend.mishaps.calls(step)
+
+    def emitted(self, topic: Topic[Any] | str) -> Sequence[Record]:
+        """Return the records that steps have emitted to a topic: key, value and headers of each."""
+        return self._backend.emitted(topic if isinstance(topic, str) else topic.name)
 
     def deploy(self, *workflows: Workflow) -> None:
         """Deploy these workflows instead of those of the same names.

@@ -20,6 +20,7 @@ from stream_durable.memory.ports import VirtualClock
 from stream_durable.memory.process import Process, immediately
 from stream_durable.memory.views import memory_ports
 from stream_durable.memory.weather import Faults
+from stream_durable.ports import Record
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.settings import EngineSettings, WorkerSettings
@@ -27,7 +28,7 @@ from stream_durable.testing.backend import SECONDS_MAX, TIMERS_MAX, GaveUp, Pass
 from stream_durable.testing.carrying import GrowingApp
 from stream_durable.testing.mishaps import ArrangedHandler, Mishaps
 from stream_durable.testing.thread import EngineThread
-from stream_durable.wire.topics import COMMANDS, INBOX
+from stream_durable.wire.topics import COMMANDS, FOREIGN, INBOX
 from stream_durable.worker.logs import captured
 
 _Answer = TypeVar("_Answer")
@@ -147,6 +148,10 @@ class VirtualBackend:
 
     def check_crash(self) -> None:
         """Workers here are made to crash."""
+
+    def emitted(self, topic: str) -> Sequence[Record]:
+        """Return the records on a topic of others, in the order of their partitions."""
+        return self._deployment.broker.topic(FOREIGN + topic).records()
 
     def redeliver(self) -> None:
         """Append every record of the inbox and of the command topics once more; copies are not copied."""

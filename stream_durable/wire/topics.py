@@ -32,6 +32,9 @@ VERDICTS: Final = "verdicts"
 #: read by people.
 DEAD: Final = "dead"
 
+#: Begins the name of a topic that is not the instance's own; no topic of Kafka's has it in its name.
+FOREIGN: Final = ":"
+
 #: What each kind of process has to write, and no more.
 WRITES: Final[Mapping[str, frozenset[str]]] = {
     "reconciler": frozenset({INBOX, COMMANDS, STEPS, RUNS, VERDICTS, DEAD}),
@@ -49,4 +52,6 @@ NO_GROUP: Final = "unused"
 
 def full_name(prefix: str, name: str) -> str:
     """Return what a topic or a group is called on the cluster."""
+    if name.startswith(FOREIGN):
+        return name.removeprefix(FOREIGN)
     return f"{prefix}.{name}"

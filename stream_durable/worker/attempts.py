@@ -22,7 +22,6 @@ from stream_durable.core.messages import (
     AttemptReturned,
     LogLine,
 )
-from stream_durable.payloads import Payloads
 from stream_durable.ports import Clock
 from stream_durable.sdk.answers import failure_from
 from stream_durable.sdk.errors import NotCarriedError
@@ -32,7 +31,7 @@ from stream_durable.telemetry import Metrics
 from stream_durable.wire.tokens import NO_TOKENS, Tokens
 from stream_durable.worker.answered import Answered
 from stream_durable.worker.calling import Calling, needs_thread
-from stream_durable.worker.endings import add_what_is_left, cancelled, delay_after
+from stream_durable.worker.endings import cancelled, delay_after, report_of
 from stream_durable.worker.ends import end_of, given_of
 from stream_durable.worker.fitting import Fitting
 from stream_durable.worker.job import Job, JobKey
@@ -57,7 +56,7 @@ class Attempts:
         self,
         handler: Callable[[str, str], Handler],
         reports: Reports,
-        payloads: Payloads,
+        fitting: Fitting,
         clock: Clock,
         settings: WorkerSettings,
         metrics: Metrics,
@@ -70,7 +69,7 @@ class Attempts:
         self._reports = reports
         #: Held while what is said is handed over.
         self.gate = reports.gate
-        self._fitting = Fitting(payloads, settings.payload_inline_bytes_max)
+        self._fitting = fitting
         self.clock = clock
         self._settings = settings
         self._concurrency = settings.concurrency
@@ -305,10 +304,11 @@ class Attempts:
                 self._drop(job)
                 return
         assert end is not None, "only a cancelled attempt ends without a word"
+        report: AttemptMessage = end
         if job.values is not None or job.lines is not None:
-            add_what_is_left(end, job)
+            report = report_of(end, job)
         job.is_reported = True
-        self._say(job, end, partial(self._answered, job))
+        self._say(job, report, partial(self._answered, job))
 
     def _answered(self, job: Job) -> None:
         """Record an acknowledged result: a repeated command is not executed."""

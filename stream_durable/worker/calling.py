@@ -17,6 +17,7 @@ from stream_durable.sdk.durations import milliseconds
 from stream_durable.sdk.errors import OptionError
 from stream_durable.sdk.handler import Given, Handler
 from stream_durable.settings import WorkerSettings
+from stream_durable.worker.emitting import taken_over
 from stream_durable.worker.job import Job
 from stream_durable.worker.logs import keeping_of
 from stream_durable.worker.processes import Processes
@@ -84,7 +85,8 @@ class Calling:
         if handler.in_process:
             _check_wanted(job)
             due = None if job.timeout_ms is None else job.started + job.timeout_ms
-            return await self._processes.make(handler, job.command, due, job.progress, job.tokens())
+            made = await self._processes.make(handler, job.command, due, job.progress, job.tokens())
+            return taken_over(made, job)
         return await self._called(handler, given, job)
 
     async def _called(self, handler: Handler, given: Given, job: Job) -> Any:

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from stream_durable.core.effects import Command
-from stream_durable.core.messages import AttemptEnd, AttemptFailed, AttemptHeartbeat
+from stream_durable.core.messages import AttemptEnd, AttemptFailed, AttemptHeartbeat, AttemptMessage
 from stream_durable.log_lines import configure_logging
 from stream_durable.sdk.answers import Fail, failure_from
 from stream_durable.sdk.context import Context
@@ -27,6 +27,7 @@ from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.values import Values
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.telemetry import Format, Level
+from stream_durable.worker.emitting import with_emissions
 from stream_durable.worker.ends import context_of, end_of, given_of
 from stream_durable.worker.logs import ALL, WRITER, Keeping, Lines, captured, whose
 from stream_durable.worker.tokens import unknown_wait
@@ -63,7 +64,7 @@ def serve(connection: Connection, logs: tuple[Level, Format] | None = None) -> N
             connection.send_bytes(_encode(_made(call, connection)))
 
 
-def _made(call: Call, connection: Connection) -> AttemptEnd:
+def _made(call: Call, connection: Connection) -> AttemptMessage:
     command = call.command
     who: dict[str, Any] = {"key": command.run, "step": command.step, "attempt": command.attempt}
     attempt = _Attempt(call, who, connection)
@@ -78,7 +79,7 @@ def _made(call: Call, connection: Connection) -> AttemptEnd:
     except Exception as error:
         end = AttemptFailed(**who, failure=failure_from(error))
     end.logs = attempt.lines.taken()
-    return end
+    return with_emissions(end, attempt)
 
 
 class _Attempt:

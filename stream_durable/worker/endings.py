@@ -5,15 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from stream_durable.core.failure import Failure
-from stream_durable.core.messages import AttemptEnd, AttemptFailed
+from stream_durable.core.messages import AttemptEnd, AttemptFailed, AttemptMessage
 from stream_durable.sdk.answers import failure_from
 from stream_durable.sdk.durations import milliseconds
+from stream_durable.worker.emitting import with_emissions
 from stream_durable.worker.job import Job
 
 
 def cancelled(who: dict[str, Any]) -> AttemptFailed:
     """Return the message about a dropped attempt."""
     return AttemptFailed(**who, failure=Failure("cancelled", "the attempt was cancelled", retryable=False))
+
+
+def report_of(end: AttemptEnd, job: Job) -> AttemptMessage:
+    """Return the message about an attempt's end, with changes, logs and emissions that are left."""
+    add_what_is_left(end, job)
+    return with_emissions(end, job)
 
 
 def add_what_is_left(end: AttemptEnd, job: Job) -> None:

@@ -17,9 +17,12 @@ from stream_durable.core.messages import (
 )
 from stream_durable.payloads import STORED_BYTES_MAX, PayloadLostError, Payloads
 from stream_durable.sdk.answers import Fail
+from stream_durable.worker.emitting import Emitting
 from stream_durable.worker.job import Job
 
 _encode = msgspec.json.Encoder().encode
+#: A value that is kept elsewhere takes this much all the same.
+_REFERENCE_BYTES = 10_000
 #: What says with which value an attempt ended.
 _WITH_OUTPUT = (AttemptCompleted, AttemptJumped, AttemptFinished)
 
@@ -27,8 +30,9 @@ _WITH_OUTPUT = (AttemptCompleted, AttemptJumped, AttemptFinished)
 class Fitting:
     """Large values of a worker's commands and answers."""
 
-    def __init__(self, payloads: Payloads, inline_bytes_max: int) -> None:
+    def __init__(self, payloads: Payloads, inline_bytes_max: int, emitting: Emitting) -> None:
         """Let outputs up to a bound travel within messages."""
+        self._emitting = emitting
         self._payloads = payloads
         self._inline_bytes_max = inline_bytes_max
 
@@ -57,6 +61,9 @@ class Fitting:
         """Ensure a result fits into a message together with the attempt's context changes."""
         changes = end.changes if job.values is None else (*job.values.changes, *end.changes)
         room = PAYLOAD_BYTES_MAX - (len(_encode(changes)) if changes else 0)
+        if job.values is not None and job.values.emissions is not None:
+            await self._emitting.prepare(job.values.emissions)
+            room = max(_REFERENCE_BYTES, room - job.values.emissions.size)
         if isinstance(end, AttemptExpanded):
             if (size := len(_encode(end.steps))) > room:
                 raise _too_large(size, " of steps to be added", room)

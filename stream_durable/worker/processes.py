@@ -18,6 +18,7 @@ import msgspec
 from stream_durable.core.effects import Command
 from stream_durable.core.messages import (
     AttemptCompleted,
+    AttemptEmitted,
     AttemptEnd,
     AttemptExpanded,
     AttemptFailed,
@@ -48,6 +49,7 @@ _Said = (
     | AttemptJumped
     | AttemptExpanded
     | AttemptFinished
+    | AttemptEmitted
 )
 _encode = msgspec.json.Encoder().encode
 _decode: Callable[[bytes], _Said] = msgspec.json.Decoder(_Said).decode
@@ -63,7 +65,7 @@ class _Process:
         self._process.start()
         theirs.close()
 
-    def ask(self, call: bytes, progress: Progress) -> AttemptEnd:
+    def ask(self, call: bytes, progress: Progress) -> AttemptEnd | AttemptEmitted:
         """Have an attempt made."""
         try:
             self._line.send_bytes(call)
@@ -104,7 +106,7 @@ class Processes:
         deadline_ms: int | None,
         progress: Progress,
         tokens: dict[str, str],
-    ) -> AttemptEnd:
+    ) -> AttemptEnd | AttemptEmitted:
         """Make an attempt in a separate process; cancelling the call kills the process."""
         function = handler.function
         module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from stream_durable.core.failure import Failure
-from stream_durable.core.messages import AttemptEnd, AttemptFailed, AttemptMessage
+from stream_durable.core.messages import AttemptEmitted, AttemptEnd, AttemptFailed, AttemptMessage
 from stream_durable.ports import Headers, Outgoing, Publisher, Refusal
 from stream_durable.telemetry import MESSAGE_DROPPED, logger
 from stream_durable.wire.inbox import encode
@@ -162,6 +162,8 @@ def record_of(message: AttemptMessage) -> tuple[Outgoing, Headers | None]:
 
 def _instead(message: AttemptMessage, refusal: Refusal) -> AttemptMessage | None:
     """Return the replacement for a report refused by the inbox; None: nothing is left to report."""
+    if isinstance(message, AttemptEmitted):
+        message = message.end
     if not isinstance(message, AttemptEnd):
         # That an attempt runs, or how far it is, is no more than a note.
         _log.error(MESSAGE_DROPPED, topic=INBOX, code=refusal.code, reason=refusal.reason)

@@ -12,6 +12,8 @@ from stream_durable.sdk.handler import Handler
 from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import Metrics
 from stream_durable.worker.attempts import Attempts
+from stream_durable.worker.emitting import Emitting
+from stream_durable.worker.fitting import Fitting
 from stream_durable.worker.lane import Lane
 from stream_durable.worker.reports import Reports
 from stream_durable.worker.standstill import Standstill
@@ -34,13 +36,15 @@ class Worker:
         metrics: Metrics,
         *,
         worker: str,
+        emitting: Emitting | None = None,
     ) -> None:
         """Do nothing yet; `worker` is the name under which attempts are reported."""
         self._settings = settings
         self._logs = logs
         self._reports = Reports(publisher)
+        fitting = Fitting(Payloads(blobs), settings.payload_inline_bytes_max, emitting or Emitting())
         self.attempts = Attempts(
-            handler, self._reports, Payloads(blobs), clock, settings, metrics, worker=worker,
+            handler, self._reports, fitting, clock, settings, metrics, worker=worker,
             queues=tuple(logs),
         )  # fmt: skip
         #: Stands in for the loop while that does not turn, where somebody watches it.

@@ -112,9 +112,9 @@ WRITERS: Final = {
     "step.heartbeat",
     "client, ingress, reconciler (of a child)": "run.start",
     "worker": "attempt.started attempt.heartbeat attempt.completed attempt.failed attempt.returned "
-    "attempt.skipped attempt.jumped attempt.expanded attempt.finished log.commands_lost",
+    "attempt.skipped attempt.jumped attempt.expanded attempt.finished attempt.emitted log.commands_lost",
     "reconciler": "child.ended run.continue sleep.until wait.check gate.pass event.delivered event.offered run.timer "
-    "channel.wait channel.take channel.taken "
+    "emission.refused channel.wait channel.take channel.taken "
     "channel.unwait channel.continue channel.timer gate.ask gate.leave gate.timer",
     "an operator's command, when no process of an older release is left ([upgrades](../deployment.md#upgrades))":
     "log.format",
@@ -158,7 +158,7 @@ USUAL: Final = {
     "format": "Which one.",
 }
 _TYPES: Final = (
-    ("Raw", "JSON"), ("Millis", "milliseconds"), ("tuple[", "list"), ("dict[", "object"), ("bool", "true or false"),
+    ("AttemptCompleted", "object"), ("Raw", "JSON"), ("Millis", "milliseconds"), ("tuple[", "list"), ("dict[", "object"), ("bool", "true or false"),
     ("Failure", "object"), ("int", "whole number"), ("Ordinal", "whole number"), ("WaitAttempt", "whole number"),
     ("Format", "whole number"), ("Partition", "whole number"), ("float", "number"), ("str", "text"), ("Text", "text"), ("Comment", "text"),
 )  # fmt: skip

@@ -23,6 +23,7 @@ from stream_durable.core.messages import (
     AnswerInput,
     AssignInput,
     AttemptCompleted,
+    AttemptEmitted,
     AttemptExpanded,
     AttemptFailed,
     AttemptFinished,
@@ -41,6 +42,11 @@ from stream_durable.core.messages import (
     CommandsLost,
     CommentInput,
     CompleteStep,
+    EmissionRefused,
+    EmittedEvent,
+    EmittedRecord,
+    EmittedSignal,
+    EmittedStart,
     EventDelivered,
     EventOffered,
     EventPublished,
@@ -264,6 +270,25 @@ MESSAGES += [
     InquireRun(key=RUN, id="m7", inquiry="quote", format=2),
     InquireRun(key=RUN, id="m7", inquiry="quote", format=2, data=DATA),
 ]
+
+MESSAGES += [
+    AttemptEmitted(**ATTEMPT, format=2, end=AttemptCompleted(**ATTEMPT)),
+    AttemptEmitted(
+        **ATTEMPT, worker="w1", format=2, end=AttemptCompleted(**ATTEMPT, **LEFT, output=DATA),
+        emissions=(
+            EmittedRecord(topic="shop.parcels", record_key=b"7", value=b"{}", content="application/json"),
+            EmittedRecord(topic="shop.parcels", record_key=b"7"),
+            EmittedRecord(topic="t", value=b"\x02", content="avro/binary", schema="0011223344556677"),
+            EmittedEvent(event="paid", event_key="order-7", data=DATA, ttl_ms=60_000),
+            EmittedSignal(run="run-2", signal="approve", data=DATA),
+            EmittedStart(run="run-3", workflow="order", fingerprint=FINGERPRINT, input=DATA, tags=("eu",)),
+        ),
+    ),
+    EmissionRefused(**ATTEMPT, id="run-1//charge/2/1", format=2, topic="shop.parcels"),
+    EmissionRefused(
+        **ATTEMPT, id="run-1//charge/2/1", format=2, topic="shop.parcels", code="no_topic", reason="none",
+    ),
+]  # fmt: skip
 
 ASKED: dict[str, Any] = {"run": RUN, "step": "charge", "attempt": 2}
 

@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import StepNode
+from stream_durable.core.emissions import RefusedEmission
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import Grafted, OptionalRaw
 from stream_durable.core.run.from_outside import Beside, Outside
@@ -118,6 +119,8 @@ class Detail(msgspec.Struct, omit_defaults=True):
     #: How far the attempt is, as it said last.
     percent: float | None = None
     label: str | None = None
+    #: The latest refusals of what the step emitted.
+    refused: tuple[RefusedEmission, ...] = ()
 
 
 class Step:

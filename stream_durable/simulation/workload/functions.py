@@ -41,6 +41,17 @@ def answer(ctx: Context[Any]) -> dict[str, Any]:
     return {"of": ctx.idempotency_key, "call": next(_serial)}
 
 
+def tell_the_world(ctx: Context[Any]) -> None:
+    """Emit now and then: some records, and a signal that the own run may wait for or not."""
+    drawn = fraction("emits", ctx.idempotency_key)
+    if drawn > 0.3:
+        return
+    for number in range(1 + int(drawn * 10)):
+        ctx.emit("world", key=ctx.run_id, value={"of": ctx.idempotency_key, "number": number})
+    if drawn < 0.1:
+        ctx.signal(ctx.run_id, "told")
+
+
 def chance(ctx: Context[Any], of: str) -> float:
     """Draw for this attempt."""
     return fraction(of, ctx.idempotency_key)
@@ -60,6 +71,7 @@ async def work(ctx: Context[Any]) -> dict[str, Any]:
     drawn = chance(ctx, "time")
     if drawn > 0.4:
         await asyncio.sleep(0.05 * drawn if drawn < 0.9 else 1.5 * drawn)
+    tell_the_world(ctx)
     stumble(ctx)
     return answer(ctx)
 
@@ -71,7 +83,8 @@ async def quick(ctx: Context[Any]) -> dict[str, Any]:
 
 
 async def instant(ctx: Context[Any]) -> dict[str, Any]:
-    """Await nothing."""
+    """Await nothing, and emit."""
+    tell_the_world(ctx)
     return answer(ctx)
 
 

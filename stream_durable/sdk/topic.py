@@ -1,0 +1,78 @@
+"""Topics of others, as an app declares them: what is on them, and how it is written."""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from typing import Any, Final, Generic, Literal, TypeVar, get_args
+
+import msgspec
+from fastavro import parse_schema, schemaless_writer
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+from stream_durable.sdk.avro_schema import NoAvroError, avro_schema
+from stream_durable.sdk.handover import Codecs, NoCodecError
+from stream_durable.sdk.untyped import write_untyped
+
+V = TypeVar("V")
+
+TopicFormat = Literal["json", "avro"]
+#: What Kafka takes as the name of a topic.
+_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
+_CONTENT: Final = {"json": "application/json", "avro": "avro/binary"}
+
+
+class TopicError(ValueError):
+    """A topic that cannot be declared like this."""
+
+
+class Topic(Generic[V]):
+    """An existing topic of the cluster, for `ctx.emit`.
+
+    The name is the full one, without the instance's prefix. Values are checked against `value` and written as
+    JSON, or as Avro with a schema derived from `value`. Raises `TopicError` for an impossible declaration.
+
+    >>> Topic("shop.parcels").encode({"id": 1})
+    b'{"id":1}'
+    """
+
+    __slots__ = ("_schema", "_write", "content", "fingerprint", "format", "name", "schema", "value")
+
+    def __init__(self, name: str, value: Any = Any, format: TopicFormat = "json") -> None:  # noqa: A002 - as Kafka users call it
+        if not _TOPIC.match(str(name)) or name in (".", ".."):
+            raise TopicError(
+                f"{str(name)[:100]!r} is not a name for a topic: letters, digits and . _ - only, at most 249"
+            )
+        if format not in get_args(TopicFormat):
+            raise TopicError(f"topic {name!r}: format= is 'json' or 'avro', not {format!r}")
+        self.name = name
+        self.value = value
+        self.format = format
+        #: The media type of a value.
+        self.content = _CONTENT[format]
+        try:
+            self._write = write_untyped if value is Any else Codecs().of(value).write
+            #: The Avro schema as a dict, and its fingerprint; None and empty for JSON.
+            self.schema = avro_schema(name, value) if format == "avro" else None
+        except (NoCodecError, NoAvroError) as error:
+            raise TopicError(f"topic {name!r}: values of {value!r} cannot be written: {error}") from None
+        self._schema = None if self.schema is None else parse_schema(self.schema)
+        self.fingerprint = "" if self.schema is None else _fingerprint(self.schema)
+
+    def __repr__(self) -> str:
+        return f"<topic {self.name!r}, {self.format}>"
+
+    def encode(self, value: V) -> bytes:
+        """Return a value as the bytes of a record, or raise an error of `handover.DOES_NOT_FIT`."""
+        data = self._write(value)
+        if self._schema is None:
+            return data
+        body = BytesIO()
+        schemaless_writer(body, self._schema, msgspec.json.decode(data))
+        return body.getvalue()
+
+
+def _fingerprint(schema: Any) -> str:
+    """Return the CRC-64-AVRO fingerprint of a schema's canonical form."""
+    found: str = fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
+    return found

@@ -1,0 +1,64 @@
+"""The promise to steps that emit: what accepted attempts emit leaves in order, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stream_durable.core.lifecycle import STEP_COMPLETED
+from stream_durable.core.messages import AttemptEnd, EmittedRecord, EmittedSignal
+from stream_durable.simulation.oracle import Oracle
+from stream_durable.simulation.world import World
+from stream_durable.wire.topics import FOREIGN
+
+
+def what_was_emitted_leaves(world: World, oracle: Oracle) -> Iterator[str]:
+    """Each record of an accepted attempt is on its topic under its id, at first in order, and no other is."""
+    expected = {each.id: each for each in oracle.publications}
+    found: dict[str, None] = {}
+    for topic in (name for name in world.broker.names() if name.startswith(FOREIGN)):
+        for record in world.broker.topic(topic).records():
+            identity = dict(record.headers or ())["sd-id"].decode()
+            found[identity] = None
+            one = expected.get(identity)
+            if one is None:
+                if not world.lives.has_losses:
+                    yield f"{identity} is on {topic}, and no attempt that counts has emitted it"
+            elif record.value != one.record.value or record.key != one.record.record_key:
+                yield f"{identity} is on {topic} with {record.value!r}, and {one.record.value!r} was emitted"
+    if missing := [identity for identity in expected if identity not in found]:
+        yield f"{len(missing)} emitted records never left: {missing[:5]}"
+    order = {identity: at for at, identity in enumerate(found)}
+    for key, ids in _by_key(oracle).items():
+        places = [order[identity] for identity in ids if identity in order]
+        if places != sorted(places) and not world.lives.has_losses:
+            yield f"the records with key {key!r} left in another order: {ids}"
+
+
+def what_completes_emits(world: World, oracle: Oracle) -> Iterator[str]:
+    """A step that completed by an attempt emits all that the attempt emitted, and each attempt once."""
+    left = [each.id for each in oracle.publications]
+    if len(left) > len(set(left)):
+        yield f"emissions left twice by the fold: {sorted({x for x in left if left.count(x) > 1})}"
+    signals = {message.id for message in oracle.messages if hasattr(message, "id")}
+    for run in oracle.runs():
+        for folded in oracle.applied.get(run.id, ()):
+            end = folded.message
+            if not folded.emissions or not isinstance(end, AttemptEnd):
+                continue
+            said = {event.type for event in folded.events if getattr(event, "step", "") == end.step}
+            for position, emission in enumerate(folded.emissions, 1):
+                identity = f"{run.id}//{end.step}/{end.attempt}/{position}"
+                has_left = identity in (signals if isinstance(emission, EmittedSignal) else left)
+                if STEP_COMPLETED in said and not has_left:
+                    yield f"{identity} was emitted by an attempt that counts, and did not leave"
+
+
+def _by_key(oracle: Oracle) -> dict[bytes | None, list[str]]:
+    found: dict[bytes | None, list[str]] = {}
+    for each in oracle.publications:
+        record: EmittedRecord = each.record
+        found.setdefault(record.record_key, []).append(each.id)
+    return found
+
+
+EMITTED = (what_was_emitted_leaves, what_completes_emits)

@@ -1,0 +1,91 @@
+"""Prepares what an attempt emitted for its message: default times to live, and the versions of workflows."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.format import EMITS
+from stream_durable.core.messages import (
+    AttemptCompleted,
+    AttemptEmitted,
+    AttemptEnd,
+    AttemptExpanded,
+    AttemptFinished,
+    AttemptJumped,
+    AttemptMessage,
+    AttemptSkipped,
+    Emission,
+    EmittedEvent,
+    EmittedStart,
+)
+from stream_durable.ports import Current
+from stream_durable.sdk.answers import Fail
+from stream_durable.sdk.emitting import Emissions
+from stream_durable.sdk.values import Values
+from stream_durable.worker.ends import Attempt
+from stream_durable.worker.job import Job
+
+_ENDS = (AttemptCompleted, AttemptSkipped, AttemptJumped, AttemptExpanded, AttemptFinished)
+#: How long an event is kept by default, if nobody says otherwise.
+DAY_MS = 86_400_000
+
+
+class Emitting:
+    """Resolves emissions, with a catalogue of the definitions."""
+
+    def __init__(self, catalogue: Current | None = None, event_ttl_ms: int = DAY_MS) -> None:
+        """Without a catalogue, the versions given by authors are believed."""
+        self._catalogue = catalogue
+        self._event_ttl_ms = event_ttl_ms
+
+    async def prepare(self, emissions: Emissions) -> None:
+        """Complete what an attempt emitted, or raise the step's failure."""
+        for i, emission in enumerate(emissions.list):
+            emissions.list[i] = await self._prepared(emission)
+
+    async def _prepared(self, emission: Emission) -> Emission:
+        if isinstance(emission, EmittedEvent) and not emission.ttl_ms:
+            return replace(emission, ttl_ms=self._event_ttl_ms)
+        if isinstance(emission, EmittedStart):
+            return await self._start(emission, self._catalogue)
+        return emission
+
+    async def _start(self, emission: EmittedStart, catalogue: Current | None) -> EmittedStart:
+        if catalogue is None:
+            return emission
+        fingerprint = emission.fingerprint
+        if not fingerprint or catalogue.graph(fingerprint) is None:
+            await catalogue.catch_up()
+            fingerprint = fingerprint or catalogue.current(emission.workflow) or ""
+        if not fingerprint or catalogue.graph(fingerprint) is None:
+            raise Fail(
+                "unknown_workflow",
+                f"workflow {emission.workflow!r} is not registered, so no run of it can be started: name it "
+                "in the workflows= of this app, or start a worker that has it",
+            )
+        refusal = catalogue.about(fingerprint).refusal(emission.workflow, bytes(emission.input))
+        if isinstance(refusal, RejectedError):
+            raise Fail(refusal.code, f"no run can be started: {refusal}", retryable=False)
+        return replace(emission, fingerprint=fingerprint)
+
+
+def with_emissions(end: AttemptEnd, attempt: Attempt) -> AttemptMessage:
+    """Return the message about an attempt's end, with what it emitted if it has not failed."""
+    emissions = None if attempt.values is None else attempt.values.emissions
+    if emissions is None or not isinstance(end, _ENDS):
+        return end
+    return AttemptEmitted(
+        key=end.key, step=end.step, attempt=end.attempt, worker=end.worker, format=EMITS, end=end,
+        emissions=tuple(emissions.list),
+    )  # fmt: skip
+
+
+def taken_over(made: AttemptEnd | AttemptEmitted, job: Job) -> AttemptEnd:
+    """Return the end of an attempt made by another process, and let the job emit what was emitted there."""
+    if isinstance(made, AttemptEmitted):
+        if job.values is None:
+            job.values = Values()
+        job.values.emitting().extend(made.emissions)
+        return made.end
+    return made
