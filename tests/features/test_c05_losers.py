@@ -213,3 +213,38 @@ async def test_a_race_of_which_all_were_cancelled_does_not_go_on(engine: Engine)
     await run.cancel_step("b")
     await engine.until_idle()
     assert (run.status, run.step("order").status) == ("cancelled", "cancelled")
+
+
+async def test_a_run_that_a_retry_of_one_loser_cannot_complete_fails_and_is_undone(engine: Engine) -> None:
+    """The retry decides the race, so that the failure is its loser's; what the failure cancelled stays so."""
+    flow = Workflow("auction")
+    log: list[str] = []
+    works = False
+
+    async def third() -> str:
+        if not works:
+            raise Fail("no_offer", retryable=False)
+        return "offer"
+
+    async def look() -> None:
+        await asyncio.sleep(1)
+        raise Fail("no_sight", retryable=False)
+
+    async def sold() -> None:
+        await asyncio.sleep(60)
+
+    flow.add("look", look)
+    flow.add("third", third).compensate(lambda: log.append("third undone"))
+    flow.add("first", lambda: None, after="look")
+    flow.sleep("closing", "500ms")
+    flow.add("sold", sold, after=any_of("first", "closing"))
+    flow.add("any", lambda: None, after=any_of("third", "look"))
+    flow.add("shipped", lambda: None, after=["sold", "any"])
+    run = await engine.start(flow)
+    await engine.until(run, "failed")
+    works = True
+    await run.retry("third")
+    await engine.until(run, "compensated")
+    assert log == ["third undone"]
+    assert run.state.failure is not None
+    assert run.state.failure.code == "no_sight"

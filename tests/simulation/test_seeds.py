@@ -98,6 +98,7 @@ def test_a_seed_is_the_same_world_in_every_process() -> None:
 
 #: Seeds that show a bug of ours when its repair is taken back, by what it was.
 FOUND = {
+    "a_retry_of_a_loser_alone_ended_as_cancelled_and_undid_nothing": (410837,),
     "a_misrouted_record_brought_a_run_into_the_cache_where_it_went_stale": (84, 101, 152, 264),
     "a_statement_overtook_one_whose_refusal_was_not_handled_yet": (449,),
     "the_end_of_one_redrive_hid_that_another_was_due": (301198,),

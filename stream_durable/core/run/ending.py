@@ -107,8 +107,21 @@ def conclude(run: Run, now: int, out: Effects) -> bool:
 
 def _left_behind(run: Run) -> Failure | None:
     """Return failures from before a manual retry, outside the retried steps."""
-    is_retried = run.requests is not None and run.requests.retry is not None
-    return races.still_failed(run) if is_retried else None
+    if run.requests is None or run.requests.retry is None:
+        return None
+    failure = races.still_failed(run)
+    if failure is None and _is_cut_short(run):
+        # The failure that ended it may be a race's since, but what that end cancelled was not retried.
+        failure = races.first_failure(run)
+    return failure
+
+
+def _is_cut_short(run: Run) -> bool:
+    """Return whether the last steps are cancelled, and some steps by an earlier end of the run."""
+    sinks = [run.steps.get(i) for i in run.graph.sinks]
+    return all(step is not None and step.status == CANCELLED for step in sinks) and any(
+        step.status == CANCELLED and step.failure == RUN_ENDS for step in run.steps.values()
+    )
 
 
 def may_restart(run: Run) -> bool:

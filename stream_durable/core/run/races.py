@@ -175,7 +175,16 @@ def is_borne_by_itself(run: Run, i: int, step: Step) -> bool:
 
 def still_failed(run: Run) -> Failure | None:
     """Return the failure of a step outside a retry, absorbed by nothing."""
-    graph, kept = run.graph, settled(run)
+    return _first_failure(run, settled(run))
+
+
+def first_failure(run: Run) -> Failure | None:
+    """Return the first failure of a step, absorbed or not."""
+    return _first_failure(run, set())
+
+
+def _first_failure(run: Run, kept: set[int]) -> Failure | None:
+    graph = run.graph
     lost = [
         i
         for i, step in run.steps.items()
