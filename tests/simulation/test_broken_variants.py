@@ -62,7 +62,7 @@ def test_an_heir_that_lets_go_of_what_the_group_has_given_to_it_is_found(
 ) -> None:
     monkeypatch.setattr(Takeovers, "given", lambda self, partitions: None)
 
-    found(300, by="everything_has_ended", faults=Faults(crash=0.02, crashes_max=20, set_backs=0.4))
+    found(100, by="everything_has_ended", faults=Faults(crash=0.02, crashes_max=20, set_backs=1.5))
 
 
 class Unfenced(MemoryStore):

@@ -13,7 +13,7 @@ import pytest
 from stream_durable.memory.weather import Faults
 from stream_durable.simulation.trial import Trial, simulate
 
-SEEDS = 480
+SEEDS = 320
 CHUNK = 20
 
 #: Parts of what a fault that hit is called.
