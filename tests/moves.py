@@ -34,7 +34,9 @@ def _watched(what: str, moves: Mapping[str, frozenset[str]]) -> Any:
 
     def set_attribute(self: object, name: str, value: object) -> None:
         if name == "status" and (before := getattr(self, "status", value)) != value:
-            SEEN[what, str(before), str(value)] += 1
+            move = (what, str(before), str(value))
+            # `property/test_work.py` counts calls, and a Counter makes one more for a key that is missing.
+            SEEN[move] = SEEN.get(move, 0) + 1
             if value not in moves[str(before)]:
                 raise IllegalMove(f"a {what} went from {before} to {value}")
         write(self, name, value)

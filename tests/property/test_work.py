@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -95,6 +96,8 @@ def work(nodes: tuple[AnyNode, ...], do: Callable[[Play], object]) -> tuple[int,
             nonlocal calls
             calls += what in ("call", "c_call")
 
+        # The collector runs at any moment and calls what others have registered.
+        gc.disable()
         sys.setprofile(count)
         try:
             outcome = fold(play.run, message, play.now, effects)
@@ -102,6 +105,7 @@ def work(nodes: tuple[AnyNode, ...], do: Callable[[Play], object]) -> tuple[int,
             written = len(list(step_rows(play.run)))
         finally:
             sys.setprofile(None)
+            gc.enable()
         asked = len(effects.commands) + len(effects.events) + len(effects.messages) + len(effects.timers)
         counts = (calls, asked, written)
         return outcome
