@@ -2,8 +2,8 @@
 
 Most real tests wait for services, and meanwhile others compute. Each process starts its own Kafka and
 Postgres when the first test asks for them, on ports that are free at that moment; what tests of one module
-share is started once. Tests that measure time, count repeats or need the whole machine are left for the end,
-where the process that pytest was started in runs them one after the other, and prints what they have to say.
+share is started once. Tests that measure time or count repeats are left for the end, where the process that
+pytest was started in runs them one after the other, and prints what they have to say.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 
-#: What measures times, counts repeats, or needs the whole machine.
-_ALONE = ("bench/test_counts.py", "chaos/test_chaos.py", "kill")
+#: What measures times, or counts the repeats that a machine without time for a member's heartbeats adds.
+_ALONE = ("kill/test_blocking.py", "kill/test_deadly.py", "kill/test_kill.py", "kill/test_rolling.py")
 #: Long ones first, so that nobody waits for them in the end; those of services between those of seeds.
 _FIRST = (
-    "fuzz", "simulation/test_broken_variants.py", "cli/test_cli_laptop.py", "client/test_client.py", "bench",
-    "simulation/test_broken_losses.py", "cli/test_cli_running.py", "cli/test_cli_services.py",
-    "simulation", "replay", "contract_language", "cli", "streams", "local", "engine", "ingress",
-    "client", "stores", "postgres", "testing_kit", "worker", "property",
+    "kill", "chaos", "docs/test_readme.py", "simulation/test_broken_variants.py", "fuzz",
+    "cli/test_cli_laptop.py", "bench", "simulation/test_broken_losses.py", "client/test_client.py",
+    "cli/test_cli_running.py", "cli/test_cli_services.py", "property", "simulation", "replay",
+    "contract_language", "cli", "streams", "local", "engine", "ingress", "client", "stores", "postgres",
+    "testing_kit", "worker",
 )  # fmt: skip
 #: Modules of long tests that share nothing: each test goes to whoever is free.
 _DIVIDED = ("cli/test_cli_laptop.py", "local", "simulation")
