@@ -6,7 +6,7 @@ import time
 from kill.workflows import Output, noted
 from stream_durable import App, Context, Retry, Workflow
 
-#: Ten times what it takes until a worker ends for it.
+#: Several times what it takes until a worker ends for it.
 BLOCKS_SECONDS = 30.0
 WAITS_SECONDS = 2.0
 

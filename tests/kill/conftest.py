@@ -31,14 +31,8 @@ def ground() -> Iterator[Ground]:
 
 
 @pytest.fixture
-def is_quick() -> bool:
-    """Whether the groups miss a dead member sooner than they do by default."""
-    return True
-
-
-@pytest.fixture
 async def scene(
-    ground: Ground, is_quick: bool, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+    ground: Ground, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> AsyncIterator[Scene]:
     """Two reconcilers and two workers at work on a load that goes on until the test ends it."""
     test = request.node.originalname.removeprefix("test_")
@@ -47,7 +41,7 @@ async def scene(
         with capsys.disabled():
             print(f"\n  {test}: {line}", end="")
 
-    scene = Scene(ground, say, is_quick=is_quick)
+    scene = Scene(ground, say)
     try:
         await scene.begin()
         yield scene

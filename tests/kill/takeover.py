@@ -85,7 +85,7 @@ def figures(seconds: Sequence[float]) -> dict[str, float]:
 
 
 async def _measure(ground: Ground, partitions: int) -> dict[str, dict[str, float]]:
-    scene = Scene(ground, print, is_quick=False)
+    scene = Scene(ground, print)
     try:
         await scene.begin()
         found: dict[str, list[float]] = {"killed": [], "stopped": []}

@@ -41,8 +41,6 @@ async def is_raised(scene: Scene) -> bool:
     return await scene.instance.value(f"select count(*) from partition where format <= {FORMAT}") == 0
 
 
-# Nobody dies here, and a busy machine takes nobody for dead.
-@pytest.mark.parametrize("is_quick", [pytest.param(False, id="by-default")])
 async def test_an_upgrade_taken_back_and_made_again_loses_nothing(scene: Scene) -> None:
     begin(scene, OLDER, INGRESS)
     scene.start_by_event(f"before-{n}" for n in range(5))

@@ -8,14 +8,11 @@ from kill.takeover import figures, killed, stopped
 
 pytestmark = [pytest.mark.real, pytest.mark.kill, pytest.mark.timeout(180)]
 
-by_default = pytest.mark.parametrize("is_quick", [pytest.param(False, id="by-default")])
-
 #: Far above what an idle machine needs, which `python -m kill.takeover` measures: 1 s and 7 s.
 _STOPPED_SECONDS = 6.0
 _KILLED_SECONDS = 20.0
 
 
-@by_default
 async def test_a_rolling_restart_of_everything_calls_no_function_twice(scene: Scene) -> None:
     scene.fleet.start(INGRESS)
     for process in list(scene.fleet.processes):
@@ -39,7 +36,6 @@ async def test_a_rolling_restart_of_everything_calls_no_function_twice(scene: Sc
     assert max(stood) < _STOPPED_SECONDS
 
 
-@by_default
 async def test_partitions_of_a_killed_reconciler_go_on_elsewhere(scene: Scene) -> None:
     seconds = await killed(scene)
     await scene.join(scene.fleet.start(RECONCILER))
