@@ -10,8 +10,22 @@ from msgspec import Raw
 
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent, StepEvent
-from stream_durable.core.messages import EmittedRecord, Kind, LogLine, Message, OptionalRaw
+from stream_durable.core.messages import NULL, EmittedRecord, Kind, LogLine, Message, OptionalRaw
 from stream_durable.core.status import Outcome
+
+
+class Kept(msgspec.Struct, omit_defaults=True, array_like=True, gc=False):
+    """What a step has got inside its function: the end of a wait, or a value that it keeps."""
+
+    #: Its name within the step.
+    name: str
+    #: Of a wait as in a definition, else `once` or `checkpoint`.
+    kind: str
+    #: Position in this attempt, from 1; 0: it is from an earlier attempt.
+    at: int = 0
+    value: Raw = NULL
+    #: Why there is no value.
+    failure: Failure | None = None
 
 
 class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", tag_field="type", gc=False):
@@ -50,6 +64,13 @@ class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", t
     redriven: bool = False
     #: Whether an earlier attempt blocked its worker, so that this one begins alone.
     alone: bool = False
+    #: Whether an earlier command for it was delivered twice, so that it may have ended a worker.
+    is_suspect: bool = False
+    #: How many passes of the attempt came before, each of which ended with a wait.
+    passes: int = 0
+    #: What the function has got so far; with `is_rest` only since the last pass, for a worker that keeps it.
+    kept: tuple[Kept, ...] = ()
+    is_rest: bool = False
     #: The generation of the partition's log: an answer to the same attempt may be lost with another log.
     generation: int = 0
     #: The attempts of steps that end by a token, by name, other than the first.

@@ -28,7 +28,20 @@ from stream_durable.core.messages import (
     Kind,
     RunTimerFired,
 )
-from stream_durable.core.run import answers, attempts, beside, emitting, inputs, orders, start, tokens, waits
+from stream_durable.core.run import (
+    answers,
+    attempts,
+    beside,
+    emitting,
+    holding,
+    inputs,
+    orders,
+    passes,
+    passing,
+    start,
+    tokens,
+    waits,
+)
 from stream_durable.core.run import rows as run_rows
 from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.state import Run
@@ -67,7 +80,8 @@ def _kind(kind: Kind) -> EntityKind:
                 handlers={
                     **start.HANDLERS, **attempts.HANDLERS, **answers.HANDLERS, **orders.HANDLERS,
                     **waits.HANDLERS, **inputs.HANDLERS, **tokens.HANDLERS,
-                    **beside.HANDLERS, **emitting.HANDLERS,
+                    **beside.HANDLERS, **emitting.HANDLERS, **holding.HANDLERS, **passes.HANDLERS,
+                    **passing.HANDLERS,
                 },
                 timer=RunTimerFired,
                 tables=run_rows.TABLES,

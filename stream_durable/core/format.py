@@ -25,6 +25,8 @@ CONCURRENCY: Final = 2
 TOKENS: Final = 2
 #: The format of functions beside the graph.
 BESIDE: Final = 2
+#: The format of waits and kept values inside steps.
+INSIDE: Final = 2
 #: From this one on a start may bring a signal.
 START_WITH_SIGNAL: Final = 2
 #: The format of events taken by one wait.

@@ -280,6 +280,15 @@ class AttemptStarted(AttemptMessage, kw_only=True, tag="attempt.started"):
     #: When the attempt itself runs out of time, counted from its start; None: never.
     timeout_ms: Millis | None = None
 
+    #: Whether the command had been delivered before, and the function is not called, for it may have kept
+    #: values since: the attempt is requested again with them.
+    is_repeat: bool = False
+    #: How many passes of the attempt came before, as the command says; with `is_repeat` only.
+    passes: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
+    #: How often it had been returned, and its worker lost, as the command says; with `is_repeat` only.
+    returns: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
+    losses: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
+
 
 class AttemptHeartbeat(AttemptMessage, kw_only=True, tag="attempt.heartbeat"):
     """A long attempt still runs."""
@@ -291,6 +300,58 @@ class AttemptHeartbeat(AttemptMessage, kw_only=True, tag="attempt.heartbeat"):
     label: str | None = None
     #: The partition for cancellations, once the partition of the attempt's command has moved.
     reply_to: Partition | None = None
+
+
+class PassMessage(AttemptMessage, kw_only=True):
+    """A worker's message about a pass of an attempt, from its top or from where it waited."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    #: How many passes of the attempt came before.
+    passes: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
+
+
+class AttemptNoted(PassMessage, kw_only=True, tag="attempt.noted"):
+    """A function keeps a value, for every later pass and attempt of its step.
+
+    The first one of a pass announces the attempt, as `attempt.started` does.
+    """
+
+    #: Its name within the step.
+    note: Text
+    #: Position among all that the attempt waits for and keeps, from 1.
+    at: Ordinal
+    #: Whether it takes the place of the one before: how far the function has come.
+    is_checkpoint: bool = False
+    #: JSON.
+    value: Raw = NULL
+    #: Whether it is the first one of this pass.
+    is_first: bool = False
+    #: How often the attempt had been returned, as the command says; with `is_first`, as are those below.
+    returns: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
+    #: How often its worker had been lost.
+    losses: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
+    #: How long after this, or after the latest heartbeat, the worker is given up.
+    lease_ms: Millis = 30_000
+    timeout_ms: Millis | None = None
+
+
+class InnerWait(msgspec.Struct, omit_defaults=True, array_like=True):
+    """Something that a function waits for."""
+
+    #: Position among all that the attempt waits for and keeps, from 1.
+    at: Ordinal
+    #: A node of a definition, named `step/name`.
+    node: Raw
+
+
+class AttemptWaits(PassMessage, kw_only=True, tag="attempt.waits"):
+    """A pass of an attempt has come to waits without answers; the next pass begins when all have ended."""
+
+    #: Position among all that the attempt waits for and keeps, and a node of a definition, named `step/name`.
+    waits: Annotated[tuple[InnerWait, ...], Meta(min_length=1, max_length=1_000)]
+    #: Whether the worker keeps the suspended function, and needs no other answers than these.
+    is_kept: bool = False
 
 
 class LogLine(msgspec.Struct, omit_defaults=True, array_like=True):
@@ -731,6 +792,8 @@ AnyMessage = (
     | InquireRun
     | AttemptEmitted
     | EmissionRefused
+    | AttemptNoted
+    | AttemptWaits
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -783,4 +846,6 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     InquireRun,
     AttemptEmitted,
     EmissionRefused,
+    AttemptNoted,
+    AttemptWaits,
 )

@@ -2,6 +2,7 @@
 
 `resize[3]` is a member of `resize`, and `resize~2[3]` a member from the second time `resize` began.
 `charge~compensate` helps `charge`, and `~on_failure` the run itself.
+`follow_up/rating` is inside `follow_up`: what its function waits for, or keeps.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 def is_made(name: str) -> bool:
     """Return whether a step of this name was added at run time, and may be gone after a reset."""
-    return name.endswith("]") or "~" in name
+    return name.endswith("]") or "~" in name or is_inner(name)
 
 
 def member(group: str, which: object) -> str:
@@ -34,7 +35,7 @@ def may_name_member(name: str) -> bool:
 
 def defined_name(name: str) -> str:
     """Return the step of the definition behind a step, at any depth; empty for the run."""
-    return name.partition("[")[0].partition("~")[0]
+    return name.partition("[")[0].partition("~")[0].partition("/")[0]
 
 
 def undo_name(step: str) -> str:
@@ -65,12 +66,27 @@ def hook_kind(name: str) -> str:
 
 def is_helper(name: str) -> bool:
     """Return whether a step of this name is a hook or a compensation."""
-    return "~" in name and not is_member(name)
+    return "~" in name and not is_member(name) and not is_inner(name)
 
 
 def helped(name: str) -> str:
-    """Return the step of a helper; empty for the run."""
-    return name.rpartition("~")[0]
+    """Return the step of a helper, or the one around an inner step; empty for the run."""
+    return outer(name) if is_inner(name) else name.rpartition("~")[0]
+
+
+def inner(step: str, name: str) -> str:
+    """Return the name of what a step waits for or keeps inside its function."""
+    return f"{step}/{name}"
+
+
+def is_inner(name: str) -> bool:
+    """Return whether a step of this name is inside another; an author's name of a member may have a slash."""
+    return "/" in name.rpartition("]")[2]
+
+
+def outer(name: str) -> str:
+    """Return the step around an inner step."""
+    return name.rpartition("/")[0]
 
 
 def helper_kind(name: str) -> str:
@@ -83,5 +99,7 @@ def results_key(step: str) -> str:
     return f"{step}~results"
 
 
+#: The inner step that holds how far a function has come; no author can give this name.
+CHECKPOINT = "@checkpoint"
 UNDO_KIND = "compensate"
 _UNDO = f"~{UNDO_KIND}"

@@ -36,8 +36,9 @@ _STOPPED: Final = frozenset({COMPLETED, FAILED, SKIPPED, CANCELLED})
 STEP_MOVES: Final[Mapping[str, frozenset[str]]] = {
     PENDING: frozenset({READY, RUNNING, WAITING, SKIPPED, CANCELLED}),
     READY: _STOPPED | {RUNNING, WAITING, RETRYING},
-    RUNNING: _STOPPED | {READY, RETRYING},
-    WAITING: _STOPPED,
+    RUNNING: _STOPPED | {READY, WAITING, RETRYING},
+    # A step that waits inside its function goes on, or is held like one that begins.
+    WAITING: _STOPPED | {READY, PENDING},
     RETRYING: frozenset({READY, PENDING, FAILED, SKIPPED, CANCELLED}),
     COMPLETED: frozenset({COMPENSATED, RUNNING}),
     FAILED: frozenset({RUNNING, RETRYING}),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Protocol, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, Unpack, overload
 
 import msgspec
 from msgspec import Raw
 
 from stream_durable.core.messages import Change, Emission
+from stream_durable.sdk import inner_waits
 from stream_durable.sdk.answers import Fail
 from stream_durable.sdk.durations import Duration
+from stream_durable.sdk.inside import Checkpoint, Inside, Once, Several, Wait, Wanted
+from stream_durable.sdk.moments import Until
 from stream_durable.sdk.step_log import StepLogger
 from stream_durable.sdk.topic import Topic
 from stream_durable.sdk.untyped import write_untyped
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     # The default is for type checkers only, so that a bare `Context` is as good as `Context[Any]`.
     from typing_extensions import TypeVar
 
+    from stream_durable.sdk.step_options import QuestionOptions
     from stream_durable.sdk.steps import Step
     from stream_durable.sdk.workflow import Workflow
 
@@ -31,6 +36,8 @@ else:
     Input = TypeVar("Input")
 
 V = TypeVar("V")
+P = ParamSpec("P")
+T = TypeVar("T")
 _MISSING = object()
 
 
@@ -49,6 +56,8 @@ class Control(Protocol):
 
     def wrote(self, level: str, text: str, /) -> None: ...
 
+    def within(self) -> Inside: ...
+
 
 class Context(Generic[Input]):
     """An attempt, as seen by the function.
@@ -62,7 +71,7 @@ class Context(Generic[Input]):
     (2, 'order-42/ship/1')
     """
 
-    __slots__ = ("_control", "_log", "_metadata", "_outputs", "_values", "attempt", "input",
+    __slots__ = ("_control", "_inside", "_log", "_metadata", "_outputs", "_values", "attempt", "input",
                  "run_id", "step", "tags", "workflow")  # fmt: skip
 
     def __init__(
@@ -81,6 +90,7 @@ class Context(Generic[Input]):
     ) -> None:
         """`values` is the content of the run's context; an output given as raw JSON is decoded on demand."""
         self._control = control
+        self._inside: Inside | None = None
         self._log: StepLogger | None = None
         self._values = values if isinstance(values, Values) else Values(write_untyped(values or {}))
         self._outputs = outputs
@@ -133,6 +143,84 @@ class Context(Generic[Input]):
         """Report progress, 0 to 100, with an optional text. Values outside are clamped."""
         if self._control is not None:
             self._control.progress(min(percent, 100) if percent > 0 else 0, label)
+
+    @overload
+    def once(
+        self, name: str, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> Once[T]: ...
+
+    @overload
+    def once(self, name: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Once[T]: ...
+
+    def once(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Once[Any]:
+        """Call a function once, however often this step runs: `await ctx.once("page-1", fetch, url)`.
+
+        What the function returns, async or plain, is JSON, read by its return type, and on the log before the
+        next line runs: one acknowledged message. A call that raises is made again by the next attempt. Each
+        name is used once.
+        """
+        return Once(self._within(), name, function, partial(function, *args, **kwargs))
+
+    def checkpoint(self, value: Any) -> Checkpoint:
+        """Keep how far this step has come, in place of the checkpoint before: `await ctx.checkpoint(...)`."""
+        return Checkpoint(self._within(), value)
+
+    @property
+    def last(self) -> Any:
+        """The latest checkpoint of this step, by this attempt or an earlier one, as JSON types; or None.
+
+        A function that reads it goes on from there: what it waited for and kept before is over.
+        """
+        return self._within().last
+
+    def sleep(
+        self, duration: Duration | None = None, *, until: Until | None = None, zone: str | None = None,
+        name: str | None = None,
+    ) -> Wait[None]:  # fmt: skip
+        """Wait for a time, or until a moment by the calendar, as `Workflow.sleep` does."""
+        return inner_waits.sleep_of(self._within(), duration, until, zone, name)
+
+    def wait_signal(
+        self, signal: str | None = None, *, any_of: Iterable[str] | None = None,
+        all_of: Iterable[str] | None = None, timeout: Duration | None = None, on_timeout: object = "fail",
+        name: str | None = None,
+    ) -> Wait[Any]:  # fmt: skip
+        """Wait for a signal to the run, and return its data, as `Workflow.wait_signal` does."""
+        return inner_waits.signal_of(self._within(), signal, any_of, all_of, timeout, on_timeout, name)
+
+    def wait_event(
+        self, event: str, *, key: str | int, take: bool = False, timeout: Duration | None = None,
+        on_timeout: object = "fail", name: str | None = None,
+    ) -> Wait[Any]:  # fmt: skip
+        """Wait for an event of this name and key, itself and not a path, and return its data."""
+        return inner_waits.event_of(self._within(), event, key, timeout, on_timeout, name, take=take)
+
+    def ask(self, name: str, **options: Unpack[QuestionOptions]) -> Wait[Any]:
+        """Ask people, with the options of `Workflow.ask`, and return the answer in the type of `form`."""
+        return inner_waits.question_of(self._within(), name, options)
+
+    def call(
+        self, workflow: Workflow[Any, T], input: Any = None, *, ref: str | None = None,  # noqa: A002
+        timeout: Duration | None = None, on_timeout: object = "fail", queue: str | None = None,
+    ) -> Wait[T]:  # fmt: skip
+        """Run another workflow, once per `ref` however often this step runs, and return its output.
+
+        A failed child raises `Fail` with the child's code. The workflow belongs to an `App` of some worker.
+        """
+        return inner_waits.child_of(self._within(), workflow, input, ref, timeout, on_timeout, queue)
+
+    def gather(self, *wanted: Wanted[Any]) -> Several:
+        """Wait for several of these at the same time; return the answers in their order.
+
+        All of them end before the first failure among them is raised.
+        """
+        return Several(self._within(), wanted)
+
+    def _within(self) -> Inside:
+        if self._inside is None:
+            control = self._control
+            self._inside = Inside(self.step) if control is None else control.within()
+        return self._inside
 
     def output(self, step: str, default: Any = _MISSING) -> Any:
         """Return an earlier step's output as JSON types."""

@@ -53,7 +53,7 @@ class NodeOptions(OrderOptions, ErrorOptions, total=False):
     """Options of steps without a function."""
 
 
-class AskOptions(NodeOptions, total=False):
+class QuestionOptions(TypedDict, total=False):
     """Of a question to people."""
 
     #: The possible answers; with `several` the answer is a list of some.
@@ -72,6 +72,10 @@ class AskOptions(NodeOptions, total=False):
     timeout: Duration | None
     #: The output when the time is over; `"fail"`: the step fails.
     on_timeout: object
+
+
+class AskOptions(NodeOptions, QuestionOptions, total=False):
+    """Of a step that asks people."""
 
 
 class CaseOptions(FunctionOptions, OrderOptions, ErrorOptions, total=False):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stream_durable.core.definition.nodes import AnyNode, SignalNode, SleepNode, TokenNode
 from stream_durable.sdk.durations import Duration
-from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.moments import Until, read_until, read_zone
 from stream_durable.sdk.options import Options, name_of
+
+if TYPE_CHECKING:
+    from stream_durable.sdk.handler import Handler
 
 
 def sleep_node(

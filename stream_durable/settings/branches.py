@@ -217,6 +217,11 @@ class WorkerSettings(Branch):
     waiting_bytes_max: int = Field(default=32_000_000, ge=1_000_000, le=1 << 34)
     """Bytes of the commands waiting in this worker, in all; each queue has its share, and reads half as much
     ahead. Too low: large commands wait for each other. Too high: a burst fills the memory."""
+    suspended_max: int = Field(default=1_000, ge=0, le=1_000_000)
+    """Functions kept in this worker while they wait, to go on where they stand; the one that has waited
+    longest is given up first, and runs from its top later. 0: none. Too high: they fill the memory."""
+    suspended_bytes_max: int = Field(default=64_000_000, ge=0, le=1 << 34)
+    """Estimated bytes of these: of each the command and 4 kB."""
     threads: int = Field(default=8, ge=1, le=1_000)
     """Threads for functions that are not async. Each blocked call takes one. Too few: steps queue behind slow
     ones, not begun. Too many: they compete for the interpreter."""

@@ -13,39 +13,37 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from stream_durable.core.effects import CancelAttempt, Command
-from stream_durable.core.failure import Failure
+from stream_durable.core.effects import CancelAttempt
 from stream_durable.core.messages import (
     AttemptEnd,
-    AttemptFailed,
     AttemptMessage,
-    AttemptReturned,
-    LogLine,
+    AttemptStarted,
+    AttemptWaits,
 )
 from stream_durable.ports import Clock
 from stream_durable.sdk.answers import failure_from
 from stream_durable.sdk.errors import NotCarriedError
 from stream_durable.sdk.handler import Handler
+from stream_durable.sdk.inside import Keeper
 from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import Metrics
 from stream_durable.wire.tokens import NO_TOKENS, Tokens
-from stream_durable.worker.answered import Answered
+from stream_durable.worker.answered import Answered, Asked, asked_of
 from stream_durable.worker.calling import Calling, needs_thread
-from stream_durable.worker.endings import cancelled, delay_after, report_of
-from stream_durable.worker.ends import end_of, given_of
+from stream_durable.worker.endings import cancelled, given_back, report_of
 from stream_durable.worker.fitting import Fitting
 from stream_durable.worker.job import Job, JobKey
 from stream_durable.worker.leases import Leases
-from stream_durable.worker.logs import WRITER, Missed, keeping_of, listen_on, tell_failure
+from stream_durable.worker.logs import WRITER, keeping_of, listen_on
+from stream_durable.worker.making import Making
 from stream_durable.worker.offsets import DoneOffsets
+from stream_durable.worker.passes import JobKeeper, Passes
 from stream_durable.worker.places import Line, Places
 from stream_durable.worker.reports import Reports
 from stream_durable.worker.threads import WorkerExhaustedError
 
 #: After so many attempts that did not wait, the loop gets its turn.
 _TURN = 64
-#: How long a command that no code here can serve is put off; a deployment takes about that long.
-_NO_HANDLER_MS = 5_000
 _LOOK_SECONDS = 0.25
 
 
@@ -65,11 +63,9 @@ class Attempts:
         queues: Sequence[str],
     ) -> None:
         """Run nothing yet; `handler` finds the function of a workflow's step."""
-        self._handler = handler
         self._reports = reports
         #: Held while what is said is handed over.
         self.gate = reports.gate
-        self._fitting = fitting
         self.clock = clock
         self._settings = settings
         self._concurrency = settings.concurrency
@@ -87,13 +83,14 @@ class Attempts:
         self._tasks: set[asyncio.Task[None]] = set()
         self._calling = Calling(settings, clock.now, self._leave_thread)
         metrics.threads_overdue.set_function(lambda: self._calling.threads.overdue)
-        self._missed = Missed()
         self._is_draining = False
         self.leases = Leases(self.running, self.who, self._say, clock, settings)
         self._isolation = self.leases.isolation
+        self._passes = Passes(self.who, self._say, clock, settings, fitting, self._calling.threads)
         self._answers = Answered()
-        #: Attempts that have completed and are not counted yet: one by one it is dear.
-        self._completed = 0
+        self._making = Making(
+            handler, self._calling, fitting, self._passes, self.leases, clock, metrics, self.who
+        )
 
     def add(self, job: Job, line: Line) -> None:
         """Put a job into a line; jobs begin when they get a place."""
@@ -106,19 +103,35 @@ class Attempts:
         if known is not None and known.covers(job):
             # The same attempt asked for twice, after a takeover say: one of the two will do, but neither
             # is done before it is.
-            known.stand_for(job)
+            if job.command.passes > known.command.passes:
+                known.following = job
+            else:
+                known.stand_for(job)
             return
-        job.clock, job.line, job.keeping, job.signs = self.clock, line, self._keeping, self.signs
+        if job.command.is_rest:
+            held = self._passes.taken(job)
+            if held is None:
+                self._say(job, given_back(self.who(job), job, "its function is not kept here"), job.done)
+                return
+            self._jobs[key] = held
+            self._enter(held, line)
+            return
+        self._passes.drop(key)
+        job.keeper = self._keeper_of
         if job.timeout_ms is None:
             job.timeout_ms = self._step_timeout_ms
         try:
-            job.handler = handler = self._handler_of(job.command)
+            job.handler = handler = self._making.handler_of(job.command)
         except NotCarriedError:
             # The attempt finds out again when it begins, and says so.
             pass
         else:
             job.needs_thread = needs_thread(handler)
         self._jobs[key] = job
+        self._enter(job, line)
+
+    def _enter(self, job: Job, line: Line) -> None:
+        job.clock, job.line, job.keeping, job.signs = self.clock, line, self._keeping, self.signs
         line.add(job)
         # With all tasks at work the next one that is free takes it.
         if len(self._tasks) < self._concurrency and self._places.may_begin(job):
@@ -129,6 +142,9 @@ class Attempts:
             task = asyncio.create_task(self._work())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _keeper_of(self, job: Job) -> Keeper:
+        return JobKeeper(job, self._passes)
 
     def line(self, queue: str) -> Line:
         """Return where the commands of a queue wait."""
@@ -149,6 +165,7 @@ class Attempts:
 
     def cancel(self, cancel: CancelAttempt, offsets: DoneOffsets, offset: int) -> None:
         """Drop an attempt, waiting or running; report a result if the run awaits one."""
+        self._passes.drop((cancel.run, cancel.step, cancel.attempt))
         is_ours = not cancel.worker or cancel.worker == self.worker
         job = self._jobs.get((cancel.run, cancel.step, cancel.attempt)) if is_ours else None
         if job is not None and job.is_reported:
@@ -209,10 +226,11 @@ class Attempts:
             if job.task is not None:
                 job.task.cancel()
             if job.announced:
-                self._say(job, self.given_back(job, "the worker stops"), lambda: None)
+                self._say(job, given_back(self.who(job), job, "the worker stops"), lambda: None)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
         self._count_completed()
+        self._passes.close()
         self._calling.close()
 
     async def watch(self) -> None:
@@ -239,9 +257,9 @@ class Attempts:
             self._begin_more()
 
     def _count_completed(self) -> None:
-        if self._completed:
-            self._metrics.count_attempts("completed", self._completed)
-            self._completed = 0
+        if self._making.completed:
+            self._metrics.count_attempts("completed", self._making.completed)
+            self._making.completed = 0
 
     async def _work(self) -> None:
         task = asyncio.current_task()
@@ -261,6 +279,9 @@ class Attempts:
                 await self._attempt(job, task)
             finally:
                 self._places.leave(job)
+                if job.following is not None:
+                    following, job.following = job.following, None
+                    self.add(following, job.line)
             turn += 1
             if turn >= _TURN:
                 turn = 0
@@ -273,16 +294,16 @@ class Attempts:
         job.started = self.clock.now()
         WRITER.set(job)
         listen_on()
-        end: AttemptEnd | None
+        end: AttemptEnd | AttemptStarted | AttemptWaits | None
         try:
-            end = await self._made(job)
+            end = await self._making.made(job)
         except asyncio.CancelledError as error:
             if job.is_cancelled and task.cancelling():
                 # Asked for by the run, not by our own end: this task goes on with the next job.
                 end = None
             elif task.cancelling() == 0:
                 # The author's own: something the step awaited was cancelled, and nobody cancelled us.
-                end = self._failed(job, failure_from(error))
+                end = self._making.failed(job, failure_from(error))
             else:
                 raise
         except BaseException as error:
@@ -290,25 +311,42 @@ class Attempts:
                 # The loop is taken down, and this with it.
                 raise
             # `sys.exit()` in a step is the step's failure, and so is whatever else it raises.
-            end = self._failed(job, failure_from(error))
+            end = self._making.failed(job, failure_from(error))
         finally:
             job.task = None
             del self.running[key]
             self._isolation.leave(job)
+        self._report(job, task, end)
+
+    def _report(
+        self, job: Job, task: asyncio.Task[None], end: AttemptEnd | AttemptStarted | AttemptWaits | None
+    ) -> None:
+        """Publish what an attempt, or a pass of it, came to; None: it was cancelled by its run."""
         if job.is_cancelled:
             if task.cancelling():
                 task.uncancel()
             # With an answer that is waited for, what came out all the same counts.
             if not job.must_answer or end is None:
-                del self._jobs[key]
+                del self._jobs[job.key]
                 self._drop(job)
                 return
         assert end is not None, "only a cancelled attempt ends without a word"
+        if not isinstance(end, AttemptEnd):
+            # By the time it is acknowledged the job may be for the next pass.
+            del self._jobs[job.key]
+            self._say(job, end, partial(self._passed, tuple(job.marks), asked_of(job)))
+            return
         report: AttemptMessage = end
         if job.values is not None or job.lines is not None:
             report = report_of(end, job)
         job.is_reported = True
         self._say(job, report, partial(self._answered, job))
+
+    def _passed(self, marks: Sequence[tuple[DoneOffsets, int]], asked: Asked) -> None:
+        """Record an acknowledged wait: the command of the pass is done."""
+        for offsets, offset in marks:
+            offsets.done(offset)
+        self._answers.add_asked(asked)
 
     def _answered(self, job: Job) -> None:
         """Record an acknowledged result: a repeated command is not executed."""
@@ -317,10 +355,6 @@ class Attempts:
         job.done()
         self._answers.add(job)
 
-    def given_back(self, job: Job, reason: str, delay_ms: int = 0) -> AttemptReturned:
-        """Return the message for returning an attempt to another worker."""
-        return AttemptReturned(**self.who(job), delay_ms=delay_ms, reason=reason, returns=job.returns)
-
     def _drop(self, job: Job) -> None:
         """Let a cancelled attempt be over, with a word if somebody waits for it."""
         self._metrics.count_attempts("cancelled")
@@ -328,56 +362,6 @@ class Attempts:
             self._say(job, cancelled(self.who(job)), job.done)
         else:
             job.done()
-
-    async def _made(self, job: Job) -> AttemptEnd:
-        """Make the attempt and return the report."""
-        command = job.command
-        if job.settle is not None:
-            await self.leases.announce_first(job, job.settle)
-        try:
-            handler = job.handler or self._handler_of(command)
-        except NotCarriedError as error:
-            # A deployment is under way, or workers of different code share a queue. Not the run's fault.
-            self._missed.tell(command, str(error))
-            return self.given_back(job, str(error), _NO_HANDLER_MS)
-        if job.has_references:
-            job.command = await self._fitting.resolved(command)
-        given = given_of(job.command, job.context)
-        if (
-            handler.is_async
-            and job.timeout_ms is None
-            and handler.condition is None
-            and handler.limit is None
-            and not handler.in_process
-        ):
-            # As most are: nothing stands between the loop and the function.
-            result = await handler.call(handler.arguments(given))
-        else:
-            result = await self._calling.result(handler, given, job)
-            if isinstance(result, AttemptFailed):
-                return self._failed(job, result.failure, result.logs)
-        end = end_of(handler, result, self.who(job))
-        if job.values is not None or end.changes or self._fitting.is_large(end):
-            await self._fitting.fit(job, end)
-        if type(end) is AttemptReturned:
-            end.returns = job.returns
-        else:
-            self._completed += 1
-        end.started, end.finished = job.started, self.clock.now()
-        return end
-
-    def _failed(self, job: Job, failure: Failure, logs: tuple[LogLine, ...] = ()) -> AttemptFailed:
-        self._metrics.count_attempts("failed")
-        if not job.is_cancelled:
-            tell_failure(job.command, failure)
-        end = AttemptFailed(
-            **self.who(job), failure=failure, logs=logs, started=job.started, finished=self.clock.now()
-        )
-        end.delay_ms = delay_after(job, failure) if failure.retryable else None
-        return end
-
-    def _handler_of(self, command: Command) -> Handler:
-        return self._handler(command.workflow, command.function or command.step)
 
     def who(self, job: Job) -> dict[str, Any]:
         """Return the message fields identifying an attempt and this worker."""

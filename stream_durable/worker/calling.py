@@ -20,6 +20,7 @@ from stream_durable.settings import WorkerSettings
 from stream_durable.worker.emitting import taken_over
 from stream_durable.worker.job import Job
 from stream_durable.worker.logs import keeping_of
+from stream_durable.worker.passes import drive
 from stream_durable.worker.processes import Processes
 from stream_durable.worker.threads import Threads
 
@@ -41,7 +42,7 @@ class Calling:
 
     async def result(self, handler: Handler, given: Given, job: Job) -> Any:
         """Return a function's answer, or the message from a process."""
-        if handler.limit is not None:
+        if handler.limit is not None and job.coroutine is None:
             job.timeout_ms = await self._timeout(handler.limit, given, job)
         timeout = job.timeout_ms
         limit = asyncio.timeout(None if timeout is None else timeout / 1_000)
@@ -77,6 +78,8 @@ class Calling:
             ) from None  # fmt: skip
 
     async def _unless_skipped(self, handler: Handler, given: Given, job: Job) -> Any:
+        if job.coroutine is not None:
+            return await drive(job)
         if handler.condition is not None and not await self._called(handler.condition, given, job):
             return Skip("its condition is not met")
         if job.has_thread and (handler.is_async or handler.in_process):
@@ -87,6 +90,11 @@ class Calling:
             due = None if job.timeout_ms is None else job.started + job.timeout_ms
             made = await self._processes.make(handler, job.command, due, job.progress, job.tokens())
             return taken_over(made, job)
+        if handler.is_async and handler.takes_context:
+            arguments = handler.arguments(given)
+            _check_wanted(job)
+            job.coroutine = handler.call(arguments)
+            return await drive(job)
         return await self._called(handler, given, job)
 
     async def _called(self, handler: Handler, given: Given, job: Job) -> Any:

@@ -24,6 +24,7 @@ from stream_durable.log_lines import configure_logging
 from stream_durable.sdk.answers import Fail, failure_from
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.handler import Handler
+from stream_durable.sdk.inside import Inside
 from stream_durable.sdk.values import Values
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.telemetry import Format, Level
@@ -109,6 +110,14 @@ class _Attempt:
         if step not in self._tokens:
             raise unknown_wait(self._command.workflow, step, self._tokens)
         return self._tokens[step]
+
+    def within(self) -> Inside:
+        raise Fail(
+            "cannot_wait",
+            f"step {self._command.step!r} runs in a process of its own, and neither waits nor keeps values: "
+            "leave out process=True",
+            retryable=False,
+        )  # fmt: skip
 
     @property
     def whose(self) -> Mapping[str, object]:

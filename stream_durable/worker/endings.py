@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stream_durable.core.failure import Failure
-from stream_durable.core.messages import AttemptEnd, AttemptFailed, AttemptMessage
+from stream_durable.core.messages import AttemptEnd, AttemptFailed, AttemptMessage, AttemptReturned
 from stream_durable.sdk.answers import failure_from
 from stream_durable.sdk.durations import milliseconds
 from stream_durable.worker.emitting import with_emissions
@@ -21,6 +21,11 @@ def report_of(end: AttemptEnd, job: Job) -> AttemptMessage:
     """Return the message about an attempt's end, with changes, logs and emissions that are left."""
     add_what_is_left(end, job)
     return with_emissions(end, job)
+
+
+def given_back(who: dict[str, Any], job: Job, reason: str, delay_ms: int = 0) -> AttemptReturned:
+    """Return the message for returning an attempt to another worker."""
+    return AttemptReturned(**who, delay_ms=delay_ms, reason=reason, returns=job.returns)
 
 
 def add_what_is_left(end: AttemptEnd, job: Job) -> None:

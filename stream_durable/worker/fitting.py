@@ -49,9 +49,20 @@ class Fitting:
                 outputs={name: await found(value) for name, value in command.outputs.items()},
                 item=None if command.item is None else await found(command.item),
                 happened=None if command.happened is None else await found(command.happened),
+                kept=tuple(
+                    [msgspec.structs.replace(kept, value=await found(kept.value)) for kept in command.kept]
+                ),
             )
         except PayloadLostError as error:
             raise Fail(error.code, str(error), retryable=False) from None
+
+    async def note(self, command: Command, name: str, value: bytes) -> bytes:
+        """Return a value that a function keeps, or the reference to it."""
+        if len(value) <= min(PAYLOAD_BYTES_MAX, self._inline_bytes_max):
+            return value
+        return await self._stored(
+            f"{command.run}/{command.step}/{command.attempt}/{name}", value, (), "keeps"
+        )
 
     def is_large(self, end: AttemptEnd) -> bool:
         """Return whether an attempt ended with an output too large for the message."""
@@ -68,15 +79,18 @@ class Fitting:
             if (size := len(_encode(end.steps))) > room:
                 raise _too_large(size, " of steps to be added", room)
         elif isinstance(end, _WITH_OUTPUT) and len(end.output) > min(room, self._inline_bytes_max):
-            end.output = Raw(await self._stored(job.command, bytes(end.output), room))
+            command = job.command
+            key = f"{command.run}/{command.step}/{command.attempt}"
+            end.output = Raw(await self._stored(key, bytes(end.output), command.picks, "returned", room))
 
-    async def _stored(self, command: Command, output: bytes, room: int) -> bytes:
-        """Store an output elsewhere; return the reference."""
+    async def _stored(
+        self, key: str, output: bytes, picks: tuple[str, ...], did: str, room: int = PAYLOAD_BYTES_MAX
+    ) -> bytes:
+        """Store a value elsewhere; return the reference."""
         if len(output) > STORED_BYTES_MAX:
-            raise _too_large(len(output), "", STORED_BYTES_MAX)
-        key = f"{command.run}/{command.step}/{command.attempt}"
+            raise _too_large(len(output), "", STORED_BYTES_MAX, did)
         try:
-            stored = await self._payloads.stored(key, output, command.picks)
+            stored = await self._payloads.stored(key, output, picks)
         except RejectedError as error:
             raise Fail(error.code, str(error)) from None
         if len(stored) > room:
@@ -84,9 +98,9 @@ class Fitting:
         return stored
 
 
-def _too_large(size: int, what: str, most: int) -> Fail:
+def _too_large(size: int, what: str, most: int, did: str = "returned") -> Fail:
     return Fail(
         "output_too_large",
-        f"the step returned {size} bytes of JSON{what}; {most} are the most",
+        f"the step {did} {size} bytes of JSON{what}; {most} are the most",
         retryable=False,
     )

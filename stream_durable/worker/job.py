@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from stream_durable.core.effects import Command
-from stream_durable.core.messages import Change, LogLine
+from stream_durable.core.effects import Command, Kept
+from stream_durable.core.messages import Change, InnerWait, LogLine
 from stream_durable.ports import Clock
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.handler import Handler
+from stream_durable.sdk.inside import Inside, Keeper
 from stream_durable.sdk.values import Values
 from stream_durable.wire.tokens import Tokens
 from stream_durable.worker.ends import context_of
@@ -32,10 +33,11 @@ class Job:
     Also the source of the handler's context about the attempt, readable from any thread.
     """
 
-    __slots__ = ("announced", "beat", "clock", "command", "handler", "has_references", "has_thread",
-                 "is_cancelled", "is_in_thread", "is_overdue", "is_reported", "keeping", "key", "label",
-                 "line", "lines", "marks", "must_answer", "needs_thread", "partition", "percent", "reply_to",
-                 "returns", "settle", "signs", "size", "started", "task", "timeout_ms", "values")  # fmt: skip
+    __slots__ = ("announced", "beat", "clock", "command", "coroutine", "following", "handler", "has_noted",
+                 "has_references", "has_thread", "inside", "is_cancelled", "is_in_thread", "is_overdue",
+                 "is_repeat", "is_reported", "keeper", "keeping", "key", "label", "line", "lines", "marks",
+                 "must_answer", "needs_thread", "note", "partition", "percent", "reply_to", "returns",
+                 "settle", "signs", "size", "started", "task", "timeout_ms", "values", "waits")  # fmt: skip
 
     def __init__(
         self,
@@ -68,6 +70,20 @@ class Job:
         #: Of an attempt that may have ended a worker: waits until Kafka knows that its command is done, so
         #: that its lease alone counts.
         self.settle: Callable[[], Awaitable[None]] | None = None
+        #: Whether the command was delivered before, and its function may have been called.
+        self.is_repeat = False
+        #: The function under way, if it takes a context, and suspended between two passes.
+        self.coroutine: Coroutine[Any, Any, Any] | None = None
+        #: What the function has got, once it looks; who keeps what it keeps; what it waits for at last.
+        self.inside: Inside | None = None
+        self.keeper: Callable[[Job], Keeper] | None = None
+        self.waits: Sequence[InnerWait] = ()
+        #: What a plain function keeps before it is called again.
+        self.note: Kept | None = None
+        #: The command for a later pass, come while an earlier one was repeated here.
+        self.following: Job | None = None
+        #: Whether this pass has kept a value.
+        self.has_noted = False
         #: How long the attempt may take from its start; None: as long as it likes.
         self.timeout_ms = command.timeout_ms
         #: Where the command is on its topic; in several places if the attempt was asked for repeatedly.
@@ -132,10 +148,26 @@ class Job:
         """
         self.marks += repeated.marks
         self.announced = 0
-        if repeated.returns > self.returns:
-            self.returns = repeated.returns
+        if (repeated.returns, repeated.command.losses) > (self.returns, self.command.losses):
+            self.returns = max(self.returns, repeated.returns)
             if self.task is None:
                 self.command, self.has_references = repeated.command, repeated.has_references
+                self.is_repeat, self.settle = repeated.is_repeat, self.settle or repeated.settle
+
+    def go_on(self, after: Job) -> None:
+        """Go on with the suspended function for the command of the next pass."""
+        self.command, self.has_references = after.command, after.has_references
+        self.marks, self.partition, self.size = after.marks, after.partition, after.size
+        self.returns, self.settle, self.is_repeat = after.returns, after.settle, after.is_repeat
+        self.announced, self.has_noted = 0, False
+        self.reply_to = None
+
+    def within(self) -> Inside:
+        """Return what the function has got so far, for its context."""
+        if self.inside is None:
+            keeper = None if self.keeper is None else self.keeper(self)
+            self.inside = Inside(self.command.step, self.command.kept, keeper)
+        return self.inside
 
     def leave(self, gone: DoneOffsets) -> bool:
         """Forget the places in a partition that was taken away; say whether there are no others."""

@@ -167,6 +167,7 @@ class Lane:
         if begin is None or not bounds.low <= begin <= bounds.high:
             begin, metadata = await self._begin_unknown(partition, begin, bounds), None
         offsets = DoneOffsets.resume(begin, metadata, topic_id=bounds.topic_id)
+        offsets.begun_at = bounds.high
         self._offsets[partition] = offsets
         # Before anything is called: should that end us, the next worker has to know that we were here.
         await self._store(lambda: not offsets.is_due, (partition,))
@@ -228,7 +229,9 @@ class Lane:
             command, offsets, record.offset, partition=record.partition, size=len(value),
             has_references=MARK in value,
         )  # fmt: skip
-        if command.losses or command.alone or record.offset < offsets.suspect_below:
+        is_suspect = record.offset < offsets.suspect_below
+        job.is_repeat = is_suspect and record.offset < offsets.begun_at
+        if is_suspect or command.losses or command.alone or command.is_suspect:
             job.settle = partial(self._settle, offsets)
         return job
 

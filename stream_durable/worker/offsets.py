@@ -73,6 +73,7 @@ class DoneOffsets:
         "_topic_id",
         "_version",
         "_window",
+        "begun_at",
         "commit_at",
         "suspect_below",
     )
@@ -89,6 +90,8 @@ class DoneOffsets:
         self._confirmed = 0
         #: What a worker before us may have begun and not told the end of.
         self.suspect_below = 0
+        #: The end of the partition when it was assigned: what is before it was perhaps delivered to others.
+        self.begun_at = 0
         #: From this offset on a commit is due, since what the last one said we may begin is half used up.
         self.commit_at = 0
         self._ahead = 0

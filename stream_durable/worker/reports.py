@@ -16,7 +16,13 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from stream_durable.core.failure import Failure
-from stream_durable.core.messages import AttemptEmitted, AttemptEnd, AttemptFailed, AttemptMessage
+from stream_durable.core.messages import (
+    AttemptEmitted,
+    AttemptEnd,
+    AttemptFailed,
+    AttemptMessage,
+    PassMessage,
+)
 from stream_durable.ports import Headers, Outgoing, Publisher, Refusal
 from stream_durable.telemetry import MESSAGE_DROPPED, logger
 from stream_durable.wire.inbox import encode
@@ -164,7 +170,7 @@ def _instead(message: AttemptMessage, refusal: Refusal) -> AttemptMessage | None
     """Return the replacement for a report refused by the inbox; None: nothing is left to report."""
     if isinstance(message, AttemptEmitted):
         message = message.end
-    if not isinstance(message, AttemptEnd):
+    if not isinstance(message, AttemptEnd | PassMessage):
         # That an attempt runs, or how far it is, is no more than a note.
         _log.error(MESSAGE_DROPPED, topic=INBOX, code=refusal.code, reason=refusal.reason)
         return None
@@ -180,5 +186,5 @@ def _instead(message: AttemptMessage, refusal: Refusal) -> AttemptMessage | None
         failure = replace(failure, message=f"{message.failure.code}; {failure.message}")
     return AttemptFailed(
         key=message.key, step=message.step, attempt=message.attempt, worker=message.worker,
-        started=message.started, finished=message.finished, failure=failure,
+        started=getattr(message, "started", 0), finished=getattr(message, "finished", 0), failure=failure,
     )  # fmt: skip

@@ -30,7 +30,7 @@ from stream_durable.ports import Outgoing
 from stream_durable.settings import WorkerSettings
 from stream_durable.telemetry import ATTEMPT_ABANDONED, ATTEMPT_BLOCKED, LogEvent, logger
 from stream_durable.worker.attempts import Attempts
-from stream_durable.worker.endings import cancelled
+from stream_durable.worker.endings import cancelled, given_back
 from stream_durable.worker.job import Job
 from stream_durable.worker.logs import WRITER
 from stream_durable.worker.reports import record_of
@@ -150,7 +150,7 @@ class Standstill:
             return None
         command = blocker.command
         reason = f"step {command.step!r} of run {command.run!r} kept the worker from everything else"
-        return self._attempts.given_back(one, reason)
+        return given_back(self._attempts.who(one), one, reason)
 
     def _failed(self, job: Job, seconds: float, *, is_over: bool) -> AttemptFailed:
         time = f"; its time-out of {job.timeout_ms} ms is over" if is_over else ""

@@ -112,7 +112,8 @@ WRITERS: Final = {
     "step.heartbeat",
     "client, ingress, reconciler (of a child)": "run.start",
     "worker": "attempt.started attempt.heartbeat attempt.completed attempt.failed attempt.returned "
-    "attempt.skipped attempt.jumped attempt.expanded attempt.finished attempt.emitted log.commands_lost",
+    "attempt.skipped attempt.jumped attempt.expanded attempt.finished attempt.emitted "
+    "attempt.noted attempt.waits log.commands_lost",
     "reconciler": "child.ended run.continue sleep.until wait.check gate.pass event.delivered event.offered run.timer "
     "emission.refused channel.wait channel.take channel.taken "
     "channel.unwait channel.continue channel.timer gate.ask gate.leave gate.timer",

@@ -13,7 +13,15 @@ from msgspec import Raw
 
 from property.world import MAY_ANSWER_AGAIN, World, fold_into, laws, lives
 from stream_durable.core.failure import Failure
-from stream_durable.core.messages import MESSAGE_TYPES, Change, CommandsLost, Grafted, LogLine, Message
+from stream_durable.core.messages import (
+    MESSAGE_TYPES,
+    Change,
+    CommandsLost,
+    Grafted,
+    InnerWait,
+    LogLine,
+    Message,
+)
 from stream_durable.core.status import Outcome
 from stream_durable.wire.inbox import decode_message, encode
 
@@ -38,6 +46,18 @@ grafted = st.builds(
     Grafted, of=names.filter(bool), name=st.sampled_from(["", "a", "0", "a[0]", "x" * 512]), item=raws,
     after=st.lists(st.sampled_from(["0", "a", "ghost"]), max_size=2).map(tuple),
 )  # fmt: skip
+waits = st.lists(
+    st.builds(
+        InnerWait, st.integers(1, 3),
+        st.sampled_from([
+            Raw(b'{"kind":"sleep","name":"n0/1","duration_ms":1000}'),
+            Raw(b'{"kind":"signal","name":"n0/go","signals":["go"]}'),
+            Raw(b'{"kind":"event","name":"n1/paid","event":"paid","key":"=\\"k1\\""}'),
+            Raw(b"null"), Raw(b'{"kind":"sleep"}'),
+        ]),
+    ),
+    min_size=1, max_size=3,
+).map(tuple)  # fmt: skip
 failures = st.builds(Failure, names, texts, st.booleans(), st.none() | st.integers(0, 9))
 KEYS = {"run": [RUN, RUN, RUN, "run-9"], "channel": ["paid/k1", "paid/7"], "gate": ["bank"], "log": ["log"]}
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
@@ -62,6 +82,10 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "format": st.sampled_from([1, 2, (1 << 31) - 1]), "since": numbers, "by": names, "answer": raws,
     "comment": texts, "role": names | st.none(),
     "channel": st.sampled_from(KEYS["channel"]),
+    "AttemptNoted.at": st.integers(1, 4),
+    "note": st.sampled_from(["page-1", "x"]), "is_checkpoint": st.booleans(), "value": raws,
+    "is_first": st.booleans(), "losses": st.integers(0, 2), "passes": st.integers(0, 2),
+    "is_repeat": st.booleans(), "is_kept": st.booleans(), "waits": waits,
     "wait": names.filter(bool), "timer": names, "due": numbers, "run": st.sampled_from([RUN, "run-2"]),
 }  # fmt: skip
 
@@ -71,7 +95,11 @@ def any_message(draw: Any) -> Message:
     """A message that can be read from the inbox, of any type and about anything."""
     kind = draw(st.sampled_from(MESSAGE_TYPES))
     key = draw(st.sampled_from(KEYS[kind.kind]))
-    fields = {f.name: draw(FIELDS[f.name]) for f in msgspec.structs.fields(kind) if f.name != "key"}
+    fields = {
+        f.name: draw(FIELDS.get(f"{kind.__name__}.{f.name}", FIELDS[f.name]))
+        for f in msgspec.structs.fields(kind)
+        if f.name != "key"
+    }
     if kind is CommandsLost:
         fields["queue"] = fields["queue"] or "q"
     return decode_message(encode(kind(key=key, **fields)))

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from stream_durable.core.effects import CancelAttempt, Command
+from stream_durable.core.effects import CancelAttempt, Command, Kept
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import (
@@ -29,9 +29,11 @@ from stream_durable.core.messages import (
     AttemptFinished,
     AttemptHeartbeat,
     AttemptJumped,
+    AttemptNoted,
     AttemptReturned,
     AttemptSkipped,
     AttemptStarted,
+    AttemptWaits,
     CancelRun,
     CancelStep,
     Change,
@@ -59,6 +61,7 @@ from stream_durable.core.messages import (
     GateTimerFired,
     Grafted,
     HeartbeatStep,
+    InnerWait,
     InquireRun,
     LogLine,
     PauseRun,
@@ -290,6 +293,29 @@ MESSAGES += [
     ),
 ]  # fmt: skip
 
+PASS: dict[str, Any] = {**ATTEMPT, "format": 2}
+MESSAGES += [
+    AttemptStarted(
+        **ATTEMPT, lease_ms=30_001, timeout_ms=60_000, worker="w1", is_repeat=True, passes=3,
+        returns=2, losses=1,
+    ),
+    AttemptNoted(**PASS, note="page-1", at=1),
+    AttemptNoted(
+        **PASS, worker="w1", passes=3, note="checkpoint", at=7, is_checkpoint=True, value=DATA,
+        is_first=True, returns=1, losses=2, lease_ms=10_000, timeout_ms=60_000,
+    ),
+    AttemptWaits(
+        **PASS, waits=(InnerWait(1, Raw(b'{"kind":"sleep","name":"charge/1","duration_ms":60000}')),)
+    ),
+    AttemptWaits(
+        **PASS, worker="w1", passes=3, is_kept=True,
+        waits=(
+            InnerWait(4, Raw(b'{"kind":"signal","name":"charge/go","signals":["go"]}')),
+            InnerWait(5, Raw(b'{"kind":"event","name":"charge/paid","event":"paid","key":"=\\"42\\""}')),
+        ),
+    ),
+]  # fmt: skip
+
 ASKED: dict[str, Any] = {"run": RUN, "step": "charge", "attempt": 2}
 
 #: One value for each line of `commands.jsonl`, in its order.
@@ -334,8 +360,17 @@ COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2, redriven=True))
 COMMANDS.append(CancelAttempt(**ASKED, must_answer=True, worker="w1"))
 COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2, redriven=True, alone=True))
 COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2, redriven=True, alone=True, generation=1))
-
 COMMANDS.append(msgspec.structs.replace(COMMANDS[-1], tokens={"delivered": 2}))
+COMMANDS.append(
+    msgspec.structs.replace(
+        COMMANDS[-1], is_suspect=True, passes=3, is_rest=True,
+        kept=(
+            Kept("page-1", "once", 1, DATA),
+            Kept("3", "sleep"),
+            Kept("thanks", "child", 4, failure=Failure("late", "too late")),
+        ),
+    )
+)  # fmt: skip
 
 
 def lines(name: str) -> list[bytes]:

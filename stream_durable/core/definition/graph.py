@@ -17,6 +17,7 @@ from stream_durable.core.definition.nodes import (
     SignalNode,
     StepNode,
     TokenNode,
+    WaitNode,
     undo_of,
     work_of,
 )
@@ -36,6 +37,8 @@ class Links(NamedTuple):
     owner: int = -1
     #: Whether it is called when a thing of its run happens, and is no part of the graph proper.
     is_helper: bool = False
+    #: The step that it is inside of; -1: none.
+    outer: int = -1
 
 
 NO_LINKS = Links()
@@ -172,6 +175,15 @@ class Graph:
             and all(self.owner(self.joins[k].step) == owner for k in races)
         )
 
+    def inner_of(self, i: int) -> list[int]:
+        """Return what is inside of a step: nothing, until its run adds to the graph."""
+        return []
+
+    def outer(self, i: int) -> int:
+        """Return the step that a step is inside of; -1: none."""
+        links = self.links.get(i)
+        return -1 if links is None else links.outer
+
     def owner(self, i: int) -> int:
         """Return the group or branch that a step is a member of; -1: none."""
         links = self.links.get(i)
@@ -255,7 +267,7 @@ class Graph:
 class Grown(Graph):
     """The graph of one run, including steps added at run time."""
 
-    __slots__ = ("base", "grafts")
+    __slots__ = ("base", "grafts", "inner")
 
     def __init__(self, graph: Graph) -> None:
         """Copy the growing parts; the rest is shared."""
@@ -273,6 +285,8 @@ class Grown(Graph):
         self.need = list(graph.need)
         #: How many grafts there have been.
         self.grafts = 0
+        #: What is inside of steps.
+        self.inner: dict[int, list[int]] = {}
         self.own_weight = 208 * self.size
 
     def grown(self) -> Grown:
@@ -304,10 +318,34 @@ class Grown(Graph):
         self.need.append(0)  # type: ignore[union-attr]
         return self.size - 1
 
-    def _add(self, name: str, node: StepNode, links: Links) -> None:
+    def enclose(self, outer: int, name: str, node: StepNode | WaitNode) -> int:
+        """Add an inner step, outside the graph proper; return the index."""
+        i = self.size
+        self._add(name, node, Links(is_helper=True, outer=outer))
+        self.work[-1] = None  # type: ignore[index]  # a list here; nobody calls it
+        self.need.append(0)  # type: ignore[union-attr]
+        self.inner.setdefault(outer, []).append(i)
+        if type(node) is SignalNode:
+            self.takers = {**self.takers, **{name: self._takers(name, i) for name in node.signals}}
+        elif type(node) is InputNode:
+            self.asking |= {i}
+        return i
+
+    def _takers(self, signal: str, i: int) -> list[int]:
+        """Return what a signal may end: the steps of the definition, then inner ones by name."""
+        found = [*self.takers.get(signal, ()), i]
+        return sorted(
+            found, key=lambda j: (j, "") if j < self.definition_size else (self.size, self.names[j])
+        )
+
+    def inner_of(self, i: int) -> list[int]:
+        """Return what is inside of a step."""
+        return self.inner.get(i, [])
+
+    def _add(self, name: str, node: StepNode | WaitNode, links: Links) -> None:
         self.index[name] = self.size
         self.nodes.append(node)  # type: ignore[union-attr]
-        self.work.append(node)  # type: ignore[union-attr]
+        self.work.append(node if type(node) is StepNode else None)  # type: ignore[union-attr]
         self.names.append(name)  # type: ignore[union-attr]
         self.dependencies.append(())  # type: ignore[union-attr]
         self.dependents.append(())  # type: ignore[union-attr]

@@ -14,7 +14,7 @@ from stream_durable.core.lifecycle import (
     STEP_EVENTS,
 )
 from stream_durable.core.names import helped, is_undo
-from stream_durable.core.run import beside, groups, hooks, races
+from stream_durable.core.run import beside, groups, hooks, inside, races
 from stream_durable.core.run.again import restart
 from stream_durable.core.run.begin import begin_each
 from stream_durable.core.run.counters import LOST, SETTLED, join_verdict, tally
@@ -83,7 +83,7 @@ def _end_step(run: Run, end: End, now: int, out: Effects, ready: list[int], ends
         step = run.steps[i] = Step(READY if was_begun else PENDING)
     else:
         was_begun = step.status != PENDING
-    _leave(run, i, step, status, out, was_begun=was_begun)
+    is_said = _leave(run, i, step, status, out, ends, was_begun=was_begun)
     if status == COMPLETED:
         step.output = output
         _note_needless(step)
@@ -100,7 +100,7 @@ def _end_step(run: Run, end: End, now: int, out: Effects, ready: list[int], ends
     clear_due(run, i, step, out)
     run.touched[i] = None
     run.left -= 1
-    if was_begun or status == SKIPPED:
+    if is_said or status == SKIPPED:
         say_step(run, STEP_EVENTS[status], i, step, now, out)
         step.sequence = run.step_sequence
     if run.graph.hooks:
@@ -116,17 +116,22 @@ def _note_needless(step: Step) -> None:
         detail.is_needless = step.failure is not None and step.failure.code == NOT_NEEDED
 
 
-def _leave(run: Run, i: int, step: Step, status: str, out: Effects, *, was_begun: bool) -> None:
-    """Take a step out of the counts of what is under way."""
+def _leave(
+    run: Run, i: int, step: Step, status: str, out: Effects, ends: list[End], *, was_begun: bool
+) -> bool:
+    """Take a step out of the counts of what is under way; return whether it had begun."""
     if not was_begun:
-        step.detailed().is_idle = True
-        return
+        if not step.is_between_passes:
+            step.detailed().is_idle = True
+        return step.is_between_passes
     if status not in (COMPLETED, FAILED):
         stop_step(run, i, step, out)
     if i in run.waiting:
         run.waiting.remove(i)
+        inside.close(run, i, ends)
     elif i not in run.open:
         run.active -= run.graph.work[i] is not None
+    return True
 
 
 def _move_on(
@@ -144,7 +149,10 @@ def _move_on(
     graph, status = run.graph, step.status
     links = graph.links.get(i) if graph.links else None
     if links is not None and links.is_helper:
-        _helped(run, i, step, now, out)
+        if links.outer >= 0:
+            inside.ended(run, i, ready)
+        else:
+            _helped(run, i, step, now, out)
         return
     passed = status in STEP_PASSED or (status == FAILED and graph.nodes[i].on_error == "continue")
     _release(run, i, step, ready, ends, passed=passed)

@@ -91,6 +91,8 @@ def reset(run: Run, which: Iterable[int], reopened: Iterable[int], out: Effects)
     for i in sorted(chosen):
         if isinstance(graph.members.get(i), range):
             chosen.update(graph.members[i])
+    for i in list(chosen):
+        chosen.update(graph.inner_of(i))
     dropped: set[str] = set()
     # Not before all are stopped: where a wait is open is found in what a step before it answered.
     for i in _stopped(run, chosen, out):
@@ -129,6 +131,8 @@ def _stopped(run: Run, chosen: set[int], out: Effects) -> list[int]:
 
 def _goes_with(graph: Graph, i: int, chosen: set[int], dropped: set[str]) -> bool:
     """Return whether a step is a member of a step being re-expanded, or a helper of a removed step."""
+    if graph.outer(i) >= 0:
+        return True
     if graph.is_helper(i):
         return helped(graph.names[i]) in dropped
     return i >= graph.definition_size and graph.owner(i) in chosen

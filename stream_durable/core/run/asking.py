@@ -11,7 +11,7 @@ from stream_durable.core.failure import LOOP_BLOCKED, Failure
 from stream_durable.core.ids import COMMAND_BYTES_MAX
 from stream_durable.core.messages import AttemptFailed, GateAsked
 from stream_durable.core.names import defined_name, helped, results_key
-from stream_durable.core.run import groups
+from stream_durable.core.run import groups, inside
 from stream_durable.core.run.state import Run, Step, raw_or_null
 from stream_durable.core.run.values import output_of, results_of
 from stream_durable.core.status import READY
@@ -61,6 +61,7 @@ def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
         _add_dynamic(run, i, node, command)
     if (step := run.steps.get(i)) is not None:
         _add_history(step, command)
+        inside.add_answers(run, i, step, command)
     may_be_large = run.payload > _SMALL_BYTES or len(node.takes) > _FEW or node.results
     if may_be_large and (size := _size(command)) > COMMAND_BYTES_MAX:
         # Reported by a message, as by a worker: the caller continues as if the command had been sent.
@@ -80,7 +81,7 @@ def _add_history(step: Step, command: Command) -> None:
     if step.failure is not None and step.failure.code == LOOP_BLOCKED:
         command.alone = True
     if step.detail is not None:
-        command.returns = step.detail.returns
+        command.returns, command.is_suspect = step.detail.returns, step.detail.is_suspect
         if step.detail.first > 1:
             command.ordinal = command.attempt - step.detail.first + 1
 
@@ -90,6 +91,7 @@ def _size(command: Command) -> int:
     values = (command.input, command.item, command.context, command.happened, command.metadata)
     size = sum(len(bytes(value)) for value in values if value is not None)
     size += sum(len(name) + len(bytes(value)) for name, value in command.outputs.items())
+    size += sum(64 + len(bytes(each.value)) for each in command.kept)
     return size + sum(6 * len(tag) for tag in command.tags)
 
 

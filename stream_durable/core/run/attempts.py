@@ -16,21 +16,17 @@ from stream_durable.core.messages import (
     AttemptExpanded,
     AttemptFailed,
     AttemptFinished,
-    AttemptHeartbeat,
     AttemptJumped,
     AttemptMessage,
     AttemptReturned,
     AttemptSkipped,
-    AttemptStarted,
-    GateLeft,
-    GatePassed,
 )
 from stream_durable.core.names import is_made
-from stream_durable.core.run import context, groups, hooks
+from stream_durable.core.run import context, groups, hooks, inside
 from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.asking import ask_gate, dispatch
 from stream_durable.core.run.begin import hold
-from stream_durable.core.run.ending import cancel_moved, leave_gate, stop_step
+from stream_durable.core.run.ending import leave_gate, stop_step
 from stream_durable.core.run.say import clear_due, say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.status import (
@@ -83,45 +79,9 @@ def failed(run: Run, message: AttemptFailed, now: int, out: Effects) -> Outcome:
         return step
     _note(run, i, step, message, FAILED, message.failure, out)
     if has_stopped(step):
-        work_off(run, [_stopped(i, step, message.failure)], [], now, out)
+        work_off(run, [stopped(i, step, message.failure)], [], now, out)
     else:
         fail_attempt(run, i, step, message.failure, now, out, delay_ms=message.delay_ms)
-    return Outcome.APPLIED
-
-
-def started(run: Run, message: AttemptStarted, now: int, out: Effects) -> Outcome:
-    """Record the worker of a long attempt, and hold a lease."""
-    i, step = open_step(run, message)
-    if not isinstance(step, Step):
-        return step
-    if step.status == RUNNING:
-        if step.worker == message.worker:
-            return Outcome.DUPLICATE
-        if _is_lost_for_good(run, i, step, now, out):
-            return Outcome.APPLIED
-    run.steps[i] = step
-    step.status = RUNNING
-    step.worker = message.worker
-    step.started = now
-    step.deadline = None if message.timeout_ms is None else now + message.timeout_ms
-    _lease(run, i, step, now, message.lease_ms, out)
-    return Outcome.APPLIED
-
-
-def heartbeat(run: Run, message: AttemptHeartbeat, now: int, out: Effects) -> Outcome:
-    """Extend the lease of a running attempt; repeat a cancellation missed by the worker."""
-    i, step = open_step(run, message)
-    is_wanted = isinstance(step, Step) and (step.detail is None or not step.detail.is_stopping)
-    if i >= 0 and not is_wanted:
-        cancel_moved(run, i, message, out, must_answer=isinstance(step, Step))
-    if not isinstance(step, Step):
-        return step
-    if step.status != RUNNING or step.worker != message.worker:
-        return Outcome.LATE
-    if message.percent is not None or message.label is not None:
-        detail = step.detailed()
-        detail.percent, detail.label = message.percent, message.label
-    _lease(run, i, step, now, message.lease_ms, out)
     return Outcome.APPLIED
 
 
@@ -134,13 +94,16 @@ def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outc
         return Outcome.DUPLICATE
     if step.status == RUNNING and step.worker != message.worker:
         return Outcome.LATE
-    step.detailed().returns += 1
+    detail = step.detailed()
+    detail.returns += 1
+    if detail.inside is not None:
+        detail.inside.keeper = ""
     failure = take(run, i, step, message, out, is_end=False)
     if failure is not None:
         leave_gate(run, i, step, out)
         work_off(run, [(i, FAILED, None, failure)], [], now, out)
     elif has_stopped(step):
-        work_off(run, [_stopped(i, step, Failure("cancelled", message.reason))], [], now, out)
+        work_off(run, [stopped(i, step, Failure("cancelled", message.reason))], [], now, out)
     elif message.delay_ms:
         step.status = READY
         step.deadline = None
@@ -154,46 +117,27 @@ def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outc
     return Outcome.APPLIED
 
 
-def passed_gate(run: Run, message: GatePassed, now: int, out: Effects) -> Outcome:
-    """Start an attempt let through by a gate."""
-    i = run.graph.index.get(message.step)
-    step = None if i is None else run.steps.get(i)
-    if i is None or step is None or step.attempt != message.attempt or step.status != READY:
-        _decline(run, step, message, out)
-        return Outcome.LATE
-    if step.detail is None or step.detail.held != "gate":
-        return Outcome.DUPLICATE
-    step.detail.held = ""
-    run.touched[i] = None
-    dispatch(run, i, step.attempt, out)
-    return Outcome.APPLIED
-
-
-def _decline(run: Run, step: Step | None, message: GatePassed, out: Effects) -> None:
-    """Return a pass granted to an already ended attempt: its request was repeated after the release."""
-    if step is not None and step.attempt == message.attempt and step.status == RUNNING:
-        return
-    if message.gate:
-        left = GateLeft(key=message.gate, run=run.id, step=message.step, attempt=message.attempt)
-        out.messages.append(left)
-
-
 def ask_again(run: Run, i: int, step: Step, out: Effects) -> None:
     """Ask for the step's current attempt once more."""
     step.status = READY
     step.deadline = None
     run.touched[i] = None
-    if step.detail is not None and step.detail.until is not None:
-        set_due(run, i, step, step.detail.until, out)
+    if step.detail is not None:
+        if step.detail.inside is not None:
+            step.detail.inside.keeper = ""
+        if step.detail.until is not None:
+            set_due(run, i, step, step.detail.until, out)
     dispatch(run, i, step.attempt, out)
 
 
 def retry(run: Run, i: int, step: Step, out: Effects) -> None:
     """Start the planned attempt."""
+    inside.drop_failed(run, i, step)
     step.due = None
     step.attempt += 1
     if step.detail is not None:
         step.detail.returns = 0
+        step.detail.is_suspect = False
     step.started = step.finished = step.worker = None
     node = run.graph.nodes[i]
     if run.is_paused and not run.graph.is_helper(i):
@@ -231,7 +175,7 @@ def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
     moment = max(now, step.due or 0)
     step.due = None
     if has_stopped(step):
-        _, status, _, why = _stopped(i, step, Failure("cancelled", retryable=False))
+        _, status, _, why = stopped(i, step, Failure("cancelled", retryable=False))
         why = msgspec.structs.replace(why, message="the attempt did not answer the request to stop")
         work_off(run, [(i, status, None, why)], [], now, out)
         return
@@ -239,11 +183,11 @@ def lease_over(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
         failure = Failure("timeout", "the attempt ran out of time")
         fail_attempt(run, i, step, failure, now, out)
         return
-    if not _is_lost_for_good(run, i, step, now, out):
+    if not is_lost_for_good(run, i, step, now, out):
         ask_again(run, i, step, out)
 
 
-def _is_lost_for_good(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
+def is_lost_for_good(run: Run, i: int, step: Step, now: int, out: Effects) -> bool:
     """Count a worker lost during an attempt; return whether the attempt has failed by this."""
     if step.detail is not None and step.detail.is_stopping:
         return False
@@ -312,7 +256,7 @@ def has_stopped(step: Step) -> bool:
     return True
 
 
-def _stopped(i: int, step: Step, said: Failure) -> tuple[int, str, None, Failure]:
+def stopped(i: int, step: Step, said: Failure) -> tuple[int, str, None, Failure]:
     """Return the end of a step under a stop request: the requested end, whatever the attempt reported."""
     is_skipped = step.detail is not None and step.detail.is_skipped
     return (i, SKIPPED if is_skipped else CANCELLED, None, step.failure or said)
@@ -349,7 +293,8 @@ def _note(
     )  # fmt: skip
 
 
-def _lease(run: Run, i: int, step: Step, now: int, lease_ms: int, out: Effects) -> None:
+def lease(run: Run, i: int, step: Step, now: int, lease_ms: int, out: Effects) -> None:
+    """Give the worker of an attempt so long until it is given up."""
     due = now + lease_ms
     if step.deadline is not None:
         due = min(due, step.deadline)
@@ -391,10 +336,7 @@ def open_step(run: Run, message: AttemptMessage) -> tuple[int, Step | Outcome]:
 
 
 HANDLERS: Handlers = {
-    AttemptStarted: started,
-    AttemptHeartbeat: heartbeat,
     AttemptCompleted: completed,
     AttemptFailed: failed,
     AttemptReturned: returned,
-    GatePassed: passed_gate,
 }

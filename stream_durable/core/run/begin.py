@@ -25,7 +25,7 @@ def begin_each(run: Run, ready: list[int], now: int, out: Effects, ends: list[En
     is_paused = run.requests is not None and run.is_paused
     for i in ready:
         graph = run.graph
-        if is_paused:
+        if is_paused and not graph.is_helper(i):
             hold(run, i, "paused")
             continue
         if graph.limit is not None and not line.has_place(run, i):
@@ -61,15 +61,19 @@ def _begin_step(run: Run, i: int, node: StepNode, now: int, out: Effects, ends: 
     is_counted = links is not None and links.owner >= 0 and groups.is_counted(run, links.owner)
     if step is None and (node.total_ms is not None or node.breaker is not None or is_counted):
         step = run.steps[i] = Step()
+    goes_on = False
     if step is not None:
-        step.status = READY
         run.touched[i] = None
+        goes_on = step.is_between_passes
+        step.status = READY
         if step.detail is not None:
             step.detail.held = ""
         if node.total_ms is not None:
-            until = step.detailed().until = now + node.total_ms
-            set_due(run, i, step, until, out)
-    if run.graph.is_watched:
+            detail = step.detailed()
+            if not goes_on or detail.until is None:
+                detail.until = now + node.total_ms
+            set_due(run, i, step, detail.until, out)
+    if run.graph.is_watched and not goes_on:
         _tell_start(run, i, step or Step(), now, out)
     size = handover_bytes(run, node)
     out.load += portions.STEP_LOAD + size

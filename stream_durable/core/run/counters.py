@@ -22,8 +22,8 @@ from stream_durable.core.definition.nodes import (
     StepNode,
     TokenNode,
 )
-from stream_durable.core.names import helped, is_helper
-from stream_durable.core.run import groups, line, portions
+from stream_durable.core.names import helped, is_helper, is_inner
+from stream_durable.core.run import groups, inside, line, portions
 from stream_durable.core.run.state import Open, Run, Step
 from stream_durable.core.status import (
     CANCELLED,
@@ -56,8 +56,11 @@ def place(run: Run, base: Graph, steps: Mapping[str, Step]) -> dict[str, Step]:
         if step.detail is not None and step.detail.graft is not None
     )
     helpers = [name for name in steps if is_helper(name) and base.index.get(name) is None]
-    if grafts or helpers:
+    within = [name for name in steps if is_inner(name)]
+    if grafts or helpers or within:
         _grow(run, base, steps, [name for _, name in grafts], sorted(helpers))
+    if within:
+        inside.grow(run.graph.grown(), steps, sorted(within))
     index = run.graph.index
     run.steps = {index[name]: step for name, step in steps.items() if name in index}
     recount(run)

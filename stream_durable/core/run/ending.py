@@ -150,9 +150,12 @@ def stop_step(run: Run, i: int, step: Step, out: Effects) -> None:
     if step.status in STEP_ASKED:
         if run.graph.work[i] is not None and i not in run.open:
             _drop_attempt(run, i, step, out, must_answer=False)
-    elif step.status == WAITING:
-        assert isinstance(node, WaitNode)
+    elif step.status == WAITING and isinstance(node, WaitNode):
         stop_wait(run, step, node, out)
+    elif step.detail is not None and step.detail.inside is not None and step.detail.inside.keeper:
+        # What the worker keeps of a function that waits is of no more use.
+        drop = CancelAttempt(run=run.id, step=run.graph.names[i], attempt=step.attempt)
+        out.commands.append((_queue(run, i), drop))
 
 
 def leave_gate(
@@ -234,7 +237,7 @@ def _cancel_step(run: Run, i: int, now: int, out: Effects) -> None:
     step = begun_step(run, i)
     if step.status in STEP_ENDED:
         return
-    was_begun = step.status != PENDING
+    was_begun = step.status != PENDING or step.is_between_passes
     stop_step(run, i, step, out)
     step.status = CANCELLED
     step.failure = RUN_ENDS

@@ -11,6 +11,7 @@ from typing import Final
 from stream_durable.core.definition.graph import JoinPlan
 from stream_durable.core.definition.nodes import BranchNode, StepNode, WaitNode
 from stream_durable.core.run.cause import Cause, CauseKind
+from stream_durable.core.run.inside import open_waits
 from stream_durable.core.run.line import IN_LINE
 from stream_durable.core.run.portions import is_deferred
 from stream_durable.core.run.state import Run, Step
@@ -40,6 +41,8 @@ def causes(run: Run, i: int) -> tuple[Cause, ...]:
         return _before(run, i, None) if run.need[i] else (Cause("queue", _queue(run, i)),)
     if step.status == PENDING:
         return _before(run, i, step)
+    if step.status == WAITING and not isinstance(run.graph.nodes[i], WaitNode):
+        return tuple(cause_of_wait(run, held, node) for _, held, node in open_waits(run, i))
     return (_under_way(run, i, step),)
 
 

@@ -53,8 +53,7 @@ def _ask(run: Run, i: int, step: Step | None, out: Effects) -> None:
             ask_gate(run, i, step, node, out)
         else:
             dispatch(run, i, step.attempt, out)
-    elif step.status == WAITING:
-        assert isinstance(node, WaitNode)
+    elif step.status == WAITING and isinstance(node, WaitNode):
         ask_once_more(run, i, step, node, out)
 
 

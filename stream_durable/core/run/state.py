@@ -18,6 +18,7 @@ from stream_durable.core.emissions import RefusedEmission
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import Grafted, OptionalRaw
 from stream_durable.core.run.from_outside import Beside, Outside
+from stream_durable.core.run.inner import Inner, Inside
 from stream_durable.core.status import PENDING, READY, RUN_ENDED
 
 _encode = msgspec.json.Encoder().encode
@@ -87,6 +88,8 @@ class Detail(msgspec.Struct, omit_defaults=True):
     held: str = ""
     #: How often the attempt has been given back.
     returns: int = 0
+    #: Whether a command for the attempt was delivered twice, and nobody knows what came of the first time.
+    is_suspect: bool = False
     #: Whether the attempt was asked to stop and its answer is waited for.
     is_stopping: bool = False
     #: Whether the step becomes skipped after its stop, not cancelled.
@@ -116,6 +119,8 @@ class Detail(msgspec.Struct, omit_defaults=True):
     beside: Beside | None = None
     #: The argument of a hook.
     happened: OptionalRaw = None
+    inside: Inside | None = None
+    inner: Inner | None = None
     #: How far the attempt is, as it said last.
     percent: float | None = None
     label: str | None = None
@@ -147,6 +152,12 @@ class Step:
         #: The public event of the end.
         self.sequence: int | None = None
         self.detail: Detail | None = None
+
+    @property
+    def is_between_passes(self) -> bool:
+        """Whether the function has waited, and is to go on as soon as it may."""
+        detail = self.detail
+        return self.status == PENDING and detail is not None and detail.inside is not None
 
     def detailed(self) -> Detail:
         """Return the detail for writing."""

@@ -147,7 +147,11 @@ def all_signals_output(node: SignalNode, data: Mapping[str, bytes]) -> bytes:
 def event_key(run: Run, node: EventNode) -> str:
     """Read the correlation key of a wait from the run's input or an output."""
     try:
-        value = value_at(node.key, root_value(run, root_of(node.key)))
+        if node.key.startswith("="):
+            # Of a wait inside a step, whose function has the key itself.
+            value = value_at("key", node.key[1:].encode())
+        else:
+            value = value_at(node.key, root_value(run, root_of(node.key)))
     except RejectedError as error:
         if error.code == "bad_json":
             raise RejectedError("bad_key", f"no key can be read at {node.key!r}: {error}") from error

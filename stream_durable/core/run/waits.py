@@ -21,7 +21,7 @@ from stream_durable.core.messages import (
     WaitChecked,
     WaitClosed,
 )
-from stream_durable.core.names import is_made
+from stream_durable.core.names import is_inner, is_made
 from stream_durable.core.run import attempts, children
 from stream_durable.core.run.advance import complete, fail, work_off
 from stream_durable.core.run.say import set_due
@@ -74,6 +74,8 @@ def event(run: Run, message: EventDelivered, now: int, out: Effects) -> Outcome:
     """Complete a wait with an event."""
     i = run.graph.index.get(message.wait)
     if i is None:
+        if is_inner(message.wait):
+            return Outcome.LATE
         raise RejectedError("unknown_wait", f"run {run.id!r} has no wait {message.wait[:128]!r}")
     if type(run.graph.nodes[i]) is not EventNode:
         raise RejectedError("unknown_wait", f"step {message.wait!r} of run {run.id!r} waits for no event")
@@ -101,6 +103,8 @@ def offered(run: Run, message: EventOffered, now: int, out: Effects) -> Outcome:
 def sleep(run: Run, message: SleepUntil, now: int, out: Effects) -> Outcome:
     """Let a sleep end at the moment that was computed, or fail where there is none."""
     i = run.graph.index.get(message.step)
+    if i is None and is_inner(message.step):
+        return Outcome.LATE
     if i is None or type(run.graph.nodes[i]) is not SleepNode:
         raise RejectedError("unknown_step", f"no step {message.step[:128]!r} of run {run.id!r} sleeps")
     step = run.steps.get(i)
@@ -136,6 +140,8 @@ def _waits_still(step: Step | None, attempt: int) -> bool:
 def child(run: Run, message: ChildEnded, now: int, out: Effects) -> Outcome:
     """Take over a child's result, or start the next child."""
     i = run.graph.index.get(message.step)
+    if i is None and is_inner(message.step):
+        return Outcome.LATE
     if i is None or type(run.graph.nodes[i]) is not ChildNode:
         raise RejectedError("unknown_step", f"no step {message.step[:128]!r} of run {run.id!r} has children")
     step = run.steps.get(i)
