@@ -694,6 +694,14 @@ class QuestionQuery(NamedTuple):
     expires_before: int | None = None
 
 
+class StoredLater(NamedTuple):
+    """A message for later, or without a body a run that has not begun."""
+
+    due: int
+    id: str
+    body: bytes | None
+
+
 class StoredQuestion(NamedTuple):
     """An open question."""
 
@@ -777,6 +785,9 @@ class Views(Protocol):
         self, channels: ChannelRange, *, after: tuple[str, str], limit: int, untaken: bool = False
     ) -> list[StoredEvent]:
         """Return a page of the kept events, by channel and id."""
+
+    async def later_list(self, *, after: tuple[int, str], limit: int) -> list[StoredLater]:
+        """Return a page of messages for later and of runs that have not begun, by (due, id)."""
 
     async def run_family(self, run: str, *, limit: int) -> list[RunSummary]:
         """Return the first ancestor of a run and all descendants, unordered.

@@ -37,6 +37,8 @@ from stream_durable.core.fold import create, fold
 from stream_durable.core.format import ASKS, BESIDE, TOKENS
 from stream_durable.core.gate.rows import GateRow, PlaceRow
 from stream_durable.core.gate.state import Gate
+from stream_durable.core.later.rows import LaterRow
+from stream_durable.core.later.state import Later
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.log import Log
 from stream_durable.core.messages import (
@@ -494,9 +496,9 @@ encode_struct = msgspec.json.Encoder(order="deterministic").encode
 #: Under which name a play keeps the rows of each table.
 _HELD = {
     RunRow: "runs", StepRow: "steps", SignalRow: "signals", EventRow: "events", WaitRow: "waits",
-    GateRow: "gates", PlaceRow: "places",
+    GateRow: "gates", PlaceRow: "places", LaterRow: "laters",
 }  # fmt: skip
-_KINDS: dict[type[Entity], Kind] = {Run: "run", Channel: "channel", Gate: "gate", Log: "log"}
+_KINDS: dict[type[Entity], Kind] = {Run: "run", Channel: "channel", Gate: "gate", Later: "later", Log: "log"}
 
 
 class Saved:
@@ -508,6 +510,7 @@ class Saved:
         self.events: dict[tuple[str, str], EventRow] = {}
         self.waits: dict[tuple[str, str, str], WaitRow] = {}
         self.gates: dict[str, GateRow] = {}
+        self.laters: dict[str, LaterRow] = {}
         self.places: dict[tuple[str, str, str], PlaceRow] = {}
         self.signals: dict[tuple[str, int], SignalRow] = {}
         self.timers: dict[tuple[Kind, str, str], TimerRow] = {}
@@ -549,6 +552,11 @@ class Saved:
         assert isinstance(channel, Channel)
         return channel
 
+    def load_later(self, key: str, partition: int) -> Later:
+        later = self._load("later", key, partition) or Later(key, partition)
+        assert isinstance(later, Later)
+        return later
+
     def load_gate(self, key: str, partition: int) -> Gate:
         gate = self._load("gate", key, partition) or Gate(key, partition)
         assert isinstance(gate, Gate)
@@ -558,7 +566,10 @@ class Saved:
         """Return the entity that the rows say this one is."""
         graph = base_of(entity.graph) if isinstance(entity, Run) else None
         found = self._load(_KINDS[type(entity)], entity.id, entity.partition, lambda fingerprint: graph)
-        return Gate(entity.id, entity.partition) if found is None else found
+        if found is None:
+            assert isinstance(entity, Gate | Later)
+            return type(entity)(entity.id, entity.partition)
+        return found
 
     def _load(
         self, kind: Kind, key: str, partition: int, graphs: Graphs = lambda fingerprint: None

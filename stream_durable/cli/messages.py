@@ -7,9 +7,14 @@ from typing import Annotated
 
 import typer
 
+from stream_durable.cli.selection import read_time
 from stream_durable.cli.values import load_settings, read_json
 
 Data = Annotated[str, typer.Option("--data", "-d", help="JSON data, or @file, or - for standard input.")]
+At = Annotated[
+    str | None, typer.Option("--at", help="Send it at this time, as 2030-01-31T09:00.", show_default="now")
+]
+Later = Annotated[str | None, typer.Option("--after", help='Send it after this time, as "90s" or "1d".')]
 
 
 def publish(
@@ -25,6 +30,8 @@ def publish(
         str | None,
         typer.Option(help='Keep the event for future waits, as "90s" or "1d".'),
     ] = None,
+    at: At = None,
+    after: Later = None,
 ) -> None:
     """Publish an event, for all runs waiting now or later.
 
@@ -33,14 +40,15 @@ def publish(
     from stream_durable import bootstrap
 
     value = read_json(data, "--data")
+    moment = None if at is None else read_time(at, "--at")
     settings = load_settings()
 
     async def send() -> None:
         async with bootstrap.client(settings) as client:
-            await client.publish(event, key=key, data=value, id=message_id, ttl=ttl)
+            await client.publish(event, key=key, data=value, id=message_id, ttl=ttl, at=moment, after=after)
 
     asyncio.run(send())
-    typer.echo(f"Published {event} with key {key}.")
+    typer.echo(f"{_done('Published', at, after)} {event} with key {key}.")
 
 
 def signal(
@@ -50,6 +58,8 @@ def signal(
     message_id: Annotated[
         str | None, typer.Option("--id", help="Message id: repeats under the same id change nothing.")
     ] = None,
+    at: At = None,
+    after: Later = None,
 ) -> None:
     """Send a signal to a run.
 
@@ -59,12 +69,17 @@ def signal(
     from stream_durable.cli.lookup import find_run
 
     value = read_json(data, "--data")
+    moment = None if at is None else read_time(at, "--at")
     settings = load_settings()
 
     async def send() -> str:
         run_id = await find_run(settings, run)
         async with bootstrap.client(settings) as client:
-            await client.signal(run_id, name, value, id=message_id)
+            await client.signal(run_id, name, value, id=message_id, at=moment, after=after)
         return run_id
 
-    typer.echo(f"Sent {name} to {asyncio.run(send())}.")
+    typer.echo(f"{_done('Sent', at, after)} {name} to {asyncio.run(send())}.")
+
+
+def _done(done: str, at: str | None, after: str | None) -> str:
+    return done if at is None and after is None else f"{done} for later:"

@@ -53,8 +53,8 @@ def start(
     at: Annotated[
         str | None, typer.Option("--at", help="Begin at this time, as 2030-01-31T09:00.", show_default="now")
     ] = None,
-    delay: Annotated[
-        str | None, typer.Option("--delay", help='Begin after this time, as "90s" or "1d".')
+    after: Annotated[
+        str | None, typer.Option("--after", help='Begin after this time, as "90s" or "1d".')
     ] = None,
     queue: Annotated[str | None, typer.Option("--queue", help="The queue of steps without a queue.")] = None,
     priority: Annotated[
@@ -85,7 +85,7 @@ def start(
     options = {
         "id": run_id,
         "at": None if at is None else read_time(at, "--at"),
-        "delay": delay,
+        "after": after,
         "queue": queue,
         "priority": priority,
         "tags": tag or [],

@@ -7,6 +7,7 @@ from stream_durable.client.errors import NoAnswer, NoOutput, RunCancelled, RunFa
 from stream_durable.client.figures import WorkflowEntry
 from stream_durable.client.filter import RunFilter
 from stream_durable.client.input_list import InputFilter, InputList, OpenInput
+from stream_durable.client.later import Planned, PlannedList
 from stream_durable.client.listing import Family, Member, RunCount, RunEntry, RunList, RunStatuses
 from stream_durable.client.open_waits import EventList, KeptEvent, OpenWait, WaitList
 from stream_durable.client.questions import Change, Question
@@ -30,6 +31,8 @@ __all__ = [
     "NoOutput",
     "OpenInput",
     "OpenWait",
+    "Planned",
+    "PlannedList",
     "Question",
     "Request",
     "Requests",

@@ -131,6 +131,8 @@ class BlockingClient(_Facade):
 
     publish = _Blocking(AsyncClient.publish)
     signal = _Blocking(AsyncClient.signal)
+    later = _Blocking(AsyncClient.later)
+    cancel_later = _Blocking(AsyncClient.cancel_later)
     answer = _Blocking(AsyncClient.answer)
     claim = _Blocking(AsyncClient.claim)
     assign = _Blocking(AsyncClient.assign)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, Unpack, overload
 from uuid import uuid4
@@ -18,6 +19,7 @@ from stream_durable.client.figures import WorkflowEntry, child_counts, workflow_
 from stream_durable.client.filter import LOST, RunFilter
 from stream_durable.client.input_list import InputFilter, InputList, answer_all, open_inputs
 from stream_durable.client.joining import ask_started, start_with_signal
+from stream_durable.client.later import PlannedList, cancel_planned, planned, planned_messages
 from stream_durable.client.listing import COUNT_MAX, RunCount, RunList, RunStatuses, counted, listed, statuses
 from stream_durable.client.open_waits import EventList, WaitList, kept_events, open_waits
 from stream_durable.client.run import RunHandle, output_type_of, start
@@ -97,8 +99,8 @@ class AsyncClient(TokenEnder, BulkOrders):
 
         A name means the version registered last. The input is checked first, by the workflow's declared type
         or the registered schema. Each `id` names one run, however often started: a repeat returns `created`
-        False, and a different input or workflow is refused. The run begins at once, `at` a moment, or after a
-        `delay`; until then it is pending. Steps without a queue go to `queue`; among the commands held by a
+        False, and a different input or workflow is refused. The run begins at once, `at` a moment, or `after`
+        a time; until then it is pending. Steps without a queue go to `queue`; among the commands held by a
         worker, a higher `priority` (-100 to 100) goes first.
 
         With `signal` one message starts the run and brings it a signal. A run that exists gets the signal
@@ -141,7 +143,7 @@ class AsyncClient(TokenEnder, BulkOrders):
         check_options(options)
         edge, given = self._edge, options.get("id")
         data = edge.values.input_of(workflow, input)
-        begins = beginning(options.get("at"), options.get("delay"))
+        begins = beginning(options.get("at"), options.get("after"))
         name, fingerprint = await resolve(edge, workflow)
         if isinstance(workflow, str):
             check_input(edge, name, fingerprint, data)
@@ -176,15 +178,18 @@ class AsyncClient(TokenEnder, BulkOrders):
         data: Any = None,
         id: str | None = None,  # noqa: A002 - the word for it everywhere
         ttl: Duration | None = None,
+        at: datetime | None = None,
+        after: Duration | None = None,
     ) -> None:
         """Publish an event to every run waiting for the event now or within `ttl`.
 
-        Each `id` counts once, however often published within `ttl`.
+        Each `id` counts once, however often published within `ttl`. With `at` or `after` the event is
+        published then, unless cancelled before (`later`, `cancel_later`); `ttl` counts from then.
         """
         ttl_ms = self._edge.ports.event_ttl_ms if ttl is None else milliseconds(ttl)
         body = self._edge.values.plain(data, f"the data of event {event!r}")
         message = published(event, str(key), body, id=id or uuid4().hex, ttl_ms=ttl_ms)
-        await self._edge.send(message, f"publish event {event!r}")
+        await self._edge.send(planned(message, at, after), f"publish event {event!r}")
 
     async def signal(
         self,
@@ -193,9 +198,19 @@ class AsyncClient(TokenEnder, BulkOrders):
         data: Any = None,
         *,
         id: str | None = None,  # noqa: A002 - the word for it everywhere
+        at: datetime | None = None,
+        after: Duration | None = None,
     ) -> None:
-        """Send a run a signal, kept until a step waits for it; each `id` counts once."""
-        await self.run(id_of(run)).signal(name, data, id=id)
+        """Send a run a signal, as `RunHandle.signal` does."""
+        await self.run(id_of(run)).signal(name, data, id=id, at=at, after=after)
+
+    async def later(self, *, limit: int = 50, after: str | None = None) -> PlannedList:
+        """Return a page of the signals, events and starts still to come, the next one first."""
+        return await planned_messages(self._edge, limit, after)
+
+    async def cancel_later(self, id: str) -> None:  # noqa: A002 - the word for it everywhere
+        """Ask for a signal, an event or a start from `later` not to be sent."""
+        await cancel_planned(self._edge, id, uuid4().hex)
 
     async def answer(
         self,

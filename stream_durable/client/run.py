@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ from stream_durable.client.edge import Edge
 from stream_durable.client.errors import RunCancelled, RunFailed
 from stream_durable.client.filter import RunFilter
 from stream_durable.client.inputs import answer_to, assignment_of, claim_of, comment_on
+from stream_durable.client.later import planned
 from stream_durable.client.listing import Family, RunList, family, listed
 from stream_durable.client.orders import check_end_step, check_retry
 from stream_durable.client.starting import check_input, check_same, resolve
@@ -173,10 +175,12 @@ class RunHandle(StepEnder, Generic[Out]):
         data: Any = None,
         *,
         id: str | None = None,  # noqa: A002 - the word for it everywhere
+        at: datetime | None = None,
+        after: Duration | None = None,
     ) -> None:
-        """Send the run a signal, kept until a step waits for it; each `id` counts once."""
+        """Send a signal, kept until a step waits for it, now, `at` a moment or `after` a time; once per `id`."""
         body = self._edge.values.plain(data, f"the data of signal {name!r}")
-        message = signalled(self.id, name, body, id=id or drawn())
+        message = planned(signalled(self.id, name, body, id=id or drawn()), at, after)
         await self._edge.send(message, f"signal run {self.id!r}")
 
     async def answer(

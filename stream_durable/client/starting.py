@@ -29,7 +29,7 @@ class StartOptions(TypedDict, total=False):
     id: str | None
     #: Begin at a moment, with a time zone, or after a time; by default at once.
     at: datetime | None
-    delay: Duration | None
+    after: Duration | None
     #: The queue of steps without a queue.
     queue: str | None
     #: -100 to 100: among the commands held by a worker, higher ones go first.
@@ -88,14 +88,14 @@ async def _register(edge: Edge, workflow: Workflow) -> None:
         await edge.ask(lambda: catalogue.register(definition, about), f"register workflow {workflow.name!r}")
 
 
-def beginning(at: datetime | None, delay: Duration | None) -> int | None:
+def beginning(at: datetime | None, after: Duration | None) -> int | None:
     """Return when a run is to begin, in milliseconds; None: at once."""
-    if at is not None and delay is not None:
-        raise RejectedError("contradiction", "a run begins at= a moment or after a delay=, not both")
+    if at is not None and after is not None:
+        raise RejectedError("contradiction", "a run begins at= a moment or after= a time, not both")
     if at is not None:
         return max(0, since_epoch("at", at))
-    if delay is not None:
-        return since_epoch("now", datetime.now(UTC)) + milliseconds(delay)
+    if after is not None:
+        return since_epoch("now", datetime.now(UTC)) + milliseconds(after)
     return None
 
 

@@ -19,6 +19,9 @@ from stream_durable.core.gate import fold as gate_fold
 from stream_durable.core.gate import rows as gate_rows
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import partition_of
+from stream_durable.core.later import fold as later_fold
+from stream_durable.core.later import rows as later_rows
+from stream_durable.core.later.state import Later
 from stream_durable.core.log import HANDLERS as LOG_HANDLERS
 from stream_durable.core.log import Log, home_of_log
 from stream_durable.core.messages import (
@@ -26,6 +29,7 @@ from stream_durable.core.messages import (
     ChannelTimerFired,
     GateTimerFired,
     Kind,
+    LaterTimerFired,
     RunTimerFired,
 )
 from stream_durable.core.run import (
@@ -47,8 +51,8 @@ from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.state import Run
 from stream_durable.core.tables import Parts, Rows, Table
 
-Entity = Run | Channel | Gate | Log
-TimerFired = RunTimerFired | ChannelTimerFired | GateTimerFired
+Entity = Run | Channel | Gate | Later | Log
+TimerFired = RunTimerFired | ChannelTimerFired | GateTimerFired | LaterTimerFired
 Graphs = Callable[[str], Graph | None]
 
 
@@ -106,6 +110,15 @@ def _kind(kind: Kind) -> EntityKind:
                 write=gate_rows.write,
                 thaw=gate_rows.thaw,
             )
+        case "later":
+            return EntityKind(
+                create=lambda message, partition, graphs: Later(message.key, partition),
+                handlers=later_fold.HANDLERS,
+                timer=LaterTimerFired,
+                tables=later_rows.TABLES,
+                write=later_rows.write,
+                thaw=later_rows.thaw,
+            )
         case "log":
             return EntityKind(
                 create=lambda message, partition, graphs: Log(message.key, partition),
@@ -118,9 +131,9 @@ def _kind(kind: Kind) -> EntityKind:
 
 ENTITIES: Mapping[Kind, EntityKind] = {kind: _kind(kind) for kind in KINDS}
 TABLES: tuple[Table, ...] = tuple(table for kind in ENTITIES.values() for table in kind.tables)
-#: Rows of every batch, of few batches, and of those in which people are asked, in the order of the statement.
+#: Rows of every batch, of few, and of those with questions or messages for later, as the statement has them.
 USUAL_ROWS = (run_rows.RunRow, run_rows.RunChange, run_rows.StepRow)
-RARE_ROWS = (QuestionRow,)
+RARE_ROWS = (QuestionRow, later_rows.LaterRow)
 SELDOM_ROWS: tuple[type[Any], ...] = tuple(
     table.row for table in TABLES if table.row not in (*USUAL_ROWS, *RARE_ROWS)
 )

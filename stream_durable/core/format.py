@@ -34,6 +34,8 @@ TAKE: Final = 2
 
 #: The format of ends of attempts that emit.
 EMITS: Final = 2
+#: The format of messages for later.
+LATER: Final = 2
 
 #: So far beyond ours a format is made up: to wait for it would hold a partition for ever.
 FORMATS_AHEAD_MAX: Final = 100

@@ -83,6 +83,12 @@ def channel_id(event: str, key: str) -> str:
     return f"{event}/{key}"
 
 
+def later_id(message: str, of: str, identity: str) -> str:
+    """Return the id of a message for later: `signal` or `event`, to whom, and the message's own id."""
+    key = f"{message}:{of}#{identity}"
+    return key if fits(key) else f"{message}:{blake2b(key.encode(), digest_size=20).hexdigest()}"
+
+
 def partition_of(key: str, partition_count: int) -> int:
     """Return the partition chosen by Kafka's own murmur2 partitioner for a key.
 

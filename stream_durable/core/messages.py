@@ -15,7 +15,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.format import Format
 from stream_durable.core.ids import ID_BYTES_MAX
 
-Kind = Literal["run", "channel", "gate", "log"]
+Kind = Literal["run", "channel", "gate", "later", "log"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 NULL = Raw(b"null")
 
@@ -664,6 +664,45 @@ class ChannelTimerFired(ChannelMessage, kw_only=True, tag="channel.timer"):
     due: Millis
 
 
+#: What can be sent later.
+Deferrable = SignalRun | EventPublished
+
+
+class LaterMessage(Message, kw_only=True):
+    """A message about a message for later."""
+
+    kind: ClassVar[Kind] = "later"
+    key: Text = field(name="later")
+
+
+class SendLater(LaterMessage, kw_only=True, tag="later.send"):
+    """Send a signal or an event at a moment of log time, or some time after this is on the log."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    message: Deferrable
+    #: Log time; one of the two is given.
+    at: Millis | None = None
+    after_ms: Millis | None = None
+
+
+class CancelLater(LaterMessage, kw_only=True, tag="later.cancel"):
+    """Drop a message for later that was not sent yet."""
+
+    id: Text
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+
+
+class LaterTimerFired(LaterMessage, kw_only=True, tag="later.timer"):
+    """A message for later is due, or has been remembered for long enough."""
+
+    #: Empty.
+    timer: str
+    #: Log time that was asked for.
+    due: Millis
+
+
 class GateMessage(Message, kw_only=True):
     """A message to a gate."""
 
@@ -794,6 +833,9 @@ AnyMessage = (
     | EmissionRefused
     | AttemptNoted
     | AttemptWaits
+    | SendLater
+    | CancelLater
+    | LaterTimerFired
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -848,4 +890,7 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     EmissionRefused,
     AttemptNoted,
     AttemptWaits,
+    SendLater,
+    CancelLater,
+    LaterTimerFired,
 )

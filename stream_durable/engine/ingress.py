@@ -223,7 +223,12 @@ class Ingress:
         own_id = f"{self._sources[record.partition].topic_id}-{record.partition}-{record.offset}"
         try:
             message = read_record(
-                record.key, record.value, record.headers, own_id=own_id, ttl_ms=self._ttl_ms
+                record.key,
+                record.value,
+                record.headers,
+                own_id=own_id,
+                ttl_ms=self._ttl_ms,
+                time=record.time,
             )
         except RejectedError as error:
             return _Read(record, error)

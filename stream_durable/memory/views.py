@@ -19,6 +19,7 @@ from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import COMPENSATED, COMPLETED, WAITING
 from stream_durable.memory.broker import Broker
+from stream_durable.memory.later import later_page
 from stream_durable.memory.ports import MemoryBlobs, MemoryDefinitions, MemoryPublisher
 from stream_durable.memory.store import MemoryStore
 from stream_durable.ports import (
@@ -33,6 +34,7 @@ from stream_durable.ports import (
     RunSummary,
     SignalWait,
     StoredEvent,
+    StoredLater,
     StoredQuestion,
     StoredRun,
     WorkflowFigures,
@@ -191,6 +193,10 @@ class MemoryViews:
             if not (untaken and event.taken is not None)
         ]
         return found[:limit]
+
+    async def later_list(self, *, after: tuple[int, str], limit: int) -> list[StoredLater]:
+        """Return a page of messages for later and of runs that have not begun."""
+        return later_page(self._tables, after, limit)
 
     def _waiting(self, run: str, step: str) -> tuple[RunRow | None, StepRow | None]:
         """Return an unfinished run with a waiting step."""
@@ -359,12 +365,8 @@ def _is_asked(question: StoredQuestion, query: QuestionQuery) -> bool:
 def _was_asked_for(row: RunRow) -> bool:
     """Say whether a run was undone because somebody asked for its end."""
     failure = None if row.failure is None else msgspec.json.decode(row.failure, type=Failure)
-    return (
-        row.status == COMPENSATED
-        and failure is not None
-        and failure.code == "cancelled"
-        and failure.step is None
-    )
+    is_cancelled = failure is not None and failure.code == "cancelled" and failure.step is None
+    return row.status == COMPENSATED and is_cancelled
 
 
 def _is_between(moment: int, since: int | None, before: int | None) -> bool:

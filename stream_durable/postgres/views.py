@@ -32,6 +32,7 @@ from stream_durable.ports import (
     RunSummary,
     SignalWait,
     StoredEvent,
+    StoredLater,
     StoredQuestion,
     StoredRun,
     WorkflowFigures,
@@ -151,6 +152,11 @@ class PostgresViews:
         """Return a page of the events that channels keep, by channel and id."""
         found = await self._fetch("view_kept_events", *after, *channels, untaken, limit)
         return list(map(StoredEvent._make, found))
+
+    async def later_list(self, *, after: tuple[int, str], limit: int) -> list[StoredLater]:
+        """Return a page of messages for later and of runs that have not begun, by (due, id)."""
+        found = await self._fetch("view_later", *after, limit)
+        return list(map(StoredLater._make, found))
 
     async def _fetch(self, name: str, *values: Any) -> list[asyncpg.Record]:
         """Run a query possibly longer than the time limit."""

@@ -13,6 +13,7 @@ from stream_durable.core.messages import (
     CancelRun,
     ChildEnded,
     CommandsLost,
+    EventPublished,
     GateAsked,
     Message,
     RunContinued,
@@ -23,6 +24,7 @@ from stream_durable.core.messages import (
 from stream_durable.core.status import Outcome
 from stream_durable.ports import Record
 from stream_durable.simulation.oracle import Judged, Oracle
+from stream_durable.simulation.workload.scripts import FOR_LATER
 from stream_durable.simulation.world import World
 from stream_durable.wire import inbox
 from stream_durable.wire.topics import COMMANDS
@@ -106,11 +108,11 @@ def differences(what: str, found: Mapping[Any, Any], wanted: Mapping[Any, Any]) 
 
 
 def _is_of_client(message: Message) -> bool:
-    """Return whether a client sent this, rather than a run."""
-    if isinstance(message, SignalRun):
-        return not is_derived(message.id)
+    """Return whether a client sent this, rather than a run or a message for later."""
     if isinstance(message, StartRun):
         return not message.parent
+    if isinstance(message, SignalRun | EventPublished):
+        return not (is_derived(message.id) or message.id.startswith(FOR_LATER))
     return isinstance(message, CancelRun) and not message.id.startswith("parent/")
 
 

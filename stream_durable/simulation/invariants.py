@@ -18,6 +18,7 @@ from stream_durable.core.definition.nodes import EventNode, StepNode
 from stream_durable.core.effects import Command
 from stream_durable.core.gate.rows import GateRow, PlaceRow, write
 from stream_durable.core.ids import channel_id
+from stream_durable.core.later.rows import LaterRow
 from stream_durable.core.messages import (
     AttemptCompleted,
     AttemptFinished,
@@ -44,6 +45,7 @@ from stream_durable.simulation.causes import (
     lost_commands,
     messages_have_causes,
 )
+from stream_durable.simulation.delivery import DELIVERY
 from stream_durable.simulation.emitted import EMITTED
 from stream_durable.simulation.oracle import Oracle, Place
 from stream_durable.simulation.promises import PROMISES
@@ -73,6 +75,7 @@ def state_is_the_fold_of_the_log(world: World, oracle: Oracle) -> Iterator[str]:
     yield from differences("question", tables.questions, oracle.question_rows())
     yield from _channels_differ(world, oracle)
     yield from _gates_differ(world, oracle)
+    yield from differences("message for later", tables.rows[LaterRow], oracle.later_rows())
     yield from differences("timer", {key: due for key, (_, due) in tables.timers.items()}, oracle.timers)
 
 
@@ -115,6 +118,8 @@ def timers_are_those_entities_wait_for(world: World, oracle: Oracle) -> Iterator
     for channel in oracle.channels():
         if channel.due is not None:
             wanted["channel", channel.id, ""] = channel.due
+    for later in oracle.laters():
+        wanted["later", later.id, ""] = later.timer or 0
     for gate in oracle.gates():
         if gate.due is not None:
             wanted["gate", gate.id, ""] = gate.due
@@ -377,6 +382,7 @@ CHECKS: tuple[Check, ...] = (
     accepted_is_kept,
     something_happened,
     *PROMISES,
+    *DELIVERY,
     *EMITTED,
 )
 

@@ -19,6 +19,9 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.fold import create, fold
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import partition_of
+from stream_durable.core.later.rows import LaterRow
+from stream_durable.core.later.rows import write as write_later
+from stream_durable.core.later.state import Later
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.log import Log
 from stream_durable.core.messages import (
@@ -40,6 +43,7 @@ from stream_durable.core.run.rows import RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow, signal_rows
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
+from stream_durable.core.tables import Rows
 from stream_durable.engine.partition import fingerprint
 from stream_durable.memory.broker import Broker
 from stream_durable.ports import Record
@@ -176,6 +180,18 @@ class Oracle:
             run.touched = dict.fromkeys(i for i in run.graph.asking if i in run.steps)
             found.update({row[:2]: row for row in question_rows(run) if row.opened is not None})
         return found
+
+    def laters(self) -> list[Later]:
+        """Return every message for later."""
+        return [e for e in self.entities.values() if isinstance(e, Later) and not e.is_over]
+
+    def later_rows(self) -> dict[str, LaterRow]:
+        """Return the row of every message for later."""
+        found = Rows()
+        for later in self.laters():
+            later.is_touched = True
+            write_later(later, found)
+        return {row.id: row for row in found.get(LaterRow, ())}
 
     def channels(self) -> list[Channel]:
         """Return every channel."""

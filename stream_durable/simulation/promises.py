@@ -55,7 +55,6 @@ from stream_durable.simulation.attempts import (
 )
 from stream_durable.simulation.oracle import Oracle
 from stream_durable.simulation.outside import a_question_is_answered_once, an_end_from_outside_counts_once
-from stream_durable.simulation.taken import an_event_is_taken_by_one
 from stream_durable.simulation.workload.functions import INTO, MARKED, MARKS
 from stream_durable.simulation.world import World
 from stream_durable.wire.inbox import decode_message
@@ -373,6 +372,5 @@ PROMISES: tuple[Check, ...] = (
     what_was_decided_stays_decided,
     children_and_parents_know_of_each_other,
     a_question_is_answered_once,
-    an_event_is_taken_by_one,
     an_end_from_outside_counts_once,
 )

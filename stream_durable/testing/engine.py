@@ -49,6 +49,7 @@ class Engine(Teller):
     """An instance of all services, for one test."""
 
     publish = Told(AsyncClient.publish)
+    cancel_later = Told(AsyncClient.cancel_later)
     signal = Told(AsyncClient.signal)
     answer = Told(AsyncClient.answer)
     claim = Told(AsyncClient.claim)
@@ -276,9 +277,9 @@ class Engine(Teller):
         """Let workers serve the workflow about to be started."""
         self._backend.carry(workflow if isinstance(workflow, Workflow) else None, options.get("queue"))
         self._backend.mishaps.check(self._backend.functions())
-        if (delay := options.pop("delay", None)) is not None:
+        if (after := options.pop("after", None)) is not None:
             # The client would count from the time of this machine.
-            options["at"] = self.now + timedelta(milliseconds=milliseconds(delay))
+            options["at"] = self.now + timedelta(milliseconds=milliseconds(after))
 
     def _check(self, step: Target) -> None:
         """Refuse an unknown step, as early as possible."""

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.format import ASKS, START_WITH_SIGNAL
+from stream_durable.core.format import ASKS, LATER, START_WITH_SIGNAL
 from stream_durable.core.ids import (
     ID_BYTES_MAX,
     NAME,
@@ -20,6 +20,7 @@ from stream_durable.core.ids import (
     channel_id,
     fits,
     is_derived,
+    later_id,
 )
 from stream_durable.core.messages import (
     NULL,
@@ -29,8 +30,10 @@ from stream_durable.core.messages import (
     ClaimInput,
     CommentInput,
     CompleteStep,
+    Deferrable,
     EventPublished,
     Message,
+    SendLater,
     SignalRun,
     StartRun,
     StartWithSignal,
@@ -49,6 +52,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     input: Raw = NULL
     tags: tuple[str, ...] = ()
     trace: str | None = None
+    #: When it begins, by log time.
+    at: int | None = None
     #: A signal that goes with it, also to a run that exists.
     signal: str | None = None
     data: Raw = NULL
@@ -63,6 +68,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
             input=self.input,
             tags=self.tags,
             trace=self.trace,
+            at=self.at,
             trigger="event",
         )
         return start if self.signal is None else with_signal(start, self.signal, self.data)
@@ -89,6 +95,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 FromOutside = (
     EventPublished
     | SignalRun
+    | SendLater
     | CancelRun
     | ClaimInput
     | AssignInput
@@ -151,7 +158,18 @@ def with_signal(start: StartRun, signal: str, data: Raw) -> StartWithSignal:
     return StartWithSignal(**fields, format=START_WITH_SIGNAL, signal=signal, data=data)
 
 
+def deferred(message: Deferrable, *, at: int | None = None, after_ms: int | None = None) -> SendLater:
+    """Return what has a message sent at a moment, or so many milliseconds after it is on the log."""
+    if isinstance(message, SignalRun):
+        key = later_id("signal", f"{message.key}/{message.signal}", message.id)
+    else:
+        key = later_id("event", message.key, message.id)
+    return SendLater(key=key, format=LATER, message=message, at=at, after_ms=after_ms)
+
+
 def _payload(message: Message) -> Raw:
+    if isinstance(message, SendLater):
+        return message.message.data
     if isinstance(message, StartWithSignal):
         return max(message.input, message.data, key=lambda data: len(bytes(data)))
     if isinstance(message, StartRun):

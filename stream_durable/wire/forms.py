@@ -7,7 +7,7 @@ key. Avro has the same fields, so it is read as the JSON that it stands for (`st
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw
@@ -23,60 +23,30 @@ from stream_durable.core.messages import (
     ClaimInput,
     Comment,
     CommentInput,
+    EventPublished,
     OptionalText,
     Text,
 )
 from stream_durable.wire.ends import OutsideEnd
 from stream_durable.wire.events import Answer, FromOutside, Start, check_signal, published, signalled
+from stream_durable.wire.form import Form, Place, Timed, Titled
 
 UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
-
-
-class Place(NamedTuple):
-    """What a record says besides its value."""
-
-    key: bytes | None
-    #: The message's id, unless it brings one.
-    id: str
-    #: How long an event without a wait is kept.
-    ttl_ms: int
-    trace: str | None = None
-
-    def text_key(self) -> str | None:
-        """Return the record's key, None if it has none; raise if it is not text."""
-        if not self.key:
-            return None
-        try:
-            return self.key.decode()
-        except UnicodeDecodeError as error:
-            raise RejectedError("bad_key", "the record's key is not UTF-8: write it as text") from error
-
-
-class Titled(msgspec.Struct, kw_only=True):
-    """An object that is called by its title in errors."""
-
-    title: ClassVar[str]
-
-
-class Form(Titled, forbid_unknown_fields=True, kw_only=True):
-    """A message on the events topic."""
-
-    message_id: Text | None = None
-
-    def message(self, place: Place) -> FromOutside:
-        """Return the message, or raise if something is missing or impossible."""
-        raise NotImplementedError
 
 
 class _RunForm(Form, kw_only=True):
     run: Text | None = None
 
     def _run(self, place: Place) -> str:
-        run = self.run or place.text_key()
-        if run is None:
-            text = f"{self.title} needs a run, and neither its field 'run' nor the record's key names one"
-            raise RejectedError("no_key", text)
-        return run
+        return _named_run(self.title, self.run, place)
+
+
+def _named_run(title: str, run: str | None, place: Place) -> str:
+    run = run or place.text_key()
+    if run is None:
+        text = f"{title} needs a run, and neither its field 'run' nor the record's key names one"
+        raise RejectedError("no_key", text)
+    return run
 
 
 class _WaitForm(_RunForm, kw_only=True):
@@ -89,7 +59,7 @@ class _WaitForm(_RunForm, kw_only=True):
         return {"key": self._run(place), "id": identity, "wait": self.wait, "format": ASKS, "by": by}
 
 
-class EventForm(Form, kw_only=True):
+class EventForm(Timed, kw_only=True):
     """An event under a name and a key."""
 
     title = "an event"
@@ -101,23 +71,27 @@ class EventForm(Form, kw_only=True):
     def message(self, place: Place) -> FromOutside:
         """Return the event."""
         key = None if self.key is None else str(self.key)
-        return event(place, self.type, key, self.data, self.message_id or place.id)
+        return self._timed(event(place, self.type, key, self.data, self.message_id or place.id))
 
 
-class SignalForm(_RunForm, kw_only=True):
+class SignalForm(Timed, kw_only=True):
     """A signal to a run."""
 
     title = "a signal"
 
     signal: Text
+    run: Text | None = None
     data: Raw = NULL
 
     def message(self, place: Place) -> FromOutside:
         """Return the signal."""
-        return signalled(self._run(place), self.signal, self.data, id=self.message_id or place.id)
+        identity = self.message_id or place.id
+        return self._timed(
+            signalled(_named_run(self.title, self.run, place), self.signal, self.data, id=identity)
+        )
 
 
-class StartForm(Form, kw_only=True):
+class StartForm(Timed, kw_only=True):
     """A start of a workflow by its name."""
 
     title = "a start"
@@ -130,6 +104,7 @@ class StartForm(Form, kw_only=True):
     def message(self, place: Place) -> Start:
         """Return the start of a run named by `id`, else by the message."""
         identity = self.message_id or place.id
+        at, after_ms = self._moment()
         return Start(
             id=identity,
             run=self.id or _run_of(identity),
@@ -137,6 +112,7 @@ class StartForm(Form, kw_only=True):
             input=self.input,
             tags=self.tags,
             trace=place.trace,
+            at=at if after_ms is None else place.time + after_ms,
         )
 
 
@@ -349,7 +325,7 @@ def plain(value: bytes) -> Any:
         raise RejectedError("unreadable", text) from error
 
 
-def event(place: Place, name: str, key: str | None, data: Raw, identity: str) -> FromOutside:
+def event(place: Place, name: str, key: str | None, data: Raw, identity: str) -> EventPublished:
     """Return an event, or raise if it has no key or an impossible one."""
     key = key or place.text_key()
     if key is None:

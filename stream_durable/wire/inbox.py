@@ -89,6 +89,8 @@ def _check_texts(message: Message) -> None:
         if name in _FREE_TEXT:
             continue
         value = getattr(message, name)
+        if isinstance(value, Message):
+            _check_texts(value)
         for text in value if isinstance(value, tuple) else (value,):
             if not isinstance(text, str):
                 continue

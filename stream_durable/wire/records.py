@@ -23,7 +23,8 @@ from stream_durable.core.messages import NULL, Text
 from stream_durable.wire import avro
 from stream_durable.wire.cloudevents import read_headers
 from stream_durable.wire.events import FromOutside
-from stream_durable.wire.forms import Place, Titled, decode, event, plain, read_form
+from stream_durable.wire.form import Place, Titled
+from stream_durable.wire.forms import decode, event, plain, read_form
 from stream_durable.wire.inbox import VALUE_BYTES_MAX
 
 #: The CloudEvents type whose data is a message of one of the forms.
@@ -47,16 +48,25 @@ class _CloudEvent(Titled, kw_only=True):
 
 
 def read(
-    key: bytes | None, value: bytes | None, headers: RecordHeaders, *, own_id: str, ttl_ms: int
+    key: bytes | None,
+    value: bytes | None,
+    headers: RecordHeaders,
+    *,
+    own_id: str,
+    ttl_ms: int,
+    time: int = 0,
 ) -> FromOutside:
-    """Read a record of the events topic; `own_id` says where it stands, `ttl_ms` how long events are kept."""
+    """Read a record of the events topic; `own_id` says where it stands, `ttl_ms` how long events are kept.
+
+    `time` is that of the record, from which a start counts `after`.
+    """
     if value is not None and len(value) > VALUE_BYTES_MAX:
         text = (
             f"the record has {len(value)} bytes, {VALUE_BYTES_MAX} are the most: pass large data by reference"
         )
         raise RejectedError("too_large", text)
     about = _attributes(headers)
-    place = Place(key, own_id, ttl_ms, about.get("traceparent"))
+    place = Place(key, own_id, ttl_ms, about.get("traceparent"), time)
     if "type" in about:
         return _binary(place, value, about)
     if value is None:

@@ -26,7 +26,7 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = tuple(range(1, 12))
+MIGRATIONS = tuple(range(1, 13))
 #: Where a run's id has this name, for it is not the first thing the row is about.
 RUN_ID = ("signal_change", "step", "step_state", "attempt", "attempt_state")
 

@@ -45,7 +45,7 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "runs count", "runs pause", "runs resume", "runs skip", "runs retry", "runs again", "runs children",
         "runs tree", "runs attempts", "runs logs", "runs output", "runs value",
         "dead list", "dead show", "dead redrive",
-        "status", "gates list", "runs watch", "waits list", "events list",
+        "status", "gates list", "runs watch", "waits list", "events list", "later list", "later cancel",
         "inputs list", "inputs show", "inputs answer", "inputs claim", "inputs assign", "inputs comment",
         "tokens complete", "tokens fail", "tokens heartbeat", "tokens show",
         "runs graph", "runs report", "workflows graph", "workflows diff",

@@ -32,7 +32,7 @@ def until(cli: Cli, run: str, status: str, **steps: str) -> dict[str, Any]:
 
 
 def test_a_run_begins_later_and_keeps_what_it_was_given(cli: Cli) -> None:
-    start(cli, "later-1", "--delay", "1h", "--priority", "5", "--tag", "vip", "--meta", '{"who": "tom"}')
+    start(cli, "later-1", "--after", "1h", "--priority", "5", "--tag", "vip", "--meta", '{"who": "tom"}')
     start(cli, "later-2", "--at", "2100-01-31T09:00")
 
     shown = cli.rows("runs", "show", "later-1")
@@ -41,7 +41,7 @@ def test_a_run_begins_later_and_keeps_what_it_was_given(cli: Cli) -> None:
     assert shown["metadata"] == {"who": "tom"}
     assert cli.rows("runs", "show", "later-2")["begins"].startswith("2100-01-3")
     assert "later-1" in cli("runs", "list", "--status", "pending", "--tag", "vip").stdout
-    assert "not both" in cli("runs", "start", "quick", "--delay", "1h", "--at", "2100-01-31", code=2).stderr
+    assert "not both" in cli("runs", "start", "quick", "--after", "1h", "--at", "2100-01-31", code=2).stderr
     assert "is no time" in cli("runs", "start", "quick", "--at", "tomorrow", code=2).stderr
 
 

@@ -132,7 +132,7 @@ async def test_a_run_begins_when_it_is_told_to(instance: Instance) -> None:
     moment = datetime.now(UTC) + timedelta(hours=1)
     later = await instance.client.start(told, id="later", at=moment)
     begun = time.monotonic()
-    soon = await instance.client.start(bulky, 3, id="soon", delay="3s")
+    soon = await instance.client.start(bulky, 3, id="soon", after="3s")
 
     state = await later.state()
     assert (state.status, state.current) == ("pending", ())
@@ -158,8 +158,8 @@ async def test_what_a_start_cannot_mean_is_refused(instance: Instance) -> None:
     start = instance.client.start
     for code, options in {
         "bad_time": {"at": datetime(2030, 1, 1)},  # noqa: DTZ001
-        "contradiction": {"at": datetime.now(UTC), "delay": "1s"},
-        "bad_option": {"delay": "soon"},
+        "contradiction": {"at": datetime.now(UTC), "after": "1s"},
+        "bad_option": {"after": "soon"},
         "invalid_input": {"metadata": ["who"]},
         "invalid": {"priority": 101},
     }.items():
@@ -412,7 +412,7 @@ async def test_a_filter_that_cannot_be_is_refused(instance: Instance) -> None:
 async def test_the_same_without_a_loop(instance: Instance) -> None:
     def program() -> None:
         with Client.sync(instance.settings) as client:
-            run = client.start(told, delay="1h", metadata={"who": "tom"})
+            run = client.start(told, after="1h", metadata={"who": "tom"})
             assert run.state().status == "pending"
             assert client.count(RunFilter(status="pending")) == (1, True)
             assert [one.id for one in client.list().runs] == [run.id]

@@ -517,7 +517,7 @@ async def test_starts_later_on_other_queues_and_lists(engine: Engine) -> None:
         return "done"
 
     begun = engine.now
-    run = await engine.start(flow, id="later-1", delay="1h", tags=["night"], priority=5)
+    run = await engine.start(flow, id="later-1", after="1h", tags=["night"], priority=5)
     assert run.status == "pending"
     await engine.advance("1h")
     await engine.until(run, "completed")

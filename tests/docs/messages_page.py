@@ -38,7 +38,7 @@ that hold their default are left out. Fields may be added with a default, and ar
 ## The inbox
 
 The record's key is the entity's id: the value of `run` or, for a channel, of `channel`, which is the event's name, a
-slash and the key, or, for a gate, of `gate`, which is its name, or, for a partition, of `log`, which is its number.
+slash and the key, or, for a gate, of `gate`, which is its name, or, for a message that is sent later, of `later`, or, for a partition, of `log`, which is its number.
 A record whose key is another one is refused. Only the processors and clients of an instance write here.
 """
 
@@ -107,16 +107,16 @@ know.
 #: Who writes what.
 WRITERS: Final = {
     "client": "run.cancel run.pause run.resume run.retry step.cancel step.skip "
-    "input.claim input.assign input.comment run.inquire",
-    "client, ingress": "run.start_signal run.signal channel.event input.answer step.complete step.fail "
-    "step.heartbeat",
+    "input.claim input.assign input.comment run.inquire later.cancel",
+    "client, ingress": "run.start_signal later.send input.answer step.complete step.fail step.heartbeat",
+    "client, ingress, reconciler (of a message for later)": "run.signal channel.event",
     "client, ingress, reconciler (of a child)": "run.start",
     "worker": "attempt.started attempt.heartbeat attempt.completed attempt.failed attempt.returned "
     "attempt.skipped attempt.jumped attempt.expanded attempt.finished attempt.emitted "
     "attempt.noted attempt.waits log.commands_lost",
     "reconciler": "child.ended run.continue sleep.until wait.check gate.pass event.delivered event.offered run.timer "
     "emission.refused channel.wait channel.take channel.taken "
-    "channel.unwait channel.continue channel.timer gate.ask gate.leave gate.timer",
+    "channel.unwait channel.continue channel.timer gate.ask gate.leave gate.timer later.timer",
     "an operator's command, when no process of an older release is left ([upgrades](../deployment.md#upgrades))":
     "log.format",
 }  # fmt: skip
@@ -126,6 +126,7 @@ USUAL: Final = {
     "run": "Id of the run.",
     "channel": "Name of the event, a slash, and the key.",
     "gate": "Name of the gate.",
+    "later": "`signal` or `event`, whom it is for, and the message's own id.",
     "log": "Number of the partition.",
     "id": "Of the message: under one id it happens once.",
     "step": "Name of the step.",
@@ -162,6 +163,7 @@ _TYPES: Final = (
     ("AttemptCompleted", "object"), ("Raw", "JSON"), ("Millis", "milliseconds"), ("tuple[", "list"), ("dict[", "object"), ("bool", "true or false"),
     ("Failure", "object"), ("int", "whole number"), ("Ordinal", "whole number"), ("WaitAttempt", "whole number"),
     ("Format", "whole number"), ("Partition", "whole number"), ("float", "number"), ("str", "text"), ("Text", "text"), ("Comment", "text"),
+    ("Deferrable", "`run.signal` or `channel.event`"),
 )  # fmt: skip
 _FIELD: Final = re.compile(r"^    (\w+): ")
 

@@ -242,7 +242,7 @@ async def test_a_workflow_that_takes_too_long_fails(engine: Engine, kind: str) -
 async def test_a_workflows_time_does_not_run_before_its_start(engine: Engine) -> None:
     flow = Workflow("flow", timeout="1h")
     flow.sleep("nap", "50m")
-    run = await engine.start(flow, delay="1d")
+    run = await engine.start(flow, after="1d")
     await engine.until(run, "completed")
 
 

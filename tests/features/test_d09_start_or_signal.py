@@ -62,7 +62,7 @@ async def test_a_run_that_has_ended_is_not_started_again(engine: Engine) -> None
 
 
 async def test_across_a_new_start_and_for_a_run_that_begins_later(engine: Engine) -> None:
-    run = await engine.start(cart(), id="later", delay="1h", signal=("add", 1))
+    run = await engine.start(cart(), id="later", after="1h", signal=("add", 1))
     assert run.status == "pending"
     engine.restart()
     await engine.start("cart", id="later", signal=("add", 2))

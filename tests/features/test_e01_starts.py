@@ -51,12 +51,12 @@ async def test_without_an_id_each_is_another_run(engine: Engine) -> None:
     assert len(ids) == len(engine.runs) == 3
 
 
-@pytest.mark.parametrize("how", ["at", "delay", "at in another zone"])
+@pytest.mark.parametrize("how", ["at", "after", "at in another zone"])
 async def test_later(engine: Engine, how: str) -> None:
     moment = engine.now + timedelta(hours=1)
     if how == "at in another zone":
         moment = moment.astimezone(ZoneInfo("Asia/Kathmandu"))
-    options: dict[str, Any] = {"delay": "1h"} if how == "delay" else {"at": moment}
+    options: dict[str, Any] = {"after": "1h"} if how == "after" else {"at": moment}
     run = await engine.start(echo(), id="later", **options)
     await engine.advance("59m")
     state = run.state
@@ -78,7 +78,7 @@ async def test_a_moment_that_has_passed_is_now(engine: Engine) -> None:
 
 async def test_a_scheduled_run_outlives_a_reconciler_and_can_be_cancelled(engine: Engine) -> None:
     flow = echo()
-    run, other = await engine.start(flow, delay="1h"), await engine.start(flow, delay="1h")
+    run, other = await engine.start(flow, after="1h"), await engine.start(flow, after="1h")
     engine.restart()
     await other.cancel("not wanted")
     assert other.status == "cancelled"
@@ -115,7 +115,7 @@ async def test_another_run_under_the_same_id_is_refused(engine: Engine, another:
 
 async def test_an_id_counts_while_the_run_is_pending_too(engine: Engine) -> None:
     flow = echo()
-    first = await engine.start(flow, 1, id="r", delay="1h")
+    first = await engine.start(flow, 1, id="r", after="1h")
     second = await engine.start(flow, 1, id="r")
     assert not second.created
     await engine.until_idle()

@@ -156,7 +156,7 @@ async def test_when_it_began(engine: Engine) -> None:
     flow = Workflow("later", restart=Retry(2, base="1m"))
     flow.add("a", lambda: 1 / 0)
     created = engine.now
-    run = await engine.start(flow, delay="30m", id="later")
+    run = await engine.start(flow, after="30m", id="later")
     before, listed = run.state, await engine.list(RunFilter())
     assert (before.status, before.started, before.created) == ("pending", None, created)
     assert [one.started for one in listed.runs] == [None]

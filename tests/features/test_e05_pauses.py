@@ -156,7 +156,7 @@ async def test_a_paused_run_can_be_cancelled(engine: Engine) -> None:
 async def test_a_run_that_has_not_begun_can_be_paused(engine: Engine) -> None:
     flow = Workflow("flow")
     flow.add("a", lambda: 1)
-    run = await engine.start(flow, delay="1h")
+    run = await engine.start(flow, after="1h")
     await run.pause()
     await engine.advance("2h")
     assert engine.calls("a") == 0

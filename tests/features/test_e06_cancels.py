@@ -137,7 +137,7 @@ async def test_what_a_cancelled_step_still_answers_is_late(engine: Engine) -> No
 async def test_before_it_began_and_while_it_retries(engine: Engine) -> None:
     flow = Workflow("flow")
     flow.add("a", lambda: 1 / 0, retry=Retry(9, base="1h", cap="1h"))
-    later, retrying = await engine.start(flow, delay="1h"), await engine.start(flow)
+    later, retrying = await engine.start(flow, after="1h"), await engine.start(flow)
     await engine.advance("1m")
     for run in (later, retrying):
         await run.cancel("no")

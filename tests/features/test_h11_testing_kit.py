@@ -285,7 +285,7 @@ async def test_lines_of_a_step_have_the_time_of_the_engine(engine: Engine) -> No
         ctx.log.info("an hour later")
 
     begun = engine.now
-    run = await engine.start(flow, delay="30d")
+    run = await engine.start(flow, after="30d")
     await engine.advance("30d")
     await engine.until_idle()
 

@@ -14,7 +14,7 @@ from stream_durable.core.definition.nodes import encode_definition
 from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent, StepEvent
-from stream_durable.core.messages import MESSAGE_TYPES, Change, Grafted, LogLine, Message
+from stream_durable.core.messages import MESSAGE_TYPES, Change, EventPublished, Grafted, LogLine, Message
 from stream_durable.wire import lifecycle
 from stream_durable.wire.cloudevents import headers as event_headers
 from stream_durable.wire.inbox import encode
@@ -118,7 +118,6 @@ _FIELDS: dict[str, Callable[[Random, _About], Any]] = {
     "input": lambda r, _: Raw(json.dumps(_input(r)).encode()),
     "tags": lambda r, _: ("fuzzed",) * r.randrange(3),
     "trace": lambda *_: _TRACE,
-    "at": lambda r, _: _MILLIS + r.randrange(10),
     "queue": lambda r, _: r.choice(("", "default")),
     "priority": lambda r, _: r.randint(-5, 5),
     "metadata": lambda *_: Raw(b'{"by":"%b"}' % MARKER.encode()),
@@ -172,6 +171,10 @@ _FIELDS: dict[str, Callable[[Random, _About], Any]] = {
     "reset_ms": lambda *_: 400,
     "is_ok": lambda r, _: r.random() < 0.5,
     "gate": lambda *_: "bank",
+    "message": lambda r, a: EventPublished(
+        key=_key("channel", r, a), id=f"later {r.randrange(3)}", ttl_ms=1_000
+    ),
+    "at": lambda r, _: _MILLIS + r.randrange(10),
     "channel": lambda r, a: _key("channel", r, a),
     "outputs": lambda r, a: {name: _raw(r) for name in a.steps[: r.randrange(3)]},
     "function": lambda r, a: r.choice(("", *a.steps)),
@@ -187,6 +190,8 @@ def _key(kind: str, rng: Random, about: _About) -> str:
         return about.run
     if kind == "gate":
         return "bank"
+    if kind == "later":
+        return f"event:payment/{about.run}#later"
     return rng.choice((f"payment/{about.run}", f"shared/g{rng.randrange(2)}", f"sight/{about.run}"))
 
 

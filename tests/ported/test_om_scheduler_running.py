@@ -16,7 +16,7 @@ async def test_a_run_begins_at_a_moment_or_after_a_delay(engine: Engine) -> None
     flow = Workflow("later")
     flow.add("a", lambda: 1)
 
-    delayed = await engine.start(flow, delay="30m")
+    delayed = await engine.start(flow, after="30m")
     moment = await engine.start(flow, at=datetime.fromtimestamp(engine.now.timestamp() + 7_200, UTC))
     await engine.until_idle()
     assert delayed.status == moment.status == "pending"

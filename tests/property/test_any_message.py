@@ -17,10 +17,12 @@ from stream_durable.core.messages import (
     MESSAGE_TYPES,
     Change,
     CommandsLost,
+    EventPublished,
     Grafted,
     InnerWait,
     LogLine,
     Message,
+    SignalRun,
 )
 from stream_durable.core.status import Outcome
 from stream_durable.wire.inbox import decode_message, encode
@@ -59,7 +61,8 @@ waits = st.lists(
     min_size=1, max_size=3,
 ).map(tuple)  # fmt: skip
 failures = st.builds(Failure, names, texts, st.booleans(), st.none() | st.integers(0, 9))
-KEYS = {"run": [RUN, RUN, RUN, "run-9"], "channel": ["paid/k1", "paid/7"], "gate": ["bank"], "log": ["log"]}
+KEYS = {"run": [RUN, RUN, RUN, "run-9"], "channel": ["paid/k1", "paid/7"], "gate": ["bank"], "log": ["log"],
+        "later": ["event:paid/k1#e1"]}  # fmt: skip
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "id": ids, "workflow": names, "fingerprint": names, "input": raws, "tags": st.just(("a",)),
     "trace": ids, "trigger": st.sampled_from(["", "event", "schedule"]),
@@ -80,7 +83,10 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "complete_all": st.booleans(), "failures": st.sampled_from([1, 5]), "window_ms": numbers,
     "reset_ms": numbers, "gate": names, "is_ok": st.sampled_from([None, True, False]),
     "format": st.sampled_from([1, 2, (1 << 31) - 1]), "since": numbers, "by": names, "answer": raws,
-    "comment": texts, "role": names | st.none(),
+    "comment": texts, "role": names | st.none(), "after_ms": st.none() | numbers,
+    "message": st.sampled_from(
+        [SignalRun(key=RUN, id="s1", signal="go"), EventPublished(key="paid/k1", id="e1", ttl_ms=1)]
+    ),
     "channel": st.sampled_from(KEYS["channel"]),
     "AttemptNoted.at": st.integers(1, 4),
     "note": st.sampled_from(["page-1", "x"]), "is_checkpoint": st.booleans(), "value": raws,

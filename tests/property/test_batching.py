@@ -95,6 +95,11 @@ class Owner:
             if not gate.is_over:
                 self.cache.keep("gate", gate)
 
+        for key in missing.get("later", ()):
+            later = self.saved.load_later(key, partition_of(key, PARTITIONS))
+            if not later.is_over:
+                self.cache.keep("later", later)
+
     def _save(self, finished: batch.Finished) -> None:
         share = finished.share
         self.saved.write(share.rows, share.timers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 from builders import NOON, ask, event, signal, step
 from msgspec import Raw
 from pydantic import SecretStr
@@ -13,13 +14,14 @@ from stream_durable.core.definition.about import NOTHING, About
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.failure import Failure
-from stream_durable.core.format import ASKS
+from stream_durable.core.format import ASKS, LATER
 from stream_durable.core.ids import channel_id, partition_of
 from stream_durable.core.messages import (
     AnswerInput,
     AttemptCompleted,
     AttemptFailed,
     AttemptStarted,
+    CancelLater,
     CancelRun,
     ClaimInput,
     CommentInput,
@@ -28,6 +30,7 @@ from stream_durable.core.messages import (
     GateLeft,
     GateTimerFired,
     Message,
+    SendLater,
     SignalRun,
     StartRun,
     WaitOpened,
@@ -162,6 +165,7 @@ def a_story(runs: int = 24, batch: int = 1_000, padding: int = 0) -> MemoryLog:
     for i in range(0, runs, 4):
         channel = channel_id("paid", f"early-{i}")
         early = EventPublished(key=channel, id=f"e{i}", data=Raw(b"{}"), ttl_ms=60_000)
+        _later(log, i, early)
         log.add(early, early, CancelRun(key=f"run-{i}", id=f"c{i}", reason="enough"))
     return log
 
@@ -174,6 +178,17 @@ def _agree(log: MemoryLog, i: int) -> None:
     if i % 2:
         for answer in (b'"yes"', b"true", b"true"):
             log.add(AnswerInput(key=run, id=f"a{i}", wait="agreed", format=ASKS, answer=Raw(answer)))
+
+
+def _later(log: MemoryLog, i: int, event: EventPublished) -> None:
+    """Let messages be sent later, of which one is sent at once, one waits, and one is cancelled."""
+    for name, after_ms in (("now", 0), ("soon", 60_000), ("never", 60_000)):
+        key = f"event:{event.key}#{name}"
+        message = msgspec.structs.replace(event, id=f"{name}-{i}")
+        planned = SendLater(key=key, format=LATER, message=message, after_ms=after_ms)
+        log.add(planned, planned)
+        if name == "never":
+            log.add(CancelLater(key=key, id=f"not-{i}", format=LATER))
 
 
 def _charge(log: MemoryLog, i: int) -> None:

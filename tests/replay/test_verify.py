@@ -22,6 +22,7 @@ KEYS = {
     "question": ("run", "step"),
     "channel_event": ("channel", "id"),
     "channel_wait": ("channel", "run", "wait"),
+    "later": ("id",),
     "gate": ("name",),
     "gate_place": ("gate", "run", "step"),
     "timer": ("kind", "key", "name"),

@@ -12,6 +12,7 @@ from stores.store_contract import run_row, share, step_row
 from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.gate.rows import PlaceRow
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, clipped, fits
+from stream_durable.core.later.rows import LaterRow
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.ports import TimerRow
 from stream_durable.postgres.migrate import migrate
@@ -71,6 +72,7 @@ async def test_every_id_that_is_taken_can_be_part_of_every_key(database: str) ->
         found.rows.of(EventRow).append(EventRow(text, text, 0, b"1", 10))
         found.rows.of(WaitRow).append(WaitRow(text, text, text, 0, 1, 1))
         found.timers.append(TimerRow("channel", text, text, 0, 10))
+        found.rows.of(LaterRow).append(LaterRow(text, 0, 10, 10, "", b"{}"))
         found.rows.of(PlaceRow).append(PlaceRow(text, text, text, 0, 1, 1, True))
 
     assert await store.commit([found])

@@ -10,6 +10,7 @@ from stores.store_contract import change, owned, run_row, share, step_row
 
 from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.gate.rows import GateRow, PlaceRow
+from stream_durable.core.later.rows import LaterRow
 from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
@@ -49,6 +50,7 @@ SELDOM: dict[str, Callable[[Share], None]] = {
     "gate": lambda s: s.rows.of(GateRow).append(GateRow("bank", 0, b"{}")),
     "run_signal": lambda s: s.rows.of(SignalRow).append(SignalRow("r", 1, 0, "i", "go", b"1")),
     "question": lambda s: s.rows.of(QuestionRow).append(QuestionRow("r", "s", 0, 1, "w", "f", 1)),
+    "later": lambda s: s.rows.of(LaterRow).append(LaterRow("event:c/k#e", 0, 10, 10, "", b"{}")),
     "gate_place": lambda s: s.rows.of(PlaceRow).append(PlaceRow("bank", "r", "s", 0, 1, 1, True)),
 }
 

@@ -100,7 +100,7 @@ async def test_a_step_that_sleeps_takes_virtual_time(engine: Engine) -> None:
 
 
 async def test_a_run_may_begin_later(engine: Engine) -> None:
-    run = await engine.start(looks, delay="1h")
+    run = await engine.start(looks, after="1h")
     assert run.status == "pending"
     assert run.step("ready").waits_for == ("the time at which the run begins, in 1h",)
 

@@ -17,7 +17,8 @@ from wire_events import RUN
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.wire.events import FromOutside
-from stream_durable.wire.forms import FORMS, Form, StartWithSignalForm
+from stream_durable.wire.form import Form
+from stream_durable.wire.forms import FORMS, StartWithSignalForm
 from stream_durable.wire.lifecycle import encode
 from stream_durable.wire.records import RecordHeaders, read
 
@@ -51,11 +52,12 @@ def refused(value: bytes, headers: RecordHeaders = None) -> str:
 
 #: The longest message of each form. What is any JSON is text in Avro.
 WHOLE: dict[str, dict[str, Any]] = {
-    "event": {"type": "paid", "key": "42", "data": {"amount": 9.5}, "message_id": "m"},
-    "signal": {"signal": "go", "run": "r", "data": [1, "ü"], "message_id": "m"},
+    "event": {"type": "paid", "key": "42", "data": {"amount": 9.5}, "message_id": "m",
+              "at": "2026-12-24T18:00:00+01:00", "after": None},
+    "signal": {"signal": "go", "run": "r", "data": [1, "ü"], "message_id": "m", "at": None, "after": "2h"},
     "start": {
         "start": "order", "id": "r", "input": {"id": "1"}, "tags": ["vip", "eu"], "signal": "go",
-        "data": None, "message_id": "m",
+        "data": None, "message_id": "m", "at": None, "after": "1h30m",
     },
     "cancel": {"cancel": "the customer left", "run": "r", "compensate": True, "message_id": "m"},
     "answer": {"answer": {"stars": 5}, "run": "r", "wait": "w", "by": "tom", "comment": "c",

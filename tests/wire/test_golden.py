@@ -34,6 +34,7 @@ from stream_durable.core.messages import (
     AttemptSkipped,
     AttemptStarted,
     AttemptWaits,
+    CancelLater,
     CancelRun,
     CancelStep,
     Change,
@@ -63,12 +64,14 @@ from stream_durable.core.messages import (
     HeartbeatStep,
     InnerWait,
     InquireRun,
+    LaterTimerFired,
     LogLine,
     PauseRun,
     ResumeRun,
     RetryRun,
     RunContinued,
     RunTimerFired,
+    SendLater,
     SignalRun,
     SkipStep,
     SleepUntil,
@@ -268,6 +271,16 @@ MESSAGES += [
     HeartbeatStep(**OUTSIDE),
     HeartbeatStep(**NAMED),
 ]
+LATER = "event:paid/order-7#m5"
+MESSAGES += [
+    SendLater(key=LATER, format=2, message=EventPublished(key=CHANNEL, id="m5", ttl_ms=60_000)),
+    SendLater(
+        key=LATER, format=2, message=SignalRun(key=RUN, id="m5", signal="go", data=DATA),
+        at=1_764_000_060_000, after_ms=5_000,
+    ),
+    CancelLater(key=LATER, id="m6", format=2),
+    LaterTimerFired(key=LATER, timer="", due=1_764_000_000_000),
+]  # fmt: skip
 
 MESSAGES += [
     InquireRun(key=RUN, id="m7", inquiry="quote", format=2),

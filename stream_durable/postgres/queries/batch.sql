@@ -2,11 +2,11 @@
 -- Saves a batch of all partitions of one owner, or nothing: one row out, true when saved.
 -- $1 shares, $2 runs, $3 run changes, $4 steps, $5 outbox marks, $6 timers, $7 dead letters, and then the other rows
 -- of entities as `core/entities.py` lists their tables: $8 attempts, $9 signals, $10 events, $11 waits, $12 gates,
--- $13 places at gates, $14 questions
+-- $13 places at gates, $14 questions, $15 messages for later
 -- Rows come as arrays of composites: one function scan each, where a column each would cost one per column.
 -- What is marked as seldom is left out of the statement for a batch that has nothing from $6 on: each part that
 -- writes to a table makes ready for it, whether or not there is a row. What is marked as rare is left out where nobody
--- is asked.
+-- is asked and nothing comes for later.
 with share as materialized (
   select * from unnest($1::share_state[])
 ),
@@ -167,6 +167,19 @@ questions_out as (
   delete from question q
   using unnest($14::question_state[]) u
   where q.run = u.run and q.step = u.step and u.opened is null and (select ok from fits)
+),
+laters_in as (
+  insert into later (id, partition, due, timer, outcome, body)
+  select *
+  from unnest($15::later_change[]) u
+  where u.due is not null and (select ok from fits)
+  on conflict (id) do update
+  set due = excluded.due, timer = excluded.timer, outcome = excluded.outcome, body = excluded.body
+),
+laters_out as (
+  delete from later l
+  using unnest($15::later_change[]) u
+  where l.id = u.id and u.due is null and (select ok from fits)
 ),
 -- usual
 outbox_out as (

@@ -18,6 +18,7 @@ select
   and not exists (select from channel_event)
   and not exists (select from channel_wait)
   and not exists (select from gate)
+  and not exists (select from later)
   and not exists (select from timer)
   and not exists (select from evidence)
 
@@ -101,6 +102,14 @@ select partition, count(*) as rows,
 from (select p.partition, md5(p::text) as hash from gate_place p) as hashed
 group by partition
 
+-- name: digest_later
+-- Digest of the messages for later of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select l.partition, md5(l::text) as hash from later l) as hashed
+group by partition
+
 -- name: digest_timer
 -- Digest of the timers of each partition.
 select partition, count(*) as rows,
@@ -173,6 +182,13 @@ from gate_place p
 where p.partition = any($1::int[])
 order by p.gate, p.run, p.step
 
+-- name: mark_later
+-- Key and hash of the messages for later of the partitions $1, by key.
+select l.id, md5(l::text)
+from later l
+where l.partition = any($1::int[])
+order by l.id
+
 -- name: mark_timer
 -- Key and hash of the timers of the partitions $1, by key.
 select t.kind, t.key, t.name, md5(t::text)
@@ -217,6 +233,10 @@ select * from gate where name = $1
 -- name: row_gate_place
 -- The place of step $3 of run $2 at gate $1, column by column.
 select * from gate_place where gate = $1 and run = $2 and step = $3
+
+-- name: row_later
+-- The message for later $1, column by column.
+select * from later where id = $1
 
 -- name: row_timer
 -- The timer $3 of the $1 $2, column by column.

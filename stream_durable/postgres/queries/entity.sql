@@ -43,6 +43,12 @@ select gate, run, step, attempt, ordinal, is_inside
 from gate_place
 where gate = any($1::text[])
 
+-- name: later_load
+-- The messages for later of the ids $1.
+select id, due, timer, outcome, body
+from later
+where id = any($1::text[])
+
 -- name: timer_window
 -- At most $7 timers of partition $1 beyond ($2 due, $3 kind, $4 key, $5 name) and due by $6.
 select due, kind, key, name

@@ -283,3 +283,19 @@ where (e.channel, e.id) > ($1, $2)
   and (not $6::boolean or e.taken is null)
 order by e.channel, e.id
 limit $7
+
+-- name: view_later
+-- At most $3 messages for later, beyond ($1 due, $2 id), by when they are sent; starts are runs that have not begun.
+select due, id, body
+from (
+  select due, id, body
+  from later
+  where outcome = ''
+  union all
+  select due, 'start:' || id, null
+  from run
+  where ended is null and status = 'pending' and due is not null and started is null
+) found
+where (due, id) > ($1, $2)
+order by due, id
+limit $3

@@ -11,12 +11,13 @@ from msgspec import Raw
 
 from stream_durable.client.state import moment
 from stream_durable.core.failure import Failure
-from stream_durable.core.format import ASKS, TOKENS
+from stream_durable.core.format import ASKS, LATER, TOKENS
 from stream_durable.core.ids import channel_id
 from stream_durable.core.messages import (
     AnswerInput,
     AssignInput,
     AttemptCompleted,
+    CancelLater,
     CancelRun,
     CancelStep,
     ClaimInput,
@@ -39,7 +40,7 @@ from stream_durable.memory.ports import VirtualClock
 from stream_durable.sdk.app import App
 from stream_durable.simulation.workload import basics, choices, groups, sharing, undoing
 from stream_durable.simulation.workload.plan import Plan, Sent, message
-from stream_durable.wire.events import with_signal
+from stream_durable.wire.events import deferred, with_signal
 from stream_durable.wire.inbox import encode
 from stream_durable.wire.topics import COMMANDS, INBOX
 
@@ -54,6 +55,8 @@ _CHILDREN = {
     "looping": (("page", "paged"), ("page/2", "paged")),
 }
 
+#: How the ids of signals and events begin that are sent later.
+FOR_LATER = "later "
 #: Records are repeated this much later at the most.
 _REPEAT_SECONDS = 7.0
 
@@ -84,6 +87,8 @@ def drawn(
     for _ in range(rng.choice((0, 0, 1, 3))):
         at = rng.uniform(0.0, seconds)
         plan.scripts.append([message(at, _published("shared", f"g{rng.randrange(2)}", rng, ttl_ms=4_000))])
+    for number in range(rng.choice((0, 0, 2, 5))):
+        plan.scripts.append(list(_planned(rng, plan, number, seconds)))
     if "taking" in order:
         for _ in range(rng.randrange(9)):
             parcel = _published("job", f"g{rng.randrange(2)}", rng, ttl_ms=rng.choice((0, 500, 6_000)))
@@ -94,6 +99,29 @@ def drawn(
     if rng.random() < 0.25:
         plan.scripts.append([_unstorable(app, rng.uniform(0.0, seconds))])
     return plan
+
+
+def _planned(rng: Random, plan: Plan, number: int, seconds: float) -> Iterator[Sent]:
+    """Have a signal or an event sent later; repeat it, and perhaps cancel it, early or late."""
+    identity, at = f"{FOR_LATER}{number}", rng.uniform(0.0, seconds)
+    run = rng.choice(list(plan.runs))
+    signal = SignalRun(key=run, id=identity, signal=rng.choice(("go", "yes")))
+    event = EventPublished(key=channel_id("payment", run), id=identity, ttl_ms=2_000)
+    # A run that is not there yet is sent no signal.
+    at = max(at, plan.runs[run])
+    wait_ms = rng.choice((0, 300, 2_500))
+    when = (
+        {"after_ms": wait_ms}
+        if rng.random() < 0.5
+        else {"at": VirtualClock.EPOCH_MS + int(at * 1_000) + wait_ms}
+    )
+    sent = deferred(rng.choice((signal, event)), **when)
+    yield message(at, sent, once="begun")
+    for _ in range(rng.choice((0, 0, 1, 2))):
+        yield message(at + rng.uniform(0.0, 3.0), sent)
+    if rng.random() < 0.4:
+        cancel = CancelLater(key=sent.key, id=f"cancel {identity}", format=LATER)
+        yield message(at + rng.uniform(0.0, 3.0), cancel)
 
 
 def _unstorable(app: App, at: float) -> Sent:

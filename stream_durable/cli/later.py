@@ -1,0 +1,56 @@
+"""Commands for signals, events and starts that are still to come."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from stream_durable.cli.output import Format, Output, show
+from stream_durable.cli.runs import After, Limit
+from stream_durable.cli.values import load_settings
+
+later = typer.Typer(help="Signals, events and starts that are still to come.", no_args_is_help=True)
+
+
+@later.callback()
+def _later() -> None:
+    """Signals, events and starts that are still to come."""
+
+
+@later.command("list")
+def list_later(limit: Limit = 50, after: After = None, output: Output = Format.TABLE) -> None:
+    """List the signals, events and starts that are still to come, the next one first.
+
+    Example: `stream-durable later list`
+    """
+    from stream_durable import bootstrap
+
+    async def run() -> None:
+        async with bootstrap.client(load_settings()) as client:
+            page = await client.later(limit=limit, after=after)
+        columns = ("id", "kind", "due", "name", "key", "run")
+        show([one._asdict() for one in page.messages], columns, output, empty="Nothing is to come later.")
+        if page.following is not None:
+            typer.echo(f"There are more: --after '{page.following}'", err=True)
+
+    asyncio.run(run())
+
+
+@later.command("cancel")
+def cancel_later(
+    message: Annotated[str, typer.Argument(metavar="ID", help="As `later list` shows it.")],
+) -> None:
+    """Cancel a signal, an event or a start that has not been sent yet.
+
+    Example: `stream-durable later cancel 'event:reminder/42#r1'`
+    """
+    from stream_durable import bootstrap
+
+    async def run() -> None:
+        async with bootstrap.client(load_settings()) as client:
+            await client.cancel_later(message)
+
+    asyncio.run(run())
+    typer.echo(f"Asked to cancel {message}.")

@@ -1,0 +1,1 @@
+"""The later entity: one signal or event that is sent at a moment, unless cancelled before."""

@@ -1,0 +1,74 @@
+"""Promises about messages on their way: an event ends one wait that takes, what is for later is sent once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from stream_durable.core.channel.state import Holder
+from stream_durable.core.messages import CancelLater, Deferrable, EventOffered, LaterTimerFired, SendLater
+from stream_durable.core.status import Outcome
+from stream_durable.simulation.oracle import Oracle
+from stream_durable.simulation.world import World
+
+_EARLY_MS = 1_000
+#: What is due so shortly before the end of the world may be under way.
+_LATE_MS = 5_000
+
+
+def an_event_is_taken_by_one(world: World, oracle: Oracle) -> Iterator[str]:
+    """Of the waits that take, one gets an event, none waits beside one, and offers are answered."""
+    yield from oracle.left_lying
+    takers: dict[tuple[str, str], Holder] = {}
+    for run in oracle.runs():
+        for folded in oracle.applied.get(run.id, ()):
+            offer = folded.message
+            if not isinstance(offer, EventOffered):
+                continue
+            taker = Holder(run.id, offer.wait, offer.attempt)
+            first = takers.setdefault((offer.channel, offer.id), taker)
+            if first != taker:
+                yield f"{offer.id!r} of {offer.channel!r} ended {first} and {taker}"
+    for channel in () if world.lives.has_losses else oracle.channels():
+        for holder, event_id in channel.offers.items():
+            yield f"{event_id!r} of {channel.id!r} was offered to {holder}, which has not answered"
+        for event_id, event in channel.events.items():
+            ended = takers.get((channel.id, event_id))
+            if event.is_used and event.holder != ended:
+                yield f"{event_id!r} of {channel.id!r} is used by {event.holder}, and ended {ended}"
+
+
+def what_is_for_later_is_sent_once(world: World, oracle: Oracle) -> Iterator[str]:
+    """A message for later that was not cancelled is sent once, and a cancelled one never."""
+    sent = Counter(message.id for message in oracle.messages if isinstance(message, Deferrable))
+    moments: dict[str, int] = {}
+    messages: dict[str, SendLater] = {}
+    cancelled: set[str] = set()
+    reached = max(judged.clock for judged in oracle.judged.values())
+    for judged in oracle.judged.values():
+        message, is_applied = judged.message, judged.outcome is Outcome.APPLIED
+        if isinstance(message, SendLater) and is_applied:
+            messages[message.key] = message
+            moments[message.key] = (
+                judged.clock + (message.after_ms or 0) if message.at is None else message.at
+            )
+        elif isinstance(message, CancelLater) and is_applied:
+            cancelled.add(message.key)
+        elif (
+            isinstance(message, LaterTimerFired)
+            and is_applied
+            and judged.clock < moments[message.key] - _EARLY_MS
+        ):
+            yield f"{message.key} was sent {moments[message.key] - judged.clock} ms early"
+    for key, message in messages.items():
+        wanted = 0 if key in cancelled else 1
+        if not sent[message.message.id] and moments[key] > reached - _LATE_MS:
+            continue
+        if sent[message.message.id] != wanted:
+            yield f"{key} was sent {sent[message.message.id]} times, where {wanted} is right"
+
+
+DELIVERY: tuple[Callable[[World, Oracle], Iterator[str]], ...] = (
+    an_event_is_taken_by_one,
+    what_is_for_later_is_sent_once,
+)
