@@ -81,19 +81,17 @@ class RunHandle(StepEnder, Generic[Out]):
 
         The output has the workflow's declared `output=` type, otherwise plain JSON types.
 
-        Raises `RunFailed` or `RunCancelled` for a run without output, `TimeoutError` for a run not ended in
-        time.
+        Raises `RunFailed` or `RunCancelled` without an output, `TimeoutError` for a run not ended in time.
         """
         try:
             async with asyncio.timeout(_seconds(timeout)):
                 status, output, failure = await retry_transient(self._end, f"wait for run {self.id!r}")
         except TimeoutError:
-            raise TimeoutError(self._not_ended(timeout)) from None
+            raise TimeoutError(_not_ended(self.id, timeout)) from None
         if status == COMPLETED:
             data = b"null" if output is None else await self._edge.resolved(output)
-            found: Out = self._edge.values.output_of(
-                self._output_type, data, f"the output of run {self.id!r}"
-            )
+            what = f"the output of run {self.id!r}"
+            found: Out = self._edge.values.output_of(self._output_type, data, what)
             return found
         failure = failure or Failure(status)
         is_cancelled = status == CANCELLED or (failure.code == "cancelled" and failure.step is None)
@@ -103,8 +101,7 @@ class RunHandle(StepEnder, Generic[Out]):
     async def output(self, step: str, timeout: Duration | None = None) -> Any:  # noqa: ASYNC109 - the contract
         """Wait for a step to complete, and return its output as plain JSON types; the run goes on.
 
-        Raises `NoOutput` for a step that ended otherwise, `TimeoutError` for one not ended in time. While it
-        waits it follows the public events of the run.
+        Raises `NoOutput` for a step that ended otherwise, `TimeoutError` for one not ended in time.
         """
         try:
             return await output_of_step(self._edge, self.id, self._stored, step, _seconds(timeout))
@@ -114,8 +111,7 @@ class RunHandle(StepEnder, Generic[Out]):
     async def value(self, path: str, timeout: Duration | None = None) -> Any:  # noqa: ASYNC109 - as above
         """Wait for a value, and return it: at a path such as `charge.amount`, `context.total`, `input.id`.
 
-        Of a step it is there as soon as the step has completed, of the context as soon as something is at the
-        path. Raises as `output` does, and `RejectedError` for a path that leads nowhere.
+        A step's is there once it has completed. Raises as `output` does, and for a path that leads nowhere.
         """
         try:
             return await value_at_path(self._edge, self.id, self._stored, path, _seconds(timeout))
@@ -144,7 +140,7 @@ class RunHandle(StepEnder, Generic[Out]):
                 async for event in events:
                     yield event
             except TimeoutError:
-                raise TimeoutError(self._not_ended(timeout)) from None
+                raise TimeoutError(_not_ended(self.id, timeout)) from None
 
     async def attempts(self, step: str | None = None) -> list[AttemptState]:
         """Return what the steps have tried, the oldest attempt first, with failures and logs."""
@@ -178,7 +174,7 @@ class RunHandle(StepEnder, Generic[Out]):
         at: datetime | None = None,
         after: Duration | None = None,
     ) -> None:
-        """Send a signal, kept until a step waits for it, now, `at` a moment or `after` a time; once per `id`."""
+        """Send a signal now, or `at` a moment or `after` a time; kept until a step waits, once per `id`."""
         body = self._edge.values.plain(data, f"the data of signal {name!r}")
         message = planned(signalled(self.id, name, body, id=id or drawn()), at, after)
         await self._edge.send(message, f"signal run {self.id!r}")
@@ -364,9 +360,6 @@ class RunHandle(StepEnder, Generic[Out]):
         text = "check the id; a run that was started through Kafka is there once a reconciler has begun it"
         return RejectedError("unknown_run", f"there is no run {self.id[:128]!r}: {text}")
 
-    def _not_ended(self, timeout: Duration | None) -> str:
-        return f"run {self.id!r} has not ended within {timeout}; it goes on, so call result() again"
-
 
 def output_type_of(workflow: Workflow[Any, Any] | str) -> Any:
     """Return the declared type of a workflow's results, or None."""
@@ -393,6 +386,10 @@ async def start(edge: Edge, message: StartRun, *, is_named: bool, output_type: A
     assert row is not None, "a run is committed before it is spoken of"
     check_same(row, message)
     return RunHandle(edge, run, output_type=output_type)
+
+
+def _not_ended(run: str, timeout: Duration | None) -> str:
+    return f"run {run!r} has not ended within {timeout}; it goes on, so call result() again"
 
 
 def _not_there(run: str, what: str, timeout: Duration | None) -> str:

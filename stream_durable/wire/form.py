@@ -1,4 +1,4 @@
-"""What all forms of messages on the events topic have in common: the record around them, and for when they are."""
+"""What all forms of messages on the events topic have in common: the record around them, and their moment."""
 
 from __future__ import annotations
 
