@@ -12,8 +12,7 @@ from hashlib import sha256
 
 import msgspec
 
-from stream_durable.core.channel.rows import EventRow, WaitRow
-from stream_durable.core.channel.rows import write as write_channel
+from stream_durable.core.channel import rows as channel_rows
 from stream_durable.core.definition.nodes import EventNode, StepNode
 from stream_durable.core.effects import Command
 from stream_durable.core.gate.rows import GateRow, PlaceRow, write
@@ -85,9 +84,9 @@ def _channels_differ(world: World, oracle: Oracle) -> Iterator[str]:
         channel.touched_events = dict.fromkeys(channel.events)
         channel.touched_waits = dict.fromkeys([*channel.waits, *channel.takers])
         rows = Rows()
-        write_channel(channel, rows)
-        events.update({row[:2]: row for row in rows.of(EventRow)})
-        waits.update({row[:3]: row for row in rows.of(WaitRow)})
+        channel_rows.write(channel, rows)
+        events.update({row[:2]: row for row in rows.of(channel_rows.EventRow)})
+        waits.update({row[:3]: row for row in rows.of(channel_rows.WaitRow)})
     yield from differences("kept event", world.store.tables.events, events)
     yield from differences("wait", world.store.tables.waits, waits)
 
