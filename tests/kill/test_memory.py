@@ -21,7 +21,7 @@ from stream_durable.core.messages import StartRun
 from stream_durable.kafka.config import PARTITIONER
 from stream_durable.wire.inbox import encode
 
-pytestmark = [pytest.mark.real, pytest.mark.kill, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.kill, pytest.mark.timeout(900)]
 
 RUNS = 300
 #: Each is handed to two attempts.
@@ -62,15 +62,15 @@ async def test_large_starts_and_attempts_pass_through_bounded_memory(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     instance, fleet = site
-    await eventually(lambda: _is_defined(instance), "the workflow is known", seconds=30)
+    await eventually(lambda: _is_defined(instance), "the workflow is known", seconds=60)
     await asyncio.to_thread(_start, instance, "first", 1, 10)
-    await eventually(lambda: _have_ended(site, 1), "a first run ends", seconds=30)
+    await eventually(lambda: _have_ended(site, 1), "a first run ends", seconds=60)
     rest = {process.role: resident(process.pid) for process in fleet.processes}
 
     memory = MemoryWatch(lambda: fleet.processes, seconds=0.05)
     memory.start()
     await asyncio.to_thread(_start, instance, "heavy", RUNS, BYTES)
-    await eventually(lambda: _have_ended(site, 1 + RUNS), "all runs end", seconds=240)
+    await eventually(lambda: _have_ended(site, 1 + RUNS), "all runs end", seconds=600)
     memory.stop()
 
     grown = {role: memory.peaks[role] - rest[role] for role in BOUNDS}
