@@ -7,8 +7,6 @@ from io import BytesIO
 from typing import Any, Final, Generic, Literal, TypeVar, get_args
 
 import msgspec
-from fastavro import parse_schema, schemaless_writer
-from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from stream_durable.sdk.avro_schema import NoAvroError, avro_schema
 from stream_durable.sdk.handover import Codecs, NoCodecError
@@ -56,8 +54,8 @@ class Topic(Generic[V]):
             self.schema = avro_schema(name, value) if format == "avro" else None
         except (NoCodecError, NoAvroError) as error:
             raise TopicError(f"topic {name!r}: values of {value!r} cannot be written: {error}") from None
-        self._schema = None if self.schema is None else parse_schema(self.schema)
-        self.fingerprint = "" if self.schema is None else _fingerprint(self.schema)
+        parsed: tuple[Any, str] = (None, "") if self.schema is None else _parsed(self.schema)
+        self._schema, self.fingerprint = parsed
 
     def __repr__(self) -> str:
         return f"<topic {self.name!r}, {self.format}>"
@@ -67,12 +65,17 @@ class Topic(Generic[V]):
         data = self._write(value)
         if self._schema is None:
             return data
+        from fastavro import schemaless_writer  # noqa: PLC0415 - loaded with the schema
+
         body = BytesIO()
         schemaless_writer(body, self._schema, msgspec.json.decode(data))
         return body.getvalue()
 
 
-def _fingerprint(schema: Any) -> str:
-    """Return the CRC-64-AVRO fingerprint of a schema's canonical form."""
-    found: str = fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
-    return found
+def _parsed(schema: Any) -> tuple[Any, str]:
+    """Return a schema for writing, and the CRC-64-AVRO fingerprint of the canonical form."""
+    # Every command would load it, and few apps have a topic in Avro.
+    from fastavro import parse_schema  # noqa: PLC0415
+    from fastavro.schema import fingerprint, to_parsing_canonical_form  # noqa: PLC0415
+
+    return parse_schema(schema), fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")

@@ -42,8 +42,8 @@ class Unasked:
 @pytest.mark.parametrize("count", [10, 1_000])
 async def test_every_row_is_looked_at_once(count: int) -> None:
     keys = [f"paid/{i}" for i in range(count)]
-    events = Rows((key, "e", b"1", 10, None) for key in keys[::2])
-    waits = Rows((key, f"run-{i}", "w", i + 1, 1) for key in keys[1::2] for i in range(5))
+    events = Rows((key, "e", b"1", 10, None, None, None, None, None, None, None, False) for key in keys[::2])
+    waits = Rows((key, f"run-{i}", "w", i + 1, 1, False) for key in keys[1::2] for i in range(5))
     store = Kept({EventRow: events, WaitRow: waits})
     cache = Cache(1 << 30)
 
