@@ -123,7 +123,7 @@ def _identity(command: Command | CancelAttempt) -> tuple[str, ...]:
 def _without_moment(command: Command | CancelAttempt) -> bytes:
     if isinstance(command, Command):
         command = msgspec.structs.replace(
-            command, context=None, outputs={}, losses=0, generation=0, redriven=False
+            command, context=None, outputs={}, losses=0, generation=0, redriven=False, tokens={}
         )
     return inbox.encode(command)
 

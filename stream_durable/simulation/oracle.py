@@ -32,6 +32,7 @@ from stream_durable.core.messages import (
     CancelStep,
     Emission,
     InputMessage,
+    InquireRun,
     Message,
     OutsideMessage,
     RetryRun,
@@ -57,9 +58,9 @@ Place = tuple[int, int, int]
 #: (kind, key, name) of a timer.
 TimerKey = tuple[str, str, str]
 #: What a client may order at a moment at which it makes no sense, and how that is refused.
-_ORDERS = (CancelStep, SkipStep, RetryRun, InputMessage, OutsideMessage)
+_ORDERS = (CancelStep, SkipStep, RetryRun, InputMessage, OutsideMessage, InquireRun)
 _UNTIMELY = ("not_begun", "nothing_to_retry", "undo_first", "unknown_step", "not_asked", "invalid_answer",
-             "unknown_attempt")  # fmt: skip
+             "unknown_attempt", "unknown_answer")  # fmt: skip
 
 
 class Judged(NamedTuple):

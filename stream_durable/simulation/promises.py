@@ -53,6 +53,7 @@ from stream_durable.simulation.attempts import (
     began_anew,
     what_is_done_is_not_done_again,
 )
+from stream_durable.simulation.beside import inquiries_are_answered_one_by_one
 from stream_durable.simulation.oracle import Oracle
 from stream_durable.simulation.outside import a_question_is_answered_once, an_end_from_outside_counts_once
 from stream_durable.simulation.workload.functions import INTO, MARKED, MARKS
@@ -373,4 +374,5 @@ PROMISES: tuple[Check, ...] = (
     children_and_parents_know_of_each_other,
     a_question_is_answered_once,
     an_end_from_outside_counts_once,
+    inquiries_are_answered_one_by_one,
 )

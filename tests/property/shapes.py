@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from builders import ask, event, signal, sleep, step, token, until
+from builders import answering, ask, event, signal, sleep, step, token, until
 from msgspec import structs
 
 from stream_durable.core.definition.moments import AnyMoment, Fixed, Found, NextDay, PeriodEnd
@@ -40,6 +40,7 @@ ANSWER_SCHEMAS = (
     '{"type":"object"}',
     '{"required":["id","kind"],"properties":{"id":{"enum":["k9","k1"]}}}',
 )
+ANSWERS = ("quote", "state")
 TEMPLATES = ("scan", "probe")
 ZONES = ("UTC", "Europe/Berlin", "Mars/Olympus")
 
@@ -131,11 +132,13 @@ def random_definition(choose: Choices, size: int) -> Definition:
         if choose.chance(12)
     )
     concurrency = choose.of((None, None, None, 1, 2, 4))
+    beside = tuple(answering(name, retry=_retry(choose)) for name in ANSWERS if choose.chance(25))
     made = Definition(
         name="order", nodes=tuple(nodes), templates=templates, hooks=hooks,
         timeout_ms=60_000 if choose.chance(15) else None,
         restart=RetryPolicy(attempts=2, base_ms=choose.of((0, 50))) if choose.chance(15) else NO_RETRY,
-        keeps_context=choose.chance(50), format=format_of(nodes, concurrency), concurrency=concurrency,
+        keeps_context=choose.chance(50), format=format_of(nodes, concurrency, beside),
+        concurrency=concurrency, beside=beside,
     )  # fmt: skip
     assert not validate(made)
     return made

@@ -87,6 +87,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "message": st.sampled_from(
         [SignalRun(key=RUN, id="s1", signal="go"), EventPublished(key="paid/k1", id="e1", ttl_ms=1)]
     ),
+    "inquiry": st.sampled_from(["quote", "state", "price", "x" * 512]),
     "channel": st.sampled_from(KEYS["channel"]),
     "AttemptNoted.at": st.integers(1, 4),
     "note": st.sampled_from(["page-1", "x"]), "is_checkpoint": st.booleans(), "value": raws,

@@ -37,10 +37,12 @@ from stream_durable.core.messages import (
     ChildEnded,
     CompleteStep,
     EventDelivered,
+    EventOffered,
     EventPublished,
     GateAsked,
     GateLeft,
     GatePassed,
+    InquireRun,
     Message,
     PauseRun,
     ResumeRun,
@@ -70,7 +72,9 @@ MOVE_BYTES = 7
 SIGNALS = ("go", "stop", "other")
 #: What is answered even if it changes nothing: a parent is told again, a gate that nobody is there, a channel
 #: that nobody waits, a worker that its attempt is over; and a timer that was early is planned again.
-MAY_ANSWER_AGAIN = (AttemptHeartbeat, StartRun, GatePassed, WaitChecked, RunTimerFired, ChannelTimerFired)
+MAY_ANSWER_AGAIN = (
+    AttemptHeartbeat, StartRun, GatePassed, WaitChecked, RunTimerFired, ChannelTimerFired, EventOffered,
+)  # fmt: skip
 #: Id of an event that no channel delivered.
 FORGED = "forged"
 
@@ -188,6 +192,11 @@ class World:
             return EventPublished(
                 key=key, id=f"e{choose.below(8)}", data=answers.data(choose), ttl_ms=choose.of((5, 900))
             )
+        if kind == 21 and self.graph.beside and choose.chance(60):
+            return InquireRun(
+                key=RUN, id=f"i{choose.below(30)}", inquiry=choose.of([*self.graph.beside, "price"]),
+                format=2, data=answers.data(choose),
+            )  # fmt: skip
         if kind == 22 and self.graph.tokens:
             return answers.outside(choose, choose.of(self.graph.tokens))
         if kind >= 22 and self._asking():
@@ -308,7 +317,7 @@ class World:
             self.now = max(self.now, due)
             return timer_fired(kind, key, name, due)
         for key, entity in self.entities.items():
-            if isinstance(entity, Channel) and any(run == RUN for run, _ in entity.waits):
+            if isinstance(entity, Channel) and any(run == RUN for run, _ in (*entity.waits, *entity.takers)):
                 return EventPublished(key=key, id=f"answer-{len(self.trail)}", data=Raw(b"5"), ttl_ms=1)
         for i in sorted(self.run.waiting):
             node = self.run.graph.nodes[i]

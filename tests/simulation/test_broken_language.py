@@ -24,6 +24,7 @@ from stream_durable.core.run import (
     again,
     answers,
     attempts,
+    beside,
     context,
     counters,
     ending,
@@ -287,6 +288,12 @@ def test_a_second_end_from_outside_that_is_taken_is_found(monkeypatch: pytest.Mo
     monkeypatch.setattr(tokens, "_passed", forgetful)
 
     found(40, by="an_end_from_outside_counts_once", only=("handed",))
+
+
+def test_inquiries_that_overtake_one_another_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "min", max, raising=False)
+
+    found(40, by="inquiries_are_answered_one_by_one", only=("answering",))
 
 
 def test_notes_that_are_forgotten_when_a_question_is_loaded_are_found(

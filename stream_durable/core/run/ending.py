@@ -7,8 +7,9 @@ author's hook is called; then the run has ended.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
+from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import StepNode, WaitNode, undo_of
 from stream_durable.core.effects import CancelAttempt, Effects
 from stream_durable.core.failure import Failure
@@ -136,12 +137,21 @@ def end(run: Run, status: str, now: int, out: Effects) -> None:
     """Close everything open, and give the run a final status."""
     if run.status != PENDING:
         portions.withdraw(run)
-        for i in range(run.graph.size):
+        for i in _every(run.graph):
             if not run.need[i]:
                 _cancel_step(run, i, now, out)
     _finish(run, status, now, out)
     # Steps were closed without being counted; what is in memory is to be what is loaded again.
     recount(run)
+
+
+def _every(graph: Graph) -> Iterable[int]:
+    """Return all steps, helpers last and by name: where these are in the index depends on the run's past."""
+    if not graph.beside:
+        return range(graph.size)
+    helpers = [i for i in range(graph.definition_size, graph.size) if graph.is_helper(i)]
+    others = [i for i in range(graph.size) if not graph.is_helper(i)]
+    return [*others, *sorted(helpers, key=graph.names.__getitem__)]
 
 
 def stop_step(run: Run, i: int, step: Step, out: Effects) -> None:

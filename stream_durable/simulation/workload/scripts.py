@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from stream_durable.client.state import moment
 from stream_durable.core.failure import Failure
-from stream_durable.core.format import ASKS, LATER, TOKENS
+from stream_durable.core.format import ASKS, BESIDE, LATER, TOKENS
 from stream_durable.core.ids import channel_id
 from stream_durable.core.messages import (
     AnswerInput,
@@ -27,6 +27,7 @@ from stream_durable.core.messages import (
     FailStep,
     HeartbeatStep,
     InputMessage,
+    InquireRun,
     OutsideMessage,
     PauseRun,
     ResumeRun,
@@ -47,7 +48,7 @@ from stream_durable.wire.topics import COMMANDS, INBOX
 #: Workflows of which some wait for a payment.
 _PAID = ("events", "expecting", "bounded", "bulky")
 #: And those in which somebody waits for a word.
-_TOLD = ("signals", "branched", "failing")
+_TOLD = ("signals", "branched", "failing", "answering")
 #: Whose runs start others: under which steps, and which.
 _CHILDREN = {
     "parent": (("family", "middle"), ("hurried", "leaf"), ("family//deeper", "leaf")),
@@ -148,6 +149,8 @@ def _script(  # noqa: C901 - a line for each kind
         yield from _signalled(rng, run, at)
     if name == "asking":
         yield from _answered(rng, run, at)
+    if name == "answering":
+        yield from _inquired(rng, run, at)
     if name == "handed":
         yield from _ended_outside(rng, run, at)
     if name in _PAID and not early and rng.random() < 0.7:
@@ -232,6 +235,18 @@ def _answered(rng: Random, run: str, at: float) -> Iterator[Sent]:
         yield message(at, said)
         if rng.random() < 0.2:
             yield message(at + rng.uniform(0.0, 1.0), said)
+
+
+def _inquired(rng: Random, run: str, at: float) -> Iterator[Sent]:
+    """Ask a run things: many at once, twice, too early, too late, and what it does not answer."""
+    for number in range(rng.choice((0, 2, 5, 12))):
+        at += rng.uniform(0.0, 0.6)
+        name = rng.choice(("quote", "quote", "quote", "state", "price"))
+        data = Raw(b'{"n":%d}' % number)
+        asked = InquireRun(key=run, id=f"inquiry {number} {run}", inquiry=name, format=BESIDE, data=data)
+        yield message(at, asked)
+        if rng.random() < 0.3:
+            yield message(at + rng.uniform(0.0, 2.0), asked)
 
 
 def _ended_outside(rng: Random, run: str, at: float) -> Iterator[Sent]:

@@ -74,6 +74,26 @@ def _guarded() -> Workflow:
     return flow
 
 
+async def _quote(ctx: Context[Any], request: Any) -> dict[str, Any]:
+    """Answer an inquiry after a while, and refuse some."""
+    await asyncio.sleep(0.4 * chance(ctx, "time"))
+    stumble(ctx)
+    return {**answer(ctx), "asked": request}
+
+
+def _answering() -> Workflow:
+    """A run that is asked things while it works, waits, fails and is tried again."""
+    flow = Workflow("answering", restart=Retry(2, base="50ms"))
+    flow.answers("quote", retry=SOON)(_quote)
+    flow.answers("state", timeout="300ms")(_quote)
+    flow.add("before", work, retry=SOON)
+    flow.sleep("nap", "1500ms", after="before")
+    flow.add("shaky", _shaky, after="nap")
+    flow.wait_signal("word", "go", after="nap", timeout="3s", on_timeout=None)
+    flow.add("end", instant, after=["word", "shaky"])
+    return flow
+
+
 def _taking() -> Workflow:
     """Runs that take jobs from one line, in waits that also lose races, time out and restart."""
     flow = Workflow("taking", restart=Retry(3, base="50ms", cap="200ms"))
@@ -140,4 +160,4 @@ def families() -> list[Workflow]:
     return [leaf, paged, middle, parent, looping]
 
 
-MAKERS = (_tally, _bulky, _guarded, _taking)
+MAKERS = (_tally, _bulky, _guarded, _taking, _answering)
