@@ -64,6 +64,10 @@ def start(
     metadata: Annotated[
         str | None, typer.Option("--meta", help="Metadata: a JSON object, or @file, or -.")
     ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", help='How long it may take, as "2h".', show_default="the workflow's"),
+    ] = None,
     signal: Annotated[
         str | None, typer.Option("--signal", help="Give the run this signal, also if it exists.")
     ] = None,
@@ -90,6 +94,7 @@ def start(
         "priority": priority,
         "tags": tag or [],
         "metadata": None if metadata is None else read_json(metadata, "--meta"),
+        "timeout": timeout,
         "signal": None if signal is None else (signal, read_json(signal_data, "--signal-data")),
     }
     given = read_json(value, "--input")

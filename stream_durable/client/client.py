@@ -33,6 +33,7 @@ from stream_durable.client.starting import (
     named_signal,
     resolve,
     some_tags,
+    time_limit,
 )
 from stream_durable.client.step_ender import HasId, StepEnder, TokenEnder, id_of
 from stream_durable.client.together import Progress
@@ -101,7 +102,8 @@ class AsyncClient(TokenEnder, BulkOrders):
         or the registered schema. Each `id` names one run, however often started: a repeat returns `created`
         False, and a different input or workflow is refused. The run begins at once, `at` a moment, or `after`
         a time; until then it is pending. Steps without a queue go to `queue`; among the commands held by a
-        worker, a higher `priority` (-100 to 100) goes first.
+        worker, a higher `priority` (-100 to 100) goes first. A `timeout` counts from the beginning, and
+        stands in place of the workflow's.
 
         With `signal` one message starts the run and brings it a signal. A run that exists gets the signal
         alone, whatever its input; for one that has ended it is late.
@@ -160,6 +162,7 @@ class AsyncClient(TokenEnder, BulkOrders):
             queue=a_queue(options.get("queue")),
             priority=options.get("priority", 0),
             metadata=edge.values.an_object(metadata, f"the metadata of a run of workflow {name!r}"),
+            timeout_ms=time_limit(options.get("timeout")),
         )
         await check_queue(edge, message.queue)
         return message

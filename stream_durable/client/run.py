@@ -19,7 +19,7 @@ from stream_durable.client.inputs import answer_to, assignment_of, claim_of, com
 from stream_durable.client.later import planned
 from stream_durable.client.listing import Family, RunList, family, listed
 from stream_durable.client.orders import check_end_step, check_retry
-from stream_durable.client.starting import check_input, check_same, resolve
+from stream_durable.client.starting import check_input, check_same, repeated, resolve
 from stream_durable.client.state import RunState, run_state
 from stream_durable.client.step_ender import StepEnder
 from stream_durable.client.stored import graph_of, with_large_values
@@ -256,22 +256,13 @@ class RunHandle(StepEnder, Generic[Out]):
     async def start_again(self, *, id: str | None = None) -> RunHandle[Out]:  # noqa: A002 - the word for it everywhere
         """Start another run with the same input and the latest version of the workflow.
 
-        Tags, metadata, queue and priority are copied; each `id` names one run.
+        Tags, metadata, queue, priority and the start's own time-out are copied; each `id` names one run.
         """
         row = await self._row()
         name, fingerprint = await resolve(self._edge, row.workflow)
         check_input(self._edge, name, fingerprint, msgspec.Raw(row.input))
-        message = StartRun(
-            key=drawn() if id is None else run_id(id),
-            id=drawn(),
-            workflow=name,
-            fingerprint=fingerprint,
-            input=msgspec.Raw(row.input),
-            tags=() if row.tags is None else tuple(msgspec.json.decode(row.tags)),
-            queue=row.queue or "",
-            priority=row.priority,
-            metadata=None if row.metadata is None else msgspec.Raw(row.metadata),
-        )
+        key = drawn() if id is None else run_id(id)
+        message = repeated(row, fingerprint, key=key, id=drawn())
         return await start(self._edge, message, is_named=id is not None, output_type=self._output_type)
 
     async def begun(self, events: AsyncIterator[RunEvent]) -> RunEvent:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, Final, TypedDict
 
+import msgspec
 from msgspec import Raw
 
 from stream_durable.client.edge import Edge
@@ -16,10 +17,13 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import QUEUE, QUEUE_RULE
 from stream_durable.core.messages import StartRun
 from stream_durable.core.run.rows import RunRow
+from stream_durable.core.run.state import Requests
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.workflow import Workflow
 
 _NAMES_SHOWN: Final = 20
+
+_requests = msgspec.json.Decoder(Requests).decode
 
 
 class StartOptions(TypedDict, total=False):
@@ -37,6 +41,8 @@ class StartOptions(TypedDict, total=False):
     tags: Iterable[str]
     #: An object of the starter's own, which steps read as `ctx.metadata`.
     metadata: Mapping[str, Any] | None
+    #: How long the run may take from its beginning, in place of the workflow's `timeout=`.
+    timeout: Duration | None
     #: The W3C `traceparent` to continue.
     trace: str | None
     #: A signal that the run is given with the start, or alone if it exists: a name, or a name and data.
@@ -55,6 +61,16 @@ def check_options(given: Iterable[str]) -> None:
             close = get_close_matches(name, _OPTIONS, 1)
             meant = f": is {close[0]}= meant?" if close else ""
             raise TypeError(f"start() has no option {name}={meant}")
+
+
+def time_limit(timeout: Duration | None) -> int | None:
+    """Return a run's own time-out in milliseconds, or raise for one that is no time."""
+    if timeout is None:
+        return None
+    limit = milliseconds(timeout)
+    if limit < 1:
+        raise RejectedError("bad_duration", f"timeout={timeout!r} of a start is no time: give 1 ms or more")
+    return limit
 
 
 async def resolve(edge: Edge, workflow: Workflow | str) -> tuple[str, str]:
@@ -160,4 +176,20 @@ def _unknown_workflow(name: str, known: list[str]) -> RejectedError:
     return RejectedError(
         "unknown_workflow",
         f"no workflow {name[:128]!r} is registered{meant} There are: {shown}. Start a worker that has it",
+    )
+
+
+def repeated(row: RunRow, fingerprint: str, *, key: str, id: str) -> StartRun:  # noqa: A002 - the word for it everywhere
+    """Return a start of another run with what the start of a run brought."""
+    return StartRun(
+        key=key,
+        id=id,
+        workflow=row.workflow,
+        fingerprint=fingerprint,
+        input=Raw(row.input),
+        tags=() if row.tags is None else tuple(msgspec.json.decode(row.tags)),
+        queue=row.queue or "",
+        priority=row.priority,
+        metadata=None if row.metadata is None else Raw(row.metadata),
+        timeout_ms=None if row.requests is None else _requests(row.requests).timeout_ms,
     )

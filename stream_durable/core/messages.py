@@ -81,6 +81,8 @@ class StartRun(RunMessage, kw_only=True, tag="run.start"):
     picks: tuple[OptionalText, ...] = ()
     #: The trigger, if neither a client nor a parent: `event`, a message on the events topic.
     trigger: OptionalText = ""
+    #: How long the run may take from its beginning, in place of the workflow's time-out.
+    timeout_ms: Annotated[int, Meta(ge=1, le=1 << 53)] | None = None
 
 
 class StartWithSignal(StartRun, kw_only=True, tag="run.start_signal"):

@@ -14,6 +14,7 @@ from outcomes import Clock, failure_of
 from refusals import refusal
 
 from stream_durable import Context, Fail, Retry, Snooze, Workflow
+from stream_durable.core.errors import RejectedError
 from stream_durable.testing import Engine
 
 
@@ -312,3 +313,52 @@ def test_a_time_out_that_cannot_be_is_refused() -> None:
     faults = refusal(flow)
     begins = ["workflow 'flow'", *(f"step {name!r}" for name in "abcdef")]
     assert {begin for begin in begins if any(fault.startswith(begin) for fault in faults)} == set(begins)
+
+
+async def test_a_start_may_bring_a_time_out_of_its_own(engine: Engine) -> None:
+    flow = Workflow("flow", timeout="1h", restart=Retry(2, backoff="fixed", base="10s"))
+    flow.wait_signal("never")
+    begun = engine.now
+
+    run = await engine.start(flow, after="5m", timeout="1m")
+    await engine.until(run, "failed")
+
+    # After the delay, and for each try of the run.
+    assert 5 * 60 + 130 <= seconds_since(begun, engine) < 5 * 60 + 140
+    failure = failure_of(run)
+    assert (failure.code, failure.message) == ("timeout", "the run did not end within 60000 ms")
+
+
+async def test_a_start_may_give_a_run_more_time_than_its_workflow_has(engine: Engine) -> None:
+    flow = Workflow("flow", timeout="1m")
+    flow.add("slow", nap(90))
+
+    run = await engine.start(flow, timeout="2m")
+
+    await engine.until(run, "completed")
+    other = await engine.start(flow)
+    await engine.until(other, "failed")
+
+
+async def test_a_run_that_is_started_again_or_retried_has_the_time_of_its_start(engine: Engine) -> None:
+    flow = Workflow("flow")
+    flow.wait_signal("never")
+    run = await engine.start(flow, timeout="1m")
+    await engine.until(run, "failed")
+
+    begun = engine.now
+    await run.retry()
+    await engine.until(run, "failed")
+    again = await run.start_again()
+    await engine.until(again, "failed")
+
+    assert 120 <= seconds_since(begun, engine) < 130
+
+
+@pytest.mark.parametrize("timeout", ["0s", timedelta(0)])
+async def test_no_time_at_all_is_refused(engine: Engine, timeout: Any) -> None:
+    flow = Workflow("flow")
+    flow.wait_signal("never")
+
+    with pytest.raises(RejectedError, match="timeout="):
+        await engine.start(flow, timeout=timeout)

@@ -373,6 +373,17 @@ COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2, redriven=True))
 COMMANDS.append(CancelAttempt(**ASKED, must_answer=True, worker="w1"))
 COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2, redriven=True, alone=True))
 COMMANDS.append(msgspec.structs.replace(COMMANDS[4], losses=2, redriven=True, alone=True, generation=1))
+
+MESSAGES.append(
+    msgspec.structs.replace(
+        next(one for one in MESSAGES if type(one) is StartRun and one.trigger), timeout_ms=3_600_000
+    )
+)
+MESSAGES.append(
+    msgspec.structs.replace(
+        next(one for one in MESSAGES if type(one) is StartWithSignal and one.trigger), timeout_ms=3_600_000
+    )
+)
 COMMANDS.append(msgspec.structs.replace(COMMANDS[-1], tokens={"delivered": 2}))
 COMMANDS.append(
     msgspec.structs.replace(

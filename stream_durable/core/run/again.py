@@ -17,7 +17,7 @@ from stream_durable.core.names import helped
 from stream_durable.core.run import races
 from stream_durable.core.run.counters import LOST, place
 from stream_durable.core.run.ending import stop_step
-from stream_durable.core.run.say import clear_due, say_run, set_run_due
+from stream_durable.core.run.say import clear_due, say_run, set_run_due, time_limit
 from stream_durable.core.run.state import NOT_NEEDED, Context, Detail, End, Run, Step
 from stream_durable.core.status import (
     CANCELLED,
@@ -38,7 +38,7 @@ def restart(run: Run, now: int, out: Effects) -> list[int]:
     forget_context(run)
     say_run(run, RUN_RETRIED, now, out)
     delay = run.graph.definition.restart.delay_ms(run.attempt - 1, run.id)
-    limit = run.graph.definition.timeout_ms
+    limit = time_limit(run)
     if delay:
         run.status = PENDING
         set_run_due(run, now + delay, out)

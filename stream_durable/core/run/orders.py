@@ -23,7 +23,7 @@ from stream_durable.core.run.again import (
 )
 from stream_durable.core.run.attempts import has_stopped
 from stream_durable.core.run.groups import has_ended
-from stream_durable.core.run.say import say_run, set_run_due
+from stream_durable.core.run.say import say_run, set_run_due, time_limit
 from stream_durable.core.run.state import Request, Requests, Run
 from stream_durable.core.status import CANCELLED, PENDING, SKIPPED, Outcome
 
@@ -108,7 +108,7 @@ def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
         portions.withdraw(run)
         mark_unbegun(run)
         forget_outcome(run, out)
-        limit = run.graph.definition.timeout_ms
+        limit = time_limit(run)
         if limit is not None:
             set_run_due(run, now + limit, out)
     reset(run, which, reopened, out)

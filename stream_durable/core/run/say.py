@@ -53,6 +53,12 @@ def say_run(
     )  # fmt: skip
 
 
+def time_limit(run: Run) -> int | None:
+    """Return how many milliseconds the run may take: of its start, else of its workflow."""
+    own = None if run.requests is None else run.requests.timeout_ms
+    return run.graph.definition.timeout_ms if own is None else own
+
+
 def set_due(run: Run, i: int, step: Step, due: int, out: Effects) -> None:
     """Set a step's timer, replacing an earlier timer; at the latest the end of the total time."""
     if step.detail is not None and step.detail.until is not None:

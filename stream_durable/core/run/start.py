@@ -16,7 +16,7 @@ from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.again import beginnings
 from stream_durable.core.run.children import refused, tell_parent
 from stream_durable.core.run.ending import end, wind_down
-from stream_durable.core.run.say import say_run, say_start, set_run_due
+from stream_durable.core.run.say import say_run, say_start, set_run_due, time_limit
 from stream_durable.core.run.state import End, Request, Requests, Run
 from stream_durable.core.status import CANCELLED, CANCELLING, FAILED, PENDING, RUNNING, Outcome
 
@@ -57,8 +57,8 @@ def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
     run.metadata = None if message.metadata is None else bytes(message.metadata)
     run.parent, run.parent_step = message.parent or None, message.parent_step or None
     run.depth = message.depth
-    if message.picks or message.trigger:
-        run.requests = Requests(trigger=message.trigger, picks=message.picks)
+    if message.picks or message.trigger or message.timeout_ms is not None:
+        run.requests = Requests(trigger=message.trigger, picks=message.picks, timeout_ms=message.timeout_ms)
     if message.at is not None and message.at > now:
         set_run_due(run, message.at, out)
         say_start(run, RUN_SCHEDULED, now, out)
@@ -73,7 +73,7 @@ def begin(run: Run, now: int, out: Effects) -> None:
     run.status = RUNNING
     if run.started is None:
         run.started = now
-    timeout = run.graph.definition.timeout_ms
+    timeout = time_limit(run)
     if timeout is not None:
         set_run_due(run, now + timeout, out)
     elif run.due is not None:
@@ -117,8 +117,7 @@ def run_out_of_time(run: Run, now: int, out: Effects) -> None:
     set_run_due(run, None, out)
     if run.failure is not None or run.output is not None:
         return
-    limit = run.graph.definition.timeout_ms
-    run.failure = Failure("timeout", f"the run did not end within {limit} ms", retryable=False)
+    run.failure = Failure("timeout", f"the run did not end within {time_limit(run)} ms", retryable=False)
     ends: list[End] = []
     wind_down(run, FAILED, now, out, ends)
     if run.ended is None:

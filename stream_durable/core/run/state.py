@@ -28,8 +28,6 @@ _encode = msgspec.json.Encoder().encode
 NOT_NEEDED = "not_needed"
 #: Ids of orders to a run that are remembered.
 ORDERS_SEEN_MAX = 20
-
-
 #: The end of a step: status, output, failure.
 End = tuple[int, str, bytes | None, Failure | None]
 
@@ -245,6 +243,8 @@ class Requests(msgspec.Struct, omit_defaults=True):
     retry: Request | None = None
     #: Paths in the run's output read by the parent.
     picks: tuple[str, ...] = ()
+    #: The time-out given with the start; None: that of the workflow.
+    timeout_ms: int | None = None
     #: Ids of the latest orders that were carried out: a repeat that comes late does nothing.
     seen: list[str] = []
     #: Ready steps waiting for a continuation record.

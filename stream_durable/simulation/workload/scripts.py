@@ -201,6 +201,8 @@ def _start(rng: Random, app: App, name: str, run: str, at: float) -> StartRun:
     if rng.random() < 0.2:
         start.priority = rng.randint(-5, 5)
         start.metadata = Raw(b'{"by":"somebody"}')
+    if rng.random() < 0.1:
+        start.timeout_ms = rng.randint(200, 6_000)
     return start
 
 
