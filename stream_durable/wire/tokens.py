@@ -117,4 +117,7 @@ def _text(data: bytes) -> str:
 
 def _bytes(text: str) -> bytes:
     # Strictly: what is ignored elsewhere would make several texts of one token.
-    return b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    data = b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if _text(data) != text:
+        raise ValueError("the same bytes, written in another way")
+    return data

@@ -45,14 +45,17 @@ def test_no_change_of_a_token_is_accepted(data: st.DataObject) -> None:
     at = data.draw(st.integers(4, len(token) - 1))
     other = data.draw(st.characters(max_codepoint=0x17F).filter(lambda c: c != token[at]))
     changed = token[:at] + other + token[at + 1 :]
-    try:
-        read = tokens.read(changed)
-    except RejectedError as error:
-        assert error.code in ("bad_token", "forged_token")
-    else:
-        # The last character of a signature holds two bits that are not a part of it.
-        assert at == len(token) - 1
-        assert read == Named("order-42", "delivered", 1)
+    assert code_of(tokens, changed) in ("bad_token", "forged_token")
+
+
+def test_the_same_bytes_in_another_spelling_are_another_token() -> None:
+    tokens = Tokens([ONE])
+    token = next(
+        found for number in range(100) if "_" in (found := tokens.sign(f"order-{number}", "delivered", 1))[4:]
+    )
+
+    assert tokens.read(token)
+    assert code_of(tokens, token[:4] + token[4:].replace("_", "/")) in ("bad_token", "forged_token")
 
 
 @pytest.mark.parametrize("token", ["", "sdt_", "order-42", "sdt_a.b", "sdt_é.x", 7, None, "sdt_xxxx"])
