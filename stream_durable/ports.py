@@ -694,6 +694,18 @@ class QuestionQuery(NamedTuple):
     expires_before: int | None = None
 
 
+class StoredEvidence(NamedTuple):
+    """A message to a run that was not applied."""
+
+    time: int
+    #: Its place in the list of message types.
+    type: int
+    outcome: int
+    #: Why it is dead.
+    code: str | None
+    reason: str | None
+
+
 class StoredLater(NamedTuple):
     """A message for later, or without a body a run that has not begun."""
 
@@ -785,6 +797,9 @@ class Views(Protocol):
         self, channels: ChannelRange, *, after: tuple[str, str], limit: int, untaken: bool = False
     ) -> list[StoredEvent]:
         """Return a page of the kept events, by channel and id."""
+
+    async def run_evidence(self, run: str, *, since: int, limit: int) -> list[StoredEvidence]:
+        """Return the messages to a run since a time that were duplicate, late or dead, oldest first."""
 
     async def later_list(self, *, after: tuple[int, str], limit: int) -> list[StoredLater]:
         """Return a page of messages for later and of runs that have not begun, by (due, id)."""

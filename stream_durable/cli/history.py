@@ -83,6 +83,31 @@ def logs(run: RunId, step: Step = None, output: Output = Format.TABLE) -> None:
         typer.echo("Nothing was written.", err=True)
 
 
+def history(
+    run: RunId,
+    evidence: Annotated[
+        bool,
+        typer.Option("--evidence", help="Also duplicate, late and dead messages, which changed nothing."),
+    ] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show what happened to a run, oldest first: its steps and waits, who answered, and what was asked of it.
+
+    Example: `stream-durable runs history order-42 --evidence`
+    """
+    from stream_durable import bootstrap
+    from stream_durable.cli.lookup import find_run
+
+    async def ask() -> list[dict[str, Any]]:
+        settings = load_settings()
+        run_id = await find_run(settings, run)
+        async with bootstrap.client(settings) as client:
+            return [one._asdict() for one in await client.history(run_id, evidence=evidence)]
+
+    columns = ("time", "what", "step", "by", "text")
+    show(asyncio.run(ask()), columns, output, empty="Nothing has happened yet.")
+
+
 def output(
     run: RunId, step: Annotated[str, typer.Argument(help="Name of the step.")], timeout: Patience = "0s"
 ) -> None:

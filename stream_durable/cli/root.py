@@ -60,7 +60,15 @@ runs.app.command("graph")(graph.graph_run)
 runs.app.command("report")(report.report_run)
 for order in (orders.cancel, orders.pause, orders.resume, orders.skip, orders.retry, orders.again):
     runs.app.command(order.__name__)(order)
-for look in (history.children, history.tree, history.attempts, history.logs, history.output, history.value):
+for look in (
+    history.children,
+    history.tree,
+    history.attempts,
+    history.logs,
+    history.history,
+    history.output,
+    history.value,
+):
     runs.app.command(look.__name__)(look)
 app.add_typer(runs.app, name="runs", rich_help_panel=_RUNS)
 app.add_typer(dead.app, name="dead", rich_help_panel=_RUNS)

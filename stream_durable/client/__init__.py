@@ -6,6 +6,7 @@ from stream_durable.client.client import AsyncClient
 from stream_durable.client.errors import NoAnswer, NoOutput, RunCancelled, RunFailed
 from stream_durable.client.figures import WorkflowEntry
 from stream_durable.client.filter import RunFilter
+from stream_durable.client.history import Happening
 from stream_durable.client.input_list import InputFilter, InputList, OpenInput
 from stream_durable.client.later import Planned, PlannedList
 from stream_durable.client.listing import Family, Member, RunCount, RunEntry, RunList, RunStatuses
@@ -22,6 +23,7 @@ __all__ = [
     "Change",
     "EventList",
     "Family",
+    "Happening",
     "InputFilter",
     "InputList",
     "KeptEvent",

@@ -131,6 +131,7 @@ class BlockingClient(_Facade):
 
     publish = _Blocking(AsyncClient.publish)
     signal = _Blocking(AsyncClient.signal)
+    history = _Blocking(AsyncClient.history)
     later = _Blocking(AsyncClient.later)
     cancel_later = _Blocking(AsyncClient.cancel_later)
     answer = _Blocking(AsyncClient.answer)

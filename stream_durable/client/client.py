@@ -17,6 +17,7 @@ from stream_durable.client.bulk import BulkOrders
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.figures import WorkflowEntry, child_counts, workflow_entries
 from stream_durable.client.filter import LOST, RunFilter
+from stream_durable.client.history import Happening, history
 from stream_durable.client.input_list import InputFilter, InputList, answer_all, open_inputs
 from stream_durable.client.joining import ask_started, start_with_signal
 from stream_durable.client.later import PlannedList, cancel_planned, planned, planned_messages
@@ -206,6 +207,13 @@ class AsyncClient(TokenEnder, BulkOrders):
     ) -> None:
         """Send a run a signal, as `RunHandle.signal` does."""
         await self.run(id_of(run)).signal(name, data, id=id, at=at, after=after)
+
+    async def history(self, run: str | HasId, *, evidence: bool = False) -> builtins.list[Happening]:
+        """Return what happened to a run, oldest first, with `evidence` also messages that changed nothing.
+
+        Those were duplicate, late or dead; they are found in the evidence since the run's start.
+        """
+        return await history(self._edge, await self.run(id_of(run)).state(), with_evidence=evidence)
 
     async def later(self, *, limit: int = 50, after: str | None = None) -> PlannedList:
         """Return a page of the signals, events and starts still to come, the next one first."""

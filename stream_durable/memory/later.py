@@ -1,11 +1,16 @@
-"""What is still to come, as the store in memory has it."""
+"""What is still to come, and what changed nothing, as the store in memory has it."""
 
 from __future__ import annotations
 
+import msgspec
+
 from stream_durable.core.later.rows import LaterRow
 from stream_durable.core.status import PENDING
+from stream_durable.engine.batch import Evidence
 from stream_durable.memory.store import Tables
-from stream_durable.ports import StoredLater
+from stream_durable.ports import StoredEvidence, StoredLater
+
+_evidence = msgspec.json.Decoder(Evidence).decode
 
 
 def later_page(tables: Tables, after: tuple[int, str], limit: int) -> list[StoredLater]:
@@ -19,3 +24,20 @@ def later_page(tables: Tables, after: tuple[int, str], limit: int) -> list[Store
         if run.status == PENDING and run.due is not None and run.started is None
     ]
     return sorted((one for one in found if one[:2] > after), key=lambda one: one[:2])[:limit]
+
+
+def evidence_page(tables: Tables, run: str, since: int, limit: int) -> list[StoredEvidence]:
+    """Return the messages to a run since a time that were duplicate, late or dead, oldest first."""
+    found = []
+    for _, row in sorted(tables.evidence.items()):
+        if not row.exceptions or row.clock < since:
+            continue
+        e = _evidence(row.records)
+        for offset, type_, key, outcome, time in zip(
+            e.offsets, e.types, e.keys, e.outcomes, e.times, strict=True
+        ):
+            if key == run and outcome:
+                letter = tables.dead.get((row.partition, row.generation, offset))
+                code, reason = (None, None) if letter is None else (letter.code, letter.reason)
+                found.append(StoredEvidence(time, type_, outcome, code, reason))
+    return found[:limit]

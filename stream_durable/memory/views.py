@@ -19,7 +19,7 @@ from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import COMPENSATED, COMPLETED, WAITING
 from stream_durable.memory.broker import Broker
-from stream_durable.memory.later import later_page
+from stream_durable.memory.later import evidence_page, later_page
 from stream_durable.memory.ports import MemoryBlobs, MemoryDefinitions, MemoryPublisher
 from stream_durable.memory.store import MemoryStore
 from stream_durable.ports import (
@@ -34,6 +34,7 @@ from stream_durable.ports import (
     RunSummary,
     SignalWait,
     StoredEvent,
+    StoredEvidence,
     StoredLater,
     StoredQuestion,
     StoredRun,
@@ -189,10 +190,13 @@ class MemoryViews:
             StoredEvent(*key, event.data, event.expires, event.published, event.taken)
             for key, event in sorted(self._tables.events.items())
             if key > after and _is_within(key[0], channels)
-            if event.data is not None and event.expires is not None
-            if not (untaken and event.taken is not None)
+            if event.data is not None and event.expires is not None and not (untaken and event.taken)
         ]
         return found[:limit]
+
+    async def run_evidence(self, run: str, *, since: int, limit: int) -> list[StoredEvidence]:
+        """Return the messages to a run since a time that were not applied."""
+        return evidence_page(self._tables, run, since, limit)
 
     async def later_list(self, *, after: tuple[int, str], limit: int) -> list[StoredLater]:
         """Return a page of messages for later and of runs that have not begun."""

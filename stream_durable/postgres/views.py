@@ -32,6 +32,7 @@ from stream_durable.ports import (
     RunSummary,
     SignalWait,
     StoredEvent,
+    StoredEvidence,
     StoredLater,
     StoredQuestion,
     StoredRun,
@@ -152,6 +153,11 @@ class PostgresViews:
         """Return a page of the events that channels keep, by channel and id."""
         found = await self._fetch("view_kept_events", *after, *channels, untaken, limit)
         return list(map(StoredEvent._make, found))
+
+    async def run_evidence(self, run: str, *, since: int, limit: int) -> list[StoredEvidence]:
+        """Return the messages to a run since a time that were duplicate, late or dead, oldest first."""
+        found = await self._fetch("view_run_evidence", run, since, limit)
+        return list(map(StoredEvidence._make, found))
 
     async def later_list(self, *, after: tuple[int, str], limit: int) -> list[StoredLater]:
         """Return a page of messages for later and of runs that have not begun, by (due, id)."""

@@ -299,3 +299,21 @@ from (
 where (due, id) > ($1, $2)
 order by due, id
 limit $3
+
+-- name: view_run_evidence
+-- At most $3 messages to run $1, by log time $2 or later, that were duplicate, late or dead. Shares without such
+-- messages are left out by an index; the others are read column by column.
+select (r.j -> 'times' ->> at.i)::bigint, (r.j -> 'types' ->> at.i)::int, (r.j -> 'outcomes' ->> at.i)::int,
+  d.code, d.reason
+from run
+join evidence e on e.partition = run.partition and e.exceptions > 0 and e.clock >= $2
+cross join lateral (select convert_from(e.records, 'UTF8')::json as j) r
+cross join lateral (
+  select o.n::int - 1 as i, o.key
+  from json_array_elements_text(r.j -> 'keys') with ordinality as o (key, n)
+) at
+left join dead_letter d on d.partition = e.partition and d.generation = e.generation
+  and d.log_offset = (r.j -> 'offsets' ->> at.i)::bigint
+where run.id = $1 and at.key = $1 and (r.j -> 'outcomes' ->> at.i)::int > 0
+order by e.generation, e.from_offset, at.i
+limit $3

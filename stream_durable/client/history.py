@@ -1,0 +1,99 @@
+"""What happened to a run, in order: its course, people's actions, and messages that changed nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from stream_durable.client.edge import Edge
+from stream_durable.client.state import RunState, StepState, moment
+from stream_durable.core.failure import Failure
+from stream_durable.core.messages import MESSAGE_TYPES
+from stream_durable.core.status import Outcome
+
+#: Evidence of one run that is read at most.
+EVIDENCE_MAX: Final = 1_000
+
+
+class Happening(NamedTuple):
+    """Something that happened to a run."""
+
+    time: datetime
+    #: Such as `started`, `completed`, `answered`, `duplicate`.
+    what: str
+    #: Empty: the run as a whole.
+    step: str = ""
+    #: The person, or the worker.
+    by: str = ""
+    #: A comment, a reason, a failure, or the type of a message.
+    text: str = ""
+
+
+def course(state: RunState) -> list[Happening]:
+    """Return the course of a run and its steps, with requests and what people did, oldest first."""
+    found = [*_beginning(state)]
+    for name, step in state.steps.items():
+        found += _of_step(name, step)
+    if state.ended is not None:
+        found.append(Happening(state.ended, state.status, text=_said(state.failure)))
+    # Of what happened at once, in the order above.
+    return sorted(found, key=lambda one: one.time)
+
+
+async def history(edge: Edge, state: RunState, *, with_evidence: bool) -> list[Happening]:
+    """Return the course of a run, with the evidence of what changed nothing if asked for, oldest first."""
+    found = course(state)
+    if with_evidence:
+        found += await evidence(edge, state.id, state.created)
+    return sorted(found, key=lambda one: one.time)
+
+
+async def evidence(edge: Edge, run: str, since: datetime) -> list[Happening]:
+    """Return the messages to a run that were duplicate, late or dead, oldest first."""
+    views = edge.ports.views
+    since_ms = int(since.timestamp() * 1_000)
+    found = await edge.ask(
+        lambda: views.run_evidence(run, since=since_ms, limit=EVIDENCE_MAX),
+        f"read the evidence of run {run!r}",
+    )
+    return [
+        Happening(
+            moment(one.time),
+            Outcome(one.outcome).name.lower(),
+            text=" ".join(filter(None, (_tag(one.type), one.code, one.reason))),
+        )
+        for one in found
+    ]
+
+
+def _beginning(state: RunState) -> Iterator[Happening]:
+    yield Happening(state.created, "created", by=state.parent or "", text=state.trigger)
+    if state.started is not None:
+        yield Happening(state.started, "started")
+    for kind, request in state.requests._asdict().items():
+        if request is not None:
+            late = " (late)" if request.is_late else ""
+            yield Happening(request.at, f"{kind} requested{late}", text=request.reason)
+
+
+def _of_step(name: str, step: StepState) -> Iterator[Happening]:
+    if step.started is not None:
+        is_wait = step.worker is None and step.asked is None
+        what = "asked" if step.asked is not None else "waiting" if is_wait else "started"
+        yield Happening(step.started, what, name, step.worker or "")
+    for change in () if step.asked is None else step.asked.changes:
+        to = f"to {change.to} " if change.to else ""
+        yield Happening(change.at, change.kind, name, change.by, f"{to}{change.comment}".strip())
+    if step.outside is not None and step.outside.at is not None:
+        yield Happening(step.outside.at, "ended from outside", name, step.outside.by)
+    if step.finished is not None:
+        yield Happening(step.finished, step.status, name, text=_said(step.failure))
+
+
+def _said(failure: Failure | None) -> str:
+    return "" if failure is None else f"{failure.code}: {failure.message}"
+
+
+def _tag(type_: int) -> str:
+    return str(MESSAGE_TYPES[type_].__struct_config__.tag) if 0 <= type_ < len(MESSAGE_TYPES) else ""
