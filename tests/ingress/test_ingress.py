@@ -386,7 +386,7 @@ async def test_the_reason_names_what_there_is_instead(instance: Instance) -> Non
     (letter,) = await instance.dead_letters(1)
 
     assert letter.reason == (
-        "no workflow 'ordre' is registered; there are: echo, event, order, rated, typed. "
+        "no workflow 'ordre' is registered; there are: echo, event, order, parcel, rated, typed. "
         "Start a worker that has it, then redrive this"
     )
 
