@@ -15,8 +15,13 @@ from property.world import MAY_ANSWER_AGAIN, World, fold_into, laws, lives
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import (
     MESSAGE_TYPES,
+    AttemptCompleted,
     Change,
     CommandsLost,
+    EmittedEvent,
+    EmittedRecord,
+    EmittedSignal,
+    EmittedStart,
     EventPublished,
     Grafted,
     InnerWait,
@@ -61,6 +66,15 @@ waits = st.lists(
     min_size=1, max_size=3,
 ).map(tuple)  # fmt: skip
 failures = st.builds(Failure, names, texts, st.booleans(), st.none() | st.integers(0, 9))
+spans = st.none() | st.integers(1, 1 << 53)
+emitted = st.sampled_from([
+    EmittedRecord(topic="shop.parcels", record_key=b"k", value=b"1"), EmittedRecord(topic="x"),
+    EmittedEvent(event="paid", event_key="k1"), EmittedSignal(run="run-2", signal="go", data=Raw(b"1")),
+    EmittedStart(run="run-3", workflow="other", tags=("a",)),
+])  # fmt: skip
+ended, ended_late = (
+    AttemptCompleted(key=RUN, step="a", attempt=n, worker="w", output=Raw(b"1")) for n in (1, 3)
+)
 KEYS = {"run": [RUN, RUN, RUN, "run-9"], "channel": ["paid/k1", "paid/7"], "gate": ["bank"], "log": ["log"],
         "later": ["event:paid/k1#e1"]}  # fmt: skip
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
@@ -89,7 +103,10 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     ),
     "inquiry": st.sampled_from(["quote", "state", "price", "x" * 512]),
     "channel": st.sampled_from(KEYS["channel"]),
-    "AttemptNoted.at": st.integers(1, 4),
+    "AttemptNoted.at": st.integers(1, 4), "StartRun.timeout_ms": spans,
+    "StartWithSignal.timeout_ms": spans,
+    "end": st.sampled_from([ended, ended_late]), "emissions": st.lists(emitted, max_size=3).map(tuple),
+    "topic": st.sampled_from(["shop.parcels", "x" * 249]), "code": st.sampled_from(["", "too_large"]),
     "note": st.sampled_from(["page-1", "x"]), "is_checkpoint": st.booleans(), "value": raws,
     "is_first": st.booleans(), "losses": st.integers(0, 2), "passes": st.integers(0, 2),
     "is_repeat": st.booleans(), "is_kept": st.booleans(), "waits": waits,
