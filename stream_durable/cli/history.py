@@ -115,7 +115,7 @@ def output(
 
     Example: `stream-durable runs output order-42 charge --timeout 30s`
     """
-    _print_early(run, lambda handle: handle.output(step, timeout))
+    print_answer(run, lambda handle: handle.output(step, timeout))
 
 
 def value(
@@ -127,10 +127,11 @@ def value(
 
     Example: `stream-durable runs value order-42 context.total`
     """
-    _print_early(run, lambda handle: handle.value(path, timeout))
+    print_answer(run, lambda handle: handle.value(path, timeout))
 
 
-def _print_early(run: str, ask: Callable[[RunHandle], Awaitable[Any]]) -> None:
+def print_answer(run: str, ask: Callable[[RunHandle], Awaitable[Any]]) -> None:
+    """Print what a query on a run returns as JSON, or fail as a command does for want of time."""
     try:
         _, found = asyncio.run(ask_run(run, ask))
     except TimeoutError as error:

@@ -17,6 +17,7 @@ from stream_durable.cli import (
     graph,
     history,
     inputs,
+    inquiries,
     later,
     messages,
     orders,
@@ -70,6 +71,7 @@ for look in (
     history.value,
 ):
     runs.app.command(look.__name__)(look)
+runs.app.command("ask")(inquiries.ask)
 app.add_typer(runs.app, name="runs", rich_help_panel=_RUNS)
 app.add_typer(dead.app, name="dead", rich_help_panel=_RUNS)
 app.add_typer(waits.waits, name="waits", rich_help_panel=_RUNS)

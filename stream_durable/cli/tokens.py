@@ -18,7 +18,7 @@ from stream_durable.cli.values import load_settings, read_json
 if TYPE_CHECKING:
     from stream_durable.client import AsyncClient
 
-app = typer.Typer(help="Steps that are ended from outside by a token.", no_args_is_help=True)
+app = typer.Typer(help="Steps ended from outside by a token.", no_args_is_help=True)
 
 Token = Annotated[
     str | None,
@@ -43,7 +43,7 @@ class _Meant(NamedTuple):
 
 @app.callback()
 def _tokens() -> None:
-    """Steps that are ended from outside by a token."""
+    """Steps ended from outside by a token."""
 
 
 @app.command("complete")

@@ -20,7 +20,7 @@ FAILED_OUTSIDE = "failed"
 
 
 def completion_of(run: Run, step: str, data: Raw, attempt: int, *, by: str, id: str) -> CompleteStep:  # noqa: A002
-    """Return the message completing a step that waits, or is to wait, for its end from outside."""
+    """Return the message completing a step awaiting its end from outside, now or later."""
     found = _expected(run, step, attempt)
     return CompleteStep(key=run.id, id=id, step=step, format=TOKENS, attempt=found, output=data, by=by)
 

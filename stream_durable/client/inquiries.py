@@ -40,7 +40,7 @@ class Inquiry(NamedTuple):
 
 
 def check_inquiry(edge: Edge, graph: Graph, inquiry: Inquiry) -> None:
-    """Refuse an inquiry that no function answers, or of a wrong form."""
+    """Refuse an inquiry without an answering function, or of a wrong form."""
     if inquiry.name not in graph.beside:
         close = get_close_matches(inquiry.name, graph.beside, 1)
         known = ", ".join(graph.beside) or "none"
@@ -55,7 +55,7 @@ def check_inquiry(edge: Edge, graph: Graph, inquiry: Inquiry) -> None:
 
 
 async def check_run(edge: Edge, stored: StoredRun, inquiry: Inquiry) -> None:
-    """Refuse an inquiry to a run that cannot answer it."""
+    """Refuse an inquiry to a run unable to answer."""
     graph = await graph_of(edge, stored.run)
     check_inquiry(edge, graph, inquiry)
     run = thaw_run(stored.run, stored.steps, graph)

@@ -1,4 +1,4 @@
-"""Tokens for the functions of a run: which there are, and which attempt of a step each one names."""
+"""Tokens for the functions of a run: their steps and attempts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def token_of(signs: Tokens, handler: Handler, command: Command, step: str) -> st
 
 
 def unknown_wait(workflow: str, step: str, known: Iterable[str]) -> Fail:
-    """Return the failure of an attempt that wants the token of a step without one."""
+    """Return the failure of an attempt taking the token of a step without one."""
     there = ", ".join(known)
     which = f"steps with a token are: {there}" if there else "it has no step added by wait_token()"
     text = f"no step {step[:128]!r} of workflow {workflow!r} ends by a token; {which}"

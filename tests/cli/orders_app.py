@@ -46,6 +46,14 @@ agreed = asking.ask(
 )
 asking.ask("rating", form=Rating, prompt="How was it?", after=agreed)
 
+
+@asking.answers("quote")
+async def quote(request: int) -> int:
+    if request > 100:
+        raise Fail("too_many", "there are a hundred", retryable=False)
+    return 5 * request
+
+
 quick = Workflow("quick")
 
 

@@ -43,7 +43,7 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "dev", "demo", "up", "reconciler", "worker", "ingress", "publish", "signal", "bench",
         "runs start", "runs list", "runs show", "runs cancel", "workflows list", "workflows show",
         "runs count", "runs pause", "runs resume", "runs skip", "runs retry", "runs again", "runs children",
-        "runs tree", "runs attempts", "runs logs", "runs history", "runs output", "runs value",
+        "runs tree", "runs attempts", "runs logs", "runs history", "runs output", "runs value", "runs ask",
         "dead list", "dead show", "dead redrive",
         "status", "gates list", "runs watch", "waits list", "events list", "later list", "later cancel",
         "inputs list", "inputs show", "inputs answer", "inputs claim", "inputs assign", "inputs comment",

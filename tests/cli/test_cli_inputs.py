@@ -97,6 +97,18 @@ def begin(cli: Cli, *runs: str, tag: str) -> None:
 
 @pytest.mark.real
 @pytest.mark.usefixtures("on_instance")
+def test_a_run_is_asked_something(cli: Cli) -> None:
+    begin(cli, "inquiry-1", tag="inquiry")
+
+    assert cli("runs", "ask", "inquiry-1", "quote", "--data", "3", "--id", "q1").stdout == "15\n"
+    assert cli("runs", "ask", "inquiry-1", "quote", "--data", "9", "--id", "q1").stdout == "15\n"
+    assert "there are a hundred" in cli("runs", "ask", "inquiry-1", "quote", "--data", "101", code=1).stderr
+    assert "does not fit" in cli("runs", "ask", "inquiry-1", "quote", "--data", '"x"', code=2).stderr
+    assert "is 'quote' meant" in cli("runs", "ask", "inquiry-1", "quot", code=None).stderr
+
+
+@pytest.mark.real
+@pytest.mark.usefixtures("on_instance")
 def test_a_question_is_found_claimed_handed_over_and_answered(cli: Cli) -> None:
     begin(cli, "ask-1", tag="first")
 

@@ -15,7 +15,7 @@ def test_the_workflows_of_an_app_are_listed(cli: Cli) -> None:
     rows = cli.rows("workflows", "list", "orders_app:app")
 
     assert [(row["name"], row["steps"], row["queues"]) for row in rows] == [
-        ("asking", 2, ""),
+        ("asking", 2, "default"),
         ("broken", 1, "default"),
         ("order", 4, "default"),
         ("quick", 2, "default"),

@@ -28,7 +28,7 @@ SLOTS: Final = 100
 
 
 def inquire(run: Run, message: InquireRun, now: int, out: Effects) -> Outcome:
-    """Call the function that answers, or let the inquiry wait for its turn."""
+    """Call the answering function, or let the inquiry wait for its turn."""
     node = run.graph.beside.get(message.inquiry)
     if node is None:
         raise RejectedError("unknown_answer", f"run {run.id!r} answers no {message.inquiry[:128]!r}")
@@ -74,7 +74,7 @@ def calls(run: Run, name: str) -> Iterator[tuple[int, Step, Beside]]:
 
 
 def begin_next(run: Run, node: BesideNode, now: int, out: Effects) -> None:
-    """Make the call that has waited longest, unless one is under way or the run makes none now."""
+    """Make the oldest waiting call, unless one is under way or the run makes none now."""
     if run.is_paused or run.status == PENDING or run.failure is not None or run.output is not None:
         return
     open_calls = [(call.number, i, step) for i, step, call in calls(run, node.name) if _is_open(step)]
@@ -85,7 +85,7 @@ def begin_next(run: Run, node: BesideNode, now: int, out: Effects) -> None:
 
 
 def begin_waiting(run: Run, now: int, out: Effects) -> None:
-    """Make what waits for the run to begin, or to be resumed."""
+    """Make the calls waiting for the run to begin or to be resumed."""
     for node in run.graph.beside.values():
         begin_next(run, node, now, out)
 
@@ -102,7 +102,7 @@ def ended(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
 
 
 def drop_waiting(run: Run) -> None:
-    """Give up calls that wait when the run ends."""
+    """Give up waiting calls at the end of the run."""
     for name in run.graph.beside:
         for i, step, _ in calls(run, name):
             if step.status == PENDING:

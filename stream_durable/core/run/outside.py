@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def begin_token(
     run: Run, i: int, step: Step, node: TokenNode, now: int, out: Effects, ends: list[End]
 ) -> None:
-    """Begin to wait, or end at once where the end has come before."""
+    """Begin to wait, or end at once after an early end."""
     outside = None if step.detail is None else step.detail.outside
     if outside is not None and outside.id:
         ends.append(_early_end(i, outside))
@@ -58,7 +58,7 @@ def time_is_over(i: int, step: Step, node: TokenNode, due: int | None) -> End:
 
 
 def keep(step: Step, output: bytes | None, failure: Failure | None) -> None:
-    """Keep an end that came before the wait."""
+    """Keep an end before the wait."""
     outside = outside_of(step)
     outside.output = None if output is None else Raw(output)
     outside.failure = failure

@@ -1,4 +1,4 @@
-"""Messages from outside to steps that end by a token: complete, fail, heartbeat."""
+"""Messages from outside to steps with a token: complete, fail, heartbeat."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from stream_durable.core.status import COMPLETED, FAILED, PENDING, STEP_ENDED, W
 
 
 def complete(run: Run, message: CompleteStep, now: int, out: Effects) -> Outcome:
-    """Complete a waiting step, or keep the value for a step that is to wait."""
+    """Complete a waiting step, or keep the value for a later wait."""
     return _end(run, message, bytes(message.output), None, now, out)
 
 
 def fail(run: Run, message: FailStep, now: int, out: Effects) -> Outcome:
-    """Fail a waiting step, or keep the failure for a step that is to wait."""
+    """Fail a waiting step, or keep the failure for a later wait."""
     return _end(run, message, None, message.failure, now, out)
 
 
@@ -56,7 +56,7 @@ def _end(
 
 
 def _meant(run: Run, message: OutsideMessage) -> tuple[int, TokenNode, Outcome | None]:
-    """Return the step that waits, or is to wait, for this message; otherwise the message's outcome."""
+    """Return the step awaiting this message, now or later; otherwise the message's outcome."""
     i = run.graph.index.get(message.step)
     node = None if i is None else run.graph.nodes[i]
     if i is None or type(node) is not TokenNode:
@@ -73,7 +73,7 @@ def _meant(run: Run, message: OutsideMessage) -> tuple[int, TokenNode, Outcome |
 
 
 def _passed(run: Run, step: Step | None, message: OutsideMessage, attempt: int) -> Outcome | None:
-    """Return the outcome of a message that changes nothing any more."""
+    """Return the outcome of a message without any effect now."""
     outside = None if step is None or step.detail is None else step.detail.outside
     ended_by = "" if outside is None else outside.id
     if ended_by == message.id and message.attempt in (0, attempt):
