@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from stream_durable.core.errors import BrokenError, RejectedError, TransientError
 from stream_durable.core.failure import Failure
-from stream_durable.sdk.answers import Expand, Fail, Finish, Jump, Skip, Snooze
+from stream_durable.sdk.answers import Cancel, Expand, Fail, Finish, Jump, Skip, Snooze
 from stream_durable.sdk.app import App
 from stream_durable.sdk.breaker import Breaker
 from stream_durable.sdk.context import Context
@@ -25,6 +25,7 @@ __all__ = [
     "App",
     "Breaker",
     "BrokenError",
+    "Cancel",
     "Client",
     "Context",
     "DefinitionError",

@@ -41,9 +41,10 @@ class Inquiry(NamedTuple):
 
 def check_inquiry(edge: Edge, graph: Graph, inquiry: Inquiry) -> None:
     """Refuse an inquiry without an answering function, or of a wrong form."""
-    if inquiry.name not in graph.beside:
-        close = get_close_matches(inquiry.name, graph.beside, 1)
-        known = ", ".join(graph.beside) or "none"
+    answers = [name for name, node in graph.beside.items() if node.on == "inquiry"]
+    if inquiry.name not in answers:
+        close = get_close_matches(inquiry.name, answers, 1)
+        known = ", ".join(answers) or "none"
         meant = f"is {close[0]!r} meant?" if close else f"it answers: {known}"
         text = f"workflow {graph.name!r} answers no {inquiry.name[:128]!r}; {meant}"
         raise RejectedError("unknown_answer", text)

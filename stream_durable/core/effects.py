@@ -104,7 +104,7 @@ class AttemptNote(NamedTuple):
 
 
 class Publication(NamedTuple):
-    """A record that a step emitted, for a topic of others."""
+    """An emitted record for a topic of others."""
 
     id: str
     run: str

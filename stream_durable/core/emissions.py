@@ -1,4 +1,4 @@
-"""What an attempt emits: records for topics of others, events, signals and starts of runs.
+"""Emissions of an attempt: records for topics of others, events, signals and starts of runs.
 
 Emissions travel with the attempt's result, and leave when the result is saved as the step's. Ids are derived
 from run, step, attempt and position: a repeat has the same id.
@@ -31,7 +31,7 @@ _LOAD = 1_000
 
 
 class RefusedEmission(msgspec.Struct, frozen=True):
-    """What a step emitted and a topic refused for good."""
+    """An emission refused by a topic for good."""
 
     id: str
     topic: str

@@ -455,6 +455,17 @@ class AttemptFinished(AttemptEnd, kw_only=True, tag="attempt.finished"):
     output: Raw = NULL
 
 
+class AttemptCancels(AttemptEnd, kw_only=True, tag="attempt.cancels"):
+    """A reaction is done, and cancels the run."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    #: For people.
+    reason: Annotated[str, Meta(max_length=4_000)] = ""
+    #: Whether what completed is undone, as if the run had failed.
+    compensate: bool = False
+
+
 class EmittedRecord(msgspec.Struct, omit_defaults=True, kw_only=True, tag="record", tag_field="kind"):
     """A record for a topic of others."""
 
@@ -470,7 +481,7 @@ class EmittedRecord(msgspec.Struct, omit_defaults=True, kw_only=True, tag="recor
 
 
 class EmittedEvent(msgspec.Struct, omit_defaults=True, kw_only=True, tag="event", tag_field="kind"):
-    """An event for runs that wait for it."""
+    """An event for waiting runs."""
 
     event: Text
     event_key: Text = field(name="key")
@@ -500,18 +511,20 @@ Emission = EmittedRecord | EmittedEvent | EmittedSignal | EmittedStart
 
 
 class AttemptEmitted(AttemptMessage, kw_only=True, tag="attempt.emitted"):
-    """An attempt ended, and what it emitted leaves if the end is saved as the step's."""
+    """An attempt ended; the emissions leave if the end is saved as the step's."""
 
     #: Releases without this format leave the message to newer ones.
     format: Format
     #: The end, a message of its own.
-    end: AttemptCompleted | AttemptSkipped | AttemptJumped | AttemptExpanded | AttemptFinished
+    end: (
+        AttemptCompleted | AttemptSkipped | AttemptJumped | AttemptExpanded | AttemptFinished | AttemptCancels
+    )
     #: In the order of the calls.
     emissions: Annotated[tuple[Emission, ...], Meta(max_length=1_000)] = ()
 
 
 class EmissionRefused(RunMessage, kw_only=True, tag="emission.refused"):
-    """A topic refused for good what a step emitted."""
+    """A topic refused an emission for good."""
 
     #: Of the emission.
     id: Text
@@ -838,6 +851,7 @@ AnyMessage = (
     | SendLater
     | CancelLater
     | LaterTimerFired
+    | AttemptCancels
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -895,4 +909,5 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     SendLater,
     CancelLater,
     LaterTimerFired,
+    AttemptCancels,
 )

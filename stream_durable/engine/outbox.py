@@ -56,7 +56,7 @@ def outgoing(effects: Effects, partition: int) -> list[Outgoing]:
 
 
 def _record(publication: Publication) -> Outgoing:
-    """Return the record that a step emitted; its headers say where it comes from."""
+    """Return an emitted record, with the origin in headers."""
     record = publication.record
     headers = {
         _ID: publication.id, _RUN: publication.run, _STEP: publication.step,
@@ -70,7 +70,7 @@ _ID, _RUN, _STEP, _ATTEMPT = "sd-id", "sd-run", "sd-step", "sd-attempt"
 
 
 def _emission_refused(message: Outgoing, refusal: Refusal) -> Outgoing:
-    """Return the message to the run whose step emitted what its topic refuses."""
+    """Return the message to the run about a refused emission."""
     headers = {name: value.decode() for name, value in message.meta}
     told = EmissionRefused(
         key=headers[_RUN], id=headers[_ID], format=EMITS, step=headers[_STEP],

@@ -120,6 +120,19 @@ class Finish:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Cancel:
+    """Return this from a reaction to cancel the run; with `compensate` what completed is undone."""
+
+    reason: str = ""
+    _: KW_ONLY
+    compensate: bool = False
+
+    def __post_init__(self) -> None:
+        _check_text("Cancel", "reason", self.reason)
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Graft:
     """A step for `Expand` to add to the run, made by `of` of a template or a step."""
 
@@ -212,7 +225,7 @@ def _check_text(what: str, field_name: str, value: object) -> None:
 
 
 #: Answers other than values.
-ANSWERS = (Skip, Snooze, Jump, Expand, Finish)
+ANSWERS = (Skip, Snooze, Jump, Expand, Finish, Cancel)
 
 
 def failure_from(error: BaseException) -> Failure:

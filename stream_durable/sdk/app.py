@@ -54,7 +54,7 @@ class App:
     def topic(self, name: str, *, value: Any = Any, format: TopicFormat = "json") -> Topic[Any]: ...  # noqa: A002
 
     def topic(self, name: str, *, value: Any = Any, format: TopicFormat = "json") -> Topic[Any]:  # noqa: A002 - as Kafka users call it
-        """Declare an existing topic: what is on it, and how it is written. The name is the full one."""
+        """Declare an existing topic by the full name, with the type and the format of values."""
         return Topic(name, value, format)
 
     def definitions(self) -> tuple[Definition, ...]:

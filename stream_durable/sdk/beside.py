@@ -17,12 +17,21 @@ from stream_durable.sdk.signature import NOWHERE, Hints
 REQUEST: Final = "request"
 
 
-def beside_nodes(made: Iterable[tuple[str, AnyNode]]) -> tuple[BesideNode, ...]:
+#: The parameter that takes what a signal carries.
+SIGNAL: Final = "signal"
+
+
+def beside_nodes(made: Iterable[tuple[Draft, AnyNode]]) -> tuple[BesideNode, ...]:
     """Return the functions beside the graph among finished nodes."""
     return tuple(
-        BesideNode(name=hook_kind(node.name), step=node)
-        for role, node in made
-        if role == "beside" and isinstance(node, StepNode)
+        BesideNode(
+            name=hook_kind(node.name),
+            on="signal" if draft.signal else "inquiry",
+            signal=draft.signal,
+            step=node,
+        )
+        for draft, node in made
+        if draft.role == "beside" and isinstance(node, StepNode)
     )
 
 
@@ -30,7 +39,7 @@ def schemas_of(drafts: Iterable[Draft], schemas: Schemas) -> dict[str, Any]:
     """Return the JSON Schemas of what inquiries carry, where the functions say it."""
     found = {}
     for draft in drafts:
-        if draft.role == "beside" and draft.work is not None:
+        if draft.role == "beside" and not draft.signal and draft.work is not None:
             hint = Hints(draft.work.function, draft.work.local_names).of(REQUEST, "", Options(""))
             schema = None if hint is NOWHERE else schema_within_bounds(schemas.of(hint, "read").whole())
             if schema:

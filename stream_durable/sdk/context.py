@@ -331,7 +331,7 @@ class Context(Generic[Input]):
 
     @property
     def emitted(self) -> tuple[Emission, ...]:
-        """What this attempt has emitted so far, in order."""
+        """The emissions of this attempt so far, in order."""
         emissions = self._values.emissions
         return () if emissions is None else tuple(emissions.list)
 

@@ -52,6 +52,8 @@ class Draft:
     work: Work | None = None
     #: Whether it is in the graph, can be added to it by an answer, or is called when something happens.
     role: Literal["node", "template", "hook", "beside"] = "node"
+    #: The name of the signals that a function beside the graph is for.
+    signal: str = ""
     compensation: Draft | None = None
     #: Of a group.
     members: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What a step emits: checked and encoded at the call, so that an error is the step's."""
+"""Emissions of a step: checked and encoded at the call, so errors are the step's."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Emissions:
-    """What one attempt has emitted so far. Its threads may share it."""
+    """The emissions of one attempt so far. Threads of the attempt may share them."""
 
     __slots__ = ("_lock", "list", "size")
 
@@ -104,7 +104,7 @@ class Emissions:
         self._add(started, len(bytes(body)))
 
     def extend(self, emissions: Iterable[Emission]) -> None:
-        """Add emissions that were checked already."""
+        """Add checked emissions."""
         for emission in emissions:
             self._add(emission, len(_encode(emission)))
 

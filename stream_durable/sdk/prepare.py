@@ -27,7 +27,7 @@ from stream_durable.core.definition.type_misfit import type_misfit
 from stream_durable.core.definition.validate import validate
 from stream_durable.core.policy import RetryPolicy
 from stream_durable.sdk.answers import Expand
-from stream_durable.sdk.beside import REQUEST, beside_nodes, schemas_of
+from stream_durable.sdk.beside import REQUEST, SIGNAL, beside_nodes, schemas_of
 from stream_durable.sdk.binding import Binder, Offer, says_why, value_of, with_takes
 from stream_durable.sdk.choice import Selector, by_condition, by_value
 from stream_durable.sdk.draft import Draft, Work
@@ -86,7 +86,7 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
     preparation = _Preparation(workflow, outline, drafts, own)
     made = [(draft.role, preparation.finished(draft)) for draft in drafts]
     nodes = tuple(node for role, node in made if role == "node")
-    asked = beside_nodes(made)
+    asked = beside_nodes(zip(drafts, (node for _, node in made), strict=True))
     definition = Definition(
         name=outline.name,
         nodes=nodes,
@@ -183,7 +183,7 @@ class _Preparation:
         if draft.role == "hook":
             offer = Offer(is_told=True, is_hook=True)
         elif draft.role == "beside":
-            offer = Offer(has_item=True, item_name=REQUEST)
+            offer = Offer(has_item=True, item_name=SIGNAL if draft.signal else REQUEST)
         elif draft.role == "template":
             offer = self._offer._replace(has_item=True)
         else:

@@ -1,4 +1,4 @@
-"""Topics of others, as an app declares them: what is on them, and how it is written."""
+"""Topics of others, as declared by an app: the type and the format of values."""
 
 from __future__ import annotations
 

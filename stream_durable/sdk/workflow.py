@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, overload
 
+from msgspec.structs import replace
+
 from stream_durable.core.definition.about import About
-from stream_durable.core.definition.nodes import HOOKS, Definition
+from stream_durable.core.definition.nodes import HOOKS, Definition, OnError, StepNode
 from stream_durable.core.names import beside_name, hook_name, undo_name
 from stream_durable.sdk.draft import Draft
 from stream_durable.sdk.drafting import call_draft, own_name, template_draft
@@ -162,6 +164,35 @@ class Workflow(Scope, Generic[In, Out]):
             called = beside_name(name_of(name))
             draft = call_draft(f"answer {name!r}", called, function, origin, options, self)
             draft.role = "beside"
+            self._add_draft(draft)
+            return decorated
+
+        return decorate
+
+    def on_signal(
+        self,
+        signal: str,
+        *,
+        on_error: OnError = "fail",
+        **options: Unpack[CallOptions],
+    ) -> Callable[[F], F]:
+        """Call the decorated function for each signal of this name, beside the graph, while a run goes on.
+
+        The parameter `signal` receives what the signal carries, in its type. The function may return `Cancel`
+        or `Finish`, and change the context. Signals are worked off one by one, in the order of the log. A
+        failure without attempts left fails the run, unless `on_error` is "continue" or "skip".
+        """
+
+        def decorate(decorated: F) -> F:
+            function = checked_function("on_signal", decorated, self)
+            origin = origin_of_function(function, author_frame())
+            called = beside_name(name_of(getattr(function, "__name__", "")))
+            draft = call_draft(f"reaction to {signal!r}", called, function, origin, options, self)
+            draft.role, draft.signal = "beside", name_of(signal)
+            if isinstance(draft.node, StepNode):
+                draft.node = replace(
+                    draft.node, on_error=draft.options.word("on_error=", on_error, OnError, "fail")
+                )
             self._add_draft(draft)
             return decorated
 

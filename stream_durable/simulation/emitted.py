@@ -1,4 +1,4 @@
-"""The promise to steps that emit: what accepted attempts emit leaves in order, and nothing else."""
+"""The promise to emitting steps: emissions of accepted attempts leave in order, and no others."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def what_was_emitted_leaves(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def what_completes_emits(world: World, oracle: Oracle) -> Iterator[str]:
-    """A step that completed by an attempt emits all that the attempt emitted, and each attempt once."""
+    """Every attempt with a completed step leaves all emissions, once."""
     left = [each.id for each in oracle.publications]
     if len(left) > len(set(left)):
         yield f"emissions left twice by the fold: {sorted({x for x in left if left.count(x) > 1})}"

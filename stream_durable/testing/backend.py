@@ -80,7 +80,7 @@ class Backend(Protocol):
         """Refuse, or skip the test, if workers cannot be made to crash."""
 
     def emitted(self, topic: str) -> Sequence[Record]:
-        """Return the records that steps have emitted to a topic; without such a topic, skip the test."""
+        """Return the records emitted to a topic; without such a topic, skip the test."""
 
     def redeliver(self) -> None:
         """Append every record of the inbox and of the command topics once more."""

@@ -225,7 +225,7 @@ class Engine(Teller):
         return self._backend.mishaps.calls(step)
 
     def emitted(self, topic: Topic[Any] | str) -> Sequence[Record]:
-        """Return the records that steps have emitted to a topic: key, value and headers of each."""
+        """Return the records emitted to a topic: key, value and headers of each."""
         return self._backend.emitted(topic if isinstance(topic, str) else topic.name)
 
     def deploy(self, *workflows: Workflow) -> None:

@@ -1,4 +1,4 @@
-"""Prepares what an attempt emitted for its message: default times to live, and the versions of workflows."""
+"""Prepares emissions for the message: default times to live, and versions of workflows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import EMITS
 from stream_durable.core.messages import (
+    AttemptCancels,
     AttemptCompleted,
     AttemptEmitted,
     AttemptEnd,
@@ -26,7 +27,7 @@ from stream_durable.sdk.values import Values
 from stream_durable.worker.ends import Attempt
 from stream_durable.worker.job import Job
 
-_ENDS = (AttemptCompleted, AttemptSkipped, AttemptJumped, AttemptExpanded, AttemptFinished)
+_ENDS = (AttemptCompleted, AttemptSkipped, AttemptJumped, AttemptExpanded, AttemptFinished, AttemptCancels)
 #: How long an event is kept by default, if nobody says otherwise.
 DAY_MS = 86_400_000
 
@@ -40,7 +41,7 @@ class Emitting:
         self._event_ttl_ms = event_ttl_ms
 
     async def prepare(self, emissions: Emissions) -> None:
-        """Complete what an attempt emitted, or raise the step's failure."""
+        """Complete the emissions, or raise the step's failure."""
         for i, emission in enumerate(emissions.list):
             emissions.list[i] = await self._prepared(emission)
 
@@ -71,7 +72,7 @@ class Emitting:
 
 
 def with_emissions(end: AttemptEnd, attempt: Attempt) -> AttemptMessage:
-    """Return the message about an attempt's end, with what it emitted if it has not failed."""
+    """Return the message about an attempt's end, with the emissions unless failed."""
     emissions = None if attempt.values is None else attempt.values.emissions
     if emissions is None or not isinstance(end, _ENDS):
         return end
@@ -82,7 +83,7 @@ def with_emissions(end: AttemptEnd, attempt: Attempt) -> AttemptMessage:
 
 
 def taken_over(made: AttemptEnd | AttemptEmitted, job: Job) -> AttemptEnd:
-    """Return the end of an attempt made by another process, and let the job emit what was emitted there."""
+    """Return the end of an attempt made by another process, and take over the emissions."""
     if isinstance(made, AttemptEmitted):
         if job.values is None:
             job.values = Values()

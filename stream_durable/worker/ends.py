@@ -12,9 +12,11 @@ import msgspec
 from msgspec import Raw
 
 from stream_durable.core.effects import Command
+from stream_durable.core.format import BESIDE
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import (
     NULL,
+    AttemptCancels,
     AttemptCompleted,
     AttemptEnd,
     AttemptExpanded,
@@ -26,7 +28,7 @@ from stream_durable.core.messages import (
     Grafted,
 )
 from stream_durable.core.reference import holds_reference
-from stream_durable.sdk.answers import Expand, Fail, Finish, Jump, Skip, Snooze
+from stream_durable.sdk.answers import Cancel, Expand, Fail, Finish, Jump, Skip, Snooze
 from stream_durable.sdk.context import Context, Control
 from stream_durable.sdk.errors import HandoverError, Problem
 from stream_durable.sdk.handler import Given, Handler
@@ -114,6 +116,11 @@ def _finished(handler: Handler, answer: Finish, who: dict[str, Any]) -> AttemptE
     return AttemptFinished(**who, output=_untyped(handler, answer.output, "output of Finish"))
 
 
+def _cancelled(_: Handler, answer: Cancel, who: dict[str, Any]) -> AttemptEnd:
+    reason = answer.reason[:REASON_LENGTH_MAX]
+    return AttemptCancels(**who, format=BESIDE, reason=reason, compensate=answer.compensate)
+
+
 def _expanded(handler: Handler, answer: Expand, who: dict[str, Any]) -> AttemptEnd:
     steps = tuple(
         Grafted(
@@ -149,8 +156,17 @@ _ANSWERS: dict[type, Callable[[Handler, Any, dict[str, Any]], AttemptEnd]] = {
     Jump: _jumped,
     Finish: _finished,
     Expand: _expanded,
+    Cancel: _cancelled,
     **dict.fromkeys(
-        (AttemptCompleted, AttemptReturned, AttemptSkipped, AttemptJumped, AttemptFinished, AttemptExpanded),
+        (
+            AttemptCompleted,
+            AttemptReturned,
+            AttemptSkipped,
+            AttemptJumped,
+            AttemptFinished,
+            AttemptExpanded,
+            AttemptCancels,
+        ),
         _said,
     ),
 }

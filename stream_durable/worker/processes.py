@@ -17,6 +17,7 @@ import msgspec
 
 from stream_durable.core.effects import Command
 from stream_durable.core.messages import (
+    AttemptCancels,
     AttemptCompleted,
     AttemptEmitted,
     AttemptEnd,
@@ -50,6 +51,7 @@ _Said = (
     | AttemptExpanded
     | AttemptFinished
     | AttemptEmitted
+    | AttemptCancels
 )
 _encode = msgspec.json.Encoder().encode
 _decode: Callable[[bytes], _Said] = msgspec.json.Decoder(_Said).decode

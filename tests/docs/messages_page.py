@@ -112,7 +112,7 @@ WRITERS: Final = {
     "client, ingress, reconciler (of a message for later)": "run.signal channel.event",
     "client, ingress, reconciler (of a child)": "run.start",
     "worker": "attempt.started attempt.heartbeat attempt.completed attempt.failed attempt.returned "
-    "attempt.skipped attempt.jumped attempt.expanded attempt.finished attempt.emitted "
+    "attempt.skipped attempt.jumped attempt.expanded attempt.finished attempt.emitted attempt.cancels "
     "attempt.noted attempt.waits log.commands_lost",
     "reconciler": "child.ended run.continue sleep.until wait.check gate.pass event.delivered event.offered run.timer "
     "emission.refused channel.wait channel.take channel.taken "

@@ -22,6 +22,7 @@ from stream_durable.core.messages import (
     MESSAGE_TYPES,
     AnswerInput,
     AssignInput,
+    AttemptCancels,
     AttemptCompleted,
     AttemptEmitted,
     AttemptExpanded,
@@ -328,6 +329,11 @@ MESSAGES += [
         ),
     ),
 ]  # fmt: skip
+
+MESSAGES += [
+    AttemptCancels(**ATTEMPT, format=2),
+    AttemptCancels(**ATTEMPT, **LEFT, format=2, reason="called off", compensate=True),
+]
 
 ASKED: dict[str, Any] = {"run": RUN, "step": "charge", "attempt": 2}
 

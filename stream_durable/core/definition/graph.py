@@ -59,7 +59,7 @@ class Graph:
     __slots__ = ("asking", "beside", "clean_up", "definition", "definition_size", "dependencies",
                  "dependents", "entry", "fingerprint", "has_compensation", "hooks", "index", "is_watched",
                  "joins", "limit", "links", "members", "name", "names", "need", "nodes", "own_weight",
-                 "picks", "racing", "sinks", "size", "takers", "templates", "tokens", "total",
+                 "picks", "racing", "reactions", "sinks", "size", "takers", "templates", "tokens", "total",
                  "work")  # fmt: skip
 
     def __init__(self, definition: Definition, fingerprint: str | None = None) -> None:
@@ -97,8 +97,9 @@ class Graph:
         self.asking = frozenset(i for i, node in enumerate(self.nodes) if type(node) is InputNode)
         #: The names of the steps that end by a token.
         self.tokens = tuple(node.name for node in self.nodes if type(node) is TokenNode)
-        #: Functions called beside the graph, by name.
+        #: Functions called beside the graph, by name, and reactions by their signal.
         self.beside = {each.name: each for each in definition.beside}
+        self.reactions = {each.signal: each for each in definition.beside if each.on == "signal"}
         self.hooks = {hook_kind(hook.name): hook for hook in definition.hooks}
         #: Whether anybody wants to be told that a step begins.
         self.is_watched = bool(self.hooks or definition.events)
@@ -201,8 +202,7 @@ class Graph:
     def helper_node(self, name: str) -> StepNode | None:
         """Return the node of a helper by name."""
         if not is_undo(name):
-            kind = helper_kind(name)
-            beside = self.beside.get(kind)
+            beside = self.beside.get(kind := helper_kind(name))
             return self.hooks.get(kind) if beside is None else beside.step
         i = self.index.get(helped(name))
         return None if i is None else undo_of(self.nodes[i])

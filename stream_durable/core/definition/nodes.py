@@ -281,11 +281,13 @@ def undo_of(node: AnyNode) -> StepNode | None:
 
 
 class BesideNode(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
-    """A function called beside the graph, in order, while the run goes on: once for each inquiry."""
+    """A function called beside the graph, in order, while the run goes on: for each inquiry or signal."""
 
-    #: Of the inquiries; the function's node is called as `beside_name` says.
+    #: Of the inquiries, or of the reaction; the function's node is called as `beside_name` says.
     name: str
-    on: Literal["inquiry"] = "inquiry"
+    on: Literal["inquiry", "signal"] = "inquiry"
+    #: The name of the signals that a reaction is for.
+    signal: str = ""
     step: StepNode
 
 

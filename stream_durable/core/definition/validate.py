@@ -18,9 +18,11 @@ from stream_durable.core.definition.node_faults import (
 from stream_durable.core.definition.nodes import (
     HOOKS,
     AnyNode,
+    BesideNode,
     Breaker,
     ChildNode,
     Definition,
+    SignalNode,
     StepNode,
     format_of,
     function_of,
@@ -113,8 +115,26 @@ def _beside(definition: Definition) -> Iterator[Fault]:
             text = f"{each.name!r} is not a name for an answer: {RULE}, without a dot, and not that of a hook"
             yield Fault(each.step.name, "bad_name", text)
         if each.name in seen:
-            yield Fault(each.step.name, "duplicate", f"two functions answer {each.name!r}")
+            yield Fault(
+                each.step.name,
+                "duplicate",
+                f"two functions {'answer' if each.on == 'inquiry' else 'react as'} {each.name!r}",
+            )
         seen.add(each.name)
+        if each.on == "signal":
+            yield from _reaction(definition, each)
+
+
+def _reaction(definition: Definition, reaction: BesideNode) -> Iterator[Fault]:
+    name, signal = reaction.step.name, reaction.signal
+    if not NAME.match(signal):
+        yield Fault(name, "bad_name", f"{signal!r} is not a name for a signal: {RULE}")
+    for node in definition.nodes:
+        if isinstance(node, SignalNode) and signal in node.signals:
+            text = f"signal {signal!r} ends the wait {node.name!r}: wait for it, or react to it"
+            yield Fault(name, "contradiction", text)
+    if next(each for each in definition.beside if each.signal == signal) is not reaction:
+        yield Fault(name, "contradiction", f"two functions react to signal {signal!r}")
 
 
 def _edges(node: AnyNode, known: set[str], templates: set[str]) -> Iterator[Fault]:

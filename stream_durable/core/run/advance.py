@@ -149,6 +149,8 @@ def _move_on(
     graph, status = run.graph, step.status
     links = graph.links.get(i) if graph.links else None
     if links is not None and links.is_helper:
+        if status == FAILED and beside.is_reaction(run, i) and graph.nodes[i].on_error == "fail":
+            fail_run(run, (step.failure or Failure("failed")).at(graph.names[i]), now, out, ends, ready)
         if links.outer >= 0:
             inside.ended(run, i, ready)
         else:

@@ -10,6 +10,7 @@ from stream_durable.core.messages import AttemptExpanded, AttemptFinished, Attem
 from stream_durable.core.run import groups, portions, races
 from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.attempts import has_stopped, open_step, take
+from stream_durable.core.run.beside import is_reaction
 from stream_durable.core.run.ending import must_answer
 from stream_durable.core.run.say import clear_due, set_due
 from stream_durable.core.run.state import NOT_NEEDED, End, Run, Step
@@ -89,7 +90,7 @@ def finished(run: Run, message: AttemptFinished, now: int, out: Effects) -> Outc
     if not isinstance(step, Step):
         return step
     failure = take(run, i, step, message, out)
-    if failure is None and run.graph.is_helper(i):
+    if failure is None and run.graph.is_helper(i) and not is_reaction(run, i):
         failure = Failure("bad_finish", "a helper cannot finish the run", retryable=False)
     if failure is not None:
         work_off(run, [(i, FAILED, None, failure)], [], now, out)

@@ -11,6 +11,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import STEP_RETRYING
 from stream_durable.core.messages import (
+    AttemptCancels,
     AttemptCompleted,
     AttemptEnd,
     AttemptExpanded,
@@ -53,6 +54,7 @@ _SAID: dict[type[AttemptMessage], tuple[str, ...]] = {
     AttemptJumped: (COMPLETED, COMPENSATED),
     AttemptExpanded: (COMPLETED, FAILED, COMPENSATED),
     AttemptFinished: (COMPLETED,),
+    AttemptCancels: (COMPLETED,),
 }
 
 

@@ -30,7 +30,7 @@ SLOTS: Final = 100
 def inquire(run: Run, message: InquireRun, now: int, out: Effects) -> Outcome:
     """Call the answering function, or let the inquiry wait for its turn."""
     node = run.graph.beside.get(message.inquiry)
-    if node is None:
+    if node is None or node.on != "inquiry":
         raise RejectedError("unknown_answer", f"run {run.id!r} answers no {message.inquiry[:128]!r}")
     if run.status == PENDING and run.attempt == 1:
         raise RejectedError("not_begun", f"run {run.id!r} has not begun, and answers nothing yet")
@@ -88,6 +88,12 @@ def begin_waiting(run: Run, now: int, out: Effects) -> None:
     """Make the calls waiting for the run to begin or to be resumed."""
     for node in run.graph.beside.values():
         begin_next(run, node, now, out)
+
+
+def is_reaction(run: Run, i: int) -> bool:
+    """Return whether a step is a call for a signal."""
+    graph = run.graph
+    return graph.is_beside(i) and graph.beside[helper_kind(graph.names[i])].on == "signal"
 
 
 def ended(run: Run, i: int, step: Step, now: int, out: Effects) -> None:

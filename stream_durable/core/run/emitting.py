@@ -1,4 +1,4 @@
-"""Attempts that emit, and emissions that a topic refuses."""
+"""Emitting attempts, and emissions refused by a topic."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from stream_durable.core.lifecycle import (
     StepEvent,
 )
 from stream_durable.core.messages import (
+    AttemptCancels,
     AttemptCompleted,
     AttemptEmitted,
     AttemptEnd,
@@ -25,7 +26,7 @@ from stream_durable.core.messages import (
     AttemptSkipped,
     EmissionRefused,
 )
-from stream_durable.core.run import answers, attempts
+from stream_durable.core.run import answers, attempts, reactions
 from stream_durable.core.run.say import say_step
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
@@ -39,11 +40,12 @@ _ENDS: dict[type[AttemptEnd], Handler] = {
     AttemptJumped: answers.jumped,
     AttemptExpanded: answers.expanded,
     AttemptFinished: answers.finished,
+    AttemptCancels: reactions.cancels,
 }
 
 
 def emitted(run: Run, message: AttemptEmitted, now: int, out: Effects) -> Outcome:
-    """End the attempt, and let what it emitted leave unless the step failed all the same."""
+    """End the attempt, and let the emissions leave unless the step failed all the same."""
     end = message.end
     if (end.key, end.step, end.attempt) != (message.key, message.step, message.attempt):
         raise RejectedError("unreadable", "the end within the message is of another attempt")

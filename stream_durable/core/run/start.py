@@ -80,12 +80,12 @@ def begin(run: Run, now: int, out: Effects) -> None:
         set_run_due(run, None, out)
     say_start(run, RUN_STARTED, now, out)
     work_off(run, [], list(run.graph.entry) if is_first else beginnings(run), now, out)
-    if not is_first:
+    if run.graph.beside:
         beside.begin_waiting(run, now, out)
 
 
-def cancel(run: Run, message: CancelRun, now: int, out: Effects) -> Outcome:
-    """Begin the end of a run, and ask workers to drop its attempts.
+def cancel(run: Run, message: CancelRun, now: int, out: Effects, last: End | None = None) -> Outcome:
+    """Begin the end of a run, and ask workers to drop its attempts; a cancelling reaction ends first.
 
     For a run already ending or ended only the request is recorded.
     """
@@ -104,6 +104,10 @@ def cancel(run: Run, message: CancelRun, now: int, out: Effects) -> Outcome:
         end(run, CANCELLED, now, out)
         return Outcome.APPLIED
     run.status = CANCELLING
+    if last is not None:
+        work_off(run, [last], [], now, out)
+        if run.ended is not None:
+            return Outcome.APPLIED
     ends: list[End] = []
     wind_down(run, CANCELLED, now, out, ends)
     if run.ended is None:

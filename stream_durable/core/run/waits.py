@@ -22,7 +22,7 @@ from stream_durable.core.messages import (
     WaitClosed,
 )
 from stream_durable.core.names import is_inner, is_made
-from stream_durable.core.run import attempts, children
+from stream_durable.core.run import attempts, beside, children
 from stream_durable.core.run.advance import complete, fail, work_off
 from stream_durable.core.run.say import set_due
 from stream_durable.core.run.start import begin, run_out_of_time, start
@@ -45,6 +45,11 @@ def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
     if message.id in mail.seen:
         return Outcome.DUPLICATE
     data = bytes(message.data)
+    reaction = run.graph.reactions.get(message.signal)
+    if reaction is not None:
+        outcome = beside.accept(run, reaction, message.id, data, now, out)
+        mail.add(message.id, message.signal, None)
+        return outcome
     ended = _ended_by(run, mail, message.signal, data)
     if ended is None and not _has_room(mail, data):
         raise RejectedError("mail_full", f"run {run.id!r} keeps as many signals for later as it may")
