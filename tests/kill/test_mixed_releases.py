@@ -10,7 +10,7 @@ from kill.fleet import INGRESS, RECONCILER, WORKER, Process
 from kill.scene import Scene
 from stream_durable.core.format import FORMAT
 
-pytestmark = [pytest.mark.real, pytest.mark.kill, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real, pytest.mark.kill, pytest.mark.timeout(1_200)]
 
 OLDER = (sys.executable, "-m", "stream_durable")
 NEWER = (sys.executable, "-m", "kill.newer")
