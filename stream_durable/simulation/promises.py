@@ -109,14 +109,18 @@ def _is_exhausted(run: Run, stands: dict[str, str], names: Iterable[str]) -> boo
     """Say whether a race goes on without a winner: some were skipped, others cancelled, and none failed."""
     passed = [name for name in names if _has_passed(run, stands, name)]
     others = [name for name in names if name not in passed]
-    is_over = all(stands.get(name) == STEP_CANCELLED or _was_cancelled(run, name) for name in others)
-    return bool(passed) and is_over
+    return bool(passed) and all(_is_cancelled(run, stands, name) for name in others)
 
 
-def _was_cancelled(run: Run, name: str) -> bool:
-    """Return whether a step was cancelled unbegun, without any event."""
-    step = run.steps.get(run.graph.index[name])
-    return step is not None and step.status == CANCELLED
+def _is_cancelled(run: Run, stands: dict[str, str], name: str) -> bool:
+    """Return whether a step is cancelled; one that had not begun, with what it waits for, has no event."""
+    i = run.graph.index[name]
+    step = run.steps.get(i)
+    return (
+        stands.get(name) == STEP_CANCELLED
+        or (step is not None and step.status == CANCELLED)
+        or any(_is_cancelled(run, stands, before) for before in run.graph.nodes[i].after)
+    )
 
 
 def _has_passed(run: Run, stands: dict[str, str], name: str) -> bool:
