@@ -15,7 +15,7 @@ from stream_durable.cli.output import Format, Output, show, show_one
 from stream_durable.cli.selection import RunId, Selection, read_time, selects
 from stream_durable.cli.shown import LIST_COLUMNS, STEP_COLUMNS, entry_row, print_run, run_row, step_rows
 from stream_durable.cli.values import AppOption, load, load_settings, read_json
-from stream_durable.core.names import is_helper
+from stream_durable.core.names import is_helper, is_inner
 
 if TYPE_CHECKING:
     from stream_durable.client import RunFilter, RunState, RunStatuses
@@ -296,7 +296,9 @@ async def _show(settings: Settings, written: str) -> RunState:
     async with operating.views(settings) as views:
         stored = await views.run_with_steps(await find_in(views, written))
     assert stored is not None, "it was just found, and runs are not removed"
-    is_whole = sum(not is_helper(step.name) for step in stored.steps) == stored.run.total
+    is_whole = (
+        sum(not (is_helper(step.name) or is_inner(step.name)) for step in stored.steps) == stored.run.total
+    )
     if is_whole and stored.run.ended is not None:
         return run_state(stored, None)
     return run_state(stored, await _graph(settings, stored.run.fingerprint))

@@ -71,6 +71,8 @@ class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", t
     #: What the function has got so far; with `is_rest` only since the last pass, for a worker that keeps it.
     kept: tuple[Kept, ...] = ()
     is_rest: bool = False
+    #: That worker.
+    keeper: str = ""
     #: The generation of the partition's log: an answer to the same attempt may be lost with another log.
     generation: int = 0
     #: The attempts of steps that end by a token, by name, other than the first.

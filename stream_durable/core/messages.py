@@ -329,11 +329,11 @@ class AttemptNoted(PassMessage, kw_only=True, tag="attempt.noted"):
     value: Raw = NULL
     #: Whether it is the first one of this pass.
     is_first: bool = False
-    #: How often the attempt had been returned, as the command says; with `is_first`, as are those below.
+    #: How often the attempt had been returned, as the command says.
     returns: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
-    #: How often its worker had been lost.
+    #: How often its worker had been lost, as the command says.
     losses: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
-    #: How long after this, or after the latest heartbeat, the worker is given up.
+    #: With `is_first`: how long after this, or after the latest heartbeat, the worker is given up.
     lease_ms: Millis = 30_000
     timeout_ms: Millis | None = None
 
@@ -354,6 +354,10 @@ class AttemptWaits(PassMessage, kw_only=True, tag="attempt.waits"):
     waits: Annotated[tuple[InnerWait, ...], Meta(min_length=1, max_length=1_000)]
     #: Whether the worker keeps the suspended function, and needs no other answers than these.
     is_kept: bool = False
+    #: How often the attempt had been returned, as the command says.
+    returns: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
+    #: How often its worker had been lost, as the command says.
+    losses: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
 
 
 class LogLine(msgspec.Struct, omit_defaults=True, array_like=True):

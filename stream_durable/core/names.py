@@ -75,7 +75,7 @@ def helped(name: str) -> str:
 
 
 def inner(step: str, name: str) -> str:
-    """Return the name of what a step waits for or keeps inside its function."""
+    """Return the name of an inner step."""
     return f"{step}/{name}"
 
 

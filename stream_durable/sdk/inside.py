@@ -52,7 +52,7 @@ class Keeper(Protocol):
 
 
 class Place(NamedTuple):
-    """A position of an attempt, and what is known for the name there."""
+    """A position of an attempt, and the answer known for the name there."""
 
     name: str
     at: int
@@ -65,7 +65,7 @@ class Inside:
     __slots__ = ("_keeper", "_known", "_last", "_order", "_position", "_step", "_used")
 
     def __init__(self, step: str, kept: Iterable[Kept] = (), keeper: Keeper | None = None) -> None:
-        """Begin at the top of the function, with what is known."""
+        """Begin at the top of the function, with the known answers."""
         self._step = step
         self._keeper = keeper
         self._known: dict[str, Kept] = {}
@@ -117,7 +117,7 @@ class Inside:
         return [each.read(self._known[place.name]) for each, place in zip(wanted, places, strict=True)]
 
     async def checkpoint(self, value: Any) -> None:
-        """Keep how far the function has come, in place of what was kept before."""
+        """Keep how far the function has come, in place of the checkpoint before."""
         self._position += 1
         at = self._position
         if self._last is not None and at <= self._last.at:
@@ -232,7 +232,7 @@ class Wanted(Generic[T]):
         return answer
 
     def read(self, kept: Kept) -> T:
-        """Return the answer, or raise what there is instead."""
+        """Return the answer, or raise the failure."""
         if kept.failure is not None:
             raise _raised(kept.failure)
         return self.value(bytes(kept.value))
@@ -293,7 +293,7 @@ class Wait(Wanted[T]):
         self._codec = codec_of(hint)
 
     def node(self, name: str) -> WaitNode:
-        """Return what is waited for."""
+        """Return the node of the wait."""
         return self._make(name)
 
     def value(self, data: bytes) -> T:
@@ -317,7 +317,7 @@ class Once(Wanted[T]):
         self._codec = codec_of(returned_by(function))
 
     async def make(self, inside: Inside, place: Place) -> None:
-        """Call the function, and keep what it returns."""
+        """Call the function, and keep the result."""
         result = await self._made(inside)
         await inside.keep(Kept(place.name, ONCE, place.at, Raw(written(place.name, self._codec, result))))
 
@@ -332,7 +332,7 @@ class Once(Wanted[T]):
         return await result if inspect.isawaitable(result) else result
 
     def value(self, data: bytes) -> T:
-        """Read the JSON of what was kept."""
+        """Read the JSON of the kept value."""
         answer: T = read(self._codec, data)
         return answer
 

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+import msgspec
+
 from stream_durable.core.effects import Command
 from stream_durable.core.lifecycle import RUN_RETRIED, StepEvent
-from stream_durable.core.messages import AttemptEnd, AttemptFailed, AttemptReturned, AttemptStarted
+from stream_durable.core.messages import (
+    AttemptEnd,
+    AttemptFailed,
+    AttemptNoted,
+    AttemptReturned,
+    AttemptStarted,
+)
 from stream_durable.simulation.oracle import Folded, Oracle
+from stream_durable.simulation.workload.inside import CHAIN
 from stream_durable.simulation.world import World
 
 #: A worker falls silent, and so do three more.
@@ -52,7 +61,9 @@ def an_attempt_is_lost_with_many_workers(world: World, oracle: Oracle) -> Iterat
         asked = {(command.step, command.attempt) for command in requested if command.run == run.id}
         for folded in oracle.applied.get(run.id, ()):
             message = folded.message
-            if isinstance(message, AttemptStarted):
+            if isinstance(message, AttemptStarted) or (
+                isinstance(message, AttemptNoted) and message.is_first
+            ):
                 begun[message.step, message.attempt] += 1
             for event in folded.events:
                 if isinstance(event, StepEvent) and event.failure and event.failure.code == "worker_lost":
@@ -60,6 +71,22 @@ def an_attempt_is_lost_with_many_workers(world: World, oracle: Oracle) -> Iterat
                     # That of a group is the failure of its member.
                     if (event.step, event.attempt) in asked and times < _BEGUN_UNTIL_LOST:
                         yield f"{run.id}/{event.step}/{event.attempt} was given up after {times} workers"
+
+
+def kept_values_follow_one_another(world: World, oracle: Oracle) -> Iterator[str]:
+    """A function sees what it kept, whatever becomes of workers: each value was made from the one before."""
+    if world.lives.has_losses:
+        return
+    for run in oracle.runs():
+        for i in run.steps:
+            before: bytes | None = None
+            kept = {run.graph.names[m].rpartition("/")[2]: run.steps[m] for m in run.graph.inner_of(i)}
+            for name in (name for name in CHAIN if name in kept):
+                value = msgspec.json.decode(kept[name].output or b"null")
+                after = None if before is None else msgspec.json.decode(before)["number"]
+                if value["after"] != after:
+                    yield f"{run.id}/{run.graph.names[i]} kept {name} after {value['after']}, not {after}"
+                before = kept[name].output
 
 
 def asked_of(folded: Folded) -> list[Command]:

@@ -38,7 +38,7 @@ def commands_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
 
     Commands repeated after a loss carry the values of that time, and may be marked so.
     """
-    as_told = _without_moment if world.lives.has_losses or lost_commands(world, oracle) else inbox.encode
+    as_told = _without_moment if world.lives.has_losses or lost_commands(world, oracle) else _without_kept
     wanted = {(queue, *_identity(command), as_told(command)) for queue, command in oracle.commands}
     found = set()
     for name, record in commands(world):
@@ -120,10 +120,27 @@ def _identity(command: Command | CancelAttempt) -> tuple[str, ...]:
     return (type(command).__name__, command.run, command.step, str(command.attempt))
 
 
+def _without_kept(command: Command | CancelAttempt) -> bytes:
+    """Encode a command without what it carries as of the moment when a new owner requests it again."""
+    if isinstance(command, Command) and (command.kept or command.is_rest):
+        command = msgspec.structs.replace(command, kept=(), is_rest=False, keeper="")
+    return inbox.encode(command)
+
+
 def _without_moment(command: Command | CancelAttempt) -> bytes:
     if isinstance(command, Command):
         command = msgspec.structs.replace(
-            command, context=None, outputs={}, losses=0, generation=0, redriven=False, tokens={}
+            command,
+            context=None,
+            outputs={},
+            losses=0,
+            generation=0,
+            redriven=False,
+            kept=(),
+            is_rest=False,
+            passes=0,
+            is_suspect=False,
+            tokens={},
         )
     return inbox.encode(command)
 

@@ -27,6 +27,7 @@ from stream_durable.core.messages import (
     RunTimerFired,
     StartRun,
 )
+from stream_durable.core.names import is_inner
 from stream_durable.core.reference import is_reference, parse
 from stream_durable.core.run.rows import RunRow
 from stream_durable.core.run.waiting import event_key
@@ -191,15 +192,14 @@ def outputs_come_from_calls(world: World, oracle: Oracle) -> Iterator[str]:
             yield f"{run}/{step}/{attempt} was answered {len(answers)} times"
         for answer, _ in answers:
             if isinstance(answer, AttemptCompleted | AttemptJumped | AttemptFinished):
-                output = bytes(answer.output)
-                answered.add((run, step, attempt, output))
-                made = world.calls.outputs.get((run, step, attempt), [])
+                answered.add((run, step, attempt, output := bytes(answer.output)))
+                made = world.calls.outputs.get((run, step, attempt), ())
                 if not any(_is_value(world, output, each) for each in made):
                     yield f"{run}/{step}/{attempt} answered what no call of it returned"
     for entity in oracle.runs():
         for i, held in entity.steps.items():
             name = entity.graph.names[i]
-            if held.output is None or type(entity.graph.nodes[i]) is not StepNode:
+            if held.output is None or type(entity.graph.nodes[i]) is not StepNode or is_inner(name):
                 continue
             if (entity.id, name, held.attempt, held.output) not in answered and held.output != b"[]":
                 yield f"{entity.id}/{name} has an output that no attempt was answered with: {held.output!r}"

@@ -51,6 +51,7 @@ from stream_durable.simulation.attempts import (
     an_attempt_is_lost_with_many_workers,
     asked_of,
     began_anew,
+    kept_values_follow_one_another,
     what_is_done_is_not_done_again,
 )
 from stream_durable.simulation.beside import inquiries_are_answered_one_by_one
@@ -365,6 +366,7 @@ PROMISES: tuple[Check, ...] = (
     an_attempt_has_one_function,
     what_is_done_is_not_done_again,
     an_attempt_is_lost_with_many_workers,
+    kept_values_follow_one_another,
     steps_begin_in_order,
     groups_wait_for_their_members,
     clauses_that_were_not_picked_are_left_out,

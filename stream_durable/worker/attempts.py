@@ -103,10 +103,7 @@ class Attempts:
         if known is not None and known.covers(job):
             # The same attempt asked for twice, after a takeover say: one of the two will do, but neither
             # is done before it is.
-            if job.command.passes > known.command.passes:
-                known.following = job
-            else:
-                known.stand_for(job)
+            known.repeat(job)
             return
         if job.command.is_rest:
             held = self._passes.taken(job)
@@ -115,6 +112,9 @@ class Attempts:
                 return
             self._jobs[key] = held
             self._enter(held, line)
+            return
+        if self._passes.has_waited(job):
+            job.done()
             return
         self._passes.drop(key)
         job.keeper = self._keeper_of
@@ -336,6 +336,7 @@ class Attempts:
             del self._jobs[job.key]
             self._say(job, end, partial(self._passed, tuple(job.marks), asked_of(job)))
             return
+        job.answer_following()
         report: AttemptMessage = end
         if job.values is not None or job.lines is not None:
             report = report_of(end, job)

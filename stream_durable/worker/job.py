@@ -135,6 +135,7 @@ class Job:
         mine, other = self.command, repeated.command
         return (
             not other.redriven
+            and mine.passes == other.passes
             and mine.returns == other.returns
             and mine.losses == other.losses
             and mine.generation == other.generation
@@ -154,6 +155,27 @@ class Job:
                 self.command, self.has_references = repeated.command, repeated.has_references
                 self.is_repeat, self.settle = repeated.is_repeat, self.settle or repeated.settle
 
+    def repeat(self, repeated: Job) -> None:
+        """Take a command that came while this job is here: the same, a later pass, or one after a loss."""
+        mine, other = self.command, repeated.command
+        is_newer = (other.returns, other.losses) > (mine.returns, mine.losses)
+        may_keep = self.handler is not None and self.handler.takes_context
+        if other.passes > mine.passes or (is_newer and may_keep and self.task is not None):
+            if self.following is not None:
+                repeated.marks += self.following.marks
+            self.following = repeated
+            self.returns = max(self.returns, repeated.returns)
+            self.announced = 0
+        else:
+            self.stand_for(repeated)
+
+    def answer_following(self) -> None:
+        """Let the end of the attempt answer a command for the same pass that came meanwhile."""
+        following = self.following
+        if following is not None and following.command.passes == self.command.passes:
+            self.marks += following.marks
+            self.following = None
+
     def go_on(self, after: Job) -> None:
         """Go on with the suspended function for the command of the next pass."""
         self.command, self.has_references = after.command, after.has_references
@@ -163,7 +185,7 @@ class Job:
         self.reply_to = None
 
     def within(self) -> Inside:
-        """Return what the function has got so far, for its context."""
+        """Return the function's answers so far, for its context."""
         if self.inside is None:
             keeper = None if self.keeper is None else self.keeper(self)
             self.inside = Inside(self.command.step, self.command.kept, keeper)

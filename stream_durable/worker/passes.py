@@ -22,6 +22,7 @@ from stream_durable.ports import Clock
 from stream_durable.sdk.answers import Fail
 from stream_durable.sdk.inside import CHECKPOINT, Suspended
 from stream_durable.settings import WorkerSettings
+from stream_durable.worker.answered import asked_of
 from stream_durable.worker.fitting import Fitting
 from stream_durable.worker.job import Job, JobKey
 from stream_durable.worker.threads import Threads
@@ -32,6 +33,8 @@ WAITS: Final = object()
 _PAUSE: Final = object()
 #: Estimated bytes of a suspended function beside its command.
 _SUSPENDED_BYTES: Final = 4_000
+#: Of so many functions that were given up it is known.
+_GIVEN_UP_MAX: Final = 10_000
 
 
 class Say(Protocol):
@@ -98,13 +101,16 @@ class Passes:
         #: The suspended functions, the one that has waited longest first.
         self._suspended: dict[JobKey, Job] = {}
         self._bytes = 0
+        #: The last pass of functions that were given up lately, by attempt.
+        self._given_up: dict[JobKey, int] = {}
 
     async def keep(self, job: Job, note: Kept) -> None:
         """Publish a value and wait for the acknowledgement."""
         value = await self._fitting.note(job.command, note.name, bytes(note.value))
         message = AttemptNoted(
             **self._who(job), format=INSIDE, passes=job.command.passes, note=note.name, at=note.at,
-            is_checkpoint=note.kind == CHECKPOINT, value=Raw(value),
+            is_checkpoint=note.kind == CHECKPOINT, value=Raw(value), returns=job.command.returns,
+            losses=job.command.losses,
         )  # fmt: skip
         heard = asyncio.Event()
         then: Callable[[], None] = heard.set
@@ -120,7 +126,6 @@ class Passes:
         job.announced = job.beat = now
         lease_ms, timeout = self._settings.lease_ms, job.timeout_ms
         message.is_first = True
-        message.returns, message.losses = job.returns, job.command.losses
         message.lease_ms = lease_ms
         message.timeout_ms = None if timeout is None else max(0, job.started + timeout - now) + lease_ms
         marks = tuple(job.marks)
@@ -133,7 +138,7 @@ class Passes:
         return done
 
     async def kept(self, job: Job) -> bool:
-        """Publish what a plain function keeps, before it is called again; False: it waits."""
+        """Publish the value kept by a plain function before the next call; False: it waits."""
         note, job.note = job.note, None
         if note is None:
             return False
@@ -145,7 +150,14 @@ class Passes:
     def waits(self, job: Job) -> AttemptWaits:
         """Return the message of a pass that waits, and keep the function if it is suspended."""
         waits, job.waits = job.waits, ()
-        message = AttemptWaits(**self._who(job), format=INSIDE, passes=job.command.passes, waits=tuple(waits))
+        message = AttemptWaits(
+            **self._who(job),
+            format=INSIDE,
+            passes=job.command.passes,
+            waits=tuple(waits),
+            returns=job.command.returns,
+            losses=job.command.losses,
+        )
         if job.is_cancelled:
             close(job)
         elif job.coroutine is not None:
@@ -153,6 +165,10 @@ class Passes:
         return message
 
     def _suspend(self, job: Job) -> bool:
+        if self._given_up.get(job.key) == job.command.passes:
+            # The run may wait with another call's word, which this one did not see.
+            close(job)
+            return False
         count, bytes_max = self._settings.suspended_max, self._settings.suspended_bytes_max
         self._suspended[job.key] = job
         self._bytes += job.size + _SUSPENDED_BYTES
@@ -160,10 +176,16 @@ class Passes:
             self.drop(next(iter(self._suspended)))
         return job.key in self._suspended
 
+    def has_waited(self, job: Job) -> bool:
+        """Return whether the function is suspended after the very pass that a command asks for."""
+        held = self._suspended.get(job.key)
+        return held is not None and asked_of(held) == asked_of(job)
+
     def taken(self, job: Job) -> Job | None:
         """Return the suspended function for a command with the rest of the answers; None: it is not here."""
         held = self._suspended.get(job.key)
-        if held is None or held.command.passes + 1 != job.command.passes:
+        is_kept_here = job.command.keeper == self._who(job)["worker"]
+        if held is None or not is_kept_here or held.command.passes + 1 != job.command.passes:
             return None
         self._forget(held)
         held.go_on(job)
@@ -174,6 +196,9 @@ class Passes:
         held = self._suspended.get(key)
         if held is not None:
             self._forget(held)
+            self._given_up[key] = held.command.passes
+            if len(self._given_up) > _GIVEN_UP_MAX:
+                del self._given_up[next(iter(self._given_up))]
             close(held)
 
     def close(self) -> None:

@@ -322,7 +322,7 @@ MESSAGES += [
         **PASS, waits=(InnerWait(1, Raw(b'{"kind":"sleep","name":"charge/1","duration_ms":60000}')),)
     ),
     AttemptWaits(
-        **PASS, worker="w1", passes=3, is_kept=True,
+        **PASS, worker="w1", passes=3, is_kept=True, returns=1, losses=2,
         waits=(
             InnerWait(4, Raw(b'{"kind":"signal","name":"charge/go","signals":["go"]}')),
             InnerWait(5, Raw(b'{"kind":"event","name":"charge/paid","event":"paid","key":"=\\"42\\""}')),
@@ -393,7 +393,7 @@ MESSAGES.append(
 COMMANDS.append(msgspec.structs.replace(COMMANDS[-1], tokens={"delivered": 2}))
 COMMANDS.append(
     msgspec.structs.replace(
-        COMMANDS[-1], is_suspect=True, passes=3, is_rest=True,
+        COMMANDS[-1], is_suspect=True, passes=3, is_rest=True, keeper="w1",
         kept=(
             Kept("page-1", "once", 1, DATA),
             Kept("3", "sleep"),

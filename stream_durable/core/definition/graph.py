@@ -177,7 +177,7 @@ class Graph:
         )
 
     def inner_of(self, i: int) -> list[int]:
-        """Return what is inside of a step: nothing, until its run adds to the graph."""
+        """Return the inner steps of a step: none, until its run adds to the graph."""
         return []
 
     def outer(self, i: int) -> int:
@@ -332,14 +332,14 @@ class Grown(Graph):
         return i
 
     def _takers(self, signal: str, i: int) -> list[int]:
-        """Return what a signal may end: the steps of the definition, then inner ones by name."""
+        """Return the waits for a signal: the steps of the definition, then inner ones by name."""
         found = [*self.takers.get(signal, ()), i]
         return sorted(
             found, key=lambda j: (j, "") if j < self.definition_size else (self.size, self.names[j])
         )
 
     def inner_of(self, i: int) -> list[int]:
-        """Return what is inside of a step."""
+        """Return the inner steps of a step."""
         return self.inner.get(i, [])
 
     def _add(self, name: str, node: StepNode | WaitNode, links: Links) -> None:

@@ -325,7 +325,7 @@ def open_step(run: Run, message: AttemptMessage) -> tuple[int, Step | Outcome]:
     if step.status in (READY, RUNNING) and i not in run.open:
         is_gated = step.detail is not None and step.detail.held == "gate"
         if step.attempt == message.attempt and not is_gated:
-            return i, step
+            return i, Outcome.LATE if _is_astray(run, i, step, message) else step
         if message.attempt > step.attempt - is_gated:
             raise RejectedError(
                 "unknown_attempt",
@@ -335,6 +335,16 @@ def open_step(run: Run, message: AttemptMessage) -> tuple[int, Step | Outcome]:
     said = _SAID.get(type(message), ())
     is_repeat = step.attempt == message.attempt and (step.status in said or i in run.open)
     return i, Outcome.DUPLICATE if is_repeat else Outcome.LATE
+
+
+def _is_astray(run: Run, i: int, step: Step, message: AttemptMessage) -> bool:
+    """Return whether an end is by a worker that was replaced: its function did not see what is kept since."""
+    return (
+        bool(run.graph.inner_of(i))
+        and step.status == RUNNING
+        and step.worker != message.worker
+        and isinstance(message, AttemptEnd)
+    )
 
 
 HANDLERS: Handlers = {

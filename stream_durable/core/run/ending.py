@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.graph import Graph, Grown
 from stream_durable.core.definition.nodes import StepNode, WaitNode, undo_of
 from stream_durable.core.effects import CancelAttempt, Effects
 from stream_durable.core.failure import Failure
@@ -147,7 +147,7 @@ def end(run: Run, status: str, now: int, out: Effects) -> None:
 
 def _every(graph: Graph) -> Iterable[int]:
     """Return all steps, helpers last and by name: where these are in the index depends on the run's past."""
-    if not graph.beside:
+    if not graph.beside and not (isinstance(graph, Grown) and graph.inner):
         return range(graph.size)
     helpers = [i for i in range(graph.definition_size, graph.size) if graph.is_helper(i)]
     others = [i for i in range(graph.size) if not graph.is_helper(i)]

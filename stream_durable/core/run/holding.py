@@ -31,6 +31,9 @@ def started(run: Run, message: AttemptStarted, now: int, out: Effects) -> Outcom
     if step.status == RUNNING:
         if step.worker == message.worker:
             return Outcome.DUPLICATE
+        if run.graph.inner_of(i):
+            # It may not know what the holder has kept, whose lease decides.
+            return Outcome.LATE
         if is_lost_for_good(run, i, step, now, out):
             return Outcome.APPLIED
     run.steps[i] = step

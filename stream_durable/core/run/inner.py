@@ -1,4 +1,4 @@
-"""The state of what is inside of steps, as it is stored with them."""
+"""The state of inner steps, stored with the steps around them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stream_durable.core.definition.nodes import WaitNode
 
 
 class Inside(msgspec.Struct, omit_defaults=True):
-    """How far a step has come with what it waits for inside its function."""
+    """How far a step has come with the waits inside its function."""
 
     #: How many passes of the present attempt have ended with a wait.
     passes: int = 0

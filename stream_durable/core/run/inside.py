@@ -1,4 +1,4 @@
-"""Inner steps: what a step waits for, and what it keeps, inside its function.
+"""Inner steps: the waits and the kept values inside a step's function.
 
 An inner step is beside the graph proper, like a hook. It counts for its step until that is reset: its attempt
 is the attempt of the step around it in which it began.
@@ -70,7 +70,7 @@ def enclose(run: Run, i: int, step: Step, name: str, made: Inner) -> tuple[int, 
 
 
 def _answers(run: Run, step: Step, members: Iterable[int]) -> tuple[Kept, ...]:
-    """Return what a step has got inside its function, in the order of positions."""
+    """Return a step's answers inside its function, in the order of positions."""
     found = []
     for m in members:
         kept = _kept(run.graph.names[m], run.steps[m], step.attempt)
@@ -93,14 +93,14 @@ def _kept(name: str, held: Step, attempt: int) -> Kept | None:
 
 
 def add_answers(run: Run, i: int, step: Step, command: Command) -> None:
-    """Hand over what the function has got: all of it, or the rest to a worker that keeps the function."""
+    """Hand over the function's answers: all, or the rest to a worker keeping the function."""
     inside = None if step.detail is None else step.detail.inside
     if inside is None and not run.graph.inner_of(i):
         return
     if inside is not None:
         command.passes = inside.passes
     if inside is not None and inside.keeper:
-        command.is_rest = True
+        command.is_rest, command.keeper = True, inside.keeper
         command.kept = _answers(
             run, step, (run.graph.index[inner(run.graph.names[i], w)] for w in inside.waits)
         )
@@ -109,7 +109,7 @@ def add_answers(run: Run, i: int, step: Step, command: Command) -> None:
 
 
 def drop_failed(run: Run, i: int, step: Step) -> None:
-    """Let the next attempt wait again for what failed, and for what has no name and came after it."""
+    """Let the next attempt repeat failed waits, and later waits without a name."""
     lost = sorted(made.at for _, made in _counted(run, i, FAILED, CANCELLED))
     if lost:
         for m, made in _counted(run, i, *STEP_ENDED):
@@ -154,16 +154,15 @@ def go_on(run: Run, i: int, step: Step, inside: Inside, ready: list[int]) -> Non
 
 
 def close(run: Run, i: int, ends: list[End]) -> None:
-    """End what a step that has ended waits for."""
+    """End the waits inside an ended step."""
     name = run.graph.names[i]
     why = Failure(CANCELLED, f"step {name!r}, which waited for it, has ended", retryable=False)
-    ends += [
-        (m, CANCELLED, None, why) for m in run.graph.inner_of(i) if run.steps[m].status not in STEP_ENDED
-    ]
+    members = sorted(run.graph.inner_of(i), key=run.graph.names.__getitem__)
+    ends += [(m, CANCELLED, None, why) for m in members if run.steps[m].status not in STEP_ENDED]
 
 
 def open_waits(run: Run, i: int) -> list[tuple[int, Step, WaitNode]]:
-    """Return what a step waits for inside its function."""
+    """Return the open waits inside a step."""
     found = []
     for m in run.graph.inner_of(i):
         node, held = run.graph.nodes[m], run.steps[m]

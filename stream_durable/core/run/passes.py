@@ -21,7 +21,6 @@ from stream_durable.core.run.attempts import (
     ask_again,
     fail_attempt,
     has_stopped,
-    is_lost_for_good,
     lease,
     open_step,
     stopped,
@@ -47,7 +46,7 @@ def noted(run: Run, message: AttemptNoted, now: int, out: Effects) -> Outcome:
     known = run.steps.get(run.graph.index.get(inner(run.graph.names[i], name), -1))
     value = bytes(message.value)
     if known is not None and not message.is_checkpoint and _counts(known):
-        return _noted_before(run, i, step, known, value, now, out)
+        return _noted_before(run, i, step, known, value, out)
     if fault := _no_room(run, i, name, 1):
         fail_attempt(run, i, step, fault, now, out)
         return Outcome.APPLIED
@@ -65,22 +64,24 @@ def _counts(known: Step) -> bool:
     return known.status == COMPLETED and made is not None and not made.is_dropped
 
 
-def _noted_before(run: Run, i: int, step: Step, known: Step, value: bytes, now: int, out: Effects) -> Outcome:
-    """Refuse another value for what is kept already: the worker goes by a command older than that."""
+def _noted_before(run: Run, i: int, step: Step, known: Step, value: bytes, out: Effects) -> Outcome:
+    """Refuse another value for a kept one: the worker goes by an older command."""
     if known.output == value:
         return Outcome.DUPLICATE
-    if not is_lost_for_good(run, i, step, now, out):
-        clear_due(run, i, step, out)
-        ask_again(run, i, step, out)
+    step.detailed().returns += 1
+    clear_due(run, i, step, out)
+    ask_again(run, i, step, out)
     return Outcome.APPLIED
 
 
 def _holds(run: Run, i: int, step: Step, message: AttemptNoted, now: int, out: Effects) -> bool:
     """Return whether a worker holds an attempt; the first note of a pass announces it."""
+    returns = 0 if step.detail is None else step.detail.returns
+    if (message.losses, message.returns) != (step.losses, returns):
+        return False
     if step.status == RUNNING:
         return step.worker == message.worker
-    returns = 0 if step.detail is None else step.detail.returns
-    if not message.is_first or (message.losses, message.returns) != (step.losses, returns):
+    if not message.is_first:
         return False
     run.steps[i] = step
     step.status = RUNNING
@@ -92,13 +93,15 @@ def _holds(run: Run, i: int, step: Step, message: AttemptNoted, now: int, out: E
 
 
 def waits(run: Run, message: AttemptWaits, now: int, out: Effects) -> Outcome:
-    """Let a step wait for what its function waits for."""
+    """Begin the waits of a step's function."""
     i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step
     if message.passes != inside.passes_of(step):
         return Outcome.DUPLICATE
-    if step.status == RUNNING and step.worker != message.worker:
+    returns = 0 if step.detail is None else step.detail.returns
+    is_replaced = (message.losses, message.returns) != (step.losses, returns)
+    if is_replaced or (step.status == RUNNING and step.worker != message.worker):
         return Outcome.LATE
     run.steps[i] = step
     clear_due(run, i, step, out)
@@ -125,6 +128,7 @@ def _begin(
     made = detail.inside = Inside(message.passes, names, len(nodes), keeper)
     step.status = WAITING
     step.deadline = step.worker = None
+    step.failure = None
     run.active -= 1
     run.waiting.add(i)
     run.touched[i] = None

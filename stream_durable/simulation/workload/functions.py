@@ -34,6 +34,11 @@ def restart_serial() -> None:
     _serial = count()
 
 
+def serial() -> int:
+    """Return a number that no other call gets."""
+    return next(_serial)
+
+
 def answer(ctx: Context[Any]) -> dict[str, Any]:
     """Record the attempt in the run's context; no two calls return the same."""
     ctx.append(MARKS, ctx.idempotency_key)

@@ -39,16 +39,16 @@ from stream_durable.core.messages import (
 from stream_durable.memory.deployment import QUEUE
 from stream_durable.memory.ports import VirtualClock
 from stream_durable.sdk.app import App
-from stream_durable.simulation.workload import basics, choices, groups, sharing, undoing
+from stream_durable.simulation.workload import basics, choices, groups, inside, sharing, undoing
 from stream_durable.simulation.workload.plan import Plan, Sent, message
 from stream_durable.wire.events import deferred, with_signal
 from stream_durable.wire.inbox import encode
 from stream_durable.wire.topics import COMMANDS, INBOX
 
 #: Workflows of which some wait for a payment.
-_PAID = ("events", "expecting", "bounded", "bulky")
+_PAID = ("inside", "events", "expecting", "bounded", "bulky")
 #: And those in which somebody waits for a word.
-_TOLD = ("signals", "branched", "failing", "answering")
+_TOLD = ("signals", "branched", "failing", "answering", "inside")
 #: Whose runs start others: under which steps, and which.
 _CHILDREN = {
     "parent": (("family", "middle"), ("hurried", "leaf"), ("family//deeper", "leaf")),
@@ -64,7 +64,7 @@ _REPEAT_SECONDS = 7.0
 
 def application() -> App:
     """Return an app with all workflows."""
-    modules = (basics, groups, choices, undoing, sharing)
+    modules = (basics, groups, choices, inside, undoing, sharing)
     makers = [make for module in modules for make in module.MAKERS]
     return App("simulated", workflows=[*(make() for make in makers), *sharing.families()])
 
