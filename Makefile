@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick test-next soak fuzz chaos check bench clean
+.PHONY: help setup demo test quick test-next laws soak fuzz chaos check bench clean
 
 PYTHON ?= python3
 # Processes that run tests side by side, each with its own Kafka and Postgres: they wait more than they compute.
@@ -36,6 +36,9 @@ test-next: ## run the quick tests with the newest Python that is installed, if i
 	.venv-next/bin/python -m pip install --quiet --editable '.[local]' --group dev && \
 	.venv-next/bin/python --version && \
 	.venv-next/bin/python -m pytest $(QUICK)
+
+laws: $(READY) ## try the laws of the fold on examples drawn anew
+	@$(BIN)/python -m pytest --hypothesis-profile default tests/property
 
 soak: $(READY) ## simulate many seeds: make soak SEEDS=20000 FIRST=0
 	@$(BIN)/python -m stream_durable.simulation --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),0)

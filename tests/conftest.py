@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import side_by_side
+from hypothesis import settings
 
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
@@ -22,6 +23,11 @@ SLOW = (
     "wire/test_cloudevents.py", "wire/test_compatibility.py", "wire/test_packaging.py",
     "worker/test_processes.py",
 )  # fmt: skip
+
+
+#: The same examples in each run. `make laws` seeks others.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 
 def pytest_configure(config: pytest.Config) -> None:
