@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from stream_durable import Context, Fail, Workflow, any_of
 from stream_durable.testing import Engine
 
@@ -248,3 +250,27 @@ async def test_a_run_that_a_retry_of_one_loser_cannot_complete_fails_and_is_undo
     assert log == ["third undone"]
     assert run.state.failure is not None
     assert run.state.failure.code == "no_sight"
+
+
+@pytest.mark.parametrize(("compensate", "end"), [(True, "compensated"), (False, "cancelled")])
+async def test_a_run_that_a_retry_after_a_cancel_cannot_complete_ends_as_it_was_cancelled(
+    engine: Engine, *, compensate: bool, end: str
+) -> None:
+    flow = Workflow("auction")
+    log: list[str] = []
+
+    async def slow() -> None:
+        await asyncio.sleep(60)
+
+    flow.add("paid", lambda: log.append("paid")).compensate(lambda: log.append("undone"))
+    flow.add("slow", slow)
+    flow.add("shipped", lambda: None, after=["paid", "slow"])
+    run = await engine.start(flow)
+    await engine.until(run, "running")
+    await engine.advance("1s")
+    await run.cancel(compensate=compensate)
+    await engine.until(run, end)
+    log.clear()
+    await run.retry("paid")
+    await engine.until(run, end)
+    assert log == (["paid", "undone"] if compensate else ["paid"])

@@ -63,6 +63,7 @@ def forget_outcome(run: Run, out: Effects) -> None:
     run.output = None
     run.failure = None
     if run.requests is not None:
+        run.requests.past_cancel = run.requests.cancel
         run.requests.cancel = run.requests.late_cancel = None
     if run.due is not None:
         set_run_due(run, None, out)

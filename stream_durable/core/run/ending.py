@@ -94,6 +94,8 @@ def conclude(run: Run, now: int, out: Effects) -> bool:
             _complete(run, now, out)
         return False
     request = run.cancel_request
+    if request is None and run.requests is not None and run.failure == RUN_ENDS:
+        request = run.requests.past_cancel
     is_cancelled = request is not None or _step_was_cancelled(run)
     if (request.compensate if request else not is_cancelled) and _undo_next(run, now, out):
         return False
@@ -107,13 +109,13 @@ def conclude(run: Run, now: int, out: Effects) -> bool:
 
 
 def _left_behind(run: Run) -> Failure | None:
-    """Return failures from before a manual retry, outside the retried steps."""
+    """Return the failure of a manual retry that cannot complete the run, from outside the retried steps."""
     if run.requests is None or run.requests.retry is None:
         return None
     failure = races.still_failed(run)
     if failure is None and _is_cut_short(run):
         # The failure that ended it may be a race's since, but what that end cancelled was not retried.
-        failure = races.first_failure(run)
+        failure = races.first_failure(run) or RUN_ENDS
     return failure
 
 

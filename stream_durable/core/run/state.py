@@ -236,8 +236,9 @@ class Requests(msgspec.Struct, omit_defaults=True):
     #: What asked for the start, as its message says; empty: a client or a parent.
     trigger: str = ""
     cancel: Request | None = None
-    #: A cancel of a run already ending, without effect.
+    #: Cancels of a run already ending, without effect, and of a run that was retried since.
     late_cancel: Request | None = None
+    past_cancel: Request | None = None
     pause: Request | None = None
     resume: Request | None = None
     retry: Request | None = None
