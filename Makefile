@@ -37,7 +37,7 @@ test-next: ## run the quick tests with the newest Python that is installed, if i
 	.venv-next/bin/python --version && \
 	.venv-next/bin/python -m pytest $(QUICK)
 
-laws: $(READY) ## try the laws of the fold on examples drawn anew
+laws: $(READY) ## try the laws of the fold on new examples
 	@$(BIN)/python -m pytest --hypothesis-profile default tests/property
 
 soak: $(READY) ## simulate many seeds: make soak SEEDS=20000 FIRST=0
