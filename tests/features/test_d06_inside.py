@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import pytest
@@ -460,3 +463,25 @@ async def test_options_that_cannot_be_read_fail_the_step(engine: Engine) -> None
     failure = failure_of(run.step("options"))
     assert failure.code == "bad_wait"
     assert "a while" in failure.message
+
+
+@pytest.mark.parametrize("kind", ["once", "sleep"])
+async def test_the_thousandth_wait_costs_at_most_three_times_the_tenth(engine: Engine, kind: str) -> None:
+    flow = Workflow("many")
+    marks: list[float] = []
+
+    @flow.step
+    async def many(ctx: Context) -> None:
+        for number in range(1_000):
+            if kind == "once":
+                await ctx.once(f"call-{number}", int, number)
+            else:
+                await ctx.sleep("1s")
+            marks.append(time.thread_time())
+
+    run = await engine.start(flow)
+    await engine.until(run, "completed", within="1h")
+
+    assert len(marks) == 1_000, "the worker kept the function"
+    costs = [after - before for before, after in pairwise(marks)]
+    assert median(costs[-100:]) < 3 * median(costs[5:105])
