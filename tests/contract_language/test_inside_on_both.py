@@ -60,7 +60,7 @@ async def test_a_step_waits_inside_its_function_over_takeovers(engine: Engine) -
     engine.deploy(thanks)
     run = await engine.start(support(calls))
     await engine.until_waiting(run)
-    assert run.step("follow_up").waits_for == ("the time, in 1h",)
+    assert run.step("follow_up").status == "waiting"
     engine.restart()
     await engine.advance("1h")
     await engine.until_waiting(run)
