@@ -23,7 +23,7 @@ from stream_durable.core.effects import Command, Effects
 from stream_durable.core.entities import Entity, timer_fired
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.fold import create, fold
-from stream_durable.core.format import ASKS, TOKENS
+from stream_durable.core.format import ASKS, TAKE, TOKENS
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import (
     AnswerInput,
@@ -39,6 +39,7 @@ from stream_durable.core.messages import (
     EventDelivered,
     EventOffered,
     EventPublished,
+    EventTaken,
     GateAsked,
     GateLeft,
     GatePassed,
@@ -269,7 +270,7 @@ class World:
         """Return the names of all steps that there are now."""
         return list(self.run.graph.names if RUN in self.entities else self.graph.names)
 
-    def _nonsense(self, choose: Choices) -> Message:
+    def _nonsense(self, choose: Choices) -> Message:  # noqa: C901 - a line for each kind
         name = choose.of([*self._names(), "ghost", "ghost[0]"][:256])
         kind = choose.below(11)
         if kind < 3:
@@ -293,6 +294,8 @@ class World:
         channel = f"{choose.of(EVENTS)}/k1"
         if kind == 8:
             return WaitOpened(key=channel, run="run-2", wait=name)
+        if kind == 9 and choose.chance(30):
+            return EventTaken(key=channel, id=FORGED, run="run-2", wait=name, attempt=1, format=TAKE)
         if kind == 9:
             return WaitClosed(key=channel, run="run-2", wait=name)
         return ChannelTimerFired(key=channel, timer="", due=self.now)
