@@ -48,7 +48,8 @@ class MemoryWatch:
 
     def stop(self) -> None:
         self._is_over.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _run(self) -> None:
         looks = 0

@@ -6,7 +6,6 @@ position, and gets what is known for the name there. All attempts of a step shar
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -103,6 +102,8 @@ class Inside:
             if place.known is None and isinstance(each, Once)
         ]
         if len(calls) > 1 and not self.is_in_thread:
+            import asyncio  # noqa: PLC0415 - not for those who only define
+
             await asyncio.gather(*calls)
         else:
             for call in calls:
@@ -157,6 +158,8 @@ class Inside:
             return await awaitable
 
         if self._keeper is None:
+            import asyncio  # noqa: PLC0415 - not for those who only define
+
             return asyncio.run(awaited())
         if not self._keeper.is_in_thread:
             raise Fail("cannot_wait", "an async function awaits instead of calling result()", retryable=False)
@@ -324,6 +327,8 @@ class Once(Wanted[T]):
     async def _made(self, inside: Inside) -> Any:
         is_async = inspect.iscoroutinefunction(inspect.unwrap(self._function))
         if inside.is_in_thread:
+            import asyncio  # noqa: PLC0415 - not for those who only define
+
             return asyncio.run(self._call()) if is_async else self._call()
         if is_async or inside._keeper is None:
             result = self._call()

@@ -233,9 +233,10 @@ def _without_repeats(events: list[Event]) -> tuple[list[Event], int]:
 def _commands_repeat_byte_for_byte(partitions: Iterable[list[Message]]) -> None:
     """Whoever asks for an attempt again asks for the same thing.
 
-    After its worker was lost it says so, and hands over the context as it is by then; nothing else differs.
+    After its worker was lost or has given it back it says so, and hands over the context as it is by then;
+    nothing else differs.
     """
-    first: dict[tuple[Attempt, int], bytes] = {}
+    first: dict[tuple[Attempt, int, int], bytes] = {}
     asked: dict[Attempt, Any] = {}
     for messages in partitions:
         for message in messages:
@@ -243,10 +244,11 @@ def _commands_repeat_byte_for_byte(partitions: Iterable[list[Message]]) -> None:
             if command["type"] == "cancel":
                 continue
             attempt = (command["run"], command["step"], command["attempt"])
-            losses = command.pop("losses", 0)
-            said = first.setdefault((attempt, losses), message.value())
-            assert said == message.value(), (attempt, losses, said, message.value())
+            times = (command.pop("losses", 0), command.pop("returns", 0))
+            said = first.setdefault((attempt, *times), message.value())
+            assert said == message.value(), (attempt, times, said, message.value())
             command.pop("context", None)
+            command.pop("is_suspect", None)
             before = asked.setdefault(attempt, command)
             assert before == command, (attempt, before, command)
 
