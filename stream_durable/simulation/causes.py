@@ -10,6 +10,7 @@ import msgspec
 from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.ids import is_derived
 from stream_durable.core.messages import (
+    AttemptNoted,
     CancelRun,
     ChildEnded,
     CommandsLost,
@@ -56,6 +57,15 @@ def commands(world: World) -> Iterator[tuple[str, Record]]:
             for record in world.broker.topic(name).records():
                 if (record.partition, record.offset) not in world.journal.garbage_commands:
                     yield name, record
+
+
+def passes_inside(world: World, oracle: Oracle) -> int:
+    """Return how often functions may be called again for what they wait for and keep.
+
+    Once for each pass; and in these worlds a plain function, which cannot block, once for each kept value.
+    """
+    passes = {record.value for _, record in commands(world) if b'"passes":' in (record.value or b"")}
+    return len(passes) + sum(isinstance(each.message, AttemptNoted) for each in oracle.judged.values())
 
 
 def lost_commands(world: World, oracle: Oracle) -> set[int]:

@@ -44,6 +44,7 @@ from stream_durable.simulation.causes import (
     is_of_lost_run,
     lost_commands,
     messages_have_causes,
+    passes_inside,
 )
 from stream_durable.simulation.delivery import DELIVERY
 from stream_durable.simulation.emitted import EMITTED
@@ -224,15 +225,12 @@ def calls_stay_within_budget(world: World, oracle: Oracle) -> Iterator[str]:
         if answers and call.began * _MS + world.clock.EPOCH_MS > answers[0][1] + _MS:
             after += 1
     # A process that dies, or loses a partition, leaves what was in flight and what was not committed as done.
-    moves = sum(group.moves for group in world.broker.groups.values())
-    disturbances = sum(world.weather.hits.values()) + moves
+    disturbances = sum(world.weather.hits.values()) + sum(g.moves for g in world.broker.groups.values())
     # What is folded again, or asked for again, is on the topics of commands again.
     on_topics = Counter((name, record.value) for name, record in commands(world))
     again = sum(count - 1 for count in on_topics.values())
     again += sum(b'"redriven":true' in (value or b"") for _, value in on_topics)
-    # A function that waited is called once more for each pass, unless its worker still has it.
-    again += sum(b'"passes":' in (value or b"") for _, value in on_topics)
-    budget = 20 * disturbances + oracle.returned + again
+    budget = 20 * disturbances + oracle.returned + again + passes_inside(world, oracle)
     if repeats > budget:
         yield f"{repeats} calls were repeated; {disturbances} disturbances explain {budget}"
     if after > budget:

@@ -485,3 +485,22 @@ async def test_the_thousandth_wait_costs_at_most_three_times_the_tenth(engine: E
     assert len(marks) == 1_000, "the worker kept the function"
     costs = [after - before for before, after in pairwise(marks)]
     assert median(costs[-100:]) < 3 * median(costs[5:105])
+
+
+async def test_a_question_inside_a_step_is_no_longer_pending_once_the_step_is_reset(engine: Engine) -> None:
+    flow = Workflow("asked")
+
+    @flow.step
+    async def asks(ctx: Context) -> None:
+        if ctx.attempt == 1:
+            await ctx.ask("sure", choices=["yes", "no"])
+        else:
+            await ctx.wait_signal("go")
+
+    run = await engine.start(flow)
+    await engine.until_asked(run)
+    await run.retry("asks")
+    await engine.until_waiting(run)
+
+    assert run.step("asks").attempts == 2
+    assert (await engine.inputs(InputFilter())).inputs == []

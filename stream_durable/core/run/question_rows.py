@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from stream_durable.core.definition.nodes import InputNode
 from stream_durable.core.run.state import Asked, Run, Step
 from stream_durable.core.status import WAITING
 
@@ -28,7 +29,15 @@ class QuestionRow(NamedTuple):
 def question_rows(run: Run) -> list[QuestionRow]:
     """Return the rows of the questions that changed."""
     asking = run.graph.asking
-    return [_row(run, run.graph.names[i], run.steps[i]) for i in run.touched if i in asking]
+    found = [_row(run, run.graph.names[i], run.steps[i]) for i in run.touched if i in asking]
+    # Questions inside a step are dropped with its answers when it is reset.
+    found += [_row(run, name, step) for name, step in (run.orphans or {}).items() if _is_asking(step)]
+    return found
+
+
+def _is_asking(step: Step) -> bool:
+    inner = None if step.detail is None else step.detail.inner
+    return inner is not None and type(inner.node) is InputNode
 
 
 def _row(run: Run, name: str, step: Step) -> QuestionRow:

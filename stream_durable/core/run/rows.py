@@ -143,7 +143,7 @@ def write(run: Run, rows: Rows) -> None:
         rows.of(RunChange).append(run_change(run))
     if run.touched or run.orphans:
         rows.of(StepRow).extend(step_rows(run))
-        if run.graph.asking:
+        if run.graph.asking or run.orphans:
             rows.of(QuestionRow).extend(question_rows(run))
         run.touched.clear()
         run.orphans = None
