@@ -42,7 +42,9 @@ class Presence:
         is_away = False
         while True:
             try:
-                self._judge(await self._store.attend())
+                seen = await self._store.attend()
+                self._takeovers.present.set()
+                self._judge(seen)
             except TransientError as error:
                 # Others may have lost their connections as we have.
                 self._found.clear()

@@ -78,6 +78,8 @@ class Takeovers:
         self._metrics = metrics
         self._owner = owner
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        #: Set once others can see that this process lives; a partition claimed before would not be adopted.
+        self.present = asyncio.Event()
         #: Partitions that were taken over from dead owners and that the group has not given to us.
         self._adopted: set[int] = set()
         #: Partitions that stand still because their log was lost, with the reason.
@@ -140,6 +142,7 @@ class Takeovers:
     ) -> None:
         if delay:
             await asyncio.sleep(delay)
+        await self.present.wait()
         token = uuid4()
         claim = await (
             self._claim(partition, token) if epoch is None else self._adopt(partition, epoch, token)

@@ -147,8 +147,14 @@ app = App("shop", workflows=[orders])
 
 
 @pytest.fixture
+async def before(kafka_broker: LocalKafka, database: str, prefix: str) -> dict[str, set[str]]:
+    """What is in use before the instances are made."""
+    return await names_in_use(settings_of(kafka_broker, database, prefix))
+
+
+@pytest.fixture
 async def both(
-    kafka_broker: LocalKafka, database: str, prefix: str
+    kafka_broker: LocalKafka, database: str, prefix: str, before: dict[str, set[str]]
 ) -> AsyncIterator[tuple[Instance, Instance]]:
     async with AsyncExitStack() as stack:
         found = []
@@ -173,7 +179,9 @@ async def waits_for(instance: Instance, step: str) -> None:
     await eventually(is_waiting, f"{instance.settings.prefix}: {step} waits", seconds=SECONDS)
 
 
-async def test_runs_of_one_id_and_one_key_in_both_are_two_runs(both: tuple[Instance, Instance]) -> None:
+async def test_runs_of_one_id_and_one_key_in_both_are_two_runs(
+    both: tuple[Instance, Instance], before: dict[str, set[str]]
+) -> None:
     """The same ids of runs, of events and of messages, and a breaker of one name."""
     a, b = both
     for instance, at in ((a, "A"), (b, "B")):
@@ -205,11 +213,11 @@ async def test_runs_of_one_id_and_one_key_in_both_are_two_runs(both: tuple[Insta
     assert await b.client.count(RunFilter()) == RunCount(1, is_exact=True)
     assert "stream_durable_dead_letters_total{" not in b.metrics.render().decode()
 
-    await everything_is_named(a.settings, b.settings)
+    await everything_is_named(before, a.settings, b.settings)
 
 
-async def everything_is_named(*instances: Settings) -> None:
-    """Whatever is in use belongs to an instance or to another test, and each has all of its own."""
+async def everything_is_named(before: dict[str, set[str]], *instances: Settings) -> None:
+    """What has come into use belongs to an instance, and each has all of its own; `before` was there."""
     found = await names_in_use(instances[0])
     for kind, shared in SHARED.items():
         expected = {
@@ -218,13 +226,8 @@ async def everything_is_named(*instances: Settings) -> None:
             for of in instances
         }
         # The broker is shared with other tests, the database is not.
-        ours = {name for name in found[kind] if kind not in ("topics", "groups") or _is_of(name, instances)}
-        assert ours == expected, shared.what
-        assert all(name.startswith("sd_") for name in found[kind]), f"{shared.what}: {found[kind]}"
-
-
-def _is_of(name: str, instances: tuple[Settings, ...]) -> bool:
-    return any(name.startswith(f"{of.prefix}.") for of in instances)
+        is_shared = kind in ("topics", "groups")
+        assert found[kind] - (before[kind] if is_shared else set()) == expected, shared.what
 
 
 async def test_a_migration_of_one_schema_waits_for_none_of_another(shared: Settings) -> None:

@@ -41,7 +41,7 @@ async def scene(
         with capsys.disabled():
             print(f"\n  {test}: {line}", end="")
 
-    scene = Scene(ground, say)
+    scene = Scene(ground, say, getattr(request, "param", {}))
     try:
         await scene.begin()
         yield scene

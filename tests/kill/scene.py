@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,11 +40,11 @@ class Ground(NamedTuple):
 class Scene:
     """One case."""
 
-    def __init__(self, ground: Ground, say: Callable[[str], None]) -> None:
+    def __init__(self, ground: Ground, say: Callable[[str], None], more: Mapping[str, str] = {}) -> None:
         name = f"kill_{secrets.token_hex(3)}"
         self.say = say
         self.kafka, self.postgres = ground.kafka, ground.postgres
-        self.instance = Instance(name, ground.kafka, ground.postgres.dsn(), _SETTINGS)
+        self.instance = Instance(name, ground.kafka, ground.postgres.dsn(), {**_SETTINGS, **more})
         self.fleet = Fleet(self.instance, ground.home / name)
         self._load: Load | None = None
         self._left: dict[str, object] = {}

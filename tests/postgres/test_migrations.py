@@ -96,6 +96,9 @@ async def test_a_migration_that_was_broken_off_goes_on_where_it_was(
     said: list[str] = []
 
     def until(line: str) -> None:
+        if line.endswith("so far"):
+            # A step that takes long reports it in between.
+            return
         said.append(line)
         if len(said) > broken_off:
             raise KeyError("broken off")
