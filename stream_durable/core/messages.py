@@ -274,6 +274,15 @@ class AttemptMessage(RunMessage, kw_only=True):
     worker: OptionalText = ""
 
 
+class Call(msgspec.Struct, omit_defaults=True, array_like=True, frozen=True):
+    """Which call of its function an attempt's message is about: what its command says."""
+
+    #: How many passes of the attempt came before, how often it had been returned, and its worker lost.
+    passes: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
+    returns: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
+    losses: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
+
+
 class AttemptStarted(AttemptMessage, kw_only=True, tag="attempt.started"):
     """A long attempt is under way; silence longer than the lease gives it up."""
 
@@ -290,6 +299,8 @@ class AttemptStarted(AttemptMessage, kw_only=True, tag="attempt.started"):
     #: How often it had been returned, and its worker lost, as the command says; with `is_repeat` only.
     returns: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
     losses: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
+    #: Of a function that may keep values: the call, which holds the attempt unless it was replaced.
+    call: Call | None = None
 
 
 class AttemptHeartbeat(AttemptMessage, kw_only=True, tag="attempt.heartbeat"):
@@ -389,6 +400,9 @@ class AttemptEnd(AttemptMessage, kw_only=True):
     changes: tuple[Change, ...] = ()
     #: Lines that the step wrote: time, level, text.
     logs: tuple[LogLine, ...] = ()
+    #: Of a call that has kept values: the end counts only while this call holds the attempt, so that what
+    #: follows from a value is never taken over without the value.
+    call: Call | None = None
 
 
 class AttemptCompleted(AttemptEnd, kw_only=True, tag="attempt.completed"):

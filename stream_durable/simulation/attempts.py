@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -16,6 +17,9 @@ from stream_durable.core.messages import (
     AttemptReturned,
     AttemptStarted,
 )
+from stream_durable.core.reference import is_reference
+from stream_durable.core.run.state import Run
+from stream_durable.core.status import COMPLETED
 from stream_durable.simulation.oracle import Folded, Oracle
 from stream_durable.simulation.workload.inside import CHAIN
 from stream_durable.simulation.world import World
@@ -79,14 +83,33 @@ def kept_values_follow_one_another(world: World, oracle: Oracle) -> Iterator[str
         return
     for run in oracle.runs():
         for i in run.steps:
-            before: bytes | None = None
-            kept = {run.graph.names[m].rpartition("/")[2]: run.steps[m] for m in run.graph.inner_of(i)}
-            for name in (name for name in CHAIN if name in kept):
-                value = msgspec.json.decode(kept[name].output or b"null")
-                after = None if before is None else msgspec.json.decode(before)["number"]
-                if value["after"] != after:
-                    yield f"{run.id}/{run.graph.names[i]} kept {name} after {value['after']}, not {after}"
-                before = kept[name].output
+            before: int | None = None
+            for name, value in _kept(run, i).items():
+                if value["after"] != before:
+                    yield f"{run.id}/{run.graph.names[i]} kept {name} after {value['after']}, not {before}"
+                before = value["number"]
+
+
+def ends_follow_from_what_was_kept(world: World, oracle: Oracle) -> Iterator[str]:
+    """A step ended with the values that it kept, and no others, whichever of its calls came to an end."""
+    if world.lives.has_losses:
+        return
+    for run in oracle.runs():
+        for i, step in run.steps.items():
+            if step.status != COMPLETED or is_reference(step.output or b""):
+                continue
+            output = msgspec.json.decode(step.output or b"null")
+            seen = output.get("seen", {}) if isinstance(output, dict) else {}
+            kept = _kept(run, i)
+            for name in (name for name in CHAIN if name in seen):
+                if seen[name] != kept.get(name):
+                    yield f"{run.id}/{run.graph.names[i]} saw {seen[name]} as {name}, and kept {kept}"
+
+
+def _kept(run: Run, i: int) -> dict[str, dict[str, Any]]:
+    """Return the values of the chain that a step has kept."""
+    inner = {run.graph.names[m].rpartition("/")[2]: run.steps[m] for m in run.graph.inner_of(i)}
+    return {name: msgspec.json.decode(inner[name].output or b"null") for name in CHAIN if name in inner}
 
 
 def asked_of(folded: Folded) -> list[Command]:

@@ -51,6 +51,7 @@ from stream_durable.simulation.attempts import (
     an_attempt_is_lost_with_many_workers,
     asked_of,
     began_anew,
+    ends_follow_from_what_was_kept,
     kept_values_follow_one_another,
     what_is_done_is_not_done_again,
 )
@@ -367,6 +368,7 @@ PROMISES: tuple[Check, ...] = (
     what_is_done_is_not_done_again,
     an_attempt_is_lost_with_many_workers,
     kept_values_follow_one_another,
+    ends_follow_from_what_was_kept,
     steps_begin_in_order,
     groups_wait_for_their_members,
     clauses_that_were_not_picked_are_left_out,

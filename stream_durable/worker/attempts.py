@@ -179,6 +179,8 @@ class Attempts:
             job.marks.append((offsets, offset))
         if job is not None and not job.is_cancelled:
             job.is_cancelled = True
+            if job.following is not None:
+                job.following.is_cancelled, job.following.must_answer = True, job.must_answer
             # A thread cannot be stopped, and an answer that is waited for is the one it comes to.
             if job.task is not None and not (job.must_answer and job.is_in_thread):
                 job.task.cancel()
@@ -337,6 +339,8 @@ class Attempts:
             self._say(job, end, partial(self._passed, tuple(job.marks), asked_of(job)))
             return
         job.answer_following()
+        if job.has_noted:
+            end.call = job.call
         report: AttemptMessage = end
         if job.values is not None or job.lines is not None:
             report = report_of(end, job)

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from stream_durable.core.effects import Command, Kept
-from stream_durable.core.messages import Change, InnerWait, LogLine
+from stream_durable.core.messages import Call, Change, InnerWait, LogLine
 from stream_durable.ports import Clock
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.handler import Handler
@@ -124,6 +124,12 @@ class Job:
         for offsets, offset in self.marks:
             offsets.done(offset)
 
+    @property
+    def call(self) -> Call:
+        """Which call of the function this is."""
+        command = self.command
+        return Call(command.passes, command.returns, command.losses)
+
     def covers(self, repeated: Job) -> bool:
         """Whether the result of this job answers a repeated command too.
 
@@ -158,7 +164,8 @@ class Job:
     def repeat(self, repeated: Job) -> None:
         """Take a command that came while this job is here: the same, a later pass, or one after a loss."""
         mine, other = self.command, repeated.command
-        is_newer = (other.returns, other.losses) > (mine.returns, mine.losses)
+        # What this one has kept may be lost with the log that the other one is requested after.
+        is_newer = other.redriven or (other.returns, other.losses) > (mine.returns, mine.losses)
         may_keep = self.handler is not None and self.handler.takes_context
         if other.passes > mine.passes or (is_newer and may_keep and self.task is not None):
             if self.following is not None:
@@ -170,11 +177,23 @@ class Job:
             self.stand_for(repeated)
 
     def answer_following(self) -> None:
-        """Let the end of the attempt answer a command for the same pass that came meanwhile."""
+        """Let the end of the attempt answer a command for the same pass that came meanwhile.
+
+        Not if this call has kept values: then its end counts only if no other call was requested since.
+        """
         following = self.following
-        if following is not None and following.command.passes == self.command.passes:
+        if following is not None and self._answers(following):
             self.marks += following.marks
             self.following = None
+
+    @property
+    def announced_call(self) -> Call:
+        """The call to be announced: this one, or the one that its end will answer."""
+        following = self.following
+        return following.call if following is not None and self._answers(following) else self.call
+
+    def _answers(self, following: Job) -> bool:
+        return not self.has_noted and following.command.passes == self.command.passes
 
     def go_on(self, after: Job) -> None:
         """Go on with the suspended function for the command of the next pass."""

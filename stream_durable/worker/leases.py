@@ -124,4 +124,7 @@ class Leases:
         job.announced = job.beat = now
         timeout = job.timeout_ms
         left = None if timeout is None else max(0, job.started + timeout - now) + self._settings.lease_ms
-        say(job, AttemptStarted(**self._who(job), lease_ms=lease_ms, timeout_ms=left), heard)
+        started = AttemptStarted(**self._who(job), lease_ms=lease_ms, timeout_ms=left)
+        if job.handler is not None and job.handler.takes_context:
+            started.call = job.announced_call
+        say(job, started, heard)

@@ -187,4 +187,5 @@ def _instead(message: AttemptMessage, refusal: Refusal) -> AttemptMessage | None
     return AttemptFailed(
         key=message.key, step=message.step, attempt=message.attempt, worker=message.worker,
         started=getattr(message, "started", 0), finished=getattr(message, "finished", 0), failure=failure,
+        call=message.call if isinstance(message, AttemptEnd) else None,
     )  # fmt: skip

@@ -122,3 +122,10 @@ def test_a_worker_that_begins_anew_where_offsets_were_forgotten_is_found(
     monkeypatch.setattr(Lane, "_begin_unknown", at_the_beginning)
 
     found(20, by="forgotten_offsets_begin_nothing_anew", faults=Faults(forgotten=0.3))
+
+
+def test_ends_by_calls_that_were_replaced_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "_is_astray", lambda *_: False)
+
+    slow = Faults(blocks=0.4, freezes=0.4, handovers=0.4, delay=0.01)
+    found(10, by="ends_follow_from_what_was_kept", faults=slow, only=("keeping", "inside"))

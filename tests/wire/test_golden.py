@@ -35,6 +35,7 @@ from stream_durable.core.messages import (
     AttemptSkipped,
     AttemptStarted,
     AttemptWaits,
+    Call,
     CancelLater,
     CancelRun,
     CancelStep,
@@ -390,6 +391,17 @@ MESSAGES.append(
         next(one for one in MESSAGES if type(one) is StartWithSignal and one.trigger), timeout_ms=3_600_000
     )
 )
+#: The call of a function that has kept values, with every other field.
+MESSAGES += [
+    msgspec.structs.replace(
+        max((one for one in MESSAGES if type(one) is kind), key=lambda one: len(encode(one))),
+        call=Call(3, 2, 1),
+    )
+    for kind in (
+        AttemptStarted, AttemptCompleted, AttemptFailed, AttemptReturned, AttemptSkipped, AttemptJumped,
+        AttemptExpanded, AttemptFinished, AttemptCancels,
+    )
+]  # fmt: skip
 COMMANDS.append(msgspec.structs.replace(COMMANDS[-1], tokens={"delivered": 2}))
 COMMANDS.append(
     msgspec.structs.replace(

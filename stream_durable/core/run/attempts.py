@@ -338,13 +338,13 @@ def open_step(run: Run, message: AttemptMessage) -> tuple[int, Step | Outcome]:
 
 
 def _is_astray(run: Run, i: int, step: Step, message: AttemptMessage) -> bool:
-    """Return whether an end is by a worker that was replaced: its function did not see what is kept since."""
-    return (
-        bool(run.graph.inner_of(i))
-        and step.status == RUNNING
-        and step.worker != message.worker
-        and isinstance(message, AttemptEnd)
-    )
+    """Return whether an end is by a call that was replaced: it may follow from values that were not kept."""
+    if not isinstance(message, AttemptEnd):
+        return False
+    is_held = step.status == RUNNING and step.worker == message.worker
+    if message.call is not None:
+        return not is_held or message.call != inside.call_of(step)
+    return bool(run.graph.inner_of(i)) and step.status == RUNNING and not is_held
 
 
 HANDLERS: Handlers = {

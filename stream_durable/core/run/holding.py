@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.failure import Failure
-from stream_durable.core.messages import AttemptHeartbeat, AttemptStarted
+from stream_durable.core.messages import AttemptHeartbeat, AttemptStarted, Call
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.attempts import (
     ask_again,
@@ -15,7 +15,7 @@ from stream_durable.core.run.attempts import (
     stopped,
 )
 from stream_durable.core.run.ending import cancel_moved
-from stream_durable.core.run.inside import passes_of
+from stream_durable.core.run.inside import call_of
 from stream_durable.core.run.say import clear_due
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import RUNNING, Outcome
@@ -28,6 +28,8 @@ def started(run: Run, message: AttemptStarted, now: int, out: Effects) -> Outcom
         return step
     if message.is_repeat:
         return _call_again(run, i, step, message, now, out)
+    if message.call is not None and message.call != call_of(step):
+        return Outcome.LATE
     if step.status == RUNNING:
         if step.worker == message.worker:
             return Outcome.DUPLICATE
@@ -47,8 +49,7 @@ def started(run: Run, message: AttemptStarted, now: int, out: Effects) -> Outcom
 
 def _call_again(run: Run, i: int, step: Step, message: AttemptStarted, now: int, out: Effects) -> Outcome:
     """Request an attempt again, with all that it has kept, whose command was delivered twice."""
-    returns = 0 if step.detail is None else step.detail.returns
-    if (message.passes, message.returns, message.losses) != (passes_of(step), returns, step.losses):
+    if Call(message.passes, message.returns, message.losses) != call_of(step):
         return Outcome.LATE
     run.steps[i] = step
     detail = step.detailed()

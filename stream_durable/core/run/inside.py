@@ -12,6 +12,7 @@ from stream_durable.core.definition.graph import Grown
 from stream_durable.core.definition.nodes import StepNode, WaitNode
 from stream_durable.core.effects import Command, Kept
 from stream_durable.core.failure import Failure
+from stream_durable.core.messages import Call
 from stream_durable.core.names import inner, outer
 from stream_durable.core.run.groups import give_up_place
 from stream_durable.core.run.inner import Inner, Inside
@@ -53,6 +54,12 @@ def passes_of(step: Step) -> int:
     return 0 if step.detail is None or step.detail.inside is None else step.detail.inside.passes
 
 
+def call_of(step: Step) -> Call:
+    """Return the call that was requested last."""
+    returns = 0 if step.detail is None else step.detail.returns
+    return Call(passes_of(step), returns, step.losses)
+
+
 def enclose(run: Run, i: int, step: Step, name: str, made: Inner) -> tuple[int, Step]:
     """Add an inner step to a step, or begin it again; return it with its index."""
     full = inner(run.graph.names[i], name)
@@ -63,6 +70,9 @@ def enclose(run: Run, i: int, step: Step, name: str, made: Inner) -> tuple[int, 
         run.need.append(0)
     elif (before := run.steps.get(m)) is not None:
         run.payload -= len(before.output or b"")
+    if run.orphans:
+        # Of the same name before a reset, and not stored since: there is one row.
+        run.orphans.pop(full, None)
     found = run.steps[m] = Step(READY, step.attempt)
     found.detailed().inner = made
     run.touched[m] = None

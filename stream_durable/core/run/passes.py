@@ -12,7 +12,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import byte_length
 from stream_durable.core.lifecycle import STEP_WAITING
-from stream_durable.core.messages import AttemptNoted, AttemptWaits
+from stream_durable.core.messages import AttemptNoted, AttemptWaits, Call
 from stream_durable.core.names import CHECKPOINT as CHECKPOINT_NAME
 from stream_durable.core.names import inner, outer
 from stream_durable.core.run import groups, inside
@@ -40,7 +40,7 @@ def noted(run: Run, message: AttemptNoted, now: int, out: Effects) -> Outcome:
     i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step
-    if message.passes != inside.passes_of(step) or not _holds(run, i, step, message, now, out):
+    if not _holds(run, i, step, message, now, out):
         return Outcome.LATE
     name = CHECKPOINT_NAME if message.is_checkpoint else message.note
     known = run.steps.get(run.graph.index.get(inner(run.graph.names[i], name), -1))
@@ -76,8 +76,7 @@ def _noted_before(run: Run, i: int, step: Step, known: Step, value: bytes, out: 
 
 def _holds(run: Run, i: int, step: Step, message: AttemptNoted, now: int, out: Effects) -> bool:
     """Return whether a worker holds an attempt; the first note of a pass announces it."""
-    returns = 0 if step.detail is None else step.detail.returns
-    if (message.losses, message.returns) != (step.losses, returns):
+    if Call(message.passes, message.returns, message.losses) != inside.call_of(step):
         return False
     if step.status == RUNNING:
         return step.worker == message.worker
@@ -99,8 +98,7 @@ def waits(run: Run, message: AttemptWaits, now: int, out: Effects) -> Outcome:
         return step
     if message.passes != inside.passes_of(step):
         return Outcome.DUPLICATE
-    returns = 0 if step.detail is None else step.detail.returns
-    is_replaced = (message.losses, message.returns) != (step.losses, returns)
+    is_replaced = Call(message.passes, message.returns, message.losses) != inside.call_of(step)
     if is_replaced or (step.status == RUNNING and step.worker != message.worker):
         return Outcome.LATE
     run.steps[i] = step
