@@ -18,15 +18,16 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from stream_durable.kafka.arrivals import Arrivals, Held, record_of
+from stream_durable.kafka.bounds import bounds_of
 from stream_durable.kafka.commits import Commits
-from stream_durable.kafka.config import CALL_SECONDS, away, config, heard, transient
-from stream_durable.kafka.mock import is_mock
+from stream_durable.kafka.config import CALL_SECONDS, config, heard, transient
 from stream_durable.kafka.threads import answer, fail
 from stream_durable.ports import Assigned, LogBounds, LogEvent, LogLost, Record, Revoked
 from stream_durable.settings import KafkaSettings
@@ -39,6 +40,8 @@ _POLL_SECONDS = 0.05
 _PATIENCE_SECONDS = 1.0
 #: How long a revocation waits for the batch under way; the fence in the store covers one that takes longer.
 _REVOKE_SECONDS = 5.0
+#: How long leaving the group may take, beyond the commits before it.
+_CLOSE_SECONDS = 20.0
 #: The client refuses to begin with more.
 _QUEUED_KBYTES_MAX = 2_097_151
 #: What a broker is asked for at once at the most: the client takes no answer of 100 MB unless it is told to.
@@ -192,39 +195,17 @@ class GroupLog:
 
     async def bounds(self, partition: int) -> LogBounds:
         """Return the log's identity and bounds."""
-        part = TopicPartition(self._topic, partition)
-
-        def ask() -> LogBounds:
-            try:
-                low = self._admin.list_offsets({part: OffsetSpec.earliest()}, request_timeout=CALL_SECONDS)
-                high = self._admin.list_offsets({part: OffsetSpec.latest()}, request_timeout=CALL_SECONDS)
-                return LogBounds(
-                    self._topic_id(),
-                    low[part].result(CALL_SECONDS).offset,
-                    high[part].result(CALL_SECONDS).offset,
-                )
-            except KafkaException as error:
-                raise transient(error, self._settings) from error
-            except TimeoutError as error:
-                raise away(self._settings) from error
-
+        ask = partial(bounds_of, self._admin, self._settings, self._topic, partition)
         return await self._loop.run_in_executor(None, ask)
 
-    def _topic_id(self) -> str:
-        # The stubs know of no id.
-        cluster: Any = self._admin.list_topics(self._topic, timeout=CALL_SECONDS).cluster_id
-        if is_mock(cluster):
-            # It answers no administrator, but it holds nothing that is older than itself.
-            return str(cluster)
-        asked = TopicCollection([self._topic])
-        topics = self._admin.describe_topics(asked, request_timeout=CALL_SECONDS)
-        return str(topics[self._topic].result(CALL_SECONDS).topic_id)
-
     async def close(self) -> None:
-        """Leave the group."""
+        """Leave the group; a client that does not answer is left to the end of its session."""
         self._stop_reading()
-        while self._thread.is_alive():
+        until = self._loop.time() + _CLOSE_SECONDS
+        while self._thread.is_alive() and self._loop.time() < until:
             await self._loop.run_in_executor(None, self._thread.join, 1.0)
+        if self._thread.is_alive():
+            _log.warning(KAFKA_REPORTED, topic=self._topic, error="the client does not close")
         # It has no end of its own but that of the object.
         del self._admin
 
@@ -308,7 +289,7 @@ class GroupLog:
     def _on_revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         gone = [p.partition for p in parts]
         self._given.difference_update(gone)
-        self._stop(gone)
+        left = self._let_go(gone)
         if not self._is_stopping and gone:
             self._revoked.clear()
             self._tell(Revoked(tuple(gone)))
@@ -317,14 +298,25 @@ class GroupLog:
             self._leaving = set(gone)
             self._follow_orders()
             self._leaving = set()
-        consumer.incremental_unassign([])
+        self._give_up(consumer, left)
 
     def _on_lost(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         gone = [p.partition for p in parts]
         self._given.difference_update(gone)
-        self._stop(gone)
+        left = self._let_go(gone)
         self._tell(Revoked(tuple(gone)))
-        consumer.incremental_unassign([])
+        self._give_up(consumer, left)
+
+    def _give_up(self, consumer: Consumer, left: list[TopicPartition]) -> None:
+        """Give up partitions for the group, with one call.
+
+        The first call answers the group, and may end a client that is closing: a second is never answered.
+        """
+        try:
+            consumer.incremental_unassign(left)
+        except KafkaException as error:
+            _log.warning(KAFKA_REPORTED, topic=self._topic, error=str(error))
+            consumer.incremental_unassign([])
 
     def _fetch(self, partition: int, offset: int, leader_epoch: int) -> None:
         if partition not in self._given and partition not in self._adopted:
@@ -339,15 +331,19 @@ class GroupLog:
         self._fetching.add(partition)
 
     def _stop(self, partitions: list[int]) -> None:
-        ours = {p for p in partitions if p in self._fetching}
-        if not ours:
+        if not (left := self._let_go(partitions)):
             return
-        self._resume(ours & self._paused)
-        self._fetching -= ours
         try:
-            self._consumer.incremental_unassign([TopicPartition(self._topic, p) for p in ours])
+            self._consumer.incremental_unassign(left)
         except KafkaException as error:
             _log.warning(KAFKA_REPORTED, topic=self._topic, error=str(error))
+
+    def _let_go(self, partitions: list[int]) -> list[TopicPartition]:
+        """Take no more records of partitions; return those still to be unassigned."""
+        ours = {p for p in partitions if p in self._fetching}
+        self._resume(ours & self._paused)
+        self._fetching -= ours
+        return [TopicPartition(self._topic, p) for p in ours]
 
     def _commit(self, marks: list[TopicPartition], *, waits: bool) -> bool | None:
         """Commit; return whether stored, or None if reported later."""

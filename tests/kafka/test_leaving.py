@@ -1,0 +1,74 @@
+"""A revocation is answered once: a client that is closing ends with the first answer, and hears no second."""
+
+import asyncio
+import secrets
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from stream_durable.kafka import log as module
+from stream_durable.kafka.log import GroupLog
+from stream_durable.local.kafka import LocalKafka
+from stream_durable.ports import Assigned, Revoked
+from stream_durable.settings import KafkaSettings
+
+pytestmark = pytest.mark.real
+
+SECONDS = 60.0
+PARTITIONS = 4
+
+
+def new_topic(broker: LocalKafka) -> str:
+    name = f"leaving-{secrets.token_hex(4)}"
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+    admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result(SECONDS)
+    return name
+
+
+def opened(broker: LocalKafka, topic: str) -> GroupLog:
+    settings = KafkaSettings(bootstrap=broker.bootstrap, replication=1)
+    log = GroupLog(settings, topic, topic, client="c", reset="earliest")
+    log.open()
+    return log
+
+
+async def fetch(log: GroupLog) -> set[int]:
+    """Fetch what the group gives first."""
+    while not (isinstance(event := await log.next(), Assigned) and event.partitions):
+        pass
+    for partition in event.partitions:
+        log.fetch(partition, 0, -1)
+    return set(event.partitions)
+
+
+async def test_a_revocation_is_answered_with_one_call(
+    kafka_broker: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[set[int]] = []
+
+    class Counted(Consumer):
+        def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
+            answers.append({part.partition for part in partitions})
+            super().incremental_unassign(partitions)
+
+    monkeypatch.setattr(module, "Consumer", Counted)
+    topic = new_topic(kafka_broker)
+    async with asyncio.timeout(2 * SECONDS):
+        first = opened(kafka_broker, topic)
+        assert await fetch(first) == {*range(PARTITIONS)}
+        second = opened(kafka_broker, topic)
+        taking = asyncio.create_task(fetch(second))
+        while not isinstance(event := await first.next(), Revoked):
+            pass
+        going_on = asyncio.create_task(first.next())
+        moved = await taking
+        assert moved == set(event.partitions)
+        assert answers == [moved]
+
+        await second.close()
+        going_on.cancel()
+        await first.close()
+
+    assert answers[0] == moved
+    assert sorted(map(sorted, answers[1:])) == sorted([sorted(moved), sorted({*range(PARTITIONS)} - moved)])
