@@ -67,10 +67,11 @@ class Saving:
         if ahead:
             self._publish_ahead(finished)
         while finished:
-            refused = None
+            refused, missed = None, False
             try:
                 if await self._store.commit([f.share for f in finished]):
                     break
+                missed = True
             except TransientError as error:
                 refused = error if isinstance(error, StatementError) else None
                 self._metrics.count_refused_commit(error.code)
@@ -78,7 +79,7 @@ class Saving:
                 await self._survived()
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, _LONGEST_SECONDS)
-            finished = await self._settle_doubt(finished)
+            finished = await self._settle_doubt(finished, missed=missed)
             if refused is not None and finished:
                 self._give_up(finished)
                 return refused
@@ -104,8 +105,13 @@ class Saving:
             if partition is not None and partition.token == f.share.token:
                 partition.published = f.share.published + partition.published
 
-    async def _settle_doubt(self, finished: list[batch.Finished]) -> list[batch.Finished]:
-        """Read the rows after a miss or an unknown outcome, and return the shares still to save."""
+    async def _settle_doubt(self, finished: list[batch.Finished], *, missed: bool) -> list[batch.Finished]:
+        """Read the rows after a miss or an unknown outcome, and return the shares still to save.
+
+        After a miss some rows were another owner's. That they are ours by now proves nothing: the database may
+        have been set back, and entities loaded for the shares may be of the time before. All partitions are
+        taken over again.
+        """
         partitions = [f.share.partition for f in finished]
         cursors = await retry_transient(
             lambda: self._store.cursors(partitions), "read the positions of partitions"
@@ -120,9 +126,9 @@ class Saving:
             match standing(share, cursors[share.partition]):
                 case "saved":
                     self._saved(f)
-                case "unsaved":
+                case "unsaved" if not missed:
                     unsaved.append(f)
-                case "taken":
+                case "unsaved" | "taken":
                     fenced.append(share.partition)
         if fenced:
             self._fenced(fenced)
