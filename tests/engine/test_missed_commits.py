@@ -1,4 +1,4 @@
-"""A commit that finds the row of another owner, and finds it ours a moment later: the database was set back."""
+"""A commit finds another owner's row, ours again a moment later: the database was set back between."""
 
 from collections.abc import Sequence
 from uuid import UUID
