@@ -16,13 +16,21 @@ from stream_durable.settings import KafkaSettings
 
 _CALL_SECONDS: Final = 15.0
 _CLIENT: Final = "stream-durable-topics"
+#: How often a missing topic is looked for, and the pause between: brokers learn of new topics one by one.
+_LOOKS: Final = 8
+_LOOK_SECONDS: Final = 0.25
 
 
 async def missing_topics(settings: KafkaSettings, names: Sequence[str]) -> list[str]:
-    """Return the missing topics; one request to the brokers."""
+    """Return the missing topics, after a few seconds of looking: a new topic is not known at once."""
     if not names:
         return []
-    return await asyncio.to_thread(_missing, settings, names)
+    for _ in range(_LOOKS):
+        missing = await asyncio.to_thread(_missing, settings, names)
+        if not missing:
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
+    return missing
 
 
 async def make_own_topics(settings: KafkaSettings, names: Sequence[str], partitions: int) -> list[str]:

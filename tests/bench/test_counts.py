@@ -105,7 +105,11 @@ def test_a_run_alone_costs_a_commit_for_its_start_and_one_for_each_result(site: 
     assert rows_of_commits(counts) == {table: n * commits for table, n in COMMIT_ROWS.items()}
     notes = counts.rows["partition"] - commits
     assert 0 <= notes <= NOTES
-    assert 0 <= counts.transactions - commits - LOOKS * ALONE - notes <= PER_SECOND * (seconds + KEPT_SECONDS)
+    # One transaction may make several notes.
+    others = counts.transactions - commits - LOOKS * ALONE
+    assert 0 <= others <= notes + PER_SECOND * (seconds + KEPT_SECONDS), (
+        "a transaction may make several notes"
+    )
     assert counts.wal_bytes <= COMMIT_WAL_BYTES * (commits + PARTITIONS)
     check_steps(counts, ALONE, WORKLOADS[name].steps)
 
