@@ -77,6 +77,8 @@ from stream_durable.core.run.again import base_of
 from stream_durable.core.run.rows import RunChange, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
 from stream_durable.core.run.state import Context, Detail, Mail, Open, Requests, Run, Step
+from stream_durable.core.schedule.rows import FiringRow, ScheduleRow
+from stream_durable.core.schedule.state import Schedule
 from stream_durable.core.status import PENDING, STEP_ENDED, Outcome
 from stream_durable.core.tables import Rows
 from stream_durable.ports import TimerRow
@@ -496,9 +498,11 @@ encode_struct = msgspec.json.Encoder(order="deterministic").encode
 #: Under which name a play keeps the rows of each table.
 _HELD = {
     RunRow: "runs", StepRow: "steps", SignalRow: "signals", EventRow: "events", WaitRow: "waits",
-    GateRow: "gates", PlaceRow: "places", LaterRow: "laters",
+    GateRow: "gates", PlaceRow: "places", LaterRow: "laters", ScheduleRow: "schedules", FiringRow: "firings",
 }  # fmt: skip
-_KINDS: dict[type[Entity], Kind] = {Run: "run", Channel: "channel", Gate: "gate", Later: "later", Log: "log"}
+_KINDS: dict[type[Entity], Kind] = {
+    Run: "run", Channel: "channel", Gate: "gate", Later: "later", Schedule: "schedule", Log: "log",
+}  # fmt: skip
 
 
 class Saved:
@@ -512,6 +516,8 @@ class Saved:
         self.gates: dict[str, GateRow] = {}
         self.laters: dict[str, LaterRow] = {}
         self.places: dict[tuple[str, str, str], PlaceRow] = {}
+        self.schedules: dict[str, ScheduleRow] = {}
+        self.firings: dict[tuple[str, str], FiringRow] = {}
         self.signals: dict[tuple[str, int], SignalRow] = {}
         self.timers: dict[tuple[Kind, str, str], TimerRow] = {}
 
@@ -557,6 +563,11 @@ class Saved:
         assert isinstance(later, Later)
         return later
 
+    def load_schedule(self, key: str, partition: int) -> Schedule:
+        schedule = self._load("schedule", key, partition) or Schedule(key, partition)
+        assert isinstance(schedule, Schedule)
+        return schedule
+
     def load_gate(self, key: str, partition: int) -> Gate:
         gate = self._load("gate", key, partition) or Gate(key, partition)
         assert isinstance(gate, Gate)
@@ -567,7 +578,7 @@ class Saved:
         graph = base_of(entity.graph) if isinstance(entity, Run) else None
         found = self._load(_KINDS[type(entity)], entity.id, entity.partition, lambda fingerprint: graph)
         if found is None:
-            assert isinstance(entity, Gate | Later)
+            assert isinstance(entity, Gate | Later | Schedule)
             return type(entity)(entity.id, entity.partition)
         return found
 

@@ -10,7 +10,16 @@ from msgspec import Raw
 
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent, StepEvent
-from stream_durable.core.messages import NULL, EmittedRecord, Kind, LogLine, Message, OptionalRaw
+from stream_durable.core.messages import (
+    NULL,
+    EmittedRecord,
+    Kind,
+    LogLine,
+    Message,
+    OptionalRaw,
+    Scheduled,
+    StartRun,
+)
 from stream_durable.core.status import Outcome
 
 
@@ -77,6 +86,8 @@ class Command(msgspec.Struct, omit_defaults=True, kw_only=True, tag="attempt", t
     generation: int = 0
     #: The attempts of steps that end by a token, by name, other than the first.
     tokens: dict[str, int] = {}
+    #: What started the run, if a schedule did.
+    scheduled: Scheduled | None = None
 
 
 class CancelAttempt(
@@ -124,7 +135,7 @@ class Effects:
 
     __slots__ = (
         "attempts", "commands", "events", "format", "has_early_timer", "load", "lost_queues", "messages",
-        "publications", "redirected", "timers",
+        "publications", "redirected", "starts", "timers",
     )  # fmt: skip
 
     def __init__(self, in_format: int = 1) -> None:
@@ -140,6 +151,8 @@ class Effects:
         self.events: list[StepEvent | RunEvent] = []
         #: Messages to other entities, by way of the inbox.
         self.messages: list[Message] = []
+        #: Those among them that start a run of whatever version is current when they are published.
+        self.starts: list[StartRun] = []
         #: What steps emitted, in order.
         self.publications: list[Publication] = []
         #: (kind, key, timer) -> due in milliseconds of log time, or None to drop it; the last word counts.

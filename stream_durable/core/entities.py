@@ -31,6 +31,7 @@ from stream_durable.core.messages import (
     Kind,
     LaterTimerFired,
     RunTimerFired,
+    ScheduleTimerFired,
 )
 from stream_durable.core.run import (
     answers,
@@ -50,10 +51,13 @@ from stream_durable.core.run import (
 from stream_durable.core.run import rows as run_rows
 from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.state import Run
+from stream_durable.core.schedule import fold as schedule_fold
+from stream_durable.core.schedule import rows as schedule_rows
+from stream_durable.core.schedule.state import Schedule
 from stream_durable.core.tables import Parts, Rows, Table
 
-Entity = Run | Channel | Gate | Later | Log
-TimerFired = RunTimerFired | ChannelTimerFired | GateTimerFired | LaterTimerFired
+Entity = Run | Channel | Gate | Later | Schedule | Log
+TimerFired = RunTimerFired | ChannelTimerFired | GateTimerFired | LaterTimerFired | ScheduleTimerFired
 Graphs = Callable[[str], Graph | None]
 
 
@@ -120,6 +124,15 @@ def _kind(kind: Kind) -> EntityKind:
                 write=later_rows.write,
                 thaw=later_rows.thaw,
             )
+        case "schedule":
+            return EntityKind(
+                create=schedule_fold.create,
+                handlers=schedule_fold.HANDLERS,
+                timer=ScheduleTimerFired,
+                tables=schedule_rows.TABLES,
+                write=schedule_rows.write,
+                thaw=schedule_rows.thaw,
+            )
         case "log":
             return EntityKind(
                 create=lambda message, partition, graphs: Log(message.key, partition),
@@ -132,9 +145,10 @@ def _kind(kind: Kind) -> EntityKind:
 
 ENTITIES: Mapping[Kind, EntityKind] = {kind: _kind(kind) for kind in KINDS}
 TABLES: tuple[Table, ...] = tuple(table for kind in ENTITIES.values() for table in kind.tables)
-#: Rows of every batch, of few, and of those with questions or messages for later, as the statement has them.
+#: Rows of every batch, of few, and of those with questions, messages for later or schedules, as the statement
+#: has them.
 USUAL_ROWS = (run_rows.RunRow, run_rows.RunChange, run_rows.StepRow)
-RARE_ROWS = (QuestionRow, later_rows.LaterRow)
+RARE_ROWS = (QuestionRow, later_rows.LaterRow, schedule_rows.ScheduleRow, schedule_rows.FiringRow)
 SELDOM_ROWS: tuple[type[Any], ...] = tuple(
     table.row for table in TABLES if table.row not in (*USUAL_ROWS, *RARE_ROWS)
 )

@@ -36,6 +36,8 @@ TAKE: Final = 2
 EMITS: Final = 2
 #: The format of messages for later.
 LATER: Final = 2
+#: The format of schedules, and of starts by them.
+SCHEDULES: Final = 2
 
 #: So far beyond ours a format is made up: to wait for it would hold a partition for ever.
 FORMATS_AHEAD_MAX: Final = 100

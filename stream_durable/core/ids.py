@@ -73,6 +73,11 @@ def shortened(step: str) -> str:
     return f"{defined_name(step)}~{digest}"
 
 
+def roll_id(app: str) -> str:
+    """Return the id of the roll of an app's schedules; no schedule can have it."""
+    return f"{app}{CHILD_MARK}"
+
+
 def is_derived(run: str) -> bool:
     """Return whether an id can only belong to a child run."""
     return CHILD_MARK in run

@@ -14,8 +14,9 @@ from msgspec import Meta, Raw, field
 from stream_durable.core.failure import Failure
 from stream_durable.core.format import Format
 from stream_durable.core.ids import ID_BYTES_MAX
+from stream_durable.core.schedule.rule import Moment, Rule
 
-Kind = Literal["run", "channel", "gate", "later", "log"]
+Kind = Literal["run", "channel", "gate", "later", "schedule", "log"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 NULL = Raw(b"null")
 
@@ -97,6 +98,23 @@ class StartWithSignal(StartRun, kw_only=True, tag="run.start_signal"):
     signal: Text
     #: JSON that the signal carries.
     data: Raw = NULL
+
+
+class Scheduled(msgspec.Struct, array_like=True, frozen=True):
+    """The schedule that started a run, and for which moment, in milliseconds."""
+
+    schedule: str
+    moment: int
+
+
+class StartScheduled(StartRun, kw_only=True, tag="run.start_scheduled"):
+    """A schedule starts a run, whose id follows from schedule and moment; the schedule learns of its end."""
+
+    #: A release that does not know this format leaves the message to one that does.
+    format: Format
+    schedule: Text
+    #: For which moment.
+    moment: Moment
 
 
 class CancelRun(RunMessage, kw_only=True, tag="run.cancel"):
@@ -736,6 +754,143 @@ class LaterTimerFired(LaterMessage, kw_only=True, tag="later.timer"):
     due: Millis
 
 
+Overlap = Literal["skip", "queue_one", "queue_all", "cancel", "allow"]
+#: How long after its moment a firing is caught up.
+CATCH_UP_MS = 86_400_000
+
+
+class Plan(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a schedule does, and when."""
+
+    rule: Rule
+    #: The workflow of its runs, in the version that is current when it fires.
+    workflow: Text
+    #: Of each run.
+    input: Raw = NULL
+    #: What a firing does while a run of an earlier one is under way.
+    overlap: Overlap = "skip"
+    #: How late a firing may be; a moment that is missed by more does not fire.
+    catch_up_ms: Millis = CATCH_UP_MS
+    #: How long each run may take, in place of the workflow's time-out.
+    timeout_ms: Annotated[int, Meta(ge=1, le=1 << 53)] | None = None
+    #: After so many firings in a row that failed, the schedule turns itself off.
+    disable_after: Ordinal | None = None
+    tags: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
+    queue: OptionalText = ""
+    priority: Annotated[int, Meta(ge=-100, le=100)] = 0
+    #: A JSON object.
+    metadata: OptionalRaw = None
+
+
+class ScheduleMessage(Message, kw_only=True):
+    """A message to a schedule."""
+
+    kind: ClassVar[Kind] = "schedule"
+    key: Text = field(name="schedule")
+
+
+class ScheduleFact(ScheduleMessage, kw_only=True):
+    """What is said to a schedule by others, or by itself."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+
+
+class ScheduleOrder(ScheduleFact, kw_only=True):
+    """An order of a person or a program."""
+
+    id: Text
+
+
+class SetSchedule(ScheduleOrder, kw_only=True, tag="schedule.set"):
+    """Create a schedule at run time, or change one; without a plan, go back to that of the code."""
+
+    plan: Plan | None = None
+    #: Whether it is refused where there is one.
+    is_new: bool = False
+
+
+class DeclareSchedule(ScheduleOrder, kw_only=True, tag="schedule.declare"):
+    """The code of an app declares a schedule. What was changed or paused at run time stays so."""
+
+    app: Text
+    plan: Plan
+
+
+class DeclaredSchedules(ScheduleOrder, kw_only=True, tag="schedule.roll"):
+    """All schedules that the code of an app declares; those no longer among them are marked, not deleted.
+
+    The key is that of the app's roll.
+    """
+
+    app: Text
+    names: Annotated[tuple[Text, ...], Meta(max_length=10_000)] = ()
+
+
+class UndeclareSchedule(ScheduleFact, kw_only=True, tag="schedule.undeclare"):
+    """The code of an app declares a schedule no longer. It goes on, and is reported."""
+
+    app: Text
+
+
+class PauseSchedule(ScheduleOrder, kw_only=True, tag="schedule.pause"):
+    """Turn a schedule off: its moments do not fire until it is turned on, nor afterwards."""
+
+    by: OptionalText = ""
+    reason: Comment = ""
+
+
+class ResumeSchedule(ScheduleOrder, kw_only=True, tag="schedule.resume"):
+    """Turn a schedule on again, from now on."""
+
+
+class DeleteSchedule(ScheduleOrder, kw_only=True, tag="schedule.delete"):
+    """Forget a schedule; its runs go on. Code that declares it creates it again."""
+
+
+class TriggerSchedule(ScheduleOrder, kw_only=True, tag="schedule.trigger"):
+    """Start a run of the schedule now, on or off, whatever else is under way."""
+
+
+class BackfillSchedule(ScheduleOrder, kw_only=True, tag="schedule.backfill"):
+    """Start runs for moments of the past, one after another; a moment that has a run gets no second one."""
+
+    moments: Annotated[tuple[Moment, ...], Meta(min_length=1, max_length=1_000)]
+    #: The time between one start and the next.
+    pace_ms: Annotated[int, Meta(ge=1, le=86_400_000)] = 1_000
+
+
+class ScheduleNext(ScheduleFact, kw_only=True, tag="schedule.next"):
+    """The next moment of a schedule, computed once from the calendar."""
+
+    #: Which computation of the schedule this answers: the count of its changes, and the moment before.
+    revision: Millis
+    after: Millis
+    #: None: there is no more.
+    at: Moment | None = None
+    #: How many moments before it were missed for good.
+    missed: Millis = 0
+    #: Why there is none; the schedule is turned off.
+    failure: Failure | None = None
+
+
+class ScheduledRunEnded(ScheduleFact, kw_only=True, tag="schedule.ended"):
+    """A run that the schedule started has ended, or could not be started."""
+
+    run: Text
+    status: OptionalText
+    failure: Failure | None = None
+
+
+class ScheduleTimerFired(ScheduleMessage, kw_only=True, tag="schedule.timer"):
+    """A moment of a schedule is due, or the next one of a back-fill."""
+
+    #: Empty, or `backfill`.
+    timer: str
+    #: Log time that was asked for.
+    due: Millis
+
+
 class GateMessage(Message, kw_only=True):
     """A message to a gate."""
 
@@ -870,6 +1025,19 @@ AnyMessage = (
     | CancelLater
     | LaterTimerFired
     | AttemptCancels
+    | StartScheduled
+    | SetSchedule
+    | DeclareSchedule
+    | DeclaredSchedules
+    | UndeclareSchedule
+    | PauseSchedule
+    | ResumeSchedule
+    | DeleteSchedule
+    | TriggerSchedule
+    | BackfillSchedule
+    | ScheduleNext
+    | ScheduledRunEnded
+    | ScheduleTimerFired
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -928,4 +1096,17 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     CancelLater,
     LaterTimerFired,
     AttemptCancels,
+    StartScheduled,
+    SetSchedule,
+    DeclareSchedule,
+    DeclaredSchedules,
+    UndeclareSchedule,
+    PauseSchedule,
+    ResumeSchedule,
+    DeleteSchedule,
+    TriggerSchedule,
+    BackfillSchedule,
+    ScheduleNext,
+    ScheduledRunEnded,
+    ScheduleTimerFired,
 )

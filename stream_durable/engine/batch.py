@@ -25,6 +25,7 @@ from stream_durable.core.messages import (
     Kind,
     Message,
     StartRun,
+    StartScheduled,
     StartWithSignal,
 )
 from stream_durable.core.run.rows import AttemptRow, attempt_rows
@@ -289,7 +290,7 @@ def _note(
     evidence.times.append(now)
 
 
-_CHECKED = frozenset({StartRun, StartWithSignal, FormatRaised, UnknownTypeError})
+_CHECKED = frozenset({StartRun, StartWithSignal, StartScheduled, FormatRaised, UnknownTypeError})
 
 
 def unclear(reads: Sequence[Read], graphs: Callable[[str], Graph | None], refused: Refused) -> list[Read]:

@@ -31,6 +31,7 @@ from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.engine.presence import Presence
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.redrive import Redrive
+from stream_durable.engine.resolving import resolve
 from stream_durable.engine.saving import Saving
 from stream_durable.engine.takeover import Takeovers
 from stream_durable.engine.timers import Timers
@@ -38,7 +39,7 @@ from stream_durable.engine.watch import Watch
 from stream_durable.ports import (
     Assigned,
     Clock,
-    Definitions,
+    Current,
     Keys,
     Log,
     LogLost,
@@ -50,12 +51,7 @@ from stream_durable.ports import (
 )
 from stream_durable.retrying import retry_transient
 from stream_durable.settings import EngineSettings
-from stream_durable.telemetry import (
-    DEPENDENCY_FAILED,
-    PARTITION_FENCED,
-    Metrics,
-    logger,
-)
+from stream_durable.telemetry import DEPENDENCY_FAILED, PARTITION_FENCED, Metrics, logger
 from stream_durable.wire.verdicts import CRASHES, Verdict
 
 _log = logger(__name__)
@@ -79,7 +75,7 @@ class Reconciler:
         log: Log,
         store: Store,
         publisher: Publisher,
-        definitions: Definitions,
+        definitions: Current,
         verdicts: VerdictLog,
         clock: Clock,
         settings: EngineSettings,
@@ -93,6 +89,7 @@ class Reconciler:
         """Serve as `owner`; publish as `source`; leave formats above `knows` to newer releases."""
         self._log = log
         self._store = store
+        self._definitions = definitions
         self._settings = settings
         self._metrics = metrics
         self._partitions: dict[int, Partition] = {}
@@ -292,6 +289,8 @@ class Reconciler:
                 self._clock.was_early()
             lost = [folding for folding in foldings if folding.effects.lost_queues]
             await self._redrive.note(folding.partition for folding in lost)
+            if any(folding.effects.starts for folding in foldings):
+                await resolve(foldings, self._definitions)
             finished = [batch.finish(folding) for folding in foldings]
             refused = await self._saving.save(finished, ahead=ahead and not self._folder.has_loaded)
             for folding in lost if refused is None else ():

@@ -12,7 +12,7 @@ from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import Format
 from stream_durable.core.ids import ID_BYTES_MAX, MESSAGE_BYTES_MAX, byte_length, fits
-from stream_durable.core.messages import AnyMessage, Message
+from stream_durable.core.messages import AnyMessage, Message, Plan
 
 #: A record's value above this is refused unread: no tool of ours writes one.
 VALUE_BYTES_MAX = MESSAGE_BYTES_MAX
@@ -83,13 +83,13 @@ def decode_command(value: bytes) -> Command | CancelAttempt:
 _FREE_TEXT = frozenset({"reason", "label", "comment"})
 
 
-def _check_texts(message: Message) -> None:
+def _check_texts(message: Message | Plan) -> None:
     """Refuse names and ids unfit for the database: with a NUL, or with too many bytes."""
     for name in message.__struct_fields__:
         if name in _FREE_TEXT:
             continue
         value = getattr(message, name)
-        if isinstance(value, Message):
+        if isinstance(value, Message | Plan):
             _check_texts(value)
         for text in value if isinstance(value, tuple) else (value,):
             if not isinstance(text, str):

@@ -14,6 +14,7 @@ from stream_durable.core.gate.rows import GateRow, PlaceRow
 from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
+from stream_durable.core.schedule.rows import FiringRow, ScheduleRow
 from stream_durable.ports import TimerRow
 from stream_durable.postgres.queries import queries
 
@@ -26,7 +27,7 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = tuple(range(1, 13))
+MIGRATIONS = tuple(range(1, 14))
 #: Where a run's id has this name, for it is not the first thing the row is about.
 RUN_ID = ("signal_change", "step", "step_state", "attempt", "attempt_state")
 
@@ -118,7 +119,9 @@ def columns_of(what: str, name: str) -> list[str]:
      ("type", "wait_held", WaitRow), ("table", "gate", GateRow), ("type", "gate_change", GateRow),
      ("table", "gate_place", PlaceRow), ("type", "place_change", PlaceRow),
      ("type", "timer_change", TimerRow), ("type", "signal_change", SignalRow),
-     ("table", "question", QuestionRow), ("type", "question_state", QuestionRow)],
+     ("table", "question", QuestionRow), ("type", "question_state", QuestionRow),
+     ("table", "schedule", ScheduleRow), ("type", "schedule_change", ScheduleRow),
+     ("table", "schedule_firing", FiringRow), ("type", "firing_change", FiringRow)],
 )  # fmt: skip
 def test_rows_are_in_the_order_of_their_columns(what: str, name: str, row: Any) -> None:
     fields = [{"run": "run_id"}.get(f, f) if name in RUN_ID else f for f in row._fields]

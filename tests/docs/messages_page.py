@@ -38,7 +38,7 @@ that hold their default are left out. Fields may be added with a default, and ar
 ## The inbox
 
 The record's key is the entity's id: the value of `run` or, for a channel, of `channel`, which is the event's name, a
-slash and the key, or, for a gate, of `gate`, which is its name, or, for a message that is sent later, of `later`, or, for a partition, of `log`, which is its number.
+slash and the key, or, for a gate, of `gate`, which is its name, or, for a message that is sent later, of `later`, or, for a schedule, of `schedule`, which is its name, or, for a partition, of `log`, which is its number.
 A record whose key is another one is refused. Only the processors and clients of an instance write here.
 """
 
@@ -107,16 +107,18 @@ know.
 #: Who writes what.
 WRITERS: Final = {
     "client": "run.cancel run.pause run.resume run.retry step.cancel step.skip "
-    "input.claim input.assign input.comment run.inquire later.cancel",
+    "input.claim input.assign input.comment run.inquire later.cancel "
+    "schedule.set schedule.pause schedule.resume schedule.delete schedule.trigger schedule.backfill",
     "client, ingress": "run.start_signal later.send input.answer step.complete step.fail step.heartbeat",
     "client, ingress, reconciler (of a message for later)": "run.signal channel.event",
     "client, ingress, reconciler (of a child)": "run.start",
     "worker": "attempt.started attempt.heartbeat attempt.completed attempt.failed attempt.returned "
     "attempt.skipped attempt.jumped attempt.expanded attempt.finished attempt.emitted attempt.cancels "
-    "attempt.noted attempt.waits log.commands_lost",
+    "attempt.noted attempt.waits log.commands_lost schedule.declare schedule.roll",
     "reconciler": "child.ended run.continue sleep.until wait.check gate.pass event.delivered event.offered run.timer "
     "emission.refused channel.wait channel.take channel.taken "
-    "channel.unwait channel.continue channel.timer gate.ask gate.leave gate.timer later.timer",
+    "channel.unwait channel.continue channel.timer gate.ask gate.leave gate.timer later.timer "
+    "run.start_scheduled schedule.next schedule.ended schedule.undeclare schedule.timer",
     "an operator's command, when no process of an older release is left ([upgrades](../deployment.md#upgrades))":
     "log.format",
 }  # fmt: skip
@@ -127,6 +129,8 @@ USUAL: Final = {
     "channel": "Name of the event, a slash, and the key.",
     "gate": "Name of the gate.",
     "later": "`signal` or `event`, whom it is for, and the message's own id.",
+    "schedule": "Name of the schedule.",
+    "app": "Name of the app.",
     "log": "Number of the partition.",
     "id": "Of the message: under one id it happens once.",
     "step": "Name of the step.",
@@ -163,6 +167,7 @@ _TYPES: Final = (
     ("AttemptCompleted", "object"), ("Call", "list"), ("Raw", "JSON"), ("Millis", "milliseconds"), ("tuple[", "list"), ("dict[", "object"), ("bool", "true or false"),
     ("Failure", "object"), ("int", "whole number"), ("Ordinal", "whole number"), ("WaitAttempt", "whole number"),
     ("Format", "whole number"), ("Partition", "whole number"), ("float", "number"), ("str", "text"), ("Text", "text"), ("Comment", "text"),
+    ("Moment", "milliseconds"), ("Plan", "object"), ("Scheduled", "list"),
     ("Deferrable", "`run.signal` or `channel.event`"),
 )  # fmt: skip
 _FIELD: Final = re.compile(r"^    (\w+): ")

@@ -14,7 +14,16 @@ from stream_durable.core.definition.nodes import encode_definition
 from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent, StepEvent
-from stream_durable.core.messages import MESSAGE_TYPES, Change, EventPublished, Grafted, LogLine, Message
+from stream_durable.core.messages import (
+    MESSAGE_TYPES,
+    Change,
+    EventPublished,
+    Grafted,
+    LogLine,
+    Message,
+    Plan,
+)
+from stream_durable.core.schedule.rule import Rule
 from stream_durable.wire import lifecycle
 from stream_durable.wire.cloudevents import headers as event_headers
 from stream_durable.wire.inbox import encode
@@ -176,6 +185,15 @@ _FIELDS: dict[str, Callable[[Random, _About], Any]] = {
     ),
     "at": lambda r, _: _MILLIS + r.randrange(10),
     "channel": lambda r, a: _key("channel", r, a),
+    "plan": lambda r, a: Plan(
+        rule=Rule(every_ms=r.choice((1_000, 60_000))),
+        workflow=a.workflow,
+        overlap=r.choice(("skip", "allow")),
+    ),
+    "schedule": lambda *_: "nightly",
+    "moments": lambda r, _: (_MILLIS - r.randrange(10),),
+    "moment": lambda *_: _MILLIS,
+    "app": lambda *_: "fuzzed",
     "outputs": lambda r, a: {name: _raw(r) for name in a.steps[: r.randrange(3)]},
     "function": lambda r, a: r.choice(("", *a.steps)),
     "item": lambda r, _: _raw(r),
@@ -190,6 +208,8 @@ def _key(kind: str, rng: Random, about: _About) -> str:
         return about.run
     if kind == "gate":
         return "bank"
+    if kind == "schedule":
+        return rng.choice(("nightly", "fuzzed//"))
     if kind == "later":
         return f"event:payment/{about.run}#later"
     return rng.choice((f"payment/{about.run}", f"shared/g{rng.randrange(2)}", f"sight/{about.run}"))

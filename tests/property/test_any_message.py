@@ -27,8 +27,10 @@ from stream_durable.core.messages import (
     InnerWait,
     LogLine,
     Message,
+    Plan,
     SignalRun,
 )
+from stream_durable.core.schedule.rule import Rule
 from stream_durable.core.status import Outcome
 from stream_durable.wire.inbox import decode_message, encode
 
@@ -76,7 +78,12 @@ ended, ended_late = (
     AttemptCompleted(key=RUN, step="a", attempt=n, worker="w", output=Raw(b"1")) for n in (1, 3)
 )
 KEYS = {"run": [RUN, RUN, RUN, "run-9"], "channel": ["paid/k1", "paid/7"], "gate": ["bank"], "log": ["log"],
-        "later": ["event:paid/k1#e1"]}  # fmt: skip
+        "later": ["event:paid/k1#e1"], "schedule": ["nightly", "nightly", "nightly", "shop//"]}  # fmt: skip
+PLANS = [
+    Plan(rule=Rule(every_ms=60_000), workflow="other"),
+    Plan(rule=Rule(cron=("* * * * *",), zone="Mars"), workflow="other", overlap="queue_all", disable_after=1),
+    Plan(rule=Rule(at=(1, 1 << 40), jitter_ms=9), workflow="x", overlap="cancel", catch_up_ms=0),
+]
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "id": ids, "workflow": names, "fingerprint": names, "input": raws, "tags": st.just(("a",)),
     "trace": ids, "trigger": st.sampled_from(["", "event", "schedule"]),
@@ -110,6 +117,11 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "note": st.sampled_from(["page-1", "x"]), "is_checkpoint": st.booleans(), "value": raws,
     "is_first": st.booleans(), "losses": st.integers(0, 2), "passes": st.integers(0, 2),
     "is_repeat": st.booleans(), "is_kept": st.booleans(), "waits": waits,
+    "schedule": st.sampled_from(["nightly", "x" * 512]), "moment": st.sampled_from([0, 1 << 40]),
+    "moments": st.lists(st.sampled_from([0, 1, 1 << 40]), min_size=1, max_size=3).map(tuple),
+    "plan": st.sampled_from(PLANS), "is_new": st.booleans(), "app": st.sampled_from(["shop", "x"]),
+    "names": st.just(("nightly",)), "pace_ms": st.sampled_from([1, 1_000]), "missed": st.integers(0, 2),
+    "revision": st.integers(0, 2), "after": numbers, "StartScheduled.timeout_ms": spans,
     "wait": names.filter(bool), "timer": names, "due": numbers, "run": st.sampled_from([RUN, "run-2"]),
 }  # fmt: skip
 

@@ -14,18 +14,23 @@ from msgspec import Raw
 
 from property.shapes import Choices
 from property.world import World, laws, lives
+from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode, Definition
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import partition_of
+from stream_durable.core.later.state import Later
 from stream_durable.core.messages import (
     AttemptCompleted,
     CancelRun,
+    Kind,
     Message,
     StartRun,
     WaitClosed,
     WaitOpened,
 )
+from stream_durable.core.schedule.state import Schedule
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.partition import Partition
@@ -86,19 +91,15 @@ class Owner:
             if key in self.saved.runs:
                 graph = self.graphs[self.saved.runs[key].fingerprint]
                 self.cache.keep("run", self.saved.load_run(key, graph))
-        for key in missing.get("channel", ()):
-            channel = self.saved.load_channel(key, partition_of(key, PARTITIONS))
-            if not channel.is_over:
-                self.cache.keep("channel", channel)
-        for key in missing.get("gate", ()):
-            gate = self.saved.load_gate(key, partition_of(key, PARTITIONS))
-            if not gate.is_over:
-                self.cache.keep("gate", gate)
-
-        for key in missing.get("later", ()):
-            later = self.saved.load_later(key, partition_of(key, PARTITIONS))
-            if not later.is_over:
-                self.cache.keep("later", later)
+        loads: dict[Kind, Callable[[str, int], Channel | Gate | Later | Schedule]] = {
+            "channel": self.saved.load_channel, "gate": self.saved.load_gate,
+            "later": self.saved.load_later, "schedule": self.saved.load_schedule,
+        }  # fmt: skip
+        for kind, load in loads.items():
+            for key in missing.get(kind, ()):
+                entity = load(key, partition_of(key, PARTITIONS))
+                if not entity.is_over:
+                    self.cache.keep(kind, entity)
 
     def _save(self, finished: batch.Finished) -> None:
         share = finished.share

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 from builders import NOON, ask, event, signal, step
@@ -14,28 +15,43 @@ from stream_durable.core.definition.about import NOTHING, About
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.failure import Failure
-from stream_durable.core.format import ASKS, LATER
+from stream_durable.core.format import ASKS, LATER, SCHEDULES
 from stream_durable.core.ids import channel_id, partition_of
 from stream_durable.core.messages import (
     AnswerInput,
     AttemptCompleted,
     AttemptFailed,
     AttemptStarted,
+    BackfillSchedule,
     CancelLater,
     CancelRun,
     ClaimInput,
     CommentInput,
+    DeclaredSchedules,
+    DeclareSchedule,
+    DeleteSchedule,
     EventPublished,
     GateAsked,
     GateLeft,
     GateTimerFired,
     Message,
+    PauseSchedule,
+    Plan,
+    ResumeSchedule,
+    ScheduledRunEnded,
+    ScheduleNext,
+    ScheduleTimerFired,
     SendLater,
+    SetSchedule,
     SignalRun,
     StartRun,
+    StartScheduled,
+    TriggerSchedule,
+    UndeclareSchedule,
     WaitOpened,
 )
 from stream_durable.core.policy import RetryPolicy
+from stream_durable.core.schedule.rule import Rule
 from stream_durable.ports import LogBounds, Record, Span
 from stream_durable.postgres.migrate import make
 from stream_durable.postgres.snapshot import snapshot
@@ -166,6 +182,7 @@ def a_story(runs: int = 24, batch: int = 1_000, padding: int = 0) -> MemoryLog:
         channel = channel_id("paid", f"early-{i}")
         early = EventPublished(key=channel, id=f"e{i}", data=Raw(b"{}"), ttl_ms=60_000)
         _later(log, i, early)
+        _schedule(log, i)
         log.add(early, early, CancelRun(key=f"run-{i}", id=f"c{i}", reason="enough"))
     return log
 
@@ -189,6 +206,35 @@ def _later(log: MemoryLog, i: int, event: EventPublished) -> None:
         log.add(planned, planned)
         if name == "never":
             log.add(CancelLater(key=key, id=f"not-{i}", format=LATER))
+
+
+def _schedule(log: MemoryLog, i: int) -> None:
+    """Let schedules be created, changed, paused, deleted, declared and no longer declared, and fire."""
+    name = f"schedule-{i}"
+    fact: dict[str, Any] = {"key": name, "format": SCHEDULES}
+    plan = Plan(rule=Rule(every_ms=60_000), workflow="order", overlap="queue_all", disable_after=1)
+    log.add(SetSchedule(**fact, id="set", plan=plan, is_new=True))
+    created = log.records[partition_of(name, PARTITIONS)][-1].time
+    moment = created - created % 60_000 + 60_000
+    next_one = ScheduleNext(**fact, revision=1, after=created, at=moment)
+    log.add(next_one, next_one, TriggerSchedule(**fact, id="now"), TriggerSchedule(**fact, id="now"))
+    log.add(BackfillSchedule(**fact, id="past", moments=(1_000, 2_000)))
+    log.add(ScheduleTimerFired(key=name, timer="", due=moment))
+    log.add(ScheduledRunEnded(**fact, run=f"{name}//@now", status="failed", failure=Failure("boom")))
+    log.add(PauseSchedule(**fact, id="off"), ResumeSchedule(**fact, id="on"))
+    log.add(DeclareSchedule(**fact, id="code", app="shop", plan=plan))
+    for names in ((name,), ()):
+        log.add(DeclaredSchedules(key="shop//", format=SCHEDULES, id=f"roll-{i}", app="shop", names=names))
+    log.add(UndeclareSchedule(**fact, app="shop"))
+    if not i % 8:
+        log.add(DeleteSchedule(**fact, id="gone"))
+    run = f"{name}//1970-01-01T00:00:01Z"
+    log.add(
+        StartScheduled(
+            key=run, id=run, workflow="order", fingerprint=ORDER.fingerprint(), format=SCHEDULES,
+            schedule=name, moment=1_000, trigger="schedule",
+        )
+    )  # fmt: skip
 
 
 def _charge(log: MemoryLog, i: int) -> None:

@@ -247,7 +247,7 @@ async def test_what_the_database_refuses_ends_it_with_the_place_and_the_reason(d
 
     await rows(database, "alter table again.run drop constraint nosy")
     await rebuild(refusing, resume=True)
-    assert len(await rows(database, "select 1 from again.run")) == 24
+    assert len(await rows(database, "select 1 from again.run where id like 'run-%'")) == 24
 
 
 async def test_a_record_that_killed_the_process_is_skipped_as_it_was_when_it_was_lived(database: str) -> None:

@@ -23,6 +23,8 @@ KEYS = {
     "channel_event": ("channel", "id"),
     "channel_wait": ("channel", "run", "wait"),
     "later": ("id",),
+    "schedule": ("id",),
+    "schedule_firing": ("schedule", "run"),
     "gate": ("name",),
     "gate_place": ("gate", "run", "step"),
     "timer": ("kind", "key", "name"),

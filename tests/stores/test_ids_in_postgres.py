@@ -14,6 +14,7 @@ from stream_durable.core.gate.rows import PlaceRow
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, clipped, fits
 from stream_durable.core.later.rows import LaterRow
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
+from stream_durable.core.schedule.rows import FiringRow, ScheduleRow
 from stream_durable.ports import TimerRow
 from stream_durable.postgres.migrate import migrate
 from stream_durable.postgres.store import PostgresStore
@@ -73,6 +74,8 @@ async def test_every_id_that_is_taken_can_be_part_of_every_key(database: str) ->
         found.rows.of(WaitRow).append(WaitRow(text, text, text, 0, 1, 1))
         found.timers.append(TimerRow("channel", text, text, 0, 10))
         found.rows.of(LaterRow).append(LaterRow(text, 0, 10, 10, "", b"{}"))
+        found.rows.of(ScheduleRow).append(ScheduleRow(text, 0, b"{}"))
+        found.rows.of(FiringRow).append(FiringRow(text, text, 0, 10))
         found.rows.of(PlaceRow).append(PlaceRow(text, text, text, 0, 1, 1, True))
 
     assert await store.commit([found])

@@ -35,6 +35,7 @@ from stream_durable.core.messages import (
     AttemptSkipped,
     AttemptStarted,
     AttemptWaits,
+    BackfillSchedule,
     Call,
     CancelLater,
     CancelRun,
@@ -47,6 +48,9 @@ from stream_durable.core.messages import (
     CommandsLost,
     CommentInput,
     CompleteStep,
+    DeclaredSchedules,
+    DeclareSchedule,
+    DeleteSchedule,
     EmissionRefused,
     EmittedEvent,
     EmittedRecord,
@@ -69,21 +73,33 @@ from stream_durable.core.messages import (
     LaterTimerFired,
     LogLine,
     PauseRun,
+    PauseSchedule,
+    Plan,
     ResumeRun,
+    ResumeSchedule,
     RetryRun,
     RunContinued,
     RunTimerFired,
+    Scheduled,
+    ScheduledRunEnded,
+    ScheduleNext,
+    ScheduleTimerFired,
     SendLater,
+    SetSchedule,
     SignalRun,
     SkipStep,
     SleepUntil,
     StartRun,
+    StartScheduled,
     StartWithSignal,
     TakeOpened,
+    TriggerSchedule,
+    UndeclareSchedule,
     WaitChecked,
     WaitClosed,
     WaitOpened,
 )
+from stream_durable.core.schedule.rule import Rule
 from stream_durable.wire.inbox import decode_command, decode_message, encode
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -402,6 +418,47 @@ MESSAGES += [
         AttemptExpanded, AttemptFinished, AttemptCancels,
     )
 ]  # fmt: skip
+NIGHTLY: dict[str, Any] = {"key": "nightly", "format": 2}
+SHORT_PLAN = Plan(rule=Rule(every_ms=60_000), workflow="report")
+PLAN = Plan(
+    rule=Rule(
+        cron=("0 2 * * *", "30 0 12 * * MON"), zone="Europe/Berlin", start=1_764_000_000_000,
+        end=1_864_000_000_000, jitter_ms=120_000,
+    ),
+    workflow="report", input=DATA, overlap="queue_one", catch_up_ms=3_600_000, timeout_ms=60_000,
+    disable_after=3, tags=("eu", "Größe"), queue="fast", priority=-5, metadata=Raw(b'{"by":"shop"}'),
+)  # fmt: skip
+FULL_START = msgspec.structs.asdict(next(one for one in MESSAGES if type(one) is StartRun and one.timeout_ms))
+MESSAGES += [
+    StartScheduled(
+        key="nightly//2025-11-24T16:00:00Z", id="nightly//2025-11-24T16:00:00Z", workflow="report",
+        fingerprint=FINGERPRINT, format=2, schedule="nightly", moment=1_764_000_000_000,
+    ),
+    StartScheduled(**FULL_START, format=2, schedule="nightly", moment=1_764_000_000_000),
+    SetSchedule(**NIGHTLY, id="m8"),
+    SetSchedule(**NIGHTLY, id="m8", plan=PLAN, is_new=True),
+    SetSchedule(**NIGHTLY, id="m8", plan=Plan(rule=Rule(at=(1_764_000_000_000,)), workflow="report")),
+    SetSchedule(**NIGHTLY, id="m8", plan=Plan(rule=Rule(after_ms=60_000), workflow="report")),
+    DeclareSchedule(**NIGHTLY, id="m8", app="shop", plan=SHORT_PLAN),
+    DeclaredSchedules(key="shop//", format=2, id="m8", app="shop"),
+    DeclaredSchedules(key="shop//", format=2, id="m8", app="shop", names=("hourly", "nightly")),
+    UndeclareSchedule(**NIGHTLY, app="shop"),
+    PauseSchedule(**NIGHTLY, id="m8"),
+    PauseSchedule(**NIGHTLY, id="m8", by="Zoë", reason="holidays"),
+    ResumeSchedule(**NIGHTLY, id="m8"),
+    DeleteSchedule(**NIGHTLY, id="m8"),
+    TriggerSchedule(**NIGHTLY, id="m8"),
+    BackfillSchedule(**NIGHTLY, id="m8", moments=(1_764_000_000_000,)),
+    BackfillSchedule(**NIGHTLY, id="m8", moments=(1_764_000_000_000, 1_764_003_600_000), pace_ms=5_000),
+    ScheduleNext(**NIGHTLY, revision=1, after=1_764_000_000_000),
+    ScheduleNext(
+        **NIGHTLY, revision=1, after=1_764_000_000_000, at=1_764_003_600_000, missed=3, failure=LOST,
+    ),
+    ScheduledRunEnded(**NIGHTLY, run="nightly//@m8", status="completed"),
+    ScheduledRunEnded(**NIGHTLY, run="nightly//@m8", status="failed", failure=LOST),
+    ScheduleTimerFired(key="nightly", timer="", due=1_764_000_000_000),
+]  # fmt: skip
+
 COMMANDS.append(msgspec.structs.replace(COMMANDS[-1], tokens={"delivered": 2}))
 COMMANDS.append(
     msgspec.structs.replace(
@@ -413,6 +470,7 @@ COMMANDS.append(
         ),
     )
 )  # fmt: skip
+COMMANDS.append(msgspec.structs.replace(COMMANDS[-1], scheduled=Scheduled("nightly", 1_764_000_000_000)))
 
 
 def lines(name: str) -> list[bytes]:

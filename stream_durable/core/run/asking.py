@@ -119,6 +119,8 @@ def _add_context(run: Run, command: Command) -> None:
         command.tokens = _later_attempts(run)
     if run.context is not None:
         command.context = run.context.encoded()
+    if run.requests is not None:
+        command.scheduled = run.requests.scheduled
     command.tags = run.tags
     if run.metadata is not None:
         command.metadata = Raw(run.metadata)

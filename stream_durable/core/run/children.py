@@ -12,9 +12,17 @@ from stream_durable.core.definition.paths import raw_at, root_of, value_at
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
+from stream_durable.core.format import SCHEDULES
 from stream_durable.core.ids import MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX, child_id, clipped
 from stream_durable.core.lifecycle import STEP_WAITING
-from stream_durable.core.messages import CancelRun, ChildEnded, Message, StartRun
+from stream_durable.core.messages import (
+    CancelRun,
+    ChildEnded,
+    Message,
+    ScheduledRunEnded,
+    StartRun,
+    StartScheduled,
+)
 from stream_durable.core.run.portions import STEP_LOAD
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.state import End, Run, Step, raw_or_null
@@ -27,6 +35,8 @@ DEPTH_MAX = 100
 _ENVELOPE_BYTES = 10_000
 #: The failure of a child whose output or failure is too large to be told.
 _UNTOLD = "output_too_large"
+#: So much of a failure's message is kept by a schedule.
+_BRIEF_LENGTH = 500
 
 
 def begin_child(
@@ -117,20 +127,42 @@ def tell_parent(run: Run, out: Effects) -> None:
         )  # fmt: skip
 
 
-def refused(message: StartRun, error: RejectedError) -> ChildEnded:
-    """Return the message to a parent of a refused child, which would otherwise wait for ever."""
+def tell_schedule(run: Run, out: Effects) -> None:
+    """Report the end of this run to the schedule that started it, if one did."""
+    if run.requests is not None and run.requests.scheduled is not None:
+        out.messages.append(
+            ScheduledRunEnded(
+                key=run.requests.scheduled.schedule, format=SCHEDULES, run=run.id, status=run.status,
+                failure=_brief(run.failure),
+            )
+        )  # fmt: skip
+
+
+def _brief(failure: Failure | None) -> Failure | None:
+    """Return as much of a failure as a schedule keeps."""
+    if failure is None:
+        return None
+    return Failure(failure.code, failure.message[:_BRIEF_LENGTH], retryable=failure.retryable)
+
+
+def refused(message: StartRun, error: RejectedError) -> ChildEnded | ScheduledRunEnded:
+    """Return the message to the parent or schedule of a refused run, which would otherwise wait for ever."""
     failure = Failure(error.code, f"run {message.key!r} could not be started: {error}", retryable=False)
+    if isinstance(message, StartScheduled):
+        return ScheduledRunEnded(
+            key=message.schedule, format=SCHEDULES, run=message.key, status=FAILED, failure=_brief(failure)
+        )
     return ChildEnded(
         key=message.parent, step=message.parent_step, child=message.key, status=FAILED, failure=failure
     )
 
 
-def undelivered(message: Message, reason: str) -> ChildEnded | None:
+def undelivered(message: Message, reason: str) -> ChildEnded | ScheduledRunEnded | None:
     """Return the message to a run that waits for a message which the log does not take; None: none waits.
 
     A parent whose child's start is too large, or whose child's result, learns that.
     """
-    if isinstance(message, StartRun) and message.parent:
+    if isinstance(message, StartRun) and (message.parent or isinstance(message, StartScheduled)):
         return refused(message, RejectedError("input_too_large", reason))
     if not isinstance(message, ChildEnded) or (message.failure and message.failure.code == _UNTOLD):
         return None

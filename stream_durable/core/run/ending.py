@@ -18,7 +18,7 @@ from stream_durable.core.lifecycle import RUN_COMPENSATING, RUN_EVENTS, STEP_CAN
 from stream_durable.core.messages import AttemptHeartbeat, GateLeft
 from stream_durable.core.names import is_undo, undo_name
 from stream_durable.core.run import beside, groups, hooks, portions, races
-from stream_durable.core.run.children import tell_parent
+from stream_durable.core.run.children import tell_parent, tell_schedule
 from stream_durable.core.run.counters import recount
 from stream_durable.core.run.say import begun_step, clear_due, say_run, say_step, set_due, set_run_due
 from stream_durable.core.run.state import End, Run, Step
@@ -352,3 +352,5 @@ def _finish(run: Run, status: str, now: int, out: Effects) -> None:
     say_run(run, RUN_EVENTS[status], now, out)
     if run.parent is not None:
         tell_parent(run, out)
+    elif run.requests is not None and run.requests.scheduled is not None:
+        tell_schedule(run, out)

@@ -8,7 +8,7 @@ from stream_durable.core.definition.nodes import StepNode, WaitNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.messages import RunContinued
 from stream_durable.core.run.asking import ask_gate, dispatch
-from stream_durable.core.run.children import tell_parent
+from stream_durable.core.run.children import tell_parent, tell_schedule
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.waiting import ask_once_more
 from stream_durable.core.status import PENDING, READY, STEP_ASKED, WAITING
@@ -19,6 +19,7 @@ def redrive(run: Run, out: Effects) -> None:
     if run.ended is not None:
         if run.parent is not None:
             tell_parent(run, out)
+        tell_schedule(run, out)
         return
     if run.status == PENDING:
         return

@@ -10,11 +10,11 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX, QUEUE, QUEUE_RULE, RESERVED_RULE, is_derived
 from stream_durable.core.lifecycle import RUN_CANCELLING, RUN_SCHEDULED, RUN_STARTED
-from stream_durable.core.messages import CancelRun, RunMessage, StartRun
+from stream_durable.core.messages import CancelRun, RunMessage, Scheduled, StartRun, StartScheduled
 from stream_durable.core.run import beside
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.again import beginnings
-from stream_durable.core.run.children import refused, tell_parent
+from stream_durable.core.run.children import refused, tell_parent, tell_schedule
 from stream_durable.core.run.ending import end, wind_down
 from stream_durable.core.run.say import say_run, say_start, set_run_due, time_limit
 from stream_durable.core.run.state import End, Request, Requests, Run
@@ -26,7 +26,7 @@ def create(message: RunMessage, partition: int, graphs: Callable[[str], Graph | 
     key = message.key
     if not isinstance(message, StartRun):
         raise RejectedError("unknown_run", f"there is no run {key!r}: check the id, or start it first")
-    if is_derived(key) and not message.parent:
+    if is_derived(key) and not message.parent and not isinstance(message, StartScheduled):
         raise RejectedError("reserved_id", f"{key[:128]!r} cannot be a run's id: {RESERVED_RULE}")
     graph = graphs(message.fingerprint)
     if graph is None or graph.name != message.workflow:
@@ -59,12 +59,21 @@ def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
     run.depth = message.depth
     if message.picks or message.trigger or message.timeout_ms is not None:
         run.requests = Requests(trigger=message.trigger, picks=message.picks, timeout_ms=message.timeout_ms)
+        if isinstance(message, StartScheduled):
+            run.requests.scheduled = Scheduled(message.schedule, message.moment)
     if message.at is not None and message.at > now:
         set_run_due(run, message.at, out)
         say_start(run, RUN_SCHEDULED, now, out)
     else:
         begin(run, now, out)
     return Outcome.APPLIED
+
+
+def start_scheduled(run: Run, message: StartScheduled, now: int, out: Effects) -> Outcome:
+    """Begin the run for a moment of a schedule; a repeat reports the end once more, if there is one."""
+    if run.has_ended:
+        tell_schedule(run, out)
+    return start(run, message, now, out)
 
 
 def begin(run: Run, now: int, out: Effects) -> None:
@@ -141,5 +150,6 @@ def _answer_again(run: Run, message: StartRun, out: Effects) -> None:
 
 HANDLERS: Handlers = {
     StartRun: start,
+    StartScheduled: start_scheduled,
     CancelRun: cancel,
 }

@@ -16,15 +16,14 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.emissions import RefusedEmission
 from stream_durable.core.failure import Failure
-from stream_durable.core.messages import Grafted, OptionalRaw
+from stream_durable.core.messages import Grafted, OptionalRaw, Scheduled
 from stream_durable.core.run.from_outside import Beside, Outside
 from stream_durable.core.run.inner import Inner, Inside
 from stream_durable.core.status import PENDING, READY, RUN_ENDED
 
 _encode = msgspec.json.Encoder().encode
 
-#: The code of a step that was cancelled because something was decided without it: a race was won, enough of
-#: a group had completed, the run was finished.
+#: The code of a step that was cancelled because a race, a group or the run was decided without it.
 NOT_NEEDED = "not_needed"
 #: Ids of orders to a run that are remembered.
 ORDERS_SEEN_MAX = 20
@@ -246,6 +245,7 @@ class Requests(msgspec.Struct, omit_defaults=True):
     picks: tuple[str, ...] = ()
     #: The time-out given with the start; None: that of the workflow.
     timeout_ms: int | None = None
+    scheduled: Scheduled | None = None
     #: Ids of the latest orders that were carried out: a repeat that comes late does nothing.
     seen: list[str] = []
     #: Ready steps waiting for a continuation record.

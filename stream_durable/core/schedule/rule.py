@@ -7,7 +7,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-Moment = Annotated[int, Meta(ge=0, le=1 << 53)]
+#: Until the year 9999.
+Moment = Annotated[int, Meta(ge=0, le=253_402_214_400_000)]
 
 #: Most expressions, and most single moments, of one rule.
 CRON_MAX: Final = 20

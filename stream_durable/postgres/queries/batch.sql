@@ -2,11 +2,11 @@
 -- Saves a batch of all partitions of one owner, or nothing: one row out, true when saved.
 -- $1 shares, $2 runs, $3 run changes, $4 steps, $5 outbox marks, $6 timers, $7 dead letters, and then the other rows
 -- of entities as `core/entities.py` lists their tables: $8 attempts, $9 signals, $10 events, $11 waits, $12 gates,
--- $13 places at gates, $14 questions, $15 messages for later
+-- $13 places at gates, $14 questions, $15 messages for later, $16 schedules, $17 firings
 -- Rows come as arrays of composites: one function scan each, where a column each would cost one per column.
 -- What is marked as seldom is left out of the statement for a batch that has nothing from $6 on: each part that
 -- writes to a table makes ready for it, whether or not there is a row. What is marked as rare is left out where nobody
--- is asked and nothing comes for later.
+-- is asked, nothing comes for later, and no schedule is concerned.
 with share as materialized (
   select * from unnest($1::share_state[])
 ),
@@ -180,6 +180,32 @@ laters_out as (
   delete from later l
   using unnest($15::later_change[]) u
   where l.id = u.id and u.due is null and (select ok from fits)
+),
+schedules_in as (
+  insert into schedule (id, partition, body)
+  select *
+  from unnest($16::schedule_change[]) u
+  where u.body is not null and (select ok from fits)
+  on conflict (id) do update set body = excluded.body
+),
+schedules_out as (
+  delete from schedule s
+  using unnest($16::schedule_change[]) u
+  where s.id = u.id and u.body is null and (select ok from fits)
+),
+firings_in as (
+  insert into schedule_firing (schedule, run, partition, moment, cause, status, at, ended, failure)
+  select *
+  from unnest($17::firing_change[]) u
+  where u.moment is not null and (select ok from fits)
+  on conflict (schedule, run) do update
+  set moment = excluded.moment, cause = excluded.cause, status = excluded.status, at = excluded.at,
+    ended = excluded.ended, failure = excluded.failure
+),
+firings_out as (
+  delete from schedule_firing f
+  using unnest($17::firing_change[]) u
+  where f.schedule = u.schedule and f.run = u.run and u.moment is null and (select ok from fits)
 ),
 -- usual
 outbox_out as (

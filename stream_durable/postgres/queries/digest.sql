@@ -19,6 +19,7 @@ select
   and not exists (select from channel_wait)
   and not exists (select from gate)
   and not exists (select from later)
+  and not exists (select from schedule)
   and not exists (select from timer)
   and not exists (select from evidence)
 
@@ -110,6 +111,22 @@ select partition, count(*) as rows,
 from (select l.partition, md5(l::text) as hash from later l) as hashed
 group by partition
 
+-- name: digest_schedule
+-- Digest of the schedules of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select s.partition, md5(s::text) as hash from schedule s) as hashed
+group by partition
+
+-- name: digest_schedule_firing
+-- Digest of the firings of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select f.partition, md5(f::text) as hash from schedule_firing f) as hashed
+group by partition
+
 -- name: digest_timer
 -- Digest of the timers of each partition.
 select partition, count(*) as rows,
@@ -189,6 +206,20 @@ from later l
 where l.partition = any($1::int[])
 order by l.id
 
+-- name: mark_schedule
+-- Key and hash of the schedules of the partitions $1, by key.
+select s.id, md5(s::text)
+from schedule s
+where s.partition = any($1::int[])
+order by s.id
+
+-- name: mark_schedule_firing
+-- Key and hash of the firings of the partitions $1, by key.
+select f.schedule, f.run, md5(f::text)
+from schedule_firing f
+where f.partition = any($1::int[])
+order by f.schedule, f.run
+
 -- name: mark_timer
 -- Key and hash of the timers of the partitions $1, by key.
 select t.kind, t.key, t.name, md5(t::text)
@@ -237,6 +268,14 @@ select * from gate_place where gate = $1 and run = $2 and step = $3
 -- name: row_later
 -- The message for later $1, column by column.
 select * from later where id = $1
+
+-- name: row_schedule
+-- The schedule $1, column by column.
+select * from schedule where id = $1
+
+-- name: row_schedule_firing
+-- The firing of run $2 of schedule $1, column by column.
+select * from schedule_firing where schedule = $1 and run = $2
 
 -- name: row_timer
 -- The timer $3 of the $1 $2, column by column.

@@ -49,6 +49,18 @@ select id, due, timer, outcome, body
 from later
 where id = any($1::text[])
 
+-- name: schedule_load
+-- The schedules $1.
+select id, body
+from schedule
+where id = any($1::text[])
+
+-- name: schedule_firing_load
+-- The firings of the schedules $1.
+select schedule, run, moment, cause, status, at, ended, failure
+from schedule_firing
+where schedule = any($1::text[])
+
 -- name: timer_window
 -- At most $7 timers of partition $1 beyond ($2 due, $3 kind, $4 key, $5 name) and due by $6.
 select due, kind, key, name
