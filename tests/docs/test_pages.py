@@ -194,7 +194,7 @@ def test_what_may_be_written_to_the_events_topic_is_taken() -> None:
     from stream_durable.wire.records import read
 
     page = DOCS / "reference" / "messages.md"
-    [block] = [b for b in blocks("json") if b.page == page and '"start"' in b.text]
+    [block] = [b for b in blocks("json") if b.page == page and '{"start": ' in b.text.replace('":"', '": "')]
     for line in block.text.splitlines():
         assert read(None, line.encode(), None, own_id="0-0", ttl_ms=1_000)
     [echo] = [line for b in blocks("sh") for line in b.text.splitlines() if line.startswith('echo \'{"type"')]
