@@ -22,7 +22,8 @@ from stream_durable.telemetry import DEPENDENCY_FAILED, logger
 _log = logger(__name__)
 
 _LOOK_SECONDS = 1.0
-#: Looks in a row that must find no owner: a process whose connection was cut has reconnected by then.
+#: Looks in a row that must find no owner: a process whose connection was cut has reconnected by then. After
+#: as many more without an adoption the heir tries again, or the next one: the first may have died, too.
 _LOOKS = 2
 
 
@@ -30,7 +31,7 @@ class Presence:
     """The look for partitions of dead owners."""
 
     def __init__(self, store: Store, owned: Container[int], takeovers: Takeovers) -> None:
-        """Adopt partitions neither owned nor on their way, once for each dead owner."""
+        """Adopt partitions neither owned nor on their way."""
         self._store = store
         self._owned = owned
         self._takeovers = takeovers
@@ -59,7 +60,7 @@ class Presence:
         self._found = {orphan: self._found.get(orphan, 0) + 1 for orphan in seen.orphans.items()}
         for (partition, epoch), looks in self._found.items():
             is_ours = partition in self._owned or self._takeovers.has(partition)
-            if looks == _LOOKS and not is_ours and heir(partition, seen.living) == seen.number:
+            if looks % _LOOKS == 0 and not is_ours and heir(partition, seen.living) == seen.number:
                 self._takeovers.adopt(partition, epoch)
 
 

@@ -108,7 +108,6 @@ class Takeovers:
 
     def adopt(self, partition: int, epoch: int) -> None:
         """Take over a partition from an owner that has died, unless somebody else does first."""
-        _log.warning(PARTITION_ADOPTED, partition=partition, owner_number=epoch)
         self._adopted.add(partition)
         self._log.adopt(partition)
         self._tasks[partition] = self.group.create_task(self._take_over(partition, None, 0.0, epoch))
@@ -151,6 +150,8 @@ class Takeovers:
             del self._tasks[partition]
             self._disown(partition)
             return
+        if epoch is not None:
+            _log.warning(PARTITION_ADOPTED, partition=partition, owner_number=epoch)
         bounds = await retry_transient(lambda: self._log.bounds(partition), "read the log's bounds")
         # Whatever was read before is of the log as it was then, and comes again if it is the same one.
         self._log.stop_fetching(partition)
