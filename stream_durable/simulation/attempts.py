@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 
+from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.effects import Command
 from stream_durable.core.lifecycle import RUN_RETRIED, StepEvent
 from stream_durable.core.messages import (
+    AttemptCancels,
+    AttemptCompleted,
     AttemptEnd,
     AttemptFailed,
+    AttemptFinished,
+    AttemptJumped,
     AttemptNoted,
     AttemptReturned,
     AttemptStarted,
 )
-from stream_durable.core.reference import is_reference
+from stream_durable.core.names import is_inner
+from stream_durable.core.reference import is_reference, parse
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import COMPLETED
+from stream_durable.memory.ports import MemoryBlobs
+from stream_durable.memory.process import immediately
 from stream_durable.simulation.oracle import Folded, Oracle
 from stream_durable.simulation.workload.inside import CHAIN
 from stream_durable.simulation.world import World
@@ -110,6 +119,48 @@ def _kept(run: Run, i: int) -> dict[str, dict[str, Any]]:
     """Return the values of the chain that a step has kept."""
     inner = {run.graph.names[m].rpartition("/")[2]: run.steps[m] for m in run.graph.inner_of(i)}
     return {name: msgspec.json.decode(inner[name].output or b"null") for name in CHAIN if name in inner}
+
+
+def outputs_come_from_calls(world: World, oracle: Oracle) -> Iterator[str]:
+    """I6: the output of a completed step was returned by a call of the same attempt."""
+    answered: set[tuple[str, str, int, bytes]] = set()
+    for (run, step, attempt), answers in oracle.answers.items():
+        if len(answers) > 1:
+            yield f"{run}/{step}/{attempt} was answered {len(answers)} times"
+        for answer, _ in answers:
+            if (output := _output_of(answer)) is None:
+                continue
+            answered.add((run, step, attempt, output))
+            made = world.calls.outputs.get((run, step, attempt), ())
+            if not isinstance(answer, AttemptCancels) and not any(_is_value(world, output, e) for e in made):
+                yield f"{run}/{step}/{attempt} answered what no call of it returned"
+    for entity in oracle.runs():
+        for i, held in entity.steps.items():
+            name = entity.graph.names[i]
+            if held.output is None or type(entity.graph.nodes[i]) is not StepNode or is_inner(name):
+                continue
+            if (entity.id, name, held.attempt, held.output) not in answered and held.output != b"[]":
+                yield f"{entity.id}/{name} has an output that no attempt was answered with: {held.output!r}"
+
+
+def _output_of(answer: AttemptEnd) -> bytes | None:
+    """Return the output that a step has after this answer."""
+    if isinstance(answer, AttemptCancels):
+        return b"null"
+    return (
+        bytes(answer.output)
+        if isinstance(answer, AttemptCompleted | AttemptJumped | AttemptFinished)
+        else None
+    )
+
+
+def _is_value(world: World, output: bytes, value: bytes) -> bool:
+    """Return whether an output is this value, or a reference to the value."""
+    if not is_reference(output):
+        return output == value
+    place = parse(output)
+    kept = immediately(MemoryBlobs(world.broker).get(place.partition, place.offset))
+    return kept == value and place.digest == sha256(value).hexdigest()
 
 
 def asked_of(folded: Folded) -> list[Command]:

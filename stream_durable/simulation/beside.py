@@ -1,12 +1,27 @@
-"""What is promised of functions beside the graph."""
+"""What is promised of functions beside the graph: answers to inquiries, and reactions to signals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from stream_durable.core.effects import Command
-from stream_durable.core.lifecycle import STEP_CANCELLED, STEP_COMPLETED, STEP_FAILED, STEP_SKIPPED, StepEvent
-from stream_durable.core.messages import InquireRun
+from stream_durable.core.lifecycle import (
+    RUN_COMPLETED,
+    RUN_RETRIED,
+    STEP_CANCELLED,
+    STEP_COMPLETED,
+    STEP_FAILED,
+    STEP_SKIPPED,
+    StepEvent,
+)
+from stream_durable.core.messages import (
+    AttemptCancels,
+    AttemptFinished,
+    InquireRun,
+    Message,
+    SignalRun,
+    StartWithSignal,
+)
 from stream_durable.core.names import beside_name
 from stream_durable.core.run.beside import SLOTS
 from stream_durable.simulation.oracle import Folded, Oracle
@@ -17,19 +32,51 @@ _ENDS = (STEP_COMPLETED, STEP_FAILED, STEP_CANCELLED, STEP_SKIPPED)
 
 def inquiries_are_answered_one_by_one(world: World, oracle: Oracle) -> Iterator[str]:
     """Each inquiry is one call with what it carries, made in the order of the log, after the one before."""
+    yield from _made_in_order(oracle, "inquiry")
+
+
+def signals_are_reacted_to_one_by_one(world: World, oracle: Oracle) -> Iterator[str]:
+    """Each signal is one call with what it carries, made in the order of the log, after the one before."""
+    yield from _made_in_order(oracle, "signal")
+
+
+def a_reaction_that_cancels_its_run_is_the_end_of_it(world: World, oracle: Oracle) -> Iterator[str]:
+    """No run completes after a reaction has cancelled it, unless it was finished before or begun again."""
     for run in oracle.runs():
-        for name in run.graph.beside:
-            yield from _in_order(run.id, name, oracle.applied.get(run.id, []))
+        is_cancelled = is_finished = False
+        for folded in oracle.applied.get(run.id, []):
+            said = {event.type for event in folded.events}
+            if RUN_RETRIED in said:
+                is_cancelled = is_finished = False
+            elif RUN_COMPLETED in said and is_cancelled:
+                yield f"{run.id} was cancelled by a reaction, and has completed"
+            is_finished |= isinstance(folded.message, AttemptFinished)
+            is_cancelled |= isinstance(folded.message, AttemptCancels) and not is_finished
 
 
-def _in_order(run: str, name: str, lived: list[Folded]) -> Iterator[str]:
+def _made_in_order(oracle: Oracle, on: str) -> Iterator[str]:
+    for run in oracle.runs():
+        for name, node in run.graph.beside.items():
+            if node.on == on:
+                yield from _in_order(run.id, name, node.signal or name, oracle.applied.get(run.id, []))
+
+
+def _carried(message: Message, called: str) -> bytes | None:
+    """Return what a message for the functions of this name carries; None: it is another one."""
+    if isinstance(message, InquireRun):
+        return bytes(message.data) if message.inquiry == called else None
+    if isinstance(message, SignalRun | StartWithSignal) and message.signal == called:
+        return bytes(message.data)
+    return None
+
+
+def _in_order(run: str, name: str, called: str, lived: list[Folded]) -> Iterator[str]:
     asked: list[bytes] = []
     begun: list[int] = []
     ended: set[int] = set()
     for folded in lived:
-        message = folded.message
-        if isinstance(message, InquireRun) and message.inquiry == name:
-            asked.append(bytes(message.data))
+        if (data := _carried(folded.message, called)) is not None:
+            asked.append(data)
         for event in folded.events:
             if isinstance(event, StepEvent) and event.type in _ENDS:
                 number = _number(name, event.step)

@@ -120,7 +120,7 @@ def differences(what: str, found: Mapping[Any, Any], wanted: Mapping[Any, Any]) 
 def _is_of_client(message: Message) -> bool:
     """Return whether a client sent this, rather than a run or a message for later."""
     if isinstance(message, StartRun):
-        return not message.parent
+        return not message.parent and not is_derived(message.id)
     if isinstance(message, SignalRun | EventPublished):
         return not (is_derived(message.id) or message.id.startswith(FOR_LATER))
     return isinstance(message, CancelRun) and not message.id.startswith("parent/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stream_durable.core.lifecycle import STEP_COMPLETED
-from stream_durable.core.messages import AttemptEnd, EmittedRecord, EmittedSignal
+from stream_durable.core.messages import AttemptEnd, EmittedRecord
 from stream_durable.simulation.oracle import Oracle
 from stream_durable.simulation.world import World
 from stream_durable.wire.topics import FOREIGN
@@ -39,7 +39,7 @@ def what_completes_emits(world: World, oracle: Oracle) -> Iterator[str]:
     left = [each.id for each in oracle.publications]
     if len(left) > len(set(left)):
         yield f"emissions left twice by the fold: {sorted({x for x in left if left.count(x) > 1})}"
-    signals = {message.id for message in oracle.messages if hasattr(message, "id")}
+    messages = {message.id for message in oracle.messages if hasattr(message, "id")}
     for run in oracle.runs():
         for folded in oracle.applied.get(run.id, ()):
             end = folded.message
@@ -48,7 +48,7 @@ def what_completes_emits(world: World, oracle: Oracle) -> Iterator[str]:
             said = {event.type for event in folded.events if getattr(event, "step", "") == end.step}
             for position, emission in enumerate(folded.emissions, 1):
                 identity = f"{run.id}//{end.step}/{end.attempt}/{position}"
-                has_left = identity in (signals if isinstance(emission, EmittedSignal) else left)
+                has_left = identity in (left if isinstance(emission, EmittedRecord) else messages)
                 if STEP_COMPLETED in said and not has_left:
                     yield f"{identity} was emitted by an attempt that counts, and did not leave"
 

@@ -8,35 +8,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 
 import msgspec
 
 from stream_durable.core.channel import rows as channel_rows
-from stream_durable.core.definition.nodes import EventNode, StepNode
+from stream_durable.core.definition.nodes import EventNode
 from stream_durable.core.effects import Command
 from stream_durable.core.gate.rows import GateRow, PlaceRow, write
 from stream_durable.core.ids import channel_id
 from stream_durable.core.later.rows import LaterRow
 from stream_durable.core.messages import (
-    AttemptCompleted,
-    AttemptFinished,
-    AttemptJumped,
     ChannelTimerFired,
     GateTimerFired,
     RunTimerFired,
     StartRun,
 )
-from stream_durable.core.names import is_inner
-from stream_durable.core.reference import is_reference, parse
 from stream_durable.core.run.rows import RunRow
 from stream_durable.core.run.waiting import event_key
 from stream_durable.core.status import COMPLETED, PAUSED, WAITING, Outcome
 from stream_durable.core.tables import Rows
 from stream_durable.engine.batch import Evidence
 from stream_durable.memory.deployment import QUEUE
-from stream_durable.memory.ports import MemoryBlobs
-from stream_durable.memory.process import immediately
+from stream_durable.simulation.attempts import outputs_come_from_calls
 from stream_durable.simulation.causes import (
     commands,
     commands_have_causes,
@@ -183,36 +176,6 @@ def offsets_join(world: World, oracle: Oracle) -> Iterator[str]:
                 yield f"partition {partition} ended generation {generation} at {life.end}, not at {at}"
         if at != row.next_offset:
             yield f"partition {partition} stands at {row.next_offset}, its evidence ends at {at}"
-
-
-def outputs_come_from_calls(world: World, oracle: Oracle) -> Iterator[str]:
-    """I6: the output of a completed step was returned by a call of the same attempt."""
-    answered: set[tuple[str, str, int, bytes]] = set()
-    for (run, step, attempt), answers in oracle.answers.items():
-        if len(answers) > 1:
-            yield f"{run}/{step}/{attempt} was answered {len(answers)} times"
-        for answer, _ in answers:
-            if isinstance(answer, AttemptCompleted | AttemptJumped | AttemptFinished):
-                answered.add((run, step, attempt, output := bytes(answer.output)))
-                made = world.calls.outputs.get((run, step, attempt), ())
-                if not any(_is_value(world, output, each) for each in made):
-                    yield f"{run}/{step}/{attempt} answered what no call of it returned"
-    for entity in oracle.runs():
-        for i, held in entity.steps.items():
-            name = entity.graph.names[i]
-            if held.output is None or type(entity.graph.nodes[i]) is not StepNode or is_inner(name):
-                continue
-            if (entity.id, name, held.attempt, held.output) not in answered and held.output != b"[]":
-                yield f"{entity.id}/{name} has an output that no attempt was answered with: {held.output!r}"
-
-
-def _is_value(world: World, output: bytes, value: bytes) -> bool:
-    """Return whether an output is this value, or a reference to the value."""
-    if not is_reference(output):
-        return output == value
-    place = parse(output)
-    kept = immediately(MemoryBlobs(world.broker).get(place.partition, place.offset))
-    return kept == value and place.digest == sha256(value).hexdigest()
 
 
 def calls_stay_within_budget(world: World, oracle: Oracle) -> Iterator[str]:

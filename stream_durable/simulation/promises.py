@@ -55,7 +55,11 @@ from stream_durable.simulation.attempts import (
     kept_values_follow_one_another,
     what_is_done_is_not_done_again,
 )
-from stream_durable.simulation.beside import inquiries_are_answered_one_by_one
+from stream_durable.simulation.beside import (
+    a_reaction_that_cancels_its_run_is_the_end_of_it,
+    inquiries_are_answered_one_by_one,
+    signals_are_reacted_to_one_by_one,
+)
 from stream_durable.simulation.oracle import Oracle
 from stream_durable.simulation.outside import a_question_is_answered_once, an_end_from_outside_counts_once
 from stream_durable.simulation.workload.functions import INTO, MARKED, MARKS
@@ -383,4 +387,6 @@ PROMISES: tuple[Check, ...] = (
     a_question_is_answered_once,
     an_end_from_outside_counts_once,
     inquiries_are_answered_one_by_one,
+    signals_are_reacted_to_one_by_one,
+    a_reaction_that_cancels_its_run_is_the_end_of_it,
 )

@@ -197,3 +197,31 @@ def test_a_wait_is_closed_where_it_is_open_though_its_key_is_made_anew() -> None
     assert [(message.key, message.wait) for message in closed] == [("paid/first", "paid")]
     (opened,) = play.completed("a", b'{"id":"second"}', attempt=2).messages
     assert opened.key == "paid/second"
+
+
+def test_a_run_cancelled_while_it_fails_is_not_tried_again() -> None:
+    restart = RetryPolicy(attempts=3, base_ms=10)
+    play = Play(step("a", compensation=undoing("a")), step("b", "a"), restart=restart)
+    play.completed("a")
+    assert play.failed("b").asked == [("a~compensate", 1)]
+    assert play.cancelled().outcome is Outcome.APPLIED
+
+    said = play.completed("a~compensate")
+
+    assert "run.retried" not in said.facts
+    assert play.run.has_ended
+    assert play.run.attempt == 1
+
+
+def test_a_late_cancel_does_not_bind_a_run_that_is_retried_by_hand() -> None:
+    restart = RetryPolicy(attempts=3, base_ms=10)
+    play = Play(step("a", compensation=undoing("a")), step("b", "a"), restart=restart)
+    play.completed("a")
+    play.failed("b")
+    play.cancelled()
+    play.completed("a~compensate")
+    play.retried(whole=True)
+    play.completed("a", attempt=2)
+    play.failed("b", attempt=2)
+
+    assert "run.retried" in play.completed("a~compensate", attempt=2).facts

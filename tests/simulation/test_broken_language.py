@@ -29,6 +29,7 @@ from stream_durable.core.run import (
     counters,
     ending,
     groups,
+    reactions,
     rows,
     tokens,
     waiting,
@@ -294,6 +295,18 @@ def test_inquiries_that_overtake_one_another_are_found(monkeypatch: pytest.Monke
     monkeypatch.setattr(beside, "min", max, raising=False)
 
     found(40, by="inquiries_are_answered_one_by_one", only=("answering",))
+
+
+def test_reactions_that_overtake_one_another_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "min", max, raising=False)
+
+    found(20, by="signals_are_reacted_to_one_by_one", only=("reacting",))
+
+
+def test_reactions_that_cancel_nothing_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reactions, "cancel", lambda *ignored: Outcome.APPLIED)
+
+    found(20, by="a_reaction_that_cancels_its_run_is_the_end_of_it", only=("reacting",))
 
 
 def test_notes_that_are_forgotten_when_a_question_is_loaded_are_found(

@@ -128,9 +128,11 @@ def _is_cut_short(run: Run) -> bool:
 
 
 def may_restart(run: Run) -> bool:
-    """Say whether the workflow's own policy has the whole graph tried again."""
+    """Say whether the workflow's own policy has the whole graph tried again, and nobody cancelled the run."""
     policy, failure = run.graph.definition.restart, run.failure
     if policy.attempts <= run.attempt or failure is None:
+        return False
+    if run.requests is not None and run.requests.late_cancel is not None:
         return False
     return policy.allows(failure.code, run.attempt, retryable=True)
 

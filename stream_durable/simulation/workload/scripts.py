@@ -48,7 +48,7 @@ from stream_durable.wire.topics import COMMANDS, INBOX
 #: Workflows of which some wait for a payment.
 _PAID = ("inside", "events", "expecting", "bounded", "bulky")
 #: And those in which somebody waits for a word.
-_TOLD = ("signals", "branched", "failing", "answering", "inside")
+_TOLD = ("signals", "branched", "failing", "answering", "inside", "reacting")
 #: Whose runs start others: under which steps, and which.
 _CHILDREN = {
     "parent": (("family", "middle"), ("hurried", "leaf"), ("family//deeper", "leaf")),
@@ -151,6 +151,8 @@ def _script(  # noqa: C901 - a line for each kind
         yield from _answered(rng, run, at)
     if name == "answering":
         yield from _inquired(rng, run, at)
+    if name == "reacting":
+        yield from _told_often(rng, run, at)
     if name == "handed":
         yield from _ended_outside(rng, run, at)
     if name in _PAID and not early and rng.random() < 0.7:
@@ -213,6 +215,17 @@ def _signalled(rng: Random, run: str, at: float) -> Iterator[Sent]:
         if rng.random() < chance:
             at += rng.uniform(0.0, 1.0)
             yield message(at, SignalRun(key=run, id=f"{name} {run}", signal=name, data=Raw(b'{"n":1}')))
+
+
+def _told_often(rng: Random, run: str, at: float) -> Iterator[Sent]:
+    """Send signals that are reacted to: many, twice, late."""
+    for number in range(rng.choice((0, 2, 5, 12))):
+        at += rng.uniform(0.0, 0.6)
+        name, data = rng.choice(("yes", "yes", "yes", "yes", "no", "other")), Raw(b'{"n":%d}' % number)
+        said = SignalRun(key=run, id=f"told {number} {run}", signal=name, data=data)
+        yield message(at, said)
+        if rng.random() < 0.3:
+            yield message(at + rng.uniform(0.0, 2.0), said)
 
 
 def _answered(rng: Random, run: str, at: float) -> Iterator[Sent]:
