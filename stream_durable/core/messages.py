@@ -293,7 +293,7 @@ class AttemptMessage(RunMessage, kw_only=True):
 
 
 class Call(msgspec.Struct, omit_defaults=True, array_like=True, frozen=True):
-    """Which call of its function an attempt's message is about: what its command says."""
+    """The call that a message about an attempt comes from, as in the command."""
 
     #: How many passes of the attempt came before, how often it had been returned, and its worker lost.
     passes: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0

@@ -108,9 +108,8 @@ class Saving:
     async def _settle_doubt(self, finished: list[batch.Finished], *, missed: bool) -> list[batch.Finished]:
         """Read the rows after a miss or an unknown outcome, and return the shares still to save.
 
-        After a miss some rows were another owner's. That they are ours by now proves nothing: the database
-        may have been set back, and entities loaded for the shares may be of the time before. All partitions
-        are taken over again.
+        After a miss some rows were another owner's, whatever the rows say by now: the database may have been
+        set back since, and entities loaded before may be too new. So all partitions are taken over again.
         """
         partitions = [f.share.partition for f in finished]
         cursors = await retry_transient(

@@ -25,12 +25,11 @@ async def missing_topics(settings: KafkaSettings, names: Sequence[str]) -> list[
     """Return the missing topics, after a few seconds of looking: a new topic is not known at once."""
     if not names:
         return []
-    for _ in range(_LOOKS):
-        missing = await asyncio.to_thread(_missing, settings, names)
-        if not missing:
-            break
+    for _ in range(_LOOKS - 1):
+        if not await asyncio.to_thread(_missing, settings, names):
+            return []
         await asyncio.sleep(_LOOK_SECONDS)
-    return missing
+    return await asyncio.to_thread(_missing, settings, names)
 
 
 async def make_own_topics(settings: KafkaSettings, names: Sequence[str], partitions: int) -> list[str]:

@@ -87,7 +87,7 @@ def an_attempt_is_lost_with_many_workers(world: World, oracle: Oracle) -> Iterat
 
 
 def kept_values_follow_one_another(world: World, oracle: Oracle) -> Iterator[str]:
-    """A function sees what it kept, whatever becomes of workers: each value was made from the one before."""
+    """A function sees kept values, whatever becomes of workers: each was made from the previous value."""
     if world.lives.has_losses:
         return
     for run in oracle.runs():
@@ -100,7 +100,7 @@ def kept_values_follow_one_another(world: World, oracle: Oracle) -> Iterator[str
 
 
 def ends_follow_from_what_was_kept(world: World, oracle: Oracle) -> Iterator[str]:
-    """A step ended with the values that it kept, and no others, whichever of its calls came to an end."""
+    """A step ends with the kept values and no others, whichever call came to an end."""
     if world.lives.has_losses:
         return
     for run in oracle.runs():
@@ -144,7 +144,7 @@ def outputs_come_from_calls(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def _output_of(answer: AttemptEnd) -> bytes | None:
-    """Return the output that a step has after this answer."""
+    """Return the output of a step after an answer."""
     if isinstance(answer, AttemptCancels):
         return b"null"
     return (

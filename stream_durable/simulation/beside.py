@@ -31,17 +31,17 @@ _ENDS = (STEP_COMPLETED, STEP_FAILED, STEP_CANCELLED, STEP_SKIPPED)
 
 
 def inquiries_are_answered_one_by_one(world: World, oracle: Oracle) -> Iterator[str]:
-    """Each inquiry is one call with what it carries, made in the order of the log, after the one before."""
+    """Each inquiry is a single call with the same data, in the order of the log, after the previous call."""
     yield from _made_in_order(oracle, "inquiry")
 
 
 def signals_are_reacted_to_one_by_one(world: World, oracle: Oracle) -> Iterator[str]:
-    """Each signal is one call with what it carries, made in the order of the log, after the one before."""
+    """Each signal is a single call with the same data, in the order of the log, after the previous call."""
     yield from _made_in_order(oracle, "signal")
 
 
 def a_reaction_that_cancels_its_run_is_the_end_of_it(world: World, oracle: Oracle) -> Iterator[str]:
-    """No run completes after a reaction has cancelled it, unless it was finished before or begun again."""
+    """No run completes after a cancel by a reaction, unless finished before or begun again."""
     for run in oracle.runs():
         is_cancelled = is_finished = False
         for folded in oracle.applied.get(run.id, []):
@@ -62,7 +62,7 @@ def _made_in_order(oracle: Oracle, on: str) -> Iterator[str]:
 
 
 def _carried(message: Message, called: str) -> bytes | None:
-    """Return what a message for the functions of this name carries; None: it is another one."""
+    """Return the data of a message for the functions of a name, None for other messages."""
     if isinstance(message, InquireRun):
         return bytes(message.data) if message.inquiry == called else None
     if isinstance(message, SignalRun | StartWithSignal) and message.signal == called:

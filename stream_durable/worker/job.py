@@ -126,7 +126,7 @@ class Job:
 
     @property
     def call(self) -> Call:
-        """Which call of the function this is."""
+        """Return the identity of the call: passes, returns and losses."""
         command = self.command
         return Call(command.passes, command.returns, command.losses)
 
@@ -179,7 +179,7 @@ class Job:
     def answer_following(self) -> None:
         """Let the end of the attempt answer a command for the same pass that came meanwhile.
 
-        Not if this call has kept values: then its end counts only if no other call was requested since.
+        Not after a kept value: the end counts only without a newer request.
         """
         following = self.following
         if following is not None and self._answers(following):
@@ -188,7 +188,7 @@ class Job:
 
     @property
     def announced_call(self) -> Call:
-        """The call to be announced: this one, or the one that its end will answer."""
+        """The call to be announced: the newest that will be answered by the end."""
         following = self.following
         return following.call if following is not None and self._answers(following) else self.call
 

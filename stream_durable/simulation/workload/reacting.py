@@ -22,7 +22,7 @@ async def _heard(ctx: Context[Any], signal: Any) -> dict[str, Any]:
 
 
 async def _called_off(ctx: Context[Any], signal: Any) -> Any:
-    """Cancel the run, undoing what was done or not, or do not."""
+    """Cancel the run, with or without undoing, or go on."""
     await asyncio.sleep(0.2 * chance(ctx, "time"))
     made, drawn = answer(ctx), chance(ctx, "way")
     return made if drawn < 0.4 else Cancel("called off", compensate=drawn < 0.7)
