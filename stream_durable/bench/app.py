@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -12,6 +13,11 @@ from stream_durable import App, Context, Workflow
 OUTPUT = {"x": "a" * 90}
 FAN_WIDTH = 50
 LARGE_BYTES, LARGE_STEPS = 1_000_000, 20
+KEPT_CALLS = 10
+#: What wakes the runs that wait.
+SIGNAL, EVENT = "go", "bench.go"
+#: What the run of `hotrun` reacts to.
+HIT = "hit"
 
 
 def _step(*parameters: str) -> Callable[..., Coroutine[Any, Any, dict[str, str]]]:
@@ -51,8 +57,49 @@ def _waiting(name: str) -> Workflow:
     """Return a workflow of a step, a wait for the signal `go`, and a step taking the signal's data."""
     workflow = Workflow(name)
     workflow.add("before", _step("input"))
-    workflow.wait_signal("go", after=["before"])
-    workflow.add("behind", _step("go"))
+    workflow.wait_signal(SIGNAL, after=["before"])
+    workflow.add("behind", _step(SIGNAL))
+    return workflow
+
+
+def _event(name: str) -> Workflow:
+    """Return a workflow of a step, a wait for an event with the input's key, and a step with the time."""
+    workflow = Workflow(name)
+
+    async def behind(woken: object) -> int:
+        return time.monotonic_ns()
+
+    workflow.add("before", _step("input"))
+    workflow.wait_event("woken", EVENT, key="input.key", after=["before"])
+    workflow.add("behind", behind)
+    return workflow
+
+
+def _kept(name: str) -> Workflow:
+    """Return a workflow of one step with kept calls."""
+    workflow = Workflow(name)
+
+    async def call() -> dict[str, str]:
+        return OUTPUT
+
+    async def step(ctx: Context) -> dict[str, str]:
+        for number in range(KEPT_CALLS):
+            await ctx.once(f"call_{number}", call)
+        return OUTPUT
+
+    workflow.add("step", step)
+    return workflow
+
+
+def _hot(name: str) -> Workflow:
+    """Return a workflow with a wait for a signal, and a reaction to others meanwhile."""
+    workflow = Workflow(name)
+    workflow.wait_signal(SIGNAL)
+
+    @workflow.on_signal(HIT)
+    async def hit(signal: object) -> None:
+        pass
+
     return workflow
 
 
@@ -111,6 +158,9 @@ def _carried() -> Sequence[Workflow]:
         _chain("latency", 3),
         _fan("fan", FAN_WIDTH),
         _waiting("waiting"),
+        _event("event"),
+        _kept("kept"),
+        _hot("hot"),
         _each("each"),
         _large("large", LARGE_STEPS),
     )

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -39,10 +39,10 @@ from stream_durable.wire.topics import DEAD, INBOX, RUNS, full_name
 COMPLETED: Final = prefixes_of(RunEvent, RUN_COMPLETED)
 #: More than a worker takes for its drain, with nothing left to drain.
 _STOP_SECONDS: Final = 20.0
-_ROLES: Final = ("reconciler", "worker")
 _COMMANDS: Final = {
     "reconciler": ("stream_durable", "reconciler"),
     "worker": ("stream_durable", "worker", "stream_durable.bench.app:app"),
+    "ingress": ("stream_durable", "ingress"),
     "rebuild": ("stream_durable.bench.rebuild",),
 }
 
@@ -61,13 +61,12 @@ class Instance:
     processes: dict[str, Child] = field(default_factory=dict)
 
     def start(self) -> None:
-        """Start reconciler and worker, and let each partition carry a run, so that all is connected."""
-        for role in _ROLES:
+        """Start the services, and let each partition carry a run, so that all is connected."""
+        for role in self.workload.roles:
             self.processes[role] = spawn(role, self.home)
         runs = [self._run_on(partition) for partition in range(self.settings.kafka.partitions)]
-        self.begin(runs, items=1 if self.workload.workflow == "each" else None)
-        if self.workload.waits:
-            self.send_signals(runs)
+        self.begin(runs, Raw(b'{"items":1}') if self.workload.workflow == "each" else None)
+        self.wake(runs)
         self.completed.wait(runs, self.check)
 
     def stop(self) -> None:
@@ -90,18 +89,25 @@ class Instance:
                 f"{refused} records were refused; the topic {full_name(self.settings.prefix, DEAD)} has them"
             )
 
-    def begin(self, runs: Sequence[str], items: int | None = None) -> None:
-        """Start these runs, with a number of items where needed."""
-        given = Raw(b'{"items":%d}' % items) if items is not None else PAYLOAD
+    def begin(self, runs: Sequence[str], given: Raw | None = None) -> None:
+        """Start these runs with this input, or one that suits the workload."""
         for run in runs:
-            self.load.start(self.workload.workflow, self.workload.fingerprint, run, given)
+            data = given or (waiting_for(run) if self.workload.waits_for == "event" else PAYLOAD)
+            self.load.start(self.workload.workflow, self.workload.fingerprint, run, data)
         self.load.flush()
 
-    def send_signals(self, runs: Sequence[str]) -> None:
-        """Signal these runs."""
+    def wake(self, runs: Sequence[str]) -> None:
+        """Send each of these runs what it waits for, if anything."""
         for run in runs:
-            self.load.signal(run)
+            if self.workload.waits_for == "signal":
+                self.load.signal(run)
+            elif self.workload.waits_for == "event":
+                self.load.event(run)
         self.load.flush()
+
+    def another(self, workload: Workload) -> Instance:
+        """Return the same installation with another workload, for a base of comparison."""
+        return replace(self, workload=workload)
 
     def measure(self, runs: Sequence[str], action: Callable[[], Sequence[float] | None]) -> Sample:
         """Measure an action ending with the last of these runs; may return milliseconds per run."""
@@ -116,8 +122,8 @@ class Instance:
             steps=len(runs) * self.workload.steps,
             records=self._records() - records,
             seconds=seconds,
-            cpu_s={part: used[part] - cpu[part] for part in PARTS},
-            peak_mb=usage.peak_mb(),
+            cpu_s={part: used.get(part, 0.0) - cpu.get(part, 0.0) for part in PARTS},
+            peak_mb=dict.fromkeys(PARTS, 0.0) | usage.peak_mb(),
             latency=Percentiles.of(latencies) if latencies else None,
             counts=counting.lap(),
         )
@@ -168,6 +174,11 @@ def spawn(role: str, home: Path) -> Child:
     ours = [f"--unset={name}" for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]
     command = [*dying_with_us("TERM"), "env", *ours, sys.executable, "-m", *_COMMANDS[role]]
     return Child.spawn(role, command, log=_log(role, home), cwd=home)
+
+
+def waiting_for(key: str) -> Raw:
+    """Return the input of a run that waits for the event of this key."""
+    return Raw(b'{"key":"%b","in":"%b"}' % (key.encode(), b"b" * 80))
 
 
 def tail(role: str, home: Path) -> str:

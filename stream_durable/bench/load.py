@@ -15,6 +15,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from stream_durable.bench.app import EVENT, HIT, SIGNAL
 from stream_durable.bench.errors import BenchError
 from stream_durable.core.lifecycle import RUN_CANCELLED, RUN_FAILED, RunEvent, StepEvent
 from stream_durable.core.messages import Message, SignalRun, StartRun
@@ -22,7 +23,7 @@ from stream_durable.kafka.config import PARTITIONER, config, reading
 from stream_durable.kafka.topic_rules import wanted
 from stream_durable.settings import KafkaSettings, Settings
 from stream_durable.wire import inbox, lifecycle
-from stream_durable.wire.topics import INBOX, full_name
+from stream_durable.wire.topics import EVENTS, INBOX, full_name
 
 #: A run that has not ended by then never will, or the machine is of no use for measuring.
 PATIENCE_SECONDS: Final = 120.0
@@ -84,18 +85,34 @@ class Watcher:
                     f"among them {min(pending).decode()}"
                 )
 
-    def wait_one(self, run: str, check: Callable[[], None]) -> None:
-        """Wait for a single run, with the least delay."""
+    def wait_one(self, run: str, check: Callable[[], None]) -> bytes:
+        """Wait for a single run, with the least delay; return the event."""
         key = {run.encode()}
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while key:
+        while True:
             message = self._consumer.poll(_POLL_SECONDS)
             if message is not None:
                 self._see(message, key)
+                value = message.value()
+                if not key and value is not None:
+                    return value
                 continue
             check()
             if time.monotonic() > deadline:
                 raise BenchError(f"1 of 1 run is missing after {PATIENCE_SECONDS:.0f} s: {run}")
+
+    def count(self, run: str, number: int, check: Callable[[], None]) -> int:
+        """Wait for some events of a run, at most this many; return how many came."""
+        key = run.encode()
+        messages = self._consumer.consume(number, _POLL_SECONDS)
+        if not messages:
+            check()
+        came = 0
+        for message in messages:
+            pending = {key}
+            self._see(message, pending)
+            came += not pending
+        return came
 
     def close(self) -> None:
         """Let go of the consumer."""
@@ -112,11 +129,12 @@ class Watcher:
 
 
 class Load:
-    """Writes to the inbox."""
+    """Writes to the inbox, and events as anybody would."""
 
     def __init__(self, settings: Settings) -> None:
         """Connect."""
-        self._topic = full_name(settings.prefix, INBOX)
+        self._inbox = full_name(settings.prefix, INBOX)
+        self._events = full_name(settings.prefix, EVENTS)
         self._producer = Producer(
             config(
                 settings.kafka,
@@ -135,7 +153,16 @@ class Load:
 
     def signal(self, run: str) -> None:
         """Send a run the signal for its wait."""
-        self._send(SignalRun(key=run, id=f"{run}/go", signal="go", data=PAYLOAD))
+        self._send(SignalRun(key=run, id=f"{run}/go", signal=SIGNAL, data=PAYLOAD))
+
+    def hit(self, run: str, number: int) -> None:
+        """Send a run a signal for its reaction."""
+        self._send(SignalRun(key=run, id=f"{run}/{number}", signal=HIT, data=PAYLOAD))
+
+    def event(self, key: str) -> None:
+        """Publish the event for the waits with this key."""
+        event = {"type": EVENT, "key": key, "data": PAYLOAD}
+        self._produce(self._events, msgspec.json.encode(event), key)
 
     def flush(self) -> None:
         """Wait until Kafka has everything."""
@@ -143,10 +170,12 @@ class Load:
             raise BenchError(f"Kafka did not take {left} records within {PATIENCE_SECONDS:.0f} s")
 
     def _send(self, message: Message) -> None:
-        value = inbox.encode(message)
+        self._produce(self._inbox, inbox.encode(message), message.key)
+
+    def _produce(self, topic: str, value: bytes, key: str) -> None:
         while True:
             try:
-                self._producer.produce(self._topic, value, message.key)
+                self._producer.produce(topic, value, key)
             except BufferError:
                 self._producer.poll(_POLL_SECONDS)
             else:

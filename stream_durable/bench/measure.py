@@ -6,28 +6,28 @@ import asyncio
 import json
 import random
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Final
-from uuid import uuid4
+
+from msgspec import Raw
 
 from stream_durable.bench.app import app
 from stream_durable.bench.errors import BenchError
 from stream_durable.bench.instance import COMPLETED, Instance, instance, spawn, tail
-from stream_durable.bench.load import PATIENCE_SECONDS, Load, Watcher, prefixes_of
+from stream_durable.bench.load import PATIENCE_SECONDS, Load, Watcher
 from stream_durable.bench.report import PARTS, Sample
 from stream_durable.bench.services import Services
 from stream_durable.bench.usage import Usage
+from stream_durable.bench.waits import WAITING
+from stream_durable.bench.work import all_at_once, let_wait, new_runs, one_by_one, woken
 from stream_durable.bench.workloads import EACH_FEW, EACH_MANY, SIGNALLED_OF, Workload
 from stream_durable.core.ids import partition_of
-from stream_durable.core.lifecycle import STEP_WAITING, StepEvent
 from stream_durable.postgres.connection import connect
 from stream_durable.postgres.queries import queries
-from stream_durable.wire.topics import RUNS, STEPS
+from stream_durable.wire.topics import RUNS
 
-_WAITING: Final = prefixes_of(StepEvent, STEP_WAITING)
 #: Rows of one statement when runs are written past the engine.
 _CLONED_AT_ONCE: Final = 50_000
 #: Warm-up runs: before them a broker has not compiled its hot code.
@@ -49,42 +49,26 @@ def warm(services: Services, workload: Workload, n: int) -> None:
 def _throughput(made: Instance, n: int) -> Sample:
     """All runs at once, until the last has completed."""
     made.start()
-    runs = _new_runs(n)
-
-    def work() -> None:
-        made.begin(runs)
-        made.completed.wait(runs, made.check)
-
-    return made.measure(runs, work)
+    return all_at_once(made, n)
 
 
 def _latency(made: Instance, n: int) -> Sample:
     """Measure runs sequentially."""
     made.start()
-    runs = _new_runs(n)
-
-    return made.measure(runs, lambda: [_one(made, run) for run in runs])
-
-
-def _one(made: Instance, run: str) -> float:
-    """Return the milliseconds of one run."""
-    begin = time.perf_counter()
-    made.load.start(made.workload.workflow, made.workload.fingerprint, run)
-    made.completed.wait_one(run, made.check)
-    return 1_000 * (time.perf_counter() - begin)
+    return one_by_one(made, n)
 
 
 def _each(made: Instance, n: int) -> Sample:
     """Measure runs of ten thousand steps added at run time, against as many steps in small runs."""
     made.start()
-    few = _new_runs(n * EACH_MANY // EACH_FEW)
+    few = new_runs(n * EACH_MANY // EACH_FEW)
     base = _with_items(made, few, EACH_FEW)
-    return replace(_with_items(made, _new_runs(n), EACH_MANY), base=base)
+    return replace(_with_items(made, new_runs(n), EACH_MANY), base=base)
 
 
 def _with_items(made: Instance, runs: Sequence[str], items: int) -> Sample:
     def work() -> None:
-        made.begin(runs, items=items)
+        made.begin(runs, Raw(b'{"items":%d}' % items))
         made.completed.wait(runs, made.check)
 
     return replace(made.measure(runs, work), steps=len(runs) * (items + 2))
@@ -97,8 +81,7 @@ def _large(made: Instance, n: int) -> Sample:
     heavy = threading.Thread(target=_carry, args=(made, stop))
     heavy.start()
     try:
-        runs = _new_runs(n)
-        return replace(made.measure(runs, lambda: [_one(made, run) for run in runs]), base=base)
+        return replace(one_by_one(made, n), base=base)
     finally:
         stop.set()
         heavy.join()
@@ -110,17 +93,9 @@ def _carry(made: Instance, stop: threading.Event) -> None:
     load = Load(made.settings)
     with closing(Watcher(made.settings, RUNS, COMPLETED)) as completed:
         while not stop.is_set():
-            [run] = _new_runs(1)
+            [run] = new_runs(1)
             load.start("large", fingerprint, run)
             completed.wait_one(run, made.check)
-
-
-def _waiting(made: Instance, n: int) -> Sample:
-    """All runs wait; signals to all, until the last has completed."""
-    made.start()
-    runs = _new_runs(n)
-    _let_wait(made, runs)
-    return _signalled(made, runs)
 
 
 def _million(made: Instance, n: int) -> Sample:
@@ -129,14 +104,14 @@ def _million(made: Instance, n: int) -> Sample:
     The runs bypass the engine, as copies of a run brought to the wait by the engine.
     """
     made.start()
-    [model] = _new_runs(1)
-    _let_wait(made, [model])
+    [model] = new_runs(1)
+    let_wait(made, [model])
     made.stop()
-    runs = _new_runs(n)
+    runs = new_runs(n)
     asyncio.run(_clone(made, model, runs))
     Usage(made.services.trees).reset_peaks()
     made.start()
-    return _signalled(made, random.sample(runs, max(1, n // SIGNALLED_OF)))
+    return woken(made, random.sample(runs, max(1, n // SIGNALLED_OF)))
 
 
 def _rebuild(made: Instance, n: int) -> Sample:
@@ -172,28 +147,10 @@ _MEASURES: Final[Mapping[str, Callable[[Instance, int], Sample]]] = {
     "latency": _latency,
     "each": _each,
     "large": _large,
-    "waiting": _waiting,
+    **WAITING,
     "million": _million,
     "rebuild": _rebuild,
 }
-
-
-def _new_runs(count: int) -> list[str]:
-    return [uuid4().hex for _ in range(count)]
-
-
-def _let_wait(made: Instance, runs: Sequence[str]) -> None:
-    with closing(Watcher(made.settings, STEPS, _WAITING)) as waiting:
-        made.begin(runs)
-        waiting.wait(runs, made.check)
-
-
-def _signalled(made: Instance, runs: Sequence[str]) -> Sample:
-    def work() -> None:
-        made.send_signals(runs)
-        made.completed.wait(runs, made.check)
-
-    return made.measure(runs, work)
 
 
 async def _clone(made: Instance, model: str, runs: Sequence[str]) -> None:

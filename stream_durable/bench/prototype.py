@@ -81,8 +81,8 @@ class Prototype:
             steps=n * workload.steps,
             records=records_in(self._services.kafka_settings, _INBOX, _PARTITIONS),
             seconds=n / told["wf/s"],
-            cpu_s={part: used[part] - cpu[part] for part in PARTS},
-            peak_mb=peaks,
+            cpu_s={part: used.get(part, 0.0) - cpu.get(part, 0.0) for part in PARTS},
+            peak_mb=dict.fromkeys(PARTS, 0.0) | peaks,
             latency=Percentiles(*map(float, told_percentiles.groups())) if told_percentiles else None,
         )
 

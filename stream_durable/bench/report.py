@@ -14,7 +14,7 @@ from rich.table import Table
 from stream_durable.bench.counts import Counts
 
 #: Processes counted as the cost of a step; the load is shown beside, as no part of the product.
-COUNTED: Final = ("kafka", "postgres", "reconciler", "worker")
+COUNTED: Final = ("kafka", "postgres", "reconciler", "worker", "ingress")
 PARTS: Final = (*COUNTED, "load")
 
 
@@ -52,6 +52,11 @@ class Sample:
     def runs_per_s(self) -> float:
         """Completed runs per second."""
         return self.runs / self.seconds
+
+    @property
+    def steps_per_s(self) -> float:
+        """Steps called per second."""
+        return self.steps / self.seconds
 
     @property
     def cpu_ms_per_step(self) -> float:
@@ -95,7 +100,10 @@ class Row(Figures, frozen=True, kw_only=True):
     ratio_rate: float | UnsetType = UNSET
     #: CPU per step over that of the base.
     ratio_cost: float | UnsetType = UNSET
-    #: p99 over that of the base.
+    #: Steps per second over the base's: more is better.
+    ratio_speed: float | UnsetType = UNSET
+    #: p50 and p99 over those of the base.
+    ratio_p50: float | UnsetType = UNSET
     ratio_p99: float | UnsetType = UNSET
 
 
@@ -118,10 +126,16 @@ def _against_base(samples: Sequence[Sample]) -> dict[str, float]:
     pairs = [(one, one.base) for one in samples if one.base is not None]
     if not pairs:
         return {}
-    if all(one.latency is not None and base.latency is not None for one, base in pairs):
-        tails = [one.latency.p99 / base.latency.p99 for one, base in pairs if one.latency and base.latency]
-        return {"ratio_p99": round(median(tails), 2)}
-    return {"ratio_cost": round(median(one.cpu_ms_per_step / base.cpu_ms_per_step for one, base in pairs), 2)}
+    latencies = [(one.latency, base.latency) for one, base in pairs if one.latency and base.latency]
+    if latencies:
+        return {
+            "ratio_p50": round(median(one.p50 / base.p50 for one, base in latencies), 2),
+            "ratio_p99": round(median(one.p99 / base.p99 for one, base in latencies), 2),
+        }
+    return {
+        "ratio_cost": round(median(one.cpu_ms_per_step / base.cpu_ms_per_step for one, base in pairs), 2),
+        "ratio_speed": round(median(one.steps_per_s / base.steps_per_s for one, base in pairs), 2),
+    }
 
 
 def line(shown: Row) -> str:
@@ -177,7 +191,7 @@ def _figures(workload: str, n: int, samples: Sequence[Sample]) -> Figures:
         workload=workload,
         n=n,
         runs_per_s=over(lambda one: one.runs_per_s, 1),
-        steps_per_s=over(lambda one: one.steps / one.seconds, 1),
+        steps_per_s=over(lambda one: one.steps_per_s, 1),
         records_per_s=over(lambda one: one.records / one.seconds, 1),
         cpu_ms_per_step=over(lambda one: one.cpu_ms_per_step, 4),
         cpu_s=parts(lambda one: one.cpu_s, 3),
@@ -240,9 +254,10 @@ def _bases(rows: Sequence[Row]) -> list[Table]:
     compared = [shown for shown in rows if shown.ratio_cost is not UNSET or shown.ratio_p99 is not UNSET]
     if not compared:
         return []
-    table = _table("Against the same in small portions, or without it", "CPU per step", "p99")
+    table = _table("Over the base of comparison", "CPU per step", "steps/s", "p50", "p99")
     for shown in compared:
-        ratios = ("" if ratio is UNSET else f"{ratio}" for ratio in (shown.ratio_cost, shown.ratio_p99))
+        found = (shown.ratio_cost, shown.ratio_speed, shown.ratio_p50, shown.ratio_p99)
+        ratios = ("" if ratio is UNSET else f"{ratio}" for ratio in found)
         table.add_row(shown.workload, f"{shown.n:,}", *ratios)
     return [table]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from stream_durable.bench.app import FAN_WIDTH, app
+from stream_durable.bench.app import FAN_WIDTH, KEPT_CALLS, app
 
 
 class Workload(NamedTuple):
@@ -18,6 +18,8 @@ class Workload(NamedTuple):
     n: int
     #: The prototype's name for it, if any.
     prototype: str | None = None
+    #: What wakes its runs, if they wait: `signal` or `event`.
+    waits_for: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -25,9 +27,10 @@ class Workload(NamedTuple):
         return app.workflows[self.workflow].fingerprint
 
     @property
-    def waits(self) -> bool:
-        """Whether the runs wait for a signal."""
-        return self.workflow == "waiting"
+    def roles(self) -> tuple[str, ...]:
+        """The services it needs."""
+        more = ("ingress",) if self.waits_for == "event" else ()
+        return ("reconciler", "worker", *more)
 
 
 #: Members of the run measured by `each`, and of each of the small runs for comparison.
@@ -44,9 +47,14 @@ _ALL: Final = (
     Workload("latency", "latency", 3, 500, "lat"),
     Workload("each", "each", 10_002, 1),
     Workload("large", "latency", 3, 400),
-    Workload("waiting", "waiting", 1, 10_000),
+    Workload("waiting", "waiting", 1, 20_000, waits_for="signal"),
+    Workload("events", "event", 1, 20_000, waits_for="event"),
+    Workload("resume", "event", 1, 300, waits_for="event"),
+    Workload("hotrun", "hot", 1, 5_000, waits_for="signal"),
+    Workload("crowd", "event", 1, 100_000, waits_for="event"),
+    Workload("waits", "kept", KEPT_CALLS, 3_000),
     Workload("rebuild", "chain", 10, 6_000),
     Workload("backlog", "chain", 10, 20_000),
-    Workload("million", "waiting", 1, 1_000_000),
+    Workload("million", "waiting", 1, 1_000_000, waits_for="signal"),
 )
 WORKLOADS: Final = {workload.name: workload for workload in _ALL}

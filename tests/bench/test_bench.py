@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -63,6 +64,19 @@ def test_a_line_with_a_prototype_has_its_figures_under_the_same_keys() -> None:
 
     assert list(told) == [*KEYS, "prototype", "ratio_cpu", "ratio_rate"]
     assert list(told["prototype"]) == KEYS
+
+
+def test_less_cpu_and_more_steps_than_the_base() -> None:
+    shown = row("events", 100, [replace(sample(seconds=2, cpu_s=0.1), base=sample(seconds=1, cpu_s=0.2))])
+
+    assert (shown.ratio_cost, shown.ratio_speed) == (0.5, 0.5)
+
+
+def test_latencies_are_compared_with_those_of_the_base() -> None:
+    base = sample(latency=Percentiles(1.0, 2.0, 4.0))
+    shown = row("resume", 100, [replace(sample(latency=Percentiles(3.0, 3.0, 8.0)), base=base)])
+
+    assert (shown.ratio_p50, shown.ratio_p99) == (3, 2)
 
 
 def test_percentiles_are_times_that_were_measured() -> None:
@@ -133,6 +147,22 @@ def test_an_unknown_workload_is_a_mistake_of_usage(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.real
+@pytest.mark.timeout(300)
+def test_small_runs_of_what_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["events", "resume", "hotrun", "crowd"], json=True, n=100, repeat=1) == 0
+
+    told = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+    events, resume, hotrun, crowd = told
+    assert events["ratio_speed"] > 0
+    assert events["counts"]["records"]["events"] == 1
+    assert resume["p50_ms"] > 0
+    assert resume["ratio_p50"] > 1
+    assert hotrun["counts"]["records"]["commands.default"] == 1
+    assert crowd["ratio_p99"] > 0
+    assert crowd["counts"]["records"]["events"] == 0.01
+
+
+@pytest.mark.real
 def test_a_small_run_of_the_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +176,7 @@ def test_a_small_run_of_the_whole(
     assert (told["workload"], told["n"], told["p50_ms"]) == ("single", 1_000, None)
     assert told["runs_per_s"] == told["steps_per_s"] > 0
     assert told["records_per_s"] == pytest.approx(2 * told["runs_per_s"], rel=0.01)
-    assert all(told["cpu_s"][part] > 0 for part in COUNTED)
+    assert all(told["cpu_s"][part] > 0 for part in COUNTED if part != "ingress")
     assert told["cpu_ms_per_step"] == pytest.approx(sum(told["cpu_s"][part] for part in COUNTED), rel=0.01)
     assert all(told["peak_mb"][part] > 10 for part in PARTS)
     assert not list(tmp_path.iterdir())

@@ -17,8 +17,8 @@ import pytest
 from stream_durable.bench.counts import Counting, Counts, written
 from stream_durable.bench.instance import Instance, instance
 from stream_durable.bench.load import prefixes_of
-from stream_durable.bench.measure import _new_runs, _one
 from stream_durable.bench.services import Services
+from stream_durable.bench.work import new_runs, one
 from stream_durable.bench.workloads import WORKLOADS
 from stream_durable.core.lifecycle import RUN_COMPLETED, RunEvent
 from stream_durable.local.kafka import LocalKafka
@@ -134,7 +134,7 @@ def test_the_steps_of_a_fan_share_commits_and_requests_as_they_come(site: Site) 
 def test_many_runs_at_once_share_what_a_batch_costs(site: Site, name: str) -> None:
     made, n = site.made, AT_ONCE[name]
     made.workload = WORKLOADS[name]
-    runs, steps = _new_runs(n), n * made.workload.steps
+    runs, steps = new_runs(n), n * made.workload.steps
 
     made.begin(runs)
     made.completed.wait(runs, made.check)
@@ -153,8 +153,8 @@ def test_many_runs_at_once_share_what_a_batch_costs(site: Site, name: str) -> No
 def alone(site: Site, name: str) -> tuple[Counts, float]:
     begin = time.monotonic()
     site.made.workload = WORKLOADS[name]
-    for run in _new_runs(ALONE):
-        _one(site.made, run)
+    for run in new_runs(ALONE):
+        one(site.made, run)
     return site.counting.lap(), time.monotonic() - begin
 
 

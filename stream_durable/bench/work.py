@@ -1,0 +1,66 @@
+"""Common parts of measurements: runs at once, one by one, and waiting runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Final
+from uuid import uuid4
+
+from msgspec import Raw
+
+from stream_durable.bench.instance import Instance
+from stream_durable.bench.load import Watcher, prefixes_of
+from stream_durable.bench.report import Sample
+from stream_durable.core.lifecycle import STEP_WAITING, StepEvent
+from stream_durable.wire.topics import STEPS
+
+WAITING_EVENTS: Final = prefixes_of(StepEvent, STEP_WAITING)
+
+
+def new_runs(count: int) -> list[str]:
+    """Return ids for runs."""
+    return [uuid4().hex for _ in range(count)]
+
+
+def all_at_once(made: Instance, n: int) -> Sample:
+    """Measure runs started together, until the last has completed."""
+    runs = new_runs(n)
+
+    def work() -> None:
+        made.begin(runs)
+        made.completed.wait(runs, made.check)
+
+    return made.measure(runs, work)
+
+
+def one_by_one(made: Instance, n: int) -> Sample:
+    """Measure runs sequentially."""
+    runs = new_runs(n)
+    return made.measure(runs, lambda: [one(made, run) for run in runs])
+
+
+def one(made: Instance, run: str) -> float:
+    """Return the milliseconds of one run."""
+    begin = time.perf_counter()
+    made.load.start(made.workload.workflow, made.workload.fingerprint, run)
+    made.completed.wait_one(run, made.check)
+    return 1_000 * (time.perf_counter() - begin)
+
+
+def let_wait(made: Instance, runs: Sequence[str], given: Raw | None = None) -> None:
+    """Start runs and return when all wait."""
+    with closing(Watcher(made.settings, STEPS, WAITING_EVENTS)) as waiting:
+        made.begin(runs, given)
+        waiting.wait(runs, made.check)
+
+
+def woken(made: Instance, runs: Sequence[str]) -> Sample:
+    """Measure waiting runs, from the first message for them until the last has completed."""
+
+    def work() -> None:
+        made.wake(runs)
+        made.completed.wait(runs, made.check)
+
+    return made.measure(runs, work)
