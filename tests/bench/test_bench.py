@@ -38,7 +38,7 @@ def sample(seconds: float = 2.0, cpu_s: float = 0.25, latency: Percentiles | Non
 
 
 def test_the_load_is_no_part_of_the_cost_of_a_step() -> None:
-    assert sample(cpu_s=0.25).cpu_ms_per_step == 1.0
+    assert sample(cpu_s=0.25).cpu_ms_per_step == 0.25 * len(COUNTED)
 
 
 def test_rates_and_medians() -> None:
@@ -149,13 +149,11 @@ def test_an_unknown_workload_is_a_mistake_of_usage(capsys: pytest.CaptureFixture
 @pytest.mark.real
 @pytest.mark.timeout(300)
 def test_small_runs_of_what_waits(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["events", "resume", "hotrun", "crowd"], json=True, n=100, repeat=1) == 0
+    assert main(["resume", "hotrun", "crowd"], json=True, n=100, repeat=1) == 0
 
     told = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
-    events, resume, hotrun, crowd = told
-    assert events["ratio_speed"] > 0
-    assert events["counts"]["records"]["events"] == 1
-    assert resume["p50_ms"] > 0
+    resume, hotrun, crowd = told
+    assert resume["counts"]["records"]["events"] == 1
     assert resume["ratio_p50"] > 1
     assert hotrun["counts"]["records"]["commands.default"] == 1
     assert crowd["ratio_p99"] > 0
