@@ -23,7 +23,7 @@ from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.reader import KafkaReader
 from stream_durable.kafka.tail import KafkaRunEvents
 from stream_durable.kafka.verdicts import KafkaVerdicts
-from stream_durable.ports import Clock, Log
+from stream_durable.ports import Clock, Log, Outgoing
 from stream_durable.postgres.migrate import check, drop, make
 from stream_durable.postgres.snapshot import snapshot
 from stream_durable.postgres.store import PostgresStore
@@ -33,8 +33,10 @@ from stream_durable.replay import verify as verifying
 from stream_durable.replay import waits as waiting
 from stream_durable.running import with_running
 from stream_durable.sdk.app import App
+from stream_durable.sdk.schedule import declarations
 from stream_durable.settings import Settings, check_safety, describe
 from stream_durable.telemetry import Metrics
+from stream_durable.wire.inbox import encode
 from stream_durable.wire.tokens import Tokens, no_secret
 from stream_durable.wire.topics import (
     COMMANDS,
@@ -151,6 +153,7 @@ async def worker(
             raise no_secret()
         for definition, about in app.registrations():
             await definitions.register(definition, about)
+        await _declare_schedules(publisher, app)
         for log in logs.values():
             log.open()
         made = Worker(
@@ -166,6 +169,15 @@ async def worker(
         await blobs.close()
         await publisher.close()
         await definitions.close()
+
+
+async def _declare_schedules(publisher: KafkaPublisher, app: App) -> None:
+    """Put the schedules declared by the code on the log."""
+    said = declarations(app.name, app.schedules)
+    records = [Outgoing(INBOX, None, one.key.encode(), encode(one)) for one in said]
+    for refusal in await publisher.publish([(record, None) for record in records]):
+        text = f"app {app.name!r}: the inbox does not take its schedules: {refusal.reason}"
+        raise RejectedError(refusal.code, text)
 
 
 async def rebuild(

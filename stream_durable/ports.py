@@ -714,6 +714,13 @@ class StoredLater(NamedTuple):
     body: bytes | None
 
 
+class StoredSchedule(NamedTuple):
+    """A schedule without its firings."""
+
+    name: str
+    body: bytes
+
+
 class StoredQuestion(NamedTuple):
     """An open question."""
 
@@ -803,6 +810,15 @@ class Views(Protocol):
 
     async def later_list(self, *, after: tuple[int, str], limit: int) -> list[StoredLater]:
         """Return a page of messages for later and of runs that have not begun, by (due, id)."""
+
+    async def schedule_get(self, name: str) -> StoredSchedule | None:
+        """Return a schedule."""
+
+    async def schedule_list(self, *, after: str = "", limit: int = 1_000) -> list[StoredSchedule]:
+        """Return a page of the schedules, by name."""
+
+    async def schedule_firings(self, name: str) -> list[Sequence[Any]]:
+        """Return the firings of a schedule, as they are loaded, unordered."""
 
     async def run_family(self, run: str, *, limit: int) -> list[RunSummary]:
         """Return the first ancestor of a run and all descendants, unordered.

@@ -66,6 +66,8 @@ def run_row(run: RunState) -> dict[str, Any]:
         "priority": run.priority,
         "metadata": run.metadata,
         "trigger": run.trigger,
+        "schedule": run.schedule,
+        "moment": run.moment,
         "parent": run.parent,
         "parent_step": run.parent_step,
         "children": run.children,

@@ -13,16 +13,19 @@ from stream_durable.client.listing import Family, Member, RunCount, RunEntry, Ru
 from stream_durable.client.open_waits import EventList, KeptEvent, OpenWait, WaitList
 from stream_durable.client.questions import Change, Question
 from stream_durable.client.run import RunHandle
+from stream_durable.client.schedules import Backfill, FiringState, ScheduleState
 from stream_durable.client.state import Request, Requests, RunState, StepState
 
 __all__ = [
     "AsyncClient",
     "AttemptState",
+    "Backfill",
     "BlockingClient",
     "BlockingRun",
     "Change",
     "EventList",
     "Family",
+    "FiringState",
     "Happening",
     "InputFilter",
     "InputList",
@@ -47,6 +50,7 @@ __all__ = [
     "RunList",
     "RunState",
     "RunStatuses",
+    "ScheduleState",
     "StepState",
     "WaitList",
     "WorkflowEntry",

@@ -24,6 +24,7 @@ from stream_durable.client.later import PlannedList, cancel_planned, planned, pl
 from stream_durable.client.listing import COUNT_MAX, RunCount, RunList, RunStatuses, counted, listed, statuses
 from stream_durable.client.open_waits import EventList, WaitList, kept_events, open_waits
 from stream_durable.client.run import RunHandle, output_type_of, start
+from stream_durable.client.schedules import ScheduleOrders
 from stream_durable.client.starting import (
     StartOptions,
     a_queue,
@@ -38,15 +39,15 @@ from stream_durable.client.starting import (
 )
 from stream_durable.client.step_ender import HasId, StepEnder, TokenEnder, id_of
 from stream_durable.client.together import Progress
-from stream_durable.client.values import run_id
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import StartRun, StartWithSignal
 from stream_durable.sdk.durations import Duration, milliseconds
+from stream_durable.sdk.given import run_id
 from stream_durable.sdk.workflow import In, Out, Workflow
 from stream_durable.wire.events import published, with_signal
 
 
-class AsyncClient(TokenEnder, BulkOrders):
+class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders):
     """A connection to one instance; use with `async with`, from any number of tasks of one loop."""
 
     def __init__(self, connect: Callable[[], AbstractAsyncContextManager[Ports]]) -> None:

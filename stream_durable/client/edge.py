@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeVar
 
 from stream_durable.client.state import moment
-from stream_durable.client.values import Values
 from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Message
@@ -17,6 +16,7 @@ from stream_durable.core.reference import MARK
 from stream_durable.payloads import Payloads
 from stream_durable.ports import Blobs, Catalogue, Outgoing, Publisher, RunEvents, Views
 from stream_durable.retrying import retry_transient
+from stream_durable.sdk.given import Values
 from stream_durable.wire.events import admit
 from stream_durable.wire.tokens import NO_TOKENS, Tokens
 from stream_durable.wire.topics import INBOX

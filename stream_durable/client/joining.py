@@ -8,9 +8,9 @@ from stream_durable.client.edge import Edge
 from stream_durable.client.inquiries import Inquiry, asked, check_inquiry
 from stream_durable.client.run import RunHandle
 from stream_durable.client.starting import check_workflow
-from stream_durable.client.values import drawn
 from stream_durable.core.messages import StartRun, StartWithSignal
 from stream_durable.sdk.durations import Duration
+from stream_durable.sdk.given import drawn
 
 
 async def ask_started(

@@ -43,7 +43,7 @@ class RunEntry(NamedTuple):
     queue: str | None
     priority: int
     metadata: Mapping[str, Any]
-    #: The trigger: `client`, `event` or `parent`.
+    #: The trigger: `client`, `event`, `schedule` or `parent`.
     trigger: str
     #: The parent run, and the step in it.
     parent: str | None

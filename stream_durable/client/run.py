@@ -23,7 +23,6 @@ from stream_durable.client.starting import check_input, check_same, repeated, re
 from stream_durable.client.state import RunState, run_state
 from stream_durable.client.step_ender import StepEnder
 from stream_durable.client.stored import graph_of, with_large_values
-from stream_durable.client.values import drawn, run_id
 from stream_durable.client.watching import Event, watched
 from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.core.failure import Failure
@@ -44,6 +43,7 @@ from stream_durable.core.status import CANCELLED, COMPLETED, RUN_ENDED
 from stream_durable.ports import StoredRun
 from stream_durable.retrying import retry_transient
 from stream_durable.sdk.durations import Duration, milliseconds
+from stream_durable.sdk.given import drawn, run_id
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.wire.events import signalled
 

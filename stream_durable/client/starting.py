@@ -12,13 +12,13 @@ from msgspec import Raw
 
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import since_epoch
-from stream_durable.client.values import is_same
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import QUEUE, QUEUE_RULE
 from stream_durable.core.messages import StartRun
 from stream_durable.core.run.rows import RunRow
 from stream_durable.core.run.state import Requests
 from stream_durable.sdk.durations import Duration, milliseconds
+from stream_durable.sdk.given import is_same
 from stream_durable.sdk.workflow import Workflow
 
 _NAMES_SHOWN: Final = 20

@@ -127,8 +127,11 @@ class RunState(NamedTuple):
     metadata: Mapping[str, Any]
     queue: str | None
     priority: int
-    #: The trigger: `client`, `event` (a message on the events topic) or `parent`.
+    #: The trigger: `client`, `event` (a message on the events topic), `schedule` or `parent`.
     trigger: str
+    #: The schedule that started the run, and for which moment.
+    schedule: str | None
+    moment: datetime | None
     #: The parent run and the step in it, or None.
     parent: str | None
     parent_step: str | None
@@ -160,6 +163,7 @@ def run_state(stored: StoredRun, graph: Graph | None) -> RunState:
     """Return the state of a run from the stored rows; without its graph, of the recorded steps alone."""
     row = stored.run
     requests = thaw_requests(row.requests)
+    scheduled = None if requests is None else requests.scheduled
     states = list(map(_recorded, stored.steps)) if graph is None else _states(stored, graph)
     return RunState(
         id=row.id,
@@ -179,6 +183,8 @@ def run_state(stored: StoredRun, graph: Graph | None) -> RunState:
         queue=row.queue,
         priority=row.priority,
         trigger=trigger_of(requests, row.parent) or CLIENT,
+        schedule=None if scheduled is None else scheduled.schedule,
+        moment=None if scheduled is None else moment(scheduled.moment),
         parent=row.parent,
         parent_step=row.parent_step,
         children=stored.children,

@@ -8,13 +8,13 @@ from typing import Any, Protocol
 from stream_durable.client.edge import Edge
 from stream_durable.client.ended_outside import completion_of, failure_of, heartbeat_of
 from stream_durable.client.inquiries import Inquiry, asked, check_run
-from stream_durable.client.values import drawn
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import RunMessage
 from stream_durable.core.run.state import Run
 from stream_durable.ports import StoredRun
 from stream_durable.sdk.answers import Fail
 from stream_durable.sdk.durations import Duration
+from stream_durable.sdk.given import drawn
 
 
 class HasId(Protocol):

@@ -101,14 +101,14 @@ class StartWithSignal(StartRun, kw_only=True, tag="run.start_signal"):
 
 
 class Scheduled(msgspec.Struct, array_like=True, frozen=True):
-    """The schedule that started a run, and for which moment, in milliseconds."""
+    """The schedule behind a run, and the moment, in milliseconds."""
 
     schedule: str
     moment: int
 
 
 class StartScheduled(StartRun, kw_only=True, tag="run.start_scheduled"):
-    """A schedule starts a run, whose id follows from schedule and moment; the schedule learns of its end."""
+    """A schedule starts a run under an id derived from schedule and moment, and learns of the end."""
 
     #: A release that does not know this format leaves the message to one that does.
     format: Format
@@ -760,7 +760,7 @@ CATCH_UP_MS = 86_400_000
 
 
 class Plan(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What a schedule does, and when."""
+    """The task of a schedule, with the rule."""
 
     rule: Rule
     #: The workflow of its runs, in the version that is current when it fires.
@@ -790,7 +790,7 @@ class ScheduleMessage(Message, kw_only=True):
 
 
 class ScheduleFact(ScheduleMessage, kw_only=True):
-    """What is said to a schedule by others, or by itself."""
+    """A message to a schedule, with a format."""
 
     #: Releases without this format leave the message to newer ones.
     format: Format
@@ -803,7 +803,7 @@ class ScheduleOrder(ScheduleFact, kw_only=True):
 
 
 class SetSchedule(ScheduleOrder, kw_only=True, tag="schedule.set"):
-    """Create a schedule at run time, or change one; without a plan, go back to that of the code."""
+    """Create a schedule at run time, or change one; without a plan, go back to the code's."""
 
     plan: Plan | None = None
     #: Whether it is refused where there is one.
@@ -811,14 +811,14 @@ class SetSchedule(ScheduleOrder, kw_only=True, tag="schedule.set"):
 
 
 class DeclareSchedule(ScheduleOrder, kw_only=True, tag="schedule.declare"):
-    """The code of an app declares a schedule. What was changed or paused at run time stays so."""
+    """The code of an app declares a schedule. Changes and pauses at run time stay in force."""
 
     app: Text
     plan: Plan
 
 
 class DeclaredSchedules(ScheduleOrder, kw_only=True, tag="schedule.roll"):
-    """All schedules that the code of an app declares; those no longer among them are marked, not deleted.
+    """All schedules declared by an app; those no longer among them are marked, not deleted.
 
     The key is that of the app's roll.
     """
@@ -845,7 +845,7 @@ class ResumeSchedule(ScheduleOrder, kw_only=True, tag="schedule.resume"):
 
 
 class DeleteSchedule(ScheduleOrder, kw_only=True, tag="schedule.delete"):
-    """Forget a schedule; its runs go on. Code that declares it creates it again."""
+    """Forget a schedule; runs go on. A deployment still declaring the schedule creates it again."""
 
 
 class TriggerSchedule(ScheduleOrder, kw_only=True, tag="schedule.trigger"):
@@ -853,7 +853,7 @@ class TriggerSchedule(ScheduleOrder, kw_only=True, tag="schedule.trigger"):
 
 
 class BackfillSchedule(ScheduleOrder, kw_only=True, tag="schedule.backfill"):
-    """Start runs for moments of the past, one after another; a moment that has a run gets no second one."""
+    """Start runs for moments of the past, one after another; a moment with a run gets no second one."""
 
     moments: Annotated[tuple[Moment, ...], Meta(min_length=1, max_length=1_000)]
     #: The time between one start and the next.
@@ -875,7 +875,7 @@ class ScheduleNext(ScheduleFact, kw_only=True, tag="schedule.next"):
 
 
 class ScheduledRunEnded(ScheduleFact, kw_only=True, tag="schedule.ended"):
-    """A run that the schedule started has ended, or could not be started."""
+    """A run of the schedule has ended, or could not be started."""
 
     run: Text
     status: OptionalText

@@ -1,4 +1,4 @@
-"""Which version of a workflow a schedule starts: the one that is current when the start is published.
+"""Resolves the version of a workflow to be started by a schedule: the current one at publication.
 
 The choice does not follow from the inbox, so it goes on the log with the start, in its fingerprint.
 """
@@ -18,7 +18,7 @@ _PATIENCE_SECONDS = 1.0
 
 
 async def resolve(foldings: Iterable[Folding], definitions: Current) -> None:
-    """Put current fingerprints into starts without one; of an unknown workflow the run is refused."""
+    """Put current fingerprints into starts; of an unknown workflow the run is refused."""
     starts = [start for folding in foldings for start in folding.effects.starts]
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):

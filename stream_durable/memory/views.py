@@ -19,7 +19,7 @@ from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import COMPENSATED, COMPLETED, WAITING
 from stream_durable.memory.broker import Broker
-from stream_durable.memory.later import evidence_page, later_page
+from stream_durable.memory.later import ScheduleViews, evidence_page, later_page
 from stream_durable.memory.ports import MemoryBlobs, MemoryDefinitions, MemoryPublisher
 from stream_durable.memory.store import MemoryStore
 from stream_durable.ports import (
@@ -84,7 +84,7 @@ class MemoryCatalogue(MemoryDefinitions):
         return sorted(self._known.current)
 
 
-class MemoryViews:
+class MemoryViews(ScheduleViews):
     """The read models of the store in memory."""
 
     def __init__(self, store: MemoryStore) -> None:

@@ -17,6 +17,7 @@ import asyncpg
 import msgspec
 
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.ids import CHILD_MARK
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import CANCELLED, COMPENSATED, COMPENSATION_FAILED, FAILED, RUN_ENDED
 from stream_durable.ports import (
@@ -36,6 +37,7 @@ from stream_durable.ports import (
     StoredLater,
     StoredQuestion,
     StoredRun,
+    StoredSchedule,
     WorkflowFigures,
 )
 from stream_durable.postgres.connection import Lane
@@ -163,6 +165,20 @@ class PostgresViews:
         """Return a page of messages for later and of runs that have not begun, by (due, id)."""
         found = await self._fetch("view_later", *after, limit)
         return list(map(StoredLater._make, found))
+
+    async def schedule_get(self, name: str) -> StoredSchedule | None:
+        """Return a schedule."""
+        found = await self._fetch("schedule_load", [name])
+        return StoredSchedule._make(found[0]) if found and CHILD_MARK not in name else None
+
+    async def schedule_list(self, *, after: str = "", limit: int = 1_000) -> list[StoredSchedule]:
+        """Return a page of the schedules, by name."""
+        found = await self._fetch("view_schedule_list", after, CHILD_MARK, limit)
+        return list(map(StoredSchedule._make, found))
+
+    async def schedule_firings(self, name: str) -> list[Sequence[Any]]:
+        """Return the firings of a schedule, as they are loaded, unordered."""
+        return [tuple(row) for row in await self._fetch("schedule_firing_load", [name])]
 
     async def _fetch(self, name: str, *values: Any) -> list[asyncpg.Record]:
         """Run a query possibly longer than the time limit."""

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, Unpack, overload
 
 from stream_durable.core.definition.about import About
 from stream_durable.core.definition.nodes import Definition
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import NAME
+from stream_durable.core.messages import Plan
 from stream_durable.sdk.errors import DefinitionError, DefinitionFault, NotCarriedError
+from stream_durable.sdk.given import Values
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.lineage import with_children
 from stream_durable.sdk.options import name_of
 from stream_durable.sdk.origin import author_frame, origin_of_call
+from stream_durable.sdk.schedule import ScheduleOptions, plan_of
 from stream_durable.sdk.topic import Topic, TopicFormat
-from stream_durable.sdk.workflow import Workflow
+from stream_durable.sdk.workflow import In, Workflow
 
 V = TypeVar("V")
 
@@ -36,6 +40,8 @@ class App:
         faults = [*self._faults(given, known), *_faults_of(known)]
         if faults:
             raise DefinitionError(faults)
+        #: Declared schedules, by name.
+        self.schedules: dict[str, Plan] = {}
         #: Children before their parents: the order of registration.
         self.workflows = MappingProxyType({workflow.name: workflow for workflow in carried})
         self._handlers = {
@@ -46,6 +52,46 @@ class App:
 
     def __repr__(self) -> str:
         return f"<app {self.name!r}>"
+
+    @overload
+    def schedule(
+        self,
+        name: str,
+        workflow: Workflow[In, Any],
+        input: In,  # noqa: A002 - the word for it everywhere
+        **options: Unpack[ScheduleOptions],
+    ) -> None: ...
+
+    @overload
+    def schedule(
+        self, name: str, workflow: Workflow[None, Any], **options: Unpack[ScheduleOptions]
+    ) -> None: ...
+
+    def schedule(
+        self,
+        name: str,
+        workflow: Workflow[Any, Any],
+        input: Any = None,  # noqa: A002 - the word for it everywhere
+        **options: Unpack[ScheduleOptions],
+    ) -> None:
+        """Declare a schedule for runs of a workflow of this app.
+
+        Deployed with the app, by each worker at its start. Changes at run time stay in force, and so does
+        being off; a schedule no longer declared goes on, marked by `schedules list`. Raises
+        `DefinitionError` for impossible options, such as an expression without any moment.
+        """
+        try:
+            if self.workflows.get(workflow.name) is not workflow:
+                text = f"schedule {name!r} starts workflow {workflow.name!r}, which the app has not"
+                raise RejectedError("bad_workflow", f"{text}: add it to workflows=")
+            if name in self.schedules:
+                raise RejectedError("duplicate", f"two schedules are called {name!r}: rename one")
+            data = Values().input_of(workflow, input)
+            self.schedules[name] = plan_of(name, workflow.name, data, options)
+        except RejectedError as error:
+            origin = origin_of_call(author_frame())
+            fault = DefinitionFault(f"app {self.name!r}", None, error.code, str(error), origin)
+            raise DefinitionError([fault]) from None
 
     @overload
     def topic(self, name: str, *, value: type[V], format: TopicFormat = "json") -> Topic[V]: ...  # noqa: A002

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, Unpack, overload
 
 import msgspec
 from msgspec import Raw
 
-from stream_durable.core.messages import Change, Emission
+from stream_durable.core.messages import Change, Emission, Scheduled
 from stream_durable.sdk import inner_waits
 from stream_durable.sdk.answers import Fail
 from stream_durable.sdk.durations import Duration
@@ -71,8 +71,8 @@ class Context(Generic[Input]):
     (2, 'order-42/ship/1')
     """
 
-    __slots__ = ("_control", "_inside", "_log", "_metadata", "_outputs", "_values", "attempt", "input",
-                 "run_id", "step", "tags", "workflow")  # fmt: skip
+    __slots__ = ("_control", "_inside", "_log", "_metadata", "_outputs", "_scheduled", "_values",
+                 "attempt", "input", "run_id", "step", "tags", "workflow")  # fmt: skip
 
     def __init__(
         self,
@@ -87,6 +87,7 @@ class Context(Generic[Input]):
         outputs: Mapping[str, Any] | None = None,
         tags: tuple[str, ...] = (),
         metadata: Any = None,
+        scheduled: Scheduled | None = None,
     ) -> None:
         """`values` is the content of the run's context; an output given as raw JSON is decoded on demand."""
         self._control = control
@@ -95,6 +96,7 @@ class Context(Generic[Input]):
         self._values = values if isinstance(values, Values) else Values(write_untyped(values or {}))
         self._outputs = outputs
         self._metadata = metadata
+        self._scheduled = scheduled
         #: The run's input, in its type.
         self.input = input
         self.run_id = run_id
@@ -115,6 +117,18 @@ class Context(Generic[Input]):
         """The metadata given when the run was started."""
         found: dict[str, Any] | None = _read(self._metadata)
         return found or {}
+
+    @property
+    def schedule(self) -> str | None:
+        """The schedule behind the run, or None."""
+        return None if self._scheduled is None else self._scheduled.schedule
+
+    @property
+    def moment(self) -> datetime | None:
+        """The moment of the schedule's rule for this run, or None."""
+        if self._scheduled is None:
+            return None
+        return datetime.fromtimestamp(self._scheduled.moment / 1_000, UTC)
 
     @property
     def deadline(self) -> datetime | None:

@@ -9,10 +9,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from stream_durable.client.values import Values, run_id
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import fits
 from stream_durable.core.messages import Message
+from stream_durable.sdk.given import Values, run_id
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.wire import events
 from stream_durable.wire.ends import OutsideEnd

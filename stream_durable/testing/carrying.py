@@ -18,6 +18,7 @@ class GrowingApp(App):
     def __init__(self) -> None:
         self.name = "test"
         self.workflows = MappingProxyType({})
+        self.schedules = {}
         self._handlers: dict[tuple[str, str], Handler] = {}
 
     def carry(self, workflow: Workflow) -> bool:

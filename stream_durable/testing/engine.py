@@ -12,14 +12,16 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeAlias, TypeVar, Unpack
 
 from stream_durable.client import AsyncClient
-from stream_durable.client.edge import Ports
+from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.filter import OPEN
 from stream_durable.client.starting import StartOptions
 from stream_durable.client.state import moment
 from stream_durable.core.run.rows import StepRow
 from stream_durable.core.status import PAUSED, PENDING, RETRYING, RUN_ENDED, RUNNING, WAITING
 from stream_durable.ports import Record, RunQuery
+from stream_durable.sdk.app import App
 from stream_durable.sdk.durations import Duration, milliseconds
+from stream_durable.sdk.schedule import ScheduleOptions, declarations
 from stream_durable.sdk.topic import Topic
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.testing.backend import TIMERS_MAX, Backend, GaveUp, Goal, Passing, Rest
@@ -50,6 +52,15 @@ class Engine(Teller):
 
     publish = Told(AsyncClient.publish)
     cancel_later = Told(AsyncClient.cancel_later)
+    change_schedule = Told(AsyncClient.change_schedule)
+    reset_schedule = Told(AsyncClient.reset_schedule)
+    pause_schedule = Told(AsyncClient.pause_schedule)
+    resume_schedule = Told(AsyncClient.resume_schedule)
+    delete_schedule = Told(AsyncClient.delete_schedule)
+    trigger_schedule = Told(AsyncClient.trigger_schedule)
+    backfill_schedule = Told(AsyncClient.backfill_schedule)
+    schedules = Told(AsyncClient.schedules)
+    schedule = Told(AsyncClient.schedule)
     signal = Told(AsyncClient.signal)
     answer = Told(AsyncClient.answer)
     claim = Told(AsyncClient.claim)
@@ -129,6 +140,23 @@ class Engine(Teller):
         self._carry(workflow, options)
         target: Any = self._target
         return TestedRun(self, self.tell(lambda: target.start(workflow, input, **options)))
+
+    async def create_schedule(
+        self,
+        name: str,
+        workflow: Workflow[Any, Any] | str,
+        input: Any = None,  # noqa: A002 - the word for it everywhere
+        **options: Unpack[ScheduleOptions],
+    ) -> None:
+        """Create a schedule as a client does; its workflow is carried from then on."""
+        self._carry(workflow, {"queue": options.get("queue")})
+        self.tell(lambda: self._target.create_schedule(name, workflow, input, **options))
+
+    async def deploy_app(self, app: App) -> None:
+        """Deploy an app: its workflows, as `deploy` does, and its schedules."""
+        self.deploy(*app.workflows.values())
+        edge = Edge(self.ports)
+        self.tell(lambda: edge.send_all(declarations(app.name, app.schedules), "declare schedules"))
 
     async def until_idle(self, *, within: Duration = WITHIN) -> None:
         """Let everything happen until only waits are left, for messages or for time.

@@ -67,7 +67,7 @@ def context_of(command: Command, attempt: Attempt, value: Any) -> Context[Any]:
     return Context(
         value, attempt, run_id=command.run, workflow=command.workflow, step=command.step,
         attempt=command.attempt, values=attempt.values, outputs=command.outputs, tags=command.tags,
-        metadata=command.metadata,
+        metadata=command.metadata, scheduled=command.scheduled,
     )  # fmt: skip
 
 

@@ -1,1 +1,1 @@
-"""Schedules: rules that start runs, the moments of a rule, and the policies around a firing."""
+"""Schedules: rules for starting runs, the moments of a rule, and the policies around a firing."""

@@ -1,9 +1,9 @@
 """Moments of cron expressions in a time zone.
 
-An expression speaks of what the clocks of the zone show. Such a time is found first, and then its moment:
+An expression names times of the zone's clocks. Such a time is found first, and then its moment:
 
-- A time that the clocks skip in spring fires once, at the first moment after the gap.
-- A time that they show twice in autumn fires once, the first time.
+- A time skipped by the clocks in spring fires once, at the first moment after the gap.
+- A time shown twice in autumn fires once, the first time.
 - An expression for every hour goes by elapsed time instead: nothing of it is lost or repeated where clocks
   change, so `*/5 * * * *` fires every five minutes then too.
 
@@ -38,7 +38,7 @@ _Next = Callable[[int], int | None]
 
 
 class Cron(NamedTuple):
-    """An expression that was read."""
+    """An expression, parsed."""
 
     next: _Next
     #: Whether it is for every hour, and so goes by elapsed time.
@@ -47,7 +47,7 @@ class Cron(NamedTuple):
 
 @lru_cache(maxsize=10_000)
 def read_cron(text: str) -> Cron:
-    """Return an expression that was read; raises `RejectedError` for one that is none."""
+    """Parse an expression; raises `RejectedError` if invalid."""
     fields = text.split()
     if _RANDOM.search(text):
         raise _bad(text, "it has a field that stands for a random number")
@@ -63,7 +63,7 @@ def read_cron(text: str) -> Cron:
 
 
 def next_in_zone(cron: Cron, zone: tzinfo, after: int) -> int | None:
-    """Return the first moment after one, in milliseconds; None: there is no more."""
+    """Return the first moment after another, in milliseconds; None: there is no more."""
     try:
         return _by_elapsed_time(cron, zone, after) if cron.is_hourly else _by_the_clock(cron, zone, after)
     except OverflowError:
@@ -156,7 +156,7 @@ def _is_skipped(zone: tzinfo, shown: int) -> bool:
 
 
 def _moment_of(zone: tzinfo, shown: int) -> int:
-    """Return the first moment at which clocks show a time, or for one that they skip the end of the gap."""
+    """Return the first moment of a clock time; for a skipped time the end of the gap."""
     before, after = _readings(zone, shown)
     return _change(zone, after, before) if before > after else before
 

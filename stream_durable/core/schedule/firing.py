@@ -1,4 +1,4 @@
-"""What a firing does: starts a run, waits, cancels others, or is left out."""
+"""Effects of a firing: starting a run, waiting, cancelling others, or being left out."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _FAILED = frozenset({FAILED, COMPENSATED, COMPENSATION_FAILED})
 
 
 def fire_moment(schedule: Schedule, moment: int, now: int, out: Effects) -> None:
-    """Do what the policy says for a moment, once: a moment has one run, however it is started."""
+    """Do what the policy says for a moment, once: a moment has one run, however started."""
     plan, run = _plan(schedule), run_of(schedule.id, moment)
     known = schedule.firings.get(run)
     if known is not None and known.status != QUEUED:
@@ -61,7 +61,7 @@ def fire_moment(schedule: Schedule, moment: int, now: int, out: Effects) -> None
 def _overlap(
     schedule: Schedule, plan: Plan, moment: int, run: str, others: list[Firing], now: int, out: Effects
 ) -> None:
-    """Decide on a firing while a run of an earlier one is under way."""
+    """Decide on a firing while a run of an earlier firing is under way."""
     _ask_for_ends(schedule, plan, others, now, out)
     waiting = schedule.queued("time")
     match plan.overlap:
@@ -116,7 +116,7 @@ def end(schedule: Schedule, one: Firing, message: ScheduledRunEnded, now: int) -
 
 
 def why_off(schedule: Schedule) -> str:
-    """Return why a schedule is to be turned off after failures; empty: it is not."""
+    """Return the reason for turning a schedule off after failures, or nothing."""
     limit = _plan(schedule).disable_after
     if limit is None or schedule.failures < limit:
         return ""
@@ -128,7 +128,7 @@ def why_off(schedule: Schedule) -> str:
 
 
 def enqueue(schedule: Schedule, message: BackfillSchedule, now: int, out: Effects) -> None:
-    """Have moments of the past fire one after another; those that have a run are left out."""
+    """Have moments of the past fire one after another, except those with a run."""
     if len(schedule.queued("backfill")) + len(message.moments) > BACKFILL_MAX:
         text = f"more than {BACKFILL_MAX} moments would wait: let the back-fill under way go on first"
         raise RejectedError("too_many", f"schedule {schedule.id!r}: {text}")
@@ -146,7 +146,7 @@ def enqueue(schedule: Schedule, message: BackfillSchedule, now: int, out: Effect
 
 
 def start_past(schedule: Schedule, now: int, out: Effects) -> None:
-    """Start the next run for a moment of the past, and let the one after it wait."""
+    """Start the next run for a moment of the past, and let later moments wait."""
     waiting = schedule.queued("backfill")
     if waiting:
         fire(schedule, waiting[0].moment, "backfill", waiting[0].run, now, out)
@@ -154,7 +154,7 @@ def start_past(schedule: Schedule, now: int, out: Effects) -> None:
 
 
 def pace(schedule: Schedule, moment: int | None, out: Effects) -> None:
-    """Set the timer of back-fills, or clear it."""
+    """Set or clear the timer of back-fills."""
     schedule.is_touched = True
     if moment != schedule.pace_due:
         schedule.pace_due = moment
@@ -173,7 +173,7 @@ def _start(schedule: Schedule, plan: Plan, moment: int, run: str, out: Effects) 
 
 
 def _ask_for_ends(schedule: Schedule, plan: Plan, others: list[Firing], now: int, out: Effects) -> None:
-    """Start runs under way again: one that has ended reports its end once more, and others do nothing."""
+    """Start runs under way again: an ended run reports the end once more, and others do nothing."""
     old = [one for one in others[:_ASKED_MAX] if now - one.at >= _ASK_MS]
     if old and now - schedule.asked >= _ASK_MS:
         schedule.asked = now

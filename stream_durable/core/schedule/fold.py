@@ -33,7 +33,7 @@ from stream_durable.core.status import Outcome
 
 
 def set_plan(schedule: Schedule, message: SetSchedule, now: int, out: Effects) -> Outcome:
-    """Create a schedule, change one, or go back to what the code says."""
+    """Create or change a schedule, or go back to the code's plan."""
     if message.id in schedule.seen:
         return Outcome.DUPLICATE
     if message.is_new and schedule.exists:
@@ -56,7 +56,7 @@ def set_plan(schedule: Schedule, message: SetSchedule, now: int, out: Effects) -
 
 
 def declare(schedule: Schedule, message: DeclareSchedule, now: int, out: Effects) -> Outcome:
-    """Take over what the code says, beneath what was said at run time."""
+    """Take over the plan of the code, beneath any change at run time."""
     _check_name(schedule.id)
     is_known = (message.plan, message.app) == (schedule.declared, schedule.app)
     if is_known and schedule.exists and schedule.undeclared is None:
@@ -68,7 +68,7 @@ def declare(schedule: Schedule, message: DeclareSchedule, now: int, out: Effects
 
 
 def call_roll(roll: Schedule, message: DeclaredSchedules, now: int, out: Effects) -> Outcome:
-    """Mark the schedules that an app declared before, and no longer does."""
+    """Mark the schedules no longer declared by an app."""
     if roll.id != roll_id(message.app):
         raise RejectedError("wrong_key", f"the roll of app {message.app[:128]!r} has another key")
     before = roll.roll or ()
@@ -82,7 +82,7 @@ def call_roll(roll: Schedule, message: DeclaredSchedules, now: int, out: Effects
 
 
 def undeclare(schedule: Schedule, message: UndeclareSchedule, now: int, out: Effects) -> Outcome:
-    """Note that the code declares it no longer."""
+    """Record the end of a schedule's declaration in code."""
     if not schedule.exists or schedule.app != message.app:
         return Outcome.LATE
     if schedule.undeclared is not None:
@@ -93,7 +93,7 @@ def undeclare(schedule: Schedule, message: UndeclareSchedule, now: int, out: Eff
 
 
 def pause(schedule: Schedule, message: PauseSchedule, now: int, out: Effects) -> Outcome:
-    """Turn it off."""
+    """Turn a schedule off."""
     _must_exist(schedule)
     if message.id in schedule.seen or schedule.off is not None:
         return Outcome.DUPLICATE
@@ -110,7 +110,7 @@ def turn_off(schedule: Schedule, off: Off, out: Effects) -> None:
 
 
 def resume(schedule: Schedule, message: ResumeSchedule, now: int, out: Effects) -> Outcome:
-    """Turn it on, from now on; what was queued goes on."""
+    """Turn a schedule on, from now on; queued firings go on."""
     _must_exist(schedule)
     if message.id in schedule.seen or schedule.off is None:
         return Outcome.DUPLICATE
@@ -123,7 +123,7 @@ def resume(schedule: Schedule, message: ResumeSchedule, now: int, out: Effects) 
 
 
 def delete(schedule: Schedule, message: DeleteSchedule, now: int, out: Effects) -> Outcome:
-    """Forget it, and all its firings."""
+    """Forget a schedule and all firings."""
     _must_exist(schedule)
     planning.wake_at(schedule, None, out)
     firing.pace(schedule, None, out)
@@ -152,7 +152,7 @@ def backfill(schedule: Schedule, message: BackfillSchedule, now: int, out: Effec
 
 
 def take_next(schedule: Schedule, message: ScheduleNext, now: int, out: Effects) -> Outcome:
-    """Take note of the next moment, and let it fire if it is over."""
+    """Take note of the next moment, and let a past moment fire."""
     asked = (schedule.revision, schedule.after)
     if (message.revision, message.after) != asked or schedule.next is not None or not _is_asking(schedule):
         return Outcome.LATE
@@ -174,7 +174,7 @@ def take_next(schedule: Schedule, message: ScheduleNext, now: int, out: Effects)
 
 
 def wake(schedule: Schedule, message: ScheduleTimerFired, now: int, out: Effects) -> Outcome:
-    """Let the next moment fire, ask for it once more, or go on with a back-fill."""
+    """Let the next moment fire, ask for the next moment again, or go on with a back-fill."""
     is_pace = message.timer == planning.PACE
     due = schedule.pace_due if is_pace else schedule.timer
     if message.due != due or out.plan_again(("schedule", schedule.id, message.timer), message.due, now):
@@ -191,7 +191,7 @@ def wake(schedule: Schedule, message: ScheduleTimerFired, now: int, out: Effects
 
 
 def run_ended(schedule: Schedule, message: ScheduledRunEnded, now: int, out: Effects) -> Outcome:
-    """Take note of how a run ended, count failures, and start what was queued."""
+    """Record the end of a run, count failures, and start a queued firing."""
     one = schedule.firings.get(message.run)
     if one is None or not schedule.exists:
         return Outcome.LATE
@@ -210,7 +210,7 @@ def _is_asking(schedule: Schedule) -> bool:
 
 
 def _settle(schedule: Schedule, now: int, out: Effects) -> None:
-    """Fire the next moment, and ask for the one after it."""
+    """Fire the next moment, and ask for the following moment."""
     plan, moment, due = schedule.plan, schedule.next, schedule.due
     assert plan is not None
     assert moment is not None
@@ -248,7 +248,7 @@ def _must_exist(schedule: Schedule) -> None:
 
 
 def create(message: ScheduleMessage, partition: int, graphs: object) -> Schedule:
-    """Return the schedule that a message is the first to reach."""
+    """Return the schedule for a first message."""
     is_roll = isinstance(message, DeclaredSchedules)
     if is_roll != (CHILD_MARK in message.key):
         raise RejectedError("reserved_id", f"{message.key[:128]!r} cannot be the name of a schedule")

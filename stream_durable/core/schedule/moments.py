@@ -1,4 +1,4 @@
-"""The moments of a rule. They depend on zone data, so the fold takes them from the log alone."""
+"""The moments of a rule. Moments depend on zone data, so the fold takes moments from the log alone."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LAST: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(millisec
 
 
 def next_moment(rule: Rule, after: int, created: int) -> int | None:
-    """Return the first moment after one, in milliseconds; None: there is no more.
+    """Return the first moment after another, in milliseconds; None: there is no more.
 
-    `created` is when the schedule was created. Raises `RejectedError` for a rule that `check_rule` refuses.
+    `created` is when the schedule was created. Raises `RejectedError` for a rule refused by `check_rule`.
     """
     if rule.start is not None:
         after = max(after, rule.start - 1)
@@ -32,26 +32,26 @@ def next_moment(rule: Rule, after: int, created: int) -> int | None:
 
 
 def moments(rule: Rule, after: int, created: int, until: int) -> Iterator[int]:
-    """Return the moments after one and before another, in order."""
+    """Return the moments between two, in order."""
     while (found := next_moment(rule, after, created)) is not None and found < until:
         yield found
         after = found
 
 
 def next_moments(rule: Rule, after: int, created: int, count: int) -> list[int]:
-    """Return the next moments after one, so many at most."""
+    """Return the next moments, so many at most."""
     return list(islice(moments(rule, after, created, _LAST + 1), count))
 
 
 def jittered(rule: Rule, schedule: str, moment: int) -> int:
-    """Return when the firing of a moment is due: the same for each who asks."""
+    """Return the due time of a moment's firing: always the same."""
     if not rule.jitter_ms:
         return moment
     return moment + int(fraction("jitter", schedule, str(moment)) * rule.jitter_ms)
 
 
 def check_rule(rule: Rule, name: str) -> None:
-    """Raise `RejectedError` for a rule of a schedule that cannot be followed, or never fires."""
+    """Raise `RejectedError` for an impossible rule, or a rule without any moment."""
     what = f"schedule {name[:128]!r}"
     given = [bool(rule.cron), rule.every_ms is not None, bool(rule.at), rule.after_ms is not None]
     if sum(given) != 1:

@@ -53,7 +53,7 @@ def ask(schedule: Schedule, now: int, out: Effects) -> None:
 
 
 def wake_at(schedule: Schedule, moment: int | None, out: Effects) -> None:
-    """Set the timer of the rule, or clear it."""
+    """Set or clear the timer of the rule."""
     schedule.is_touched = True
     if moment != schedule.timer:
         schedule.timer = moment
@@ -61,7 +61,7 @@ def wake_at(schedule: Schedule, moment: int | None, out: Effects) -> None:
 
 
 def _next(schedule: Schedule, plan: Plan, now: int) -> tuple[int | None, int]:
-    """Return the next moment that can still be caught up, and how many before it cannot."""
+    """Return the next moment to be caught up, and the number of missed moments before."""
     rule, after, created = plan.rule, schedule.after, schedule.created
     late = now - plan.catch_up_ms
     found = next_moment(rule, after, created)

@@ -41,7 +41,7 @@ class FiringRow(NamedTuple):
 
 
 class ScheduleBody(msgspec.Struct, omit_defaults=True):
-    """The stored state of a schedule without its firings."""
+    """The stored state of a schedule without firings."""
 
     created: int = 0
     declared: Plan | None = None
@@ -106,7 +106,7 @@ def _firing_row(key: str, partition: int, one: Firing) -> FiringRow:
 
 
 def thaw(key: str, partition: int, parts: Parts, graphs: object) -> Schedule | None:
-    """Return a schedule from its row (id, body) and the rows of its firings."""
+    """Return a schedule from a row (id, body) and the rows of firings."""
     found, firings = parts
     if not found:
         return None

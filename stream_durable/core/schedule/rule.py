@@ -1,4 +1,4 @@
-"""The rule of a schedule as data: when it fires, in which zone, from when until when."""
+"""The rule of a schedule as data: times of firing, zone, beginning and end."""
 
 from __future__ import annotations
 

@@ -48,12 +48,12 @@ class Firing(msgspec.Struct):
 
     @property
     def is_open(self) -> bool:
-        """Whether there is more to come of it."""
+        """Whether more is to come."""
         return self.status in (QUEUED, STARTED)
 
     @property
     def has_ended(self) -> bool:
-        """Whether its run has ended."""
+        """Whether the run has ended."""
         return self.status in RUN_ENDED
 
 
@@ -69,14 +69,14 @@ class Off(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Schedule:
-    """A rule that starts runs, with its latest firings; or the roll of an app's declared schedules."""
+    """A rule for starting runs, with the latest firings; or the roll of an app's declared schedules."""
 
     __slots__ = ("after", "app", "asked", "changed", "created", "declared", "failures", "firings",
                  "has_no_more", "id", "is_touched", "missed", "next", "off", "pace", "pace_due", "partition",
                  "revision", "roll", "seen", "timer", "touched", "undeclared", "updated")  # fmt: skip
 
     def __init__(self, key: str, partition: int) -> None:
-        """Create one that nobody has said anything of."""
+        """Create a schedule without a plan."""
         self.id = key
         self.partition = partition
         self.updated = 0
@@ -126,7 +126,7 @@ class Schedule:
 
     @property
     def plan(self) -> Plan | None:
-        """What it does."""
+        """The plan in force."""
         return self.changed or self.declared
 
     @property
@@ -157,7 +157,7 @@ class Schedule:
         return sorted(found, key=_order)
 
     def queued(self, *causes: Cause) -> list[Firing]:
-        """Return the firings for these causes that wait, by moment."""
+        """Return the waiting firings for some causes, by moment."""
         found = [f for f in self.firings.values() if f.status == QUEUED and f.cause in causes]
         return sorted(found, key=lambda f: (f.moment, f.run))
 
@@ -166,7 +166,7 @@ class Schedule:
         return sorted(self.firings.values(), key=_order)
 
     def keep(self, firing: Firing) -> None:
-        """Keep a new firing, or its change."""
+        """Keep a new or changed firing."""
         self.firings[firing.run] = firing
         self.touched[firing.run] = None
         if firing.is_open or len(self.firings) <= KEPT_MAX:
@@ -181,24 +181,24 @@ class Schedule:
         self.touched[run] = None
 
     def remember(self, order: str) -> None:
-        """Remember an order that is carried out."""
+        """Remember an order carried out."""
         self.seen.append(order)
         del self.seen[:-SEEN_MAX]
         self.is_touched = True
 
 
 def _order(firing: Firing) -> tuple[int, int, str]:
-    """By this firings are ordered, in memory and when they are loaded."""
+    """Return the order of firings, in memory and when loaded."""
     return firing.at, firing.moment, firing.run
 
 
 def run_of(schedule: str, moment: int) -> str:
-    """Return the id of the run for a moment: the same however it is started, and how often."""
+    """Return the id of the run for a moment: the same however started, and how often."""
     return child_id(schedule, iso(moment))
 
 
 def run_by_order(schedule: str, order: str) -> str:
-    """Return the id of the run that an order starts."""
+    """Return the id of the run started by an order."""
     return child_id(schedule, f"@{order}")
 
 

@@ -300,6 +300,14 @@ where (due, id) > ($1, $2)
 order by due, id
 limit $3
 
+-- name: view_schedule_list
+-- At most $3 schedules beyond name $1, by name; an id with $2 in it is not one of a schedule.
+select id, body
+from schedule
+where id > $1 and strpos(id, $2) = 0
+order by id
+limit $3
+
 -- name: view_run_evidence
 -- At most $3 messages to run $1, by log time $2 or later, that were duplicate, late or dead. Shares without such
 -- messages are left out by an index; the others are read column by column.
