@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from builders import NOON, RUN, Play, answering, hook, signal, sleep, step
+from builders import NOON, RUN, Play, answering, hook, picture, signal, sleep, step, undoing
 
+from stream_durable.core.definition.nodes import BesideNode
 from stream_durable.core.format import BESIDE
 from stream_durable.core.messages import InquireRun
 from stream_durable.core.policy import RetryPolicy
@@ -163,3 +164,16 @@ def test_a_graph_that_is_tried_again_goes_on_answering() -> None:
 def test_a_run_that_asks_nothing_has_no_graph_of_its_own() -> None:
     play = asking(sleep("a"))
     assert play.run.graph is play.graph
+
+
+def test_a_signal_that_comes_too_late_for_its_reaction_changes_nothing() -> None:
+    """Only what is applied is saved: what changed nevertheless would be forgotten with the next load."""
+    reaction = BesideNode(name="heard", on="signal", signal="told", step=step("~heard"))
+    play = Play(step("a", compensation=undoing("a")), step("b", "a"), beside=(reaction,))
+    play.completed("a")
+    assert play.failed("b").asked == [("a~compensate", 1)]
+    before = picture(play.run)
+
+    assert play.signalled("told").outcome is Outcome.LATE
+
+    assert picture(play.run) == before

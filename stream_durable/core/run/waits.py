@@ -39,20 +39,21 @@ def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
     """Deliver a signal to the first matching wait, or keep the signal for a later wait."""
     if run.has_ended:
         return Outcome.LATE
-    mail = run.mail
-    if mail is None:
-        mail = run.mail = Mail()
+    mail = run.mail or Mail()
     if message.id in mail.seen:
         return Outcome.DUPLICATE
     data = bytes(message.data)
     reaction = run.graph.reactions.get(message.signal)
     if reaction is not None:
         outcome = beside.accept(run, reaction, message.id, data, now, out)
-        mail.add(message.id, message.signal, None)
+        if outcome is Outcome.APPLIED:
+            run.mail = mail
+            mail.add(message.id, message.signal, None)
         return outcome
     ended = _ended_by(run, mail, message.signal, data)
     if ended is None and not _has_room(mail, data):
         raise RejectedError("mail_full", f"run {run.id!r} keeps as many signals for later as it may")
+    run.mail = mail
     mail.add(message.id, message.signal, data if ended is None else None)
     if ended is None:
         run.payload += len(data)
