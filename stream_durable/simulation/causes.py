@@ -18,8 +18,10 @@ from stream_durable.core.messages import (
     GateAsked,
     Message,
     RunContinued,
+    ScheduledRunEnded,
     SignalRun,
     StartRun,
+    StartScheduled,
     WaitOpened,
 )
 from stream_durable.core.status import Outcome
@@ -31,7 +33,7 @@ from stream_durable.wire import inbox
 from stream_durable.wire.topics import COMMANDS
 
 #: What is said once more of what is open, after a log was lost.
-_ASKED_AGAIN = (WaitOpened, StartRun, GateAsked, RunContinued, ChildEnded)
+_ASKED_AGAIN = (WaitOpened, StartRun, GateAsked, RunContinued, ChildEnded, ScheduledRunEnded)
 
 
 def commands_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
@@ -80,7 +82,7 @@ def messages_have_causes(world: World, oracle: Oracle) -> Iterator[str]:
     Exceptions: messages lost before their fold, repeats of open requests, and repeated waits without a start
     time.
     """
-    as_told = _without_since if world.lives.has_losses or lost_commands(world, oracle) else inbox.encode
+    as_told = _without_since if world.lives.has_losses or lost_commands(world, oracle) else _unresolved
     wanted = {as_told(message) for message in oracle.messages}
     kinds = {type(message) for message in oracle.messages}
     found = {
@@ -123,7 +125,7 @@ def _is_of_client(message: Message) -> bool:
         return not message.parent and not is_derived(message.id)
     if isinstance(message, SignalRun | EventPublished):
         return not (is_derived(message.id) or message.id.startswith(FOR_LATER))
-    return isinstance(message, CancelRun) and not message.id.startswith("parent/")
+    return isinstance(message, CancelRun) and not message.id.startswith(("parent/", "schedule/"))
 
 
 def _identity(command: Command | CancelAttempt) -> tuple[str, ...]:
@@ -158,4 +160,11 @@ def _without_moment(command: Command | CancelAttempt) -> bytes:
 def _without_since(message: Message) -> bytes:
     if isinstance(message, WaitOpened):
         message = msgspec.structs.replace(message, since=0)
+    return _unresolved(message)
+
+
+def _unresolved(message: Message) -> bytes:
+    """Encode a message without the version found for a scheduled start when it was published."""
+    if isinstance(message, StartScheduled):
+        message = msgspec.structs.replace(message, fingerprint="")
     return inbox.encode(message)

@@ -43,6 +43,7 @@ from stream_durable.simulation.delivery import DELIVERY
 from stream_durable.simulation.emitted import EMITTED
 from stream_durable.simulation.oracle import Oracle, Place
 from stream_durable.simulation.promises import PROMISES
+from stream_durable.simulation.schedules import SCHEDULES
 from stream_durable.simulation.statements import lifecycle_is_gapless
 from stream_durable.simulation.world import World
 from stream_durable.wire import inbox
@@ -117,7 +118,7 @@ def timers_are_those_entities_wait_for(world: World, oracle: Oracle) -> Iterator
     for gate in oracle.gates():
         if gate.due is not None:
             wanted["gate", gate.id, ""] = gate.due
-    timers = {key: due for key, (_, due) in world.store.tables.timers.items()}
+    timers = {key: due for key, (_, due) in world.store.tables.timers.items() if key[0] != "schedule"}
     yield from differences("timer of an entity", timers, wanted)
 
 
@@ -345,6 +346,7 @@ CHECKS: tuple[Check, ...] = (
     something_happened,
     *PROMISES,
     *DELIVERY,
+    *SCHEDULES,
     *EMITTED,
 )
 

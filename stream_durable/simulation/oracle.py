@@ -36,6 +36,7 @@ from stream_durable.core.messages import (
     Message,
     OutsideMessage,
     RetryRun,
+    ScheduleOrder,
     SkipStep,
 )
 from stream_durable.core.run import rows
@@ -43,6 +44,8 @@ from stream_durable.core.run.question_rows import QuestionRow, question_rows
 from stream_durable.core.run.rows import RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow, signal_rows
 from stream_durable.core.run.state import Run
+from stream_durable.core.schedule.rule import Rule
+from stream_durable.core.schedule.state import Schedule
 from stream_durable.core.status import Outcome
 from stream_durable.core.tables import Rows
 from stream_durable.engine.partition import fingerprint
@@ -58,9 +61,10 @@ Place = tuple[int, int, int]
 #: (kind, key, name) of a timer.
 TimerKey = tuple[str, str, str]
 #: What a client may order at a moment at which it makes no sense, and how that is refused.
-_ORDERS = (CancelStep, SkipStep, RetryRun, InputMessage, OutsideMessage, InquireRun)
+_ORDERS = (CancelStep, SkipStep, RetryRun, InputMessage, OutsideMessage, InquireRun, ScheduleOrder)
 _UNTIMELY = ("not_begun", "nothing_to_retry", "undo_first", "unknown_step", "not_asked", "invalid_answer",
-             "unknown_attempt", "unknown_answer")  # fmt: skip
+             "unknown_attempt", "unknown_answer", "unknown_schedule", "schedule_exists",
+             "bad_moment")  # fmt: skip
 
 
 class Judged(NamedTuple):
@@ -85,6 +89,15 @@ class Folded(NamedTuple):
     has_ended: bool
     #: What the attempt emitted that ended, whether or not it left.
     emissions: tuple[Emission, ...] = ()
+
+
+class Turn(NamedTuple):
+    """A message applied to a schedule, and how far it has come then."""
+
+    message: Message
+    after: int
+    rule: Rule | None
+    overlap: str
 
 
 class Oracle:
@@ -122,6 +135,8 @@ class Oracle:
         self.returned = 0
         #: Events that could be taken while a wait that takes was open on their channel.
         self.left_lying: list[str] = []
+        #: The same of schedules.
+        self.turns: dict[str, list[Turn]] = {}
         #: What was applied, by run, in order.
         self.applied: dict[str, list[Folded]] = {}
 
@@ -194,6 +209,10 @@ class Oracle:
             write_later(later, found)
         return {row.id: row for row in found.get(LaterRow, ())}
 
+    def schedules(self) -> list[Schedule]:
+        """Return every schedule, and every roll of an app."""
+        return [e for e in self.entities.values() if isinstance(e, Schedule) and not e.is_over]
+
     def channels(self) -> list[Channel]:
         """Return every channel."""
         return [e for e in self.entities.values() if isinstance(e, Channel)]
@@ -230,14 +249,21 @@ class Oracle:
         if outcome is Outcome.APPLIED:
             entity.updated = clock
             self.formats[record.partition] = effects.format
-            if isinstance(entity, Run):
-                self._note(entity, message, clock, effects)
-            elif isinstance(entity, Channel) and entity.takers and (lying := entity.next_free(clock)):
-                self.left_lying.append(f"{entity.id!r} keeps {lying!r}, and {[*entity.takers]} take one")
+            self._note_entity(entity, message, clock, effects)
         if isinstance(entity, Run):
             self._note_steps(entity)
         self._take(effects)
         return Judged(message, outcome, clock, record)
+
+    def _note_entity(self, entity: Entity, message: Message, clock: int, effects: Effects) -> None:
+        if isinstance(entity, Run):
+            self._note(entity, message, clock, effects)
+        elif isinstance(entity, Schedule):
+            plan = entity.plan
+            rule, overlap = (None, "") if plan is None else (plan.rule, plan.overlap)
+            self.turns.setdefault(entity.id, []).append(Turn(message, entity.after, rule, overlap))
+        elif isinstance(entity, Channel) and entity.takers and (lying := entity.next_free(clock)):
+            self.left_lying.append(f"{entity.id!r} keeps {lying!r}, and {[*entity.takers]} take one")
 
     def _entity(self, message: Message, partition: int) -> Entity:
         entity = self.entities.get((message.kind, message.key))

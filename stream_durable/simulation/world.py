@@ -143,7 +143,7 @@ class World(Deployment):
             and not self._repeats
             and not self.journal.unpublished()
             and all(run.ended is not None for run in tables.runs.values())
-            and not any(key[0] == "run" for key in tables.timers)
+            and not any(key[0] in ("run", "schedule") for key in tables.timers)
             and not tables.places
             and all(self._is_read(p) for p in range(self.partitions))
             and all(

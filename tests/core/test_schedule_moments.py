@@ -96,6 +96,18 @@ def test_six_fields_begin_with_seconds() -> None:
     assert found == [ms("2026-01-01T02:30:15Z"), ms("2026-01-01T02:30:45Z")]
 
 
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [("0 0 1,31 * *", ["02-01", "03-01", "03-31", "04-01"]), ("0 0 30,2 * *", ["02-02", "03-02", "03-30"]),
+     ("0 0 28-31 2,3 *", ["02-28", "03-28", "03-29", "03-30", "03-31"]), ("0 0 1,L * *", ["02-01", "02-28"]),
+     ("0 30 0 1,31 * *", ["02-01", "03-01", "03-31"])],
+)  # fmt: skip
+def test_days_that_some_months_lack_hide_no_others(text: str, days: list[str]) -> None:
+    found = shown(cron(text, zone="UTC"), "2026-01-31T12:00Z", len(days))
+
+    assert [moment[5:10] for moment in found] == days
+
+
 def test_of_several_expressions_each_moment_fires_once() -> None:
     rule = cron("0 9 * * *", "0 9,18 * * MON", zone="UTC")
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -30,6 +31,9 @@ _HOURS: Final = 24
 _NEAR_MS: Final = 2 * 86_400_000
 #: Fields that stand for a random number: no two readers would find the same moments.
 _RANDOM: Final = re.compile(r"(?:^|[\s,])[HRhr](?:$|[\s,(/])")
+#: The field of days among expanded ones, and the last day of each month.
+_DAY: Final = 2
+_EVERY_MONTH: Final = 28
 #: Years searched for the next moment.
 _YEARS: Final = 50
 
@@ -59,7 +63,7 @@ def read_cron(text: str) -> Cron:
         raise _bad(text, str(error).removeprefix(f"[{text}] ") or "it cannot be read") from error
     hours = expanded[1]
     is_hourly = hours == ["*"] or len(set(hours)) >= _HOURS
-    return Cron(_next_of(text), is_hourly)
+    return Cron(_next_of(_parts(fields, expanded[_DAY])), is_hourly)
 
 
 def next_in_zone(cron: Cron, zone: tzinfo, after: int) -> int | None:
@@ -77,17 +81,32 @@ def _croniter() -> Any:
     return croniter
 
 
-def _next_of(text: str) -> _Next:
+def _parts(fields: list[str], days: list[Any]) -> list[str]:
+    """Return expressions that together match as one does, each with one day beyond the 28th at most.
+
+    From a list such as `1,31` the library, before its seventh release, leaves out the first of a month after
+    one without a 31st.
+    """
+    early = [day for day in days if day == "*" or (isinstance(day, int) and day <= _EVERY_MONTH)]
+    late = [[day] for day in days if day not in early]
+    groups = [early, *late] if early else late
+    if len(groups) < 2:
+        return [" ".join(fields)]
+    at = _DAY + len(fields) - 5
+    return [" ".join([*fields[:at], ",".join(map(str, group)), *fields[at + 1 :]]) for group in groups]
+
+
+def _next_of(texts: list[str]) -> _Next:
     cron = _croniter()
 
     def following(after: int) -> int | None:
         begin = _EPOCH + timedelta(milliseconds=after)
-        search = cron(text, begin, second_at_beginning=True, max_years_between_matches=_YEARS)
-        try:
-            found: datetime = search.get_next(datetime)
-            return (found - _EPOCH) // _MS
-        except ValueError:  # there is no such day
-            return None
+        found = []
+        for text in texts:
+            search = cron(text, begin, second_at_beginning=True, max_years_between_matches=_YEARS)
+            with suppress(ValueError):  # there is no such day
+                found.append(search.get_next(datetime))
+        return (min(found) - _EPOCH) // _MS if found else None
 
     return following
 

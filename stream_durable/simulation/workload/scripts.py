@@ -39,7 +39,7 @@ from stream_durable.core.messages import (
 from stream_durable.memory.deployment import QUEUE
 from stream_durable.memory.ports import VirtualClock
 from stream_durable.sdk.app import App
-from stream_durable.simulation.workload import basics, choices, groups, inside, sharing, undoing
+from stream_durable.simulation.workload import basics, choices, groups, inside, scheduling, sharing, undoing
 from stream_durable.simulation.workload.plan import Plan, Sent, message
 from stream_durable.wire.events import deferred, with_signal
 from stream_durable.wire.inbox import encode
@@ -99,6 +99,7 @@ def drawn(
         plan.scripts.append([_garbage(rng, plan, number, rng.uniform(0.0, seconds), partitions)])
     if rng.random() < 0.25:
         plan.scripts.append([_unstorable(app, rng.uniform(0.0, seconds))])
+    plan.scripts += scheduling.schedules(rng, seconds, frozenset(order))
     return plan
 
 
