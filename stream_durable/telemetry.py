@@ -76,8 +76,8 @@ PARTITION_ADOPTED: Final = LogEvent(
 PARTITION_TAKEN: Final = LogEvent(
     "partition.taken",
     "info",
-    "partition offset owner_number previous_owner",
-    "This process owns the partition from now on and folds from this offset.",
+    "partition offset owner_number previous_owner took_ms",
+    "This process owns the partition from now on and folds from this offset; the takeover took this long.",
 )
 PARTITION_FENCED: Final = LogEvent(
     "partition.fenced", "warning", "partition offset", "A commit was refused: another process is the owner."

@@ -53,11 +53,11 @@ def _fan(name: str, width: int) -> Workflow:
     return workflow
 
 
-def _waiting(name: str) -> Workflow:
+def _waiting(name: str, timeout: str | None = None) -> Workflow:
     """Return a workflow of a step, a wait for the signal `go`, and a step taking the signal's data."""
     workflow = Workflow(name)
     workflow.add("before", _step("input"))
-    workflow.wait_signal(SIGNAL, after=["before"])
+    workflow.wait_signal(SIGNAL, after=["before"], timeout=timeout)
     workflow.add("behind", _step(SIGNAL))
     return workflow
 
@@ -158,6 +158,7 @@ def _carried() -> Sequence[Workflow]:
         _chain("latency", 3),
         _fan("fan", FAN_WIDTH),
         _waiting("waiting"),
+        _waiting("patient", timeout="30d"),
         _event("event"),
         _kept("kept"),
         _hot("hot"),

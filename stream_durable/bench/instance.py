@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Raw
 from pydantic import SecretStr
@@ -43,6 +43,7 @@ _COMMANDS: Final = {
     "reconciler": ("stream_durable", "reconciler"),
     "worker": ("stream_durable", "worker", "stream_durable.bench.app:app"),
     "ingress": ("stream_durable", "ingress"),
+    "successor": ("stream_durable", "reconciler"),
     "rebuild": ("stream_durable.bench.rebuild",),
 }
 
@@ -183,7 +184,17 @@ def waiting_for(key: str) -> Raw:
 
 def tail(role: str, home: Path) -> str:
     """Return the last lines of a process's output."""
-    return "\n".join(_log(role, home).read_text(errors="replace").splitlines()[-25:])
+    return "\n".join(_lines(role, home)[-25:])
+
+
+def logged(event: str, role: str, home: Path) -> list[dict[str, Any]]:
+    """Return the entries of a process's log about an event."""
+    entries = [json.loads(line) for line in _lines(role, home) if line.startswith("{")]
+    return [entry for entry in entries if entry.get("event") == event]
+
+
+def _lines(role: str, home: Path) -> list[str]:
+    return _log(role, home).read_text(errors="replace").splitlines()
 
 
 async def _prepare(settings: Settings) -> None:

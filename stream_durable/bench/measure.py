@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -15,7 +16,7 @@ from msgspec import Raw
 
 from stream_durable.bench.app import app
 from stream_durable.bench.errors import BenchError
-from stream_durable.bench.instance import COMPLETED, Instance, instance, spawn, tail
+from stream_durable.bench.instance import COMPLETED, Instance, instance, logged, spawn, tail
 from stream_durable.bench.load import PATIENCE_SECONDS, Load, Watcher
 from stream_durable.bench.report import PARTS, Sample
 from stream_durable.bench.services import Services
@@ -24,12 +25,15 @@ from stream_durable.bench.waits import WAITING
 from stream_durable.bench.work import all_at_once, let_wait, new_runs, one_by_one, woken
 from stream_durable.bench.workloads import EACH_FEW, EACH_MANY, SIGNALLED_OF, Workload
 from stream_durable.core.ids import partition_of
+from stream_durable.local.process import wait_for
 from stream_durable.postgres.connection import connect
 from stream_durable.postgres.queries import queries
+from stream_durable.telemetry import PARTITION_TAKEN
 from stream_durable.wire.topics import RUNS
 
 #: Rows of one statement when runs are written past the engine.
 _CLONED_AT_ONCE: Final = 50_000
+_END_SECONDS: Final = 20.0
 #: Warm-up runs: before them a broker has not compiled its hot code.
 _WARM_RUNS: Final = 2_000
 
@@ -99,7 +103,7 @@ def _carry(made: Instance, stop: threading.Event) -> None:
 
 
 def _million(made: Instance, n: int) -> Sample:
-    """Signal some of a million waiting runs, present from the start of reconciler and worker.
+    """Signal some of a million waiting runs, present from the start; then let another reconciler take over.
 
     The runs bypass the engine, as copies of a run brought to the wait by the engine.
     """
@@ -111,7 +115,23 @@ def _million(made: Instance, n: int) -> Sample:
     asyncio.run(_clone(made, model, runs))
     Usage(made.services.trees).reset_peaks()
     made.start()
-    return woken(made, random.sample(runs, max(1, n // SIGNALLED_OF)))
+    sample = woken(made, random.sample(runs, max(1, n // SIGNALLED_OF)))
+    return replace(sample, takeovers_ms=_taken_over(made))
+
+
+def _taken_over(made: Instance) -> list[float]:
+    """Start another reconciler and end the first; return the milliseconds of each partition's takeover."""
+    made.processes["successor"] = spawn("successor", made.home)
+    made.processes.pop("reconciler").end(signal.SIGKILL, seconds=_END_SECONDS)
+    taken: dict[int, float] = {}
+
+    def is_owner() -> bool:
+        entries = logged(PARTITION_TAKEN, "successor", made.home)
+        taken.update((entry["partition"], entry["took_ms"]) for entry in entries)
+        return len(taken) == made.settings.kafka.partitions
+
+    wait_for(is_owner, seconds=PATIENCE_SECONDS, what="the other reconciler")
+    return list(taken.values())
 
 
 def _rebuild(made: Instance, n: int) -> Sample:
@@ -161,6 +181,7 @@ async def _clone(made: Instance, model: str, runs: Sequence[str]) -> None:
             partitions = [partition_of(run, made.settings.kafka.partitions) for run in part]
             await connection.execute(queries()["bench_clone_runs"], model, part, partitions)
             await connection.execute(queries()["bench_clone_steps"], model, part)
+            await connection.execute(queries()["bench_clone_timers"], model, part, partitions)
         await connection.execute(queries()["bench_analyze"])
         await connection.execute(queries()["bench_checkpoint"])
     finally:

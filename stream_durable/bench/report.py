@@ -45,6 +45,8 @@ class Sample:
     peak_mb: Mapping[str, float]
     latency: Percentiles | None = None
     counts: Counts | None = None
+    #: Of each partition taken over by another reconciler.
+    takeovers_ms: Sequence[float] = ()
     #: The base of comparison: the same work in small portions, or without the measured part.
     base: Sample | None = None
 
@@ -94,6 +96,8 @@ class Row(Figures, frozen=True, kw_only=True):
     """The figures, beside the prototype's if any."""
 
     prototype: Figures | UnsetType = UNSET
+    #: Milliseconds of a partition's takeover.
+    takeover_ms: Range | UnsetType = UNSET
     #: Our CPU per step over the prototype's: less is better.
     ratio_cpu: float | UnsetType = UNSET
     #: Our runs per second over the prototype's: more is better.
@@ -110,6 +114,8 @@ class Row(Figures, frozen=True, kw_only=True):
 def row(workload: str, n: int, ours: Sequence[Sample], prototype: Sequence[Sample] = ()) -> Row:
     """Summarise the samples of a workload."""
     mine = msgspec.structs.asdict(_figures(workload, n, ours)) | _against_base(ours)
+    if taken := [ms for one in ours for ms in one.takeovers_ms]:
+        mine["takeover_ms"] = Range(min(taken), max(taken))
     if not prototype:
         return Row(**mine)
     theirs = _figures(workload, n, prototype)
@@ -160,7 +166,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
             split = (f"{_share(one, part) * one.cpu_ms_per_step:.4f}" for part in PARTS)
             cpu.add_row(*head, f"{one.cpu_ms_per_step:.4f}", f"{cost.min:.4f} - {cost.max:.4f}", *split)
             peak.add_row(*head, *(_megabytes(one.peak_mb[part]) for part in PARTS))
-    return [speed, cpu, peak, *_counted(rows), *_ratios(rows), *_bases(rows)]
+    return [speed, cpu, peak, *_counted(rows), *_ratios(rows), *_bases(rows), *_takeovers(rows)]
 
 
 def _figures(workload: str, n: int, samples: Sequence[Sample]) -> Figures:
@@ -259,6 +265,16 @@ def _bases(rows: Sequence[Row]) -> list[Table]:
         found = (shown.ratio_cost, shown.ratio_speed, shown.ratio_p50, shown.ratio_p99)
         ratios = ("" if ratio is UNSET else f"{ratio}" for ratio in found)
         table.add_row(shown.workload, f"{shown.n:,}", *ratios)
+    return [table]
+
+
+def _takeovers(rows: Sequence[Row]) -> list[Table]:
+    taken = [(shown, found) for shown in rows if isinstance(found := shown.takeover_ms, Range)]
+    if not taken:
+        return []
+    table = _table("Takeover of a partition in ms", "from - to")
+    for shown, found in taken:
+        table.add_row(shown.workload, f"{shown.n:,}", f"{found.min:,.0f} - {found.max:,.0f}")
     return [table]
 
 

@@ -55,6 +55,6 @@ _ALL: Final = (
     Workload("waits", "kept", KEPT_CALLS, 3_000),
     Workload("rebuild", "chain", 10, 6_000),
     Workload("backlog", "chain", 10, 20_000),
-    Workload("million", "waiting", 1, 1_000_000, waits_for="signal"),
+    Workload("million", "patient", 1, 1_000_000, waits_for="signal"),
 )
 WORKLOADS: Final = {workload.name: workload for workload in _ALL}

@@ -13,6 +13,7 @@ Partitions are taken over independently; a waiting takeover delays no other.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from uuid import UUID, uuid4
 
@@ -142,7 +143,7 @@ class Takeovers:
         if delay:
             await asyncio.sleep(delay)
         await self.present.wait()
-        token = uuid4()
+        token, begun = uuid4(), time.monotonic()
         claim = await (
             self._claim(partition, token) if epoch is None else self._adopt(partition, epoch, token)
         )
@@ -178,7 +179,10 @@ class Takeovers:
         self._own(owned, verdicts)
         self._fetch(owned, start, claim.leader_epoch if reason is None else -1)
         self._metrics.takeovers.inc()
-        _log.info(PARTITION_TAKEN, partition=partition, offset=start, owner_number=claim.epoch)
+        took_ms = round(1_000 * (time.monotonic() - begun))
+        _log.info(
+            PARTITION_TAKEN, partition=partition, offset=start, owner_number=claim.epoch, took_ms=took_ms
+        )
 
     def _stand_off(self, partition: int) -> None:
         """Leave alone a partition halted, or claimed meanwhile by others."""

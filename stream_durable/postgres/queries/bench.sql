@@ -17,6 +17,14 @@ from step s
 cross join unnest($2::text[]) as u (id)
 where s.run_id = $1
 
+-- name: bench_clone_timers
+-- Gives each of the runs (id $2, partition $3) timers like those of run $1.
+insert into timer (kind, key, name, partition, due)
+select t.kind, u.id, t.name, u.partition, t.due
+from timer t
+cross join unnest($2::text[], $3::int[]) as u (id, partition)
+where t.kind = 'run' and t.key = $1
+
 -- name: bench_analyze
 -- Lets nothing be left to do in the background for what was just written.
 vacuum analyze
