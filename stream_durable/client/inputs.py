@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from typing import Final
 
 from msgspec import Raw
 
@@ -14,6 +15,8 @@ from stream_durable.core.run.inputs import CHANGES_MAX
 from stream_durable.core.run.state import Asked, Run
 from stream_durable.core.status import COMPLETED, STEP_ENDED, WAITING
 from stream_durable.wire.answers import judge
+
+_ANSWERED: Final = "nothing would change. `stream-durable runs show` has the answer"
 
 
 def open_question(run: Run, wait: str) -> tuple[InputNode, Asked, int]:
@@ -34,10 +37,11 @@ def open_question(run: Run, wait: str) -> tuple[InputNode, Asked, int]:
         and _answered_by(asked) is not None
     ):
         who = _answered_by(asked) or "somebody"
-        raise RejectedError("already_answered", f"{what} was answered by {who}: nothing would change")
+        raise RejectedError("already_answered", f"{what} was answered by {who}: {_ANSWERED}")
     if run.ended is not None or (step is not None and step.status in STEP_ENDED):
         how = run.status if step is None else step.status
-        raise RejectedError("not_waiting", f"{what} has ended as {how}: nobody waits for an answer any more")
+        text = f"{what} has ended as {how}, for example at its time-out: nobody waits for an answer any more"
+        raise RejectedError("not_waiting", f"{text}. `stream-durable runs retry` asks again")
     raise RejectedError("not_asked", f"{what} has not asked yet: wait until it does")
 
 

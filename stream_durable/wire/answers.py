@@ -28,7 +28,7 @@ def judge(node: InputNode, data: bytes) -> None:
         said = [f"{one.field}: {one.text}" if one.field else one.text for one in found]
         more = "" if len(said) <= _SHOWN else f"; and {len(said) - _SHOWN} more"
         text = f"the answer to {node.name!r} does not fit: {'; '.join(said[:_SHOWN])}{more}"
-        raise RejectedError("invalid_answer", text)
+        raise RejectedError("invalid_answer", f"{text}. `stream-durable inputs list` has the questions")
     # Answers the run would refuse are refused here.
     check_answer(node, data)
 

@@ -141,7 +141,8 @@ def published(event: str, key: str, data: Raw, *, id: str, ttl_ms: int) -> Event
     channel = channel_id(event, key)
     if not key or not fits(channel):
         text = f"name and key of an event have at most {ID_BYTES_MAX - 1} bytes of UTF-8, and the key has one"
-        raise RejectedError("bad_key", f"{text}; this key has {byte_length(key)}: take a shorter one")
+        remedy = "take a shorter one" if key else "give what its waits have in common"
+        raise RejectedError("bad_key", f"{text}; this key has {byte_length(key)}: {remedy}")
     return EventPublished(key=channel, id=id, data=data, ttl_ms=ttl_ms)
 
 
