@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from builders import RUN, Play, step
+from builders import RUN, Play, signal, step
 from msgspec import Raw
 
 from stream_durable.core.failure import Failure
@@ -19,7 +19,9 @@ from stream_durable.core.messages import (
     AttemptNoted,
     AttemptReturned,
     AttemptSkipped,
+    AttemptWaits,
     Call,
+    InnerWait,
 )
 from stream_durable.core.run.rows import step_rows
 from stream_durable.core.status import Outcome
@@ -137,3 +139,17 @@ def test_a_value_kept_before_and_after_a_reset_is_one_row() -> None:
     rows = [row for row in step_rows(play.run) if row.name == "a/charge"]
 
     assert [row.output for row in rows] == [b"2"]
+
+
+def test_two_waits_of_one_name_in_a_message_fail_the_attempt() -> None:
+    """No worker of this release sends it; one in another language may."""
+    play = Play(step("a"))
+    waits = tuple(
+        InnerWait(at, Raw(msgspec.json.encode(signal("a/word", signals=(name,)))))
+        for at, name in ((1, "go"), (2, "stop"))
+    )
+
+    said = play.tell(AttemptWaits(**WHO, worker="w1", format=INSIDE, waits=waits))
+
+    assert said.facts == ["step.failed a", "run.failed"]
+    assert play.run.left == 0

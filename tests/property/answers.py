@@ -4,37 +4,59 @@ from __future__ import annotations
 
 from typing import Any
 
-from builders import RUN
+from builders import RUN, ask, event, signal, sleep, token
 from msgspec import Raw
+from msgspec.json import encode as _node
 
-from property.shapes import TEMPLATES, Choices
+from property.shapes import EVENTS, TEMPLATES, Choices
 from stream_durable.core.failure import Failure
-from stream_durable.core.format import ASKS, TOKENS
+from stream_durable.core.format import ASKS, BESIDE, EMITS, INSIDE, LATER, TOKENS
 from stream_durable.core.messages import (
     AnswerInput,
     AssignInput,
+    AttemptCancels,
     AttemptCompleted,
+    AttemptEmitted,
+    AttemptEnd,
     AttemptExpanded,
     AttemptFailed,
     AttemptFinished,
     AttemptHeartbeat,
     AttemptJumped,
+    AttemptMessage,
+    AttemptNoted,
     AttemptReturned,
     AttemptSkipped,
     AttemptStarted,
+    AttemptWaits,
+    Call,
+    CancelLater,
     Change,
     ChildEnded,
     ClaimInput,
     CommentInput,
     CompleteStep,
+    Deferrable,
+    Emission,
+    EmissionRefused,
+    EmittedEvent,
+    EmittedRecord,
+    EmittedSignal,
+    EmittedStart,
+    EventPublished,
     FailStep,
     Grafted,
     HeartbeatStep,
+    InnerWait,
     InputMessage,
+    LaterMessage,
     LogLine,
     Message,
     OutsideMessage,
+    PassMessage,
+    SignalRun,
 )
+from stream_durable.wire.events import deferred
 
 #: An output that has whatever a path may be after.
 GOOD = b'{"id":"k9","kind":"a","items":[1,2],"done":true}'
@@ -44,6 +66,7 @@ OUTPUTS = (
     b'{"id":7,"kind":"z","items":[{"a":1},null,3,4,5,6]}', b"null", b'"x"', b'{"id":null,"items":7}',
 )  # fmt: skip
 INPUTS = (*[b'{"id":"k1","kind":"a","items":[1,2,3,4]}', b'{"id":7,"kind":1,"items":["x"]}'] * 6, b"null")
+NOTES = ("page", "page", "other")
 WORKERS = ("w1", "w1", "w1", "w1", "w2", "")
 CHANGES = (
     Change("put", "n", Raw(b"1")), Change("increment", "n", Raw(b"2")), Change("append", "l", Raw(b"3")),
@@ -84,9 +107,73 @@ def report(choose: Choices, name: str, attempt: int, *, is_selector: bool) -> Me
         return AttemptJumped(**about, to=f"n{choose.below(60)}", output=data(choose))
     if kind in (13, 14):
         return expansion(choose, about)
+    if kind == 19 and choose.chance(40):
+        return AttemptCancels(**about, format=BESIDE, reason="called off", compensate=choose.chance(50))
     if choose.chance(30):
         return AttemptFinished(**about, output=data(choose))
     return AttemptCompleted(**about, output=data(choose))
+
+
+def inside(choose: Choices, name: str, attempt: int, call: Call) -> PassMessage:
+    """Return what a worker may say of a function that keeps values and waits; some calls were replaced."""
+    about: dict[str, Any] = {
+        "key": RUN, "step": name, "attempt": attempt, "worker": choose.of(WORKERS), "format": INSIDE,
+        "passes": call.passes - choose.of((0, 0, 0, call.passes)), "returns": call.returns,
+        "losses": call.losses - choose.of((0, 0, 0, call.losses)),
+    }  # fmt: skip
+    if choose.chance(50):
+        is_checkpoint = choose.chance(30)
+        return AttemptNoted(
+            **about, note="checkpoint" if is_checkpoint else choose.of(NOTES), at=1 + choose.below(3),
+            is_checkpoint=is_checkpoint, value=data(choose), is_first=choose.chance(70),
+            lease_ms=choose.of((40, 2_000)), timeout_ms=choose.of((None, None, 900)),
+        )  # fmt: skip
+    waits = []
+    for at in range(1, 2 + choose.below(3)):
+        node = choose.of((
+            sleep(f"{name}/{at}", ms=choose.of((0, 10, 1_000))), signal(f"{name}/word", signals=("go",)),
+            event(f"{name}/paid", of=choose.of(EVENTS), key='="k1"', take=choose.chance(40)),
+            ask(f"{name}/agreed", schema="{}"), token(f"{name}/brought"),
+        ))  # fmt: skip
+        waits.append(InnerWait(at, Raw(_node(node))))
+    return AttemptWaits(**about, waits=tuple(waits), is_kept=choose.chance(50))
+
+
+def emitting(choose: Choices, end: AttemptEnd) -> AttemptMessage:
+    """Return the end of an attempt, with emissions if it may have some."""
+    if isinstance(end, AttemptFailed | AttemptReturned):
+        return end
+    every: tuple[Emission, ...] = (
+        EmittedRecord(topic="shop.parcels", record_key=b"7", value=b"{}"),
+        EmittedEvent(event=choose.of(EVENTS), event_key="k1", data=data(choose), ttl_ms=choose.of((5, 900))),
+        EmittedSignal(run=choose.of((RUN, "run-2")), signal=choose.of(("go", "told")), data=data(choose)),
+        EmittedStart(run="run-3", workflow="other", fingerprint="f"),
+    )
+    emissions = tuple(choose.of(every) for _ in range(choose.below(4)))
+    return AttemptEmitted(
+        key=end.key, step=end.step, attempt=end.attempt, worker=end.worker, format=EMITS, end=end,  # type: ignore[arg-type]
+        emissions=emissions,
+    )  # fmt: skip
+
+
+def refused(choose: Choices, step: str, attempt: int) -> EmissionRefused:
+    """Return what a run may be told of what it emitted."""
+    return EmissionRefused(
+        key=RUN, id=f"{RUN}//{step}/{attempt}/{1 + choose.below(3)}", format=EMITS, step=step,
+        attempt=attempt, topic="shop.parcels", code="too_large", reason="it is",
+    )  # fmt: skip
+
+
+def later(choose: Choices, now: int) -> LaterMessage:
+    """Return what a client may say of a message for later."""
+    number = choose.below(2)
+    message: Deferrable = SignalRun(key=RUN, id=f"later-{number}", signal="go", data=data(choose))
+    if choose.chance(50):
+        message = EventPublished(key="paid/k1", id=f"later-{number}", data=data(choose), ttl_ms=900)
+    sent = deferred(
+        message, **choose.of(({"after_ms": 0}, {"after_ms": 5_000}, {"at": now + 500}, {"at": now - 5}))
+    )
+    return CancelLater(key=sent.key, id="c1", format=LATER) if choose.chance(40) else sent
 
 
 def expansion(choose: Choices, about: dict[str, Any]) -> AttemptExpanded:

@@ -12,6 +12,7 @@ from stream_durable.core.definition.moments import AnyMoment, Fixed, Found, Next
 from stream_durable.core.definition.nodes import (
     HOOKS,
     AnyNode,
+    BesideNode,
     BranchNode,
     Breaker,
     ChildNode,
@@ -133,6 +134,9 @@ def random_definition(choose: Choices, size: int) -> Definition:
     )
     concurrency = choose.of((None, None, None, 1, 2, 4))
     beside = tuple(answering(name, retry=_retry(choose)) for name in ANSWERS if choose.chance(25))
+    if choose.chance(25):
+        reaction = StepNode(name="~heard", retry=_retry(choose), on_error=choose.of(("fail", "continue")))
+        beside += (BesideNode(name="heard", on="signal", signal="told", step=reaction),)
     made = Definition(
         name="order", nodes=tuple(nodes), templates=templates, hooks=hooks,
         timeout_ms=60_000 if choose.chance(15) else None,

@@ -16,6 +16,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.messages import (
     MESSAGE_TYPES,
     AttemptCompleted,
+    Call,
     Change,
     CommandsLost,
     EmittedEvent,
@@ -115,6 +116,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "end": st.sampled_from([ended, ended_late]), "emissions": st.lists(emitted, max_size=3).map(tuple),
     "topic": st.sampled_from(["shop.parcels", "x" * 249]), "code": st.sampled_from(["", "too_large"]),
     "note": st.sampled_from(["page-1", "x"]), "is_checkpoint": st.booleans(), "value": raws,
+    "call": st.none() | st.builds(Call, st.integers(0, 1), st.integers(0, 1), st.integers(0, 1)),
     "is_first": st.booleans(), "losses": st.integers(0, 2), "passes": st.integers(0, 2),
     "is_repeat": st.booleans(), "is_kept": st.booleans(), "waits": waits,
     "schedule": st.sampled_from(["nightly", "x" * 512]), "moment": st.sampled_from([0, 1 << 40]),

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from builders import RUN, in_line
 
-from property.world import Folded, World
+from property.world import Folded, World, ends_attempt
 from stream_durable.core.definition.nodes import AnyNode, BranchNode, EachNode, ParallelNode
 from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import (
-    AttemptEnd,
+    AttemptEmitted,
     AttemptExpanded,
-    AttemptReturned,
+    AttemptWaits,
     CancelRun,
     CancelStep,
+    EmissionRefused,
     GatePassed,
     Message,
     RetryRun,
@@ -28,6 +29,8 @@ from stream_durable.core.messages import (
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
 
+#: What may come of them once a run has ended: it is begun again, or something is noted.
+_AFTER_THE_END = (RetryRun, StartRun, CancelRun, EmissionRefused)
 BEGUN = frozenset({"ready", "running", "waiting", "retrying"})
 ENDED = frozenset({"completed", "failed", "skipped", "cancelled", "compensated"})
 DONE = frozenset({"completed", "compensated"})
@@ -126,7 +129,7 @@ class Watch:
                 if before is not None and isinstance(message, RetryRun):
                     before.look_at_retry(run, message)
             is_accepting = isinstance(message, SkipStep) and message.step.endswith("~compensate")
-            if had_ended and not isinstance(message, RetryRun | StartRun | CancelRun) and not is_accepting:
+            if had_ended and not isinstance(message, _AFTER_THE_END) and not is_accepting:
                 assert folded.outcome is not Outcome.APPLIED or message.key != RUN, "an ended run moved"
             self._look_at_asking(message, folded, was_paused=was_paused and run.is_paused)
             self._look_at_steps()
@@ -135,7 +138,7 @@ class Watch:
         return folded
 
     def _note_answer(self, message: Message, folded: Folded) -> None:
-        if isinstance(message, AttemptEnd) and not isinstance(message, AttemptReturned):
+        if isinstance(message, AttemptWaits) or ends_attempt(message):
             if self.unanswered.get(message.step) == message.attempt:
                 del self.unanswered[message.step]
         elif isinstance(message, CancelStep | SkipStep | RunTimerFired) and folded.outcome is Outcome.APPLIED:
@@ -148,8 +151,10 @@ class Watch:
                 self.unanswered[command.step] = command.attempt
 
     def _note(self, message: Message) -> None:
-        if isinstance(message, AttemptEnd) and not isinstance(message, AttemptReturned):
+        if ends_attempt(message):
             self.answered.add((message.step, message.attempt))
+        if isinstance(message, AttemptEmitted):
+            message = message.end
         if isinstance(message, AttemptExpanded):
             self.limits[message.step] = message.concurrency
         self.is_retried_by_hand |= isinstance(message, RetryRun)

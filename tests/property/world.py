@@ -7,7 +7,7 @@ Gates and children are not folded: what they are asked is noted, and the world a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from builders import NOON, RUN, everything, lasting_picture, picture
 from hypothesis import HealthCheck, settings
@@ -28,9 +28,13 @@ from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import (
     AnswerInput,
     AttemptCompleted,
+    AttemptEmitted,
     AttemptEnd,
     AttemptHeartbeat,
+    AttemptMessage,
     AttemptReturned,
+    AttemptWaits,
+    Call,
     CancelRun,
     CancelStep,
     ChannelTimerFired,
@@ -70,7 +74,7 @@ laws = settings(
 #: Bytes that a message takes from the source of choices, about.
 MOVE_BYTES = 7
 
-SIGNALS = ("go", "stop", "other")
+SIGNALS = ("go", "stop", "other", "told")
 #: What is answered even if it changes nothing: a parent is told again, a gate that nobody is there, a channel
 #: that nobody waits, a worker that its attempt is over; and a timer that was early is planned again.
 MAY_ANSWER_AGAIN = (
@@ -109,6 +113,8 @@ class World:
         self.answered: dict[str, int] = {}
         #: How often each attempt asked for has been given back.
         self.returns: dict[str, int] = {}
+        #: Which call each was asked for last.
+        self.calls: dict[str, Call] = {}
         #: Attempts that wait for a gate, by step; the children under way, with the step each is for.
         self.gated: dict[str, int] = {}
         self.children: dict[str, str] = {}
@@ -134,8 +140,10 @@ class World:
                 assert not any(everything(folded.effects)), "what is not applied asks for nothing"
             if entity is not None:
                 assert picture(entity) == before, f"{folded} changed something"
-        elif isinstance(message, AttemptEnd) and not isinstance(message, AttemptReturned):
+        elif ends_attempt(message):
             self.answered[message.step] = self.asked.pop(message.step, message.attempt)
+        elif isinstance(message, AttemptWaits):
+            self.asked.pop(message.step, None)
         self._note(folded.effects)
         return folded
 
@@ -144,6 +152,7 @@ class World:
             if isinstance(command, Command):
                 self.asked[command.step] = command.attempt
                 self.returns[command.step] = command.returns
+                self.calls[command.step] = Call(command.passes, command.returns, command.losses)
             elif not command.must_answer and (known := self.asked.pop(command.step, None)) is not None:
                 self.answered[command.step] = known
         for name, due in effects.timers.items():
@@ -198,6 +207,8 @@ class World:
                 key=RUN, id=f"i{choose.below(30)}", inquiry=choose.of([*self.graph.beside, "price"]),
                 format=2, data=answers.data(choose),
             )  # fmt: skip
+        if kind == 19 and choose.chance(45):
+            return answers.later(choose, self.now)
         if kind == 22 and self.graph.tokens:
             return answers.outside(choose, choose.of(self.graph.tokens))
         if kind >= 22 and self._asking():
@@ -222,6 +233,16 @@ class World:
         message = answers.report(choose, name, asked[name], is_selector=self._is_selector(name))
         if isinstance(message, AttemptReturned):
             message.returns = self.returns[name]
+        if name not in self.calls:
+            return message
+        if choose.chance(15):
+            return answers.inside(choose, name, asked[name], self.calls[name])
+        if choose.chance(3):
+            return answers.refused(choose, name, asked[name])
+        if isinstance(message, AttemptEnd):
+            if choose.chance(10):
+                message.call = self.calls[name]
+            return answers.emitting(choose, message) if choose.chance(15) else message
         return message
 
     def _is_selector(self, name: str) -> bool:
@@ -310,7 +331,9 @@ class World:
             return ResumeRun(key=RUN, id=f"answer-{len(self.trail)}")
         for name, attempt in self.asked.items():
             output = b"0" if self._is_selector(name) else answers.GOOD
-            return AttemptCompleted(key=RUN, step=name, attempt=attempt, output=Raw(output))
+            return AttemptCompleted(
+                key=RUN, step=name, attempt=attempt, worker=self._holder(name), output=Raw(output)
+            )
         for child, step in self.children.items():
             return ChildEnded(key=RUN, step=step, child=child, status="completed", output=Raw(answers.GOOD))
         for name, attempt in self.gated.items():
@@ -357,12 +380,25 @@ class World:
         elif isinstance(message, GatePassed) and self.gated.get(message.step) == message.attempt:
             self.gated.pop(message.step)
         elif (
-            isinstance(message, AttemptEnd)
-            and not isinstance(message, AttemptReturned)
+            ends_attempt(message)
             and folded.outcome is not Outcome.APPLIED
             and self.asked.get(message.step) == message.attempt
+            and not self._is_open(message.step, message.attempt)
         ):
             self.asked.pop(message.step)
+
+    def _is_open(self, name: str, attempt: int) -> bool:
+        """Return whether the run waits for the end of an attempt, if perhaps by another worker."""
+        i = self.run.graph.index.get(name, -1)
+        step = self.run.steps.get(i)
+        if step is None:
+            return i >= 0 and attempt == 1 and not self.run.need[i] and not self.run.has_ended
+        return step.status in ("ready", "running") and i not in self.run.open and step.attempt == attempt
+
+    def _holder(self, name: str) -> str:
+        """Return the worker that holds an attempt, if one does."""
+        step = self.run.steps.get(self.run.graph.index.get(name, -1))
+        return "" if step is None or step.worker is None else step.worker
 
     def stuck(self) -> str:
         """Return what each step that has not ended stands at, for people."""
@@ -377,6 +413,11 @@ class World:
                 lines.append(f"  {graph.names[i]} needs {run.need[i]} after {on} is {about}")
                 lines.append(f"    {graph.nodes[i]}")
         return "\n".join(lines)
+
+
+def ends_attempt(message: Message) -> TypeGuard[AttemptMessage]:
+    """Return whether this is the last that is said of an attempt."""
+    return isinstance(message, AttemptEnd | AttemptEmitted) and not isinstance(message, AttemptReturned)
 
 
 def fold_into(entities: dict[str, Entity], message: Message, now: int, graph: Graph) -> Folded:

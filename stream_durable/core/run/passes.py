@@ -108,6 +108,8 @@ def waits(run: Run, message: AttemptWaits, now: int, out: Effects) -> Outcome:
         return Outcome.APPLIED
     try:
         nodes = [(wait.at, _node(run, i, bytes(wait.node))) for wait in message.waits]
+        if len({node.name for _, node in nodes}) < len(nodes):
+            raise RejectedError("bad_wait", f"step {run.graph.names[i]!r} has two waits of one name")
     except RejectedError as error:
         fail_attempt(run, i, step, Failure(error.code, str(error), retryable=False), now, out)
         return Outcome.APPLIED
