@@ -80,7 +80,7 @@ class StartRun(RunMessage, kw_only=True, tag="run.start"):
     depth: Annotated[int, Meta(ge=0, le=1_000)] = 0
     #: Paths into the run's output that the parent reads, if that travels by reference.
     picks: tuple[OptionalText, ...] = ()
-    #: The trigger, if neither a client nor a parent: `event`, a message on the events topic.
+    #: The trigger, if neither a client nor a parent: `event`, a message on the events topic, or `schedule`.
     trigger: OptionalText = ""
     #: How long the run may take from its beginning, in place of the workflow's time-out.
     timeout_ms: Annotated[int, Meta(ge=1, le=1 << 53)] | None = None

@@ -85,3 +85,4 @@ async def nap() -> int:
 
 
 app = App("orders", workflows=[orders, quick, broken, slow, asking])
+app.schedule("yearly", quick, {"n": 1}, cron="0 0 1 1 *", timezone="Europe/Berlin")

@@ -47,6 +47,12 @@ A failure has a `code` for programs and a `message` for people; `retryable` (tru
 for the failure of a run, `step`.
 """
 
+PLANS: Final = """
+The `plan` of a schedule is an object. Its `rule` has one of `cron` (a list of expressions), `every_ms`, `at` (a list of moments) and `after_ms`, and may have
+`zone` (an IANA name), `start`, `end` and `jitter_ms`; moments are milliseconds since 1970. Beside it stand `workflow`, `input`, `overlap` (`skip`, `queue_one`,
+`queue_all`, `cancel` or `allow`), `catch_up_ms`, `timeout_ms`, `disable_after`, `tags`, `queue`, `priority` and `metadata`: see [schedules](../language/schedules.md).
+"""
+
 COMMANDS: Final = """
 ## Commands
 
@@ -180,7 +186,7 @@ def page() -> str:
     for kind in MESSAGE_TYPES:
         assert _tag(kind) in writers, f"say in WRITERS who writes {_tag(kind)!r}"
         parts += [*_message(kind, "inbox.jsonl"), f"\nWritten by: {writers[_tag(kind)]}.\n"]
-    parts += ["\n### Failures\n", FAILURES, COMMANDS]
+    parts += ["\n### Failures\n", FAILURES, "\n### Plans of schedules\n", PLANS, COMMANDS]
     for command in (Command, CancelAttempt):
         parts += _message(command, "commands.jsonl")
     return "".join([*parts, FOREIGN, *_events()])
