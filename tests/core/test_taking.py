@@ -174,6 +174,30 @@ class TestGivingBack:
         meeting.fire()
         assert meeting.channel.is_over
 
+    @pytest.mark.parametrize("is_taken", [True, False])
+    def test_an_offer_whose_answer_was_lost_is_made_again_at_the_end_of_its_time(
+        self,
+        is_taken: bool,  # noqa: FBT001
+    ) -> None:
+        meeting, play = Taking(), Play(event("w", take=True), sleep("nap"), input=Raw(b'{"id":"7"}'))
+        meeting.tell(opened())
+        meeting.tell(opened("b"))
+        meeting.published(ttl_ms=5_000)
+        [offer] = meeting.effects.messages
+        if is_taken:
+            play.tell(offer)
+        else:
+            play.step_cancelled("w")
+
+        meeting.fire()
+
+        [again] = meeting.effects.messages
+        assert again == offer
+        assert meeting.channel.due is None
+        [answer] = play.tell(again).effects.messages
+        meeting.tell(answer)
+        assert meeting.offered == ([] if is_taken else [("b", "e1")])
+
     @pytest.mark.parametrize("is_kept", [True, False])
     def test_an_offer_outlasts_the_time_of_the_event(self, is_kept: bool) -> None:  # noqa: FBT001
         meeting = Taking()
@@ -275,10 +299,21 @@ class TestTheRun:
         assert self.answers(play) == [taken()]
         assert play.run.output == b"5"
 
-    def test_it_gives_back_an_offer_that_comes_again(self) -> None:
+    def test_it_answers_an_offer_that_comes_again_as_before(self) -> None:
         play = self.play(step("then", "w"))
         self.answers(play)
-        assert self.answers(play) == [closed()]
+        play.reload()
+        assert self.answers(play) == [taken()]
+        assert play.run.steps[0].output == b"5"
+        assert self.answers(play, attempt=2) == [closed(attempt=2)]
+
+    def test_it_gives_back_another_event_than_it_took(self) -> None:
+        play = self.play(step("then", "w"))
+        self.answers(play)
+
+        said = play.tell(self.offered(id="e2"))
+
+        assert said.effects.messages == [closed()]
         assert play.run.steps[0].output == b"5"
 
     @pytest.mark.parametrize(

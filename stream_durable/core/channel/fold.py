@@ -146,7 +146,7 @@ def close_wait(channel: Channel, message: WaitClosed, now: int, out: Effects) ->
 
 
 def expire(channel: Channel, message: ChannelTimerFired, now: int, out: Effects) -> Outcome:
-    """Drop expired events."""
+    """Drop expired events, and offer again those without an answer."""
     if message.due != channel.due or out.plan_again(("channel", channel.id, _EXPIRY), message.due, now):
         return Outcome.LATE
     waking = {event_id for event_id, _ in channel.waking}
@@ -155,6 +155,8 @@ def expire(channel: Channel, message: ChannelTimerFired, now: int, out: Effects)
             continue
         if channel.events[event_id].is_offered:
             channel.outlast(event_id)
+            # The answer may be lost with a log, and nothing else would bring it.
+            out.messages.append(_offer_of(channel, event_id))
         else:
             channel.forget_event(event_id)
     channel.due = None
@@ -208,18 +210,18 @@ def _offer_to_next(channel: Channel, event_id: str, now: int, out: Effects) -> N
 
 
 def _offer(channel: Channel, holder: Holder, event_id: str, now: int, out: Effects) -> None:
-    event = channel.offer_event(event_id, holder, now)
-    run, wait, attempt = holder
-    offered = EventOffered(
-        key=run,
-        wait=wait,
-        id=event_id,
-        data=Raw(event.data),
-        attempt=attempt,
-        channel=channel.id,
+    channel.offer_event(event_id, holder, now)
+    out.messages.append(_offer_of(channel, event_id))
+
+
+def _offer_of(channel: Channel, event_id: str) -> EventOffered:
+    event = channel.events[event_id]
+    assert event.holder is not None
+    run, wait, attempt = event.holder
+    return EventOffered(
+        key=run, wait=wait, id=event_id, data=Raw(event.data), attempt=attempt, channel=channel.id,
         format=TAKE,
-    )
-    out.messages.append(offered)
+    )  # fmt: skip
 
 
 def _check_late(channel: Channel, message: WaitOpened, now: int, out: Effects) -> None:

@@ -121,8 +121,9 @@ class Detail(msgspec.Struct, omit_defaults=True):
     #: How far the attempt is, as it said last.
     percent: float | None = None
     label: str | None = None
-    #: The latest refusals of what the step emitted.
+    #: The latest refusals of what the step emitted, and the event that a wait has taken.
     refused: tuple[RefusedEmission, ...] = ()
+    taken: str = ""
 
 
 class Step:
@@ -343,8 +344,7 @@ class Run:
 
     def queue_of(self, function: StepNode) -> str:
         """Return the queue for a function: the run's, unless the function names another."""
-        queue = function.queue
-        return self.queue if self.queue is not None and queue == "default" else queue
+        return self.queue if self.queue is not None and function.queue == "default" else function.queue
 
     def has_seen(self, order: str) -> bool:
         """Return whether a request of this id was applied."""

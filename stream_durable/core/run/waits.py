@@ -94,13 +94,17 @@ def event(run: Run, message: EventDelivered, now: int, out: Effects) -> Outcome:
 def offered(run: Run, message: EventOffered, now: int, out: Effects) -> Outcome:
     """Complete a wait with an event that nobody else takes, and tell the channel whether it did.
 
-    An offer that comes again is given back, too: the channel knows that the event was taken.
+    An offer that comes again gets the same answer: the first one may be lost with the channel's log.
     """
     outcome = event(run, message, now, out)
     channel, wait, attempt = message.channel, message.wait, message.attempt
+    step = run.steps.get(run.graph.index.get(wait, -1))
+    if outcome is Outcome.APPLIED and step is not None:
+        step.detailed().taken = message.id
+    taken = "" if step is None or step.detail is None or step.attempt != attempt else step.detail.taken
     out.messages.append(
         EventTaken(key=channel, id=message.id, run=run.id, wait=wait, attempt=attempt, format=TAKE)
-        if outcome is Outcome.APPLIED
+        if taken == message.id
         else WaitClosed(key=channel, run=run.id, wait=wait, attempt=attempt)
     )
     return outcome
