@@ -122,7 +122,7 @@ class ScheduleOrders:
         if isinstance(workflow, str):
             check_input(edge, called, fingerprint, data)
         plan = plan_of(name, called, data, options)
-        await self._set(name, plan, is_new=True)
+        await self._set(name, plan, is_new=True, has_new_rule=True)
 
     async def change_schedule(
         self,
@@ -137,7 +137,8 @@ class ScheduleOrders:
         workflow, fingerprint = await resolve(edge, before.workflow)
         data = before.input if input is None else edge.values.input_of(workflow, input)
         check_input(edge, workflow, fingerprint, data)
-        await self._set(name, plan_of(name, workflow, data, options, before), is_new=False)
+        plan = plan_of(name, workflow, data, options, before)
+        await self._set(name, plan, is_new=False, has_new_rule=plan.rule != before.rule)
 
     async def reset_schedule(self, name: str) -> None:
         """Go back to the plan of the code."""
@@ -235,11 +236,11 @@ class ScheduleOrders:
         )  # fmt: skip
         return _state(edge, stored)._replace(firings=shown)
 
-    async def _set(self, name: str, plan: Plan, *, is_new: bool) -> None:
+    async def _set(self, name: str, plan: Plan, *, is_new: bool, has_new_rule: bool) -> None:
         edge = self._edge
         await check_queue(edge, plan.queue)
         now = since_epoch("now", edge.now())
-        if is_new and not next_moments(plan.rule, now, now, 1):
+        if has_new_rule and not next_moments(plan.rule, now, now, 1):
             text = f"schedule {name!r} never fires from now on: give a rule with a moment to come"
             raise RejectedError("never_fires", text)
         message = SetSchedule(key=name, id=uuid4().hex, format=SCHEDULES, plan=plan, is_new=is_new)

@@ -397,6 +397,13 @@ def test_moments_of_the_past_fire_one_after_another_and_once() -> None:
     assert told.moments[-1] == at(1)
 
 
+def test_what_is_filled_in_does_not_count_as_a_failure_in_a_row() -> None:
+    told = Told(disable_after=1)
+    told.tell(BackfillSchedule(**FORMAT, id="b1", moments=(at(-1),)))
+    told.end(run_at(-1), "failed", Failure("boom"))
+    assert (told.schedule.failures, told.schedule.off) == (0, None)
+
+
 def test_a_moment_that_has_fired_is_not_filled_in() -> None:
     told = Told()
     told.fire()

@@ -216,6 +216,8 @@ async def test_paused_changed_and_triggered_by_hand(engine: Engine) -> None:
     await engine.until_idle()
     assert [one.id for one in engine.runs] == [run]
 
+    with pytest.raises(RejectedError, match="never fires from now on"):
+        await engine.change_schedule("nightly", at="2001-01-01T00:00Z")
     await engine.change_schedule("nightly", input={"a": 2}, every="2h")
     await engine.resume_schedule("nightly")
     wanted = coming(engine, 1, 2 * HOUR)

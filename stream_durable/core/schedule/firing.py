@@ -109,6 +109,8 @@ def end(schedule: Schedule, one: Firing, message: ScheduledRunEnded, now: int) -
     one.status, one.ended, one.failure = message.status, now, message.failure
     schedule.keep(one)
     schedule.is_touched = True
+    if one.cause == "backfill":
+        return  # of a run that may have ended long ago
     if message.status == COMPLETED:
         schedule.failures = 0
     elif message.status in _FAILED:
@@ -147,9 +149,10 @@ def enqueue(schedule: Schedule, message: BackfillSchedule, now: int, out: Effect
 
 def start_past(schedule: Schedule, now: int, out: Effects) -> None:
     """Start the next run for a moment of the past, and let later moments wait."""
-    waiting = schedule.queued("backfill")
+    waiting = [one for one in schedule.firings.values() if one.status == QUEUED and one.cause == "backfill"]
     if waiting:
-        fire(schedule, waiting[0].moment, "backfill", waiting[0].run, now, out)
+        first = min(waiting, key=lambda one: one.moment)
+        fire(schedule, first.moment, "backfill", first.run, now, out)
     pace(schedule, now + schedule.pace if len(waiting) > 1 else None, out)
 
 
