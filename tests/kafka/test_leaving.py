@@ -17,6 +17,7 @@ pytestmark = pytest.mark.real
 
 SECONDS = 60.0
 PARTITIONS = 4
+_ROUNDS = 8
 
 
 def new_topic(broker: LocalKafka) -> str:
@@ -72,3 +73,20 @@ async def test_a_revocation_is_answered_with_one_call(
 
     assert answers[0] == moved
     assert sorted(map(sorted, answers[1:])) == sorted([sorted(moved), sorted({*range(PARTITIONS)} - moved)])
+
+
+async def test_members_that_close_during_a_revocation_close_every_time(kafka_broker: LocalKafka) -> None:
+    """One closes while the group takes partitions away, the other while the group gives them."""
+    topic = new_topic(kafka_broker)
+    async with asyncio.timeout(4 * SECONDS):
+        for _ in range(_ROUNDS):
+            first = opened(kafka_broker, topic)
+            assert await fetch(first) == {*range(PARTITIONS)}
+            second = opened(kafka_broker, topic)
+            while not isinstance(await first.next(), Revoked):
+                pass
+
+            await asyncio.gather(first.close(), second.close())
+
+            assert not first._thread.is_alive()
+            assert not second._thread.is_alive()
