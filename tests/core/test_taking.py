@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from builders import Meeting, Play, event, lasting_picture, sleep, step
+from growth import grows_with
 from msgspec import Raw
 
 from stream_durable.core.channel import rows
@@ -340,3 +342,20 @@ class TestTheRun:
         assert play.run.steps[0].attempt == 2
         assert self.answers(play, attempt=1) == [closed()]
         assert self.answers(play, attempt=2) == [taken(attempt=2)]
+
+
+def test_the_next_of_many_is_found_however_many_were_before() -> None:
+    def work(count: int) -> Callable[[], object]:
+        channel = Channel(CHANNEL, 3)
+        for n in range(count):
+            channel.add_wait((f"run-{n}", "w"), 1)
+            channel.add_taker((f"run-{n}", "t"), 1)
+
+        def give() -> None:
+            for waits in (channel.waits, channel.takers):
+                while waits:
+                    channel.remove_wait(next(iter(waits)))
+
+        return give
+
+    assert grows_with(work, 50_000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections import deque
+from collections import OrderedDict, deque
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -81,8 +81,9 @@ class Channel:
         self.free: list[tuple[int, str]] = []
         self.offers: dict[Holder, str] = {}
         #: In the order of their positions: waits that every event wakes, and waits of which each takes one.
-        self.waits: dict[WaitKey, OpenWait] = {}
-        self.takers: dict[WaitKey, OpenWait] = {}
+        #: Ordered, for a dict whose first entries are removed one by one takes ever longer to find the next.
+        self.waits: OrderedDict[WaitKey, OpenWait] = OrderedDict()
+        self.takers: OrderedDict[WaitKey, OpenWait] = OrderedDict()
         #: Events that have not yet woken all they wake, the oldest first: (id, last position).
         self.waking: deque[tuple[str, int]] = deque()
         self.due: int | None = None
