@@ -14,6 +14,7 @@ from stream_durable.engine.watch import Watch
 from stream_durable.memory.store import MemoryStore
 from stream_durable.memory.weather import Faults
 from stream_durable.ports import LogBounds
+from stream_durable.worker.job import Job
 from stream_durable.worker.lane import Lane
 
 LOST = Faults(lost_logs=0.4, crash=0.004, handovers=0.3)
@@ -129,3 +130,10 @@ def test_ends_by_calls_that_were_replaced_are_found(monkeypatch: pytest.MonkeyPa
 
     slow = Faults(blocks=0.4, freezes=0.4, handovers=0.4, delay=0.01)
     found(10, by="ends_follow_from_what_was_kept", faults=slow, only=("keeping", "inside"))
+
+
+def test_ends_of_replaced_calls_that_answer_a_newer_one_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Job, "_answers", lambda *_: True)
+
+    slow = Faults(blocks=0.4, freezes=0.4, handovers=0.4, delay=0.01)
+    found(20, by="everything_has_ended", faults=slow, only=("keeping", "inside"))
