@@ -8,7 +8,7 @@ from typing import Literal
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.isolation import Refusals
-from stream_durable.engine.loading import load_entities
+from stream_durable.engine.loading import Loads, load_entities
 from stream_durable.engine.partition import Partition
 from stream_durable.ports import Cursor, Definitions, Keys, Record, Share, Store
 
@@ -45,15 +45,24 @@ class Folder:
         """Return the entities concerned but not in memory."""
         return batch.missing(reads, self._cache, self._refusals.known)
 
-    async def load(self, keys: Keys) -> dict[str, str]:
-        """Load entities; return runs with an unknown definition, by fingerprint."""
-        lacking = await load_entities(
-            self._store, self._definitions, self._cache, keys, self._partition_count
-        )
-        self.has_loaded |= any(
-            not self._cache.of(kind).keys().isdisjoint(of_kind) for kind, of_kind in keys.items()
-        )
-        return lacking
+    async def load(self, keys: Keys, bytes_max: int = NO_LOAD_MAX) -> tuple[dict[str, str], Loads]:
+        """Load entities in growing portions, until they weigh more than `bytes_max`.
+
+        Returns runs with an unknown definition, by fingerprint, and what is left to load. The first of the
+        keys is never left.
+        """
+        lacking: dict[str, str] = {}
+        left = Loads(keys)
+        weight = self._cache.bytes
+        while left and self._cache.bytes - weight <= bytes_max:
+            portion = left.take()
+            lacking |= await load_entities(
+                self._store, self._definitions, self._cache, portion, self._partition_count
+            )
+            self.has_loaded |= any(
+                not self._cache.of(kind).keys().isdisjoint(of_kind) for kind, of_kind in portion.items()
+            )
+        return lacking, left
 
     def fold(
         self, reads: list[batch.Read], partitions: Mapping[int, Partition]

@@ -6,9 +6,43 @@ from collections.abc import Sequence
 from typing import Any
 
 from stream_durable.core.entities import ENTITIES
+from stream_durable.core.messages import Kind
 from stream_durable.core.run.rows import UnknownDefinition
+from stream_durable.engine.batch import Read
 from stream_durable.engine.cache import Cache
 from stream_durable.ports import Definitions, Keys, Store
+
+#: How many entities the first portion has; each further one has twice as many.
+_FIRST_COUNT = 128
+
+
+class Loads:
+    """Entities to load, in portions: what they weigh is known only once they are here."""
+
+    def __init__(self, keys: Keys) -> None:
+        """Begin with the first of these keys."""
+        self._left: list[tuple[Kind, str]] = [(kind, key) for kind, wanted in keys.items() for key in wanted]
+        self._count = _FIRST_COUNT
+
+    def __len__(self) -> int:
+        return len(self._left)
+
+    def take(self) -> Keys:
+        """Return the next portion."""
+        portion, self._left = self._left[: self._count], self._left[self._count :]
+        self._count *= 2
+        keys: dict[Kind, list[str]] = {}
+        for kind, key in portion:
+            keys.setdefault(kind, []).append(key)
+        return keys
+
+    def before(self, reads: Sequence[Read]) -> int:
+        """Return how many records come before the first one for an entity left to load."""
+        left = set(self._left)
+        for i, (_, message) in enumerate(reads):
+            if not isinstance(message, Exception) and (message.kind, message.key) in left:
+                return i
+        return len(reads)
 
 
 async def load_entities(

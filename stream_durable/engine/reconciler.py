@@ -26,6 +26,7 @@ from stream_durable.engine.cache import Cache
 from stream_durable.engine.folding import Folder
 from stream_durable.engine.holds import Holds
 from stream_durable.engine.isolation import Isolation, Refusals
+from stream_durable.engine.loading import Loads
 from stream_durable.engine.log_clock import LogClock
 from stream_durable.engine.partition import Partition, fingerprint
 from stream_durable.engine.presence import Presence
@@ -275,22 +276,21 @@ class Reconciler:
         """Apply records; with `ahead`, publish resulting commands during the save."""
         while reads:
             self._folder.has_loaded = False
-            refused = await self._prepare(reads)
-            if refused is not None:
-                await self._apply_less(reads, refused)
+            left = await self._prepare(reads)
+            if isinstance(left, StatementError):
+                await self._apply_less(reads, left)
                 return
             # While we waited, partitions may have been taken away, or held at one of these records.
             owned = {p.id: p for p in self._partitions.values() if self._reading.get(p.id) is p}
             reads = [r for r in reads if (p := owned.get(r.record.partition)) and p.is_due(r.record)]
-            foldings = self._folder.fold(reads, self._partitions)
-            if foldings is None:
+            foldings = self._folder.fold(reads[: left.before(reads)] if left else reads, self._partitions)
+            if not foldings:
                 continue
             if any(folding.effects.has_early_timer for folding in foldings):
                 self._clock.was_early()
             lost = [folding for folding in foldings if folding.effects.lost_queues]
             await self._redrive.note(folding.partition for folding in lost)
-            if any(folding.effects.starts for folding in foldings):
-                await resolve(foldings, self._definitions)
+            await resolve(foldings, self._definitions)
             finished = [batch.finish(folding) for folding in foldings]
             refused = await self._saving.save(finished, ahead=ahead and not self._folder.has_loaded)
             for folding in lost if refused is None else ():
@@ -339,29 +339,28 @@ class Reconciler:
                     self._lost(record.partition, _OTHER_RECORD)
         return [r for r in current if r.partition in self._partitions]
 
-    async def _prepare(self, reads: list[batch.Read]) -> StatementError | None:
-        """Load missing entities of the batch; hold partitions with unavailable ones.
-
-        Returns the reason if a smaller batch may help.
-        """
+    async def _prepare(self, reads: list[batch.Read]) -> Loads | StatementError:
+        """Load missing entities; return what is left to load later, or why a smaller batch may help."""
         await self._holds.check(reads)
+        left = Loads({})
         while keys := self._folder.missing(reads):
-            self._metrics.cache_loads.inc(sum(map(len, keys.values())))
             before = dict(self._partitions)
-            lacking = await retry_transient(partial(self._load, keys), "load entities")
+            loaded = await retry_transient(partial(self._load, keys), "load entities")
             # The rows may have been read before a partition went to another owner and came back.
             if taken := [p.id for p in self._partitions.values() if before.get(p.id) is not p]:
                 self._cache.forget_partitions(taken)
-            if isinstance(lacking, StatementError):
-                return lacking
+            if isinstance(loaded, StatementError):
+                return loaded
+            lacking, left = loaded
+            self._metrics.cache_loads.inc(sum(map(len, keys.values())) - len(left))
             if not lacking or not await self._holds.check_runs(reads, lacking):
                 break
-        return None
+        return left
 
-    async def _load(self, keys: Keys) -> dict[str, str] | StatementError:
+    async def _load(self, keys: Keys) -> tuple[dict[str, str], Loads] | StatementError:
         """Load entities, or return the reason for a refused query, without blame on any record."""
         try:
-            return await self._folder.load(keys)
+            return await self._folder.load(keys, self._settings.cache_bytes_max // 4)
         except TransientError as error:
             await self._isolation.absolve()
             if not isinstance(error, StatementError):

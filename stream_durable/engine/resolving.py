@@ -20,6 +20,8 @@ _PATIENCE_SECONDS = 1.0
 async def resolve(foldings: Iterable[Folding], definitions: Current) -> None:
     """Put current fingerprints into starts; of an unknown workflow the run is refused."""
     starts = [start for folding in foldings for start in folding.effects.starts]
+    if not starts:
+        return
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             await definitions.catch_up()

@@ -321,7 +321,7 @@ class _Lane:
         """Load entities, or return the reason for a refused query."""
         definitions = self._world.definitions
         try:
-            lacking = await self._folder.load(keys)
+            lacking, _ = await self._folder.load(keys)
         except StatementError as error:
             return error
         for run, lacked in lacking.items():
