@@ -170,8 +170,9 @@ class EngineSettings(Branch):
     pay for a commit each. Too high: a burst of large payloads fills the memory."""
     cache_bytes_max: int = Field(default_factory=cache_bytes, ge=1024 * 1024, le=1 << 40)
     """State of entities kept in memory per process, as estimated; the real memory can be three times as much.
-    A batch that needs more than a quarter of it from Postgres is applied in portions. The default is a share of the control group's limit, or of the machine's memory. Too low: every batch
-    reads its entities from Postgres. Too high: the process is killed for its memory."""
+    A batch that needs more than a quarter of it from Postgres is applied in portions. The default is a share
+    of the control group's limit, or of the machine's memory. Too low: every batch reads its entities from
+    Postgres. Too high: the process is killed for its memory."""
     timer_horizon_ms: int = Field(default=60_000, ge=1_000, le=86_400_000)
     """Timers due within this time are held in memory, the others only in Postgres. Too low: frequent queries.
     Too high: memory for distant timers."""
