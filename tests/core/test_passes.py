@@ -153,3 +153,15 @@ def test_two_waits_of_one_name_in_a_message_fail_the_attempt() -> None:
 
     assert said.facts == ["step.failed a", "run.failed"]
     assert play.run.left == 0
+
+
+def test_the_first_note_of_a_call_counts_though_its_value_is_kept_already() -> None:
+    play = Play(step("a"))
+    noted(play, "w1", b"1", FIRST)
+    assert play.fire("a").asked == [("a", 1)]
+
+    assert noted(play, "w2", b"1", SECOND) is Outcome.APPLIED
+    assert noted(play, "w2", b"1", SECOND) is Outcome.DUPLICATE
+
+    assert play.due("a") is not None
+    assert play.tell(completed(SECOND, "w2", b"2")).outcome is Outcome.APPLIED

@@ -40,13 +40,18 @@ def noted(run: Run, message: AttemptNoted, now: int, out: Effects) -> Outcome:
     i, step = open_step(run, message)
     if not isinstance(step, Step):
         return step
+    is_held = step.status == RUNNING
     if not _holds(run, i, step, message, now, out):
         return Outcome.LATE
     name = CHECKPOINT_NAME if message.is_checkpoint else message.note
     known = run.steps.get(run.graph.index.get(inner(run.graph.names[i], name), -1))
     value = bytes(message.value)
     if known is not None and not message.is_checkpoint and _counts(known):
-        return _noted_before(run, i, step, known, value, out)
+        if known.output == value:
+            # The first note of a call is applied in any case: it has announced the attempt.
+            return Outcome.DUPLICATE if is_held else Outcome.APPLIED
+        _ask_with_all(run, i, step, out)
+        return Outcome.APPLIED
     if fault := _no_room(run, i, name, 1):
         fail_attempt(run, i, step, fault, now, out)
         return Outcome.APPLIED
@@ -64,14 +69,11 @@ def _counts(known: Step) -> bool:
     return known.status == COMPLETED and made is not None and not made.is_dropped
 
 
-def _noted_before(run: Run, i: int, step: Step, known: Step, value: bytes, out: Effects) -> Outcome:
-    """Refuse another value for a kept one: the worker goes by an older command."""
-    if known.output == value:
-        return Outcome.DUPLICATE
+def _ask_with_all(run: Run, i: int, step: Step, out: Effects) -> None:
+    """Request a call with all kept values from a worker that goes by an older command."""
     step.detailed().returns += 1
     clear_due(run, i, step, out)
     ask_again(run, i, step, out)
-    return Outcome.APPLIED
 
 
 def _holds(run: Run, i: int, step: Step, message: AttemptNoted, now: int, out: Effects) -> bool:
