@@ -113,7 +113,7 @@ class Attempts:
             self._jobs[key] = held
             self._enter(held, line)
             return
-        if self._passes.has_waited(job):
+        if not job.command.redriven and self._passes.has_waited(job):
             job.done()
             return
         self._passes.drop(key)
