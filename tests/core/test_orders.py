@@ -17,6 +17,8 @@ from stream_durable.core.messages import (
     WaitClosed,
 )
 from stream_durable.core.policy import RetryPolicy
+from stream_durable.core.run import ending
+from stream_durable.core.run.state import Step
 from stream_durable.core.status import Outcome
 
 TWICE = RetryPolicy(attempts=2, base_ms=1_000)
@@ -225,3 +227,16 @@ def test_a_late_cancel_does_not_bind_a_run_that_is_retried_by_hand() -> None:
     play.failed("b", attempt=2)
 
     assert "run.retried" in play.completed("a~compensate", attempt=2).facts
+
+
+def test_a_run_with_something_left_to_undo_is_not_compensated() -> None:
+    """A retry by hand may leave undone what it does not need, and be cut short after something else."""
+    play = Play(step("a", compensation=undoing("a")), step("b", compensation=undoing("b")))
+    play.completed("a")
+    play.failed("b")
+    play.completed("a~compensate")
+    assert play.run.status == ending._outcome(play.run, "cancelled") == "compensated"
+
+    play.run.steps[play.run.graph.index["b"]] = Step("completed", 2)
+
+    assert ending._outcome(play.run, "cancelled") == "cancelled"

@@ -16,7 +16,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.lifecycle import RUN_COMPENSATING, RUN_EVENTS, STEP_CANCELLED, STEPS_MAX
 from stream_durable.core.messages import AttemptHeartbeat, GateLeft
-from stream_durable.core.names import is_undo, undo_name
+from stream_durable.core.names import helped, is_undo, undo_name
 from stream_durable.core.run import beside, groups, hooks, portions, races
 from stream_durable.core.run.children import tell_parent, tell_schedule
 from stream_durable.core.run.counters import recount
@@ -321,16 +321,20 @@ def _step_was_cancelled(run: Run) -> bool:
 
 
 def _outcome(run: Run, otherwise: str) -> str:
-    """Return the end of a run without completion."""
-    is_undone = False
+    """Return the end of a run without completion: compensated only if nothing is left to undo."""
+    undone: set[str] = set()
+    left: set[str] = set()
     if run.graph.has_compensation:
         for i, step in run.steps.items():
-            if not is_undo(run.graph.names[i]):
-                continue
-            if step.status in NOT_DONE:
-                return COMPENSATION_FAILED
-            is_undone = is_undone or step.status in STEP_PASSED
-    return COMPENSATED if is_undone else otherwise
+            name = run.graph.names[i]
+            if is_undo(name):
+                if step.status in NOT_DONE:
+                    return COMPENSATION_FAILED
+                if step.status in STEP_PASSED:
+                    undone.add(helped(name))
+            elif step.status == COMPLETED and undo_of(run.graph.nodes[i]) is not None:
+                left.add(name)
+    return COMPENSATED if undone and left <= undone else otherwise
 
 
 def _complete(run: Run, now: int, out: Effects) -> None:
