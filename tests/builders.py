@@ -74,9 +74,10 @@ from stream_durable.core.messages import (
 )
 from stream_durable.core.policy import NO_RETRY, RetryPolicy
 from stream_durable.core.run.again import base_of
+from stream_durable.core.run.mail import Mail
 from stream_durable.core.run.rows import RunChange, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
-from stream_durable.core.run.state import Context, Detail, Mail, Open, Requests, Run, Step
+from stream_durable.core.run.state import Context, Detail, Open, Requests, Run, Step
 from stream_durable.core.schedule.rows import FiringRow, ScheduleRow
 from stream_durable.core.schedule.state import Schedule
 from stream_durable.core.status import PENDING, STEP_ENDED, Outcome
@@ -120,6 +121,14 @@ def token(name: str, *after: str, **options: Any) -> TokenNode:
 def answering(name: str = "quote", **options: Any) -> BesideNode:
     """Return a function that answers inquiries beside the graph."""
     return BesideNode(name=name, step=StepNode(name=f"~{name}", **options))
+
+
+def reacting(signal: str = "", event: str = "", **options: Any) -> BesideNode:
+    """Return a function that reacts to signals of a name, or to events of a name and the key `input.id`."""
+    made = StepNode(name=f"~on_{signal or event}", **options)
+    if signal:
+        return BesideNode(name=f"on_{signal}", on="signal", signal=signal, step=made)
+    return BesideNode(name=f"on_{event}", on="event", event=event, key="input.id", step=made)
 
 
 def parallel(name: str, *after: str, **options: Any) -> ParallelNode:

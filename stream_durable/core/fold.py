@@ -10,7 +10,7 @@ from stream_durable.core.effects import Effects, Handler
 from stream_durable.core.entities import ENTITIES, Entity, Graphs
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, fits
-from stream_durable.core.messages import Message, StartRun, StartScheduled
+from stream_durable.core.messages import EventGiven, Message, ReadClosed, StartRun, StartScheduled
 from stream_durable.core.run import children
 from stream_durable.core.status import Outcome
 
@@ -42,8 +42,13 @@ def check_home(message: Message, partition: int, home: int) -> None:
 
 
 def refuse(message: Message, error: RejectedError, out: Effects) -> None:
-    """Add the effects of a refused message: nobody must wait for a run that was never started."""
+    """Add the effects of a refused message: nobody must wait for a run that was never started, or is gone."""
     is_awaited = isinstance(message, StartRun) and (message.parent or isinstance(message, StartScheduled))
     if is_awaited and error.code != "wrong_partition":
         assert isinstance(message, StartRun)
         out.messages.append(children.refused(message, error))
+    elif isinstance(message, EventGiven) and error.code == "unknown_run":
+        out.messages.append(
+            ReadClosed(key=message.channel, run=message.key, reaction=message.reaction,
+                       ordinal=message.ordinal, format=message.format)
+        )  # fmt: skip

@@ -31,7 +31,8 @@ INSIDE: Final = 2
 START_WITH_SIGNAL: Final = 2
 #: The format of events taken by one wait.
 TAKE: Final = 2
-
+#: The format of reactions to events, which channels give one by one.
+READS: Final = 2
 #: The format of ends of attempts that emit.
 EMITS: Final = 2
 #: The format of messages for later.

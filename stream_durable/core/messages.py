@@ -36,6 +36,9 @@ Partition = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 #: The attempt of the step's wait; 0 in messages of older releases: any attempt.
 WaitAttempt = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 
+#: The number of an event in its channel.
+Arrival = Annotated[int, Meta(ge=1, le=1 << 53)]
+
 #: A person's comment.
 Comment = Annotated[str, Meta(max_length=2_000)]
 
@@ -595,6 +598,29 @@ class EventOffered(EventDelivered, kw_only=True, tag="event.offered"):
     channel: Text
 
 
+class EventGiven(RunMessage, kw_only=True, tag="event.given"):
+    """A channel gives the next event to a reaction of this run.
+
+    The run answers `channel.reacted` at the end of the reaction, or `channel.unread` without one. No other
+    event comes before.
+    """
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    #: The step name of the reaction, without the number of a call.
+    reaction: Text
+    id: Text
+    data: Raw = NULL
+    #: Which opening of the read this is for.
+    ordinal: Ordinal
+    #: Strictly increasing in the channel.
+    number: Arrival
+    #: The channel to answer.
+    channel: Text
+    #: When the event came to the channel, in log time.
+    at: Millis = 0
+
+
 class SleepUntil(RunMessage, kw_only=True, tag="sleep.until"):
     """When a sleep of this run ends, computed once from the calendar."""
 
@@ -702,8 +728,37 @@ class EventTaken(ChannelMessage, kw_only=True, tag="channel.taken"):
     format: Format
 
 
+class ReadMessage(ChannelMessage, kw_only=True):
+    """A message about the events of a channel for a reaction of a run."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    run: Text
+    #: The step name of the reaction, without the number of a call.
+    reaction: Text
+    #: Which opening this is, from 1: messages about an earlier one change nothing.
+    ordinal: Ordinal
+
+
+class ReadOpened(ReadMessage, kw_only=True, tag="channel.read"):
+    """A run reacts to the events of this channel."""
+
+    #: Log time: events from then on are given.
+    since: Millis = 0
+
+
+class EventReacted(ReadMessage, kw_only=True, tag="channel.reacted"):
+    """The reaction to the event of this number has ended: the next event may be given."""
+
+    number: Arrival
+
+
+class ReadClosed(ReadMessage, kw_only=True, tag="channel.unread"):
+    """A run reacts no more."""
+
+
 class ChannelContinued(ChannelMessage, kw_only=True, tag="channel.continue"):
-    """A channel continues work too large for one record: an event wakes 500 waits at a time."""
+    """A channel continues work too large for one record: an event wakes 500 waits or reactions at a time."""
 
 
 class ChannelTimerFired(ChannelMessage, kw_only=True, tag="channel.timer"):
@@ -1038,6 +1093,10 @@ AnyMessage = (
     | ScheduleNext
     | ScheduledRunEnded
     | ScheduleTimerFired
+    | EventGiven
+    | ReadOpened
+    | EventReacted
+    | ReadClosed
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -1109,4 +1168,8 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     ScheduleNext,
     ScheduledRunEnded,
     ScheduleTimerFired,
+    EventGiven,
+    ReadOpened,
+    EventReacted,
+    ReadClosed,
 )

@@ -144,8 +144,8 @@ class _Drafting:
         definition = self._graph.definition
         self._aside("templates", (self._function(f"t{k}", t) for k, t in enumerate(definition.templates)))
         self._aside("hooks", (self._hook(f"h{k}", hook) for k, hook in enumerate(definition.hooks)))
-        for title, on in (("answers", "inquiry"), ("reactions", "signal")):
-            beside = [(k, each.step) for k, each in enumerate(definition.beside) if each.on == on]
+        for title, on in (("answers", ("inquiry",)), ("reactions", ("signal", "event"))):
+            beside = [(k, each.step) for k, each in enumerate(definition.beside) if each.on in on]
             self._aside(title, (self._hook(f"b{k}", each) for k, each in beside))
         return Drawing(definition.name, self._content, self._arrows, tuple(self._statuses))
 

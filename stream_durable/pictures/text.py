@@ -82,12 +82,12 @@ def _aside(definition: Definition, run: Known) -> Iterator[Line]:
     for hook in definition.hooks:
         kind = hook_kind(hook.name)
         yield _call(f"{_INDENT}{kind}", "", hook, run, (None, kind))
-    for title, on in (("answers", "inquiry"), ("reactions", "signal")):
-        beside = [each for each in definition.beside if each.on == on]
+    for title, on in (("answers", ("inquiry",)), ("reactions", ("signal", "event"))):
+        beside = [each for each in definition.beside if each.on in on]
         if beside:
             yield Line((title,))
         for each in beside:
-            yield _call(f"{_INDENT}{each.name}", each.signal, each.step, run, (None, each.name))
+            yield _call(f"{_INDENT}{each.name}", each.signal or each.event, each.step, run, (None, each.name))
 
 
 def _call(name: str, what: str, node: StepNode, run: Known, which: tuple[str | None, str]) -> Line:

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final, Literal, NamedTuple, Protocol
 
 from stream_durable.core.effects import Effects
-from stream_durable.core.messages import WaitOpened
+from stream_durable.core.messages import ReadOpened, WaitOpened
 from stream_durable.core.run.redrive import redrive
 from stream_durable.core.run.state import Run
 from stream_durable.engine.cache import Cache
@@ -105,5 +105,10 @@ async def _open_waits(world: World, page: Sequence[RunPosition]) -> list[Wait]:
     for run in dict(cache.of("run")).values():
         assert type(run) is Run
         redrive(run, effects)
-    opened = (message for message in effects.messages if isinstance(message, WaitOpened))
-    return [Wait(message.key, message.run, message.wait) for message in opened]
+    found = []
+    for message in effects.messages:
+        if isinstance(message, WaitOpened):
+            found.append(Wait(message.key, message.run, message.wait))
+        elif isinstance(message, ReadOpened):
+            found.append(Wait(message.key, message.run, message.reaction))
+    return found

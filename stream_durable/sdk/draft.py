@@ -52,8 +52,10 @@ class Draft:
     work: Work | None = None
     #: Whether it is in the graph, can be added to it by an answer, or is called when something happens.
     role: Literal["node", "template", "hook", "beside"] = "node"
-    #: The name of the signals that a function beside the graph is for.
+    #: The name of the signals, or of the events with a path to their key, that a reaction is for.
     signal: str = ""
+    event: str = ""
+    key: str = ""
     compensation: Draft | None = None
     #: Of a group.
     members: tuple[str, ...] = ()

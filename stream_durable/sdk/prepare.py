@@ -27,7 +27,7 @@ from stream_durable.core.definition.type_misfit import type_misfit
 from stream_durable.core.definition.validate import validate
 from stream_durable.core.policy import RetryPolicy
 from stream_durable.sdk.answers import Expand
-from stream_durable.sdk.beside import REQUEST, SIGNAL, beside_nodes, schemas_of
+from stream_durable.sdk.beside import argument_of, beside_nodes, schemas_of
 from stream_durable.sdk.binding import Binder, Offer, says_why, value_of, with_takes
 from stream_durable.sdk.choice import Selector, by_condition, by_value
 from stream_durable.sdk.draft import Draft, Work
@@ -39,7 +39,7 @@ from stream_durable.sdk.options import Options
 from stream_durable.sdk.origin import Origin
 from stream_durable.sdk.placing import Noted, placed
 from stream_durable.sdk.signature import shown
-from stream_durable.sdk.type_faults import judge_child, judge_paths
+from stream_durable.sdk.type_faults import judge_child, judge_key, judge_paths
 from stream_durable.sdk.wait_nodes import give_tokens
 
 if TYPE_CHECKING:
@@ -154,6 +154,8 @@ class _Preparation:
         self.noted.append(Noted(draft.node.name, draft.origin, options))
         node = self._node(draft, options)
         judge_paths(self.values, node, options)
+        if draft.event:
+            judge_key(self.values, draft.key, options)
         groups = self._groups.get(node.name) if draft.role == "node" else None
         if groups:
             if len(groups) > 1:
@@ -183,7 +185,7 @@ class _Preparation:
         if draft.role == "hook":
             offer = Offer(is_told=True, is_hook=True)
         elif draft.role == "beside":
-            offer = Offer(has_item=True, item_name=SIGNAL if draft.signal else REQUEST)
+            offer = Offer(has_item=True, item_name=argument_of(draft))
         elif draft.role == "template":
             offer = self._offer._replace(has_item=True)
         else:

@@ -39,12 +39,23 @@ def judge_paths(values: KnownValues, node: AnyNode, options: Options) -> None:
         if there is None:
             continue
         if isinstance(node, EventNode):
-            _demand(there, _KEYS, path, "its key has to be a text or a whole number", options)
+            _demand_key(there, path, options)
         elif isinstance(node, EachNode):
             _demand(there, ("array",), path, "it needs a list", options)
     if isinstance(node, ChildNode):
         for path in _own_paths(node):
             _there(values, path, "reads its own output at", options)
+
+
+def judge_key(values: KnownValues, path: str, options: Options) -> None:
+    """Report the key of a reaction's events that leads to nothing, or to what is no key."""
+    there = _there(values, path, "reads its key at", options)
+    if there is not None:
+        _demand_key(there, path, options)
+
+
+def _demand_key(there: Known, path: str, options: Options) -> None:
+    _demand(there, _KEYS, path, "its key has to be a text or a whole number", options)
 
 
 def judge_child(values: KnownValues, node: ChildNode, wanted: Known, options: Options) -> None:

@@ -178,17 +178,45 @@ class Workflow(Scope, Generic[In, Out]):
     ) -> Callable[[F], F]:
         """Call the decorated function for each signal of this name, beside the graph, while a run goes on.
 
-        The parameter `signal` receives what the signal carries, in its type. The function may return `Cancel`
-        or `Finish`, and change the context. Signals are worked off one by one, in the order of the log. A
-        failure without attempts left fails the run, unless `on_error` is "continue" or "skip".
+        The parameter `signal` receives what the signal carries, in its type. The function may return
+        `Cancel`, `Jump` or `Finish`, and change the context. Signals are worked off one by one, in the order
+        of the log. A failure without attempts left fails the run, unless `on_error` is "continue" or "skip".
         """
 
+        def keep(draft: Draft) -> None:
+            draft.signal = name_of(signal)
+
+        return self._reaction("on_signal", signal, on_error, options, keep)
+
+    def on_event(
+        self,
+        event: str,
+        *,
+        key: str,
+        on_error: OnError = "fail",
+        **options: Unpack[CallOptions],
+    ) -> Callable[[F], F]:
+        """Call the decorated function for each event of this name and key while a run goes on.
+
+        `key` is a path to the correlation key in the run's input, such as `input.id`. The parameter `event`
+        receives the event's data, in its type. Everything else is as with `on_signal`.
+        """
+
+        def keep(draft: Draft) -> None:
+            draft.event, draft.key = name_of(event), name_of(key)
+
+        return self._reaction("on_event", event, on_error, options, keep)
+
+    def _reaction(
+        self, what: str, to: str, on_error: OnError, options: CallOptions, keep: Callable[[Draft], None]
+    ) -> Callable[[F], F]:
         def decorate(decorated: F) -> F:
-            function = checked_function("on_signal", decorated, self)
+            function = checked_function(what, decorated, self)
             origin = origin_of_function(function, author_frame())
             called = beside_name(name_of(getattr(function, "__name__", "")))
-            draft = call_draft(f"reaction to {signal!r}", called, function, origin, options, self)
-            draft.role, draft.signal = "beside", name_of(signal)
+            draft = call_draft(f"reaction to {to!r}", called, function, origin, options, self)
+            draft.role = "beside"
+            keep(draft)
             if isinstance(draft.node, StepNode):
                 draft.node = replace(
                     draft.node, on_error=draft.options.word("on_error=", on_error, OnError, "fail")

@@ -18,9 +18,6 @@ from stream_durable.core.messages import (
     AttemptCancels,
     AttemptFinished,
     InquireRun,
-    Message,
-    SignalRun,
-    StartWithSignal,
 )
 from stream_durable.core.names import beside_name
 from stream_durable.core.run.beside import SLOTS
@@ -32,12 +29,9 @@ _ENDS = (STEP_COMPLETED, STEP_FAILED, STEP_CANCELLED, STEP_SKIPPED)
 
 def inquiries_are_answered_one_by_one(world: World, oracle: Oracle) -> Iterator[str]:
     """Each inquiry is a single call with the same data, in the order of the log, after the previous call."""
-    yield from _made_in_order(oracle, "inquiry")
-
-
-def signals_are_reacted_to_one_by_one(world: World, oracle: Oracle) -> Iterator[str]:
-    """Each signal is a single call with the same data, in the order of the log, after the previous call."""
-    yield from _made_in_order(oracle, "signal")
+    for run in oracle.runs():
+        for name in [node.name for node in run.graph.beside.values() if node.on == "inquiry"]:
+            yield from _in_order(run.id, name, oracle.applied.get(run.id, []))
 
 
 def a_reaction_that_cancels_its_run_is_the_end_of_it(world: World, oracle: Oracle) -> Iterator[str]:
@@ -54,29 +48,14 @@ def a_reaction_that_cancels_its_run_is_the_end_of_it(world: World, oracle: Oracl
             is_cancelled |= isinstance(folded.message, AttemptCancels) and not is_finished
 
 
-def _made_in_order(oracle: Oracle, on: str) -> Iterator[str]:
-    for run in oracle.runs():
-        for name, node in run.graph.beside.items():
-            if node.on == on:
-                yield from _in_order(run.id, name, node.signal or name, oracle.applied.get(run.id, []))
-
-
-def _carried(message: Message, called: str) -> bytes | None:
-    """Return the data of a message for the functions of a name, None for other messages."""
-    if isinstance(message, InquireRun):
-        return bytes(message.data) if message.inquiry == called else None
-    if isinstance(message, SignalRun | StartWithSignal) and message.signal == called:
-        return bytes(message.data)
-    return None
-
-
-def _in_order(run: str, name: str, called: str, lived: list[Folded]) -> Iterator[str]:
+def _in_order(run: str, name: str, lived: list[Folded]) -> Iterator[str]:
     asked: list[bytes] = []
     begun: list[int] = []
     ended: set[int] = set()
     for folded in lived:
-        if (data := _carried(folded.message, called)) is not None:
-            asked.append(data)
+        message = folded.message
+        if isinstance(message, InquireRun) and message.inquiry == name:
+            asked.append(bytes(message.data))
         for event in folded.events:
             if isinstance(event, StepEvent) and event.type in _ENDS:
                 number = _number(name, event.step)

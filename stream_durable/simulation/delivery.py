@@ -24,7 +24,7 @@ _LATE_MS = 5_000
 
 
 def an_event_is_taken_by_one(world: World, oracle: Oracle) -> Iterator[str]:
-    """Of the waits that take, one gets an event, none waits beside one, and offers are answered."""
+    """Of the waits that take, one gets an event; none, nor a reaction, waits beside one; all is answered."""
     yield from oracle.left_lying
     takers: dict[tuple[str, str], set[Holder]] = {}
     for run in oracle.runs():

@@ -78,7 +78,7 @@ def _channels_differ(world: World, oracle: Oracle) -> Iterator[str]:
     events, waits = {}, {}
     for channel in oracle.channels():
         channel.touched_events = dict.fromkeys(channel.events)
-        channel.touched_waits = dict.fromkeys([*channel.waits, *channel.takers])
+        channel.touched_waits = dict.fromkeys([*channel.waits, *channel.takers, *channel.readers])
         rows = Rows()
         channel_rows.write(channel, rows)
         events.update({row[:2]: row for row in rows.of(channel_rows.EventRow)})

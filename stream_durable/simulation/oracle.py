@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from stream_durable.core.channel.reading import is_behind
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import CancelAttempt, Command, Effects, Publication
@@ -262,8 +263,14 @@ class Oracle:
             plan = entity.plan
             rule, overlap = (None, "") if plan is None else (plan.rule, plan.overlap)
             self.turns.setdefault(entity.id, []).append(Turn(message, entity.after, rule, overlap))
-        elif isinstance(entity, Channel) and entity.takers and (lying := entity.next_free(clock)):
-            self.left_lying.append(f"{entity.id!r} keeps {lying!r}, and {[*entity.takers]} take one")
+        elif isinstance(entity, Channel):
+            self._note_channel(entity, clock)
+
+    def _note_channel(self, channel: Channel, clock: int) -> None:
+        if channel.takers and (lying := channel.next_free(clock)):
+            self.left_lying.append(f"{channel.id!r} keeps {lying!r}, and {[*channel.takers]} take one")
+        if is_behind(channel):
+            self.left_lying.append(f"{channel.id!r} keeps events that it could give to {channel.idle}")
 
     def _entity(self, message: Message, partition: int) -> Entity:
         entity = self.entities.get((message.kind, message.key))

@@ -58,10 +58,10 @@ from stream_durable.simulation.attempts import (
 from stream_durable.simulation.beside import (
     a_reaction_that_cancels_its_run_is_the_end_of_it,
     inquiries_are_answered_one_by_one,
-    signals_are_reacted_to_one_by_one,
 )
 from stream_durable.simulation.oracle import Oracle
 from stream_durable.simulation.outside import a_question_is_answered_once, an_end_from_outside_counts_once
+from stream_durable.simulation.reading import READING
 from stream_durable.simulation.workload.functions import INTO, MARKED, MARKS
 from stream_durable.simulation.world import World
 from stream_durable.wire.inbox import decode_message
@@ -387,6 +387,6 @@ PROMISES: tuple[Check, ...] = (
     a_question_is_answered_once,
     an_end_from_outside_counts_once,
     inquiries_are_answered_one_by_one,
-    signals_are_reacted_to_one_by_one,
     a_reaction_that_cancels_its_run_is_the_end_of_it,
+    *READING,
 )

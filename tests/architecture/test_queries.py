@@ -27,7 +27,7 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = tuple(range(1, 14))
+MIGRATIONS = tuple(range(1, 15))
 #: Where a run's id has this name, for it is not the first thing the row is about.
 RUN_ID = ("signal_change", "step", "step_state", "attempt", "attempt_state")
 
@@ -115,8 +115,8 @@ def columns_of(what: str, name: str) -> list[str]:
     ("what", "name", "row"),
     [("table", "run", RunRow), ("table", "step", StepRow), ("table", "attempt", AttemptRow),
      ("type", "run_whole", RunRow), ("type", "run_moving", RunChange), ("type", "step_state", StepRow),
-     ("type", "attempt_state", AttemptRow), ("type", "event_held", EventRow),
-     ("type", "wait_held", WaitRow), ("table", "gate", GateRow), ("type", "gate_change", GateRow),
+     ("type", "attempt_state", AttemptRow), ("type", "event_numbered", EventRow),
+     ("type", "wait_or_read", WaitRow), ("table", "gate", GateRow), ("type", "gate_change", GateRow),
      ("table", "gate_place", PlaceRow), ("type", "place_change", PlaceRow),
      ("type", "timer_change", TimerRow), ("type", "signal_change", SignalRow),
      ("table", "question", QuestionRow), ("type", "question_state", QuestionRow),

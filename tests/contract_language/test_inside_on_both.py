@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from stream_durable import Cancel, Context, Fail, Retry, Workflow
+from stream_durable import Cancel, Context, Fail, Jump, Retry, Workflow
 from stream_durable.testing import Engine
 
 pytestmark = [
@@ -122,3 +122,41 @@ async def test_what_a_step_emits_leaves_once_and_a_reaction_ends_the_run(engine:
     await engine.signal(run, "order.cancelled", {"reason": "no longer wanted"})
     await engine.until(run, "compensated")
     assert run.step("place").status == "compensated"
+
+
+@pytest.mark.parametrize("kind", ["event", "signal"])
+async def test_many_at_once_are_reacted_to_in_order_while_another_run_goes_on(
+    engine: Engine, kind: str
+) -> None:
+    heard: list[int] = []
+    flow = Workflow("order")
+    flow.wait_signal("word")
+    flow.add("end", lambda: "ended", after="word")
+
+    @flow.on_event("changed", key="input.id")
+    def changed(event: int) -> Jump | None:
+        heard.append(event)
+        return Jump("end") if event == 119 else None
+
+    @flow.on_signal("changed")
+    def signalled(signal: int) -> Jump | None:
+        return changed(signal)
+
+    neighbour = Workflow("neighbour")
+    neighbour.add("one", lambda: len(heard))
+
+    run = await engine.start(flow, {"id": "order-9"}, id="order-9")
+    await engine.until_waiting(run)
+    for n in range(120):
+        if kind == "event":
+            await engine.publish("changed", key="order-9", data=n)
+        else:
+            await engine.signal(run, "changed", n)
+        if n == 60:
+            engine.restart()
+            beside = await engine.start(neighbour, None)
+    # Not behind the whole line: it is called long before the last of them.
+    assert await beside.result() < 120
+    await engine.until(run, "completed")
+    assert heard[-1] == 119 and [n for i, n in enumerate(heard) if n not in heard[:i]] == list(range(120))
+    assert run.step("word").status == "skipped" and len(run.state.helpers) <= 100

@@ -1,114 +1,204 @@
-"""What a record of the definitions topic can hold, and what may be registered."""
+"""Channels give events to reactions one by one; repeats and late messages change nothing."""
 
-import json
+from __future__ import annotations
 
-import pytest
-from builders import step
+from typing import Any
 
-from stream_durable.core.definition import reading
-from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.node_faults import Fault
-from stream_durable.core.definition.nodes import Definition, encode_definition, fingerprint_of
-from stream_durable.core.definition.reading import (
-    Known,
-    Newer,
-    admitted,
-    definition_key,
-    read_definition,
-)
+from builders import RUN, Meeting, Play, lasting_picture, reacting, signal, step
+from msgspec import Raw
+
+from core.test_taking import restored
+from stream_durable.core.channel.reading import PORTION
+from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.format import FORMAT
-
-ORDER = Definition(name="order", nodes=(step("reserve"), step("ship", "reserve")))
-PLAIN = json.loads(encode_definition(ORDER))
-
-
-def keyed(value: bytes, name: str = "order") -> bytes:
-    return definition_key(name, fingerprint_of(value))
-
-
-def data(**fields: object) -> bytes:
-    return json.dumps({**PLAIN, **fields}).encode()
-
-
-DEEP = b'{"name":"order","nodes":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-HUGE = str(10**30).encode()
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        b"",
-        b"garbage",
-        b"\xff\xfe\x00",
-        b'{"name":"order\xff","nodes":[]}',
-        b"[" * 100_000,
-        DEEP,
-        b"null",
-        b"[]",
-        b'"order"',
-        b'{"name":7,"nodes":[]}',
-        b'{"name":"order","nodes":7}',
-        b'{"name":"order","nodes":[{"kind":"dance","name":"a"}]}',
-        b'{"name":"order","nodes":[{"kind":"step"}]}',
-        b'{"name":"order","nodes":[{"kind":"step","name":"a","after":["nobody"]}]}',
-        b'{"name":"order","nodes":[{"kind":"step","name":"a","timeout_ms":' + HUGE + b"}]}",
-        b'{"name":"order","nodes":[{"kind":"step","name":"a","timeout_ms":-1}]}',
-        b'{"name":"order","nodes":[{"kind":"step","name":"a","retry":{"attempts":' + HUGE + b"}}]}",
-        b'{"name":"order","nodes":[],"timeout_ms":' + HUGE + b"}",
-        b'{"name":"order","nodes":[],"format":0}',
-        b'{"name":"order","nodes":[],"format":' + HUGE + b"}",
-        data(dances=True),
-        data(nodes=[{"kind": "step", "name": "a", "dances": True}]),
-        data(restart={"dances": True}),
-    ],
+from stream_durable.core.fold import refuse
+from stream_durable.core.messages import (
+    AttemptJumped,
+    CancelRun,
+    ChannelContinued,
+    EventGiven,
+    EventReacted,
+    ReadClosed,
+    ReadOpened,
+    RetryRun,
 )
-def test_whatever_it_is_it_is_refused_and_nothing_else_happens(value: bytes) -> None:
-    with pytest.raises(RejectedError) as refused:
-        read_definition(keyed(value), value)
+from stream_durable.core.run.redrive import redrive
+from stream_durable.core.status import Outcome
 
-    assert len(str(refused.value)) < 400
-
-
-def test_a_record_under_another_key_is_not_learnt() -> None:
-    value = encode_definition(ORDER)
-
-    for key in (None, b"", b"order", b"\xff", keyed(value, "other"), b"order/0123456789abcdef"):
-        with pytest.raises(RejectedError, match="fingerprint"):
-            read_definition(key, value)
+CHANNEL, NAME = "paid/7", "~on_paid"
 
 
-def test_what_was_accepted_once_is_read_though_it_would_not_be_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    value = admitted(ORDER)
-
-    monkeypatch.setattr(reading, "validate", lambda definition: [Fault("ship", "ugly", "it is ugly")])
-
-    found = read_definition(keyed(value), value)
-    assert isinstance(found, Graph)
-    assert found.names == ("reserve", "ship")
-    with pytest.raises(RejectedError, match="it is ugly"):
-        admitted(ORDER)
+def opened(run: str = RUN, ordinal: int = 1, since: int = 0) -> ReadOpened:
+    return ReadOpened(key=CHANNEL, run=run, reaction=NAME, ordinal=ordinal, since=since, format=2)
 
 
-def test_what_could_not_be_read_back_is_not_registered() -> None:
-    with pytest.raises(RejectedError, match="order"):
-        admitted(Definition(name="order", nodes=(step("a", timeout_ms=10**30),)))
+def reacted(number: int, run: str = RUN, ordinal: int = 1) -> EventReacted:
+    return EventReacted(key=CHANNEL, run=run, reaction=NAME, ordinal=ordinal, number=number, format=2)
 
 
-def test_a_definition_of_a_newer_format_is_known_by_name_whatever_else_is_in_it() -> None:
-    value = data(format=FORMAT + 1, nodes=[{"kind": "dance"}])
-    known = Known()
-
-    known.keep(read_definition(keyed(encode_definition(ORDER)), encode_definition(ORDER)))
-    found = read_definition(keyed(value), value)
-    known.keep(found)
-
-    assert found == Newer("order", fingerprint_of(value), FORMAT + 1)
-    assert known.current == {"order": fingerprint_of(value)}
-    assert known.graphs.keys() == {ORDER.fingerprint()}
-    assert f"format {FORMAT + 1}" in known.lacking(fingerprint_of(value))
-    assert "start a worker" in known.lacking("0123456789abcdef")
+def closed(run: str = RUN, ordinal: int = 1) -> ReadClosed:
+    return ReadClosed(key=CHANNEL, run=run, reaction=NAME, ordinal=ordinal, format=2)
 
 
-def test_a_definition_says_nothing_of_the_first_format() -> None:
-    assert b"format" not in encode_definition(ORDER)
+class Reading(Meeting):
+    """A channel that is stored and loaded again after each message."""
+
+    def tell(self, message: Any) -> Outcome:
+        outcome = super().tell(message)
+        again = restored(self.channel)
+        assert lasting_picture(again) == lasting_picture(self.channel)
+        self.channel = again
+        return outcome
+
+    @property
+    def given(self) -> list[tuple[str, str, int]]:
+        """(run, event, number) of what the last message gave."""
+        return [(m.key, m.id, m.number) for m in self.effects.messages if type(m) is EventGiven]
+
+
+class TestTheChannel:
+    def test_the_next_event_is_given_when_the_one_before_was_reacted_to(self) -> None:
+        meeting = Reading(CHANNEL)
+        meeting.tell(opened())
+        meeting.published("e1", b"5")
+        assert meeting.given == [(RUN, "e1", 1)]
+        meeting.published("e2")
+        meeting.published("e3")
+        assert meeting.given == []
+        meeting.tell(reacted(1))
+        assert meeting.given == [(RUN, "e2", 2)]
+        meeting.tell(reacted(2))
+        assert meeting.given == [(RUN, "e3", 3)]
+        meeting.tell(reacted(3))
+        assert meeting.given == []
+
+    def test_late_repeated_and_misplaced_messages_change_nothing(self) -> None:
+        meeting = Reading(CHANNEL)
+        meeting.tell(opened(ordinal=2))
+        for n in range(3):
+            meeting.published(f"e{n}")
+        before = lasting_picture(meeting.channel)
+        for message in (opened(ordinal=1), reacted(1, ordinal=1), reacted(2, ordinal=2), closed(ordinal=1),
+                        reacted(1, ordinal=3), reacted(1, run="other")):  # fmt: skip
+            assert meeting.tell(message) is Outcome.LATE
+            assert not meeting.effects.messages and lasting_picture(meeting.channel) == before
+        meeting.tell(reacted(1, ordinal=2))
+        assert meeting.tell(reacted(1, ordinal=2)) is Outcome.LATE
+        assert meeting.given == []
+
+    def test_a_repeated_opening_is_given_the_event_under_way_again(self) -> None:
+        meeting = Reading(CHANNEL)
+        meeting.tell(opened())
+        assert meeting.tell(opened()) is Outcome.DUPLICATE
+        meeting.published("e1")
+        meeting.tell(opened())
+        assert meeting.given == [(RUN, "e1", 1)]
+
+    def test_events_since_a_time_are_given_and_no_earlier_ones(self) -> None:
+        meeting = Reading(CHANNEL)
+        meeting.published("e1")
+        meeting.now += 10
+        meeting.published("e2")
+        meeting.tell(opened("a", since=meeting.now))
+        assert meeting.given == [("a", "e2", 2)]
+        meeting.tell(opened("b", since=meeting.now + 1))
+        assert meeting.given == []
+
+    def test_an_event_is_kept_beyond_its_time_until_all_have_had_it(self) -> None:
+        meeting = Reading(CHANNEL)
+        for run in ("a", "b"):
+            meeting.tell(opened(run))
+        for n in range(3):
+            meeting.published(f"e{n}", ttl_ms=5)
+        meeting.fire()
+        assert len(meeting.channel.events) == 3 and meeting.channel.due is None
+        assert meeting.channel.next_free(0) is None
+        for number in (1, 2, 3):
+            meeting.tell(reacted(number, "a"))
+        assert len(meeting.channel.events) == 3
+        meeting.tell(reacted(1, "b"))
+        assert list(meeting.channel.events) == ["e1", "e2"]
+        meeting.tell(closed("b"))
+        assert not meeting.channel.events
+        meeting.tell(closed("a"))
+        assert meeting.channel.is_over
+
+    def test_many_reactions_are_given_an_event_in_portions(self) -> None:
+        meeting = Meeting(CHANNEL)
+        for n in range(PORTION + 7):
+            meeting.tell(opened(f"r{n:04}"))
+        meeting.published("e1")
+        seen = [m.key for m in meeting.effects.messages if type(m) is EventGiven]
+        assert len(seen) == PORTION
+        assert ChannelContinued(key=CHANNEL) in meeting.effects.messages
+        meeting.published("e2")
+        assert not meeting.effects.messages
+        meeting.tell(ChannelContinued(key=CHANNEL))
+        seen += [m.key for m in meeting.effects.messages if type(m) is EventGiven]
+        assert sorted(seen) == sorted(run for run, _ in meeting.channel.readers)
+        assert meeting.tell(ChannelContinued(key=CHANNEL)) is Outcome.LATE
+
+    def test_numbers_increase_when_all_events_are_gone(self) -> None:
+        meeting = Reading(CHANNEL)
+        meeting.tell(opened())
+        meeting.published("e1", ttl_ms=0)
+        meeting.tell(reacted(1))
+        meeting.fire()
+        assert not meeting.channel.events
+        meeting.published("e2", ttl_ms=0)
+        assert meeting.given == [(RUN, "e2", 2)]
+
+
+def play(*nodes: Any, **options: Any) -> Play:
+    made = nodes or (signal("w"), step("end", "w"))
+    return Play(*made, beside=(reacting(event="paid"),), input=b'{"id":7}', **options)
+
+
+def given(id: str, number: int, ordinal: int = 1) -> EventGiven:  # noqa: A002
+    return EventGiven(key=RUN, reaction=NAME, id=id, ordinal=ordinal, number=number, channel=CHANNEL,
+                      data=Raw(b"1"), format=2)  # fmt: skip
+
+
+class TestTheRun:
+    def test_it_registers_at_the_beginning_reacts_and_acknowledges(self) -> None:
+        made = play()
+        [opening] = [m for m in made.began.messages if isinstance(m, ReadOpened)]
+        assert (opening.key, opening.reaction, opening.ordinal) == (CHANNEL, NAME, 1)
+        assert made.tell(given("e1", 1)).asked == [("~on_paid.0", 1)]
+        made.reload()
+        assert made.tell(given("e1", 1)).outcome is Outcome.DUPLICATE
+        assert made.last.is_silent
+        assert made.completed("~on_paid.0").messages == [reacted(1)]
+        assert made.tell(given("e1", 1)).outcome is Outcome.DUPLICATE
+        assert made.last.messages == [reacted(1)]
+
+    def test_the_end_closes_and_a_retry_opens_with_the_next_number(self) -> None:
+        made = play()
+        assert closed() in made.tell(CancelRun(key=RUN, id="c1")).messages
+        assert made.tell(given("e1", 1)).messages == [closed()]
+        again = made.tell(RetryRun(key=RUN, id="r1", whole=True)).messages
+        assert [m.ordinal for m in again if isinstance(m, ReadOpened)] == [2]
+        assert made.tell(given("e1", 1)).messages == [closed()]
+        assert made.tell(given("e2", 4, ordinal=2)).asked == [("~on_paid.0", 1)]
+
+    def test_a_takeover_registers_again(self) -> None:
+        made = play()
+        out = Effects()
+        redrive(made.run, out)
+        assert [m for m in out.messages if isinstance(m, ReadOpened)] == [
+            m for m in made.began.messages if isinstance(m, ReadOpened)
+        ]
+
+    def test_a_jump_of_a_reaction_lets_what_is_under_way_stop_first(self) -> None:
+        made = play(step("a", compensation=step("a~compensate")), step("end", "a"))
+        made.tell(given("e1", 1))
+        jump = AttemptJumped(key=RUN, step="~on_paid.0", attempt=1, to="end")
+        assert made.tell(jump).asked == []
+        assert made.failed("a", code="cancelled").asked == [("end", 1)]
+        assert made.step("a").status == "skipped"
+
+
+def test_a_run_that_is_not_there_is_given_no_more() -> None:
+    out = Effects()
+    refuse(given("e1", 1), RejectedError("unknown_run", "gone"), out)
+    assert out.messages == [closed()]

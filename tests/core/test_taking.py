@@ -50,7 +50,7 @@ def restored(channel: Channel) -> Channel:
     """Return the channel made of its own rows."""
     written = Rows()
     channel.touched_events = dict.fromkeys(channel.events)
-    channel.touched_waits = dict.fromkeys([*channel.waits, *channel.takers])
+    channel.touched_waits = dict.fromkeys([*channel.waits, *channel.takers, *channel.readers])
     rows.write(channel, written)
     parts: list[Any] = [
         [(*row[:2], *row[3:]) for row in written.of(EventRow)],

@@ -17,7 +17,7 @@ from stream_durable.core.messages import (
     WaitClosed,
     WaitOpened,
 )
-from stream_durable.core.run.state import SEEN_MAX
+from stream_durable.core.run.mail import SEEN_MAX
 from stream_durable.core.run.waits import KEPT_MAX
 from stream_durable.core.status import Outcome
 

@@ -121,8 +121,9 @@ WRITERS: Final = {
     "worker": "attempt.started attempt.heartbeat attempt.completed attempt.failed attempt.returned "
     "attempt.skipped attempt.jumped attempt.expanded attempt.finished attempt.emitted attempt.cancels "
     "attempt.noted attempt.waits log.commands_lost schedule.declare schedule.roll",
-    "reconciler": "child.ended run.continue sleep.until wait.check gate.pass event.delivered event.offered run.timer "
-    "emission.refused channel.wait channel.take channel.taken "
+    "reconciler": "child.ended run.continue sleep.until wait.check gate.pass event.delivered event.offered "
+    "event.given run.timer emission.refused channel.wait channel.take channel.taken "
+    "channel.read channel.reacted channel.unread "
     "channel.unwait channel.continue channel.timer gate.ask gate.leave gate.timer later.timer "
     "run.start_scheduled schedule.next schedule.ended schedule.undeclare schedule.timer",
     "an operator's command, when no process of an older release is left ([upgrades](../deployment.md#upgrades))":
@@ -171,7 +172,7 @@ USUAL: Final = {
 }
 _TYPES: Final = (
     ("AttemptCompleted", "object"), ("Call", "list"), ("Raw", "JSON"), ("Millis", "milliseconds"), ("tuple[", "list"), ("dict[", "object"), ("bool", "true or false"),
-    ("Failure", "object"), ("int", "whole number"), ("Ordinal", "whole number"), ("WaitAttempt", "whole number"),
+    ("Failure", "object"), ("int", "whole number"), ("Ordinal", "whole number"), ("Arrival", "whole number"), ("WaitAttempt", "whole number"),
     ("Format", "whole number"), ("Partition", "whole number"), ("float", "number"), ("str", "text"), ("Text", "text"), ("Comment", "text"),
     ("Moment", "milliseconds"), ("Plan", "object"), ("Scheduled", "list"),
     ("Deferrable", "`run.signal` or `channel.event`"),

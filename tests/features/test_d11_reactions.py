@@ -138,7 +138,14 @@ async def test_data_of_another_form_fails_the_reaction(engine: Engine) -> None:
     assert run.status == "compensated" and run.failure.code == "invalid_input"
 
 
-@pytest.mark.parametrize(("answer", "code"), [(Jump("ship"), "bad_jump"), (Expand([]), "bad_expansion")])
+async def test_it_jumps_to_a_later_step(engine: Engine) -> None:
+    run = await started(engine, shop(lambda ctx, signal: Jump("ship")))
+    await engine.signal(run, "order.cancelled", told("hurry"))
+    assert await run.result() == "shipped"
+    assert run.step("go").status == "skipped"
+
+
+@pytest.mark.parametrize(("answer", "code"), [(Jump("go"), "bad_jump"), (Expand([]), "bad_expansion")])
 async def test_other_answers_are_refused(engine: Engine, answer: Any, code: str) -> None:
     run = await started(engine, shop(lambda ctx, signal: answer))
     await engine.signal(run, "order.cancelled", told("a"))
@@ -182,14 +189,29 @@ async def test_a_crash_after_the_function_changes_nothing(engine: Engine) -> Non
     assert run.status == "compensated" and run.context["heard"] == ["gone"]
 
 
-async def test_more_signals_than_may_wait_are_refused_one_by_one(engine: Engine) -> None:
+async def test_more_signals_than_there_are_steps_wait_for_their_turn(engine: Engine) -> None:
     run = await started(engine, shop(lambda ctx, signal: None))
     await run.pause()
-    for n in range(103):
+    for n in range(203):
         await engine.signal(run, "order.cancelled", told(str(n)))
+        if not n % 50:
+            await run.signal("order.cancelled", told("a repeat"), id="repeated")
     await run.resume()
     await engine.until_idle()
-    assert run.context["heard"] == [str(n) for n in range(100)]
+    heard = [reason for reason in run.context["heard"] if reason != "a repeat"]
+    assert heard == [str(n) for n in range(203)] and len(run.context["heard"]) == 204
+
+
+async def test_kept_signals_are_dropped_with_the_end(engine: Engine) -> None:
+    run = await started(engine, shop(lambda ctx, signal: None))
+    await run.pause()
+    for n in range(5):
+        await engine.signal(run, "order.cancelled", told(str(n)))
+    await run.cancel("enough")
+    await engine.until_idle()
+    await run.retry()
+    await engine.until_idle()
+    assert run.status == "waiting" and "heard" not in run.context
 
 
 def test_a_name_is_waited_for_or_reacted_to() -> None:

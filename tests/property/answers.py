@@ -10,7 +10,7 @@ from msgspec.json import encode as _node
 
 from property.shapes import EVENTS, TEMPLATES, Choices
 from stream_durable.core.failure import Failure
-from stream_durable.core.format import ASKS, BESIDE, EMITS, INSIDE, LATER, TOKENS
+from stream_durable.core.format import ASKS, BESIDE, EMITS, INSIDE, LATER, READS, TOKENS
 from stream_durable.core.messages import (
     AnswerInput,
     AssignInput,
@@ -43,7 +43,9 @@ from stream_durable.core.messages import (
     EmittedRecord,
     EmittedSignal,
     EmittedStart,
+    EventGiven,
     EventPublished,
+    EventReacted,
     FailStep,
     Grafted,
     HeartbeatStep,
@@ -54,6 +56,8 @@ from stream_durable.core.messages import (
     Message,
     OutsideMessage,
     PassMessage,
+    ReadClosed,
+    ReadOpened,
     SignalRun,
 )
 from stream_durable.wire.events import deferred
@@ -233,3 +237,19 @@ def ended(child: str, step: str, status: str) -> ChildEnded:
     """Return what a run is told of a child that came to no good end."""
     failure = Failure("Broken", "the child broke", step="kid-1")
     return ChildEnded(key=RUN, step=step, child=child, status=status, failure=failure)
+
+
+def about_a_reaction(choose: Choices, run: str, channel: str) -> Message:
+    """Return what may be left of an earlier opening, or comes twice, between a channel and a reaction."""
+    about: dict[str, Any] = {"reaction": choose.of(("~on_paid", "~ghost")), "ordinal": 1 + choose.below(3)}
+    number = 1 + choose.below(4)
+    kind = choose.below(5)
+    if kind < 2:
+        return EventGiven(
+            key=run, id=f"e{choose.below(8)}", channel=channel, number=number, format=READS,
+            data=data(choose), **about,
+        )  # fmt: skip
+    about |= {"key": channel, "run": run, "format": READS}
+    if kind == 2:
+        return ReadOpened(since=choose.of((0, 1 << 53)), **about)
+    return EventReacted(number=number, **about) if kind == 3 else ReadClosed(**about)

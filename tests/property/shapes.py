@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from builders import answering, ask, event, signal, sleep, step, token, until
+from builders import answering, ask, event, reacting, signal, sleep, step, token, until
 from msgspec import structs
 
 from stream_durable.core.definition.moments import AnyMoment, Fixed, Found, NextDay, PeriodEnd
@@ -137,6 +137,9 @@ def random_definition(choose: Choices, size: int) -> Definition:
     if choose.chance(25):
         reaction = StepNode(name="~heard", retry=_retry(choose), on_error=choose.of(("fail", "continue")))
         beside += (BesideNode(name="heard", on="signal", signal="told", step=reaction),)
+    if choose.chance(25):
+        on_error = choose.of(("fail", "skip", "continue"))
+        beside += (reacting(event="paid", retry=_retry(choose), on_error=on_error),)
     made = Definition(
         name="order", nodes=tuple(nodes), templates=templates, hooks=hooks,
         timeout_ms=60_000 if choose.chance(15) else None,

@@ -109,6 +109,9 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "message": st.sampled_from(
         [SignalRun(key=RUN, id="s1", signal="go"), EventPublished(key="paid/k1", id="e1", ttl_ms=1)]
     ),
+    "reaction": st.sampled_from(["~on_paid", "~ghost", "x"]), "ordinal": st.integers(1, 3),
+    "number": st.integers(1, 4), "EventGiven.at": numbers,
+    "ScheduleNext.at": st.none() | st.sampled_from([0, 1 << 40]),
     "inquiry": st.sampled_from(["quote", "state", "price", "x" * 512]),
     "channel": st.sampled_from(KEYS["channel"]),
     "AttemptNoted.at": st.integers(1, 4), "StartRun.timeout_ms": spans,

@@ -41,6 +41,7 @@ from stream_durable.core.messages import (
     ChildEnded,
     CompleteStep,
     EventDelivered,
+    EventGiven,
     EventOffered,
     EventPublished,
     EventTaken,
@@ -79,6 +80,7 @@ SIGNALS = ("go", "stop", "other", "told")
 #: that nobody waits, a worker that its attempt is over; and a timer that was early is planned again.
 MAY_ANSWER_AGAIN = (
     AttemptHeartbeat, StartRun, GatePassed, WaitChecked, RunTimerFired, ChannelTimerFired, EventOffered,
+    EventGiven,
 )  # fmt: skip
 #: Id of an event that no channel delivered.
 FORGED = "forged"
@@ -293,7 +295,9 @@ class World:
 
     def _nonsense(self, choose: Choices) -> Message:  # noqa: C901 - a line for each kind
         name = choose.of([*self._names(), "ghost", "ghost[0]"][:256])
-        kind = choose.below(11)
+        kind = choose.below(12)
+        if kind == 11:
+            return answers.about_a_reaction(choose, RUN, f"{choose.of(EVENTS)}/k1")
         if kind < 3:
             return answers.report(choose, name, 1 + choose.below(4), is_selector=False)
         if kind == 3:

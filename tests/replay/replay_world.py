@@ -15,7 +15,7 @@ from stream_durable.core.definition.about import NOTHING, About
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.failure import Failure
-from stream_durable.core.format import ASKS, LATER, SCHEDULES
+from stream_durable.core.format import ASKS, LATER, READS, SCHEDULES
 from stream_durable.core.ids import channel_id, partition_of
 from stream_durable.core.messages import (
     AnswerInput,
@@ -37,6 +37,8 @@ from stream_durable.core.messages import (
     Message,
     PauseSchedule,
     Plan,
+    ReadClosed,
+    ReadOpened,
     ResumeSchedule,
     ScheduledRunEnded,
     ScheduleNext,
@@ -183,6 +185,7 @@ def a_story(runs: int = 24, batch: int = 1_000, padding: int = 0) -> MemoryLog:
         early = EventPublished(key=channel, id=f"e{i}", data=Raw(b"{}"), ttl_ms=60_000)
         _later(log, i, early)
         _schedule(log, i)
+        _read(log, i, channel)
         log.add(early, early, CancelRun(key=f"run-{i}", id=f"c{i}", reason="enough"))
     return log
 
@@ -195,6 +198,16 @@ def _agree(log: MemoryLog, i: int) -> None:
     if i % 2:
         for answer in (b'"yes"', b"true", b"true"):
             log.add(AnswerInput(key=run, id=f"a{i}", wait="agreed", format=ASKS, answer=Raw(answer)))
+
+
+def _read(log: MemoryLog, i: int, channel: str) -> None:
+    """Let a reaction have what comes to a channel, and let another be closed again."""
+    for number, reaction in enumerate(("~heard", "~closed")):
+        about: dict[str, Any] = {"key": channel, "run": f"run-{i}", "reaction": reaction, "ordinal": 1}
+        opened = ReadOpened(**about, format=READS)
+        log.add(opened, opened)
+        if number:
+            log.add(ReadClosed(**about, format=READS))
 
 
 def _later(log: MemoryLog, i: int, event: EventPublished) -> None:

@@ -14,6 +14,7 @@ from msgspec.structs import replace as replace_fields
 from simulation.broken import found
 
 from stream_durable.core.channel import fold as channel_fold
+from stream_durable.core.channel import reading
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.effects import Effects
 from stream_durable.core.entities import ENTITIES
@@ -34,6 +35,7 @@ from stream_durable.core.run import (
     tokens,
     waiting,
 )
+from stream_durable.core.run.mail import Mail
 from stream_durable.core.run.state import Open, Requests, Run, Step
 from stream_durable.core.status import SKIPPED, Outcome
 from stream_durable.engine import loading
@@ -298,9 +300,33 @@ def test_inquiries_that_overtake_one_another_are_found(monkeypatch: pytest.Monke
 
 
 def test_reactions_that_overtake_one_another_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beside, "min", max, raising=False)
+    def newest(mail: Mail, signal: str) -> tuple[str, bytes] | None:
+        for position in reversed(mail.kept):
+            signal_id, name, _ = mail.kept[position]
+            if name == signal:
+                return signal_id, mail._remove(position)
+        return None
+
+    monkeypatch.setattr(Mail, "pull", newest)
 
     found(20, by="signals_are_reacted_to_one_by_one", only=("reacting",))
+
+
+def test_events_that_a_reaction_is_not_given_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "bisect_right", lambda order, *ignored, **key: len(order) - 1)
+
+    found(40, by="reactions_get_all_events_in_order", only=("informed",))
+
+
+def test_a_reaction_that_does_not_ask_for_more_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "is_behind", lambda channel: False)
+    monkeypatch.setattr(
+        reading,
+        "_next",
+        lambda channel, key, reader, now, out: reading.insort(channel.idle, (reader.cursor, *key)),
+    )
+
+    found(20, by="an_event_is_taken_by_one", only=("informed",))
 
 
 def test_reactions_that_cancel_nothing_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -314,9 +314,12 @@ async def test_events_and_waits_come_and_go(store: Store) -> None:
     first.rows[WaitRow] = [WaitRow("c/k", "r", "w1", 0, 1, 1), WaitRow("c/k", "r", "w2", 0, 2, 1)]
     second.rows[EventRow] = [
         EventRow("c/k", "e1", 0, None, None),
-        EventRow("c/k", "e2", 0, b"3", 30, None, 5, 9, "r", "w3", 2, True),
+        EventRow("c/k", "e2", 0, b"3", 30, None, 5, 9, "r", "w3", 2, True, 4),
     ]
-    second.rows[WaitRow] = [WaitRow("c/k", "r", "w1", 0, None), WaitRow("c/k", "r", "w2", 0, 3, 2, True)]
+    second.rows[WaitRow] = [
+        WaitRow("c/k", "r", "w1", 0, None),
+        WaitRow("c/k", "r", "w2", 0, 3, 2, True, 3, 4),
+    ]
 
     assert await store.commit([first])
     before = await store.load({"channel": ["c/k"]})
@@ -324,17 +327,17 @@ async def test_events_and_waits_come_and_go(store: Store) -> None:
     after = await store.load({"channel": ["c/k"]})
 
     assert sorted(map(tuple, before.get(EventRow, ()))) == [
-        ("c/k", "e1", b"1", 10, None, None, None, None, None, None, False),
-        ("c/k", "e2", b"2", 20, 7, 5, None, None, None, None, False),
+        ("c/k", "e1", b"1", 10, None, None, None, None, None, None, False, None),
+        ("c/k", "e2", b"2", 20, 7, 5, None, None, None, None, False, None),
     ]
     assert sorted(map(tuple, before.get(WaitRow, ()))) == [
-        ("c/k", "r", "w1", 1, 1, False),
-        ("c/k", "r", "w2", 2, 1, False),
+        ("c/k", "r", "w1", 1, 1, False, None, None),
+        ("c/k", "r", "w2", 2, 1, False, None, None),
     ]
     assert [tuple(row) for row in after.get(EventRow, ())] == [
-        ("c/k", "e2", b"3", 30, None, 5, 9, "r", "w3", 2, True)
+        ("c/k", "e2", b"3", 30, None, 5, 9, "r", "w3", 2, True, 4)
     ]
-    assert [tuple(row) for row in after.get(WaitRow, ())] == [("c/k", "r", "w2", 3, 2, True)]
+    assert [tuple(row) for row in after.get(WaitRow, ())] == [("c/k", "r", "w2", 3, 2, True, 3, 4)]
 
 
 async def test_gates_and_their_places_come_and_go(store: Store) -> None:

@@ -9,9 +9,9 @@ from builders import RUN, Play, signal, step
 from stores.store_contract import owned, share
 
 from stream_durable.core.messages import SignalRun
+from stream_durable.core.run.mail import Mail
 from stream_durable.core.run.rows import RunRow, thaw_run, write
 from stream_durable.core.run.signal_rows import SignalRow
-from stream_durable.core.run.state import Mail
 from stream_durable.ports import Share
 from stream_durable.postgres.migrate import migrate
 from stream_durable.postgres.store import PostgresStore

@@ -57,8 +57,10 @@ from stream_durable.core.messages import (
     EmittedSignal,
     EmittedStart,
     EventDelivered,
+    EventGiven,
     EventOffered,
     EventPublished,
+    EventReacted,
     EventTaken,
     FailStep,
     FormatRaised,
@@ -75,6 +77,8 @@ from stream_durable.core.messages import (
     PauseRun,
     PauseSchedule,
     Plan,
+    ReadClosed,
+    ReadOpened,
     ResumeRun,
     ResumeSchedule,
     RetryRun,
@@ -471,6 +475,19 @@ COMMANDS.append(
     )
 )  # fmt: skip
 COMMANDS.append(msgspec.structs.replace(COMMANDS[-1], scheduled=Scheduled("nightly", 1_764_000_000_000)))
+
+
+READ: dict[str, Any] = {"key": CHANNEL, "run": RUN, "reaction": "~changed", "ordinal": 2, "format": 2}
+GIVEN: dict[str, Any] = {**READ, "key": RUN, "id": "m4", "number": 7, "channel": CHANNEL}
+del GIVEN["run"]
+MESSAGES += [
+    EventGiven(**GIVEN),
+    EventGiven(**GIVEN, data=DATA, at=1_764_000_000_000),
+    ReadOpened(**READ),
+    ReadOpened(**READ, since=1_764_000_000_000),
+    EventReacted(**READ, number=7),
+    ReadClosed(**READ),
+]
 
 
 def lines(name: str) -> list[bytes]:

@@ -14,6 +14,7 @@ from itertools import islice
 
 from msgspec import Raw
 
+from stream_durable.core.channel import reading
 from stream_durable.core.channel.state import Channel, Holder, KeptEvent, WaitKey
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
@@ -57,23 +58,25 @@ def publish(channel: Channel, message: EventPublished, now: int, out: Effects) -
     last = channel.last_position
     wakes_to = last if last > channel.claimed else None
     taken = None if wakes_to is None else now
-    channel.keep_event(message.id, KeptEvent(data, now + message.ttl_ms, wakes_to, now, taken))
+    was_going_on = _is_going_on(channel)
+    kept = KeptEvent(data, now + message.ttl_ms, wakes_to, now, taken, number=channel.last_number + 1)
+    channel.keep_event(message.id, kept)
     channel.touched_events[message.id] = None
     if channel.takers:
         _offer_to_next(channel, message.id, now, out)
     if wakes_to is not None:
         channel.waking.append((message.id, wakes_to))
-        if len(channel.waking) == 1:
-            _wake_portion(channel, out)
+    if not was_going_on:
+        _go_on(channel, now, out)
     _plan(channel, out)
     return Outcome.APPLIED
 
 
 def go_on(channel: Channel, message: ChannelContinued, now: int, out: Effects) -> Outcome:
-    """Wake the next portion of the waits that events are to wake."""
-    if not channel.waking:
+    """Wake the next portion of the waits that events are to wake, and give some to reactions."""
+    if not _is_going_on(channel):
         return Outcome.LATE
-    _wake_portion(channel, out)
+    _go_on(channel, now, out)
     _plan(channel, out)
     return Outcome.APPLIED
 
@@ -153,10 +156,12 @@ def expire(channel: Channel, message: ChannelTimerFired, now: int, out: Effects)
     for _, event_id in channel.expiries[: channel.expired(message.due)]:
         if event_id in waking:
             continue
-        if channel.events[event_id].is_offered:
+        event = channel.events[event_id]
+        if event.is_offered or channel.is_to_read(event):
             channel.outlast(event_id)
-            # The answer may be lost with a log, and nothing else would bring it.
-            out.messages.append(_offer_of(channel, event_id))
+            if event.is_offered:
+                # The answer may be lost with a log, and nothing else would bring it.
+                out.messages.append(_offer_of(channel, event_id))
         else:
             channel.forget_event(event_id)
     channel.due = None
@@ -166,8 +171,22 @@ def expire(channel: Channel, message: ChannelTimerFired, now: int, out: Effects)
     return Outcome.APPLIED
 
 
+def _is_going_on(channel: Channel) -> bool:
+    """Return whether a continuation is on its way."""
+    return bool(channel.waking) or reading.is_behind(channel)
+
+
+def _go_on(channel: Channel, now: int, out: Effects) -> None:
+    if channel.waking:
+        _wake_portion(channel, out)
+    if channel.idle:
+        reading.give_portion(channel, now, out)
+    if _is_going_on(channel):
+        out.messages.append(ChannelContinued(key=channel.id))
+
+
 def _wake_portion(channel: Channel, out: Effects) -> None:
-    """Wake the oldest waits, and leave the others to a continuation record."""
+    """Wake the oldest waits of those that the oldest such event wakes."""
     event_id, wakes_to = channel.waking[0]
     event = channel.events[event_id]
     limit = max(1, min(PORTION, PORTION_BYTES // (len(event.data) + 1)))
@@ -179,8 +198,6 @@ def _wake_portion(channel: Channel, out: Effects) -> None:
         channel.waking.popleft()
         channel.events[event_id] = event._replace(wakes_to=None)
         channel.touched_events[event_id] = None
-    if channel.waking:
-        out.messages.append(ChannelContinued(key=channel.id))
 
 
 def _answer_claimed(channel: Channel, key: WaitKey, out: Effects) -> Outcome:
@@ -262,4 +279,5 @@ HANDLERS: Handlers = {
     WaitClosed: close_wait,
     ChannelContinued: go_on,
     ChannelTimerFired: expire,
+    **reading.HANDLERS,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import NamedTuple
 
-from stream_durable.core.channel.state import Channel, Holder, KeptEvent, OpenWait
+from stream_durable.core.channel.state import Channel, Holder, KeptEvent, OpenWait, Reader
 from stream_durable.core.tables import Parts, Rows, Table
 
 
@@ -28,10 +28,12 @@ class EventRow(NamedTuple):
     wait: str | None = None
     attempt: int | None = None
     is_used: bool = False
+    #: Strictly increasing in the channel; None: taken in by an older release.
+    number: int | None = None
 
 
 class WaitRow(NamedTuple):
-    """An open wait; without a position, a deletion."""
+    """An open wait, or a reaction that is given events; without a position, a deletion."""
 
     channel: str
     run: str
@@ -41,6 +43,9 @@ class WaitRow(NamedTuple):
     attempt: int | None = None
     #: Whether it takes the event that ends it.
     takes: bool = False
+    #: Of a reaction: the numbers of the last event that it has worked off, and of the one under way.
+    cursor: int | None = None
+    given: int | None = None
 
 
 TABLES = (
@@ -55,6 +60,22 @@ def write(channel: Channel, rows: Rows) -> None:
     rows.of(EventRow).extend(_event_row(channel, i) for i in channel.touched_events)
     waits = rows.of(WaitRow)
     for run, wait in channel.touched_waits:
+        reader = channel.readers.get((run, wait))
+        if reader is not None:
+            waits.append(
+                WaitRow(
+                    key,
+                    run,
+                    wait,
+                    partition,
+                    0,
+                    reader.ordinal,
+                    takes=False,
+                    cursor=reader.cursor,
+                    given=reader.given,
+                )
+            )
+            continue
         taker = channel.takers.get((run, wait))
         held = taker or channel.waits.get((run, wait))
         position, attempt = (None, None) if held is None else (held.position, held.attempt)
@@ -70,30 +91,36 @@ def _event_row(channel: Channel, event_id: str) -> EventRow:
     run, wait, attempt = event.holder or (None, None, None)
     return EventRow(
         channel.id, event_id, channel.partition, event.data, event.expires, event.wakes_to, event.published,
-        event.taken, run, wait, attempt, event.is_used,
+        event.taken, run, wait, attempt, event.is_used, event.number or None,
     )  # fmt: skip
 
 
 def thaw(key: str, partition: int, parts: Parts, graphs: object) -> Channel:
     """Return the channel of these rows.
 
-    Events as (channel, id, data, expires, wakes to, published, taken, run, wait, attempt, is used).
-    Waits as (channel, run, wait, position, attempt, takes).
+    Events as (channel, id, data, expires, wakes to, published, taken, run, wait, attempt, is used, number).
+    Waits as (channel, run, wait, position, attempt, takes, cursor, given).
     """
     events, waits = parts
     channel = Channel(key, partition)
     channel.is_new = False
-    for _, event_id, data, expires, wakes_to, published, taken, *holding, is_used in events:
+    for _, event_id, data, expires, wakes_to, published, taken, *holding, is_used, number in events:
         holder = None if holding[0] is None else Holder(*holding)
-        event = KeptEvent(data, expires, wakes_to, published, taken, holder, is_used)
+        event = KeptEvent(data, expires, wakes_to, published, taken, holder, is_used, number or 0)
         channel.events[event_id] = event
         channel.payload += len(data)
         if holder is not None and event.is_offered:
             channel.offers[holder] = event_id
     channel.expiries = sorted((e.expires, i) for i, e in channel.events.items() if e.expires)
-    channel.free = sorted((e.expires, i) for i, e in channel.events.items() if e.holder is None)
-    for _, run, wait, position, attempt, takes in sorted(waits, key=itemgetter(3, 1, 2)):
-        (channel.takers if takes else channel.waits)[run, wait] = OpenWait(attempt, position)
+    channel.free = sorted((e.expires, i) for i, e in channel.events.items() if e.holder is None and e.expires)
+    channel.order = sorted((e.number, i) for i, e in channel.events.items() if e.number)
+    for _, run, wait, position, attempt, takes, cursor, given in sorted(waits, key=itemgetter(3, 1, 2)):
+        if cursor is not None:
+            channel.readers[run, wait] = Reader(attempt, cursor, given)
+        else:
+            (channel.takers if takes else channel.waits)[run, wait] = OpenWait(attempt, position)
+    channel.cursors = sorted(reader.cursor for reader in channel.readers.values())
+    channel.idle = sorted((r.cursor, *key) for key, r in channel.readers.items() if not r.given)
     waking = [(e.wakes_to, i) for i, e in channel.events.items() if e.wakes_to is not None]
     channel.waking.extend((i, wakes_to) for wakes_to, i in sorted(waking))
     due = (e.expires for e in channel.events.values() if e.wakes_to is None and e.expires)

@@ -28,11 +28,22 @@ class Holder(NamedTuple):
     attempt: int
 
 
+class Reader(NamedTuple):
+    """A reaction of a run, with its place among the events."""
+
+    #: Which opening of the run: messages about an earlier one change nothing.
+    ordinal: int
+    #: The number of the last event that it has worked off, or that came before its time.
+    cursor: int
+    #: The number of the event under way; 0: none.
+    given: int = 0
+
+
 class KeptEvent(NamedTuple):
     """An event kept for future waits."""
 
     data: bytes
-    #: 0: over, but the event is offered to a wait and kept until the answer.
+    #: 0: over, but the event is kept for a wait that it was offered to, or for reactions.
     expires: int
     #: The last of the waits that were open when the event came; None: none was left for it to wake.
     wakes_to: int | None = None
@@ -42,6 +53,8 @@ class KeptEvent(NamedTuple):
     #: Who has it of those that take, and whether the offer was accepted.
     holder: Holder | None = None
     is_used: bool = False
+    #: Strictly increasing; 0: taken in by an older release.
+    number: int = 0
 
     @property
     def is_offered(self) -> bool:
@@ -53,15 +66,19 @@ class Channel:
     """Events and waits of one name and key."""
 
     __slots__ = (
+        "cursors",
         "due",
         "events",
         "expiries",
         "free",
         "id",
+        "idle",
         "is_new",
         "offers",
+        "order",
         "partition",
         "payload",
+        "readers",
         "takers",
         "touched_events",
         "touched_waits",
@@ -86,6 +103,12 @@ class Channel:
         self.takers: OrderedDict[WaitKey, OpenWait] = OrderedDict()
         #: Events that have not yet woken all they wake, the oldest first: (id, last position).
         self.waking: deque[tuple[str, int]] = deque()
+        #: The numbers of kept events, in order, each with the event's id.
+        self.order: list[tuple[int, str]] = []
+        self.readers: dict[WaitKey, Reader] = {}
+        #: The cursors of all readers, and (cursor, run, reaction) of those that have none under way.
+        self.cursors: list[int] = []
+        self.idle: list[tuple[int, str, str]] = []
         self.due: int | None = None
         #: Bytes of payload held in memory, for `weight`.
         self.payload = 0
@@ -97,7 +120,7 @@ class Channel:
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to remember."""
-        return not self.events and not self.waits and not self.takers
+        return not self.events and not self.waits and not self.takers and not self.readers
 
     @property
     def last_position(self) -> int:
@@ -114,6 +137,7 @@ class Channel:
         self.events[event_id] = event
         insort(self.expiries, (event.expires, event_id))
         insort(self.free, (event.expires, event_id))
+        self.order.append((event.number, event_id))
         self.payload += len(event.data)
 
     def forget_event(self, event_id: str) -> None:
@@ -121,8 +145,10 @@ class Channel:
         event = self.events.pop(event_id)
         if event.expires:
             _remove(self.expiries, (event.expires, event_id))
-        if event.holder is None:
+        if event.holder is None and event.expires:
             _remove(self.free, (event.expires, event_id))
+        if event.number:
+            _remove(self.order, (event.number, event_id))
         self.payload -= len(event.data)
         self.touched_events[event_id] = None
 
@@ -141,15 +167,16 @@ class Channel:
         """Give an offered event to its holder for good."""
         event = self.withdraw_offer(event_id)
         self.events[event_id] = event._replace(is_used=True)
-        if not event.expires:
+        if not event.expires and not self.is_to_read(event):
             self.forget_event(event_id)
 
     def free_event(self, event_id: str) -> None:
         """Take an offered event back, and forget it if its time is over."""
         event = self.withdraw_offer(event_id)
-        insort(self.free, (event.expires, event_id))
         self.events[event_id] = event._replace(holder=None)
-        if not event.expires:
+        if event.expires:
+            insort(self.free, (event.expires, event_id))
+        elif not self.is_to_read(event):
             self.forget_event(event_id)
 
     def withdraw_offer(self, event_id: str) -> KeptEvent:
@@ -161,11 +188,23 @@ class Channel:
         return event
 
     def outlast(self, event_id: str) -> None:
-        """Keep an offered event beyond its time, until it is answered."""
+        """Keep an event beyond its time, for an offer or for reactions."""
         event = self.events[event_id]
         _remove(self.expiries, (event.expires, event_id))
+        if event.holder is None:
+            _remove(self.free, (event.expires, event_id))
         self.events[event_id] = event._replace(expires=0)
         self.touched_events[event_id] = None
+
+    def is_to_read(self, event: KeptEvent) -> bool:
+        """Return whether a reaction still needs an event."""
+        return bool(self.cursors) and self.cursors[0] < event.number
+
+    @property
+    def last_number(self) -> int:
+        """The highest number of an event, as far as still known."""
+        last = self.order[-1][0] if self.order else 0
+        return max(last, self.cursors[-1]) if self.cursors else last
 
     def next_free(self, now: int) -> str | None:
         """Return the event to take that expires first."""
@@ -194,7 +233,8 @@ class Channel:
 
     def weight(self) -> int:
         """Estimate the channel's memory in bytes."""
-        return 700 + 300 * len(self.events) + self.payload + 350 * (len(self.waits) + len(self.takers))
+        waiting = len(self.waits) + len(self.takers) + len(self.readers)
+        return 700 + 380 * len(self.events) + self.payload + 350 * waiting
 
 
 def _remove(entries: list[tuple[int, str]], entry: tuple[int, str]) -> None:

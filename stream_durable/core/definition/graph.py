@@ -59,8 +59,8 @@ class Graph:
     __slots__ = ("asking", "beside", "clean_up", "definition", "definition_size", "dependencies",
                  "dependents", "entry", "fingerprint", "has_compensation", "hooks", "index", "is_watched",
                  "joins", "limit", "links", "members", "name", "names", "need", "nodes", "own_weight",
-                 "picks", "racing", "reactions", "sinks", "size", "takers", "templates", "tokens", "total",
-                 "work")  # fmt: skip
+                 "picks", "racing", "reactions", "reads_events", "sinks", "size", "takers", "templates",
+                 "tokens", "total", "work")  # fmt: skip
 
     def __init__(self, definition: Definition, fingerprint: str | None = None) -> None:
         """Index the nodes; the definition must have passed `validate`."""
@@ -68,7 +68,7 @@ class Graph:
         self.name = definition.name
         self.fingerprint = fingerprint or definition.fingerprint()
         self.nodes: tuple[AnyNode, ...] | list[AnyNode] = definition.nodes
-        #: How many steps of a run may be with workers at the same time; None: as many as could begin.
+        #: How many steps of a run may be with workers at once; None: all.
         self.limit = definition.concurrency
         #: The functions called for the steps themselves.
         self.work: tuple[StepNode | None, ...] | list[StepNode | None] = tuple(map(work_of, self.nodes))
@@ -99,6 +99,7 @@ class Graph:
         self.tokens = tuple(node.name for node in self.nodes if type(node) is TokenNode)
         #: Functions called beside the graph, by name, and reactions by their signal.
         self.beside = {each.name: each for each in definition.beside}
+        self.reads_events = any(each.on == "event" for each in definition.beside)
         self.reactions = {each.signal: each for each in definition.beside if each.on == "signal"}
         self.hooks = {hook_kind(hook.name): hook for hook in definition.hooks}
         #: Whether anybody wants to be told that a step begins.
@@ -333,10 +334,8 @@ class Grown(Graph):
 
     def _takers(self, signal: str, i: int) -> list[int]:
         """Return the waits for a signal: the steps of the definition, then inner ones by name."""
-        found = [*self.takers.get(signal, ()), i]
-        return sorted(
-            found, key=lambda j: (j, "") if j < self.definition_size else (self.size, self.names[j])
-        )
+        found, size = [*self.takers.get(signal, ()), i], self.definition_size
+        return sorted(found, key=lambda j: (j, "") if j < size else (self.size, self.names[j]))
 
     def inner_of(self, i: int) -> list[int]:
         """Return the inner steps of a step."""

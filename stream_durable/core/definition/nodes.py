@@ -281,13 +281,15 @@ def undo_of(node: AnyNode) -> StepNode | None:
 
 
 class BesideNode(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
-    """A function called beside the graph, in order, while the run goes on: for each inquiry or signal."""
+    """A function called beside the graph, in order, while a run goes on: at an inquiry, signal or event."""
 
     #: Of the inquiries, or of the reaction; the function's node is called as `beside_name` says.
     name: str
-    on: Literal["inquiry", "signal"] = "inquiry"
-    #: The name of the signals that a reaction is for.
+    on: Literal["inquiry", "signal", "event"] = "inquiry"
+    #: The name of the signals, or of the events with the path to their key in the input, to react to.
     signal: str = ""
+    event: str = ""
+    key: str = ""
     step: StepNode
 
 

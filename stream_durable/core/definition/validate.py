@@ -28,6 +28,7 @@ from stream_durable.core.definition.nodes import (
     function_of,
     undo_of,
 )
+from stream_durable.core.definition.paths import root_of
 from stream_durable.core.definition.places import place_faults
 from stream_durable.core.definition.retry_faults import retry_faults
 from stream_durable.core.ids import NAME
@@ -57,7 +58,8 @@ def validate(definition: Definition) -> list[Fault]:
     for hook in definition.hooks:
         faults += step_faults(hook, f"hook {hook_kind(hook.name)}")
     for beside in definition.beside:
-        faults += step_faults(beside.step, f"answer {beside.name!r}")
+        what = "answer" if beside.on == "inquiry" else "reaction"
+        faults += step_faults(beside.step, f"{what} {beside.name!r}")
     faults += _breakers(definition)
     faults += nesting_faults(definition)
     if len(known) == len(definition.nodes):
@@ -123,6 +125,8 @@ def _beside(definition: Definition) -> Iterator[Fault]:
         seen.add(each.name)
         if each.on == "signal":
             yield from _reaction(definition, each)
+        elif each.on == "event":
+            yield from _event_reaction(each)
 
 
 def _reaction(definition: Definition, reaction: BesideNode) -> Iterator[Fault]:
@@ -135,6 +139,17 @@ def _reaction(definition: Definition, reaction: BesideNode) -> Iterator[Fault]:
             yield Fault(name, "contradiction", text)
     if next(each for each in definition.beside if each.signal == signal) is not reaction:
         yield Fault(name, "contradiction", f"two functions react to signal {signal!r}")
+
+
+def _event_reaction(reaction: BesideNode) -> Iterator[Fault]:
+    name, key = reaction.step.name, reaction.key
+    if not NAME.match(reaction.event):
+        yield Fault(name, "bad_name", f"{reaction.event!r} is not a name for an event: {RULE}")
+    if root_of(key) != "input" or not all(key.split(".")):
+        text = (
+            f"reaction to {reaction.event!r} reads its key at {key!r}, no path in the input such as input.id"
+        )
+        yield Fault(name, "key_path", text)
 
 
 def _edges(node: AnyNode, known: set[str], templates: set[str]) -> Iterator[Fault]:

@@ -14,7 +14,7 @@ from stream_durable.core.lifecycle import (
     STEP_EVENTS,
 )
 from stream_durable.core.names import helped, is_undo
-from stream_durable.core.run import beside, groups, hooks, inside, races
+from stream_durable.core.run import beside, groups, hooks, inside, races, reading
 from stream_durable.core.run.again import restart
 from stream_durable.core.run.begin import begin_each
 from stream_durable.core.run.counters import LOST, SETTLED, join_verdict, tally
@@ -66,8 +66,20 @@ def work_off(run: Run, ends: list[End], ready: list[int], now: int, out: Effects
         ends = []
         if conclude(run, now, out):
             begin_each(run, restart(run, now, out), now, out, ends)
+            beside.begin_waiting(run, now, out)
         if not ends:
             return
+
+
+def react(run: Run, since: int, now: int, out: Effects) -> None:
+    """Register reactions for events since a time; an unreadable key fails the run."""
+    failure = reading.register(run, since, out)
+    if failure is None:
+        return
+    ends: list[End] = []
+    fail_run(run, failure, now, out, ends, ())
+    if run.ended is None:
+        work_off(run, ends, [], now, out)
 
 
 def _end_step(run: Run, end: End, now: int, out: Effects, ready: list[int], ends: list[End]) -> None:

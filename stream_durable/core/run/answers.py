@@ -9,6 +9,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.messages import AttemptExpanded, AttemptFinished, AttemptJumped, AttemptSkipped
 from stream_durable.core.run import groups, portions, races
 from stream_durable.core.run.advance import complete, work_off
+from stream_durable.core.run.again import upstream
 from stream_durable.core.run.attempts import has_stopped, open_step, take
 from stream_durable.core.run.beside import is_reaction
 from stream_durable.core.run.ending import must_answer
@@ -37,11 +38,11 @@ def jumped(run: Run, message: AttemptJumped, now: int, out: Effects) -> Outcome:
         return step
     failure = take(run, i, step, message, out, output=bytes(message.output))
     between: list[int] = []
-    if failure is None and run.graph.is_helper(i):
+    if failure is None and run.graph.is_helper(i) and not is_reaction(run, i):
         failure = Failure("bad_jump", "a helper cannot jump", retryable=False)
     if failure is None and not has_stopped(step):
         try:
-            between = _between(run, i, message.to)
+            between = _before(run, message.to) if run.graph.is_helper(i) else _between(run, i, message.to)
         except RejectedError as error:
             failure = Failure(error.code, str(error), retryable=False)
     if failure is not None:
@@ -142,6 +143,25 @@ def _between(run: Run, i: int, to: str) -> list[int]:
     between = [j for j in sorted(after - beyond) if not groups.has_ended(run, j) and run.need[j]]
     # In reverse order: a skipped step lets later ones begin.
     return sorted(between, key=lambda j: len(graph.after(j)))
+
+
+def _before(run: Run, to: str) -> list[int]:
+    """Return the steps passed over by the jump of a reaction: all unended steps before the target.
+
+    In an ending run a jump changes nothing.
+    """
+    graph = run.graph
+    if run.failure is not None or run.output is not None:
+        return []
+    target = graph.index.get(to)
+    if target is None or graph.is_helper(target) or graph.owner(target) >= 0:
+        raise RejectedError("bad_jump", f"there is no step {to!r} to jump to, outside of groups and branches")
+    if not run.need[target]:
+        raise RejectedError("bad_jump", f"a jump goes forward: {to!r} has begun, or is about to")
+    before = upstream(run, [target])
+    passed = [j for j in before if not groups.has_ended(run, j) and graph.owner(j) not in before]
+    # In reverse order: a skipped step lets later ones begin.
+    return sorted(passed, key=lambda j: (len(graph.after(j)), j))
 
 
 def _enclosing(run: Run, i: int) -> list[int]:

@@ -8,7 +8,7 @@ many calls there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from msgspec import Raw
@@ -20,6 +20,7 @@ from stream_durable.core.messages import InquireRun
 from stream_durable.core.names import beside_name, helper_kind
 from stream_durable.core.run.from_outside import Beside
 from stream_durable.core.run.hooks import begin_helper
+from stream_durable.core.run.reading import acknowledge
 from stream_durable.core.run.state import Detail, Run, Step
 from stream_durable.core.status import CANCELLED, PENDING, STEP_ENDED, Outcome
 
@@ -37,28 +38,60 @@ def inquire(run: Run, message: InquireRun, now: int, out: Effects) -> Outcome:
     return accept(run, node, message.id, bytes(message.data), now, out)
 
 
-def accept(run: Run, node: BesideNode, message_id: str, data: bytes, now: int, out: Effects) -> Outcome:
-    """Put a call at the end of the line, and make it if it is the first."""
+def accept(
+    run: Run, node: BesideNode, message_id: str, data: bytes, now: int, out: Effects, *, arrival: int = 0
+) -> Outcome:
+    """Put a call at the end of the line, and make it if it is the first.
+
+    During a failure events wait for a restart.
+    """
     known = list(calls(run, node.name))
     if any(call.id == message_id for _, _, call in known):
         return Outcome.DUPLICATE
-    if run.has_ended or run.failure is not None or run.output is not None:
+    if run.has_ended or (not arrival and (run.failure is not None or run.output is not None)):
         return Outcome.LATE
-    number = 1 + max((call.number for _, _, call in known), default=-1)
-    name = beside_name(node.name, number % SLOTS)
+    _line_up(run, node, Beside(message_id, _next_number(known), now, Raw(data), arrival))
+    begin_next(run, node, now, out)
+    return Outcome.APPLIED
+
+
+def _line_up(run: Run, node: BesideNode, call: Beside) -> None:
+    name = beside_name(node.name, call.number % SLOTS)
     i = run.graph.index.get(name, -1)
     step = run.steps.get(i)
-    if step is not None and step.status not in STEP_ENDED:
+    if step is not None and _is_open(step):
         text = f"{SLOTS} calls of {node.name!r} of run {run.id!r} wait already: send this one later"
         raise RejectedError("beside_full", text)
     if i < 0:
         graph = run.graph = run.graph.grown()
         i = graph.help(name, node.step)
         run.need.append(0)
-    run.steps[i] = _waiting(run, step, Beside(message_id, number, now, Raw(data)))
+    run.steps[i] = _waiting(run, step, call)
     run.touched[i] = None
-    begin_next(run, node, now, out)
-    return Outcome.APPLIED
+
+
+def _next_number(known: Iterable[tuple[int, Step, Beside]]) -> int:
+    return 1 + max((call.number for _, _, call in known), default=-1)
+
+
+def is_busy(run: Run, node: BesideNode) -> bool:
+    """Return whether a call of a function waits or is under way, or a signal is kept for it."""
+    if node.on == "signal" and run.mail is not None and run.mail.holds(node.signal):
+        return True
+    return _has_open(run, node)
+
+
+def _has_open(run: Run, node: BesideNode) -> bool:
+    return any(_is_open(step) for _, step, _ in calls(run, node.name))
+
+
+def _take_kept(run: Run, node: BesideNode, now: int) -> None:
+    """Let the oldest kept signal be the next call of a reaction, unless there is one."""
+    if run.mail is None or _has_open(run, node) or (kept := run.mail.pull(node.signal)) is None:
+        return
+    signal_id, data = kept
+    run.payload -= len(data)
+    _line_up(run, node, Beside(signal_id, _next_number(calls(run, node.name)), now, Raw(data)))
 
 
 def calls(run: Run, name: str) -> Iterator[tuple[int, Step, Beside]]:
@@ -77,6 +110,8 @@ def begin_next(run: Run, node: BesideNode, now: int, out: Effects) -> None:
     """Make the oldest waiting call, unless one is under way or the run makes none now."""
     if run.is_paused or run.status == PENDING or run.failure is not None or run.output is not None:
         return
+    if node.on == "signal":
+        _take_kept(run, node, now)
     open_calls = [(call.number, i, step) for i, step, call in calls(run, node.name) if _is_open(step)]
     if not open_calls or any(step.status != PENDING for _, _, step in open_calls):
         return
@@ -91,9 +126,9 @@ def begin_waiting(run: Run, now: int, out: Effects) -> None:
 
 
 def is_reaction(run: Run, i: int) -> bool:
-    """Return whether a step is a call for a signal."""
+    """Return whether a step is a call for a signal or an event."""
     graph = run.graph
-    return graph.is_beside(i) and graph.beside[helper_kind(graph.names[i])].on == "signal"
+    return graph.is_beside(i) and graph.beside[helper_kind(graph.names[i])].on != "inquiry"
 
 
 def ended(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
@@ -101,14 +136,21 @@ def ended(run: Run, i: int, step: Step, now: int, out: Effects) -> None:
     node = run.graph.beside.get(helper_kind(run.graph.names[i])) if run.graph.beside else None
     if node is None or step.detail is None or step.detail.beside is None:
         return
-    step.detail.beside.data = None
+    call = step.detail.beside
+    call.data = None
+    if run.ended is not None:
+        return
+    if node.on == "event":
+        acknowledge(run, node, call.arrival, out)
     if run.left:
         # A run with nothing else left to do ends, and does not go on for those who ask.
         begin_next(run, node, now, out)
 
 
 def drop_waiting(run: Run) -> None:
-    """Give up waiting calls at the end of the run."""
+    """Give up waiting calls and kept signals at the end of the run."""
+    if run.graph.reactions and run.mail is not None:
+        run.payload -= run.mail.drop(run.graph.reactions.keys())
     for name in run.graph.beside:
         for i, step, _ in calls(run, name):
             if step.status == PENDING:

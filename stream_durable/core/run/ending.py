@@ -17,7 +17,7 @@ from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.lifecycle import RUN_COMPENSATING, RUN_EVENTS, STEP_CANCELLED, STEPS_MAX
 from stream_durable.core.messages import AttemptHeartbeat, GateLeft
 from stream_durable.core.names import helped, is_undo, undo_name
-from stream_durable.core.run import beside, groups, hooks, portions, races
+from stream_durable.core.run import beside, groups, hooks, portions, races, reading
 from stream_durable.core.run.children import tell_parent, tell_schedule
 from stream_durable.core.run.counters import recount
 from stream_durable.core.run.say import begun_step, clear_due, say_run, say_step, set_due, set_run_due
@@ -353,6 +353,8 @@ def _finish(run: Run, status: str, now: int, out: Effects) -> None:
     run.ended = now
     run.undo = None
     beside.drop_waiting(run)
+    if run.graph.reads_events:
+        reading.unregister(run, out)
     if run.due is not None:
         set_run_due(run, None, out)
     say_run(run, RUN_EVENTS[status], now, out)

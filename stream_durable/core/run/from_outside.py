@@ -23,7 +23,7 @@ class Outside(msgspec.Struct, omit_defaults=True):
 
 
 class Beside(msgspec.Struct, omit_defaults=True):
-    """The inquiry that a step beside the graph is for."""
+    """The inquiry, signal or event that a step beside the graph is for."""
 
     id: str
     #: From 0, in the order of the log.
@@ -31,3 +31,5 @@ class Beside(msgspec.Struct, omit_defaults=True):
     at: int
     #: What it carries, until it is answered.
     data: OptionalRaw = None
+    #: Of an event, its number in the channel.
+    arrival: int = 0

@@ -8,7 +8,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RUN_PAUSED, RUN_RESUMED, RUN_RETRIED
 from stream_durable.core.messages import CancelStep, PauseRun, ResumeRun, RetryRun, RunContinued, SkipStep
 from stream_durable.core.run import beside, context, portions, undoing
-from stream_durable.core.run.advance import work_off
+from stream_durable.core.run.advance import react, work_off
 from stream_durable.core.run.again import (
     beginnings,
     chosen_by_failure,
@@ -120,6 +120,8 @@ def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
     say_run(run, RUN_RETRIED, now, out)
     run.output = final_output(run)
     work_off(run, stranded(run), beginnings(run), now, out)
+    if had_ended and run.graph.reads_events and run.ended is None:
+        react(run, now, now, out)
     return Outcome.APPLIED
 
 

@@ -1,14 +1,17 @@
-"""Reactions: functions called beside the graph for each signal of a name, possibly ending the run."""
+"""Reactions: functions called beside the graph for each signal or event, possibly ending the run."""
 
 from __future__ import annotations
 
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.emissions import emission_id
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
-from stream_durable.core.messages import AttemptCancels, CancelRun
+from stream_durable.core.messages import AttemptCancels, CancelRun, EventGiven
+from stream_durable.core.names import helper_kind
+from stream_durable.core.run import reading
 from stream_durable.core.run.advance import complete, fail
 from stream_durable.core.run.attempts import open_step, take
-from stream_durable.core.run.beside import is_reaction
+from stream_durable.core.run.beside import accept, is_busy, is_reaction
 from stream_durable.core.run.start import cancel
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import COMPLETED, STEP_ENDED, Outcome
@@ -38,4 +41,18 @@ def cancels(run: Run, message: AttemptCancels, now: int, out: Effects) -> Outcom
     return Outcome.APPLIED
 
 
-HANDLERS: Handlers = {AttemptCancels: cancels}
+def given(run: Run, message: EventGiven, now: int, out: Effects) -> Outcome:
+    """Call the reaction to an event; a repeat is acknowledged again."""
+    node = run.graph.beside.get(helper_kind(message.reaction))
+    if node is None or node.on != "event":
+        raise RejectedError("unknown_wait", f"run {run.id!r} has no reaction {message.reaction[:128]!r}")
+    if run.ended is not None or message.ordinal != reading.ordinal_of(run):
+        reading.decline(run, message, out)
+        return Outcome.LATE
+    outcome = accept(run, node, message.id, bytes(message.data), now, out, arrival=message.number)
+    if outcome is not Outcome.APPLIED and not is_busy(run, node):
+        reading.acknowledge(run, node, message.number, out)
+    return outcome
+
+
+HANDLERS: Handlers = {AttemptCancels: cancels, EventGiven: given}

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from stream_durable.core.definition.nodes import StepNode, WaitNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.messages import RunContinued
+from stream_durable.core.run import reading
 from stream_durable.core.run.asking import ask_gate, dispatch
 from stream_durable.core.run.children import tell_parent, tell_schedule
 from stream_durable.core.run.state import Run, Step
@@ -25,6 +26,8 @@ def redrive(run: Run, out: Effects) -> None:
         return
     if run.requests is not None and run.requests.deferred:
         out.messages.append(RunContinued(key=run.id))
+    if run.graph.reads_events:
+        reading.register_again(run, out)
     for i in range(run.graph.size):
         if not run.need[i]:
             _ask(run, i, run.steps.get(i), out)

@@ -15,6 +15,7 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
 from stream_durable.core.run.counters import place
+from stream_durable.core.run.mail import Mail
 from stream_durable.core.run.question_rows import QuestionRow, question_rows
 from stream_durable.core.run.signal_rows import SignalRow, older_mail, signal_rows, thaw_mail
 from stream_durable.core.run.state import Context, Detail, Requests, Run, Step
@@ -266,7 +267,7 @@ def thaw_run(
     run.parent, run.parent_step, run.depth = stored.parent, stored.parent_step, stored.depth
     run.attempt = stored.attempt
     if stored.mail is not None:
-        run.mail = older_mail(stored.mail) if stored.mail else thaw_mail(signals)
+        run.mail = older_mail(stored.mail) if stored.mail else _mail(signals, graph)
         run.payload = run.mail.size
     if stored.context is not None:
         run.context = Context(_context(stored.context))
@@ -280,6 +281,10 @@ def thaw_run(
         run.payload += len(row.output or b"")
     place(run, graph, named)
     return run
+
+
+def _mail(signals: Iterable[Sequence[Any]], graph: Graph) -> Mail:
+    return thaw_mail(signals, has_reactions=bool(graph.reactions))
 
 
 def thaw_step(row: StepRow) -> Step:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from stream_durable.core.run.state import SEEN_MAX, Mail, Run
+from stream_durable.core.run.mail import SEEN_MAX, Mail
+from stream_durable.core.run.state import Run
 
 _older = msgspec.json.Decoder(tuple[list[str], list[tuple[str, str, msgspec.Raw]]]).decode
 
@@ -41,9 +42,9 @@ def signal_rows(run: Run) -> list[SignalRow]:
     return found
 
 
-def thaw_mail(signals: Iterable[Sequence[Any]]) -> Mail:
+def thaw_mail(signals: Iterable[Sequence[Any]], *, has_reactions: bool) -> Mail:
     """Return the mail from rows (run, position, id, name, data)."""
-    mail = Mail()
+    mail = Mail(has_reactions=has_reactions)
     rows = sorted(signals, key=itemgetter(1))
     for _, position, signal_id, name, data in rows:
         mail.last = position
@@ -51,7 +52,8 @@ def thaw_mail(signals: Iterable[Sequence[Any]]) -> Mail:
             mail.kept[position] = (signal_id, name, data)
             mail.size += len(data)
     # Older rows than the remembered ones exist because their signals are kept.
-    mail.seen = {signal_id: position for _, position, signal_id, _, _ in rows[-SEEN_MAX:]}
+    remembered = rows if has_reactions else rows[-SEEN_MAX:]
+    mail.seen = {signal_id: position for _, position, signal_id, _, _ in remembered}
     return mail
 
 

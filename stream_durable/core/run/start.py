@@ -11,8 +11,8 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX, QUEUE, QUEUE_RULE, RESERVED_RULE, is_derived
 from stream_durable.core.lifecycle import RUN_CANCELLING, RUN_SCHEDULED, RUN_STARTED
 from stream_durable.core.messages import CancelRun, RunMessage, Scheduled, StartRun, StartScheduled
-from stream_durable.core.run import beside
-from stream_durable.core.run.advance import work_off
+from stream_durable.core.run import beside, reading
+from stream_durable.core.run.advance import react, work_off
 from stream_durable.core.run.again import beginnings
 from stream_durable.core.run.children import refused, tell_parent, tell_schedule
 from stream_durable.core.run.ending import end, wind_down
@@ -89,7 +89,9 @@ def begin(run: Run, now: int, out: Effects) -> None:
         set_run_due(run, None, out)
     say_start(run, RUN_STARTED, now, out)
     work_off(run, [], list(run.graph.entry) if is_first else beginnings(run), now, out)
-    if run.graph.beside:
+    if run.graph.beside and run.ended is None:
+        if run.graph.reads_events and not reading.ordinal_of(run):
+            react(run, run.created, now, out)
         beside.begin_waiting(run, now, out)
 
 

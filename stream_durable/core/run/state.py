@@ -6,7 +6,6 @@ the state, and neither memory nor a row repeats it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Literal
 
 import msgspec
@@ -19,6 +18,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.messages import Grafted, OptionalRaw, Scheduled
 from stream_durable.core.run.from_outside import Beside, Outside
 from stream_durable.core.run.inner import Inner, Inside
+from stream_durable.core.run.mail import Mail
 from stream_durable.core.status import PENDING, READY, RUN_ENDED
 
 _encode = msgspec.json.Encoder().encode
@@ -164,63 +164,6 @@ class Step:
         return self.detail
 
 
-#: Ids of remembered signals, so that repeats do nothing.
-SEEN_MAX = 1_000
-
-
-class Mail:
-    """Signals of a run: ids already seen, and signals not yet taken by a wait."""
-
-    __slots__ = ("kept", "last", "seen", "size", "touched")
-
-    def __init__(self) -> None:
-        """An empty box."""
-        #: id -> position among all signals ever, oldest first.
-        self.seen: dict[str, int] = {}
-        #: position -> (id, signal, data), oldest first.
-        self.kept: dict[int, tuple[str, str, bytes]] = {}
-        #: Bytes of what is kept.
-        self.size = 0
-        self.last = 0
-        #: Position and id of signals changed since the last save.
-        self.touched: dict[int, str] = {}
-
-    def add(self, signal_id: str, signal: str, data: bytes | None) -> None:
-        """Record a signal, with the data if any."""
-        self.last += 1
-        self.seen[signal_id] = self.last
-        self.touched[self.last] = signal_id
-        if data is not None:
-            self.kept[self.last] = (signal_id, signal, data)
-            self.size += len(data)
-        if len(self.seen) > SEEN_MAX:
-            oldest = next(iter(self.seen))
-            self.touched[self.seen.pop(oldest)] = oldest
-
-    def take(self, signals: Collection[str]) -> tuple[str, bytes] | None:
-        """Remove and return name and data of the oldest matching signal."""
-        for position, (_, name, _) in self.kept.items():
-            if name in signals:
-                return name, self._remove(position)
-        return None
-
-    def take_all(self, signals: Collection[str]) -> dict[str, bytes] | None:
-        """Remove and return the data of the oldest of each of these signals; None: not all are there."""
-        found: dict[str, int] = {}
-        for position, (_, name, _) in self.kept.items():
-            if name in signals:
-                found.setdefault(name, position)
-        if len(found) < len(signals):
-            return None
-        return {name: self._remove(position) for name, position in found.items()}
-
-    def _remove(self, position: int) -> bytes:
-        signal_id, _, data = self.kept.pop(position)
-        self.size -= len(data)
-        self.touched[position] = signal_id
-        return data
-
-
 class Request(msgspec.Struct, omit_defaults=True):
     """A request to a run."""
 
@@ -251,6 +194,9 @@ class Requests(msgspec.Struct, omit_defaults=True):
     seen: list[str] = []
     #: Ready steps waiting for a continuation record.
     deferred: list[str] = []
+    #: How often the reactions to events were registered with their channels, and since when events count.
+    reads: int = 0
+    reads_since: int = 0
 
     def remember(self, order: str) -> None:
         """Record an applied request."""
@@ -357,7 +303,10 @@ class Run:
 
     def weight(self) -> int:
         """Estimate the run's memory in bytes, for the bound of the cache."""
-        return 1_200 + 9 * self.graph.size + 270 * len(self.steps) + self.graph.own_weight + self.payload
+        kept = 0 if self.mail is None else 300 * len(self.mail.kept)
+        return (
+            1_200 + 9 * self.graph.size + 270 * len(self.steps) + self.graph.own_weight + self.payload + kept
+        )
 
 
 class Open:

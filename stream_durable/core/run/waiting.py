@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import assert_never
 
 from stream_durable.core.definition.nodes import (
+    BesideNode,
     ChildNode,
     EventNode,
     InputNode,
@@ -28,11 +29,12 @@ from stream_durable.core.lifecycle import STEP_WAITING
 from stream_durable.core.messages import TakeOpened, WaitClosed, WaitOpened
 from stream_durable.core.run.cause import Cause
 from stream_durable.core.run.children import ask_for_child, begin_child, cancel_child
+from stream_durable.core.run.mail import Mail
 from stream_durable.core.run.outside import begin_token, time_is_over
 from stream_durable.core.run.questions import ask, cause_of_question
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.sleeping import begin_sleep, say_moment
-from stream_durable.core.run.state import End, Mail, Run, Step
+from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.values import root_value
 from stream_durable.core.status import COMPLETED, FAILED, WAITING
 
@@ -144,8 +146,8 @@ def all_signals_output(node: SignalNode, data: Mapping[str, bytes]) -> bytes:
     return b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), data[name]) for name in node.signals)
 
 
-def event_key(run: Run, node: EventNode) -> str:
-    """Read the correlation key of a wait from the run's input or an output."""
+def event_key(run: Run, node: EventNode | BesideNode) -> str:
+    """Read the correlation key of a wait or reaction from the run's input or an output."""
     try:
         if node.key.startswith("="):
             # Of a wait inside a step, whose function has the key itself.

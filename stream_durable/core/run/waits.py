@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from msgspec import Raw
 
-from stream_durable.core.definition.nodes import ChildNode, EventNode, SignalNode, SleepNode, WaitNode
+from stream_durable.core.definition.nodes import (
+    BesideNode,
+    ChildNode,
+    EventNode,
+    SignalNode,
+    SleepNode,
+    WaitNode,
+)
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
@@ -24,35 +31,34 @@ from stream_durable.core.messages import (
 from stream_durable.core.names import is_inner, is_made
 from stream_durable.core.run import attempts, beside, children
 from stream_durable.core.run.advance import complete, fail, work_off
+from stream_durable.core.run.mail import Mail
 from stream_durable.core.run.say import set_due
 from stream_durable.core.run.start import begin, run_out_of_time, start
-from stream_durable.core.run.state import Mail, Run, Step
+from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.waiting import all_signals_output, signal_output, take_all, wait_over
 from stream_durable.core.status import COMPLETED, PENDING, READY, RETRYING, RUNNING, WAITING, Outcome
 
 #: Signals kept for waits that have not begun; one more is refused, and kept as evidence.
 KEPT_MAX = 1_000
 KEPT_BYTES_MAX = 4_000_000
+#: Signals kept besides in a run that reacts to some: they wait for their turn.
+LINE_MAX = 10_000
 
 
 def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
     """Deliver a signal to the first matching wait, or keep the signal for a later wait."""
     if run.has_ended:
         return Outcome.LATE
-    mail = run.mail or Mail()
+    mail = run.mail or Mail(has_reactions=bool(run.graph.reactions))
     if message.id in mail.seen:
         return Outcome.DUPLICATE
     data = bytes(message.data)
     reaction = run.graph.reactions.get(message.signal)
     if reaction is not None:
-        outcome = beside.accept(run, reaction, message.id, data, now, out)
-        if outcome is Outcome.APPLIED:
-            run.mail = mail
-            mail.add(message.id, message.signal, None)
-        return outcome
+        return _react(run, mail, reaction, message, data, now, out)
     ended = _ended_by(run, mail, message.signal, data)
-    if ended is None and not _has_room(mail, data):
-        raise RejectedError("mail_full", f"run {run.id!r} keeps as many signals for later as it may")
+    if ended is None:
+        _check_room(run, mail, data)
     run.mail = mail
     mail.add(message.id, message.signal, data if ended is None else None)
     if ended is None:
@@ -253,8 +259,27 @@ def _time_has_come(run: Run, i: int, step: Step, now: int, out: Effects) -> None
         _wait_over(run, i, step, now, out)
 
 
-def _has_room(mail: Mail, data: bytes) -> bool:
-    return len(mail.kept) < KEPT_MAX and mail.size + len(data) <= KEPT_BYTES_MAX
+def _react(
+    run: Run, mail: Mail, node: BesideNode, message: SignalRun, data: bytes, now: int, out: Effects
+) -> Outcome:
+    """Call a reaction, or keep the signal until the call before has ended."""
+    if run.failure is not None or run.output is not None:
+        return Outcome.LATE
+    is_kept = beside.is_busy(run, node)
+    if is_kept:
+        _check_room(run, mail, data)
+        run.payload += len(data)
+    elif (outcome := beside.accept(run, node, message.id, data, now, out)) is not Outcome.APPLIED:
+        return outcome
+    run.mail = mail
+    mail.add(message.id, message.signal, data if is_kept else None)
+    return Outcome.APPLIED
+
+
+def _check_room(run: Run, mail: Mail, data: bytes) -> None:
+    most = KEPT_MAX + (LINE_MAX if run.graph.reactions else 0)
+    if len(mail.kept) >= most or mail.size + len(data) > KEPT_BYTES_MAX:
+        raise RejectedError("mail_full", f"run {run.id!r} keeps as many signals for later as it may")
 
 
 def _ended_by(run: Run, mail: Mail, name: str, data: bytes) -> tuple[int, bytes] | None:

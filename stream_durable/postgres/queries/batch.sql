@@ -68,31 +68,32 @@ steps_in as (
 -- seldom
 events_in as (
   insert into channel_event (channel, id, partition, data, expires, wakes_to, published, taken, run, wait, attempt,
-    is_used)
+    is_used, number)
   select *
-  from unnest($10::event_held[]) u
+  from unnest($10::event_numbered[]) u
   where u.data is not null and (select ok from fits)
   on conflict (channel, id) do update
   set data = excluded.data, expires = excluded.expires, wakes_to = excluded.wakes_to,
     published = excluded.published, taken = excluded.taken, run = excluded.run, wait = excluded.wait,
-    attempt = excluded.attempt, is_used = excluded.is_used
+    attempt = excluded.attempt, is_used = excluded.is_used, number = excluded.number
 ),
 events_out as (
   delete from channel_event e
-  using unnest($10::event_held[]) u
+  using unnest($10::event_numbered[]) u
   where e.channel = u.channel and e.id = u.id and u.data is null and (select ok from fits)
 ),
 waits_in as (
-  insert into channel_wait (channel, run, wait, partition, position, attempt, takes)
+  insert into channel_wait (channel, run, wait, partition, position, attempt, takes, cursor, given)
   select *
-  from unnest($11::wait_held[]) u
+  from unnest($11::wait_or_read[]) u
   where u.position is not null and (select ok from fits)
   on conflict (channel, run, wait) do update
-  set position = excluded.position, attempt = excluded.attempt, takes = excluded.takes
+  set position = excluded.position, attempt = excluded.attempt, takes = excluded.takes, cursor = excluded.cursor,
+    given = excluded.given
 ),
 waits_out as (
   delete from channel_wait w
-  using unnest($11::wait_held[]) u
+  using unnest($11::wait_or_read[]) u
   where w.channel = u.channel and w.run = u.run and w.wait = u.wait and u.position is null
     and (select ok from fits)
 ),

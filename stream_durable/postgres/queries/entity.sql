@@ -21,13 +21,13 @@ where run_id = any($1::text[])
 
 -- name: channel_event_load
 -- The events that the channels $1 keep.
-select channel, id, data, expires, wakes_to, published, taken, run, wait, attempt, is_used
+select channel, id, data, expires, wakes_to, published, taken, run, wait, attempt, is_used, number
 from channel_event
 where channel = any($1::text[])
 
 -- name: channel_wait_load
 -- The waits that are open on the channels $1.
-select channel, run, wait, position, attempt, takes
+select channel, run, wait, position, attempt, takes, cursor, given
 from channel_wait
 where channel = any($1::text[])
 

@@ -7,8 +7,8 @@ left join run r on r.id = w.run
 left join step s on s.run_id = w.run and s.name = w.wait
 where r.id is null
   or r.ended is not null
-  or s.status is distinct from 'waiting'
-  or (w.attempt > 0 and s.attempt <> w.attempt)
+  or (w.cursor is null and s.status is distinct from 'waiting')
+  or (w.cursor is null and w.attempt > 0 and s.attempt <> w.attempt)
 order by w.channel, w.run, w.wait
 limit $1
 

@@ -39,7 +39,16 @@ from stream_durable.core.messages import (
 from stream_durable.memory.deployment import QUEUE
 from stream_durable.memory.ports import VirtualClock
 from stream_durable.sdk.app import App
-from stream_durable.simulation.workload import basics, choices, groups, inside, scheduling, sharing, undoing
+from stream_durable.simulation.workload import (
+    basics,
+    choices,
+    groups,
+    inside,
+    news,
+    scheduling,
+    sharing,
+    undoing,
+)
 from stream_durable.simulation.workload.plan import Plan, Sent, message
 from stream_durable.wire.events import deferred, with_signal
 from stream_durable.wire.inbox import encode
@@ -48,7 +57,7 @@ from stream_durable.wire.topics import COMMANDS, INBOX
 #: Workflows of which some wait for a payment.
 _PAID = ("inside", "events", "expecting", "bounded", "bulky")
 #: And those in which somebody waits for a word.
-_TOLD = ("signals", "branched", "failing", "answering", "inside", "reacting")
+_TOLD = ("signals", "branched", "failing", "answering", "inside", "reacting", news.NAME)
 #: Whose runs start others: under which steps, and which.
 _CHILDREN = {
     "parent": (("family", "middle"), ("hurried", "leaf"), ("family//deeper", "leaf")),
@@ -64,7 +73,7 @@ _REPEAT_SECONDS = 7.0
 
 def application() -> App:
     """Return an app with all workflows."""
-    modules = (basics, groups, choices, inside, undoing, sharing)
+    modules = (basics, groups, choices, inside, undoing, sharing, news)
     makers = [make for module in modules for make in module.MAKERS]
     return App("simulated", workflows=[*(make() for make in makers), *sharing.families()])
 
@@ -154,6 +163,8 @@ def _script(  # noqa: C901 - a line for each kind
         yield from _inquired(rng, run, at)
     if name == "reacting":
         yield from _told_often(rng, run, at)
+    if name == news.NAME:
+        yield from news.reacted(rng, run, at)
     if name == "handed":
         yield from _ended_outside(rng, run, at)
     if name in _PAID and not early and rng.random() < 0.7:
