@@ -343,6 +343,19 @@ class TestTheRun:
         assert self.answers(play, attempt=1) == [closed()]
         assert self.answers(play, attempt=2) == [taken(attempt=2)]
 
+    def test_what_an_earlier_wait_took_stays_taken(self) -> None:
+        play = self.play(step("then", "w"))
+        assert self.answers(play, attempt=1) == [taken()]
+        play.retried("w")
+        assert play.run.steps[0].attempt == 2
+        play.reload()
+
+        # As when the acceptance was lost with the log of the channel.
+        assert self.answers(play, attempt=1) == [taken()]
+        said = play.tell(self.offered(attempt=1, id="e2"))
+        assert [type(message) for message in said.effects.messages] == [WaitClosed]
+        assert self.answers(play, attempt=2) == [taken(attempt=2)]
+
 
 def test_the_next_of_many_is_found_however_many_were_before() -> None:
     def work(count: int) -> Callable[[], object]:

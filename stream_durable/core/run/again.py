@@ -29,6 +29,9 @@ from stream_durable.core.status import (
     STEP_ENDED,
 )
 
+#: So many events that earlier attempts of a wait took are remembered.
+_TAKEN_MAX = 10
+
 
 def restart(run: Run, now: int, out: Effects) -> list[int]:
     """Begin the next try of the whole graph; return the first steps."""
@@ -257,6 +260,8 @@ def _anew(step: Step) -> Step:
     if detail is not None:
         # The next members are numbered after all there have been.
         fresh.detail.turns = detail.turns if detail.graft is None else detail.graft.turn
+        taken = ((step.attempt, detail.taken),) if detail.taken else ()
+        fresh.detail.taken_before = (*detail.taken_before, *taken)[-_TAKEN_MAX:]
     return fresh
 
 

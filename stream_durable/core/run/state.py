@@ -124,6 +124,8 @@ class Detail(msgspec.Struct, omit_defaults=True):
     #: The latest refusals of what the step emitted, and the event that a wait has taken.
     refused: tuple[RefusedEmission, ...] = ()
     taken: str = ""
+    #: What the latest of its earlier attempts took: an offer that comes again gets the same answer.
+    taken_before: tuple[tuple[int, str], ...] = ()
 
 
 class Step:
@@ -220,8 +222,7 @@ class Run:
         #: The workflow's graph; one of the run's own once a step has added to it.
         self.graph = graph
         self.status = status
-        self.created = 0
-        self.updated = 0
+        self.created = self.updated = 0
         #: When it began, for the first time.
         self.started: int | None = None
         self.ended: int | None = None

@@ -107,13 +107,21 @@ def offered(run: Run, message: EventOffered, now: int, out: Effects) -> Outcome:
     step = run.steps.get(run.graph.index.get(wait, -1))
     if outcome is Outcome.APPLIED and step is not None:
         step.detailed().taken = message.id
-    taken = "" if step is None or step.detail is None or step.attempt != attempt else step.detail.taken
+    taken = _taken_by(step, attempt)
     out.messages.append(
         EventTaken(key=channel, id=message.id, run=run.id, wait=wait, attempt=attempt, format=TAKE)
         if taken == message.id
         else WaitClosed(key=channel, run=run.id, wait=wait, attempt=attempt)
     )
     return outcome
+
+
+def _taken_by(step: Step | None, attempt: int) -> str:
+    """Return the event that an attempt of a wait has taken, or nothing."""
+    if step is None or step.detail is None:
+        return ""
+    detail = step.detail
+    return detail.taken if step.attempt == attempt else dict(detail.taken_before).get(attempt, "")
 
 
 def sleep(run: Run, message: SleepUntil, now: int, out: Effects) -> Outcome:
