@@ -8,6 +8,7 @@ from builders import RUN, Meeting, Play, lasting_picture, reacting, signal, step
 from msgspec import Raw
 
 from core.test_taking import restored
+from stream_durable.core.channel.fold import EVENTS_MAX
 from stream_durable.core.channel.reading import PORTION
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
@@ -21,8 +22,12 @@ from stream_durable.core.messages import (
     ReadClosed,
     ReadOpened,
     RetryRun,
+    SignalRun,
 )
+from stream_durable.core.run.beside import SLOTS
+from stream_durable.core.run.mail import SEEN_MAX
 from stream_durable.core.run.redrive import redrive
+from stream_durable.core.run.waits import LINE_MAX
 from stream_durable.core.status import Outcome
 
 CHANNEL, NAME = "paid/7", "~on_paid"
@@ -202,3 +207,35 @@ def test_a_run_that_is_not_there_is_given_no_more() -> None:
     out = Effects()
     refuse(given("e1", 1), RejectedError("unknown_run", "gone"), out)
     assert out.messages == [closed()]
+
+
+def test_a_flood_of_events_is_given_in_order_and_leaves_nothing() -> None:
+    meeting = Meeting(CHANNEL)
+    meeting.tell(opened())
+    for n in range(EVENTS_MAX):
+        assert meeting.published(f"e{n}", ttl_ms=5) is Outcome.APPLIED
+        assert len(meeting.effects.messages) == (n == 0)
+    meeting.fire()
+    assert len(meeting.channel.events) == EVENTS_MAX
+    for number in range(1, EVENTS_MAX):
+        meeting.tell(reacted(number))
+        [given] = meeting.effects.messages
+        assert isinstance(given, EventGiven) and (given.id, given.number) == (f"e{number}", number + 1)
+    meeting.tell(reacted(EVENTS_MAX))
+    assert not meeting.channel.events and not meeting.channel.order
+
+
+def test_a_flood_of_signals_is_worked_off_in_order_within_bounds() -> None:
+    made = Play(signal("w"), beside=(reacting("told"),))
+    for n in range(LINE_MAX):
+        asked = made.tell(SignalRun(key=RUN, id=f"s{n}", signal="told", data=Raw(b"%d" % n))).asked
+        assert asked == ([("~on_told.0", 1)] if not n else [])
+    made.reload()
+    for n in range(LINE_MAX):
+        said = made.completed(f"~on_told.{n % SLOTS}", attempt=1 + n // SLOTS)
+        assert [bytes(command.item or b"") for command in said.commands] == [
+            b"%d" % next_one for next_one in range(n + 1, min(n + 2, LINE_MAX))
+        ]
+    mail = made.run.mail
+    assert mail is not None and not mail.kept and len(mail.seen) <= SEEN_MAX
+    assert len(made.run.steps) <= SLOTS + 1
