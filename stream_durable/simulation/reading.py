@@ -91,8 +91,9 @@ def nothing_is_left_to_react_to(world: World, oracle: Oracle) -> Iterator[str]:
     for channel in () if world.lives.has_losses else oracle.channels():
         for (run_id, reaction), reader in channel.readers.items():
             run = next((run for run in oracle.runs() if run.id == run_id), None)
-            if run is None or run.ended is not None:
-                yield f"{channel.id!r} has events for {reaction!r} of {run_id}, which is over"
+            # A late repeat of a registration is closed by the first event.
+            if reader.given and (run is None or run.ended is not None):
+                yield f"{channel.id!r} waits for {reaction!r} of {run_id}, which is over"
             elif not reader.given and channel.order and channel.order[-1][0] > reader.cursor:
                 yield f"{channel.id!r} keeps events that {reaction!r} of {run_id} was not given"
 
