@@ -52,8 +52,8 @@ class Unasked:
 @pytest.mark.parametrize("count", [10, 1_000])
 async def test_every_row_is_looked_at_once(count: int) -> None:
     keys = [f"paid/{i}" for i in range(count)]
-    events = Rows((key, "e", b"1", 10, None, None, None, None, None, None, None, False) for key in keys[::2])
-    waits = Rows((key, f"run-{i}", "w", i + 1, 1, False) for key in keys[1::2] for i in range(5))
+    events = Rows((key, "e", b"1", 10, *[None] * 7, False, None) for key in keys[::2])
+    waits = Rows((key, f"run-{i}", "w", i + 1, 1, False, None, None) for key in keys[1::2] for i in range(5))
     store = Kept({EventRow: events, WaitRow: waits})
     cache = Cache(1 << 30)
 
@@ -81,12 +81,7 @@ class Large(Kept):
     async def load(self, keys: Keys) -> Loaded:
         self.asked.append(len(keys["channel"]))
         data = b"1" * LARGE
-        return {
-            EventRow: [
-                (key, "e", data, 10, None, None, None, None, None, None, None, False)
-                for key in keys["channel"]
-            ]
-        }
+        return {EventRow: [(key, "e", data, 10, *[None] * 7, False, None) for key in keys["channel"]]}
 
 
 async def test_entities_are_loaded_in_portions_until_they_weigh_enough() -> None:
