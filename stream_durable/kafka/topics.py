@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import Any, Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
@@ -38,6 +37,15 @@ _CALL_SECONDS: Final = 15.0
 #: How long brokers may take to report what the controller has done, and how often they are asked.
 _SEEN_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.05
+#: Answers to the first commit of a group that another moment may change.
+_NOT_YET: Final = frozenset({
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+})  # fmt: skip
 _OFFSETS_KEPT: Final = "offsets.retention.minutes"
 _MINUTE_MS: Final = 60_000
 
@@ -191,9 +199,18 @@ class Topics:
                 continue
             marks = [TopicPartition(topic.name, partition, 0) for partition in range(topic.partitions)]
             group = ConsumerGroupTopicPartitions(full_name(prefix, WORKERS + queue), marks)
-            [done] = self._admin.alter_consumer_group_offsets([group], request_timeout=_CALL_SECONDS).values()
-            with suppress(KafkaException):
-                done.result()
+            deadline = time.monotonic() + _SEEN_SECONDS
+            while not self._is_begun(group) and time.monotonic() < deadline:
+                time.sleep(_LOOK_SECONDS)
+
+    def _is_begun(self, group: ConsumerGroupTopicPartitions) -> bool:
+        """Commit a group's first offsets; False: its broker may do so only in a moment."""
+        [done] = self._admin.alter_consumer_group_offsets([group], request_timeout=_CALL_SECONDS).values()
+        try:
+            errors = [part.error for part in done.result().topic_partitions]
+        except KafkaException as error:
+            errors = [error.args[0]]
+        return not any(error is not None and error.code() in _NOT_YET for error in errors)
 
     def _wait_until_seen(self) -> None:
         """Wait, not for ever, until brokers report what the controller has done: others look at once."""

@@ -176,6 +176,6 @@ def test_a_small_run_of_the_whole(
     assert told["records_per_s"] == pytest.approx(2 * told["runs_per_s"], rel=0.01)
     assert all(told["cpu_s"][part] > 0 for part in COUNTED if part != "ingress")
     assert told["cpu_ms_per_step"] == pytest.approx(sum(told["cpu_s"][part] for part in COUNTED), rel=0.01)
-    assert all(told["peak_mb"][part] > 10 for part in PARTS)
+    assert all(told["peak_mb"][part] > 10 for part in PARTS if part != "ingress"), told["peak_mb"]
     assert not list(tmp_path.iterdir())
     assert not [one for one in psutil.Process().children() if "reconciler" in " ".join(one.cmdline())]

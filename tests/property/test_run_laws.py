@@ -294,7 +294,7 @@ def test_what_the_laws_try_reaches_everything() -> None:
     missing |= {("run", status) for status in RUN_ENDED}
 
     chance = Random(7)
-    for _ in range(600):
+    for _ in range(3_000):
         world, choose = begun(Choices(chance.randbytes(9 * NODE_BYTES)), Choices(chance.randbytes(600)), 9)
         while not choose.is_used_up:
             message = world.move(choose)
