@@ -55,6 +55,8 @@ COMMIT_ROWS = {
 }
 #: The most bytes of write-ahead log: the rows above, their indexes, and now and then the image of a page.
 COMMIT_WAL_BYTES = 3_200
+#: Checkpoints are minutes apart, so two laps in a row are not both the first after one.
+LAPS = 3
 #: Of a run, beside its commits: the look whether it is there already.
 LOOKS = 1
 #: Notes of what Kafka has acknowledged last, made for a partition once nothing more comes.
