@@ -6,7 +6,8 @@ from typing import Any
 
 from builders import Meeting, Saved
 
-from stream_durable.core.channel.fold import LATE_MS, PORTION, PORTION_BYTES
+from stream_durable.core.channel.fold import LATE_MS
+from stream_durable.core.channel.reading import PORTION, PORTION_BYTES
 from stream_durable.core.channel.state import Channel
 from stream_durable.core.ids import channel_id
 from stream_durable.core.messages import (

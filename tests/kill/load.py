@@ -27,6 +27,22 @@ _SIGNAL_AFTER = (0, 40)
 _TICK_SECONDS = 0.02
 
 
+def raw_producer(instance: Instance) -> Producer:
+    """Return a producer of somebody outside, which sends at once and comes back soon."""
+    return Producer(
+        {
+            "bootstrap.servers": instance.settings.kafka.bootstrap,
+            "log_level": 0,
+            "enable.idempotence": True,
+            "partitioner": PARTITIONER,
+            "linger.ms": 0,
+            "retry.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 500,
+            "log.connection.close": False,
+        }
+    )
+
+
 class Load:
     """Runs that were asked for; started means that Kafka has acknowledged it."""
 
@@ -43,18 +59,7 @@ class Load:
         self.refused: list[str] = []
         self._owed: deque[tuple[int, str]] = deque()
         self._is_over = threading.Event()
-        self._producer = Producer(
-            {
-                "bootstrap.servers": instance.settings.kafka.bootstrap,
-                "log_level": 0,
-                "enable.idempotence": True,
-                "partitioner": PARTITIONER,
-                "linger.ms": 0,
-                "retry.backoff.ms": 50,
-                "reconnect.backoff.max.ms": 500,
-                "log.connection.close": False,
-            }
-        )
+        self._producer = raw_producer(instance)
         self._thread = threading.Thread(target=self._run, name="load")
         self._thread.start()
 

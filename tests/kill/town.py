@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Message
 
 from kill.heard import JOB, NEWS
 from kill.instance import Instance
-from stream_durable.kafka.config import PARTITIONER
+from kill.load import raw_producer
 
 #: Runs that hear the same news, and runs that share a line of jobs.
 CROWD, LINE = 10, 5
@@ -63,18 +63,7 @@ class Town:
         self._pickers = of["picker"]
         self._plan = list(self._planned())
         self._rest = iter(self._plan)
-        self._producer = Producer(
-            {
-                "bootstrap.servers": instance.settings.kafka.bootstrap,
-                "log_level": 0,
-                "enable.idempotence": True,
-                "partitioner": PARTITIONER,
-                "linger.ms": 0,
-                "retry.backoff.ms": 50,
-                "reconnect.backoff.max.ms": 500,
-                "log.connection.close": False,
-            }
-        )
+        self._producer = raw_producer(instance)
 
     @property
     def early(self) -> set[str]:

@@ -15,6 +15,7 @@ from itertools import islice
 from msgspec import Raw
 
 from stream_durable.core.channel import reading
+from stream_durable.core.channel.reading import PORTION, PORTION_BYTES
 from stream_durable.core.channel.state import Channel, Holder, KeptEvent, WaitKey
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
@@ -38,9 +39,6 @@ _EXPIRY = ""
 #: Events kept by a channel at most; one more is refused, and kept as evidence.
 EVENTS_MAX = 10_000
 EVENTS_BYTES_MAX = 16_000_000
-#: Waits woken by one record at most, and bytes of data sent to them.
-PORTION = 500
-PORTION_BYTES = 4_000_000
 #: A message opening a wait and older than this may come from a replaced owner: the run is asked whether it
 #: still waits.
 LATE_MS = 3_000
@@ -94,7 +92,7 @@ def open_wait(channel: Channel, message: WaitOpened, now: int, out: Effects) -> 
     over = channel.expired(now)
     if over < len(channel.expiries):
         event_id = channel.expiries[over][1]
-        _note_taker(channel, event_id, now)
+        channel.note_taker(event_id, now)
         _deliver(channel, key, message.attempt, event_id, out)
         return Outcome.APPLIED
     channel.add_wait(key, message.attempt)
@@ -246,14 +244,6 @@ def _check_late(channel: Channel, message: WaitOpened, now: int, out: Effects) -
     if message.since and now - message.since > LATE_MS:
         check = WaitChecked(key=message.run, wait=message.wait, channel=channel.id, attempt=message.attempt)
         out.messages.append(check)
-
-
-def _note_taker(channel: Channel, event_id: str, now: int) -> None:
-    """Keep on record that somebody has had an event: the first time alone, for it is a row to write."""
-    event = channel.events[event_id]
-    if event.taken is None:
-        channel.events[event_id] = event._replace(taken=now)
-        channel.touched_events[event_id] = None
 
 
 def _deliver(channel: Channel, key: WaitKey, attempt: int, event_id: str, out: Effects) -> None:

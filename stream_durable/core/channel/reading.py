@@ -19,7 +19,7 @@ from stream_durable.core.format import READS
 from stream_durable.core.messages import EventGiven, EventReacted, ReadClosed, ReadOpened
 from stream_durable.core.status import Outcome
 
-#: Events given by one record at most, and bytes of their data.
+#: Waits woken and events given by one record at most, each, and bytes of the data sent to them.
 PORTION: Final = 500
 PORTION_BYTES: Final = 4_000_000
 
@@ -116,10 +116,8 @@ def _give_after(channel: Channel, key: WaitKey, reader: Reader, now: int, out: E
 
 def _give(channel: Channel, key: WaitKey, reader: Reader, now: int, out: Effects) -> int:
     _, event_id = channel.order[bisect_left(channel.order, reader.given, key=_number)]
+    channel.note_taker(event_id, now)
     event = channel.events[event_id]
-    if event.taken is None:
-        channel.events[event_id] = event._replace(taken=now)
-        channel.touched_events[event_id] = None
     run, reaction = key
     given = EventGiven(
         key=run, reaction=reaction, id=event_id, data=Raw(event.data), ordinal=reader.ordinal,

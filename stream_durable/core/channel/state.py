@@ -163,6 +163,13 @@ class Channel:
         self.touched_events[event_id] = None
         return event
 
+    def note_taker(self, event_id: str, now: int) -> None:
+        """Keep on record that somebody has had an event: the first time alone, for it is a row to write."""
+        event = self.events[event_id]
+        if event.taken is None:
+            self.events[event_id] = event._replace(taken=now)
+            self.touched_events[event_id] = None
+
     def use_event(self, event_id: str) -> None:
         """Give an offered event to its holder for good."""
         event = self.withdraw_offer(event_id)
