@@ -193,6 +193,12 @@ COMMANDS_LOST: Final = LogEvent(
     "topic partition offset begun_at reason",
     "The done commands are unknown, or some have expired; open commands are requested again.",
 )
+GROUP_NOT_BEGUN: Final = LogEvent(
+    "group.not_begun",
+    "warning",
+    "topic reason",
+    "A new queue's workers have no offset to begin at; the first one requests open commands again.",
+)
 COMMAND_REJECTED: Final = LogEvent(
     "command.rejected", "error", "queue partition offset reason", "A worker cannot run a record of its queue."
 )

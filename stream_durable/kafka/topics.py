@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
@@ -18,7 +18,7 @@ from confluent_kafka.admin import (
 )
 
 from stream_durable.core.errors import TransientError
-from stream_durable.kafka.config import Admin, away, transient
+from stream_durable.kafka.config import Admin, away, config, heard, transient
 from stream_durable.kafka.mock import is_mock, make_topics
 from stream_durable.kafka.topic_rules import (
     COMMANDS_KEPT_MS,
@@ -31,12 +31,18 @@ from stream_durable.kafka.topic_rules import (
 )
 from stream_durable.ports import TopicStep
 from stream_durable.settings import Settings, far_brokers
+from stream_durable.telemetry import GROUP_NOT_BEGUN, logger
 from stream_durable.wire.topics import COMMANDS, WORKERS, full_name
 
+_log = logger(__name__)
+
+_CLIENT: Final = "stream-durable-topics"
 _CALL_SECONDS: Final = 15.0
 #: How long brokers may take to report what the controller has done, and how often they are asked.
 _SEEN_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.05
+#: How long the first commit of a group is tried: a new cluster creates its topic of offsets for it.
+_BEGIN_SECONDS: Final = 60.0
 #: Answers to the first commit of a group that another moment may change.
 _NOT_YET: Final = frozenset({
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -45,6 +51,7 @@ _NOT_YET: Final = frozenset({
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._TIMED_OUT,
     KafkaError._TRANSPORT,
+    KafkaError._WAIT_COORD,
 })  # fmt: skip
 _OFFSETS_KEPT: Final = "offsets.retention.minutes"
 _MINUTE_MS: Final = 60_000
@@ -57,7 +64,7 @@ class Topics:
         """Ask nothing yet."""
         self._settings = settings
         self._queues = queues
-        self._admin = Admin(settings.kafka, "stream-durable-topics")
+        self._admin = Admin(settings.kafka, _CLIENT)
         self._wanted: list[Wanted] = []
         self._found: dict[str, Found] = {}
         self._broker_count = 0
@@ -197,20 +204,28 @@ class Topics:
             queue = topic.name.removeprefix(full_name(prefix, COMMANDS))
             if topic.name not in made or queue == topic.name:
                 continue
+            group = full_name(prefix, WORKERS + queue)
             marks = [TopicPartition(topic.name, partition, 0) for partition in range(topic.partitions)]
-            group = ConsumerGroupTopicPartitions(full_name(prefix, WORKERS + queue), marks)
-            deadline = time.monotonic() + _SEEN_SECONDS
-            while not self._is_begun(group) and time.monotonic() < deadline:
-                time.sleep(_LOOK_SECONDS)
+            if refusal := self._begin(group, marks):
+                _log.warning(GROUP_NOT_BEGUN, topic=topic.name, reason=refusal.str())
 
-    def _is_begun(self, group: ConsumerGroupTopicPartitions) -> bool:
-        """Commit a group's first offsets; False: its broker may do so only in a moment."""
-        [done] = self._admin.alter_consumer_group_offsets([group], request_timeout=_CALL_SECONDS).values()
+    def _begin(self, group: str, marks: list[TopicPartition]) -> KafkaError | None:
+        """Commit a group's first offsets, again while its broker may do so in a moment; return the refusal.
+
+        By a consumer: a new cluster never answers an administrator, whose client cannot be closed then.
+        """
+        settings = self._settings.kafka
+        properties = config(settings, _CLIENT, group_id=group, enable_auto_commit=False)
+        consumer = Consumer(heard(settings, properties))
+        deadline = time.monotonic() + _BEGIN_SECONDS
         try:
-            errors = [part.error for part in done.result().topic_partitions]
-        except KafkaException as error:
-            errors = [error.args[0]]
-        return not any(error is not None and error.code() in _NOT_YET for error in errors)
+            while (refusal := _commit(consumer, marks)) and refusal.code() in _NOT_YET:
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(_LOOK_SECONDS)
+        finally:
+            consumer.close()
+        return refusal
 
     def _wait_until_seen(self) -> None:
         """Wait, not for ever, until brokers report what the controller has done: others look at once."""
@@ -242,6 +257,14 @@ class Topics:
             answers = self._admin.incremental_alter_configs(resources, request_timeout=_CALL_SECONDS)
             for future in answers.values():
                 future.result()
+
+
+def _commit(consumer: Consumer, marks: list[TopicPartition]) -> KafkaError | None:
+    try:
+        answered = consumer.commit(offsets=marks, asynchronous=False) or []
+    except KafkaException as error:
+        return cast(KafkaError, error.args[0])
+    return next((mark.error for mark in answered if mark.error is not None), None)
 
 
 def _await_made(made: Future[None]) -> None:
