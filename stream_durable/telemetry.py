@@ -193,8 +193,8 @@ COMMANDS_LOST: Final = LogEvent(
     "topic partition offset begun_at reason",
     "The done commands are unknown, or some have expired; open commands are requested again.",
 )
-GROUP_NOT_BEGUN: Final = LogEvent(
-    "group.not_begun",
+OFFSETS_REFUSED: Final = LogEvent(
+    "offsets.refused",
     "warning",
     "topic reason",
     "A new queue's workers have no offset to begin at; the first one requests open commands again.",

@@ -31,7 +31,7 @@ from stream_durable.kafka.topic_rules import (
 )
 from stream_durable.ports import TopicStep
 from stream_durable.settings import Settings, far_brokers
-from stream_durable.telemetry import GROUP_NOT_BEGUN, logger
+from stream_durable.telemetry import OFFSETS_REFUSED, logger
 from stream_durable.wire.topics import COMMANDS, WORKERS, full_name
 
 _log = logger(__name__)
@@ -207,7 +207,7 @@ class Topics:
             group = full_name(prefix, WORKERS + queue)
             marks = [TopicPartition(topic.name, partition, 0) for partition in range(topic.partitions)]
             if refusal := self._begin(group, marks):
-                _log.warning(GROUP_NOT_BEGUN, topic=topic.name, reason=refusal.str())
+                _log.warning(OFFSETS_REFUSED, topic=topic.name, reason=refusal.str())
 
     def _begin(self, group: str, marks: list[TopicPartition]) -> KafkaError | None:
         """Commit a group's first offsets, again while its broker may do so in a moment; return the refusal.
