@@ -665,6 +665,8 @@ class EventWait(NamedTuple):
     #: Log time since which the step waits, and until when.
     since: int | None
     due: int | None
+    #: Of a reaction: how many events it has not worked off; None: a wait.
+    behind: int | None = None
 
 
 class SignalWait(NamedTuple):
@@ -678,6 +680,28 @@ class SignalWait(NamedTuple):
     fingerprint: str
     since: int | None
     due: int | None
+    #: Of a reaction: how many signals it has not worked off; None: a wait.
+    behind: int | None = None
+
+
+class SignalStep(NamedTuple):
+    """A step that waits for signals, or a reaction to a signal."""
+
+    fingerprint: str
+    #: Its name.
+    step: str
+    #: The signal of a reaction; None: a wait.
+    reacts_to: str | None = None
+
+
+class ReactionSource(NamedTuple):
+    """A reaction, and where it takes events or signals from."""
+
+    reaction: str
+    #: Of events.
+    channel: str | None
+    #: The signal; None: it reacts to events.
+    signal: str | None
 
 
 class QuestionQuery(NamedTuple):
@@ -787,13 +811,19 @@ class Views(Protocol):
 
     async def signal_waits(
         self,
-        steps: Sequence[tuple[str, str]],
+        steps: Sequence[SignalStep],
         workflow: str | None,
         *,
         after: tuple[int, str, str],
         limit: int,
     ) -> list[SignalWait]:
-        """Return a page of the open waits of these (fingerprint, step), oldest runs first."""
+        """Return a page of the open waits of these steps, and of reactions, oldest runs first."""
+
+    async def behind(self, run: str, reactions: Sequence[ReactionSource]) -> dict[str, int]:
+        """Count the events and kept signals that each reaction of a run has not worked off.
+
+        Left out is a reaction to events without a registration.
+        """
 
     async def open_questions(
         self, query: QuestionQuery, *, after: tuple[int, str, str], limit: int

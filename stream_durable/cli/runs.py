@@ -13,7 +13,16 @@ from stream_durable.cli.errors import FAILURE, UsageError
 from stream_durable.cli.failures import print_traces
 from stream_durable.cli.output import Format, Output, show, show_one
 from stream_durable.cli.selection import RunId, Selection, read_time, selects
-from stream_durable.cli.shown import LIST_COLUMNS, STEP_COLUMNS, entry_row, print_run, run_row, step_rows
+from stream_durable.cli.shown import (
+    LIST_COLUMNS,
+    REACTION_COLUMNS,
+    STEP_COLUMNS,
+    entry_row,
+    print_run,
+    reaction_rows,
+    run_row,
+    step_rows,
+)
 from stream_durable.cli.values import AppOption, load, load_settings, read_json
 from stream_durable.core.names import is_helper, is_inner
 
@@ -174,19 +183,22 @@ def watch(run: RunId) -> None:
 
 @app.command("show")
 def show_run(run: RunId, output: Output = Format.TABLE) -> None:
-    """Show a run and the state of each step.
+    """Show a run and the state of each step and reaction.
 
     Example: `stream-durable runs show order-42`
     """
     found = asyncio.run(_show(load_settings(), run))
-    steps, helpers = step_rows(found.steps), step_rows(found.helpers)
+    steps, helpers, reactions = step_rows(found.steps), step_rows(found.helpers), reaction_rows(found)
     if output is not Format.TABLE:
-        show_one({**run_row(found), "steps": steps, "helpers": helpers}, output)
+        show_one({**run_row(found), "steps": steps, "helpers": helpers, "reactions": reactions}, output)
         return
     print_run(found)
     show(steps, STEP_COLUMNS, output, empty="No step has ended yet.")
+    if reactions:
+        typer.echo("\nReactions:")
+        show(reactions, REACTION_COLUMNS, output, empty="")
     if helpers:
-        typer.echo("\nHooks and compensations:")
+        typer.echo("\nHooks, compensations and calls beside the graph:")
         show(helpers, STEP_COLUMNS, output, empty="")
     failed = [row for row in (*steps, *helpers) if row["status"] != "completed"]
     print_traces((f"{row['step']}, attempt {row['attempt']}", row["failure"]) for row in failed)
@@ -291,7 +303,7 @@ async def _show(settings: Settings, written: str) -> RunState:
     """Return the state of a run; without the steps not yet begun if Kafka does not answer."""
     from stream_durable import operating
     from stream_durable.cli.lookup import find_in
-    from stream_durable.client.state import run_state
+    from stream_durable.client.state import read_state, run_state
 
     async with operating.views(settings) as views:
         stored = await views.run_with_steps(await find_in(views, written))
@@ -301,7 +313,11 @@ async def _show(settings: Settings, written: str) -> RunState:
     )
     if is_whole and stored.run.ended is not None:
         return run_state(stored, None)
-    return run_state(stored, await _graph(settings, stored.run.fingerprint))
+    graph = await _graph(settings, stored.run.fingerprint)
+    if graph is None:
+        return run_state(stored, None)
+    async with operating.views(settings) as views:
+        return await read_state(views, stored, graph)
 
 
 async def _graph(settings: Settings, fingerprint: str) -> Graph | None:

@@ -86,6 +86,26 @@ def step_rows(steps: Mapping[str, StepState]) -> list[dict[str, Any]]:
     return [_step(step) for step in sorted(steps.values(), key=_begun)]
 
 
+REACTION_COLUMNS = ("reaction", "on", "of", "key", "behind", "note")
+
+
+def reaction_rows(run: RunState) -> list[dict[str, Any]]:
+    """Return a row for each reaction of a run."""
+    return [
+        {
+            "reaction": one.name,
+            "on": one.on,
+            "of": one.of,
+            "key": one.key,
+            "behind": one.behind,
+            "note": "; ".join(wait.text for wait in one.waits_for),
+            "step": one.step,
+            "waits_for": list(map(_wait, one.waits_for)),
+        }
+        for one in run.reactions.values()
+    ]
+
+
 def _begun(step: StepState) -> float:
     at = step.started or step.finished
     return inf if at is None else at.timestamp()

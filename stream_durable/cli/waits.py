@@ -45,6 +45,8 @@ def list_waits(
 ) -> None:
     """List the steps that wait: for events, by name and key; then for signals, of the oldest run first.
 
+    Reactions are among them; `behind` is how many events or signals they have not worked off.
+
     Example: `stream-durable waits list --event payment.captured --key 42`
     """
     page = _asked(
@@ -52,7 +54,7 @@ def list_waits(
             workflow=workflow, event=event, key=key, signal=signal, limit=limit, after=after
         )
     )
-    columns = ("run", "workflow", "step", "kind", "name", "key", "since", "until")
+    columns = ("run", "workflow", "step", "kind", "name", "key", "since", "until", "behind")
     show([wait._asdict() for wait in page.waits], columns, output, empty="No step waits for that.")
     _say_more(page.following)
 

@@ -319,7 +319,8 @@ class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders):
     ) -> WaitList:
         """Return a page of the steps that wait for events, signals and their end from outside, of all runs.
 
-        Waits for events come by name and key, then the others, of the oldest run first.
+        Reactions to events and signals are among them, with how many they have not worked off. Waits for
+        events come by name and key, then the others, of the oldest run first.
         """
         return await open_waits(self._edge, workflow, event, key, signal, limit, after)
 

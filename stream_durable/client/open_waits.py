@@ -13,7 +13,8 @@ from stream_durable.client.state import moment
 from stream_durable.core.definition.nodes import SignalNode, TokenNode
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import channel_id
-from stream_durable.ports import ChannelRange, EventWait, SignalWait, StoredEvent
+from stream_durable.core.names import beside_name, hook_kind
+from stream_durable.ports import ChannelRange, EventWait, SignalStep, SignalWait, StoredEvent
 
 #: Follows the slash between an event's name and its key.
 _AFTER_SLASH: Final = chr(ord("/") + 1)
@@ -23,12 +24,13 @@ _NO_RUN: Final = (0, "", "")
 
 
 class OpenWait(NamedTuple):
-    """A step waiting for an event, for signals, or for its end from outside."""
+    """A step waiting for an event, for signals, or for its end from outside; or a reaction."""
 
     run: str
     workflow: str
+    #: Of a reaction, its name.
     step: str
-    #: `event`, `signal` or `token`.
+    #: `event`, `signal` or `token`; `event reaction` or `signal reaction`.
     kind: str
     #: Of the event, or of the signals; empty for a token.
     name: str
@@ -37,6 +39,8 @@ class OpenWait(NamedTuple):
     since: datetime | None
     #: When the step waits no longer; None: it has no time-out.
     until: datetime | None
+    #: Of a reaction: how many events or signals came and are not worked off, the one under way among them.
+    behind: int | None = None
 
 
 class WaitList(NamedTuple):
@@ -94,7 +98,8 @@ async def open_waits(
         steps = await _steps(edge, signal)
         left = limit - len(found)
         rest = await _of_signals(edge, steps, workflow, place, left + 1)
-        found += [_signal_wait(wait, steps) for wait in rest[:left]]
+        names = {step[:2]: name for step, name in steps.items()}
+        found += [_signal_wait(wait, names[wait.fingerprint, wait.wait]) for wait in rest[:left]]
         if len(rest) > left:
             return WaitList(found, _cursor(("signal", *rest[left - 1][:3]) if left else last))
     return WaitList(found, None)
@@ -125,7 +130,7 @@ async def _of_events(
 
 
 async def _of_signals(
-    edge: Edge, steps: dict[tuple[str, str], str], workflow: str | None, place: list[Any], limit: int
+    edge: Edge, steps: dict[SignalStep, str], workflow: str | None, place: list[Any], limit: int
 ) -> list[SignalWait]:
     if not steps:
         return []
@@ -135,17 +140,24 @@ async def _of_signals(
     )
 
 
-async def _steps(edge: Edge, signal: str | None) -> dict[tuple[str, str], str]:
-    """Return the steps that wait for signals or a token, by (fingerprint, step), with the signals' names."""
+async def _steps(edge: Edge, signal: str | None) -> dict[SignalStep, str]:
+    """Return steps that wait for signals or a token, and reactions to signals, with the signals' names."""
     catalogue = edge.ports.catalogue
     await edge.ask(catalogue.catch_up, "read the definitions")
-    return {
-        (graph.fingerprint, node.name): "" if isinstance(node, TokenNode) else node.named
+    waits = {
+        SignalStep(graph.fingerprint, node.name): "" if isinstance(node, TokenNode) else node.named
         for graph in catalogue.known()
         for node in graph.nodes
         if (isinstance(node, SignalNode) and (signal is None or signal in node.signals))
         or (isinstance(node, TokenNode) and signal is None)
     }
+    reactions = {
+        SignalStep(graph.fingerprint, beside_name(node.name), name): name
+        for graph in catalogue.known()
+        for name, node in graph.reactions.items()
+        if signal in (None, name)
+    }
+    return waits | reactions
 
 
 def _channels(event: str | None, key: str | None) -> ChannelRange:
@@ -160,17 +172,20 @@ def _channels(event: str | None, key: str | None) -> ChannelRange:
 
 def _event_wait(wait: EventWait) -> OpenWait:
     name, _, key = wait.channel.partition("/")
-    return OpenWait(
-        wait.run, wait.workflow, wait.wait, "event", name, key, _moment(wait.since), _moment(wait.due)
-    )
+    return _open_wait(wait, "event", name, key)
 
 
-def _signal_wait(wait: SignalWait, steps: dict[tuple[str, str], str]) -> OpenWait:
-    names = steps[wait.fingerprint, wait.wait]
-    kind = "signal" if names else "token"
+def _signal_wait(wait: SignalWait, names: str) -> OpenWait:
+    return _open_wait(wait, "signal" if names else "token", names, None)
+
+
+def _open_wait(wait: EventWait | SignalWait, kind: str, name: str, key: str | None) -> OpenWait:
+    if wait.behind is not None:
+        kind = f"{kind} reaction"
     return OpenWait(
-        wait.run, wait.workflow, wait.wait, kind, names, None, _moment(wait.since), _moment(wait.due)
-    )
+        wait.run, wait.workflow, hook_kind(wait.wait), kind, name, key, _moment(wait.since),
+        _moment(wait.due), wait.behind,
+    )  # fmt: skip
 
 
 def _kept(event: StoredEvent) -> KeptEvent:

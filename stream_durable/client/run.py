@@ -20,7 +20,7 @@ from stream_durable.client.later import planned
 from stream_durable.client.listing import Family, RunList, family, listed
 from stream_durable.client.orders import check_end_step, check_retry
 from stream_durable.client.starting import check_input, check_same, repeated, resolve
-from stream_durable.client.state import RunState, run_state
+from stream_durable.client.state import RunState, read_state
 from stream_durable.client.step_ender import StepEnder
 from stream_durable.client.stored import graph_of, with_large_values
 from stream_durable.client.watching import Event, watched
@@ -122,7 +122,9 @@ class RunHandle(StepEnder, Generic[Out]):
         """Return the state of the run and of each step."""
         stored = await self._stored()
         graph = await graph_of(self._edge, stored.run)
-        return run_state(await with_large_values(self._edge, stored), graph)
+        stored = await with_large_values(self._edge, stored)
+        views = self._edge.ports.views
+        return await self._edge.ask(lambda: read_state(views, stored, graph), f"read run {self.id!r}")
 
     async def watch(
         self,

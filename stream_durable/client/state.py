@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from stream_durable.client.questions import Question, question_of
+from stream_durable.client.reactions import ReactionState, behind, reaction_states
 from stream_durable.client.waiting import WaitsFor, waits_for
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode
@@ -23,7 +24,7 @@ from stream_durable.core.run.say import trigger_of
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.values import output_of
 from stream_durable.core.status import CANCELLED, PENDING, READY, RETRYING, RUNNING, WAITING
-from stream_durable.ports import StoredRun
+from stream_durable.ports import StoredRun, Views
 
 _failure = msgspec.json.Decoder(Failure).decode
 
@@ -145,8 +146,10 @@ class RunState(NamedTuple):
     failure: Failure | None
     #: In order of definition, steps added at run time last.
     steps: Mapping[str, StepState]
-    #: Hooks and compensations.
+    #: Hooks, compensations, and calls beside the graph.
     helpers: Mapping[str, StepState]
+    #: By name; none after the end of the run.
+    reactions: Mapping[str, ReactionState]
 
     @property
     def current(self) -> tuple[str, ...]:
@@ -159,12 +162,22 @@ class RunState(NamedTuple):
         return 100 * self.done / self.total if self.total else 100.0
 
 
+async def read_state(views: Views, stored: StoredRun, graph: Graph) -> RunState:
+    """Return the state of a run; what is behind its reactions is one more query, if it has any."""
+    run = thaw_run(stored.run, stored.steps, graph)
+    return _run_state(stored, run, await behind(views, run))
+
+
 def run_state(stored: StoredRun, graph: Graph | None) -> RunState:
     """Return the state of a run from the stored rows; without its graph, of the recorded steps alone."""
+    return _run_state(stored, None if graph is None else thaw_run(stored.run, stored.steps, graph), {})
+
+
+def _run_state(stored: StoredRun, run: Run | None, counts: Mapping[str, int]) -> RunState:
     row = stored.run
     requests = thaw_requests(row.requests)
     scheduled = None if requests is None else requests.scheduled
-    states = list(map(_recorded, stored.steps)) if graph is None else _states(stored, graph)
+    states = list(map(_recorded, stored.steps)) if run is None else _states(run)
     return RunState(
         id=row.id,
         workflow=row.workflow,
@@ -195,6 +208,7 @@ def run_state(stored: StoredRun, graph: Graph | None) -> RunState:
         failure=failure_of(row.failure),
         steps={state.name: state for state in states if not is_helper(state.name)},
         helpers={state.name: state for state in states if is_helper(state.name)},
+        reactions={} if run is None else reaction_states(run, counts),
     )
 
 
@@ -208,9 +222,8 @@ def moment(millis: int) -> datetime:
     return datetime.fromtimestamp(millis / 1_000, UTC)
 
 
-def _states(stored: StoredRun, graph: Graph) -> list[StepState]:
+def _states(run: Run) -> list[StepState]:
     """Return the states of all steps, in the order of the definition."""
-    run = thaw_run(stored.run, stored.steps, graph)
     return [_state(run, i, name) for i, name in enumerate(run.graph.names)]
 
 

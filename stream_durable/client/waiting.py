@@ -29,6 +29,7 @@ _WORDS: Final = {
     "turn": "its turn: the run begins so many steps with each record",
     "next child": "the time of the next run of {name}",
     "members": "{about} members",
+    "call": "the end of the call before",
     "place": "one of the {about} places that the workflow has for steps of one run",
 }
 

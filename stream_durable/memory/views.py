@@ -22,9 +22,8 @@ from stream_durable.memory.broker import Broker
 from stream_durable.memory.later import ScheduleViews, evidence_page, later_page
 from stream_durable.memory.ports import MemoryBlobs, MemoryDefinitions, MemoryPublisher
 from stream_durable.memory.store import MemoryStore
+from stream_durable.memory.waits import WaitViews
 from stream_durable.ports import (
-    ChannelRange,
-    EventWait,
     GateSummary,
     QuestionQuery,
     Record,
@@ -32,8 +31,6 @@ from stream_durable.ports import (
     RunPosition,
     RunQuery,
     RunSummary,
-    SignalWait,
-    StoredEvent,
     StoredEvidence,
     StoredLater,
     StoredQuestion,
@@ -84,7 +81,7 @@ class MemoryCatalogue(MemoryDefinitions):
         return sorted(self._known.current)
 
 
-class MemoryViews(ScheduleViews):
+class MemoryViews(ScheduleViews, WaitViews):
     """The read models of the store in memory."""
 
     def __init__(self, store: MemoryStore) -> None:
@@ -134,39 +131,6 @@ class MemoryViews(ScheduleViews):
         found = (row for row in self._tables.runs.values() if row.workflow == workflow)
         return sorted(found, key=lambda row: (row.created, row.id))
 
-    async def event_waits(
-        self, channels: ChannelRange, workflow: str | None, *, after: tuple[str, str, str], limit: int
-    ) -> list[EventWait]:
-        """Return a page of the open waits for events."""
-        found = []
-        for channel, run_id, wait in sorted(self._tables.waits):
-            run, step = self._waiting(run_id, wait)
-            is_meant = _is_within(channel, channels) and (channel, run_id, wait) > after
-            if is_meant and run is not None and step is not None and workflow in (None, run.workflow):
-                found.append(EventWait(channel, run_id, wait, run.workflow, step.started, step.due))
-        return found[:limit]
-
-    async def signal_waits(
-        self,
-        steps: Sequence[tuple[str, str]],
-        workflow: str | None,
-        *,
-        after: tuple[int, str, str],
-        limit: int,
-    ) -> list[SignalWait]:
-        """Return a page of the open waits of these steps."""
-        found = []
-        for row in self._tables.steps.values():
-            run, step = self._waiting(row.run, row.name)
-            if run is None or step is None or (run.fingerprint, row.name) not in steps:
-                continue
-            if (run.created, run.id, row.name) > after and workflow in (None, run.workflow):
-                one = SignalWait(
-                    run.created, run.id, row.name, run.workflow, run.fingerprint, row.started, row.due
-                )
-                found.append(one)
-        return sorted(found)[:limit]
-
     async def open_questions(
         self, query: QuestionQuery, *, after: tuple[int, str, str], limit: int
     ) -> list[StoredQuestion]:
@@ -182,18 +146,6 @@ class MemoryViews(ScheduleViews):
                 found.append(one)
         return sorted(found, key=lambda one: one[:3])[:limit]
 
-    async def kept_events(
-        self, channels: ChannelRange, *, after: tuple[str, str], limit: int, untaken: bool = False
-    ) -> list[StoredEvent]:
-        """Return a page of the kept events."""
-        found = [
-            StoredEvent(*key, event.data, event.expires, event.published, event.taken)
-            for key, event in sorted(self._tables.events.items())
-            if key > after and _is_within(key[0], channels)
-            if event.data is not None and event.expires is not None and not (untaken and event.taken)
-        ]
-        return found[:limit]
-
     async def run_evidence(self, run: str, *, since: int, limit: int) -> list[StoredEvidence]:
         """Return the messages to a run since a time that were not applied."""
         return evidence_page(self._tables, run, since, limit)
@@ -201,13 +153,6 @@ class MemoryViews(ScheduleViews):
     async def later_list(self, *, after: tuple[int, str], limit: int) -> list[StoredLater]:
         """Return a page of messages for later and of runs that have not begun."""
         return later_page(self._tables, after, limit)
-
-    def _waiting(self, run: str, step: str) -> tuple[RunRow | None, StepRow | None]:
-        """Return an unfinished run with a waiting step."""
-        row, waiting = self._tables.runs.get(run), self._tables.steps.get((run, step))
-        is_open = row is not None and row.ended is None
-        is_waiting = waiting is not None and waiting.status == WAITING
-        return row if is_open else None, waiting if is_waiting else None
 
     async def run_family(self, run: str, *, limit: int) -> list[RunSummary]:
         """Return the first ancestor of a run and all descendants."""
@@ -341,14 +286,6 @@ def _matches(row: RunRow, query: RunQuery) -> bool:
         and _is_between(row.updated, query.updated_since, query.updated_before)
         and (query.input_text is None or query.input_text in bytes(row.input).decode())
         and not (query.unasked and _was_asked_for(row))
-    )
-
-
-def _is_within(channel: str, channels: ChannelRange) -> bool:
-    return (
-        (channels.first is None or channel >= channels.first)
-        and (channels.last is None or channel < channels.last)
-        and channels.key in (None, channel.partition("/")[2])
     )
 
 

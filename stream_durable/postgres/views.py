@@ -27,10 +27,12 @@ from stream_durable.ports import (
     LiveVersion,
     PartitionSummary,
     QuestionQuery,
+    ReactionSource,
     RunPage,
     RunPosition,
     RunQuery,
     RunSummary,
+    SignalStep,
     SignalWait,
     StoredEvent,
     StoredEvidence,
@@ -129,16 +131,21 @@ class PostgresViews:
 
     async def signal_waits(
         self,
-        steps: Sequence[tuple[str, str]],
+        steps: Sequence[SignalStep],
         workflow: str | None,
         *,
         after: tuple[int, str, str],
         limit: int,
     ) -> list[SignalWait]:
-        """Return a page of the open waits of these (fingerprint, step), oldest runs first."""
-        fingerprints, names = [step[0] for step in steps], [step[1] for step in steps]
-        found = await self._fetch("view_signal_waits", fingerprints, names, *after, workflow, limit)
+        """Return a page of the open waits of these steps, and of reactions, oldest runs first."""
+        fingerprints, names, signals = map(list, zip(*steps, strict=True))
+        found = await self._fetch("view_signal_waits", fingerprints, names, *after, workflow, signals, limit)
         return list(map(SignalWait._make, found))
+
+    async def behind(self, run: str, reactions: Sequence[ReactionSource]) -> dict[str, int]:
+        """Count the events and kept signals that each reaction of a run has not worked off."""
+        found = await self._fetch("view_behind", run, *map(list, zip(*reactions, strict=True)))
+        return {row[0]: row[1] for row in found}
 
     async def open_questions(
         self, query: QuestionQuery, *, after: tuple[int, str, str], limit: int

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from stream_durable import App, Fail, Retry, Workflow
+from stream_durable import App, Context, Fail, Retry, Workflow
 
 
 class Order(BaseModel):
@@ -31,6 +31,10 @@ released = orders.wait_signal("released", after=paid)
 @orders.step(after=released)
 async def ship(paid: dict[str, float], released: dict[str, str]) -> str:
     return f"{paid['amount']} by {released['by']}"
+
+
+@orders.on_event("order.hurried", key="input.id")
+async def hurried(ctx: Context[Order], event: dict[str, str]) -> None: ...
 
 
 class Rating(BaseModel):

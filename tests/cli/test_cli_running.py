@@ -176,6 +176,13 @@ def test_what_runs_wait_for_and_events_that_nobody_took_are_found(cli: Cli) -> N
         ("event", "payment.captured", "wait-1")
     ]
     assert "event payment.captured with key wait-1" in cli("runs", "show", "wait-1").stdout
+    (reaction,) = shown["reactions"]
+    assert (reaction["reaction"], reaction["of"], reaction["key"], reaction["behind"]) == (
+        "hurried", "order.hurried", "wait-1", 0,
+    )  # fmt: skip
+    assert "event order.hurried with key wait-1" in cli("runs", "show", "wait-1").stdout
+    (reading,) = cli.rows("waits", "list", "--event", "order.hurried", "--key", "wait-1")
+    assert (reading["run"], reading["kind"], reading["behind"]) == ("wait-1", "event reaction", 0)
     (wait,) = cli.rows("waits", "list", "--event", "payment.captured", "--key", "wait-1")
     assert (wait["run"], wait["step"], wait["until"]) == ("wait-1", "paid", None)
     wait_for(

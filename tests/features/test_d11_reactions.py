@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from stream_durable import Cancel, Context, Expand, Fail, Finish, Jump, Retry, Workflow
+from stream_durable.core.messages import InquireRun
 from stream_durable.sdk.errors import DefinitionError
 from stream_durable.testing import Engine
 
@@ -227,3 +228,41 @@ def test_a_name_is_waited_for_or_reacted_to() -> None:
     with pytest.raises(DefinitionError) as caught:
         flow.definition()
     assert [fault.code for fault in caught.value.faults] == ["contradiction"] * 3
+
+
+async def test_before_the_beginning_and_behind_a_failed_call(engine: Engine) -> None:
+    flow = Workflow("shop")
+    flow.wait_signal("go")
+
+    @flow.on_signal("hurry", retry=Retry(2, base="1m", jitter=0))
+    def hurried(ctx: Context, signal: Any) -> None:
+        raise ValueError("not now")
+
+    run = await engine.start(flow, id="shop-1", after="1h")
+    await engine.advance("1s")
+    assert [wait.kind for wait in run.state.reactions["hurried"].waits_for] == ["begin"]
+    await engine.advance("1h")
+    for _ in range(2):
+        await engine.signal(run, "hurry")
+    await engine.advance("1s")
+    found = run.state.reactions["hurried"]
+    assert (found.behind, found.step, found.waits_for[0].kind) == (2, "~hurried.0", "retry")
+
+
+async def test_an_inquiry_behind_another_waits_for_the_end_of_that_one(engine: Engine) -> None:
+    flow = Workflow("shop")
+    flow.wait_signal("go")
+
+    @flow.answers("quote", retry=Retry(2, base="1m", jitter=0))
+    def quote(ctx: Context, request: Any) -> None:
+        raise ValueError("not now")
+
+    run = await engine.start(flow, id="shop-1")
+    for i in range(2):
+        message = InquireRun(key=run.id, id=f"q{i}", inquiry="quote", format=2)
+        engine.ask(lambda: engine._target._edge.send(message, "ask"))  # noqa: B023 - called at once
+    await engine.advance("1s")
+    calls = {name: step.waits_for for name, step in run.state.helpers.items()}
+    assert [wait.kind for wait in calls["~quote.0"]] == ["retry"]
+    assert [wait.text for wait in calls["~quote.1"]] == ["the end of the call before"]
+    assert run.state.reactions == {}

@@ -81,8 +81,13 @@ def is_busy(run: Run, node: BesideNode) -> bool:
     return _has_open(run, node)
 
 
+def open_calls(run: Run, name: str) -> Iterator[tuple[int, Step]]:
+    """Yield the steps of the calls of a function that wait or are under way."""
+    return ((i, step) for i, step, _ in calls(run, name) if _is_open(step))
+
+
 def _has_open(run: Run, node: BesideNode) -> bool:
-    return any(_is_open(step) for _, step, _ in calls(run, node.name))
+    return any(True for _ in open_calls(run, node.name))
 
 
 def _take_kept(run: Run, node: BesideNode, now: int) -> None:

@@ -50,8 +50,10 @@ def _before(run: Run, i: int, step: Step | None) -> tuple[Cause, ...]:
     """Say why a step has not begun."""
     graph, names = run.graph, run.graph.names
     held = "" if step is None or step.detail is None else step.detail.held
-    if held == "paused":
+    if held == "paused" or (graph.is_beside(i) and run.is_paused):
         return (Cause("paused"),)
+    if graph.is_beside(i):
+        return (Cause("call"),)
     if held == IN_LINE:
         return (Cause("place", about=str(graph.limit)),)
     if is_deferred(run, i):

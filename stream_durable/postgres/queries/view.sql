@@ -221,36 +221,86 @@ select
 
 -- name: view_event_waits
 -- At most $8 open waits for events beyond ($1 channel, $2 run, $3 wait). What is null is no condition: $4 and $5
--- between which channels, $6 key, $7 workflow.
-select w.channel, w.run, w.wait, r.workflow, s.started, s.due
+-- between which channels, $6 key, $7 workflow. A reaction has no step, but a number of events not worked off.
+select w.channel, w.run, w.wait, r.workflow, case when w.cursor is null then s.started else r.started end, s.due,
+  case when w.cursor is not null then (
+    select count(*)
+    from channel_event e
+    where e.channel = w.channel and e.number > w.cursor
+  ) end
 from channel_wait w
 join run r on r.id = w.run
-join step s on s.run_id = w.run and s.name = w.wait
+left join step s on s.run_id = w.run and s.name = w.wait
 where (w.channel, w.run, w.wait) > ($1, $2, $3)
   and ($4::text is null or w.channel >= $4)
   and ($5::text is null or w.channel < $5)
   and ($6::text is null or substr(w.channel, strpos(w.channel, '/') + 1) = $6)
   and ($7::text is null or r.workflow = $7)
   and r.ended is null
-  and s.status = 'waiting'
+  and (s.status = 'waiting' or w.cursor is not null)
 order by w.channel, w.run, w.wait
 limit $8
 
--- name: view_signal_waits
--- At most $7 open waits for signals beyond ($3 created, $4 run, $5 step), those of the oldest runs first: steps $2
--- of definitions $1 wait for signals. $6 workflow, null: of any.
-select r.created, r.id, s.name, r.workflow, r.fingerprint, s.started, s.due
-from run r
-join step s on s.run_id = r.id
-join unnest($1::text[], $2::text[]) as wanted (fingerprint, step)
-  on wanted.fingerprint = r.fingerprint and wanted.step = s.name
+-- part: signal_wait_conditions
+-- $3 created, $4 run and $5 step are the position of the last one; $6 workflow, null: of any.
 where r.ended is null
-  and s.status = 'waiting'
   and r.created >= $3
-  and (r.created, r.id, s.name) > ($3, $4, $5)
+  and (r.created, r.id, wanted.step collate "C") > ($3, $4, $5)
   and ($6::text is null or r.workflow = $6)
-order by r.created, r.id, s.name
-limit $7
+order by r.created, r.id, wanted.step collate "C"
+limit $8
+
+-- name: view_signal_waits
+-- At most $8 open waits for signals, those of the oldest runs first: steps $2 of definitions $1 wait for signals, or
+-- react to signals $7 (null: a wait). A reaction has no step, but a number of signals not worked off: kept ones, and
+-- those with a call that waits or is under way.
+select *
+from (
+  (
+    select r.created, r.id, wanted.step collate "C" as step, r.workflow, r.fingerprint, s.started, s.due, null::bigint as behind
+    from run r
+    join step s on s.run_id = r.id and s.status = 'waiting'
+    join unnest($1::text[], $2::text[], $7::text[]) as wanted (fingerprint, step, reacts_to)
+      on wanted.fingerprint = r.fingerprint and wanted.step = s.name and wanted.reacts_to is null
+-- include signal_wait_conditions
+  )
+  union all
+  (
+    select r.created, r.id, wanted.step collate "C", r.workflow, r.fingerprint, r.started, null, (
+        select count(*)
+        from run_signal g
+        where g.run_id = r.id and g.name = wanted.reacts_to and g.data is not null
+      ) + (
+        select count(*)
+        from step s
+        where s.run_id = r.id
+          and starts_with(s.name, wanted.step || '.')
+          and s.status not in ('completed', 'failed', 'skipped', 'cancelled')
+      )
+    from run r
+    join unnest($1::text[], $2::text[], $7::text[]) as wanted (fingerprint, step, reacts_to)
+      on wanted.fingerprint = r.fingerprint and wanted.reacts_to is not null
+-- include signal_wait_conditions
+  )
+) found
+order by created, id, step
+limit $8
+
+-- name: view_behind
+-- For reactions $2 of run $1 to the events of channels $3, or to signals $4 (null: to events): how many events, or
+-- kept signals, they have not worked off. A reaction to events that is not registered is left out.
+select asked.reaction, case when asked.channel is null then (
+    select count(*)
+    from run_signal g
+    where g.run_id = $1 and g.name = asked.signal and g.data is not null
+  ) else (
+    select count(*)
+    from channel_event e
+    where e.channel = asked.channel and e.number > w.cursor
+  ) end
+from unnest($2::text[], $3::text[], $4::text[]) as asked (reaction, channel, signal)
+left join channel_wait w on w.channel = asked.channel and w.run = $1 and w.wait = asked.reaction
+where asked.channel is null or w.cursor is not null
 
 -- name: view_open_questions
 -- At most $10 open questions beyond ($1 opened, $2 run, $3 step), the oldest first. What is null is no condition:
