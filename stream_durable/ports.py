@@ -773,6 +773,19 @@ class StoredEvent(NamedTuple):
     #: The times of arrival and of the first wake-up.
     published: int | None
     taken: int | None
+    sent_by: str | None = None
+
+
+class StoredSignal(NamedTuple):
+    """A signal kept by a run, or expired."""
+
+    id: str
+    name: str
+    #: Whether it is kept until it expires.
+    is_kept: bool
+    sent_by: str | None
+    came: int | None
+    expires: int | None
 
 
 class Views(Protocol):
@@ -834,6 +847,9 @@ class Views(Protocol):
         self, channels: ChannelRange, *, after: tuple[str, str], limit: int, untaken: bool = False
     ) -> list[StoredEvent]:
         """Return a page of the kept events, by channel and id."""
+
+    async def run_signals(self, run: str) -> list[StoredSignal]:
+        """Return the signals that a run keeps, and those that expired, oldest first."""
 
     async def run_evidence(self, run: str, *, since: int, limit: int) -> list[StoredEvidence]:
         """Return the messages to a run since a time that were duplicate, late or dead, oldest first."""

@@ -14,6 +14,7 @@ Data = Annotated[str, typer.Option("--data", "-d", help="JSON data, or @file, or
 At = Annotated[
     str | None, typer.Option("--at", help="Send it at this time, as 2030-01-31T09:00.", show_default="now")
 ]
+By = Annotated[str, typer.Option("--by", help="Who sends it, under any name.")]
 Later = Annotated[str | None, typer.Option("--after", help='Send it after this time, as "90s" or "1d".')]
 
 
@@ -30,6 +31,7 @@ def publish(
         str | None,
         typer.Option(help='Keep the event for future waits, as "90s" or "1d".'),
     ] = None,
+    by: By = "",
     at: At = None,
     after: Later = None,
 ) -> None:
@@ -45,7 +47,9 @@ def publish(
 
     async def send() -> None:
         async with bootstrap.client(settings) as client:
-            await client.publish(event, key=key, data=value, id=message_id, ttl=ttl, at=moment, after=after)
+            await client.publish(
+                event, key=key, data=value, id=message_id, ttl=ttl, by=by, at=moment, after=after
+            )
 
     asyncio.run(send())
     typer.echo(f"{_done('Published', at, after)} {event} with key {key}.")
@@ -58,6 +62,13 @@ def signal(
     message_id: Annotated[
         str | None, typer.Option("--id", help="Message id: repeats under the same id change nothing.")
     ] = None,
+    ttl: Annotated[
+        str | None,
+        typer.Option(
+            help='Keep the signal for a wait to come, as "90s" or "1d".', show_default="until the run ends"
+        ),
+    ] = None,
+    by: By = "",
     at: At = None,
     after: Later = None,
 ) -> None:
@@ -75,7 +86,7 @@ def signal(
     async def send() -> str:
         run_id = await find_run(settings, run)
         async with bootstrap.client(settings) as client:
-            await client.signal(run_id, name, value, id=message_id, at=moment, after=after)
+            await client.signal(run_id, name, value, id=message_id, ttl=ttl, by=by, at=moment, after=after)
         return run_id
 
     typer.echo(f"{_done('Sent', at, after)} {name} to {asyncio.run(send())}.")

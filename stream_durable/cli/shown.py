@@ -152,6 +152,7 @@ def _step(step: StepState) -> dict[str, Any]:
         "refused": [
             {"id": one.id, "topic": one.topic, "code": one.code, "reason": one.reason} for one in step.refused
         ],
+        "sent": [one._asdict() for one in step.sent],
         "output": step.output,
     }
 
@@ -179,6 +180,8 @@ def _note(step: StepState) -> str | None:
         return f"answered by {answer.by or 'somebody'}: {answer.comment}".removesuffix(": ")
     if step.outside is not None and step.outside.id:
         return f"ended from outside by {step.outside.by or 'somebody'}"
+    if any(one.by for one in step.sent):
+        return "; ".join(f"{one.name} from {one.by or 'somebody'}" for one in step.sent)
     if step.refused:
         return f"topic {step.refused[-1].topic} refused what it emitted: {step.refused[-1].reason}"
     if step.child:

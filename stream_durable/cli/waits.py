@@ -68,7 +68,7 @@ def list_events(
     after: After = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """List the events kept until they expire: when each came, and when it first woke a run.
+    """List the events kept until they expire: when and from whom each came, and when it first woke a run.
 
     An event with a mistyped key, which woke no run, is found here; `waits list` shows the keys in demand.
 
@@ -77,7 +77,7 @@ def list_events(
     page = _asked(
         lambda client: client.events(event=event, key=key, untaken=untaken, limit=limit, after=after)
     )
-    columns = ("event", "key", "id", "published", "taken", "expires", "data")
+    columns = ("event", "key", "id", "published", "by", "taken", "expires", "data")
     show([one._asdict() for one in page.events], columns, output, empty="No such event is kept.")
     _say_more(page.following)
 

@@ -113,7 +113,7 @@ class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders):
         edge, given = self._edge, options.get("id")
         message = await self._start_of(workflow, input, options)
         if (signal := options.get("signal")) is not None:
-            sent = self._with_signal(message, signal, options.get("signal_id"))
+            sent = self._with_signal(message, signal, options.get("signal_id"), options.get("signal_by", ""))
             return await start_with_signal(edge, sent, output_type_of(workflow))
         return await start(edge, message, is_named=given is not None, output_type=output_type_of(workflow))
 
@@ -169,11 +169,13 @@ class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders):
         await check_queue(edge, message.queue)
         return message
 
-    def _with_signal(self, start: StartRun, signal: object, signal_id: str | None) -> StartWithSignal:
+    def _with_signal(
+        self, start: StartRun, signal: object, signal_id: str | None, by: str
+    ) -> StartWithSignal:
         name, data = named_signal(signal)
         body = self._edge.values.plain(data, f"the data of signal {name!r}")
         start.id = signal_id or start.id
-        return with_signal(start, name, body)
+        return with_signal(start, name, body, by=by)
 
     async def publish(
         self,
@@ -183,17 +185,19 @@ class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders):
         data: Any = None,
         id: str | None = None,  # noqa: A002 - the word for it everywhere
         ttl: Duration | None = None,
+        by: str = "",
         at: datetime | None = None,
         after: Duration | None = None,
     ) -> None:
         """Publish an event to every run waiting for the event now or within `ttl`.
 
-        Each `id` counts once, however often published within `ttl`. With `at` or `after` the event is
-        published then, unless cancelled before (`later`, `cancel_later`); `ttl` counts from then.
+        `by` says who publishes it, under any name. Each `id` counts once, however often published within
+        `ttl`. With `at` or `after` the event is published then, unless cancelled before (`later`,
+        `cancel_later`); `ttl` counts from then.
         """
         ttl_ms = self._edge.ports.event_ttl_ms if ttl is None else milliseconds(ttl)
         body = self._edge.values.plain(data, f"the data of event {event!r}")
-        message = published(event, str(key), body, id=id or uuid4().hex, ttl_ms=ttl_ms)
+        message = published(event, str(key), body, id=id or uuid4().hex, ttl_ms=ttl_ms, by=by)
         await self._edge.send(planned(message, at, after), f"publish event {event!r}")
 
     async def signal(
@@ -203,11 +207,13 @@ class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders):
         data: Any = None,
         *,
         id: str | None = None,  # noqa: A002 - the word for it everywhere
+        ttl: Duration | None = None,
+        by: str = "",
         at: datetime | None = None,
         after: Duration | None = None,
     ) -> None:
         """Send a run a signal, as `RunHandle.signal` does."""
-        await self.run(id_of(run)).signal(name, data, id=id, at=at, after=after)
+        await self.run(id_of(run)).signal(name, data, id=id, ttl=ttl, by=by, at=at, after=after)
 
     async def history(self, run: str | HasId, *, evidence: bool = False) -> builtins.list[Happening]:
         """Return what happened to a run, oldest first, with `evidence` also messages that changed nothing.

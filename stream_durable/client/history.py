@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from time import time_ns
 from typing import Final, NamedTuple
 
 from stream_durable.client.edge import Edge
@@ -20,11 +21,11 @@ class Happening(NamedTuple):
     """Something that happened to a run."""
 
     time: datetime
-    #: Such as `started`, `completed`, `answered`, `duplicate`.
+    #: Such as `started`, `came`, `kept`, `completed`, `answered`, `duplicate`, `expired`.
     what: str
     #: Empty: the run as a whole.
     step: str = ""
-    #: The person, or the worker.
+    #: The person, the sender, or the worker.
     by: str = ""
     #: A comment, a reason, a failure, or the type of a message.
     text: str = ""
@@ -35,6 +36,8 @@ def course(state: RunState) -> list[Happening]:
     found = [*_beginning(state)]
     for name, step in state.steps.items():
         found += _of_step(name, step)
+    for name, step in state.helpers.items():
+        found += _of_step(name, step) if step.sent else ()
     if state.ended is not None:
         found.append(Happening(state.ended, state.status, text=_said(state.failure)))
     # Of what happened at once, in the order above.
@@ -44,6 +47,7 @@ def course(state: RunState) -> list[Happening]:
 async def history(edge: Edge, state: RunState, *, with_evidence: bool) -> list[Happening]:
     """Return the course of a run, with the evidence of what changed nothing if asked for, oldest first."""
     found = course(state)
+    found += await _signals(edge, state, with_evidence=with_evidence)
     if with_evidence:
         found += await evidence(edge, state.id, state.created)
     return sorted(found, key=lambda one: one.time)
@@ -67,6 +71,26 @@ async def evidence(edge: Edge, run: str, since: datetime) -> list[Happening]:
     ]
 
 
+async def _signals(edge: Edge, state: RunState, *, with_evidence: bool) -> list[Happening]:
+    """Return the signals kept by a run; with evidence also those that expired before anything took them."""
+    views = edge.ports.views
+    found = await edge.ask(lambda: views.run_signals(state.id), f"read the signals of run {state.id!r}")
+    now = edge.ports.now or _now
+    kept, expired = [], []
+    for one in found:
+        at = state.created if one.came is None else moment(one.came)
+        came = Happening(at, "kept", by=one.sent_by or "", text=f"signal {one.name}")
+        if one.expires is not None and (not one.is_kept or one.expires <= now()):
+            expired.append(came._replace(time=moment(one.expires), what="expired"))
+        else:
+            kept.append(came)
+    return kept + expired if with_evidence else kept
+
+
+def _now() -> int:
+    return time_ns() // 1_000_000
+
+
 def _beginning(state: RunState) -> Iterator[Happening]:
     yield Happening(state.created, "created", by=state.parent or "", text=state.trigger)
     if state.started is not None:
@@ -85,6 +109,9 @@ def _of_step(name: str, step: StepState) -> Iterator[Happening]:
     for change in () if step.asked is None else step.asked.changes:
         to = f"to {change.to} " if change.to else ""
         yield Happening(change.at, change.kind, name, change.by, f"{to}{change.comment}".strip())
+    for sent in step.sent:
+        if sent.at is not None:
+            yield Happening(sent.at, "came", name, sent.by, sent.name)
     if step.outside is not None and step.outside.at is not None:
         yield Happening(step.outside.at, "ended from outside", name, step.outside.by)
     if step.finished is not None:

@@ -63,6 +63,8 @@ class KeptEvent(NamedTuple):
     published: datetime | None
     #: The time of the first wake-up of a run; None: not taken yet.
     taken: datetime | None
+    #: Who published it.
+    by: str = ""
 
 
 class EventList(NamedTuple):
@@ -192,8 +194,9 @@ def _kept(event: StoredEvent) -> KeptEvent:
     name, _, key = event.channel.partition("/")
     data = msgspec.json.decode(event.data)
     return KeptEvent(
-        name, key, event.id, data, moment(event.expires), _moment(event.published), _moment(event.taken)
-    )
+        name, key, event.id, data, moment(event.expires), _moment(event.published), _moment(event.taken),
+        event.sent_by or "",
+    )  # fmt: skip
 
 
 def _moment(millis: int | None) -> datetime | None:

@@ -173,13 +173,20 @@ class RunHandle(StepEnder, Generic[Out]):
         data: Any = None,
         *,
         id: str | None = None,  # noqa: A002 - the word for it everywhere
+        ttl: Duration | None = None,
+        by: str = "",
         at: datetime | None = None,
         after: Duration | None = None,
     ) -> None:
-        """Send a signal now, or `at` a moment or `after` a time; kept until a step waits, once per `id`."""
+        """Send a signal now, or `at` a moment or `after` a time; once per `id`.
+
+        Kept for a wait that has not begun: for `ttl`, else until the end of the run. `by` says who sends it,
+        under any name.
+        """
         body = self._edge.values.plain(data, f"the data of signal {name!r}")
-        message = planned(signalled(self.id, name, body, id=id or drawn()), at, after)
-        await self._edge.send(message, f"signal run {self.id!r}")
+        ttl_ms = None if ttl is None else milliseconds(ttl)
+        sent = signalled(self.id, name, body, id=id or drawn(), by=by, ttl_ms=ttl_ms)
+        await self._edge.send(planned(sent, at, after), f"signal run {self.id!r}")
 
     async def answer(
         self,

@@ -49,6 +49,8 @@ class StartOptions(TypedDict, total=False):
     signal: str | tuple[str, Any] | None
     #: The id of the signal, which counts once.
     signal_id: str | None
+    #: Who sends the signal, under any name.
+    signal_by: str
 
 
 _OPTIONS: Final = frozenset(StartOptions.__optional_keys__)

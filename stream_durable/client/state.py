@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +15,7 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode
 from stream_durable.core.emissions import RefusedEmission
 from stream_durable.core.failure import Failure
-from stream_durable.core.names import is_helper
+from stream_durable.core.names import helper_kind, is_helper
 from stream_durable.core.run import state as core
 from stream_durable.core.run.explain import causes
 from stream_durable.core.run.from_outside import Outside
@@ -42,6 +42,18 @@ class OutsideEnd(NamedTuple):
     at: datetime | None
     by: str
     beat: datetime | None
+
+
+class SentBy(NamedTuple):
+    """A signal, event or inquiry that ended a wait, or that a function beside the graph is called for."""
+
+    #: Its name; of a call beside the graph, the function's.
+    name: str
+    #: Of the message.
+    id: str
+    at: datetime | None
+    #: Who sent it, if that is said.
+    by: str
 
 
 class StepState(NamedTuple):
@@ -81,6 +93,8 @@ class StepState(NamedTuple):
     outside: OutsideEnd | None = None
     #: What topics refused of what the step emitted.
     refused: tuple[RefusedEmission, ...] = ()
+    #: What ended the wait, where it came before the wait or says who sent it; what a reaction is called for.
+    sent: tuple[SentBy, ...] = ()
 
 
 class Request(NamedTuple):
@@ -270,7 +284,15 @@ def _plain(name: str, step: Step) -> StepState:
         members=(),
         outside=_outside(detail.outside),
         refused=detail.refused,
+        sent=tuple(_sent(name, detail)),
     )
+
+
+def _sent(name: str, detail: core.Detail) -> Iterator[SentBy]:
+    for sent in detail.sent:
+        yield SentBy(sent.name, sent.id, _moment(sent.at), sent.by)
+    if detail.beside is not None:
+        yield SentBy(helper_kind(name), detail.beside.id, _moment(detail.beside.at), detail.beside.by)
 
 
 def _outside(outside: Outside | None) -> OutsideEnd | None:

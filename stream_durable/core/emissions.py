@@ -59,12 +59,16 @@ def _emit(emission: Emission, identity: str, origin: tuple[str, str, int], out: 
             out.load += _LOAD + len(emission.data)
             channel = channel_id(emission.event, emission.event_key)
             out.messages.append(
-                EventPublished(key=channel, id=identity, data=emission.data, ttl_ms=emission.ttl_ms)
+                EventPublished(
+                    key=channel, id=identity, data=emission.data, ttl_ms=emission.ttl_ms, by=origin[0]
+                )
             )
         case EmittedSignal():
             out.load += _LOAD + len(emission.data)
             out.messages.append(
-                SignalRun(key=emission.run, id=identity, signal=emission.signal, data=emission.data)
+                SignalRun(
+                    key=emission.run, id=identity, signal=emission.signal, data=emission.data, by=origin[0]
+                )
             )
         case EmittedStart():
             out.load += _LOAD + len(emission.input)

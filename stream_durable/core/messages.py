@@ -101,6 +101,8 @@ class StartWithSignal(StartRun, kw_only=True, tag="run.start_signal"):
     signal: Text
     #: JSON that the signal carries.
     data: Raw = NULL
+    #: Who sends it, under any name.
+    by: OptionalText = ""
 
 
 class Scheduled(msgspec.Struct, array_like=True, frozen=True):
@@ -240,6 +242,10 @@ class SignalRun(RunMessage, kw_only=True, tag="run.signal"):
     signal: Text
     #: JSON data.
     data: Raw = NULL
+    #: Who sends it, under any name.
+    by: OptionalText = ""
+    #: How long it is kept for a wait that has not begun; None: until the end of the run.
+    ttl_ms: Millis | None = None
 
 
 class InputMessage(RunMessage, kw_only=True):
@@ -584,6 +590,9 @@ class EventDelivered(RunMessage, kw_only=True, tag="event.delivered"):
     id: Text
     data: Raw = NULL
     attempt: WaitAttempt = 0
+    #: Who published the event, and when it came to the channel, in log time.
+    by: OptionalText = ""
+    at: Millis = 0
 
 
 class EventOffered(EventDelivered, kw_only=True, tag="event.offered"):
@@ -619,6 +628,8 @@ class EventGiven(RunMessage, kw_only=True, tag="event.given"):
     channel: Text
     #: When the event came to the channel, in log time.
     at: Millis = 0
+    #: Who published it.
+    by: OptionalText = ""
 
 
 class SleepUntil(RunMessage, kw_only=True, tag="sleep.until"):
@@ -680,6 +691,8 @@ class EventPublished(ChannelMessage, kw_only=True, tag="channel.event"):
     data: Raw = NULL
     #: How long the event is kept for waits that have not begun yet.
     ttl_ms: Millis
+    #: Who publishes it, under any name.
+    by: OptionalText = ""
 
 
 class WaitOpened(ChannelMessage, kw_only=True, tag="channel.wait"):

@@ -15,6 +15,7 @@ from stream_durable.ports import (
     SignalStep,
     SignalWait,
     StoredEvent,
+    StoredSignal,
 )
 
 
@@ -78,6 +79,14 @@ class WaitViews:
                 found[reaction] = self._events_behind(channel, row.cursor or 0)
         return found
 
+    async def run_signals(self, run: str) -> list[StoredSignal]:
+        """Return the signals that a run keeps, and those that expired, oldest first."""
+        return [
+            StoredSignal(row.id or "", row.name, row.data is not None, row.sent_by, row.came, row.expires)
+            for _, row in sorted(self._tables.signals.items())
+            if row.run == run and row.name is not None
+        ]
+
     def _events_behind(self, channel: str, cursor: int) -> int:
         numbers = (row.number or 0 for row in self._tables.events.values() if row.channel == channel)
         return sum(number > cursor for number in numbers)
@@ -97,7 +106,7 @@ class WaitViews:
     ) -> list[StoredEvent]:
         """Return a page of the kept events."""
         found = [
-            StoredEvent(*key, event.data, event.expires, event.published, event.taken)
+            StoredEvent(*key, event.data, event.expires, event.published, event.taken, event.sent_by)
             for key, event in sorted(self._tables.events.items())
             if key > after and _is_within(key[0], channels)
             if event.data is not None and event.expires is not None and not (untaken and event.taken)

@@ -40,6 +40,7 @@ from stream_durable.ports import (
     StoredQuestion,
     StoredRun,
     StoredSchedule,
+    StoredSignal,
     WorkflowFigures,
 )
 from stream_durable.postgres.connection import Lane
@@ -162,6 +163,10 @@ class PostgresViews:
         """Return a page of the events that channels keep, by channel and id."""
         found = await self._fetch("view_kept_events", *after, *channels, untaken, limit)
         return list(map(StoredEvent._make, found))
+
+    async def run_signals(self, run: str) -> list[StoredSignal]:
+        """Return the signals that a run keeps, and those that expired, oldest first."""
+        return list(map(StoredSignal._make, await self._fetch("view_run_signals", run)))
 
     async def run_evidence(self, run: str, *, since: int, limit: int) -> list[StoredEvidence]:
         """Return the messages to a run since a time that were duplicate, late or dead, oldest first."""

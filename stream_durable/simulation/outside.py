@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from stream_durable.core.lifecycle import RUN_RETRIED, STEP_COMPLETED, STEP_FAILED, STEP_SKIPPED, StepEvent
-from stream_durable.core.messages import AnswerInput, CompleteStep, FailStep
+from stream_durable.core.messages import AnswerInput, CompleteStep, FailStep, SignalRun
 from stream_durable.core.run.state import Asked
 from stream_durable.simulation.oracle import Folded, Oracle
 from stream_durable.simulation.world import World
@@ -51,6 +51,27 @@ def an_end_from_outside_counts_once(world: World, oracle: Oracle) -> Iterator[st
                     yield f"{message.step!r} of {run.id} was ended from outside twice: {message.id}"
                 taken[message.step] = message
             yield from _ended(folded, taken, ended)
+
+
+def signals_end_waits_within_their_time(world: World, oracle: Oracle) -> Iterator[str]:
+    """Who sent what ended a wait is kept with it, and nothing ends a wait after its time, or twice."""
+    for run in oracle.runs():
+        came = {
+            folded.message.id: (folded.clock, folded.message)
+            for folded in oracle.applied.get(run.id, ())
+            if isinstance(folded.message, SignalRun)
+        }
+        expired = set() if run.mail is None else {kept.id for kept in run.mail.expired.values()}
+        for i, step in run.steps.items():
+            for sent in () if step.detail is None else step.detail.sent:
+                if sent.id not in came:
+                    continue
+                at, message = came[sent.id]
+                if (sent.name, sent.at, sent.by) != (message.signal, at, message.by):
+                    yield f"{run.graph.names[i]!r} of {run.id} was ended by {message} at {at}: {sent}"
+                late = message.ttl_ms is not None and (step.finished or at) > at
+                if sent.id in expired or (late and (step.finished or 0) >= at + (message.ttl_ms or 0)):
+                    yield f"{run.graph.names[i]!r} of {run.id} was ended by an expired signal: {sent}"
 
 
 def _ended(folded: Folded, taken: dict[str, CompleteStep | FailStep], ended: set[str]) -> Iterator[str]:

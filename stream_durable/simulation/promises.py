@@ -60,7 +60,11 @@ from stream_durable.simulation.beside import (
     inquiries_are_answered_one_by_one,
 )
 from stream_durable.simulation.oracle import Oracle
-from stream_durable.simulation.outside import a_question_is_answered_once, an_end_from_outside_counts_once
+from stream_durable.simulation.outside import (
+    a_question_is_answered_once,
+    an_end_from_outside_counts_once,
+    signals_end_waits_within_their_time,
+)
 from stream_durable.simulation.reading import READING
 from stream_durable.simulation.workload.functions import INTO, MARKED, MARKS
 from stream_durable.simulation.world import World
@@ -386,6 +390,7 @@ PROMISES: tuple[Check, ...] = (
     children_and_parents_know_of_each_other,
     a_question_is_answered_once,
     an_end_from_outside_counts_once,
+    signals_end_waits_within_their_time,
     inquiries_are_answered_one_by_one,
     a_reaction_that_cancels_its_run_is_the_end_of_it,
     *READING,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import TypeGuard
 
 from stream_durable.core.definition.nodes import BesideNode
@@ -99,7 +100,8 @@ def nothing_is_left_to_react_to(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def _one_by_one(run: str, node: BesideNode, lived: list[Folded]) -> Iterator[str]:
-    waiting: list[bytes] = []
+    #: When each is kept no longer, and its data.
+    waiting: list[tuple[float, bytes]] = []
     seen: set[str] = set()
     under_way = ""
     for folded in lived:
@@ -108,7 +110,7 @@ def _one_by_one(run: str, node: BesideNode, lived: list[Folded]) -> Iterator[str
             if message.id in seen:
                 yield f"{node.name} of {run} takes {message.id!r} twice"
             seen.add(message.id)
-            waiting.append(bytes(message.data))
+            waiting.append((_expiry(message, folded.clock), bytes(message.data)))
         if any(_is_end_of(event, under_way) for event in folded.events):
             under_way = ""
         for command in folded.commands:
@@ -117,12 +119,25 @@ def _one_by_one(run: str, node: BesideNode, lived: list[Folded]) -> Iterator[str
             if under_way:
                 yield f"{command.step!r} of {run} was called while {under_way!r} was under way"
             under_way = command.step
-            wanted = waiting.pop(0) if waiting else b""
+            wanted = _next_of(waiting, folded.clock)
             if (item := bytes(command.item or b"")) != wanted:
                 yield f"{command.step!r} of {run} was called with {item!r}, and {wanted!r} was next"
         if any(isinstance(event, RunEvent) and event.type in _RUN_ENDS for event in folded.events):
             under_way = ""
             waiting.clear()
+
+
+def _next_of(waiting: list[tuple[float, bytes]], now: int) -> bytes:
+    """Return the data of the next one that is still kept."""
+    while waiting and waiting[0][0] <= now:
+        waiting.pop(0)
+    return waiting.pop(0)[1] if waiting else b""
+
+
+def _expiry(message: EventGiven | SignalRun | StartWithSignal, now: int) -> float:
+    """Return when a signal is kept no longer; one that can be reacted to at once needs no time to live."""
+    ttl_ms = message.ttl_ms if isinstance(message, SignalRun) else None
+    return inf if ttl_ms is None else now + max(ttl_ms, 1)
 
 
 def _is_end_of(event: StepEvent | RunEvent, step: str) -> bool:

@@ -57,6 +57,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     #: A signal that goes with it, also to a run that exists.
     signal: str | None = None
     data: Raw = NULL
+    #: Who sends the signal.
+    by: str = ""
 
     def of(self, fingerprint: str) -> StartRun:
         """Return the start of a run of this definition."""
@@ -71,7 +73,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
             at=self.at,
             trigger="event",
         )
-        return start if self.signal is None else with_signal(start, self.signal, self.data)
+        return start if self.signal is None else with_signal(start, self.signal, self.data, by=self.by)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,7 +137,15 @@ def admit(message: Message) -> bytes:
     return data
 
 
-def published(event: str, key: str, data: Raw, *, id: str, ttl_ms: int) -> EventPublished:  # noqa: A002
+def published(
+    event: str,
+    key: str,
+    data: Raw,
+    *,
+    id: str,  # noqa: A002
+    ttl_ms: int,
+    by: str = "",
+) -> EventPublished:
     """Return the message of an event for a channel, or raise for a bad name or key."""
     _check_name("an event", event)
     channel = channel_id(event, key)
@@ -143,20 +153,28 @@ def published(event: str, key: str, data: Raw, *, id: str, ttl_ms: int) -> Event
         text = f"name and key of an event have at most {ID_BYTES_MAX - 1} bytes of UTF-8, and the key has one"
         remedy = "take a shorter one" if key else "give what its waits have in common"
         raise RejectedError("bad_key", f"{text}; this key has {byte_length(key)}: {remedy}")
-    return EventPublished(key=channel, id=id, data=data, ttl_ms=ttl_ms)
+    return EventPublished(key=channel, id=id, data=data, ttl_ms=ttl_ms, by=by)
 
 
-def signalled(run: str, signal: str, data: Raw, *, id: str) -> SignalRun:  # noqa: A002
+def signalled(
+    run: str,
+    signal: str,
+    data: Raw,
+    *,
+    id: str,  # noqa: A002
+    by: str = "",
+    ttl_ms: int | None = None,
+) -> SignalRun:
     """Return the message of a signal for a run, or raise for a bad name."""
     check_signal(signal)
-    return SignalRun(key=run, id=id, signal=signal, data=data)
+    return SignalRun(key=run, id=id, signal=signal, data=data, by=by, ttl_ms=ttl_ms)
 
 
-def with_signal(start: StartRun, signal: str, data: Raw) -> StartWithSignal:
+def with_signal(start: StartRun, signal: str, data: Raw, *, by: str = "") -> StartWithSignal:
     """Return a start that brings a signal, or raise for a bad name."""
     check_signal(signal)
     fields = {name: getattr(start, name) for name in start.__struct_fields__}
-    return StartWithSignal(**fields, format=START_WITH_SIGNAL, signal=signal, data=data)
+    return StartWithSignal(**fields, format=START_WITH_SIGNAL, signal=signal, data=data, by=by)
 
 
 def deferred(message: Deferrable, *, at: int | None = None, after_ms: int | None = None) -> SendLater:

@@ -28,6 +28,8 @@ class Place(NamedTuple):
     trace: str | None = None
     #: When it was put there, in milliseconds.
     time: int = 0
+    #: Who sends it, unless the message says so: the source of a CloudEvent.
+    by: str = ""
 
     def text_key(self) -> str | None:
         """Return the record's key, None if it has none; raise if it is not text."""
@@ -55,6 +57,15 @@ class Form(Titled, forbid_unknown_fields=True, kw_only=True):
         raise NotImplementedError
 
 
+def duration_ms(field: str, text: str) -> int:
+    """Return a duration in milliseconds, or raise naming the field."""
+    found = parsed_ms(text)
+    if found is None or found > DURATION_MS_MAX:
+        said = f"{field!r} is no duration of at most a hundred years: {text[:128]!r}"
+        raise RejectedError("bad_duration", f'{said}. Write "90s", "1h30m" or "2d"')
+    return found
+
+
 class Timed(Form, kw_only=True):
     """A message that may be meant for later."""
 
@@ -68,11 +79,7 @@ class Timed(Form, kw_only=True):
             raise RejectedError("contradiction", text)
         if self.after is None:
             return None if self.at is None else max(0, round(self.at.timestamp() * 1_000)), None
-        after_ms = parsed_ms(self.after)
-        if after_ms is None or after_ms > DURATION_MS_MAX:
-            text = f"'after' is no duration of at most a hundred years: {self.after[:128]!r}"
-            raise RejectedError("bad_duration", f'{text}. Write "90s", "1h30m" or "2d"')
-        return None, after_ms
+        return None, duration_ms("after", self.after)
 
     def _timed(self, message: Deferrable) -> FromOutside:
         at, after_ms = self._moment()

@@ -29,7 +29,7 @@ from stream_durable.core.messages import (
 )
 from stream_durable.wire.ends import OutsideEnd
 from stream_durable.wire.events import Answer, FromOutside, Start, check_signal, published, signalled
-from stream_durable.wire.form import Form, Place, Timed, Titled
+from stream_durable.wire.form import Form, Place, Timed, Titled, duration_ms
 
 UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 
@@ -67,10 +67,16 @@ class EventForm(Timed, kw_only=True):
     type: Text
     key: Text | int | None = None
     data: Raw = NULL
+    by: OptionalText | None = None
+    ttl: Text | None = None
 
     def message(self, place: Place) -> FromOutside:
         """Return the event."""
         key = None if self.key is None else str(self.key)
+        if self.by is not None:
+            place = place._replace(by=self.by)
+        if self.ttl is not None:
+            place = place._replace(ttl_ms=duration_ms("ttl", self.ttl))
         return self._timed(event(place, self.type, key, self.data, self.message_id or place.id))
 
 
@@ -82,13 +88,16 @@ class SignalForm(Timed, kw_only=True):
     signal: Text
     run: Text | None = None
     data: Raw = NULL
+    by: OptionalText | None = None
+    ttl: Text | None = None
 
     def message(self, place: Place) -> FromOutside:
         """Return the signal."""
         identity = self.message_id or place.id
-        return self._timed(
-            signalled(_named_run(self.title, self.run, place), self.signal, self.data, id=identity)
-        )
+        run = _named_run(self.title, self.run, place)
+        ttl_ms = None if self.ttl is None else duration_ms("ttl", self.ttl)
+        by = place.by if self.by is None else self.by
+        return self._timed(signalled(run, self.signal, self.data, id=identity, by=by, ttl_ms=ttl_ms))
 
 
 class StartForm(Timed, kw_only=True):
@@ -123,12 +132,14 @@ class StartWithSignalForm(StartForm, kw_only=True):
 
     signal: Text
     data: Raw = NULL
+    by: OptionalText | None = None
 
     def message(self, place: Place) -> Start:
         """Return the start with its signal."""
         check_signal(self.signal)
         start = super().message(place)
-        return msgspec.structs.replace(start, signal=self.signal, data=self.data)
+        by = place.by if self.by is None else self.by
+        return msgspec.structs.replace(start, signal=self.signal, data=self.data, by=by)
 
 
 class CancelForm(_RunForm, kw_only=True):
@@ -330,7 +341,7 @@ def event(place: Place, name: str, key: str | None, data: Raw, identity: str) ->
     key = key or place.text_key()
     if key is None:
         raise RejectedError("no_key", f"event {name[:128]!r} has no key, nor has the record: set one")
-    return published(name, key, data, id=identity, ttl_ms=place.ttl_ms)
+    return published(name, key, data, id=identity, ttl_ms=place.ttl_ms, by=place.by)
 
 
 def _run_of(identity: str) -> str:

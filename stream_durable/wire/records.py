@@ -18,7 +18,7 @@ from typing import Final
 from msgspec import Raw
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.ids import fits
+from stream_durable.core.ids import clipped, fits
 from stream_durable.core.messages import NULL, Text
 from stream_durable.wire import avro
 from stream_durable.wire.cloudevents import read_headers
@@ -97,8 +97,9 @@ def _attributes(headers: RecordHeaders) -> dict[str, str]:
 
 def _binary(place: Place, value: bytes | None, about: dict[str, str]) -> FromOutside:
     identity = _qualified(about.get("source", ""), about["id"]) if about.get("id") else place.id
+    place = place._replace(id=identity, by=clipped(about.get("source", "")))
     if about["type"] == MESSAGE:
-        return _carried(place._replace(id=identity), value or b"")
+        return _carried(place, value or b"")
     data = NULL
     if value:
         if avro.is_framed(value):
@@ -116,8 +117,9 @@ def _structured(place: Place, value: bytes, is_base64: bool) -> FromOutside:  # 
         raise RejectedError("not_supported", "data_base64 is no JSON: send the data as JSON in 'data'")
     found = decode(value, _CloudEvent)
     identity = _qualified(found.source, found.id)
+    place = place._replace(id=identity, by=clipped(found.source))
     if found.type == MESSAGE:
-        return _carried(place._replace(id=identity), bytes(found.data))
+        return _carried(place, bytes(found.data))
     return event(place, found.type, found.subject or found.partitionkey, found.data, identity)
 
 

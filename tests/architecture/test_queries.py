@@ -27,9 +27,9 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = tuple(range(1, 15))
+MIGRATIONS = tuple(range(1, 16))
 #: Where a run's id has this name, for it is not the first thing the row is about.
-RUN_ID = ("signal_change", "step", "step_state", "attempt", "attempt_state")
+RUN_ID = ("signal_sent", "step", "step_state", "attempt", "attempt_state")
 
 #: Queries that nothing asks for, and why they are there.
 UNUSED: dict[str, str] = {}
@@ -115,10 +115,10 @@ def columns_of(what: str, name: str) -> list[str]:
     ("what", "name", "row"),
     [("table", "run", RunRow), ("table", "step", StepRow), ("table", "attempt", AttemptRow),
      ("type", "run_whole", RunRow), ("type", "run_moving", RunChange), ("type", "step_state", StepRow),
-     ("type", "attempt_state", AttemptRow), ("type", "event_numbered", EventRow),
+     ("type", "attempt_state", AttemptRow), ("type", "event_sent", EventRow),
      ("type", "wait_or_read", WaitRow), ("table", "gate", GateRow), ("type", "gate_change", GateRow),
      ("table", "gate_place", PlaceRow), ("type", "place_change", PlaceRow),
-     ("type", "timer_change", TimerRow), ("type", "signal_change", SignalRow),
+     ("type", "timer_change", TimerRow), ("type", "signal_sent", SignalRow),
      ("table", "question", QuestionRow), ("type", "question_state", QuestionRow),
      ("table", "schedule", ScheduleRow), ("type", "schedule_change", ScheduleRow),
      ("table", "schedule_firing", FiringRow), ("type", "firing_change", FiringRow)],

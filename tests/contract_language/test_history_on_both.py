@@ -24,7 +24,7 @@ async def test_the_history_of_a_run(engine: Engine) -> None:
     await engine.start(flow, id="order-2")
     await engine.until_waiting(run)
     for _ in range(2):
-        await engine.signal(run, "go", id="s1")
+        await engine.signal(run, "go", id="s1", by="tom")
     await engine.until_asked(run)
     edge = client._edge
     nonsense = SkipStep(key="order-1", id="x", step="nothing")
@@ -32,7 +32,7 @@ async def test_the_history_of_a_run(engine: Engine) -> None:
     await engine.answer(run, "agreed", True, by="tom", comment="by phone")
     await engine.until_idle()
     await engine.signal(run, "go", id="s2")
-    await engine.signal("order-2", "other", id="s3")
+    await engine.signal("order-2", "other", id="s3", by="ann", ttl="1h")
     await engine.until_idle()
 
     course = engine.ask(lambda: client.history("order-1"))
@@ -40,6 +40,7 @@ async def test_the_history_of_a_run(engine: Engine) -> None:
         ("created", "", "", "client"),
         ("started", "", "", ""),
         ("waiting", "go", "", ""),
+        ("came", "go", "tom", "go"),
         ("completed", "go", "", ""),
         ("asked", "agreed", "", ""),
         ("answered", "agreed", "tom", "by phone"),
@@ -52,7 +53,10 @@ async def test_the_history_of_a_run(engine: Engine) -> None:
     assert (duplicate.what, duplicate.text) == ("duplicate", "run.signal")
     assert (dead.what, dead.text.split(" ")[:2]) == ("dead", ["step.skip", "unknown_step"])
     assert (late.what, late.text) == ("late", "run.signal")
-    assert engine.ask(lambda: client.history("order-2", evidence=True))[-1].what == "waiting"
+    other = engine.ask(lambda: client.history("order-2", evidence=True))
+    assert [(one.what, one.by, one.text) for one in other[-2:]] == [
+        ("waiting", "", ""), ("kept", "ann", "signal other"),
+    ]  # fmt: skip
 
 
 async def test_messages_for_later_are_listed_and_cancelled(engine: Engine) -> None:

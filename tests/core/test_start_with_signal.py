@@ -46,7 +46,8 @@ def test_a_signal_for_a_wait_that_has_not_begun_is_kept() -> None:
     run, _, facts = begun(step("a"), signal("w", "a"))
 
     assert facts == ["run.started"]
-    assert run.mail is not None and list(run.mail.kept.values()) == [("b1", "go", b"1")]
+    assert run.mail is not None
+    assert [kept[:3] for kept in run.mail.kept.values()] == [("b1", "go", b"1")]
 
 
 def test_a_run_that_begins_later_keeps_it() -> None:

@@ -163,7 +163,7 @@ class TestSignal:
 
         assert play.status("w") == "waiting"
         assert play.run.mail is not None
-        assert [name for _, name, _ in play.run.mail.kept.values()] == ["other"]
+        assert [kept.name for kept in play.run.mail.kept.values()] == ["other"]
 
     def test_of_several_waits_the_first_of_the_definition_gets_it(self) -> None:
         play = Play(signal("v"), signal("w"))

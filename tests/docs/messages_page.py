@@ -69,8 +69,8 @@ long is announced with `attempt.started` and kept alive with `attempt.heartbeat`
 What anybody may write to `sd.events`. One object is one message, distinguished by its fields:
 
 ```json
-{"type":"payment.captured","key":"42","data":{"amount":9.5},"message_id":"payment-7"}
-{"signal":"released","run":"order-42","data":{"by":"tom"},"message_id":"release-1"}
+{"type":"payment.captured","key":"42","data":{"amount":9.5},"by":"till 4","ttl":"2h","message_id":"payment-7"}
+{"signal":"released","run":"order-42","data":{"floor":2},"by":"tom","ttl":"1d","message_id":"release-1"}
 {"answer":"yes","run":"order-42","wait":"approved","by":"tom","comment":"by phone","message_id":"mail-17"}
 {"complete":"sdt_WyJvcmRlci00MiIsImRlbGl2ZXJlZCIsMV0.mk0...","value":{"at":"10:40"},"by":"courier"}
 {"fail":"sdt_WyJvcmRlci00MiIsImRlbGl2ZXJlZCIsMV0.mk0...","error":{"code":"lost","message":"on the way"}}
@@ -86,6 +86,8 @@ What anybody may write to `sd.events`. One object is one message, distinguished 
 - The record's key stands in for a missing `key` of an event and for a missing `run` of all others but a start. A start without `id` is given the
   message's own id.
 - A start with a `signal` and its `data` is one message: the run is begun if there is none of its `id`, and is given the signal in any case.
+- `by` of an event or a signal is who sends it, else the source of the CloudEvent around it; `ttl` is how long it is kept for waits that have not begun: of an event as long as
+  the settings say, of a signal until the end of the run, if it is left out.
 - `message_id` makes a message happen once. Without it the id is derived from topic, partition and offset, so that
   only a repeat by the ingress is recognised and not one by the sender.
 - An answer is refused where it fits none of the registered workflows' questions of that name. Only the run knows which version it is of, and

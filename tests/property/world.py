@@ -363,7 +363,7 @@ class World:
                 )
             if isinstance(node, SignalNode):
                 mail = self.run.mail
-                kept = set() if mail is None else {name for _, name, _ in mail.kept.values()}
+                kept = set() if mail is None else {kept.name for kept in mail.kept.values()}
                 lacking = [name for name in node.signals if not (node.all_of and name in kept)]
                 return SignalRun(key=RUN, id=f"answer-{len(self.trail)}", signal=lacking[0])
         return None

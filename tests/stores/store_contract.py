@@ -314,7 +314,7 @@ async def test_events_and_waits_come_and_go(store: Store) -> None:
     first.rows[WaitRow] = [WaitRow("c/k", "r", "w1", 0, 1, 1), WaitRow("c/k", "r", "w2", 0, 2, 1)]
     second.rows[EventRow] = [
         EventRow("c/k", "e1", 0, None, None),
-        EventRow("c/k", "e2", 0, b"3", 30, None, 5, 9, "r", "w3", 2, True, 4),
+        EventRow("c/k", "e2", 0, b"3", 30, None, 5, 9, "r", "w3", 2, True, 4, "till"),
     ]
     second.rows[WaitRow] = [
         WaitRow("c/k", "r", "w1", 0, None),
@@ -327,15 +327,15 @@ async def test_events_and_waits_come_and_go(store: Store) -> None:
     after = await store.load({"channel": ["c/k"]})
 
     assert sorted(map(tuple, before.get(EventRow, ()))) == [
-        ("c/k", "e1", b"1", 10, None, None, None, None, None, None, False, None),
-        ("c/k", "e2", b"2", 20, 7, 5, None, None, None, None, False, None),
+        ("c/k", "e1", b"1", 10, None, None, None, None, None, None, False, None, None),
+        ("c/k", "e2", b"2", 20, 7, 5, None, None, None, None, False, None, None),
     ]
     assert sorted(map(tuple, before.get(WaitRow, ()))) == [
         ("c/k", "r", "w1", 1, 1, False, None, None),
         ("c/k", "r", "w2", 2, 1, False, None, None),
     ]
     assert [tuple(row) for row in after.get(EventRow, ())] == [
-        ("c/k", "e2", b"3", 30, None, 5, 9, "r", "w3", 2, True, 4)
+        ("c/k", "e2", b"3", 30, None, 5, 9, "r", "w3", 2, True, 4, "till")
     ]
     assert [tuple(row) for row in after.get(WaitRow, ())] == [("c/k", "r", "w2", 3, 2, True, 3, 4)]
 

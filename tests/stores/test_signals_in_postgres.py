@@ -106,7 +106,7 @@ async def test_what_is_kept_comes_back_in_its_order_and_is_taken_once(
     assert run.mail is not None
     assert pictured(run.mail) == pictured(play.run.mail)
     assert list(run.mail.seen) == ["s0", "s1", "s2", "s3"]
-    assert [name for _, name, _ in run.mail.kept.values()] == ["other", "other"]
+    assert [kept.name for kept in run.mail.kept.values()] == ["other", "other"]
     assert loaded[RunRow][0]["mail"] == b""
 
 
@@ -137,7 +137,8 @@ async def test_what_an_older_release_kept_in_the_row_of_the_run_moves_to_rows(
     loaded = await store.load({"run": [RUN]})
     assert loaded[RunRow][0]["mail"] == b""
     assert [tuple(row)[1:] for row in sorted(loaded.get(SignalRow, []))] == [
-        (1, "s0", "go", b"0"), (2, "s1", None, None), (3, "s2", "go", b'{"a":1.50}'), (4, "s3", None, None),
+        (1, "s0", "go", b"0", None, None, None), (2, "s1", None, None, None, None, None),
+        (3, "s2", "go", b'{"a":1.50}', None, None, None), (4, "s3", None, None, None, None, None),
     ]  # fmt: skip
 
 

@@ -53,11 +53,12 @@ def refused(value: bytes, headers: RecordHeaders = None) -> str:
 #: The longest message of each form. What is any JSON is text in Avro.
 WHOLE: dict[str, dict[str, Any]] = {
     "event": {"type": "paid", "key": "42", "data": {"amount": 9.5}, "message_id": "m",
-              "at": "2026-12-24T18:00:00+01:00", "after": None},
-    "signal": {"signal": "go", "run": "r", "data": [1, "ü"], "message_id": "m", "at": None, "after": "2h"},
+              "at": "2026-12-24T18:00:00+01:00", "after": None, "by": "till 4", "ttl": "3d"},
+    "signal": {"signal": "go", "run": "r", "data": [1, "ü"], "message_id": "m", "at": None, "after": "2h",
+               "by": "tom", "ttl": "90s"},
     "start": {
         "start": "order", "id": "r", "input": {"id": "1"}, "tags": ["vip", "eu"], "signal": "go",
-        "data": None, "message_id": "m", "at": None, "after": "1h30m",
+        "data": None, "message_id": "m", "at": None, "after": "1h30m", "by": "tom",
     },
     "cancel": {"cancel": "the customer left", "run": "r", "compensate": True, "message_id": "m"},
     "answer": {"answer": {"stars": 5}, "run": "r", "wait": "w", "by": "tom", "comment": "c",

@@ -212,7 +212,11 @@ def test_a_cloud_event_in_binary_mode() -> None:
     event = taken(b'{"type":"not this"}', key=b"other", headers=headers)
 
     assert event == EventPublished(
-        key="com.example.paid/42", id="/bank#7", data=Raw(b'{"type":"not this"}'), ttl_ms=60_000
+        key="com.example.paid/42",
+        id="/bank#7",
+        data=Raw(b'{"type":"not this"}'),
+        ttl_ms=60_000,
+        by="/bank",
     )
 
 
@@ -229,7 +233,7 @@ def test_a_cloud_event_in_structured_mode() -> None:
     assert taken({**event, "subject": "42", "partitionkey": "43"}, key=b"44").key == "paid/42"  # type: ignore[union-attr]
     assert taken({**event, "partitionkey": "43"}, key=b"44").key == "paid/43"  # type: ignore[union-attr]
     assert taken(event, key=b"44") == EventPublished(
-        key="paid/44", id="/bank#7", data=Raw(b"1"), ttl_ms=60_000
+        key="paid/44", id="/bank#7", data=Raw(b"1"), ttl_ms=60_000, by="/bank"
     )
 
 
@@ -238,12 +242,26 @@ def test_a_cloud_event_may_carry_any_message_under_its_own_id() -> None:
     headers = [("ce_type", b"stream_durable.message"), ("ce_id", b"7"), ("ce_source", b"/shop")]
     structured = {"specversion": "1.0", "type": "stream_durable.message", "id": "7", "source": "/shop"}
 
-    expected = SignalRun(key="r", id="/shop#7", signal="go", data=Raw(b"[1]"))
+    expected = SignalRun(key="r", id="/shop#7", signal="go", data=Raw(b"[1]"), by="/shop")
     assert taken(signal, headers=headers) == expected
     assert taken({**structured, "data": Raw(signal)}) == expected
     assert taken(b'{"signal":"go","message_id":"m1"}', key=b"r", headers=headers).id == "m1"
+    named = taken(b'{"signal":"go","run":"r","by":"tom"}', headers=headers)
+    assert isinstance(named, SignalRun) and named.by == "tom", "the message itself knows better"
     assert refused(None, headers=headers).startswith("unreadable: not JSON")
     assert refused({**structured, "data": {"sygnal": "go"}}).startswith("unknown_form: ")
+
+
+def test_who_sends_a_message_and_how_long_it_is_kept_may_stand_in_it() -> None:
+    event = taken({"type": "paid", "key": "42", "by": "till 4", "ttl": "2h"})
+    assert event == EventPublished(key="paid/42", id="T-3-17", ttl_ms=7_200_000, by="till 4")
+    signal = taken({"signal": "go", "run": "r", "by": "tom", "ttl": "90s"})
+    assert signal == SignalRun(key="r", id="T-3-17", signal="go", by="tom", ttl_ms=90_000)
+    start = taken({"start": "order", "id": "r", "signal": "go", "by": "tom"})
+    assert isinstance(start, Start)
+    assert start.of("f").by == "tom"  # type: ignore[attr-defined]
+    for message in ({"type": "paid", "key": "42"}, {"signal": "go", "run": "r"}):
+        assert refused({**message, "ttl": "soon"}).startswith("bad_duration: 'ttl' is no duration")
 
 
 def test_a_run_named_after_a_cloud_event_of_a_web_address_has_an_id_that_runs_may_have() -> None:

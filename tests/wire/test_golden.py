@@ -487,6 +487,24 @@ MESSAGES += [
     ReadOpened(**READ, since=1_764_000_000_000),
     EventReacted(**READ, number=7),
     ReadClosed(**READ),
+    SignalRun(key=RUN, id="m3", signal="approve", data=Raw(b"[1,2]"), by="tom", ttl_ms=60_000),
+    EventPublished(key=CHANNEL, id="m5", ttl_ms=60_000, data=Raw(b'"x"'), by="till 4"),
+    EventDelivered(key=RUN, wait="paid", id="m4", data=DATA, attempt=2, by="till 4", at=1_764_000_000_000),
+    EventGiven(**GIVEN, data=DATA, at=1_764_000_000_000, by="till 4"),
+    EventOffered(**TAKER, key=RUN, id="m4", channel=CHANNEL, data=DATA, by="till 4", at=1_764_000_000_000),
+    StartWithSignal(
+        **{
+            name: getattr(MESSAGES[25], name)
+            for name in MESSAGES[25].__struct_fields__
+            if name not in ("trigger", "timeout_ms")
+        },
+        trigger="event",
+        format=2,
+        signal="released",
+        data=DATA,
+        by="tom",
+        timeout_ms=60_000,
+    ),
 ]
 
 

@@ -57,7 +57,8 @@ def publish(channel: Channel, message: EventPublished, now: int, out: Effects) -
     wakes_to = last if last > channel.claimed else None
     taken = None if wakes_to is None else now
     was_going_on = _is_going_on(channel)
-    kept = KeptEvent(data, now + message.ttl_ms, wakes_to, now, taken, number=channel.last_number + 1)
+    number = channel.last_number + 1
+    kept = KeptEvent(data, now + message.ttl_ms, wakes_to, now, taken, number=number, by=message.by)
     channel.keep_event(message.id, kept)
     channel.touched_events[message.id] = None
     if channel.takers:
@@ -235,7 +236,7 @@ def _offer_of(channel: Channel, event_id: str) -> EventOffered:
     run, wait, attempt = event.holder
     return EventOffered(
         key=run, wait=wait, id=event_id, data=Raw(event.data), attempt=attempt, channel=channel.id,
-        format=TAKE,
+        format=TAKE, by=event.by, at=event.published or 0,
     )  # fmt: skip
 
 
@@ -248,8 +249,13 @@ def _check_late(channel: Channel, message: WaitOpened, now: int, out: Effects) -
 
 def _deliver(channel: Channel, key: WaitKey, attempt: int, event_id: str, out: Effects) -> None:
     run, wait = key
-    data = Raw(channel.events[event_id].data)
-    out.messages.append(EventDelivered(key=run, wait=wait, id=event_id, data=data, attempt=attempt))
+    event = channel.events[event_id]
+    out.messages.append(
+        EventDelivered(
+            key=run, wait=wait, id=event_id, data=Raw(event.data), attempt=attempt, by=event.by,
+            at=event.published or 0,
+        )
+    )  # fmt: skip
 
 
 def _plan(channel: Channel, out: Effects) -> None:

@@ -121,7 +121,8 @@ def _give(channel: Channel, key: WaitKey, reader: Reader, now: int, out: Effects
     run, reaction = key
     given = EventGiven(
         key=run, reaction=reaction, id=event_id, data=Raw(event.data), ordinal=reader.ordinal,
-        number=reader.given, channel=channel.id, at=event.published or 0, format=READS,
+        number=reader.given, channel=channel.id, at=event.published or 0, by=event.by,
+        format=READS,
     )  # fmt: skip
     out.messages.append(given)
     return len(event.data)

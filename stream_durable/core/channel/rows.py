@@ -30,6 +30,8 @@ class EventRow(NamedTuple):
     is_used: bool = False
     #: Strictly increasing in the channel; None: taken in by an older release.
     number: int | None = None
+    #: Who published it; None: nobody says so.
+    sent_by: str | None = None
 
 
 class WaitRow(NamedTuple):
@@ -91,22 +93,25 @@ def _event_row(channel: Channel, event_id: str) -> EventRow:
     run, wait, attempt = event.holder or (None, None, None)
     return EventRow(
         channel.id, event_id, channel.partition, event.data, event.expires, event.wakes_to, event.published,
-        event.taken, run, wait, attempt, event.is_used, event.number or None,
+        event.taken, run, wait, attempt, event.is_used, event.number or None, event.by or None,
     )  # fmt: skip
 
 
 def thaw(key: str, partition: int, parts: Parts, graphs: object) -> Channel:
     """Return the channel of these rows.
 
-    Events as (channel, id, data, expires, wakes to, published, taken, run, wait, attempt, is used, number).
+    Events as (channel, id, data, expires, wakes to, published, taken, run, wait, attempt, is used, number,
+    sent by).
     Waits as (channel, run, wait, position, attempt, takes, cursor, given).
     """
     events, waits = parts
     channel = Channel(key, partition)
     channel.is_new = False
-    for _, event_id, data, expires, wakes_to, published, taken, *holding, is_used, number in events:
+    for _, event_id, data, expires, wakes_to, published, taken, *holding, is_used, number, sent_by in events:
         holder = None if holding[0] is None else Holder(*holding)
-        event = KeptEvent(data, expires, wakes_to, published, taken, holder, is_used, number or 0)
+        event = KeptEvent(
+            data, expires, wakes_to, published, taken, holder, is_used, number or 0, sent_by or ""
+        )
         channel.events[event_id] = event
         channel.payload += len(data)
         if holder is not None and event.is_offered:

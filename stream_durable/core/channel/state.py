@@ -55,6 +55,8 @@ class KeptEvent(NamedTuple):
     is_used: bool = False
     #: Strictly increasing; 0: taken in by an older release.
     number: int = 0
+    #: Who published it.
+    by: str = ""
 
     @property
     def is_offered(self) -> bool:

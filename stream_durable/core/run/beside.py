@@ -35,22 +35,21 @@ def inquire(run: Run, message: InquireRun, now: int, out: Effects) -> Outcome:
         raise RejectedError("unknown_answer", f"run {run.id!r} answers no {message.inquiry[:128]!r}")
     if run.status == PENDING and run.attempt == 1:
         raise RejectedError("not_begun", f"run {run.id!r} has not begun, and answers nothing yet")
-    return accept(run, node, message.id, bytes(message.data), now, out)
+    return accept(run, node, Beside(message.id, 0, now, Raw(bytes(message.data))), now, out)
 
 
-def accept(
-    run: Run, node: BesideNode, message_id: str, data: bytes, now: int, out: Effects, *, arrival: int = 0
-) -> Outcome:
-    """Put a call at the end of the line, and make it if it is the first.
+def accept(run: Run, node: BesideNode, call: Beside, now: int, out: Effects) -> Outcome:
+    """Put a call at the end of the line, under the next number, and make it if it is the first.
 
     During a failure events wait for a restart.
     """
     known = list(calls(run, node.name))
-    if any(call.id == message_id for _, _, call in known):
+    if any(other.id == call.id for _, _, other in known):
         return Outcome.DUPLICATE
-    if run.has_ended or (not arrival and (run.failure is not None or run.output is not None)):
+    if run.has_ended or (not call.arrival and (run.failure is not None or run.output is not None)):
         return Outcome.LATE
-    _line_up(run, node, Beside(message_id, _next_number(known), now, Raw(data), arrival))
+    call.number = _next_number(known)
+    _line_up(run, node, call)
     begin_next(run, node, now, out)
     return Outcome.APPLIED
 
@@ -92,11 +91,14 @@ def _has_open(run: Run, node: BesideNode) -> bool:
 
 def _take_kept(run: Run, node: BesideNode, now: int) -> None:
     """Let the oldest kept signal be the next call of a reaction, unless there is one."""
-    if run.mail is None or _has_open(run, node) or (kept := run.mail.pull(node.signal)) is None:
+    if run.mail is None or _has_open(run, node):
         return
-    signal_id, data = kept
-    run.payload -= len(data)
-    _line_up(run, node, Beside(signal_id, _next_number(calls(run, node.name)), now, Raw(data)))
+    run.payload -= run.mail.expire(now)
+    if (kept := run.mail.pull(node.signal)) is None:
+        return
+    run.payload -= len(kept.data)
+    number = _next_number(calls(run, node.name))
+    _line_up(run, node, Beside(kept.id, number, kept.at or now, Raw(kept.data), by=kept.by))
 
 
 def calls(run: Run, name: str) -> Iterator[tuple[int, Step, Beside]]:

@@ -33,3 +33,16 @@ class Beside(msgspec.Struct, omit_defaults=True):
     data: OptionalRaw = None
     #: Of an event, its number in the channel.
     arrival: int = 0
+    #: Who sent it.
+    by: str = ""
+
+
+class Sent(msgspec.Struct, array_like=True, frozen=True, omit_defaults=True):
+    """A signal or an event that has ended a wait."""
+
+    #: Of the signal or event, and of the message.
+    name: str
+    id: str
+    #: Log time at which it came.
+    at: int
+    by: str = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import Raw
+
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.emissions import emission_id
 from stream_durable.core.errors import RejectedError
@@ -12,6 +14,7 @@ from stream_durable.core.run import reading
 from stream_durable.core.run.advance import complete, fail
 from stream_durable.core.run.attempts import open_step, take
 from stream_durable.core.run.beside import accept, is_busy, is_reaction
+from stream_durable.core.run.from_outside import Beside
 from stream_durable.core.run.start import cancel
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import COMPLETED, STEP_ENDED, Outcome
@@ -49,7 +52,8 @@ def given(run: Run, message: EventGiven, now: int, out: Effects) -> Outcome:
     if run.ended is not None or message.ordinal != reading.ordinal_of(run):
         reading.decline(run, message, out)
         return Outcome.LATE
-    outcome = accept(run, node, message.id, bytes(message.data), now, out, arrival=message.number)
+    call = Beside(message.id, 0, message.at or now, Raw(bytes(message.data)), message.number, message.by)
+    outcome = accept(run, node, call, now, out)
     if outcome is not Outcome.APPLIED and not is_busy(run, node):
         reading.acknowledge(run, node, message.number, out)
     return outcome

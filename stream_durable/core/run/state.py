@@ -16,7 +16,7 @@ from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.emissions import RefusedEmission
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import Grafted, OptionalRaw, Scheduled
-from stream_durable.core.run.from_outside import Beside, Outside
+from stream_durable.core.run.from_outside import Beside, Outside, Sent
 from stream_durable.core.run.inner import Inner, Inside
 from stream_durable.core.run.mail import Mail
 from stream_durable.core.status import PENDING, READY, RUN_ENDED
@@ -114,6 +114,8 @@ class Detail(msgspec.Struct, omit_defaults=True):
     outside: Outside | None = None
     #: The inquiry that a step beside the graph is for.
     beside: Beside | None = None
+    #: The signals or the event that ended the wait, if they came before it began, or say who sent them.
+    sent: tuple[Sent, ...] = ()
     #: The argument of a hook.
     happened: OptionalRaw = None
     inside: Inside | None = None

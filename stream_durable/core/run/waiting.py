@@ -6,7 +6,7 @@ Everything specific to a kind of wait is here, so a new kind is added here. Mess
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import assert_never
 
 from stream_durable.core.definition.nodes import (
@@ -29,7 +29,8 @@ from stream_durable.core.lifecycle import STEP_WAITING
 from stream_durable.core.messages import TakeOpened, WaitClosed, WaitOpened
 from stream_durable.core.run.cause import Cause
 from stream_durable.core.run.children import ask_for_child, begin_child, cancel_child
-from stream_durable.core.run.mail import Mail
+from stream_durable.core.run.from_outside import Sent
+from stream_durable.core.run.mail import KeptSignal, Mail
 from stream_durable.core.run.outside import begin_token, time_is_over
 from stream_durable.core.run.questions import ask, cause_of_question
 from stream_durable.core.run.say import say_step, set_due
@@ -141,9 +142,9 @@ def signal_output(node: SignalNode, name: str, data: bytes) -> bytes:
     return b'{"signal":"%b","data":%b}' % (name.encode(), data)
 
 
-def all_signals_output(node: SignalNode, data: Mapping[str, bytes]) -> bytes:
+def all_signals_output(node: SignalNode, found: Mapping[str, KeptSignal]) -> bytes:
     """Return what a wait for all of several signals answers: the data of each, by name."""
-    return b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), data[name]) for name in node.signals)
+    return b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), found[name].data) for name in node.signals)
 
 
 def event_key(run: Run, node: EventNode | BesideNode) -> str:
@@ -173,7 +174,7 @@ def event_key(run: Run, node: EventNode | BesideNode) -> str:
 def _begin_signal(
     run: Run, i: int, step: Step, node: SignalNode, now: int, out: Effects, ends: list[End]
 ) -> None:
-    if run.mail is not None and (output := _kept_signals(run, run.mail, node)) is not None:
+    if run.mail is not None and (output := _kept_signals(run, run.mail, step, node, now)) is not None:
         ends.append((i, COMPLETED, output, None))
         return
     if node.timeout_ms is not None:
@@ -181,25 +182,41 @@ def _begin_signal(
     say_step(run, STEP_WAITING, i, step, now, out)
 
 
-def _kept_signals(run: Run, mail: Mail, node: SignalNode) -> bytes | None:
+def _kept_signals(run: Run, mail: Mail, step: Step, node: SignalNode, now: int) -> bytes | None:
     """Take from the mail what a wait needs; None: it is not all there."""
+    run.payload -= mail.expire(now)
     if node.all_of:
         found = take_all(run, mail, node.signals)
-        return None if found is None else all_signals_output(node, found)
+        if found is None:
+            return None
+        note_signals(step, found.values())
+        return all_signals_output(node, found)
     taken = mail.take(node.signals)
     if taken is None:
         return None
-    name, data = taken
-    run.payload -= len(data)
-    return signal_output(node, name, data)
+    run.payload -= len(taken.data)
+    note_signals(step, (taken,))
+    return signal_output(node, taken.name, taken.data)
 
 
-def take_all(run: Run, mail: Mail, signals: Collection[str]) -> dict[str, bytes] | None:
+def take_all(run: Run, mail: Mail, signals: Collection[str]) -> dict[str, KeptSignal] | None:
     """Take the oldest of each of these signals; None: not all are there, and none is taken."""
     found = mail.take_all(signals)
     if found is not None:
-        run.payload -= sum(map(len, found.values()))
+        run.payload -= sum(len(kept.data) for kept in found.values())
     return found
+
+
+def note_signals(step: Step, signals: Iterable[KeptSignal]) -> None:
+    """Keep with a wait who sent the signals that end it, and when."""
+    note_sent(step, tuple(Sent(kept.name, kept.id, kept.at, kept.by) for kept in signals))
+
+
+def note_sent(step: Step, sent: tuple[Sent, ...]) -> None:
+    """Keep who sent what ends a wait, and when; nothing where the end of the wait says the same."""
+    started = step.started or 0
+    if any(one.by or 0 < one.at < started for one in sent):
+        step.detailed().sent = sent
 
 
 def _begin_event(

@@ -31,11 +31,19 @@ from stream_durable.core.messages import (
 from stream_durable.core.names import is_inner, is_made
 from stream_durable.core.run import attempts, beside, children
 from stream_durable.core.run.advance import complete, fail, work_off
-from stream_durable.core.run.mail import Mail
+from stream_durable.core.run.from_outside import Beside, Sent
+from stream_durable.core.run.mail import KeptSignal, Mail
 from stream_durable.core.run.say import set_due
 from stream_durable.core.run.start import begin, run_out_of_time, start
 from stream_durable.core.run.state import Run, Step
-from stream_durable.core.run.waiting import all_signals_output, signal_output, take_all, wait_over
+from stream_durable.core.run.waiting import (
+    all_signals_output,
+    note_sent,
+    note_signals,
+    signal_output,
+    take_all,
+    wait_over,
+)
 from stream_durable.core.status import COMPLETED, PENDING, READY, RETRYING, RUNNING, WAITING, Outcome
 
 #: Signals kept for waits that have not begun; one more is refused, and kept as evidence.
@@ -52,21 +60,28 @@ def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
     mail = run.mail or Mail(has_reactions=bool(run.graph.reactions))
     if message.id in mail.seen:
         return Outcome.DUPLICATE
+    run.payload -= mail.expire(now)
     data = bytes(message.data)
     reaction = run.graph.reactions.get(message.signal)
     if reaction is not None:
         return _react(run, mail, reaction, message, data, now, out)
-    ended = _ended_by(run, mail, message.signal, data)
+    came = _kept_of(message, data, now)
+    ended = _ended_by(run, mail, came)
     if ended is None:
         _check_room(run, mail, data)
     run.mail = mail
-    mail.add(message.id, message.signal, data if ended is None else None)
+    mail.add(message.id, came if ended is None else None)
     if ended is None:
         run.payload += len(data)
         return Outcome.APPLIED
     i, output = ended
     complete(run, i, output, now, out)
     return Outcome.APPLIED
+
+
+def _kept_of(message: SignalRun, data: bytes, now: int) -> KeptSignal:
+    expires = None if message.ttl_ms is None else now + message.ttl_ms
+    return KeptSignal(message.id, message.signal, data, now, message.by, expires)
 
 
 def start_with_signal(run: Run, message: StartWithSignal, now: int, out: Effects) -> Outcome:
@@ -77,7 +92,7 @@ def start_with_signal(run: Run, message: StartWithSignal, now: int, out: Effects
     is_new = not run.created
     if is_new:
         start(run, message, now, out)
-    sent = SignalRun(key=message.key, id=message.id, signal=message.signal, data=message.data)
+    sent = SignalRun(key=message.key, id=message.id, signal=message.signal, data=message.data, by=message.by)
     outcome = signal(run, sent, now, out)
     return Outcome.APPLIED if is_new else outcome
 
@@ -89,10 +104,13 @@ def event(run: Run, message: EventDelivered, now: int, out: Effects) -> Outcome:
         if is_inner(message.wait):
             return Outcome.LATE
         raise RejectedError("unknown_wait", f"run {run.id!r} has no wait {message.wait[:128]!r}")
-    if type(run.graph.nodes[i]) is not EventNode:
+    node = run.graph.nodes[i]
+    if type(node) is not EventNode:
         raise RejectedError("unknown_wait", f"step {message.wait!r} of run {run.id!r} waits for no event")
-    if not _waits_still(run.steps.get(i), message.attempt):
+    step = run.steps.get(i)
+    if step is None or not _waits_still(step, message.attempt):
         return Outcome.LATE
+    note_sent(step, (Sent(node.event, message.id, message.at, message.by),))
     complete(run, i, bytes(message.data), now, out)
     return Outcome.APPLIED
 
@@ -273,15 +291,19 @@ def _react(
     """Call a reaction, or keep the signal until the call before has ended."""
     if run.failure is not None or run.output is not None:
         return Outcome.LATE
-    is_kept = beside.is_busy(run, node)
+    is_kept = beside.is_busy(run, node) or run.is_paused or run.status == PENDING
     if is_kept:
         _check_room(run, mail, data)
         run.payload += len(data)
-    elif (outcome := beside.accept(run, node, message.id, data, now, out)) is not Outcome.APPLIED:
+    elif (outcome := beside.accept(run, node, _call(message, data, now), now, out)) is not Outcome.APPLIED:
         return outcome
     run.mail = mail
-    mail.add(message.id, message.signal, data if is_kept else None)
+    mail.add(message.id, _kept_of(message, data, now) if is_kept else None)
     return Outcome.APPLIED
+
+
+def _call(message: SignalRun, data: bytes, now: int) -> Beside:
+    return Beside(message.id, 0, now, Raw(data), by=message.by)
 
 
 def _check_room(run: Run, mail: Mail, data: bytes) -> None:
@@ -290,18 +312,21 @@ def _check_room(run: Run, mail: Mail, data: bytes) -> None:
         raise RejectedError("mail_full", f"run {run.id!r} keeps as many signals for later as it may")
 
 
-def _ended_by(run: Run, mail: Mail, name: str, data: bytes) -> tuple[int, bytes] | None:
+def _ended_by(run: Run, mail: Mail, came: KeptSignal) -> tuple[int, bytes] | None:
     """Return the first wait, in order of definition, that this signal ends, and its output."""
+    name = came.name
     for i in run.graph.takers.get(name, ()):
         if i not in run.waiting:
             continue
         node = run.graph.nodes[i]
         assert type(node) is SignalNode
         if not node.all_of:
-            return i, signal_output(node, name, data)
+            note_signals(run.steps[i], (came,))
+            return i, signal_output(node, name, came.data)
         others = take_all(run, mail, [other for other in node.signals if other != name])
         if others is not None:
-            return i, all_signals_output(node, {**others, name: data})
+            note_signals(run.steps[i], (*others.values(), came))
+            return i, all_signals_output(node, {**others, name: came})
     return None
 
 

@@ -68,18 +68,19 @@ steps_in as (
 -- seldom
 events_in as (
   insert into channel_event (channel, id, partition, data, expires, wakes_to, published, taken, run, wait, attempt,
-    is_used, number)
+    is_used, number, sent_by)
   select *
-  from unnest($10::event_numbered[]) u
+  from unnest($10::event_sent[]) u
   where u.data is not null and (select ok from fits)
   on conflict (channel, id) do update
   set data = excluded.data, expires = excluded.expires, wakes_to = excluded.wakes_to,
     published = excluded.published, taken = excluded.taken, run = excluded.run, wait = excluded.wait,
-    attempt = excluded.attempt, is_used = excluded.is_used, number = excluded.number
+    attempt = excluded.attempt, is_used = excluded.is_used, number = excluded.number,
+    sent_by = excluded.sent_by
 ),
 events_out as (
   delete from channel_event e
-  using unnest($10::event_numbered[]) u
+  using unnest($10::event_sent[]) u
   where e.channel = u.channel and e.id = u.id and u.data is null and (select ok from fits)
 ),
 waits_in as (
@@ -142,15 +143,17 @@ places_out as (
   where p.gate = u.gate and p.run = u.run and p.step = u.step and u.is_inside is null and (select ok from fits)
 ),
 signals_in as (
-  insert into run_signal (run_id, position, partition, id, name, data)
+  insert into run_signal (run_id, position, partition, id, name, data, sent_by, came, expires)
   select *
-  from unnest($9::signal_change[]) u
+  from unnest($9::signal_sent[]) u
   where u.id is not null and (select ok from fits)
-  on conflict (run_id, position) do update set id = excluded.id, name = excluded.name, data = excluded.data
+  on conflict (run_id, position) do update
+  set id = excluded.id, name = excluded.name, data = excluded.data, sent_by = excluded.sent_by,
+    came = excluded.came, expires = excluded.expires
 ),
 signals_out as (
   delete from run_signal s
-  using unnest($9::signal_change[]) u
+  using unnest($9::signal_sent[]) u
   where s.run_id = u.run_id and s.position = u.position and u.id is null and (select ok from fits)
 ),
 -- rare

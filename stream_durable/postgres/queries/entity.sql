@@ -15,13 +15,13 @@ where run_id = any($1::text[])
 
 -- name: run_signal_load
 -- The signals of the runs $1.
-select run_id, position, id, name, data
+select run_id, position, id, name, data, sent_by, came, expires
 from run_signal
 where run_id = any($1::text[])
 
 -- name: channel_event_load
 -- The events that the channels $1 keep.
-select channel, id, data, expires, wakes_to, published, taken, run, wait, attempt, is_used, number
+select channel, id, data, expires, wakes_to, published, taken, run, wait, attempt, is_used, number, sent_by
 from channel_event
 where channel = any($1::text[])
 

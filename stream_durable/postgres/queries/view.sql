@@ -324,7 +324,7 @@ limit $10
 -- name: view_kept_events
 -- At most $7 events that channels keep, beyond ($1 channel, $2 id); $3 and $4 between which channels, $5 key, as in
 -- view_event_waits; $6 whether only those that nobody took.
-select e.channel, e.id, e.data, e.expires, e.published, e.taken
+select e.channel, e.id, e.data, e.expires, e.published, e.taken, e.sent_by
 from channel_event e
 where (e.channel, e.id) > ($1, $2)
   and ($3::text is null or e.channel >= $3)
@@ -357,6 +357,13 @@ from schedule
 where id > $1 and strpos(id, $2) = 0
 order by id
 limit $3
+
+-- name: view_run_signals
+-- The signals that run $1 keeps, and those that expired, oldest first.
+select id, name, data is not null, sent_by, came, expires
+from run_signal
+where run_id = $1 and name is not null
+order by position
 
 -- name: view_run_evidence
 -- At most $3 messages to run $1, by log time $2 or later, that were duplicate, late or dead. Shares without such

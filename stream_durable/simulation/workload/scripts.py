@@ -226,7 +226,14 @@ def _signalled(rng: Random, run: str, at: float) -> Iterator[Sent]:
     for name, chance in kinds:
         if rng.random() < chance:
             at += rng.uniform(0.0, 1.0)
-            yield message(at, SignalRun(key=run, id=f"{name} {run}", signal=name, data=Raw(b'{"n":1}')))
+            # Two of three are kept for a wait that comes late.
+            ttl_ms, by = rng.choice((None, None, 0, 400, 2_000)), rng.choice(("", "tom"))
+            yield message(
+                at,
+                SignalRun(
+                    key=run, id=f"{name} {run}", signal=name, data=Raw(b'{"n":1}'), by=by, ttl_ms=ttl_ms
+                ),
+            )
 
 
 def _told_often(rng: Random, run: str, at: float) -> Iterator[Sent]:
@@ -234,7 +241,8 @@ def _told_often(rng: Random, run: str, at: float) -> Iterator[Sent]:
     for number in range(rng.choice((0, 2, 5, 12))):
         at += rng.uniform(0.0, 0.6)
         name, data = rng.choice(("yes", "yes", "yes", "yes", "no", "other")), Raw(b'{"n":%d}' % number)
-        said = SignalRun(key=run, id=f"told {number} {run}", signal=name, data=data)
+        ttl_ms = rng.choice((None, None, None, 600))
+        said = SignalRun(key=run, id=f"told {number} {run}", signal=name, data=data, ttl_ms=ttl_ms)
         yield message(at, said)
         if rng.random() < 0.3:
             yield message(at + rng.uniform(0.0, 2.0), said)
