@@ -764,11 +764,12 @@ class StoredQuestion(NamedTuple):
 
 
 class StoredEvent(NamedTuple):
-    """An event kept by a channel for future waits."""
+    """An event kept by a channel for future waits, or one that expired before anybody had it."""
 
     channel: str
     id: str
-    data: bytes
+    #: None: it expired.
+    data: bytes | None
     expires: int
     #: The times of arrival and of the first wake-up.
     published: int | None
@@ -847,6 +848,11 @@ class Views(Protocol):
         self, channels: ChannelRange, *, after: tuple[str, str], limit: int, untaken: bool = False
     ) -> list[StoredEvent]:
         """Return a page of the kept events, by channel and id."""
+
+    async def expired_events(
+        self, channels: ChannelRange, *, after: tuple[str, str], limit: int
+    ) -> list[StoredEvent]:
+        """Return a page of the events that expired before anybody had them, by channel and id."""
 
     async def run_signals(self, run: str) -> list[StoredSignal]:
         """Return the signals that a run keeps, and those that expired, oldest first."""

@@ -64,21 +64,28 @@ def list_events(
     event: Event = None,
     key: Key = None,
     untaken: Annotated[bool, typer.Option("--untaken", help="Only those that have woken no run.")] = False,
+    expired: Annotated[
+        bool, typer.Option("--expired", help="Those that expired before a run had them, instead.")
+    ] = False,
     limit: Limit = 50,
     after: After = None,
     output: Output = Format.TABLE,
 ) -> None:
     """List the events kept until they expire: when and from whom each came, and when it first woke a run.
 
-    An event with a mistyped key, which woke no run, is found here; `waits list` shows the keys in demand.
+    An event with a mistyped key, which woke no run, is found here, with `--expired` also after its time;
+    `waits list` shows the keys in demand.
 
     Example: `stream-durable events list --untaken`
     """
     page = _asked(
-        lambda client: client.events(event=event, key=key, untaken=untaken, limit=limit, after=after)
+        lambda client: client.events(
+            event=event, key=key, untaken=untaken, expired=expired, limit=limit, after=after
+        )
     )
     columns = ("event", "key", "id", "published", "by", "taken", "expires", "data")
-    show([one._asdict() for one in page.events], columns, output, empty="No such event is kept.")
+    empty = "No such event has expired." if expired else "No such event is kept."
+    show([one._asdict() for one in page.events], columns, output, empty=empty)
     _say_more(page.following)
 
 

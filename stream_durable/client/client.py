@@ -357,14 +357,16 @@ class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders):
         event: str | None = None,
         key: str | None = None,
         untaken: bool = False,
+        expired: bool = False,
         limit: int = 50,
         after: str | None = None,
     ) -> EventList:
         """Return a page of the events that are kept for waits still to come, by name and key.
 
-        `untaken` leaves out those that have woken a run.
+        `untaken` leaves out those that have woken a run. With `expired` the list is of those that nobody had
+        before they expired: of each id the latest, without data.
         """
-        return await kept_events(self._edge, event, key, limit, after, untaken=untaken)
+        return await kept_events(self._edge, event, key, limit, after, untaken=untaken, expired=expired)
 
     async def failed(
         self, which: RunFilter | None = None, *, limit: int = 50, after: str | None = None

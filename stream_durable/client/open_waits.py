@@ -52,11 +52,12 @@ class WaitList(NamedTuple):
 
 
 class KeptEvent(NamedTuple):
-    """An event kept until expiry, for later waits."""
+    """An event kept until expiry, for later waits; or one that expired before anybody had it."""
 
     event: str
     key: str
     id: str
+    #: None for one that expired: its data is on the log alone.
     data: Any
     expires: datetime
     #: The time of arrival; None: taken in by an older release.
@@ -108,16 +109,28 @@ async def open_waits(
 
 
 async def kept_events(
-    edge: Edge, event: str | None, key: str | None, limit: int, after: str | None, *, untaken: bool
+    edge: Edge,
+    event: str | None,
+    key: str | None,
+    limit: int,
+    after: str | None,
+    *,
+    untaken: bool,
+    expired: bool,
 ) -> EventList:
-    """Return a page of the kept events."""
+    """Return a page of the kept events, or of those that expired before anybody had them."""
     _check(limit)
     views = edge.ports.views
     place = ("", "") if after is None else tuple(_read(after))
     channels = _channels(event, key)
-    page = await edge.ask(
-        lambda: views.kept_events(channels, after=place, limit=limit + 1, untaken=untaken), "list events"
-    )
+    if expired:
+        page = await edge.ask(
+            lambda: views.expired_events(channels, after=place, limit=limit + 1), "list expired events"
+        )
+    else:
+        page = await edge.ask(
+            lambda: views.kept_events(channels, after=place, limit=limit + 1, untaken=untaken), "list events"
+        )
     following = _cursor(page[limit - 1][:2]) if len(page) > limit else None
     return EventList(list(map(_kept, page[:limit])), following)
 
@@ -192,7 +205,7 @@ def _open_wait(wait: EventWait | SignalWait, kind: str, name: str, key: str | No
 
 def _kept(event: StoredEvent) -> KeptEvent:
     name, _, key = event.channel.partition("/")
-    data = msgspec.json.decode(event.data)
+    data = None if event.data is None else msgspec.json.decode(event.data)
     return KeptEvent(
         name, key, event.id, data, moment(event.expires), _moment(event.published), _moment(event.taken),
         event.sent_by or "",

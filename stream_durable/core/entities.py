@@ -145,10 +145,16 @@ def _kind(kind: Kind) -> EntityKind:
 
 ENTITIES: Mapping[Kind, EntityKind] = {kind: _kind(kind) for kind in KINDS}
 TABLES: tuple[Table, ...] = tuple(table for kind in ENTITIES.values() for table in kind.tables)
-#: Rows of every batch, of few, and of those with questions, messages for later or schedules, as the statement
-#: has them.
+#: Rows of every batch, of few, and of those with questions, messages for later, schedules or lost events, as
+#: the statement has them.
 USUAL_ROWS = (run_rows.RunRow, run_rows.RunChange, run_rows.StepRow)
-RARE_ROWS = (QuestionRow, later_rows.LaterRow, schedule_rows.ScheduleRow, schedule_rows.FiringRow)
+RARE_ROWS = (
+    QuestionRow,
+    later_rows.LaterRow,
+    schedule_rows.ScheduleRow,
+    schedule_rows.FiringRow,
+    channel_rows.ExpiredRow,
+)
 SELDOM_ROWS: tuple[type[Any], ...] = tuple(
     table.row for table in TABLES if table.row not in (*USUAL_ROWS, *RARE_ROWS)
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stream_durable.core.channel.rows import ExpiredRow
 from stream_durable.core.names import beside_name, helper_kind
 from stream_durable.core.run.rows import RunRow, StepRow
 from stream_durable.core.status import STEP_ENDED, WAITING
@@ -78,6 +79,17 @@ class WaitViews:
             ):
                 found[reaction] = self._events_behind(channel, row.cursor or 0)
         return found
+
+    async def expired_events(
+        self, channels: ChannelRange, *, after: tuple[str, str], limit: int
+    ) -> list[StoredEvent]:
+        """Return a page of the events that expired before anybody had them."""
+        rows = sorted(self._tables.rows[ExpiredRow].items())
+        return [
+            StoredEvent(row.channel, row.id, None, row.expired, row.published, None, row.sent_by)
+            for key, row in rows
+            if key > after and _is_within(key[0], channels)
+        ][:limit]
 
     async def run_signals(self, run: str) -> list[StoredSignal]:
         """Return the signals that a run keeps, and those that expired, oldest first."""

@@ -164,6 +164,13 @@ class PostgresViews:
         found = await self._fetch("view_kept_events", *after, *channels, untaken, limit)
         return list(map(StoredEvent._make, found))
 
+    async def expired_events(
+        self, channels: ChannelRange, *, after: tuple[str, str], limit: int
+    ) -> list[StoredEvent]:
+        """Return a page of the events that expired before anybody had them, by channel and id."""
+        found = await self._fetch("view_expired_events", *after, *channels, limit)
+        return list(map(StoredEvent._make, found))
+
     async def run_signals(self, run: str) -> list[StoredSignal]:
         """Return the signals that a run keeps, and those that expired, oldest first."""
         return list(map(StoredSignal._make, await self._fetch("view_run_signals", run)))

@@ -75,16 +75,20 @@ def state_is_the_fold_of_the_log(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def _channels_differ(world: World, oracle: Oracle) -> Iterator[str]:
-    events, waits = {}, {}
+    events, waits, expired = {}, {}, {}
     for channel in oracle.channels():
         channel.touched_events = dict.fromkeys(channel.events)
         channel.touched_waits = dict.fromkeys([*channel.waits, *channel.takers, *channel.readers])
-        rows = Rows()
+        rows, lost = Rows(), dict(channel.lost)
         channel_rows.write(channel, rows)
+        # Here nothing ever counts as saved.
+        channel.lost = lost
         events.update({row[:2]: row for row in rows.of(channel_rows.EventRow)})
         waits.update({row[:3]: row for row in rows.of(channel_rows.WaitRow)})
+        expired.update({row[:2]: row for row in rows.of(channel_rows.ExpiredRow)})
     yield from differences("kept event", world.store.tables.events, events)
     yield from differences("wait", world.store.tables.waits, waits)
+    yield from differences("expired event", world.store.tables.rows[channel_rows.ExpiredRow], expired)
 
 
 def _gates_differ(world: World, oracle: Oracle) -> Iterator[str]:

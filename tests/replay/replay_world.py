@@ -25,6 +25,7 @@ from stream_durable.core.messages import (
     BackfillSchedule,
     CancelLater,
     CancelRun,
+    ChannelTimerFired,
     ClaimInput,
     CommentInput,
     DeclaredSchedules,
@@ -175,15 +176,18 @@ def a_story(runs: int = 24, batch: int = 1_000, padding: int = 0) -> MemoryLog:
         log.put(f"run-{i}", (b"garbage", b'{"type":"run.cancel","run":"another","id":"x"}', None)[i % 3])
     for i in range(0, runs, 2):
         log.add(SignalRun(key=f"run-{i}", id=f"m{i}", signal="approve", data=Raw(b'"yes"')))
-        log.add(SignalRun(key=f"run-{i}", id=f"n{i}", signal="later", data=Raw(b"1")))
+        log.add(
+            SignalRun(key=f"run-{i}", id=f"n{i}", signal="later", data=Raw(b"1"), by="tom", ttl_ms=60_000)
+        )
     for i in range(0, runs, 3):
         _agree(log, i)
     for i in range(runs):
         _charge(log, i)
     for i in range(0, runs, 4):
         channel = channel_id("paid", f"early-{i}")
-        early = EventPublished(key=channel, id=f"e{i}", data=Raw(b"{}"), ttl_ms=60_000)
+        early = EventPublished(key=channel, id=f"e{i}", data=Raw(b"{}"), ttl_ms=60_000, by="till")
         _later(log, i, early)
+        _expire(log, channel_id("paid", f"nobody-{i}"))
         _schedule(log, i)
         _read(log, i, channel)
         log.add(early, early, CancelRun(key=f"run-{i}", id=f"c{i}", reason="enough"))
@@ -208,6 +212,13 @@ def _read(log: MemoryLog, i: int, channel: str) -> None:
         log.add(opened, opened)
         if number:
             log.add(ReadClosed(**about, format=READS))
+
+
+def _expire(log: MemoryLog, channel: str) -> None:
+    """Let an event that nobody had expire."""
+    log.add(EventPublished(key=channel, id="lost", data=Raw(b"{}"), ttl_ms=0, by="till"))
+    due = log.records[partition_of(channel, PARTITIONS)][-1].time
+    log.add(ChannelTimerFired(key=channel, timer="", due=due))
 
 
 def _later(log: MemoryLog, i: int, event: EventPublished) -> None:

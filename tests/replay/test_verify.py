@@ -22,6 +22,7 @@ KEYS = {
     "question": ("run", "step"),
     "channel_event": ("channel", "id"),
     "channel_wait": ("channel", "run", "wait"),
+    "channel_expired": ("channel", "id"),
     "later": ("id",),
     "schedule": ("id",),
     "schedule_firing": ("schedule", "run"),

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from stores.store_contract import run_row, share, step_row
 
-from stream_durable.core.channel.rows import EventRow, WaitRow
+from stream_durable.core.channel.rows import EventRow, ExpiredRow, WaitRow
 from stream_durable.core.gate.rows import PlaceRow
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, clipped, fits
 from stream_durable.core.later.rows import LaterRow
@@ -71,6 +71,7 @@ async def test_every_id_that_is_taken_can_be_part_of_every_key(database: str) ->
         found.rows.of(StepRow).append(step_row(text, text))
         found.rows.of(AttemptRow).append(AttemptRow(text, text, 1, 0, "failed", 1, 2, text, b"{}", b"[]"))
         found.rows.of(EventRow).append(EventRow(text, text, 0, b"1", 10))
+        found.rows.of(ExpiredRow).append(ExpiredRow(text, text, 0, 10))
         found.rows.of(WaitRow).append(WaitRow(text, text, text, 0, 1, 1))
         found.timers.append(TimerRow("channel", text, text, 0, 10))
         found.rows.of(LaterRow).append(LaterRow(text, 0, 10, 10, "", b"{}"))

@@ -8,7 +8,7 @@ import pytest
 from stores.store_contract import *  # noqa: F403 - the tests of the contract
 from stores.store_contract import change, owned, run_row, share, step_row
 
-from stream_durable.core.channel.rows import EventRow, WaitRow
+from stream_durable.core.channel.rows import EventRow, ExpiredRow, WaitRow
 from stream_durable.core.gate.rows import GateRow, PlaceRow
 from stream_durable.core.later.rows import LaterRow
 from stream_durable.core.run.question_rows import QuestionRow
@@ -43,6 +43,7 @@ async def other(store: PostgresStore, database: str) -> AsyncIterator[PostgresSt
 SELDOM: dict[str, Callable[[Share], None]] = {
     "channel_event": lambda s: s.rows.of(EventRow).append(EventRow("c/k", "e1", 0, b"1", 10)),
     "channel_wait": lambda s: s.rows.of(WaitRow).append(WaitRow("c/k", "r", "w1", 0, 1, 1)),
+    "channel_expired": lambda s: s.rows.of(ExpiredRow).append(ExpiredRow("c/k", "e1", 0, 10)),
     "timer": lambda s: s.timers.append(TimerRow("run", "r", "", 0, 10)),
     "dead_letter": lambda s: s.dead.append(DeadRow(0, 0, 1, "unreadable", "no JSON", None, b"", 5)),
     "attempt": lambda s: s.rows.of(AttemptRow).append(
@@ -56,7 +57,7 @@ SELDOM: dict[str, Callable[[Share], None]] = {
     "schedule_firing": lambda s: s.rows.of(FiringRow).append(FiringRow("nightly", "nightly//1", 0, 10)),
     "gate_place": lambda s: s.rows.of(PlaceRow).append(PlaceRow("bank", "r", "s", 0, 1, 1, True)),
 }
-RARE = {"question", "later", "schedule", "schedule_firing"}
+RARE = {"question", "later", "schedule", "schedule_firing", "channel_expired"}
 
 
 @pytest.mark.parametrize("table", SELDOM)

@@ -162,7 +162,7 @@ def expire(channel: Channel, message: ChannelTimerFired, now: int, out: Effects)
                 # The answer may be lost with a log, and nothing else would bring it.
                 out.messages.append(_offer_of(channel, event_id))
         else:
-            channel.forget_event(event_id)
+            channel.lose_event(event_id)
     channel.due = None
     _plan(channel, out)
     if channel.due is None:

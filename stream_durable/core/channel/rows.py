@@ -50,9 +50,21 @@ class WaitRow(NamedTuple):
     given: int | None = None
 
 
+class ExpiredRow(NamedTuple):
+    """An event that expired before anybody had it, without its data; the latest of its id."""
+
+    channel: str
+    id: str
+    partition: int
+    expired: int
+    published: int | None = None
+    sent_by: str | None = None
+
+
 TABLES = (
     Table("channel_event", EventRow, key=2, needs="data"),
     Table("channel_wait", WaitRow, key=3, needs="position"),
+    Table("channel_expired", ExpiredRow, key=2, is_loaded=False),
 )
 
 
@@ -82,6 +94,10 @@ def write(channel: Channel, rows: Rows) -> None:
         held = taker or channel.waits.get((run, wait))
         position, attempt = (None, None) if held is None else (held.position, held.attempt)
         waits.append(WaitRow(key, run, wait, partition, position, attempt, taker is not None))
+    for event_id, event in channel.lost.items():
+        row = ExpiredRow(key, event_id, partition, event.expires, event.published, event.by or None)
+        rows.of(ExpiredRow).append(row)
+    channel.lost.clear()
     channel.touched_events.clear()
     channel.touched_waits.clear()
 

@@ -76,6 +76,7 @@ class Channel:
         "id",
         "idle",
         "is_new",
+        "lost",
         "offers",
         "order",
         "partition",
@@ -117,6 +118,8 @@ class Channel:
         self.updated = 0
         self.is_new = True
         self.touched_events: dict[str, None] = {}
+        #: Events that expired since the last save without anybody having had them.
+        self.lost: dict[str, KeptEvent] = {}
         self.touched_waits: dict[WaitKey, None] = {}
 
     @property
@@ -153,6 +156,13 @@ class Channel:
             _remove(self.order, (event.number, event_id))
         self.payload -= len(event.data)
         self.touched_events[event_id] = None
+
+    def lose_event(self, event_id: str) -> None:
+        """Keep an expired event no more; it is evidence if nobody has had it."""
+        event = self.events[event_id]
+        if event.taken is None:
+            self.lost[event_id] = event
+        self.forget_event(event_id)
 
     def offer_event(self, event_id: str, holder: Holder, now: int) -> KeptEvent:
         """Let a wait have an event that no other wait takes, until it answers."""

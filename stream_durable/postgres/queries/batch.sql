@@ -2,11 +2,12 @@
 -- Saves a batch of all partitions of one owner, or nothing: one row out, true when saved.
 -- $1 shares, $2 runs, $3 run changes, $4 steps, $5 outbox marks, $6 timers, $7 dead letters, and then the other rows
 -- of entities as `core/entities.py` lists their tables: $8 attempts, $9 signals, $10 events, $11 waits, $12 gates,
--- $13 places at gates, $14 questions, $15 messages for later, $16 schedules, $17 firings
+-- $13 places at gates, $14 questions, $15 messages for later, $16 schedules, $17 firings, $18 events
+-- that nobody had
 -- Rows come as arrays of composites: one function scan each, where a column each would cost one per column.
 -- What is marked as seldom is left out of the statement for a batch that has nothing from $6 on: each part that
 -- writes to a table makes ready for it, whether or not there is a row. What is marked as rare is left out where nobody
--- is asked, nothing comes for later, and no schedule is concerned.
+-- is asked, nothing comes for later, no schedule is concerned, and no event expires that nobody had.
 with share as materialized (
   select * from unnest($1::share_state[])
 ),
@@ -210,6 +211,14 @@ firings_out as (
   delete from schedule_firing f
   using unnest($17::firing_change[]) u
   where f.schedule = u.schedule and f.run = u.run and u.moment is null and (select ok from fits)
+),
+expired_in as (
+  insert into channel_expired (channel, id, partition, expired, published, sent_by)
+  select *
+  from unnest($18::event_expired[]) u
+  where (select ok from fits)
+  on conflict (channel, id) do update
+  set expired = excluded.expired, published = excluded.published, sent_by = excluded.sent_by
 ),
 -- usual
 outbox_out as (

@@ -17,6 +17,7 @@ select
   and not exists (select from run)
   and not exists (select from channel_event)
   and not exists (select from channel_wait)
+  and not exists (select from channel_expired)
   and not exists (select from gate)
   and not exists (select from later)
   and not exists (select from schedule)
@@ -85,6 +86,14 @@ select partition, count(*) as rows,
   sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
   sum(('x' || right(hash, 16))::bit(64)::bigint) as low
 from (select w.partition, md5(w::text) as hash from channel_wait w) as hashed
+group by partition
+
+-- name: digest_channel_expired
+-- Digest of the events that nobody had of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select e.partition, md5(e::text) as hash from channel_expired e) as hashed
 group by partition
 
 -- name: digest_gate
@@ -185,6 +194,13 @@ from channel_wait w
 where w.partition = any($1::int[])
 order by w.channel, w.run, w.wait
 
+-- name: mark_channel_expired
+-- Key and hash of the events that nobody had of the partitions $1, by key.
+select e.channel, e.id, md5(e::text)
+from channel_expired e
+where e.partition = any($1::int[])
+order by e.channel, e.id
+
 -- name: mark_gate
 -- Key and hash of the gates of the partitions $1, by key.
 select g.name, md5(g::text)
@@ -256,6 +272,10 @@ select * from channel_event where channel = $1 and id = $2
 -- name: row_channel_wait
 -- The wait $3 of run $2 on channel $1, column by column.
 select * from channel_wait where channel = $1 and run = $2 and wait = $3
+
+-- name: row_channel_expired
+-- The expired event $2 of channel $1, column by column.
+select * from channel_expired where channel = $1 and id = $2
 
 -- name: row_gate
 -- The gate $1, column by column.

@@ -334,6 +334,18 @@ where (e.channel, e.id) > ($1, $2)
 order by e.channel, e.id
 limit $7
 
+-- name: view_expired_events
+-- At most $6 events that expired before anybody had them, beyond ($1 channel, $2 id); $3 and $4 between which channels,
+-- $5 key, as in view_event_waits.
+select e.channel, e.id, null, e.expired, e.published, null, e.sent_by
+from channel_expired e
+where (e.channel, e.id) > ($1, $2)
+  and ($3::text is null or e.channel >= $3)
+  and ($4::text is null or e.channel < $4)
+  and ($5::text is null or substr(e.channel, strpos(e.channel, '/') + 1) = $5)
+order by e.channel, e.id
+limit $6
+
 -- name: view_later
 -- At most $3 messages for later, beyond ($1 due, $2 id), by when they are sent; starts are runs that have not begun.
 select due, id, body
