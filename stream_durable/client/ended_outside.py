@@ -11,6 +11,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.format import TOKENS
 from stream_durable.core.messages import CompleteStep, FailStep, HeartbeatStep
+from stream_durable.core.run.naming import no_such_wait
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import PENDING, STEP_ENDED
 from stream_durable.sdk.answers import Fail, failure_from
@@ -61,9 +62,8 @@ def _expected(run: Run, name: str, attempt: int) -> int:
     if i is None or not isinstance(run.graph.nodes[i], TokenNode):
         known = ", ".join(run.graph.tokens)
         which = f"those that do are {known}" if known else "none of its steps does"
-        raise RejectedError(
-            "unknown_wait", f"no step {name[:128]!r} of run {run.id!r} ends by a token; {which}"
-        )
+        text = f"no step {name[:128]!r} of run {run.id!r} ends by a token; {which}"
+        raise no_such_wait(run, name, TokenNode, text)
     step = run.steps.get(i)
     now = 1 if step is None else step.attempt
     what = f"step {name!r} of run {run.id!r}"

@@ -12,6 +12,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import ASKS
 from stream_durable.core.messages import AnswerInput, AssignInput, ClaimInput, CommentInput
 from stream_durable.core.run.inputs import CHANGES_MAX
+from stream_durable.core.run.naming import no_such_wait
 from stream_durable.core.run.state import Asked, Run
 from stream_durable.core.status import COMPLETED, STEP_ENDED, WAITING
 from stream_durable.wire.answers import judge
@@ -24,7 +25,7 @@ def open_question(run: Run, wait: str) -> tuple[InputNode, Asked, int]:
     i = run.graph.index.get(wait)
     node = None if i is None else run.graph.nodes[i]
     if i is None or not isinstance(node, InputNode):
-        raise RejectedError("unknown_wait", _unknown(run, wait))
+        raise no_such_wait(run, wait, InputNode, _unknown(run, wait))
     step = run.steps.get(i)
     asked = None if step is None or step.detail is None else step.detail.asked
     if step is not None and step.status == WAITING and asked is not None:

@@ -10,6 +10,7 @@ import msgspec
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import InputNode
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.names import is_inner
 from stream_durable.core.run.inputs import check_answer
 from stream_durable.json_schema import misfits
 from stream_durable.wire.events import Answer
@@ -36,8 +37,10 @@ def judge(node: InputNode, data: bytes) -> None:
 def judge_for_some(answer: Answer, graphs: Iterable[Graph]) -> None:
     """Refuse an answer without any asking workflow, or unfit for all questions of this name.
 
-    Only the run knows the version of its workflow, and checks again.
+    Only the run knows the version of its workflow, and the questions inside its steps, and checks again.
     """
+    if is_inner(answer.wait):
+        return
     asking = [node for graph in graphs if (node := question_of(graph, answer.wait)) is not None]
     if not asking:
         text = f"no registered workflow asks people in a step {answer.wait[:128]!r}"

@@ -12,6 +12,7 @@ from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import AnswerInput, AssignInput, ClaimInput, CommentInput, InputMessage
 from stream_durable.core.run.advance import complete
+from stream_durable.core.run.naming import no_such_wait
 from stream_durable.core.run.state import Asked, InputChange, Run, Step
 from stream_durable.core.status import PENDING, READY, WAITING, Outcome
 
@@ -86,7 +87,7 @@ def _question(run: Run, message: InputMessage) -> tuple[int, Asked | Outcome]:
     i = run.graph.index.get(message.wait)
     if i is None or type(run.graph.nodes[i]) is not InputNode:
         text = f"no step {message.wait[:128]!r} of run {run.id!r} asks people"
-        raise RejectedError("unknown_wait", text)
+        raise no_such_wait(run, message.wait, InputNode, text)
     step = run.steps.get(i)
     asked = None if step is None or step.detail is None else step.detail.asked
     if asked is not None and any(change.id == message.id for change in asked.changes):
