@@ -87,6 +87,8 @@ class StartRun(RunMessage, kw_only=True, tag="run.start"):
     trigger: OptionalText = ""
     #: How long the run may take from its beginning, in place of the workflow's time-out.
     timeout_ms: Annotated[int, Meta(ge=1, le=1 << 53)] | None = None
+    #: Whether the parent waits for the end; otherwise no end is reported to it.
+    is_awaited: bool = True
 
 
 class StartWithSignal(StartRun, kw_only=True, tag="run.start_signal"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, Unpack, overload
 
 import msgspec
 from msgspec import Raw
@@ -213,15 +213,34 @@ class Context(Generic[Input]):
         """Ask people, with the options of `Workflow.ask`, and return the answer in the type of `form`."""
         return inner_waits.question_of(self._within(), name, options)
 
+    @overload
     def call(
         self, workflow: Workflow[Any, T], input: Any = None, *, ref: str | None = None,  # noqa: A002
         timeout: Duration | None = None, on_timeout: object = "fail", queue: str | None = None,
-    ) -> Wait[T]:  # fmt: skip
+        wait: Literal[True] = True,
+    ) -> Wait[T]: ...  # fmt: skip
+
+    @overload
+    def call(
+        self, workflow: Workflow[Any, Any], input: Any = None, *, ref: str | None = None,  # noqa: A002
+        queue: str | None = None, wait: Literal[False], leave: bool = False,
+    ) -> Wait[str]: ...  # fmt: skip
+
+    def call(
+        self, workflow: Workflow[Any, Any], input: Any = None, *, ref: str | None = None,  # noqa: A002
+        timeout: Duration | None = None, on_timeout: object = "fail", queue: str | None = None,
+        wait: bool = True, leave: bool = False,
+    ) -> Wait[Any]:  # fmt: skip
         """Run another workflow, once per `ref` however often this step runs, and return its output.
 
         A failed child raises `Fail` with the child's code. The workflow belongs to an `App` of some worker.
+        With `wait=False` the child is started only: this returns its id, and the end of the child changes
+        nothing here. If this run fails or is cancelled, or the step begins again, the child is cancelled,
+        unless `leave=True`.
         """
-        return inner_waits.child_of(self._within(), workflow, input, ref, timeout, on_timeout, queue)
+        return inner_waits.child_of(
+            self._within(), workflow, input, ref, timeout, on_timeout, queue, wait=wait, leave=leave
+        )
 
     def gather(self, *wanted: Wanted[Any]) -> Several:
         """Wait for several of these at the same time; return the answers in their order.

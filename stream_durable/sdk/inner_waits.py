@@ -91,22 +91,28 @@ def question_of(inside: Inside, name: str, given: Mapping[str, Any]) -> Wait[Any
 
 def child_of(
     inside: Inside, workflow: Workflow, given: object, ref: str | None, timeout: Duration | None,
-    on_timeout: object, queue: str | None,
+    on_timeout: object, queue: str | None, *, wait: bool, leave: bool,
 ) -> Wait[Any]:  # fmt: skip
-    """Return a run of another workflow."""
+    """Return a run of another workflow, to be waited for, or to be started only."""
 
     def node(full: str) -> WaitNode:
         options = Options(f"child {full!r}")
         limit_ms, output = options.time_limit(timeout, on_timeout)
+        if not wait and (timeout is not None or on_timeout != "fail"):
+            options.fault("contradiction", "timeout= and on_timeout= are for a run that is waited for")
+        if wait and leave:
+            options.fault("contradiction", "leave= is for a run that is not waited for: wait=False")
         return _sound(
             options,
             ChildNode(
                 name=full, workflow=workflow.name, fingerprint=workflow.fingerprint,
                 input=f"={write_untyped(given).decode()}", timeout_ms=limit_ms, on_timeout=output,
-                queue=queue,
+                queue=queue, wait=wait, leave=leave,
             ),
         )  # fmt: skip
 
+    if not wait:
+        return Wait(inside, "child", ref, node, default=workflow.name, hint=str)
     hint = Any if workflow.output_type is None or on_timeout != "fail" else workflow.output_type
     return Wait(inside, "child", ref, node, default=workflow.name, hint=hint)
 

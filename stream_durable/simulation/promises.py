@@ -6,13 +6,11 @@ Checks use only applied messages in log order and public events, never the fold'
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 
 import msgspec
 
 from stream_durable.core.definition.nodes import BranchNode, EachNode, ParallelNode, undo_of
 from stream_durable.core.effects import Command
-from stream_durable.core.errors import RejectedError
 from stream_durable.core.lifecycle import (
     RUN_RETRIED,
     STEP_CANCELLED,
@@ -26,9 +24,7 @@ from stream_durable.core.messages import (
     AttemptFailed,
     AttemptFinished,
     AttemptJumped,
-    CancelRun,
     CancelStep,
-    ChildEnded,
     Message,
     ResumeRun,
     RetryRun,
@@ -44,7 +40,6 @@ from stream_durable.core.status import (
     PENDING,
     SKIPPED,
     STEP_ENDED,
-    Outcome,
 )
 from stream_durable.simulation.attempts import (
     an_attempt_has_one_function,
@@ -59,6 +54,7 @@ from stream_durable.simulation.beside import (
     a_reaction_that_cancels_its_run_is_the_end_of_it,
     inquiries_are_answered_one_by_one,
 )
+from stream_durable.simulation.families import FAMILIES
 from stream_durable.simulation.oracle import Oracle
 from stream_durable.simulation.outside import (
     a_question_is_answered_once,
@@ -68,7 +64,6 @@ from stream_durable.simulation.outside import (
 from stream_durable.simulation.reading import READING
 from stream_durable.simulation.workload.functions import INTO, MARKED, MARKS
 from stream_durable.simulation.world import World
-from stream_durable.wire.inbox import decode_message
 
 Check = Callable[[World, Oracle], Iterator[str]]
 
@@ -339,37 +334,6 @@ def _is_undisturbed(world: World, oracle: Oracle, run: Run) -> bool:
     )
 
 
-def children_and_parents_know_of_each_other(world: World, oracle: Oracle) -> Iterator[str]:
-    """Every child's end reaches the parent; and an unneeded child gets a cancellation."""
-    told, taken, ended = set(), set(), set()
-    for message, outcome in _said(world, oracle):
-        if isinstance(message, ChildEnded):
-            told.add((message.key, message.child, message.status))
-            if outcome is Outcome.APPLIED:
-                taken.add(message.child)
-        elif isinstance(message, CancelRun) and message.id.startswith("parent/"):
-            ended.add(message.key)
-    for run in oracle.runs():
-        if run.parent is None:
-            continue
-        if run.has_ended and (run.parent, run.id, run.status) not in told:
-            yield f"run {run.id!r} is {run.status}, and its parent was not told"
-        parent = oracle.entities.get(("run", run.parent))
-        if not isinstance(parent, Run):
-            yield f"run {run.id!r} has no parent"
-        elif parent.has_ended and run.id not in taken and run.id not in ended:
-            yield f"run {run.parent!r} has ended, and its child {run.id!r} was left alone"
-
-
-def _said(world: World, oracle: Oracle) -> Iterator[tuple[Message | None, Outcome | None]]:
-    """Return messages with outcomes, including messages lost before their fold."""
-    for judged in oracle.judged.values():
-        yield judged.message, judged.outcome
-    for record in world.lives.lost:
-        with suppress(RejectedError):
-            yield decode_message(record.value or b""), None
-
-
 PROMISES: tuple[Check, ...] = (
     an_ended_run_asks_for_nothing,
     an_attempt_has_one_function,
@@ -387,7 +351,7 @@ PROMISES: tuple[Check, ...] = (
     undoing_goes_backwards,
     what_was_done_is_undone,
     what_was_decided_stays_decided,
-    children_and_parents_know_of_each_other,
+    *FAMILIES,
     a_question_is_answered_once,
     an_end_from_outside_counts_once,
     signals_end_waits_within_their_time,

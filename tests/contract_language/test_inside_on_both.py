@@ -160,3 +160,27 @@ async def test_many_at_once_are_reacted_to_in_order_while_another_run_goes_on(
     await engine.until(run, "completed")
     assert heard[-1] == 119 and [n for i, n in enumerate(heard) if n not in heard[:i]] == list(range(120))
     assert run.step("word").status == "skipped" and len(run.state.helpers) <= 100
+
+
+async def test_children_are_started_and_not_waited_for_over_takeovers(engine: Engine) -> None:
+    waiting = Workflow("waiting")
+    waiting.wait_signal("go")
+    flow = Workflow("starting")
+
+    @flow.step
+    async def start(ctx: Context) -> list[str]:
+        children = [await ctx.call(waiting, {}, ref="ended", wait=False)]
+        children.append(await ctx.call(waiting, {}, ref="left", wait=False, leave=True))
+        await ctx.wait_signal("on")
+        return children
+
+    engine.deploy(waiting)
+    run = await engine.start(flow, id="run-1")
+    await engine.until_waiting(run)
+    engine.restart()
+    await run.cancel()
+    await engine.until_idle()
+    children = engine.ask(engine._target.run("run-1").children).runs
+    assert {child.id: child.status for child in children} == {
+        "run-1//start/ended": "cancelled", "run-1//start/left": "waiting",
+    }  # fmt: skip

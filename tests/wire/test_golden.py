@@ -507,6 +507,16 @@ MESSAGES += [
     ),
 ]
 
+#: A start of each kind with all fields.
+MESSAGES += [
+    msgspec.structs.replace(next(one for one in MESSAGES if type(one) is kind and one.timeout_ms), **more)
+    for kind, more in (
+        (StartRun, {"is_awaited": False}),
+        (StartWithSignal, {"is_awaited": False, "by": "tom"}),
+        (StartScheduled, {"is_awaited": False}),
+    )
+]
+
 
 def lines(name: str) -> list[bytes]:
     return (GOLDEN / name).read_bytes().splitlines()

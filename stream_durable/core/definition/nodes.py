@@ -219,6 +219,10 @@ class ChildNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="child"
     queue: str | None = None
     #: JSON text of the output when the time is over; None: the step fails with code `timeout`.
     on_timeout: str | None = None
+    #: Whether the step waits for the end; otherwise its output is the id of the child. Inside of steps only.
+    wait: bool = True
+    #: Of a child that is not waited for: whether it goes on if the run fails or is cancelled.
+    leave: bool = False
 
 
 #: Nodes waiting for something other than a worker, and nodes with members, ending with them. A new kind of
@@ -320,11 +324,6 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits, changing with any change of the definition."""
         return fingerprint_of(encode_definition(self))
-
-
-def uses_tokens(definition: Definition) -> bool:
-    """Return whether a step of a workflow ends by a token."""
-    return any(isinstance(node, TokenNode) for node in definition.nodes)
 
 
 #: Hooks called once before the run ends in this way, and hooks called for steps.

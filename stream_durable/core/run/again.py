@@ -15,6 +15,7 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.lifecycle import RUN_RETRIED
 from stream_durable.core.names import helped
 from stream_durable.core.run import races
+from stream_durable.core.run.children import cancel_started
 from stream_durable.core.run.counters import LOST, place
 from stream_durable.core.run.ending import stop_step
 from stream_durable.core.run.say import clear_due, say_run, set_run_due, time_limit
@@ -152,7 +153,9 @@ def _write_down(run: Run, i: int) -> None:
 
 def _stop(run: Run, i: int, step: Step, out: Effects) -> None:
     """Drop a step's work under way, and the result."""
-    if step.status not in STEP_ENDED and step.status != PENDING:
+    if step.status in STEP_ENDED:
+        cancel_started(run, i, step, out)
+    elif step.status != PENDING:
         stop_step(run, i, step, out)
     clear_due(run, i, step, out)
     run.payload -= len(step.output or b"")

@@ -27,7 +27,7 @@ from stream_durable.core.run.portions import STEP_LOAD
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.state import End, Run, Step, raw_or_null
 from stream_durable.core.run.values import root_value
-from stream_durable.core.status import FAILED
+from stream_durable.core.status import COMPLETED, FAILED
 
 #: Generations below the first ancestor. More means a workflow that calls itself.
 DEPTH_MAX = 100
@@ -53,10 +53,13 @@ def begin_child(
     except RejectedError as error:
         ends.append((i, FAILED, None, Failure(error.code, str(error), retryable=False)))
         return
+    ask_for_child(run, i, step, node, out)
+    if not node.wait:
+        ends.append((i, COMPLETED, msgspec.json.encode(detail.child), None))
+        return
     if node.timeout_ms is not None:
         detail.until = now + node.timeout_ms
         set_due(run, i, step, detail.until, out)
-    ask_for_child(run, i, step, node, out)
     say_step(run, STEP_WAITING, i, step, now, out)
 
 
@@ -80,6 +83,7 @@ def ask_for_child(run: Run, i: int, step: Step, node: ChildNode, out: Effects) -
             parent=run.id,
             parent_step=run.graph.names[i],
             depth=run.depth + 1,
+            is_awaited=node.wait,
             picks=run.graph.picks_of(run.graph.names[i], () if run.requests is None else run.requests.picks),
         )
     )
@@ -100,6 +104,13 @@ def cancel_child(step: Step, reason: str, out: Effects, *, compensate: bool) -> 
         )
 
 
+def cancel_started(run: Run, i: int, step: Step, out: Effects) -> None:
+    """Ask a child to end that its step has started and not waited for, unless it is to be left."""
+    node = run.graph.nodes[i]
+    if step.status == COMPLETED and type(node) is ChildNode and not (node.wait or node.leave):
+        cancel_child(step, f"run {run.id!r}, which started it, has ended", out, compensate=False)
+
+
 def next_input(run: Run, node: ChildNode, i: int, output: bytes) -> bytes | None:
     """Return the input of the child's next round, or None if the child is done."""
     if node.until is None or _is_true(value_at(node.until, output)):
@@ -117,7 +128,9 @@ def next_input(run: Run, node: ChildNode, i: int, output: bytes) -> bytes | None
 
 
 def tell_parent(run: Run, out: Effects) -> None:
-    """Report the end of this run to the parent's step."""
+    """Report the end of this run to the parent's step, if that waits."""
+    if run.requests is not None and not run.requests.is_awaited:
+        return
     if run.parent is not None and run.parent_step is not None:
         out.messages.append(
             ChildEnded(

@@ -18,7 +18,7 @@ from stream_durable.core.lifecycle import RUN_COMPENSATING, RUN_EVENTS, STEP_CAN
 from stream_durable.core.messages import AttemptHeartbeat, GateLeft
 from stream_durable.core.names import helped, is_undo, undo_name
 from stream_durable.core.run import beside, groups, hooks, portions, races, reading
-from stream_durable.core.run.children import tell_parent, tell_schedule
+from stream_durable.core.run.children import cancel_started, tell_parent, tell_schedule
 from stream_durable.core.run.counters import recount
 from stream_durable.core.run.say import begun_step, clear_due, say_run, say_step, set_due, set_run_due
 from stream_durable.core.run.state import End, Run, Step
@@ -142,6 +142,8 @@ def end(run: Run, status: str, now: int, out: Effects) -> None:
     if run.status != PENDING:
         portions.withdraw(run)
         for i in _every(run.graph):
+            if status != COMPLETED and (step := run.steps.get(i)) is not None:
+                cancel_started(run, i, step, out)
             if not run.need[i]:
                 _cancel_step(run, i, now, out)
     _finish(run, status, now, out)

@@ -57,8 +57,11 @@ def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
     run.metadata = None if message.metadata is None else bytes(message.metadata)
     run.parent, run.parent_step = message.parent or None, message.parent_step or None
     run.depth = message.depth
-    if message.picks or message.trigger or message.timeout_ms is not None:
-        run.requests = Requests(trigger=message.trigger, picks=message.picks, timeout_ms=message.timeout_ms)
+    if message.picks or message.trigger or message.timeout_ms is not None or not message.is_awaited:
+        run.requests = Requests(
+            trigger=message.trigger, picks=message.picks, timeout_ms=message.timeout_ms,
+            is_awaited=message.is_awaited,
+        )  # fmt: skip
         if isinstance(message, StartScheduled):
             run.requests.scheduled = Scheduled(message.schedule, message.moment)
     if message.at is not None and message.at > now:

@@ -193,6 +193,8 @@ class Requests(msgspec.Struct, omit_defaults=True):
     picks: tuple[str, ...] = ()
     #: The time-out given with the start; None: that of the workflow.
     timeout_ms: int | None = None
+    #: Whether the parent waits for the end of the run.
+    is_awaited: bool = True
     scheduled: Scheduled | None = None
     #: Ids of the latest orders that were carried out: a repeat that comes late does nothing.
     seen: list[str] = []

@@ -83,8 +83,11 @@ def _waiting_inside(leaf: Workflow) -> Workflow:
         return {**answer(ctx), "seen": seen}
 
     async def calls(ctx: Context[Any]) -> dict[str, Any]:
+        started = [await ctx.call(leaf, ctx.input, ref="started", wait=False)]
+        started.append(await ctx.call(leaf, ctx.input, ref="left", wait=False, leave=True))
         found = await ctx.gather(ctx.call(leaf, ctx.input, ref="one"), ctx.sleep("1s"))
-        return {**answer(ctx), "found": found[0] is not None}
+        stumble(ctx)
+        return {**answer(ctx), "found": found[0] is not None, "started": started}
 
     flow = Workflow("inside", retry=SOON)
     flow.add("waits", waits, total="20s")
