@@ -685,7 +685,7 @@ class SignalWait(NamedTuple):
 
 
 class SignalStep(NamedTuple):
-    """A step that waits for signals, or a reaction to a signal."""
+    """A step waiting for signals, or a reaction to a signal."""
 
     fingerprint: str
     #: Its name.
@@ -695,7 +695,7 @@ class SignalStep(NamedTuple):
 
 
 class ReactionSource(NamedTuple):
-    """A reaction, and where it takes events or signals from."""
+    """A reaction with the source of events or signals."""
 
     reaction: str
     #: Of events.
@@ -764,7 +764,7 @@ class StoredQuestion(NamedTuple):
 
 
 class StoredEvent(NamedTuple):
-    """An event kept by a channel for future waits, or one that expired before anybody had it."""
+    """An event kept by a channel for future waits, or an expired event without any taker."""
 
     channel: str
     id: str
@@ -834,7 +834,7 @@ class Views(Protocol):
         """Return a page of the open waits of these steps, and of reactions, oldest runs first."""
 
     async def behind(self, run: str, reactions: Sequence[ReactionSource]) -> dict[str, int]:
-        """Count the events and kept signals that each reaction of a run has not worked off.
+        """Count the events and kept signals waiting for each reaction of a run.
 
         Left out is a reaction to events without a registration.
         """
@@ -852,10 +852,10 @@ class Views(Protocol):
     async def expired_events(
         self, channels: ChannelRange, *, after: tuple[str, str], limit: int
     ) -> list[StoredEvent]:
-        """Return a page of the events that expired before anybody had them, by channel and id."""
+        """Return a page of expired events without any taker, by channel and id."""
 
     async def run_signals(self, run: str) -> list[StoredSignal]:
-        """Return the signals that a run keeps, and those that expired, oldest first."""
+        """Return kept and expired signals of a run, oldest first."""
 
     async def run_evidence(self, run: str, *, since: int, limit: int) -> list[StoredEvidence]:
         """Return the messages to a run since a time that were duplicate, late or dead, oldest first."""

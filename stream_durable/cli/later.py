@@ -30,7 +30,7 @@ def list_later(limit: Limit = 50, after: After = None, output: Output = Format.T
     async def run() -> None:
         async with bootstrap.client(load_settings()) as client:
             page = await client.later(limit=limit, after=after)
-        columns = ("id", "kind", "due", "name", "key", "run")
+        columns = ("id", "kind", "due", "name", "key", "run", "by")
         show([one._asdict() for one in page.messages], columns, output, empty="Nothing is to come later.")
         if page.following is not None:
             typer.echo(f"There are more: --after '{page.following}'", err=True)

@@ -72,7 +72,7 @@ async def evidence(edge: Edge, run: str, since: datetime) -> list[Happening]:
 
 
 async def _signals(edge: Edge, state: RunState, *, with_evidence: bool) -> list[Happening]:
-    """Return the signals kept by a run; with evidence also those that expired before anything took them."""
+    """Return the signals kept by a run; with evidence also untaken signals after expiry."""
     views = edge.ports.views
     found = await edge.ask(lambda: views.run_signals(state.id), f"read the signals of run {state.id!r}")
     now = edge.ports.now or _now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -12,14 +12,11 @@ from stream_durable.client.filter import since_epoch
 from stream_durable.client.listing import LIMIT_MAX
 from stream_durable.client.state import moment
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.format import LATER
 from stream_durable.core.later.rows import read_body
-from stream_durable.core.messages import CancelLater, CancelRun, Deferrable, Message, SignalRun
+from stream_durable.core.messages import Deferrable, Message, SignalRun
 from stream_durable.ports import StoredLater
 from stream_durable.sdk.durations import Duration, milliseconds
-from stream_durable.wire.events import deferred
-
-_START: Final = "start:"
+from stream_durable.wire.events import LATER_START, cancelled_later, deferred
 
 
 class Planned(NamedTuple):
@@ -37,6 +34,8 @@ class Planned(NamedTuple):
     #: Of an event.
     key: str | None
     data: Any
+    #: Who sends it; of a start, and without a sender, empty.
+    by: str = ""
 
 
 class PlannedList(NamedTuple):
@@ -68,27 +67,20 @@ async def planned_messages(edge: Edge, limit: int, after: str | None) -> Planned
 
 async def cancel_planned(edge: Edge, planned_id: str, request: str) -> None:
     """Ask for a message not to be sent; too late is evidence, and changes nothing."""
-    if planned_id.startswith(_START):
-        run = planned_id.removeprefix(_START)
-        await edge.send(
-            CancelRun(key=run, id=request, reason="its start was cancelled"), f"cancel run {run!r}"
-        )
-        return
-    message = CancelLater(key=planned_id, id=request, format=LATER)
-    await edge.send(message, f"cancel message {planned_id!r}")
+    await edge.send(cancelled_later(planned_id, id=request), f"cancel message {planned_id!r}")
 
 
 def _planned(stored: StoredLater) -> Planned:
     due = moment(stored.due)
     if stored.body is None:
-        run = stored.id.removeprefix(_START)
+        run = stored.id.removeprefix(LATER_START)
         return Planned(stored.id, "start", due, None, run, None, None)
     message = read_body(stored.body)
     data = msgspec.json.decode(message.data)
     if isinstance(message, SignalRun):
-        return Planned(stored.id, "signal", due, message.signal, message.key, None, data)
+        return Planned(stored.id, "signal", due, message.signal, message.key, None, data, message.by)
     name, _, key = message.key.partition("/")
-    return Planned(stored.id, "event", due, name, None, key, data)
+    return Planned(stored.id, "event", due, name, None, key, data, message.by)
 
 
 def _place(after: str | None) -> tuple[int, str]:

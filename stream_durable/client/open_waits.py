@@ -52,7 +52,7 @@ class WaitList(NamedTuple):
 
 
 class KeptEvent(NamedTuple):
-    """An event kept until expiry, for later waits; or one that expired before anybody had it."""
+    """An event kept until expiry, for later waits; or an expired event without any taker."""
 
     event: str
     key: str
@@ -118,7 +118,7 @@ async def kept_events(
     untaken: bool,
     expired: bool,
 ) -> EventList:
-    """Return a page of the kept events, or of those that expired before anybody had them."""
+    """Return a page of the kept events, or of expired events without any taker."""
     _check(limit)
     views = edge.ports.views
     place = ("", "") if after is None else tuple(_read(after))

@@ -44,7 +44,7 @@ async def behind(views: Views, run: Run) -> Mapping[str, int]:
 
 
 def reaction_states(run: Run, counts: Mapping[str, int]) -> dict[str, ReactionState]:
-    """Return the reactions of a run, by name; none after its end."""
+    """Return the reactions of a run, by name; none after the end of the run."""
     return {node.name: _state(run, node, counts) for node in _reactions(run)}
 
 
@@ -70,7 +70,7 @@ def _state(run: Run, node: BesideNode, counts: Mapping[str, int]) -> ReactionSta
 
 
 def _next(run: Run, node: BesideNode) -> Cause:
-    """Return what a reaction without a call under way waits for."""
+    """Return the cause of waiting of a reaction without a call under way."""
     if run.status == PENDING:
         return Cause("begin", due=run.due)
     if run.is_paused:

@@ -45,7 +45,7 @@ class OutsideEnd(NamedTuple):
 
 
 class SentBy(NamedTuple):
-    """A signal, event or inquiry that ended a wait, or that a function beside the graph is called for."""
+    """The signal or event behind the end of a wait, or the cause of a call beside the graph."""
 
     #: Its name; of a call beside the graph, the function's.
     name: str

@@ -69,7 +69,7 @@ class WaitViews:
         return None if step is None else SignalWait(*place, step.started, step.due)
 
     async def behind(self, run: str, reactions: Sequence[ReactionSource]) -> dict[str, int]:
-        """Count the events and kept signals that each reaction of a run has not worked off."""
+        """Count the events and kept signals waiting for each reaction of a run."""
         found = {}
         for reaction, channel, signal in reactions:
             if signal is not None:
@@ -83,7 +83,7 @@ class WaitViews:
     async def expired_events(
         self, channels: ChannelRange, *, after: tuple[str, str], limit: int
     ) -> list[StoredEvent]:
-        """Return a page of the events that expired before anybody had them."""
+        """Return a page of expired events without any taker."""
         rows = sorted(self._tables.rows[ExpiredRow].items())
         return [
             StoredEvent(row.channel, row.id, None, row.expired, row.published, None, row.sent_by)
@@ -92,7 +92,7 @@ class WaitViews:
         ][:limit]
 
     async def run_signals(self, run: str) -> list[StoredSignal]:
-        """Return the signals that a run keeps, and those that expired, oldest first."""
+        """Return kept and expired signals of a run, oldest first."""
         return [
             StoredSignal(row.id or "", row.name, row.data is not None, row.sent_by, row.came, row.expires)
             for _, row in sorted(self._tables.signals.items())

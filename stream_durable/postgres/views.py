@@ -144,7 +144,7 @@ class PostgresViews:
         return list(map(SignalWait._make, found))
 
     async def behind(self, run: str, reactions: Sequence[ReactionSource]) -> dict[str, int]:
-        """Count the events and kept signals that each reaction of a run has not worked off."""
+        """Count the events and kept signals waiting for each reaction of a run."""
         found = await self._fetch("view_behind", run, *map(list, zip(*reactions, strict=True)))
         return {row[0]: row[1] for row in found}
 
@@ -167,12 +167,12 @@ class PostgresViews:
     async def expired_events(
         self, channels: ChannelRange, *, after: tuple[str, str], limit: int
     ) -> list[StoredEvent]:
-        """Return a page of the events that expired before anybody had them, by channel and id."""
+        """Return a page of expired events without any taker, by channel and id."""
         found = await self._fetch("view_expired_events", *after, *channels, limit)
         return list(map(StoredEvent._make, found))
 
     async def run_signals(self, run: str) -> list[StoredSignal]:
-        """Return the signals that a run keeps, and those that expired, oldest first."""
+        """Return kept and expired signals of a run, oldest first."""
         return list(map(StoredSignal._make, await self._fetch("view_run_signals", run)))
 
     async def run_evidence(self, run: str, *, since: int, limit: int) -> list[StoredEvidence]:

@@ -38,7 +38,7 @@ def children_and_parents_know_of_each_other(world: World, oracle: Oracle) -> Ite
 
 
 def started_children_go_their_own_way(world: World, oracle: Oracle) -> Iterator[str]:
-    """A child that was only started tells nobody of its end, and is cancelled with its parent or left."""
+    """A child started without waiting reports no end, and is cancelled with the parent or left."""
     ended = _cancelled_with_parents(world, oracle)
     told = {message.child for message, _ in _said(world, oracle) if isinstance(message, ChildEnded)}
     for run, parent in _children(oracle):

@@ -128,14 +128,14 @@ def _one_by_one(run: str, node: BesideNode, lived: list[Folded]) -> Iterator[str
 
 
 def _next_of(waiting: list[tuple[float, bytes]], now: int) -> bytes:
-    """Return the data of the next one that is still kept."""
+    """Return the data of the next kept signal."""
     while waiting and waiting[0][0] <= now:
         waiting.pop(0)
     return waiting.pop(0)[1] if waiting else b""
 
 
 def _expiry(message: EventGiven | SignalRun | StartWithSignal, now: int) -> float:
-    """Return when a signal is kept no longer; one that can be reacted to at once needs no time to live."""
+    """Return the time of expiry of a signal; at least a millisecond after arrival."""
     ttl_ms = message.ttl_ms if isinstance(message, SignalRun) else None
     return inf if ttl_ms is None else now + max(ttl_ms, 1)
 

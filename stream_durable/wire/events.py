@@ -26,6 +26,7 @@ from stream_durable.core.messages import (
     NULL,
     AnswerInput,
     AssignInput,
+    CancelLater,
     CancelRun,
     ClaimInput,
     CommentInput,
@@ -41,6 +42,9 @@ from stream_durable.core.messages import (
 from stream_durable.core.reference import holds_reference
 from stream_durable.wire.ends import OutsideEnd
 from stream_durable.wire.inbox import VALUE_BYTES_MAX, decode_message, encode
+
+#: Ids of starts for later are those of runs, behind this.
+LATER_START = "start:"
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +103,7 @@ FromOutside = (
     | SignalRun
     | SendLater
     | CancelRun
+    | CancelLater
     | ClaimInput
     | AssignInput
     | CommentInput
@@ -184,6 +189,14 @@ def deferred(message: Deferrable, *, at: int | None = None, after_ms: int | None
     else:
         key = later_id("event", message.key, message.id)
     return SendLater(key=key, format=LATER, message=message, at=at, after_ms=after_ms)
+
+
+def cancelled_later(planned: str, *, id: str) -> CancelLater | CancelRun:  # noqa: A002
+    """Return the request to drop a message for later; a start for later is a run."""
+    if planned.startswith(LATER_START):
+        run = planned.removeprefix(LATER_START)
+        return CancelRun(key=run, id=id, reason="its start was cancelled")
+    return CancelLater(key=planned, id=id, format=LATER)
 
 
 def _payload(message: Message) -> Raw:

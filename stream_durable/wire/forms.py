@@ -28,7 +28,15 @@ from stream_durable.core.messages import (
     Text,
 )
 from stream_durable.wire.ends import OutsideEnd
-from stream_durable.wire.events import Answer, FromOutside, Start, check_signal, published, signalled
+from stream_durable.wire.events import (
+    Answer,
+    FromOutside,
+    Start,
+    cancelled_later,
+    check_signal,
+    published,
+    signalled,
+)
 from stream_durable.wire.form import Form, Place, Timed, Titled, duration_ms
 
 UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
@@ -156,6 +164,18 @@ class CancelForm(_RunForm, kw_only=True):
         return CancelRun(key=self._run(place), id=identity, reason=self.cancel, compensate=self.compensate)
 
 
+class CancelLaterForm(Form, kw_only=True):
+    """A request not to send a message for later."""
+
+    title = "a cancel of a message for later"
+
+    cancel_later: Text
+
+    def message(self, place: Place) -> FromOutside:
+        """Return the request to the message of this id, or to a run not yet begun."""
+        return cancelled_later(self.cancel_later, id=self.message_id or place.id)
+
+
 class AnswerForm(_WaitForm, kw_only=True):
     """An answer to a question."""
 
@@ -274,6 +294,7 @@ FORMS: Final[dict[str, type[Form]]] = {
     "signal": SignalForm,
     "start": StartForm,
     "cancel": CancelForm,
+    "cancel_later": CancelLaterForm,
     "answer": AnswerForm,
     "claim": ClaimForm,
     "assign": AssignForm,

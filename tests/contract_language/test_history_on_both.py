@@ -64,14 +64,14 @@ async def test_messages_for_later_are_listed_and_cancelled(engine: Engine) -> No
     flow = Workflow("order")
     flow.wait_event("paid", "paid", key="input.id")
     await engine.start(flow, {"id": "1"}, id="order-1", after="1d")
-    await engine.publish("paid", key="1", data={"n": 1}, after="2d", id="e1")
-    await engine.signal("order-1", "go", after="3d", id="s1")
+    await engine.publish("paid", key="1", data={"n": 1}, after="2d", id="e1", by="till 4")
+    await engine.signal("order-1", "go", after="3d", id="s1", by="tom")
     first = engine.ask(lambda: client.later(limit=2))
     rest = engine.ask(lambda: client.later(after=first.following))
-    assert [(one.id, one.kind, one.data) for one in [*first.messages, *rest.messages]] == [
-        ("start:order-1", "start", None),
-        ("event:paid/1#e1", "event", {"n": 1}),
-        ("signal:order-1/go#s1", "signal", None),
+    assert [(one.id, one.kind, one.data, one.by) for one in [*first.messages, *rest.messages]] == [
+        ("start:order-1", "start", None, ""),
+        ("event:paid/1#e1", "event", {"n": 1}, "till 4"),
+        ("signal:order-1/go#s1", "signal", None, "tom"),
     ]
 
     engine.restart()

@@ -78,6 +78,7 @@ What anybody may write to `sd.events`. One object is one message, distinguished 
 {"start":"order","id":"order-43","input":{"id":"43","items":[],"total":1},"tags":["vip"],"message_id":"web-991"}
 {"start":"order","id":"order-43","input":{"id":"43","items":[],"total":1},"signal":"released","data":{"by":"tom"}}
 {"cancel":"the customer left","run":"order-43","compensate":true,"message_id":"web-992"}
+{"cancel_later":"event:reminder/42#web-993","message_id":"web-994"}
 {"claim":"tom","run":"order-42","wait":"approved","message_id":"desk-1"}
 {"assign":"ann","run":"order-42","wait":"approved","role":"office","by":"tom","comment":"on holiday","message_id":"desk-2"}
 {"comment":"called the customer","run":"order-42","wait":"approved","by":"ann","message_id":"desk-3"}
@@ -94,6 +95,7 @@ What anybody may write to `sd.events`. One object is one message, distinguished 
   judges once more.
 - `complete`, `fail` and `heartbeat` hold the [token](../language/waits.md#other-systems) of a step; the record's key does not matter. `error` is a text, or has `code`, `message` and `details`.
 - `claim` names who takes the question on, `assign` who is to answer it (empty: anybody of the role), `cancel` the reason; `wait` is the step that asks.
+- `cancel_later` names a message for later by its id: `signal:RUN/NAME#MESSAGE_ID`, `event:NAME/KEY#MESSAGE_ID` or `start:RUN`, as `later list` shows it. Too late it changes nothing.
 - A field that is not known is refused.
 - The same in Avro, by the schemas in [`schemas/events_topic/`](../../schemas/README.md#messages-of-others): one for each form, with the same fields, where
   `data`, `input`, `answer`, `value` and `error` are JSON as text.

@@ -60,6 +60,7 @@ WHOLE: dict[str, dict[str, Any]] = {
         "start": "order", "id": "r", "input": {"id": "1"}, "tags": ["vip", "eu"], "signal": "go",
         "data": None, "message_id": "m", "at": None, "after": "1h30m", "by": "tom",
     },
+    "cancel_later": {"cancel_later": "event:reminder/42#r1", "message_id": "m"},
     "cancel": {"cancel": "the customer left", "run": "r", "compensate": True, "message_id": "m"},
     "answer": {"answer": {"stars": 5}, "run": "r", "wait": "w", "by": "tom", "comment": "c",
                "message_id": "m"},

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.messages import EventPublished, SendLater, SignalRun
+from stream_durable.core.messages import CancelLater, CancelRun, EventPublished, SendLater, SignalRun
 from stream_durable.wire.events import Start, admit
 from stream_durable.wire.inbox import decode_message
 from stream_durable.wire.records import read
@@ -70,3 +70,35 @@ def test_names_in_it_are_judged_as_they_are_alone() -> None:
     bad = SendLater(key="k", format=2, message=SignalRun(key="r\0", id="m", signal="go"), after_ms=1)
     with pytest.raises(RejectedError, match="holds a NUL"):
         admit(bad)
+
+
+@pytest.mark.parametrize("name", ["event:paid/42#m", "signal:r/go#m"])
+def test_what_is_sent_later_is_cancelled_by_its_id(name: str) -> None:
+    fields = EVENT if name.startswith("event") else SIGNAL
+    sent = taken(**fields, after="1h")
+    cancel = taken(cancel_later=name, message_id="c")
+    assert cancel == CancelLater(key=sent.key, id="c", format=2)
+    assert decode_message(admit(cancel)) == cancel
+    assert taken(cancel_later=name).id == "T-3-17", "a repeat by the ingress does nothing"
+
+
+def test_a_start_for_later_is_cancelled_as_a_run() -> None:
+    cancel = taken(cancel_later="start:order-43", message_id="c")
+    assert cancel == CancelRun(key="order-43", id="c", reason="its start was cancelled")
+
+
+def test_a_cancel_of_a_message_for_later_in_other_forms() -> None:
+    value = msgspec.json.encode({"cancel_later": "event:paid/42#m"})
+    expected = CancelLater(key="event:paid/42#m", id="/shop#7", format=2)
+    headers = [("ce_type", b"stream_durable.message"), ("ce_id", b"7"), ("ce_source", b"/shop")]
+    assert read(None, value, headers, own_id="T-3-17", ttl_ms=1) == expected
+    structured = {"specversion": "1.0", "type": "stream_durable.message", "id": "7", "source": "/shop"}
+    data = msgspec.json.encode({**structured, "data": msgspec.Raw(value)})
+    assert read(None, data, None, own_id="T-3-17", ttl_ms=1) == expected
+    for wrong in (
+        {"cancel_later": ""},
+        {"cancel_later": 7},
+        {"cancel_later": "a", "cancel": "b", "run": "r"},
+    ):
+        with pytest.raises(RejectedError):
+            taken(**wrong)

@@ -51,7 +51,7 @@ class WaitRow(NamedTuple):
 
 
 class ExpiredRow(NamedTuple):
-    """An event that expired before anybody had it, without its data; the latest of its id."""
+    """An expired event without any taker, without data; the latest of an id."""
 
     channel: str
     id: str

@@ -158,7 +158,7 @@ class Channel:
         self.touched_events[event_id] = None
 
     def lose_event(self, event_id: str) -> None:
-        """Keep an expired event no more; it is evidence if nobody has had it."""
+        """Drop an expired event; without any taker so far the event is evidence."""
         event = self.events[event_id]
         if event.taken is None:
             self.lost[event_id] = event

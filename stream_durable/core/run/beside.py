@@ -81,7 +81,7 @@ def is_busy(run: Run, node: BesideNode) -> bool:
 
 
 def open_calls(run: Run, name: str) -> Iterator[tuple[int, Step]]:
-    """Yield the steps of the calls of a function that wait or are under way."""
+    """Yield the steps of waiting and open calls of a function."""
     return ((i, step) for i, step, _ in calls(run, name) if _is_open(step))
 
 

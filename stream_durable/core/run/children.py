@@ -105,7 +105,7 @@ def cancel_child(step: Step, reason: str, out: Effects, *, compensate: bool) -> 
 
 
 def cancel_started(run: Run, i: int, step: Step, out: Effects) -> None:
-    """Ask a child to end that its step has started and not waited for, unless it is to be left."""
+    """Cancel a child started without waiting, except one to be left."""
     node = run.graph.nodes[i]
     if step.status == COMPLETED and type(node) is ChildNode and not (node.wait or node.leave):
         cancel_child(step, f"run {run.id!r}, which started it, has ended", out, compensate=False)
@@ -128,7 +128,7 @@ def next_input(run: Run, node: ChildNode, i: int, output: bytes) -> bytes | None
 
 
 def tell_parent(run: Run, out: Effects) -> None:
-    """Report the end of this run to the parent's step, if that waits."""
+    """Report the end of this run to a waiting step of the parent."""
     if run.requests is not None and not run.requests.is_awaited:
         return
     if run.parent is not None and run.parent_step is not None:

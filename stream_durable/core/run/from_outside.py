@@ -38,7 +38,7 @@ class Beside(msgspec.Struct, omit_defaults=True):
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True, omit_defaults=True):
-    """A signal or an event that has ended a wait."""
+    """A signal or an event behind the end of a wait."""
 
     #: Of the signal or event, and of the message.
     name: str

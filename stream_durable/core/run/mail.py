@@ -10,7 +10,7 @@ SEEN_MAX = 1_000
 
 
 class KeptSignal(NamedTuple):
-    """A signal that no wait and no reaction has taken."""
+    """A signal not yet taken by a wait or a reaction."""
 
     id: str
     name: str
@@ -47,7 +47,7 @@ class Mail:
         self.touched: dict[int, str] = {}
 
     def add(self, signal_id: str, kept: KeptSignal | None) -> None:
-        """Record a signal, and keep it if it is given."""
+        """Record a signal, and keep the given one."""
         self.last += 1
         self.seen[signal_id] = self.last
         self.touched[self.last] = signal_id

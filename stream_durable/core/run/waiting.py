@@ -208,12 +208,12 @@ def take_all(run: Run, mail: Mail, signals: Collection[str]) -> dict[str, KeptSi
 
 
 def note_signals(step: Step, signals: Iterable[KeptSignal]) -> None:
-    """Keep with a wait who sent the signals that end it, and when."""
+    """Keep the senders and times of the signals at the end of a wait."""
     note_sent(step, tuple(Sent(kept.name, kept.id, kept.at, kept.by) for kept in signals))
 
 
 def note_sent(step: Step, sent: tuple[Sent, ...]) -> None:
-    """Keep who sent what ends a wait, and when; nothing where the end of the wait says the same."""
+    """Keep sender and time with the end of a wait; nothing for an anonymous message of the same moment."""
     started = step.started or 0
     if any(one.by or 0 < one.at < started for one in sent):
         step.detailed().sent = sent
