@@ -133,6 +133,9 @@ def _question(node: InputNode) -> list[str]:
         notes.append(node.prompt if len(node.prompt) <= _CASE_MAX else f"{node.prompt[: _CASE_MAX - 1]}…")
     if node.due_ms is not None:
         notes.append(f"expected within {lasting(node.due_ms)}")
+    if node.due_at is not None:
+        at = node.due_at
+        notes.append(f"expected at {at[1:]}" if at.startswith("=") else f"expected as {at} says")
     return notes
 
 

@@ -84,6 +84,9 @@ def question_of(inside: Inside, name: str, given: Mapping[str, Any]) -> Wait[Any
             if key in given
         }
         made: InputNode = input_node(options, full, {**given, **texts}, {})
+        if made.due_at is not None and not made.due_at.startswith("="):
+            text = "due= takes a duration or a datetime inside a step; paths are for steps of the graph"
+            options.fault("bad_option", text)
         return _sound(options, made)
 
     return Wait(inside, "input", name, node, hint=hint)

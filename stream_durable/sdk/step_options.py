@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any, TypedDict
 
 from stream_durable.core.definition.nodes import OnError, OnMemberError
@@ -67,8 +68,8 @@ class QuestionOptions(TypedDict, total=False):
     assignee: str
     #: An object for the display of the question; texts may hold paths too.
     metadata: Mapping[str, Any] | None
-    #: In which time the answer is expected.
-    due: Duration | None
+    #: In which time the answer is expected, or at which moment; or a path to a text with one of these.
+    due: Duration | datetime | None
     timeout: Duration | None
     #: The output when the time is over; `"fail"`: the step fails.
     on_timeout: object

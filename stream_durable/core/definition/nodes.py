@@ -7,12 +7,12 @@ fields are refused: a run folded without them would behave differently.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sized
-from functools import cache
 from hashlib import sha256
-from typing import Any, Literal, assert_never, final
+from typing import Literal, assert_never, final
 
 import msgspec
 
+from stream_durable.core.definition.canonical import canonical
 from stream_durable.core.definition.moments import AnyMoment
 from stream_durable.core.format import ALL_OF, ASKS, BESIDE, CALENDAR, CONCURRENCY, TAKE, TOKENS, Format
 from stream_durable.core.messages import Millis
@@ -149,6 +149,8 @@ class InputNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="input"
     metadata: str | None = None
     #: How long after the beginning of the wait the answer is expected; nothing happens then.
     due_ms: Millis | None = None
+    #: In place of it a path to the moment, or to a time from then; or `=` and the moment.
+    due_at: str | None = None
     timeout_ms: Millis | None = None
     on_timeout: str | None = None
 
@@ -364,36 +366,9 @@ def fingerprint_of(data: bytes) -> str:
 
 def encode_definition(definition: Definition) -> bytes:
     """Return the canonical bytes for fingerprinting, publishing and storing."""
-    return _encoder.encode(_canonical(definition))
+    return _encoder.encode(canonical(definition))
 
 
 def decode_definition(data: bytes) -> Definition:
     """Decode the bytes of `encode_definition`."""
     return _decoder.decode(data)
-
-
-def _canonical(value: Any) -> Any:
-    """Return plain values without fields equal to their defaults.
-
-    The library's `omit_defaults` compares by identity, so two equal definitions could differ.
-    """
-    if isinstance(value, msgspec.Struct):
-        config = value.__struct_config__
-        fields: dict[str, Any] = {} if config.tag is None else {str(config.tag_field): config.tag}
-        for name, default in zip(value.__struct_fields__, _defaults(type(value)), strict=True):
-            if (held := getattr(value, name)) != default:
-                fields[name] = _canonical(held)
-        return fields
-    if isinstance(value, tuple):
-        return [_canonical(one) for one in value]
-    if isinstance(value, dict):
-        return {name: _canonical(one) for name, one in value.items()}
-    return value
-
-
-@cache
-def _defaults(kind: type[msgspec.Struct]) -> tuple[Any, ...]:
-    return tuple(
-        field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-        for field in msgspec.structs.fields(kind)
-    )

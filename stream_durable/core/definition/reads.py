@@ -37,7 +37,7 @@ def reads_of(node: AnyNode) -> Reads:
         case EventNode():
             return Reads("key", (node.key,))
         case InputNode():
-            return Reads("text", holes_of(node))
+            return Reads("text", (*holes_of(node), *_due_of(node)))
         case EachNode():
             return Reads("list", (node.over,))
         case BranchNode():
@@ -56,6 +56,10 @@ def holes_of(node: InputNode) -> tuple[str, ...]:
     """Return the paths that the texts of a question are filled from."""
     texts = [node.prompt, node.role, node.assignee, *metadata_texts(node)]
     return tuple(dict.fromkeys(path for text in texts for path in holes(text)))
+
+
+def _due_of(node: InputNode) -> tuple[str, ...]:
+    return () if node.due_at is None or node.due_at.startswith("=") else (node.due_at,)
 
 
 def metadata_texts(node: InputNode) -> list[str]:

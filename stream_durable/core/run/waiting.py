@@ -52,7 +52,7 @@ def begin_wait(run: Run, i: int, step: Step, node: WaitNode, now: int, out: Effe
         case EventNode():
             _begin_event(run, i, step, node, now, out, ends)
         case InputNode():
-            ask(run, i, step, node, now, out)
+            ask(run, i, step, node, now, out, ends)
         case TokenNode():
             begin_token(run, i, step, node, now, out, ends)
         case ChildNode():

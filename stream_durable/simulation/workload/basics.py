@@ -134,7 +134,9 @@ def _asking() -> Workflow:
         timeout="6s",
         on_timeout="no",
     )
-    flow.ask("stars", form=int, prompt="{agreed}!", after="agreed", timeout="4s", on_timeout=None, due="1s")
+    flow.ask(
+        "stars", form=int, prompt="{agreed}!", after="agreed", timeout="4s", on_timeout=None, due="input.wake"
+    )
     flow.sleep("nap", "2s")
     flow.add("either", instant, after=any_of("agreed", "nap"))
     flow.add("shaky", shaky, after="agreed")
