@@ -91,6 +91,24 @@ async def test_it_is_cancelled_with_its_parent_or_left(
     assert engine.run("order-1//start/hello").status == ("waiting" if leave else "cancelled")
 
 
+async def test_it_is_cancelled_too_if_the_parent_fails_with_nothing_left_to_stop(engine: Engine) -> None:
+    flow = Workflow("starter")
+
+    @flow.step
+    async def start(ctx: Context) -> str:
+        return await ctx.call(greeting, {"name": "ann"}, ref="hello", wait=False)
+
+    @flow.step(after=start, retry=Retry(1))
+    def last() -> None:
+        raise Fail("no", "as it was told", retryable=False)
+
+    @flow.on_failure
+    def noted() -> None: ...
+
+    run = await begun(engine, flow)
+    assert (run.status, engine.run("order-1//start/hello").status) == ("failed", "cancelled")
+
+
 async def test_a_step_that_begins_again_starts_another_and_cancels_the_one_before(engine: Engine) -> None:
     run = await begun(engine, starter(fails=True, leave=False))
     await engine.signal(run, "on")

@@ -142,8 +142,6 @@ def end(run: Run, status: str, now: int, out: Effects) -> None:
     if run.status != PENDING:
         portions.withdraw(run)
         for i in _every(run.graph):
-            if status != COMPLETED and (step := run.steps.get(i)) is not None:
-                cancel_started(run, i, step, out)
             if not run.need[i]:
                 _cancel_step(run, i, now, out)
     _finish(run, status, now, out)
@@ -355,6 +353,8 @@ def _finish(run: Run, status: str, now: int, out: Effects) -> None:
     run.ended = now
     run.undo = None
     beside.drop_waiting(run)
+    if status != COMPLETED and isinstance(run.graph, Grown) and run.graph.inner:
+        _cancel_started(run, run.graph, out)
     if run.graph.reads_events:
         reading.unregister(run, out)
     if run.due is not None:
@@ -364,3 +364,10 @@ def _finish(run: Run, status: str, now: int, out: Effects) -> None:
         tell_parent(run, out)
     elif run.requests is not None and run.requests.scheduled is not None:
         tell_schedule(run, out)
+
+
+def _cancel_started(run: Run, graph: Grown, out: Effects) -> None:
+    """Cancel children that steps have started, in an order that does not depend on the run's past."""
+    inner = (i for members in graph.inner.values() for i in members if i in run.steps)
+    for i in sorted(inner, key=graph.names.__getitem__):
+        cancel_started(run, i, run.steps[i], out)
