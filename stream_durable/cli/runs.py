@@ -83,6 +83,7 @@ def start(
     signal_data: Annotated[
         str, typer.Option("--signal-data", help="Data of the signal: JSON, or @file, or -.")
     ] = "null",
+    signal_by: Annotated[str, typer.Option("--signal-by", help="Who sends the signal, under any name.")] = "",
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Print events until the run ends; exit 1 if the run fails.")
     ] = False,
@@ -105,6 +106,7 @@ def start(
         "metadata": None if metadata is None else read_json(metadata, "--meta"),
         "timeout": timeout,
         "signal": None if signal is None else (signal, read_json(signal_data, "--signal-data")),
+        "signal_by": signal_by,
     }
     given = read_json(value, "--input")
     target = workflow if app is None else _workflow(app, workflow)

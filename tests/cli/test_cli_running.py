@@ -95,7 +95,15 @@ def test_steps_are_skipped_and_ended_by_hand(cli: Cli) -> None:
     assert "is 'paid' meant?" in cli("runs", "skip", "hand-1", "pad", code=1).stderr
     cli("runs", "skip", "hand-1", "paid", "--reason", "paid in cash")
     until(cli, "hand-1", "waiting", paid="skipped", released="waiting")
-    start(cli, "hand-1", "--signal", "other", "--signal-data", '{"n": 1}')
+    start(cli, "hand-1", "--signal", "other", "--signal-data", '{"n": 1}', "--signal-by", "tom")
+    wait_for(
+        lambda: (
+            ["kept", "tom", "signal other"]
+            in [[one["what"], one["by"], one["text"]] for one in cli.rows("runs", "history", "hand-1")]
+        ),
+        seconds=SECONDS,
+        what="the signal that is kept for a wait to come",
+    )
     assert (
         "'paid' of run 'hand-1' has no output, for it is skipped"
         in cli("runs", "output", "hand-1", "paid", code=1).stderr
