@@ -612,6 +612,18 @@ class GateSummary(NamedTuple):
     waiting: int
 
 
+class GatePlace(NamedTuple):
+    """An attempt that a gate holds back, or has let through as a trial."""
+
+    run: str
+    step: str
+    attempt: int
+    #: Rises from place to place of a gate; it has gaps.
+    ordinal: int
+    #: Whether it is a trial; otherwise it waits.
+    is_inside: bool
+
+
 class PartitionSummary(NamedTuple):
     """A partition of the inbox as a line of a list."""
 
@@ -888,6 +900,12 @@ class Views(Protocol):
 
     async def gate_list(self, *, after: str = "", limit: int = 1_000) -> list[GateSummary]:
         """Return a page of the gates, by name."""
+
+    async def gate_get(self, name: str) -> GateSummary | None:
+        """Return a gate; None: nobody has used one of this name."""
+
+    async def gate_places(self, name: str, *, after: int = 0, limit: int = 1_000) -> list[GatePlace]:
+        """Return a page of the attempts at a gate: trials first, then those that wait, longest first."""
 
     async def close(self) -> None:
         """Let go of the connections."""

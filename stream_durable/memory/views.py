@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
+from operator import attrgetter
 
 import msgspec
 
@@ -24,6 +25,7 @@ from stream_durable.memory.ports import MemoryBlobs, MemoryDefinitions, MemoryPu
 from stream_durable.memory.store import MemoryStore
 from stream_durable.memory.waits import WaitViews
 from stream_durable.ports import (
+    GatePlace,
     GateSummary,
     QuestionQuery,
     Record,
@@ -187,6 +189,16 @@ class MemoryViews(ScheduleViews, WaitViews):
         """Return a page of the gates that were ever asked, by name."""
         names = sorted(name for name in self._tables.gates if name > after)
         return [self._gate(name) for name in names[:limit]]
+
+    async def gate_get(self, name: str) -> GateSummary | None:
+        """Return a gate; None: nobody has used one of this name."""
+        return self._gate(name) if name in self._tables.gates else None
+
+    async def gate_places(self, name: str, *, after: int = 0, limit: int = 1_000) -> list[GatePlace]:
+        """Return a page of the attempts at a gate, in the order of its ordinals."""
+        rows = (row for row in self._tables.places.values() if row.gate == name)
+        found = [GatePlace._make((row.run, row.step, *row[4:])) for row in rows]
+        return sorted((one for one in found if one.ordinal > after), key=attrgetter("ordinal"))[:limit]
 
     async def close(self) -> None:
         """Nothing is held."""

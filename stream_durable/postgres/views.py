@@ -23,6 +23,7 @@ from stream_durable.core.status import CANCELLED, COMPENSATED, COMPENSATION_FAIL
 from stream_durable.ports import (
     ChannelRange,
     EventWait,
+    GatePlace,
     GateSummary,
     LiveVersion,
     PartitionSummary,
@@ -229,8 +230,20 @@ class PostgresViews:
     async def gate_list(self, *, after: str = "", limit: int = 1_000) -> list[GateSummary]:
         """Return a page of the gates that were ever asked, by name."""
         async with self._connection() as connection:
-            found = await connection.fetch(queries()["view_gate_list"], after, limit)
+            found = await connection.fetch(queries()["view_gate_list"], after, limit, None)
         return list(map(GateSummary._make, found))
+
+    async def gate_get(self, name: str) -> GateSummary | None:
+        """Return a gate; None: nobody has used one of this name."""
+        async with self._connection() as connection:
+            found = await connection.fetchrow(queries()["view_gate_list"], "", 1, name)
+        return None if found is None else GateSummary._make(found)
+
+    async def gate_places(self, name: str, *, after: int = 0, limit: int = 1_000) -> list[GatePlace]:
+        """Return a page of the attempts at a gate, in the order of its ordinals. It sorts all of them."""
+        async with self._connection() as connection:
+            found = await connection.fetch(queries()["view_gate_places"], name, after, limit)
+        return list(map(GatePlace._make, found))
 
     async def partition_list(self) -> list[PartitionSummary]:
         """Return where all partitions stand."""

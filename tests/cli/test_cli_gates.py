@@ -14,7 +14,7 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.fold import fold
 from stream_durable.core.gate.rows import write
 from stream_durable.core.gate.state import Gate
-from stream_durable.core.messages import GateAsked, GateLeft
+from stream_durable.core.messages import GateAsked, GateLeft, GateTimerFired
 from stream_durable.ports import Share
 from stream_durable.postgres.store import PostgresStore
 from stream_durable.settings import PostgresSettings
@@ -68,3 +68,38 @@ def test_gates_are_listed_with_where_they_stand(cli: Cli, schema: str) -> None:
         "mail", "closed", 0, 0, None,
     ]  # fmt: skip
     assert "bank" in cli("gates", "list").stdout
+
+
+def test_a_gate_is_shown_with_who_waits_at_it(cli: Cli, schema: str) -> None:
+    asyncio.run(save(schema, gate("bank", 2, 3), gate("mail", 2, 1)))
+
+    bank = cli.rows("gates", "show", "bank")
+
+    assert (bank["state"], bank["waiting"]) == ("open", 3)
+    assert bank["places"] == [
+        {"status": "waiting", "run": f"w{number}", "step": "s", "attempt": 1} for number in range(3)
+    ]
+    shown = cli("gates", "show", "bank", "--limit", "1")
+    assert "w0" in shown.stdout
+    assert "w1" not in shown.stdout
+    assert "2 more wait" in shown.stderr
+
+
+def test_the_attempt_on_trial_stands_before_those_that_wait(cli: Cli, schema: str) -> None:
+    bank = gate("bank", 2, 3)
+    assert bank.due is not None
+    fold(bank, GateTimerFired(key="bank", timer="", due=bank.due), bank.due, Effects())
+    asyncio.run(save(schema, bank))
+
+    found = cli.rows("gates", "show", "bank")
+
+    assert (found["state"], found["waiting"]) == ("half-open", 2)
+    assert [(one["status"], one["run"]) for one in found["places"]] == [
+        ("trial", "w0"), ("waiting", "w1"), ("waiting", "w2"),
+    ]  # fmt: skip
+
+
+def test_a_gate_that_nobody_used_is_not_found(cli: Cli, schema: str) -> None:
+    asyncio.run(save(schema, gate("mail", 2, 0)))
+    assert "there is no gate 'bank'" in cli("gates", "show", "bank", code=3).stderr
+    assert "No attempt waits" in cli("gates", "show", "mail").stdout

@@ -10,6 +10,7 @@ from outcomes import Clock, failure_of
 from refusals import refusal
 
 from stream_durable import Breaker, Fail, Retry, Snooze, Workflow
+from stream_durable.ports import GatePlace, GateSummary
 from stream_durable.testing import Engine
 
 BANK = Breaker("bank", failures=3, window="1m", reset="30s")
@@ -66,9 +67,23 @@ async def test_one_tries_and_the_others_wait_until_it_ended_well(engine: Engine)
     runs = [await engine.start(flow) for _ in range(5)]
     await engine.advance("40s")
     assert len(clock.times) == 1, "one is trying"
+    gate, places = engine.ask(lambda: _shown(engine, "bank"))
+    assert gate is not None
+    assert (gate.state, gate.waiting) == ("half-open", 4)
+    assert [place.is_inside for place in places] == [True, False, False, False, False]
+    assert {place.run for place in places} == {run.id for run in runs}
+    assert engine.ask(lambda: _shown(engine, "bank", after=places[3].ordinal, limit=9)) == (gate, places[4:])
+    assert engine.ask(lambda: _shown(engine, "bank", limit=2)) == (gate, places[:2])
     await engine.advance("30s")
     assert clock.times == pytest.approx([0, 20, 20, 20, 20], abs=1)
     await engine.until(runs[-1], "completed")
+    assert engine.ask(lambda: _shown(engine, "bank"))[1] == []
+    assert engine.ask(lambda: _shown(engine, "mail")) == (None, [])
+
+
+async def _shown(engine: Engine, name: str, **page: int) -> tuple[GateSummary | None, list[GatePlace]]:
+    views = engine.ports.views
+    return await views.gate_get(name), await views.gate_places(name, **page)
 
 
 async def test_failures_that_are_long_ago_do_not_count(engine: Engine) -> None:

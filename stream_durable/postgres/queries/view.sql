@@ -168,7 +168,7 @@ order by id
 limit $3
 
 -- name: view_gate_list
--- At most $2 gates beyond name $1: failures are those that count now, or that opened the gate.
+-- At most $2 gates beyond name $1, or the gate $3: failures are those that count now, or that opened the gate.
 select g.name, b.j ->> 'state' as state, (b.j ->> 'since')::bigint as since, (b.j ->> 'due')::bigint as due,
   (
     select count(*)::int
@@ -180,9 +180,17 @@ select g.name, b.j ->> 'state' as state, (b.j ->> 'since')::bigint as since, (b.
   (select count(*)::int from gate_place p where p.gate = g.name and not p.is_inside) as waiting
 from gate g
 cross join lateral (select convert_from(g.body, 'UTF8')::json as j) b
-where g.name > $1
+where g.name > $1 and ($3::text is null or g.name = $3)
 order by g.name
 limit $2
+
+-- name: view_gate_places
+-- At most $3 places of the gate $1 beyond ordinal $2.
+select run, step, attempt, ordinal, is_inside
+from gate_place
+where gate = $1 and ordinal > $2
+order by ordinal
+limit $3
 
 -- name: view_dead_count
 -- How many records since $1 could not be applied; $2 at most.
