@@ -111,6 +111,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     ),
     "reaction": st.sampled_from(["~on_paid", "~ghost", "x"]), "ordinal": st.integers(1, 3),
     "number": st.integers(1, 4), "EventGiven.at": numbers,
+    "EventDelivered.at": numbers, "EventOffered.at": numbers, "is_awaited": st.booleans(),
     "ScheduleNext.at": st.none() | st.sampled_from([0, 1 << 40]),
     "inquiry": st.sampled_from(["quote", "state", "price", "x" * 512]),
     "channel": st.sampled_from(KEYS["channel"]),

@@ -15,7 +15,7 @@ from stream_durable.memory.weather import Faults
 
 
 def test_signals_that_outlive_their_time_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Mail, "expire", lambda self, now: 0)
+    monkeypatch.setattr(KeptSignal, "is_over", lambda self, now: False)
 
     found(60, by="signals_end_waits_within_their_time", only=("signals", "branched"))
 

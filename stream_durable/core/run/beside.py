@@ -73,9 +73,9 @@ def _next_number(known: Iterable[tuple[int, Step, Beside]]) -> int:
     return 1 + max((call.number for _, _, call in known), default=-1)
 
 
-def is_busy(run: Run, node: BesideNode) -> bool:
+def is_busy(run: Run, node: BesideNode, now: int) -> bool:
     """Return whether a call of a function waits or is under way, or a signal is kept for it."""
-    if node.on == "signal" and run.mail is not None and run.mail.holds(node.signal):
+    if node.on == "signal" and run.mail is not None and run.mail.holds(node.signal, now):
         return True
     return _has_open(run, node)
 
@@ -94,7 +94,7 @@ def _take_kept(run: Run, node: BesideNode, now: int) -> None:
     if run.mail is None or _has_open(run, node):
         return
     run.payload -= run.mail.expire(now)
-    if (kept := run.mail.pull(node.signal)) is None:
+    if (kept := run.mail.take((node.signal,), now)) is None:
         return
     run.payload -= len(kept.data)
     number = _next_number(calls(run, node.name))

@@ -22,6 +22,10 @@ class KeptSignal(NamedTuple):
     #: When it is kept no longer, in log time; None: with the end of the run.
     expires: int | None = None
 
+    def is_over(self, now: int) -> bool:
+        """Return whether the time to live is over."""
+        return self.expires is not None and self.expires <= now
+
 
 class Mail:
     """Signals of a run: ids already seen, and signals not yet taken by a wait or a reaction."""
@@ -66,7 +70,7 @@ class Mail:
         """Drop the data of expired signals; return their bytes."""
         if self.expiry is None or self.expiry > now:
             return 0
-        over = [position for position, kept in self.kept.items() if (kept.expires or now + 1) <= now]
+        over = [position for position, kept in self.kept.items() if kept.is_over(now)]
         size = 0
         for position in over:
             kept = self._remove(position)
@@ -76,31 +80,34 @@ class Mail:
         self.expiry = min((kept.expires for kept in self.kept.values() if kept.expires), default=None)
         return size
 
-    def pull(self, signal: str) -> KeptSignal | None:
-        """Remove and return the oldest signal of this name."""
-        return self.take((signal,))
+    def room(self, now: int) -> tuple[int, int]:
+        """Return number and bytes of the kept signals without expired ones."""
+        if self.expiry is None or self.expiry > now:
+            return len(self.kept), self.size
+        sizes = [len(kept.data) for kept in self.kept.values() if not kept.is_over(now)]
+        return len(sizes), sum(sizes)
 
-    def holds(self, signal: str) -> bool:
+    def holds(self, signal: str, now: int) -> bool:
         """Return whether a signal of this name is kept."""
-        return any(kept.name == signal for kept in self.kept.values())
+        return any(kept.name == signal and not kept.is_over(now) for kept in self.kept.values())
 
     def drop(self, signals: Collection[str]) -> int:
         """Remove all signals of these names; return their bytes."""
         of_these = [position for position, kept in self.kept.items() if kept.name in signals]
         return sum(len(self._remove(position).data) for position in of_these)
 
-    def take(self, signals: Collection[str]) -> KeptSignal | None:
+    def take(self, signals: Collection[str], now: int) -> KeptSignal | None:
         """Remove and return the oldest matching signal."""
         for position, kept in self.kept.items():
-            if kept.name in signals:
+            if kept.name in signals and not kept.is_over(now):
                 return self._remove(position)
         return None
 
-    def take_all(self, signals: Collection[str]) -> dict[str, KeptSignal] | None:
+    def take_all(self, signals: Collection[str], now: int) -> dict[str, KeptSignal] | None:
         """Remove and return the oldest of each of these signals; None: not all are there."""
         found: dict[str, int] = {}
         for position, kept in self.kept.items():
-            if kept.name in signals:
+            if kept.name in signals and not kept.is_over(now):
                 found.setdefault(kept.name, position)
         if len(found) < len(signals):
             return None

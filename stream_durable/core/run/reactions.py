@@ -54,7 +54,7 @@ def given(run: Run, message: EventGiven, now: int, out: Effects) -> Outcome:
         return Outcome.LATE
     call = Beside(message.id, 0, message.at or now, Raw(bytes(message.data)), message.number, message.by)
     outcome = accept(run, node, call, now, out)
-    if outcome is not Outcome.APPLIED and not is_busy(run, node):
+    if outcome is not Outcome.APPLIED and not is_busy(run, node, now):
         reading.acknowledge(run, node, message.number, out)
     return outcome
 

@@ -186,12 +186,12 @@ def _kept_signals(run: Run, mail: Mail, step: Step, node: SignalNode, now: int) 
     """Take from the mail what a wait needs; None: it is not all there."""
     run.payload -= mail.expire(now)
     if node.all_of:
-        found = take_all(run, mail, node.signals)
+        found = take_all(run, mail, node.signals, now)
         if found is None:
             return None
         note_signals(step, found.values())
         return all_signals_output(node, found)
-    taken = mail.take(node.signals)
+    taken = mail.take(node.signals, now)
     if taken is None:
         return None
     run.payload -= len(taken.data)
@@ -199,9 +199,9 @@ def _kept_signals(run: Run, mail: Mail, step: Step, node: SignalNode, now: int) 
     return signal_output(node, taken.name, taken.data)
 
 
-def take_all(run: Run, mail: Mail, signals: Collection[str]) -> dict[str, KeptSignal] | None:
+def take_all(run: Run, mail: Mail, signals: Collection[str], now: int) -> dict[str, KeptSignal] | None:
     """Take the oldest of each of these signals; None: not all are there, and none is taken."""
-    found = mail.take_all(signals)
+    found = mail.take_all(signals, now)
     if found is not None:
         run.payload -= sum(len(kept.data) for kept in found.values())
     return found

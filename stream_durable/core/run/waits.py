@@ -60,7 +60,6 @@ def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
     mail = run.mail or Mail(has_reactions=bool(run.graph.reactions))
     if message.id in mail.seen:
         return Outcome.DUPLICATE
-    run.payload -= mail.expire(now)
     data = bytes(message.data)
     reaction = run.graph.reactions.get(message.signal)
     if reaction is not None:
@@ -68,8 +67,9 @@ def signal(run: Run, message: SignalRun, now: int, out: Effects) -> Outcome:
     came = _kept_of(message, data, now)
     ended = _ended_by(run, mail, came)
     if ended is None:
-        _check_room(run, mail, data)
+        _check_room(run, mail, data, now)
     run.mail = mail
+    run.payload -= mail.expire(now)
     mail.add(message.id, came if ended is None else None)
     if ended is None:
         run.payload += len(data)
@@ -291,13 +291,14 @@ def _react(
     """Call a reaction, or keep the signal until the call before has ended."""
     if run.failure is not None or run.output is not None:
         return Outcome.LATE
-    is_kept = beside.is_busy(run, node) or run.is_paused or run.status == PENDING
+    is_kept = beside.is_busy(run, node, now) or run.is_paused or run.status == PENDING
     if is_kept:
-        _check_room(run, mail, data)
+        _check_room(run, mail, data, now)
         run.payload += len(data)
     elif (outcome := beside.accept(run, node, _call(message, data, now), now, out)) is not Outcome.APPLIED:
         return outcome
     run.mail = mail
+    run.payload -= mail.expire(now)
     mail.add(message.id, _kept_of(message, data, now) if is_kept else None)
     return Outcome.APPLIED
 
@@ -306,9 +307,10 @@ def _call(message: SignalRun, data: bytes, now: int) -> Beside:
     return Beside(message.id, 0, now, Raw(data), by=message.by)
 
 
-def _check_room(run: Run, mail: Mail, data: bytes) -> None:
+def _check_room(run: Run, mail: Mail, data: bytes, now: int) -> None:
     most = KEPT_MAX + (LINE_MAX if run.graph.reactions else 0)
-    if len(mail.kept) >= most or mail.size + len(data) > KEPT_BYTES_MAX:
+    count, size = mail.room(now)
+    if count >= most or size + len(data) > KEPT_BYTES_MAX:
         raise RejectedError("mail_full", f"run {run.id!r} keeps as many signals for later as it may")
 
 
@@ -323,7 +325,7 @@ def _ended_by(run: Run, mail: Mail, came: KeptSignal) -> tuple[int, bytes] | Non
         if not node.all_of:
             note_signals(run.steps[i], (came,))
             return i, signal_output(node, name, came.data)
-        others = take_all(run, mail, [other for other in node.signals if other != name])
+        others = take_all(run, mail, [other for other in node.signals if other != name], came.at)
         if others is not None:
             note_signals(run.steps[i], (*others.values(), came))
             return i, all_signals_output(node, {**others, name: came})
