@@ -32,12 +32,12 @@ def _step(*parameters: str) -> Callable[..., Coroutine[Any, Any, dict[str, str]]
     return step
 
 
-def _chain(name: str, length: int) -> Workflow:
-    """Return a workflow of steps, each taking the output of the previous."""
+def _chain(name: str, length: int, breaker: str | None = None) -> Workflow:
+    """Return a workflow of steps, each taking the output of the previous, and passing the breaker if any."""
     workflow = Workflow(name)
     before = "input"
     for i in range(length):
-        workflow.add(f"step_{i:02}", _step(before))
+        workflow.add(f"step_{i:02}", _step(before), breaker=breaker)
         before = f"step_{i:02}"
     return workflow
 
@@ -154,6 +154,7 @@ def _passing_on(before: str) -> Callable[..., Coroutine[Any, Any, str]]:
 def _carried() -> Sequence[Workflow]:
     return (
         _chain("chain", 10),
+        _chain("gated", 10, breaker="bench"),
         _chain("single", 1),
         _chain("latency", 3),
         _fan("fan", FAN_WIDTH),

@@ -23,7 +23,7 @@ from stream_durable.bench.services import Services
 from stream_durable.bench.usage import Usage
 from stream_durable.bench.waits import WAITING
 from stream_durable.bench.work import all_at_once, let_wait, new_runs, one_by_one, woken
-from stream_durable.bench.workloads import EACH_FEW, EACH_MANY, SIGNALLED_OF, Workload
+from stream_durable.bench.workloads import EACH_FEW, EACH_MANY, SIGNALLED_OF, WORKLOADS, Workload
 from stream_durable.core.ids import partition_of
 from stream_durable.local.process import wait_for
 from stream_durable.postgres.connection import connect
@@ -60,6 +60,13 @@ def _latency(made: Instance, n: int) -> Sample:
     """Measure runs sequentially."""
     made.start()
     return one_by_one(made, n)
+
+
+def _gate(made: Instance, n: int) -> Sample:
+    """Measure steps that all pass the same gate, against as many steps that pass none."""
+    made.start()
+    base = all_at_once(made.another(WORKLOADS["chain"]), n)
+    return replace(all_at_once(made, n), base=base)
 
 
 def _each(made: Instance, n: int) -> Sample:
@@ -168,6 +175,7 @@ _MEASURES: Final[Mapping[str, Callable[[Instance, int], Sample]]] = {
     "each": _each,
     "large": _large,
     **WAITING,
+    "gate": _gate,
     "million": _million,
     "rebuild": _rebuild,
 }

@@ -53,6 +53,7 @@ _ALL: Final = (
     Workload("hotrun", "hot", 1, 5_000, waits_for="signal"),
     Workload("crowd", "event", 1, 100_000, waits_for="event"),
     Workload("waits", "kept", KEPT_CALLS, 3_000),
+    Workload("gate", "gated", 10, 2_000),
     Workload("rebuild", "chain", 10, 6_000),
     Workload("backlog", "chain", 10, 20_000),
     Workload("million", "patient", 1, 1_000_000, waits_for="signal"),

@@ -161,6 +161,18 @@ def test_small_runs_of_what_waits(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.timeout(300)
+def test_a_step_that_passes_a_gate_costs_three_records(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gate"], json=True, n=100, repeat=1) == 0
+
+    [gate] = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+    # By run one start; by step a result, and what a step says to its gate and hears from it.
+    assert gate["counts"]["records"]["inbox"] == pytest.approx(4.1, abs=0.01)
+    assert gate["counts"]["records"]["commands.default"] == pytest.approx(1, abs=0.01)
+    assert gate["ratio_cost"] > 0
+
+
+@pytest.mark.real
 def test_a_small_run_of_the_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
