@@ -412,8 +412,8 @@ def picture(entity: Entity) -> dict[str, Any]:
 
 #: What storing and loading are meant to change, and what is derived again when it is needed.
 PASSING = (
-    "is_new", "touched", "touched_events", "touched_waits", "lost", "touched_places", "orphans", "items", "undo",
-    "is_touched",
+    "is_new", "touched", "touched_events", "touched_waits", "lost", "touched_places", "orphans", "items",
+    "undo", "is_touched",
 )  # fmt: skip
 
 
