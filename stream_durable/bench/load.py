@@ -68,15 +68,22 @@ class Watcher:
             part.offset = _end_of(self._consumer, part)
         self._consumer.assign(parts)
 
-    def wait(self, runs: Iterable[str], check: Callable[[], None]) -> None:
-        """Wait for the event of each of these runs; `check` raises when waiting is hopeless."""
+    def wait(self, runs: Iterable[str], check: Callable[[], None]) -> list[int]:
+        """Wait for the event of each of these runs; `check` raises when waiting is hopeless.
+
+        Return the milliseconds since the epoch at which the events were published, in order of arrival.
+        """
+        moments: list[int] = []
         pending = {run.encode() for run in runs}
         count = len(pending)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while pending:
             messages = self._consumer.consume(1_000, _POLL_SECONDS)
             for message in messages:
+                before = len(pending)
                 self._see(message, pending)
+                if len(pending) < before:
+                    moments.append(message.timestamp()[1])
             if not messages:
                 check()
             if pending and time.monotonic() > deadline:
@@ -84,6 +91,7 @@ class Watcher:
                     f"{len(pending)} of {count} runs are missing after {PATIENCE_SECONDS:.0f} s, "
                     f"among them {min(pending).decode()}"
                 )
+        return moments
 
     def wait_one(self, run: str, check: Callable[[], None]) -> bytes:
         """Wait for a single run, with the least delay; return the event."""

@@ -22,7 +22,7 @@ from stream_durable.bench.report import PARTS, Sample
 from stream_durable.bench.services import Services
 from stream_durable.bench.usage import Usage
 from stream_durable.bench.waits import WAITING
-from stream_durable.bench.work import all_at_once, let_wait, new_runs, one_by_one, woken
+from stream_durable.bench.work import all_at_once, let_wait, new_runs, one_by_one, timed, woken
 from stream_durable.bench.workloads import EACH_FEW, EACH_MANY, SIGNALLED_OF, WORKLOADS, Workload
 from stream_durable.core.ids import partition_of
 from stream_durable.local.process import wait_for
@@ -54,6 +54,12 @@ def _throughput(made: Instance, n: int) -> Sample:
     """All runs at once, until the last has completed."""
     made.start()
     return all_at_once(made, n)
+
+
+def _backlog(made: Instance, n: int) -> Sample:
+    """All runs at once, with the time that each takes to its end."""
+    made.start()
+    return timed(made, n)
 
 
 def _latency(made: Instance, n: int) -> Sample:
@@ -172,6 +178,7 @@ def _rebuild(made: Instance, n: int) -> Sample:
 
 _MEASURES: Final[Mapping[str, Callable[[Instance, int], Sample]]] = {
     "latency": _latency,
+    "backlog": _backlog,
     "each": _each,
     "large": _large,
     **WAITING,

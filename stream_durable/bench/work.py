@@ -35,6 +35,18 @@ def all_at_once(made: Instance, n: int) -> Sample:
     return made.measure(runs, work)
 
 
+def timed(made: Instance, n: int) -> Sample:
+    """Measure runs started together, and how long after the first start each has completed."""
+    runs = new_runs(n)
+
+    def work() -> list[float]:
+        begin = 1_000 * time.time()
+        made.begin(runs)
+        return [moment - begin for moment in made.completed.wait(runs, made.check)]
+
+    return made.measure(runs, work)
+
+
 def one_by_one(made: Instance, n: int) -> Sample:
     """Measure runs sequentially."""
     runs = new_runs(n)

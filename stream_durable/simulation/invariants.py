@@ -1,7 +1,7 @@
 """Invariants of every simulated world. Each check names an invariant.
 
-The ids are those of the reliability notes: I1 accepted messages, I2 state, I3 evidence and offsets, I5
-commands, I6 and I7 calls, I8 lifecycle events, I9 timers, I10 liveness, I11 dead letters, I14 vacuity.
+Numbers as in the reliability notes: 1 accepted messages, 2 state, 3 evidence and offsets, 5 commands, 6 and 7
+calls, 8 lifecycle events, 9 timers, 10 liveness, 11 dead letters, 14 vacuity.
 """
 
 from __future__ import annotations
