@@ -408,11 +408,13 @@ class Store(Protocol):
         """Mark a partition as stopped after the loss of the log."""
 
     async def must_redrive(
-        self, partition: int, token: UUID, *, is_due: bool, commands: bool = False
-    ) -> None:
+        self, partition: int, token: UUID, *, is_due: bool, commands: bool = False,
+        successor: UUID | None = None,
+    ) -> None:  # fmt: skip
         """Record whether outstanding work has to be requested again; with `commands`, whether it is being.
 
-        Either has the next owner request everything.
+        Either has the next owner request everything. `successor`, with `commands` only, replaces the token: a
+        database set back to before this refuses commits by the new one.
         """
 
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from stream_durable.core.effects import Command, Effects
 from stream_durable.core.errors import TransientError
@@ -65,7 +65,10 @@ class Redrive:
     async def note(self, partitions: Iterable[Partition]) -> None:
         """Have the next owner request everything again, if this process ends before."""
         for partition in partitions:
-            await self._must(partition.id, partition.token, is_due=True)
+            # A database set back to before the note would take a commit under the old token.
+            successor = uuid4()
+            await self._must(partition.id, partition.token, is_due=True, successor=successor)
+            partition.token = successor
 
     def begin(self, partition: Partition, queues: Iterable[str]) -> None:
         """Request attempts again on queues with lost commands, beside the batches."""
@@ -84,9 +87,14 @@ class Redrive:
                     await self._must(partition.id, partition.token, is_due=False)
         partition.is_redriving = False
 
-    async def _must(self, partition: int, token: UUID, *, is_due: bool, commands: bool = True) -> None:
+    async def _must(
+        self, partition: int, token: UUID, *, is_due: bool, commands: bool = True,
+        successor: UUID | None = None,
+    ) -> None:  # fmt: skip
         await retry_transient(
-            lambda: self._store.must_redrive(partition, token, is_due=is_due, commands=commands),
+            lambda: self._store.must_redrive(
+                partition, token, is_due=is_due, commands=commands, successor=successor
+            ),
             "record the redrive",
         )
 

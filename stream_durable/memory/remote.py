@@ -99,12 +99,15 @@ class RemoteStore:
         await self._ask("lose", lambda: self._store.lose(partition, token, reason))
 
     async def must_redrive(
-        self, partition: int, token: UUID, *, is_due: bool, commands: bool = False
-    ) -> None:
+        self, partition: int, token: UUID, *, is_due: bool, commands: bool = False,
+        successor: UUID | None = None,
+    ) -> None:  # fmt: skip
         """Record whether outstanding work, or commands alone, must be requested again."""
         await self._ask(
             "must_redrive",
-            lambda: self._store.must_redrive(partition, token, is_due=is_due, commands=commands),
+            lambda: self._store.must_redrive(
+                partition, token, is_due=is_due, commands=commands, successor=successor
+            ),
         )
 
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:

@@ -206,12 +206,14 @@ class MemoryStore:
             row.lost_reason = reason
 
     async def must_redrive(
-        self, partition: int, token: UUID, *, is_due: bool, commands: bool = False
-    ) -> None:
+        self, partition: int, token: UUID, *, is_due: bool, commands: bool = False,
+        successor: UUID | None = None,
+    ) -> None:  # fmt: skip
         """Record whether outstanding work, or commands alone, must be requested again."""
         row = self.tables.partitions[partition]
         if row.token == token:
             setattr(row, "must_redrive_commands" if commands else "must_redrive", is_due)
+            row.token = successor or token
 
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:
         """Record the start of folding a record alone; return the number of such starts, 0 if fenced."""
@@ -394,6 +396,5 @@ def _as_loaded(row: Any) -> tuple[Any, ...]:
 
 
 def _refuse_known(what: str, keys: Iterable[Any], table: dict[Any, Any]) -> None:
-    for key in keys:
-        if key in table:
-            raise BrokenError(f"there is a {what} {key!r} already")
+    for key in filter(table.__contains__, keys):
+        raise BrokenError(f"there is a {what} {key!r} already")

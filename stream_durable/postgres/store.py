@@ -103,12 +103,16 @@ class PostgresStore:
             await connection.execute(queries()["partition_lose"], partition, token, reason)
 
     async def must_redrive(
-        self, partition: int, token: UUID, *, is_due: bool, commands: bool = False
-    ) -> None:
+        self, partition: int, token: UUID, *, is_due: bool, commands: bool = False,
+        successor: UUID | None = None,
+    ) -> None:  # fmt: skip
         """Record whether outstanding work, or commands alone, must be requested again."""
-        query = queries()["partition_must_redrive_commands" if commands else "partition_must_redrive"]
         async with self._takeovers.use() as connection:
-            await connection.execute(query, partition, token, is_due)
+            if commands:
+                query = queries()["partition_must_redrive_commands"]
+                await connection.execute(query, partition, token, is_due, successor)
+            else:
+                await connection.execute(queries()["partition_must_redrive"], partition, token, is_due)
 
     async def suspect(self, partition: int, token: UUID, offset: int) -> int:
         """Record the start of folding a record alone."""

@@ -226,6 +226,17 @@ async def test_commands_that_are_requested_again_do_not_hide_that_everything_has
     assert not (await owned(store, 1))[1].must_redrive
 
 
+async def test_a_note_with_a_successor_replaces_the_token_of_its_owner(store: Store) -> None:
+    token, _ = await owned(store)
+    successor = uuid4()
+    await store.must_redrive(0, token, is_due=True, commands=True, successor=successor)
+    await store.must_redrive(0, uuid4(), is_due=False, commands=True, successor=uuid4())
+
+    assert not await store.commit([share(token)])
+    assert await store.commit([share(successor)])
+    assert (await owned(store))[1].must_redrive
+
+
 async def test_an_interrupted_request_for_commands_is_the_next_owners(store: Store) -> None:
     token, _ = await owned(store)
     await store.must_redrive(0, token, is_due=True, commands=True)

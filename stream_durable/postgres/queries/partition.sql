@@ -76,9 +76,10 @@ set must_redrive = $3
 where id = $1 and owner_token = $2
 
 -- name: partition_must_redrive_commands
--- Records whether ($3) lost commands of partition $1, owned under token $2, are being requested again.
+-- Records whether ($3) lost commands of partition $1, owned under token $2, are being requested again; token $4, if
+-- given, takes the place of $2.
 update partition
-set must_redrive_commands = $3
+set must_redrive_commands = $3, owner_token = coalesce($4, owner_token)
 where id = $1 and owner_token = $2
 
 -- name: partition_suspect
