@@ -146,12 +146,13 @@ def test_the_app_that_runs_began_with_strands_none(cli: Cli) -> None:
 @pytest.mark.real
 def test_an_app_that_would_strand_runs_is_told_which_and_why(cli: Cli, waiting: str) -> None:
     (found,) = json.loads(cli("workflows", "diff", "later_app:app", "--json", code=4).stdout)
-    (reason,) = found["stranded"]
+    # Other tests may have left runs that stand elsewhere.
+    (reason,) = [one for one in found["stranded"] if one["step"] == "ship"]
 
     # What the new `charge` wants does not matter any more: in every run it has ended.
-    assert (reason["code"], reason["step"]) == ("gone", "ship")
+    assert reason["code"] == "gone"
     assert waiting in reason["examples"]
-    assert reason["runs"] == found["runs"]
+    assert 0 < reason["runs"] <= found["runs"]
     assert {change["kind"] for change in found["changes"]} >= {"removed", "added", "options", "order"}
     assert "remedy: keep a function named 'ship'" in cli("workflows", "diff", "later_app:app", code=4).stdout
 

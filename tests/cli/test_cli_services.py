@@ -213,13 +213,16 @@ def test_up_runs_all_services_and_starts_again_what_died(instance: Instance, pro
     assert not any(child.is_running() for child in children)
 
 
+def is_at_rest(cli: Cli) -> bool:
+    found = cli.rows("status", code=None)
+    return not any(one["lag"] for one in (found["queues"]["default"], *found["partitions"]))
+
+
 @pytest.mark.usefixtures("on_instance")
 def test_an_instance_on_one_screen_with_what_needs_a_person(cli: Cli) -> None:
     cli("runs", "start", "quick", "--input", '{"n": 1}', "--id", "on-screen", "--follow")
     # What other tests left behind needs nobody: else this would fail for its reason.
-    wait_for(
-        lambda: not cli.rows("status", code=None)["queues"]["default"]["lag"], seconds=SECONDS, what="no lag"
-    )
+    wait_for(lambda: is_at_rest(cli), seconds=SECONDS, what="no lag")
     good = cli.rows("status")
     lines = cli("status").stdout
 

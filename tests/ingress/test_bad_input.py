@@ -63,7 +63,7 @@ BAD: dict[str, Bad] = {
     "a run's id of 10 kB": Bad(
         "invalid", ("`$.run`", "length <= 512"), msgspec.json.encode({"signal": "go", "run": LONG})
     ),
-    "an unknown field": Bad("invalid", ("`kye`", "type, key, data, message_id"), event(kye="42")),
+    "an unknown field": Bad("invalid", ("`kye`", "type, key, data, by, ttl, message_id"), event(kye="42")),
     "half a character": Bad(
         "unreadable", ("not JSON", "Write one JSON object"), b'{"type":"payment.captured","key":"\\ud800"}'
     ),

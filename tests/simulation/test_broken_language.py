@@ -4,7 +4,7 @@ The oracle folds with the same broken code, so only what is promised can tell, a
 folds, unless the breach is in how a run comes back from the store.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +35,7 @@ from stream_durable.core.run import (
     tokens,
     waiting,
 )
-from stream_durable.core.run.mail import Mail
+from stream_durable.core.run.mail import KeptSignal, Mail
 from stream_durable.core.run.state import Open, Requests, Run, Step
 from stream_durable.core.status import SKIPPED, Outcome
 from stream_durable.engine import loading
@@ -300,14 +300,13 @@ def test_inquiries_that_overtake_one_another_are_found(monkeypatch: pytest.Monke
 
 
 def test_reactions_that_overtake_one_another_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def newest(mail: Mail, signal: str) -> tuple[str, bytes] | None:
-        for position in reversed(mail.kept):
-            signal_id, name, _ = mail.kept[position]
-            if name == signal:
-                return signal_id, mail._remove(position)
+    def newest(mail: Mail, signals: Collection[str], now: int) -> KeptSignal | None:
+        for position, kept in reversed(mail.kept.items()):
+            if kept.name in signals and not kept.is_over(now):
+                return mail._remove(position)
         return None
 
-    monkeypatch.setattr(Mail, "pull", newest)
+    monkeypatch.setattr(Mail, "take", newest)
 
     found(20, by="signals_are_reacted_to_one_by_one", only=("reacting",))
 
