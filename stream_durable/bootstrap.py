@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stream_durable.client import AsyncClient, BlockingClient
 from stream_durable.client.edge import Ports
+from stream_durable.core.definition.nodes import uses_tokens
 from stream_durable.core.errors import RejectedError
 from stream_durable.engine.ingress import Ingress
 from stream_durable.engine.reconciler import Reconciler
@@ -36,7 +37,7 @@ from stream_durable.sdk.schedule import declarations
 from stream_durable.settings import Settings, check_safety, describe
 from stream_durable.telemetry import Metrics
 from stream_durable.wire.inbox import encode
-from stream_durable.wire.tokens import Tokens, no_secret, uses_tokens
+from stream_durable.wire.tokens import Tokens, no_secret
 from stream_durable.wire.topics import (
     COMMANDS,
     EVENTS,

@@ -22,8 +22,8 @@ from stream_durable.bench.report import PARTS, Sample
 from stream_durable.bench.services import Services
 from stream_durable.bench.usage import Usage
 from stream_durable.bench.waits import WAITING
-from stream_durable.bench.work import all_at_once, let_wait, new_runs, one_by_one, timed, woken
-from stream_durable.bench.workloads import EACH_FEW, EACH_MANY, SIGNALLED_OF, WORKLOADS, Workload
+from stream_durable.bench.work import against_chain, all_at_once, let_wait, new_runs, one_by_one, woken
+from stream_durable.bench.workloads import EACH_FEW, EACH_MANY, SIGNALLED_OF, Workload
 from stream_durable.core.ids import partition_of
 from stream_durable.local.process import wait_for
 from stream_durable.postgres.connection import connect
@@ -59,20 +59,13 @@ def _throughput(made: Instance, n: int) -> Sample:
 def _backlog(made: Instance, n: int) -> Sample:
     """All runs at once, with the time that each takes to its end."""
     made.start()
-    return timed(made, n)
+    return all_at_once(made, n, is_timed=True)
 
 
 def _latency(made: Instance, n: int) -> Sample:
     """Measure runs sequentially."""
     made.start()
     return one_by_one(made, n)
-
-
-def _gate(made: Instance, n: int) -> Sample:
-    """Measure steps that all pass the same gate, against as many steps that pass none."""
-    made.start()
-    base = all_at_once(made.another(WORKLOADS["chain"]), n)
-    return replace(all_at_once(made, n), base=base)
 
 
 def _each(made: Instance, n: int) -> Sample:
@@ -182,7 +175,7 @@ _MEASURES: Final[Mapping[str, Callable[[Instance, int], Sample]]] = {
     "each": _each,
     "large": _large,
     **WAITING,
-    "gate": _gate,
+    "gate": against_chain,
     "million": _million,
     "rebuild": _rebuild,
 }

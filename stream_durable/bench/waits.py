@@ -15,7 +15,7 @@ from stream_durable.bench.instance import COMPLETED, Instance, waiting_for
 from stream_durable.bench.load import PATIENCE_SECONDS, Watcher, prefixes_of
 from stream_durable.bench.report import Percentiles, Sample
 from stream_durable.bench.round_trip import RoundTrip
-from stream_durable.bench.work import all_at_once, let_wait, new_runs, one, one_by_one, woken
+from stream_durable.bench.work import against_chain, all_at_once, let_wait, new_runs, one, one_by_one, woken
 from stream_durable.bench.workloads import WORKLOADS
 from stream_durable.core.lifecycle import STEP_COMPLETED, RunEvent, StepEvent
 from stream_durable.wire import lifecycle
@@ -140,18 +140,11 @@ def _beside(made: Instance) -> Iterator[list[float]]:
         thread.join()
 
 
-def _waits(made: Instance, n: int) -> Sample:
-    """Measure a step with ten kept calls, against ten steps one after the other."""
-    made.start()
-    base = all_at_once(made.another(WORKLOADS["chain"]), n)
-    return replace(all_at_once(made, n), base=base)
-
-
 WAITING: Final[Mapping[str, Callable[[Instance, int], Sample]]] = {
     "waiting": _waiting,
     "events": _events,
     "resume": _resume,
     "hotrun": _hotrun,
     "crowd": _crowd,
-    "waits": _waits,
+    "waits": against_chain,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Final
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from msgspec import Raw
 from stream_durable.bench.instance import Instance
 from stream_durable.bench.load import Watcher, prefixes_of
 from stream_durable.bench.report import Sample
+from stream_durable.bench.workloads import WORKLOADS
 from stream_durable.core.lifecycle import STEP_WAITING, StepEvent
 from stream_durable.wire.topics import STEPS
 
@@ -24,27 +26,27 @@ def new_runs(count: int) -> list[str]:
     return [uuid4().hex for _ in range(count)]
 
 
-def all_at_once(made: Instance, n: int) -> Sample:
-    """Measure runs started together, until the last has completed."""
-    runs = new_runs(n)
+def all_at_once(made: Instance, n: int, *, is_timed: bool = False) -> Sample:
+    """Measure runs started together, until the last has completed.
 
-    def work() -> None:
-        made.begin(runs)
-        made.completed.wait(runs, made.check)
-
-    return made.measure(runs, work)
-
-
-def timed(made: Instance, n: int) -> Sample:
-    """Measure runs started together, and how long after the first start each has completed."""
+    Timed, the sample says how long after the first start each has completed.
+    """
     runs = new_runs(n)
 
     def work() -> list[float]:
         begin = 1_000 * time.time()
         made.begin(runs)
-        return [moment - begin for moment in made.completed.wait(runs, made.check)]
+        moments = made.completed.wait(runs, made.check)
+        return [moment - begin for moment in moments] if is_timed else []
 
     return made.measure(runs, work)
+
+
+def against_chain(made: Instance, n: int) -> Sample:
+    """Measure runs started together, against as many of ten plain steps one after the other."""
+    made.start()
+    base = all_at_once(made.another(WORKLOADS["chain"]), n)
+    return replace(all_at_once(made, n), base=base)
 
 
 def one_by_one(made: Instance, n: int) -> Sample:

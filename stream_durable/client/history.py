@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from time import time_ns
 from typing import Final, NamedTuple
 
 from stream_durable.client.edge import Edge
@@ -75,20 +74,17 @@ async def _signals(edge: Edge, state: RunState, *, with_evidence: bool) -> list[
     """Return the signals kept by a run; with evidence also untaken signals after expiry."""
     views = edge.ports.views
     found = await edge.ask(lambda: views.run_signals(state.id), f"read the signals of run {state.id!r}")
-    now = edge.ports.now or _now
+    now = edge.now()
     kept, expired = [], []
     for one in found:
         at = state.created if one.came is None else moment(one.came)
         came = Happening(at, "kept", by=one.sent_by or "", text=f"signal {one.name}")
-        if one.expires is not None and (not one.is_kept or one.expires <= now()):
-            expired.append(came._replace(time=moment(one.expires), what="expired"))
+        until = None if one.expires is None else moment(one.expires)
+        if until is not None and (not one.is_kept or until <= now):
+            expired.append(came._replace(time=until, what="expired"))
         else:
             kept.append(came)
     return kept + expired if with_evidence else kept
-
-
-def _now() -> int:
-    return time_ns() // 1_000_000
 
 
 def _beginning(state: RunState) -> Iterator[Happening]:

@@ -63,9 +63,11 @@ class Redrive:
         await self._must(partition, token, is_due=False)
 
     async def note(self, partitions: Iterable[Partition]) -> None:
-        """Have the next owner request everything again, if this process ends before."""
+        """Have the next owner request everything again, if this process ends before.
+
+        The partitions get new tokens: only a store that has the note takes the next commit.
+        """
         for partition in partitions:
-            # A database set back to before the note would take a commit under the old token.
             successor = uuid4()
             await self._must(partition.id, partition.token, is_due=True, successor=successor)
             partition.token = successor

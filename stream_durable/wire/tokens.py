@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from stream_durable.core.definition.nodes import Definition, TokenNode
 from stream_durable.core.errors import RejectedError
 
 #: Recognised by people, and by scanners that look for secrets in texts.
@@ -122,8 +121,3 @@ def _bytes(text: str) -> bytes:
     if _text(data) != text:
         raise ValueError("the same bytes, written in another way")
     return data
-
-
-def uses_tokens(definition: Definition) -> bool:
-    """Return whether a step of a workflow ends by a token."""
-    return any(isinstance(node, TokenNode) for node in definition.nodes)

@@ -328,6 +328,11 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
         return fingerprint_of(encode_definition(self))
 
 
+def uses_tokens(definition: Definition) -> bool:
+    """Return whether a step of a workflow ends by a token."""
+    return any(isinstance(node, TokenNode) for node in definition.nodes)
+
+
 #: Hooks called once before the run ends in this way, and hooks called for steps.
 RUN_HOOKS = ("on_success", "on_failure", "on_cancel")
 STEP_HOOKS = ("on_step_start", "on_step_complete", "on_step_fail", "on_attempt_fail")
