@@ -23,6 +23,7 @@ from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.reader import KafkaReader
 from stream_durable.kafka.tail import KafkaRunEvents
 from stream_durable.kafka.verdicts import KafkaVerdicts
+from stream_durable.metrics import Metrics
 from stream_durable.ports import Clock, Log, Outgoing
 from stream_durable.postgres.migrate import check, drop, make
 from stream_durable.postgres.snapshot import snapshot
@@ -35,7 +36,6 @@ from stream_durable.running import with_running
 from stream_durable.sdk.app import App
 from stream_durable.sdk.schedule import declarations
 from stream_durable.settings import Settings, check_safety, describe
-from stream_durable.telemetry import Metrics
 from stream_durable.wire.inbox import encode
 from stream_durable.wire.tokens import Tokens, no_secret
 from stream_durable.wire.topics import (

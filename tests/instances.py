@@ -14,10 +14,10 @@ from stream_durable.client import AsyncClient, RunHandle
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.kafka.topics import Topics
 from stream_durable.local.kafka import LocalKafka
+from stream_durable.metrics import Metrics
 from stream_durable.postgres.migrate import migrate
 from stream_durable.retrying import retry_transient
 from stream_durable.settings import Settings
-from stream_durable.telemetry import Metrics
 
 PARTITIONS = 4
 #: Nothing in these tests takes longer, however slow the machine.

@@ -14,14 +14,8 @@ from pydantic import SecretStr
 
 from stream_durable.core.status import Outcome
 from stream_durable.log_lines import configure_logging
-from stream_durable.telemetry import (
-    LOG_EVENTS,
-    PARTITION_TAKEN,
-    REASONS_MAX,
-    LogEvent,
-    Metrics,
-    logger,
-)
+from stream_durable.metrics import REASONS_MAX, Metrics
+from stream_durable.telemetry import LOG_EVENTS, PARTITION_TAKEN, LogEvent, logger
 
 NAMES = {
     "attempts",

@@ -19,12 +19,7 @@ from stream_durable.engine import batch
 from stream_durable.engine.isolation import Refusals
 from stream_durable.engine.partition import Partition
 from stream_durable.ports import Definitions, Log, Record, VerdictLog
-from stream_durable.telemetry import (
-    DEPENDENCY_FAILED,
-    PARTITION_HELD,
-    PARTITION_RELEASED,
-    logger,
-)
+from stream_durable.telemetry import DEPENDENCY_FAILED, PARTITION_HELD, PARTITION_RELEASED, logger
 
 _log = logger(__name__)
 

@@ -18,6 +18,7 @@ from typing import NamedTuple, assert_never
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import Message
 from stream_durable.engine import outbox
+from stream_durable.metrics import Metrics
 from stream_durable.ports import (
     Assigned,
     Catalogue,
@@ -31,7 +32,7 @@ from stream_durable.ports import (
     Revoked,
 )
 from stream_durable.retrying import retry_transient
-from stream_durable.telemetry import MESSAGE_DROPPED, RECORD_POISONED, RECORD_REJECTED, Metrics, logger
+from stream_durable.telemetry import MESSAGE_DROPPED, RECORD_POISONED, RECORD_REJECTED, logger
 from stream_durable.wire import events
 from stream_durable.wire.answers import judge_for_some
 from stream_durable.wire.ends import OutsideEnd

@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterable
 
 from stream_durable.engine import outbox
 from stream_durable.engine.partition import Partition, Row
+from stream_durable.metrics import Metrics
 from stream_durable.ports import Headers, Outgoing, Publisher, Refusal
-from stream_durable.telemetry import MESSAGE_DROPPED, Metrics, logger
+from stream_durable.telemetry import MESSAGE_DROPPED, logger
 from stream_durable.wire.topics import DEAD
 
 _log = logger(__name__)

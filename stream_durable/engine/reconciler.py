@@ -37,6 +37,7 @@ from stream_durable.engine.saving import Saving
 from stream_durable.engine.takeover import Takeovers
 from stream_durable.engine.timers import Timers
 from stream_durable.engine.watch import Watch
+from stream_durable.metrics import Metrics
 from stream_durable.ports import (
     Assigned,
     Clock,
@@ -52,7 +53,7 @@ from stream_durable.ports import (
 )
 from stream_durable.retrying import retry_transient
 from stream_durable.settings import EngineSettings
-from stream_durable.telemetry import DEPENDENCY_FAILED, PARTITION_FENCED, Metrics, logger
+from stream_durable.telemetry import DEPENDENCY_FAILED, PARTITION_FENCED, logger
 from stream_durable.wire.verdicts import CRASHES, Verdict
 
 _log = logger(__name__)

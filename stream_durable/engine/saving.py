@@ -20,9 +20,10 @@ from stream_durable.engine.folding import standing
 from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.timers import Timers
+from stream_durable.metrics import Metrics
 from stream_durable.ports import Store
 from stream_durable.retrying import retry_transient
-from stream_durable.telemetry import COMMIT_REFUSED, Metrics, logger
+from stream_durable.telemetry import COMMIT_REFUSED, logger
 
 _log = logger(__name__)
 

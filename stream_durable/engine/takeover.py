@@ -22,6 +22,7 @@ from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.redrive import Redrive
 from stream_durable.engine.timers import Timers
+from stream_durable.metrics import Metrics
 from stream_durable.ports import Claim, Log, LogBounds, Store, VerdictLog
 from stream_durable.retrying import retry_transient
 from stream_durable.settings import EngineSettings
@@ -31,7 +32,6 @@ from stream_durable.telemetry import (
     PARTITION_HALTED,
     PARTITION_REFUSED,
     PARTITION_TAKEN,
-    Metrics,
     logger,
 )
 from stream_durable.wire.verdicts import Verdict

@@ -15,8 +15,9 @@ from collections.abc import Iterable
 from stream_durable.core.entities import timer_fired
 from stream_durable.core.errors import TransientError
 from stream_durable.core.messages import Kind
+from stream_durable.metrics import Metrics
 from stream_durable.ports import Clock, Outgoing, Publisher, Refusal, Store, TimerPosition, TimerRow
-from stream_durable.telemetry import DEPENDENCY_FAILED, MESSAGE_DROPPED, Metrics, logger
+from stream_durable.telemetry import DEPENDENCY_FAILED, MESSAGE_DROPPED, logger
 from stream_durable.wire.inbox import encode
 from stream_durable.wire.topics import INBOX
 

@@ -18,9 +18,10 @@ from stream_durable.kafka.config import CALL_SECONDS, away, reading, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.threads import outcome
+from stream_durable.metrics import Metrics
 from stream_durable.ports import Outgoing
 from stream_durable.settings import KafkaSettings
-from stream_durable.telemetry import DEFINITION_REJECTED, Metrics, logger
+from stream_durable.telemetry import DEFINITION_REJECTED, logger
 from stream_durable.wire.topics import COMMANDS, DEFINITIONS, full_name
 
 _log = logger(__name__)

@@ -29,11 +29,11 @@ from stream_durable.memory.remote import (
 )
 from stream_durable.memory.store import MemoryStore
 from stream_durable.memory.weather import Faults, Weather
+from stream_durable.metrics import Metrics
 from stream_durable.retrying import retry_transient
 from stream_durable.sdk.app import App
 from stream_durable.sdk.handler import Handler
 from stream_durable.settings import EngineSettings, WorkerSettings
-from stream_durable.telemetry import Metrics
 from stream_durable.wire.tokens import Tokens
 from stream_durable.wire.topics import COMMANDS, INBOX, RECONCILERS, WORKERS
 from stream_durable.worker.emitting import Emitting

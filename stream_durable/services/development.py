@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.local.process import free_ports
+from stream_durable.metrics import Metrics
 from stream_durable.running import findable, is_configured
 from stream_durable.services import roles
 from stream_durable.services.collector import spare_the_collector
@@ -25,7 +26,6 @@ from stream_durable.services.ready import until_ready
 from stream_durable.services.reload import changes, code_of, forget_imports, imported
 from stream_durable.services.supervisor import Program, Supervisor
 from stream_durable.settings import Settings, environment_name
-from stream_durable.telemetry import Metrics
 
 _WORKER: Final = "worker"
 #: An author waiting for an edit does not wait for a long attempt, which is returned.

@@ -19,7 +19,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from stream_durable.telemetry import Metrics
+from stream_durable.metrics import Metrics
 
 #: None when good, else the reason.
 Check = Callable[[], str | None]

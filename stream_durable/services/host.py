@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from stream_durable.core.errors import BrokenError, RejectedError, StreamDurableError
 from stream_durable.log_lines import configure_logging
+from stream_durable.metrics import Metrics
 from stream_durable.retrying import retry_transient
 from stream_durable.services.collector import spare_the_collector
 from stream_durable.services.health import Check, Health
@@ -30,7 +31,6 @@ from stream_durable.telemetry import (
     SERVICE_STARTED,
     SERVICE_STOPPED,
     SETTINGS_QUESTIONED,
-    Metrics,
     logger,
 )
 

@@ -11,6 +11,7 @@ from stream_durable.core.definition.stranding import queues_of as queues_in
 from stream_durable.core.errors import RejectedError
 from stream_durable.kafka.probe import KafkaProbe
 from stream_durable.kafka.topics import Topics
+from stream_durable.metrics import Metrics
 from stream_durable.ports import TopicStep
 from stream_durable.postgres import migrate
 from stream_durable.postgres.probe import PostgresProbe
@@ -27,7 +28,6 @@ from stream_durable.telemetry import (
     POSTGRES_LOST,
     POSTGRES_REGAINED,
     SETTINGS_QUESTIONED,
-    Metrics,
     logger,
 )
 from stream_durable.wire.topics import INBOX, full_name

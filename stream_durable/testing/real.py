@@ -28,6 +28,7 @@ from stream_durable.kafka.reader import KafkaReader
 from stream_durable.kafka.topics import Topics
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
+from stream_durable.metrics import Metrics
 from stream_durable.ports import Headers, Log, Outgoing, Record, Span, TimerPosition
 from stream_durable.postgres.migrate import drop, migrate
 from stream_durable.retrying import retry_transient
@@ -36,7 +37,6 @@ from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.services.roles import make_topics
 from stream_durable.settings import Settings
-from stream_durable.telemetry import Metrics
 from stream_durable.testing.backend import SECONDS_MAX, TIMERS_MAX, GaveUp, Passing, Rest
 from stream_durable.testing.carrying import GrowingApp
 from stream_durable.testing.mishaps import ArrangedHandler, Mishaps

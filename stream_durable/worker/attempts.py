@@ -20,13 +20,13 @@ from stream_durable.core.messages import (
     AttemptStarted,
     AttemptWaits,
 )
+from stream_durable.metrics import Metrics
 from stream_durable.ports import Clock
 from stream_durable.sdk.answers import failure_from
 from stream_durable.sdk.errors import NotCarriedError
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.inside import Keeper
 from stream_durable.settings import WorkerSettings
-from stream_durable.telemetry import Metrics
 from stream_durable.wire.tokens import NO_TOKENS, Tokens
 from stream_durable.worker.answered import Answered, Asked, asked_of
 from stream_durable.worker.calling import Calling, needs_thread

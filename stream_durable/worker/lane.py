@@ -16,6 +16,7 @@ from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import CommandsLost
 from stream_durable.core.reference import MARK
+from stream_durable.metrics import Metrics
 from stream_durable.ports import (
     Assigned,
     CommandLog,
@@ -30,7 +31,7 @@ from stream_durable.ports import (
 )
 from stream_durable.retrying import retry_transient
 from stream_durable.settings import WorkerSettings
-from stream_durable.telemetry import COMMAND_REJECTED, COMMANDS_LOST, MESSAGE_DROPPED, Metrics, logger
+from stream_durable.telemetry import COMMAND_REJECTED, COMMANDS_LOST, MESSAGE_DROPPED, logger
 from stream_durable.wire.dead import Letter, dead_letter_headers, letter, without_value
 from stream_durable.wire.inbox import decode_command, encode
 from stream_durable.wire.topics import COMMANDS, DEAD, INBOX

@@ -15,11 +15,11 @@ from stream_durable.core.messages import (
     AttemptWaits,
     LogLine,
 )
+from stream_durable.metrics import Metrics
 from stream_durable.ports import Clock
 from stream_durable.sdk.errors import NotCarriedError
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.inside import Suspended
-from stream_durable.telemetry import Metrics
 from stream_durable.worker.calling import Calling
 from stream_durable.worker.endings import delay_after, given_back
 from stream_durable.worker.ends import end_of, given_of

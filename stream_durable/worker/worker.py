@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from stream_durable.metrics import Metrics
 from stream_durable.payloads import Payloads
 from stream_durable.ports import Blobs, Clock, CommandLog, Publisher
 from stream_durable.sdk.handler import Handler
 from stream_durable.settings import WorkerSettings
-from stream_durable.telemetry import Metrics
 from stream_durable.worker.attempts import Attempts
 from stream_durable.worker.emitting import Emitting
 from stream_durable.worker.fitting import Fitting

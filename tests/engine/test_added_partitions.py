@@ -11,9 +11,9 @@ from waiting import eventually
 from stream_durable import bootstrap
 from stream_durable.kafka.topics import Topics
 from stream_durable.local.kafka import LocalKafka
+from stream_durable.metrics import Metrics
 from stream_durable.postgres.migrate import migrate
 from stream_durable.retrying import retry_transient
-from stream_durable.telemetry import Metrics
 
 pytestmark = pytest.mark.real
 

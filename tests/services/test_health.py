@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
+from stream_durable.metrics import Metrics
 from stream_durable.services.health import CONNECTIONS_MAX, REQUEST_BYTES_MAX, Health
-from stream_durable.telemetry import Metrics
 
 
 class Response(NamedTuple):

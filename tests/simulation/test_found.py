@@ -10,8 +10,8 @@ from stream_durable.engine.timers import Timers
 from stream_durable.memory.loop import VirtualLoop
 from stream_durable.memory.ports import VirtualClock
 from stream_durable.memory.store import MemoryStore
+from stream_durable.metrics import Metrics
 from stream_durable.ports import Headers, Outgoing, Refusal, Share, TimerRow
-from stream_durable.telemetry import Metrics
 from stream_durable.worker.job import Job
 from stream_durable.worker.offsets import DoneOffsets
 

@@ -13,9 +13,9 @@ from waiting import eventually
 
 from stream_durable import App, Breaker, Context, Retry, Workflow, bootstrap
 from stream_durable.local.kafka import LocalKafka
+from stream_durable.metrics import Metrics
 from stream_durable.ports import GateSummary
 from stream_durable.settings import Settings
-from stream_durable.telemetry import Metrics
 
 pytestmark = pytest.mark.real
 

@@ -16,9 +16,9 @@ from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.messages import AttemptEnd, AttemptMessage
 from stream_durable.memory.broker import Broker
 from stream_durable.memory.ports import MemoryBlobs, MemoryLog, MemoryPublisher
+from stream_durable.metrics import Metrics
 from stream_durable.ports import Headers, Instead, Outgoing, Refusal
 from stream_durable.settings import WorkerSettings
-from stream_durable.telemetry import Metrics
 from stream_durable.wire.inbox import decode_message, encode
 from stream_durable.worker.logs import captured
 from stream_durable.worker.worker import Worker
