@@ -17,6 +17,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.engine.ingress import Ingress
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.kafka.blobs import KafkaBlobs
+from stream_durable.kafka.control import KafkaControl
 from stream_durable.kafka.definitions import KafkaDefinitions
 from stream_durable.kafka.log import GroupLog
 from stream_durable.kafka.publisher import KafkaPublisher
@@ -48,6 +49,7 @@ from stream_durable.wire.topics import (
     WORKERS,
     full_name,
 )
+from stream_durable.worker.control import Presence
 from stream_durable.worker.emitting import Emitting
 from stream_durable.worker.logs import captured
 from stream_durable.worker.note import Note
@@ -134,6 +136,7 @@ async def worker(
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name, serves=True)
     blobs = KafkaBlobs(settings.kafka, settings.prefix, publisher, client=name)
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name, metrics=metrics)
+    control = KafkaControl(settings.kafka, settings.prefix, client=name)
     share = len(settings.worker.queues)
     logs = {
         queue: GroupLog(
@@ -151,14 +154,18 @@ async def worker(
         signs = _tokens(settings)
         if not signs.can_sign and any(map(uses_tokens, app.definitions())):
             raise no_secret()
-        for definition, about in app.registrations():
-            await definitions.register(definition, about)
+        carries = [
+            (definition.name, await definitions.register(definition, about))
+            for definition, about in app.registrations()
+        ]
         await _declare_schedules(publisher, app)
         for log in logs.values():
             log.open()
+        presence = Presence(publisher, SystemClock(), settings.worker, carries=carries)
         made = Worker(
             logs, publisher, blobs, app.handler, clock or SystemClock(), settings.worker, metrics,
-            worker=name, emitting=Emitting(definitions, settings.engine.event_ttl_ms),
+            worker=name, emitting=Emitting(definitions, settings.engine.event_ttl_ms), control=control,
+            presence=presence,
         )  # fmt: skip
         made.attempts.signs = signs
         made.attempts.leases.note = None if note is None else Note(note)
@@ -166,6 +173,7 @@ async def worker(
         with captured():
             yield made
     finally:
+        await control.close()
         await blobs.close()
         await publisher.close()
         await definitions.close()
@@ -316,14 +324,16 @@ async def client_ports(settings: Settings | Path | None) -> AsyncIterator[Ports]
     views = PostgresViews(settings.postgres)
     events = KafkaRunEvents(settings.kafka, settings.prefix, client=name)
     blobs = KafkaBlobs(settings.kafka, settings.prefix, publisher, client=name)
+    control = KafkaControl(settings.kafka, settings.prefix, client=name)
     shown = {row.path: row.value for row in describe(settings)}
     where = f"Kafka at {shown['kafka.bootstrap']}, Postgres at {shown['postgres.dsn']}"
     try:
         yield Ports(
-            publisher, definitions, views, events, blobs, settings.engine.event_ttl_ms, where,
+            publisher, definitions, views, events, blobs, control, settings.engine.event_ttl_ms, where,
             tokens=_tokens(settings),
         )  # fmt: skip
     finally:
+        await control.close()
         await blobs.close()
         await events.close()
         await publisher.close()

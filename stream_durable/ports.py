@@ -22,6 +22,7 @@ from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Kind
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.tables import Rows
+from stream_durable.wire.control import ControlState
 from stream_durable.wire.verdicts import Verdict
 
 Headers = list[tuple[str, bytes]]
@@ -263,6 +264,23 @@ class Catalogue(Current, Protocol):
 
     async def has_queue(self, queue: str) -> bool:
         """Say whether there is a topic for a queue's commands."""
+
+
+class Control(Protocol):
+    """Paused queues and present workers, on a compacted topic."""
+
+    #: As far as read.
+    state: ControlState
+
+    @property
+    def position(self) -> int:
+        """The offset behind the last record read."""
+
+    async def catch_up(self) -> None:
+        """Read the topic to the end. Raises `TransientError` if it cannot be read."""
+
+    async def more(self) -> None:
+        """Wait until more has been read. Raises `TransientError` if the topic cannot be read."""
 
 
 class VerdictLog(Protocol):

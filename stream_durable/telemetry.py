@@ -186,6 +186,11 @@ COMMANDS_LOST: Final = LogEvent(
     "topic partition offset begun_at reason",
     "The done commands are unknown, or some have expired; open commands are requested again.",
 )
+QUEUE_PAUSED: Final = LogEvent(
+    "queue.paused", "info", "queue by reason", "This worker begins nothing from a queue until it is resumed."
+)
+QUEUE_RESUMED: Final = LogEvent("queue.resumed", "info", "queue", "This worker serves a queue again.")
+
 OFFSETS_REFUSED: Final = LogEvent(
     "offsets.refused",
     "warning",

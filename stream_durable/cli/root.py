@@ -22,6 +22,7 @@ from stream_durable.cli import (
     messages,
     orders,
     partitions,
+    queues,
     replay,
     report,
     runs,
@@ -87,6 +88,8 @@ workflows.app.command("graph")(graph.graph_workflow)
 workflows.app.command("diff")(versions.diff)
 app.add_typer(workflows.app, name="workflows", rich_help_panel=_RUNS)
 app.command("status", rich_help_panel=_OPERATIONS)(status.status)
+app.add_typer(queues.queues, name="queues", rich_help_panel=_OPERATIONS)
+app.add_typer(queues.workers, name="workers", rich_help_panel=_OPERATIONS)
 app.add_typer(gates.app, name="gates", rich_help_panel=_OPERATIONS)
 app.add_typer(topics.app, name="topics", rich_help_panel=_OPERATIONS)
 app.add_typer(db.app, name="db", rich_help_panel=_OPERATIONS)

@@ -12,6 +12,7 @@ from stream_durable.client.later import Planned, PlannedList
 from stream_durable.client.listing import Family, Member, RunCount, RunEntry, RunList, RunStatuses
 from stream_durable.client.open_waits import EventList, KeptEvent, OpenWait, WaitList
 from stream_durable.client.questions import Change, Question
+from stream_durable.client.queues import PauseState, QueueState, WorkerState
 from stream_durable.client.run import RunHandle
 from stream_durable.client.schedules import Backfill, FiringState, ScheduleState
 from stream_durable.client.state import Request, Requests, RunState, StepState
@@ -37,8 +38,10 @@ __all__ = [
     "OpenInput",
     "OpenWait",
     "Planned",
+    "PauseState",
     "PlannedList",
     "Question",
+    "QueueState",
     "Request",
     "Requests",
     "RunCancelled",
@@ -53,5 +56,6 @@ __all__ = [
     "ScheduleState",
     "StepState",
     "WaitList",
+    "WorkerState",
     "WorkflowEntry",
 ]

@@ -23,6 +23,7 @@ from stream_durable.client.joining import ask_started, start_with_signal
 from stream_durable.client.later import PlannedList, cancel_planned, planned, planned_messages
 from stream_durable.client.listing import COUNT_MAX, RunCount, RunList, RunStatuses, counted, listed, statuses
 from stream_durable.client.open_waits import EventList, WaitList, kept_events, open_waits
+from stream_durable.client.queues import QueueOrders
 from stream_durable.client.run import RunHandle, output_type_of, start
 from stream_durable.client.schedules import ScheduleOrders
 from stream_durable.client.starting import (
@@ -47,7 +48,7 @@ from stream_durable.sdk.workflow import In, Out, Workflow
 from stream_durable.wire.events import published, with_signal
 
 
-class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders):
+class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders, QueueOrders):
     """A connection to one instance; use with `async with`, from any number of tasks of one loop."""
 
     def __init__(self, connect: Callable[[], AbstractAsyncContextManager[Ports]]) -> None:

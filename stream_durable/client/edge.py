@@ -14,7 +14,7 @@ from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Message
 from stream_durable.core.reference import MARK
 from stream_durable.payloads import Payloads
-from stream_durable.ports import Blobs, Catalogue, Outgoing, Publisher, RunEvents, Views
+from stream_durable.ports import Blobs, Catalogue, Control, Outgoing, Publisher, RunEvents, Views
 from stream_durable.retrying import retry_transient
 from stream_durable.sdk.given import Values
 from stream_durable.wire.events import admit
@@ -39,6 +39,7 @@ class Ports(NamedTuple):
     views: Views
     events: RunEvents
     blobs: Blobs
+    control: Control
     #: How long an event that nobody waits for is kept, unless it says otherwise.
     event_ttl_ms: int
     #: The address of the instance, for people.
@@ -96,6 +97,10 @@ class Edge:
     async def send_all(self, messages: Sequence[Message], doing: str) -> None:
         """Put messages on the inbox, in order as far as they are for the same entity."""
         records = [Outgoing(INBOX, None, one.key.encode(), admit(one)) for one in messages]
+        await self.put(records, doing)
+
+    async def put(self, records: Sequence[Outgoing], doing: str) -> None:
+        """Publish records of one topic and wait until they are acknowledged."""
         await self.ask(lambda: self._publish(records), doing)
 
     async def _publish(self, records: Sequence[Outgoing]) -> None:
@@ -104,7 +109,7 @@ class Edge:
             if refusal.code == "no_topic":
                 remedy = "`stream-durable topics apply` makes it"
                 raise TransientError(f"there is no topic {records[0].topic} ({refusal.reason}): {remedy}")
-            raise RejectedError(refusal.code, f"the inbox does not take it: {refusal.reason}")
+            raise RejectedError(refusal.code, f"topic {records[0].topic} does not take it: {refusal.reason}")
 
     async def resolved(self, data: bytes) -> bytes:
         """Return a JSON value with references replaced by the large values."""

@@ -11,6 +11,7 @@ from stream_durable.settings import Settings
 from stream_durable.wire.topics import (
     BLOBS,
     COMMANDS,
+    CONTROL,
     DEAD,
     DEFINITIONS,
     EVENTS,
@@ -105,6 +106,7 @@ def wanted(
         Wanted(full_name(p, RUNS), n, (*public, _size(_MESSAGE_BYTES))),
         Wanted(full_name(p, BLOBS), n, (*facts, _size(BLOB_MESSAGE_BYTES_MAX))),
         Wanted(full_name(p, DEFINITIONS), 1, (_policy("compact"), _size(BLOB_MESSAGE_BYTES_MAX), *safe)),
+        Wanted(full_name(p, CONTROL), 1, (_policy("compact"), _stamps(), *safe)),
         Wanted(full_name(p, VERDICTS), n, stamped),
         Wanted(full_name(p, DEAD), n, (*facts, _size(MESSAGE_BYTES_MAX))),
     ]

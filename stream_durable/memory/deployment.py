@@ -16,6 +16,7 @@ from typing import Any
 from stream_durable.core.format import FORMAT
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.memory.broker import Broker
+from stream_durable.memory.control import MemoryControl
 from stream_durable.memory.loop import VirtualLoop
 from stream_durable.memory.ports import VirtualClock
 from stream_durable.memory.process import Process
@@ -180,6 +181,7 @@ class Deployment:
             lambda workflow, step: self.watched(self.app.handler(workflow, step), process),
             clock, self.worker, _metrics(), worker=process.name,
             emitting=Emitting(RemoteDefinitions(process, self.broker, slot.knows), self.engine.event_ttl_ms),
+            control=MemoryControl(self.broker),
         )  # fmt: skip
         worker.attempts.signs = self.tokens
         slot.program = worker

@@ -20,6 +20,7 @@ from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import COMPENSATED, COMPLETED, WAITING
 from stream_durable.memory.broker import Broker
+from stream_durable.memory.control import MemoryControl
 from stream_durable.memory.later import ScheduleViews, evidence_page, later_page
 from stream_durable.memory.ports import MemoryBlobs, MemoryDefinitions, MemoryPublisher
 from stream_durable.memory.store import MemoryStore
@@ -60,6 +61,7 @@ def memory_ports(
         views=MemoryViews(store),
         events=MemoryRunEvents(broker),
         blobs=MemoryBlobs(broker),
+        control=MemoryControl(broker),
         event_ttl_ms=event_ttl_ms,
         where="memory",
         now=now,

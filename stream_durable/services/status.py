@@ -201,6 +201,12 @@ async def _readers(settings: Settings) -> _Read | None:
     )
 
 
+async def queues(settings: Settings) -> Mapping[str, Readers] | None:
+    """Return the readers and the backlog of each queue; None for a broker in memory."""
+    found = await _readers(settings)
+    return None if found is None else found.queues
+
+
 async def _reading(settings: Settings, topic: str, group: Group) -> Readers:
     times = await _oldest(settings, topic, group.left)
     return Readers(group.members, Backlog(group.lag, min(times.values(), default=None)))

@@ -274,6 +274,9 @@ class WorkerSettings(Branch):
     offset_commit_ms: int = Field(default=1_000, ge=50, le=60_000)
     """Interval of commits of finished commands. Too low: load on the coordinator. Too high: a crash repeats
     more finished attempts."""
+    presence_ms: int = Field(default=10_000, ge=100, le=600_000)
+    """Interval of records about this worker on the control topic: queues, load, workflows. After three missed
+    ones it counts as gone. Too low: records nobody reads. Too high: `workers list` is late."""
     id: str = Field(default="", max_length=200, pattern=r"^[A-Za-z0-9_.@:-]*$")
     """Name of this worker in runs, logs and lists; empty: host name and process id. Two workers with the same
     name cannot be distinguished."""

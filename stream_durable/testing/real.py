@@ -298,7 +298,8 @@ class RealBackend:
                     return Rest.BUSY
         if not worker._reports._idle.is_set():
             return Rest.BUSY
-        return Rest.ATTEMPTS if worker.attempts._jobs else Rest.QUIET
+        under_way = len(worker.attempts._jobs) - worker.attempts.places.held
+        return Rest.ATTEMPTS if under_way else Rest.QUIET
 
     async def _ends(self, log: Log) -> dict[int, tuple[int, int]]:
         bounds = {p: await retry_transient(lambda p=p: log.bounds(p), "look") for p in range(_PARTITIONS)}  # type: ignore[misc]

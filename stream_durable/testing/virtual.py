@@ -87,7 +87,8 @@ class QuietDeployment(Deployment):
             return Rest.BUSY if is_saying else Rest.QUIET
         if not program._reports._idle.is_set():
             return Rest.BUSY
-        return Rest.ATTEMPTS if program.attempts._jobs else Rest.QUIET
+        under_way = len(program.attempts._jobs) - program.attempts.places.held
+        return Rest.ATTEMPTS if under_way else Rest.QUIET
 
     def _has_read_all(self, slot: Slot) -> bool:
         assert slot.log is not None

@@ -25,6 +25,9 @@ RUNS: Final = "runs"
 BLOBS: Final = "blobs"
 #: Graphs of workflows, on one partition, compacted. Written by workers and clients; read by all.
 DEFINITIONS: Final = "definitions"
+#: Paused queues and present workers, on one partition, compacted. Written by workers and clients; read by
+#: workers and tools.
+CONTROL: Final = "control"
 #: Decisions about records of the inbox that a later fold has to repeat. Written and read by reconcilers; read
 #: by rebuilds.
 VERDICTS: Final = "verdicts"
@@ -38,7 +41,7 @@ FOREIGN: Final = ":"
 #: What each kind of process has to write, and no more.
 WRITES: Final[Mapping[str, frozenset[str]]] = {
     "reconciler": frozenset({INBOX, COMMANDS, STEPS, RUNS, VERDICTS, DEAD}),
-    "worker": frozenset({INBOX, DEFINITIONS, BLOBS, DEAD}),
+    "worker": frozenset({INBOX, DEFINITIONS, CONTROL, BLOBS, DEAD}),
     "ingress": frozenset({INBOX, DEAD}),
 }
 

@@ -76,7 +76,8 @@ class Attempts:
         self.signs: Tokens = NO_TOKENS
         #: The name under which attempts are reported.
         self.worker = worker
-        self._places = Places(queues, settings)
+        #: Where jobs wait, by queue.
+        self.places = Places(queues, settings)
         self._jobs: dict[JobKey, Job] = {}
         self.running: dict[JobKey, Job] = {}
         metrics.attempts_running.set_function(self.running.__len__)
@@ -134,7 +135,7 @@ class Attempts:
         job.clock, job.line, job.keeping, job.signs = self.clock, line, self._keeping, self.signs
         line.add(job)
         # With all tasks at work the next one that is free takes it.
-        if len(self._tasks) < self._concurrency and self._places.may_begin(job):
+        if len(self._tasks) < self._concurrency and self.places.may_begin(job):
             self._begin_more()
 
     def _begin_more(self) -> None:
@@ -148,7 +149,13 @@ class Attempts:
 
     def line(self, queue: str) -> Line:
         """Return where the commands of a queue wait."""
-        return self._places.lines[queue]
+        return self.places.lines[queue]
+
+    def release(self, queue: str) -> None:
+        """Begin jobs of a held queue again."""
+        self.places.release(queue)
+        for _ in range(self.line(queue).count):
+            self._begin_more()
 
     def has_room(self, line: Line) -> bool:
         """Whether jobs of a queue can be taken without piling up: all together as many wait as may run."""
@@ -204,7 +211,7 @@ class Attempts:
                 del self._jobs[job.key]
             return not is_over
 
-        self._places.keep(is_kept)
+        self.places.keep(is_kept)
         return dropped
 
     def announce_all(self) -> None:
@@ -217,7 +224,7 @@ class Attempts:
         Unbegun jobs are left: their commands are not done, so another worker gets them.
         """
         self._is_draining = True
-        self._places.keep(lambda _: False)
+        self.places.keep(lambda _: False)
         self.announce_all()
 
     async def drain(self, seconds: float) -> None:
@@ -254,8 +261,8 @@ class Attempts:
         raise WorkerExhaustedError(str(self.trouble()))
 
     def _leave_thread(self, job: Job) -> None:
-        self._places.leave_thread(job)
-        if self._places.count:
+        self.places.leave_thread(job)
+        if self.places.count:
             self._begin_more()
 
     def _count_completed(self) -> None:
@@ -268,9 +275,9 @@ class Attempts:
         assert task is not None
         turn = 0
         while True:
-            while self._isolation.is_entered and self._places.count:
+            while self._isolation.is_entered and self.places.count:
                 await self._isolation.left()
-            job = self._places.take()
+            job = self.places.take()
             if job is None:
                 return
             try:
@@ -280,7 +287,7 @@ class Attempts:
                     continue
                 await self._attempt(job, task)
             finally:
-                self._places.leave(job)
+                self.places.leave(job)
                 if job.following is not None:
                     following, job.following = job.following, None
                     self.add(following, job.line)

@@ -112,6 +112,23 @@ class Places:
         """How many wait."""
         return sum(line.count for line in self._turns)
 
+    def hold(self, queue: str) -> None:
+        """Let no waiting job of a queue begin until `release`."""
+        self._attempts.hold(self.lines[queue].number)
+
+    def release(self, queue: str) -> None:
+        """Let jobs of a queue begin again."""
+        self._attempts.release(self.lines[queue].number)
+
+    @property
+    def held(self) -> int:
+        """How many wait because their queue is held."""
+        return sum(line.count for line in self._turns if self._attempts.is_held(line.number))
+
+    def running(self, queue: str) -> int:
+        """Return the number of jobs of a queue under way."""
+        return self._attempts.used(self.lines[queue].number)
+
     def may_begin(self, job: Job) -> bool:
         """Whether there is a place for a job, and a thread if needed."""
         number = job.line.number

@@ -8,10 +8,11 @@ from contextlib import suppress
 
 from stream_durable.metrics import Metrics
 from stream_durable.payloads import Payloads
-from stream_durable.ports import Blobs, Clock, CommandLog, Publisher
+from stream_durable.ports import Blobs, Clock, CommandLog, Control, Publisher
 from stream_durable.sdk.handler import Handler
 from stream_durable.settings import WorkerSettings
 from stream_durable.worker.attempts import Attempts
+from stream_durable.worker.control import Pauses, Presence
 from stream_durable.worker.emitting import Emitting
 from stream_durable.worker.fitting import Fitting
 from stream_durable.worker.lane import Lane
@@ -37,6 +38,8 @@ class Worker:
         *,
         worker: str,
         emitting: Emitting | None = None,
+        control: Control | None = None,
+        presence: Presence | None = None,
     ) -> None:
         """Do nothing yet; `worker` is the name under which attempts are reported."""
         self._settings = settings
@@ -47,6 +50,9 @@ class Worker:
             handler, self._reports, fitting, clock, settings, metrics, worker=worker,
             queues=tuple(logs),
         )  # fmt: skip
+        #: Without a control topic no queue is ever paused.
+        self._pauses = None if control is None else Pauses(control, self.attempts, tuple(logs))
+        self._presence = presence
         #: Stands in for the loop while that does not turn, where somebody watches it.
         self.standstill: Standstill | None = None
         self._lanes = [Lane(q, log, publisher, self.attempts, settings, metrics) for q, log in logs.items()]
@@ -83,7 +89,14 @@ class Worker:
             watching.cancel()
 
     async def _serve(self) -> None:
+        if self._pauses is not None:
+            # What is paused must not begin in the moment between.
+            await self._pauses.begin()
         async with asyncio.TaskGroup() as group:
+            if self._pauses is not None:
+                group.create_task(self._pauses.run())
+                if self._presence is not None:
+                    group.create_task(self._presence.run(self.attempts, self._pauses, tuple(self._logs)))
             group.create_task(self.attempts.exhausted())
             for lane in self._lanes:
                 group.create_task(lane.run())
@@ -91,6 +104,8 @@ class Worker:
     async def _leave(self) -> None:
         """Release all partitions at once: nothing more begins here, and begun attempts have leases."""
         self.attempts.begin_no_more()
+        if self._presence is not None:
+            self._presence.leave(self.attempts.worker)
         is_clean = False
         with suppress(TimeoutError):
             async with asyncio.timeout(_HAND_OVER_SECONDS):

@@ -45,6 +45,7 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "runs count", "runs pause", "runs resume", "runs skip", "runs retry", "runs again", "runs children",
         "runs tree", "runs attempts", "runs logs", "runs history", "runs output", "runs value", "runs ask",
         "dead list", "dead show", "dead redrive",
+        "queues list", "queues pause", "queues resume", "queues drain", "workers list",
         "status", "gates list", "gates show", "runs watch", "waits list",
         "events list", "later list", "later cancel",
         "schedules list", "schedules show", "schedules next", "schedules create", "schedules change",

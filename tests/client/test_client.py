@@ -454,7 +454,7 @@ async def test_patience_ends_with_the_cause(settings: Settings) -> None:
     async def refused() -> None:
         raise TransientError("nobody is there")
 
-    ports = Ports(*[None] * 6, where="Kafka at far:9092")  # type: ignore[arg-type]  # nothing else is used
+    ports = Ports(*[None] * 7, where="Kafka at far:9092")  # type: ignore[arg-type]  # nothing else is used
     with pytest.raises(TransientError) as raised:
         await Edge(ports, 0.2).ask(refused, "ask")
 

@@ -15,11 +15,13 @@ from stream_durable.bootstrap import SystemClock
 from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.messages import AttemptEnd, AttemptMessage
 from stream_durable.memory.broker import Broker
+from stream_durable.memory.control import MemoryControl
 from stream_durable.memory.ports import MemoryBlobs, MemoryLog, MemoryPublisher
 from stream_durable.metrics import Metrics
 from stream_durable.ports import Headers, Instead, Outgoing, Refusal
 from stream_durable.settings import WorkerSettings
 from stream_durable.wire.inbox import decode_message, encode
+from stream_durable.worker.control import Presence
 from stream_durable.worker.logs import captured
 from stream_durable.worker.worker import Worker
 
@@ -119,6 +121,14 @@ class Site:
         (end,) = await self.ends()
         return end
 
+    async def taken(self, queue: str, count: int) -> None:
+        """Wait until so many commands of a queue wait for a place."""
+        assert self.worker is not None
+        line = self.worker.attempts.line(queue)
+        async with asyncio.timeout(SECONDS):
+            while line.count < count:
+                await asyncio.sleep(0)
+
     async def changed(self) -> None:
         """Wait until the worker has said something more."""
         self._changed.clear()
@@ -168,7 +178,8 @@ async def working(
         begin()
     worker = site.worker = Worker(
         logs, site.publisher, site.blobs, site.app.handler, SystemClock(), chosen,
-        site.metrics, worker="w",
+        site.metrics, worker="w", control=MemoryControl(site.broker),
+        presence=Presence(site.publisher, SystemClock(), chosen, carries=[(flow.name, "f")]),
     )  # fmt: skip
     task = site.task = asyncio.create_task(worker.run())
     try:

@@ -1,0 +1,148 @@
+"""Commands about queues and workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from stream_durable.cli.output import Format, Output, moment, show
+from stream_durable.cli.values import load_settings
+from stream_durable.core.errors import RejectedError
+
+if TYPE_CHECKING:
+    from stream_durable.bootstrap import Client
+    from stream_durable.client import QueueState, WorkerState
+    from stream_durable.services.status import Readers
+
+R = TypeVar("R")
+queues = typer.Typer(help="Queues of steps: pause, resume, drain.", no_args_is_help=True)
+workers = typer.Typer(help="Workers, with their queues, workflows and load.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="QUEUE", help="Name of the queue.", show_default=False)]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Kept and shown with the pause.")]
+By = Annotated[str, typer.Option("--by", help="Who pauses it, kept and shown with the pause.")]
+
+
+@queues.callback()
+def _queues() -> None:
+    """Queues of steps: pause, resume, drain."""
+
+
+@workers.callback()
+def _workers() -> None:
+    """Workers, with their queues, workflows and load."""
+
+
+@queues.command("list")
+def list_queues(output: Output = Format.TABLE) -> None:
+    """List the queues: paused or not, workers, attempts under way, and the backlog on the topic.
+
+    Example: `stream-durable queues list`
+    """
+    from stream_durable.services import status as services
+
+    settings = load_settings()
+    known = {one.name: one for one in _do(lambda client: client.queues())}
+    readers = asyncio.run(services.queues(settings)) or {}
+    rows = [_row(name, known.get(name), readers.get(name)) for name in sorted(known.keys() | readers.keys())]
+    columns = ("name", "status", "workers", "running", "backlog", "oldest", "by", "reason")
+    show(rows, columns, output, empty="There is no queue: `stream-durable topics apply` makes the first.")
+
+
+@queues.command("pause")
+def pause_queue(queue: Name, reason: Reason = "", by: By = "") -> None:
+    """Let workers begin nothing from a queue until it is resumed; attempts under way go on to their end.
+
+    Time-outs of runs and steps go on, timers fire, and places at gates stay taken.
+
+    Example: `stream-durable queues pause mail --reason "the mail server is down"`
+    """
+    _do(lambda client: client.pause_queue(queue, reason=reason, by=by))
+    typer.echo(f"Queue {queue} is paused. `stream-durable queues resume {queue}` lets its workers go on.")
+
+
+@queues.command("resume")
+def resume_queue(queue: Name) -> None:
+    """Let workers serve a queue again.
+
+    Example: `stream-durable queues resume mail`
+    """
+    _do(lambda client: client.resume_queue(queue))
+    typer.echo(f"Queue {queue} is served again.")
+
+
+@queues.command("drain")
+def drain_queue(
+    queue: Name,
+    timeout: Annotated[str | None, typer.Option("--timeout", help='How long to wait, as "10m".')] = None,
+    reason: Reason = "",
+    by: By = "",
+) -> None:
+    """Pause a queue, and wait until no attempt of it is under way.
+
+    Exits with 1 after the time-out; the queue stays paused.
+
+    Example: `stream-durable queues drain mail --timeout 10m`
+    """
+
+    def tell(left: int) -> None:
+        text = f"{left} attempts are under way" if left else "waiting for the workers to answer"
+        typer.echo(text, err=True)
+
+    try:
+        _do(lambda client: client.drain_queue(queue, timeout=timeout, reason=reason, by=by, progress=tell))
+    except TimeoutError:
+        text = f"queue {queue!r} still has attempts under way after {timeout}; it stays paused"
+        remedy = "wait longer, or cancel their runs; `stream-durable workers list` shows the load"
+        raise RejectedError("timeout", f"{text}: {remedy}") from None
+    typer.echo(f"Queue {queue} is paused, and none of its attempts is under way.")
+
+
+@workers.command("list")
+def list_workers(output: Output = Format.TABLE) -> None:
+    """List the workers: queues, load, workflows with fingerprints, and the time of its last record.
+
+    A worker that was killed is shown as gone for a day.
+
+    Example: `stream-durable workers list`
+    """
+    rows = [_worker(one) for one in _do(lambda client: client.workers())]
+    columns = ("name", "status", "queues", "running", "waiting", "concurrency", "seen", "workflows")
+    show(rows, columns, output, empty="No worker is there: `stream-durable worker APP` starts one.")
+
+
+def _row(name: str, state: QueueState | None, readers: Readers | None) -> dict[str, Any]:
+    paused = None if state is None else state.paused
+    return {
+        "name": name,
+        "status": "serving" if paused is None else "paused",
+        "since": None if paused is None else paused.at,
+        "by": None if paused is None else paused.by,
+        "reason": None if paused is None else paused.reason,
+        "workers": 0 if state is None else len(state.workers),
+        "running": 0 if state is None else state.running,
+        "waiting": 0 if state is None else state.waiting,
+        "backlog": None if readers is None else readers.left.records,
+        "oldest": None if readers is None else moment(readers.left.since),
+    }
+
+
+def _worker(one: WorkerState) -> dict[str, Any]:
+    return {
+        **one._asdict(),
+        "status": "gone" if one.is_gone else "present",
+        "workflows": {name: fingerprint[:12] for name, fingerprint in one.workflows.items()},
+    }
+
+
+def _do(act: Callable[[Client], Awaitable[R]]) -> R:
+    async def within() -> R:
+        from stream_durable import bootstrap
+
+        async with bootstrap.client(load_settings()) as client:
+            return await act(client)
+
+    return asyncio.run(within())

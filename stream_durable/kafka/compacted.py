@@ -1,0 +1,125 @@
+"""A compacted topic of one partition, read as a table: from its beginning to its end, and onward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+
+from stream_durable.kafka.config import CALL_SECONDS, away, reading, transient
+from stream_durable.kafka.threads import outcome
+from stream_durable.settings import KafkaSettings
+from stream_durable.wire.topics import full_name
+
+_Answer = TypeVar("_Answer")
+
+#: How long the wait for more holds its thread; so long a close may take.
+_WAIT_SECONDS: Final = 0.5
+
+
+class CompactedTopic:
+    """A topic with a consumer of its own, on one thread. Each record is passed to `learn`, in order."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        prefix: str,
+        topic: str,
+        learn: Callable[[Message], None],
+        *,
+        client: str,
+    ) -> None:
+        """Connect when first read."""
+        self.name = full_name(prefix, topic)
+        self._settings = settings
+        self._learn = learn
+        self._config = reading(settings, prefix, client, auto_offset_reset="earliest", fetch_wait_max_ms=10)
+        self._consumer: Consumer | None = None
+        self._is_assigned = False
+        #: One thread owns the consumer.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=topic)
+        self._reading: Future[None] | None = None
+        #: The offset behind the last record read.
+        self.position = 0
+
+    async def catch_up(self) -> None:
+        """Read the topic to the end; concurrent callers share a reading not yet begun."""
+        reading = self._reading
+        if reading is None or reading.done() or reading.running():
+            reading = self._reading = self._thread.submit(self._read_to_end)
+        await outcome(reading)
+
+    async def more(self) -> None:
+        """Wait until records have been read beyond those known."""
+        while not await outcome(self._thread.submit(self._wait)):
+            pass
+
+    async def ask(self, question: Callable[[Consumer], _Answer]) -> _Answer:
+        """Return what a function on the consumer's thread makes of the consumer."""
+        return await outcome(self._thread.submit(self._ask, question))
+
+    async def close(self) -> None:
+        """Let go of the consumer."""
+        if self._consumer is not None:
+            await outcome(self._thread.submit(self._consumer.close))
+        self._thread.shutdown(wait=False)
+
+    def _ask(self, question: Callable[[Consumer], _Answer]) -> _Answer:
+        try:
+            return question(self._open())
+        except KafkaException as error:
+            raise transient(error, self._settings) from error
+
+    def _open(self) -> Consumer:
+        if self._consumer is None:
+            self._consumer = Consumer(self._config)
+        return self._consumer
+
+    def _read_to_end(self) -> None:
+        try:
+            consumer = self._open()
+            bounds = consumer.get_watermark_offsets(TopicPartition(self.name, 0), timeout=CALL_SECONDS)
+            if bounds is None:
+                raise away(self._settings)
+            if self.position < bounds[1]:
+                self._read(consumer, bounds[1])
+        except KafkaException as error:
+            raise transient(error, self._settings) from error
+
+    def _read(self, consumer: Consumer, end: int) -> None:
+        """Read from where we stand; fetch only while reading, for a question waits behind a fetch."""
+        self._assign(consumer)
+        try:
+            while self.position < end:
+                message = consumer.poll(CALL_SECONDS)
+                if message is None:
+                    raise away(self._settings)
+                self._take(message)
+        finally:
+            consumer.unassign()
+            self._is_assigned = False
+
+    def _wait(self) -> bool:
+        try:
+            consumer = self._open()
+            if not self._is_assigned:
+                self._assign(consumer)
+            message = consumer.poll(_WAIT_SECONDS)
+            if message is None:
+                return False
+            self._take(message)
+        except KafkaException as error:
+            raise transient(error, self._settings) from error
+        return True
+
+    def _assign(self, consumer: Consumer) -> None:
+        consumer.assign([TopicPartition(self.name, 0, self.position or OFFSET_BEGINNING)])
+        self._is_assigned = True
+
+    def _take(self, message: Message) -> None:
+        if message.error() is not None:
+            raise transient(message.error(), self._settings)
+        self.position = (message.offset() or 0) + 1
+        self._learn(message)

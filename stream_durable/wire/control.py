@@ -1,0 +1,133 @@
+"""The control topic: paused queues and present workers, one record for each, compacted.
+
+A record without a value withdraws what its key stands for.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from stream_durable.core.errors import RejectedError
+
+_QUEUE: Final = "queue/"
+_WORKER: Final = "worker/"
+#: A worker that misses so many of its records in a row is gone.
+_MISSED_MAX: Final = 3
+
+REASON_LENGTH_MAX: Final = 1_000
+BY_LENGTH_MAX: Final = 200
+
+
+class QueuePause(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="queue.paused"):
+    """Workers begin no attempt from this queue."""
+
+    #: When it was asked for, in milliseconds.
+    at: int
+    by: Annotated[str, Meta(max_length=BY_LENGTH_MAX)] = ""
+    reason: Annotated[str, Meta(max_length=REASON_LENGTH_MAX)] = ""
+
+
+class QueueLoad(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What a worker has of a queue."""
+
+    queue: str
+    #: Attempts under way, and commands read and not begun.
+    running: int
+    waiting: int
+
+
+class WorkerHere(msgspec.Struct, frozen=True, kw_only=True, tag="worker.here"):
+    """A worker that is present: what it carries, and its load."""
+
+    #: When it started, in milliseconds.
+    since: int
+    #: How often it says so.
+    every_ms: Annotated[int, Meta(ge=1)]
+    concurrency: int
+    #: The offset up to which it obeys this topic.
+    heard: int
+    queues: tuple[QueueLoad, ...]
+    #: (workflow, fingerprint)
+    carries: tuple[tuple[str, str], ...]
+
+
+class Paused(NamedTuple):
+    """A paused queue, with the place of the record."""
+
+    offset: int
+    pause: QueuePause
+
+
+class Present(NamedTuple):
+    """A worker, and the time of its last record on the log."""
+
+    name: str
+    seen: int
+    here: WorkerHere
+
+    def is_gone(self, now: int) -> bool:
+        """Whether it has missed several of its records: it was killed, or cannot reach Kafka."""
+        return now - self.seen > _MISSED_MAX * self.here.every_ms
+
+    def load(self, queue: str) -> QueueLoad | None:
+        """Return its load of a queue; None: it does not serve that."""
+        return next((load for load in self.here.queues if load.queue == queue), None)
+
+
+class ControlState:
+    """What has been read of the topic."""
+
+    def __init__(self) -> None:
+        """Nothing is paused, nobody is present."""
+        self.paused: dict[str, Paused] = {}
+        self.workers: dict[str, Present] = {}
+
+    def learn(self, key: bytes | None, value: bytes | None, *, offset: int, time: int) -> bool:
+        """Take a record in, and return whether a pause has begun, changed or ended.
+
+        Raises `RejectedError` for a record that is none of ours.
+        """
+        name = (key or b"").decode(errors="replace")
+        if name.startswith(_QUEUE):
+            queue = name.removeprefix(_QUEUE)
+            if value is None:
+                self.paused.pop(queue, None)
+            else:
+                self.paused[queue] = Paused(offset, _decoded(value, QueuePause))
+            return True
+        if not name.startswith(_WORKER):
+            raise RejectedError("unreadable", f"unknown key {name[:100]!r}")
+        worker = name.removeprefix(_WORKER)
+        if value is None:
+            self.workers.pop(worker, None)
+        else:
+            self.workers[worker] = Present(worker, time, _decoded(value, WorkerHere))
+        return False
+
+    def serving(self, queue: str, now: int) -> list[Present]:
+        """Return the workers of a queue that are not gone."""
+        return [one for one in self.workers.values() if one.load(queue) is not None and not one.is_gone(now)]
+
+
+def queue_key(queue: str) -> bytes:
+    """Return the key of a queue's record."""
+    return f"{_QUEUE}{queue}".encode()
+
+
+def worker_key(worker: str) -> bytes:
+    """Return the key of a worker's record."""
+    return f"{_WORKER}{worker}".encode()
+
+
+encode_control = msgspec.json.Encoder().encode
+_Kind = TypeVar("_Kind", QueuePause, WorkerHere)
+
+
+def _decoded(value: bytes, kind: type[_Kind]) -> _Kind:
+    try:
+        return msgspec.json.decode(value, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RejectedError("unreadable", f"no record of ours: {error}") from error
