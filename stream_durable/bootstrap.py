@@ -14,6 +14,7 @@ from stream_durable.client import AsyncClient, BlockingClient
 from stream_durable.client.edge import Ports
 from stream_durable.core.definition.nodes import uses_tokens
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.lanes import lanes_of
 from stream_durable.engine.ingress import Ingress
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.kafka.blobs import KafkaBlobs
@@ -137,18 +138,19 @@ async def worker(
     blobs = KafkaBlobs(settings.kafka, settings.prefix, publisher, client=name)
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name, metrics=metrics)
     control = KafkaControl(settings.kafka, settings.prefix, client=name)
-    share = len(settings.worker.queues)
+    lanes = [lane for queue in settings.worker.queues for lane in lanes_of(queue)]
+    share = len(lanes)
     logs = {
-        queue: GroupLog(
+        lane: GroupLog(
             settings.kafka,
-            full_name(settings.prefix, COMMANDS + queue),
-            full_name(settings.prefix, WORKERS + queue),
+            full_name(settings.prefix, COMMANDS + lane),
+            full_name(settings.prefix, WORKERS + lane),
             client=name,
             records_max=max(_READ_MIN, min(_READ_MAX, 10 * settings.worker.concurrency // share)),
             bytes_max=settings.worker.waiting_bytes_max // (2 * share),
             reset="earliest",
         )
-        for queue in settings.worker.queues
+        for lane in lanes
     }
     try:
         signs = _tokens(settings)

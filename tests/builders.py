@@ -222,8 +222,10 @@ class Play:
         start: dict[str, Any] | None = None,
         tags: tuple[str, ...] = (),
         trace: str | None = None,
+        in_format: int = 1,
         **options: Any,
     ) -> None:
+        self.in_format = in_format
         self.graph = Graph(definition(*nodes, **options))
         self.now = NOON
         self.start = StartRun(
@@ -237,13 +239,13 @@ class Play:
 
     def tell(self, message: Message) -> Said:
         """Fold a message into the run."""
-        effects = Effects()
+        effects = Effects(self.in_format)
         self.last = Said(fold(self.run, message, self.now, effects), effects)
         return self.last
 
     def refused(self, message: Message) -> str:
         """Return the code with which a message is refused, having made sure that it changed nothing."""
-        before, effects = picture(self.run), Effects()
+        before, effects = picture(self.run), Effects(self.in_format)
         try:
             outcome = fold(self.run, message, self.now, effects)
         except RejectedError as error:

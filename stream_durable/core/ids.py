@@ -32,8 +32,8 @@ MESSAGE_BYTES_MAX = 1_000_000
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:\-]{0,127}\Z")
 
 #: Names of queues; a topic's name takes no more, and leaves room for the rest of it.
-QUEUE = re.compile(r"[A-Za-z0-9_.\-]{1,100}\Z")
-QUEUE_RULE = "letters, digits and _ . - only, at most 100"
+QUEUE = re.compile(r"[A-Za-z0-9_.\-]{1,100}\Z(?<!\.first)")
+QUEUE_RULE = "letters, digits and _ . - only, at most 100, and not .first at the end"
 
 
 def byte_length(text: str) -> int:

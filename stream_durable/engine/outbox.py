@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from stream_durable.core.effects import Effects, Publication
 from stream_durable.core.failure import Failure
 from stream_durable.core.format import EMITS
+from stream_durable.core.lanes import queue_of
 from stream_durable.core.lifecycle import StepEvent
-from stream_durable.core.messages import AttemptFailed, EmissionRefused
+from stream_durable.core.messages import AttemptFailed, EmissionRefused, FormatRaised
 from stream_durable.core.run.children import undelivered
 from stream_durable.engine.partition import fingerprint
 from stream_durable.ports import Headers, Outgoing, Record, Refusal
@@ -93,6 +94,12 @@ def verdict(record: Record, code: str, reason: str) -> Outgoing:
     return Outgoing(VERDICTS, record.partition, key, encode_verdict(found))
 
 
+def format_record(partition: int, to: int) -> Outgoing:
+    """Return the record raising a partition to this format."""
+    message = FormatRaised(key=str(partition), format=to)
+    return Outgoing(INBOX, partition, message.key.encode(), inbox.encode(message))
+
+
 def instead(message: Outgoing, refusal: Refusal) -> Outgoing | None:
     """Return the replacement for a message refused by its topic for good; None for no replacement.
 
@@ -132,7 +139,7 @@ def _attempt_failed(message: Outgoing, refusal: Refusal) -> Outgoing:
     """
     assert message.value is not None, "a command is never empty"
     command = inbox.decode_command(message.value)
-    failure = _why_not_asked(message.topic.removeprefix(COMMANDS), len(message.value), refusal)
+    failure = _why_not_asked(queue_of(message.topic.removeprefix(COMMANDS)), len(message.value), refusal)
     failed = AttemptFailed(key=command.run, step=command.step, attempt=command.attempt, failure=failure)
     return Outgoing(INBOX, message.partition, message.key, inbox.encode(failed))
 

@@ -12,6 +12,7 @@ from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.definition.reading import Known, admitted, definition_key, read_definition
 from stream_durable.core.definition.stranding import queues_of
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.lanes import lanes_of
 from stream_durable.kafka.compacted import CompactedTopic
 from stream_durable.kafka.config import CALL_SECONDS
 from stream_durable.kafka.mock import is_mock
@@ -126,7 +127,11 @@ class KafkaDefinitions:
         there = consumer.list_topics(timeout=CALL_SECONDS)
         if is_mock(there.cluster_id):
             return []
-        return sorted(q for q in queues if full_name(self._prefix, COMMANDS + q) not in there.topics)
+        return sorted(
+            queue
+            for queue in queues
+            if any(full_name(self._prefix, COMMANDS + lane) not in there.topics for lane in lanes_of(queue))
+        )
 
     def _check_queues(self, consumer: Consumer, definition: Definition) -> None:
         if missing := self._without_topic(consumer, queues_of(definition)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from stream_durable.core.lanes import lanes_of
 from stream_durable.kafka.config import BLOB_MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX
 from stream_durable.ports import TopicStep
 from stream_durable.settings import Settings
@@ -101,7 +102,7 @@ def wanted(
     return [
         Wanted(full_name(p, INBOX), n, stamped),
         Wanted(full_name(p, EVENTS), n, public),
-        *(Wanted(full_name(p, COMMANDS + queue), n, commands) for queue in queues),
+        *(Wanted(full_name(p, COMMANDS + lane), n, commands) for q in queues for lane in lanes_of(q)),
         Wanted(full_name(p, STEPS), n, (*public, _size(_MESSAGE_BYTES))),
         Wanted(full_name(p, RUNS), n, (*public, _size(_MESSAGE_BYTES))),
         Wanted(full_name(p, BLOBS), n, (*facts, _size(BLOB_MESSAGE_BYTES_MAX))),

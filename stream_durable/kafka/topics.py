@@ -18,8 +18,11 @@ from confluent_kafka.admin import (
 )
 
 from stream_durable.core.errors import TransientError
+from stream_durable.core.format import FORMAT
+from stream_durable.engine.outbox import format_record
 from stream_durable.kafka.config import Admin, away, config, heard, transient
 from stream_durable.kafka.mock import is_mock, make_topics
+from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.topic_rules import (
     COMMANDS_KEPT_MS,
     OFFSETS_KEPT_MS,
@@ -30,9 +33,10 @@ from stream_durable.kafka.topic_rules import (
     wanted,
 )
 from stream_durable.ports import TopicStep
+from stream_durable.retrying import retry_transient
 from stream_durable.settings import Settings, far_brokers
 from stream_durable.telemetry import OFFSETS_REFUSED, logger
-from stream_durable.wire.topics import COMMANDS, WORKERS, full_name
+from stream_durable.wire.topics import COMMANDS, INBOX, WORKERS, full_name
 
 _log = logger(__name__)
 
@@ -75,8 +79,25 @@ class Topics:
         return await asyncio.get_running_loop().run_in_executor(None, self._plan)
 
     async def apply(self) -> list[TopicStep]:
-        """Create missing topics and correct properties, unless a step is refused; return the plan."""
-        return await asyncio.get_running_loop().run_in_executor(None, self._apply)
+        """Create missing topics and correct properties, unless a step is refused; return the plan.
+
+        A new inbox begins in the newest format.
+        """
+        steps = await asyncio.get_running_loop().run_in_executor(None, self._apply)
+        inbox = full_name(self._settings.prefix, INBOX)
+        if any(step.topic == inbox and step.action == "create" for step in steps):
+            await self._begin_in_newest_format()
+        return steps
+
+    async def _begin_in_newest_format(self) -> None:
+        """Raise the partitions of a new inbox: no older release has read of them."""
+        settings = self._settings
+        publisher = KafkaPublisher(settings.kafka, settings.prefix, client=_CLIENT)
+        try:
+            records = [(format_record(p, FORMAT), None) for p in range(settings.kafka.partitions)]
+            await retry_transient(lambda: publisher.publish(records), "begin in the newest format")
+        finally:
+            await publisher.close()
 
     def _plan(self) -> list[TopicStep]:
         try:
@@ -201,10 +222,10 @@ class Topics:
         """
         prefix = self._settings.prefix
         for topic in self._wanted:
-            queue = topic.name.removeprefix(full_name(prefix, COMMANDS))
-            if topic.name not in made or queue == topic.name:
+            lane = topic.name.removeprefix(full_name(prefix, COMMANDS))
+            if topic.name not in made or lane == topic.name:
                 continue
-            group = full_name(prefix, WORKERS + queue)
+            group = full_name(prefix, WORKERS + lane)
             marks = [TopicPartition(topic.name, partition, 0) for partition in range(topic.partitions)]
             if refusal := self._begin(group, marks):
                 _log.warning(OFFSETS_REFUSED, topic=topic.name, reason=refusal.str())

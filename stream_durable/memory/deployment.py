@@ -7,13 +7,15 @@ same seed gives the same course.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from random import Random
 from typing import Any
 
 from stream_durable.core.format import FORMAT
+from stream_durable.core.lanes import lanes_of
+from stream_durable.engine.outbox import format_record
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.memory.broker import Broker
 from stream_durable.memory.control import MemoryControl
@@ -62,7 +64,7 @@ class Slot:
     queue: str = QUEUE
     incarnation: int = 0
     process: Process | None = None
-    log: RemoteLog | None = None
+    logs: tuple[RemoteLog, ...] = ()
     store: RemoteStore | None = None
     program: Reconciler | Worker | None = None
 
@@ -107,11 +109,15 @@ class Deployment:
         self.broker.complain = self.wrong.append
 
     async def open(self) -> None:
-        """Make the definitions known, and start all processes."""
+        """Make the definitions known, and start all processes; of even seeds in the newest format."""
         client = Process(self.weather, "registrar")
         definitions = RemoteDefinitions(client, self.broker)
         for definition in self.app.definitions():
             await retry_transient(lambda d=definition: definitions.register(d), "register")  # type: ignore[misc]
+        if self.seed % 2 == 0:
+            for partition in range(self.partitions):
+                record = format_record(partition, min(slot.knows for slot in self.slots))
+                self.broker.append(INBOX, partition, record.key, record.value)
         for slot in self.slots:
             self.start(slot)
 
@@ -145,9 +151,8 @@ class Deployment:
     def kill_all(self) -> None:
         """Kill all processes, without successors."""
         for slot in self.slots:
-            if slot.log is not None and slot.process is not None:
-                self._note_trespasses(slot.process.name, slot.log)
             if slot.process is not None:
+                self._note_trespasses(slot.process.name, slot.logs)
                 slot.process.kill()
                 slot.process._clear_away()
 
@@ -156,9 +161,8 @@ class Deployment:
         clock = VirtualClock(self.loop.time, self.rng.randint(-skew, skew))
         definitions = RemoteDefinitions(process, self.broker, slot.knows)
         await retry_transient(definitions.catch_up, "read the definitions")
-        log = slot.log = RemoteLog(
-            process, self.broker, INBOX, RECONCILERS, records_max=self.engine.batch_records_max
-        )
+        log = RemoteLog(process, self.broker, INBOX, RECONCILERS, records_max=self.engine.batch_records_max)
+        slot.logs = (log,)
         log.open()
         store = slot.store = RemoteStore(process, self.store)
         reconciler = Reconciler(
@@ -172,12 +176,15 @@ class Deployment:
     async def _work(self, slot: Slot, process: Process) -> None:
         skew = self.weather.faults.skew_ms
         clock = VirtualClock(self.loop.time, self.rng.randint(-skew, skew))
-        log = slot.log = RemoteLog(
-            process, self.broker, COMMANDS + slot.queue, WORKERS + slot.queue, records_max=100
-        )
-        log.open()
+        logs = {
+            lane: RemoteLog(process, self.broker, COMMANDS + lane, WORKERS + lane, records_max=100)
+            for lane in lanes_of(slot.queue)
+        }
+        slot.logs = tuple(logs.values())
+        for log in slot.logs:
+            log.open()
         worker = Worker(
-            {slot.queue: log}, RemotePublisher(process, self.broker), RemoteBlobs(process, self.broker),
+            logs, RemotePublisher(process, self.broker), RemoteBlobs(process, self.broker),
             lambda workflow, step: self.watched(self.app.handler(workflow, step), process),
             clock, self.worker, _metrics(), worker=process.name,
             emitting=Emitting(RemoteDefinitions(process, self.broker, slot.knows), self.engine.event_ttl_ms),
@@ -189,17 +196,17 @@ class Deployment:
 
     def _died(self, slot: Slot, process: Process) -> None:
         """Tell the group when its patience is over, and start a successor."""
-        log, store = slot.log, slot.store
-        slot.log = slot.store = slot.program = None
+        logs, store = slot.logs, slot.store
+        slot.logs, slot.store, slot.program = (), None, None
         if store is not None:
             self.weather.later(self.rng.uniform(0.0, 0.2), store.leave)
         if process.failure is not None:
             self.wrong.append(f"{process.name} ended by itself: {process.failure!r}")
-        if log is not None:
+        for log in logs:
             inner = log.log
             self.broker.stop_listening(inner.name, inner._poke)
-            self.weather.later(self.session_seconds, lambda: self.broker_forgets(inner))
-            self._note_trespasses(process.name, log)
+            self.weather.later(self.session_seconds, partial(self.broker_forgets, inner))
+        self._note_trespasses(process.name, logs)
         self.weather.later(self.rng.uniform(0.05, 2.5), lambda: self.start(slot))
 
     def broker_forgets(self, member: Any) -> None:
@@ -207,6 +214,7 @@ class Deployment:
         for group in self.broker.groups.values():
             group.leave(member)
 
-    def _note_trespasses(self, name: str, log: RemoteLog) -> None:
-        if partitions := log.log.trespasses:
-            self.wrong.append(f"{name} fetched partitions that it knew are not its own: {partitions}")
+    def _note_trespasses(self, name: str, logs: Iterable[RemoteLog]) -> None:
+        for log in logs:
+            if partitions := log.log.trespasses:
+                self.wrong.append(f"{name} fetched partitions that it knew are not its own: {partitions}")

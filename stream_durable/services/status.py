@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final, NamedTuple
 
 from stream_durable import operating
+from stream_durable.core.lanes import lanes_of, queue_of
 from stream_durable.core.status import COMPENSATION_FAILED
 from stream_durable.kafka.groups import Group, Groups
 from stream_durable.kafka.reader import KafkaReader
@@ -185,19 +186,36 @@ async def _readers(settings: Settings) -> _Read | None:
     topics = await groups.topics(full_name(prefix, ""))
     if topics is None:
         return None
-    queues = {topic.removeprefix(commands): topic for topic in topics if topic.startswith(commands)}
+    lanes = {topic.removeprefix(commands): topic for topic in topics if topic.startswith(commands)}
     inbox, events = full_name(prefix, INBOX), full_name(prefix, EVENTS)
     found = await groups.read(
         {
             inbox: full_name(prefix, RECONCILERS),
             events: full_name(prefix, INGRESSES),
-            **{topic: full_name(prefix, WORKERS + queue) for queue, topic in queues.items()},
+            **{topic: full_name(prefix, WORKERS + lane) for lane, topic in lanes.items()},
         }
     )
     return _Read(
         found[inbox],
         await _reading(settings, events, found[events]),
-        {queue: await _reading(settings, topic, found[topic]) for queue, topic in queues.items()},
+        {
+            queue: _together(
+                [
+                    await _reading(settings, lanes[lane], found[lanes[lane]])
+                    for lane in lanes_of(queue)
+                    if lane in lanes
+                ]
+            )
+            for queue in dict.fromkeys(map(queue_of, lanes))
+        },
+    )
+
+
+def _together(lanes: Sequence[Readers]) -> Readers:
+    """Return the readers of all lanes of a queue as those of the queue: the same processes read each."""
+    times = [one.left.since for one in lanes if one.left.since is not None]
+    return Readers(
+        lanes[0].members, Backlog(sum(one.left.records for one in lanes), min(times, default=None))
     )
 
 

@@ -8,7 +8,6 @@ from typing import Final
 
 from stream_durable.core.errors import NewerFormatError, RejectedError
 from stream_durable.core.format import FORMAT
-from stream_durable.core.messages import FormatRaised
 from stream_durable.engine import outbox
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.reader import KafkaReader
@@ -16,7 +15,6 @@ from stream_durable.ports import Outgoing, Record, Span
 from stream_durable.postgres.formats import Standing, formats
 from stream_durable.retrying import retry_transient
 from stream_durable.settings import Settings
-from stream_durable.wire.inbox import encode
 from stream_durable.wire.topics import INBOX, full_name
 from stream_durable.wire.verdicts import BURIED
 
@@ -43,14 +41,8 @@ async def raise_format(settings: Settings) -> list[Standing]:
             f"{old[0].owner_format} and not {FORMAT}: replace all processes of older releases first",
         )
     behind = [one for one in standing if one.format < FORMAT]
-    await _publish(settings, [format_record(one.partition, FORMAT) for one in behind])
+    await _publish(settings, [outbox.format_record(one.partition, FORMAT) for one in behind])
     return behind
-
-
-def format_record(partition: int, to: int) -> Outgoing:
-    """Return the record raising a partition to this format."""
-    message = FormatRaised(key=str(partition), format=to)
-    return Outgoing(INBOX, partition, message.key.encode(), encode(message))
 
 
 async def bury(settings: Settings, partition: int, offset: int, reason: str) -> Record:

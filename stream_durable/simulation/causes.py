@@ -57,7 +57,7 @@ def commands(world: World) -> Iterator[tuple[str, Record]]:
     for name in world.broker.names():
         if name.startswith(COMMANDS):
             for record in world.broker.topic(name).records():
-                if (record.partition, record.offset) not in world.journal.garbage_commands:
+                if (name, record.partition, record.offset) not in world.journal.garbage_commands:
                     yield name, record
 
 

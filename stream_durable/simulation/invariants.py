@@ -16,6 +16,7 @@ from stream_durable.core.definition.nodes import EventNode
 from stream_durable.core.effects import Command
 from stream_durable.core.gate.rows import GateRow, PlaceRow, write
 from stream_durable.core.ids import channel_id
+from stream_durable.core.lanes import lanes_of
 from stream_durable.core.later.rows import LaterRow
 from stream_durable.core.messages import (
     ChannelTimerFired,
@@ -250,7 +251,8 @@ def dead_letters_are_garbage(world: World, oracle: Oracle) -> Iterator[str]:
     yield from differences("dead letter row", dict.fromkeys(kept), dict.fromkeys(garbage))
     judged = {place for place, each in oracle.judged.items() if each.outcome is Outcome.DEAD}
     yield from differences("dead record", dict.fromkeys(judged), dict.fromkeys(garbage))
-    said: dict[str, set[tuple[int, int]]] = {INBOX: set(), COMMANDS + QUEUE: set()}
+    lanes = [COMMANDS + lane for lane in lanes_of(QUEUE)]
+    said: dict[str, set[tuple[int, int]]] = {topic: set() for topic in (INBOX, *lanes)}
     for record in world.broker.topic(DEAD).records():
         headers = dict(record.headers or ())
         origin = (int(headers["sd_partition"]), int(headers["sd_offset"]))
@@ -262,7 +264,8 @@ def dead_letters_are_garbage(world: World, oracle: Oracle) -> Iterator[str]:
     yield from differences("dead letter", dict.fromkeys(said[INBOX]), dict.fromkeys(origins))
     # Where it is not known what is done, a worker looks at nothing that is there.
     unreadable, unknown = world.journal.garbage_commands, lost_commands(world, oracle)
-    found = said[COMMANDS + QUEUE] | {place for place in unreadable if place[0] in unknown}
+    found = {(topic, *place) for topic in lanes for place in said[topic]}
+    found |= {place for place in unreadable if place[1] in unknown}
     yield from differences("dead command", dict.fromkeys(found), dict.fromkeys(unreadable))
 
 

@@ -18,8 +18,8 @@ class Journal:
         self._store = store
         self._clients = clients
         self._complain = complain
-        #: (partition, offset) of records on command topics that make no sense.
-        self.garbage_commands: set[tuple[int, int]] = set()
+        #: (topic, partition, offset) of records on command topics that make no sense.
+        self.garbage_commands: set[tuple[str, int, int]] = set()
         #: By run, how many statements had been saved when the store was set back.
         self._saved: dict[str, tuple[int, int]] = {}
         #: Outbox rows that had been removed when the store was set back, and were there again.
@@ -32,7 +32,7 @@ class Journal:
         if topic in (STEPS, RUNS):
             self._watch_statement(topic, record)
         elif topic != INBOX and (topic, record.key, record.value) in self._clients.garbage:
-            self.garbage_commands.add((record.partition, record.offset))
+            self.garbage_commands.add((topic, record.partition, record.offset))
 
     def restore(self, kept: Tables) -> None:
         """Restore the database to an earlier moment; its users have to notice."""

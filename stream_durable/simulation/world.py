@@ -103,17 +103,17 @@ class World(Deployment):
 
     def freeze(self, slot: Slot, seconds: float) -> None:
         """Suspend a process; before its return the group may have removed the process."""
-        process, log = slot.process, slot.log
-        if process is None or log is None or not process.is_running:
+        process, logs = slot.process, slot.logs
+        if process is None or not logs or not process.is_running:
             return
         process.freeze()
         later = self.weather.later
-        if seconds > self.session_seconds:
+        for log in logs if seconds > self.session_seconds else ():
             later(self.session_seconds, log.log.expire)
 
         def thaw() -> None:
             process.thaw()
-            if not process.is_dead:
+            for log in () if process.is_dead else logs:
                 process.later(self.rng.uniform(0.0, 0.5), log.log.rejoin)
 
         later(seconds, thaw)
@@ -180,10 +180,11 @@ class World(Deployment):
         if self.engine.on_lost_log == "halt" and self.broker.has_been_lost:
             self.continue_at(self.rng.choice(("continue_earliest", "continue_latest")))
         for slot in self.slots:
-            process, log = slot.process, slot.log
-            if process is not None and log is not None and not process.is_running and not process.is_dead:
+            process = slot.process
+            if process is not None and slot.logs and not process.is_running and not process.is_dead:
                 process.thaw()
-                process.later(0.0, log.log.rejoin)
+                for log in slot.logs:
+                    process.later(0.0, log.log.rejoin)
 
     def continue_at(self, policy: str) -> None:
         """Let an operator decide how to go on after a loss, and restart all reconcilers."""

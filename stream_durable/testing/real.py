@@ -23,6 +23,7 @@ import pytest
 from stream_durable import bootstrap
 from stream_durable.client import AsyncClient
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.lanes import lanes_of
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.kafka.reader import KafkaReader
 from stream_durable.kafka.topics import Topics
@@ -316,7 +317,7 @@ class RealBackend:
     async def _redeliver(self) -> None:
         queues = [name.removeprefix("worker ") for name in self._programs if name != "reconciler"]
         kafka, prefix = self._settings.kafka, self._settings.prefix
-        for topic in (INBOX, *(COMMANDS + queue for queue in queues)):
+        for topic in (INBOX, *(COMMANDS + lane for queue in queues for lane in lanes_of(queue))):
             reader = KafkaReader(kafka, full_name(prefix, topic), client="redeliver", records_max=1_000)
             spans = [Span(p, found.low, found.high) for p, found in (await reader.bounds()).items()]
             found: dict[Outgoing, Headers | None] = {}

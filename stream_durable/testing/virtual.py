@@ -91,10 +91,11 @@ class QuietDeployment(Deployment):
         return Rest.ATTEMPTS if under_way else Rest.QUIET
 
     def _has_read_all(self, slot: Slot) -> bool:
-        assert slot.log is not None
-        log = slot.log.log
-        ends = [partition.high for partition in self.broker.topic(log.name).partitions]
-        return not log._events and all(log.fetching.get(p) == high for p, high in enumerate(ends))
+        for log in (remote.log for remote in slot.logs):
+            ends = [partition.high for partition in self.broker.topic(log.name).partitions]
+            if log._events or any(log.fetching.get(p) != high for p, high in enumerate(ends)):
+                return False
+        return True
 
 
 class VirtualBackend:

@@ -14,7 +14,7 @@ from typing import Final
 INBOX: Final = "inbox"
 #: What others publish for runs to wait for or to begin with. Written by anybody; read by the ingress.
 EVENTS: Final = "events"
-#: Attempts to make, keyed by the run: a topic for each queue, whose name follows this. Written by
+#: Attempts to make, keyed by the run: a topic for each lane of a queue, whose name follows this. Written by
 #: reconcilers; read by the workers of the queue.
 COMMANDS: Final = "commands."
 #: Public events of steps and of runs, keyed by the run. Written by reconcilers; read by anybody, such as
@@ -45,7 +45,7 @@ WRITES: Final[Mapping[str, frozenset[str]]] = {
     "ingress": frozenset({INBOX, DEAD}),
 }
 
-#: The groups that share the inbox, the events, and the commands of a queue, whose name follows.
+#: The groups that share the inbox, the events, and the commands of a lane, whose name follows.
 RECONCILERS: Final = "reconciler"
 INGRESSES: Final = "ingress"
 WORKERS: Final = "worker."

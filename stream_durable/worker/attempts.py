@@ -60,7 +60,7 @@ class Attempts:
         metrics: Metrics,
         *,
         worker: str,
-        queues: Sequence[str],
+        lanes: Sequence[str],
     ) -> None:
         """Run nothing yet; `handler` finds the function of a workflow's step."""
         self._reports = reports
@@ -76,8 +76,8 @@ class Attempts:
         self.signs: Tokens = NO_TOKENS
         #: The name under which attempts are reported.
         self.worker = worker
-        #: Where jobs wait, by queue.
-        self.places = Places(queues, settings)
+        #: Where jobs wait, by lane.
+        self.places = Places(lanes, settings)
         self._jobs: dict[JobKey, Job] = {}
         self.running: dict[JobKey, Job] = {}
         metrics.attempts_running.set_function(self.running.__len__)
@@ -147,22 +147,22 @@ class Attempts:
     def _keeper_of(self, job: Job) -> Keeper:
         return JobKeeper(job, self._passes)
 
-    def line(self, queue: str) -> Line:
-        """Return where the commands of a queue wait."""
-        return self.places.lines[queue]
+    def line(self, lane: str) -> Line:
+        """Return where the commands of a lane wait."""
+        return self.places.lines[lane]
 
     def release(self, queue: str) -> None:
         """Begin jobs of a held queue again."""
         self.places.release(queue)
-        for _ in range(self.line(queue).count):
+        for _ in range(self.places.waiting(queue)):
             self._begin_more()
 
     def has_room(self, line: Line) -> bool:
-        """Whether jobs of a queue can be taken without piling up: all together as many wait as may run."""
+        """Whether jobs of a lane can be taken without piling up: all together as many wait as may run."""
         return line.has_room and self._reports.has_room
 
     async def room(self, line: Line) -> None:
-        """Wait until jobs of a queue can be taken without piling up."""
+        """Wait until jobs of a lane can be taken without piling up."""
         await line.room()
         await self._reports.room()
 

@@ -98,7 +98,7 @@ class Presence:
         while True:
             pauses.changed.clear()
             loads = tuple(
-                QueueLoad(queue, attempts.places.running(queue), attempts.line(queue).count)
+                QueueLoad(queue, attempts.places.running(queue), attempts.places.waiting(queue))
                 for queue in queues
             )
             here = WorkerHere(

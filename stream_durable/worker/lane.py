@@ -1,4 +1,4 @@
-"""One queue of a worker: commands in, offsets out.
+"""One lane of a queue at a worker: commands in, offsets out.
 
 Attempts end out of order. Finished offsets are tracked per assignment and kept in the commit's metadata, so
 that after a crash or a rebalance only unfinished commands run again.
@@ -48,11 +48,11 @@ _AGAIN_SECONDS = 0.1
 
 
 class Lane:
-    """Takes the commands of one queue and commits finished ones."""
+    """Takes the commands of one lane and commits finished ones."""
 
     def __init__(
         self,
-        queue: str,
+        name: str,
         log: CommandLog,
         publisher: Publisher,
         attempts: Attempts,
@@ -60,8 +60,8 @@ class Lane:
         metrics: Metrics,
     ) -> None:
         """Take nothing yet."""
-        self._topic = COMMANDS + queue
-        self._line = attempts.line(queue)
+        self._topic = COMMANDS + name
+        self._line = attempts.line(name)
         self._log = log
         self._publisher = publisher
         self._attempts = attempts

@@ -1,5 +1,7 @@
 """Chooses the next command to begin: queues in turn, as far as each has a place, and a thread if needed.
 
+Within a queue what has begun goes first, so that runs end before others begin; higher priority before either.
+
 A command that would have to wait for a thread is passed over and not begun: neither time-out nor lease runs,
 and the command moves to another worker with its partition.
 """
@@ -10,20 +12,24 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from stream_durable.core.lanes import first_lane, queue_of
 from stream_durable.settings import WorkerSettings
 from stream_durable.worker.job import Job
 from stream_durable.worker.queue import Queue
 from stream_durable.worker.shares import Shares
 
+#: Of so many turns one is for the first lane of a queue, if both lanes have something: its share.
+_SHARE = 32
+
 
 class Line:
-    """The waiting commands of a queue."""
+    """The waiting commands of a lane."""
 
     __slots__ = ("_bytes", "_bytes_max", "_count_max", "_for_threads", "_refill_below", "_room", "_waiting",
                  "number")  # fmt: skip
 
     def __init__(self, number: int, *, count_max: int, bytes_max: int) -> None:
-        """Create an empty line with a number among the lines."""
+        """Create an empty line of the queue with this number."""
         self.number = number
         self._count_max = count_max
         self._bytes_max = bytes_max
@@ -88,29 +94,70 @@ class Line:
             self._room.set()
 
 
-class Places:
-    """The lines of all queues, and their shared places."""
+class Lines:
+    """The lines of one queue."""
 
-    def __init__(self, queues: Sequence[str], settings: WorkerSettings) -> None:
-        """Nothing waits and nothing runs."""
-        count = len(queues)
-        self.lines = {
-            queue: Line(
-                number,
-                count_max=max(1, settings.concurrency // count),
-                bytes_max=settings.waiting_bytes_max // count,
-            )
-            for number, queue in enumerate(queues)
-        }
-        self._attempts = Shares(settings.concurrency, count)
-        self._threads = Shares(settings.threads, count)
-        #: Whose turn it is stands first.
-        self._turns = deque(self.lines.values())
+    __slots__ = ("_begun", "_first", "_passed_over", "number")
+
+    def __init__(self, begun: Line, first: Line) -> None:
+        """Serve `begun` before `first`, except for the share of `first`."""
+        self.number = begun.number
+        self._begun = begun
+        self._first = first
+        #: How often the first lane had something and was not served.
+        self._passed_over = 0
 
     @property
     def count(self) -> int:
         """How many wait."""
-        return sum(line.count for line in self._turns)
+        return self._begun.count + self._first.count
+
+    def next(self, *, has_thread: bool) -> Queue | None:
+        """Return the position of the next startable job, or None."""
+        found = self._begun.first(has_thread=has_thread)
+        if not self._first.count:
+            return found
+        first = self._first.first(has_thread=has_thread)
+        if first is None or found is None:
+            return found or first
+        if first.priority != found.priority:
+            return first if first.priority > found.priority else found
+        return first if self._passed_over >= _SHARE - 1 else found
+
+    def took(self, line: Line) -> None:
+        """Count a turn of one of the lines."""
+        if line is self._first:
+            self._passed_over = 0
+        elif self._first.count:
+            self._passed_over += 1
+
+
+class Places:
+    """The lines of all queues, and their shared places."""
+
+    def __init__(self, lanes: Sequence[str], settings: WorkerSettings) -> None:
+        """Nothing waits and nothing runs."""
+        queues = list(dict.fromkeys(map(queue_of, lanes)))
+        count = len(queues)
+        self.lines = {
+            lane: Line(
+                queues.index(queue_of(lane)),
+                count_max=max(1, settings.concurrency // count),
+                bytes_max=settings.waiting_bytes_max // len(lanes),
+            )
+            for lane in lanes
+        }
+        self._attempts = Shares(settings.concurrency, count)
+        self._threads = Shares(settings.threads, count)
+        #: By number.
+        self._queues = [Lines(self.lines[queue], self.lines[first_lane(queue)]) for queue in queues]
+        #: Whose turn it is stands first.
+        self._turns = deque(self._queues)
+
+    @property
+    def count(self) -> int:
+        """How many wait."""
+        return sum(line.count for line in self.lines.values())
 
     def hold(self, queue: str) -> None:
         """Let no waiting job of a queue begin until `release`."""
@@ -123,7 +170,11 @@ class Places:
     @property
     def held(self) -> int:
         """How many wait because their queue is held."""
-        return sum(line.count for line in self._turns if self._attempts.is_held(line.number))
+        return sum(lines.count for lines in self._queues if self._attempts.is_held(lines.number))
+
+    def waiting(self, queue: str) -> int:
+        """Return the number of waiting jobs of a queue, in both lanes."""
+        return self._queues[self.lines[queue].number].count
 
     def running(self, queue: str) -> int:
         """Return the number of jobs of a queue under way."""
@@ -141,6 +192,7 @@ class Places:
             return None
         job = best.take()
         job.line.took(job)
+        self._queues[job.line.number].took(job.line)
         self._attempts.take(job.line.number)
         if job.needs_thread:
             self._threads.take(job.line.number)
@@ -151,13 +203,13 @@ class Places:
         """Return where the next job waits, and let the next queue have its turn."""
         turns = self._turns
         if len(turns) == 1:
-            line = turns[0]
-            is_possible = line.count and self._attempts.has(0)
-            return line.first(has_thread=self._threads.has(0)) if is_possible else None
+            only = turns[0]
+            is_possible = only.count and self._attempts.has(0)
+            return only.next(has_thread=self._threads.has(0)) if is_possible else None
         best: Queue | None = None
-        for line in turns:
-            if line.count and self._attempts.has(line.number):
-                found = line.first(has_thread=self._threads.has(line.number))
+        for lines in turns:
+            if lines.count and self._attempts.has(lines.number):
+                found = lines.next(has_thread=self._threads.has(lines.number))
                 if found is not None and (best is None or found.priority > best.priority):
                     best = found
         if best is not None:
@@ -177,5 +229,5 @@ class Places:
 
     def keep(self, is_kept: Callable[[Job], bool]) -> None:
         """Drop unwanted waiting jobs."""
-        for line in self._turns:
+        for line in self.lines.values():
             line.keep(is_kept)

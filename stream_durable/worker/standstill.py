@@ -67,7 +67,7 @@ class Standstill:
     ) -> None:
         """Do nothing yet.
 
-        `last_marks` returns the final commits, by queue; `push` publishes from any thread and reports the
+        `last_marks` returns the final commits, by lane; `push` publishes from any thread and reports the
         acknowledgement.
         """
         self._attempts = attempts
@@ -134,8 +134,8 @@ class Standstill:
             return
         for one, _ in words:
             one.done()
-        for queue, marks in self._last_marks().items():
-            self._logs[queue].leave_now(marks, _LEAVE_SECONDS)
+        for lane, marks in self._last_marks().items():
+            self._logs[lane].leave_now(marks, _LEAVE_SECONDS)
 
     def _running(self) -> list[Job]:
         return list(self._attempts.running.values())

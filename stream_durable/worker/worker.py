@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from stream_durable.core.lanes import queue_of
 from stream_durable.metrics import Metrics
 from stream_durable.payloads import Payloads
 from stream_durable.ports import Blobs, Clock, CommandLog, Control, Publisher
@@ -24,7 +25,7 @@ _HAND_OVER_SECONDS = 3.0
 
 
 class Worker:
-    """Serves the queues of the given logs."""
+    """Serves the lanes of the given logs: both of each queue."""
 
     def __init__(
         self,
@@ -44,27 +45,30 @@ class Worker:
         """Do nothing yet; `worker` is the name under which attempts are reported."""
         self._settings = settings
         self._logs = logs
+        self._queues = tuple(dict.fromkeys(map(queue_of, logs)))
         self._reports = Reports(publisher)
         fitting = Fitting(Payloads(blobs), settings.payload_inline_bytes_max, emitting or Emitting())
         self.attempts = Attempts(
             handler, self._reports, fitting, clock, settings, metrics, worker=worker,
-            queues=tuple(logs),
+            lanes=tuple(logs),
         )  # fmt: skip
         #: Without a control topic no queue is ever paused.
-        self._pauses = None if control is None else Pauses(control, self.attempts, tuple(logs))
+        self._pauses = None if control is None else Pauses(control, self.attempts, self._queues)
         self._presence = presence
         #: Stands in for the loop while that does not turn, where somebody watches it.
         self.standstill: Standstill | None = None
-        self._lanes = [Lane(q, log, publisher, self.attempts, settings, metrics) for q, log in logs.items()]
+        self._lanes = [
+            Lane(name, log, publisher, self.attempts, settings, metrics) for name, log in logs.items()
+        ]
 
     @property
     def partitions(self) -> dict[str, list[int]]:
-        """The partitions with commands being taken, by queue."""
-        return {queue: lane.partitions for queue, lane in zip(self._logs, self._lanes, strict=True)}
+        """The partitions with commands being taken, by lane."""
+        return {name: lane.partitions for name, lane in zip(self._logs, self._lanes, strict=True)}
 
     @property
     def is_member(self) -> bool:
-        """Whether this worker is a member of all queues' groups."""
+        """Whether this worker is a member of all lanes' groups."""
         return all(lane.is_member for lane in self._lanes)
 
     def trouble(self) -> str | None:
@@ -72,8 +76,8 @@ class Worker:
         return self.attempts.trouble()
 
     def last_marks(self) -> dict[str, list[tuple[int, int, str]]]:
-        """Return the final commits, by queue, for a process about to be ended from outside."""
-        return {queue: lane.last_marks() for queue, lane in zip(self._logs, self._lanes, strict=True)}
+        """Return the final commits, by lane, for a process about to be ended from outside."""
+        return {name: lane.last_marks() for name, lane in zip(self._logs, self._lanes, strict=True)}
 
     async def run(self) -> None:
         """Work until cancelled; then leave the groups, and let running attempts end or return them."""
@@ -96,7 +100,7 @@ class Worker:
             if self._pauses is not None:
                 group.create_task(self._pauses.run())
                 if self._presence is not None:
-                    group.create_task(self._presence.run(self.attempts, self._pauses, tuple(self._logs)))
+                    group.create_task(self._presence.run(self.attempts, self._pauses, self._queues))
             group.create_task(self.attempts.exhausted())
             for lane in self._lanes:
                 group.create_task(lane.run())

@@ -27,7 +27,7 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = tuple(range(1, 17))
+MIGRATIONS = tuple(range(1, 18))
 #: Where a run's id has this name, for it is not the first thing the row is about.
 RUN_ID = ("signal_sent", "step", "step_state", "attempt", "attempt_state")
 
@@ -114,7 +114,7 @@ def columns_of(what: str, name: str) -> list[str]:
 @pytest.mark.parametrize(
     ("what", "name", "row"),
     [("table", "run", RunRow), ("table", "step", StepRow), ("table", "attempt", AttemptRow),
-     ("type", "run_whole", RunRow), ("type", "run_moving", RunChange), ("type", "step_state", StepRow),
+     ("type", "run_started", RunRow), ("type", "run_moving", RunChange), ("type", "step_state", StepRow),
      ("type", "attempt_state", AttemptRow), ("type", "event_sent", EventRow),
      ("table", "channel_expired", ExpiredRow), ("type", "event_expired", ExpiredRow),
      ("type", "wait_or_read", WaitRow), ("table", "gate", GateRow), ("type", "gate_change", GateRow),

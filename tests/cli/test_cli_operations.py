@@ -56,9 +56,9 @@ def test_topics_are_planned_made_and_then_as_they_should_be(cli: Cli, broker: st
 
     assert planned == made
     assert {row["action"] for row in made} == {"create"}
-    assert {f"{broker}.{name}" for name in (INBOX, EVENTS, COMMANDS, "commands.mail")} <= {
-        row["topic"] for row in made
-    }
+    assert {
+        f"{broker}.{name}" for name in (INBOX, EVENTS, COMMANDS, "commands.mail", "commands.mail.first")
+    } <= {row["topic"] for row in made}
     assert {row["action"] for row in cli.rows("topics", "plan", "--queue", "mail")} == {"ok"}
 
 

@@ -82,11 +82,12 @@ class Shared(NamedTuple):
 #: All that Kafka and Postgres know by a name, and that two instances could therefore share.
 SHARED: Final = {
     "topics": Shared("topics of the cluster", (
-        "{prefix}.inbox", "{prefix}.events", "{prefix}.commands.default", "{prefix}.steps", "{prefix}.runs",
-        "{prefix}.blobs", "{prefix}.definitions", "{prefix}.verdicts", "{prefix}.dead",
+        "{prefix}.inbox", "{prefix}.events", "{prefix}.commands.default", "{prefix}.commands.default.first",
+        "{prefix}.steps", "{prefix}.runs", "{prefix}.blobs", "{prefix}.definitions", "{prefix}.verdicts",
+        "{prefix}.dead",
     )),
     "groups": Shared("consumer groups with members or offsets", (
-        "{prefix}.reconciler", "{prefix}.ingress", "{prefix}.worker.default",
+        "{prefix}.reconciler", "{prefix}.ingress", "{prefix}.worker.default", "{prefix}.worker.default.first",
     )),
     "schemas": Shared("schemas with tables, types or functions", ("{schema}",)),
     "locks": Shared("first numbers of advisory locks held, which say that a reconciler lives", ("{schema}",)),

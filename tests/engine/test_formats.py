@@ -7,7 +7,7 @@ import pytest
 from engine.held_world import held, is_held, living, run_in, start, status_of, waiters
 from stream_durable.core.format import FORMAT, FORMATS_AHEAD_MAX
 from stream_durable.core.messages import FormatRaised
-from stream_durable.services.upgrades import format_record
+from stream_durable.engine.outbox import format_record
 from stream_durable.simulation.world import World
 from stream_durable.wire import inbox
 

@@ -85,7 +85,7 @@ async def test_a_topic_made_smaller_fails_what_is_too_large_and_repeats_no_call(
     settings = settings_of(kafka_broker, database, prefix).override({"worker.queues": ("default", "big")})
     calls.clear()
     async with running(settings, APP) as instance, asyncio.timeout(120):
-        await shrink(kafka_broker, f"{prefix}.commands.big", 20_000)
+        await shrink(kafka_broker, f"{prefix}.commands.big.first", 20_000)
 
         others = [await instance.client.start(plain, {"of": f"a{n}"}, id=f"a{n}") for n in range(100)]
         refused = await instance.client.start(heavy, {"of": "b", "much": "x" * 50_000}, id="b")

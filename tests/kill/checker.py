@@ -24,6 +24,7 @@ from stream_durable.core.effects import Effects
 from stream_durable.core.entities import Entity
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.fold import create, fold
+from stream_durable.core.lanes import lanes_of
 from stream_durable.core.messages import CommandsLost
 from stream_durable.core.run import rows
 from stream_durable.core.run.state import Run
@@ -93,7 +94,8 @@ async def prove(
         runs,
         steps,
     )
-    commands = await instance.records(f"commands.{QUEUE}")
+    lanes = [await instance.records(f"commands.{lane}") for lane in lanes_of(QUEUE)]
+    commands = [partition for lane in lanes for partition in lane]
     _commands_repeat_byte_for_byte(commands)
     inbox = await instance.records("inbox")
     evidence = await _evidence_is_whole(instance, inbox)
@@ -282,6 +284,7 @@ def _state_is_the_fold_of_the_log(
         folded: dict[tuple[str, str], Entity] = {}
         now = 0
         outcomes = []
+        in_format = 1
         for record in messages:
             message = decode_message(record.value())
             now = max(now, record.timestamp()[1])
@@ -293,7 +296,9 @@ def _state_is_the_fold_of_the_log(
                 about = (message.kind, message.key)
                 entity = folded.get(about) or create(message, partition, graphs.get)
                 folded[about] = entity
-                outcome = fold(entity, message, now, Effects())
+                effects = Effects(in_format)
+                outcome = fold(entity, message, now, effects)
+                in_format = effects.format
                 if outcome is Outcome.APPLIED:
                     entity.updated = now
             except RejectedError:

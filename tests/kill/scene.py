@@ -15,6 +15,7 @@ from kill.instance import QUEUE, Cursor, Instance
 from kill.load import Load
 from kill.workflows import app
 from stream_durable import bootstrap
+from stream_durable.core.lanes import lanes_of
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
 
@@ -179,16 +180,22 @@ class Scene:
 
     async def _unrest(self) -> dict[str, object]:
         """What is left to be done, by what should do it."""
-        inbox, commands = await self.instance.ends("inbox"), await self.instance.ends(f"commands.{QUEUE}")
+        inbox = await self.instance.ends("inbox")
         folded = [cursor.next_offset for cursor in (await self.instance.cursors()).values()]
         noted = await self.instance.committed("inbox", "reconciler")
-        done = await self.instance.committed(f"commands.{QUEUE}", f"worker.{QUEUE}")
+        to_attempt = {
+            lane: _behind(
+                await self.instance.committed(f"commands.{lane}", f"worker.{lane}"),
+                await self.instance.ends(f"commands.{lane}"),
+            )
+            for lane in lanes_of(QUEUE)
+        }
         return {
             "runs": await self.unfinished(),
             "outbox": await self.instance.value("select count(*) from outbox"),
             "to fold": _behind(folded, inbox),
             "to note": _behind(noted, inbox),
-            "to attempt": _behind(done, commands),
+            **{f"to attempt in {lane}": left for lane, left in to_attempt.items()},
         }
 
 

@@ -14,12 +14,12 @@ from stream_durable.core.format import FORMAT, FORMATS_AHEAD_MAX
 from stream_durable.core.ids import partition_of
 from stream_durable.core.messages import AttemptCompleted
 from stream_durable.engine import outbox
+from stream_durable.engine.outbox import format_record
 from stream_durable.ports import PartitionState, Record
 from stream_durable.postgres.snapshot import TABLES, snapshot
 from stream_durable.replay import rebuild as rebuilding
 from stream_durable.replay.rebuild import Progress, rebuild
 from stream_durable.replay.verify import verify
-from stream_durable.services.upgrades import format_record
 
 pytestmark = pytest.mark.real
 

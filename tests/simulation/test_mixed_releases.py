@@ -12,9 +12,9 @@ import pytest
 
 from stream_durable.core.format import FORMAT
 from stream_durable.engine import batch
+from stream_durable.engine.outbox import format_record
 from stream_durable.memory.store import MemoryStore
 from stream_durable.ports import Share
-from stream_durable.services.upgrades import format_record
 from stream_durable.simulation import workload
 from stream_durable.simulation.faults import drawn
 from stream_durable.simulation.invariants import violations

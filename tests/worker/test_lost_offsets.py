@@ -28,7 +28,8 @@ async def count(ctx: Context[None]) -> str:
 
 
 APP = App("short", workflows=[short])
-COMMANDS = "commands.default"
+#: Where the first attempts of runs are.
+COMMANDS, WORKERS = "commands.default.first", "worker.default.first"
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +46,7 @@ async def test_what_has_completed_is_not_called_again_and_what_is_open_is(
         waiting = await _asked(instance, 20, so_far=len(ended))
 
         admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0})
-        group = f"{prefix}.worker.default"
+        group = f"{prefix}.{WORKERS}"
         await asyncio.to_thread(admin.delete_consumer_groups([group])[group].result, 10)
 
         async with another_worker(settings, APP):

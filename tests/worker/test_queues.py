@@ -74,7 +74,7 @@ async def test_what_waits_is_bounded_in_bytes_over_all_queues() -> None:
             for number in range(1_500):
                 site.ask("blocks", run=f"{queue}-{number}", queue=queue, input=queue + "x" * 10_000)
         await eventually(_is_true(lambda: called.total() == 3), "all threads are taken", seconds=SECONDS)
-        lines = site.worker.attempts.places.lines.values()
+        lines = [site.worker.attempts.places.lines[queue] for queue in QUEUES]
         await eventually(_is_true(lambda: not any(line.has_room for line in lines)), "full", seconds=SECONDS)
         waiting = [line.count for line in lines]
         release.set()

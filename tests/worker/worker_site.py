@@ -13,6 +13,7 @@ from msgspec import Raw
 from stream_durable import App, Workflow
 from stream_durable.bootstrap import SystemClock
 from stream_durable.core.effects import CancelAttempt, Command
+from stream_durable.core.lanes import lanes_of
 from stream_durable.core.messages import AttemptEnd, AttemptMessage
 from stream_durable.memory.broker import Broker
 from stream_durable.memory.control import MemoryControl
@@ -160,13 +161,14 @@ async def working(
     loop = asyncio.get_running_loop()
     chosen = WorkerSettings(**{"offset_commit_ms": 50, "drain_ms": 0, **settings})
     logs = {
-        queue: MemoryLog(site.broker, f"commands.{queue}", "worker", loop.call_later)
+        lane: MemoryLog(site.broker, f"commands.{lane}", "worker", loop.call_later)
         for queue in chosen.queues
+        for lane in lanes_of(queue)
     }
 
-    for queue in logs:
+    for lane in logs:
         # The group has been here before: what is on the topic is to be done.
-        site.broker.group("worker", f"commands.{queue}").offsets[0] = (0, "")
+        site.broker.group("worker", f"commands.{lane}").offsets[0] = (0, "")
 
     def begin() -> None:
         for log in logs.values():

@@ -69,7 +69,7 @@ def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
         failure = Failure("input_too_large", text, retryable=False)
         out.messages.append(AttemptFailed(key=run.id, step=name, attempt=attempt, failure=failure))
         return
-    out.commands.append((run.queue_of(node), command))
+    out.commands.append((run.lane_of(i, attempt), command))
 
 
 #: A run holding no more than this, in a command with at most so many outputs, needs no check of size.

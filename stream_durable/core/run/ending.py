@@ -169,7 +169,7 @@ def stop_step(run: Run, i: int, step: Step, out: Effects) -> None:
     elif step.detail is not None and step.detail.inside is not None and step.detail.inside.keeper:
         # What the worker keeps of a function that waits is of no more use.
         drop = CancelAttempt(run=run.id, step=run.graph.names[i], attempt=step.attempt)
-        out.commands.append((_queue(run, i), drop))
+        out.commands.append((run.lane_of(i, step.attempt), drop))
 
 
 def leave_gate(
@@ -187,7 +187,7 @@ def _drop_attempt(run: Run, i: int, step: Step, out: Effects, *, must_answer: bo
     if step.detail is None or step.detail.held != "gate":
         name = run.graph.names[i]
         cancel = CancelAttempt(run=run.id, step=name, attempt=step.attempt, must_answer=must_answer)
-        out.commands.append((_queue(run, i), cancel))
+        out.commands.append((run.lane_of(i, step.attempt), cancel))
     leave_gate(run, i, step, out)
 
 
@@ -199,13 +199,7 @@ def cancel_moved(run: Run, i: int, heartbeat: AttemptHeartbeat, out: Effects, *,
         run=run.id, step=heartbeat.step, attempt=heartbeat.attempt, must_answer=must_answer,
         worker=heartbeat.worker,
     )  # fmt: skip
-    out.redirected.append((_queue(run, i), heartbeat.reply_to, cancel))
-
-
-def _queue(run: Run, i: int) -> str:
-    node = run.graph.work[i]
-    assert node is not None
-    return run.queue_of(node)
+    out.redirected.append((run.lane_of(i, heartbeat.attempt), heartbeat.reply_to, cancel))
 
 
 def must_answer(run: Run, i: int) -> bool:

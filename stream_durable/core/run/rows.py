@@ -66,6 +66,8 @@ class RunRow(NamedTuple):
     context: bytes | None = None
     requests: bytes | None = None
     started: int | None = None
+    #: Whether first attempts have a lane of their own; None: no.
+    lanes: bool | None = None
 
 
 class RunChange(NamedTuple):
@@ -190,6 +192,7 @@ def run_row(run: Run) -> RunRow:
         run.trace, _has_signals(run), run.queue, run.priority, run.metadata, run.parent, run.parent_step,
         run.depth, run.attempt, None if run.context is None else bytes(run.context.encoded()),
         None if run.requests is None else _encode(run.requests), run.started,
+        run.has_lanes or None,
     )  # fmt: skip
 
 
@@ -266,6 +269,7 @@ def thaw_run(
     run.queue, run.priority, run.metadata = stored.queue, stored.priority, stored.metadata
     run.parent, run.parent_step, run.depth = stored.parent, stored.parent_step, stored.depth
     run.attempt = stored.attempt
+    run.has_lanes = bool(stored.lanes)
     if stored.mail is not None:
         run.mail = older_mail(stored.mail) if stored.mail else _mail(signals, graph)
         run.payload = run.mail.size

@@ -8,6 +8,7 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
+from stream_durable.core.format import LANES
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX, QUEUE, QUEUE_RULE, RESERVED_RULE, is_derived
 from stream_durable.core.lifecycle import RUN_CANCELLING, RUN_SCHEDULED, RUN_STARTED
 from stream_durable.core.messages import CancelRun, RunMessage, Scheduled, StartRun, StartScheduled
@@ -54,6 +55,8 @@ def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
     run.trace = message.trace
     run.queue = message.queue or None
     run.priority = message.priority
+    # A child is under way with its parent.
+    run.has_lanes = out.format >= LANES and not message.parent
     run.metadata = None if message.metadata is None else bytes(message.metadata)
     run.parent, run.parent_step = message.parent or None, message.parent_step or None
     run.depth = message.depth

@@ -15,6 +15,7 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.emissions import RefusedEmission
 from stream_durable.core.failure import Failure
+from stream_durable.core.lanes import first_lane
 from stream_durable.core.messages import Grafted, OptionalRaw, Scheduled
 from stream_durable.core.run.from_outside import Beside, Outside, Sent
 from stream_durable.core.run.inner import Inner, Inside
@@ -214,10 +215,11 @@ class Run:
     """One execution of a workflow."""
 
     __slots__ = ("active", "attempt", "context", "created", "depth", "due", "ended", "failure", "graph",
-                 "id", "input", "is_new", "items", "joined", "left", "line", "mail", "metadata", "need",
-                 "open", "orphans", "output", "parent", "parent_step", "partition", "payload", "priority",
-                 "queue", "requests", "run_sequence", "start_id", "started", "status", "step_sequence",
-                 "steps", "tags", "touched", "trace", "undo", "updated", "waiting")  # fmt: skip
+                 "has_lanes", "id", "input", "is_new", "items", "joined", "left", "line", "mail", "metadata",
+                 "need", "open", "orphans", "output", "parent", "parent_step", "partition", "payload",
+                 "priority", "queue", "requests", "run_sequence", "start_id", "started", "status",
+                 "step_sequence", "steps", "tags", "touched", "trace", "undo", "updated",
+                 "waiting")  # fmt: skip
 
     def __init__(self, key: str, partition: int, graph: Graph, status: str = PENDING) -> None:
         """Create a run not yet started, or from stored values."""
@@ -239,6 +241,8 @@ class Run:
         self.tags: tuple[str, ...] = ()
         self.queue: str | None = None
         self.priority = 0
+        #: Whether first attempts have a lane of their own: a matter of the format in which it was started.
+        self.has_lanes = False
         self.metadata: bytes | None = None
         self.parent: str | None = None
         self.parent_step: str | None = None
@@ -296,6 +300,18 @@ class Run:
     def queue_of(self, function: StepNode) -> str:
         """Return the queue for a function: the run's, unless the function names another."""
         return self.queue if self.queue is not None and function.queue == "default" else function.queue
+
+    def lane_of(self, i: int, attempt: int) -> str:
+        """Return the lane for an attempt of a step: the first lane for what the run begins with.
+
+        The lane of an attempt never changes, so that a cancellation follows on the same one.
+        """
+        node = self.graph.work[i]
+        assert node is not None
+        queue = self.queue_of(node)
+        if self.has_lanes and attempt == 1 and i < self.graph.definition_size and not self.graph.need[i]:
+            return first_lane(queue)
+        return queue
 
     def has_seen(self, order: str) -> bool:
         """Return whether a request of this id was applied."""

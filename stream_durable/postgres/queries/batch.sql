@@ -42,8 +42,8 @@ outbox_in as (
 runs_in as (
   insert into run (id, partition, workflow, fingerprint, status, created, updated, ended, start_id, input,
     output, failure, step_sequence, run_sequence, done, total, due, tags, trace, mail, queue, priority, metadata,
-    parent, parent_step, depth, attempt, context, requests, started)
-  select * from unnest($2::run_whole[])
+    parent, parent_step, depth, attempt, context, requests, started, lanes)
+  select * from unnest($2::run_started[])
   where (select ok from fits)
 ),
 runs_changed as (

@@ -13,6 +13,7 @@ from stream_durable.client.state import moment
 from stream_durable.core.failure import Failure
 from stream_durable.core.format import ASKS, BESIDE, LATER, TOKENS
 from stream_durable.core.ids import channel_id
+from stream_durable.core.lanes import lanes_of
 from stream_durable.core.messages import (
     AnswerInput,
     AssignInput,
@@ -384,7 +385,14 @@ def _garbage(rng: Random, plan: Plan, number: int, at: float, partitions: int) -
         result = AttemptCompleted(key=run, step="no_such_step", attempt=1)
         return Sent(at, INBOX, None, run.encode(), encode(result), is_garbage=True)
     if kind == 6:
-        return Sent(at, COMMANDS + QUEUE, rng.randrange(partitions), b"x", b'{"type":"?"}', is_garbage=True)
+        return Sent(
+            at,
+            COMMANDS + rng.choice(lanes_of(QUEUE)),
+            rng.randrange(partitions),
+            b"x",
+            b'{"type":"?"}',
+            is_garbage=True,
+        )
     # While the run is about, so that whoever reads the record has a reason to load it.
     at = plan.runs[run] + rng.uniform(0.0, 3.0)
     lost = SignalRun(key=run, id="lost", signal="go")
