@@ -679,6 +679,51 @@ class GroupMember(NamedTuple):
     partitions: int
 
 
+class InboxReading(NamedTuple):
+    """How far a partition of the inbox is read, by Kafka and by a position of ours."""
+
+    #: As the cluster calls it.
+    topic: str
+    partition: int
+    #: The next offset to be written.
+    high: int
+    #: When the record at the position was written, in milliseconds; None: there is none.
+    oldest: int | None
+    #: The reconciler with the partition; empty: none.
+    reader: str
+
+
+class CommandPlace(NamedTuple):
+    """Where the command of an attempt is, and who reads there."""
+
+    #: As the cluster calls it.
+    topic: str
+    partition: int
+    #: None: no unfinished command of the attempt was found among the first ones.
+    offset: int | None
+    #: Unfinished commands before it, or, without it, all that were found.
+    before: int
+    #: The worker with the partition, and all workers of the queue.
+    reader: str
+    readers: tuple[str, ...]
+    #: Who has paused the queue; None: nobody.
+    paused_by: str | None = None
+    paused_since: int | None = None
+
+
+class Traffic(Protocol):
+    """What is on the topics and who reads them, looked up when asked: a few requests to the brokers each."""
+
+    async def inbox(self, partition: int, position: int) -> InboxReading:
+        """Return how a partition of the inbox is read; `position` is the next offset to be folded."""
+
+    async def command(self, queue: str, run: str, step: str, attempt: int) -> CommandPlace | None:
+        """Return where the command of an attempt is; None: the queue has no topic.
+
+        Looks through a bounded number of unfinished commands.
+        """
+
+
 class ChannelRange(NamedTuple):
     """A range of channels, from the first to before the last; None: unbounded. Optionally with a key."""
 
@@ -923,6 +968,9 @@ class Views(Protocol):
 
     async def gate_get(self, name: str) -> GateSummary | None:
         """Return a gate; None: nobody has used one of this name."""
+
+    async def partition_get(self, partition: int) -> PartitionSummary | None:
+        """Return where a partition of the inbox stands."""
 
     async def gate_places(self, name: str, *, after: int = 0, limit: int = 1_000) -> list[GatePlace]:
         """Return a page of the attempts at a gate: trials first, then those that wait, longest first."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stream_durable.client import AsyncClient, RunFilter, RunHandle
 
 Reason = Annotated[str, typer.Option("--reason", help="Kept with the run.")]
+By = Annotated[str, typer.Option("--by", help="Who asks for it, under any name.")]
 Step = Annotated[str, typer.Argument(help="Name of the step, or of a group of steps.")]
 
 
@@ -25,6 +26,7 @@ def cancel(
     which: Selection,
     run: OptionalRunId = None,
     reason: Reason = "",
+    by: By = "",
     compensate: Annotated[
         bool, typer.Option("--compensate", help="Undo what completed, as if the run had failed.")
     ] = False,
@@ -44,13 +46,17 @@ def cancel(
         return
     _tell(
         "cancel", run, which, yes,
-        lambda handle: handle.cancel(reason, compensate=compensate),
-        lambda client, chosen: client.cancel_all(chosen, reason, compensate=compensate, progress=_progress),
+        lambda handle: handle.cancel(reason, compensate=compensate, by=by),
+        lambda client, chosen: client.cancel_all(
+            chosen, reason, compensate=compensate, by=by, progress=_progress
+        ),
     )  # fmt: skip
 
 
 @selects
-def pause(which: Selection, run: OptionalRunId = None, reason: Reason = "", yes: Yes = False) -> None:
+def pause(
+    which: Selection, run: OptionalRunId = None, reason: Reason = "", by: By = "", yes: Yes = False
+) -> None:
     """Let no step begin until the run is resumed; for a run, or for all runs matching the options.
 
     Steps under way go on, and so does time.
@@ -59,8 +65,8 @@ def pause(which: Selection, run: OptionalRunId = None, reason: Reason = "", yes:
     """
     _tell(
         "pause", run, which, yes,
-        lambda handle: handle.pause(reason),
-        lambda client, chosen: client.pause_all(chosen, reason, progress=_progress),
+        lambda handle: handle.pause(reason, by=by),
+        lambda client, chosen: client.pause_all(chosen, reason, by=by, progress=_progress),
     )  # fmt: skip
 
 

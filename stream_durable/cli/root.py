@@ -33,6 +33,7 @@ from stream_durable.cli import (
     topics,
     versions,
     waits,
+    why,
     workflows,
 )
 from stream_durable.cli.errors import Commands
@@ -74,7 +75,9 @@ for look in (
 ):
     runs.app.command(look.__name__)(look)
 runs.app.command("ask")(inquiries.ask)
+runs.app.command("why")(why.runs_why)
 app.add_typer(runs.app, name="runs", rich_help_panel=_RUNS)
+app.command("why", rich_help_panel=_RUNS)(why.why)
 app.add_typer(dead.app, name="dead", rich_help_panel=_RUNS)
 app.add_typer(waits.waits, name="waits", rich_help_panel=_RUNS)
 app.add_typer(waits.events, name="events", rich_help_panel=_RUNS)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stream_durable.client import Question, RunEntry, RunState, StepState
     from stream_durable.client.waiting import WaitsFor
 
-LIST_COLUMNS = ("id", "workflow", "status", "steps", "created", "took", "failure")
+LIST_COLUMNS = ("word", "id", "workflow", "status", "reason", "steps", "created", "took")
 #: An input may have a megabyte, and a terminal has some lines.
 _VALUE_MAX: Final = 1_000
 STEP_COLUMNS = ("step", "status", "attempt", "took", "note", "worker", "failure")
@@ -28,6 +28,8 @@ def entry_row(run: RunEntry) -> dict[str, Any]:
         "workflow": run.workflow,
         "fingerprint": run.fingerprint,
         "status": run.status,
+        "word": run.word,
+        "reason": run.reason,
         "steps": Share(run.done, run.total),
         "created": run.created,
         "started": run.started,

@@ -16,6 +16,8 @@ from stream_durable.client.queues import PauseState, QueueState, WorkerState
 from stream_durable.client.run import RunHandle
 from stream_durable.client.schedules import Backfill, FiringState, ScheduleState
 from stream_durable.client.state import Request, Requests, RunState, StepState
+from stream_durable.explain.checks import Check
+from stream_durable.explain.explained import Explanation
 
 __all__ = [
     "AsyncClient",
@@ -24,7 +26,9 @@ __all__ = [
     "BlockingClient",
     "BlockingRun",
     "Change",
+    "Check",
     "EventList",
+    "Explanation",
     "Family",
     "FiringState",
     "Happening",

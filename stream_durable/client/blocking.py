@@ -78,6 +78,7 @@ class BlockingRun(_Facade, Generic[Out]):
     value = _Blocking(RunHandle.value)
     state = _Blocking(RunHandle.state)
     attempts = _Blocking(RunHandle.attempts)
+    why = _Blocking(RunHandle.why)
     logs = _Blocking(RunHandle.logs)
     children = _Blocking(RunHandle.children)
     family = _Blocking(RunHandle.family)

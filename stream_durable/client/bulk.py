@@ -30,6 +30,7 @@ class BulkOrders:
         reason: str = "",
         *,
         compensate: bool = False,
+        by: str = "",
         progress: Progress | None = None,
     ) -> int:
         """Request the end of all matching runs not yet ended; return their number.
@@ -38,17 +39,19 @@ class BulkOrders:
         """
 
         def order(run: str) -> CancelRun:
-            return CancelRun(key=run, id=uuid4().hex, reason=reason, compensate=compensate)
+            return CancelRun(key=run, id=uuid4().hex, reason=reason, compensate=compensate, by=by)
 
         return await order_all(
             self._edge, which.query(_GOING, self._edge.now()), order, "cancel runs", progress
         )
 
-    async def pause_all(self, which: RunFilter, reason: str = "", *, progress: Progress | None = None) -> int:
+    async def pause_all(
+        self, which: RunFilter, reason: str = "", *, by: str = "", progress: Progress | None = None
+    ) -> int:
         """Let no step of the matching runs begin until resumed; return the number of runs."""
 
         def order(run: str) -> PauseRun:
-            return PauseRun(key=run, id=uuid4().hex, reason=reason)
+            return PauseRun(key=run, id=uuid4().hex, reason=reason, by=by)
 
         return await order_all(
             self._edge, which.query(_GOING - {PAUSED}, self._edge.now()), order, "pause runs", progress

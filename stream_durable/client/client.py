@@ -265,9 +265,9 @@ class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders, QueueOrders):
         """Note something beside a question."""
         return await self.run(id_of(run)).comment(wait, text, by=by)
 
-    async def cancel(self, run: str, reason: str = "", *, compensate: bool = False) -> str:
+    async def cancel(self, run: str, reason: str = "", *, compensate: bool = False, by: str = "") -> str:
         """Ask for the end of a run."""
-        return await self.run(run).cancel(reason, compensate=compensate)
+        return await self.run(run).cancel(reason, compensate=compensate, by=by)
 
     @overload
     def run(self, id: str) -> RunHandle[Any]: ...  # noqa: A002 - the word for it everywhere

@@ -16,6 +16,8 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.run.rows import thaw_requests
 from stream_durable.core.run.say import trigger_of
+from stream_durable.explain.listed import brief, word_of_status
+from stream_durable.explain.reason import Word
 from stream_durable.ports import RunPosition, RunSummary
 
 #: How far a count goes: further than people read numbers, and no more than a second of a server's time.
@@ -52,6 +54,9 @@ class RunEntry(NamedTuple):
     attempt: int
     #: When the run began, or None.
     started: datetime | None = None
+    #: The operator's word, and a short reason, from the row alone: see `RunHandle.why` for the whole.
+    word: Word = "Waiting"
+    reason: str = ""
 
     @property
     def cursor(self) -> str:
@@ -174,6 +179,8 @@ def entry(run: RunSummary) -> RunEntry:
         run.parent_step,
         run.attempt,
         None if run.started is None else _moment(run.started),
+        word_of_status(run.status),
+        brief(run),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
@@ -15,15 +15,16 @@ from stream_durable.client.early import output_of_step, value_at_path
 from stream_durable.client.edge import Edge
 from stream_durable.client.errors import RunCancelled, RunFailed
 from stream_durable.client.filter import RunFilter
-from stream_durable.client.inputs import answer_to, assignment_of, claim_of, comment_on
 from stream_durable.client.later import planned
 from stream_durable.client.listing import Family, RunList, family, listed
 from stream_durable.client.orders import check_end_step, check_retry
+from stream_durable.client.question_orders import QuestionOrders
 from stream_durable.client.starting import check_input, check_same, repeated, resolve
 from stream_durable.client.state import RunState, read_state
 from stream_durable.client.step_ender import StepEnder
 from stream_durable.client.stored import graph_of, with_large_values
 from stream_durable.client.watching import Event, watched
+from stream_durable.client.why import why
 from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent
@@ -40,6 +41,7 @@ from stream_durable.core.messages import (
 from stream_durable.core.run.rows import RunRow, thaw_run
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import CANCELLED, COMPLETED, RUN_ENDED
+from stream_durable.explain.explained import Explanation
 from stream_durable.ports import StoredRun
 from stream_durable.retrying import retry_transient
 from stream_durable.sdk.durations import Duration, milliseconds
@@ -55,7 +57,7 @@ else:
 _failure = msgspec.json.Decoder(Failure).decode
 
 
-class RunHandle(StepEnder, Generic[Out]):
+class RunHandle(QuestionOrders, StepEnder, Generic[Out]):
     """A run, by id. Each query reads the state or the log again.
 
     A request to a run is acknowledged on the log when the call returns, and applied in turn; the returned id
@@ -188,47 +190,25 @@ class RunHandle(StepEnder, Generic[Out]):
         sent = signalled(self.id, name, body, id=id or drawn(), by=by, ttl_ms=ttl_ms)
         await self._edge.send(planned(sent, at, after), f"signal run {self.id!r}")
 
-    async def answer(
-        self,
-        wait: str,
-        value: Any,
-        *,
-        by: str = "",
-        comment: str = "",
-        id: str | None = None,  # noqa: A002 - the word for it everywhere
-    ) -> str:
-        """Answer the question of a step; each `id` counts once, and the first fitting answer wins.
+    async def why(self, step: str | None = None, *, zone: tzinfo | None = None) -> Explanation:
+        """Explain why the run, or a step of it, is not moving; times are by the clocks of a zone.
 
-        Raises `RejectedError` for an unfit answer, naming the field, and without an open question.
+        Costs some reads by key and requests to the brokers; `zone` is by default that of this machine. A
+        silent Postgres or Kafka is an explanation. Raises `RejectedError` for an unknown run or step.
         """
-        run, data = await self._thawed(), self._edge.values.plain(value, f"the answer to {wait!r}")
-        return await self._tell(answer_to(run, wait, data, by=by, comment=comment, id=id or drawn()))
+        return await why(self._edge, self.id, step, zone)
 
-    async def claim(self, wait: str, by: str) -> str:
-        """Take a question on for somebody; refused if it is somebody else's."""
-        return await self._tell(claim_of(await self._thawed(), wait, by, id=drawn()))
-
-    async def assign(
-        self, wait: str, to: str, *, role: str | None = None, by: str = "", comment: str = ""
-    ) -> str:
-        """Hand a question over to somebody, or with `""` back to anybody of its role, or of another."""
-        run, order = await self._thawed(), drawn()
-        return await self._tell(assignment_of(run, wait, to, role, by=by, comment=comment, id=order))
-
-    async def comment(self, wait: str, text: str, *, by: str = "") -> str:
-        """Note something beside a question."""
-        return await self._tell(comment_on(await self._thawed(), wait, text, by=by, id=drawn()))
-
-    async def cancel(self, reason: str = "", *, compensate: bool = False) -> str:
+    async def cancel(self, reason: str = "", *, compensate: bool = False, by: str = "") -> str:
         """Request the end of the run; wait for it with `result`.
 
         Children are cancelled too and clean-up steps run; completed steps are undone if `compensate`.
         """
-        return await self._tell(CancelRun(key=self.id, id=drawn(), reason=reason, compensate=compensate))
+        order = CancelRun(key=self.id, id=drawn(), reason=reason, compensate=compensate, by=by)
+        return await self._tell(order)
 
-    async def pause(self, reason: str = "") -> str:
+    async def pause(self, reason: str = "", *, by: str = "") -> str:
         """Let no step begin until the run is resumed; those under way go on, and so does time."""
-        return await self._tell(PauseRun(key=self.id, id=drawn(), reason=reason))
+        return await self._tell(PauseRun(key=self.id, id=drawn(), reason=reason, by=by))
 
     async def resume(self, *, context: Mapping[str, Any] | None = None) -> str:
         """Let a paused run go on; `context` is merged into the run's context before."""

@@ -107,6 +107,8 @@ class Request(NamedTuple):
     compensate: bool
     #: Whether the run had ended, or was ending, so that the request changed nothing.
     is_late: bool = False
+    #: Who asked for it, if that was said.
+    by: str = ""
 
 
 class Requests(NamedTuple):
@@ -327,7 +329,7 @@ def _requests(requests: core.Requests | None) -> Requests:
 def _request(request: core.Request | None) -> Request | None:
     if request is None:
         return None
-    return Request(request.id, moment(request.at), request.reason, request.compensate)
+    return Request(request.id, moment(request.at), request.reason, request.compensate, by=request.by)
 
 
 def _moment(millis: int | None) -> datetime | None:

@@ -135,6 +135,8 @@ class CancelRun(RunMessage, kw_only=True, tag="run.cancel"):
     reason: str = ""
     #: Whether what completed is undone, as if the run had failed.
     compensate: bool = False
+    #: Who asks for it, under any name.
+    by: OptionalText = ""
 
 
 class PauseRun(RunMessage, kw_only=True, tag="run.pause"):
@@ -142,6 +144,8 @@ class PauseRun(RunMessage, kw_only=True, tag="run.pause"):
 
     id: Text
     reason: str = ""
+    #: Who asks for it, under any name.
+    by: OptionalText = ""
 
 
 class ResumeRun(RunMessage, kw_only=True, tag="run.resume"):
@@ -458,6 +462,8 @@ class AttemptReturned(AttemptEnd, kw_only=True, tag="attempt.returned"):
     reason: Annotated[str, Meta(max_length=4_000)] = ""
     #: How often the attempt had been given back before: the command says it, and a repeat says the same.
     returns: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
+    #: Whether the worker's code has no such function.
+    is_not_carried: bool = False
 
 
 class AttemptSkipped(AttemptEnd, kw_only=True, tag="attempt.skipped"):

@@ -28,6 +28,7 @@ from stream_durable.memory.waits import WaitViews
 from stream_durable.ports import (
     GatePlace,
     GateSummary,
+    PartitionSummary,
     QuestionQuery,
     Record,
     RunPage,
@@ -195,6 +196,13 @@ class MemoryViews(ScheduleViews, WaitViews):
     async def gate_get(self, name: str) -> GateSummary | None:
         """Return a gate; None: nobody has used one of this name."""
         return self._gate(name) if name in self._tables.gates else None
+
+    async def partition_get(self, partition: int) -> PartitionSummary | None:
+        """Return where a partition of the inbox stands."""
+        row = self._tables.partitions.get(partition)
+        if row is None:
+            return None
+        return PartitionSummary(partition, row.owner, row.epoch, row.next_offset, row.stalls, row.lost_reason)
 
     async def gate_places(self, name: str, *, after: int = 0, limit: int = 1_000) -> list[GatePlace]:
         """Return a page of the attempts at a gate, in the order of its ordinals."""

@@ -245,6 +245,11 @@ class PostgresViews:
             found = await connection.fetch(queries()["view_gate_places"], name, after, limit)
         return list(map(GatePlace._make, found))
 
+    async def partition_get(self, partition: int) -> PartitionSummary | None:
+        """Return where a partition of the inbox stands."""
+        found = await self._fetch("partition_get", partition)
+        return PartitionSummary._make(found[0]) if found else None
+
     async def partition_list(self) -> list[PartitionSummary]:
         """Return where all partitions stand."""
         return list(map(PartitionSummary._make, await self._fetch("partition_list")))

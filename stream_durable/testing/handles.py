@@ -72,6 +72,7 @@ class TestedRun(Teller):
     heartbeat_step = Told(RunHandle.heartbeat_step)
     token = Told(RunHandle.token)
     attempts = Told(RunHandle.attempts)
+    why = Told(RunHandle.why)
     logs = Told(RunHandle.logs)
     family = Told(RunHandle.family)
 

@@ -72,7 +72,9 @@ class Making:
         except NotCarriedError as error:
             # A deployment is under way, or workers of different code share a queue. Not the run's fault.
             self._missed.tell(command, str(error))
-            return given_back(self._who(job), job, str(error), _NO_HANDLER_MS)
+            back = given_back(self._who(job), job, str(error), _NO_HANDLER_MS)
+            back.is_not_carried = True
+            return back
         if job.has_references:
             job.command = await self._fitting.resolved(command)
         if job.coroutine is not None:

@@ -13,6 +13,7 @@ from typing import Any
 import api_pages
 import messages_page
 import pytest
+import reasons_page
 import states_page
 from cli_page import commands
 from pages import ROOT, Block, anchors, blocks, files, links, pages
@@ -160,6 +161,11 @@ def test_the_repository_speaks_of_the_product_alone(file: Path) -> None:
 def test_the_page_of_messages_says_what_the_code_says() -> None:
     remedy = "run `python tests/docs/messages_page.py > docs/reference/messages.md`"
     assert messages_page.page() == (DOCS / "reference" / "messages.md").read_text(), remedy
+
+
+def test_the_page_of_reasons_says_what_the_code_says() -> None:
+    remedy = "run `python tests/docs/reasons_page.py > docs/reference/reasons.md`"
+    assert reasons_page.page() == (DOCS / "reference" / "reasons.md").read_text(), remedy
 
 
 def test_every_public_event_has_a_meaning_and_the_schemas_say_it() -> None:

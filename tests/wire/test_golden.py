@@ -517,6 +517,15 @@ MESSAGES += [
     )
 ]
 
+#: Who asked, and why a command was given back.
+MESSAGES += [
+    CancelRun(key="run-1", id="m2", reason="asked twice", compensate=True, by="tom"),
+    PauseRun(key="run-1", id="m6", reason="stocktaking", by="tom"),
+    msgspec.structs.replace(
+        next(one for one in MESSAGES if type(one) is AttemptReturned and one.call), is_not_carried=True
+    ),
+]
+
 
 def lines(name: str) -> list[bytes]:
     return (GOLDEN / name).read_bytes().splitlines()

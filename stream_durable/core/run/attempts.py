@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from stream_durable.core.definition.nodes import BranchNode, ChildNode, StepNode
@@ -45,6 +47,9 @@ from stream_durable.core.status import (
 
 #: How often the worker of one attempt may be lost before that counts as a failure of the attempt.
 LOSSES_MAX = 3
+
+#: The failure of an attempt given back by a worker whose code lacks the function.
+NOT_CARRIED: Final = "not_carried"
 
 #: The status of a step when this type of message is a repeat.
 _SAID: dict[type[AttemptMessage], tuple[str, ...]] = {
@@ -110,7 +115,7 @@ def returned(run: Run, message: AttemptReturned, now: int, out: Effects) -> Outc
         step.status = READY
         step.deadline = None
         step.worker = message.worker
-        step.failure = Failure("returned", message.reason)
+        step.failure = Failure(NOT_CARRIED if message.is_not_carried else "returned", message.reason)
         run.touched[i] = None
         set_due(run, i, step, now + message.delay_ms, out)
     else:
@@ -298,6 +303,7 @@ def _note(
 def lease(run: Run, i: int, step: Step, now: int, lease_ms: int, out: Effects) -> None:
     """Give the worker of an attempt so long until it is given up."""
     due = now + lease_ms
+    step.detailed().heard = now
     if step.deadline is not None:
         due = min(due, step.deadline)
     set_due(run, i, step, due, out)

@@ -37,7 +37,7 @@ def pause(run: Run, message: PauseRun, now: int, out: Effects) -> Outcome:
         return Outcome.DUPLICATE
     requests = run.requests = run.requests or Requests()
     requests.remember(message.id)
-    requests.pause = Request(message.id, now, message.reason)
+    requests.pause = Request(message.id, now, message.reason, by=message.by)
     say_run(run, RUN_PAUSED, now, out)
     return Outcome.APPLIED
 

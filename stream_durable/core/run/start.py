@@ -109,7 +109,7 @@ def cancel(run: Run, message: CancelRun, now: int, out: Effects, last: End | Non
     requests = run.requests = run.requests or Requests()
     if requests.cancel is not None or requests.late_cancel is not None or run.has_seen(message.id):
         return Outcome.LATE if run.has_ended and run.status != CANCELLED else Outcome.DUPLICATE
-    request = Request(message.id, now, message.reason, message.compensate)
+    request = Request(message.id, now, message.reason, message.compensate, message.by)
     requests.remember(message.id)
     if run.has_ended or run.failure is not None:
         requests.late_cancel = request

@@ -121,6 +121,8 @@ class Detail(msgspec.Struct, omit_defaults=True):
     happened: OptionalRaw = None
     inside: Inside | None = None
     inner: Inner | None = None
+    #: When the worker of a long attempt reported last.
+    heard: int | None = None
     #: How far the attempt is, as it said last.
     percent: float | None = None
     label: str | None = None
@@ -176,6 +178,8 @@ class Request(msgspec.Struct, omit_defaults=True):
     at: int
     reason: str = ""
     compensate: bool = False
+    #: Who asked for it, under any name.
+    by: str = ""
 
 
 class Requests(msgspec.Struct, omit_defaults=True):

@@ -121,6 +121,12 @@ select id, owner_token, next_offset, must_redrive
 from partition
 where id = any($1::int[])
 
+-- name: partition_get
+-- Where partition $1 stands, in the order of PartitionSummary.
+select id, owner, epoch, next_offset, stalls, lost_reason
+from partition
+where id = $1
+
 -- name: partition_list
 -- Where all partitions stand, in the order of PartitionSummary.
 select id, owner, epoch, next_offset, stalls, lost_reason

@@ -1,0 +1,87 @@
+"""A run of a list in a word and a short reason, from the row alone."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import msgspec
+
+from stream_durable.core.failure import Failure
+from stream_durable.core.run.rows import thaw_requests
+from stream_durable.core.status import (
+    CANCELLED,
+    CANCELLING,
+    COMPENSATED,
+    COMPENSATING,
+    COMPENSATION_FAILED,
+    COMPLETED,
+    FAILED,
+    PAUSED,
+    PENDING,
+    RUNNING,
+    WAITING,
+)
+from stream_durable.explain.phrases import quoted
+from stream_durable.explain.reason import Word
+
+_WORDS: Final[dict[str, Word]] = {
+    FAILED: "Needs review", COMPENSATION_FAILED: "Needs review", PAUSED: "Blocked", PENDING: "Waiting",
+    WAITING: "Waiting", RUNNING: "Running", CANCELLING: "Running", COMPENSATING: "Running",
+    COMPLETED: "Done", COMPENSATED: "Done", CANCELLED: "Done",
+}  # fmt: skip
+_failure = msgspec.json.Decoder(Failure).decode
+
+
+class Listed(Protocol):
+    """The columns of a run in a list."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def done(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+    @property
+    def failure(self) -> bytes | None: ...
+    @property
+    def requests(self) -> bytes | None: ...
+
+
+def word_of_status(status: str) -> Word:
+    """Return the operator's word for the status of a run.
+
+    Without a look at steps, a run held up by a gate, a queue or a partition is `Running` or `Waiting`.
+    """
+    return _WORDS[status]
+
+
+def brief(row: Listed) -> str:
+    """Return a short reason for the status of a run; costs the decoding of two columns."""
+    failure = None if row.failure is None else _failure(row.failure)
+    requests = thaw_requests(row.requests)
+    pause = None if requests is None else requests.pause
+    cancel = None if requests is None else requests.cancel
+    steps = f"{row.done} of {row.total} steps are done"
+    match row.status:
+        case "failed" | "compensated" | "compensation_failed" | "compensating" if failure is not None:
+            return _failed(row.status, failure)
+        case "paused" if pause is not None:
+            return f"paused{f' by {pause.by}' if pause.by else ''}{quoted(pause.reason)}"
+        case "cancelling" | "cancelled" if cancel is not None:
+            return f"cancelled{f' by {cancel.by}' if cancel.by else ''}{quoted(cancel.reason)}"
+        case "pending":
+            return "has not begun"
+        case "completed":
+            return "completed"
+        case "waiting":
+            return f"waits, {steps}"
+        case _:
+            return steps
+
+
+def _failed(status: str, failure: Failure) -> str:
+    step = f"{failure.step}: " if failure.step else ""
+    text = f"{step}{failure.code}{quoted(failure.message)}"
+    return {COMPENSATED: f"undone after {text}", COMPENSATING: f"is being undone after {text}"}.get(
+        status, text
+    )

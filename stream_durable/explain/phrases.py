@@ -1,0 +1,113 @@
+"""Times, lengths of time and numbers as people read them."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from typing import Final, NamedTuple
+
+_MINUTE: Final = 60
+_HOUR: Final = 3_600
+_DAY: Final = 86_400
+#: A message of a failure within a sentence goes so far.
+_QUOTE_MAX: Final = 200
+
+
+def length(milliseconds: int) -> str:
+    """Return a length of time in two units at most.
+
+    >>> length(88), length(9_800), length(15_000), length(169_000), length(4_980_000), length(252_000_000)
+    ('88 ms', '9.8 s', '15 s', '2 min 49 s', '1 h 23 min', '2 d 22 h')
+    """
+    if milliseconds < 1_000:
+        return f"{max(0, milliseconds)} ms"
+    seconds = milliseconds // 1_000
+    if seconds < 10:
+        return f"{milliseconds // 100 / 10:g} s"
+    if seconds < _MINUTE:
+        return f"{seconds} s"
+    if seconds < _HOUR:
+        return _two(seconds, _MINUTE, "min", 1, "s")
+    if seconds < _DAY:
+        return _two(seconds, _HOUR, "h", _MINUTE, "min")
+    return _two(seconds, _DAY, "d", _HOUR, "h")
+
+
+def _two(seconds: int, large: int, large_name: str, small: int, small_name: str) -> str:
+    first, rest = divmod(seconds, large)
+    second = rest // small
+    return f"{first} {large_name} {second} {small_name}" if second else f"{first} {large_name}"
+
+
+class Times(NamedTuple):
+    """Moments in the words of a reader: by the clocks of a zone, at a moment."""
+
+    now: datetime
+    #: None: that of this machine.
+    zone: tzinfo | None = None
+
+    def on(self, moment: datetime) -> str:
+        """Return a moment within a sentence: ` at 12:41:08`, or ` on 20 Nov 12:41`."""
+        text = self.at(moment)
+        return f" on {text}" if " " in text else f" at {text}"
+
+    def at(self, moment: datetime) -> str:
+        """Return a moment: of today the time, otherwise the day too."""
+        local, today = moment.astimezone(self.zone), self.now.astimezone(self.zone)
+        if local.date() == today.date():
+            return f"{local:%H:%M:%S}"
+        if local.year == today.year:
+            return f"{local.day} {local:%b %H:%M}"
+        return f"{local.day} {local:%b %Y %H:%M}"
+
+    def since(self, moment: datetime | None) -> str:
+        """Return ` since 12:41:08`, or nothing."""
+        return "" if moment is None else f" since {self.at(moment)}"
+
+    def until(self, moment: datetime | None) -> str:
+        """Return `, until 14:41:08, in 2 h`, or nothing."""
+        return "" if moment is None else f", until {self.soon(moment)}"
+
+    def soon(self, moment: datetime) -> str:
+        """Return a moment with the time left, or with the time since."""
+        left = round((moment - self.now).total_seconds() * 1_000)
+        return f"{self.at(moment)}, {self._left(left)}"
+
+    def coming(self, moment: datetime) -> str:
+        """Return ` at 14:41:08, in 2 h`."""
+        left = round((moment - self.now).total_seconds() * 1_000)
+        return f"{self.on(moment)}, {self._left(left)}"
+
+    @staticmethod
+    def _left(milliseconds: int) -> str:
+        return f"in {length(milliseconds)}" if milliseconds >= 0 else f"{length(-milliseconds)} ago"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "step"), counted(3, "step"), counted(2, "worker reads it", "workers read it")
+    ('1 step', '3 steps', '2 workers read it')
+    """
+    return f"{count:,} {one}" if count == 1 else f"{count:,} {many or one + 's'}"
+
+
+def times(count: int) -> str:
+    """Return how often.
+
+    >>> times(1), times(2), times(7)
+    ('once', 'twice', '7 times')
+    """
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def quoted(text: str) -> str:
+    """Return the first line of a message, shortened, behind a colon; or nothing."""
+    line = text.strip().partition("\n")[0].strip().rstrip(".")
+    if not line:
+        return ""
+    return f": {line if len(line) <= _QUOTE_MAX else line[: _QUOTE_MAX - 1] + '…'}"
+
+
+def attempt_of(attempt: int, attempts: int) -> str:
+    """Return `attempt 3 of 5`, or without a policy `attempt 3`."""
+    return f"attempt {attempt} of {attempts}" if attempts > 1 else f"attempt {attempt}"

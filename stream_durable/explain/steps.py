@@ -1,0 +1,304 @@
+"""The reason of a step, found from a snapshot."""
+
+from __future__ import annotations
+
+from typing import Any, Final, assert_never
+
+from stream_durable.core.definition.nodes import (
+    ChildNode,
+    EventNode,
+    InputNode,
+    SignalNode,
+    SleepNode,
+    TokenNode,
+    WaitNode,
+)
+from stream_durable.core.failure import Failure
+from stream_durable.core.names import undo_name
+from stream_durable.core.run.attempts import NOT_CARRIED
+from stream_durable.core.run.cause import Cause
+from stream_durable.core.run.explain import causes, status_of
+from stream_durable.core.run.groups import window
+from stream_durable.core.run.inside import first_of, open_waits
+from stream_durable.core.run.state import Asked, Run, Step
+from stream_durable.core.run.waiting import cause_of_wait
+from stream_durable.core.status import (
+    CANCELLED,
+    COMPENSATED,
+    COMPLETED,
+    FAILED,
+    SKIPPED,
+    STEP_ENDED,
+)
+from stream_durable.explain import moving, settled, stopped, waiting
+from stream_durable.explain.listed import brief, word_of_status
+from stream_durable.explain.partition import partition_trouble
+from stream_durable.explain.reason import Reason
+from stream_durable.explain.snapshot import Snapshot, moment
+
+#: A heartbeat this late is missing.
+_LATE_MS: Final = 1_000
+
+
+def step_reason(seen: Snapshot, i: int) -> Reason:
+    """Return the reason of a step."""
+    run = seen.run
+    step, status = run.steps.get(i), status_of(run, i)
+    if status in STEP_ENDED:
+        return _ended(run, i, step, status)
+    trouble = partition_trouble(seen)
+    if trouble is not None:
+        return trouble
+    inside = open_waits(run, i)
+    if inside:
+        _, held, node = inside[0]
+        return _wait(seen, held, node, is_inside=True, others=len(inside) - 1)
+    found = causes(run, i)
+    return _reason(seen, i, step or Step(), found, found[0])
+
+
+def _reason(seen: Snapshot, i: int, step: Step, found: tuple[Cause, ...], cause: Cause) -> Reason:
+    run = seen.run
+    match cause.kind:
+        case "begin":
+            return not_begun(run)
+        case "paused":
+            return paused(run)
+        case "step" | "join" | "branch" | "group" | "call" | "place" | "turn":
+            return _before(run, i, found, cause)
+        case "retry" | "later" | "queue" | "worker" | "answer" | "breaker" | "members":
+            return _under_way(seen, i, step, cause)
+        case "time" | "event" | "signal" | "input" | "token" | "child" | "next child":
+            node = run.graph.nodes[i]
+            assert isinstance(node, WaitNode)
+            return _wait(seen, step, node)
+        case _:
+            assert_never(cause.kind)
+
+
+def _before(run: Run, i: int, found: tuple[Cause, ...], cause: Cause) -> Reason:
+    """Return why a step has not begun."""
+    graph = run.graph
+    match cause.kind:
+        case "branch":
+            return waiting.Choice(branch=cause.name)
+        case "call":
+            return waiting.CallBefore()
+        case "place":
+            line = sorted(run.line or ())
+            return waiting.RunPlace(places=graph.limit or 0, before=sum(j < i for j in line))
+        case "turn":
+            return waiting.Portion(deferred=0 if run.requests is None else len(run.requests.deferred))
+        case "group":
+            places = window(run, graph.owner(i))
+            if places is None:
+                return waiting.Turn(group=cause.name)
+            return waiting.GroupPlace(group=cause.name, places=places)
+        case _:
+            steps = tuple((one.name, one.about) for one in found if one.kind == "step")
+            joins = tuple((one.name, one.about) for one in found if one.kind == "join")
+            return waiting.After(steps=steps, joins=joins)
+
+
+def _under_way(seen: Snapshot, i: int, step: Step, cause: Cause) -> Reason:
+    """Return the reason of a begun step other than a wait."""
+    run, failure = seen.run, step.failure or Failure("")
+    match cause.kind:
+        case "members":
+            total = len(run.graph.members.get(i, ()))
+            return moving.Members(since=moment(step.started), done=total - run.open[i].left, total=total)
+        case "answer":
+            return moving.Stopping(until=moment(step.due), worker=step.worker or "")
+        case "retry":
+            coming, attempts = attempt_number(run, i, step)
+            return waiting.Retry(
+                since=moment(step.finished), until=moment(step.due), failure=failure.code,
+                message=failure.message, attempt=coming + 1, attempts=attempts,
+            )  # fmt: skip
+        case "later":
+            return _given_back(run, i, step, failure)
+        case "breaker":
+            return _gate(seen, cause.name)
+        case "worker":
+            return _running(seen, i, step)
+        case _:
+            return _command(seen, i, step)
+
+
+def _given_back(run: Run, i: int, step: Step, failure: Failure) -> Reason:
+    since, until = moment(step.finished), moment(step.due)
+    if failure.code != NOT_CARRIED:
+        return waiting.PutOff(since=since, until=until, message=failure.message)
+    return stopped.NotCarried(
+        since=since, until=until, queue=queue_of(run, i), worker=step.worker or "a worker",
+        workflow=run.graph.name, message=failure.message,
+    )  # fmt: skip
+
+
+def _gate(seen: Snapshot, name: str) -> Reason:
+    found = seen.gates.get(name)
+    if found is None:
+        return stopped.GateAsked(gate=name, waiting=0)
+    gate = found.summary
+    since, until = moment(gate.since), moment(gate.due)
+    if gate.state == "open":
+        return stopped.BreakerOpen(
+            since=since, until=until, gate=name, failures=gate.failures, waiting=gate.waiting
+        )
+    if gate.state == "half-open":
+        trial = next((place for place in reversed(found.places) if place.is_inside), None)
+        return stopped.BreakerTrial(
+            since=since, until=until, gate=name, run="" if trial is None else trial.run,
+            step="" if trial is None else trial.step, waiting=gate.waiting,
+        )  # fmt: skip
+    return stopped.GateAsked(gate=name, waiting=gate.waiting)
+
+
+def _running(seen: Snapshot, i: int, step: Step) -> Reason:
+    run, detail = seen.run, step.detail
+    lease, heard = step.due, None if detail is None else detail.heard
+    worker = step.worker or "a worker"
+    if lease is not None and heard is not None and lease != step.deadline and _is_silent(seen, heard, lease):
+        return stopped.WorkerSilent(
+            since=moment(heard), until=moment(lease), worker=worker, losses=step.losses
+        )
+    number, attempts = attempt_number(run, i, step)
+    return moving.Running(
+        since=moment(step.started), until=moment(step.deadline), worker=worker, attempt=number,
+        attempts=attempts, lease=moment(lease), losses=step.losses,
+        percent=None if detail is None else detail.percent, label=None if detail is None else detail.label,
+    )  # fmt: skip
+
+
+def _is_silent(seen: Snapshot, heard: int, lease: int) -> bool:
+    """Return whether a heartbeat is missing: between two is half of the lease at the most."""
+    return seen.now_ms - heard > (lease - heard) // 2 + _LATE_MS
+
+
+def _command(seen: Snapshot, i: int, step: Step) -> Reason:
+    """Return the place of a step's command, if looked up."""
+    run, queue = seen.run, queue_of(seen.run, i)
+    number, attempts = attempt_number(run, i, step)
+    since = moment(ready_since(run, i, step))
+    place = seen.commands.get(run.graph.names[i])
+    if place is None:
+        return moving.Queued(since=since, queue=queue, attempt=number, attempts=attempts)
+    if place.paused_by is not None:
+        return stopped.QueuePaused(since=moment(place.paused_since), queue=queue, by=place.paused_by)
+    if not place.readers:
+        return stopped.NoWorker(
+            since=since, queue=queue, topic=place.topic, partition=place.partition, offset=place.offset,
+            before=place.before,
+        )  # fmt: skip
+    if place.offset is None:
+        return moving.Handled(
+            since=since, queue=queue, topic=place.topic, partition=place.partition, attempt=number,
+            attempts=attempts, readers=len(place.readers),
+        )  # fmt: skip
+    return moving.Queued(
+        since=since, queue=queue, attempt=number, attempts=attempts, topic=place.topic,
+        partition=place.partition, offset=place.offset, before=place.before, reader=place.reader,
+        readers=len(place.readers),
+    )  # fmt: skip
+
+
+def _wait(seen: Snapshot, step: Step, node: WaitNode, *, is_inside: bool = False, others: int = 0) -> Reason:
+    common: dict[str, Any] = {
+        "since": moment(step.started), "until": moment(step.due),
+        "on_timeout": getattr(node, "on_timeout", None), "is_inside": is_inside, "others": others,
+    }  # fmt: skip
+    match node:
+        case SleepNode():
+            return waiting.Sleeps(**common)
+        case SignalNode():
+            came = tuple(name for name in node.signals if name in seen.signals) if node.all_of else ()
+            return waiting.ForSignals(signals=node.signals, all_of=node.all_of, came=came, **common)
+        case EventNode():
+            key = cause_of_wait(seen.run, step, node).about
+            return waiting.ForEvent(event=node.event, key=key, **common)
+        case InputNode():
+            asked = Asked() if step.detail is None or step.detail.asked is None else step.detail.asked
+            due = moment(asked.due)
+            return waiting.ForInput(
+                prompt=asked.prompt, role=asked.role, assignee=asked.assignee, due=due, **common
+            )
+        case TokenNode():
+            outside = None if step.detail is None else step.detail.outside
+            beat = None if outside is None else moment(outside.beat)
+            return waiting.ForToken(beat=beat, heartbeat_ms=node.heartbeat_ms, **common)
+        case ChildNode():
+            return _child(seen, step, node, common)
+        case _:
+            assert_never(node)
+
+
+def _child(seen: Snapshot, step: Step, node: ChildNode, common: dict[str, Any]) -> Reason:
+    child = "" if step.detail is None else step.detail.child
+    if not child:
+        return waiting.NextChild(
+            workflow=node.workflow, round=1 if step.detail is None else step.detail.round, **common
+        )
+    row = seen.children.get(child)
+    if row is None:
+        return waiting.ForChild(child=child, workflow=node.workflow, **common)
+    return waiting.ForChild(
+        child=child, workflow=node.workflow, child_word=word_of_status(row.status), child_reason=brief(row),
+        **common,
+    )  # fmt: skip
+
+
+def _ended(run: Run, i: int, step: Step | None, status: str) -> Reason:
+    failure = (None if step is None else step.failure) or Failure("")
+    since = moment((None if step is None else step.finished) or run.ended)
+    request = run.cancel_request
+    match status:
+        case _ if status == FAILED:
+            number = 1 if step is None else attempt_number(run, i, step)[0]
+            return stopped.Failed(
+                since=since, step=run.graph.names[i], failure=failure.code, message=failure.message,
+                attempt=number,
+            )  # fmt: skip
+        case _ if status == SKIPPED:
+            return settled.Skipped(since=since, failure=failure.code, message=failure.message)
+        case _ if status == CANCELLED:
+            by, reason = ("", failure.message) if request is None else (request.by, request.reason)
+            is_idle = step is None or (step.detail is not None and step.detail.is_idle)
+            return settled.Cancelled(since=since, by=by, reason=reason, has_begun=not is_idle)
+        case _ if status == COMPENSATED:
+            undone = run.steps.get(run.graph.index.get(undo_name(run.graph.names[i]), -1))
+            since = since if undone is None else moment(undone.finished)
+            return settled.Compensated(since=since, by="", reason="", failure="", message="")
+        case _:
+            assert status == COMPLETED, status
+            return settled.Completed(since=since)
+
+
+def not_begun(run: Run) -> waiting.NotBegun:
+    """Return when a pending run begins."""
+    attempts = run.graph.definition.restart.attempts
+    return waiting.NotBegun(until=moment(run.due), attempt=run.attempt, attempts=attempts)
+
+
+def paused(run: Run) -> stopped.Paused:
+    """Return who paused the run."""
+    request = None if run.requests is None else run.requests.pause
+    assert request is not None, "nothing is held by a pause without a request"
+    return stopped.Paused(since=moment(request.at), by=request.by, reason=request.reason)
+
+
+def attempt_number(run: Run, i: int, step: Step) -> tuple[int, int]:
+    """Return the number of a step's attempt since the last reset, and the greatest number."""
+    work = run.graph.work[i]
+    return step.attempt - first_of(step) + 1, 1 if work is None else work.retry.attempts
+
+
+def queue_of(run: Run, i: int) -> str:
+    """Return the queue of a step's commands."""
+    work = run.graph.work[i]
+    return run.queue or "default" if work is None else run.queue_of(work)
+
+
+def ready_since(run: Run, i: int, step: Step) -> int | None:
+    """Return the earliest possible beginning of a step, by the ends of dependencies."""
+    ends = [held.finished for j in run.graph.dependencies[i] if (held := run.steps.get(j)) is not None]
+    return max((end for end in ends if end is not None), default=run.started)
