@@ -24,6 +24,7 @@ from stream_durable.kafka.log import GroupLog
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.reader import KafkaReader
 from stream_durable.kafka.tail import KafkaRunEvents
+from stream_durable.kafka.traffic import KafkaTraffic
 from stream_durable.kafka.verdicts import KafkaVerdicts
 from stream_durable.metrics import Metrics
 from stream_durable.ports import Clock, Log, Outgoing
@@ -333,6 +334,7 @@ async def client_ports(settings: Settings | Path | None) -> AsyncIterator[Ports]
         yield Ports(
             publisher, definitions, views, events, blobs, control, settings.engine.event_ttl_ms, where,
             tokens=_tokens(settings),
+            traffic=KafkaTraffic(settings.kafka, settings.prefix, client=name),
         )  # fmt: skip
     finally:
         await control.close()

@@ -706,19 +706,19 @@ class CommandPlace(NamedTuple):
     #: The worker with the partition, and all workers of the queue.
     reader: str
     readers: tuple[str, ...]
-    #: Who has paused the queue; None: nobody.
-    paused_by: str | None = None
-    paused_since: int | None = None
 
 
 class Traffic(Protocol):
     """What is on the topics and who reads them, looked up when asked: a few requests to the brokers each."""
 
-    async def inbox(self, partition: int, position: int) -> InboxReading:
-        """Return how a partition of the inbox is read; `position` is the next offset to be folded."""
+    async def inbox(self, partition: int, position: int) -> InboxReading | None:
+        """Return how a partition of the inbox is read; `position` is the next offset to be folded.
 
-    async def command(self, queue: str, run: str, step: str, attempt: int) -> CommandPlace | None:
-        """Return where the command of an attempt is; None: the queue has no topic.
+        None: the broker shows no groups.
+        """
+
+    async def command(self, lane: str, run: str, step: str, attempt: int) -> CommandPlace | None:
+        """Return the place of an attempt's command; None: no such topic, or the broker shows no groups.
 
         Looks through a bounded number of unfinished commands.
         """

@@ -20,9 +20,9 @@ from stream_durable.explain.explained import Explanation, explain_run, explain_s
 from stream_durable.explain.phrases import Times
 from stream_durable.explain.reason import Reason
 from stream_durable.explain.snapshot import GateEvidence, Snapshot
-from stream_durable.explain.steps import queue_of
 from stream_durable.explain.stopped import BrokerAway, DatabaseAway, NoDefinition
 from stream_durable.ports import CommandPlace, InboxReading, PartitionSummary, StoredRun
+from stream_durable.wire.control import ControlState
 
 _Answer = TypeVar("_Answer")
 
@@ -79,6 +79,7 @@ async def _snapshot(edge: Edge, stored: StoredRun, graph: Graph, step: str | Non
     if run.ended is not None:
         return Snapshot(run, edge.now())
     asked = [i for i in chosen if _is_open(run, i)]
+    commanded = [i for i in asked if _has_command(run, i)]
     partition, inbox = await _inbox(edge, run)
     return Snapshot(
         run,
@@ -86,7 +87,8 @@ async def _snapshot(edge: Edge, stored: StoredRun, graph: Graph, step: str | Non
         gates=await _gates(edge, run, asked),
         children=await _children(edge, run, asked),
         signals=await _signals(edge, run, asked),
-        commands=await _commands(edge, run, asked),
+        commands=await _commands(edge, run, commanded),
+        control=await _control(edge) if commanded else ControlState(),
         partition=partition,
         inbox=inbox,
     )
@@ -95,6 +97,11 @@ async def _snapshot(edge: Edge, stored: StoredRun, graph: Graph, step: str | Non
 def _is_open(run: Run, i: int) -> bool:
     step = run.steps.get(i)
     return not run.need[i] if step is None else step.status not in STEP_ENDED
+
+
+def _has_command(run: Run, i: int) -> bool:
+    waits = causes(run, i)
+    return bool(waits) and waits[0].kind == "queue"
 
 
 async def _inbox(edge: Edge, run: Run) -> tuple[PartitionSummary | None, InboxReading | None]:
@@ -152,21 +159,26 @@ async def _signals(edge: Edge, run: Run, asked: Iterable[int]) -> frozenset[str]
     return frozenset(signal.name for signal in kept if signal.is_kept)
 
 
-async def _commands(edge: Edge, run: Run, asked: Iterable[int]) -> Mapping[str, CommandPlace]:
+async def _control(edge: Edge) -> ControlState:
+    """Return paused queues and present workers."""
+    await _broker(edge.ports.control.catch_up)
+    return edge.ports.control.state
+
+
+async def _commands(edge: Edge, run: Run, commanded: Iterable[int]) -> Mapping[str, CommandPlace]:
     """Return the places of commands: of the first ready step of each queue."""
-    traffic, found, queues = edge.ports.traffic, dict[str, CommandPlace](), set[str]()
+    traffic, found, lanes = edge.ports.traffic, dict[str, CommandPlace](), set[str]()
     if traffic is None:
         return found
-    for i in asked:
-        waits = causes(run, i)
-        queue = queue_of(run, i)
-        if not waits or waits[0].kind != "queue" or queue in queues or len(queues) == LOOKED_UP_MAX:
-            continue
-        queues.add(queue)
+    for i in commanded:
         step, name = run.steps.get(i), run.graph.names[i]
         attempt = 1 if step is None else step.attempt
+        lane = run.lane_of(i, attempt)
+        if lane in lanes or len(lanes) == LOOKED_UP_MAX:
+            continue
+        lanes.add(lane)
         place = await _broker(
-            lambda queue=queue, name=name, attempt=attempt: traffic.command(queue, run.id, name, attempt)  # type: ignore[misc]
+            lambda lane=lane, name=name, attempt=attempt: traffic.command(lane, run.id, name, attempt)  # type: ignore[misc]
         )
         if place is not None:
             found[name] = place

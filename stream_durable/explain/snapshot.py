@@ -10,6 +10,7 @@ from typing import Final
 from stream_durable.core.run.rows import RunRow
 from stream_durable.core.run.state import Run
 from stream_durable.ports import CommandPlace, GatePlace, GateSummary, InboxReading, PartitionSummary
+from stream_durable.wire.control import ControlState
 
 #: A record unread for so long is not waiting for its turn any more.
 BEHIND_MS: Final = 5_000
@@ -37,6 +38,8 @@ class Snapshot:
     signals: frozenset[str] = frozenset()
     #: By step: where its command is.
     commands: Mapping[str, CommandPlace] = field(default_factory=dict)
+    #: Paused queues and present workers.
+    control: ControlState = field(default_factory=ControlState)
     #: The run's partition of the inbox, by Postgres and by Kafka.
     partition: PartitionSummary | None = None
     inbox: InboxReading | None = None

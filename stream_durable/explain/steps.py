@@ -176,15 +176,16 @@ def _is_silent(seen: Snapshot, heard: int, lease: int) -> bool:
 
 
 def _command(seen: Snapshot, i: int, step: Step) -> Reason:
-    """Return the place of a step's command, if looked up."""
+    """Return the hindrance of a command, or its place, as far as looked up."""
     run, queue = seen.run, queue_of(seen.run, i)
     number, attempts = attempt_number(run, i, step)
     since = moment(ready_since(run, i, step))
+    held = _held_by_queue(seen, queue)
+    if held is not None:
+        return held
     place = seen.commands.get(run.graph.names[i])
     if place is None:
         return moving.Queued(since=since, queue=queue, attempt=number, attempts=attempts)
-    if place.paused_by is not None:
-        return stopped.QueuePaused(since=moment(place.paused_since), queue=queue, by=place.paused_by)
     if not place.readers:
         return stopped.NoWorker(
             since=since, queue=queue, topic=place.topic, partition=place.partition, offset=place.offset,
@@ -200,6 +201,20 @@ def _command(seen: Snapshot, i: int, step: Step) -> Reason:
         partition=place.partition, offset=place.offset, before=place.before, reader=place.reader,
         readers=len(place.readers),
     )  # fmt: skip
+
+
+def _held_by_queue(seen: Snapshot, queue: str) -> Reason | None:
+    """Return the reason for a queue to serve no command of the run."""
+    paused = seen.control.paused.get(queue)
+    if paused is not None:
+        pause = paused.pause
+        return stopped.QueuePaused(since=moment(pause.at), queue=queue, by=pause.by, reason=pause.reason)
+    workers = seen.control.serving(queue, seen.now_ms)
+    workflow = seen.run.graph.name
+    if workers and not any(workflow == name for worker in workers for name, _ in worker.here.carries):
+        names = tuple(sorted(worker.name for worker in workers))
+        return stopped.NoCarrier(queue=queue, workflow=workflow, workers=names)
+    return None
 
 
 def _wait(seen: Snapshot, step: Step, node: WaitNode, *, is_inside: bool = False, others: int = 0) -> Reason:

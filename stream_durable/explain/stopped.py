@@ -156,10 +156,11 @@ class QueuePaused(Reason, code="queue_paused", word="Blocked", check="queue"):
 
     queue: str
     by: str
+    reason: str
 
     def text(self, subject: str, at: Times) -> str:
         """Return the sentence."""
-        who = f"queue {self.queue} was paused{named(self.by, '')}{self.was(at)}"
+        who = f"queue {self.queue} was paused{named(self.by, self.reason)}{self.was(at)}"
         return f"{subject} waits, since {who}; nothing resumes it by itself"
 
 
@@ -235,6 +236,21 @@ class NoWorker(Reason, code="no_worker", word="Blocked", check="worker"):
         first = counted(self.before, "command is", "commands are")
         before = f", {first} before it" if self.before else ""
         return f"{subject} is on {place}{before}, and no worker reads queue {self.queue}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoCarrier(Reason, code="no_carrier", word="Blocked", check="worker"):
+    """No worker of the queue carries the workflow, in whichever version."""
+
+    queue: str
+    workflow: str
+    #: Workers of the queue.
+    workers: tuple[str, ...]
+
+    def text(self, subject: str, at: Times) -> str:
+        """Return the sentence."""
+        count = f"none of the {counted(len(self.workers), 'worker')} of queue {self.queue}"
+        return f"{subject} waits for code: {count} carries workflow {self.workflow}"
 
 
 @dataclass(frozen=True, kw_only=True)
