@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick test-next laws soak fuzz chaos check bench clean
+.PHONY: help setup page page-if-npm demo test quick test-next laws soak fuzz chaos check bench clean
 
 PYTHON ?= python3
 # Processes that run tests side by side, each with its own Kafka and Postgres: they wait more than they compute.
@@ -11,16 +11,20 @@ NEXT ?= $(foreach v,3.14 3.13 3.12,python$(v) $(wildcard $(HOME)/.pyenv/versions
 QUICK := -m 'not real and not kill and not slow'
 # Newer than pyproject.toml: what it asks for is installed.
 READY := .venv/.ready
+PAGE := stream_durable/api/page/index.html
+PACKAGES := dashboard/node_modules/.ready
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY) ## install everything into .venv, and the jars of Kafka into the user's cache
+setup: $(READY) page-if-npm ## install everything into .venv, the jars of Kafka into the user's cache, and build the page
+
+page: $(PAGE) ## build the dashboard, which the API serves
 
 demo: $(READY) ## run the demonstration on a real Kafka and a real Postgres
 	@$(BIN)/stream-durable demo
 
-test: $(READY) ## run all tests, those with a real Kafka and Postgres too
+test: $(READY) page-if-npm ## run all tests, those with a real Kafka and Postgres too
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --max-worker-restart 0
 
 quick: $(READY) ## run the tests that need no services and no seeds, in a minute
@@ -59,6 +63,7 @@ bench: $(READY) ## measure throughput, latency and CPU
 	@$(BIN)/stream-durable bench all --repeat 3
 
 clean: ## remove what was installed and built here; the user's cache stays
+	rm -rf dashboard/node_modules stream_durable/api/page .artefacts
 	rm -rf .venv .venv-next .durable dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(READY): pyproject.toml
@@ -67,6 +72,17 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --editable '.[local]' --group dev
 	@$(BIN)/python -m stream_durable.local prepare
+	@touch $@
+
+page-if-npm:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory page; \
+	else echo "The page is not built: it needs Node 20.19 or newer with npm (apt-get install nodejs npm, or nodejs.org)."; fi
+
+$(PAGE): $(PACKAGES) dashboard/index.html dashboard/vite.config.ts $(shell find dashboard/src dashboard/public -type f)
+	@cd dashboard && npm run --silent build -- --logLevel warn
+
+$(PACKAGES): dashboard/package-lock.json
+	@cd dashboard && npm ci --no-audit --no-fund --loglevel error
 	@touch $@
 
 # Kafka needs both. As root on Debian, in a container mostly, we install them; Debian releases

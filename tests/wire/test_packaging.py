@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from io import BytesIO
@@ -114,3 +116,15 @@ def test_a_package_without_its_schemas_says_where_it_looked(installed: Path) -> 
     assert done.returncode != 0
     assert "BrokenError" in done.stderr
     assert str(schemas) in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="the page is built with Node 20.19 or newer and npm")
+def test_the_wheel_holds_the_page_and_nothing_that_it_is_built_from(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if "/api/page/" in name]
+        index = archive.read("stream_durable/api/page/index.html").decode()
+        scripts = re.findall(r'src="\./(assets/[^"]+\.js)"', index)
+
+    assert scripts
+    assert {f"stream_durable/api/page/{script}" for script in scripts} <= set(names)
+    assert not [name for name in names if name.endswith((".ts", ".tsx", ".map"))]

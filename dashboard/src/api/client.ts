@@ -1,0 +1,104 @@
+/** Requests to the API, and what they answer. Refusals are thrown as problems. */
+
+import { queryOptions } from "@tanstack/react-query";
+
+import type { RunsSearch } from "../pure/filters";
+import type { Attempts, History, RunList, RunState, RunStatuses } from "./models";
+import { problemOf } from "./problem";
+
+const ROOT = new URL("api/v1/", document.baseURI);
+
+type Query = Record<string, string | number | boolean | readonly string[] | null | undefined>;
+
+function address(path: string, query: Query = {}): URL {
+  const url = new URL(path, ROOT);
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined || value === null || value === "" || value === false) continue;
+    for (const each of Array.isArray(value) ? value : [value]) url.searchParams.append(name, String(each));
+  }
+  return url;
+}
+
+async function send<T>(method: string, url: URL, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const headers: Record<string, string> = { accept: "application/json" };
+  if (method !== "GET") {
+    headers["content-type"] = "application/json";
+    headers["idempotency-key"] = crypto.randomUUID();
+    headers["x-stream-durable"] = "page";
+  }
+  const answer = await fetch(url, {
+    method,
+    headers,
+    signal,
+    credentials: "same-origin",
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const text = await answer.text();
+  const isJson = answer.headers.get("content-type")?.includes("json") ?? false;
+  const value = isJson && text ? (JSON.parse(text) as unknown) : undefined;
+  if (!answer.ok) throw problemOf(answer.status, value);
+  return value as T;
+}
+
+/** A segment of a path, whatever is in it. */
+export const part = encodeURIComponent;
+
+export function get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> {
+  return send<T>("GET", address(path, query), undefined, signal);
+}
+
+export function post<T>(path: string, body: unknown = {}): Promise<T> {
+  return send<T>("POST", address(path), body);
+}
+
+export function remove<T>(path: string): Promise<T> {
+  return send<T>("DELETE", address(path));
+}
+
+/** The filters of the address as the API takes them. */
+export function filterOf(search: RunsSearch): Query {
+  return {
+    status: search.status,
+    workflow: search.workflow,
+    fingerprint: search.version,
+    tag: search.tag,
+    queue: search.queue,
+    parent: search.parent,
+    created_since: search.since,
+    input_text: search.text,
+    failed: search.failed,
+  };
+}
+
+export const runsPage = (search: RunsSearch, after: string | null) => (signal: AbortSignal) =>
+  get<RunList>("runs", { ...filterOf(search), limit: 100, after }, signal);
+
+export const statuses = (search: RunsSearch) =>
+  queryOptions({
+    queryKey: ["runs", "statuses", search],
+    queryFn: ({ signal }) => get<RunStatuses>("runs/statuses", filterOf({ ...search, status: undefined }), signal),
+  });
+
+export const run = (id: string) =>
+  queryOptions({
+    queryKey: ["run", id],
+    queryFn: ({ signal }) => get<RunState>(`runs/${part(id)}`, {}, signal),
+  });
+
+export const attempts = (id: string) =>
+  queryOptions({
+    queryKey: ["run", id, "attempts"],
+    queryFn: ({ signal }) => get<Attempts>(`runs/${part(id)}/attempts`, {}, signal),
+  });
+
+export const history = (id: string, evidence: boolean) =>
+  queryOptions({
+    queryKey: ["run", id, "history", evidence],
+    queryFn: ({ signal }) => get<History>(`runs/${part(id)}/history`, { evidence }, signal),
+  });
+
+export const family = (id: string) =>
+  queryOptions({
+    queryKey: ["run", id, "family"],
+    queryFn: ({ signal }) => get<RunList>(`runs/${part(id)}/family`, {}, signal),
+  });

@@ -1,0 +1,32 @@
+import "./styles/tokens.css";
+import "./styles/parts.css";
+
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+
+import { Problem } from "./api/problem";
+import { applyTheme } from "./parts/theme";
+import { router } from "./router";
+
+applyTheme();
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 2_000,
+      // What is shown is asked for again while it is looked at.
+      refetchInterval: 5_000,
+      // What the server refuses, it refuses again; what did not reach it may reach it.
+      retry: (count, error) => !(error instanceof Problem) && count < 2,
+      refetchOnWindowFocus: true,
+    },
+  },
+});
+createRoot(document.getElementById("root")!).render(
+  <StrictMode>
+    <QueryClientProvider client={queries}>
+      <RouterProvider router={router} />
+    </QueryClientProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,105 @@
+/** What floats: the browser's own dialog, which keeps focus inside and gives it back. */
+
+import { useEffect, useId, useRef, useState, type ReactNode } from "react";
+
+import { Failure, type Problem } from "../api/problem";
+import { Icon } from "./basics";
+
+export function Dialog(props: { title: string; onClose: () => void; children: ReactNode; wide?: boolean }) {
+  const box = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useEffect(() => {
+    const dialog = box.current;
+    if (dialog && !dialog.open) dialog.showModal();
+  }, []);
+  return (
+    <dialog
+      ref={box}
+      className={`float dialog ${props.wide ? "dialog--wide" : ""}`}
+      aria-labelledby={id}
+      onClose={props.onClose}
+      onClick={(event) => {
+        if (event.target === box.current) box.current?.close();
+      }}
+    >
+      <div className="dialog__box">
+        <div className="between">
+          <h2 id={id}>{props.title}</h2>
+          <button type="button" className="btn btn--quiet btn--icon" aria-label="Close" onClick={() => box.current?.close()}>
+            <Icon name="x" />
+          </button>
+        </div>
+        {props.children}
+      </div>
+    </dialog>
+  );
+}
+
+export interface Act {
+  title: string;
+  /** What will happen, in numbers or names. */
+  preview?: ReactNode;
+  /** The word on the button. */
+  verb: string;
+  isRisky?: boolean;
+  asksReason?: boolean;
+  /** More fields. */
+  fields?: ReactNode;
+  /** A number to type before it goes on. */
+  confirm?: number;
+  run: (reason: string) => Promise<unknown>;
+}
+
+/** A write with what it does, a reason, and the refusal beside the button that caused it. */
+export function ActDialog({ act, onClose, onDone }: { act: Act; onClose: () => void; onDone: () => void }) {
+  const [reason, setReason] = useState("");
+  const [typed, setTyped] = useState("");
+  const [problem, setProblem] = useState<Problem>();
+  const [isSending, setSending] = useState(false);
+  const needsNumber = act.confirm !== undefined && act.confirm > 100;
+  const mayGo = !isSending && (!needsNumber || typed.replaceAll(",", "") === String(act.confirm));
+  const send = async () => {
+    setSending(true);
+    setProblem(undefined);
+    try {
+      await act.run(reason);
+      onDone();
+    } catch (error) {
+      setProblem(error as Problem);
+    } finally {
+      setSending(false);
+    }
+  };
+  return (
+    <Dialog title={act.title} onClose={onClose}>
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (mayGo) void send();
+        }}
+      >
+        {act.preview}
+        {act.fields}
+        {act.asksReason !== false && (
+          <label className="field">
+            <span className="lbl">Reason</span>
+            <input className="input" value={reason} onChange={(event) => setReason(event.target.value)} autoFocus />
+          </label>
+        )}
+        {needsNumber && (
+          <label className="field">
+            <span className="lbl">Type {act.confirm!.toLocaleString("en")} to confirm</span>
+            <input className="input" inputMode="numeric" value={typed} onChange={(event) => setTyped(event.target.value)} />
+          </label>
+        )}
+        {problem && <Failure problem={problem} />}
+        <div className="row right">
+          <button type="submit" className={`btn ${act.isRisky ? "btn--risk" : "btn--main"}`} disabled={!mayGo}>
+            {isSending ? "Asked…" : act.verb}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

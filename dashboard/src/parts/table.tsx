@@ -1,0 +1,135 @@
+/** A table whose rows are drawn as they come into view. The row is the target; one link is inside it. */
+
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useRef, type ReactNode } from "react";
+
+export interface Column<T> {
+  key: string;
+  head: ReactNode;
+  /** In pixels; none: it takes what is left. */
+  width?: number;
+  num?: boolean;
+  /** Left out on screens narrower than this. */
+  from?: number;
+  cell: (row: T) => ReactNode;
+}
+
+export interface TableProps<T> {
+  label: string;
+  columns: readonly Column<T>[];
+  rows: readonly T[];
+  rowKey: (row: T) => string;
+  rowHeight?: number;
+  selected?: string;
+  onOpen?: (row: T) => void;
+  marked?: ReadonlySet<string>;
+  isDim?: boolean;
+  foot?: ReactNode;
+  onEnd?: () => void;
+}
+
+/** Below this, rows are all drawn: printing and finding in the page work. */
+const PLAIN = 120;
+
+export function Table<T>(props: TableProps<T>) {
+  const { columns, rows, rowKey, selected, onOpen, onEnd } = props;
+  const scroller = useRef<HTMLDivElement>(null);
+  const height = props.rowHeight ?? 32;
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => height,
+    overscan: 12,
+    enabled: rows.length > PLAIN,
+  });
+  const isPlain = rows.length <= PLAIN;
+  const items = isPlain ? rows.map((_, index) => index) : virtual.getVirtualItems().map((each) => each.index);
+  const first = items[0] ?? 0;
+  const last = items.at(-1) ?? 0;
+  const place = selected === undefined ? -1 : rows.findIndex((row) => rowKey(row) === selected);
+
+  useEffect(() => {
+    if (place < 0) return;
+    if (!isPlain) virtual.scrollToIndex(place, { align: "auto" });
+    else scroller.current?.querySelector('[aria-selected="true"]')?.scrollIntoView?.({ block: "nearest" });
+    // The virtualizer is one object for the life of the table.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [place, isPlain]);
+
+  const row = (index: number) => {
+    const each = rows[index]!;
+    const key = rowKey(each);
+    return (
+      <tr
+        key={key}
+        aria-rowindex={index + 2}
+        aria-selected={key === selected || props.marked?.has(key) ? true : undefined}
+        className={onOpen ? "is-target" : undefined}
+        style={{ height }}
+        onClick={(event) => {
+          const inner = (event.target as Element).closest("a, button, input, label");
+          if (!inner && !window.getSelection()?.toString()) onOpen?.(each);
+        }}
+      >
+        {columns.map((column) => (
+          <td key={column.key} className={classes(column)}>
+            {column.cell(each)}
+          </td>
+        ))}
+      </tr>
+    );
+  };
+
+  return (
+    <div
+      className="scroll grow table"
+      ref={scroller}
+      tabIndex={0}
+      role="region"
+      aria-label={props.label}
+      onScroll={(event) => {
+        const box = event.currentTarget;
+        if (onEnd && box.scrollHeight - box.scrollTop - box.clientHeight < 400) onEnd();
+      }}
+    >
+      <table className={`tbl tbl--bleed tbl--head ${props.isDim ? "is-dim" : ""}`} aria-rowcount={rows.length + 1}>
+        <colgroup>
+          {columns.map((column) => (
+            <col key={column.key} className={from(column)} style={column.width ? { width: column.width } : undefined} />
+          ))}
+        </colgroup>
+        <thead>
+          <tr aria-rowindex={1}>
+            {columns.map((column) => (
+              <th key={column.key} scope="col" className={classes(column)}>
+                {column.head}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {!isPlain && first > 0 && <Spacer height={first * height} span={columns.length} />}
+          {items.map(row)}
+          {!isPlain && last < rows.length - 1 && <Spacer height={(rows.length - 1 - last) * height} span={columns.length} />}
+        </tbody>
+      </table>
+      {props.foot}
+    </div>
+  );
+}
+
+function Spacer({ height, span }: { height: number; span: number }) {
+  return (
+    <tr aria-hidden="true" className="spacer">
+      <td colSpan={span} style={{ height }} />
+    </tr>
+  );
+}
+
+function from<T>(column: Column<T>): string {
+  return column.from ? `from-${column.from}` : "";
+}
+
+function classes<T>(column: Column<T>): string {
+  return `${column.num ? "num" : ""} ${from(column)}`.trim();
+}

@@ -1,0 +1,85 @@
+/** The screens and their addresses. Everything that changes what is seen is in the address. */
+
+import { createRootRoute, createRoute, createRouter, Link } from "@tanstack/react-router";
+
+import { Empty } from "./parts/basics";
+import { readSearch, type RunsSearch } from "./pure/filters";
+import { Gates, Later, Stream } from "./screens/instance";
+import { Inputs, type InputsSearch } from "./screens/inputs";
+import { Overview } from "./screens/overview";
+import { Run, VIEWS, type RunSearch, type View } from "./screens/run";
+import { Runs } from "./screens/runs";
+import { Schedules, type SchedulesSearch } from "./screens/schedules";
+import { Settings } from "./screens/settings";
+import { Workflow, Workflows } from "./screens/workflows";
+import { Shell } from "./shell/shell";
+
+const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
+
+const root = createRootRoute({ component: Shell, notFoundComponent: Nowhere });
+
+const routes = [
+  createRoute({ getParentRoute: () => root, path: "/", component: Overview }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/runs",
+    component: Runs,
+    validateSearch: (given: Record<string, unknown>): RunsSearch => readSearch(given),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/runs/$id",
+    component: Run,
+    validateSearch: (given: Record<string, unknown>): RunSearch => ({
+      view: VIEWS.includes(given.view as View) ? (given.view as View) : undefined,
+      // Empty: the panel was closed, so the failing step does not open by itself.
+      step: typeof given.step === "string" ? given.step : undefined,
+      attempt: Number(given.attempt) || undefined,
+    }),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/inputs",
+    component: Inputs,
+    validateSearch: (given: Record<string, unknown>): InputsSearch => ({
+      run: text(given.run),
+      wait: text(given.wait),
+      role: text(given.role),
+    }),
+  }),
+  createRoute({ getParentRoute: () => root, path: "/workflows", component: Workflows }),
+  createRoute({ getParentRoute: () => root, path: "/workflows/$name", component: Workflow }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/schedules",
+    component: Schedules,
+    validateSearch: (given: Record<string, unknown>): SchedulesSearch => ({ name: text(given.name) }),
+  }),
+  createRoute({ getParentRoute: () => root, path: "/stream", component: Stream }),
+  createRoute({ getParentRoute: () => root, path: "/gates", component: Gates }),
+  createRoute({ getParentRoute: () => root, path: "/later", component: Later }),
+  createRoute({ getParentRoute: () => root, path: "/settings", component: Settings }),
+] as const;
+
+function Nowhere() {
+  return (
+    <Empty isPage title="There is nothing here">
+      <p>
+        This address leads nowhere. <Link to="/">Overview</Link>
+      </p>
+    </Empty>
+  );
+}
+
+export const router = createRouter({
+  routeTree: root.addChildren(routes),
+  basepath: new URL(document.baseURI).pathname,
+  defaultPreload: false,
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,239 @@
+/** What people are asked: a list by deadline, and the form of the chosen question. */
+
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
+
+import { get, part, post } from "../api/client";
+import type { InputList, OpenInput, Question } from "../api/models";
+import { Failure, type Problem } from "../api/problem";
+import { Ago, Copy, Empty, Icon, Kbd, Skeleton, Time, Why } from "../parts/basics";
+import { Fields } from "../parts/form";
+import { useKeys } from "../parts/keys";
+import type { IconName } from "../parts/sprite";
+import { faults, field, initial, type Schema } from "../pure/form";
+
+export interface InputsSearch {
+  run?: string;
+  wait?: string;
+  role?: string;
+}
+
+const ICONS: Record<string, IconName> = {
+  approval: "k-ask",
+  choice: "k-choice",
+  choices: "k-choice",
+  text: "k-text",
+  form: "k-form",
+};
+
+export function Inputs() {
+  const search = useSearch({ from: "/inputs" });
+  const navigate = useNavigate({ from: "/inputs" });
+  const pages = useInfiniteQuery({
+    queryKey: ["runs", "inputs", search.role],
+    queryFn: ({ pageParam, signal }) =>
+      get<InputList>("inputs", { role: search.role, limit: 100, after: pageParam }, signal),
+    initialPageParam: null as string | null,
+    getNextPageParam: (last) => last.following,
+  });
+  const open = pages.data?.pages.flatMap((page) => page.inputs) ?? [];
+  const at = open.findIndex((each) => each.run === search.run && each.wait === search.wait);
+  const chosen = open[at] ?? (search.run ? undefined : window.innerWidth >= 768 ? open[0] : undefined);
+  const choose = (each: OpenInput | undefined) => void navigate({ search: { ...search, run: each?.run, wait: each?.wait } });
+  useKeys({
+    j: () => choose(open[Math.min(open.length - 1, Math.max(0, (at < 0 ? 0 : at) + 1))]),
+    k: () => choose(open[Math.max(0, at - 1)]),
+  });
+  return (
+    <>
+      <div className="page__head">
+        <h1>Inputs</h1>
+        {pages.data && <span className="count">{open.length.toLocaleString("en")} wait for a person</span>}
+      </div>
+      {pages.isError ? (
+        <Empty title="The inputs could not be read">
+          <Failure problem={pages.error} onRetry={() => void pages.refetch()} />
+        </Empty>
+      ) : pages.isPending ? (
+        <Skeleton />
+      ) : open.length === 0 ? (
+        <Empty title="Nobody is asked anything">
+          <p>What a workflow asks of people, by `ask`, is answered here.</p>
+        </Empty>
+      ) : (
+        <div className="ask">
+          <nav className="ask__list" aria-label="Open inputs">
+            {open.map((each) => (
+              <Link
+                key={`${each.run} ${each.wait}`}
+                to="/inputs"
+                search={{ ...search, run: each.run, wait: each.wait }}
+                className="ask__item"
+                aria-current={each === chosen ? "true" : undefined}
+              >
+                <Icon name={ICONS[each.answer] ?? "k-ask"} className="q2" />
+                <span className="cut med">{each.prompt || each.wait}</span>
+                <span className="q3 nw">{each.until ? <Ago at={each.until} /> : "no limit"}</span>
+                <span />
+                <span className="cut mono">
+                  {each.run}, {each.wait}
+                </span>
+                <span>{each.assignee || each.role}</span>
+              </Link>
+            ))}
+            {pages.hasNextPage && (
+              <button type="button" className="btn" onClick={() => void pages.fetchNextPage()}>
+                More
+              </button>
+            )}
+          </nav>
+          {chosen && (
+            <section className="ask__form" aria-label={chosen.prompt || chosen.wait} key={`${chosen.run} ${chosen.wait}`}>
+              <Answer input={chosen} onDone={() => choose(open[at + 1] ?? open[at - 1])} />
+            </section>
+          )}
+        </div>
+      )}
+    </>
+  );
+}
+
+function Answer({ input, onDone }: { input: OpenInput; onDone: () => void }) {
+  const question = useQuery({
+    queryKey: ["run", input.run, "input", input.wait],
+    queryFn: ({ signal }) => get<Question>(`inputs/${part(input.run)}/${part(input.wait)}`, {}, signal),
+  });
+  return (
+    <div className="stack">
+      <h2 className="ask__title">{input.prompt || input.wait}</h2>
+      <dl className="facts">
+        <div>
+          <dt>Step</dt>
+          <dd>
+            <Link className="link mono" to="/runs/$id" params={{ id: input.run }} search={{ step: input.wait }}>
+              {input.run}
+            </Link>{" "}
+            <span className="mono">{input.wait}</span>
+          </dd>
+        </div>
+        <div>
+          <dt>Role</dt>
+          <dd>{input.role || "anybody"}</dd>
+        </div>
+        <div>
+          <dt>Asked</dt>
+          <dd>
+            <Time at={input.since} />, <Ago at={input.since} />
+          </dd>
+        </div>
+      </dl>
+      {input.until && (
+        <Why hue="violet" icon="s-waiting" word="Waiting">
+          for an answer until <Time at={input.until} />, <Ago at={input.until} />.
+        </Why>
+      )}
+      {question.isError && <Failure problem={question.error} onRetry={() => void question.refetch()} />}
+      {question.data && <AnswerForm input={input} question={question.data} onDone={onDone} />}
+    </div>
+  );
+}
+
+function AnswerForm({ input, question, onDone }: { input: OpenInput; question: Question; onDone: () => void }) {
+  const queries = useQueryClient();
+  const [made] = useState(() => field(question.schema as Schema, "Answer"));
+  const [value, setValue] = useState<unknown>(() => initial(made));
+  const [comment, setComment] = useState("");
+  const [isTried, setTried] = useState(false);
+  const [problem, setProblem] = useState<Problem>();
+  const [isSending, setSending] = useState(false);
+  const wrong = faults(made, value);
+  const send = async (answer: unknown) => {
+    setSending(true);
+    setProblem(undefined);
+    try {
+      await post(`inputs/${part(input.run)}/${part(input.wait)}/answer`, { answer, comment });
+      await queries.invalidateQueries({ queryKey: ["runs", "inputs"] });
+      onDone();
+    } catch (error) {
+      setProblem(error as Problem);
+    } finally {
+      setSending(false);
+    }
+  };
+  const submit = () => {
+    setTried(true);
+    if (Object.keys(wrong).length === 0) void send(value);
+  };
+  const isApproval = input.answer === "approval";
+  const options = made.kind === "choice" ? made.options : [];
+  useKeys({
+    ...(isApproval ? { a: () => void send(true), r: () => document.getElementById("comment")?.focus() } : {}),
+    ...Object.fromEntries(options.slice(0, 9).map((option, i) => [String(i + 1), () => setValue(option)])),
+  });
+  const message = JSON.stringify({ answer: value ?? null, run: input.run, wait: input.wait });
+  return (
+    <form
+      className="stack"
+      noValidate
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (!isApproval) submit();
+      }}
+      onKeyDown={(event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !isApproval) submit();
+      }}
+    >
+      {Object.keys(question.metadata).length > 0 && (
+        <dl className="kv">
+          {Object.entries(question.metadata).map(([name, each]) => (
+            <div key={name} className="kv__row">
+              <dt>{name}</dt>
+              <dd>{typeof each === "string" ? each : JSON.stringify(each)}</dd>
+            </div>
+          ))}
+        </dl>
+      )}
+      {!isApproval && <Fields made={made} value={value} onChange={setValue} faults={isTried ? wrong : {}} />}
+      <label className="field" htmlFor="comment">
+        <span className="lbl">
+          Comment <span className="q3">optional</span>
+        </span>
+        <input id="comment" className="input" value={comment} onChange={(event) => setComment(event.target.value)} />
+      </label>
+      {problem && <Failure problem={problem} />}
+      <div className="row">
+        {isApproval ? (
+          <>
+            <button type="button" className="btn btn--main" disabled={isSending} onClick={() => void send(true)}>
+              Approve <Kbd>a</Kbd>
+            </button>
+            <button type="button" className="btn btn--risk" disabled={isSending} onClick={() => void send(false)}>
+              Reject
+            </button>
+          </>
+        ) : (
+          <button type="submit" className="btn btn--main" disabled={isSending}>
+            {isSending ? "Asked…" : "Send answer"} <Kbd>Ctrl Enter</Kbd>
+          </button>
+        )}
+        {isTried && Object.keys(wrong).length > 0 && <span className="q3">{Object.keys(wrong).length} to correct</span>}
+        <span className="right">
+          <Copy text={`echo '${message.replaceAll("'", "'\\''")}' | kcat -P -t sd.events -k ${input.run}`} label="Copy the same as a message">
+            Copy as kcat
+          </Copy>
+        </span>
+      </div>
+      {question.changes.length > 0 && (
+        <section>
+          <h3 className="sec__h">History</h3>
+          {question.changes.map((change) => (
+            <p key={change.id} className="s2">
+              <Time at={change.at} /> {change.kind} {change.by && `by ${change.by}`} {change.comment}
+            </p>
+          ))}
+        </section>
+      )}
+    </form>
+  );
+}

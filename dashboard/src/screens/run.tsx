@@ -1,0 +1,478 @@
+/** One run: where it stands and why, and every view of it. A failed run opens on what failed. */
+
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { lazy, Suspense, useMemo, useState, type ReactNode } from "react";
+
+import { attempts, part, post, run as runQuery } from "../api/client";
+import type { RunState, StepState } from "../api/models";
+import { Failure, Problem } from "../api/problem";
+import { Ago, Copy, Empty, Icon, Sentence, Skeleton, State, Tag, Time, Took, Why } from "../parts/basics";
+import { useNow } from "../parts/clock";
+import { ActDialog, type Act } from "../parts/dialog";
+import { useKeys } from "../parts/keys";
+import { isSettled, look } from "../pure/look";
+import { lanes, type LaneStep } from "../pure/lanes";
+import { millis } from "../pure/time";
+import { useCommands, type Command } from "../shell/palette";
+import { StepPanel } from "./panel";
+import { Timeline } from "./timeline";
+import { Family, HistoryView, InAndOut, Logs, StepsTable } from "./views";
+
+const Graph = lazy(() => import("./graph"));
+
+export const VIEWS = ["timeline", "graph", "steps", "logs", "history", "family", "data"] as const;
+export type View = (typeof VIEWS)[number];
+
+export interface RunSearch {
+  view?: View;
+  step?: string;
+  attempt?: number;
+}
+
+const WAITS = new Set(["event", "signal", "input", "sleep", "token", "child"]);
+
+export function laneSteps(run: RunState): LaneStep[] {
+  const owner = new Map<string, string>();
+  for (const step of run.steps) for (const member of step.members) owner.set(member, step.name);
+  return [...run.steps, ...run.helpers].map((step) => ({
+    name: step.name,
+    status: step.status,
+    word: step.word,
+    kind: step.kind && step.kind !== "step" ? step.kind : "",
+    owner: step.owner ?? owner.get(step.name),
+    started: millis(step.started),
+    finished: millis(step.finished),
+    due: millis(step.due),
+    attempt: step.attempt,
+    isWait: isWait(step),
+    isUndo: step.kind === "compensate",
+    code: step.failure?.code,
+    waits: step.waits_for.map((each) => (each.kind === "step" ? `after ${each.name}` : each.text)).join(", "),
+    child: step.child,
+  }));
+}
+
+function isWait(step: StepState): boolean {
+  if (step.kind) return WAITS.has(step.kind);
+  return step.worker === null && (step.asked !== null || step.child !== null || step.status === "waiting");
+}
+
+/** The first step that failed for good, else the first that is held up. */
+export function firstFailing(run: RunState): string | undefined {
+  const failing = run.steps.filter((step) => step.status === "failed" || step.word === "Needs review");
+  const inner = failing.find((step) => step.members.length === 0) ?? failing[0];
+  return inner?.name ?? run.helpers.find((step) => step.status === "failed")?.name;
+}
+
+export function Run() {
+  const { id } = useParams({ from: "/runs/$id" });
+  const search = useSearch({ from: "/runs/$id" });
+  const navigate = useNavigate({ from: "/runs/$id" });
+  const state = useQuery(runQuery(id));
+  const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
+  const [fold, setFold] = useState(() => localStorage.getItem("stream_durable.axis") !== "scale");
+  const [act, setAct] = useState<Act>();
+  const queries = useQueryClient();
+
+  const view: View = search.view ?? "timeline";
+  const run = state.data;
+  const selected = search.step ?? (run && needsReview(run) ? firstFailing(run) : undefined);
+  const go = (next: Partial<RunSearch>) => void navigate({ search: { ...search, ...next }, replace: next.view === undefined });
+  const select = (step: string | undefined) => go({ step, attempt: undefined });
+  const chooseFold = (next: boolean) => {
+    setFold(next);
+    localStorage.setItem("stream_durable.axis", next ? "fold" : "scale");
+  };
+  const order = useMemo(() => (run ? lanes(laneSteps(run), [], { now: 0, folded }).map((lane) => lane.name) : []), [run, folded]);
+  const move = (by: number) => {
+    const at = selected === undefined ? -1 : order.indexOf(selected);
+    const next = order[Math.min(order.length - 1, Math.max(0, at + by))];
+    if (next) select(next);
+  };
+  const acts = run ? actsOf(run) : {};
+  const ask = (name: string) => {
+    const found = acts[name];
+    if (found) setAct(found);
+  };
+  useKeys({
+    j: () => move(1),
+    k: () => move(-1),
+    e: () => run && select(firstFailing(run)),
+    t: () => chooseFold(!fold),
+    r: () => ask("retry"),
+    p: () => ask(run?.status === "paused" ? "resume" : "pause"),
+    c: () => ask("cancel"),
+    y: () => void navigator.clipboard?.writeText(id),
+    ...Object.fromEntries(VIEWS.map((each, i) => [String(i + 1), () => go({ view: each })])),
+  });
+  useCommands([
+    ...Object.entries(acts).map(
+      ([name, each]): Command => ({ id: `act ${name}`, group: "This run", title: each.title, icon: ICONS[name] ?? "more", run: () => setAct(each) }),
+    ),
+    ...(run?.steps.slice(0, 200) ?? []).map(
+      (step): Command => ({
+        id: `step ${step.name}`,
+        group: "Steps",
+        title: step.name,
+        hint: step.status,
+        icon: look(step.status).icon,
+        hue: look(step.status).hue,
+        run: () => select(step.name),
+      }),
+    ),
+  ]);
+
+  if (state.isError) return <Missing id={id} problem={state.error} onRetry={() => void state.refetch()} />;
+  if (!run) return <Skeleton rows={14} />;
+  const step = [...run.steps, ...run.helpers].find((each) => each.name === selected);
+  const panel = step && view !== "data" && (
+    <StepPanel
+      key={step.name}
+      run={run}
+      step={step}
+      attempt={search.attempt}
+      onAttempt={(attempt) => go({ attempt })}
+      onMove={move}
+      onClose={() => go({ step: "", attempt: undefined })}
+      onAct={setAct}
+    />
+  );
+  return (
+    <>
+      <Header run={run} acts={acts} onAct={setAct} />
+      <Tabs run={run} view={view} />
+      <div className={`split ${panel ? "" : "split--plain"}`}>
+        <div className="pane">
+          {view === "timeline" && (
+            <Lanes
+              run={run}
+              folded={folded}
+              fold={fold}
+              selected={selected}
+              onFold={chooseFold}
+              onSelect={select}
+              onToggle={(name) => {
+                const next = new Set(folded);
+                if (!next.delete(name)) next.add(name);
+                setFolded(next);
+              }}
+            />
+          )}
+          {view === "graph" && (
+            <Suspense fallback={<Skeleton />}>
+              <Graph run={run} selected={selected} onSelect={select} />
+            </Suspense>
+          )}
+          {view === "steps" && <StepsTable run={run} selected={selected} onSelect={select} />}
+          {view === "logs" && <Logs id={run.id} />}
+          {view === "history" && <HistoryView id={run.id} onSelect={select} />}
+          {view === "family" && <Family run={run} />}
+          {view === "data" && <InAndOut run={run} />}
+        </div>
+        {panel && (
+          <aside className="aside" aria-label={`Step ${step.name}`}>
+            {panel}
+          </aside>
+        )}
+      </div>
+      {act && (
+        <ActDialog
+          act={act}
+          onClose={() => setAct(undefined)}
+          onDone={() => {
+            setAct(undefined);
+            void queries.invalidateQueries({ queryKey: ["run", id] });
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+function needsReview(run: RunState): boolean {
+  return run.word === "Needs review" || ["failed", "compensation_failed", "compensated"].includes(run.status);
+}
+
+function Lanes(props: {
+  run: RunState;
+  folded: ReadonlySet<string>;
+  fold: boolean;
+  selected?: string;
+  onFold: (fold: boolean) => void;
+  onSelect: (name: string) => void;
+  onToggle: (name: string) => void;
+}) {
+  const { run, folded } = props;
+  const isOver = isSettled(run.status);
+  const tries = useQuery(attempts(run.id));
+  const clock = useNow();
+  const now = isOver ? (millis(run.ended) ?? clock) : clock;
+  const steps = useMemo(() => laneSteps(run), [run]);
+  const known = useMemo(
+    () =>
+      (tries.data?.attempts ?? []).map((each) => ({
+        step: each.step,
+        attempt: each.attempt,
+        status: each.status,
+        started: millis(each.started),
+        finished: millis(each.finished),
+        code: each.failure?.code,
+      })),
+    [tries.data],
+  );
+  const found = useMemo(() => lanes(steps, known, { now, folded }), [steps, known, now, folded]);
+  return (
+    <Timeline
+      lanes={found}
+      now={now}
+      isOver={isOver}
+      fold={props.fold}
+      selected={props.selected}
+      onFold={props.onFold}
+      onSelect={props.onSelect}
+      onToggle={props.onToggle}
+    />
+  );
+}
+
+const ICONS: Record<string, "pause" | "play" | "retry" | "x" | "send"> = {
+  pause: "pause",
+  resume: "play",
+  retry: "retry",
+  cancel: "x",
+};
+
+function actsOf(run: RunState): Record<string, Act> {
+  const to = (verb: string, more: object = {}) => (reason: string) => post(`runs/${part(run.id)}/${verb}`, { reason, ...more });
+  const done = run.steps.filter((step) => step.status === "completed").length;
+  const isOver = isSettled(run.status);
+  const found: Record<string, Act> = {};
+  if (!isOver && run.status !== "paused") {
+    found.pause = {
+      title: `Pause ${run.id}`,
+      verb: "Pause",
+      preview: <p className="hint">What is under way ends; nothing new begins until somebody resumes it.</p>,
+      run: to("pause"),
+    };
+  }
+  if (run.status === "paused") {
+    found.resume = { title: `Resume ${run.id}`, verb: "Resume", preview: null, run: to("resume") };
+  }
+  if (isOver && run.status !== "completed") {
+    found.retry = {
+      title: `Retry ${run.id}`,
+      verb: "Retry",
+      preview: <Kept run={run} />,
+      run: to("retry"),
+    };
+  }
+  if (!isOver) {
+    found.cancel = {
+      title: `Cancel ${run.id}`,
+      verb: "Cancel the run",
+      isRisky: true,
+      preview: (
+        <p className="hint">
+          {done} of {run.total} steps are done. What is under way is told to stop.
+        </p>
+      ),
+      run: to("cancel"),
+    };
+  }
+  return found;
+}
+
+/** What a retry keeps, and what runs again. */
+export function Kept({ run }: { run: RunState }) {
+  const kept = run.steps.filter((step) => step.status === "completed" || step.status === "skipped");
+  const again = run.steps.filter((step) => !kept.includes(step));
+  return (
+    <dl className="kv">
+      <dt>Kept</dt>
+      <dd>
+        <Names steps={kept} />
+      </dd>
+      <dt>Runs again</dt>
+      <dd>
+        <Names steps={again} />
+      </dd>
+    </dl>
+  );
+}
+
+function Names({ steps }: { steps: readonly StepState[] }) {
+  if (steps.length === 0) return <>nothing</>;
+  return (
+    <span className="names">
+      {steps.slice(0, 12).map((step) => (
+        <Tag key={step.name}>
+          <span className="mono">{step.name}</span>
+        </Tag>
+      ))}
+      {steps.length > 12 && <span className="q3">and {steps.length - 12} more</span>}
+    </span>
+  );
+}
+
+function Header({ run, acts, onAct }: { run: RunState; acts: Record<string, Act>; onAct: (act: Act) => void }) {
+  const { icon, hue } = look(run.status, run.word);
+  const isQuiet = run.status === "completed";
+  const sentence = run.reason ?? waitsOf(run);
+  return (
+    <header className="run__head">
+      <div className="row">
+        <h1 className="mono run__id cut" title={run.id}>
+          {run.id}
+        </h1>
+        <Copy text={run.id} label="Copy run id" />
+        <State status={run.status} word={run.word} chip />
+        <div className="right row">
+          {Object.entries(acts).map(([name, act]) => (
+            <button key={name} type="button" className={`btn ${act.isRisky ? "btn--risk" : ""}`} onClick={() => onAct(act)}>
+              {!act.isRisky && ICONS[name] && <Icon name={ICONS[name]} />}
+              {act.title.split(" ")[0]}…
+            </button>
+          ))}
+        </div>
+      </div>
+      {!isQuiet && (sentence || run.failure) && (
+        <Why hue={hue} icon={icon} word={run.word ?? capital(run.status)}>
+          {sentence ? (
+            <Sentence text={sentence} />
+          ) : (
+            <>
+              <code>{run.failure!.code}</code>: {run.failure!.message}
+            </>
+          )}
+        </Why>
+      )}
+      <Facts run={run} />
+    </header>
+  );
+}
+
+/** What an open run waits for, from the first of its steps that waits. */
+function waitsOf(run: RunState): string | undefined {
+  if (isSettled(run.status)) return undefined;
+  const steps = run.steps.filter((step) => ["waiting", "retrying", "ready", "running"].includes(step.status));
+  const step = steps.find((each) => each.waits_for.some((one) => one.kind !== "worker")) ?? steps[0];
+  if (!step) return undefined;
+  const causes = step.waits_for.map((each) => each.text).join(", ");
+  const others = steps.length > 1 ? ` ${steps.length - 1} other steps are under way.` : "";
+  return causes ? `\`${step.name}\` waits for ${causes}.${others}` : undefined;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1).replaceAll("_", " ");
+}
+
+function Facts({ run }: { run: RunState }) {
+  const isOver = isSettled(run.status);
+  const facts: [string, ReactNode][] = [
+    [
+      "Workflow",
+      <Link key="w" className="link mono" to="/workflows/$name" params={{ name: run.workflow }}>
+        {run.workflow}
+      </Link>,
+    ],
+    [
+      "Version",
+      <span key="v" className="mono">
+        {run.fingerprint.slice(0, 7)}
+      </span>,
+    ],
+    [
+      "Started",
+      <span key="s">
+        <Time at={run.started ?? run.created} /> by {run.schedule ? `schedule ${run.schedule}` : run.trigger}
+      </span>,
+    ],
+  ];
+  if (isOver) facts.push(["Ended", <Time key="e" at={run.ended} />]);
+  facts.push([isOver ? "Took" : "Age", <Took key="t" from={run.started ?? run.created} to={run.ended} />]);
+  if (run.due && !isOver) {
+    facts.push([
+      run.started ? "Deadline" : "Begins",
+      <span key="d">
+        <Time at={run.due} />, <Ago at={run.due} />
+      </span>,
+    ]);
+  }
+  facts.push(["Steps", `${run.done} of ${run.total}`]);
+  if (run.attempt > 1) facts.push(["Attempt", String(run.attempt)]);
+  if (run.parent) {
+    facts.push([
+      "Parent",
+      <Link key="p" className="link mono" to="/runs/$id" params={{ id: run.parent }} search={{ step: run.parent_step ?? undefined }}>
+        {run.parent}
+      </Link>,
+    ]);
+  }
+  if (run.tags.length) {
+    facts.push([
+      "Tags",
+      <span key="g" className="row">
+        {run.tags.map((tag) => (
+          <Tag key={tag}>{tag}</Tag>
+        ))}
+      </span>,
+    ]);
+  }
+  return (
+    <dl className="facts">
+      {facts.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+const TITLES: Record<View, string> = {
+  timeline: "Timeline",
+  graph: "Graph",
+  steps: "Steps",
+  logs: "Logs",
+  history: "History",
+  family: "Family",
+  data: "Input and output",
+};
+
+function Tabs({ run, view }: { run: RunState; view: View }) {
+  const counts: Partial<Record<View, number>> = { steps: run.steps.length, family: run.children || undefined };
+  return (
+    <nav className="tabs" aria-label="Views of this run">
+      {VIEWS.map((each) => (
+        <Link
+          key={each}
+          to="/runs/$id"
+          params={{ id: run.id }}
+          search={(before: RunSearch) => ({ ...before, view: each === "timeline" ? undefined : each })}
+          activeOptions={{ exact: true, explicitUndefined: true }}
+          className={each === "graph" ? "phone-off" : undefined}
+          aria-current={each === view ? "page" : undefined}
+        >
+          {TITLES[each]}
+          {counts[each] !== undefined && <span className="count">{counts[each].toLocaleString("en")}</span>}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+function Missing({ id, problem, onRetry }: { id: string; problem: Error; onRetry: () => void }) {
+  const navigate = useNavigate();
+  const isMissing = problem instanceof Problem && problem.status === 404;
+  return (
+    <Empty isPage title={isMissing ? `There is no run ${id}` : `Run ${id} could not be read`}>
+      <Failure problem={problem} onRetry={onRetry} />
+      <button type="button" className="btn btn--small" onClick={() => void navigate({ to: "/runs" })}>
+        All runs
+      </button>
+    </Empty>
+  );
+}
+
