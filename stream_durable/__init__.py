@@ -10,6 +10,7 @@ from stream_durable.sdk.app import App
 from stream_durable.sdk.breaker import Breaker
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.errors import DefinitionError
+from stream_durable.sdk.gate import Gate
 from stream_durable.sdk.happened import Happened
 from stream_durable.sdk.moments import EndOf, NextBusinessDay, NextWeekday
 from stream_durable.sdk.results import Results
@@ -34,6 +35,7 @@ __all__ = [
     "Fail",
     "Failure",
     "Finish",
+    "Gate",
     "Happened",
     "Jump",
     "NextBusinessDay",

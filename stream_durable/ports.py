@@ -18,6 +18,7 @@ from stream_durable.core.definition.about import NOTHING, About
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.format import FORMAT
+from stream_durable.core.gate.summary import GatePlace, GateSummary
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Kind
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
@@ -615,35 +616,6 @@ class LiveVersion(NamedTuple):
     runs: int
 
 
-class GateSummary(NamedTuple):
-    """A gate as a line of a list."""
-
-    name: str
-    #: `closed`, `open` or `half-open`.
-    state: str
-    #: When this state began.
-    since: int
-    #: When something happens next by itself: of an open gate, when one attempt may try.
-    due: int | None
-    #: Failures that count, and the threshold.
-    failures: int
-    failures_max: int
-    #: Attempts that wait.
-    waiting: int
-
-
-class GatePlace(NamedTuple):
-    """An attempt that a gate holds back, or has let through as a trial."""
-
-    run: str
-    step: str
-    attempt: int
-    #: Rises from place to place of a gate; it has gaps.
-    ordinal: int
-    #: Whether it is a trial; otherwise it waits.
-    is_inside: bool
-
-
 class PartitionSummary(NamedTuple):
     """A partition of the inbox as a line of a list."""
 
@@ -964,16 +936,18 @@ class Views(Protocol):
         """Return a page of what is kept of a run's attempts, by step and number."""
 
     async def gate_list(self, *, after: str = "", limit: int = 1_000) -> list[GateSummary]:
-        """Return a page of the gates, by name."""
+        """Return a page of the gates and breakers, by id."""
 
-    async def gate_get(self, name: str) -> GateSummary | None:
-        """Return a gate; None: nobody has used one of this name."""
+    async def gate_get(self, gate: str) -> GateSummary | None:
+        """Return a gate or a breaker; None: unused."""
 
     async def partition_get(self, partition: int) -> PartitionSummary | None:
         """Return where a partition of the inbox stands."""
 
-    async def gate_places(self, name: str, *, after: int = 0, limit: int = 1_000) -> list[GatePlace]:
-        """Return a page of the attempts at a gate: trials first, then those that wait, longest first."""
+    async def gate_places(
+        self, gate: str, *, is_inside: bool | None = None, after: int = 0, limit: int = 1_000
+    ) -> list[GatePlace]:
+        """Return a page of places at a gate, inside or waiting or both, in the order of ordinals."""
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -35,7 +35,8 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.fold import create, fold
 from stream_durable.core.format import ASKS, BESIDE, TOKENS
-from stream_durable.core.gate.rows import GateRow, PlaceRow
+from stream_durable.core.gate.breaker_state import Breaker
+from stream_durable.core.gate.rows import GateRow, PlaceRow, TurnRow
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.later.rows import LaterRow
 from stream_durable.core.later.state import Later
@@ -510,9 +511,11 @@ encode_struct = msgspec.json.Encoder(order="deterministic").encode
 _HELD = {
     RunRow: "runs", StepRow: "steps", SignalRow: "signals", EventRow: "events", WaitRow: "waits",
     GateRow: "gates", PlaceRow: "places", LaterRow: "laters", ScheduleRow: "schedules", FiringRow: "firings",
+    TurnRow: "turns",
 }  # fmt: skip
 _KINDS: dict[type[Entity], Kind] = {
-    Run: "run", Channel: "channel", Gate: "gate", Later: "later", Schedule: "schedule", Log: "log",
+    Run: "run", Channel: "channel", Breaker: "gate", Gate: "gate", Later: "later", Schedule: "schedule",
+    Log: "log",
 }  # fmt: skip
 
 
@@ -527,6 +530,7 @@ class Saved:
         self.gates: dict[str, GateRow] = {}
         self.laters: dict[str, LaterRow] = {}
         self.places: dict[tuple[str, str, str], PlaceRow] = {}
+        self.turns: dict[tuple[str, str], TurnRow] = {}
         self.schedules: dict[str, ScheduleRow] = {}
         self.firings: dict[tuple[str, str], FiringRow] = {}
         self.signals: dict[tuple[str, int], SignalRow] = {}
@@ -579,9 +583,9 @@ class Saved:
         assert isinstance(schedule, Schedule)
         return schedule
 
-    def load_gate(self, key: str, partition: int) -> Gate:
-        gate = self._load("gate", key, partition) or Gate(key, partition)
-        assert isinstance(gate, Gate)
+    def load_gate(self, key: str, partition: int) -> Breaker:
+        gate = self._load("gate", key, partition) or Breaker(key, partition)
+        assert isinstance(gate, Breaker)
         return gate
 
     def load(self, entity: Entity) -> Entity:
@@ -589,7 +593,7 @@ class Saved:
         graph = base_of(entity.graph) if isinstance(entity, Run) else None
         found = self._load(_KINDS[type(entity)], entity.id, entity.partition, lambda fingerprint: graph)
         if found is None:
-            assert isinstance(entity, Gate | Later | Schedule)
+            assert isinstance(entity, Gate | Breaker | Later | Schedule)
             return type(entity)(entity.id, entity.partition)
         return found
 

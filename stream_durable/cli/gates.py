@@ -12,88 +12,129 @@ from stream_durable.cli.output import Format, Output, cell_text, moment, show, s
 from stream_durable.cli.values import load_settings
 
 if TYPE_CHECKING:
-    from stream_durable.ports import GatePlace, GateSummary
+    from stream_durable.core.gate.summary import GatePlace, GateSummary
     from stream_durable.settings import Settings
 
-app = typer.Typer(help="The circuit breakers before dependencies.", no_args_is_help=True)
+app = typer.Typer(help="Gates and circuit breakers: who is inside, and who waits.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the gate.", show_default=False)]
+Key = Annotated[
+    str, typer.Option("--key", help="The key, where each has limits for itself.", show_default=False)
+]
 
 
 @app.callback()
 def _group() -> None:
-    """The circuit breakers before dependencies."""
+    """Gates and circuit breakers: who is inside, and who waits."""
 
 
 @app.command("list")
 def list_gates(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Rows at most.")] = 1_000,
+    after: Annotated[
+        str, typer.Option("--after", help="Beyond this id: the last of the page before.", show_default=False)
+    ] = "",
     output: Output = Format.TABLE,
 ) -> None:
-    """List the gates: open or closed, with the number of waiting attempts.
+    """List the gates and breakers: limits and state, how many are inside, and how many wait.
 
     Example: `stream-durable gates list`
     """
-    gates = asyncio.run(_list(load_settings(), limit))
-    columns = ("name", "state", "since", "failures", "waiting", "next")
+    gates = asyncio.run(_list(load_settings(), after, limit))
+    columns = ("id", "kind", "state", "limits", "inside", "waiting", "failures", "next")
     show([_row(gate) for gate in gates], columns, output, empty="No step has passed a gate yet.")
 
 
 @app.command("show")
 def show_gate(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the gate.", show_default=False)],
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Attempts at most.")] = 100,
+    name: Name,
+    key: Key = "",
+    is_breaker: Annotated[
+        bool, typer.Option("--breaker", help="The breaker, where there is a gate of the same name.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Places at most.")] = 100,
+    after: Annotated[int, typer.Option("--after", min=0, help="Of those that wait: beyond this number.")] = 0,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show a gate: its state, the attempt on trial, and those that wait, in the order in which they pass.
+    """Show a gate or a breaker: its limits and state, who is inside and since when, and who waits.
 
     Example: `stream-durable gates show bank`
     """
-    gate, places = asyncio.run(_get(load_settings(), name, limit))
-    rows = [_place(one) for one in places]
+    gate, places = asyncio.run(_get(load_settings(), name, key, limit, after, is_breaker=is_breaker))
+    rows = [_place(gate, one) for one in places]
     if output is not Format.TABLE:
         show_one(_row(gate) | {"places": rows}, output)
         return
     for field, value in _row(gate).items():
-        typer.echo(f"{field:<14}{cell_text(value)}".rstrip())
+        if value is not None:
+            typer.echo(f"{field:<14}{cell_text(value)}".rstrip())
     typer.echo()
-    show(rows, ("status", "run", "step", "attempt"), output, empty="No attempt waits.")
-    if (left := gate.waiting - sum(not one.is_inside for one in places)) > 0:
-        typer.echo(f"\n{left} more wait: --limit shows more of them.", err=True)
+    columns = ("status", "run", "step", "attempt", "since", "number")
+    show(rows, columns if gate.kind == "gate" else columns[:4], output, empty="Nobody waits.")
+    if (left := gate.waiting - sum(not one.is_inside for one in places)) > 0 and not after:
+        typer.echo(f"\n{left} more wait: --limit shows more of them, --after NUMBER the next.", err=True)
 
 
-async def _get(settings: Settings, name: str, limit: int) -> tuple[GateSummary, list[GatePlace]]:
+async def _get(
+    settings: Settings, name: str, key: str, limit: int, after: int, *, is_breaker: bool
+) -> tuple[GateSummary, list[GatePlace]]:
     from stream_durable import operating
+    from stream_durable.core.gate.state import gate_id
 
     async with operating.views(settings) as views:
-        gate = await views.gate_get(name)
-        if gate is None:
-            text = f"there is no gate {name!r}: no step has passed one of this name"
-            raise NotFoundError(text, "`stream-durable gates list` shows those that were used.")
-        return gate, await views.gate_places(name, limit=limit)
+        for one in [name] if is_breaker else [gate_id(name, key), *([] if key else [name])]:
+            gate = await views.gate_get(one)
+            if gate is not None:
+                inside = [] if after else await views.gate_places(one, is_inside=True, limit=limit)
+                rest = max(1, limit - len(inside))
+                return gate, inside + await views.gate_places(one, is_inside=False, after=after, limit=rest)
+    about = f"{name!r} with key {key!r}" if key else repr(name)
+    text = f"there is no gate {about}: no step has passed one of this name"
+    hint = "`stream-durable gates list` shows those that were used; where each key has limits, give --key."
+    raise NotFoundError(text, hint)
 
 
-def _place(place: GatePlace) -> dict[str, Any]:
-    return {
-        "status": "trial" if place.is_inside else "waiting",
+def _place(gate: GateSummary, place: GatePlace) -> dict[str, Any]:
+    passed = "inside" if gate.kind == "gate" else "trial"
+    row: dict[str, Any] = {
+        "status": passed if place.is_inside else "waiting",
         "run": place.run,
         "step": place.step,
         "attempt": place.attempt,
     }
+    if gate.kind == "breaker":
+        return row
+    return row | {
+        "since": moment(place.since),
+        "number": place.ordinal,
+        "priority": place.priority,
+        "key": place.share or None,
+        "units": place.units,
+        "lease": moment(place.lease),
+    }
 
 
-async def _list(settings: Settings, limit: int) -> list[GateSummary]:
+async def _list(settings: Settings, after: str, limit: int) -> list[GateSummary]:
     from stream_durable import operating
 
     async with operating.views(settings) as views:
-        return await views.gate_list(limit=limit)
+        return await views.gate_list(after=after, limit=limit)
 
 
 def _row(gate: GateSummary) -> dict[str, Any]:
+    is_breaker = gate.kind == "breaker"
     return {
+        "id": gate.id,
         "name": gate.name,
+        "kind": gate.kind,
+        "key": gate.key or None,
         "state": gate.state,
-        "since": moment(gate.since),
-        "failures": gate.failures,
-        "failures_max": gate.failures_max,
+        "limits": gate.limits_text,
+        "changed_from": gate.asked_text if gate.is_changed else None,
+        "inside": gate.inside,
         "waiting": gate.waiting,
-        "next": moment(gate.due),
+        "since": moment(gate.since) if is_breaker else None,
+        "failures": gate.failures if is_breaker else None,
+        "failures_max": gate.failures_max if is_breaker else None,
+        "next": moment(gate.due) if is_breaker or gate.waiting else None,
     }

@@ -18,6 +18,7 @@ _WORDS: Final = {
     "worker": "worker {name}",
     "answer": "the worker's answer to a cancellation",
     "breaker": "breaker {name}",
+    "gate": "a place at gate {name}: {about}",
     "later": "the requested time: {about}",
     "retry": "attempt {about}",
     "time": "the time",

@@ -17,6 +17,7 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Handlers
 from stream_durable.core.gate import fold as gate_fold
 from stream_durable.core.gate import rows as gate_rows
+from stream_durable.core.gate.breaker_state import Breaker
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import partition_of
 from stream_durable.core.later import fold as later_fold
@@ -56,7 +57,7 @@ from stream_durable.core.schedule import rows as schedule_rows
 from stream_durable.core.schedule.state import Schedule
 from stream_durable.core.tables import Parts, Rows, Table
 
-Entity = Run | Channel | Gate | Later | Schedule | Log
+Entity = Run | Channel | Gate | Breaker | Later | Schedule | Log
 TimerFired = RunTimerFired | ChannelTimerFired | GateTimerFired | LaterTimerFired | ScheduleTimerFired
 Graphs = Callable[[str], Graph | None]
 
@@ -108,7 +109,7 @@ def _kind(kind: Kind) -> EntityKind:
             )
         case "gate":
             return EntityKind(
-                create=lambda message, partition, graphs: Gate(message.key, partition),
+                create=lambda message, partition, graphs: gate_fold.create(message, partition),
                 handlers=gate_fold.HANDLERS,
                 timer=GateTimerFired,
                 tables=gate_rows.TABLES,
@@ -145,8 +146,8 @@ def _kind(kind: Kind) -> EntityKind:
 
 ENTITIES: Mapping[Kind, EntityKind] = {kind: _kind(kind) for kind in KINDS}
 TABLES: tuple[Table, ...] = tuple(table for kind in ENTITIES.values() for table in kind.tables)
-#: Rows of every batch, of few, and of those with questions, messages for later, schedules or lost events, as
-#: the statement has them.
+#: Rows of every batch, of few, and of those with questions, messages for later, schedules, lost events or
+#: keys that take turns, as the statement has them.
 USUAL_ROWS = (run_rows.RunRow, run_rows.RunChange, run_rows.StepRow)
 RARE_ROWS = (
     QuestionRow,
@@ -154,6 +155,7 @@ RARE_ROWS = (
     schedule_rows.ScheduleRow,
     schedule_rows.FiringRow,
     channel_rows.ExpiredRow,
+    gate_rows.TurnRow,
 )
 SELDOM_ROWS: tuple[type[Any], ...] = tuple(
     table.row for table in TABLES if table.row not in (*USUAL_ROWS, *RARE_ROWS)

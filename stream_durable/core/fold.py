@@ -10,8 +10,8 @@ from stream_durable.core.effects import Effects, Handler
 from stream_durable.core.entities import ENTITIES, Entity, Graphs
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import ID_BYTES_MAX, byte_length, fits
-from stream_durable.core.messages import EventGiven, Message, ReadClosed, StartRun, StartScheduled
-from stream_durable.core.run import children
+from stream_durable.core.messages import EventGiven, Message, PlaceGiven, ReadClosed, StartRun, StartScheduled
+from stream_durable.core.run import children, passing
 from stream_durable.core.status import Outcome
 
 HANDLERS: dict[type[Message], Handler] = {
@@ -47,6 +47,8 @@ def refuse(message: Message, error: RejectedError, out: Effects) -> None:
     if is_awaited and error.code != "wrong_partition":
         assert isinstance(message, StartRun)
         out.messages.append(children.refused(message, error))
+    elif isinstance(message, PlaceGiven) and message.is_held and error.code == "unknown_run":
+        out.messages.append(passing.declined(message))
     elif isinstance(message, EventGiven) and error.code == "unknown_run":
         out.messages.append(
             ReadClosed(key=message.channel, run=message.key, reaction=message.reaction,

@@ -41,6 +41,8 @@ LATER: Final = 2
 SCHEDULES: Final = 2
 #: From this one on the first attempts of a run have a lane of their own.
 LANES: Final = 2
+#: The format of gates with places and rates.
+GATES: Final = 2
 
 #: So far beyond ours a format is made up: to wait for it would hold a partition for ever.
 FORMATS_AHEAD_MAX: Final = 100

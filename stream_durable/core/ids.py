@@ -31,6 +31,8 @@ MESSAGE_BYTES_MAX = 1_000_000
 #: Names of workflows, steps, events and signals. No slash, so that `name/key` splits in one way.
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:\-]{0,127}\Z")
 
+NAME_RULE = "letters, digits and _ . : - only, beginning with a letter or _, at most 128"
+
 #: Names of queues; a topic's name takes no more, and leaves room for the rest of it.
 QUEUE = re.compile(r"[A-Za-z0-9_.\-]{1,100}\Z(?<!\.first)")
 QUEUE_RULE = "letters, digits and _ . - only, at most 100, and not .first at the end"

@@ -13,6 +13,7 @@ from msgspec import Meta, Raw, field
 
 from stream_durable.core.failure import Failure
 from stream_durable.core.format import Format
+from stream_durable.core.gate.limits import GateChange, GateLimits, Units
 from stream_durable.core.ids import ID_BYTES_MAX
 from stream_durable.core.schedule.rule import Moment, Rule
 
@@ -1017,6 +1018,75 @@ class GatePassed(RunMessage, kw_only=True, tag="gate.pass"):
     gate: OptionalText = ""
 
 
+class PlaceAsked(GateMessage, kw_only=True, tag="gate.enter"):
+    """A step, or a run as a whole, wants to pass a gate."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    run: Text
+    #: Empty: it is the run that passes.
+    step: OptionalText = ""
+    #: The attempt, and how many passes of it came before: a later one replaces an earlier one.
+    attempt: Ordinal
+    passes: Units = 0
+    #: The limits that the definition of the run says.
+    limits: GateLimits
+    #: The key whose turn it is to be, where keys take turns.
+    share: OptionalText = ""
+    #: Higher is sooner.
+    priority: Annotated[int, Meta(ge=-100, le=100)] = 0
+    #: What the call costs of the rate; None: 1.
+    units: Units | None = None
+
+
+class PlaceLeft(GateMessage, kw_only=True, tag="gate.exit"):
+    """A step or a run needs its place at a gate, or in the line, no more."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    run: Text
+    step: OptionalText = ""
+    #: As it has asked.
+    attempt: Ordinal
+    passes: Units = 0
+    #: What the call has cost in fact; None: what was said before.
+    units: Units | None = None
+
+
+class GateOrder(GateMessage, kw_only=True):
+    """An order of a person or a program."""
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    id: Text
+
+
+class SetGate(GateOrder, kw_only=True, tag="gate.set"):
+    """Change limits of a gate, whatever definitions say, until they are reset."""
+
+    change: GateChange
+
+
+class ResetGate(GateOrder, kw_only=True, tag="gate.reset"):
+    """Let a gate go by what definitions say."""
+
+
+class PlaceGiven(RunMessage, kw_only=True, tag="gate.entered"):
+    """A gate lets a step of this run pass, or the run as a whole.
+
+    Repeated from time to time while the gate keeps the place; a run without a need for it leaves.
+    """
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    step: OptionalText = ""
+    attempt: Ordinal
+    passes: Units = 0
+    gate: Text
+    #: Whether the gate keeps a place for it, to be given back.
+    is_held: bool = False
+
+
 class LogMessage(Message, kw_only=True):
     """A message to a partition of the inbox as a whole. The key is the partition's number."""
 
@@ -1118,6 +1188,11 @@ AnyMessage = (
     | ReadOpened
     | EventReacted
     | ReadClosed
+    | PlaceAsked
+    | PlaceLeft
+    | SetGate
+    | ResetGate
+    | PlaceGiven
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -1193,4 +1268,9 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     ReadOpened,
     EventReacted,
     ReadClosed,
+    PlaceAsked,
+    PlaceLeft,
+    SetGate,
+    ResetGate,
+    PlaceGiven,
 )

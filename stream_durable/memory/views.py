@@ -15,7 +15,8 @@ from stream_durable.client.edge import Ports
 from stream_durable.client.filter import LOST
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.failure import Failure
-from stream_durable.core.gate import rows as gate_rows
+from stream_durable.core.gate.rows import PlaceRow
+from stream_durable.core.gate.summary import GatePlace, GateSummary, summary_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import COMPENSATED, COMPLETED, WAITING
@@ -26,8 +27,6 @@ from stream_durable.memory.ports import MemoryBlobs, MemoryDefinitions, MemoryPu
 from stream_durable.memory.store import MemoryStore
 from stream_durable.memory.waits import WaitViews
 from stream_durable.ports import (
-    GatePlace,
-    GateSummary,
     PartitionSummary,
     QuestionQuery,
     Record,
@@ -189,13 +188,13 @@ class MemoryViews(ScheduleViews, WaitViews):
         return [row for row in found if (row.step, row.attempt) > after][:limit]
 
     async def gate_list(self, *, after: str = "", limit: int = 1_000) -> list[GateSummary]:
-        """Return a page of the gates that were ever asked, by name."""
-        names = sorted(name for name in self._tables.gates if name > after)
-        return [self._gate(name) for name in names[:limit]]
+        """Return a page of the gates and breakers, by id."""
+        ids = sorted(gate for gate in self._tables.gates if gate > after)
+        return [self._gate(gate) for gate in ids[:limit]]
 
-    async def gate_get(self, name: str) -> GateSummary | None:
-        """Return a gate; None: nobody has used one of this name."""
-        return self._gate(name) if name in self._tables.gates else None
+    async def gate_get(self, gate: str) -> GateSummary | None:
+        """Return a gate or a breaker; None: unused."""
+        return self._gate(gate) if gate in self._tables.gates else None
 
     async def partition_get(self, partition: int) -> PartitionSummary | None:
         """Return where a partition of the inbox stands."""
@@ -204,22 +203,23 @@ class MemoryViews(ScheduleViews, WaitViews):
             return None
         return PartitionSummary(partition, row.owner, row.epoch, row.next_offset, row.stalls, row.lost_reason)
 
-    async def gate_places(self, name: str, *, after: int = 0, limit: int = 1_000) -> list[GatePlace]:
-        """Return a page of the attempts at a gate, in the order of its ordinals."""
-        rows = (row for row in self._tables.places.values() if row.gate == name)
-        found = [GatePlace._make((row.run, row.step, *row[4:])) for row in rows]
-        return sorted((one for one in found if one.ordinal > after), key=attrgetter("ordinal"))[:limit]
+    async def gate_places(
+        self, gate: str, *, is_inside: bool | None = None, after: int = 0, limit: int = 1_000
+    ) -> list[GatePlace]:
+        """Return a page of places at a gate, inside or waiting or both, in the order of ordinals."""
+        found = [_place(row) for row in self._tables.places.values() if row.gate == gate]
+        found = [one for one in found if one.ordinal > after and is_inside in (None, one.is_inside)]
+        return sorted(found, key=attrgetter("ordinal"))[:limit]
 
     async def close(self) -> None:
         """Nothing is held."""
 
-    def _gate(self, name: str) -> GateSummary:
-        row = self._tables.gates[name]
-        places = [place[:3] + place[4:] for place in self._tables.places.values() if place.gate == name]
-        gate = gate_rows.thaw(name, row.partition, ([(name, row.body)], places), None)
-        assert gate is not None
-        most = 0 if gate.limits is None else gate.limits.failures
-        return GateSummary(name, gate.state, gate.since, gate.due, len(gate.recent), most, len(gate.waiting))
+    def _gate(self, gate: str) -> GateSummary:
+        row = self._tables.gates[gate]
+        places = [place.is_inside for place in self._tables.places.values() if place.gate == gate]
+        assert row.body is not None
+        inside = sum(map(bool, places))
+        return summary_of(gate, row.body, len(places) - inside, inside, 0)
 
     def _steps(self, run: str) -> list[StepRow]:
         return [row for row in self._tables.steps.values() if row.run == run]
@@ -356,4 +356,13 @@ def _summary(row: RunRow) -> RunSummary:
         row.id, row.workflow, row.fingerprint, row.status, row.created, row.updated, row.ended, row.done,
         row.total, row.tags, row.failure, row.queue, row.priority, row.metadata, row.parent, row.parent_step,
         row.attempt, row.started, row.requests,
+    )  # fmt: skip
+
+
+def _place(row: PlaceRow) -> GatePlace:
+    assert row.attempt is not None
+    assert row.ordinal is not None
+    return GatePlace(
+        row.run, row.step, row.attempt, row.ordinal, row.is_inside is True, row.priority, row.share,
+        row.units, row.since, row.lease,
     )  # fmt: skip

@@ -102,6 +102,8 @@ def _step(node: StepNode) -> list[str]:
         notes.append(f"{lasting(node.total_ms)} in all")
     if node.breaker is not None:
         notes.append(f"breaker {node.breaker.name}")
+    if node.gate is not None:
+        notes.append(f"gate {node.gate.name}")
     return notes
 
 

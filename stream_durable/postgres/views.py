@@ -11,20 +11,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from itertools import starmap
 from typing import Any
 
 import asyncpg
 import msgspec
 
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.gate.summary import GatePlace, GateSummary, summary_of
 from stream_durable.core.ids import CHILD_MARK
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import CANCELLED, COMPENSATED, COMPENSATION_FAILED, FAILED, RUN_ENDED
 from stream_durable.ports import (
     ChannelRange,
     EventWait,
-    GatePlace,
-    GateSummary,
     LiveVersion,
     PartitionSummary,
     QuestionQuery,
@@ -228,21 +228,23 @@ class PostgresViews:
         return list(map(AttemptRow._make, found))
 
     async def gate_list(self, *, after: str = "", limit: int = 1_000) -> list[GateSummary]:
-        """Return a page of the gates that were ever asked, by name."""
+        """Return a page of the gates and breakers, by id."""
         async with self._connection() as connection:
             found = await connection.fetch(queries()["view_gate_list"], after, limit, None)
-        return list(map(GateSummary._make, found))
+        return list(starmap(summary_of, found))
 
-    async def gate_get(self, name: str) -> GateSummary | None:
-        """Return a gate; None: nobody has used one of this name."""
+    async def gate_get(self, gate: str) -> GateSummary | None:
+        """Return a gate or a breaker; None: unused."""
         async with self._connection() as connection:
-            found = await connection.fetchrow(queries()["view_gate_list"], "", 1, name)
-        return None if found is None else GateSummary._make(found)
+            found = await connection.fetchrow(queries()["view_gate_list"], "", 1, gate)
+        return None if found is None else summary_of(*found)
 
-    async def gate_places(self, name: str, *, after: int = 0, limit: int = 1_000) -> list[GatePlace]:
-        """Return a page of the attempts at a gate, in the order of its ordinals. It sorts all of them."""
+    async def gate_places(
+        self, gate: str, *, is_inside: bool | None = None, after: int = 0, limit: int = 1_000
+    ) -> list[GatePlace]:
+        """Return a page of places at a gate, in the order of ordinals. Sorts all of a gate."""
         async with self._connection() as connection:
-            found = await connection.fetch(queries()["view_gate_places"], name, after, limit)
+            found = await connection.fetch(queries()["view_gate_places"], gate, after, limit, is_inside)
         return list(map(GatePlace._make, found))
 
     async def partition_get(self, partition: int) -> PartitionSummary | None:

@@ -200,6 +200,9 @@ def _called(
         timeout_ms=timeout_ms,
         total_ms=total_ms,
         breaker=options.breaker(given.get("breaker")),
+        gate=options.gate(given.get("gate")),
+        priority=options.priority(given.get("priority")),
+        units=options.units(given.get("units")),
     )
     work = Work(
         function,

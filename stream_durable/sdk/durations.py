@@ -33,4 +33,19 @@ def milliseconds(value: Duration) -> int:
     return total
 
 
+def read_rate(text: object) -> tuple[int, int]:
+    """Return the count of a rate, and its time in milliseconds.
+
+    >>> read_rate("100/1m")
+    (100, 60000)
+    """
+    count, _, time = text.partition("/") if isinstance(text, str) else ("", "", "")
+    if not (count.isascii() and count.isdecimal()) or len(count) > _DIGITS_MAX:
+        raise OptionError(f'{text!r} is not a rate; write "100/1m": so many, and in which time')
+    return int(count), milliseconds(time)
+
+
+#: Of a count that can be read; its bound is for others to judge.
+_DIGITS_MAX = 12
+
 _REMEDY = 'write "90s", "1h30m", "2d", "500ms", or a timedelta'

@@ -8,11 +8,13 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from stream_durable.core.definition import nodes
+from stream_durable.core.definition import guards
 from stream_durable.core.definition.retry_faults import retry_faults
+from stream_durable.core.gate.limits import GateLimits
 from stream_durable.sdk.breaker import Breaker
-from stream_durable.sdk.durations import Duration, milliseconds
+from stream_durable.sdk.durations import Duration, milliseconds, read_rate
 from stream_durable.sdk.errors import OptionError
+from stream_durable.sdk.gate import PRIORITIES, Gate
 from stream_durable.sdk.plain_json import NotJsonError, write_plain
 from stream_durable.sdk.retry import NO_TRIES, Retry, Tries, read_retry
 
@@ -164,7 +166,7 @@ class Options:
             self.fault("bad_retry", text)
         return tries
 
-    def breaker(self, value: object) -> nodes.Breaker | None:
+    def breaker(self, value: object) -> guards.Breaker | None:
         """Return the given breaker, or a default breaker for a name."""
         if value is None:
             return None
@@ -178,9 +180,59 @@ class Options:
         reset_ms = self.duration("Breaker: reset=", value.reset)
         if failures is None or window_ms is None or reset_ms is None:
             return None
-        return nodes.Breaker(
+        return guards.Breaker(
             name=name_of(value.name), failures=failures, window_ms=window_ms, reset_ms=reset_ms
         )
+
+    def gate(self, value: object) -> guards.Gate | None:
+        """Return the given gate."""
+        if value is None:
+            return None
+        if not isinstance(value, Gate):
+            self.fault("bad_gate", f'gate= takes a Gate, such as Gate("bank", at_once=10), not {value!r}')
+            return None
+        weights = None if value.weights is None else self.an_object("Gate: weights=", value.weights)
+        rate = self._rate(value.rate)
+        return guards.Gate(
+            name=name_of(value.name),
+            limits=GateLimits(
+                at_once=self.count("Gate: at_once=", value.at_once),
+                rate=None if rate is None else rate[0],
+                rate_ms=1_000 if rate is None else rate[1],
+                burst=self.count("Gate: burst=", value.burst) or 0,
+                weights=None
+                if weights is None
+                else {key: self.count("Gate: weights=", weight) or 0 for key, weight in weights.items()},
+            ),
+            per=None if value.per is None else self.text("Gate: per=", value.per),
+        )
+
+    def _rate(self, value: object) -> tuple[int, int] | None:
+        """Return how many pass in how many milliseconds."""
+        if value is None:
+            return None
+        try:
+            return read_rate(value)
+        except OptionError as error:
+            self.fault("bad_rate", f"Gate: rate= {error}")
+            return None
+
+    def priority(self, value: object) -> int | None:
+        """Return a priority as a number; None: that of the run."""
+        if isinstance(value, str) and value in PRIORITIES:
+            return PRIORITIES[value]
+        if isinstance(value, str):
+            text = f'priority= takes "high", "normal", "low", or -100 to 100, not {value!r}'
+            self.fault("bad_priority", text)
+            return None
+        return self.count("priority=", value)
+
+    def units(self, value: object) -> str | None:
+        """Return a path to a number, or `=` and a number."""
+        if value is None or isinstance(value, str):
+            return value
+        count = self.count("units=", value)
+        return None if count is None else f"={count}"
 
     def json(self, what: str, value: object) -> str | None:
         """Return the JSON text of a value; `what` begins the sentence if it has none."""

@@ -194,7 +194,7 @@ class _Preparation:
             return node
         handler, taken = self._bound(node.name, draft.work, offer, options)
         if draft.role == "node":
-            node = self._waiting(node, [*taken, *_results(handler)])
+            node = self._waiting(node, [*map(root_of, reads_of(node).paths), *taken, *_results(handler)])
         return replace(
             _told(node, handler, taken, self._upstream(node, handler)),
             compensation=self._compensation(draft, offer),

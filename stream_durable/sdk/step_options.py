@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 from stream_durable.core.definition.nodes import OnError, OnMemberError
 from stream_durable.sdk.breaker import Breaker
 from stream_durable.sdk.durations import Duration
+from stream_durable.sdk.gate import Gate, Priority
 from stream_durable.sdk.retry import Retry
 from stream_durable.sdk.steps import After, Step
 
@@ -30,6 +31,12 @@ class FunctionOptions(CallOptions, total=False):
     #: Whether to call the function in a separate process, for CPU-bound work.
     process: bool
     breaker: Breaker | str | None
+    #: Passed before each attempt and left with its end.
+    gate: Gate | None
+    #: In the line before the gate; otherwise that of the run.
+    priority: Priority | None
+    #: What a call costs of the gate's rate and turns: a number, or a path to one.
+    units: int | str | None
 
 
 class AboutOptions(TypedDict, total=False):

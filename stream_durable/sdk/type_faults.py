@@ -40,7 +40,7 @@ def judge_paths(values: KnownValues, node: AnyNode, options: Options) -> None:
             continue
         if isinstance(node, EventNode):
             _demand_key(there, path, options)
-        elif isinstance(node, EachNode):
+        elif isinstance(node, EachNode) and path == node.over:
             _demand(there, ("array",), path, "it needs a list", options)
     if isinstance(node, ChildNode):
         for path in _own_paths(node):

@@ -10,10 +10,11 @@ from typing import Final, NamedTuple
 
 from stream_durable import operating
 from stream_durable.core.lanes import lanes_of, queue_of
+from stream_durable.core.gate.summary import GateSummary
 from stream_durable.core.status import COMPENSATION_FAILED
 from stream_durable.kafka.groups import Group, Groups
 from stream_durable.kafka.reader import KafkaReader
-from stream_durable.ports import GateSummary, GroupMember, OperatorViews, PartitionSummary, RunQuery, Span
+from stream_durable.ports import GroupMember, OperatorViews, PartitionSummary, RunQuery, Span
 from stream_durable.settings import Settings
 from stream_durable.wire.topics import COMMANDS, EVENTS, INBOX, INGRESSES, RECONCILERS, WORKERS, full_name
 
@@ -91,7 +92,7 @@ async def status(settings: Settings) -> Status:
         None if inbox is None else inbox.members,
         None if readers is None else readers.ingress,
         {} if readers is None else readers.queues,
-        [gate for gate in gates if gate.state != "closed"],
+        [gate for gate in gates if gate.state in {"open", "half-open"}],
         dead,
     )
 

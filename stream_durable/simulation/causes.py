@@ -17,6 +17,7 @@ from stream_durable.core.messages import (
     EventPublished,
     GateAsked,
     Message,
+    PlaceAsked,
     RunContinued,
     ScheduledRunEnded,
     SignalRun,
@@ -33,7 +34,7 @@ from stream_durable.wire import inbox
 from stream_durable.wire.topics import COMMANDS
 
 #: What is said once more of what is open, after a log was lost.
-_ASKED_AGAIN = (WaitOpened, StartRun, GateAsked, RunContinued, ChildEnded, ScheduledRunEnded)
+_ASKED_AGAIN = (WaitOpened, StartRun, GateAsked, PlaceAsked, RunContinued, ChildEnded, ScheduledRunEnded)
 
 
 def commands_have_causes(world: World, oracle: Oracle) -> Iterator[str]:

@@ -14,7 +14,8 @@ import msgspec
 from stream_durable.core.channel import rows as channel_rows
 from stream_durable.core.definition.nodes import EventNode
 from stream_durable.core.effects import Command
-from stream_durable.core.gate.rows import GateRow, PlaceRow, write
+from stream_durable.core.gate.rows import GateRow, PlaceRow, TurnRow, write
+from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import channel_id
 from stream_durable.core.lanes import lanes_of
 from stream_durable.core.later.rows import LaterRow
@@ -42,6 +43,7 @@ from stream_durable.simulation.causes import (
 )
 from stream_durable.simulation.delivery import DELIVERY
 from stream_durable.simulation.emitted import EMITTED
+from stream_durable.simulation.gates import GATES
 from stream_durable.simulation.oracle import Oracle, Place
 from stream_durable.simulation.promises import PROMISES
 from stream_durable.simulation.schedules import SCHEDULES
@@ -93,17 +95,21 @@ def _channels_differ(world: World, oracle: Oracle) -> Iterator[str]:
 
 
 def _gates_differ(world: World, oracle: Oracle) -> Iterator[str]:
-    gates, places = {}, {}
+    gates, places, turns = {}, {}, {}
     for gate in oracle.gates():
         # All of it is asked for, not only what has changed since it was last stored.
         gate.is_touched = True
         gate.touched_places = dict.fromkeys([*gate.inside, *gate.waiting])
+        if isinstance(gate, Gate):
+            gate.line.touched = dict.fromkeys(gate.line.shares)
         rows = Rows()
         write(gate, rows)
         [gates[gate.id]] = rows[GateRow]
         places.update({row[:3]: row for row in rows[PlaceRow]})
+        turns.update({row[:2]: row for row in rows.of(TurnRow)})
     yield from differences("gate", world.store.tables.gates, gates)
     yield from differences("place at a gate", world.store.tables.places, places)
+    yield from differences("turn at a gate", world.store.tables.rows[TurnRow], turns)
 
 
 def timers_are_those_entities_wait_for(world: World, oracle: Oracle) -> Iterator[str]:
@@ -355,6 +361,7 @@ CHECKS: tuple[Check, ...] = (
     *DELIVERY,
     *SCHEDULES,
     *EMITTED,
+    *GATES,
 )
 
 

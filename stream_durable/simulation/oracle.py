@@ -18,6 +18,8 @@ from stream_durable.core.effects import CancelAttempt, Command, Effects, Publica
 from stream_durable.core.entities import Entity
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.fold import create, fold
+from stream_durable.core.gate.breaker_state import Breaker
+from stream_durable.core.gate.limits import GateLimits
 from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import partition_of
 from stream_durable.core.later.rows import LaterRow
@@ -36,6 +38,7 @@ from stream_durable.core.messages import (
     InquireRun,
     Message,
     OutsideMessage,
+    PlaceGiven,
     RetryRun,
     ScheduleOrder,
     SkipStep,
@@ -101,6 +104,15 @@ class Turn(NamedTuple):
     overlap: str
 
 
+class Passage(NamedTuple):
+    """A message applied to a gate, with whom it let pass, and the limits then."""
+
+    message: Message
+    clock: int
+    given: list[PlaceGiven]
+    limits: GateLimits
+
+
 class Oracle:
     """The consequences of the inbox."""
 
@@ -138,6 +150,8 @@ class Oracle:
         self.left_lying: list[str] = []
         #: The same of schedules.
         self.turns: dict[str, list[Turn]] = {}
+        #: The same of gates.
+        self.passages: dict[str, list[Passage]] = {}
         #: What was applied, by run, in order.
         self.applied: dict[str, list[Folded]] = {}
 
@@ -218,9 +232,9 @@ class Oracle:
         """Return every channel."""
         return [e for e in self.entities.values() if isinstance(e, Channel)]
 
-    def gates(self) -> list[Gate]:
+    def gates(self) -> list[Gate | Breaker]:
         """Return every used gate."""
-        return [e for e in self.entities.values() if isinstance(e, Gate) and not e.is_over]
+        return [e for e in self.entities.values() if isinstance(e, Gate | Breaker) and not e.is_over]
 
     def runs(self) -> list[Run]:
         """Return every run."""
@@ -263,6 +277,9 @@ class Oracle:
             plan = entity.plan
             rule, overlap = (None, "") if plan is None else (plan.rule, plan.overlap)
             self.turns.setdefault(entity.id, []).append(Turn(message, entity.after, rule, overlap))
+        elif isinstance(entity, Gate):
+            given = [each for each in effects.messages if isinstance(each, PlaceGiven)]
+            self.passages.setdefault(entity.id, []).append(Passage(message, clock, given, entity.limits))
         elif isinstance(entity, Channel):
             self._note_channel(entity, clock)
 

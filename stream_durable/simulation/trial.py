@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from random import Random
+from types import ModuleType
 
+from stream_durable.core.gate import fold as gate_fold
 from stream_durable.core.run import portions
 from stream_durable.memory.store import MemoryStore
 from stream_durable.memory.weather import Faults
@@ -79,19 +81,21 @@ def simulate(
         world.calm()
         await world.settle(LIVENESS_SECONDS)
 
-    with _portions_of(rng.choice((portions.LOAD_MAX, portions.LOAD_MAX, 2 * portions.STEP_LOAD))):
+    leases = Random(f"leases {seed}").choice((700, 20_000))  # noqa: S311 - a simulation, not a secret
+    load = rng.choice((portions.LOAD_MAX, portions.LOAD_MAX, 2 * portions.STEP_LOAD))
+    with _set(portions, "LOAD_MAX", load), _set(gate_fold, "LEASE_MS", leases):
         return _tried(world, story)
 
 
 @contextmanager
-def _portions_of(load: int) -> Iterator[None]:
-    """Let a record begin so much; little, and even small runs are worked off in portions."""
-    usual = portions.LOAD_MAX
-    portions.LOAD_MAX = load
+def _set(module: ModuleType, name: str, value: int) -> Iterator[None]:
+    """Give a bound another value: with little, even small runs are worked off in portions."""
+    usual = getattr(module, name)
+    setattr(module, name, value)
     try:
         yield
     finally:
-        portions.LOAD_MAX = usual
+        setattr(module, name, usual)
 
 
 def _tried(world: World, story: Callable[[World], Awaitable[None]]) -> Trial:

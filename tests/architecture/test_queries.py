@@ -10,7 +10,7 @@ import pytest
 
 from architecture.sources import literals, migration, modules
 from stream_durable.core.channel.rows import EventRow, ExpiredRow, WaitRow
-from stream_durable.core.gate.rows import GateRow, PlaceRow
+from stream_durable.core.gate.rows import GateRow, PlaceRow, TurnRow
 from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
@@ -27,7 +27,7 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = tuple(range(1, 18))
+MIGRATIONS = tuple(range(1, 19))
 #: Where a run's id has this name, for it is not the first thing the row is about.
 RUN_ID = ("signal_sent", "step", "step_state", "attempt", "attempt_state")
 
@@ -117,8 +117,9 @@ def columns_of(what: str, name: str) -> list[str]:
      ("type", "run_started", RunRow), ("type", "run_moving", RunChange), ("type", "step_state", StepRow),
      ("type", "attempt_state", AttemptRow), ("type", "event_sent", EventRow),
      ("table", "channel_expired", ExpiredRow), ("type", "event_expired", ExpiredRow),
+     ("table", "gate_turn", TurnRow), ("type", "turn_change", TurnRow),
      ("type", "wait_or_read", WaitRow), ("table", "gate", GateRow), ("type", "gate_change", GateRow),
-     ("table", "gate_place", PlaceRow), ("type", "place_change", PlaceRow),
+     ("table", "gate_place", PlaceRow), ("type", "gate_passage", PlaceRow),
      ("type", "timer_change", TimerRow), ("type", "signal_sent", SignalRow),
      ("table", "question", QuestionRow), ("type", "question_state", QuestionRow),
      ("table", "schedule", ScheduleRow), ("type", "schedule_change", ScheduleRow),

@@ -12,9 +12,11 @@ from pydantic import SecretStr
 
 from stream_durable.core.effects import Effects
 from stream_durable.core.fold import fold
+from stream_durable.core.gate.breaker_state import Breaker
+from stream_durable.core.gate.limits import GateChange, GateLimits
 from stream_durable.core.gate.rows import write
-from stream_durable.core.gate.state import Gate
-from stream_durable.core.messages import GateAsked, GateLeft, GateTimerFired
+from stream_durable.core.gate.state import Gate, gate_id
+from stream_durable.core.messages import GateAsked, GateLeft, GateTimerFired, PlaceAsked, SetGate
 from stream_durable.ports import Share
 from stream_durable.postgres.store import PostgresStore
 from stream_durable.settings import PostgresSettings
@@ -29,9 +31,9 @@ def schema(monkeypatch: pytest.MonkeyPatch, database: str, cli: Cli) -> str:
     return database
 
 
-def gate(name: str, failures: int, waiting: int) -> Gate:
+def gate(name: str, failures: int, waiting: int) -> Breaker:
     """Return a gate that opens with its second failure."""
-    made = Gate(name, 0)
+    made = Breaker(name, 0)
     for number in range(max(1, failures)):
         asked = GateAsked(key=name, run=f"f{number}", step="s", attempt=1, failures=2)
         fold(made, asked, NOON, Effects())
@@ -42,7 +44,7 @@ def gate(name: str, failures: int, waiting: int) -> Gate:
     return made
 
 
-async def save(database: str, *gates: Gate) -> None:
+async def save(database: str, *gates: Gate | Breaker) -> None:
     store = PostgresStore(PostgresSettings(dsn=SecretStr(database)))
     token = uuid4()
     await store.claim(0, "test", token)
@@ -99,7 +101,38 @@ def test_the_attempt_on_trial_stands_before_those_that_wait(cli: Cli, schema: st
     ]  # fmt: skip
 
 
+def test_holders_and_those_who_wait_are_named_page_by_page(cli: Cli, schema: str) -> None:
+    keyed, fair = Gate(gate_id("mail", "acme"), 0), Gate(gate_id("bank"), 0)
+    limits = GateLimits(at_once=2, rate=100, rate_ms=60_000, burst=5, weights={"gold": 3})
+    for number in range(6):
+        about = {"run": f"r{number}", "step": "s", "attempt": 1, "format": 2}
+        asked = PlaceAsked(**about, key=fair.id, limits=limits, share="gold", priority=50, units=7)
+        fold(fair, asked, NOON + number, Effects())
+        fold(keyed, PlaceAsked(**about, key=keyed.id, limits=GateLimits(at_once=1)), NOON, Effects())
+    change = GateChange(at_once=3)
+    fold(fair, SetGate(key=fair.id, id="m", format=2, change=change), NOON + 9, Effects())
+    asyncio.run(save(schema, gate("bank", 2, 3), fair, keyed))
+
+    found = cli.rows("gates", "list")
+    assert [(each["id"], each["kind"], each["inside"], each["waiting"]) for each in found] == [
+        ("bank", "breaker", 0, 3), ("bank//", "gate", 1, 5), ("mail//acme", "gate", 1, 5),
+    ]  # fmt: skip
+    assert [each["id"] for each in cli.rows("gates", "list", "--after", "bank", "-n", "1")] == ["bank//"]
+    found = cli.rows("gates", "show", "bank")
+    assert found["limits"] == "3 at once, 100 in 60000 ms, 5 more in a burst, turns by key gold 3"
+    assert found["changed_from"].startswith("2 at once")
+    assert [(each["status"], each["run"], each["key"]) for each in found["places"][:2]] == [
+        ("inside", "r0", "gold"), ("waiting", "r1", "gold"),
+    ]  # fmt: skip
+    assert found["places"][0]["lease"] > found["places"][0]["since"]
+    rest = cli.rows("gates", "show", "bank", "--after", str(found["places"][3]["number"]))
+    assert [each["run"] for each in rest["places"]] == ["r4", "r5"]
+    assert cli.rows("gates", "show", "bank", "--breaker")["state"] == "open"
+    assert cli.rows("gates", "show", "mail", "--key", "acme")["limits"] == "1 at once"
+    assert "give --key" in cli("gates", "show", "mail", code=3).stderr
+
+
 def test_a_gate_that_nobody_used_is_not_found(cli: Cli, schema: str) -> None:
     asyncio.run(save(schema, gate("mail", 2, 0)))
     assert "there is no gate 'bank'" in cli("gates", "show", "bank", code=3).stderr
-    assert "No attempt waits" in cli("gates", "show", "mail").stdout
+    assert "Nobody waits" in cli("gates", "show", "mail").stdout

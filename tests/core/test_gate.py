@@ -7,9 +7,9 @@ from builders import NOON, Saved
 
 from stream_durable.core.effects import EARLY_MS, Effects
 from stream_durable.core.fold import create, fold
-from stream_durable.core.gate.fold import FAILURES_MAX, INSIDE_MAX, PORTION, PORTION_MS, TRY_MS
+from stream_durable.core.gate.breaker import FAILURES_MAX, INSIDE_MAX, PORTION, PORTION_MS, TRY_MS
+from stream_durable.core.gate.breaker_state import Breaker
 from stream_durable.core.gate.rows import write
-from stream_durable.core.gate.state import Gate
 from stream_durable.core.messages import GateAsked, GateLeft, GatePassed, GateTimerFired, Message
 from stream_durable.core.status import Outcome
 from stream_durable.core.tables import Rows
@@ -24,7 +24,7 @@ class Door:
     def __init__(self, failures: int = 2, window_ms: int = 60_000) -> None:
         self.now = NOON
         self.limits = {"failures": failures, "window_ms": window_ms, "reset_ms": RESET_MS}
-        self.gate = Gate(BANK, 3)
+        self.gate = Breaker(BANK, 3)
         self.effects = Effects()
         self.saved = Saved()
 
@@ -108,7 +108,7 @@ def test_the_first_message_makes_the_gate() -> None:
 
     gate = create(asked, 3, lambda fingerprint: None)
 
-    assert isinstance(gate, Gate)
+    assert isinstance(gate, Breaker)
     assert (gate.id, gate.partition, gate.is_over) == (BANK, 3, True)
 
 

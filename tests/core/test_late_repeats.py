@@ -7,7 +7,7 @@ from typing import Any
 from builders import Play, Saved, branch, each, hook, inside, step
 from msgspec import Raw
 
-from stream_durable.core.definition.nodes import Breaker
+from stream_durable.core.definition.guards import Breaker
 from stream_durable.core.effects import Effects
 from stream_durable.core.fold import fold
 from stream_durable.core.messages import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import Play, branch, each, event, hook, inside, parallel, signal, step, undoing
 
-from stream_durable.core.definition.nodes import Breaker
+from stream_durable.core.definition.guards import Breaker
 from stream_durable.core.messages import (
     AttemptCompleted,
     AttemptReturned,

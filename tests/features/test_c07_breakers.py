@@ -10,7 +10,7 @@ from outcomes import Clock, failure_of
 from refusals import refusal
 
 from stream_durable import Breaker, Fail, Retry, Snooze, Workflow
-from stream_durable.ports import GatePlace, GateSummary
+from stream_durable.core.gate.summary import GatePlace, GateSummary
 from stream_durable.testing import Engine
 
 BANK = Breaker("bank", failures=3, window="1m", reset="30s")

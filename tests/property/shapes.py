@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from builders import answering, ask, event, reacting, signal, sleep, step, token, until
 from msgspec import structs
 
+from stream_durable.core.definition.guards import Breaker
 from stream_durable.core.definition.moments import AnyMoment, Fixed, Found, NextDay, PeriodEnd
 from stream_durable.core.definition.nodes import (
     HOOKS,
     AnyNode,
     BesideNode,
     BranchNode,
-    Breaker,
     ChildNode,
     Definition,
     EachNode,

@@ -18,7 +18,7 @@ from stream_durable.core.channel.state import Channel
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode, Definition
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.gate.state import Gate
+from stream_durable.core.gate.breaker_state import Breaker
 from stream_durable.core.ids import partition_of
 from stream_durable.core.later.state import Later
 from stream_durable.core.messages import (
@@ -91,7 +91,7 @@ class Owner:
             if key in self.saved.runs:
                 graph = self.graphs[self.saved.runs[key].fingerprint]
                 self.cache.keep("run", self.saved.load_run(key, graph))
-        loads: dict[Kind, Callable[[str, int], Channel | Gate | Later | Schedule]] = {
+        loads: dict[Kind, Callable[[str, int], Channel | Breaker | Later | Schedule]] = {
             "channel": self.saved.load_channel, "gate": self.saved.load_gate,
             "later": self.saved.load_later, "schedule": self.saved.load_schedule,
         }  # fmt: skip

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from property.world import laws
 from stream_durable.core.effects import Effects
 from stream_durable.core.fold import fold
-from stream_durable.core.gate.fold import TRY_MS
-from stream_durable.core.gate.state import Gate
+from stream_durable.core.gate.breaker import TRY_MS
+from stream_durable.core.gate.breaker_state import Breaker
 from stream_durable.core.messages import GateAsked, GateLeft, GatePassed, GateTimerFired, Message
 from stream_durable.core.status import Outcome
 
@@ -34,7 +34,7 @@ class Site:
 
     def __init__(self) -> None:
         self.now = NOON
-        self.gate = Gate(BANK, 3)
+        self.gate = Breaker(BANK, 3)
         self.saved = Saved()
         self.attempts = dict.fromkeys(RUNS, 1)
         #: Those who have asked and not left: whether they have passed.

@@ -28,6 +28,7 @@ KEYS = {
     "schedule_firing": ("schedule", "run"),
     "gate": ("name",),
     "gate_place": ("gate", "run", "step"),
+    "gate_turn": ("gate", "share"),
     "timer": ("kind", "key", "name"),
 }
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from stream_durable.ports import GateSummary, GroupMember, PartitionSummary
+from stream_durable.core.gate.summary import GateSummary
+from stream_durable.ports import GroupMember, PartitionSummary
 from stream_durable.services.status import Backlog, PartitionStatus, Readers, Status, concerns
 
 AT = 1_800_000_000_000

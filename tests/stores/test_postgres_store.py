@@ -9,7 +9,7 @@ from stores.store_contract import *  # noqa: F403 - the tests of the contract
 from stores.store_contract import change, owned, run_row, share, step_row
 
 from stream_durable.core.channel.rows import EventRow, ExpiredRow, WaitRow
-from stream_durable.core.gate.rows import GateRow, PlaceRow
+from stream_durable.core.gate.rows import GateRow, PlaceRow, TurnRow
 from stream_durable.core.later.rows import LaterRow
 from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
@@ -56,8 +56,9 @@ SELDOM: dict[str, Callable[[Share], None]] = {
     "schedule": lambda s: s.rows.of(ScheduleRow).append(ScheduleRow("nightly", 0, b"{}")),
     "schedule_firing": lambda s: s.rows.of(FiringRow).append(FiringRow("nightly", "nightly//1", 0, 10)),
     "gate_place": lambda s: s.rows.of(PlaceRow).append(PlaceRow("bank", "r", "s", 0, 1, 1, True)),
+    "gate_turn": lambda s: s.rows.of(TurnRow).append(TurnRow("bank//", "gold", 0, 7)),
 }
-RARE = {"question", "later", "schedule", "schedule_firing", "channel_expired"}
+RARE = {"question", "later", "schedule", "schedule_firing", "channel_expired", "gate_turn"}
 
 
 @pytest.mark.parametrize("table", SELDOM)

@@ -18,6 +18,7 @@ from msgspec import Raw
 from stream_durable.core.effects import CancelAttempt, Command, Kept
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
+from stream_durable.core.gate.limits import GateChange, GateLimits
 from stream_durable.core.messages import (
     MESSAGE_TYPES,
     AnswerInput,
@@ -76,9 +77,13 @@ from stream_durable.core.messages import (
     LogLine,
     PauseRun,
     PauseSchedule,
+    PlaceAsked,
+    PlaceGiven,
+    PlaceLeft,
     Plan,
     ReadClosed,
     ReadOpened,
+    ResetGate,
     ResumeRun,
     ResumeSchedule,
     RetryRun,
@@ -89,6 +94,7 @@ from stream_durable.core.messages import (
     ScheduleNext,
     ScheduleTimerFired,
     SendLater,
+    SetGate,
     SetSchedule,
     SignalRun,
     SkipStep,
@@ -525,6 +531,22 @@ MESSAGES += [
         next(one for one in MESSAGES if type(one) is AttemptReturned and one.call), is_not_carried=True
     ),
 ]
+LIMITS = GateLimits(at_once=10, rate=100, rate_ms=60_000, burst=20, weights={"gold": 3})
+PLACE: dict[str, Any] = {"key": "bank//", "run": RUN, "attempt": 2, "format": 2}
+MESSAGES += [
+    PlaceAsked(**PLACE, limits=GateLimits(at_once=2)),
+    PlaceAsked(**PLACE, step="charge", passes=1, limits=LIMITS, share="gold", priority=50, units=7),
+    PlaceLeft(**PLACE),
+    PlaceLeft(**PLACE, step="charge", passes=1, units=9),
+    PlaceGiven(key=RUN, attempt=2, gate="bank//", format=2),
+    PlaceGiven(key=RUN, step="charge", attempt=2, passes=1, gate="bank//gold", is_held=True, format=2),
+    SetGate(key="bank//", id="m9", format=2, change=GateChange(at_once=20)),
+    SetGate(
+        key="bank//gold", id="m9", format=2,
+        change=GateChange(at_once=20, rate=50, rate_ms=1_000, burst=0, weights={"gold": 5}),
+    ),
+    ResetGate(key="bank//", id="m10", format=2),
+]  # fmt: skip
 
 
 def lines(name: str) -> list[bytes]:

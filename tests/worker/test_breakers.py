@@ -12,9 +12,9 @@ from instances import Instance, running, settings_of
 from waiting import eventually
 
 from stream_durable import App, Breaker, Context, Retry, Workflow, bootstrap
+from stream_durable.core.gate.summary import GateSummary
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.metrics import Metrics
-from stream_durable.ports import GateSummary
 from stream_durable.settings import Settings
 
 pytestmark = pytest.mark.real

@@ -8,6 +8,8 @@ from typing import NamedTuple, assert_never
 
 import msgspec
 
+from stream_durable.core.definition.gate_faults import gate_faults
+from stream_durable.core.definition.guards import Breaker
 from stream_durable.core.definition.input_faults import input_faults
 from stream_durable.core.definition.moments import moment_faults
 from stream_durable.core.definition.nodes import (
@@ -28,7 +30,8 @@ from stream_durable.core.definition.nodes import (
 from stream_durable.core.definition.paths import root_of
 from stream_durable.core.definition.reads import reads_of
 from stream_durable.core.definition.retry_faults import retry_faults
-from stream_durable.core.ids import NAME, QUEUE, QUEUE_RULE
+from stream_durable.core.gate.limits import COUNT_MAX
+from stream_durable.core.ids import NAME, NAME_RULE, QUEUE, QUEUE_RULE
 
 
 class Fault(NamedTuple):
@@ -107,14 +110,30 @@ def _step(node: StepNode) -> Iterator[tuple[str, str]]:
         yield "contradiction", text
     if not QUEUE.match(node.queue):
         yield "bad_queue", f": {node.queue!r} is not a name for a queue: {QUEUE_RULE}"
-    breaker = node.breaker
-    if breaker is not None:
-        if not NAME.match(breaker.name):
-            yield "bad_name", f": {breaker.name!r} is not a name for a breaker: {RULE}"
-        if breaker.failures < 1:
-            yield "breaker", f": breaker {breaker.name!r} needs one failure at the least to open"
-        if breaker.window_ms <= 0 or breaker.reset_ms <= 0:
-            yield "breaker", f": window and reset of breaker {breaker.name!r} must be longer than nothing"
+    if node.breaker is not None:
+        yield from _breaker(node.breaker)
+    if node.gate is not None:
+        yield from gate_faults(node.gate)
+    elif node.units is not None or node.priority is not None:
+        yield "contradiction", ": priority= and units= say how it passes a gate, but gate= is missing"
+    yield from _passage(node)
+
+
+def _breaker(breaker: Breaker) -> Iterator[tuple[str, str]]:
+    if not NAME.match(breaker.name):
+        yield "bad_name", f": {breaker.name!r} is not a name for a breaker: {RULE}"
+    if breaker.failures < 1:
+        yield "breaker", f": breaker {breaker.name!r} needs one failure at the least to open"
+    if breaker.window_ms <= 0 or breaker.reset_ms <= 0:
+        yield "breaker", f": window and reset of breaker {breaker.name!r} must be longer than nothing"
+
+
+def _passage(node: StepNode) -> Iterator[tuple[str, str]]:
+    if node.priority is not None and not -100 <= node.priority <= 100:
+        yield "priority", f": priority= is {node.priority}, and must be from -100 to 100"
+    units = node.units
+    if units is not None and units.startswith("=") and not 0 <= int(units[1:]) <= COUNT_MAX:
+        yield "units", f": units= is {units[1:]}, and must be from 0 to {COUNT_MAX}"
 
 
 def _sleep(node: SleepNode) -> Iterator[tuple[str, str]]:
@@ -243,5 +262,5 @@ def _is_json(text: str) -> bool:
     return True
 
 
-RULE = "letters, digits and _ . : - only, beginning with a letter or _, at most 128"
+RULE = NAME_RULE
 TOO_SHORT = ": a time-out must be longer than nothing"

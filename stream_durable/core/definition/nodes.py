@@ -13,8 +13,19 @@ from typing import Literal, assert_never, final
 import msgspec
 
 from stream_durable.core.definition.canonical import canonical
+from stream_durable.core.definition.guards import Breaker, Gate
 from stream_durable.core.definition.moments import AnyMoment
-from stream_durable.core.format import ALL_OF, ASKS, BESIDE, CALENDAR, CONCURRENCY, TAKE, TOKENS, Format
+from stream_durable.core.format import (
+    ALL_OF,
+    ASKS,
+    BESIDE,
+    CALENDAR,
+    CONCURRENCY,
+    GATES,
+    TAKE,
+    TOKENS,
+    Format,
+)
 from stream_durable.core.messages import Millis
 from stream_durable.core.policy import NO_RETRY, Count, RetryPolicy
 
@@ -34,17 +45,6 @@ class Join(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid
     enough: Count = 1
     #: Whether to cancel members still under way then.
     cancel_rest: bool = False
-
-
-class Breaker(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
-    """A circuit breaker, shared by all steps naming the same dependency."""
-
-    name: str
-    #: So many failures within the window open it.
-    failures: Count = 5
-    window_ms: Millis = 60_000
-    #: How long it stays open before one attempt may try whether the dependency is back.
-    reset_ms: Millis = 30_000
 
 
 class Node(
@@ -88,6 +88,17 @@ class StepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="step"):
     #: The compensation of the step, after completion, if the run fails later.
     compensation: StepNode | None = None
     breaker: Breaker | None = None
+    #: Passed before each attempt, after the breaker, and left with its end.
+    gate: Gate | None = None
+    #: The place in the line before a gate, higher is sooner; None: as the run.
+    priority: int | None = None
+    #: What the call costs of the gate's rate: a path, or `=` and a number; None: 1.
+    units: str | None = None
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether somebody is asked before each attempt."""
+        return self.breaker is not None or self.gate is not None
 
 
 @final
@@ -345,6 +356,8 @@ def format_of(nodes: Iterable[AnyNode], concurrency: int | None = None, beside: 
 
 
 def _format_of(node: AnyNode) -> int:
+    if (function := function_of(node)) is not None and function.gate is not None:
+        return GATES
     if isinstance(node, InputNode):
         return ASKS
     if isinstance(node, TokenNode):

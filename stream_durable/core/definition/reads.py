@@ -39,17 +39,27 @@ def reads_of(node: AnyNode) -> Reads:
         case InputNode():
             return Reads("text", (*holes_of(node), *_due_of(node)))
         case EachNode():
-            return Reads("list", (node.over,))
+            return Reads("list", (node.over, *passage_paths(node.step)))
         case BranchNode():
             return Reads() if node.on is None else Reads("value", (node.on,))
         case ChildNode():
             return _input_of(node)
         case SleepNode():
             return Reads("moment", paths_of(node.until, node.zone))
-        case StepNode() | SignalNode() | TokenNode() | ParallelNode():
+        case StepNode():
+            return Reads("gate", passage_paths(node))
+        case SignalNode() | TokenNode() | ParallelNode():
             return Reads()
         case _:
             assert_never(node)
+
+
+def passage_paths(node: StepNode) -> tuple[str, ...]:
+    """Return the paths read before a gate is passed: to the key, and to the cost."""
+    if node.gate is None:
+        return ()
+    paths = (node.gate.per, node.units)
+    return tuple(path for path in paths if path is not None and not path.startswith("="))
 
 
 def holes_of(node: InputNode) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from stream_durable.core.definition.cycles import find_cycles
+from stream_durable.core.definition.guards import Breaker, Gate
 from stream_durable.core.definition.nesting import nesting_faults
 from stream_durable.core.definition.node_faults import (
     RULE,
@@ -19,7 +20,6 @@ from stream_durable.core.definition.nodes import (
     HOOKS,
     AnyNode,
     BesideNode,
-    Breaker,
     ChildNode,
     Definition,
     SignalNode,
@@ -30,6 +30,7 @@ from stream_durable.core.definition.nodes import (
 )
 from stream_durable.core.definition.paths import root_of
 from stream_durable.core.definition.places import place_faults
+from stream_durable.core.definition.reads import passage_paths
 from stream_durable.core.definition.retry_faults import retry_faults
 from stream_durable.core.ids import NAME
 from stream_durable.core.lifecycle import ON_REQUEST
@@ -60,7 +61,9 @@ def validate(definition: Definition) -> list[Fault]:
     for beside in definition.beside:
         what = "answer" if beside.on == "inquiry" else "reaction"
         faults += step_faults(beside.step, f"{what} {beside.name!r}")
-    faults += _breakers(definition)
+    faults += _shared(definition)
+    for template in definition.templates:
+        faults += _read_in_template(template)
     faults += nesting_faults(definition)
     if len(known) == len(definition.nodes):
         for cycle in find_cycles(definition):
@@ -210,15 +213,25 @@ def _unknown(node: StepNode, label: str, taken: tuple[str, ...], known: set[str]
             yield Fault(node.name, "unknown_step", f"{label} takes {name!r}, which does not exist")
 
 
-def _breakers(definition: Definition) -> Iterator[Fault]:
-    """Report breakers with contradictory settings in several steps."""
-    seen: dict[str, tuple[Breaker, str]] = {}
+def _shared(definition: Definition) -> Iterator[Fault]:
+    """Report breakers and gates with contradictory settings in several steps."""
+    seen: dict[tuple[str, str], tuple[Breaker | Gate, str]] = {}
     for node in (*definition.nodes, *definition.templates):
         called = function_of(node)
-        if called is None or called.breaker is None:
+        if called is None:
             continue
-        breaker = called.breaker
-        first, owner = seen.setdefault(breaker.name, (breaker, node.name))
-        if first != breaker:
-            text = f"{label_of(node)}: breaker {breaker.name!r} is set otherwise than by step {owner!r}"
-            yield Fault(node.name, "contradiction", text)
+        for kind, passed in (("breaker", called.breaker), ("gate", called.gate)):
+            if passed is None:
+                continue
+            first, owner = seen.setdefault((kind, passed.name), (passed, node.name))
+            if first != passed:
+                text = f"{label_of(node)}: {kind} {passed.name!r} is set otherwise than by step {owner!r}"
+                yield Fault(node.name, "contradiction", text)
+
+
+def _read_in_template(template: StepNode) -> Iterator[Fault]:
+    """Report outputs read by a template: nothing says that outputs are there."""
+    for path in passage_paths(template):
+        if root_of(path) != "input":
+            text = f"template {template.name!r} reads {path!r} before its gate: only the input is there"
+            yield Fault(template.name, "gate_path", text)

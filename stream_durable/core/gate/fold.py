@@ -1,178 +1,199 @@
-"""Handlers for each message to a gate.
+"""Handlers for each message to a gate, and the choice between a gate and a circuit breaker.
 
-Closed, all attempts pass and failures are counted. Open, all attempts are held until the reset time is over.
-Half-open, one trial attempt passes: success closes the gate, failure opens it again.
+A request joins the line; then the first in line enter, while there are places and the rate allows it.
 """
 
 from __future__ import annotations
 
-from itertools import islice
-
 from stream_durable.core.effects import Effects, Handlers
-from stream_durable.core.gate.state import CLOSED, HALF_OPEN, OPEN, Gate, Limits, State
-from stream_durable.core.messages import GateAsked, GateLeft, GatePassed, GateTimerFired
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.format import GATES
+from stream_durable.core.gate import breaker
+from stream_durable.core.gate.breaker_state import Breaker
+from stream_durable.core.gate.line import Place, PlaceKey
+from stream_durable.core.gate.state import Gate
+from stream_durable.core.ids import CHILD_MARK
+from stream_durable.core.messages import (
+    GateMessage,
+    GateOrder,
+    GateTimerFired,
+    PlaceAsked,
+    PlaceGiven,
+    PlaceLeft,
+    ResetGate,
+    SetGate,
+)
 from stream_durable.core.status import Outcome
 
-_TIMER = ""
-#: The highest threshold of failures: a gate keeps each failure.
-FAILURES_MAX = 1_000
-#: The time of a trial before another may begin. The first may still answer, or be lost.
-TRY_MS = 60_000
-#: So many that try are kept in mind; of more, the oldest is taken for lost.
-INSIDE_MAX = 10
-#: Waiting attempts pass in portions, so that a recovered dependency is not overrun, and a new failure stops
-#: the rest.
+#: After this time inside, and each time again, the holder is told once more that it has passed: one that
+#: needs the place no longer, or is gone, gives it back.
+LEASE_MS = 300_000
+#: So many enter with one record, and are asked after with one.
 PORTION = 500
 PORTION_MS = 100
 
+_TIMER = ""
 
-def ask(gate: Gate, message: GateAsked, now: int, out: Effects) -> Outcome:
-    """Let an attempt pass, or make the attempt wait."""
-    key = (message.run, message.step)
+
+def create(message: GateMessage, partition: int) -> Gate | Breaker:
+    """Return the gate, or the breaker, that a message is the first to reach."""
+    is_gate = CHILD_MARK in message.key
+    is_for_gate = isinstance(message, PlaceAsked | PlaceLeft | GateOrder)
+    if is_gate != is_for_gate and not isinstance(message, GateTimerFired):
+        kind = "gate" if is_gate else "breaker"
+        raise RejectedError("wrong_gate", f"{message.key[:128]!r} is a {kind}, and takes no such message")
+    return Gate(message.key, partition) if is_gate else Breaker(message.key, partition)
+
+
+def ask(gate: Gate, message: PlaceAsked, now: int, out: Effects) -> Outcome:
+    """Let a step or a run pass, or make it wait."""
+    key, turn = (message.run, message.step), (message.attempt, message.passes)
     place = gate.inside.get(key) or gate.waiting.get(key)
     if place is not None:
-        if message.attempt < place.attempt:
+        if turn < place.turn:
             return Outcome.LATE
-        if message.attempt == place.attempt and key in gate.waiting:
-            return Outcome.DUPLICATE
-        if message.attempt == place.attempt:
-            _pass(gate, key, message.attempt, out)
+        if turn == place.turn:
+            if key in gate.waiting:
+                return Outcome.DUPLICATE
+            _give(gate, key, place, out)
             return Outcome.APPLIED
-        _forget(gate, key, out)
-    limits = Limits(message.failures, message.window_ms, message.reset_ms)
-    if limits != gate.limits:
-        gate.limits = limits
-        gate.is_touched = True
-        gate.since = gate.since or now
-    if gate.state == CLOSED and not gate.waiting:
-        _pass(gate, key, message.attempt, out)
-    else:
-        gate.wait(key, message.attempt)
-        _try_next(gate, now, out)
+        gate.leave(key)
+    if message.limits != gate.asked:
+        gate.asked = message.limits
+        gate.settle()
+    gate.wait(
+        key,
+        Place(turn, gate.next_ordinal(), now, message.share, message.priority, message.units),
+    )
+    _let_pass(gate, now, now, out)
     return Outcome.APPLIED
 
 
-def leave(gate: Gate, message: GateLeft, now: int, out: Effects) -> Outcome:
-    """Free a place, and judge the dependency by how the attempt ended."""
+def leave(gate: Gate, message: PlaceLeft, now: int, out: Effects) -> Outcome:
+    """Free a place, and count what the call has cost."""
     key = (message.run, message.step)
-    place = gate.inside.get(key) or gate.waiting.get(key)
-    if place is not None and place.attempt != message.attempt:
+    inside = gate.inside.get(key)
+    place = inside or gate.waiting.get(key)
+    if place is None or place.turn != (message.attempt, message.passes):
         return Outcome.LATE
-    if place is None:
-        if gate.state != CLOSED or gate.limits is None:
-            return Outcome.LATE
-        return _count(gate, message, gate.limits, now, out) if message.is_ok is False else Outcome.APPLIED
-    has_tried = key in gate.inside
-    _forget(gate, key, out)
-    if has_tried and message.is_ok is True:
-        _close(gate, now, out)
-    elif has_tried and message.is_ok is False:
-        _open(gate, now, out)
-    else:
-        _try_next(gate, now, out)
+    gate.leave(key)
+    if inside is not None and message.units is not None:
+        gate.correct(inside, message.units, now)
+    _let_pass(gate, now, now, out)
     return Outcome.APPLIED
 
 
-def fire(gate: Gate, message: GateTimerFired, now: int, out: Effects) -> Outcome:
-    """Handle due times: release a portion, allow a trial, or replace a silent trial."""
+def change(gate: Gate, message: SetGate, now: int, out: Effects) -> Outcome:
+    """Change limits until they are reset, whatever definitions say."""
+    changed = message.change if gate.change is None else gate.change.merged(message.change)
+    if changed == gate.change:
+        return Outcome.DUPLICATE
+    gate.change = changed
+    return _settle(gate, now, out)
+
+
+def reset(gate: Gate, message: ResetGate, now: int, out: Effects) -> Outcome:
+    """Go back to the limits of the definition that asked last."""
+    if gate.change is None:
+        return Outcome.DUPLICATE
+    gate.change = None
+    return _settle(gate, now, out)
+
+
+def fire(gate: Gate | Breaker, message: GateTimerFired, now: int, out: Effects) -> Outcome:
+    """Handle a due time: somebody may pass, or a holder is asked after."""
+    if isinstance(gate, Breaker):
+        return breaker.fire(gate, message, now, out)
     if message.due != gate.due or out.plan_again(("gate", gate.id, _TIMER), message.due, now):
         return Outcome.LATE
-    # Within the clocks' difference, the due time has come.
-    moment = max(now, message.due)
-    _plan(gate, None, out)
-    if gate.state == CLOSED:
-        _let_portion_pass(gate, moment, out)
+    gate.due = None
+    gate.is_touched = True
+    out.timers["gate", gate.id, _TIMER] = None
+    if gate.is_idle(now):
+        gate.last = 0
+        gate.line.forget()
         return Outcome.APPLIED
-    if gate.state == OPEN:
-        _become(gate, HALF_OPEN, moment)
-    _try_next(gate, moment, out)
+    moment = max(now, message.due)
+    _ask_after(gate, moment, out)
+    _let_pass(gate, now, moment, out)
     return Outcome.APPLIED
 
 
-def _count(gate: Gate, message: GateLeft, limits: Limits, now: int, out: Effects) -> Outcome:
-    """Count a failure, and open the gate at the threshold.
+def _settle(gate: Gate, now: int, out: Effects) -> Outcome:
+    gate.is_touched = True
+    gate.settle()
+    _let_pass(gate, now, now, out)
+    return Outcome.APPLIED
 
-    Failures from before the gate closed, or before the window, are ignored: repeats or late reports.
+
+def _let_pass(gate: Gate, now: int, moment: int, out: Effects) -> None:
+    """Let those in front pass, as many as may, and plan when to go on.
+
+    The rate goes by the log's time `now`; `moment` is that of the timer, if its owner's clock is ahead.
     """
-    failed = (message.run, message.step, message.attempt)
-    if failed in gate.recent:
-        return Outcome.DUPLICATE
-    at = min(message.since or now, now)
-    if at <= now - limits.window_ms or (message.since and at < gate.since):
-        return Outcome.LATE
-    gate.recent = {each: at for each, at in gate.recent.items() if at > now - limits.window_ms}
-    gate.recent[failed] = at
-    gate.is_touched = True
-    if len(gate.recent) >= min(limits.failures, FAILURES_MAX):
-        _open(gate, now, out)
-    return Outcome.APPLIED
+    left = PORTION
+    while gate.waiting and gate.has_place():
+        key = gate.line.first()
+        opens = gate.opens(gate.waiting[key].cost, now)
+        if opens > now:
+            _plan(gate, opens + moment - now, out)
+            break
+        if not left:
+            _plan(gate, moment + PORTION_MS, out)
+            break
+        left -= 1
+        place = gate.line.serve(key)
+        gate.use(place.cost, now)
+        gate.touched_places[key] = None
+        gate.is_touched = True
+        place = place._replace(since=now)
+        if gate.limits.at_once is not None or place.units is not None:
+            gate.enter(key, place, moment + LEASE_MS)
+        _give(gate, key, place, out)
+    if gate.due is None:
+        lease = gate.next_lease()
+        if lease is not None:
+            _plan(gate, lease[0], out)
+        elif not (gate.waiting or gate.is_over or gate.id.endswith(CHILD_MARK)):
+            # The time to forget a key that nobody uses.
+            _plan(gate, moment + LEASE_MS, out)
 
 
-def _open(gate: Gate, now: int, out: Effects) -> None:
-    """Open the breaker until `reset_ms` has passed. Results of earlier trials no longer count."""
-    assert gate.limits is not None
-    _become(gate, OPEN, now)
-    _plan(gate, now + gate.limits.reset_ms, out)
+def _ask_after(gate: Gate, moment: int, out: Effects) -> None:
+    """Tell holders once more that they have passed."""
+    for _ in range(PORTION):
+        due = gate.next_lease()
+        if due is None or due[0] > moment:
+            return
+        key = due[1]
+        place = gate.inside[key]
+        gate.enter(key, place, moment + LEASE_MS)
+        _give(gate, key, place, out)
 
 
-def _close(gate: Gate, now: int, out: Effects) -> None:
-    """Let everybody pass again."""
-    _become(gate, CLOSED, now)
-    gate.recent.clear()
-    _let_portion_pass(gate, now, out)
-
-
-def _try_next(gate: Gate, now: int, out: Effects) -> None:
-    """Let the longest-waiting attempt pass as a trial, unless a trial is under way."""
-    if gate.state != HALF_OPEN or gate.due is not None or not gate.waiting:
-        return
-    if len(gate.inside) >= INSIDE_MAX:
-        gate.leave(next(iter(gate.inside)))
-    key = next(iter(gate.waiting))
-    place = gate.inside[key] = gate.waiting.pop(key)
-    gate.touched_places[key] = None
-    _pass(gate, key, place.attempt, out)
-    _plan(gate, now + TRY_MS, out)
-
-
-def _let_portion_pass(gate: Gate, now: int, out: Effects) -> None:
-    """Let the longest-waiting attempts pass, and leave the others to a timer."""
-    for key in list(islice(gate.waiting, PORTION)):
-        _pass(gate, key, gate.waiting[key].attempt, out)
-        gate.leave(key)
-    _plan(gate, now + PORTION_MS if gate.waiting else None, out)
-
-
-def _forget(gate: Gate, key: tuple[str, str], out: Effects) -> None:
-    """Release a place; after the trial attempt's release another attempt may try."""
-    if gate.inside and key == next(reversed(gate.inside)):
-        _plan(gate, None, out)
-    gate.leave(key)
-
-
-def _become(gate: Gate, state: State, now: int) -> None:
-    gate.state = state
-    gate.since = now
-    gate.is_touched = True
-    for key in list(gate.inside):
-        gate.leave(key)
-
-
-def _pass(gate: Gate, key: tuple[str, str], attempt: int, out: Effects) -> None:
+def _give(gate: Gate, key: PlaceKey, place: Place, out: Effects) -> None:
     run, step = key
-    out.messages.append(GatePassed(key=run, step=step, attempt=attempt, gate=gate.id))
+    attempt, passes = place.turn
+    given = PlaceGiven(
+        key=run, step=step, attempt=attempt, passes=passes, gate=gate.id, is_held=key in gate.inside,
+        format=GATES,
+    )  # fmt: skip
+    out.messages.append(given)
 
 
-def _plan(gate: Gate, due: int | None, out: Effects) -> None:
-    """Set the gate's timer, or clear it."""
-    if due != gate.due:
+def _plan(gate: Gate, due: int, out: Effects) -> None:
+    """Set the timer, unless it fires earlier: it looks again then."""
+    if gate.due is None or due < gate.due:
         gate.due = due
         gate.is_touched = True
         out.timers["gate", gate.id, _TIMER] = due
 
 
 HANDLERS: Handlers = {
-    GateAsked: ask,
-    GateLeft: leave,
+    **breaker.HANDLERS,
     GateTimerFired: fire,
+    PlaceAsked: ask,
+    PlaceLeft: leave,
+    SetGate: change,
+    ResetGate: reset,
 }

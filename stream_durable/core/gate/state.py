@@ -1,97 +1,171 @@
-"""A gate in memory: breaker state, trial attempt, waiting attempts."""
+"""A gate in memory: its limits, who is inside, who waits, and how much of its rate is used."""
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from heapq import heapify, heappop, heappush
 
-State = Literal["closed", "open", "half-open"]
-CLOSED: Final = "closed"
-OPEN: Final = "open"
-HALF_OPEN: Final = "half-open"
+from stream_durable.core.gate.limits import GateChange, GateLimits
+from stream_durable.core.gate.line import Line, Place, PlaceKey
+from stream_durable.core.ids import CHILD_MARK
 
-#: (run, step)
-PlaceKey = tuple[str, str]
-
-
-class Limits(NamedTuple):
-    """How a breaker is set."""
-
-    #: So many failures within the window open it.
-    failures: int
-    window_ms: int
-    #: Time open before a trial.
-    reset_ms: int
+#: The rate is counted in nanoseconds, so that one that does not divide its time is kept to all the same.
+_NANO = 1_000_000
 
 
-class Place(NamedTuple):
-    """Where an attempt stands at a gate."""
-
-    attempt: int
-    #: Lower is earlier, among the places that the gate has.
-    ordinal: int
+def gate_id(name: str, key: str = "") -> str:
+    """Return the id of a gate, or of one of its keys. No breaker and nothing from outside can have it."""
+    return f"{name}{CHILD_MARK}{key}"
 
 
 class Gate:
-    """The circuit breaker of one dependency.
+    """So many at once, and so many per time, of all keys together or of one key.
 
-    While it is closed with nobody waiting, passes are not recorded: only results count, and a working
-    dependency costs no row per attempt.
+    What a passage costs does not grow with those who wait, those inside, or the keys.
     """
 
     __slots__ = (
+        "_leases",
+        "asked",
+        "change",
         "due",
+        "full",
         "id",
         "inside",
         "is_touched",
+        "last",
         "limits",
+        "line",
         "partition",
-        "recent",
-        "since",
-        "state",
         "touched_places",
         "updated",
-        "waiting",
     )
 
     def __init__(self, key: str, partition: int) -> None:
         """Create an unused gate."""
         self.id = key
         self.partition = partition
-        #: The numbers of the last attempt; None before the first.
-        self.limits: Limits | None = None
-        self.state: State = CLOSED
-        #: When this state began.
-        self.since = 0
-        #: When its timer fires: there is time to try, or for another one to try, or for more to pass.
+        #: The limits of the last definition that asked; what was changed since; and what follows from both.
+        self.asked = GateLimits()
+        self.change: GateChange | None = None
+        self.limits = GateLimits()
+        #: Nanoseconds of log time up to which the rate is used.
+        self.full = 0
+        #: The number of the last place.
+        self.last = 0
+        #: When its timer fires.
         self.due: int | None = None
-        #: (run, step, attempt) -> time of failure, oldest first: the failures that count.
-        self.recent: dict[tuple[str, str, int], int] = {}
-        #: Attempts on trial, and attempts waiting; both in order.
         self.inside: dict[PlaceKey, Place] = {}
-        self.waiting: dict[PlaceKey, Place] = {}
+        self.line = Line()
+        #: (lease, ordinal, place) of those inside; old entries are passed over.
+        self._leases: list[tuple[int, int, PlaceKey]] = []
         self.updated = 0
         #: Changes since the last save: of the gate, and of places.
         self.is_touched = False
         self.touched_places: dict[PlaceKey, None] = {}
 
     @property
+    def waiting(self) -> dict[PlaceKey, Place]:
+        """Who waits, oldest first."""
+        return self.line.waiting
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing is left to remember."""
-        return self.limits is None
+        return not (self.last or self.change or self.due)
 
-    def wait(self, key: PlaceKey, attempt: int) -> None:
-        """Put an attempt at the end of the waiting line."""
-        places = self.waiting or self.inside
-        last = places[next(reversed(places))].ordinal if places else 0
-        self.waiting[key] = Place(attempt, last + 1)
+    def restore(self, places: list[tuple[PlaceKey, Place, bool]], shares: dict[str, int]) -> None:
+        """Take in what was stored, in the order of ordinals."""
+        self.settle()
+        self.inside = {key: place for key, place, is_inside in places if is_inside}
+        self.line.restore([(key, place) for key, place, is_inside in places if not is_inside], shares)
+        self._leases = [
+            (place.lease, place.ordinal, key) for key, place in self.inside.items() if place.lease is not None
+        ]
+        heapify(self._leases)
+
+    def settle(self) -> None:
+        """Compute the limits in force from those asked for and those changed."""
+        self.limits = self.asked if self.change is None else self.change.applied(self.asked)
+        self.line.weights = self.limits.weights
+
+    def next_ordinal(self) -> int:
+        """Return the number of a new place."""
+        self.last += 1
+        self.is_touched = True
+        return self.last
+
+    def wait(self, key: PlaceKey, place: Place) -> None:
+        """Put a place at the end of the line."""
+        self.line.join(key, place)
         self.touched_places[key] = None
+
+    def enter(self, key: PlaceKey, place: Place, lease: int | None) -> None:
+        """Put a place inside, until it leaves."""
+        place = self.inside[key] = place._replace(lease=lease)
+        self.touched_places[key] = None
+        if lease is not None:
+            heappush(self._leases, (lease, place.ordinal, key))
 
     def leave(self, key: PlaceKey) -> None:
         """Give up a place."""
-        self.inside.pop(key, None)
-        self.waiting.pop(key, None)
+        if self.inside.pop(key, None) is None:
+            self.line.leave(key)
         self.touched_places[key] = None
+
+    def next_lease(self) -> tuple[int, PlaceKey] | None:
+        """Return when the gate has to ask after a holder, and after which."""
+        while self._leases:
+            lease, ordinal, key = self._leases[0]
+            place = self.inside.get(key)
+            if place is not None and place.lease == lease and place.ordinal == ordinal:
+                return lease, key
+            heappop(self._leases)
+        return None
+
+    def has_place(self) -> bool:
+        """Return whether one more may be inside."""
+        most = self.limits.at_once
+        return most is None or len(self.inside) < most
+
+    def opens(self, cost: int, now: int) -> int:
+        """Return the log time from which the rate lets one of this cost pass."""
+        limits = self.limits
+        if limits.rate is None:
+            return 0
+        interval = _interval(limits)
+        # More than the whole burst at once cannot be saved up: such a call waits for all of it.
+        saved = min(max(cost, 1), limits.burst + 1) - 1
+        at = max(self.full, now * _NANO) + (saved - limits.burst) * interval
+        return -(-at // _NANO)
+
+    def use(self, cost: int, now: int) -> None:
+        """Count a passage for the rate."""
+        if self.limits.rate is not None:
+            self.full = max(self.full, now * _NANO) + cost * _interval(self.limits)
+            self.is_touched = True
+
+    def correct(self, place: Place, units: int, now: int) -> None:
+        """Count what a call has cost in fact."""
+        difference = units - place.cost
+        if not difference:
+            return
+        self.line.correct(place.share, difference)
+        if self.limits.rate is not None:
+            self.full = max(0, max(self.full, now * _NANO) + difference * _interval(self.limits))
+            self.is_touched = True
+
+    def is_idle(self, now: int) -> bool:
+        """Return whether one of a key has nothing to remember any more."""
+        is_key = not self.id.endswith(CHILD_MARK)
+        is_empty = not (self.inside or self.waiting or self.change)
+        return is_key and is_empty and self.full <= now * _NANO
 
     def weight(self) -> int:
         """Estimate the gate's memory in bytes."""
-        return 900 + 250 * len(self.recent) + 300 * (len(self.inside) + len(self.waiting))
+        return 1_200 + 500 * len(self.waiting) + 400 * len(self.inside) + 200 * len(self.line.shares)
+
+
+def _interval(limits: GateLimits) -> int:
+    """Return the nanoseconds between two passages at a steady rate; rounded up, so that it is kept to."""
+    assert limits.rate is not None
+    return -(-limits.rate_ms * _NANO // limits.rate)

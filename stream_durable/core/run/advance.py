@@ -19,6 +19,7 @@ from stream_durable.core.run.again import restart
 from stream_durable.core.run.begin import begin_each
 from stream_durable.core.run.counters import LOST, SETTLED, join_verdict, tally
 from stream_durable.core.run.ending import ask_to_stop, conclude, fail_run, must_answer, stop_step
+from stream_durable.core.run.gating import leave_place
 from stream_durable.core.run.line import next_in_line
 from stream_durable.core.run.say import clear_due, say_step
 from stream_durable.core.run.state import NOT_NEEDED, End, Run, Step
@@ -138,6 +139,8 @@ def _leave(
         return step.is_between_passes
     if status not in (COMPLETED, FAILED):
         stop_step(run, i, step, out)
+    elif step.detail is not None:
+        leave_place(run, i, step, out)
     if i in run.waiting:
         run.waiting.remove(i)
         inside.close(run, i, ends)

@@ -1,4 +1,4 @@
-"""Asking a worker for an attempt, or first the gate before it."""
+"""Asking a worker for an attempt, or first the breaker and the gate before it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ from msgspec import Raw
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.effects import Command, Effects
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import LOOP_BLOCKED, Failure
 from stream_durable.core.ids import COMMAND_BYTES_MAX
 from stream_durable.core.messages import AttemptFailed, GateAsked
 from stream_durable.core.names import defined_name, helped, results_key
 from stream_durable.core.run import groups, inside
+from stream_durable.core.run.gating import ask_place
 from stream_durable.core.run.state import Run, Step, raw_or_null
 from stream_durable.core.run.values import output_of, results_of
 from stream_durable.core.status import READY
 
 
-def ask_gate(run: Run, i: int, step: Step, node: StepNode, out: Effects) -> None:
-    """Ask the breaker of a step whether its next attempt may be made."""
+def ask_first(run: Run, i: int, step: Step, node: StepNode, out: Effects) -> None:
+    """Ask the breaker of a step, or its gate, whether the next attempt may be made."""
     breaker = node.breaker
-    assert breaker is not None
     step.status = READY
+    if breaker is None:
+        ask_gate(run, i, step, node, out)
+        return
     step.detailed().held = "gate"
     out.messages.append(
         GateAsked(
@@ -29,6 +33,19 @@ def ask_gate(run: Run, i: int, step: Step, node: StepNode, out: Effects) -> None
             failures=breaker.failures, window_ms=breaker.window_ms, reset_ms=breaker.reset_ms,
         )
     )  # fmt: skip
+
+
+def ask_gate(run: Run, i: int, step: Step, node: StepNode, out: Effects) -> None:
+    """Ask the gate of a step. Without a gate the attempt begins; with an unreadable key it fails."""
+    if node.gate is None:
+        dispatch(run, i, step.attempt, out)
+        return
+    try:
+        ask_place(run, i, step, node.gate, out, priority=node.priority, units=node.units)
+    except RejectedError as error:
+        # Reported by a message, as by a worker, for there is no other end of an attempt here.
+        name, failure = run.graph.names[i], Failure(error.code, str(error), retryable=False)
+        out.messages.append(AttemptFailed(key=run.id, step=name, attempt=step.attempt, failure=failure))
 
 
 def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:

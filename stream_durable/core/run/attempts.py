@@ -27,9 +27,10 @@ from stream_durable.core.messages import (
 from stream_durable.core.names import is_made
 from stream_durable.core.run import context, groups, hooks, inside
 from stream_durable.core.run.advance import complete, work_off
-from stream_durable.core.run.asking import ask_gate, dispatch
+from stream_durable.core.run.asking import ask_first, dispatch
 from stream_durable.core.run.begin import hold
 from stream_durable.core.run.ending import leave_gate, stop_step
+from stream_durable.core.run.gating import leave_place
 from stream_durable.core.run.say import clear_due, say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.status import (
@@ -151,11 +152,11 @@ def retry(run: Run, i: int, step: Step, out: Effects) -> None:
         run.active -= 1
         groups.give_up_place(run, i)
         hold(run, i, "paused")
-    elif type(node) is StepNode and node.breaker is not None:
+    elif type(node) is StepNode and node.is_gated:
         run.touched[i] = None
         if step.detail is not None and step.detail.until is not None:
             set_due(run, i, step, step.detail.until, out)
-        ask_gate(run, i, step, node, out)
+        ask_first(run, i, step, node, out)
     else:
         ask_again(run, i, step, out)
 
@@ -214,6 +215,7 @@ def fail_attempt(
     node = run.graph.work[i]
     assert node is not None
     leave_gate(run, i, step, out, is_ok=False, since=now)
+    leave_place(run, i, step, out)
     policy = node.retry
     first = 1 if step.detail is None else step.detail.first
     number = step.attempt - first + 1

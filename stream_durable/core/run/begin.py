@@ -13,7 +13,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.ids import HANDOVER_BYTES_MAX
 from stream_durable.core.lifecycle import STEP_STARTED
 from stream_durable.core.run import groups, hooks, line, portions
-from stream_durable.core.run.asking import ask_gate, dispatch, handover_bytes
+from stream_durable.core.run.asking import ask_first, dispatch, handover_bytes
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.waiting import begin_wait
@@ -59,7 +59,7 @@ def _begin_step(run: Run, i: int, node: StepNode, now: int, out: Effects, ends: 
     step = run.steps.get(i)
     links = run.graph.links.get(i)
     is_counted = links is not None and links.owner >= 0 and groups.is_counted(run, links.owner)
-    if step is None and (node.total_ms is not None or node.breaker is not None or is_counted):
+    if step is None and (node.total_ms is not None or node.is_gated or is_counted):
         step = run.steps[i] = Step()
     goes_on = False
     if step is not None:
@@ -80,9 +80,9 @@ def _begin_step(run: Run, i: int, node: StepNode, now: int, out: Effects, ends: 
     if size > HANDOVER_BYTES_MAX:
         text = f"input and outputs together have more than {HANDOVER_BYTES_MAX} bytes of JSON"
         ends.append((i, FAILED, None, Failure("input_too_large", text, retryable=False)))
-    elif node.breaker is not None:
+    elif node.is_gated:
         assert step is not None
-        ask_gate(run, i, step, node, out)
+        ask_first(run, i, step, node, out)
     else:
         dispatch(run, i, 1 if step is None else step.attempt, out)
 

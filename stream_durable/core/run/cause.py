@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 CauseKind = Literal[
-    "begin", "step", "join", "branch", "group", "paused", "queue", "worker", "answer", "breaker", "later",
-    "retry", "time", "event", "signal", "input", "token", "child", "next child", "members", "turn", "place",
-    "call",
+    "begin", "step", "join", "branch", "group", "paused", "queue", "worker", "answer", "breaker", "gate",
+    "later", "retry", "time", "event", "signal", "input", "token", "child", "next child", "members", "turn",
+    "place", "call",
 ]  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from stream_durable.core.names import helped, is_undo, undo_name
 from stream_durable.core.run import beside, groups, hooks, portions, races, reading
 from stream_durable.core.run.children import cancel_started, tell_parent, tell_schedule
 from stream_durable.core.run.counters import recount
+from stream_durable.core.run.gating import leave_place
 from stream_durable.core.run.say import begun_step, clear_due, say_run, say_step, set_due, set_run_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.values import run_output
@@ -161,6 +162,7 @@ def _every(graph: Graph) -> Iterable[int]:
 def stop_step(run: Run, i: int, step: Step, out: Effects) -> None:
     """Cancel a begun step's outstanding command, event wait or child run."""
     node = run.graph.nodes[i]
+    leave_place(run, i, step, out)
     if step.status in STEP_ASKED:
         if run.graph.work[i] is not None and i not in run.open:
             _drop_attempt(run, i, step, out, must_answer=False)

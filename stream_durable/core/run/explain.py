@@ -10,6 +10,7 @@ from typing import Final
 
 from stream_durable.core.definition.graph import JoinPlan
 from stream_durable.core.definition.nodes import BranchNode, StepNode, WaitNode
+from stream_durable.core.ids import CHILD_MARK
 from stream_durable.core.run.cause import Cause, CauseKind
 from stream_durable.core.run.inside import open_waits
 from stream_durable.core.run.line import IN_LINE
@@ -103,6 +104,9 @@ def _under_way(run: Run, i: int, step: Step) -> Cause:
         return cause_of_wait(run, step, node)
     if detail is not None and detail.held == "gate":
         assert isinstance(node, StepNode)
+        if detail.place:
+            name, _, key = detail.place.partition(CHILD_MARK)
+            return Cause("gate", name, key)
         return Cause("breaker", "" if node.breaker is None else node.breaker.name)
     if step.status == READY and is_put_off(step):
         reason = "" if step.failure is None else step.failure.message

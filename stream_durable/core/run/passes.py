@@ -26,6 +26,7 @@ from stream_durable.core.run.attempts import (
     stopped,
 )
 from stream_durable.core.run.ending import leave_gate
+from stream_durable.core.run.gating import leave_place
 from stream_durable.core.run.inner import Inner, Inside
 from stream_durable.core.run.say import clear_due, say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
@@ -124,6 +125,7 @@ def _begin(
     out: Effects,
 ) -> None:  # fmt: skip
     leave_gate(run, i, step, out)
+    leave_place(run, i, step, out)
     detail = step.detailed()
     names = tuple(node.name.rpartition("/")[2] for _, node in nodes)
     keeper = message.worker if message.is_kept else ""

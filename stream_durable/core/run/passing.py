@@ -1,27 +1,66 @@
-"""The answer of a gate to an attempt that wants to pass it."""
+"""The answers of a breaker or a gate to what wants to pass it."""
 
 from __future__ import annotations
 
+from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.effects import Effects, Handlers
-from stream_durable.core.messages import GateLeft, GatePassed
-from stream_durable.core.run.asking import dispatch
+from stream_durable.core.format import GATES
+from stream_durable.core.messages import GateLeft, GatePassed, PlaceGiven, PlaceLeft
+from stream_durable.core.run import inside
+from stream_durable.core.run.asking import ask_gate, dispatch
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import READY, RUNNING, Outcome
 
 
 def passed_gate(run: Run, message: GatePassed, now: int, out: Effects) -> Outcome:
-    """Start an attempt let through by a gate."""
+    """Start an attempt let through by a breaker, or ask the gate behind it."""
     i = run.graph.index.get(message.step)
     step = None if i is None else run.steps.get(i)
     if i is None or step is None or step.attempt != message.attempt or step.status != READY:
         _decline(run, step, message, out)
         return Outcome.LATE
-    if step.detail is None or step.detail.held != "gate":
+    if step.detail is None or step.detail.held != "gate" or step.detail.place:
         return Outcome.DUPLICATE
     step.detail.held = ""
     run.touched[i] = None
+    node = run.graph.work[i]
+    assert type(node) is StepNode
+    ask_gate(run, i, step, node, out)
+    return Outcome.APPLIED
+
+
+def given(run: Run, message: PlaceGiven, now: int, out: Effects) -> Outcome:
+    """Start an attempt let in by a gate; give back a place without a need for it."""
+    i = run.graph.index.get(message.step)
+    step = None if i is None else run.steps.get(i)
+    if i is None or step is None or not _asks(step, message):
+        if message.is_held:
+            out.messages.append(declined(message))
+        return Outcome.LATE
+    assert step.detail is not None
+    if step.detail.held != "gate":
+        return Outcome.DUPLICATE
+    step.detail.held = ""
+    if not message.is_held:
+        step.detail.place = ""
+    run.touched[i] = None
     dispatch(run, i, step.attempt, out)
     return Outcome.APPLIED
+
+
+def declined(message: PlaceGiven) -> PlaceLeft:
+    """Return the message giving back an unneeded place."""
+    return PlaceLeft(
+        key=message.gate, run=message.key, step=message.step, attempt=message.attempt,
+        passes=message.passes, format=GATES,
+    )  # fmt: skip
+
+
+def _asks(step: Step, message: PlaceGiven) -> bool:
+    """Return whether a step has asked for the place, and still needs it."""
+    if step.detail is None or step.detail.place != message.gate:
+        return False
+    return (step.attempt, inside.passes_of(step)) == (message.attempt, message.passes)
 
 
 def _decline(run: Run, step: Step | None, message: GatePassed, out: Effects) -> None:
@@ -33,4 +72,4 @@ def _decline(run: Run, step: Step | None, message: GatePassed, out: Effects) -> 
         out.messages.append(left)
 
 
-HANDLERS: Handlers = {GatePassed: passed_gate}
+HANDLERS: Handlers = {GatePassed: passed_gate, PlaceGiven: given}

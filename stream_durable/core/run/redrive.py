@@ -8,7 +8,7 @@ from stream_durable.core.definition.nodes import StepNode, WaitNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.messages import RunContinued
 from stream_durable.core.run import reading
-from stream_durable.core.run.asking import ask_gate, dispatch
+from stream_durable.core.run.asking import ask_first, ask_gate, dispatch
 from stream_durable.core.run.children import tell_parent, tell_schedule
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.waiting import ask_once_more
@@ -54,7 +54,10 @@ def _ask(run: Run, i: int, step: Step | None, out: Effects) -> None:
         return
     elif step.status in STEP_ASKED and run.graph.work[i] is not None:
         if isinstance(node, StepNode) and step.detail is not None and step.detail.held == "gate":
-            ask_gate(run, i, step, node, out)
+            if step.detail.place:
+                ask_gate(run, i, step, node, out)
+            else:
+                ask_first(run, i, step, node, out)
         else:
             dispatch(run, i, step.attempt, out)
     elif step.status == WAITING and isinstance(node, WaitNode):

@@ -84,6 +84,10 @@ class Detail(msgspec.Struct, omit_defaults=True):
     until: int | None = None
     #: Why a step that could begin has not: `paused`, `group` or `gate`.
     held: str = ""
+    #: The gate that was asked for a place, until it is given back; empty with `held`: a breaker was asked.
+    place: str = ""
+    #: What the attempt said that it has cost.
+    spent: int | None = None
     #: How often the attempt has been given back.
     returns: int = 0
     #: Whether a command for the attempt was delivered twice, and nobody knows what came of the first time.

@@ -3,11 +3,12 @@
 -- $1 shares, $2 runs, $3 run changes, $4 steps, $5 outbox marks, $6 timers, $7 dead letters, and then the other rows
 -- of entities as `core/entities.py` lists their tables: $8 attempts, $9 signals, $10 events, $11 waits, $12 gates,
 -- $13 places at gates, $14 questions, $15 messages for later, $16 schedules, $17 firings, $18 events
--- that nobody had
+-- that nobody had, $19 keys that take turns at gates
 -- Rows come as arrays of composites: one function scan each, where a column each would cost one per column.
 -- What is marked as seldom is left out of the statement for a batch that has nothing from $6 on: each part that
 -- writes to a table makes ready for it, whether or not there is a row. What is marked as rare is left out where nobody
--- is asked, nothing comes for later, no schedule is concerned, and no event expires that nobody had.
+-- is asked, nothing comes for later, no schedule is concerned, no event expires that nobody had, and no keys take turns at
+-- gates.
 with share as materialized (
   select * from unnest($1::share_state[])
 ),
@@ -126,21 +127,30 @@ attempts_in as (
 ),
 gates_in as (
   insert into gate (name, partition, body)
-  select * from unnest($12::gate_change[])
-  where (select ok from fits)
+  select *
+  from unnest($12::gate_change[]) u
+  where u.body is not null and (select ok from fits)
   on conflict (name) do update set body = excluded.body
 ),
+gates_out as (
+  delete from gate g
+  using unnest($12::gate_change[]) u
+  where g.name = u.name and u.body is null and (select ok from fits)
+),
 places_in as (
-  insert into gate_place (gate, run, step, partition, attempt, ordinal, is_inside)
+  insert into gate_place (gate, run, step, partition, attempt, ordinal, is_inside, passes, priority, share, units,
+    since, lease)
   select *
-  from unnest($13::place_change[]) u
+  from unnest($13::gate_passage[]) u
   where u.is_inside is not null and (select ok from fits)
   on conflict (gate, run, step) do update
-  set attempt = excluded.attempt, ordinal = excluded.ordinal, is_inside = excluded.is_inside
+  set attempt = excluded.attempt, ordinal = excluded.ordinal, is_inside = excluded.is_inside,
+    passes = excluded.passes, priority = excluded.priority, share = excluded.share, units = excluded.units,
+    since = excluded.since, lease = excluded.lease
 ),
 places_out as (
   delete from gate_place p
-  using unnest($13::place_change[]) u
+  using unnest($13::gate_passage[]) u
   where p.gate = u.gate and p.run = u.run and p.step = u.step and u.is_inside is null and (select ok from fits)
 ),
 signals_in as (
@@ -219,6 +229,18 @@ expired_in as (
   where (select ok from fits)
   on conflict (channel, id) do update
   set expired = excluded.expired, published = excluded.published, sent_by = excluded.sent_by
+),
+turns_in as (
+  insert into gate_turn (gate, share, partition, turn)
+  select *
+  from unnest($19::turn_change[]) u
+  where u.turn is not null and (select ok from fits)
+  on conflict (gate, share) do update set turn = excluded.turn
+),
+turns_out as (
+  delete from gate_turn t
+  using unnest($19::turn_change[]) u
+  where t.gate = u.gate and t.share = u.share and u.turn is null and (select ok from fits)
 ),
 -- usual
 outbox_out as (

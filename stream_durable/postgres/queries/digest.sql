@@ -112,6 +112,14 @@ select partition, count(*) as rows,
 from (select p.partition, md5(p::text) as hash from gate_place p) as hashed
 group by partition
 
+-- name: digest_gate_turn
+-- Digest of the keys that take turns at gates of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select t.partition, md5(t::text) as hash from gate_turn t) as hashed
+group by partition
+
 -- name: digest_later
 -- Digest of the messages for later of each partition.
 select partition, count(*) as rows,
@@ -215,6 +223,13 @@ from gate_place p
 where p.partition = any($1::int[])
 order by p.gate, p.run, p.step
 
+-- name: mark_gate_turn
+-- Key and hash of the keys that take turns at gates of the partitions $1, by key.
+select t.gate, t.share, md5(t::text)
+from gate_turn t
+where t.partition = any($1::int[])
+order by t.gate, t.share
+
 -- name: mark_later
 -- Key and hash of the messages for later of the partitions $1, by key.
 select l.id, md5(l::text)
@@ -284,6 +299,10 @@ select * from gate where name = $1
 -- name: row_gate_place
 -- The place of step $3 of run $2 at gate $1, column by column.
 select * from gate_place where gate = $1 and run = $2 and step = $3
+
+-- name: row_gate_turn
+-- The turn of key $2 at gate $1, column by column.
+select * from gate_turn where gate = $1 and share = $2
 
 -- name: row_later
 -- The message for later $1, column by column.

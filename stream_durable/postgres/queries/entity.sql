@@ -39,8 +39,14 @@ where name = any($1::text[])
 
 -- name: gate_place_load
 -- Who has passed the gates $1 or waits before them.
-select gate, run, step, attempt, ordinal, is_inside
+select gate, run, step, attempt, ordinal, is_inside, passes, priority, share, units, since, lease
 from gate_place
+where gate = any($1::text[])
+
+-- name: gate_turn_load
+-- The keys that take turns at the gates $1.
+select gate, share, turn
+from gate_turn
 where gate = any($1::text[])
 
 -- name: later_load

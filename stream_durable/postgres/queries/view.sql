@@ -168,27 +168,21 @@ order by id
 limit $3
 
 -- name: view_gate_list
--- At most $2 gates beyond name $1, or the gate $3: failures are those that count now, or that opened the gate.
-select g.name, b.j ->> 'state' as state, (b.j ->> 'since')::bigint as since, (b.j ->> 'due')::bigint as due,
-  (
-    select count(*)::int
-    from json_array_elements(b.j -> 'recent') as r (j)
-    where b.j ->> 'state' <> 'closed'
-      or (r.j ->> 0)::bigint > extract(epoch from now()) * 1000 - (b.j -> 'limits' ->> 1)::bigint
-  ) as failures,
-  (b.j -> 'limits' ->> 0)::int as failures_max,
-  (select count(*)::int from gate_place p where p.gate = g.name and not p.is_inside) as waiting
+-- At most $2 gates beyond id $1, or the gate $3, with how many wait and are inside, and the time.
+select g.name, g.body,
+  (select count(*)::int from gate_place p where p.gate = g.name and not p.is_inside) as waiting,
+  (select count(*)::int from gate_place p where p.gate = g.name and p.is_inside) as inside,
+  (extract(epoch from now()) * 1000)::bigint as now
 from gate g
-cross join lateral (select convert_from(g.body, 'UTF8')::json as j) b
 where g.name > $1 and ($3::text is null or g.name = $3)
 order by g.name
 limit $2
 
 -- name: view_gate_places
--- At most $3 places of the gate $1 beyond ordinal $2.
-select run, step, attempt, ordinal, is_inside
+-- At most $3 places of the gate $1 beyond ordinal $2, of those that are inside, or wait, as $4 says.
+select run, step, attempt, ordinal, is_inside, priority, share, units, since, lease
 from gate_place
-where gate = $1 and ordinal > $2
+where gate = $1 and ordinal > $2 and ($4::boolean is null or is_inside = $4)
 order by ordinal
 limit $3
 

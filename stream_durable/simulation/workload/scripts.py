@@ -45,6 +45,7 @@ from stream_durable.simulation.workload import (
     choices,
     groups,
     inside,
+    limiting,
     news,
     scheduling,
     sharing,
@@ -74,7 +75,7 @@ _REPEAT_SECONDS = 7.0
 
 def application() -> App:
     """Return an app with all workflows."""
-    modules = (basics, groups, choices, inside, undoing, sharing, news)
+    modules = (basics, groups, choices, inside, undoing, sharing, news, limiting)
     makers = [make for module in modules for make in module.MAKERS]
     return App("simulated", workflows=[*(make() for make in makers), *sharing.families()])
 

@@ -1,0 +1,85 @@
+"""Places at gates: a step, a section or a whole run asks for one, and gives it back."""
+
+from __future__ import annotations
+
+from stream_durable.core.definition.guards import Gate
+from stream_durable.core.definition.paths import root_of, value_at
+from stream_durable.core.effects import Effects
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.format import GATES
+from stream_durable.core.gate.limits import COUNT_MAX
+from stream_durable.core.gate.state import gate_id
+from stream_durable.core.ids import ID_BYTES_MAX, byte_length, fits
+from stream_durable.core.messages import PlaceAsked, PlaceLeft
+from stream_durable.core.run import inside
+from stream_durable.core.run.state import Run, Step
+from stream_durable.core.run.values import root_value
+
+
+def ask_place(
+    run: Run, i: int, step: Step, gate: Gate, out: Effects, *, priority: int | None = None,
+    units: str | None = None,
+) -> None:  # fmt: skip
+    """Ask a gate to let a step pass; refuse a key or a cost that cannot be read."""
+    key = "" if gate.per is None else key_at(run, gate)
+    cost = None if units is None else _units_at(run, units)
+    is_shared = gate.limits.weights is not None
+    detail = step.detailed()
+    detail.held = "gate"
+    detail.place = gate_id(gate.name, "" if is_shared else key)
+    out.messages.append(
+        PlaceAsked(
+            key=detail.place, run=run.id, step=run.graph.names[i], attempt=step.attempt,
+            passes=inside.passes_of(step), limits=gate.limits, share=key if is_shared else "",
+            priority=run.priority if priority is None else priority,
+            units=cost, format=GATES,
+        )
+    )  # fmt: skip
+
+
+def leave_place(run: Run, i: int, step: Step, out: Effects) -> None:
+    """Give back the place of a step, or take the step out of the line, if it has asked a gate."""
+    detail = step.detail
+    if detail is None or not detail.place:
+        return
+    out.messages.append(
+        PlaceLeft(
+            key=detail.place, run=run.id, step=run.graph.names[i], attempt=step.attempt,
+            passes=inside.passes_of(step), units=detail.spent, format=GATES,
+        )
+    )  # fmt: skip
+    detail.place, detail.spent = "", None
+    run.touched[i] = None
+
+
+def key_at(run: Run, gate: Gate) -> str:
+    """Read the key of a run at a gate."""
+    assert gate.per is not None
+    value = _read(run, gate.per, "key")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        text = f"{gate.per!r} holds a {type(value).__name__}; a key of a gate is a text or a whole number"
+        raise RejectedError("bad_key", text)
+    key = str(value)
+    if not key or not fits(gate_id(gate.name, key)):
+        text = f"with the gate's name a key has 1 to {ID_BYTES_MAX - 2} bytes of UTF-8"
+        raise RejectedError("bad_key", f"the key at {gate.per!r} has {byte_length(key)} bytes: {text}")
+    if "\x00" in key:
+        raise RejectedError("bad_key", f"the key at {gate.per!r} holds a NUL character")
+    return key
+
+
+def _units_at(run: Run, path: str) -> int:
+    value = int(path[1:]) if path.startswith("=") else _read(run, path, "units")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= COUNT_MAX:
+        text = f"{path!r} holds {str(value)[:100]!r}; units are a whole number from 0 to {COUNT_MAX}"
+        raise RejectedError("bad_units", text)
+    return value
+
+
+def _read(run: Run, path: str, what: str) -> object:
+    try:
+        return value_at(path, root_value(run, root_of(path)))
+    except RejectedError as error:
+        if error.code == "bad_json":
+            raise RejectedError(f"bad_{what}", f"no {what} can be read at {path!r}: {error}") from error
+        raise
