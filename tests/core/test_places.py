@@ -384,5 +384,6 @@ def test_many_enter_in_portions() -> None:
 def test_gates_and_breakers_do_not_take_messages_for_one_another() -> None:
     asked = PlaceAsked(key="bank", run="r", attempt=1, limits=GateLimits(at_once=1), format=2)
     for message in (asked, GateAsked(key="bank//", run="r", step="s", attempt=1)):
+        entity = create(message, 0, lambda fingerprint: None)
         with pytest.raises(RejectedError, match="takes no such message"):
-            create(message, 0, lambda fingerprint: None)
+            fold(entity, message, NOON, Effects())

@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from property.world import MAY_ANSWER_AGAIN, World, fold_into, laws, lives
 from stream_durable.core.failure import Failure
+from stream_durable.core.gate.limits import GateChange, GateLimits
 from stream_durable.core.messages import (
     MESSAGE_TYPES,
     AttemptCompleted,
@@ -78,7 +79,8 @@ emitted = st.sampled_from([
 ended, ended_late = (
     AttemptCompleted(key=RUN, step="a", attempt=n, worker="w", output=Raw(b"1")) for n in (1, 3)
 )
-KEYS = {"run": [RUN, RUN, RUN, "run-9"], "channel": ["paid/k1", "paid/7"], "gate": ["bank"], "log": ["log"],
+KEYS = {"run": [RUN, RUN, RUN, "run-9"], "channel": ["paid/k1", "paid/7"], "log": ["log"],
+        "gate": ["bank", "bank//", "bank//k1"],
         "later": ["event:paid/k1#e1"], "schedule": ["nightly", "nightly", "nightly", "shop//"]}  # fmt: skip
 PLANS = [
     Plan(rule=Rule(every_ms=60_000), workflow="other"),
@@ -103,6 +105,13 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "changes": st.lists(changes, max_size=3).map(tuple), "logs": st.just((LogLine(1, "info", "x"),)),
     "steps": st.lists(grafted, max_size=3).map(tuple), "concurrency": st.sampled_from([None, 1, 10_000]),
     "complete_all": st.booleans(), "failures": st.sampled_from([1, 5]), "window_ms": numbers,
+    "limits": st.sampled_from([
+        GateLimits(at_once=1), GateLimits(rate=1, rate_ms=1_000_000_000, burst=2), GateLimits(),
+        GateLimits(at_once=2, rate=10, weights={"k1": 3}),
+    ]),
+    "share": st.sampled_from(["", "k1", "k2"]), "units": st.sampled_from([None, 0, 1, 1_000_000_000]),
+    "change": st.sampled_from([GateChange(at_once=1), GateChange(burst=0, weights={"k2": 9}), GateChange()]),
+    "is_held": st.booleans(), "PlaceGiven.gate": st.sampled_from(["bank//", "bank//k1"]),
     "reset_ms": numbers, "gate": names, "is_ok": st.sampled_from([None, True, False]),
     "format": st.sampled_from([1, 2, (1 << 31) - 1]), "since": numbers, "by": names, "answer": raws,
     "comment": texts, "role": names | st.none(), "after_ms": st.none() | numbers,

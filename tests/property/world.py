@@ -51,6 +51,7 @@ from stream_durable.core.messages import (
     InquireRun,
     Message,
     PauseRun,
+    PlaceGiven,
     ResumeRun,
     RetryRun,
     RunTimerFired,
@@ -78,7 +79,7 @@ MOVE_BYTES = 7
 SIGNALS = ("go", "stop", "other", "told")
 #: What is answered even if it changes nothing: a parent is told again, a gate that nobody is there, a channel
 #: that nobody waits, a worker that its attempt is over; and a timer that was early is planned again.
-MAY_ANSWER_AGAIN = (
+MAY_ANSWER_AGAIN = (PlaceGiven,
     AttemptHeartbeat, StartRun, GatePassed, WaitChecked, RunTimerFired, ChannelTimerFired, EventOffered,
     EventGiven,
 )  # fmt: skip

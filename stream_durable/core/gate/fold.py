@@ -5,7 +5,7 @@ A request joins the line; then the first in line enter, while there are places a
 
 from __future__ import annotations
 
-from stream_durable.core.effects import Effects, Handlers
+from stream_durable.core.effects import Effects, Handler, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import GATES
 from stream_durable.core.gate import breaker
@@ -15,7 +15,6 @@ from stream_durable.core.gate.state import Gate
 from stream_durable.core.ids import CHILD_MARK
 from stream_durable.core.messages import (
     GateMessage,
-    GateOrder,
     GateTimerFired,
     PlaceAsked,
     PlaceGiven,
@@ -36,13 +35,9 @@ _TIMER = ""
 
 
 def create(message: GateMessage, partition: int) -> Gate | Breaker:
-    """Return the gate, or the breaker, that a message is the first to reach."""
-    is_gate = CHILD_MARK in message.key
-    is_for_gate = isinstance(message, PlaceAsked | PlaceLeft | GateOrder)
-    if is_gate != is_for_gate and not isinstance(message, GateTimerFired):
-        kind = "gate" if is_gate else "breaker"
-        raise RejectedError("wrong_gate", f"{message.key[:128]!r} is a {kind}, and takes no such message")
-    return Gate(message.key, partition) if is_gate else Breaker(message.key, partition)
+    """Return the gate or the breaker, by the key."""
+    kind = Gate if CHILD_MARK in message.key else Breaker
+    return kind(message.key, partition)
 
 
 def ask(gate: Gate, message: PlaceAsked, now: int, out: Effects) -> Outcome:
@@ -189,11 +184,23 @@ def _plan(gate: Gate, due: int, out: Effects) -> None:
         out.timers["gate", gate.id, _TIMER] = due
 
 
+def _only(kind: type[Gate | Breaker], handler: Handler) -> Handler:
+    """Return a handler refusing messages to the other kind."""
+
+    def checked(gate: Gate | Breaker, message: GateMessage, now: int, out: Effects) -> Outcome:
+        if type(gate) is not kind:
+            word = "breaker" if kind is Gate else "gate"
+            raise RejectedError("wrong_gate", f"{gate.id[:128]!r} is a {word}, and takes no such message")
+        return handler(gate, message, now, out)
+
+    return checked
+
+
 HANDLERS: Handlers = {
-    **breaker.HANDLERS,
     GateTimerFired: fire,
-    PlaceAsked: ask,
-    PlaceLeft: leave,
-    SetGate: change,
-    ResetGate: reset,
+    **{message: _only(Breaker, handler) for message, handler in breaker.HANDLERS.items()},
+    PlaceAsked: _only(Gate, ask),
+    PlaceLeft: _only(Gate, leave),
+    SetGate: _only(Gate, change),
+    ResetGate: _only(Gate, reset),
 }

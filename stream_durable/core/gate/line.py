@@ -21,6 +21,8 @@ Turn = tuple[int, int]
 TURN = 1_000_000
 #: The share of passages that goes by age alone, so that a low priority waits long but not for ever.
 AGE_SHARE = 0.1
+#: Beyond it nothing is counted: it is what a database holds.
+FAR = 9 * 10**18
 #: Keys without anybody waiting are forgotten in portions: more of them than a passage adds.
 _FORGET = 16
 
@@ -112,7 +114,7 @@ class Line:
         place = self.waiting[key]
         if place.share:
             self.now = self.shares[place.share]
-            turn = self.now + self._step(place.share, place.cost)
+            turn = min(self.now + self._step(place.share, place.cost), FAR)
             self._set(place.share, turn)
             heappush(self._order, (turn, place.share))
         self.leave(key)
@@ -132,7 +134,7 @@ class Line:
         turn = self.shares.get(share)
         if turn is None or not difference:
             return
-        moved = max(0, turn + self._step(share, difference))
+        moved = min(max(0, turn + self._step(share, difference)), FAR)
         self._set(share, moved)
         heappush(self._order if share in self._line else self._idle, (moved, share))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 
 from stream_durable.core.gate.limits import GateChange, GateLimits
-from stream_durable.core.gate.line import Line, Place, PlaceKey
+from stream_durable.core.gate.line import FAR, Line, Place, PlaceKey
 from stream_durable.core.ids import CHILD_MARK
 
 #: The rate is counted in nanoseconds, so that one that does not divide its time is kept to all the same.
@@ -141,7 +141,7 @@ class Gate:
     def use(self, cost: int, now: int) -> None:
         """Count a passage for the rate."""
         if self.limits.rate is not None:
-            self.full = max(self.full, now * _NANO) + cost * _interval(self.limits)
+            self.full = min(max(self.full, now * _NANO) + cost * _interval(self.limits), FAR)
             self.is_touched = True
 
     def correct(self, place: Place, units: int, now: int) -> None:
@@ -151,7 +151,8 @@ class Gate:
             return
         self.line.correct(place.share, difference)
         if self.limits.rate is not None:
-            self.full = max(0, max(self.full, now * _NANO) + difference * _interval(self.limits))
+            full = max(self.full, now * _NANO) + difference * _interval(self.limits)
+            self.full = min(max(0, full), FAR)
             self.is_touched = True
 
     def is_idle(self, now: int) -> bool:
