@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import tzinfo
+from functools import partial
 from typing import Final, TypeVar
 
 from stream_durable.client.edge import Edge
@@ -113,14 +114,21 @@ async def _inbox(edge: Edge, run: Run) -> tuple[PartitionSummary | None, InboxRe
 
 
 async def _gates(edge: Edge, run: Run, asked: Iterable[int]) -> Mapping[str, GateEvidence]:
-    views, found = edge.ports.views, dict[str, GateEvidence]()
+    found = dict[str, GateEvidence]()
     for name in dict.fromkeys(_gate_names(run, asked)):
         if len(found) < LOOKED_UP_MAX:
-            gate = await _database(lambda name=name: views.gate_get(name))  # type: ignore[misc]
-            if gate is not None:
-                places = await _database(lambda name=name: views.gate_places(name, limit=_PLACES))  # type: ignore[misc]
-                found[name] = GateEvidence(gate, tuple(places))
+            evidence = await _database(partial(_gate, edge, name))
+            if evidence is not None:
+                found[name] = evidence
     return found
+
+
+async def _gate(edge: Edge, name: str) -> GateEvidence | None:
+    views = edge.ports.views
+    gate = await views.gate_get(name)
+    if gate is None:
+        return None
+    return GateEvidence(gate, tuple(await views.gate_places(name, is_inside=True, limit=_PLACES)))
 
 
 def _gate_names(run: Run, asked: Iterable[int]) -> Iterable[str]:
@@ -128,7 +136,9 @@ def _gate_names(run: Run, asked: Iterable[int]) -> Iterable[str]:
         step, node = run.steps.get(i), run.graph.nodes[i]
         if step is not None and step.detail is not None and step.detail.held == "gate":
             assert isinstance(node, StepNode)
-            if node.breaker is not None:
+            if step.detail.place:
+                yield step.detail.place
+            elif node.breaker is not None:
                 yield node.breaker.name
 
 

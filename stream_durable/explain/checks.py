@@ -74,8 +74,11 @@ def _wait(seen: Snapshot, i: int, at: Times) -> str:
 
 def _gate(seen: Snapshot, i: int, at: Times) -> str:
     node = seen.run.graph.nodes[i]
-    if not isinstance(node, StepNode) or node.breaker is None:
+    if not isinstance(node, StepNode) or not node.is_gated:
         return "passes none"
+    if node.breaker is None:
+        assert node.gate is not None
+        return f"gate {node.gate.name}"
     found = seen.gates.get(node.breaker.name)
     state = "not asked yet" if found is None else found.summary.state
     return f"breaker {node.breaker.name}: {state}"

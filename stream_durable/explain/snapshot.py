@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from stream_durable.core.gate.summary import GatePlace, GateSummary
 from stream_durable.core.run.rows import RunRow
 from stream_durable.core.run.state import Run
-from stream_durable.ports import CommandPlace, GatePlace, GateSummary, InboxReading, PartitionSummary
+from stream_durable.ports import CommandPlace, InboxReading, PartitionSummary
 from stream_durable.wire.control import ControlState
 
 #: A record unread for so long is not waiting for its turn any more.
@@ -18,7 +19,7 @@ BEHIND_MS: Final = 5_000
 
 @dataclass(frozen=True, slots=True)
 class GateEvidence:
-    """A gate, with the first places."""
+    """A gate or a breaker, with the first places inside."""
 
     summary: GateSummary
     places: tuple[GatePlace, ...] = ()
@@ -30,7 +31,7 @@ class Snapshot:
 
     run: Run
     now: datetime
-    #: By name.
+    #: By the name of a breaker, or the id of a gate.
     gates: Mapping[str, GateEvidence] = field(default_factory=dict)
     #: Child runs by id.
     children: Mapping[str, RunRow] = field(default_factory=dict)

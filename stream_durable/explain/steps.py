@@ -14,6 +14,7 @@ from stream_durable.core.definition.nodes import (
     WaitNode,
 )
 from stream_durable.core.failure import Failure
+from stream_durable.core.gate.state import gate_id
 from stream_durable.core.names import undo_name
 from stream_durable.core.run.attempts import NOT_CARRIED
 from stream_durable.core.run.cause import Cause
@@ -66,7 +67,7 @@ def _reason(seen: Snapshot, i: int, step: Step, found: tuple[Cause, ...], cause:
             return paused(run)
         case "step" | "join" | "branch" | "group" | "call" | "place" | "turn":
             return _before(run, i, found, cause)
-        case "retry" | "later" | "queue" | "worker" | "answer" | "breaker" | "members":
+        case "retry" | "later" | "queue" | "worker" | "answer" | "breaker" | "gate" | "members":
             return _under_way(seen, i, step, cause)
         case "time" | "event" | "signal" | "input" | "token" | "child" | "next child":
             node = run.graph.nodes[i]
@@ -118,7 +119,9 @@ def _under_way(seen: Snapshot, i: int, step: Step, cause: Cause) -> Reason:
         case "later":
             return _given_back(run, i, step, failure)
         case "breaker":
-            return _gate(seen, cause.name)
+            return _breaker(seen, cause.name)
+        case "gate":
+            return _gate(seen, cause.name, cause.about)
         case "worker":
             return _running(seen, i, step)
         case _:
@@ -135,7 +138,20 @@ def _given_back(run: Run, i: int, step: Step, failure: Failure) -> Reason:
     )  # fmt: skip
 
 
-def _gate(seen: Snapshot, name: str) -> Reason:
+def _gate(seen: Snapshot, name: str, key: str) -> Reason:
+    found = seen.gates.get(gate_id(name, key))
+    if found is None:
+        return waiting.AtGate(gate=name, key=key, limits="", inside=0, waiting=0, run="", step="")
+    gate = found.summary
+    holder = next((place for place in found.places if place.is_inside), None)
+    return waiting.AtGate(
+        gate=name, key=key, limits=gate.limits_text, inside=gate.inside, waiting=gate.waiting,
+        until=None if holder is not None else moment(gate.due), run="" if holder is None else holder.run,
+        step="" if holder is None else holder.step,
+    )  # fmt: skip
+
+
+def _breaker(seen: Snapshot, name: str) -> Reason:
     found = seen.gates.get(name)
     if found is None:
         return stopped.GateAsked(gate=name, waiting=0)

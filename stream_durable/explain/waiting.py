@@ -198,6 +198,33 @@ class RunPlace(Reason, code="run_place", word="Waiting", check="run"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AtGate(Reason, code="at_gate", word="Waiting", check="gate"):
+    """A gate lets no more pass yet: the places are held by others, or the rate is used up for now."""
+
+    gate: str
+    #: The key, where each key has limits.
+    key: str
+    limits: str
+    #: Numbers of those inside, and of those waiting, this one among them.
+    inside: int
+    waiting: int
+    #: The one inside for the longest time.
+    run: str
+    step: str
+
+    def text(self, subject: str, at: Times) -> str:
+        """Return the sentence."""
+        which = f"gate {self.gate}{f' for {self.key}' if self.key else ''}"
+        limits = f" ({self.limits})" if self.limits else ""
+        holder = f"{self.step} of {self.run}" if self.step else f"run {self.run}"
+        others = f" and {counted(self.inside - 1, 'other')}" if self.inside > 1 else ""
+        held = f", held by {holder}{others}" if self.run else ""
+        opens = "" if self.until is None else f"; it opens{self.comes(at)}"
+        line = f"; {counted(self.waiting, 'waits', 'wait')} there" if self.waiting > 1 else ""
+        return f"{subject} waits for a place at {which}{limits}{held}{opens}{line}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class GroupPlace(Reason, code="group_place", word="Waiting", check="run"):
     """The places of a group are used up by other members."""
 

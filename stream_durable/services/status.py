@@ -9,8 +9,8 @@ from contextlib import aclosing
 from typing import Final, NamedTuple
 
 from stream_durable import operating
-from stream_durable.core.lanes import lanes_of, queue_of
 from stream_durable.core.gate.summary import GateSummary
+from stream_durable.core.lanes import lanes_of, queue_of
 from stream_durable.core.status import COMPENSATION_FAILED
 from stream_durable.kafka.groups import Group, Groups
 from stream_durable.kafka.reader import KafkaReader

@@ -7,7 +7,7 @@ from typing import Any
 
 from reasons import explain, same
 
-from stream_durable import Context, Fail, Retry, Snooze, Workflow, some_of
+from stream_durable import Context, Fail, Gate, Retry, Snooze, Workflow, some_of
 from stream_durable.testing import Engine
 
 
@@ -299,3 +299,27 @@ async def test_a_clause_comes_after_its_branch(engine: Engine) -> None:
 
     run = await engine.start(flow, {"kind": "x"})
     same(await explain(run, "express"), "after", "Waiting: express comes after kind (pending).")
+
+
+async def test_a_gate_whose_places_are_held_and_one_whose_rate_is_used_up(engine: Engine) -> None:
+    flow = Workflow("flow")
+    flow.add("pay", slow, gate=Gate("bank", at_once=1, per="input.tenant"))
+    runs = [await engine.start(flow, {"tenant": "acme"}, id=f"run-{n}") for n in range(3)]
+    await engine.advance("5s")
+    found = await explain(runs[1], "pay")
+    same(
+        found,
+        "at_gate",
+        "Waiting: pay waits for a place at gate bank for acme (1 at once), held by pay of run-0; "
+        "2 wait there.",
+    )
+    assert (found.evidence["inside"], found.evidence["waiting"]) == (1, 2)
+    mails = Workflow("mails")
+    mails.add("send", lambda: 1, gate=Gate("mail", rate="1/1m"))
+    _, late = [await engine.start(mails, id=f"mail-{n}") for n in range(2)]
+    await engine.advance("1s")
+    same(
+        await explain(late, "send"),
+        "at_gate",
+        "Waiting: send waits for a place at gate mail (1 in 60000 ms); it opens at 22:14:25, in 59 s.",
+    )
