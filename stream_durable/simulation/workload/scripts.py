@@ -40,17 +40,8 @@ from stream_durable.core.messages import (
 from stream_durable.memory.deployment import QUEUE
 from stream_durable.memory.ports import VirtualClock
 from stream_durable.sdk.app import App
-from stream_durable.simulation.workload import (
-    basics,
-    choices,
-    groups,
-    inside,
-    limiting,
-    news,
-    scheduling,
-    sharing,
-    undoing,
-)
+from stream_durable.simulation.workload import basics, choices, groups, inside, limiting, news
+from stream_durable.simulation.workload import scheduling, sharing, undoing
 from stream_durable.simulation.workload.plan import Plan, Sent, message
 from stream_durable.wire.events import deferred, with_signal
 from stream_durable.wire.inbox import encode
