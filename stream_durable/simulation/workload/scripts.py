@@ -40,8 +40,16 @@ from stream_durable.core.messages import (
 from stream_durable.memory.deployment import QUEUE
 from stream_durable.memory.ports import VirtualClock
 from stream_durable.sdk.app import App
-from stream_durable.simulation.workload import basics, choices, groups, inside, limiting, news
-from stream_durable.simulation.workload import scheduling, sharing, undoing
+from stream_durable.simulation.workload import (
+    basics,
+    choices,
+    groups,
+    inside,
+    news,
+    scheduling,
+    sharing,
+    undoing,
+)
 from stream_durable.simulation.workload.plan import Plan, Sent, message
 from stream_durable.wire.events import deferred, with_signal
 from stream_durable.wire.inbox import encode
@@ -66,7 +74,7 @@ _REPEAT_SECONDS = 7.0
 
 def application() -> App:
     """Return an app with all workflows."""
-    modules = (basics, groups, choices, inside, undoing, sharing, news, limiting)
+    modules = (basics, groups, choices, inside, undoing, sharing, news)
     makers = [make for module in modules for make in module.MAKERS]
     return App("simulated", workflows=[*(make() for make in makers), *sharing.families()])
 

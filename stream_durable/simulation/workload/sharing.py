@@ -10,7 +10,7 @@ from stream_durable.sdk.context import Context
 from stream_durable.sdk.retry import Retry
 from stream_durable.sdk.steps import some_of
 from stream_durable.sdk.workflow import Workflow
-from stream_durable.simulation.workload import inside, reacting
+from stream_durable.simulation.workload import inside, limiting, reacting
 from stream_durable.simulation.workload.functions import (
     INTO,
     SOON,
@@ -161,4 +161,4 @@ def families() -> list[Workflow]:
     return [leaf, paged, middle, parent, looping, *inside.callers(leaf), *reacting.workflows(leaf)]
 
 
-MAKERS = (_tally, _bulky, _guarded, _taking, _answering)
+MAKERS = (_tally, _bulky, _guarded, _taking, _answering, *limiting.MAKERS)
