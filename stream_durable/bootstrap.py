@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stream_durable.client import AsyncClient, BlockingClient
 from stream_durable.client.edge import Ports
+from stream_durable.client.rules import declare_rules
 from stream_durable.core.definition.nodes import uses_tokens
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.lanes import lanes_of
@@ -162,6 +163,8 @@ async def worker(
             for definition, about in app.registrations()
         ]
         await _declare_schedules(publisher, app)
+        await definitions.catch_up()
+        await declare_rules(definitions, app.name, app.rules)
         for log in logs.values():
             log.open()
         presence = Presence(publisher, SystemClock(), settings.worker, carries=carries)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
+from stream_durable.core.declared import Declaration, Declared
 from stream_durable.core.definition.about import NOTHING, About
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
@@ -253,6 +254,10 @@ class Current(Definitions, Protocol):
     def about(self, fingerprint: str) -> About:
         """Return the latest schemas and descriptions of a definition."""
 
+    @property
+    def declared(self) -> Declared:
+        """What apps declare beside workflows, as far as read."""
+
 
 class Catalogue(Current, Protocol):
     """The definitions, as those that list them need them."""
@@ -262,6 +267,9 @@ class Catalogue(Current, Protocol):
 
     def known(self) -> list[Graph]:
         """Return all graphs read."""
+
+    async def declare(self, declarations: Sequence[Declaration]) -> None:
+        """Publish declarations; they count for all that comes to the inbox after this returns."""
 
     async def has_queue(self, queue: str) -> bool:
         """Say whether there is a topic for a queue's commands."""

@@ -21,8 +21,13 @@ Later = Annotated[str | None, typer.Option("--after", help='Send it after this t
 def publish(
     event: Annotated[str, typer.Argument(help="Name of the event, such as payment.captured.")],
     key: Annotated[
-        str, typer.Option("--key", "-k", help="Correlation key: waits with the same key get the event.")
-    ],
+        str | None,
+        typer.Option(
+            "--key",
+            "-k",
+            help="Correlation key: waits with the same key get it; without, triggers alone.",
+        ),
+    ] = None,
     data: Data = "null",
     message_id: Annotated[
         str | None, typer.Option("--id", help="Message id: repeats under the same id change nothing.")
@@ -52,7 +57,9 @@ def publish(
             )
 
     asyncio.run(send())
-    typer.echo(f"{_done('Published', at, after)} {event} with key {key}.")
+    typer.echo(
+        f"{_done('Published', at, after)} {event} {'without a key' if key is None else f'with key {key}'}."
+    )
 
 
 def signal(

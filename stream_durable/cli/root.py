@@ -31,6 +31,7 @@ from stream_durable.cli import (
     status,
     tokens,
     topics,
+    triggers,
     versions,
     waits,
     why,
@@ -87,6 +88,7 @@ app.command("publish", rich_help_panel=_RUNS)(messages.publish)
 app.command("signal", rich_help_panel=_RUNS)(messages.signal)
 app.add_typer(later.later, name="later", rich_help_panel=_RUNS)
 app.add_typer(schedules.schedules, name="schedules", rich_help_panel=_RUNS)
+app.add_typer(triggers.triggers, name="triggers", rich_help_panel=_RUNS)
 workflows.app.command("graph")(graph.graph_workflow)
 workflows.app.command("diff")(versions.diff)
 app.add_typer(workflows.app, name="workflows", rich_help_panel=_RUNS)

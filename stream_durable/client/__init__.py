@@ -13,6 +13,7 @@ from stream_durable.client.listing import Family, Member, RunCount, RunEntry, Ru
 from stream_durable.client.open_waits import EventList, KeptEvent, OpenWait, WaitList
 from stream_durable.client.questions import Change, Question
 from stream_durable.client.queues import PauseState, QueueState, WorkerState
+from stream_durable.client.rules import TriggerState
 from stream_durable.client.run import RunHandle
 from stream_durable.client.schedules import Backfill, FiringState, ScheduleState
 from stream_durable.client.state import Request, Requests, RunState, StepState
@@ -59,6 +60,7 @@ __all__ = [
     "RunStatuses",
     "ScheduleState",
     "StepState",
+    "TriggerState",
     "WaitList",
     "WorkerState",
     "WorkflowEntry",

@@ -24,6 +24,7 @@ from stream_durable.client.later import PlannedList, cancel_planned, planned, pl
 from stream_durable.client.listing import COUNT_MAX, RunCount, RunList, RunStatuses, counted, listed, statuses
 from stream_durable.client.open_waits import EventList, WaitList, kept_events, open_waits
 from stream_durable.client.queues import QueueOrders
+from stream_durable.client.rules import RuleOrders
 from stream_durable.client.run import RunHandle, output_type_of, start
 from stream_durable.client.schedules import ScheduleOrders
 from stream_durable.client.starting import (
@@ -45,10 +46,10 @@ from stream_durable.core.messages import StartRun, StartWithSignal
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.given import run_id
 from stream_durable.sdk.workflow import In, Out, Workflow
-from stream_durable.wire.events import published, with_signal
+from stream_durable.wire.events import check_taken, published, unkeyed, with_signal
 
 
-class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders, QueueOrders):
+class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders, QueueOrders, RuleOrders):
     """A connection to one instance; use with `async with`, from any number of tasks of one loop."""
 
     def __init__(self, connect: Callable[[], AbstractAsyncContextManager[Ports]]) -> None:
@@ -182,7 +183,7 @@ class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders, QueueOrders):
         self,
         event: str,
         *,
-        key: str | int,
+        key: str | int | None = None,
         data: Any = None,
         id: str | None = None,  # noqa: A002 - the word for it everywhere
         ttl: Duration | None = None,
@@ -190,16 +191,24 @@ class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders, QueueOrders):
         at: datetime | None = None,
         after: Duration | None = None,
     ) -> None:
-        """Publish an event to every run waiting for the event now or within `ttl`.
+        """Publish an event to every run waiting for the event now or within `ttl`, and to triggers.
 
         `by` says who publishes it, under any name. Each `id` counts once, however often published within
         `ttl`. With `at` or `after` the event is published then, unless cancelled before (`later`,
-        `cancel_later`); `ttl` counts from then.
+        `cancel_later`); `ttl` counts from then. Without `key` the event is for triggers alone, and refused if
+        there is none.
         """
-        ttl_ms = self._edge.ports.event_ttl_ms if ttl is None else milliseconds(ttl)
-        body = self._edge.values.plain(data, f"the data of event {event!r}")
-        message = published(event, str(key), body, id=id or uuid4().hex, ttl_ms=ttl_ms, by=by)
-        await self._edge.send(planned(message, at, after), f"publish event {event!r}")
+        edge = self._edge
+        body, identity = edge.values.plain(data, f"the data of event {event!r}"), id or uuid4().hex
+        if key is None:
+            await edge.ask(edge.ports.catalogue.catch_up, "read the definitions")
+            message = planned(unkeyed(event, body, id=identity, by=by), at, after)
+            check_taken(message, edge.ports.catalogue.declared)
+        else:
+            ttl_ms = edge.ports.event_ttl_ms if ttl is None else milliseconds(ttl)
+            kept = published(event, str(key), body, id=identity, ttl_ms=ttl_ms, by=by)
+            message = planned(kept, at, after)
+        await edge.send(message, f"publish event {event!r}")
 
     async def signal(
         self,

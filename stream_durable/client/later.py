@@ -13,7 +13,7 @@ from stream_durable.client.listing import LIMIT_MAX
 from stream_durable.client.state import moment
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.later.rows import read_body
-from stream_durable.core.messages import Deferrable, Message, SignalRun
+from stream_durable.core.messages import Deferrable, EventUnkeyed, Message, SignalRun
 from stream_durable.ports import StoredLater
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.wire.events import LATER_START, cancelled_later, deferred
@@ -80,6 +80,8 @@ def _planned(stored: StoredLater) -> Planned:
     if isinstance(message, SignalRun):
         return Planned(stored.id, "signal", due, message.signal, message.key, None, data, message.by)
     name, _, key = message.key.partition("/")
+    if isinstance(message, EventUnkeyed):
+        return Planned(stored.id, "event", due, name, None, None, data, message.by)
     return Planned(stored.id, "event", due, name, None, key, data, message.by)
 
 

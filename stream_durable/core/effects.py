@@ -13,6 +13,8 @@ from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import (
     NULL,
     EmittedRecord,
+    EventPublished,
+    EventUnkeyed,
     Kind,
     LogLine,
     Message,
@@ -134,8 +136,8 @@ class Effects:
     """The effects of the messages of one batch, in order."""
 
     __slots__ = (
-        "attempts", "commands", "events", "format", "has_early_timer", "load", "lost_queues", "messages",
-        "publications", "redirected", "starts", "timers",
+        "attempts", "commands", "events", "format", "happened", "has_early_timer", "has_new_rules", "load",
+        "lost_queues", "messages", "publications", "redirected", "starts", "timers",
     )  # fmt: skip
 
     def __init__(self, in_format: int = 1) -> None:
@@ -153,6 +155,10 @@ class Effects:
         self.messages: list[Message] = []
         #: Those among them that start a run of whatever version is current when they are published.
         self.starts: list[StartRun] = []
+        #: Events that came, for triggers.
+        self.happened: list[EventPublished | EventUnkeyed] = []
+        #: Whether what is declared has to be read before triggers are asked.
+        self.has_new_rules = False
         #: What steps emitted, in order.
         self.publications: list[Publication] = []
         #: (kind, key, timer) -> due in milliseconds of log time, or None to drop it; the last word counts.

@@ -12,6 +12,7 @@ from typing import assert_never
 import msgspec
 
 from stream_durable.core.effects import Effects, Publication
+from stream_durable.core.format import TRIGGERS
 from stream_durable.core.ids import channel_id, child_id, clipped
 from stream_durable.core.messages import (
     Emission,
@@ -20,6 +21,7 @@ from stream_durable.core.messages import (
     EmittedSignal,
     EmittedStart,
     EventPublished,
+    EventUnkeyed,
     SignalRun,
     StartRun,
 )
@@ -50,6 +52,13 @@ def emit(run: str, step: str, attempt: int, emissions: Sequence[Emission], out: 
         _emit(emission, emission_id(run, step, attempt, position), (run, step, attempt), out)
 
 
+def _event(emission: EmittedEvent, identity: str, run: str) -> EventPublished | EventUnkeyed:
+    key, data = channel_id(emission.event, emission.event_key or identity), emission.data
+    if not emission.event_key:
+        return EventUnkeyed(key=clipped(key), id=identity, data=data, by=run, format=TRIGGERS)
+    return EventPublished(key=key, id=identity, data=data, ttl_ms=emission.ttl_ms, by=run)
+
+
 def _emit(emission: Emission, identity: str, origin: tuple[str, str, int], out: Effects) -> None:
     match emission:
         case EmittedRecord():
@@ -57,12 +66,7 @@ def _emit(emission: Emission, identity: str, origin: tuple[str, str, int], out: 
             out.publications.append(Publication(identity, *origin, emission))
         case EmittedEvent():
             out.load += _LOAD + len(emission.data)
-            channel = channel_id(emission.event, emission.event_key)
-            out.messages.append(
-                EventPublished(
-                    key=channel, id=identity, data=emission.data, ttl_ms=emission.ttl_ms, by=origin[0]
-                )
-            )
+            out.messages.append(_event(emission, identity, origin[0]))
         case EmittedSignal():
             out.load += _LOAD + len(emission.data)
             out.messages.append(

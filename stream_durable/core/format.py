@@ -43,6 +43,8 @@ SCHEDULES: Final = 2
 LANES: Final = 2
 #: The format of gates with places and rates.
 GATES: Final = 2
+#: The format of triggers, of starts by them, and of events without a key.
+TRIGGERS: Final = 2
 
 #: So far beyond ours a format is made up: to wait for it would hold a partition for ever.
 FORMATS_AHEAD_MAX: Final = 100

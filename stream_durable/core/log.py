@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stream_durable.core.effects import Effects, Handlers
-from stream_durable.core.messages import CommandsLost, FormatRaised
+from stream_durable.core.messages import CommandsLost, FormatRaised, RulesDeclared
 from stream_durable.core.status import Outcome
 
 
@@ -47,7 +47,14 @@ def ask_again(log: Log, message: CommandsLost, now: int, out: Effects) -> Outcom
     return Outcome.APPLIED
 
 
+def read_rules(log: Log, message: RulesDeclared, now: int, out: Effects) -> Outcome:
+    """Have what is declared read before triggers are asked about the events that come with it."""
+    out.has_new_rules = True
+    return Outcome.APPLIED
+
+
 HANDLERS: Handlers = {
     FormatRaised: raise_format,
     CommandsLost: ask_again,
+    RulesDeclared: read_rules,
 }

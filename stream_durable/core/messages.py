@@ -84,7 +84,8 @@ class StartRun(RunMessage, kw_only=True, tag="run.start"):
     depth: Annotated[int, Meta(ge=0, le=1_000)] = 0
     #: Paths into the run's output that the parent reads, if that travels by reference.
     picks: tuple[OptionalText, ...] = ()
-    #: The trigger, if neither a client nor a parent: `event`, a message on the events topic, or `schedule`.
+    #: The trigger, if neither a client nor a parent: `event`, a message on the events topic; `schedule`; or
+    #: the names of an event and of the trigger that it fired.
     trigger: OptionalText = ""
     #: How long the run may take from its beginning, in place of the workflow's time-out.
     timeout_ms: Annotated[int, Meta(ge=1, le=1 << 53)] | None = None
@@ -123,6 +124,19 @@ class StartScheduled(StartRun, kw_only=True, tag="run.start_scheduled"):
     schedule: Text
     #: For which moment.
     moment: Moment
+
+
+class StartTriggered(StartRun, kw_only=True, tag="run.start_triggered"):
+    """An event starts a run by a trigger: under an id of the event's, or derived from trigger and event."""
+
+    #: A release that does not know this format leaves the message to one that does.
+    format: Format
+    #: The names of the trigger and of the event, and the event's id.
+    on: Text
+    event: Text
+    event_id: Text
+    #: Why no run can be started; the message becomes a dead letter.
+    failure: Failure | None = None
 
 
 class CancelRun(RunMessage, kw_only=True, tag="run.cancel"):
@@ -538,7 +552,8 @@ class EmittedEvent(msgspec.Struct, omit_defaults=True, kw_only=True, tag="event"
     """An event for waiting runs."""
 
     event: Text
-    event_key: Text = field(name="key")
+    #: Empty: without a key.
+    event_key: OptionalText = field(default="", name="key")
     data: Raw = NULL
     ttl_ms: Millis = 0
 
@@ -704,6 +719,21 @@ class EventPublished(ChannelMessage, kw_only=True, tag="channel.event"):
     by: OptionalText = ""
 
 
+class EventUnkeyed(ChannelMessage, kw_only=True, tag="channel.unkeyed"):
+    """An event without a key happened: no run waits for it, and triggers alone take it.
+
+    The channel is that of the name and the event's id, and keeps nothing.
+    """
+
+    id: Text
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    #: JSON data.
+    data: Raw = NULL
+    #: Who publishes it, under any name.
+    by: OptionalText = ""
+
+
 class WaitOpened(ChannelMessage, kw_only=True, tag="channel.wait"):
     """A run waits for an event of this channel."""
 
@@ -793,7 +823,7 @@ class ChannelTimerFired(ChannelMessage, kw_only=True, tag="channel.timer"):
 
 
 #: What can be sent later.
-Deferrable = SignalRun | EventPublished
+Deferrable = SignalRun | EventPublished | EventUnkeyed
 
 
 class LaterMessage(Message, kw_only=True):
@@ -1103,6 +1133,16 @@ class FormatRaised(LogMessage, kw_only=True, tag="log.format"):
     format: Format
 
 
+class RulesDeclared(LogMessage, kw_only=True, tag="log.rules"):
+    """Triggers were declared, changed, or turned off or on: from here on they count for this partition.
+
+    The definitions topic is read to the end before the effects of later records.
+    """
+
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+
+
 class CommandsLost(LogMessage, kw_only=True, tag="log.commands_lost"):
     """Finished commands of a queue are unknown in this partition: open commands are requested again.
 
@@ -1193,6 +1233,9 @@ AnyMessage = (
     | SetGate
     | ResetGate
     | PlaceGiven
+    | StartTriggered
+    | EventUnkeyed
+    | RulesDeclared
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -1273,4 +1316,7 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     SetGate,
     ResetGate,
     PlaceGiven,
+    StartTriggered,
+    EventUnkeyed,
+    RulesDeclared,
 )

@@ -26,6 +26,7 @@ from stream_durable.core.messages import (
     Message,
     StartRun,
     StartScheduled,
+    StartTriggered,
     StartWithSignal,
 )
 from stream_durable.core.run.rows import AttemptRow, attempt_rows
@@ -290,7 +291,9 @@ def _note(
     evidence.times.append(now)
 
 
-_CHECKED = frozenset({StartRun, StartWithSignal, StartScheduled, FormatRaised, UnknownTypeError})
+_CHECKED = frozenset(
+    {StartRun, StartWithSignal, StartScheduled, StartTriggered, FormatRaised, UnknownTypeError}
+)
 
 
 def unclear(reads: Sequence[Read], graphs: Callable[[str], Graph | None], refused: Refused) -> list[Read]:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple, assert_never
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.messages import Message
+from stream_durable.core.messages import EventUnkeyed, Message, SendLater
 from stream_durable.engine import outbox
 from stream_durable.metrics import Metrics
 from stream_durable.ports import (
@@ -43,6 +43,8 @@ from stream_durable.wire.topics import DEAD, EVENTS, INBOX
 _log = logger(__name__)
 
 _NAMES_SHOWN = 20
+#: What is judged by what is registered and declared.
+_ABOUT_DEFINITIONS = (events.Start, events.Answer, EventUnkeyed, SendLater)
 
 
 class _Read(NamedTuple):
@@ -147,12 +149,8 @@ class Ingress:
             if source is not None and record.offset >= source.next_offset:
                 source.next_offset = record.offset + 1
                 reads.setdefault(record.partition, []).append(self._read(record))
-        if any(
-            isinstance(read.message, events.Start | events.Answer)
-            for found in reads.values()
-            for read in found
-        ):
-            # A version that was registered a moment ago is the one that is meant.
+        if any(isinstance(read.message, _ABOUT_DEFINITIONS) for found in reads.values() for read in found):
+            # What was registered a moment ago is what is meant.
             await retry_transient(self._catalogue.catch_up, "read the definitions")
         for partition, found in reads.items():
             # While we waited, partitions may have been taken away.
@@ -272,6 +270,7 @@ class Ingress:
         if isinstance(message, OutsideEnd):
             return message.message(self._tokens)
         if not isinstance(message, events.Start):
+            events.check_taken(message, self._catalogue.declared)
             return message
         fingerprint = self._catalogue.current(message.workflow)
         if fingerprint is None:

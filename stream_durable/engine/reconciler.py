@@ -112,7 +112,8 @@ class Reconciler:
         self._writing = asyncio.Lock()
         self._redrive = Redrive(store, definitions, self._publishing, partition_count, self._writing)
         self._takeovers = Takeovers(
-            log, store, verdicts, self._publishing, self._timers, self._own, self._redrive, settings, metrics,
+            log, store, definitions, verdicts, self._publishing, self._timers, self._own, self._redrive,
+            settings, metrics,
             owner=owner, partition_count=partition_count, knows=knows,
         )  # fmt: skip
         self._isolation = Isolation(store, settings.stall_takeovers_max)

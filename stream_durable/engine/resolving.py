@@ -1,14 +1,17 @@
-"""Resolves the version of a workflow to be started by a schedule: the current one at publication.
-
-The choice does not follow from the inbox, so it goes on the log with the start, in its fingerprint.
+"""Decides what does not follow from the inbox, so that it goes on the log: which triggers an event fires, and
+the version of a workflow that a schedule or a trigger starts, the current one at publication.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+from stream_durable.core.effects import Effects
 from stream_durable.core.errors import TransientError
+from stream_durable.core.failure import Failure
+from stream_durable.core.messages import StartTriggered
+from stream_durable.core.triggers import Trigger, start_of
 from stream_durable.engine.batch import Folding
 from stream_durable.ports import Current
 from stream_durable.retrying import retry_transient
@@ -17,8 +20,16 @@ from stream_durable.retrying import retry_transient
 _PATIENCE_SECONDS = 1.0
 
 
-async def resolve(foldings: Iterable[Folding], definitions: Current) -> None:
-    """Put current fingerprints into starts; of an unknown workflow the run is refused."""
+async def resolve(foldings: Sequence[Folding], definitions: Current) -> None:
+    """Add the starts of triggers, and put current fingerprints into starts.
+
+    An impossible start carries the reason, and is refused by the fold.
+    """
+    if any(folding.effects.has_new_rules for folding in foldings):
+        await retry_transient(definitions.catch_up, "read the definitions")
+    if by_event := definitions.declared.by_event:
+        for folding in foldings:
+            _fire(folding.effects, by_event)
     starts = [start for folding in foldings for start in folding.effects.starts]
     if not starts:
         return
@@ -30,3 +41,23 @@ async def resolve(foldings: Iterable[Folding], definitions: Current) -> None:
             await retry_transient(definitions.catch_up, "read the definitions")
     for start in starts:
         start.fingerprint = definitions.current(start.workflow) or ""
+        if isinstance(start, StartTriggered) and start.failure is None:
+            start.failure = _failure(start, definitions)
+
+
+def _fire(effects: Effects, by_event: dict[str, list[Trigger]]) -> None:
+    for event in effects.happened:
+        for trigger in by_event.get(event.key.partition("/")[0], ()):
+            start = start_of(trigger, event)
+            if start is not None:
+                effects.messages.append(start)
+                effects.starts.append(start)
+
+
+def _failure(start: StartTriggered, definitions: Current) -> Failure | None:
+    """Return why no run can be started."""
+    if not start.fingerprint:
+        text = f"no workflow {start.workflow!r} is registered: start a worker that has it"
+        return Failure("unknown_workflow", f"{text}, then publish the event again", retryable=False)
+    refusal = definitions.about(start.fingerprint).refusal(start.workflow, bytes(start.input))
+    return None if refusal is None else Failure(refusal.code, str(refusal), retryable=False)

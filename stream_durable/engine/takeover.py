@@ -23,7 +23,7 @@ from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.redrive import Redrive
 from stream_durable.engine.timers import Timers
 from stream_durable.metrics import Metrics
-from stream_durable.ports import Claim, Log, LogBounds, Store, VerdictLog
+from stream_durable.ports import Claim, Definitions, Log, LogBounds, Store, VerdictLog
 from stream_durable.retrying import retry_transient
 from stream_durable.settings import EngineSettings
 from stream_durable.telemetry import (
@@ -53,6 +53,7 @@ class Takeovers:
         self,
         log: Log,
         store: Store,
+        definitions: Definitions,
         verdicts: VerdictLog,
         publishing: Publishing,
         timers: Timers,
@@ -70,6 +71,7 @@ class Takeovers:
         self._knows = knows
         self._log = log
         self._store = store
+        self._definitions = definitions
         self._verdicts = verdicts
         self._publishing = publishing
         self._timers = timers
@@ -166,8 +168,12 @@ class Takeovers:
         self._publishing.publish_left(owned, claim.outbox)
         if any(offset >= claim.next_offset for offset, _ in claim.outbox):
             await self._clear_outbox(owned)
-        verdicts = await retry_transient(
-            lambda: self._verdicts.about(partition, claim.next_offset, claim.clock), "read the verdicts"
+        verdicts, _ = await asyncio.gather(
+            retry_transient(
+                lambda: self._verdicts.about(partition, claim.next_offset, claim.clock), "read the verdicts"
+            ),
+            # What was declared while others owned the partition.
+            retry_transient(self._definitions.catch_up, "read the definitions"),
         )
         await retry_transient(lambda: self._timers.load(partition), "load timers")
         start = claim.next_offset

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from confluent_kafka import Consumer, Message
 
+from stream_durable.core.declared import Declaration, Declared, is_declaration
 from stream_durable.core.definition.about import HEADER, NOTHING, About, read_about
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.definition.reading import Known, admitted, definition_key, read_definition
 from stream_durable.core.definition.stranding import queues_of
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.format import TRIGGERS
 from stream_durable.core.lanes import lanes_of
+from stream_durable.core.messages import RulesDeclared
 from stream_durable.kafka.compacted import CompactedTopic
 from stream_durable.kafka.config import CALL_SECONDS
 from stream_durable.kafka.mock import is_mock
@@ -21,7 +24,8 @@ from stream_durable.metrics import Metrics
 from stream_durable.ports import Outgoing
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import DEFINITION_REJECTED, logger
-from stream_durable.wire.topics import COMMANDS, DEFINITIONS, full_name
+from stream_durable.wire.inbox import encode
+from stream_durable.wire.topics import COMMANDS, DEFINITIONS, INBOX, full_name
 
 _log = logger(__name__)
 
@@ -42,7 +46,9 @@ class KafkaDefinitions:
         self._publisher = publisher
         self._metrics = metrics
         self._prefix = prefix
+        self._partitions = settings.partitions
         self._known = Known()
+        self.declared = Declared()
         #: Queues that are known to have a topic.
         self._queues: set[str] = set()
         self._topic = CompactedTopic(settings, prefix, DEFINITIONS, self._learn, client=client)
@@ -98,6 +104,19 @@ class KafkaDefinitions:
         await self._publish(Outgoing(DEFINITIONS, 0, key, data), about, name)
         self._known.keep(read_definition(key, data), read_about(about))
 
+    async def declare(self, declarations: Sequence[Declaration]) -> None:
+        """Publish declarations, and tell every partition of the inbox that there are some."""
+        assert self._publisher is not None, "these definitions were opened for reading"
+        for key, value in declarations:
+            await self._publisher.place(Outgoing(DEFINITIONS, 0, key, value), None)
+        await self.catch_up()
+        told = [RulesDeclared(key=str(p), format=TRIGGERS) for p in range(self._partitions)]
+        refusals = await self._publisher.publish(
+            [(Outgoing(INBOX, int(one.key), one.key.encode(), encode(one)), None) for one in told]
+        )
+        if refusals:
+            raise RejectedError(refusals[0].code, f"the inbox does not take it: {refusals[0].reason}")
+
     async def _publish(self, message: Outgoing, about: bytes | None, name: str) -> None:
         assert self._publisher is not None, "these definitions were opened for reading"
         try:
@@ -142,12 +161,12 @@ class KafkaDefinitions:
             )
 
     def _learn(self, message: Message) -> None:
-        value = message.value()
-        if value is None:
-            return
+        key, value = message.key(), message.value()
         try:
-            found = read_definition(message.key(), value)
-            self._known.keep(found, _about(message))
+            if key is not None and is_declaration(key):
+                self.declared.keep(key, value)
+            elif value is not None:
+                self._known.keep(read_definition(key, value), _about(message))
         except RejectedError as error:
             _log.warning(DEFINITION_REJECTED, offset=message.offset(), reason=str(error))
             if self._metrics is not None:

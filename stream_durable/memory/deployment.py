@@ -118,6 +118,8 @@ class Deployment:
             for partition in range(self.partitions):
                 record = format_record(partition, min(slot.knows for slot in self.slots))
                 self.broker.append(INBOX, partition, record.key, record.value)
+        if records := definitions.declared.lacking(self.app.name, self.app.rules):
+            await retry_transient(lambda: definitions.declare(records), "declare")
         for slot in self.slots:
             self.start(slot)
 

@@ -5,15 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from functools import cache
 
-from stream_durable.core.definition.about import HEADER, NOTHING, About, read_about
-from stream_durable.core.definition.graph import Graph
-from stream_durable.core.definition.nodes import Definition, encode_definition, fingerprint_of
-from stream_durable.core.definition.reading import Known, admitted, definition_key, read_definition
-from stream_durable.core.errors import RejectedError
-from stream_durable.core.format import FORMAT
 from stream_durable.memory.broker import Broker, LogPartition
 from stream_durable.ports import (
     Assigned,
@@ -28,7 +20,7 @@ from stream_durable.ports import (
     Revoked,
     without,
 )
-from stream_durable.wire.topics import BLOBS, DEFINITIONS
+from stream_durable.wire.topics import BLOBS
 
 #: How long a member that is told to give partitions up waits for the batch under way.
 _REVOKE_SECONDS = 5.0
@@ -325,64 +317,3 @@ class MemoryBlobs:
 
     async def close(self) -> None:
         """Nothing is held."""
-
-
-class MemoryDefinitions:
-    """Graphs by fingerprint, as far as they have been read from the topic."""
-
-    def __init__(self, broker: Broker, knows: int = FORMAT) -> None:
-        """Read nothing yet; nothing of a format beyond `knows` is ever read."""
-        self._broker = broker
-        self._knows = knows
-        self._known = Known()
-        self._position = 0
-
-    def graph(self, fingerprint: str) -> Graph | None:
-        """Return an already known graph."""
-        return self._known.graphs.get(fingerprint)
-
-    def is_newer(self, fingerprint: str) -> bool:
-        """Whether a definition exists in a newer format than this release."""
-        return fingerprint in self._known.newer
-
-    def lacking(self, fingerprint: str) -> str:
-        """Return why a graph is missing for this fingerprint, with the remedy."""
-        return self._known.lacking(fingerprint)
-
-    def current(self, workflow: str) -> str | None:
-        """Return the fingerprint registered last under this name."""
-        return self._known.current.get(workflow)
-
-    async def catch_up(self) -> None:
-        """Read the topic to the end."""
-        for record in self._broker.topic(DEFINITIONS).partitions[0].read(self._position, 1 << 30):
-            self._position = record.offset + 1
-            if record.value is not None:
-                with suppress(RejectedError):
-                    found = _read(record.key, record.value, self._knows)
-                    self._known.keep(found, read_about(dict(record.headers or ()).get(HEADER)))
-
-    def about(self, fingerprint: str) -> About:
-        """Return the latest descriptions and schemas of a definition."""
-        return self._known.about(fingerprint)
-
-    async def register(self, definition: Definition, about: About = NOTHING) -> str:
-        """Publish a definition with descriptions, unless already known."""
-        graph = prepared(definition)
-        if self._known.lacks(graph.fingerprint, about):
-            key = definition_key(graph.name, graph.fingerprint)
-            self._broker.append(DEFINITIONS, 0, key, admitted(definition), [(HEADER, about.encoded())])
-            self._known.keep(graph, about)
-        return graph.fingerprint
-
-
-#: Graphs never change, so those of many processes of one world are made once.
-_read = cache(read_definition)
-
-
-def prepared(definition: Definition) -> Graph:
-    """Return the graph of a definition, made once."""
-    data = encode_definition(definition)
-    graph = _read(definition_key(definition.name, fingerprint_of(data)), data, definition.format)
-    assert isinstance(graph, Graph)
-    return graph

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 from zlib import crc32
 
+from stream_durable.core.declared import Declaration, Declared
 from stream_durable.core.definition.about import NOTHING, About
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
@@ -17,7 +18,8 @@ from stream_durable.core.format import FORMAT
 from stream_durable.core.run.rows import RunRow
 from stream_durable.core.tables import Rows
 from stream_durable.memory.broker import Broker
-from stream_durable.memory.ports import MemoryBlobs, MemoryDefinitions, MemoryLog
+from stream_durable.memory.definitions import MemoryDefinitions
+from stream_durable.memory.ports import MemoryBlobs, MemoryLog
 from stream_durable.memory.process import Process, immediately
 from stream_durable.memory.store import MemoryStore
 from stream_durable.memory.verdicts import MemoryVerdicts
@@ -327,9 +329,20 @@ class RemoteDefinitions:
         """Return the latest schemas and descriptions of a definition."""
         return self._definitions.about(fingerprint)
 
+    @property
+    def declared(self) -> Declared:
+        """What apps declare beside workflows, as far as read."""
+        return self._definitions.declared
+
     async def catch_up(self) -> None:
         """Read the topic to the end."""
         await self._process.call("definitions.read", KAFKA, lambda: immediately(self._definitions.catch_up()))
+
+    async def declare(self, declarations: Sequence[Declaration]) -> None:
+        """Publish declarations, and tell every partition of the inbox that there are some."""
+        await self._process.call(
+            "definitions.declare", KAFKA, lambda: immediately(self._definitions.declare(declarations))
+        )
 
     async def register(self, definition: Definition, about: About = NOTHING) -> str:
         """Make a definition known to everybody."""

@@ -22,8 +22,9 @@ from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import COMPENSATED, COMPLETED, WAITING
 from stream_durable.memory.broker import Broker
 from stream_durable.memory.control import MemoryControl
+from stream_durable.memory.definitions import MemoryDefinitions
 from stream_durable.memory.later import ScheduleViews, evidence_page, later_page
-from stream_durable.memory.ports import MemoryBlobs, MemoryDefinitions, MemoryPublisher
+from stream_durable.memory.ports import MemoryBlobs, MemoryPublisher
 from stream_durable.memory.store import MemoryStore
 from stream_durable.memory.waits import WaitViews
 from stream_durable.ports import (

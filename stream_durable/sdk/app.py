@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar, Unpack, overload
 
+from stream_durable.core.declared import Rule, rule_key
 from stream_durable.core.definition.about import About
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.errors import RejectedError
@@ -19,6 +20,7 @@ from stream_durable.sdk.options import name_of
 from stream_durable.sdk.origin import author_frame, origin_of_call
 from stream_durable.sdk.schedule import ScheduleOptions, plan_of
 from stream_durable.sdk.topic import Topic, TopicFormat
+from stream_durable.sdk.triggers import trigger_of
 from stream_durable.sdk.workflow import In, Workflow
 
 V = TypeVar("V")
@@ -42,6 +44,8 @@ class App:
             raise DefinitionError(faults)
         #: Declared schedules, by name.
         self.schedules: dict[str, Plan] = {}
+        #: Declared triggers, by key.
+        self.rules: dict[str, Rule] = {}
         #: Children before their parents: the order of registration.
         self.workflows = MappingProxyType({workflow.name: workflow for workflow in carried})
         self._handlers = {
@@ -81,17 +85,39 @@ class App:
         `DefinitionError` for impossible options, such as an expression without any moment.
         """
         try:
-            if self.workflows.get(workflow.name) is not workflow:
-                text = f"schedule {name!r} starts workflow {workflow.name!r}, which the app has not"
-                raise RejectedError("bad_workflow", f"{text}: add it to workflows=")
+            self._check_carried(f"schedule {name!r}", workflow)
             if name in self.schedules:
                 raise RejectedError("duplicate", f"two schedules are called {name!r}: rename one")
             data = Values().input_of(workflow, input)
             self.schedules[name] = plan_of(name, workflow.name, data, options)
         except RejectedError as error:
-            origin = origin_of_call(author_frame())
-            fault = DefinitionFault(f"app {self.name!r}", None, error.code, str(error), origin)
-            raise DefinitionError([fault]) from None
+            raise self._declared_badly(error) from None
+
+    def on(
+        self,
+        event: str,
+        *,
+        start: Workflow[Any, Any],
+        id: str = "",  # noqa: A002 - the word for it everywhere
+        input: str | Mapping[str, str] = "data",  # noqa: A002 - see above
+        match: Mapping[str, Any] | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Declare a trigger: each event of this name starts a run of a workflow of this app.
+
+        Paths begin with `data`, `key`, `id`, `event` or `by`. `id` is the path of the run's id: a second
+        event with the same one starts nothing; without it each event starts a run. `input` is the path of the
+        input, or a path for each field. `match` has the required value of each path, or a list of possible
+        values. `name` is the event's and the workflow's by default, `order.created:order`.
+
+        Deployed with the app, by each worker at its start. Raises `DefinitionError` for impossible options.
+        """
+        try:
+            made = trigger_of(self.name, event, start.name, id=id, input=input, match=match, name=name)
+            self._check_carried(f"trigger {made.name!r}", start)
+            self._declare(rule_key("trigger", made.name), made)
+        except RejectedError as error:
+            raise self._declared_badly(error) from None
 
     @overload
     def topic(self, name: str, *, value: type[V], format: TopicFormat = "json") -> Topic[V]: ...  # noqa: A002
@@ -117,6 +143,21 @@ class App:
             return self._handlers[workflow, step]
         except KeyError:
             raise NotCarriedError(self.name, workflow, step) from None
+
+    def _check_carried(self, what: str, workflow: Workflow[Any, Any]) -> None:
+        if self.workflows.get(workflow.name) is not workflow:
+            text = f"{what} starts workflow {workflow.name!r}, which the app has not"
+            raise RejectedError("bad_workflow", f"{text}: add it to workflows=")
+
+    def _declare(self, key: str, rule: Rule) -> None:
+        if key in self.rules:
+            text = f"two rules are called {rule.name!r}: give one of them another name="
+            raise RejectedError("duplicate", text)
+        self.rules[key] = rule
+
+    def _declared_badly(self, error: RejectedError) -> DefinitionError:
+        origin = origin_of_call(author_frame())
+        return DefinitionError([DefinitionFault(f"app {self.name!r}", None, error.code, str(error), origin)])
 
     def _faults(self, given: list[object], known: Iterable[Workflow]) -> Iterator[DefinitionFault]:
         if not NAME.match(self.name):

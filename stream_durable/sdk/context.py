@@ -343,8 +343,13 @@ class Context(Generic[Input]):
         """
         self._values.emitting().record(topic, key, value)
 
-    def publish(self, event: str, *, key: str | int, data: Any = None, ttl: Duration | None = None) -> None:
-        """Publish an event to every run waiting for it now or within `ttl`, when the result is saved."""
+    def publish(
+        self, event: str, *, key: str | int | None = None, data: Any = None, ttl: Duration | None = None
+    ) -> None:
+        """Publish an event to every run waiting for it now or within `ttl`, and to triggers.
+
+        It leaves when the result is saved. Without `key` it is for triggers alone.
+        """
         self._values.emitting().event(event, key, data, ttl)
 
     def signal(self, run: str, name: str, data: Any = None) -> None:

@@ -70,10 +70,10 @@ class Emissions:
         # Bytes travel as base64.
         self._add(emitted, (len(data or b"") + len(key or b"")) * 4 // 3)
 
-    def event(self, event: str, key: str | int, data: Any, ttl: Duration | None) -> None:
+    def event(self, event: str, key: str | int | None, data: Any, ttl: Duration | None) -> None:
         """Emit an event."""
-        named, of = _named("event", event), str(key)
-        if not of or not fits(channel_id(named, of)):
+        named, of = _named("event", event), "" if key is None else str(key)
+        if (key is not None and not of) or not fits(channel_id(named, of)):
             _refuse(
                 f"event {event!r} with key {of[:100]!r}", f"name and key have at most {ID_BYTES_MAX} bytes"
             )

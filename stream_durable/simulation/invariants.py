@@ -48,6 +48,7 @@ from stream_durable.simulation.oracle import Oracle, Place
 from stream_durable.simulation.promises import PROMISES
 from stream_durable.simulation.schedules import SCHEDULES
 from stream_durable.simulation.statements import lifecycle_is_gapless
+from stream_durable.simulation.triggers import TRIGGERS
 from stream_durable.simulation.world import World
 from stream_durable.wire import inbox
 from stream_durable.wire.topics import COMMANDS, DEAD, INBOX
@@ -360,6 +361,7 @@ CHECKS: tuple[Check, ...] = (
     *PROMISES,
     *DELIVERY,
     *SCHEDULES,
+    *TRIGGERS,
     *EMITTED,
     *GATES,
 )

@@ -14,8 +14,8 @@ from random import Random
 from typing import Any
 
 from stream_durable.core.format import FORMAT
+from stream_durable.memory.definitions import prepared
 from stream_durable.memory.deployment import Deployment, Slot
-from stream_durable.memory.ports import prepared
 from stream_durable.memory.process import Process
 from stream_durable.memory.store import MemoryStore
 from stream_durable.memory.weather import Faults

@@ -19,6 +19,7 @@ class GrowingApp(App):
         self.name = "test"
         self.workflows = MappingProxyType({})
         self.schedules = {}
+        self.rules = {}
         self._handlers: dict[tuple[str, str], Handler] = {}
 
     def carry(self, workflow: Workflow) -> bool:

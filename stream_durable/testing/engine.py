@@ -14,6 +14,7 @@ from typing import Any, Final, Self, TypeAlias, TypeVar, Unpack
 from stream_durable.client import AsyncClient
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.filter import OPEN
+from stream_durable.client.rules import declare_rules
 from stream_durable.client.starting import StartOptions
 from stream_durable.client.state import moment
 from stream_durable.core.run.rows import StepRow
@@ -66,6 +67,11 @@ class Engine(Teller):
     drain_queue = Told(AsyncClient.drain_queue)
     queues = Told(AsyncClient.queues)
     workers = Told(AsyncClient.workers)
+    triggers = Told(AsyncClient.triggers)
+    trigger = Told(AsyncClient.trigger)
+    pause_trigger = Told(AsyncClient.pause_trigger)
+    resume_trigger = Told(AsyncClient.resume_trigger)
+    delete_trigger = Told(AsyncClient.delete_trigger)
     signal = Told(AsyncClient.signal)
     answer = Told(AsyncClient.answer)
     claim = Told(AsyncClient.claim)
@@ -158,10 +164,16 @@ class Engine(Teller):
         self.tell(lambda: self._target.create_schedule(name, workflow, input, **options))
 
     async def deploy_app(self, app: App) -> None:
-        """Deploy an app: its workflows, as `deploy` does, and its schedules."""
+        """Deploy an app: its workflows, as `deploy` does, its schedules and its triggers."""
         self.deploy(*app.workflows.values())
-        edge = Edge(self.ports)
-        self.tell(lambda: edge.send_all(declarations(app.name, app.schedules), "declare schedules"))
+        edge, catalogue = Edge(self.ports), self.ports.catalogue
+
+        async def declare() -> None:
+            await edge.send_all(declarations(app.name, app.schedules), "declare schedules")
+            await catalogue.catch_up()
+            await declare_rules(catalogue, app.name, app.rules)
+
+        self.tell(declare)
 
     async def until_idle(self, *, within: Duration = WITHIN) -> None:
         """Let everything happen until only waits are left, for messages or for time.

@@ -9,8 +9,9 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
+from stream_durable.core.declared import Declared
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.format import ASKS, LATER, START_WITH_SIGNAL
+from stream_durable.core.format import ASKS, LATER, START_WITH_SIGNAL, TRIGGERS
 from stream_durable.core.ids import (
     ID_BYTES_MAX,
     NAME,
@@ -18,6 +19,7 @@ from stream_durable.core.ids import (
     RESERVED_RULE,
     byte_length,
     channel_id,
+    clipped,
     fits,
     is_derived,
     later_id,
@@ -33,6 +35,7 @@ from stream_durable.core.messages import (
     CompleteStep,
     Deferrable,
     EventPublished,
+    EventUnkeyed,
     Message,
     SendLater,
     SignalRun,
@@ -100,6 +103,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 FromOutside = (
     EventPublished
+    | EventUnkeyed
     | SignalRun
     | SendLater
     | CancelRun
@@ -161,6 +165,23 @@ def published(
     return EventPublished(key=channel, id=id, data=data, ttl_ms=ttl_ms, by=by)
 
 
+def unkeyed(event: str, data: Raw, *, id: str, by: str = "") -> EventUnkeyed:  # noqa: A002
+    """Return the message of an event without a key, or raise for a bad name."""
+    _check_name("an event", event)
+    return EventUnkeyed(key=clipped(channel_id(event, id)), id=id, format=TRIGGERS, data=data, by=by)
+
+
+def check_taken(message: Message, declared: Declared) -> None:
+    """Raise for an event without a key that no trigger takes."""
+    message = message.message if isinstance(message, SendLater) else message
+    if not isinstance(message, EventUnkeyed):
+        return
+    event = message.key.partition("/")[0]
+    if not declared.takes(event):
+        text = f"event {event!r} has no key, and no trigger takes it"
+        raise RejectedError("no_key", f"{text}: set the key of its waits, or declare a trigger with `app.on`")
+
+
 def signalled(
     run: str,
     signal: str,
@@ -210,7 +231,7 @@ def _payload(message: Message) -> Raw:
         return message.answer
     if isinstance(message, CompleteStep):
         return message.output
-    return message.data if isinstance(message, EventPublished | SignalRun) else NULL
+    return message.data if isinstance(message, EventPublished | EventUnkeyed | SignalRun) else NULL
 
 
 def check_signal(name: str) -> None:

@@ -24,6 +24,7 @@ from stream_durable.core.messages import (
     Comment,
     CommentInput,
     EventPublished,
+    EventUnkeyed,
     OptionalText,
     Text,
 )
@@ -36,6 +37,7 @@ from stream_durable.wire.events import (
     check_signal,
     published,
     signalled,
+    unkeyed,
 )
 from stream_durable.wire.form import Form, Place, Timed, Titled, duration_ms
 
@@ -357,11 +359,13 @@ def plain(value: bytes) -> Any:
         raise RejectedError("unreadable", text) from error
 
 
-def event(place: Place, name: str, key: str | None, data: Raw, identity: str) -> EventPublished:
-    """Return an event, or raise if it has no key or an impossible one."""
+def event(
+    place: Place, name: str, key: str | None, data: Raw, identity: str
+) -> EventPublished | EventUnkeyed:
+    """Return an event, or raise if it has an impossible key. Without a key it is for triggers alone."""
     key = key or place.text_key()
     if key is None:
-        raise RejectedError("no_key", f"event {name[:128]!r} has no key, nor has the record: set one")
+        return unkeyed(name, data, id=identity, by=place.by)
     return published(name, key, data, id=identity, ttl_ms=place.ttl_ms, by=place.by)
 
 

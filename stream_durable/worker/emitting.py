@@ -46,11 +46,23 @@ class Emitting:
             emissions.list[i] = await self._prepared(emission)
 
     async def _prepared(self, emission: Emission) -> Emission:
-        if isinstance(emission, EmittedEvent) and not emission.ttl_ms:
-            return replace(emission, ttl_ms=self._event_ttl_ms)
+        if isinstance(emission, EmittedEvent):
+            if not emission.event_key:
+                await self._check_taken(emission.event)
+            return emission if emission.ttl_ms else replace(emission, ttl_ms=self._event_ttl_ms)
         if isinstance(emission, EmittedStart):
             return await self._start(emission, self._catalogue)
         return emission
+
+    async def _check_taken(self, event: str) -> None:
+        """Raise for an event without a key that no trigger takes."""
+        catalogue = self._catalogue
+        if catalogue is None or catalogue.declared.takes(event):
+            return
+        await catalogue.catch_up()
+        if not catalogue.declared.takes(event):
+            text = f"event {event!r} has no key, and no trigger takes it"
+            raise Fail("no_key", f"{text}: give key=, or declare a trigger with `app.on`", retryable=False)
 
     async def _start(self, emission: EmittedStart, catalogue: Current | None) -> EmittedStart:
         if catalogue is None:

@@ -52,6 +52,7 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "schedules list", "schedules show", "schedules next", "schedules create", "schedules change",
         "schedules reset", "schedules pause", "schedules resume", "schedules delete", "schedules trigger",
         "schedules backfill",
+        "triggers list", "triggers show", "triggers pause", "triggers resume", "triggers delete",
         "inputs list", "inputs show", "inputs answer", "inputs claim", "inputs assign", "inputs comment",
         "tokens complete", "tokens fail", "tokens heartbeat", "tokens show",
         "runs graph", "runs report", "workflows graph", "workflows diff",

@@ -84,6 +84,7 @@ What anybody may write to `sd.events`. One object is one message, distinguished 
 {"comment":"called the customer","run":"order-42","wait":"approved","by":"ann","message_id":"desk-3"}
 ```
 
+- An event without a key, in it or of the record, is for [triggers](../language/triggers.md) alone, and refused if none takes its name.
 - The record's key stands in for a missing `key` of an event and for a missing `run` of all others but a start. A start without `id` is given the
   message's own id.
 - A start with a `signal` and its `data` is one message: the run is begun if there is none of its `id`, and is given the signal in any case.
@@ -120,7 +121,7 @@ WRITERS: Final = {
     "input.claim input.assign input.comment run.inquire later.cancel "
     "gate.set gate.reset schedule.set schedule.pause schedule.resume schedule.delete schedule.trigger schedule.backfill",
     "client, ingress": "run.start_signal later.send input.answer step.complete step.fail step.heartbeat",
-    "client, ingress, reconciler (of a message for later)": "run.signal channel.event",
+    "client, ingress, reconciler (of a message for later)": "run.signal channel.event channel.unkeyed",
     "client, ingress, reconciler (of a child)": "run.start",
     "worker": "attempt.started attempt.heartbeat attempt.completed attempt.failed attempt.returned "
     "attempt.skipped attempt.jumped attempt.expanded attempt.finished attempt.emitted attempt.cancels "
@@ -129,7 +130,8 @@ WRITERS: Final = {
     "event.given run.timer emission.refused channel.wait channel.take channel.taken "
     "channel.read channel.reacted channel.unread "
     "channel.unwait channel.continue channel.timer gate.ask gate.leave gate.enter gate.entered gate.exit gate.timer later.timer "
-    "run.start_scheduled schedule.next schedule.ended schedule.undeclare schedule.timer",
+    "run.start_scheduled run.start_triggered schedule.next schedule.ended schedule.undeclare schedule.timer",
+    "client, worker": "log.rules",
     "an operator's command, when no process of an older release is left ([upgrades](../deployment.md#upgrades))":
     "log.format",
 }  # fmt: skip

@@ -19,7 +19,7 @@ from stream_durable.core.errors import TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.core.messages import SignalRun
 from stream_durable.engine import outbox
-from stream_durable.memory.ports import MemoryDefinitions
+from stream_durable.memory.definitions import MemoryDefinitions
 from stream_durable.memory.remote import RemoteDefinitions
 from stream_durable.simulation.world import World
 from stream_durable.wire import inbox

@@ -14,7 +14,7 @@ from stream_durable.core.messages import StartRun
 from stream_durable.engine import batch
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.partition import Partition
-from stream_durable.memory.ports import MemoryDefinitions
+from stream_durable.memory.definitions import MemoryDefinitions
 from stream_durable.memory.weather import Faults
 from stream_durable.ports import Claim, Record
 from stream_durable.simulation.world import World

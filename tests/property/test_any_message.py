@@ -137,6 +137,9 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "plan": st.sampled_from(PLANS), "is_new": st.booleans(), "app": st.sampled_from(["shop", "x"]),
     "names": st.just(("nightly",)), "pace_ms": st.sampled_from([1, 1_000]), "missed": st.integers(0, 2),
     "revision": st.integers(0, 2), "after": numbers, "StartScheduled.timeout_ms": spans,
+    "on": st.sampled_from(["shop", "x" * 512]), "event": st.sampled_from(["paid", "x" * 512]),
+    "event_id": ids.filter(bool), "StartTriggered.failure": st.none() | failures,
+    "StartTriggered.timeout_ms": spans,
     "wait": names.filter(bool), "timer": names, "due": numbers, "run": st.sampled_from([RUN, "run-2"]),
 }  # fmt: skip
 

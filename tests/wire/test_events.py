@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from stream_durable.core.declared import Declared
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
@@ -17,6 +18,7 @@ from stream_durable.core.messages import (
     CommentInput,
     CompleteStep,
     EventPublished,
+    EventUnkeyed,
     FailStep,
     HeartbeatStep,
     Message,
@@ -30,6 +32,7 @@ from stream_durable.wire.events import (
     FromOutside,
     Start,
     admit,
+    check_taken,
     published,
     signalled,
 )
@@ -330,7 +333,6 @@ def test_ids_of_two_sources_are_two_ids_however_long_they_are() -> None:
         ({"type": "a", "key": ""}, "invalid: Expected `str` of length >= 1 - at `$.key`"),
         ({"type": "a/b", "key": "1"}, "bad_name: 'a/b' is not a name of an event"),
         ({"signal": "a b", "run": "1"}, "bad_name: 'a b' is not a name of a signal"),
-        ({"type": "a"}, "no_key: event 'a' has no key, nor has the record"),
         ({"signal": "a"}, "no_key: a signal needs a run"),
         ({"type": "a", "key": "x" * 511}, "bad_key: "),
         ({"specversion": "1.0", "type": "a"}, "invalid: Object missing required field `id`"),
@@ -339,6 +341,14 @@ def test_ids_of_two_sources_are_two_ids_however_long_they_are() -> None:
 )
 def test_what_is_wrong_is_said(value: bytes | dict[str, object] | None, reason: str) -> None:
     assert refused(value).startswith(reason)
+
+
+def test_an_event_without_a_key_is_one_for_triggers() -> None:
+    found = read(None, b'{"type": "a"}', None, own_id="t-0-7", ttl_ms=1)
+
+    assert isinstance(found, EventUnkeyed) and found == EventUnkeyed(key="a/t-0-7", id="t-0-7", format=2)
+    with pytest.raises(RejectedError, match="event 'a' has no key, and no trigger takes it"):
+        check_taken(found, Declared())
 
 
 def test_no_reason_repeats_what_may_be_secret_or_long() -> None:

@@ -63,6 +63,7 @@ from stream_durable.core.messages import (
     EventPublished,
     EventReacted,
     EventTaken,
+    EventUnkeyed,
     FailStep,
     FormatRaised,
     GateAsked,
@@ -87,6 +88,7 @@ from stream_durable.core.messages import (
     ResumeRun,
     ResumeSchedule,
     RetryRun,
+    RulesDeclared,
     RunContinued,
     RunTimerFired,
     Scheduled,
@@ -101,6 +103,7 @@ from stream_durable.core.messages import (
     SleepUntil,
     StartRun,
     StartScheduled,
+    StartTriggered,
     StartWithSignal,
     TakeOpened,
     TriggerSchedule,
@@ -546,6 +549,22 @@ MESSAGES += [
         change=GateChange(at_once=20, rate=50, rate_ms=1_000, burst=0, weights={"gold": 5}),
     ),
     ResetGate(key="bank//", id="m10", format=2),
+]  # fmt: skip
+TRIGGERED: dict[str, Any] = {
+    "format": 2, "on": "order.created:order", "event": "order.created", "event_id": "m4",
+}  # fmt: skip
+MESSAGES += [
+    StartTriggered(
+        key="order.created:order//42#m4", id="order.created:order/m4", workflow="order",
+        fingerprint=FINGERPRINT, **TRIGGERED,
+    ),
+    StartTriggered(
+        **{**FULL_START, "is_awaited": False}, **TRIGGERED,
+        failure=Failure("invalid_input", "id is missing", retryable=False),
+    ),
+    EventUnkeyed(key="order.created/m4", id="m4", format=2),
+    EventUnkeyed(key="order.created/m4", id="m4", format=2, data=DATA, by="till 4"),
+    RulesDeclared(key="3", format=2),
 ]  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from stream_durable.core.messages import (
     EventOffered,
     EventPublished,
     EventTaken,
+    EventUnkeyed,
     TakeOpened,
     WaitChecked,
     WaitClosed,
@@ -68,6 +69,15 @@ def publish(channel: Channel, message: EventPublished, now: int, out: Effects) -
     if not was_going_on:
         _go_on(channel, now, out)
     _plan(channel, out)
+    out.happened.append(message)
+    return Outcome.APPLIED
+
+
+def pass_on(channel: Channel, message: EventUnkeyed, now: int, out: Effects) -> Outcome:
+    """Show triggers an event without a key, and keep nothing of it."""
+    if len(bytes(message.data)) > PAYLOAD_BYTES_MAX:
+        raise RejectedError("too_large", f"an event has at most {PAYLOAD_BYTES_MAX} bytes of data")
+    out.happened.append(message)
     return Outcome.APPLIED
 
 
@@ -269,6 +279,7 @@ def _plan(channel: Channel, out: Effects) -> None:
 
 HANDLERS: Handlers = {
     EventPublished: publish,
+    EventUnkeyed: pass_on,
     WaitOpened: open_wait,
     TakeOpened: open_taker,
     EventTaken: take,

@@ -11,7 +11,14 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.format import LANES
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX, QUEUE, QUEUE_RULE, RESERVED_RULE, is_derived
 from stream_durable.core.lifecycle import RUN_CANCELLING, RUN_SCHEDULED, RUN_STARTED
-from stream_durable.core.messages import CancelRun, RunMessage, Scheduled, StartRun, StartScheduled
+from stream_durable.core.messages import (
+    CancelRun,
+    RunMessage,
+    Scheduled,
+    StartRun,
+    StartScheduled,
+    StartTriggered,
+)
 from stream_durable.core.run import beside, reading
 from stream_durable.core.run.advance import react, work_off
 from stream_durable.core.run.again import beginnings
@@ -27,7 +34,11 @@ def create(message: RunMessage, partition: int, graphs: Callable[[str], Graph | 
     key = message.key
     if not isinstance(message, StartRun):
         raise RejectedError("unknown_run", f"there is no run {key!r}: check the id, or start it first")
-    if is_derived(key) and not message.parent and not isinstance(message, StartScheduled):
+    if isinstance(message, StartTriggered) and message.failure is not None:
+        text = f"trigger {message.on!r} on event {message.event!r}: {message.failure.message}"
+        raise RejectedError(message.failure.code, text)
+    has_own_id = not message.parent and not isinstance(message, StartScheduled | StartTriggered)
+    if has_own_id and is_derived(key):
         raise RejectedError("reserved_id", f"{key[:128]!r} cannot be a run's id: {RESERVED_RULE}")
     graph = graphs(message.fingerprint)
     if graph is None or graph.name != message.workflow:
@@ -79,6 +90,11 @@ def start_scheduled(run: Run, message: StartScheduled, now: int, out: Effects) -
     """Begin the run for a moment of a schedule; a repeat reports the end once more, if there is one."""
     if run.has_ended:
         tell_schedule(run, out)
+    return start(run, message, now, out)
+
+
+def start_triggered(run: Run, message: StartTriggered, now: int, out: Effects) -> Outcome:
+    """Begin the run of an event."""
     return start(run, message, now, out)
 
 
@@ -159,5 +175,6 @@ def _answer_again(run: Run, message: StartRun, out: Effects) -> None:
 HANDLERS: Handlers = {
     StartRun: start,
     StartScheduled: start_scheduled,
+    StartTriggered: start_triggered,
     CancelRun: cancel,
 }

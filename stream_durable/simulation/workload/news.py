@@ -12,6 +12,7 @@ from msgspec import Raw
 from stream_durable.core.ids import channel_id
 from stream_durable.core.messages import EventPublished, SignalRun
 from stream_durable.sdk.answers import Cancel, Finish, Jump
+from stream_durable.sdk.app import App
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.retry import Retry
 from stream_durable.sdk.workflow import Workflow
@@ -60,6 +61,13 @@ def _informed() -> Workflow:
     flow.add("later", instant, after=["word", "same"])
     flow.add("end", work, retry=SOON, after="later")
     return flow
+
+
+def react_with_runs(app: App) -> None:
+    """Let some events start runs, and some of those be the same run."""
+    chain = app.workflows["bare"]
+    app.on(NEWS, start=chain, input="data", match={"data.n": [0, 3]})
+    app.on(NEWS, start=chain, id="key", input="data", match={"data.n": 1}, name="once-a-key")
 
 
 def reacted(rng: Random, run: str, at: float) -> Iterator[Sent]:

@@ -76,7 +76,9 @@ def application() -> App:
     """Return an app with all workflows."""
     modules = (basics, groups, choices, inside, undoing, sharing, news)
     makers = [make for module in modules for make in module.MAKERS]
-    return App("simulated", workflows=[*(make() for make in makers), *sharing.families()])
+    app = App("simulated", workflows=[*(make() for make in makers), *sharing.families()])
+    news.react_with_runs(app)
+    return app
 
 
 def drawn(

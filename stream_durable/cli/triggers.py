@@ -1,0 +1,109 @@
+"""Commands about triggers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from stream_durable.cli.output import Format, Output, show, show_one
+from stream_durable.cli.values import load_settings
+
+if TYPE_CHECKING:
+    from stream_durable.bootstrap import Client
+    from stream_durable.client import TriggerState
+
+R = TypeVar("R")
+triggers = typer.Typer(help="Rules by which events start runs.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the trigger.")]
+
+
+@triggers.callback()
+def _group() -> None:
+    """Rules by which events start runs."""
+
+
+@triggers.command("list")
+def list_triggers(output: Output = Format.TABLE) -> None:
+    """List the triggers: on or off, and whether declared in code.
+
+    Example: `stream-durable triggers list`
+    """
+    found = do(lambda client: client.triggers())
+    columns = ("name", "status", "event", "workflow", "match", "note")
+    show(map(_row, found), columns, output, empty="There are no triggers.")
+
+
+@triggers.command("show")
+def show_trigger(name: Name, output: Output = Format.TABLE) -> None:
+    """Show a trigger: its event, its conditions, and what the runs get.
+
+    Example: `stream-durable triggers show order.created:order`
+    """
+    show_one(_row(do(lambda client: client.trigger(name))), output)
+
+
+@triggers.command("pause")
+def pause(
+    name: Name,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for people.")] = "",
+    by: Annotated[str, typer.Option("--by", help="Who does it, under any name.")] = "",
+) -> None:
+    """Turn a trigger off: events meanwhile start nothing, now or later. Kept over deployments.
+
+    Example: `stream-durable triggers pause order.created:order --reason "stock is counted"`
+    """
+    do(lambda client: client.pause_trigger(name, reason, by=by))
+    typer.echo(f"Asked to pause {name}.")
+
+
+@triggers.command("resume")
+def resume(name: Name) -> None:
+    """Turn a trigger on again, from now on.
+
+    Example: `stream-durable triggers resume order.created:order`
+    """
+    do(lambda client: client.resume_trigger(name))
+    typer.echo(f"Asked to resume {name}.")
+
+
+@triggers.command("delete")
+def delete(name: Name) -> None:
+    """Forget a trigger; runs go on. A deployment still declaring the trigger creates it again.
+
+    Example: `stream-durable triggers delete order.created:order`
+    """
+    do(lambda client: client.delete_trigger(name))
+    typer.echo(f"Asked to delete {name}.")
+
+
+def do(call: Callable[[Client], Awaitable[R]]) -> R:
+    """Call a client, connected as the settings say."""
+    from stream_durable import bootstrap
+
+    async def run() -> R:
+        async with bootstrap.client(load_settings()) as client:
+            return await call(client)
+
+    return asyncio.run(run())
+
+
+def _row(found: TriggerState) -> dict[str, Any]:
+    return {
+        **found._asdict(),
+        "status": "on" if found.is_on else "off",
+        "note": note_on(
+            found.is_on, found.reason or found.off_by, found.app, is_undeclared=found.is_undeclared
+        ),
+    }
+
+
+def note_on(is_on: bool, why: str, app: str, *, is_undeclared: bool) -> str | None:  # noqa: FBT001
+    """Return notes on a rule for people."""
+    notes = [] if is_on else [f"off: {why or 'by a person'}"]
+    if is_undeclared:
+        notes.append(f"app {app} declares it no longer")
+    return "; ".join(notes) or None

@@ -1,0 +1,132 @@
+"""What apps declare on the definitions topic beside workflows: rules by which messages start runs.
+
+A record for each rule, for each rule turned off, and for each app with the names of all rules. So a rule
+stays off over deployments, and a rule no longer declared goes on and is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeVar
+
+import msgspec
+
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.format import FORMAT, Format
+from stream_durable.core.schedule.state import Off
+from stream_durable.core.triggers import Trigger
+
+#: Separates the parts of a key; no definition's key has it.
+_MARK: Final = "//"
+_OFF: Final = f"{_MARK}off"
+_ROLL: Final = f"roll{_MARK}"
+
+V = TypeVar("V")
+Rule = Trigger
+#: A key and a value of the definitions topic; None: a tombstone.
+Declaration = tuple[bytes, bytes | None]
+
+
+class Roll(msgspec.Struct, frozen=True):
+    """The keys of all rules of an app."""
+
+    rules: tuple[str, ...] = ()
+
+
+class _Stamp(msgspec.Struct):
+    format: Format = 1
+
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_stamp = msgspec.json.Decoder(_Stamp).decode
+_rule = msgspec.json.Decoder(Rule).decode
+_off = msgspec.json.Decoder(Off).decode
+_roll = msgspec.json.Decoder(Roll).decode
+
+
+def is_declaration(key: bytes | None) -> bool:
+    """Return whether a record of the definitions topic is no definition."""
+    return key is not None and _MARK.encode() in key
+
+
+def rule_key(kind: str, name: str) -> str:
+    """Return the key of a rule."""
+    return f"{kind}{_MARK}{name}"
+
+
+class Declared:
+    """All declarations read so far."""
+
+    __slots__ = ("_rolls", "by_event", "off", "rules")
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        #: By key.
+        self.rules: dict[str, Rule] = {}
+        self.off: dict[str, Off] = {}
+        self._rolls: dict[str, Roll] = {}
+        #: The triggers that are on, by event.
+        self.by_event: dict[str, list[Trigger]] = {}
+
+    def keep(self, key: bytes, value: bytes | None, knows: int = FORMAT) -> None:
+        """Take in a record; raise for one that cannot be read."""
+        try:
+            self._keep(key.decode(), value, knows)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise RejectedError("bad_declaration", f"it is no declaration: {error}"[:300]) from error
+
+    def _keep(self, key: str, value: bytes | None, knows: int) -> None:
+        # Others read meanwhile: what they hold is replaced, and never changed.
+        if key.startswith(_ROLL):
+            self._rolls = _with(self._rolls, key.removeprefix(_ROLL), None if value is None else _roll(value))
+            return
+        if key.endswith(_OFF):
+            self.off = _with(self.off, key.removesuffix(_OFF), None if value is None else _off(value))
+        else:
+            if value is not None and (found := _stamp(value).format) > knows:
+                raise RejectedError("newer_format", f"it has format {found}: a newer release has to read it")
+            self.rules = _with(self.rules, key, None if value is None else _rule(value))
+        by_event: dict[str, list[Trigger]] = {}
+        for of, rule in sorted(self.rules.items()):
+            if of not in self.off:
+                by_event.setdefault(rule.event, []).append(rule)
+        self.by_event = by_event
+
+    def is_undeclared(self, key: str) -> bool:
+        """Return whether the app of a rule has the rule no longer."""
+        roll = self._rolls.get(self.rules[key].app)
+        return roll is not None and key not in roll.rules
+
+    def takes(self, event: str) -> bool:
+        """Return whether a trigger takes events of a name, on or off."""
+        return any(rule.event == event for rule in self.rules.values())
+
+    def lacking(self, app: str, rules: Mapping[str, Rule]) -> list[Declaration]:
+        """Return the new records for the rules of an app."""
+        made: list[Declaration] = [
+            (key.encode(), _encode(rule)) for key, rule in rules.items() if self.rules.get(key) != rule
+        ]
+        roll = Roll(tuple(sorted(rules)))
+        if self._rolls.get(app, Roll()) != roll:
+            made.append((f"{_ROLL}{app}".encode(), _encode(roll)))
+        return made
+
+
+def turned_off(key: str, off: Off) -> Declaration:
+    """Return the record for turning a rule off."""
+    return f"{key}{_OFF}".encode(), _encode(off)
+
+
+def turned_on(key: str) -> Declaration:
+    """Return the record for turning a rule on."""
+    return f"{key}{_OFF}".encode(), None
+
+
+def forgotten(keys: Iterable[str]) -> list[Declaration]:
+    """Return the records for deleting rules."""
+    return [record for key in keys for record in ((key.encode(), None), turned_on(key))]
+
+
+def _with(held: dict[str, V], key: str, value: V | None) -> dict[str, V]:
+    rest = {each: found for each, found in held.items() if each != key}
+    return rest if value is None else {**rest, key: value}
