@@ -616,6 +616,21 @@ class WorkflowFigures(NamedTuple):
     last_status: str | None
 
 
+class FailureCause(NamedTuple):
+    """Failed runs with the same cause."""
+
+    workflow: str
+    #: `failed` or `compensation_failed`.
+    status: str
+    #: The failed step; empty: the run as a whole.
+    step: str
+    code: str
+    runs: int
+    #: The latest end, in milliseconds of log time, and the run.
+    last: int
+    last_run: str
+
+
 class LiveVersion(NamedTuple):
     """How many runs of a version of a workflow have not ended."""
 
@@ -949,6 +964,18 @@ class Views(Protocol):
     async def gate_get(self, gate: str) -> GateSummary | None:
         """Return a gate or a breaker; None: unused."""
 
+    async def partition_list(self) -> list[PartitionSummary]:
+        """Return where the partitions stand."""
+
+    async def dead_count(self, since: int, *, at_most: int) -> int:
+        """Count the dead letters since a moment, up to a limit."""
+
+    async def failure_causes(self, since: int, *, runs_max: int, limit: int) -> list[FailureCause]:
+        """Group failed runs created since a moment by cause; only the newest runs count, up to a limit.
+
+        Causes with failed compensations come first, then causes with many runs.
+        """
+
     async def partition_get(self, partition: int) -> PartitionSummary | None:
         """Return where a partition of the inbox stands."""
 
@@ -966,12 +993,6 @@ class OperatorViews(Views, Protocol):
 
     async def run_ids(self, beginning: str, limit: int) -> list[str]:
         """Return ids with this beginning, in order."""
-
-    async def partition_list(self) -> list[PartitionSummary]:
-        """Return where the partitions stand."""
-
-    async def dead_count(self, since: int, *, at_most: int) -> int:
-        """Count the dead letters since a moment, up to a limit."""
 
     async def live_versions(self) -> list[LiveVersion]:
         """Return the versions of workflows with runs under way."""

@@ -12,30 +12,56 @@ from stream_durable.cli.errors import CHECK_FAILED
 from stream_durable.cli.output import Format, Output, Took, cell_text, moment, show_one
 from stream_durable.cli.values import load_settings
 
+#: Causes shown as problems of the instance already.
+_PROBLEMS = frozenset({"breaker", "dead", "log_lost", "no_owner", "behind"})
+
 if TYPE_CHECKING:
+    from stream_durable.client import Attention
     from stream_durable.ports import GroupMember
     from stream_durable.services.status import Backlog, Concern, Readers, Status
+    from stream_durable.settings import Settings
 
 
 def status(output: Output = Format.TABLE) -> None:
     """Show an instance on one screen, with the problems for a person.
 
     Runs by status; partitions of the inbox, with owners and backlog; ingress, queues and their processes;
-    gates not closed; records of the last day impossible to apply. Exits with 4 for permanent problems.
+    gates not closed; records of the last day impossible to apply; failures by cause. Exits with 4 for
+    permanent problems.
 
     Example: `stream-durable status --output json`
     """
     from stream_durable.services import status as services
 
-    found = asyncio.run(services.status(load_settings()))
+    settings = load_settings()
+    found, attention = asyncio.run(_both(settings))
     needed = services.concerns(found)
     if output is Format.TABLE:
-        for line in (*_lines(found), "", *_said(needed)):
+        for line in (*_lines(found), "", *_said(needed), *_causes(attention)):
             typer.echo(line)
     else:
-        show_one(_row(found, needed), output)
+        show_one(_row(found, needed, attention), output)
     if needed:
         raise typer.Exit(CHECK_FAILED)
+
+
+async def _both(settings: Settings) -> tuple[Status, Attention]:
+    from stream_durable import bootstrap
+    from stream_durable.services import status as services
+
+    found = await services.status(settings)
+    async with bootstrap.client(settings) as client:
+        return found, await client.attention()
+
+
+def _causes(attention: Attention) -> Iterator[str]:
+    """Return what needs attention beside the problems of the instance."""
+    shown = [need for need in attention.needs if need.code not in _PROBLEMS]
+    if shown:
+        yield ""
+        yield "Needs attention, by cause:"
+    for need in shown:
+        yield f"- {need.word}: {need.sentence}"
 
 
 def _lines(found: Status) -> Iterator[str]:
@@ -93,7 +119,7 @@ def _waiting(found: Status, left: Backlog) -> str:
     return f"{left.records} records wait, the oldest for {Took(left.since, found.at)}"
 
 
-def _row(found: Status, needed: list[Concern]) -> dict[str, Any]:
+def _row(found: Status, needed: list[Concern], attention: Attention) -> dict[str, Any]:
     return {
         "at": moment(found.at),
         "runs": dict(found.runs),
@@ -107,6 +133,7 @@ def _row(found: Status, needed: list[Concern]) -> dict[str, Any]:
         ],
         "dead": found.dead,
         "needs": [one._asdict() for one in needed],
+        "attention": [one._asdict() for one in attention.needs],
     }
 
 

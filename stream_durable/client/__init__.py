@@ -1,6 +1,7 @@
 """The client: start runs, send signals, publish events and read state, from any program."""
 
 from stream_durable.client.attempts import AttemptState, LogEntry
+from stream_durable.client.attention import Attention, Need
 from stream_durable.client.blocking import BlockingClient, BlockingRun
 from stream_durable.client.client import AsyncClient
 from stream_durable.client.errors import NoAnswer, NoOutput, RunCancelled, RunFailed
@@ -23,6 +24,7 @@ from stream_durable.explain.explained import Explanation
 __all__ = [
     "AsyncClient",
     "AttemptState",
+    "Attention",
     "Backfill",
     "BlockingClient",
     "BlockingRun",
@@ -38,6 +40,7 @@ __all__ = [
     "KeptEvent",
     "LogEntry",
     "Member",
+    "Need",
     "NoAnswer",
     "NoOutput",
     "OpenInput",

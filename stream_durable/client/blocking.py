@@ -168,6 +168,7 @@ class BlockingClient(_Facade):
     count = _Blocking(AsyncClient.count)
     statuses = _Blocking(AsyncClient.statuses)
     workflows = _Blocking(AsyncClient.workflows)
+    attention = _Blocking(AsyncClient.attention)
     child_counts = _Blocking(AsyncClient.child_counts)
     waits = _Blocking(AsyncClient.waits)
     inputs = _Blocking(AsyncClient.inputs)

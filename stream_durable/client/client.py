@@ -8,11 +8,12 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, tzinfo
 from types import TracebackType
 from typing import Any, Self, Unpack, overload
 from uuid import uuid4
 
+from stream_durable.client.attention import Attention, attention
 from stream_durable.client.bulk import BulkOrders
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.figures import WorkflowEntry, child_counts, workflow_entries
@@ -318,6 +319,13 @@ class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders, QueueOrders, RuleOrder
         `postgres.statement_timeout_ms` the query is refused as `too_broad`.
         """
         return await workflow_entries(self._edge, since)
+
+    async def attention(self, since: Duration = "7d", *, zone: tzinfo | None = None) -> Attention:
+        """Return what needs somebody, by cause: failures of runs created within a time, and hindrances.
+
+        Failures are grouped in one query over the newest 10,000; partitions cost a few requests each.
+        """
+        return await attention(self._edge, since, zone, await self.schedules())
 
     async def child_counts(self, runs: Sequence[str]) -> dict[str, int]:
         """Count the children of each of these runs, in one query."""

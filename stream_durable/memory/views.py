@@ -21,6 +21,7 @@ from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import COMPENSATED, COMPLETED, WAITING
 from stream_durable.memory.broker import Broker
+from stream_durable.memory.causes import failure_causes
 from stream_durable.memory.control import MemoryControl
 from stream_durable.memory.definitions import MemoryDefinitions
 from stream_durable.memory.later import ScheduleViews, evidence_page, later_page
@@ -28,6 +29,7 @@ from stream_durable.memory.ports import MemoryBlobs, MemoryPublisher
 from stream_durable.memory.store import MemoryStore
 from stream_durable.memory.waits import WaitViews
 from stream_durable.ports import (
+    FailureCause,
     PartitionSummary,
     QuestionQuery,
     Record,
@@ -196,6 +198,19 @@ class MemoryViews(ScheduleViews, WaitViews):
     async def gate_get(self, gate: str) -> GateSummary | None:
         """Return a gate or a breaker; None: unused."""
         return self._gate(gate) if gate in self._tables.gates else None
+
+    async def partition_list(self) -> list[PartitionSummary]:
+        """Return where the partitions stand."""
+        found = [await self.partition_get(partition) for partition in sorted(self._tables.partitions)]
+        return [one for one in found if one is not None]
+
+    async def dead_count(self, since: int, *, at_most: int) -> int:
+        """Count the dead letters since a moment."""
+        return min(at_most, sum(row.time >= since for row in self._tables.dead.values()))
+
+    async def failure_causes(self, since: int, *, runs_max: int, limit: int) -> list[FailureCause]:
+        """Group the newest failed runs by cause."""
+        return failure_causes(self._tables.runs.values(), since, runs_max)[:limit]
 
     async def partition_get(self, partition: int) -> PartitionSummary | None:
         """Return where a partition of the inbox stands."""

@@ -25,6 +25,7 @@ from stream_durable.core.status import CANCELLED, COMPENSATED, COMPENSATION_FAIL
 from stream_durable.ports import (
     ChannelRange,
     EventWait,
+    FailureCause,
     LiveVersion,
     PartitionSummary,
     QuestionQuery,
@@ -260,6 +261,11 @@ class PostgresViews:
         """Count the records since a moment that could not be applied; stop at so many."""
         found = await self._fetch("view_dead_count", since, at_most)
         return int(found[0][0])
+
+    async def failure_causes(self, since: int, *, runs_max: int, limit: int) -> list[FailureCause]:
+        """Group the newest failed runs by cause."""
+        found = await self._fetch("view_failure_causes", since, runs_max, limit)
+        return list(map(FailureCause._make, found))
 
     async def run_ids(self, beginning: str, limit: int) -> list[str]:
         """Return ids of runs with this prefix, in order."""

@@ -82,6 +82,7 @@ class Engine(Teller):
     fail_token = Told(AsyncClient.fail)
     heartbeat = Told(AsyncClient.heartbeat)
     list = Told(AsyncClient.list)
+    attention = Told(AsyncClient.attention)
     inputs = Told(AsyncClient.inputs)
     answer_all = Told(AsyncClient.answer_all)
     count = Told(AsyncClient.count)

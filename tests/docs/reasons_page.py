@@ -33,9 +33,9 @@ A step runs when all of these hold. They are checked in order, up to the first t
   that of the testing kit, they are left out: a command is then on its way to a worker of its queue.
 - A command is looked for among the first unfinished ones of its partition (10,000 records). One that is not
   there has been worked off, or is not published yet: `handled`.
-- Which workflows a worker carries is known from its records on `sd.control` (`no_carrier`), and whether it has
-  the function of a step only when it gives a command back (`not_carried`). Who reads a queue is known from its
-  group.
+- Which workflows a worker carries is known from its records on `sd.control` (`no_carrier`), and whether it
+  has the function of a step only when it gives a command back (`not_carried`). Who reads a queue is known
+  from its group.
 - `no_owner` and `behind` go by the consumer group and by what is folded into Postgres. A hanging reconciler
   with nothing to read is not found.
 - An attempt shorter than `worker.started_after_ms` does not report its beginning: its command counts as

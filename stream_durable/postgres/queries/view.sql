@@ -186,6 +186,22 @@ where gate = $1 and ordinal > $2 and ($4::boolean is null or is_inside = $4)
 order by ordinal
 limit $3
 
+-- name: view_failure_causes
+-- At most $3 causes of the $2 newest runs that failed, of those created since $1.
+with failed as (
+  select id, workflow, status, ended, convert_from(failure, 'UTF8')::json as failure
+  from run
+  where failure is not null and status in ('failed', 'compensation_failed') and created >= $1
+  order by created desc
+  limit $2
+)
+select workflow, status, coalesce(failure ->> 'step', '') as step, failure ->> 'code' as code, count(*) as runs,
+  max(ended) as last, (array_agg(id order by ended desc, id desc))[1] as last_run
+from failed
+group by workflow, status, step, code
+order by status = 'compensation_failed' desc, runs desc, last desc, workflow, step, code
+limit $3
+
 -- name: view_dead_count
 -- How many records since $1 could not be applied; $2 at most.
 select count(*)

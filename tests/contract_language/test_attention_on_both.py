@@ -1,0 +1,97 @@
+"""What needs somebody is found by cause, the most urgent first: in memory and on Postgres."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+import pytest
+
+from stream_durable import Breaker, Fail, Retry, Workflow
+from stream_durable.client import Attention
+from stream_durable.testing import Engine
+
+pytestmark = [
+    pytest.mark.parametrize(
+        "engine", ["memory", pytest.param("real", marks=pytest.mark.real)], indirect=True
+    ),
+]
+
+
+def failing(code: str = "bank_down") -> None:
+    raise Fail(code, "no answer", retryable=False)
+
+
+async def of(engine: Engine) -> Attention:
+    found: Attention = engine.ask(lambda: engine._target.attention(zone=UTC))
+    return found
+
+
+async def test_nothing_needs_attention_where_all_is_well(engine: Engine) -> None:
+    flow = Workflow("flow")
+    flow.add("a", lambda: 1)
+    await engine.until(await engine.start(flow), "completed")
+    assert await of(engine) == Attention((), is_whole=True)
+
+
+async def test_failures_are_grouped_by_cause_and_undone_ones_come_first(engine: Engine) -> None:
+    shop = Workflow("shop")
+    shop.add("charge", lambda: failing("bank_down"))
+    mail = Workflow("mail")
+    mail.add("send", lambda: failing("refused"))
+    undone = Workflow("undone")
+    reserve = undone.add("reserve", lambda: 1)
+    reserve.compensate(lambda: failing("shipped"))
+    undone.add("boom", lambda: failing("boom"), after="reserve")
+    for n in range(3):
+        await engine.until(await engine.start(shop, id=f"shop-{n}"), "failed")
+    await engine.until(await engine.start(mail, id="mail-0"), "failed")
+    await engine.until(await engine.start(undone, id="undone-0"), "compensation_failed")
+    found = await of(engine)
+    assert found.is_whole
+    assert [(need.word, need.code, need.affected, need.evidence["code"]) for need in found.needs] == [
+        ("Needs review", "compensation_failed", 1, "boom"),
+        ("Needs review", "failed", 3, "bank_down"),
+        ("Needs review", "failed", 1, "refused"),
+    ]
+    assert found.needs[1].evidence["step"] == "charge"
+    assert found.needs[1].evidence["last_run"] == "shop-2"
+    assert found.needs[1].sentence.startswith(
+        "charge of workflow shop failed in 3 runs with bank_down, the last one at "
+    )
+    assert found.needs[1].sentence.endswith(": shop-2.")
+    assert found.needs[0].sentence.startswith("1 run of workflow undone could not be undone after boom")
+
+
+async def test_what_is_held_up_or_about_to_expire(engine: Engine) -> None:
+    flow = Workflow("flow")
+    flow.ask("approved", prompt="Ship it?", role="warehouse", timeout="30m")
+    flow.ask("later", prompt="Really?", timeout="3d")
+    gated = Workflow("gated")
+    bank = Breaker("bank", failures=1, window="10m", reset="5m")
+    gated.add(
+        "pay",
+        failing_again,
+        breaker=bank,
+        retry=Retry(9, backoff="fixed", base="1s"),
+    )
+    await engine.start(flow, id="asking")
+    await engine.start(gated, id="held")
+    await engine.create_schedule("nightly", gated, cron="0 2 * * *")
+    await engine.pause_schedule("nightly", reason="stocktaking", by="tom")
+    await engine.advance("3s")
+    engine.ask(lambda: engine._target.pause_queue("default", reason="move", by="ann"))
+    needs = {need.code: need for need in (await of(engine)).needs}
+    assert list(needs) == ["queue_paused", "breaker", "schedule_off", "inputs_expiring"]
+    assert needs["breaker"].sentence.startswith("Breaker bank is open since ")
+    assert needs["breaker"].affected == 1
+    assert needs["queue_paused"].sentence.startswith("Queue default was paused by ann (move) at ")
+    assert needs["schedule_off"].sentence.startswith(
+        "Schedule nightly of workflow gated was switched off by tom (stocktaking) at "
+    )
+    assert needs["inputs_expiring"].affected == 1
+    assert needs["inputs_expiring"].sentence.startswith("1 question expires within the hour, the first at ")
+    assert needs["inputs_expiring"].sentence.endswith(": approved of asking: Ship it?.")
+
+
+def failing_again() -> None:
+    raise Fail("down")
