@@ -3,7 +3,7 @@
 import { queryOptions } from "@tanstack/react-query";
 
 import type { RunsSearch } from "../pure/filters";
-import type { Attempts, History, RunList, RunState, RunStatuses } from "./models";
+import type { Attempts, Explanation, History, RunList, RunState, RunStatuses } from "./models";
 import { problemOf } from "./problem";
 
 const ROOT = new URL("api/v1/", document.baseURI);
@@ -96,6 +96,17 @@ export const history = (id: string, evidence: boolean) =>
     queryKey: ["run", id, "history", evidence],
     queryFn: ({ signal }) => get<History>(`runs/${part(id)}/history`, { evidence }, signal),
   });
+
+/** Why a run, or a step of it, is where it is, in one sentence. */
+export const why = (id: string, step?: string) =>
+  queryOptions({
+    queryKey: ["run", id, "why", step],
+    queryFn: ({ signal }) => get<Explanation>(`runs/${part(id)}/why`, { step, zone: timeZone() }, signal),
+  });
+
+function timeZone(): string {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
 
 export const family = (id: string) =>
   queryOptions({

@@ -4,18 +4,14 @@ import type { components } from "./schema";
 
 type Schemas = components["schemas"];
 
-/** The operator's word and its reason, where the server says them. */
-interface Said {
-  word?: string | null;
-  reason?: string | null;
-}
-
 export type Failure = Schemas["Failure"];
-export type RunEntry = Schemas["RunEntry"] & Said;
-export type RunList = Omit<Schemas["RunList"], "runs"> & { runs: RunEntry[] };
+export type RunEntry = Schemas["RunEntry"];
+export type RunList = Schemas["RunList"];
 export type RunStatuses = Schemas["RunStatuses"];
-export type StepState = Schemas["StepShown"] & Said;
-export type RunState = Omit<Schemas["RunShown"], "steps" | "helpers"> & Said & { steps: StepState[]; helpers: StepState[] };
+export type StepState = Schemas["StepShown"];
+export type RunState = Schemas["RunShown"];
+export type Explanation = Schemas["Explanation"];
+export type Check = Schemas["Check"];
 export type AttemptState = Schemas["AttemptState"];
 export type Attempts = Schemas["Attempts"];
 export type Happening = Schemas["Happening"];
@@ -31,7 +27,7 @@ export type WorkflowWhole = Schemas["WorkflowWhole"];
 export type Workflows = Schemas["Workflows"];
 export type JobState = Schemas["JobState"];
 export type Concern = Schemas["Concern"];
-export type Overview = Omit<Schemas["Overview"], "runs"> & { runs: RunEntry[] };
+export type Overview = Schemas["Overview"];
 export type GateShown = Schemas["GateShown"];
 export type Gates = Schemas["Gates"];
 export type StatusShown = Schemas["StatusShown"];

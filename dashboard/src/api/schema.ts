@@ -88,6 +88,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run}/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain
+         * @description Explain why a run, or a step of it, is not moving.
+         */
+        get: operations["explain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run}/graph": {
         parameters: {
             query?: never;
@@ -892,6 +912,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/queues": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Queues
+         * @description List the queues that workers serve or that are paused.
+         */
+        get: operations["list_queues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/queues/{name}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause Queue
+         * @description Let workers begin nothing from a queue until it is resumed.
+         */
+        post: operations["pause_queue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/queues/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Queue
+         * @description Let workers serve a queue again.
+         */
+        post: operations["resume_queue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Workers
+         * @description List the workers with their load, and those that have gone without a word in the last day.
+         */
+        get: operations["list_workers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/gates": {
         parameters: {
             query?: never;
@@ -1250,6 +1350,21 @@ export interface components {
              */
             compensate: boolean;
         };
+        /** Check */
+        Check: {
+            /**
+             * Name
+             * @enum {string}
+             */
+            name: "after" | "run" | "attempts" | "wait" | "gate" | "queue" | "command" | "worker";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "passed" | "holds" | "open";
+            /** Text */
+            text: string;
+        };
         /**
          * CommentBody
          * @description A note beside a question.
@@ -1387,6 +1502,38 @@ export interface components {
             events: components["schemas"]["KeptEvent"][];
             /** Following */
             following: string | null;
+        };
+        /** Explanation */
+        Explanation: {
+            /** Run */
+            run: string;
+            /** Step */
+            step: string | null;
+            /** Status */
+            status: string | null;
+            /**
+             * Word
+             * @enum {string}
+             */
+            word: "Needs review" | "Blocked" | "Running" | "Runnable" | "Waiting" | "Done";
+            /** Code */
+            code: string;
+            /** Sentence */
+            sentence: string;
+            /** Since */
+            since: string | null;
+            /** Until */
+            until: string | null;
+            /** Evidence */
+            evidence: {
+                [key: string]: unknown;
+            };
+            /** Checks */
+            checks: components["schemas"]["Check"][];
+            /** Others */
+            others: {
+                [key: string]: number;
+            };
         };
         /**
          * FailBody
@@ -1825,6 +1972,18 @@ export interface components {
             /** Lost Reason */
             lost_reason: string | null;
         };
+        /** PauseState */
+        PauseState: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** By */
+            by: string;
+            /** Reason */
+            reason: string;
+        };
         /** PlaceShown */
         PlaceShown: {
             /** Run */
@@ -1956,6 +2115,23 @@ export interface components {
             /** Comment */
             comment: string;
         };
+        /** QueueState */
+        QueueState: {
+            /** Name */
+            name: string;
+            paused: components["schemas"]["PauseState"] | null;
+            /** Workers */
+            workers: string[];
+            /** Running */
+            running: number;
+            /** Waiting */
+            waiting: number;
+        };
+        /** Queues */
+        Queues: {
+            /** Queues */
+            queues: components["schemas"]["QueueState"][];
+        };
         /** ReactionState */
         ReactionState: {
             /** Name */
@@ -2025,6 +2201,8 @@ export interface components {
             compensate: boolean;
             /** Is Late */
             is_late: boolean;
+            /** By */
+            by: string;
         };
         /** Requests */
         Requests: {
@@ -2171,6 +2349,13 @@ export interface components {
             attempt: number;
             /** Started */
             started: string | null;
+            /**
+             * Word
+             * @enum {string}
+             */
+            word: "Needs review" | "Blocked" | "Running" | "Runnable" | "Waiting" | "Done";
+            /** Reason */
+            reason: string;
         };
         /** RunList */
         RunList: {
@@ -2251,6 +2436,11 @@ export interface components {
             reactions: {
                 [key: string]: components["schemas"]["ReactionState"];
             };
+            /**
+             * Word
+             * @enum {string}
+             */
+            word: "Needs review" | "Blocked" | "Running" | "Runnable" | "Waiting" | "Done";
             /** Current */
             current: string[];
         };
@@ -2567,6 +2757,40 @@ export interface components {
             until: string | null;
             /** Text */
             text: string;
+        };
+        /** WorkerState */
+        WorkerState: {
+            /** Name */
+            name: string;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Seen
+             * Format: date-time
+             */
+            seen: string;
+            /** Is Gone */
+            is_gone: boolean;
+            /** Concurrency */
+            concurrency: number;
+            /** Queues */
+            queues: string[];
+            /** Running */
+            running: number;
+            /** Waiting */
+            waiting: number;
+            /** Workflows */
+            workflows: {
+                [key: string]: string;
+            };
+        };
+        /** Workers */
+        Workers: {
+            /** Workers */
+            workers: components["schemas"]["WorkerState"][];
         };
         /** WorkflowShown */
         WorkflowShown: {
@@ -3047,7 +3271,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
             };
             cookie?: never;
@@ -3125,12 +3349,99 @@ export interface operations {
             };
         };
     };
+    explain: {
+        parameters: {
+            query?: {
+                step?: string | null;
+                /** @description Whose clocks times are by. */
+                zone?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The id of the run; a slash is written as `%2F`. */
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_graph: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
             };
             cookie?: never;
@@ -3215,7 +3526,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
             };
             cookie?: never;
@@ -3300,7 +3611,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
             };
             cookie?: never;
@@ -3385,7 +3696,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
             };
             cookie?: never;
@@ -3471,7 +3782,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
             };
             cookie?: never;
@@ -3557,7 +3868,7 @@ export interface operations {
                 "Idempotency-Key"?: string | null;
             };
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
             };
             cookie?: never;
@@ -3650,7 +3961,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
             };
             cookie?: never;
@@ -3747,7 +4058,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
             };
             cookie?: never;
@@ -3844,7 +4155,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
             };
             cookie?: never;
@@ -3941,7 +4252,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
             };
             cookie?: never;
@@ -4038,9 +4349,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
-                /** @description The name of the step. */
+                /** @description The name of the step; a slash is written as `%2F`. */
                 step: string;
             };
             cookie?: never;
@@ -4137,9 +4448,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
-                /** @description The name of the step. */
+                /** @description The name of the step; a slash is written as `%2F`. */
                 step: string;
             };
             cookie?: never;
@@ -4236,9 +4547,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
-                /** @description The name of the step. */
+                /** @description The name of the step; a slash is written as `%2F`. */
                 step: string;
             };
             cookie?: never;
@@ -4335,9 +4646,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
-                /** @description The name of the step. */
+                /** @description The name of the step; a slash is written as `%2F`. */
                 step: string;
             };
             cookie?: never;
@@ -4437,9 +4748,9 @@ export interface operations {
                 "Idempotency-Key"?: string | null;
             };
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
-                /** @description The name of the step. */
+                /** @description The name of the signal; a slash is written as `%2F`. */
                 signal: string;
             };
             cookie?: never;
@@ -5004,7 +5315,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The name of the workflow. */
+                /** @description The name; a slash is written as `%2F`. */
                 name: string;
             };
             cookie?: never;
@@ -5087,7 +5398,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The name of the workflow. */
+                /** @description The name; a slash is written as `%2F`. */
                 name: string;
                 /** @description The version. */
                 fingerprint: string;
@@ -5177,7 +5488,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The name of the workflow. */
+                /** @description The name; a slash is written as `%2F`. */
                 name: string;
             };
             cookie?: never;
@@ -5455,9 +5766,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
-                /** @description The name of the step. */
+                /** @description The name of the step; a slash is written as `%2F`. */
                 wait: string;
             };
             cookie?: never;
@@ -5553,9 +5864,9 @@ export interface operations {
                 "Idempotency-Key"?: string | null;
             };
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
-                /** @description The name of the step. */
+                /** @description The name of the step; a slash is written as `%2F`. */
                 wait: string;
             };
             cookie?: never;
@@ -5652,9 +5963,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
-                /** @description The name of the step. */
+                /** @description The name of the step; a slash is written as `%2F`. */
                 wait: string;
             };
             cookie?: never;
@@ -5747,9 +6058,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
-                /** @description The name of the step. */
+                /** @description The name of the step; a slash is written as `%2F`. */
                 wait: string;
             };
             cookie?: never;
@@ -5846,9 +6157,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the run. */
+                /** @description The id of the run; a slash is written as `%2F`. */
                 run: string;
-                /** @description The name of the step. */
+                /** @description The name of the step; a slash is written as `%2F`. */
                 wait: string;
             };
             cookie?: never;
@@ -6255,7 +6566,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The id that the list shows. */
+                /** @description The id that the list shows; a slash is written as `%2F`. */
                 message: string;
             };
             cookie?: never;
@@ -6516,7 +6827,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The name of the schedule. */
+                /** @description The name; a slash is written as `%2F`. */
                 name: string;
             };
             cookie?: never;
@@ -6609,7 +6920,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The name of the schedule. */
+                /** @description The name; a slash is written as `%2F`. */
                 name: string;
             };
             cookie?: never;
@@ -6702,7 +7013,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The name of the schedule. */
+                /** @description The name; a slash is written as `%2F`. */
                 name: string;
             };
             cookie?: never;
@@ -6799,7 +7110,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The name of the schedule. */
+                /** @description The name; a slash is written as `%2F`. */
                 name: string;
             };
             cookie?: never;
@@ -6896,7 +7207,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The name of the schedule. */
+                /** @description The name; a slash is written as `%2F`. */
                 name: string;
             };
             cookie?: never;
@@ -6989,7 +7300,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The name of the schedule. */
+                /** @description The name; a slash is written as `%2F`. */
                 name: string;
             };
             cookie?: never;
@@ -7085,7 +7396,7 @@ export interface operations {
                 "Idempotency-Key"?: string | null;
             };
             path: {
-                /** @description The name of the schedule. */
+                /** @description The name; a slash is written as `%2F`. */
                 name: string;
             };
             cookie?: never;
@@ -7178,7 +7489,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The name of the schedule. */
+                /** @description The name; a slash is written as `%2F`. */
                 name: string;
             };
             cookie?: never;
@@ -7240,6 +7551,336 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_queues: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Queues"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pause_queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name; a slash is written as `%2F`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ordered"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name; a slash is written as `%2F`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ordered"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_workers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workers"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7362,6 +8003,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @description The name; a slash is written as `%2F`. */
                 name: string;
             };
             cookie?: never;

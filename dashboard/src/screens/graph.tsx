@@ -20,7 +20,7 @@ type StepNode = Node<{ step?: StepState; name: string; isSelected: boolean; crit
 
 function StepBox({ data }: NodeProps<StepNode>) {
   const { step, name } = data;
-  const { icon, hue } = look(step?.status ?? "pending", step?.word);
+  const { icon, hue } = look(step?.status ?? "pending");
   const isOn = step && !isSettled(step.status) && step.status !== "pending";
   const isOff = !step || ["skipped", "pending", "cancelled"].includes(step.status);
   const from = millis(step?.started);

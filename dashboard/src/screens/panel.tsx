@@ -4,9 +4,9 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 
-import { attempts, part, post } from "../api/client";
+import { attempts, part, post, why } from "../api/client";
 import type { AttemptState, Failure as StepFailure, RunState, StepState } from "../api/models";
-import { Ago, Copy, Icon, Seg, State, Status, Tag, Time, Took } from "../parts/basics";
+import { Copy, Icon, Seg, Sentence, State, Status, Tag, Time, Took } from "../parts/basics";
 import type { Act } from "../parts/dialog";
 import { Json } from "../parts/json";
 import { isSettled, look } from "../pure/look";
@@ -36,7 +36,7 @@ export function StepPanel({ run, step, attempt, onAttempt, onMove, onClose, onAc
           <h2 className="mono cut" title={step.name}>
             {step.name}
           </h2>
-          <State status={step.status} word={step.word} />
+          <State status={step.status} />
           <div className="right row">
             <button type="button" className="btn btn--quiet btn--icon" aria-label="Step before" title="k" onClick={() => onMove(-1)}>
               <Icon name="up" />
@@ -53,7 +53,7 @@ export function StepPanel({ run, step, attempt, onAttempt, onMove, onClose, onAc
       </div>
       <div className="aside__body" tabIndex={0} role="region" aria-label={`Details of ${step.name}`}>
         {failure && <Error failure={failure} attempt={chosen} />}
-        {!isOver && <WhyNot step={step} />}
+        {!isOver && <WhyNot run={run} step={step} />}
         <Acts run={run} step={step} onAct={onAct} />
         {own.length > 0 && <Attempts own={own} chosen={chosen} onAttempt={onAttempt} />}
         {own.some((each) => each.logs.length > 0) && <StepLogs own={own} chosen={chosen} />}
@@ -168,32 +168,24 @@ function Error({ failure, attempt }: { failure: StepFailure; attempt?: AttemptSt
   );
 }
 
-function WhyNot({ step }: { step: StepState }) {
-  const { icon, hue } = look(step.status, step.word);
-  if (step.waits_for.length === 0 && !step.held) return null;
+function WhyNot({ run, step }: { run: RunState; step: StepState }) {
+  const explained = useQuery(why(run.id, step.name));
+  const found = explained.data;
+  if (!found) return null;
+  const { icon, hue } = look(step.status, found.word);
   return (
     <section className="sec">
       <h3 className="sec__h">Why it is not moving</h3>
+      <p className="checks__all">
+        <Sentence text={found.sentence} />
+      </p>
       <dl className="checks">
-        {step.held && (
-          <div className="is amber">
-            <Icon name="s-blocked" />
-            <dt>held</dt>
-            <dd>{step.held}</dd>
-          </div>
-        )}
-        {step.waits_for.map((each, i) => (
-          <div key={i} className={i === 0 && !step.held ? `is ${hue}` : undefined}>
-            <Icon name={i === 0 ? icon : "minus"} />
-            <dt>{each.kind}</dt>
+        {found.checks.map((each) => (
+          <div key={each.name} className={each.state === "holds" ? `is ${hue}` : undefined}>
+            <Icon name={each.state === "holds" ? icon : each.state === "passed" ? "check" : "minus"} />
+            <dt>{each.name}</dt>
             <dd>
-              {each.text}
-              {each.until && (
-                <>
-                  {" "}
-                  until <Time at={each.until} />, <Ago at={each.until} />
-                </>
-              )}
+              <Sentence text={each.text} />
             </dd>
           </div>
         ))}

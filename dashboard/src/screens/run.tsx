@@ -4,7 +4,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useMemo, useState, type ReactNode } from "react";
 
-import { attempts, part, post, run as runQuery } from "../api/client";
+import { attempts, part, post, run as runQuery, why } from "../api/client";
 import type { RunState, StepState } from "../api/models";
 import { Failure, Problem } from "../api/problem";
 import { Ago, Copy, Empty, Icon, Sentence, Skeleton, State, Tag, Time, Took, Why } from "../parts/basics";
@@ -38,8 +38,7 @@ export function laneSteps(run: RunState): LaneStep[] {
   return [...run.steps, ...run.helpers].map((step) => ({
     name: step.name,
     status: step.status,
-    word: step.word,
-    kind: step.kind && step.kind !== "step" ? step.kind : "",
+    kind: step.kind === "step" ? "" : step.kind,
     owner: step.owner ?? owner.get(step.name),
     started: millis(step.started),
     finished: millis(step.finished),
@@ -54,13 +53,12 @@ export function laneSteps(run: RunState): LaneStep[] {
 }
 
 function isWait(step: StepState): boolean {
-  if (step.kind) return WAITS.has(step.kind);
-  return step.worker === null && (step.asked !== null || step.child !== null || step.status === "waiting");
+  return WAITS.has(step.kind);
 }
 
 /** The first step that failed for good, else the first that is held up. */
 export function firstFailing(run: RunState): string | undefined {
-  const failing = run.steps.filter((step) => step.status === "failed" || step.word === "Needs review");
+  const failing = run.steps.filter((step) => step.status === "failed");
   const inner = failing.find((step) => step.members.length === 0) ?? failing[0];
   return inner?.name ?? run.helpers.find((step) => step.status === "failed")?.name;
 }
@@ -316,9 +314,11 @@ function Names({ steps }: { steps: readonly StepState[] }) {
 }
 
 function Header({ run, acts, onAct }: { run: RunState; acts: Record<string, Act>; onAct: (act: Act) => void }) {
-  const { icon, hue } = look(run.status, run.word);
   const isQuiet = run.status === "completed";
-  const sentence = run.reason ?? waitsOf(run);
+  const explained = useQuery({ ...why(run.id), enabled: !isQuiet });
+  const word = explained.data?.word ?? run.word;
+  const { icon, hue } = look(run.status, word);
+  const sentence = explained.data?.sentence;
   return (
     <header className="run__head">
       <div className="row">
@@ -326,7 +326,7 @@ function Header({ run, acts, onAct }: { run: RunState; acts: Record<string, Act>
           {run.id}
         </h1>
         <Copy text={run.id} label="Copy run id" />
-        <State status={run.status} word={run.word} chip />
+        <State status={run.status} word={word} chip />
         <div className="right row">
           {Object.entries(acts).map(([name, act]) => (
             <button key={name} type="button" className={`btn ${act.isRisky ? "btn--risk" : ""}`} onClick={() => onAct(act)}>
@@ -337,7 +337,7 @@ function Header({ run, acts, onAct }: { run: RunState; acts: Record<string, Act>
         </div>
       </div>
       {!isQuiet && (sentence || run.failure) && (
-        <Why hue={hue} icon={icon} word={run.word ?? capital(run.status)}>
+        <Why hue={hue} icon={icon} word={word}>
           {sentence ? (
             <Sentence text={sentence} />
           ) : (
@@ -350,21 +350,6 @@ function Header({ run, acts, onAct }: { run: RunState; acts: Record<string, Act>
       <Facts run={run} />
     </header>
   );
-}
-
-/** What an open run waits for, from the first of its steps that waits. */
-function waitsOf(run: RunState): string | undefined {
-  if (isSettled(run.status)) return undefined;
-  const steps = run.steps.filter((step) => ["waiting", "retrying", "ready", "running"].includes(step.status));
-  const step = steps.find((each) => each.waits_for.some((one) => one.kind !== "worker")) ?? steps[0];
-  if (!step) return undefined;
-  const causes = step.waits_for.map((each) => each.text).join(", ");
-  const others = steps.length > 1 ? ` ${steps.length - 1} other steps are under way.` : "";
-  return causes ? `\`${step.name}\` waits for ${causes}.${others}` : undefined;
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1).replaceAll("_", " ");
 }
 
 function Facts({ run }: { run: RunState }) {

@@ -16,7 +16,7 @@ import { Level } from "./panel";
 
 export function StepsTable(props: { run: RunState; selected?: string; onSelect: (name: string) => void }) {
   const columns: Column<StepState>[] = [
-    { key: "state", head: "State", width: 232, cell: (step) => <State status={step.status} word={step.word} /> },
+    { key: "state", head: "State", width: 232, cell: (step) => <State status={step.status} /> },
     {
       key: "step",
       head: "Step",

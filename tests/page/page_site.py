@@ -1,0 +1,134 @@
+"""The page on a deployment in memory: requests of a browser reach the API, and the real engine works between."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+from stream_durable.api.app import make_app
+from stream_durable.api.jobs import Jobs
+from stream_durable.api.world import World
+from stream_durable.memory.api_tokens import MemoryApiTokens
+
+from stream_durable import Context, Workflow
+from stream_durable.client.edge import Edge
+from stream_durable.ports import RunQuery
+from stream_durable.services.status import Status
+from stream_durable.settings import Settings
+from stream_durable.testing.engine import Engine
+
+orders = Workflow("order", description="From a placed order to its parcel")
+
+
+@orders.step
+async def reserve(ctx: Context[Any]) -> dict[str, Any]:
+    ctx.log.info("reserving for %s", ctx.input["id"])
+    return {"items": ["book"]}
+
+
+approve = orders.ask("approve", prompt="Ship {input.id}?", role="warehouse", timeout="2d", after=reserve)
+
+
+@orders.step(after=approve)
+async def ship(ctx: Context[Any]) -> dict[str, Any]:
+    return {"tracking": "T-1"}
+
+
+fails = Workflow("fails")
+
+
+@fails.step
+async def explode(ctx: Context[Any]) -> None:
+    raise ValueError("cannot cope with an empty box")
+
+
+@fails.step(after=explode)
+async def later(ctx: Context[Any]) -> None: ...
+
+
+class Site:
+    """A deployment with runs on it, served."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self.app = make_app(self._connect)
+
+    def seed(self) -> None:
+        """Start what the screens show."""
+        client = self._engine._backend.client
+        self._engine.deploy(orders, fails)
+        self._engine.tell(lambda: client.start(orders, {"id": "1"}, id="order-1", tags=["vip"]))
+        self._engine.tell(lambda: client.start(fails, {}, id="fails-1"))
+        self._engine.tell(lambda: client.create_schedule("nightly", orders, {"id": "n"}, cron="0 2 * * *"))
+
+    def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> httpx.Response:
+        """Pass a request to the API; the engine works it off before the next one."""
+
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url=f"http://{headers['host']}") as client:
+                return await client.request(method, path, headers=headers, content=body)
+
+        with self._lock:
+            return self._engine.tell(send)
+
+    @asynccontextmanager
+    async def _connect(self) -> AsyncIterator[World]:
+        ports, jobs = self._engine.ports, Jobs()
+        try:
+            yield World(
+                Settings(),
+                self._engine._backend.client,
+                ports,
+                Edge(ports),
+                jobs,
+                MemoryApiTokens(),
+                self._status,
+            )
+        finally:
+            await jobs.close()
+
+    async def _status(self) -> Status:
+        views = self._engine.ports.views
+        runs = await views.run_statuses(RunQuery(), at_most=1_000)
+        return Status(self._engine.now_ms, runs, True, [], None, None, {}, [], 0)
+
+
+@contextmanager
+def served(site: Site) -> Iterator[str]:
+    """Serve a site on a free port of this machine; gives its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _pass(self) -> None:
+            size = int(self.headers.get("content-length", 0))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            found = site.answer(self.command, self.path, headers, self.rfile.read(size))
+            self.send_response(found.status_code)
+            for name, value in found.headers.items():
+                if name.lower() != "content-length":
+                    self.send_header(name, value)
+            self.send_header("content-length", str(len(found.content)))
+            self.end_headers()
+            self.wfile.write(found.content)
+
+        do_GET = do_POST = do_DELETE = do_PATCH = _pass
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the base names it
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,42 @@
+"""Every screen in a real browser, in both themes and three widths, and what people do by keyboard."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from stream_durable.testing.engine import Engine
+
+pytest.importorskip("stream_durable.api.app", reason="the page is served by the API")
+
+from page_site import Site, served  # noqa: E402 - it imports the API
+
+ROOT = Path(__file__).parents[2]
+DASHBOARD = ROOT / "dashboard"
+#: Pictures of all screens, to be looked at.
+PICTURES = ROOT / ".artefacts" / "page"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(
+        shutil.which("node") is None or not (ROOT / "stream_durable/api/page/index.html").is_file(),
+        reason="needs Node 20.19 or newer with npm, and `make page`",
+    ),
+]
+
+
+def test_screens_have_no_fault_and_acts_reach_the_engine() -> None:
+    with Engine.memory() as engine:
+        site = Site(engine)
+        site.seed()
+        with served(site) as address:
+            command = ["node", "browser/drive.mjs", address, str(PICTURES)]
+            done = subprocess.run(command, cwd=DASHBOARD, check=False, capture_output=True, text=True)
+
+        assert done.returncode == 0, done.stdout + done.stderr
+        state = engine.tell(engine._backend.client.run("order-1").state)
+        assert state.steps["approve"].output is True
