@@ -13,6 +13,7 @@ from stream_durable.cli.orders import redrive as redrive_runs
 from stream_durable.cli.output import Format, Output
 from stream_durable.cli.runs import After, Limit, show_page
 from stream_durable.cli.selection import OptionalRunId, RunId, Selection, Yes, selects
+from stream_durable.cli.shown import DEAD_COLUMNS
 from stream_durable.cli.values import load_settings
 
 app = typer.Typer(help="Runs that failed for good.", no_args_is_help=True)
@@ -33,7 +34,7 @@ def list_dead(
     Example: `stream-durable dead list --workflow order --since 1d`
     """
     query = which._replace(failed=True).filter().query()
-    show_page(query, limit, after, output, empty="There is no such run.")
+    show_page(query, limit, after, output, empty="There is no such run.", columns=DEAD_COLUMNS)
 
 
 @app.command("show")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -214,6 +214,7 @@ def show_page(
     *,
     empty: str,
     with_children: bool = False,
+    columns: Sequence[str] = LIST_COLUMNS,
 ) -> None:
     """Print a page of runs, and where to go on if there are more."""
     from stream_durable.client.listing import cursor, entry
@@ -222,7 +223,8 @@ def show_page(
     rows = [entry_row(entry(run)) for run in page.runs]
     if with_children:
         rows = [{**row, "children": children.get(row["id"], 0)} for row in rows]
-    columns = (*LIST_COLUMNS[:-1], "children", LIST_COLUMNS[-1]) if with_children else LIST_COLUMNS
+    if with_children:
+        columns = (*columns[:-1], "children", columns[-1])
     show(rows, columns, output, empty=empty)
     if page.following is not None:
         typer.echo(f"There are more: --after {cursor(page.following)}", err=True)

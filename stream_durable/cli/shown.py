@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from stream_durable.client.waiting import WaitsFor
 
 LIST_COLUMNS = ("word", "id", "workflow", "status", "reason", "steps", "created", "took")
+#: Of dead letters, whose failures are shown with their place in the code.
+DEAD_COLUMNS = ("id", "workflow", "status", "steps", "created", "took", "failure")
 #: An input may have a megabyte, and a terminal has some lines.
 _VALUE_MAX: Final = 1_000
 STEP_COLUMNS = ("step", "status", "attempt", "took", "note", "worker", "failure")
