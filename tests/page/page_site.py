@@ -1,4 +1,4 @@
-"""The page on a deployment in memory: requests of a browser reach the API, and the real engine works between."""
+"""The page on a deployment in memory: a browser asks the API, and the real engine works between requests."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Site:
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[World]:
-        ports, jobs = self._engine.ports, Jobs()
+        ports, client, jobs = self._engine.ports, self._engine._backend.client, Jobs()
         try:
             yield World(
                 Settings(),

@@ -259,13 +259,15 @@ function Label({ lane, made, width }: { lane: Lane; made: Axis; width: number })
   const right = Math.max(made.x(last.to) * ROOM * width, made.x(first.from) * ROOM * width + 4);
   const left = made.x(first.from) * ROOM * width;
   const isBefore = right + needed + 10 > width && left - needed > 10;
+  // Where there is no room on either side, the duration alone is said; the panel says the rest.
+  const text = right + needed + 10 > width && !isBefore ? lane.text.split(", ")[0]! : lane.text;
   return isBefore ? (
     <text x={left} dx="-7" y="18" textAnchor="end" className={tone}>
       {lane.text}
     </text>
   ) : (
-    <text x={Math.min(right, Math.max(0, width - needed - 10))} dx="7" y="18" className={tone}>
-      {lane.text}
+    <text x={Math.min(right, Math.max(0, width - text.length * CHARACTER - 10))} dx="7" y="18" className={tone}>
+      {text}
     </text>
   );
 }
