@@ -81,15 +81,7 @@ class Site:
     async def _connect(self) -> AsyncIterator[World]:
         ports, client, jobs = self._engine.ports, self._engine._backend.client, Jobs()
         try:
-            yield World(
-                Settings(),
-                self._engine._backend.client,
-                ports,
-                Edge(ports),
-                jobs,
-                MemoryApiTokens(),
-                self._status,
-            )
+            yield World(Settings(), client, ports, Edge(ports), jobs, MemoryApiTokens(), self._status)
         finally:
             await jobs.close()
 
