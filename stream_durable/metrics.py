@@ -80,6 +80,10 @@ class Metrics:
         )
         #: A value above zero without load means stuck messages.
         self.outbox_rows = self._gauge("outbox_rows", "Saved rows of messages not yet acknowledged by Kafka.")
+        #: Above zero after a burst of starts: they begin in portions.
+        self.backlog_commands = self._gauge(
+            "backlog_commands", "Commands of runs about to begin, held back since the reconciler was behind."
+        )
         self._attempts = self._counter(
             "attempts_total", "Attempts ended on this worker, by outcome.", "outcome"
         )

@@ -354,6 +354,10 @@ class Share:
     timers: list[TimerRow] = field(default_factory=list)
     #: Acknowledged outbox rows, by first offset.
     published: list[int] = field(default_factory=list)
+    #: Commands held back, as a body, with their number; and acknowledged rows of those held before.
+    held: bytes | None = None
+    held_count: int = 0
+    begun: list[int] = field(default_factory=list)
 
 
 class Claim(NamedTuple):
@@ -376,6 +380,8 @@ class Claim(NamedTuple):
     must_redrive: bool = False
     #: In which the state is written, and by whose rules the next record is folded.
     format: int = 1
+    #: (first offset, number of commands) of what is held back, oldest first.
+    held: Sequence[tuple[int, int]] = ()
 
 
 class Cursor(NamedTuple):
@@ -460,6 +466,9 @@ class Store(Protocol):
 
     async def cursors(self, partitions: Sequence[int]) -> dict[int, Cursor]:
         """Read owner and position of these partitions."""
+
+    async def backlog_row(self, partition: int, from_offset: int) -> bytes | None:
+        """Return held commands in their stored form; None: they are gone."""
 
     async def load(self, keys: Keys) -> Loaded:
         """Read entities; signals only for runs with signals."""

@@ -31,6 +31,7 @@ NAMES = {
     "lost_log",
     "messages_refused",
     "outbox_rows",
+    "backlog_commands",
     "partitions_held",
     "partitions_owned",
     "publish_seconds",

@@ -32,6 +32,7 @@ from stream_durable.core.messages import (
 from stream_durable.core.run.rows import AttemptRow, attempt_rows
 from stream_durable.core.status import Outcome
 from stream_durable.engine import outbox
+from stream_durable.engine.backlog import parted
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.partition import Partition, Row, fingerprint
 from stream_durable.ports import DeadRow, Keys, Outgoing, Record, Share, TimerRow
@@ -202,13 +203,20 @@ def fold_records(  # noqa: C901 - the hottest loop there is: a call less for eac
     return list(foldings.values())
 
 
-def finish(folding: Folding) -> Finished:
-    """Convert a partition's folded records to the share to save, with messages to publish."""
+def finish(folding: Folding, *, holds_back: bool = False) -> Finished:
+    """Convert a partition's folded records to the share to save, with messages to publish.
+
+    With `holds_back`, commands of runs about to begin are saved apart, and not published.
+    """
     share = state_of(folding)
     if share.generation:
         for _, command in folding.effects.commands:
             if type(command) is Command:
                 command.generation = share.generation
+    if holds_back:
+        folding.effects.commands, held = parted(folding.effects.commands)
+        if held:
+            share.held, share.held_count = outbox.pack(outbox.commands(held, share.partition)), len(held)
     messages = outbox.outgoing(folding.effects, share.partition) + folding.letters
     row = None
     if messages:

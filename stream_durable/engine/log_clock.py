@@ -39,6 +39,11 @@ class LogClock:
         if self._bound is None or bound > self._bound:
             self._bound = bound
 
+    def age_ms(self, time: int) -> int:
+        """Return how much older an arrived record is than the youngest of the last minute was."""
+        bounds = [bound for bound in (self._earlier, self._bound) if bound is not None]
+        return max(0, max(bounds) - (time - self._clock.now())) if bounds else 0
+
     def was_early(self) -> None:
         """Record a timer too early on the log: our clock is ahead."""
         self._is_ahead = True

@@ -5,10 +5,12 @@ The stored form says everything a successor needs to publish the same bytes unde
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec.structs import replace
 
-from stream_durable.core.effects import Effects, Publication
+from stream_durable.core.effects import CancelAttempt, Command, Effects, Publication
 from stream_durable.core.failure import Failure
 from stream_durable.core.format import EMITS
 from stream_durable.core.lanes import queue_of
@@ -26,19 +28,24 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Outgoing]).decode
 
 
+def commands(asked: Iterable[tuple[str, Command | CancelAttempt]], partition: int) -> list[Outgoing]:
+    """Return the records of commands to lanes."""
+    return [
+        Outgoing(COMMANDS + lane, partition, command.run.encode(), inbox.encode(command))
+        for lane, command in asked
+    ]
+
+
 def outgoing(effects: Effects, partition: int) -> list[Outgoing]:
     """Return the records that effects ask for, in order.
 
     Commands and lifecycle events of an entity go to the partition it lives in: the topics have the
     same number of partitions and the same partitioner.
     """
-    messages = [
-        Outgoing(COMMANDS + queue, partition, command.run.encode(), inbox.encode(command))
-        for queue, command in effects.commands
-    ]
+    messages = commands(effects.commands, partition)
     messages += [
-        Outgoing(COMMANDS + queue, chosen, command.run.encode(), inbox.encode(command))
-        for queue, chosen, command in effects.redirected
+        Outgoing(COMMANDS + lane, chosen, command.run.encode(), inbox.encode(command))
+        for lane, chosen, command in effects.redirected
     ]
     messages += [
         Outgoing(

@@ -6,7 +6,7 @@ import zlib
 from collections import deque
 from uuid import UUID
 
-from stream_durable.ports import Claim, Record, Share
+from stream_durable.ports import Claim, Outgoing, Record, Share
 
 
 class Row:
@@ -24,13 +24,30 @@ class Row:
         self.under_way = 0
 
 
+class HeldRow:
+    """A row of commands held back."""
+
+    __slots__ = ("at", "count", "from_offset", "is_out", "messages", "under_way")
+
+    def __init__(self, from_offset: int, count: int) -> None:
+        """Begin with nothing published."""
+        self.from_offset = from_offset
+        self.count = count
+        #: Its messages once some of them are published, and how many are.
+        self.messages: list[Outgoing] | None = None
+        self.at = 0
+        #: Whether all are, and deliveries of which not each message was acknowledged.
+        self.is_out = False
+        self.under_way = 0
+
+
 class Partition:
     """The fold's progress in one owned partition."""
 
     __slots__ = (
-        "awaits", "cautious", "clock", "fingerprint", "format", "generation", "id", "is_full",
-        "is_redriving", "leader_epoch", "lost_queues", "next_offset", "published", "token", "topic_id",
-        "unpublished", "unpublished_bytes", "verify_offset",
+        "awaits", "begun", "cautious", "clock", "fingerprint", "format", "generation", "held", "id",
+        "is_full", "is_redriving", "leader_epoch", "lost_queues", "next_offset", "published", "token",
+        "topic_id", "unpublished", "unpublished_bytes", "verify_offset",
     )  # fmt: skip
 
     def __init__(self, claim: Claim, token: UUID) -> None:
@@ -56,6 +73,9 @@ class Partition:
         #: Outbox rows that are not, in the order in which they were saved.
         self.unpublished: deque[Row] = deque()
         self.unpublished_bytes = 0
+        #: Rows of commands held back, the oldest first; and those acknowledged that go with the next commit.
+        self.held = deque(HeldRow(*row) for row in claim.held)
+        self.begun: list[int] = []
         #: Whether nothing more is fetched until some of them are.
         self.is_full = False
         #: Queues whose open attempts are to be asked for again, and whether that is under way.
@@ -75,6 +95,7 @@ class Partition:
         )  # fmt: skip
         share.format = self.format
         share.published, self.published = self.published, []
+        share.begun, self.begun = self.begun, []
         return share
 
     def is_due(self, record: Record) -> bool:

@@ -15,13 +15,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from functools import partial
-from itertools import count
 from typing import assert_never
 
 from stream_durable.core.errors import RejectedError, StatementError, TransientError
 from stream_durable.core.format import FORMAT
 from stream_durable.core.run.portions import STEP_LOAD
 from stream_durable.engine import batch
+from stream_durable.engine.backlog import Backlog
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.folding import Folder
 from stream_durable.engine.holds import Holds
@@ -35,6 +35,7 @@ from stream_durable.engine.redrive import Redrive
 from stream_durable.engine.resolving import resolve
 from stream_durable.engine.saving import Saving
 from stream_durable.engine.takeover import Takeovers
+from stream_durable.engine.tidying import LEAVE_SECONDS, Tidying
 from stream_durable.engine.timers import Timers
 from stream_durable.engine.watch import Watch
 from stream_durable.metrics import Metrics
@@ -58,14 +59,8 @@ from stream_durable.wire.verdicts import CRASHES, Verdict
 
 _log = logger(__name__)
 
-#: An idle partition's acknowledged outbox rows are removed after this long.
-_TIDY_SECONDS = 1.0
-#: Looks between which progress is noted again although there was none.
-_NOTE_AGAIN = 5
 #: Larger batches publish nothing ahead: two bursts are more requests, and there it is CPU that counts.
 _AHEAD_MAX = 50
-#: How long leaving may take to say what has been saved.
-_LEAVE_SECONDS = 3.0
 _OTHER_RECORD = "the record before the offset we stand at is not the one that was folded"
 
 
@@ -110,6 +105,10 @@ class Reconciler:
             horizon_ms=settings.timer_horizon_ms, window_max=settings.timers_held_max,
         )  # fmt: skip
         self._writing = asyncio.Lock()
+        self._backlog = Backlog(
+            store, self._publishing, self._partitions, self._clock, metrics, self._writing,
+            settings.begin_at_once,
+        )  # fmt: skip
         self._redrive = Redrive(store, definitions, self._publishing, partition_count, self._writing)
         self._takeovers = Takeovers(
             log, store, definitions, verdicts, self._publishing, self._timers, self._own, self._redrive,
@@ -125,8 +124,9 @@ class Reconciler:
         self._presence = Presence(store, self._partitions, self._takeovers)
         self._saving = Saving(
             store, self._partitions, self._cache, self._timers, self._publishing, metrics, self._fenced,
-            self._isolation.absolve,
+            self._isolation.absolve, self._backlog,
         )  # fmt: skip
+        self._tidying = Tidying(log, self._partitions, self._publishing, self._saving, self._writing)
         # What the steps that one batch begins may weigh, beside what they weigh for being steps.
         load_max = settings.batch_bytes_max + STEP_LOAD * settings.batch_records_max
         self._folder = Folder(store, definitions, self._cache, self._refusals, partition_count, load_max)
@@ -156,7 +156,8 @@ class Reconciler:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._timers.run())
-                group.create_task(self._tidy())
+                group.create_task(self._tidying.run())
+                group.create_task(self._backlog.run())
                 group.create_task(self._watch.run())
                 group.create_task(self._presence.run())
                 group.create_task(self._holds.run())
@@ -164,23 +165,9 @@ class Reconciler:
                 try:
                     await self._consume()
                 finally:
-                    await self._say_the_rest(self._partitions)
+                    await self._tidying.before_leaving(self._partitions)
         finally:
             await self._log.close()
-
-    async def _say_the_rest(self, partitions: Iterable[int]) -> None:
-        """Before releasing partitions, publish saved messages: no successor must publish them again."""
-        owned = [p for i in partitions if (p := self._partitions.get(i)) is not None]
-        if not owned:
-            return
-        try:
-            async with asyncio.timeout(_LEAVE_SECONDS):
-                await self._publishing.settled(owned)
-                await self._remove_published(partitions)
-        except TimeoutError:
-            _log.warning(
-                DEPENDENCY_FAILED, reason="it takes too long", doing="publish the rest before leaving"
-            )
 
     async def _consume(self) -> None:
         while True:
@@ -198,7 +185,7 @@ class Reconciler:
                 self._takeovers.cancel(event.partitions)
                 self._holds.leave(event.partitions)
                 self._leaving = frozenset(event.partitions)
-                await self._say_the_rest(event.partitions)
+                await self._tidying.before_leaving(event.partitions)
                 self._let_go(event.partitions)
                 self._leaving = frozenset()
             elif isinstance(event, LogLost):
@@ -211,6 +198,7 @@ class Reconciler:
         # moved on under its owner since.
         self._cache.forget_partitions([partition.id])
         self._partitions[partition.id] = partition
+        self._backlog.wake()
         self._refusals.learn(partition.id, verdicts)
         self._metrics.partitions_owned.set(len(self._partitions))
 
@@ -247,13 +235,14 @@ class Reconciler:
         try:
             await asyncio.shield(applying)
         except asyncio.CancelledError:
-            await asyncio.wait([applying], timeout=_LEAVE_SECONDS)
+            await asyncio.wait([applying], timeout=LEAVE_SECONDS)
             applying.cancel()
             raise
 
     async def _apply(self, records: list[Record]) -> None:
         """Read, load, fold, save and hand over for publishing what has arrived."""
         self._clock.hear(records[-1].time)
+        self._backlog.hear(records)
         async with self._writing:
             reads = self._folder.read(self._current(records))
             cautious = {p.id for p in self._partitions.values() if p.cautious}
@@ -293,7 +282,7 @@ class Reconciler:
             lost = [folding for folding in foldings if folding.effects.lost_queues]
             await self._redrive.note(folding.partition for folding in lost)
             await resolve(foldings, self._definitions)
-            finished = [batch.finish(folding) for folding in foldings]
+            finished = [batch.finish(f, holds_back=self._backlog.holds(f.partition)) for f in foldings]
             refused = await self._saving.save(finished, ahead=ahead and not self._folder.has_loaded)
             for folding in lost if refused is None else ():
                 self._redrive.begin(folding.partition, folding.effects.lost_queues)
@@ -378,23 +367,3 @@ class Reconciler:
             self._log.stop_fetching(partition)
         self._let_go(partitions)
         self._takeovers.fenced(partitions)
-
-    async def _tidy(self) -> None:
-        """Now and then report positions to lag tools, and remove outbox rows left by commits."""
-        noted: dict[int, int] = {}
-        for look in count():
-            await asyncio.sleep(_TIDY_SECONDS)
-            now_at = {p.id: p.next_offset for p in self._partitions.values()}
-            # Now and then although nothing has changed: a commit during a rebalance is refused.
-            if now_at and (now_at != noted or not look % _NOTE_AGAIN):
-                noted = now_at
-                self._log.note_progress(now_at)
-            if not self._writing.locked():
-                await self._remove_published(self._partitions)
-
-    async def _remove_published(self, partitions: Iterable[int]) -> None:
-        async with self._writing:
-            owned = [p for i in partitions if (p := self._partitions.get(i)) is not None]
-            shares = [p.share() for p in owned if p.published]
-            if shares:
-                await self._saving.save([batch.Finished(share, [], {}) for share in shares])

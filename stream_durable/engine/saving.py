@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from stream_durable.core.errors import StatementError, TransientError
 from stream_durable.core.status import Outcome
 from stream_durable.engine import batch
+from stream_durable.engine.backlog import Backlog
 from stream_durable.engine.cache import Cache
 from stream_durable.engine.folding import standing
 from stream_durable.engine.partition import Partition
@@ -44,6 +45,7 @@ class Saving:
         metrics: Metrics,
         fenced: Callable[[list[int]], None],
         survived: Callable[[], Awaitable[None]],
+        backlog: Backlog,
     ) -> None:
         """Save for these partitions.
 
@@ -57,6 +59,7 @@ class Saving:
         self._metrics = metrics
         self._fenced = fenced
         self._survived = survived
+        self._backlog = backlog
 
     async def save(self, finished: list[batch.Finished], *, ahead: bool = False) -> StatementError | None:
         """Save all shares, however long the database is away; return why not, if a smaller batch may pass.
@@ -105,6 +108,7 @@ class Saving:
             partition = self._partitions.get(f.share.partition)
             if partition is not None and partition.token == f.share.token:
                 partition.published = f.share.published + partition.published
+                partition.begun = f.share.begun + partition.begun
 
     async def _settle_doubt(self, finished: list[batch.Finished], *, missed: bool) -> list[batch.Finished]:
         """Read the rows after a miss or an unknown outcome, and return the shares still to save.
@@ -153,5 +157,8 @@ class Saving:
         self._count(finished)
         self._cache.carry_over(finished.touched)
         self._timers.apply(share.timers)
+        self._backlog.ended(finished.touched)
+        if share.held is not None:
+            self._backlog.added(partition, share.from_offset, share.held_count)
         if finished.row is not None:
             self._publishing.add(partition, finished.row, finished.messages)

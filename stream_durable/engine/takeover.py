@@ -15,9 +15,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from uuid import UUID, uuid4
 
 from stream_durable.core.errors import NewerFormatError
+from stream_durable.engine import outbox
 from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.redrive import Redrive
@@ -166,7 +168,9 @@ class Takeovers:
         claim, owned = known, Partition(known, token)
         await self._beware(owned, claim, bounds)
         self._publishing.publish_left(owned, claim.outbox)
-        if any(offset >= claim.next_offset for offset, _ in claim.outbox):
+        if claim.must_redrive:
+            await self._publish_held(owned)
+        if any(offset >= claim.next_offset for offset, _ in (*claim.outbox, *claim.held)):
             await self._clear_outbox(owned)
         verdicts, _ = await asyncio.gather(
             retry_transient(
@@ -217,6 +221,15 @@ class Takeovers:
         elif claim.stalls > 1:
             # Nothing is there to fold: earlier takeovers say nothing about the records to come.
             await retry_transient(lambda: self._store.commit([owned.share()]), "forget earlier takeovers")
+
+    async def _publish_held(self, owned: Partition) -> None:
+        """Publish what is held back, since everything outstanding is about to be requested again."""
+        for row in owned.held:
+            read = partial(self._store.backlog_row, owned.id, row.from_offset)
+            body = await retry_transient(read, "read held commands")
+            await self._publishing.publish_now([] if body is None else outbox.unpack(body))
+            owned.begun.append(row.from_offset)
+        owned.held.clear()
 
     async def _clear_outbox(self, owned: Partition) -> None:
         """Publish and remove messages saved under a lost log, before the same offsets come again.

@@ -12,7 +12,7 @@ from stream_durable.core.later.rows import LaterRow
 from stream_durable.core.schedule.rows import FiringRow, ScheduleRow
 from stream_durable.core.status import PENDING
 from stream_durable.engine.batch import Evidence
-from stream_durable.memory.store import Tables
+from stream_durable.memory.tables import Tables
 from stream_durable.ports import StoredEvidence, StoredLater, StoredSchedule
 
 _evidence = msgspec.json.Decoder(Evidence).decode

@@ -161,6 +161,13 @@ class RemoteStore:
         loaded: Loaded = await self._ask("load", lambda: self._store.load(keys))
         return loaded
 
+    async def backlog_row(self, partition: int, from_offset: int) -> bytes | None:
+        """Return held commands."""
+        found: bytes | None = await self._ask(
+            "backlog_row", lambda: self._store.backlog_row(partition, from_offset)
+        )
+        return found
+
     async def timers(
         self, partition: int, after: TimerPosition, until: int, limit: int
     ) -> list[TimerPosition]:

@@ -6,131 +6,26 @@ The contract suite in `tests/stores` holds this and the Postgres store to the sa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, NamedTuple
+from dataclasses import fields, replace
+from typing import Any
 from uuid import UUID
 
-from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.entities import ENTITIES, TABLES
 from stream_durable.core.errors import BrokenError, NewerFormatError, TransientError
 from stream_durable.core.format import FORMAT
-from stream_durable.core.gate.rows import GateRow, PlaceRow
-from stream_durable.core.run.question_rows import QuestionRow
-from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
-from stream_durable.core.run.signal_rows import SignalRow
+from stream_durable.core.run.rows import RunChange, RunRow
 from stream_durable.core.tables import Table
+from stream_durable.memory.tables import EvidenceRow, PartitionRow, Tables
 from stream_durable.ports import (
     Attendance,
     Claim,
     Cursor,
-    DeadRow,
     Keys,
     Loaded,
     RunPosition,
     Share,
     TimerPosition,
 )
-
-TimerKey = tuple[str, str, str]
-
-
-@dataclass(slots=True)
-class PartitionRow:
-    """The owner of an inbox partition, and the position of the fold."""
-
-    next_offset: int = 0
-    clock: int = 0
-    token: UUID | None = None
-    owner: str | None = None
-    epoch: int = 0
-    stalls: int = 0
-    topic_id: str | None = None
-    leader_epoch: int = -1
-    fingerprint: int = 0
-    generation: int = 0
-    lost_reason: str | None = None
-    suspect_offset: int | None = None
-    suspect_token: UUID | None = None
-    suspicions: int = 0
-    must_redrive: bool = False
-    must_redrive_commands: bool = False
-    format: int = 1
-    owner_format: int = 1
-    presence: int | None = None
-
-
-class EvidenceRow(NamedTuple):
-    """The outcomes of the records of a share."""
-
-    partition: int
-    generation: int
-    from_offset: int
-    to_offset: int
-    clock: int
-    exceptions: int
-    records: bytes
-
-
-@dataclass(slots=True)
-class Tables:
-    """All stored rows."""
-
-    partitions: dict[int, PartitionRow]
-    #: Rows of entities, by class and key.
-    rows: dict[type[Any], dict[Any, Any]] = field(default_factory=lambda: {t.row: {} for t in TABLES})
-    #: (kind, key, name) -> (partition, due)
-    timers: dict[TimerKey, tuple[int, int]] = field(default_factory=dict)
-    #: (partition, generation, from offset)
-    evidence: dict[tuple[int, int, int], EvidenceRow] = field(default_factory=dict)
-    #: (partition, generation, offset)
-    dead: dict[tuple[int, int, int], DeadRow] = field(default_factory=dict)
-    #: (partition, from offset) -> body
-    outbox: dict[tuple[int, int], bytes] = field(default_factory=dict)
-
-    @property
-    def runs(self) -> dict[str, RunRow]:
-        """By id."""
-        return self.rows[RunRow]
-
-    @property
-    def steps(self) -> dict[tuple[str, str], StepRow]:
-        """By run and name."""
-        return self.rows[StepRow]
-
-    @property
-    def attempts(self) -> dict[tuple[str, str, int], AttemptRow]:
-        """By run, step and number."""
-        return self.rows[AttemptRow]
-
-    @property
-    def signals(self) -> dict[tuple[str, int], SignalRow]:
-        """By run and position."""
-        return self.rows[SignalRow]
-
-    @property
-    def questions(self) -> dict[tuple[str, str], QuestionRow]:
-        """By run and step."""
-        return self.rows[QuestionRow]
-
-    @property
-    def events(self) -> dict[tuple[str, str], EventRow]:
-        """By channel and id."""
-        return self.rows[EventRow]
-
-    @property
-    def waits(self) -> dict[tuple[str, str, str], WaitRow]:
-        """By channel, run and wait."""
-        return self.rows[WaitRow]
-
-    @property
-    def gates(self) -> dict[str, GateRow]:
-        """By name."""
-        return self.rows[GateRow]
-
-    @property
-    def places(self) -> dict[tuple[str, str, str], PlaceRow]:
-        """By gate, run and step."""
-        return self.rows[PlaceRow]
 
 
 class MemoryStore:
@@ -191,6 +86,7 @@ class MemoryStore:
         return Claim(
             partition, row.epoch, row.next_offset, row.clock, row.topic_id, row.leader_epoch, row.fingerprint,
             row.generation, row.stalls, left, row.must_redrive or row.must_redrive_commands, row.format,
+            tuple(sorted((o, n) for (p, o), (n, _) in self.tables.backlog.items() if p == partition)),
         )  # fmt: skip
 
     async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
@@ -266,6 +162,11 @@ class MemoryStore:
         rows = self.tables.partitions
         found = {p: rows[p] for p in partitions if p in rows}
         return {p: Cursor(row.token, row.next_offset, row.must_redrive) for p, row in found.items()}
+
+    async def backlog_row(self, partition: int, from_offset: int) -> bytes | None:
+        """Return held commands."""
+        found = self.tables.backlog.get((partition, from_offset))
+        return None if found is None else found[1]
 
     async def load(self, keys: Keys) -> Loaded:
         """Read entities; steps only of existing runs."""
@@ -358,6 +259,10 @@ class MemoryStore:
             outbox.pop((share.partition, offset), None)
         if share.outbox is not None:
             outbox[share.partition, share.from_offset] = share.outbox
+        for offset in share.begun:
+            self.tables.backlog.pop((share.partition, offset), None)
+        if share.held is not None:
+            self.tables.backlog[share.partition, share.from_offset] = (share.held_count, share.held)
 
     def _refuse_conflicts(self, shares: Sequence[Share]) -> None:
         """Raise where the database would find a key that is there already, before anything is written."""
@@ -369,6 +274,8 @@ class MemoryStore:
             place = (share.partition, share.from_offset)
             if share.outbox is not None and place in tables.outbox and place[1] not in share.published:
                 raise BrokenError(f"the outbox holds a row of {place} already")
+            if share.held is not None and place in tables.backlog:
+                raise BrokenError(f"the backlog holds a row of {place} already")
             _refuse_known(
                 "dead letter", ((d.partition, share.generation, d.offset) for d in share.dead), tables.dead
             )

@@ -8,7 +8,7 @@ from stream_durable.core.channel.rows import ExpiredRow
 from stream_durable.core.names import beside_name, helper_kind
 from stream_durable.core.run.rows import RunRow, StepRow
 from stream_durable.core.status import STEP_ENDED, WAITING
-from stream_durable.memory.store import Tables
+from stream_durable.memory.tables import Tables
 from stream_durable.ports import (
     ChannelRange,
     EventWait,

@@ -24,8 +24,9 @@ from stream_durable.postgres.connection import Lane
 from stream_durable.postgres.queries import queries, usual, without_rare
 from stream_durable.settings import PostgresSettings
 
-#: So many of a batch's arguments are what the usual statement takes.
+#: So many of a batch's arguments are what the usual statement takes, and so many, the last ones, are rare.
 _USUAL = 5
+_RARE = len(RARE_ROWS) + 2
 
 
 class PostgresStore:
@@ -85,11 +86,12 @@ class PostgresStore:
                     raise NewerFormatError(f"partition {partition}", found, knows)
                 return None
             left = await connection.fetch(queries()["outbox_left"], partition)
+            held = await connection.fetch(queries()["backlog_left"], partition)
         return Claim(
             partition, row["epoch"], row["next_offset"], row["log_clock"], row["topic_id"],
             row["leader_epoch"], row["fingerprint"], row["generation"], row["stalls"],
             [(r["from_offset"], r["body"]) for r in left], row["must_redrive"],
-            row["format"],
+            row["format"], tuple((r["from_offset"], r["commands"]) for r in held),
         )  # fmt: skip
 
     async def identify(self, partition: int, token: UUID, topic_id: str) -> None:
@@ -144,10 +146,10 @@ class PostgresStore:
                 statements = (usual(query), without_rare(query), query)
                 self._commits = connection, [await connection.prepare(q) for q in statements]
             short, longer, whole = self._commits[1]
-            if any(arguments[-len(RARE_ROWS) :]):
+            if any(arguments[-_RARE:]):
                 return bool(await whole.fetchval(*arguments))
-            if any(arguments[_USUAL : -len(RARE_ROWS)]):
-                return bool(await longer.fetchval(*arguments[: -len(RARE_ROWS)]))
+            if any(arguments[_USUAL:-_RARE]):
+                return bool(await longer.fetchval(*arguments[:-_RARE]))
             return bool(await short.fetchval(*arguments[:_USUAL]))
 
     async def cursors(self, partitions: Sequence[int]) -> dict[int, Cursor]:
@@ -155,6 +157,12 @@ class PostgresStore:
         async with self._batches.use() as connection:
             found = await connection.fetch(queries()["partition_cursors"], partitions)
         return {row[0]: Cursor(*row[1:]) for row in map(tuple, found)}
+
+    async def backlog_row(self, partition: int, from_offset: int) -> bytes | None:
+        """Return held commands."""
+        async with self._takeovers.use() as connection:
+            body: bytes | None = await connection.fetchval(queries()["backlog_row"], partition, from_offset)
+            return body
 
     async def load(self, keys: Keys) -> Loaded:
         """Read entities: a query for each table, for runs only tables with rows."""
@@ -200,6 +208,8 @@ def commit_arguments(shares: Sequence[Share]) -> list[list[Any]]:
         [row for s in shares for row in s.dead],
         *(_rows(shares, row) for row in SELDOM_ROWS),
         *(_rows(shares, row) for row in RARE_ROWS),
+        [(s.partition, s.from_offset, s.held_count, s.held) for s in shares if s.held is not None],
+        [(s.partition, offset) for s in shares for offset in s.begun],
     ]  # fmt: skip
 
 

@@ -185,6 +185,10 @@ class EngineSettings(Branch):
     on_lost_log: Literal["halt", "continue_earliest", "continue_latest"] = Field(default="halt")
     """What to do with a partition whose log was truncated, deleted or replaced: wait for a person, or
     continue at the oldest or the newest record left. Continuing accepts the loss of records."""
+    begin_at_once: int = Field(default=500, ge=1, le=100_000)
+    """Runs of a backlog that begin at once. A batch with more records is a sign of a backlog, and the others
+    wait until some have ended, or are slow. Too low: workers wait for work. Too high: more runs are under way
+    than memory holds, and each completes later."""
     unpublished_bytes_max: int = Field(default=16_000_000, ge=1_000_000, le=1 << 34)
     """A partition waits while more bytes of its saved messages lack an acknowledgement from Kafka. Too low: a
     slow broker slows the reconciler down. Too high: an unreachable broker fills the memory."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stream_durable.memory.store import MemoryStore, Tables
+from stream_durable.memory.store import MemoryStore
+from stream_durable.memory.tables import Tables
 from stream_durable.ports import Record
 from stream_durable.simulation.clients import Clients
 from stream_durable.wire.topics import INBOX, RUNS, STEPS
@@ -22,8 +23,8 @@ class Journal:
         self.garbage_commands: set[tuple[str, int, int]] = set()
         #: By run, how many statements had been saved when the store was set back.
         self._saved: dict[str, tuple[int, int]] = {}
-        #: Outbox rows that had been removed when the store was set back, and were there again.
-        self._again: set[tuple[tuple[int, int], bytes]] = set()
+        #: Rows of messages that had been removed when the store was set back, and were there again.
+        self._again: set[tuple[tuple[int, int], object]] = set()
         #: When the offsets of workers were forgotten, by the log's clock.
         self.forgotten: list[int] = []
 
@@ -39,16 +40,18 @@ class Journal:
         tables = self._store.tables
         self._saved.update({run: self._said(run) for run in tables.runs})
         self._again |= kept.outbox.items() - tables.outbox.items()
+        self._again |= kept.backlog.items() - tables.backlog.items()
         self._store.tables = kept
 
     def unpublished(self) -> list[tuple[int, int]]:
-        """Return the content of the outbox.
+        """Return the content of the outbox, and what is held back.
 
         Without rows removed before a set-back of the store: their messages are published, unnoticed until the
         next takeover.
         """
-        outbox = self._store.tables.outbox
-        return [place for place, body in outbox.items() if (place, body) not in self._again]
+        tables = self._store.tables
+        rows = (*tables.outbox.items(), *tables.backlog.items())
+        return [place for place, row in rows if (place, row) not in self._again]
 
     def _watch_statement(self, topic: str, record: Record) -> None:
         """Nothing is published before the save."""

@@ -281,7 +281,8 @@ class RealBackend:
         ends = await self._ends(reconciler._log)
         if any(reconciler.partitions[p].next_offset < high for p, (_, high) in ends.items()):
             return Rest.BUSY
-        if reconciler._writing.locked() or not reconciler._publishing.is_idle:
+        is_published = reconciler._publishing.is_idle and reconciler._backlog.is_idle
+        if reconciler._writing.locked() or not is_published:
             return Rest.BUSY
         workers = [each for each in self._programs.values() if isinstance(each, Worker)]
         rests = [await self._rest_of(worker) for worker in workers]

@@ -83,7 +83,9 @@ class QuietDeployment(Deployment):
         if program is None or process is None or not process.is_running or not self._has_read_all(slot):
             return Rest.BUSY
         if isinstance(program, Reconciler):
-            is_saying = program._writing.locked() or not program._publishing.is_idle
+            is_saying = program._writing.locked() or not (
+                program._publishing.is_idle and program._backlog.is_idle
+            )
             return Rest.BUSY if is_saying else Rest.QUIET
         if not program._reports._idle.is_set():
             return Rest.BUSY

@@ -193,6 +193,7 @@ class Scene:
         return {
             "runs": await self.unfinished(),
             "outbox": await self.instance.value("select count(*) from outbox"),
+            "backlog": await self.instance.value("select count(*) from backlog"),
             "to fold": _behind(folded, inbox),
             "to note": _behind(noted, inbox),
             **{f"to attempt in {lane}": left for lane, left in to_attempt.items()},

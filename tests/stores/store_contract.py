@@ -472,6 +472,23 @@ async def test_a_row_of_the_outbox_is_not_overwritten(store: Store) -> None:
     assert await stands_at(store) == 0
 
 
+async def test_held_commands_are_kept_until_they_have_begun(store: Store) -> None:
+    token, _ = await owned(store)
+    for start, body in ((0, b"first"), (7, b"second"), (10, b"third")):
+        one = share(token, start, {0: 7, 7: 10, 10: 11}[start])
+        one.held, one.held_count = body, start + 1
+        one.begun = [7] if start == 10 else []
+        assert await store.commit([one])
+
+    _, claim = await owned(store)
+
+    assert list(claim.held) == [(0, 1), (10, 11)]
+    assert claim.outbox == []
+    assert await store.backlog_row(0, 10) == b"third"
+    assert await store.backlog_row(0, 7) is None
+    assert await store.backlog_row(1, 10) is None
+
+
 async def test_dead_letters_are_kept_once(store: Store) -> None:
     token, _ = await owned(store)
     first, second = share(token), share(token, 1, 2)

@@ -40,6 +40,10 @@ async def other(store: PostgresStore, database: str) -> AsyncIterator[PostgresSt
     await other.close()
 
 
+def _hold(one: Share) -> None:
+    one.held, one.held_count = b"held", 1
+
+
 SELDOM: dict[str, Callable[[Share], None]] = {
     "channel_event": lambda s: s.rows.of(EventRow).append(EventRow("c/k", "e1", 0, b"1", 10)),
     "channel_wait": lambda s: s.rows.of(WaitRow).append(WaitRow("c/k", "r", "w1", 0, 1, 1)),
@@ -55,10 +59,11 @@ SELDOM: dict[str, Callable[[Share], None]] = {
     "later": lambda s: s.rows.of(LaterRow).append(LaterRow("event:c/k#e", 0, 10, 10, "", b"{}")),
     "schedule": lambda s: s.rows.of(ScheduleRow).append(ScheduleRow("nightly", 0, b"{}")),
     "schedule_firing": lambda s: s.rows.of(FiringRow).append(FiringRow("nightly", "nightly//1", 0, 10)),
+    "backlog": _hold,
     "gate_place": lambda s: s.rows.of(PlaceRow).append(PlaceRow("bank", "r", "s", 0, 1, 1, True)),
     "gate_turn": lambda s: s.rows.of(TurnRow).append(TurnRow("bank//", "gold", 0, 7)),
 }
-RARE = {"question", "later", "schedule", "schedule_firing", "channel_expired", "gate_turn"}
+RARE = {"backlog", "question", "later", "schedule", "schedule_firing", "channel_expired", "gate_turn"}
 
 
 @pytest.mark.parametrize("table", SELDOM)

@@ -13,7 +13,7 @@ from stream_durable.local.kafka import LocalKafka
 
 pytestmark = pytest.mark.real
 
-RUNS, STEPS, PLACES = 120, 4, 8
+RUNS, STEPS, PLACES = 100, 3, 8
 #: What is at a place, and what is between two steps meanwhile: a run takes longer for that than for a step.
 UNDER_WAY_MAX = 5 * PLACES
 
@@ -27,7 +27,7 @@ async def work(ctx: Context[None]) -> None:
     global most  # noqa: PLW0603 - counted by the calls of one test
     begun.add(ctx.run_id)
     most = max(most, len(begun - ended))
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.2)
     if ctx.step == f"s{STEPS - 1}":
         ended.add(ctx.run_id)
 

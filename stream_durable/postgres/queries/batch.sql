@@ -3,12 +3,13 @@
 -- $1 shares, $2 runs, $3 run changes, $4 steps, $5 outbox marks, $6 timers, $7 dead letters, and then the other rows
 -- of entities as `core/entities.py` lists their tables: $8 attempts, $9 signals, $10 events, $11 waits, $12 gates,
 -- $13 places at gates, $14 questions, $15 messages for later, $16 schedules, $17 firings, $18 events
--- that nobody had, $19 keys that take turns at gates
+-- that nobody had, $19 keys that take turns at gates; $20 held commands, $21 marks of those
+-- that are published
 -- Rows come as arrays of composites: one function scan each, where a column each would cost one per column.
 -- What is marked as seldom is left out of the statement for a batch that has nothing from $6 on: each part that
 -- writes to a table makes ready for it, whether or not there is a row. What is marked as rare is left out where nobody
--- is asked, nothing comes for later, no schedule is concerned, no event expires that nobody had, and no keys take turns at
--- gates.
+-- is asked, nothing comes for later, no schedule is concerned, no event expires that nobody had, no keys take turns at gates,
+-- and nothing is held back.
 with share as materialized (
   select * from unnest($1::share_state[])
 ),
@@ -241,6 +242,16 @@ turns_out as (
   delete from gate_turn t
   using unnest($19::turn_change[]) u
   where t.gate = u.gate and t.share = u.share and u.turn is null and (select ok from fits)
+),
+backlog_in as (
+  insert into backlog (partition, from_offset, commands, body)
+  select * from unnest($20::backlog_row[])
+  where (select ok from fits)
+),
+backlog_out as (
+  delete from backlog b
+  using unnest($21::outbox_mark[]) u
+  where b.partition = u.partition and b.from_offset = u.from_offset and (select ok from fits)
 ),
 -- usual
 outbox_out as (

@@ -92,3 +92,16 @@ select from_offset, body
 from outbox
 where partition = $1
 order by from_offset
+
+-- name: backlog_left
+-- What is held back in partition $1.
+select from_offset, commands
+from backlog
+where partition = $1
+order by from_offset
+
+-- name: backlog_row
+-- The commands of partition $1 held back since offset $2.
+select body
+from backlog
+where partition = $1 and from_offset = $2

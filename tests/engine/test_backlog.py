@@ -1,0 +1,164 @@
+"""Of many starts at once few runs are under way, though workers are fast: on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from msgspec import Raw
+
+from stream_durable import App, Context, Workflow
+from stream_durable.core.messages import StartRun
+from stream_durable.memory.deployment import Deployment
+from stream_durable.memory.weather import Faults
+from stream_durable.settings import EngineSettings, WorkerSettings
+from stream_durable.wire.inbox import encode
+from stream_durable.wire.topics import COMMANDS, INBOX
+
+RUNS = 3_000
+#: A virtual moment for each call of a service.
+DELAY = 0.001
+PORTION = 250
+#: What has doubled twice, and what ends between two looks.
+UNDER_WAY_MAX = 5 * PORTION
+SECONDS = 600.0
+
+
+class Backlog:
+    """A deployment that finds many starts on the log."""
+
+    def __init__(self, *, begin_at_once: int = PORTION, priority: int = 0, step_seconds: float = 0.0) -> None:
+        self.begun: set[str] = set()
+        self.ended: set[str] = set()
+        self.order: list[str] = []
+        self.calls = 0
+        self.most = 0
+        flow = Workflow("flow")
+
+        @flow.step
+        async def first(ctx: Context[None]) -> None:
+            self.calls += 1
+            self.begun.add(ctx.run_id)
+            self.order.append(ctx.run_id)
+            self.most = max(self.most, len(self.begun) - len(self.ended))
+            if step_seconds:
+                await asyncio.sleep(step_seconds)
+
+        @flow.step(after=[first])
+        async def last(ctx: Context[None]) -> None:
+            self.calls += 1
+            self.ended.add(ctx.run_id)
+
+        self.flow = flow
+        self.world = Deployment(
+            2, App("app", workflows=[flow]), partitions=2, reconcilers=1, workers=1,
+            faults=Faults(delay=DELAY), engine=EngineSettings(begin_at_once=begin_at_once),
+            worker=WorkerSettings(concurrency=RUNS),
+        )  # fmt: skip
+        self.fingerprint = flow.definition().fingerprint()
+
+    def start(self, count: int, name: str = "run", priority: int = 0) -> None:
+        for number in range(count):
+            message = StartRun(
+                key=f"{name}-{number}", id=f"s-{name}-{number}", workflow="flow",
+                fingerprint=self.fingerprint, input=Raw(b"null"), priority=priority,
+            )  # fmt: skip
+            self.world.broker.append(INBOX, None, message.key.encode(), encode(message))
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(SECONDS):
+            while len(self.ended) < count:
+                await asyncio.sleep(0.05)
+
+    def lived(self, *, crash_at: int = 0) -> None:
+        """Let all runs end; the reconciler crashes once so many have."""
+
+        async def story() -> None:
+            await self.world.open()
+            self.start(RUNS)
+            if crash_at:
+                await self.until(crash_at)
+                self.world.crash(self.world.slots[0])
+            await self.until(RUNS)
+            async with asyncio.timeout(SECONDS):
+                while self.world.store.tables.backlog or self.world.store.tables.outbox:
+                    await asyncio.sleep(0.05)
+
+        try:
+            self.world.loop.run_until_complete(story())
+        finally:
+            self.world.end()
+        assert self.world.wrong == []
+
+
+def test_few_of_many_runs_are_under_way() -> None:
+    backlog = Backlog()
+    backlog.lived()
+
+    assert backlog.most <= UNDER_WAY_MAX, backlog.most
+    assert backlog.calls == 2 * RUNS
+
+
+def test_without_portions_all_are() -> None:
+    backlog = Backlog(begin_at_once=100_000)
+    backlog.lived()
+
+    assert backlog.most > RUNS * 0.6, backlog.most
+
+
+@pytest.mark.parametrize("crash_at", [PORTION, RUNS // 2])
+def test_a_successor_goes_on_in_portions(crash_at: int) -> None:
+    backlog = Backlog()
+    backlog.lived(crash_at=crash_at)
+
+    assert backlog.most <= UNDER_WAY_MAX + 4 * PORTION, backlog.most
+    assert backlog.begun == backlog.ended
+
+
+def test_runs_that_take_long_do_not_keep_workers_waiting() -> None:
+    backlog = Backlog(step_seconds=60.0)
+    began = backlog.world.loop.time()
+    backlog.lived()
+
+    # One step of all at once, after portions that double each half second.
+    assert backlog.most > RUNS * 0.9
+    assert backlog.world.loop.time() - began < 60 + 15
+
+
+def test_a_higher_priority_does_not_wait() -> None:
+    backlog = Backlog()
+
+    async def story() -> None:
+        await backlog.world.open()
+        backlog.start(RUNS)
+        await backlog.until(1)
+        backlog.start(1, "urgent", priority=1)
+        await backlog.until(RUNS + 1)
+
+    try:
+        backlog.world.loop.run_until_complete(story())
+    finally:
+        backlog.world.end()
+    assert backlog.order.index("urgent-0") < RUNS / 2
+
+
+def test_first_attempts_wait_in_no_topic_meanwhile() -> None:
+    backlog = Backlog()
+    seen: list[int] = []
+
+    async def story() -> None:
+        await backlog.world.open()
+        backlog.start(RUNS)
+        await backlog.until(1)
+        topic = backlog.world.broker.topic(COMMANDS + "default.first")
+        seen.append(len(topic.records()))
+        seen.append(sum(count for count, _ in backlog.world.store.tables.backlog.values()))
+        await backlog.until(RUNS)
+
+    try:
+        backlog.world.loop.run_until_complete(story())
+    finally:
+        backlog.world.end()
+    published, held = seen
+    assert published <= UNDER_WAY_MAX
+    assert held > 0
