@@ -75,6 +75,58 @@ def show_gate(
         typer.echo(f"\n{left} more wait: --limit shows more of them, --after NUMBER the next.", err=True)
 
 
+@app.command("set")
+def set_gate(
+    name: Name,
+    key: Key = "",
+    at_once: Annotated[int | None, typer.Option("--at-once", help="So many inside at the same time.")] = None,
+    rate: Annotated[str | None, typer.Option("--rate", help='So many in a time, as "100/1m".')] = None,
+    burst: Annotated[int | None, typer.Option("--burst", help="So many more after a quiet time.")] = None,
+    weights: Annotated[
+        list[str] | None, typer.Option("--weight", help="KEY=N, where keys take turns; repeatable.")
+    ] = None,
+) -> None:
+    """Change limits of a gate; others stay. Kept over deployments, until `gates reset`.
+
+    Example: `stream-durable gates set bank --at-once 20`
+    """
+    found = dict(read_weight(each) for each in weights or ())
+    asyncio.run(_set(load_settings(), name, key=key, at_once=at_once, rate=rate, burst=burst, weights=found))
+    typer.echo(f"Asked to change {name}.")
+
+
+@app.command("reset")
+def reset_gate(name: Name, key: Key = "") -> None:
+    """Go back to the limits of the code.
+
+    Example: `stream-durable gates reset bank`
+    """
+    asyncio.run(_reset(load_settings(), name, key))
+    typer.echo(f"Asked to reset {name}.")
+
+
+def read_weight(text: str) -> tuple[str, int]:
+    """Return the key and the weight of an option."""
+    key, mark, weight = text.rpartition("=")
+    if not mark or not key or not weight.isdecimal():
+        raise typer.BadParameter(f"{text!r} is no weight: write KEY=N, as gold=3", param_hint="--weight")
+    return key, int(weight)
+
+
+async def _set(settings: Settings, name: str, **limits: Any) -> None:
+    from stream_durable import bootstrap
+
+    async with bootstrap.client(settings) as client:
+        await client.set_gate(name, **limits)
+
+
+async def _reset(settings: Settings, name: str, key: str) -> None:
+    from stream_durable import bootstrap
+
+    async with bootstrap.client(settings) as client:
+        await client.reset_gate(name, key=key)
+
+
 async def _get(
     settings: Settings, name: str, key: str, limit: int, after: int, *, is_breaker: bool
 ) -> tuple[GateSummary, list[GatePlace]]:

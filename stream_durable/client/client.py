@@ -18,6 +18,7 @@ from stream_durable.client.bulk import BulkOrders
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.figures import WorkflowEntry, child_counts, workflow_entries
 from stream_durable.client.filter import LOST, RunFilter
+from stream_durable.client.gates import GateOrders
 from stream_durable.client.history import Happening, history
 from stream_durable.client.input_list import InputFilter, InputList, answer_all, open_inputs
 from stream_durable.client.joining import ask_started, start_with_signal
@@ -50,7 +51,7 @@ from stream_durable.sdk.workflow import In, Out, Workflow
 from stream_durable.wire.events import check_taken, published, unkeyed, with_signal
 
 
-class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders, QueueOrders, RuleOrders):
+class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders, QueueOrders, RuleOrders, GateOrders):
     """A connection to one instance; use with `async with`, from any number of tasks of one loop."""
 
     def __init__(self, connect: Callable[[], AbstractAsyncContextManager[Ports]]) -> None:

@@ -47,7 +47,7 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "runs why",
         "dead list", "dead show", "dead redrive",
         "queues list", "queues pause", "queues resume", "queues drain", "workers list",
-        "status", "why", "gates list", "gates show", "runs watch", "waits list",
+        "status", "why", "gates list", "gates show", "gates set", "gates reset", "runs watch", "waits list",
         "events list", "later list", "later cancel",
         "schedules list", "schedules show", "schedules next", "schedules create", "schedules change",
         "schedules reset", "schedules pause", "schedules resume", "schedules delete", "schedules trigger",

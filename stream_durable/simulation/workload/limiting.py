@@ -17,10 +17,10 @@ GATES = {
     gate.name: gate
     for gate in (
         Gate("two", at_once=2),
-        Gate("fast", rate="20/1s", burst=3),
-        Gate("both", at_once=1, rate="10/1s", per="input.group"),
-        Gate("turns", at_once=1, rate="30/1s", per="input.group", weights={"g0": 3}),
-        Gate("costly", rate="60/1s", burst=10),
+        Gate("fast", rate="4/1s", burst=1),
+        Gate("both", at_once=1, rate="5/1s", per="input.group"),
+        Gate("turns", at_once=1, rate="8/1s", burst=1, per="input.group", weights={"g0": 3}),
+        Gate("costly", rate="6/1s", burst=3),
     )
 }
 

@@ -1,0 +1,87 @@
+"""Gates: limits changed while runs go on, and who is inside and waits."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from uuid import uuid4
+
+from stream_durable.client.edge import Edge
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.format import GATES
+from stream_durable.core.gate.limits import COUNT_MAX, WEIGHT_MAX, WEIGHTS_MAX, GateChange
+from stream_durable.core.gate.state import gate_id
+from stream_durable.core.gate.summary import GatePlace, GateSummary
+from stream_durable.core.ids import fits
+from stream_durable.core.messages import ResetGate, SetGate
+from stream_durable.sdk.durations import read_rate
+
+
+class GateOrders:
+    """The methods of a client about gates."""
+
+    @property
+    @abstractmethod
+    def _edge(self) -> Edge: ...
+
+    async def set_gate(
+        self,
+        name: str,
+        *,
+        key: str = "",
+        at_once: int | None = None,
+        rate: str | None = None,
+        burst: int | None = None,
+        weights: Mapping[str, int] | None = None,
+    ) -> None:
+        """Change limits of a gate; other limits stay. Kept over deployments, until `reset_gate`.
+
+        Where each key has limits, `key` says whose.
+        """
+        count, rate_ms = (None, None) if rate is None else read_rate(rate)
+        numbers = {"at_once": at_once, "rate": count, "the time of rate": rate_ms}
+        _check(name, numbers, 1, COUNT_MAX)
+        _check(name, {"burst": burst}, 0, COUNT_MAX)
+        weights = dict(weights or {})
+        _check(name, {f"the weight of {one!r}": weight for one, weight in weights.items()}, 1, WEIGHT_MAX)
+        if len(weights) > WEIGHTS_MAX:
+            raise RejectedError("bad_gate", f"gate {name!r}: {WEIGHTS_MAX} weights are the most")
+        change = GateChange(at_once=at_once, rate=count, rate_ms=rate_ms, burst=burst, weights=weights)
+        if change == GateChange():
+            text = f"gate {name!r}: nothing is to change: give at_once=, rate=, burst= or weights="
+            raise RejectedError("bad_gate", text)
+        gate = await self._known(name, key)
+        message = SetGate(key=gate, id=uuid4().hex, format=GATES, change=change)
+        await self._edge.send(message, f"change gate {name!r}")
+
+    async def reset_gate(self, name: str, *, key: str = "") -> None:
+        """Go back to the limits of the code."""
+        gate = await self._known(name, key)
+        message = ResetGate(key=gate, id=uuid4().hex, format=GATES)
+        await self._edge.send(message, f"reset gate {name!r}")
+
+    async def gates(self, *, limit: int = 1_000, after: str = "") -> list[GateSummary]:
+        """Return a page of the gates and breakers, by id, beyond the id `after`."""
+        return await self._edge.ports.views.gate_list(after=after, limit=limit)
+
+    async def gate_places(
+        self, gate: str, *, is_inside: bool | None = None, limit: int = 1_000, after: int = 0
+    ) -> list[GatePlace]:
+        """Return a page of places at a gate or breaker of this id, inside or waiting or both, by ordinal."""
+        return await self._edge.ports.views.gate_places(gate, is_inside=is_inside, after=after, limit=limit)
+
+    async def _known(self, name: str, key: str) -> str:
+        gate = gate_id(name, key)
+        if not fits(gate):
+            raise RejectedError("bad_gate", f"gate {name[:128]!r}: the key is too long")
+        if not key and await self._edge.ports.views.gate_get(gate) is None:
+            text = f"nothing has passed a gate {name!r}; where each key has limits, give the key"
+            raise RejectedError("unknown_gate", text)
+        return gate
+
+
+def _check(name: str, numbers: Mapping[str, int | None], least: int, most: int) -> None:
+    for what, number in numbers.items():
+        if number is not None and not least <= number <= most:
+            text = f"gate {name!r}: {what} is {number}, and must be from {least} to {most}"
+            raise RejectedError("bad_gate", text)

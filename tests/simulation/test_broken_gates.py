@@ -1,0 +1,25 @@
+"""Gates broken on purpose: each breach must be found by what is promised of the log."""
+
+import pytest
+from simulation.broken import found
+
+from stream_durable.core.gate.state import Gate
+
+#: Workflows that pass gates.
+GATED = ("limited", "keyed", "twice_guarded")
+
+
+def test_one_more_than_there_are_places_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def has_place(gate: Gate) -> bool:
+        most = gate.limits.at_once
+        return most is None or len(gate.inside) <= most
+
+    monkeypatch.setattr(Gate, "has_place", has_place)
+
+    found(20, by="never_more_are_inside", only=GATED)
+
+
+def test_a_rate_that_forgets_what_has_passed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Gate, "use", lambda *ignored: None)
+
+    found(40, by="rates_are_kept", only=GATED)
