@@ -1,4 +1,4 @@
-"""Gates: limits changed while runs go on, and who is inside and waits."""
+"""Gates: limits changed at run time, and places."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class GateOrders:
     ) -> None:
         """Change limits of a gate; other limits stay. Kept over deployments, until `reset_gate`.
 
-        Where each key has limits, `key` says whose.
+        With limits for each key, `key` is the key to change.
         """
         count, rate_ms = (None, None) if rate is None else read_rate(rate)
         numbers = {"at_once": at_once, "rate": count, "the time of rate": rate_ms}

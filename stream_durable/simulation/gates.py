@@ -1,4 +1,4 @@
-"""Promises about gates: never more inside, never more in a window, and a place for whom it was given."""
+"""Promises about gates: bounds on places, on passages in a window, and attempts only after a passage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Turn = tuple[str, str, int, int]
 
 
 def never_more_are_inside(world: World, oracle: Oracle) -> Iterator[str]:
-    """By what the log says, a gate never holds more than its places, however often messages come."""
+    """By the log, a gate never holds more than its places."""
     for gate, passages in oracle.passages.items():
         inside: dict[tuple[str, str], _Turn] = {}
         for each in passages:

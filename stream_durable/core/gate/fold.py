@@ -65,7 +65,7 @@ def ask(gate: Gate, message: PlaceAsked, now: int, out: Effects) -> Outcome:
 
 
 def leave(gate: Gate, message: PlaceLeft, now: int, out: Effects) -> Outcome:
-    """Free a place, and count what the call has cost."""
+    """Free a place, and count the cost of the call."""
     key = (message.run, message.step)
     inside = gate.inside.get(key)
     place = inside or gate.waiting.get(key)
@@ -88,7 +88,7 @@ def change(gate: Gate, message: SetGate, now: int, out: Effects) -> Outcome:
 
 
 def reset(gate: Gate, message: ResetGate, now: int, out: Effects) -> Outcome:
-    """Go back to the limits of the definition that asked last."""
+    """Go back to the limits of the latest definition."""
     if gate.change is None:
         return Outcome.DUPLICATE
     gate.change = None
@@ -122,7 +122,7 @@ def _settle(gate: Gate, now: int, out: Effects) -> Outcome:
 
 
 def _let_pass(gate: Gate, now: int, moment: int, out: Effects) -> None:
-    """Let those in front pass, as many as may, and plan when to go on.
+    """Let the first in line pass, as many as possible, and plan the next time.
 
     The rate goes by the log's time `now`; `moment` is that of the timer, if its owner's clock is ahead.
     """

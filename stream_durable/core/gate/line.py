@@ -1,4 +1,4 @@
-"""Who waits at a gate, in order: by turns of keys, then by priority, then by age.
+"""The line at a gate, in order: by turns of keys, then by priority, then by age.
 
 Keys take turns by weight: each key has the number of its next turn, the lowest is served, and a served key
 goes on by the cost of what passed divided by its weight. A gate without weights is a gate with a single key.
@@ -50,7 +50,7 @@ class Place(NamedTuple):
 
 
 class Line:
-    """All who wait at a gate. Adding, taking and leaving cost the same however many wait."""
+    """The line at a gate. Adding, taking and leaving cost the same in a long line."""
 
     __slots__ = ("_idle", "_line", "_order", "now", "shares", "touched", "waiting", "weights")
 
@@ -99,7 +99,7 @@ class Line:
         return place
 
     def first(self) -> PlaceKey:
-        """Return who passes next; somebody must wait."""
+        """Return the next to pass, of a line with somebody."""
         plain = self._line.get("")
         if plain is not None:
             return plain.first(self.waiting)
@@ -130,7 +130,7 @@ class Line:
         self.now = 0
 
     def correct(self, share: str, difference: int) -> None:
-        """Move a key by what a call cost more than was said, or less."""
+        """Move a key by the difference between cost and forecast."""
         turn = self.shares.get(share)
         if turn is None or not difference:
             return
@@ -159,7 +159,7 @@ class Line:
             heappush(self._idle, (self.shares[share], share))
 
     def _forget_idle(self) -> None:
-        """Forget keys whose turn is past: they begin again where the others are."""
+        """Forget keys with a past turn: each begins again at the turn of the others."""
         left = _FORGET
         while left and self._idle and self._idle[0][0] <= self.now:
             turn, share = heappop(self._idle)
@@ -170,7 +170,7 @@ class Line:
 
 
 class _Share:
-    """The places of one key, by priority and by age. Places that have left are passed over."""
+    """The places of one key, by priority and by age. Former places are passed over."""
 
     __slots__ = ("_by_age", "_by_priority", "count")
 

@@ -1,4 +1,4 @@
-"""A gate in memory: its limits, who is inside, who waits, and how much of its rate is used."""
+"""A gate in memory: limits, places inside, the line, and the used part of the rate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def gate_id(name: str, key: str = "") -> str:
 class Gate:
     """So many at once, and so many per time, of all keys together or of one key.
 
-    What a passage costs does not grow with those who wait, those inside, or the keys.
+    The cost of a passage does not grow with the line, the places inside, or the keys.
     """
 
     __slots__ = (
@@ -65,7 +65,7 @@ class Gate:
 
     @property
     def waiting(self) -> dict[PlaceKey, Place]:
-        """Who waits, oldest first."""
+        """The line, oldest first."""
         return self.line.waiting
 
     @property
@@ -74,7 +74,7 @@ class Gate:
         return not (self.last or self.change or self.due)
 
     def restore(self, places: list[tuple[PlaceKey, Place, bool]], shares: dict[str, int]) -> None:
-        """Take in what was stored, in the order of ordinals."""
+        """Restore the stored state, in the order of ordinals."""
         self.settle()
         self.inside = {key: place for key, place, is_inside in places if is_inside}
         self.line.restore([(key, place) for key, place, is_inside in places if not is_inside], shares)
@@ -145,7 +145,7 @@ class Gate:
             self.is_touched = True
 
     def correct(self, place: Place, units: int, now: int) -> None:
-        """Count what a call has cost in fact."""
+        """Count the cost of a call in fact."""
         difference = units - place.cost
         if not difference:
             return

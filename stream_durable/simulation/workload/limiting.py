@@ -1,4 +1,4 @@
-"""Workflows that pass gates: places and rates, for each key, by turns, by priority and by cost."""
+"""Workflows with gates: places and rates, for each key, by turns, by priority and by cost."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def _doubtful(ctx: Context[Any]) -> dict[str, Any]:
 
 
 def _guarded() -> Workflow:
-    """A step behind a breaker and a gate, in a run that is tried again."""
+    """A step behind a breaker and a gate, in a restarted run."""
     flow = Workflow("twice_guarded", restart=Retry(2, base="50ms"))
     bank = Breaker("two", failures=2, window="5s", reset="400ms")
     flow.add("charge", _doubtful, breaker=bank, gate=GATES["two"], retry=Retry(30, base="100ms", cap="300ms"))
