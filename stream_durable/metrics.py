@@ -72,6 +72,9 @@ class Metrics:
         self.definitions_rejected = self._counter(
             "definitions_rejected_total", "Invalid records of the definitions topic."
         )
+        self.reviews = self._counter(
+            "reviews_total", "Steps that were held, and what people decided about them.", "what"
+        )
         self.timers_fired = self._counter("timers_fired_total", "Timers put on the inbox when due.")
         self.cache_bytes = self._gauge("cache_bytes", "Estimated bytes of entities kept in memory.")
         #: Divided by records_folded_total: the share of misses.

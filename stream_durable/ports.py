@@ -572,6 +572,8 @@ class RunQuery(NamedTuple):
     input_text: str | None = None
     #: Without runs cancelled and undone on request.
     unasked: bool = False
+    #: Only runs with held steps.
+    needs_review: bool = False
 
 
 class RunSummary(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from stream_durable.client import AsyncClient, RunFilter, RunHandle
 
 Reason = Annotated[str, typer.Option("--reason", help="Kept with the run.")]
-By = Annotated[str, typer.Option("--by", help="Who asks for it, under any name.")]
+By = Annotated[str | None, typer.Option("--by", help="Who asks for it.", show_default="the user's name")]
 Step = Annotated[str, typer.Argument(help="Name of the step, or of a group of steps.")]
 
 
@@ -26,11 +27,11 @@ def cancel(
     which: Selection,
     run: OptionalRunId = None,
     reason: Reason = "",
-    by: By = "",
     compensate: Annotated[
         bool, typer.Option("--compensate", help="Undo what completed, as if the run had failed.")
     ] = False,
     step: Annotated[str | None, typer.Option("--step", help="Only this step, or group of steps.")] = None,
+    by: By = None,
     yes: Yes = False,
 ) -> None:
     """Cancel a run, a step of a run, or all runs matching the options.
@@ -42,20 +43,25 @@ def cancel(
     if step is not None:
         if run is None or compensate:
             raise typer.BadParameter("--step is for one run, and without --compensate")
-        _tell_one("cancel", run, lambda handle: handle.cancel_step(step, reason), f"{step} of ")
+        _tell_one(
+            "cancel",
+            run,
+            lambda handle: handle.cancel_step(step, reason, by=_who(by)),
+            f"{step} of ",
+        )
         return
     _tell(
         "cancel", run, which, yes,
-        lambda handle: handle.cancel(reason, compensate=compensate, by=by),
+        lambda handle: handle.cancel(reason, compensate=compensate, by=_who(by)),
         lambda client, chosen: client.cancel_all(
-            chosen, reason, compensate=compensate, by=by, progress=_progress
+            chosen, reason, compensate=compensate, by=_who(by), progress=_progress
         ),
     )  # fmt: skip
 
 
 @selects
 def pause(
-    which: Selection, run: OptionalRunId = None, reason: Reason = "", by: By = "", yes: Yes = False
+    which: Selection, run: OptionalRunId = None, reason: Reason = "", by: By = None, yes: Yes = False
 ) -> None:
     """Let no step begin until the run is resumed; for a run, or for all runs matching the options.
 
@@ -65,8 +71,8 @@ def pause(
     """
     _tell(
         "pause", run, which, yes,
-        lambda handle: handle.pause(reason, by=by),
-        lambda client, chosen: client.pause_all(chosen, reason, by=by, progress=_progress),
+        lambda handle: handle.pause(reason, by=_who(by)),
+        lambda client, chosen: client.pause_all(chosen, reason, by=_who(by), progress=_progress),
     )  # fmt: skip
 
 
@@ -92,12 +98,48 @@ def resume(
     )  # fmt: skip
 
 
-def skip(run: RunId, step: Step, reason: Reason = "") -> None:
+def skip(run: RunId, step: Step, reason: Reason = "", by: By = None) -> None:
     """Skip a step, or a group of steps; later steps go on.
 
     Example: `stream-durable runs skip order-42 released --reason "released by phone"`
     """
-    _tell_one("skip", run, lambda handle: handle.skip_step(step, reason), f"{step} of ")
+    _tell_one("skip", run, lambda handle: handle.skip_step(step, reason, by=_who(by)), f"{step} of ")
+
+
+def complete(
+    run: RunId,
+    step: Annotated[str, typer.Argument(help="Name of the held step.")],
+    value: Annotated[str, typer.Option("--value", help="Its output: JSON, or @file, or -.")] = "null",
+    reason: Reason = "",
+    by: By = None,
+) -> None:
+    """Complete a held step with a value of the step's type; later steps go on.
+
+    Example: `stream-durable runs complete order-42 charge --value '{"number": "R-42"}' --by tom`
+    """
+    output = read_json(value, "--value")
+    _tell_one(
+        "complete", run, lambda handle: handle.complete_step(step, output, by=_who(by), reason=reason),
+        f"{step} of ",
+    )  # fmt: skip
+
+
+def fail(
+    run: RunId,
+    step: Annotated[str, typer.Argument(help="Name of the held step.")],
+    error: Annotated[
+        str, typer.Option("--error", help="Why, in place of the failure that it is held for.")
+    ] = "",
+    reason: Reason = "",
+    by: By = None,
+) -> None:
+    """Fail a held step, and so the run, or the group around the step.
+
+    Example: `stream-durable runs fail order-42 charge --reason "the card is stolen" --by tom`
+    """
+    _tell_one(
+        "fail", run, lambda handle: handle.fail_step(step, error, by=_who(by), reason=reason), f"{step} of "
+    )  # fmt: skip
 
 
 @selects
@@ -106,26 +148,35 @@ def retry(
     run: OptionalRunId = None,
     step: Annotated[str | None, typer.Option("--step", help="Retry this step and all later steps.")] = None,
     whole: Annotated[bool, typer.Option("--whole", help="Retry everything, from the beginning.")] = False,
+    reason: Reason = "",
+    by: By = None,
     yes: Yes = False,
 ) -> None:
-    """Retry the failed or cancelled steps of a run and all later steps, or of all runs matching the options.
+    """Retry the failed, held or cancelled steps of a run and all later ones, or of all runs of the options.
 
     Example: `stream-durable runs retry order-42 --step charge`
     """
     if step is not None:
         if run is None:
             raise typer.BadParameter("--step is for one run")
-        _tell_one("retry", run, lambda handle: handle.retry(step, whole=whole), f"{step} of ")
+        _tell_one(
+            "retry", run, lambda handle: handle.retry(step, whole=whole, reason=reason, by=_who(by)),
+            f"{step} of ",
+        )  # fmt: skip
         return
-    redrive(run, which, yes, whole=whole)
+    redrive(run, which, yes, whole=whole, reason=reason, by=by)
 
 
-def redrive(run: str | None, which: Selection, yes: bool, *, whole: bool) -> None:
+def redrive(
+    run: str | None, which: Selection, yes: bool, *, whole: bool, reason: str = "", by: str | None = None
+) -> None:
     """Retry steps in one run, or in all matching runs that ended badly."""
     _tell(
         "retry", run, which, yes,
-        lambda handle: handle.retry(whole=whole),
-        lambda client, chosen: client.retry_all(chosen, whole=whole, progress=_progress),
+        lambda handle: handle.retry(whole=whole, reason=reason, by=_who(by)),
+        lambda client, chosen: client.retry_all(
+            chosen, whole=whole, reason=reason, by=_who(by), progress=_progress
+        ),
     )  # fmt: skip
 
 
@@ -150,6 +201,10 @@ def again(
         typer.echo(f"{was} {started.id}.")
     else:
         show_one({"id": started.id, "created": started.created}, output)
+
+
+def _who(by: str | None) -> str:
+    return by or getpass.getuser()
 
 
 def _tell(

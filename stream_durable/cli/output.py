@@ -62,6 +62,7 @@ Output = Annotated[
 _COLOURS: Final = {
     "completed": "green", "failed": "red", "compensation_failed": "red", "cancelled": "yellow",
     "compensated": "yellow", "retrying": "yellow", "waiting": "blue", "running": "cyan", "ready": "cyan",
+    "held": "magenta",
     "ok": "green", "create": "cyan", "change": "cyan", "warning": "yellow", "refuse": "red",
 }  # fmt: skip
 #: On a terminal a longer value is shortened in the middle: the end distinguishes similar values.

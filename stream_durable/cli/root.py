@@ -63,7 +63,16 @@ app.command("worker", rich_help_panel=_SERVICES)(services.worker)
 app.command("ingress", rich_help_panel=_SERVICES)(services.ingress)
 runs.app.command("graph")(graph.graph_run)
 runs.app.command("report")(report.report_run)
-for order in (orders.cancel, orders.pause, orders.resume, orders.skip, orders.retry, orders.again):
+for order in (
+    orders.cancel,
+    orders.pause,
+    orders.resume,
+    orders.skip,
+    orders.retry,
+    orders.complete,
+    orders.fail,
+    orders.again,
+):
     runs.app.command(order.__name__)(order)
 for look in (
     history.children,

@@ -57,6 +57,9 @@ class Selection(NamedTuple):
     failed: Annotated[
         bool, typer.Option("--failed", help="Only runs that failed for good, undone or not.")
     ] = False
+    needs_review: Annotated[
+        bool, typer.Option("--needs-review", help="Only runs with held steps: a person decides about them.")
+    ] = False
     tag: Annotated[str | None, typer.Option("--tag", help="Only with this tag.")] = None
     queue: Annotated[str | None, typer.Option("--queue", help="Only runs started on this queue.")] = None
     parent: Annotated[str | None, typer.Option("--parent", help="Only runs started by this run.")] = None
@@ -89,6 +92,7 @@ class Selection(NamedTuple):
             fingerprint=self.fingerprint,
             status=[one.value for one in self.status or ()],
             failed=self.failed,
+            needs_review=self.needs_review,
             tag=self.tag,
             queue=self.queue,
             parent=self.parent,

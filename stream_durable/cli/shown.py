@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stream_durable.cli.failures import Failed
 from stream_durable.cli.output import Share, Took, cell_text, console, milliseconds
-from stream_durable.core.status import PENDING, RETRYING, RUNNING, WAITING
+from stream_durable.core.status import HELD, PENDING, RETRYING, RUNNING, WAITING
 
 if TYPE_CHECKING:
     from stream_durable.client import Question, RunEntry, RunState, StepState
@@ -46,6 +46,7 @@ def entry_row(run: RunEntry) -> dict[str, Any]:
         "parent": run.parent,
         "parent_step": run.parent_step,
         "attempt": run.attempt,
+        "needs_review": run.needs_review,
         "failure": Failed.of(run.failure),
         "cursor": run.cursor,
     }
@@ -75,6 +76,8 @@ def run_row(run: RunState) -> dict[str, Any]:
         "parent": run.parent,
         "parent_step": run.parent_step,
         "children": run.children,
+        "needs_review": list(run.needs_review),
+        "reviews": [one._asdict() | {"failure": Failed.of(one.failure)} for one in run.reviews],
         "requests": {
             kind: request._asdict() for kind, request in run.requests._asdict().items() if request is not None
         },
@@ -178,8 +181,13 @@ def _note(step: StepState) -> str | None:
         return f"held: {step.held}"
     if step.status == RUNNING and step.percent is not None:
         return f"{step.percent:g}% {step.label or ''}".rstrip()
-    if step.waits_for and step.status not in (RUNNING, PENDING):
-        return _waiting(step)
+    if step.status == HELD and step.failure is not None:
+        return f"needs review: {step.failure.message}"
+    return _waiting(step) if step.waits_for and step.status not in (RUNNING, PENDING) else _note_of_end(step)
+
+
+def _note_of_end(step: StepState) -> str | None:
+    """Return who or what has ended a step, in a few words."""
     if step.asked is not None and (answer := step.asked.answered) is not None:
         return f"answered by {answer.by or 'somebody'}: {answer.comment}".removesuffix(": ")
     if step.outside is not None and step.outside.id:

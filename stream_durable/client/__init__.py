@@ -14,6 +14,7 @@ from stream_durable.client.listing import Family, Member, RunCount, RunEntry, Ru
 from stream_durable.client.open_waits import EventList, KeptEvent, OpenWait, WaitList
 from stream_durable.client.questions import Change, Question
 from stream_durable.client.queues import PauseState, QueueState, WorkerState
+from stream_durable.client.reviews import Review
 from stream_durable.client.rules import TriggerState
 from stream_durable.client.run import RunHandle
 from stream_durable.client.schedules import Backfill, FiringState, ScheduleState
@@ -52,6 +53,7 @@ __all__ = [
     "QueueState",
     "Request",
     "Requests",
+    "Review",
     "RunCancelled",
     "RunCount",
     "RunEntry",

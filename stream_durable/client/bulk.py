@@ -75,18 +75,26 @@ class BulkOrders:
         )
 
     async def retry_all(
-        self, which: RunFilter, *, whole: bool = False, progress: Progress | None = None
+        self,
+        which: RunFilter,
+        *,
+        whole: bool = False,
+        reason: str = "",
+        by: str = "",
+        progress: Progress | None = None,
     ) -> int:
-        """Retry the matching failed runs; return their number.
+        """Retry the matching failed runs, or with `needs_review` the held steps; return the number of runs.
 
         Cancelled runs match only by `status`. Runs with a failed compensation never match: handle the
         compensation first, run by run.
         """
 
         def order(run: str) -> RetryRun:
-            return RetryRun(key=run, id=uuid4().hex, whole=whole)
+            return RetryRun(key=run, id=uuid4().hex, whole=whole, reason=reason, by=by)
 
         among = (LOST | {CANCELLED} if which.status else LOST) - {COMPENSATION_FAILED}
+        if which.needs_review:
+            among = _GOING
         return await order_all(
             self._edge, which.query(among, self._edge.now()), order, "retry runs", progress
         )

@@ -13,7 +13,7 @@ from stream_durable.core.format import TOKENS
 from stream_durable.core.messages import CompleteStep, FailStep, HeartbeatStep
 from stream_durable.core.run.naming import no_such_wait
 from stream_durable.core.run.state import Run, Step
-from stream_durable.core.status import PENDING, STEP_ENDED
+from stream_durable.core.status import HELD, PENDING, STEP_ENDED
 from stream_durable.sdk.answers import Fail, failure_from
 
 #: The code of a failure given as a text.
@@ -84,6 +84,9 @@ def _refuse_ended(run: Run, step: Step | None, what: str) -> None:
         who = f" by {outside.by}" if outside.by else ""
         text = f"{what} was ended from outside before{who}, and ends once: nothing would change"
         raise RejectedError("used_token", f"{text}. `stream-durable runs show` has its output")
+    if step is not None and step.status == HELD:
+        text = f"{what} has failed and is held: a person decides about it by run and step, without its token"
+        raise RejectedError("expired_token", f"{text}. `stream-durable runs complete` is one way")
     if run.ended is not None or (step is not None and step.status in STEP_ENDED):
         how = run.status if step is None or step.status not in STEP_ENDED else step.status
         text = f"{what} has ended as {how}, for example at its time-out: nobody waits for it any more"

@@ -48,6 +48,8 @@ class RunFilter:
     status: str | Sequence[str] = ()
     #: Only runs that ended as failed, compensated or compensation_failed, unless cancelled by somebody.
     failed: bool = False
+    #: Only runs with held steps, about which a person has to decide.
+    needs_review: bool = False
     tag: str | None = None
     #: The queue of steps without a queue.
     queue: str | None = None
@@ -86,6 +88,7 @@ class RunFilter:
             updated_before=_millis("updated_before", self.updated_before, now),
             input_text=self.input_text,
             unasked=self.failed or among is LOST,
+            needs_review=self.needs_review,
         )
 
 

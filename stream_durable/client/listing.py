@@ -16,7 +16,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.run.rows import thaw_requests
 from stream_durable.core.run.say import trigger_of
-from stream_durable.explain.listed import brief, word_of_status
+from stream_durable.explain.listed import brief, word_of
 from stream_durable.explain.reason import Word
 from stream_durable.ports import RunPosition, RunSummary
 
@@ -57,6 +57,8 @@ class RunEntry(NamedTuple):
     #: The operator's word, and a short reason, from the row alone: see `RunHandle.why` for the whole.
     word: Word = "Waiting"
     reason: str = ""
+    #: How many steps are held until a person decides.
+    needs_review: int = 0
 
     @property
     def cursor(self) -> str:
@@ -179,8 +181,9 @@ def entry(run: RunSummary) -> RunEntry:
         run.parent_step,
         run.attempt,
         None if run.started is None else _moment(run.started),
-        word_of_status(run.status),
+        word_of(run),
         brief(run),
+        0 if requests is None else requests.held,
     )
 
 

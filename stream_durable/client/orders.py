@@ -9,6 +9,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import RetryRun
 from stream_durable.core.run import undoing
 from stream_durable.core.run.again import failed_steps
+from stream_durable.core.run.review import held_steps
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import PENDING
 
@@ -53,6 +54,6 @@ def check_retry(run: Run, order: RetryRun) -> None:
         is_idle = step is not None and step.detail is not None and step.detail.is_idle
         if is_idle or (step is None and run.need[i]):
             raise RejectedError("not_begun", f"step {order.step!r} of run {run.id!r} has not begun")
-    elif not order.whole and all(run.graph.is_helper(i) for i in failed_steps(run)):
+    elif not order.whole and not held_steps(run) and not failed_steps(run):
         text = f"no step of run {run.id!r} has failed or was cancelled: name one, or retry the whole run"
         raise RejectedError("nothing_to_retry", text)

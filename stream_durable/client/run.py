@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -17,27 +17,17 @@ from stream_durable.client.errors import RunCancelled, RunFailed
 from stream_durable.client.filter import RunFilter
 from stream_durable.client.later import planned
 from stream_durable.client.listing import Family, RunList, family, listed
-from stream_durable.client.orders import check_end_step, check_retry
 from stream_durable.client.question_orders import QuestionOrders
+from stream_durable.client.run_orders import RunOrders
 from stream_durable.client.starting import check_input, check_same, repeated, resolve
 from stream_durable.client.state import RunState, read_state
-from stream_durable.client.step_ender import StepEnder
 from stream_durable.client.stored import graph_of, with_large_values
 from stream_durable.client.watching import Event, watched
 from stream_durable.client.why import why
 from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RunEvent
-from stream_durable.core.messages import (
-    CancelRun,
-    CancelStep,
-    PauseRun,
-    ResumeRun,
-    RetryRun,
-    RunMessage,
-    SkipStep,
-    StartRun,
-)
+from stream_durable.core.messages import RunMessage, StartRun
 from stream_durable.core.run.rows import RunRow, thaw_run
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import CANCELLED, COMPLETED, RUN_ENDED
@@ -57,7 +47,7 @@ else:
 _failure = msgspec.json.Decoder(Failure).decode
 
 
-class RunHandle(QuestionOrders, StepEnder, Generic[Out]):
+class RunHandle(QuestionOrders, RunOrders, Generic[Out]):
     """A run, by id. Each query reads the state or the log again.
 
     A request to a run is acknowledged on the log when the call returns, and applied in turn; the returned id
@@ -198,50 +188,6 @@ class RunHandle(QuestionOrders, StepEnder, Generic[Out]):
         """
         return await why(self._edge, self.id, step, zone)
 
-    async def cancel(self, reason: str = "", *, compensate: bool = False, by: str = "") -> str:
-        """Request the end of the run; wait for it with `result`.
-
-        Children are cancelled too and clean-up steps run; completed steps are undone if `compensate`.
-        """
-        order = CancelRun(key=self.id, id=drawn(), reason=reason, compensate=compensate, by=by)
-        return await self._tell(order)
-
-    async def pause(self, reason: str = "", *, by: str = "") -> str:
-        """Let no step begin until the run is resumed; those under way go on, and so does time."""
-        return await self._tell(PauseRun(key=self.id, id=drawn(), reason=reason, by=by))
-
-    async def resume(self, *, context: Mapping[str, Any] | None = None) -> str:
-        """Let a paused run go on; `context` is merged into the run's context before."""
-        data = self._edge.values.an_object(context, f"the context for run {self.id!r}")
-        return await self._tell(ResumeRun(key=self.id, id=drawn(), context=data))
-
-    async def cancel_step(self, step: str, reason: str = "") -> str:
-        """Cancel a step, or a group with all members, and everything after."""
-        check_end_step(await self._thawed(), step)
-        return await self._tell(CancelStep(key=self.id, id=drawn(), step=step, reason=reason))
-
-    async def skip_step(self, step: str, reason: str = "") -> str:
-        """End a step, or a group with all members, as skipped; later steps continue without the output.
-
-        For a failed compensation, `"charge~compensate"`, this accepts the failure.
-        """
-        check_end_step(await self._thawed(), step)
-        return await self._tell(SkipStep(key=self.id, id=drawn(), step=step, reason=reason))
-
-    async def retry(self, step: str | None = None, *, whole: bool = False) -> str:
-        """Retry steps in place, whether or not the run has ended.
-
-        By default all failed or cancelled steps and all later steps; with `step` only the named step and all
-        later steps; with `whole` everything. A failed compensation, `"charge~compensate"`, is retried by
-        name, and before anything else.
-        """
-        message = RetryRun(key=self.id, id=drawn(), step=step or "", whole=whole)
-        check_retry(await self._thawed(), message)
-        async with self._edge.live(self.id) as events:
-            await self._tell(message)
-            await self._until_retried(events, message.id)
-        return message.id
-
     async def start_again(self, *, id: str | None = None) -> RunHandle[Out]:  # noqa: A002 - the word for it everywhere
         """Start another run with the same input and the latest version of the workflow.
 
@@ -270,20 +216,6 @@ class RunHandle(QuestionOrders, StepEnder, Generic[Out]):
         await self._edge.send(message, f"tell run {self.id!r}: {message.__struct_config__.tag}")
         given: str = message.id  # type: ignore[attr-defined]  # every order has one
         return given
-
-    async def _until_retried(self, events: AsyncIterator[RunEvent], order: str) -> None:
-        patience = self._edge.patience_seconds
-        try:
-            async with asyncio.timeout(patience):
-                async for _ in events:
-                    requests = (await self._row()).requests
-                    if requests is not None and order.encode() in requests:
-                        return
-        except TimeoutError:
-            raise TransientError(
-                f"the order to retry run {self.id!r} is on the log, and was not carried out within "
-                f"{patience:g} s: is a reconciler running, and can the run still be retried?"
-            ) from None
 
     async def _thawed(self) -> Run:
         stored = await self._stored()

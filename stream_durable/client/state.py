@@ -10,6 +10,7 @@ import msgspec
 
 from stream_durable.client.questions import Question, question_of
 from stream_durable.client.reactions import ReactionState, behind, reaction_states
+from stream_durable.client.reviews import Review, reviews_of
 from stream_durable.client.waiting import WaitsFor, waits_for
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode
@@ -23,7 +24,7 @@ from stream_durable.core.run.rows import StepRow, thaw_requests, thaw_run, thaw_
 from stream_durable.core.run.say import trigger_of
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.values import output_of
-from stream_durable.core.status import CANCELLED, PENDING, READY, RETRYING, RUNNING, WAITING
+from stream_durable.core.status import CANCELLED, HELD, PENDING, READY, RETRYING, RUNNING, WAITING
 from stream_durable.ports import StoredRun, Views
 
 _failure = msgspec.json.Decoder(Failure).decode
@@ -95,6 +96,8 @@ class StepState(NamedTuple):
     refused: tuple[RefusedEmission, ...] = ()
     #: What ended the wait, where it came before the wait or says who sent it; what a reaction is called for.
     sent: tuple[SentBy, ...] = ()
+    #: What people decided about the step while it was held, oldest first.
+    reviews: tuple[Review, ...] = ()
 
 
 class Request(NamedTuple):
@@ -166,6 +169,16 @@ class RunState(NamedTuple):
     helpers: Mapping[str, StepState]
     #: By name; none after the end of the run.
     reactions: Mapping[str, ReactionState]
+
+    @property
+    def needs_review(self) -> tuple[str, ...]:
+        """The names of the held steps: a person decides about each."""
+        return tuple(name for name, step in self.steps.items() if step.status == HELD)
+
+    @property
+    def reviews(self) -> tuple[Review, ...]:
+        """What people decided about held steps, oldest first."""
+        return tuple(sorted((one for step in self.steps.values() for one in step.reviews), key=_when))
 
     @property
     def current(self) -> tuple[str, ...]:
@@ -287,7 +300,12 @@ def _plain(name: str, step: Step) -> StepState:
         outside=_outside(detail.outside),
         refused=detail.refused,
         sent=tuple(_sent(name, detail)),
+        reviews=reviews_of(name, step),
     )
+
+
+def _when(review: Review) -> datetime:
+    return review.at
 
 
 def _sent(name: str, detail: core.Detail) -> Iterator[SentBy]:

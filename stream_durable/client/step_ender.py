@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, Protocol
 
+from stream_durable.client import deciding
 from stream_durable.client.edge import Edge
 from stream_durable.client.ended_outside import completion_of, failure_of, heartbeat_of
 from stream_durable.client.inquiries import Inquiry, asked, check_run
@@ -41,17 +42,31 @@ class StepEnder:
     @abstractmethod
     async def _tell(self, message: RunMessage) -> str: ...
 
-    async def complete_step(self, step: str, value: Any = None, *, by: str = "", attempt: int = 0) -> str:
-        """Complete a step added by `wait_token`, without its token; its output is the value.
+    async def complete_step(
+        self, step: str, value: Any = None, *, by: str = "", reason: str = "", attempt: int = 0
+    ) -> str:
+        """Complete a held step, or a `wait_token` without the token; the output is the value.
 
-        Before the step waits, the value is kept for it. Raises `RejectedError` for a step that has ended.
+        Before a `wait_token` waits, the value is kept. Raises `RejectedError` for a step that has ended,
+        and for a value that does not fit the type of a held step.
         """
         run, data = await self._thawed(), self._edge.values.plain(value, f"the output of step {step!r}")
+        if deciding.is_held(run, step) and not attempt:
+            message = deciding.completion(self._edge, run, step, data, by=by, reason=reason)
+            return await self._tell(message)
         return await self._tell(completion_of(run, step, data, attempt, by=by, id=drawn()))
 
-    async def fail_step(self, step: str, error: Fail | str, *, by: str = "", attempt: int = 0) -> str:
-        """Fail a step added by `wait_token`, without its token."""
-        return await self._tell(failure_of(await self._thawed(), step, error, attempt, by=by, id=drawn()))
+    async def fail_step(
+        self, step: str, error: Fail | str = "", *, by: str = "", reason: str = "", attempt: int = 0
+    ) -> str:
+        """Fail a held step, or a `wait_token` without the token.
+
+        Without `error` a held step fails as before it was held.
+        """
+        run = await self._thawed()
+        if deciding.is_held(run, step) and not attempt:
+            return await self._tell(deciding.failure(run, step, error, by=by, reason=reason))
+        return await self._tell(failure_of(run, step, error, attempt, by=by, id=drawn()))
 
     async def heartbeat_step(self, step: str, *, attempt: int = 0) -> str:
         """Let the time for a heartbeat of a step begin again, without the step's token."""

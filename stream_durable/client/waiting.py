@@ -30,6 +30,7 @@ _WORDS: Final = {
     "turn": "its turn: the run begins so many steps with each record",
     "next child": "the time of the next run of {name}",
     "members": "{about} members",
+    "review": "a person's review, for it has failed: {about}",
     "call": "the end of the call before",
     "place": "one of the {about} places that the workflow has for steps of one run",
 }

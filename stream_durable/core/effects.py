@@ -137,7 +137,7 @@ class Effects:
 
     __slots__ = (
         "attempts", "commands", "events", "format", "happened", "has_early_timer", "has_new_rules", "load",
-        "lost_queues", "messages", "publications", "redirected", "starts", "timers",
+        "lost_queues", "messages", "publications", "redirected", "reviews", "starts", "timers",
     )  # fmt: skip
 
     def __init__(self, in_format: int = 1) -> None:
@@ -167,8 +167,16 @@ class Effects:
         self.attempts: dict[tuple[str, str, int], AttemptNote] = {}
         #: Whether a timer came to the log before its moment, by the log's clock.
         self.has_early_timer = False
+        #: `held` for each step that was held, and decisions about held steps; None: none.
+        self.reviews: list[str] | None = None
         #: Weight of the steps begun by the present message.
         self.load = 0
+
+    def note_review(self, what: str) -> None:
+        """Count a held step, or a decision."""
+        if self.reviews is None:
+            self.reviews = []
+        self.reviews.append(what)
 
     def plan_again(self, timer: tuple[Kind, str, str], due: int, now: int) -> bool:
         """Plan again a timer fired early; return whether there was need."""

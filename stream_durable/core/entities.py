@@ -38,6 +38,7 @@ from stream_durable.core.run import (
     answers,
     attempts,
     beside,
+    decisions,
     emitting,
     holding,
     inputs,
@@ -90,8 +91,8 @@ def _kind(kind: Kind) -> EntityKind:
                 handlers={
                     **start.HANDLERS, **attempts.HANDLERS, **answers.HANDLERS, **orders.HANDLERS,
                     **waits.HANDLERS, **inputs.HANDLERS, **tokens.HANDLERS,
-                    **beside.HANDLERS, **emitting.HANDLERS, **holding.HANDLERS, **passes.HANDLERS,
-                    **passing.HANDLERS, **reactions.HANDLERS,
+                    **beside.HANDLERS, **decisions.HANDLERS, **emitting.HANDLERS, **holding.HANDLERS,
+                    **passes.HANDLERS, **passing.HANDLERS, **reactions.HANDLERS,
                 },
                 timer=RunTimerFired,
                 tables=run_rows.TABLES,

@@ -46,6 +46,9 @@ GATES: Final = 2
 #: The format of triggers, of starts by them, and of events without a key.
 TRIGGERS: Final = 2
 
+#: The format of steps that are held, and of decisions about them.
+HOLD: Final = 2
+
 #: So far beyond ours a format is made up: to wait for it would hold a partition for ever.
 FORMATS_AHEAD_MAX: Final = 100
 

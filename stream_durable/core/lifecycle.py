@@ -78,6 +78,7 @@ STEP_WAITING = "step.waiting"
 STEP_CANCELLED = "step.cancelled"
 STEP_SKIPPED = "step.skipped"
 STEP_COMPENSATED = "step.compensated"
+STEP_HELD = "step.held"
 STEP_EMISSION_REFUSED = "step.emission_refused"
 RUN_STARTED = "run.started"
 RUN_COMPLETED = "run.completed"
@@ -111,6 +112,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     STEP_RETRYING: "an attempt of the step failed, and another one will be made",
     STEP_COMPLETED: "the step has ended with an output",
     STEP_FAILED: "the step has failed, and no attempt is left",
+    STEP_HELD: "the step has failed, no attempt is left, and it waits for a person's decision",
     STEP_SKIPPED: "the step was not needed",
     STEP_CANCELLED: "the step was cancelled",
     STEP_COMPENSATED: "the step had completed, and was undone",

@@ -178,6 +178,8 @@ class CancelStep(RunMessage, kw_only=True, tag="step.cancel"):
     #: Its name.
     step: Text
     reason: str = ""
+    #: Who asks for it, under any name.
+    by: OptionalText = ""
 
 
 class SkipStep(RunMessage, kw_only=True, tag="step.skip"):
@@ -189,6 +191,8 @@ class SkipStep(RunMessage, kw_only=True, tag="step.skip"):
     id: Text
     step: Text
     reason: str = ""
+    #: Who asks for it, under any name.
+    by: OptionalText = ""
 
 
 class RetryRun(RunMessage, kw_only=True, tag="run.retry"):
@@ -202,6 +206,38 @@ class RetryRun(RunMessage, kw_only=True, tag="run.retry"):
     step: OptionalText = ""
     #: Everything, from the beginning.
     whole: bool = False
+    reason: str = ""
+    #: Who asks for it, under any name.
+    by: OptionalText = ""
+
+
+class ReviewMessage(RunMessage, kw_only=True):
+    """A person decides about a held step."""
+
+    id: Text
+    #: Its name.
+    step: Text
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    #: The attempt that the step is held for; 0: any.
+    attempt: WaitAttempt = 0
+    #: Who decides, under any name.
+    by: OptionalText = ""
+    reason: Comment = ""
+
+
+class CompleteHeld(ReviewMessage, kw_only=True, tag="held.complete"):
+    """Complete a held step with a value; later steps go on."""
+
+    #: JSON that becomes the output.
+    output: Raw = NULL
+
+
+class FailHeld(ReviewMessage, kw_only=True, tag="held.fail"):
+    """Let a held step fail, and with it the run, or what the step is a member of."""
+
+    #: Why; None: the failure that the step is held for.
+    failure: Failure | None = None
 
 
 class InquireRun(RunMessage, kw_only=True, tag="run.inquire"):
@@ -1236,6 +1272,8 @@ AnyMessage = (
     | StartTriggered
     | EventUnkeyed
     | RulesDeclared
+    | CompleteHeld
+    | FailHeld
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -1319,4 +1357,6 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     StartTriggered,
     EventUnkeyed,
     RulesDeclared,
+    CompleteHeld,
+    FailHeld,
 )

@@ -11,6 +11,8 @@ READY: Final = "ready"
 RUNNING: Final = "running"
 WAITING: Final = "waiting"
 RETRYING: Final = "retrying"
+#: Failed for good, and not ended: a person decides.
+HELD: Final = "held"
 PAUSED: Final = "paused"
 CANCELLING: Final = "cancelling"
 COMPENSATING: Final = "compensating"
@@ -31,15 +33,18 @@ STEP_PASSED: Final = frozenset({COMPLETED, SKIPPED, COMPENSATED})
 STEP_ASKED: Final = frozenset({READY, RUNNING})
 
 _STOPPED: Final = frozenset({COMPLETED, FAILED, SKIPPED, CANCELLED})
+_OVER: Final = _STOPPED | {HELD}
 #: The legal moves of a step, by status. A reset step begins at `pending` again from any status; only a group
 #: is reopened from its end.
 STEP_MOVES: Final[Mapping[str, frozenset[str]]] = {
     PENDING: frozenset({READY, RUNNING, WAITING, SKIPPED, CANCELLED}),
-    READY: _STOPPED | {RUNNING, WAITING, RETRYING},
-    RUNNING: _STOPPED | {READY, WAITING, RETRYING},
+    READY: _OVER | {RUNNING, WAITING, RETRYING},
+    RUNNING: _OVER | {READY, WAITING, RETRYING},
     # A step that waits inside its function goes on, or is held like one that begins.
-    WAITING: _STOPPED | {READY, PENDING},
-    RETRYING: frozenset({READY, PENDING, FAILED, SKIPPED, CANCELLED}),
+    WAITING: _OVER | {READY, PENDING},
+    RETRYING: frozenset({READY, PENDING, FAILED, HELD, SKIPPED, CANCELLED}),
+    # Begun again it may begin at once, or have to wait for a place.
+    HELD: _STOPPED | {PENDING, READY, RUNNING, WAITING},
     COMPLETED: frozenset({COMPENSATED, RUNNING}),
     FAILED: frozenset({RUNNING, RETRYING}),
     SKIPPED: frozenset({RUNNING}),

@@ -117,6 +117,8 @@ class Finished(NamedTuple):
     row: Row | None = None
     #: How many messages, the first ones, ask for attempts and may be published while this is being saved.
     ahead: int = 0
+    #: Steps that were held, and decisions about held steps, to be counted.
+    reviews: Sequence[str] | None = None
 
 
 def read(record: Record) -> Read:
@@ -224,7 +226,8 @@ def finish(folding: Folding, *, holds_back: bool = False) -> Finished:
         row = Row(share.from_offset, len(share.outbox))
     commands = folding.effects.commands
     ahead = next((i for i, (_, one) in enumerate(commands) if type(one) is not Command), len(commands))
-    return Finished(share, messages, folding.touched, folding.evidence.outcomes, row, ahead)
+    reviews = folding.effects.reviews
+    return Finished(share, messages, folding.touched, folding.evidence.outcomes, row, ahead, reviews)
 
 
 def state_of(folding: Folding) -> Share:

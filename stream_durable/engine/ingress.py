@@ -36,7 +36,9 @@ from stream_durable.telemetry import MESSAGE_DROPPED, RECORD_POISONED, RECORD_RE
 from stream_durable.wire import events
 from stream_durable.wire.answers import judge_for_some
 from stream_durable.wire.ends import OutsideEnd
+from stream_durable.wire.held_values import judge_value_for_some
 from stream_durable.wire.records import read as read_record
+from stream_durable.wire.reviews import Completion
 from stream_durable.wire.tokens import NO_TOKENS, Tokens
 from stream_durable.wire.topics import DEAD, EVENTS, INBOX
 
@@ -44,7 +46,7 @@ _log = logger(__name__)
 
 _NAMES_SHOWN = 20
 #: What is judged by what is registered and declared.
-_ABOUT_DEFINITIONS = (events.Start, events.Answer, EventUnkeyed, SendLater)
+_ABOUT_DEFINITIONS = (events.Start, events.Answer, Completion, EventUnkeyed, SendLater)
 
 
 class _Read(NamedTuple):
@@ -266,6 +268,9 @@ class Ingress:
             raise message
         if isinstance(message, events.Answer):
             judge_for_some(message, self._catalogue.known())
+            return message.message()
+        if isinstance(message, Completion):
+            judge_value_for_some(message, self._catalogue.known(), self._catalogue.about)
             return message.message()
         if isinstance(message, OutsideEnd):
             return message.message(self._tokens)

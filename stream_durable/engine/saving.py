@@ -139,6 +139,8 @@ class Saving:
         return unsaved
 
     def _count(self, finished: batch.Finished) -> None:
+        for what in finished.reviews or ():
+            self._metrics.reviews.labels(what).inc()
         if not finished.share.exceptions:
             self._metrics.count_folded(Outcome.APPLIED, len(finished.outcomes))
             return

@@ -21,7 +21,7 @@ from stream_durable.core.status import (
     RUNNING,
     WAITING,
 )
-from stream_durable.explain.phrases import quoted
+from stream_durable.explain.phrases import counted, quoted
 from stream_durable.explain.reason import Word
 
 _WORDS: Final[dict[str, Word]] = {
@@ -47,12 +47,12 @@ class Listed(Protocol):
     def requests(self) -> bytes | None: ...
 
 
-def word_of_status(status: str) -> Word:
-    """Return the operator's word for the status of a run.
+def word_of(row: Listed) -> Word:
+    """Return the operator's word for a run.
 
     Without a look at steps, a run held up by a gate, a queue or a partition is `Running` or `Waiting`.
     """
-    return _WORDS[status]
+    return "Needs review" if _held(row) else _WORDS[row.status]
 
 
 def brief(row: Listed) -> str:
@@ -61,6 +61,9 @@ def brief(row: Listed) -> str:
     requests = thaw_requests(row.requests)
     pause = None if requests is None else requests.pause
     cancel = None if requests is None else requests.cancel
+    held = 0 if requests is None else requests.held
+    if held:
+        return f"{counted(held, 'step is', 'steps are')} held"
     steps = f"{row.done} of {row.total} steps are done"
     match row.status:
         case "failed" | "compensated" | "compensation_failed" | "compensating" if failure is not None:
@@ -77,6 +80,11 @@ def brief(row: Listed) -> str:
             return f"waits, {steps}"
         case _:
             return steps
+
+
+def _held(row: Listed) -> bool:
+    requests = None if row.requests is None else thaw_requests(row.requests)
+    return requests is not None and requests.held > 0
 
 
 def _failed(status: str, failure: Failure) -> str:

@@ -32,7 +32,7 @@ from stream_durable.core.status import (
     STEP_ENDED,
 )
 from stream_durable.explain import moving, settled, stopped, waiting
-from stream_durable.explain.listed import brief, word_of_status
+from stream_durable.explain.listed import brief, word_of
 from stream_durable.explain.partition import partition_trouble
 from stream_durable.explain.reason import Reason
 from stream_durable.explain.snapshot import Snapshot, moment
@@ -63,6 +63,8 @@ def _reason(seen: Snapshot, i: int, step: Step, found: tuple[Cause, ...], cause:
     match cause.kind:
         case "begin":
             return not_begun(run)
+        case "review":
+            return _held(run, i, step)
         case "paused":
             return paused(run)
         case "step" | "join" | "branch" | "group" | "call" | "place" | "turn":
@@ -75,6 +77,13 @@ def _reason(seen: Snapshot, i: int, step: Step, found: tuple[Cause, ...], cause:
             return _wait(seen, step, node)
         case _:
             assert_never(cause.kind)
+
+
+def _held(run: Run, i: int, step: Step) -> Reason:
+    failure = step.failure or Failure("")
+    number, _ = attempt_number(run, i, step)
+    since = None if step.detail is None else moment(step.detail.held_since)
+    return stopped.Held(since=since, failure=failure.code, message=failure.message, attempt=number)
 
 
 def _before(run: Run, i: int, found: tuple[Cause, ...], cause: Cause) -> Reason:
@@ -273,7 +282,7 @@ def _child(seen: Snapshot, step: Step, node: ChildNode, common: dict[str, Any]) 
     if row is None:
         return waiting.ForChild(child=child, workflow=node.workflow, **common)
     return waiting.ForChild(
-        child=child, workflow=node.workflow, child_word=word_of_status(row.status), child_reason=brief(row),
+        child=child, workflow=node.workflow, child_word=word_of(row), child_reason=brief(row),
         **common,
     )  # fmt: skip
 

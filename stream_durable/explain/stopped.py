@@ -29,6 +29,24 @@ class CompensationFailed(Reason, code="compensation_failed", word="Needs review"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Held(Reason, code="held", word="Needs review", check="attempts"):
+    """A step failed for good and is held. A person retries, completes, skips or fails the step."""
+
+    failure: str
+    message: str
+    #: The attempt that failed last.
+    attempt: int
+
+    def text(self, subject: str, at: Times) -> str:
+        """Return the sentence."""
+        after = f" after {self.attempt} attempts" if self.attempt > 1 else ""
+        return (
+            f"{subject} failed for good{self.was(at)}{after} with {self.failure}{quoted(self.message)}; "
+            "it is held until a person retries, completes, skips or fails it"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Failed(Reason, code="failed", word="Needs review", check="attempts"):
     """A step failed for good, or the run ran out of time. A person retries, or starts another run."""
 

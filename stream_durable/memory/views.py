@@ -324,6 +324,7 @@ def _matches(row: RunRow, query: RunQuery) -> bool:
         and _is_between(row.updated, query.updated_since, query.updated_before)
         and (query.input_text is None or query.input_text in bytes(row.input).decode())
         and not (query.unasked and _was_asked_for(row))
+        and not (query.needs_review and b'"held":' not in (row.requests or b""))
     )
 
 

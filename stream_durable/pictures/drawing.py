@@ -18,7 +18,7 @@ from stream_durable.core.definition.nodes import (
     StepNode,
 )
 from stream_durable.core.names import hook_kind
-from stream_durable.core.status import COMPLETED, FAILED, RUNNING, STEP_ENDED
+from stream_durable.core.status import COMPLETED, FAILED, HELD, RUNNING, STEP_ENDED
 from stream_durable.pictures.notes import case_of, notes_of
 from stream_durable.pictures.standing import Standing, States, counts_of, helped_by, owner_of, words_of
 
@@ -246,10 +246,12 @@ def _outline(node: AnyNode) -> Kind:
 
 
 def _worst(states: list[Standing]) -> str:
-    """Return one status for several: failed if any, otherwise an unfinished status."""
+    """Return one status for several: failed or held if any, otherwise an unfinished status."""
     statuses = {state.status for state in states}
     if FAILED in statuses:
         return FAILED
+    if HELD in statuses:
+        return HELD
     if len(statuses) == 1:
         return statuses.pop()
     return COMPLETED if statuses <= STEP_ENDED else RUNNING

@@ -24,6 +24,7 @@ from stream_durable.core.definition.nodes import (
 )
 
 _CASE_MAX = 60
+_IF_FAILED = {"skip": "skipped if it fails", "continue": "may fail", "hold": "held if it fails"}
 _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1))
 
 
@@ -47,8 +48,9 @@ def lasting(ms: int) -> str:
 def notes_of(node: AnyNode) -> list[str]:
     """Return notes on a node: the work, and the effect of a failure on the run unless fatal."""
     notes = _notes(node)
-    if node.on_error != "fail":
-        notes.append("skipped if it fails" if node.on_error == "skip" else "may fail")
+    on_error = node.step.on_error if isinstance(node, EachNode) else node.on_error
+    if on_error != "fail":
+        notes.append(_IF_FAILED[on_error])
     return notes
 
 

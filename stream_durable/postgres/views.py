@@ -345,4 +345,5 @@ def _conditions(query: RunQuery) -> tuple[Any, ...]:
         query.updated_before,
         None if query.input_text is None else query.input_text.encode(),
         query.unasked,
+        query.needs_review,
     )

@@ -59,6 +59,7 @@ class Draft:
     compensation: Draft | None = None
     #: Of a group.
     members: tuple[str, ...] = ()
+    holds_members: bool = False
     #: Of a branch.
     clauses: list[ClauseDraft] = field(default_factory=list)
     #: Of a branch that no path decides.

@@ -11,7 +11,7 @@ from stream_durable.core.definition.nodes import ChildNode, EachNode, OnError, O
 from stream_durable.sdk.draft import Draft, Work
 from stream_durable.sdk.options import Options, name_of
 from stream_durable.sdk.origin import Origin, author_frame, local_names
-from stream_durable.sdk.step_options import CallOptions, StepOptions
+from stream_durable.sdk.step_options import CallOptions, OnMembers, StepOptions
 from stream_durable.sdk.steps import Step, plain, read_after, read_names, read_takes
 
 if TYPE_CHECKING:
@@ -98,16 +98,24 @@ def each_draft(
         over = source
     else:
         over = next(iter(read_names(options, "each()", (source,), workflow)), "input")
+    on_member_error, on_error = on_error_of_members(options, given.get("on_error"))
     node = EachNode(
         name=name,
         over=over,
-        step=step,
+        step=replace(step, on_error=on_error),
         concurrency=options.count("concurrency=", given.get("concurrency")),
         enough=options.count("enough=", given.get("enough")),
-        on_member_error=options.word("on_error=", given.get("on_error"), OnMemberError, "fail_fast"),
+        on_member_error=on_member_error,
         **order,
     )
     return Draft(node, origin, options, work)
+
+
+def on_error_of_members(options: Options, given: object) -> tuple[OnMemberError, OnError]:
+    """Return the effect of a failed member on its group, and what becomes of the member."""
+    default: OnMembers = "fail_fast"
+    word = options.word("on_error=", given, OnMembers, default)
+    return ("fail_fast", "hold") if word == "hold" else (word, "fail")
 
 
 def call_draft(

@@ -20,6 +20,7 @@ from stream_durable.core.definition.nodes import (
     ParallelNode,
     StepNode,
     format_of,
+    may_hold,
 )
 from stream_durable.core.definition.paths import root_of
 from stream_durable.core.definition.reads import reads_of
@@ -86,17 +87,18 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
     preparation = _Preparation(workflow, outline, drafts, own)
     made = [(draft.role, preparation.finished(draft)) for draft in drafts]
     nodes = tuple(node for role, node in made if role == "node")
+    templates = tuple(node for role, node in made if role == "template" and isinstance(node, StepNode))
     asked = beside_nodes(zip(drafts, (node for _, node in made), strict=True))
     definition = Definition(
         name=outline.name,
         nodes=nodes,
         timeout_ms=outline.timeout_ms,
-        templates=tuple(node for role, node in made if role == "template" and isinstance(node, StepNode)),
+        templates=templates,
         hooks=tuple(node for role, node in made if role == "hook" and isinstance(node, StepNode)),
         restart=outline.restart,
         events=outline.events,
         beside=asked,
-        format=format_of(nodes, outline.concurrency, asked),
+        format=format_of((*nodes, *templates), outline.concurrency, asked),
         concurrency=outline.concurrency,
     )
     output = preparation.output(definition, outline, own)
@@ -109,6 +111,7 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
     about = replace(
         outline.about,
         steps=said,
+        outputs=_schemas_of_held(zip(drafts, (node for _, node in made), strict=True), preparation.values),
         inquiries=schemas_of(drafts, preparation.values.schemas),
         input=None if outline.input_type is None else _schema_of(preparation.values.of("input")),
         output=_schema_of(output),
@@ -118,6 +121,15 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
 
 def _schema_of(known: Known | None) -> Any:
     return None if known is None else schema_within_bounds(known.schema.whole())
+
+
+def _schemas_of_held(made: Iterable[tuple[Draft, AnyNode]], values: KnownValues) -> dict[str, Any]:
+    """Return the JSON Schemas of what a person may complete held steps with, where it is known."""
+    found = {}
+    for draft, node in made:
+        if may_hold(node) and (schema := _schema_of(values.own_of(draft))) is not None:
+            found[node.name] = schema
+    return found
 
 
 class _Preparation:
@@ -162,6 +174,8 @@ class _Preparation:
                 text = f"it is a member of two groups, {groups[0]!r} and {groups[1]!r}"
                 options.fault("two_groups", text)
             node = replace(node, member_of=groups[0], clause=0)
+            if self._drafts[groups[0]].holds_members and node.on_error == "fail":
+                node = replace(node, on_error="hold")
         return node
 
     def _node(self, draft: Draft, options: Options) -> AnyNode:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from stream_durable.core.definition.nodes import (
     BranchNode,
-    OnMemberError,
     ParallelNode,
     StepNode,
 )
@@ -17,6 +16,7 @@ from stream_durable.sdk.drafting import (
     child_draft,
     each_draft,
     function_draft,
+    on_error_of_members,
     order_of,
     own_name,
 )
@@ -30,6 +30,7 @@ from stream_durable.sdk.step_options import (
     CaseOptions,
     EachOptions,
     NodeOptions,
+    OnMembers,
     OrderOptions,
     StepOptions,
 )
@@ -101,25 +102,28 @@ class Scope(WaitScope):
         name: str,
         members: Iterable[Step | str],
         *,
-        on_error: OnMemberError = "fail_fast",
+        on_error: OnMembers = "fail_fast",
         concurrency: int | None = None,
         **options: Unpack[OrderOptions],
     ) -> Step:
         """Make defined steps the members of a group, and wait for the group as for one step.
 
         Their results go to a parameter named like the group, as `Results`. `fail_fast`: the first failed
-        member ends and fails the group. `complete_all`: all members end, and the group completes.
+        member ends and fails the group. `complete_all`: all members end, and the group completes. `hold`: a
+        member that fails is held, unless it has an `on_error` of its own.
         """
         options_of = Options(f"group {name_of(name)!r}")
         order = order_of(options_of, options, OrderOptions, self._workflow, self._place)
+        on_member_error, on_error_of_member = on_error_of_members(options_of, on_error)
         node = ParallelNode(
             name=name_of(name),
-            on_member_error=options_of.word("on_error=", on_error, OnMemberError, "fail_fast"),
+            on_member_error=on_member_error,
             concurrency=options_of.count("concurrency=", concurrency),
             **order,
         )
         names = read_names(options_of, "parallel()", members, self._workflow)
         draft = Draft(node, origin_of_call(author_frame()), options_of, members=names)
+        draft.holds_members = on_error_of_member == "hold"
         return self._keep(draft, Step(self._workflow, draft))
 
     def branch(

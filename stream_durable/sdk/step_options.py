@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
-from stream_durable.core.definition.nodes import OnError, OnMemberError
+from stream_durable.core.definition.nodes import OnError
 from stream_durable.sdk.breaker import Breaker
 from stream_durable.sdk.durations import Duration
 from stream_durable.sdk.gate import Gate, Priority
 from stream_durable.sdk.retry import Retry
 from stream_durable.sdk.steps import After, Step
+
+#: The effect of a failed member on its group; `hold`: the member is held until a person decides.
+OnMembers = Literal["fail_fast", "complete_all", "hold"]
+
+
+#: The effect of a final failure of a function beside the graph, where nothing is held.
+OnCallError = Literal["fail", "skip", "continue"]
 
 
 class CallOptions(TypedDict, total=False):
@@ -131,7 +138,7 @@ class EachOptions(FunctionOptions, OrderOptions, total=False):
     #: Steps by parameter, for parameters with another name.
     takes: Mapping[str, Step | str]
     when: Callable[..., Any] | None
-    on_error: OnMemberError
+    on_error: OnMembers
     #: The number of members under way at once.
     concurrency: int | None
     #: The number of completed members that suffices; the rest is cancelled.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, over
 from msgspec.structs import replace
 
 from stream_durable.core.definition.about import About
-from stream_durable.core.definition.nodes import HOOKS, Definition, OnError, StepNode
+from stream_durable.core.definition.nodes import HOOKS, Definition, StepNode
 from stream_durable.core.names import beside_name, hook_name, undo_name
 from stream_durable.sdk.draft import Draft
 from stream_durable.sdk.drafting import call_draft, own_name, template_draft
@@ -21,7 +21,7 @@ from stream_durable.sdk.origin import Origin, author_frame, origin_of_call, orig
 from stream_durable.sdk.prepare import Outline, Prepared, prepare
 from stream_durable.sdk.retry import Retry
 from stream_durable.sdk.scope import Scope
-from stream_durable.sdk.step_options import CallOptions, TemplateOptions
+from stream_durable.sdk.step_options import CallOptions, OnCallError, TemplateOptions
 from stream_durable.sdk.steps import Decorator, F, Template, checked_function, plain
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Workflow(Scope, Generic[In, Out]):
         self,
         signal: str,
         *,
-        on_error: OnError = "fail",
+        on_error: OnCallError = "fail",
         **options: Unpack[CallOptions],
     ) -> Callable[[F], F]:
         """Call the decorated function for each signal of this name, beside the graph, while a run goes on.
@@ -193,7 +193,7 @@ class Workflow(Scope, Generic[In, Out]):
         event: str,
         *,
         key: str,
-        on_error: OnError = "fail",
+        on_error: OnCallError = "fail",
         **options: Unpack[CallOptions],
     ) -> Callable[[F], F]:
         """Call the decorated function for each event of this name and key while a run goes on.
@@ -208,7 +208,7 @@ class Workflow(Scope, Generic[In, Out]):
         return self._reaction("on_event", event, on_error, options, keep)
 
     def _reaction(
-        self, what: str, to: str, on_error: OnError, options: CallOptions, keep: Callable[[Draft], None]
+        self, what: str, to: str, on_error: OnCallError, options: CallOptions, keep: Callable[[Draft], None]
     ) -> Callable[[F], F]:
         def decorate(decorated: F) -> F:
             function = checked_function(what, decorated, self)
@@ -219,7 +219,7 @@ class Workflow(Scope, Generic[In, Out]):
             keep(draft)
             if isinstance(draft.node, StepNode):
                 draft.node = replace(
-                    draft.node, on_error=draft.options.word("on_error=", on_error, OnError, "fail")
+                    draft.node, on_error=draft.options.word("on_error=", on_error, OnCallError, "fail")
                 )
             self._add_draft(draft)
             return decorated

@@ -17,6 +17,7 @@ from stream_durable.sdk.workflow import Workflow
 from stream_durable.wire import events
 from stream_durable.wire.ends import OutsideEnd
 from stream_durable.wire.records import read as read_record
+from stream_durable.wire.reviews import Completion
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _message(read: events.FromOutside) -> Message:
     match read:
         case events.Start():
             return read.of("")
-        case events.Answer():
+        case events.Answer() | Completion():
             return read.message()
         case OutsideEnd():
             raise AssertionError("no outcome of a turn ends a step")

@@ -15,8 +15,8 @@ from fastavro import schemaless_reader
 from msgspec import Raw
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.wire.form import Form
-from stream_durable.wire.forms import FORMS, UNREADABLE, EventForm, StartWithSignalForm
+from stream_durable.wire.form import UNREADABLE, Form
+from stream_durable.wire.forms import FORMS, EventForm, StartWithSignalForm
 from stream_durable.wire.single_object import FRAME_LENGTH, MARKER, Schema, files, frame_of, load, parsed
 
 FOLDER: Final = "events_topic"

@@ -32,19 +32,24 @@ from stream_durable.core.messages import (
     CancelRun,
     ClaimInput,
     CommentInput,
+    CompleteHeld,
     CompleteStep,
     Deferrable,
     EventPublished,
     EventUnkeyed,
+    FailHeld,
     Message,
+    RetryRun,
     SendLater,
     SignalRun,
+    SkipStep,
     StartRun,
     StartWithSignal,
 )
 from stream_durable.core.reference import holds_reference
 from stream_durable.wire.ends import OutsideEnd
 from stream_durable.wire.inbox import VALUE_BYTES_MAX, decode_message, encode
+from stream_durable.wire.reviews import Completion
 
 #: Ids of starts for later are those of runs, behind this.
 LATER_START = "start:"
@@ -113,6 +118,10 @@ FromOutside = (
     | CommentInput
     | Start
     | Answer
+    | Completion
+    | RetryRun
+    | SkipStep
+    | FailHeld
     | OutsideEnd
 )
 
@@ -229,7 +238,7 @@ def _payload(message: Message) -> Raw:
         return message.input
     if isinstance(message, AnswerInput):
         return message.answer
-    if isinstance(message, CompleteStep):
+    if isinstance(message, CompleteStep | CompleteHeld):
         return message.output
     return message.data if isinstance(message, EventPublished | EventUnkeyed | SignalRun) else NULL
 

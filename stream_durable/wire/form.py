@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, ClassVar, Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -12,6 +12,8 @@ from stream_durable.core.durations import DURATION_MS_MAX, parsed_ms
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import Deferrable, Text
 from stream_durable.wire.events import FromOutside, deferred
+
+UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 
 #: ISO 8601 with a time zone.
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -45,6 +47,21 @@ class Titled(msgspec.Struct, kw_only=True):
     """An object that is called by its title in errors."""
 
     title: ClassVar[str]
+
+
+_Shape = TypeVar("_Shape", bound=Titled)
+
+
+def decode(value: bytes, form: type[_Shape]) -> _Shape:
+    """Return an object's fields, or raise with the field, the cause and the fields that there are."""
+    try:
+        return msgspec.json.decode(value, type=form)
+    except UNREADABLE as error:
+        names = [field.encode_name for field in msgspec.structs.fields(form)]
+        fields = ", ".join(sorted(names, key="message_id".__eq__))
+        raise RejectedError(
+            "invalid", f"{error}. {form.title[0].upper()}{form.title[1:]} has the fields {fields}"
+        ) from error
 
 
 class Form(Titled, forbid_unknown_fields=True, kw_only=True):

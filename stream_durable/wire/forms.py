@@ -7,13 +7,12 @@ key. Avro has the same fields, so it is read as the JSON that it stands for (`st
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Raw
 
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.failure import MESSAGE_LENGTH_MAX, Failure
 from stream_durable.core.format import ASKS
 from stream_durable.core.ids import is_derived
 from stream_durable.core.messages import (
@@ -25,6 +24,7 @@ from stream_durable.core.messages import (
     CommentInput,
     EventPublished,
     EventUnkeyed,
+    OptionalRaw,
     OptionalText,
     Text,
 )
@@ -39,9 +39,9 @@ from stream_durable.wire.events import (
     signalled,
     unkeyed,
 )
-from stream_durable.wire.form import Form, Place, Timed, Titled, duration_ms
-
-UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
+from stream_durable.wire.failure import read_failure
+from stream_durable.wire.form import UNREADABLE, Form, Place, Timed, decode, duration_ms
+from stream_durable.wire.reviews import decided
 
 
 class _RunForm(Form, kw_only=True):
@@ -159,11 +159,36 @@ class CancelForm(_RunForm, kw_only=True):
 
     cancel: OptionalText
     compensate: bool = False
+    by: OptionalText | None = None
 
     def message(self, place: Place) -> FromOutside:
         """Return the request."""
-        identity = self.message_id or place.id
-        return CancelRun(key=self._run(place), id=identity, reason=self.cancel, compensate=self.compensate)
+        return CancelRun(
+            key=self._run(place), id=self.message_id or place.id, reason=self.cancel,
+            compensate=self.compensate, by=place.by if self.by is None else self.by,
+        )  # fmt: skip
+
+
+class ReviewForm(_RunForm, kw_only=True):
+    """A person's decision about a held step."""
+
+    title = "a review"
+
+    review: Literal["retry", "complete", "skip", "fail"]
+    step: Text
+    value: OptionalRaw = None
+    error: OptionalRaw = None
+    reason: Comment = ""
+    by: OptionalText | None = None
+
+    def message(self, place: Place) -> FromOutside:
+        """Return the decision; whether a value fits the step is still to be judged."""
+        value, error = (None if one in (None, NULL) else one for one in (self.value, self.error))
+        return decided(
+            self.review, self._run(place), self.step, id=self.message_id or place.id,
+            by=place.by if self.by is None else self.by, reason=self.reason, value=value,
+            failure=None if error is None else read_failure(error),
+        )  # fmt: skip
 
 
 class CancelLaterForm(Form, kw_only=True):
@@ -252,14 +277,6 @@ class CompleteForm(Form, kw_only=True):
         return OutsideEnd(id=identity, token=self.complete, kind="complete", output=self.value, by=self.by)
 
 
-class _Error(Titled, forbid_unknown_fields=True, kw_only=True):
-    title = "an error"
-
-    code: Annotated[str, Meta(min_length=1, max_length=128)] = "failed"
-    message: Annotated[str, Meta(max_length=MESSAGE_LENGTH_MAX)] = ""
-    details: Any = None
-
-
 class FailForm(Form, kw_only=True):
     """A step is failed by its token; the error is a text, or has a code, a message and details."""
 
@@ -271,9 +288,7 @@ class FailForm(Form, kw_only=True):
 
     def message(self, place: Place) -> FromOutside:
         """Return the end, with a token that is to be checked."""
-        data = bytes(self.error)
-        error = decode(b'{"message":%b}' % data if data.startswith(b'"') else data, _Error)
-        failure = Failure(error.code, error.message, retryable=False, details=error.details)
+        failure = read_failure(self.error)
         identity = self.message_id or place.id
         return OutsideEnd(id=identity, token=self.fail, kind="fail", failure=failure, by=self.by)
 
@@ -303,6 +318,7 @@ FORMS: Final[dict[str, type[Form]]] = {
     "complete": CompleteForm,
     "fail": FailForm,
     "heartbeat": HeartbeatForm,
+    "review": ReviewForm,
     "comment": CommentForm,
 }
 
@@ -333,21 +349,6 @@ def form_of(fields: dict[str, Any]) -> type[Form]:
         text = f"it holds {' and '.join(map(repr, marks))}; it must be one of them"
         raise RejectedError("ambiguous", text)
     return FORMS[marks[0]]
-
-
-_Shape = TypeVar("_Shape", bound=Titled)
-
-
-def decode(value: bytes, form: type[_Shape]) -> _Shape:
-    """Return an object's fields, or raise with the field, the cause and the fields that there are."""
-    try:
-        return msgspec.json.decode(value, type=form)
-    except UNREADABLE as error:
-        names = [field.encode_name for field in msgspec.structs.fields(form)]
-        fields = ", ".join(sorted(names, key="message_id".__eq__))
-        raise RejectedError(
-            "invalid", f"{error}. {form.title[0].upper()}{form.title[1:]} has the fields {fields}"
-        ) from error
 
 
 def plain(value: bytes) -> Any:

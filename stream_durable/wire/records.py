@@ -23,8 +23,8 @@ from stream_durable.core.messages import NULL, Text
 from stream_durable.wire import avro
 from stream_durable.wire.cloudevents import read_headers
 from stream_durable.wire.events import FromOutside
-from stream_durable.wire.form import Place, Titled
-from stream_durable.wire.forms import decode, event, plain, read_form
+from stream_durable.wire.form import Place, Titled, decode
+from stream_durable.wire.forms import event, plain, read_form
 from stream_durable.wire.inbox import VALUE_BYTES_MAX
 
 #: The CloudEvents type whose data is a message of one of the forms.

@@ -78,6 +78,7 @@ What anybody may write to `sd.events`. One object is one message, distinguished 
 {"start":"order","id":"order-43","input":{"id":"43","items":[],"total":1},"tags":["vip"],"message_id":"web-991"}
 {"start":"order","id":"order-43","input":{"id":"43","items":[],"total":1},"signal":"released","data":{"by":"tom"}}
 {"cancel":"the customer left","run":"order-43","compensate":true,"message_id":"web-992"}
+{"review":"complete","run":"order-42","step":"charge","value":{"number":"R-7"},"reason":"looked up","by":"tom"}
 {"cancel_later":"event:reminder/42#web-993","message_id":"web-994"}
 {"claim":"tom","run":"order-42","wait":"approved","message_id":"desk-1"}
 {"assign":"ann","run":"order-42","wait":"approved","role":"office","by":"tom","comment":"on holiday","message_id":"desk-2"}
@@ -96,6 +97,8 @@ What anybody may write to `sd.events`. One object is one message, distinguished 
   judges once more.
 - `complete`, `fail` and `heartbeat` hold the [token](../language/waits.md#other-systems) of a step; the record's key does not matter. `error` is a text, or has `code`, `message` and `details`.
 - `claim` names who takes the question on, `assign` who is to answer it (empty: anybody of the role), `cancel` the reason; `wait` is the step that asks.
+- `review` decides about a [held step](../language/review.md): `retry`, `complete` with the `value` of its output, `skip`, or `fail` with an `error` in place of the one it is held for. A value is
+  refused where it fits none of the registered workflows' steps of that name.
 - `cancel_later` names a message for later by its id: `signal:RUN/NAME#MESSAGE_ID`, `event:NAME/KEY#MESSAGE_ID` or `start:RUN`, as `later list` shows it. Too late it changes nothing.
 - A field that is not known is refused.
 - The same in Avro, by the schemas in [`schemas/events_topic/`](../../schemas/README.md#messages-of-others): one for each form, with the same fields, where
@@ -117,10 +120,10 @@ know.
 
 #: Who writes what.
 WRITERS: Final = {
-    "client": "run.cancel run.pause run.resume run.retry step.cancel step.skip "
+    "client": "run.pause run.resume step.cancel "
     "input.claim input.assign input.comment run.inquire later.cancel "
     "gate.set gate.reset schedule.set schedule.pause schedule.resume schedule.delete schedule.trigger schedule.backfill",
-    "client, ingress": "run.start_signal later.send input.answer step.complete step.fail step.heartbeat",
+    "client, ingress": "run.cancel run.retry step.skip held.complete held.fail run.start_signal later.send input.answer step.complete step.fail step.heartbeat",
     "client, ingress, reconciler (of a message for later)": "run.signal channel.event channel.unkeyed",
     "client, ingress, reconciler (of a child)": "run.start",
     "worker": "attempt.started attempt.heartbeat attempt.completed attempt.failed attempt.returned "

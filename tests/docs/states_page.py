@@ -20,7 +20,8 @@ STEP = """
 ## A step
 
 A step is `ready` when its command is published, `running` when a long attempt is announced or the members
-of a group run, `waiting` when something other than a worker ends it, and `retrying` until its next attempt.
+of a group run, `waiting` when something other than a worker ends it, `retrying` until its next attempt, and
+`held` until a person decides about its failure.
 A step that is reset, by hand or with the whole graph, begins at `pending` again from any status. The arrows
 that lead back from an end belong to reopened groups, and to failed compensations accepted by somebody.
 """

@@ -21,6 +21,24 @@ def fails() -> None:
     raise Fail("boom", "it broke", retryable=False)
 
 
+async def test_a_held_step(engine: Engine) -> None:
+    flow = Workflow("order")
+    flow.add("charge", lambda: 1, on_error="hold", retry=Retry(2, base="1s"))
+    flow.add("pack", lambda: 2)
+    engine.fail("charge", times=2, error=Fail("declined", "no money"))
+    run = await engine.start(flow)
+    await engine.until_idle()
+
+    text = (
+        "charge failed for good at 22:13:21 after 2 attempts with declined: no money; it is held until a "
+        "person retries, completes, skips or fails it"
+    )
+    same(await explain(run), "held", f"Needs review: {text}.")
+    same(await explain(run, "charge"), "held", f"Needs review: {text}.")
+    [listed] = (await engine.list()).runs
+    assert (listed.word, listed.reason) == ("Needs review", "1 step is held")
+
+
 async def test_a_step_that_failed_for_good(engine: Engine) -> None:
     flow = Workflow("flow")
 

@@ -61,7 +61,10 @@ WHOLE: dict[str, dict[str, Any]] = {
         "data": None, "message_id": "m", "at": None, "after": "1h30m", "by": "tom",
     },
     "cancel_later": {"cancel_later": "event:reminder/42#r1", "message_id": "m"},
-    "cancel": {"cancel": "the customer left", "run": "r", "compensate": True, "message_id": "m"},
+    "cancel": {"cancel": "the customer left", "run": "r", "compensate": True, "by": "tom",
+               "message_id": "m"},
+    "review": {"review": "complete", "run": "r", "step": "charge", "value": {"n": 1}, "error": None,
+               "reason": "looked up", "by": "tom", "message_id": "m"},
     "answer": {"answer": {"stars": 5}, "run": "r", "wait": "w", "by": "tom", "comment": "c",
                "message_id": "m"},
     "claim": {"claim": "tom", "run": "r", "wait": "w", "message_id": "m"},
@@ -80,7 +83,8 @@ JSONS = {"data", "input", "answer", "value", "error"}
 
 def in_avro(fields: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: msgspec.json.encode(held).decode() if name in JSONS else held for name, held in fields.items()
+        name: msgspec.json.encode(held).decode() if name in JSONS and held is not None else held
+        for name, held in fields.items()
     }
 
 

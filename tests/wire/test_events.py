@@ -38,6 +38,7 @@ from stream_durable.wire.events import (
 )
 from stream_durable.wire.inbox import decode_message
 from stream_durable.wire.records import RecordHeaders, read
+from stream_durable.wire.reviews import Completion
 from stream_durable.wire.tokens import Tokens
 
 
@@ -384,7 +385,7 @@ def for_the_inbox(message: FromOutside) -> Message:
     match message:
         case Start():
             return message.of("f")
-        case Answer():
+        case Answer() | Completion():
             return message.message()
         case OutsideEnd():
             return CompleteStep(key="r", id=message.id, step="s", format=2, output=message.output)
@@ -400,7 +401,7 @@ json = st.recursive(
 names = st.sampled_from(
     ["type", "key", "data", "signal", "run", "start", "id", "input", "tags", "answer", "wait", "message_id"]
     + ["complete", "fail", "heartbeat", "value", "error"]
-    + ["cancel", "compensate", "claim", "assign", "role", "comment", "by"]
+    + ["cancel", "compensate", "claim", "assign", "role", "comment", "by", "review", "step", "reason"]
     + ["specversion", "source", "subject", "partitionkey", "data_base64"]
 )
 forms = st.dictionaries(names, json | st.sampled_from(["a", "order", "1.0"]), max_size=6)

@@ -48,6 +48,7 @@ from stream_durable.core.messages import (
     ClaimInput,
     CommandsLost,
     CommentInput,
+    CompleteHeld,
     CompleteStep,
     DeclaredSchedules,
     DeclareSchedule,
@@ -64,6 +65,7 @@ from stream_durable.core.messages import (
     EventReacted,
     EventTaken,
     EventUnkeyed,
+    FailHeld,
     FailStep,
     FormatRaised,
     GateAsked,
@@ -566,6 +568,19 @@ MESSAGES += [
     EventUnkeyed(key="order.created/m4", id="m4", format=2, data=DATA, by="till 4"),
     RulesDeclared(key="3", format=2),
 ]  # fmt: skip
+
+HELD: dict[str, Any] = {"key": RUN, "id": "m9", "step": "charge", "format": 2}
+BY: dict[str, Any] = {"key": RUN, "id": "m9", "reason": "the bank is back", "by": "tom"}
+MESSAGES += [
+    CancelRun(**BY, compensate=True),
+    CancelStep(**BY, step="charge"),
+    SkipStep(**BY, step="charge"),
+    RetryRun(**BY, step="charge", whole=True),
+    CompleteHeld(**HELD),
+    CompleteHeld(**HELD, attempt=3, by="tom", reason="looked up", output=DATA),
+    FailHeld(**HELD),
+    FailHeld(**HELD, attempt=3, by="tom", reason="no", failure=Failure("lost", "no", retryable=False)),
+]
 
 
 def lines(name: str) -> list[bytes]:

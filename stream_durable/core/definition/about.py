@@ -32,6 +32,8 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     output: Any = None
     #: The JSON Schemas of what inquiries carry, by name of the answer; missing: anything.
     inquiries: dict[str, Any] = {}
+    #: The JSON Schemas of the outputs of steps that may be held, by name; missing: anything.
+    outputs: dict[str, Any] = {}
     #: What is said about steps, by name.
     steps: dict[str, str] = {}
 
@@ -46,6 +48,10 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     def refusal_of_inquiry(self, name: str, data: bytes) -> RejectedError | None:
         """Return the reason for refusing what an inquiry carries, or None."""
         return _refusal(self.inquiries.get(name), data, f"what is asked of {name!r}")
+
+    def refusal_of_output(self, step: str, data: bytes) -> RejectedError | None:
+        """Return the reason for refusing a value in place of a held step's output, or None."""
+        return _refusal(self.outputs.get(step), data, f"the output of step {step!r}", "invalid_output")
 
 
 NOTHING: Final = About()
@@ -69,15 +75,15 @@ def schema_within_bounds(node: Any) -> Any:
     return None if node is None or len(msgspec.json.encode(node)) > SCHEMA_BYTES_MAX else node
 
 
-def _refusal(schema: Any, data: bytes, what: str) -> RejectedError | None:
+def _refusal(schema: Any, data: bytes, what: str, code: str = "invalid_input") -> RejectedError | None:
     if schema is None:
         return None
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError):
-        return RejectedError("invalid_input", f"{what} is no JSON")
+        return RejectedError(code, f"{what} is no JSON")
     found = misfit(Schema(schema), value)
-    return RejectedError("invalid_input", f"{what} does not fit: {_shown(found)}") if found else None
+    return RejectedError(code, f"{what} does not fit: {_shown(found)}") if found else None
 
 
 def _shown(found: list[Misfit]) -> str:

@@ -22,16 +22,17 @@ from stream_durable.core.format import (
     CALENDAR,
     CONCURRENCY,
     GATES,
+    HOLD,
     TAKE,
     TOKENS,
     Format,
-)
+)  # fmt: skip
 from stream_durable.core.messages import Millis
 from stream_durable.core.policy import NO_RETRY, Count, RetryPolicy
 
 #: The effect of a final failure on the run: it fails, or later steps go on, as if the step had been skipped
-#: or with the failure on record.
-OnError = Literal["fail", "skip", "continue"]
+#: or with the failure on record, or the step is held until a person decides.
+OnError = Literal["fail", "skip", "continue", "hold"]
 #: The effect of a failed member on the group: it fails at once, or keeps the failure as a result.
 OnMemberError = Literal["fail_fast", "complete_all"]
 #: How people are asked: yes or no, one of several, some of several, a text, a number, a date, or fields.
@@ -355,9 +356,16 @@ def format_of(nodes: Iterable[AnyNode], concurrency: int | None = None, beside: 
     return max(1 if concurrency is None else CONCURRENCY, BESIDE if beside else 1, *map(_format_of, nodes), 1)
 
 
+def may_hold(node: AnyNode) -> bool:
+    """Return whether a node, or a member made of it, is held when it has failed."""
+    return "hold" in (node.on_error, getattr(function_of(node), "on_error", ""))
+
+
 def _format_of(node: AnyNode) -> int:
     if (function := function_of(node)) is not None and function.gate is not None:
         return GATES
+    if may_hold(node):
+        return HOLD
     if isinstance(node, InputNode):
         return ASKS
     if isinstance(node, TokenNode):

@@ -88,10 +88,15 @@ def _workflow(definition: Definition) -> Iterator[Fault]:
         if event not in ON_REQUEST:
             known = ", ".join(sorted(ON_REQUEST))
             yield Fault(None, "unknown_event", f"{label}, events=: {event!r} is not one of {known}")
-    if definition.format < (needed := format_of(definition.nodes, definition.concurrency, definition.beside)):
+    if definition.format < (needed := _format(definition)):
         yield Fault(None, "format", f"{label} has steps of format {needed}, and says {definition.format}")
     for code, text in retry_faults(definition.restart):
         yield Fault(None, code, f"{label}, restart=: {text}")
+
+
+def _format(definition: Definition) -> int:
+    nodes = (*definition.nodes, *definition.templates)
+    return format_of(nodes, definition.concurrency, definition.beside)
 
 
 def _names(definition: Definition) -> Iterator[Fault]:
@@ -119,6 +124,9 @@ def _beside(definition: Definition) -> Iterator[Fault]:
         if not NAME.match(each.name) or "." in each.name or each.name in (*HOOKS, "compensate"):
             text = f"{each.name!r} is not a name for an answer: {RULE}, without a dot, and not that of a hook"
             yield Fault(each.step.name, "bad_name", text)
+        if each.step.on_error == "hold":
+            text = f"{each.name!r} is called beside the graph, where nothing is held"
+            yield Fault(each.step.name, "hold", text)
         if each.name in seen:
             yield Fault(
                 each.step.name,

@@ -14,7 +14,7 @@ from stream_durable.core.lifecycle import (
     STEP_EVENTS,
 )
 from stream_durable.core.names import helped, is_undo
-from stream_durable.core.run import beside, groups, hooks, inside, races, reading
+from stream_durable.core.run import beside, groups, hooks, inside, races, reading, review
 from stream_durable.core.run.again import restart
 from stream_durable.core.run.begin import begin_each
 from stream_durable.core.run.counters import LOST, SETTLED, join_verdict, tally
@@ -28,6 +28,7 @@ from stream_durable.core.status import (
     COMPENSATED,
     COMPLETED,
     FAILED,
+    HELD,
     PENDING,
     READY,
     SKIPPED,
@@ -96,7 +97,11 @@ def _end_step(run: Run, end: End, now: int, out: Effects, ready: list[int], ends
         step = run.steps[i] = Step(READY if was_begun else PENDING)
     else:
         was_begun = step.status != PENDING
-    is_said = _leave(run, i, step, status, out, ends, was_begun=was_begun)
+    ends_as = status if status != FAILED else _failed_as(run, i)
+    if ends_as == HELD:
+        _hold(run, i, step, failure, now, out, ends, was_begun=was_begun)
+        return
+    is_said = _leave(run, i, step, status, now, out, ends, was_begun=was_begun)
     if status == COMPLETED:
         step.output = output
         _note_needless(step)
@@ -105,9 +110,7 @@ def _end_step(run: Run, end: End, now: int, out: Effects, ready: list[int], ends
             run.payload += len(output)
     else:
         step.failure = failure
-        if status == FAILED and run.graph.nodes[i].on_error == "skip":
-            status = SKIPPED
-    step.status = status
+    status = step.status = ends_as
     if was_begun and step.finished is None:
         step.finished = now
     clear_due(run, i, step, out)
@@ -121,6 +124,27 @@ def _end_step(run: Run, end: End, now: int, out: Effects, ready: list[int], ends
     _move_on(run, i, step, now, out, ready, ends, was_begun=was_begun)
 
 
+def _failed_as(run: Run, i: int) -> str:
+    """Return the status of a step that has failed for good."""
+    on_error = run.graph.nodes[i].on_error
+    if on_error == "hold" and review.may_hold(run, i):
+        return HELD
+    return SKIPPED if on_error == "skip" else FAILED
+
+
+def _hold(
+    run: Run, i: int, step: Step, failure: Failure | None, now: int, out: Effects, ends: list[End], *,
+    was_begun: bool,
+) -> None:  # fmt: skip
+    """Hold a failed step: everything inside ends, and nothing after the step begins."""
+    if step.status == HELD:
+        return
+    _leave(run, i, step, FAILED, now, out, ends, was_begun=was_begun)
+    review.hold(run, i, step, failure, now, out)
+    if i in run.open or i in run.graph.members:
+        groups.close(run, i, step, ends)
+
+
 def _note_needless(step: Step) -> None:
     """Record a step's success after the step was no longer needed."""
     detail = step.detail
@@ -130,9 +154,13 @@ def _note_needless(step: Step) -> None:
 
 
 def _leave(
-    run: Run, i: int, step: Step, status: str, out: Effects, ends: list[End], *, was_begun: bool
+    run: Run, i: int, step: Step, status: str, now: int, out: Effects, ends: list[End], *, was_begun: bool
 ) -> bool:
     """Take a step out of the counts of what is under way; return whether it had begun."""
+    if step.status == HELD:
+        # It is not under way since then.
+        review.release(run, now, out)
+        return True
     if not was_begun:
         if not step.is_between_passes:
             step.detailed().is_idle = True

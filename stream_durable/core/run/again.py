@@ -69,6 +69,7 @@ def forget_outcome(run: Run, out: Effects) -> None:
     if run.requests is not None:
         run.requests.past_cancel = run.requests.cancel
         run.requests.cancel = run.requests.late_cancel = None
+        run.requests.left_ms = None
     if run.due is not None:
         set_run_due(run, None, out)
 
@@ -264,6 +265,7 @@ def _anew(step: Step) -> Step:
         # The next members are numbered after all there have been.
         fresh.detail.turns = detail.turns if detail.graft is None else detail.graft.turn
         taken = ((step.attempt, detail.taken),) if detail.taken else ()
+        fresh.detail.reviews = detail.reviews
         fresh.detail.taken_before = (*detail.taken_before, *taken)[-_TAKEN_MAX:]
     return fresh
 

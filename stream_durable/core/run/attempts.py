@@ -38,6 +38,7 @@ from stream_durable.core.status import (
     COMPENSATED,
     COMPLETED,
     FAILED,
+    HELD,
     PENDING,
     READY,
     RETRYING,
@@ -55,10 +56,10 @@ NOT_CARRIED: Final = "not_carried"
 #: The status of a step when this type of message is a repeat.
 _SAID: dict[type[AttemptMessage], tuple[str, ...]] = {
     AttemptCompleted: (COMPLETED, COMPENSATED),
-    AttemptFailed: (RETRYING, FAILED, SKIPPED),
+    AttemptFailed: (RETRYING, FAILED, HELD, SKIPPED),
     AttemptSkipped: (SKIPPED,),
     AttemptJumped: (COMPLETED, COMPENSATED),
-    AttemptExpanded: (COMPLETED, FAILED, COMPENSATED),
+    AttemptExpanded: (COMPLETED, FAILED, HELD, COMPENSATED),
     AttemptFinished: (COMPLETED,),
     AttemptCancels: (COMPLETED,),
 }

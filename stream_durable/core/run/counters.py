@@ -23,7 +23,7 @@ from stream_durable.core.definition.nodes import (
     TokenNode,
 )
 from stream_durable.core.names import helped, is_helper, is_inner
-from stream_durable.core.run import groups, inside, line, portions
+from stream_durable.core.run import groups, inside, line, portions, review
 from stream_durable.core.run.state import Open, Run, Step
 from stream_durable.core.status import (
     CANCELLED,
@@ -104,6 +104,7 @@ def recount(run: Run) -> None:
         if group is not None and group.status == RUNNING and _has_opened(run, i, group):
             _count_members(run, i, group)
     portions.count(run)
+    review.count(run)
     if run.ended is None and run.status != PENDING:
         _count_active(run)
 

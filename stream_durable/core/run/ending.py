@@ -32,6 +32,7 @@ from stream_durable.core.status import (
     COMPENSATION_FAILED,
     COMPLETED,
     FAILED,
+    HELD,
     PENDING,
     READY,
     RUNNING,
@@ -249,6 +250,8 @@ def _cancel_step(run: Run, i: int, now: int, out: Effects) -> None:
         return
     was_begun = step.status != PENDING or step.is_between_passes
     stop_step(run, i, step, out)
+    if step.status == HELD and run.requests is not None:
+        run.requests.held -= 1
     step.status = CANCELLED
     step.failure = RUN_ENDS
     clear_due(run, i, step, out)

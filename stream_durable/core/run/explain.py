@@ -20,6 +20,7 @@ from stream_durable.core.run.waiting import cause_of_wait
 from stream_durable.core.status import (
     CANCELLED,
     COMPLETED,
+    HELD,
     PENDING,
     READY,
     RETRYING,
@@ -95,6 +96,8 @@ def _under_way(run: Run, i: int, step: Step) -> Cause:
         return Cause("members", about=f"{opened.left} of {len(run.graph.members.get(i, ()))}")
     if detail is not None and detail.is_stopping:
         return Cause("answer", step.worker or "", due=step.due)
+    if step.status == HELD:
+        return Cause("review", about="" if step.failure is None else step.failure.message)
     if step.status == RETRYING:
         return Cause("retry", about=str(step.attempt + 1), due=step.due)
     if step.status == RUNNING:

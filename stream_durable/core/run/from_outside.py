@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from stream_durable.core.failure import Failure
@@ -35,6 +37,25 @@ class Beside(msgspec.Struct, omit_defaults=True):
     arrival: int = 0
     #: Who sent it.
     by: str = ""
+
+
+#: What a person decides about a held step.
+Decision = Literal["retry", "complete", "skip", "fail", "cancel"]
+
+
+class Review(msgspec.Struct, omit_defaults=True, frozen=True):
+    """What a person decided about a held step."""
+
+    #: Of the message.
+    id: str
+    decision: Decision
+    at: int
+    #: Since when the step was held, in which attempt, and why.
+    held: int
+    attempt: int
+    failure: Failure | None = None
+    by: str = ""
+    reason: str = ""
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True, omit_defaults=True):

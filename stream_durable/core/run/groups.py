@@ -28,7 +28,16 @@ from stream_durable.core.run.early_end import early_end, reason
 from stream_durable.core.run.portions import is_deferred
 from stream_durable.core.run.state import NOT_NEEDED, End, Graft, Open, Run, Step
 from stream_durable.core.run.values import root_value
-from stream_durable.core.status import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, SKIPPED, STEP_ENDED
+from stream_durable.core.status import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    HELD,
+    PENDING,
+    RUNNING,
+    SKIPPED,
+    STEP_ENDED,
+)
 
 #: Steps of a run at most, including added ones.
 STEPS_MAX = 10_000
@@ -376,7 +385,7 @@ def _why_closed(name: str, group: Step) -> Failure:
         return Failure(SKIPPED, text, retryable=False)
     if group.status == COMPLETED or (failure is not None and failure.code == NOT_NEEDED):
         return Failure(NOT_NEEDED, text, retryable=False)
-    blamed = name if group.status == FAILED else None
+    blamed = name if group.status in (FAILED, HELD) else None
     if failure is not None and failure.step is not None:
         blamed = failure.step
     return Failure("cancelled", text, retryable=False, step=blamed)

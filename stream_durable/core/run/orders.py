@@ -7,7 +7,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RUN_PAUSED, RUN_RESUMED, RUN_RETRIED
 from stream_durable.core.messages import CancelStep, PauseRun, ResumeRun, RetryRun, RunContinued, SkipStep
-from stream_durable.core.run import beside, context, portions, undoing
+from stream_durable.core.run import beside, context, decisions, portions, review, undoing
 from stream_durable.core.run.advance import react, work_off
 from stream_durable.core.run.again import (
     beginnings,
@@ -22,6 +22,7 @@ from stream_durable.core.run.again import (
     write_down_unbegun,
 )
 from stream_durable.core.run.attempts import has_stopped
+from stream_durable.core.run.from_outside import Decision
 from stream_durable.core.run.groups import has_ended
 from stream_durable.core.run.say import say_run, set_run_due, time_limit
 from stream_durable.core.run.state import Request, Requests, Run
@@ -93,17 +94,36 @@ def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
     if run.ended is None and (run.failure is not None or run.output is not None or run.status == PENDING):
         return Outcome.LATE
     is_undo = undoing.has_failed(run, message.step)
-    which, reopened = (set[int](), set[int]()) if is_undo else _chosen(run, message)
+    held = [] if message.whole or is_undo else _held(run, message.step)
+    which, reopened = (set[int](), set[int]()) if is_undo else _chosen(run, message, held)
     requests = run.requests = run.requests or Requests()
-    requests.retry = Request(message.id, now)
+    requests.retry = Request(message.id, now, message.reason, by=message.by)
     requests.remember(message.id)
     if is_undo:
         undoing.undo_again(run, message.step, now, out)
         return Outcome.APPLIED
+    for i in review.held_steps(run):
+        if i in which or i in held:
+            review.note(run, i, "retry", now, out, id=message.id, by=message.by, reason=message.reason)
+    names = [run.graph.names[i] for i in held]
+    if which or reopened:
+        _put_back(run, message, which, reopened, now, out)
+    else:
+        say_run(run, RUN_RETRIED, now, out)
+    for name in names:
+        decisions.begin_again(run, run.graph.index[name], now, out)
+    return Outcome.APPLIED
+
+
+def _put_back(
+    run: Run, message: RetryRun, which: set[int], reopened: set[int], now: int, out: Effects
+) -> None:
+    """Reset steps, and begin them again."""
     had_ended = run.ended is not None
     if had_ended:
         # An ended run cannot be resumed, and a retried run is meant to run.
-        requests.pause = None
+        if run.requests is not None:
+            run.requests.pause = None
         # The run may have completed without some deferred steps: nobody continues them any more.
         portions.withdraw(run)
         mark_unbegun(run)
@@ -119,16 +139,19 @@ def retry(run: Run, message: RetryRun, now: int, out: Effects) -> Outcome:
         forget_context(run)
     say_run(run, RUN_RETRIED, now, out)
     run.output = final_output(run)
+    review.let_time_go_on(run, now, out)
     work_off(run, stranded(run), beginnings(run), now, out)
     if had_ended and run.graph.reads_events and run.ended is None:
         react(run, now, now, out)
-    return Outcome.APPLIED
 
 
-def _chosen(run: Run, message: RetryRun) -> tuple[set[int], set[int]]:
+def _chosen(run: Run, message: RetryRun, held: list[int]) -> tuple[set[int], set[int]]:
+    """Return the steps to reset, and the groups to reopen; held steps begin again without a reset."""
     undoing.refuse_before_undo(run)
     if message.whole:
         return set(range(run.graph.size)), set()
+    if message.step and held:
+        return set(), set()
     if message.step:
         i = _index(run, message.step)
         if run.graph.is_helper(i):
@@ -139,10 +162,16 @@ def _chosen(run: Run, message: RetryRun) -> tuple[set[int], set[int]]:
             raise RejectedError("not_begun", f"step {message.step!r} of run {run.id!r} has not begun")
         return chosen_by_name(run, i)
     which, reopened = chosen_by_failure(run)
-    if not which:
+    if not which and not held:
         text = f"no step of run {run.id!r} has failed or was cancelled; name a step, or retry the whole run"
         raise RejectedError("nothing_to_retry", text)
     return which, reopened
+
+
+def _held(run: Run, name: str) -> list[int]:
+    """Return the held step of a name, or all held steps."""
+    held = review.held_steps(run)
+    return [i for i in held if run.graph.names[i] == name] if name else held
 
 
 def _end_by_hand(run: Run, message: CancelStep | SkipStep, status: str, now: int, out: Effects) -> Outcome:
@@ -165,6 +194,8 @@ def _end_by_hand(run: Run, message: CancelStep | SkipStep, status: str, now: int
         # Called in an earlier try; nobody waits for it now.
         return Outcome.LATE
     _remember(run, message.id)
+    decision: Decision = "skip" if status == SKIPPED else "cancel"
+    review.note(run, i, decision, now, out, id=message.id, by=message.by, reason=message.reason)
     if (step := run.steps.get(i)) is not None:
         has_stopped(step)
     work_off(run, [(i, status, None, why)], [], now, out)

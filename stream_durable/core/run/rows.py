@@ -249,7 +249,8 @@ def phase(run: Run) -> str:
         return run.status
     if run.requests is not None and run.requests.pause is not None:
         return PAUSED
-    return WAITING if run.waiting and not run.active else RUNNING
+    is_held = run.requests is not None and run.requests.held
+    return WAITING if (run.waiting or is_held) and not run.active else RUNNING
 
 
 def thaw_run(

@@ -19,7 +19,7 @@ from stream_durable.core.messages import (
     StartScheduled,
     StartTriggered,
 )
-from stream_durable.core.run import beside, reading
+from stream_durable.core.run import beside, reading, review
 from stream_durable.core.run.advance import react, work_off
 from stream_durable.core.run.again import beginnings
 from stream_durable.core.run.children import refused, tell_parent, tell_schedule
@@ -131,6 +131,8 @@ def cancel(run: Run, message: CancelRun, now: int, out: Effects, last: End | Non
         requests.late_cancel = request
         return Outcome.APPLIED
     requests.cancel = request
+    for i in review.held_steps(run):
+        review.note(run, i, "cancel", now, out, id=message.id, by=message.by, reason=message.reason)
     reason = message.reason or "cancelled by request"
     run.failure = Failure("cancelled", reason, retryable=False)
     if run.status == PENDING:

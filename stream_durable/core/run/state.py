@@ -17,7 +17,7 @@ from stream_durable.core.emissions import RefusedEmission
 from stream_durable.core.failure import Failure
 from stream_durable.core.lanes import first_lane
 from stream_durable.core.messages import Grafted, OptionalRaw, Scheduled
-from stream_durable.core.run.from_outside import Beside, Outside, Sent
+from stream_durable.core.run.from_outside import Beside, Outside, Review, Sent
 from stream_durable.core.run.inner import Inner, Inside
 from stream_durable.core.run.mail import Mail
 from stream_durable.core.status import PENDING, READY, RUN_ENDED
@@ -135,6 +135,10 @@ class Detail(msgspec.Struct, omit_defaults=True):
     taken: str = ""
     #: What the latest of its earlier attempts took: an offer that comes again gets the same answer.
     taken_before: tuple[tuple[int, str], ...] = ()
+    #: Since when a person is to decide about the step, whether that failed it, and all decisions so far.
+    held_since: int | None = None
+    is_failed_by_hand: bool = False
+    reviews: tuple[Review, ...] = ()
 
 
 class Step:
@@ -212,6 +216,9 @@ class Requests(msgspec.Struct, omit_defaults=True):
     #: How often the reactions to events were registered with their channels, and since when events count.
     reads: int = 0
     reads_since: int = 0
+    #: How many steps are held, and how much of the run's time-out was left when the first one was.
+    held: int = 0
+    left_ms: int | None = None
 
     def remember(self, order: str) -> None:
         """Record an applied request."""

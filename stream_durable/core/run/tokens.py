@@ -11,7 +11,7 @@ from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.naming import no_such_wait
 from stream_durable.core.run.outside import keep, outside_of, set_next_due
 from stream_durable.core.run.state import Run, Step
-from stream_durable.core.status import COMPLETED, FAILED, PENDING, STEP_ENDED, WAITING, Outcome
+from stream_durable.core.status import COMPLETED, FAILED, HELD, PENDING, STEP_ENDED, WAITING, Outcome
 
 
 def complete(run: Run, message: CompleteStep, now: int, out: Effects) -> Outcome:
@@ -79,7 +79,8 @@ def _passed(run: Run, step: Step | None, message: OutsideMessage, attempt: int) 
     ended_by = "" if outside is None else outside.id
     if ended_by == message.id and message.attempt in (0, attempt):
         return Outcome.DUPLICATE
-    has_ended = run.ended is not None or (step is not None and step.status in STEP_ENDED)
+    is_over = step is not None and (step.status in STEP_ENDED or step.status == HELD)
+    has_ended = run.ended is not None or is_over
     is_late = has_ended or bool(ended_by) or message.attempt not in (0, attempt)
     return Outcome.LATE if is_late else None
 

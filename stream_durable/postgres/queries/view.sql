@@ -8,7 +8,7 @@
 -- Which runs are meant. What is null is no condition: $1 workflow, $2 fingerprint, $3 statuses, $4 whether they
 -- are open, $5 whether they have a failure, $6 tag as JSON, $7 queue, $8 parent, $9 created since, $10 and before,
 -- $11 updated since, $12 and before, $13 bytes that the input holds, $14 whether those are left out that were
--- undone because somebody asked for their end. $4 and $5 follow from $3; said outright they let partial indexes
+-- undone because somebody asked for their end, $15 whether a step of them has to be held. $4 and $5 follow from $3; said outright they let partial indexes
 -- apply.
   and ($1::text is null or workflow = $1)
   and ($2::text is null or fingerprint = $2)
@@ -28,37 +28,38 @@
   and (not $14::boolean or
 -- include run_was_not_asked_to_end
   )
+  and (not $15::boolean or (requests is not null and position('"held":'::bytea in requests) > 0))
 
 -- name: view_run_list
--- At most $17 runs beyond ($15 created, $16 id), newest first.
+-- At most $18 runs beyond ($16 created, $17 id), newest first.
 select id, workflow, fingerprint, status, created, updated, ended, done, total, tags, failure, queue, priority,
   metadata, parent, parent_step, attempt, started, requests
 from run
-where (created, id) < ($15, $16)
+where (created, id) < ($16, $17)
 -- include run_conditions
 order by created desc, id desc
-limit $17
+limit $18
 
 -- name: view_run_count
--- How many runs there are, $15 at most.
+-- How many runs there are, $16 at most.
 select count(*)
 from (
   select
   from run
   where true
 -- include run_conditions
-  limit $15
+  limit $16
 ) found
 
 -- name: view_run_statuses
--- How many runs stand in each status, of $15 runs at most.
+-- How many runs stand in each status, of $16 runs at most.
 select status, count(*)
 from (
   select status
   from run
   where true
 -- include run_conditions
-  limit $15
+  limit $16
 ) found
 group by status
 order by status

@@ -1,0 +1,42 @@
+"""Decisions about held steps, as the state of a run shows them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from stream_durable.core.failure import Failure
+from stream_durable.core.run.from_outside import Decision
+from stream_durable.core.run.state import Step
+
+
+class Review(NamedTuple):
+    """What a person decided about a held step."""
+
+    step: str
+    #: The id returned by the call.
+    id: str
+    decision: Decision
+    at: datetime
+    #: Who decided, if that was said, and why.
+    by: str
+    reason: str
+    #: Since when the step was held, in which attempt, and for which failure.
+    held: datetime
+    attempt: int
+    failure: Failure | None
+
+
+def reviews_of(name: str, step: Step) -> tuple[Review, ...]:
+    """Return all decisions about a step, oldest first."""
+    return tuple(
+        Review(
+            name, one.id, one.decision, _moment(one.at), one.by, one.reason, _moment(one.held), one.attempt,
+            one.failure,
+        )
+        for one in (() if step.detail is None else step.detail.reviews)
+    )  # fmt: skip
+
+
+def _moment(millis: int) -> datetime:
+    return datetime.fromtimestamp(millis / 1_000, UTC)

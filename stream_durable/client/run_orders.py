@@ -1,0 +1,84 @@
+"""Requests to a run: cancel, pause, resume, retry, for the whole or a step."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from stream_durable.client.orders import check_end_step, check_retry
+from stream_durable.client.step_ender import StepEnder
+from stream_durable.core.errors import TransientError
+from stream_durable.core.lifecycle import RunEvent
+from stream_durable.core.messages import CancelRun, CancelStep, PauseRun, ResumeRun, RetryRun, SkipStep
+from stream_durable.core.run.rows import RunRow
+from stream_durable.sdk.given import drawn
+
+
+class RunOrders(StepEnder):
+    """Sends requests to a run."""
+
+    @abstractmethod
+    async def _row(self) -> RunRow: ...
+
+    async def cancel(self, reason: str = "", *, compensate: bool = False, by: str = "") -> str:
+        """Request the end of the run; wait for it with `result`.
+
+        Children are cancelled too and clean-up steps run; completed steps are undone if `compensate`.
+        """
+        order = CancelRun(key=self.id, id=drawn(), reason=reason, compensate=compensate, by=by)
+        return await self._tell(order)
+
+    async def pause(self, reason: str = "", *, by: str = "") -> str:
+        """Let no step begin until the run is resumed; those under way go on, and so does time."""
+        return await self._tell(PauseRun(key=self.id, id=drawn(), reason=reason, by=by))
+
+    async def resume(self, *, context: Mapping[str, Any] | None = None) -> str:
+        """Let a paused run go on; `context` is merged into the run's context before."""
+        data = self._edge.values.an_object(context, f"the context for run {self.id!r}")
+        return await self._tell(ResumeRun(key=self.id, id=drawn(), context=data))
+
+    async def cancel_step(self, step: str, reason: str = "", *, by: str = "") -> str:
+        """Cancel a step, or a group with all members, and everything after."""
+        check_end_step(await self._thawed(), step)
+        return await self._tell(CancelStep(key=self.id, id=drawn(), step=step, reason=reason, by=by))
+
+    async def skip_step(self, step: str, reason: str = "", *, by: str = "") -> str:
+        """End a step, or a group with all members, as skipped; later steps continue without the output.
+
+        For a failed compensation, `"charge~compensate"`, this accepts the failure.
+        """
+        check_end_step(await self._thawed(), step)
+        return await self._tell(SkipStep(key=self.id, id=drawn(), step=step, reason=reason, by=by))
+
+    async def retry(
+        self, step: str | None = None, *, whole: bool = False, reason: str = "", by: str = ""
+    ) -> str:
+        """Retry steps in place, whether or not the run has ended.
+
+        By default all failed, held or cancelled steps and all later steps; with `step` only the named step
+        and all later steps; with `whole` everything. A held step has all its attempts again, and keeps what
+        it got by `ctx.once`. A failed compensation, `"charge~compensate"`, is retried by name, and before
+        anything else.
+        """
+        message = RetryRun(key=self.id, id=drawn(), step=step or "", whole=whole, reason=reason, by=by)
+        check_retry(await self._thawed(), message)
+        async with self._edge.live(self.id) as events:
+            await self._tell(message)
+            await self._until_retried(events, message.id)
+        return message.id
+
+    async def _until_retried(self, events: AsyncIterator[RunEvent], order: str) -> None:
+        patience = self._edge.patience_seconds
+        try:
+            async with asyncio.timeout(patience):
+                async for _ in events:
+                    requests = (await self._row()).requests
+                    if requests is not None and order.encode() in requests:
+                        return
+        except TimeoutError:
+            raise TransientError(
+                f"the order to retry run {self.id!r} is on the log, and was not carried out within "
+                f"{patience:g} s: is a reconciler running, and can the run still be retried?"
+            ) from None

@@ -1,0 +1,47 @@
+"""Held steps and decisions about them, by client and by message: on both stores."""
+
+from __future__ import annotations
+
+import pytest
+
+from stream_durable import Fail, Retry, Workflow
+from stream_durable.client import RunFilter
+from stream_durable.testing import Engine
+
+pytestmark = [
+    pytest.mark.parametrize(
+        "engine", ["memory", pytest.param("real", marks=pytest.mark.real)], indirect=True
+    ),
+]
+
+
+async def test_a_step_is_held_listed_and_decided_about(engine: Engine) -> None:
+    flow = Workflow("order", timeout="1h")
+    charge = flow.add("charge", lambda: 7, on_error="hold")
+    flow.add("check", lambda: 8, on_error="hold", retry=Retry(1))
+    flow.add("ship", lambda: 9, after=charge)
+    engine.fail("charge", times=2, error=Fail("declined", "no"))
+    engine.fail("check", error=Fail("away", "no"))
+    run = await engine.start(flow, id="order-1", tags=["a"])
+    await engine.until(run, "waiting")
+    assert run.state.needs_review == ("charge", "check") and run.state.due is None
+
+    page = await engine.list(RunFilter(needs_review=True, tag="a"))
+    assert [(one.id, one.needs_review) for one in page.runs] == [("order-1", 2)]
+    assert (await engine.count(RunFilter(needs_review=True))).found == 1
+
+    await run.complete_step("check", 5, by="tom", reason="looked up")
+    await run.retry("charge", by="ann")
+    await engine.until(run, "waiting")
+    assert run.state.needs_review == ("charge",)
+    engine.restart()
+    await run.retry("charge", by="ann", reason="once more")
+    assert await run.result() == {"check": 5, "ship": 9}
+    assert [(one.decision, one.by, one.reason) for one in run.state.steps["charge"].reviews] == [
+        ("retry", "ann", ""), ("retry", "ann", "once more"),
+    ]  # fmt: skip
+    assert {(one.step, one.decision, one.by, one.reason) for one in run.state.reviews} > {
+        ("check", "complete", "tom", "looked up")
+    }
+    assert (await engine.count(RunFilter(needs_review=True))).found == 0
+    assert [event.type for event in run.events].count("step.held") == 3

@@ -1,0 +1,249 @@
+"""C12, end to end: a step that has failed for good is held until a person decides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from stream_durable import Context, Expand, Fail, Retry, Workflow
+from stream_durable.client import RunFilter
+from stream_durable.core.definition.nodes import encode_definition
+from stream_durable.core.errors import RejectedError
+from stream_durable.sdk.errors import DefinitionError
+from stream_durable.testing import Engine
+
+
+class Order(BaseModel):
+    id: str
+
+
+class Receipt(BaseModel):
+    number: str
+    amount: float
+
+
+def shop(**options: Any) -> Workflow[Order, Any]:
+    flow = Workflow("order", input=Order, **options)
+
+    @flow.step(on_error="hold", retry=Retry(2, base="1s"))
+    def charge(order: Order) -> Receipt:
+        return Receipt(number=f"R-{order.id}", amount=9.5)
+
+    @flow.step
+    def ship(charge: Receipt) -> str:
+        return f"shipped for {charge.number}"
+
+    return flow
+
+
+async def held(engine: Engine, flow: Workflow[Order, Any], times: int = 2) -> Any:
+    engine.fail("charge", times=times, error=Fail("declined", "the bank says no"))
+    run = await engine.start(flow, Order(id="42"))
+    await engine.until_idle()
+    return run
+
+
+async def test_after_its_last_attempt_a_step_needs_review(engine: Engine) -> None:
+    run = await held(engine, shop())
+    assert (run.status, run.state.needs_review) == ("waiting", ("charge",))
+    step = run.step("charge")
+    assert (step.status, step.attempts, step.failure.code) == ("held", 2, "declined")
+    assert step.waits_for == ("a person's review, for it has failed: the bank says no",)
+    assert run.step("ship").status == "pending"
+    await engine.advance("30d")
+    assert run.step("charge").status == "held"
+    assert [event.type for event in run.events] == ["run.started", "step.retrying", "step.held"]
+
+
+async def test_a_person_retries_with_all_attempts(engine: Engine) -> None:
+    run = await held(engine, shop(), times=3)
+    await engine.advance("1m")
+    await run.retry("charge", reason="the bank is back", by="tom")
+    await engine.until_idle()
+    assert run.output == "shipped for R-42" and run.step("charge").attempts == 4
+    [review] = run.state.reviews
+    assert (review.step, review.decision, review.by, review.reason) == (
+        "charge", "retry", "tom", "the bank is back",
+    )  # fmt: skip
+    assert review.failure is not None and review.failure.code == "declined" and review.held < review.at
+    assert run.state.requests.retry.by == "tom"
+
+
+async def test_a_person_completes_with_a_value_of_the_steps_type(engine: Engine) -> None:
+    run = await held(engine, shop())
+    with pytest.raises(RejectedError, match="the output of step 'charge' does not fit: number") as caught:
+        await run.complete_step("charge", {"amount": 9.5})
+    assert caught.value.code == "invalid_output" and run.step("charge").status == "held"
+    await run.complete_step("charge", Receipt(number="R-7", amount=1.0), by="tom", reason="paid in cash")
+    await engine.until_idle()
+    assert run.output == "shipped for R-7"
+    assert [(one.decision, one.by) for one in run.state.reviews] == [("complete", "tom")]
+
+
+async def test_a_person_fails_skips_or_cancels(engine: Engine) -> None:
+    flow = shop()
+    failed = await held(engine, flow)
+    await failed.fail_step("charge", by="tom")
+    assert failed.status == "failed" and failed.failure.code == "declined"
+    other = await held(engine, flow)
+    await other.fail_step("charge", Fail("stolen", "the card is stolen"), by="tom")
+    assert other.failure.code == "stolen"
+    cancelled = await held(engine, flow)
+    await cancelled.cancel("enough", by="tom")
+    assert cancelled.status == "cancelled"
+    [review] = cancelled.state.reviews
+    assert (review.decision, review.by, review.reason) == ("cancel", "tom", "enough")
+
+
+async def test_a_skipped_step_is_passed_over(engine: Engine) -> None:
+    flow = Workflow("w")
+    first = flow.add("first", lambda: 1, on_error="hold")
+    flow.add("second", lambda: 2, after=first)
+    engine.fail("first")
+    run = await engine.start(flow)
+    await run.skip_step("first", "not needed", by="tom")
+    await engine.until_idle()
+    assert run.output == 2 and run.state.reviews[0].decision == "skip"
+
+
+async def test_the_time_of_the_run_stands_still(engine: Engine) -> None:
+    run = await held(engine, shop(timeout="1h"))
+    assert run.state.due is None
+    await engine.advance("5h")
+    assert run.status == "waiting"
+    engine.fail("charge", times=2)
+    await run.retry("charge")
+    due = run.state.due
+    assert due is not None and 3_590 < (due - engine.now).total_seconds() <= 3_600
+
+
+async def test_the_time_of_another_wait_goes_on(engine: Engine) -> None:
+    flow = shop()
+    flow.wait_signal("go", timeout="1h", on_timeout="late")
+    run = await held(engine, flow)
+    await engine.advance("1h")
+    assert run.step("go").output == "late" and run.step("charge").status == "held"
+
+
+async def test_kept_calls_are_kept(engine: Engine) -> None:
+    calls = []
+    flow = Workflow("w")
+
+    @flow.step(on_error="hold")
+    async def work(ctx: Context[None]) -> str:
+        paid = await ctx.once("pay", lambda: calls.append(1) or "paid")
+        if len(calls) == 1 and ctx.attempt == 1:
+            raise Fail("broken", "after paying")
+        return paid
+
+    run = await engine.start(flow)
+    await engine.until_idle()
+    assert run.step("work").status == "held"
+    await run.retry()
+    await engine.until_idle()
+    assert run.output == "paid" and calls == [1]
+
+
+async def test_waits_questions_and_children(engine: Engine) -> None:
+    small = Workflow("small", output=int)
+    small.add("only", lambda: 3)
+    flow = Workflow("w")
+    flow.wait_signal("go", timeout="1h", on_error="hold")
+    flow.ask("stars", choices=["one", "two"], timeout="1h", on_error="hold")
+    flow.child("kid", small, on_error="hold")
+    engine.fail("only")
+    run = await engine.start(flow)
+    await engine.advance("1h")
+    assert run.state.needs_review == ("go", "stars", "kid")
+    with pytest.raises(RejectedError, match="stars"):
+        await run.complete_step("stars", "three")
+    await run.complete_step("stars", "two")
+    with pytest.raises(RejectedError, match="kid"):
+        await run.complete_step("kid", "three")
+    await run.retry("kid")
+    await engine.until_idle()
+    await run.retry("go")
+    await engine.signal(run, "go", 1)
+    assert await run.result() == {"go": 1, "stars": "two", "kid": 3}
+
+
+async def test_members_of_groups(engine: Engine) -> None:
+    flow = Workflow("w", input=list[int])
+
+    @flow.each("input", on_error="hold")
+    def double(item: int) -> int:
+        return 2 * item
+
+    one = flow.add("one", lambda: 1)
+    two = flow.add("two", lambda: 2, on_error="skip")
+    flow.parallel("both", [one, two], on_error="hold")
+    engine.fail("double[1]")
+    engine.fail("one")
+    engine.fail("two")
+    run = await engine.start(flow, [1, 2, 3])
+    await engine.until_idle()
+    assert run.state.needs_review == ("one", "double[1]")
+    with pytest.raises(RejectedError, match="invalid|does not fit"):
+        await run.complete_step("double[1]", "four")
+    await run.complete_step("double[1]", 5)
+    await run.retry("one")
+    await engine.until_idle()
+    assert run.output["double"] == [2, 5, 6]
+
+
+async def test_a_template_is_held(engine: Engine) -> None:
+    flow = Workflow("w")
+
+    @flow.template(on_error="hold")
+    def leaf(item: int) -> int:
+        return item
+
+    @flow.step
+    def spread() -> Expand:
+        return Expand([leaf.of(1), leaf.of(2)])
+
+    engine.fail("spread[1]")
+    run = await engine.start(flow)
+    await engine.until_idle()
+    assert run.state.needs_review == ("spread[1]",)
+    await run.retry()
+    await engine.until_idle()
+    assert run.output == [1, 2]
+
+
+async def test_lists_and_requests_to_many_runs(engine: Engine) -> None:
+    flow = shop()
+    run = await held(engine, flow)
+    other = await engine.start(flow, Order(id="43"))
+    await engine.until_idle()
+    page = await engine.list(RunFilter(needs_review=True))
+    assert [(one.id, one.needs_review) for one in page.runs] == [(run.id, 1)]
+    assert await engine.retry_all(RunFilter(needs_review=True), by="tom", reason="all") == 1
+    await engine.until_idle()
+    assert run.status == other.status == "completed"
+    assert [one.by for one in run.state.reviews] == ["tom"]
+    assert (await engine.list(RunFilter(needs_review=True))).runs == []
+
+
+async def test_only_a_held_step_is_decided_about(engine: Engine) -> None:
+    run = await engine.start(shop(), Order(id="42"))
+    await engine.until_idle()
+    with pytest.raises(RejectedError, match="charge"):
+        await run.complete_step("charge", {"number": "R", "amount": 1})
+
+
+async def test_the_language_of_it() -> None:
+    plain, holding = Workflow("w"), Workflow("w")
+    plain.add("a", lambda: 1)
+    holding.add("a", lambda: 1, on_error="hold")
+    assert (plain.definition().format, holding.definition().format) == (1, 2)
+    assert b"hold" not in encode_definition(plain.definition())
+    assert holding.about.outputs == {}
+    assert shop().about.outputs["charge"]["required"] == ["number", "amount"]
+    flow = Workflow("w", input=Order)
+    flow.add("a", lambda: 1)
+    with pytest.raises(DefinitionError, match="on_error= takes one of fail, skip, continue"):
+        flow.on_signal("s", on_error="hold")(lambda ctx: None)  # type: ignore[arg-type]
+        flow.definition()
