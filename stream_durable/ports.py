@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from stream_durable.core.declared import Declaration, Declared
@@ -22,6 +22,7 @@ from stream_durable.core.format import FORMAT
 from stream_durable.core.gate.summary import GatePlace, GateSummary
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Kind
+from stream_durable.core.run.attribute_rows import attribute_keys
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.tables import Rows
 from stream_durable.wire.control import ControlState
@@ -552,6 +553,33 @@ class RunPosition(NamedTuple):
     id: str
 
 
+class AttributeTest(NamedTuple):
+    """A condition on an attribute, by its key (`core/attributes.py`)."""
+
+    name: str
+    #: From this key on, and before this one.
+    low: str
+    high: str
+    #: Not between the two.
+    is_not: bool = False
+    #: Text within a text, letter for letter.
+    text: str | None = None
+
+    def is_met(self, attributes: Mapping[str, str]) -> bool:
+        """Return whether these keys by name meet the condition."""
+        key = attributes.get(self.name)
+        if key is None or (self.low <= key < self.high) is self.is_not:
+            return False
+        return self.text is None or self.text in key[1:]
+
+
+class ListPosition(NamedTuple):
+    """A run's position in a list: the value of its order, and the id. A page begins beyond a position."""
+
+    value: int | str
+    id: str
+
+
 class RunQuery(NamedTuple):
     """Conditions for runs; defaults match every run. Times are milliseconds of log time."""
 
@@ -574,6 +602,41 @@ class RunQuery(NamedTuple):
     unasked: bool = False
     #: Only runs with held steps.
     needs_review: bool = False
+    attributes: tuple[AttributeTest, ...] = ()
+    #: Beginning of the id.
+    id_prefix: str | None = None
+    #: What a text among the attributes holds, letter for letter.
+    attribute_text: str | None = None
+    #: `client`, `event`, `schedule` or `parent`.
+    trigger: str | None = None
+    schedule: str | None = None
+
+
+#: The columns that runs are sorted by; `duration` is that of ended runs.
+RunSort = Literal["created", "started", "updated", "duration"]
+
+
+class RunOrder(NamedTuple):
+    """The order of a list of runs: by a column or an attribute, then by id. Runs without it are left out."""
+
+    by: RunSort = "created"
+    attribute: str | None = None
+    is_up: bool = False
+
+    def place(self, run: RunSummary) -> ListPosition | None:
+        """Return the position of a run in this order; None: it is left out."""
+        value: int | str | None
+        if self.attribute is not None:
+            value = attribute_keys(run.attributes).get(self.attribute)
+        elif self.by == "duration":
+            began = run.created if run.started is None else run.started
+            value = None if run.ended is None else run.ended - began
+        else:
+            value = getattr(run, self.by)
+        return None if value is None else ListPosition(value, run.id)
+
+
+NEWEST: Final = RunOrder()
 
 
 class RunSummary(NamedTuple):
@@ -601,13 +664,15 @@ class RunSummary(NamedTuple):
     started: int | None = None
     #: A JSON object: the requests to the run.
     requests: bytes | None = None
+    #: A JSON list of [name, kind, value].
+    attributes: bytes | None = None
 
 
 class RunPage(NamedTuple):
-    """Some runs, newest first, and where to go on; None: there are no more."""
+    """Some runs, in order, and where to go on; None: there are no more."""
 
     runs: list[RunSummary]
-    following: RunPosition | None
+    following: ListPosition | None
 
 
 class WorkflowFigures(NamedTuple):
@@ -885,7 +950,12 @@ class Views(Protocol):
         """Return a run and all stored steps."""
 
     async def run_list(
-        self, query: RunQuery, *, limit: int = 50, after: RunPosition | None = None
+        self,
+        query: RunQuery,
+        *,
+        limit: int = 50,
+        after: ListPosition | None = None,
+        order: RunOrder = NEWEST,
     ) -> RunPage:
         """Return a page of the matching runs."""
 

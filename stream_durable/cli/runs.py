@@ -29,7 +29,7 @@ from stream_durable.core.names import is_helper, is_inner
 if TYPE_CHECKING:
     from stream_durable.client import RunFilter, RunState, RunStatuses
     from stream_durable.core.definition.graph import Graph
-    from stream_durable.ports import RunPage, RunQuery
+    from stream_durable.ports import RunOrder, RunPage, RunQuery
     from stream_durable.settings import Settings
 
 
@@ -73,6 +73,9 @@ def start(
     metadata: Annotated[
         str | None, typer.Option("--meta", help="Metadata: a JSON object, or @file, or -.")
     ] = None,
+    attribute: Annotated[
+        list[str] | None, typer.Option("--attribute", help="As amount=9.5; may be repeated.")
+    ] = None,
     timeout: Annotated[
         str | None,
         typer.Option("--timeout", help='How long it may take, as "2h".', show_default="the workflow's"),
@@ -104,6 +107,7 @@ def start(
         "priority": priority,
         "tags": tag or [],
         "metadata": None if metadata is None else read_json(metadata, "--meta"),
+        "attributes": _attributes(attribute or []),
         "timeout": timeout,
         "signal": None if signal is None else (signal, read_json(signal_data, "--signal-data")),
         "signal_by": signal_by,
@@ -122,17 +126,36 @@ def list_runs(
     children: Annotated[
         bool, typer.Option("--children", help="Also how many runs the steps of each have started.")
     ] = False,
+    sort: Annotated[
+        str,
+        typer.Option(
+            "--sort",
+            help="created, started, updated, duration or an attribute; with - before it the greatest first.",
+        ),
+    ] = "-created",
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns",
+            help="Columns of the table, by comma; an attribute is one.",
+            show_default=",".join(LIST_COLUMNS),
+        ),
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """List runs, newest first.
 
     For programs each run has a `cursor`: `--after` takes the last one to continue. Runs created or changed
-    meanwhile are neither missed nor repeated.
+    meanwhile are neither missed nor repeated. Sorted by an attribute, runs without it are left out.
 
-    Example: `stream-durable runs list --status failed --since 2h --output jsonl`
+    Example: `stream-durable runs list --where 'amount>=9.5' --sort -amount --columns id,status,amount`
     """
     empty = "There is no such run." if not which.is_empty else "No run was started yet."
-    show_page(which.filter().query(), limit, after, output, empty=empty, with_children=children)
+    shown = LIST_COLUMNS if columns is None else [name.strip() for name in columns.split(",")]
+    show_page(
+        which.filter().query(), limit, after, output, empty=empty, with_children=children, sort=sort,
+        columns=shown,
+    )  # fmt: skip
 
 
 @app.command()
@@ -215,19 +238,39 @@ def show_page(
     empty: str,
     with_children: bool = False,
     columns: Sequence[str] = LIST_COLUMNS,
+    sort: str = "-created",
 ) -> None:
     """Print a page of runs, and where to go on if there are more."""
-    from stream_durable.client.listing import cursor, entry
+    from stream_durable.client.listing import cursor, entry, read_order
 
-    page, children = asyncio.run(_list(load_settings(), query, limit, after, with_children=with_children))
+    order = read_order(sort)
+    page, children = asyncio.run(
+        _list(load_settings(), query, limit, after, order, with_children=with_children)
+    )
     rows = [entry_row(entry(run)) for run in page.runs]
+    for row, run in zip(rows, page.runs, strict=True):
+        place = order.place(run)
+        row["cursor"] = None if place is None else cursor(place)
     if with_children:
         rows = [{**row, "children": children.get(row["id"], 0)} for row in rows]
+    if output is Format.TABLE:
+        rows = [{**row["attributes"], **row} for row in rows]
     if with_children:
         columns = (*columns[:-1], "children", columns[-1])
     show(rows, columns, output, empty=empty)
     if page.following is not None:
         typer.echo(f"There are more: --after {cursor(page.following)}", err=True)
+
+
+def _attributes(written: list[str]) -> dict[str, Any]:
+    """Return attributes written as conditions of equality."""
+    from stream_durable.client.where import Where
+
+    found = [Where.read(text) for text in written]
+    for one in found:
+        if one.operator != "=":
+            raise UsageError(f"--attribute: {str(one)!r} sets nothing; write amount=9.5")
+    return {one.name: one.value for one in found}
 
 
 def _workflow(target: str, name: str) -> Any:
@@ -280,7 +323,13 @@ async def _followed(settings: Settings, run: str, say: Callable[[str], None]) ->
 
 
 async def _list(
-    settings: Settings, query: RunQuery | None, limit: int, after: str | None, *, with_children: bool
+    settings: Settings,
+    query: RunQuery | None,
+    limit: int,
+    after: str | None,
+    order: RunOrder,
+    *,
+    with_children: bool,
 ) -> tuple[RunPage, dict[str, int]]:
     from stream_durable import operating
     from stream_durable.client.listing import read_cursor
@@ -289,8 +338,8 @@ async def _list(
     if query is None:
         return RunPage([], None), {}
     async with operating.views(settings) as views:
-        position = None if after is None else read_cursor(after)
-        page = await views.run_list(query, limit=limit, after=position)
+        position = None if after is None else read_cursor(after, order)
+        page = await views.run_list(query, limit=limit, after=position, order=order)
         return page, await views.child_counts([run.id for run in page.runs]) if with_children else {}
 
 

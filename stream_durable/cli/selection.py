@@ -33,6 +33,15 @@ class RunStatus(StrEnum):
     COMPENSATION_FAILED = "compensation_failed"
 
 
+class Trigger(StrEnum):
+    """Triggers of runs."""
+
+    CLIENT = "client"
+    EVENT = "event"
+    SCHEDULE = "schedule"
+    PARENT = "parent"
+
+
 RunId = Annotated[
     str, typer.Argument(metavar="RUN", help="Id of the run, or a unique beginning of it.", show_default=False)
 ]
@@ -78,6 +87,22 @@ class Selection(NamedTuple):
         str | None, typer.Option("--text", help="Only with this text in the JSON of the input.")
     ] = None
 
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            help="Only with such an attribute: amount>=9.5, region=north, note~text; may be repeated.",
+        ),
+    ] = None
+    attribute_text: Annotated[
+        str | None, typer.Option("--attribute-text", help="Only with this text in one of the attributes.")
+    ] = None
+    id_prefix: Annotated[str | None, typer.Option("--id-prefix", help="Only ids that begin like this.")] = (
+        None
+    )
+    trigger: Annotated[Trigger | None, typer.Option("--trigger", help="Only runs started like this.")] = None
+    schedule: Annotated[str | None, typer.Option("--schedule", help="Only runs of this schedule.")] = None
+
     @property
     def is_empty(self) -> bool:
         """Whether there are no conditions, so that all runs match."""
@@ -101,6 +126,11 @@ class Selection(NamedTuple):
             updated_since=_moment("--updated-since", self.updated_since),
             updated_before=_moment("--updated-before", self.updated_before),
             input_text=self.input_text,
+            attributes=self.where or (),
+            attribute_text=self.attribute_text,
+            id_prefix=self.id_prefix,
+            trigger=None if self.trigger is None else self.trigger.value,
+            schedule=self.schedule,
         )
 
 

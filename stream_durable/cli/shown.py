@@ -47,6 +47,7 @@ def entry_row(run: RunEntry) -> dict[str, Any]:
         "parent_step": run.parent_step,
         "attempt": run.attempt,
         "needs_review": run.needs_review,
+        "attributes": run.attributes,
         "failure": Failed.of(run.failure),
         "cursor": run.cursor,
     }
@@ -83,6 +84,7 @@ def run_row(run: RunState) -> dict[str, Any]:
         },
         "input": run.input,
         "context": run.context,
+        "attributes": run.attributes,
         "output": run.output,
         "failure": Failed.of(run.failure),
     }

@@ -19,6 +19,7 @@ from stream_durable.client.rules import TriggerState
 from stream_durable.client.run import RunHandle
 from stream_durable.client.schedules import Backfill, FiringState, ScheduleState
 from stream_durable.client.state import Request, Requests, RunState, StepState
+from stream_durable.client.where import Where
 from stream_durable.explain.checks import Check
 from stream_durable.explain.explained import Explanation
 
@@ -68,5 +69,6 @@ __all__ = [
     "TriggerState",
     "WaitList",
     "WorkerState",
+    "Where",
     "WorkflowEntry",
 ]

@@ -17,17 +17,16 @@ from stream_durable.client.attention import Attention, attention
 from stream_durable.client.bulk import BulkOrders
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.figures import WorkflowEntry, child_counts, workflow_entries
-from stream_durable.client.filter import LOST, RunFilter
 from stream_durable.client.gates import GateOrders
 from stream_durable.client.history import Happening, history
 from stream_durable.client.input_list import InputFilter, InputList, answer_all, open_inputs
 from stream_durable.client.joining import ask_started, start_with_signal
 from stream_durable.client.later import PlannedList, cancel_planned, planned, planned_messages
-from stream_durable.client.listing import COUNT_MAX, RunCount, RunList, RunStatuses, counted, listed, statuses
 from stream_durable.client.open_waits import EventList, WaitList, kept_events, open_waits
 from stream_durable.client.queues import QueueOrders
 from stream_durable.client.rules import RuleOrders
 from stream_durable.client.run import RunHandle, output_type_of, start
+from stream_durable.client.run_lists import RunLists
 from stream_durable.client.schedules import ScheduleOrders
 from stream_durable.client.starting import (
     StartOptions,
@@ -43,6 +42,7 @@ from stream_durable.client.starting import (
 )
 from stream_durable.client.step_ender import HasId, StepEnder, TokenEnder, id_of
 from stream_durable.client.together import Progress
+from stream_durable.core.attributes import attributes_of
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import StartRun, StartWithSignal
 from stream_durable.sdk.durations import Duration, milliseconds
@@ -51,7 +51,7 @@ from stream_durable.sdk.workflow import In, Out, Workflow
 from stream_durable.wire.events import check_taken, published, unkeyed, with_signal
 
 
-class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders, QueueOrders, RuleOrders, GateOrders):
+class AsyncClient(TokenEnder, BulkOrders, RunLists, ScheduleOrders, QueueOrders, RuleOrders, GateOrders):
     """A connection to one instance; use with `async with`, from any number of tasks of one loop."""
 
     def __init__(self, connect: Callable[[], AbstractAsyncContextManager[Ports]]) -> None:
@@ -169,6 +169,7 @@ class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders, QueueOrders, RuleOrder
             priority=options.get("priority", 0),
             metadata=edge.values.an_object(metadata, f"the metadata of a run of workflow {name!r}"),
             timeout_ms=time_limit(options.get("timeout")),
+            attributes=attributes_of(options.get("attributes") or {}),
         )
         await check_queue(edge, message.queue)
         return message
@@ -295,24 +296,6 @@ class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders, QueueOrders, RuleOrder
         output_type = None if workflow is None else output_type_of(workflow)
         return RunHandle(self._edge, run_id(id), output_type=output_type)
 
-    async def list(
-        self, which: RunFilter | None = None, *, limit: int = 50, after: str | None = None
-    ) -> RunList:
-        """Return a page of runs, newest first; `after` takes `following` of the previous page.
-
-        Runs created or changed between two pages are neither missed nor repeated while they meet the
-        conditions.
-        """
-        return await listed(self._edge, which or RunFilter(), limit, after)
-
-    async def count(self, which: RunFilter | None = None, *, at_most: int = COUNT_MAX) -> RunCount:
-        """Count runs, exactly up to `at_most`."""
-        return await counted(self._edge, which or RunFilter(), at_most)
-
-    async def statuses(self, which: RunFilter | None = None, *, at_most: int = 1_000_000) -> RunStatuses:
-        """Count runs by status in one call, exactly up to `at_most` runs."""
-        return await statuses(self._edge, which or RunFilter(), at_most)
-
     async def workflows(self, since: Duration = "1d") -> builtins.list[WorkflowEntry]:
         """Return every registered workflow with numbers of open, waiting, failed and recent runs.
 
@@ -386,12 +369,6 @@ class AsyncClient(TokenEnder, BulkOrders, ScheduleOrders, QueueOrders, RuleOrder
         before they expired: of each id the latest, without data.
         """
         return await kept_events(self._edge, event, key, limit, after, untaken=untaken, expired=expired)
-
-    async def failed(
-        self, which: RunFilter | None = None, *, limit: int = 50, after: str | None = None
-    ) -> RunList:
-        """Return a page of the dead letters: of the runs that ended as `failed=True` says."""
-        return await listed(self._edge, which or RunFilter(), limit, after, among=LOST)
 
     def _ender(self, run: str) -> StepEnder:
         return self.run(run)

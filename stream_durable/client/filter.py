@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from stream_durable.client.where import Where
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.status import (
     CANCELLING,
@@ -29,6 +30,8 @@ Moment = datetime | Duration
 
 #: Statuses of runs that have not ended.
 OPEN: Final = frozenset({PENDING, RUNNING, WAITING, PAUSED, CANCELLING, COMPENSATING})
+#: What starts runs.
+TRIGGERS: Final = ("client", "event", "schedule", "parent")
 #: Statuses of runs that ended without success.
 LOST: Final = frozenset({FAILED, COMPENSATED, COMPENSATION_FAILED})
 
@@ -62,6 +65,23 @@ class RunFilter:
     updated_before: Moment | None = None
     #: A text within the JSON of the input, letter for letter.
     input_text: str | None = None
+    #: Conditions on attributes: `"amount>=9.5"`, `"region=north"`, or `Where` with a typed value.
+    attributes: str | Where | Sequence[str | Where] = ()
+    #: A text within a text among the attributes, letter for letter.
+    attribute_text: str | None = None
+    #: The beginning of the id.
+    id_prefix: str | None = None
+    #: What started the run: `client`, `event`, `schedule` or `parent`.
+    trigger: str | None = None
+    #: The schedule that started the run.
+    schedule: str | None = None
+
+    @property
+    def where(self) -> tuple[Where, ...]:
+        """The conditions on attributes."""
+        given = self.attributes
+        several = [given] if isinstance(given, str | Where) else given
+        return tuple(one if isinstance(one, Where) else Where.read(one) for one in several)
 
     def query(self, among: frozenset[str] | None = None, now: datetime | None = None) -> RunQuery | None:
         """Return the query with fixed moments, or None if no run in a status of `among` can match.
@@ -89,6 +109,11 @@ class RunFilter:
             input_text=self.input_text,
             unasked=self.failed or among is LOST,
             needs_review=self.needs_review,
+            attributes=tuple(one.test() for one in self.where),
+            attribute_text=self.attribute_text,
+            id_prefix=self.id_prefix,
+            trigger=_trigger(self.trigger),
+            schedule=self.schedule,
         )
 
 
@@ -106,6 +131,12 @@ def _millis(name: str, moment: Moment | None, now: datetime) -> int | None:
     if isinstance(moment, datetime):
         return since_epoch(name, moment)
     return since_epoch(name, now) - milliseconds(moment)
+
+
+def _trigger(given: str | None) -> str | None:
+    if given not in (None, *TRIGGERS):
+        raise RejectedError("bad_trigger", f"{given!r} starts no run; there are {', '.join(TRIGGERS)}")
+    return given
 
 
 def _statuses(given: str | Sequence[str]) -> frozenset[str]:

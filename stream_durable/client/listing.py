@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
 
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import RunFilter
-from stream_durable.client.state import CLIENT, failure_of
+from stream_durable.client.state import CLIENT, failure_of, values_of
+from stream_durable.core.attributes import checked_name
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.run.rows import thaw_requests
 from stream_durable.core.run.say import trigger_of
 from stream_durable.explain.listed import brief, word_of
 from stream_durable.explain.reason import Word
-from stream_durable.ports import RunPosition, RunSummary
+from stream_durable.ports import NEWEST, ListPosition, RunOrder, RunSort, RunSummary
 
 #: How far a count goes: further than people read numbers, and no more than a second of a server's time.
 COUNT_MAX: Final = 100_000
+NEWEST_FIRST: Final = "-created"
 #: The longest page: what a client and a server hold at a time without noticing it.
 LIMIT_MAX: Final = 10_000
 
@@ -59,15 +62,17 @@ class RunEntry(NamedTuple):
     reason: str = ""
     #: How many steps are held until a person decides.
     needs_review: int = 0
+    #: Typed values set at the start and by steps.
+    attributes: Mapping[str, str | float | bool | datetime] = {}
 
     @property
     def cursor(self) -> str:
-        """The value of `after=` for continuing behind this run."""
-        return cursor(RunPosition(round(self.created.timestamp() * 1_000), self.id))
+        """The value of `after=` for continuing behind this run in a list with the newest first."""
+        return cursor(ListPosition(round(self.created.timestamp() * 1_000), self.id))
 
 
 class RunList(NamedTuple):
-    """A page of runs, newest first."""
+    """A page of runs, in order."""
 
     runs: list[RunEntry]
     #: The value of `after=` for the next page; None: there are no more.
@@ -108,16 +113,24 @@ class Family(NamedTuple):
 
 
 async def listed(
-    edge: Edge, which: RunFilter, limit: int, after: str | None, *, among: frozenset[str] | None = None
+    edge: Edge,
+    which: RunFilter,
+    limit: int,
+    after: str | None,
+    *,
+    among: frozenset[str] | None = None,
+    sort: str = NEWEST_FIRST,
 ) -> RunList:
     """Return a page of the matching runs with a status in `among`."""
-    query, views = which.query(among, edge.now()), edge.ports.views
-    position = None if after is None else read_cursor(after)
+    query, views, order = which.query(among, edge.now()), edge.ports.views, read_order(sort)
+    position = None if after is None else read_cursor(after, order)
     if query is None:
         return RunList([], None)
     if not 1 <= limit <= LIMIT_MAX:
         raise RejectedError("bad_limit", f"limit= takes 1 to {LIMIT_MAX} runs, not {limit}")
-    page = await edge.ask(lambda: views.run_list(query, limit=limit, after=position), "list runs")
+    page = await edge.ask(
+        lambda: views.run_list(query, limit=limit, after=position, order=order), "list runs"
+    )
     following = None if page.following is None else cursor(page.following)
     return RunList([entry(run) for run in page.runs], following)
 
@@ -184,22 +197,36 @@ def entry(run: RunSummary) -> RunEntry:
         word_of(run),
         brief(run),
         0 if requests is None else requests.held,
+        values_of(run.attributes),
     )
 
 
-def cursor(position: RunPosition) -> str:
-    """Return a place in a list as a text that a program keeps without looking inside."""
-    return f"{position.created}.{position.id}"
+def read_order(sort: str) -> RunOrder:
+    """Return the order of a list: a column or an attribute; with - before it, the greatest first."""
+    name = sort.removeprefix("-")
+    if name in get_args(RunSort):
+        by: Any = name
+        return RunOrder(by=by, is_up=not sort.startswith("-"))
+    return RunOrder(attribute=checked_name(name), is_up=not sort.startswith("-"))
 
 
-def read_cursor(text: str) -> RunPosition:
-    """Return the position encoded by a cursor."""
-    created, point, run = text.partition(".")
-    if not point or not created.isascii() or not created.isdigit() or len(created) > 18:
-        raise RejectedError(
-            "bad_cursor", f"{text[:128]!r} is no position in a list: pass the value of `following`"
-        )
-    return RunPosition(int(created), run)
+def cursor(position: ListPosition) -> str:
+    """Return a place in a list as an opaque text."""
+    value = position.value
+    return f"{value if isinstance(value, int) else '=' + value.encode().hex()}.{position.id}"
+
+
+def read_cursor(text: str, order: RunOrder = NEWEST) -> ListPosition:
+    """Return the position encoded by a cursor of a list in this order."""
+    value, point, run = text.partition(".")
+    if point and order.attribute is not None and value.startswith("="):
+        with suppress(ValueError):
+            return ListPosition(bytes.fromhex(value[1:]).decode(), run)
+    elif point and order.attribute is None and value.isascii() and value.isdigit() and len(value) <= 18:
+        return ListPosition(int(value), run)
+    raise RejectedError(
+        "bad_cursor", f"{text[:128]!r} is no position in this list: pass the value of `following`"
+    )
 
 
 def _moment(millis: int) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, Final, TypedDict
 
@@ -15,6 +16,7 @@ from stream_durable.client.filter import since_epoch
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import QUEUE, QUEUE_RULE
 from stream_durable.core.messages import StartRun
+from stream_durable.core.run.attribute_rows import thaw_attributes
 from stream_durable.core.run.rows import RunRow
 from stream_durable.core.run.state import Requests
 from stream_durable.sdk.durations import Duration, milliseconds
@@ -41,6 +43,8 @@ class StartOptions(TypedDict, total=False):
     tags: Iterable[str]
     #: An object of the starter's own, which steps read as `ctx.metadata`.
     metadata: Mapping[str, Any] | None
+    #: Typed values by which lists find the run: texts, numbers, true or false, moments.
+    attributes: Mapping[str, str | float | bool | Decimal | datetime] | None
     #: How long the run may take from its beginning, in place of the workflow's `timeout=`.
     timeout: Duration | None
     #: The W3C `traceparent` to continue.
@@ -194,4 +198,5 @@ def repeated(row: RunRow, fingerprint: str, *, key: str, id: str) -> StartRun:  
         priority=row.priority,
         metadata=None if row.metadata is None else Raw(row.metadata),
         timeout_ms=None if row.requests is None else _requests(row.requests).timeout_ms,
+        attributes=thaw_attributes(row.attributes),
     )

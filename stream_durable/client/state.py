@@ -12,12 +12,14 @@ from stream_durable.client.questions import Question, question_of
 from stream_durable.client.reactions import ReactionState, behind, reaction_states
 from stream_durable.client.reviews import Review, reviews_of
 from stream_durable.client.waiting import WaitsFor, waits_for
+from stream_durable.core.attributes import value_of
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode
 from stream_durable.core.emissions import RefusedEmission
 from stream_durable.core.failure import Failure
 from stream_durable.core.names import helper_kind, is_helper
 from stream_durable.core.run import state as core
+from stream_durable.core.run.attribute_rows import thaw_attributes
 from stream_durable.core.run.explain import causes
 from stream_durable.core.run.from_outside import Outside
 from stream_durable.core.run.rows import StepRow, thaw_requests, thaw_run, thaw_step
@@ -161,6 +163,8 @@ class RunState(NamedTuple):
     input: Any
     #: Values put by steps.
     context: Mapping[str, Any]
+    #: Typed values set at the start and by steps.
+    attributes: Mapping[str, str | float | bool | datetime]
     output: Any
     failure: Failure | None
     #: In order of definition, steps added at run time last.
@@ -233,12 +237,18 @@ def _run_state(stored: StoredRun, run: Run | None, counts: Mapping[str, int]) ->
         requests=_requests(requests),
         input=_value(row.input),
         context=_value(row.context) or {},
+        attributes=values_of(row.attributes),
         output=_value(row.output),
         failure=failure_of(row.failure),
         steps={state.name: state for state in states if not is_helper(state.name)},
         helpers={state.name: state for state in states if is_helper(state.name)},
         reactions={} if run is None else reaction_states(run, counts),
     )
+
+
+def values_of(stored: bytes | None) -> dict[str, str | float | bool | datetime]:
+    """Return stored attributes, by name."""
+    return {one.name: value_of(one) for one in thaw_attributes(stored)}
 
 
 def failure_of(stored: bytes | None) -> Failure | None:

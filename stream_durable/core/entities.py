@@ -51,6 +51,7 @@ from stream_durable.core.run import (
     waits,
 )
 from stream_durable.core.run import rows as run_rows
+from stream_durable.core.run.attribute_rows import AttributeRow
 from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.state import Run
 from stream_durable.core.schedule import fold as schedule_fold
@@ -148,7 +149,7 @@ def _kind(kind: Kind) -> EntityKind:
 ENTITIES: Mapping[Kind, EntityKind] = {kind: _kind(kind) for kind in KINDS}
 TABLES: tuple[Table, ...] = tuple(table for kind in ENTITIES.values() for table in kind.tables)
 #: Rows of every batch, of few, and of those with questions, messages for later, schedules, lost events or
-#: keys that take turns, as the statement has them.
+#: keys that take turns or attributes, as the statement has them.
 USUAL_ROWS = (run_rows.RunRow, run_rows.RunChange, run_rows.StepRow)
 RARE_ROWS = (
     QuestionRow,
@@ -157,6 +158,7 @@ RARE_ROWS = (
     schedule_rows.FiringRow,
     channel_rows.ExpiredRow,
     gate_rows.TurnRow,
+    AttributeRow,
 )
 SELDOM_ROWS: tuple[type[Any], ...] = tuple(
     table.row for table in TABLES if table.row not in (*USUAL_ROWS, *RARE_ROWS)

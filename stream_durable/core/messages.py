@@ -58,6 +58,18 @@ class RunMessage(Message, kw_only=True):
     key: Text = field(name="run")
 
 
+AttributeKind = Literal["text", "number", "truth", "moment"]
+
+
+class Attribute(msgspec.Struct, array_like=True, frozen=True):
+    """A typed value of a run, by name: lists filter by it, sort by it and show it."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    kind: AttributeKind
+    #: A moment in milliseconds.
+    value: str | bool | int | float
+
+
 class StartRun(RunMessage, kw_only=True, tag="run.start"):
     """Begin a run of the definition with this fingerprint. A second start of one id changes nothing."""
 
@@ -91,6 +103,8 @@ class StartRun(RunMessage, kw_only=True, tag="run.start"):
     timeout_ms: Annotated[int, Meta(ge=1, le=1 << 53)] | None = None
     #: Whether the parent waits for the end; otherwise no end is reported to it.
     is_awaited: bool = True
+    #: Typed values of the run: name, kind, value.
+    attributes: Annotated[tuple[Attribute, ...], Meta(max_length=32)] = ()
 
 
 class StartWithSignal(StartRun, kw_only=True, tag="run.start_signal"):
@@ -616,7 +630,7 @@ Emission = EmittedRecord | EmittedEvent | EmittedSignal | EmittedStart
 
 
 class AttemptEmitted(AttemptMessage, kw_only=True, tag="attempt.emitted"):
-    """An attempt ended; the emissions leave if the end is saved as the step's."""
+    """An attempt ended; the emissions leave, and attributes are set, if the end is saved as the step's."""
 
     #: Releases without this format leave the message to newer ones.
     format: Format
@@ -626,6 +640,8 @@ class AttemptEmitted(AttemptMessage, kw_only=True, tag="attempt.emitted"):
     )
     #: In the order of the calls.
     emissions: Annotated[tuple[Emission, ...], Meta(max_length=1_000)] = ()
+    #: Typed values for the run: name, kind, value.
+    attributes: Annotated[tuple[Attribute, ...], Meta(max_length=32)] = ()
 
 
 class EmissionRefused(RunMessage, kw_only=True, tag="emission.refused"):

@@ -247,10 +247,10 @@ class MemoryStore:
     def _change_runs(self, share: Share) -> None:
         runs = self.tables.runs
         for change in share.rows.get(RunChange, ()):
-            if change.id in runs:
-                known = runs[change.id]
-                context = known.context if change.context is None else change.context
-                runs[change.id] = known._replace(**change._replace(context=context)._asdict())
+            if (known := runs.get(change.id)) is not None:
+                unset = {name for name in ("context", "attributes") if getattr(change, name) is None}
+                new = {name: value for name, value in change._asdict().items() if name not in unset}
+                runs[change.id] = known._replace(**new)
 
     def write_outbox(self, share: Share) -> None:
         """Write messages for publishing, and remove published ones."""

@@ -14,27 +14,29 @@ import msgspec
 from stream_durable.client.edge import Ports
 from stream_durable.client.filter import LOST
 from stream_durable.core.definition.graph import Graph
-from stream_durable.core.failure import Failure
 from stream_durable.core.gate.rows import PlaceRow
 from stream_durable.core.gate.summary import GatePlace, GateSummary, summary_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
-from stream_durable.core.status import COMPENSATED, COMPLETED, WAITING
+from stream_durable.core.status import COMPLETED, WAITING
 from stream_durable.memory.broker import Broker
 from stream_durable.memory.causes import failure_causes
 from stream_durable.memory.control import MemoryControl
 from stream_durable.memory.definitions import MemoryDefinitions
 from stream_durable.memory.later import ScheduleViews, evidence_page, later_page
 from stream_durable.memory.ports import MemoryBlobs, MemoryPublisher
+from stream_durable.memory.run_lists import matches, page_of, summary, was_asked_for
 from stream_durable.memory.store import MemoryStore
 from stream_durable.memory.waits import WaitViews
 from stream_durable.ports import (
+    NEWEST,
     FailureCause,
+    ListPosition,
     PartitionSummary,
     QuestionQuery,
     Record,
+    RunOrder,
     RunPage,
-    RunPosition,
     RunQuery,
     RunSummary,
     StoredEvidence,
@@ -108,14 +110,15 @@ class MemoryViews(ScheduleViews, WaitViews):
         return StoredRun(row, self._steps(run), children)
 
     async def run_list(
-        self, query: RunQuery, *, limit: int = 50, after: RunPosition | None = None
+        self,
+        query: RunQuery,
+        *,
+        limit: int = 50,
+        after: ListPosition | None = None,
+        order: RunOrder = NEWEST,
     ) -> RunPage:
-        """Return a page of runs, newest first."""
-        found = sorted(self._meant(query), key=lambda row: (row.created, row.id), reverse=True)
-        left = [row for row in found if after is None or (row.created, row.id) < after]
-        page = [_summary(row) for row in left[:limit]]
-        following = RunPosition(page[-1].created, page[-1].id) if len(left) > limit and page else None
-        return RunPage(page, following)
+        """Return a page of runs, in order."""
+        return page_of(map(summary, self._meant(query)), limit, after, order)
 
     async def run_count(self, query: RunQuery, *, at_most: int) -> int:
         """Count runs."""
@@ -170,7 +173,7 @@ class MemoryViews(ScheduleViews, WaitViews):
         generation = [] if first is None else [first]
         found: list[RunSummary] = []
         while generation:
-            found += map(_summary, generation)
+            found += map(summary, generation)
             parents = {row.id for row in generation}
             generation = [row for row in runs.values() if row.parent in parents]
         return found[:limit]
@@ -241,7 +244,7 @@ class MemoryViews(ScheduleViews, WaitViews):
         return [row for row in self._tables.steps.values() if row.run == run]
 
     def _meant(self, query: RunQuery) -> Iterable[RunRow]:
-        return (row for row in self._tables.runs.values() if _matches(row, query))
+        return (row for row in self._tables.runs.values() if matches(row, query))
 
 
 class MemoryRunEvents:
@@ -312,22 +315,6 @@ class _Heard:
             self._said.put_nowait(record)
 
 
-def _matches(row: RunRow, query: RunQuery) -> bool:
-    return (
-        query.workflow in (None, row.workflow)
-        and query.fingerprint in (None, row.fingerprint)
-        and (not query.status or row.status in query.status)
-        and (query.tag is None or query.tag in _tags(row.tags or "[]"))
-        and query.queue in (None, row.queue or "default")
-        and query.parent in (None, row.parent)
-        and _is_between(row.created, query.created_since, query.created_before)
-        and _is_between(row.updated, query.updated_since, query.updated_before)
-        and (query.input_text is None or query.input_text in bytes(row.input).decode())
-        and not (query.unasked and _was_asked_for(row))
-        and not (query.needs_review and b'"held":' not in (row.requests or b""))
-    )
-
-
 def _is_asked(question: StoredQuestion, query: QuestionQuery) -> bool:
     return (
         query.workflow in (None, question.workflow)
@@ -342,17 +329,6 @@ def _is_asked(question: StoredQuestion, query: QuestionQuery) -> bool:
     )
 
 
-def _was_asked_for(row: RunRow) -> bool:
-    """Say whether a run was undone because somebody asked for its end."""
-    failure = None if row.failure is None else msgspec.json.decode(row.failure, type=Failure)
-    is_cancelled = failure is not None and failure.code == "cancelled" and failure.step is None
-    return row.status == COMPENSATED and is_cancelled
-
-
-def _is_between(moment: int, since: int | None, before: int | None) -> bool:
-    return (since is None or moment >= since) and (before is None or moment < before)
-
-
 def _figures(workflow: str, runs: Sequence[RunRow], since: int) -> WorkflowFigures:
     still_open = [row for row in runs if row.ended is None]
     recent = [row.status for row in runs if row.created >= since]
@@ -361,19 +337,11 @@ def _figures(workflow: str, runs: Sequence[RunRow], since: int) -> WorkflowFigur
         workflow,
         len(still_open),
         sum(row.status == WAITING for row in still_open),
-        sum(row.status in LOST and not _was_asked_for(row) for row in runs),
+        sum(row.status in LOST and not was_asked_for(row) for row in runs),
         len(recent),
         recent.count(COMPLETED),
         *last,
     )
-
-
-def _summary(row: RunRow) -> RunSummary:
-    return RunSummary(
-        row.id, row.workflow, row.fingerprint, row.status, row.created, row.updated, row.ended, row.done,
-        row.total, row.tags, row.failure, row.queue, row.priority, row.metadata, row.parent, row.parent_step,
-        row.attempt, row.started, row.requests,
-    )  # fmt: skip
 
 
 def _place(row: PlaceRow) -> GatePlace:

@@ -21,17 +21,18 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.gate.summary import GatePlace, GateSummary, summary_of
 from stream_durable.core.ids import CHILD_MARK
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
-from stream_durable.core.status import CANCELLED, COMPENSATED, COMPENSATION_FAILED, FAILED, RUN_ENDED
 from stream_durable.ports import (
+    NEWEST,
     ChannelRange,
     EventWait,
     FailureCause,
+    ListPosition,
     LiveVersion,
     PartitionSummary,
     QuestionQuery,
     ReactionSource,
+    RunOrder,
     RunPage,
-    RunPosition,
     RunQuery,
     RunSummary,
     SignalStep,
@@ -47,15 +48,10 @@ from stream_durable.ports import (
 )
 from stream_durable.postgres.connection import Lane
 from stream_durable.postgres.queries import queries
+from stream_durable.postgres.run_lists import LAST, count_query, list_query
 from stream_durable.settings import PostgresSettings
 
 _CONNECTIONS = 4
-#: Beyond every run there can be.
-_NEWEST = RunPosition((1 << 63) - 1, "")
-#: Final statuses with a failure.
-_UNSUCCESSFUL = frozenset({FAILED, CANCELLED, COMPENSATED, COMPENSATION_FAILED})
-#: Sorts behind every text that may follow the beginning of an id.
-_LAST = "\U0010ffff"
 
 
 class PostgresViews:
@@ -88,32 +84,28 @@ class PostgresViews:
         return StoredRun(RunRow._make(row), list(map(StepRow._make, steps)), children)
 
     async def run_list(
-        self, query: RunQuery, *, limit: int = 50, after: RunPosition | None = None
+        self,
+        query: RunQuery,
+        *,
+        limit: int = 50,
+        after: ListPosition | None = None,
+        order: RunOrder = NEWEST,
     ) -> RunPage:
-        """Return a page of the matching runs, newest first."""
-        position = after or _NEWEST
-        async with self._connection() as connection:
-            with _bounded():
-                # One more than asked for tells whether there are more.
-                found = await connection.fetch(
-                    queries()["view_run_list"], *_conditions(query), *position, limit + 1
-                )
+        """Return a page of the matching runs, in order."""
+        # One more than asked for tells whether there are more.
+        statement, arguments = list_query(query, order, after, limit + 1)
+        found = await self._run(statement, *arguments)
         runs = [RunSummary._make(row) for row in found[:limit]]
-        following = RunPosition(runs[-1].created, runs[-1].id) if len(found) > limit and runs else None
-        return RunPage(runs, following)
+        return RunPage(runs, order.place(runs[-1]) if len(found) > limit and runs else None)
 
     async def run_count(self, query: RunQuery, *, at_most: int) -> int:
         """Count the matching runs, up to a limit."""
-        async with self._connection() as connection:
-            with _bounded():
-                count: int = await connection.fetchval(
-                    queries()["view_run_count"], *_conditions(query), at_most
-                )
-        return count
+        found = await self._run(*count_query("view_run_count", query), at_most)
+        return int(found[0][0])
 
     async def run_statuses(self, query: RunQuery, *, at_most: int) -> dict[str, int]:
         """Count the runs that are meant by status; stop at so many."""
-        found = await self._fetch("view_run_statuses", *_conditions(query), at_most)
+        found = await self._run(*count_query("view_run_statuses", query), at_most)
         return {row["status"]: row["count"] for row in found}
 
     async def child_counts(self, runs: Sequence[str]) -> dict[str, int]:
@@ -202,10 +194,13 @@ class PostgresViews:
         return [tuple(row) for row in await self._fetch("schedule_firing_load", [name])]
 
     async def _fetch(self, name: str, *values: Any) -> list[asyncpg.Record]:
-        """Run a query possibly longer than the time limit."""
+        """Run a named query possibly longer than the time limit."""
+        return await self._run(queries()[name], *values)
+
+    async def _run(self, statement: str, *values: Any) -> list[asyncpg.Record]:
         async with self._connection() as connection:
             with _bounded():
-                found: list[asyncpg.Record] = await connection.fetch(queries()[name], *values)
+                found: list[asyncpg.Record] = await connection.fetch(statement, *values)
         return found
 
     async def run_family(self, run: str, *, limit: int) -> list[RunSummary]:
@@ -270,7 +265,7 @@ class PostgresViews:
     async def run_ids(self, beginning: str, limit: int) -> list[str]:
         """Return ids of runs with this prefix, in order."""
         async with self._connection() as connection:
-            found = await connection.fetch(queries()["view_run_ids"], beginning, beginning + _LAST, limit)
+            found = await connection.fetch(queries()["view_run_ids"], beginning, beginning + LAST, limit)
         return [row[0] for row in found]
 
     async def live_versions(self) -> list[LiveVersion]:
@@ -323,27 +318,3 @@ class _bounded:  # noqa: N801
                 "(postgres.statement_timeout_ms): add conditions, such as workflow, status or creation"
             )
             raise RejectedError("too_broad", text) from error
-
-
-def _conditions(query: RunQuery) -> tuple[Any, ...]:
-    """Return the first parameters of the statements searching runs."""
-    chosen = frozenset(query.status)
-    is_open = True if chosen and not chosen & RUN_ENDED else None
-    has_failure = True if chosen and chosen <= _UNSUCCESSFUL else None
-    return (
-        query.workflow,
-        query.fingerprint,
-        list(query.status) or None,
-        is_open,
-        has_failure,
-        None if query.tag is None else msgspec.json.encode(query.tag).decode(),
-        query.queue,
-        query.parent,
-        query.created_since,
-        query.created_before,
-        query.updated_since,
-        query.updated_before,
-        None if query.input_text is None else query.input_text.encode(),
-        query.unasked,
-        query.needs_review,
-    )

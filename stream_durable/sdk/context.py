@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, Unpack, overload
 
 import msgspec
 from msgspec import Raw
 
+from stream_durable.core.attributes import value_of
 from stream_durable.core.messages import Change, Emission, Scheduled
 from stream_durable.sdk import inner_waits
 from stream_durable.sdk.answers import Fail
@@ -328,6 +330,19 @@ class Context(Generic[Input]):
         The result is stored as a value: of two concurrent updates one is lost.
         """
         return self._values.update(key, function, default)
+
+    def attribute(self, name: str, value: str | float | bool | Decimal | datetime) -> None:  # noqa: FBT001 - a value
+        """Set an attribute of the run, by which lists find it, when the result is saved.
+
+        A text of at most 1,000 bytes, a number, true or false, or a moment with a time zone; a run has up to
+        32. A name keeps its kind of value: another kind fails the step as `bad_attribute`.
+        """
+        self._values.set_attribute(name, value)
+
+    @property
+    def attributes(self) -> dict[str, str | float | bool | datetime]:
+        """The attributes set by this attempt so far."""
+        return {name: value_of(one) for name, one in self._values.attributes.items()}
 
     @overload
     def emit(self, topic: Topic[V], *, value: V | None, key: str | int | bytes | None = None) -> None: ...

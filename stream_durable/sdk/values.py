@@ -6,7 +6,7 @@ changes at once, other steps after the completion of the step.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from threading import RLock
 from typing import Any, Literal, NoReturn
@@ -14,9 +14,11 @@ from typing import Any, Literal, NoReturn
 import msgspec
 from msgspec import Raw
 
+from stream_durable.core.attributes import ATTRIBUTES_MAX, attribute_of, too_many
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.merging import merged
-from stream_durable.core.messages import NULL, Change
+from stream_durable.core.messages import NULL, Attribute, Change
 from stream_durable.sdk.answers import Fail
 from stream_durable.sdk.emitting import Emissions
 from stream_durable.sdk.handover import DOES_NOT_FIT, problems
@@ -25,6 +27,7 @@ from stream_durable.sdk.untyped import write_untyped
 _read_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _read = msgspec.json.decode
 _write = msgspec.json.encode
+_NO_ATTRIBUTES: dict[str, Attribute] = {}
 #: Bytes of a change beside key and value.
 _AROUND_BYTES = 24
 
@@ -42,7 +45,7 @@ _NEEDS = {
 class Values:
     """A JSON object with tracked changes. Threads of one attempt may share it."""
 
-    __slots__ = ("_changes", "_data", "_lock", "_opened", "_size", "emissions")
+    __slots__ = ("_changes", "_data", "_lock", "_opened", "_size", "attributes", "emissions")
 
     def __init__(self, data: bytes = b"{}") -> None:
         """Begin with the content of the run's context, decoded on demand."""
@@ -53,6 +56,8 @@ class Values:
         self._lock = RLock()
         #: What the attempt emits, if anything.
         self.emissions: Emissions | None = None
+        #: The attributes that the attempt sets, by name.
+        self.attributes: dict[str, Attribute] = _NO_ATTRIBUTES
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -65,6 +70,22 @@ class Values:
             if self.emissions is None:
                 self.emissions = Emissions()
             return self.emissions
+
+    def set_attribute(self, name: str, value: Any) -> None:
+        """Set an attribute of the run, in place of an earlier value of this attempt."""
+        try:
+            made = attribute_of(name, value)
+        except RejectedError as error:
+            raise Fail(error.code, str(error), retryable=False) from None
+        with self._lock:
+            self.set_attributes((made,))
+
+    def set_attributes(self, given: Iterable[Attribute]) -> None:
+        """Set checked attributes."""
+        self.attributes = {**self.attributes, **{one.name: one for one in given}}
+        if len(self.attributes) > ATTRIBUTES_MAX:
+            error = too_many(len(self.attributes))
+            raise Fail(error.code, str(error), retryable=False)
 
     def has(self, key: str) -> bool:
         """Say whether there is a value."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stream_durable.core.lifecycle import STEP_COMPLETED
-from stream_durable.core.messages import AttemptEnd, EmittedRecord
-from stream_durable.simulation.oracle import Oracle
+from stream_durable.core.attributes import key_of
+from stream_durable.core.lifecycle import STEP_CANCELLED, STEP_COMPLETED, STEP_FAILED, StepEvent
+from stream_durable.core.messages import AttemptEnd, Attribute, EmittedRecord
+from stream_durable.core.run.attribute_rows import AttributeRow, thaw_attributes
+from stream_durable.simulation.oracle import Folded, Oracle
 from stream_durable.simulation.world import World
 from stream_durable.wire.topics import FOREIGN
 
@@ -53,6 +55,40 @@ def what_completes_emits(world: World, oracle: Oracle) -> Iterator[str]:
                     yield f"{identity} was emitted by an attempt that counts, and did not leave"
 
 
+def what_completes_sets_attributes(world: World, oracle: Oracle) -> Iterator[str]:
+    """The attributes of a run are those of its start and of completed steps, in order, in both places."""
+    rows = world.store.tables.rows[AttributeRow]
+    expected: dict[tuple[str, str], AttributeRow] = {}
+    for run in oracle.runs():
+        held: dict[str, Attribute] = {}
+        for folded in oracle.applied.get(run.id, ()):
+            if not folded.attributes or _failed(folded):
+                continue
+            held |= {one.name: one for one in folded.attributes}
+        stored = world.store.tables.runs.get(run.id)
+        if stored is not None and thaw_attributes(stored.attributes) != tuple(held.values()):
+            yield f"run {run.id} has attributes {stored.attributes!r}, and its steps have set {held}"
+        for name, one in held.items():
+            row = AttributeRow(run.id, name, run.partition, run.graph.name, key_of(one))
+            expected[row[:2]] = row
+    if rows != expected:
+        yield f"attributes in lists differ from those of runs: {set(rows.items()) ^ set(expected.items())}"
+
+
+#: What is said of a step whose attempt counts for nothing.
+_LOST = (STEP_FAILED, STEP_CANCELLED)
+
+
+def _failed(folded: Folded) -> bool:
+    end = folded.message
+    return isinstance(end, AttemptEnd) and any(
+        isinstance(event, StepEvent)
+        and event.step == end.step
+        and event.type in (STEP_FAILED, STEP_CANCELLED)
+        for event in folded.events
+    )
+
+
 def _by_key(oracle: Oracle) -> dict[bytes | None, list[str]]:
     found: dict[bytes | None, list[str]] = {}
     for each in oracle.publications:
@@ -61,4 +97,4 @@ def _by_key(oracle: Oracle) -> dict[bytes | None, list[str]]:
     return found
 
 
-EMITTED = (what_was_emitted_leaves, what_completes_emits)
+EMITTED = (what_was_emitted_leaves, what_completes_emits, what_completes_sets_attributes)

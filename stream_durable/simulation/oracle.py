@@ -32,6 +32,7 @@ from stream_durable.core.messages import (
     AttemptEnd,
     AttemptMessage,
     AttemptReturned,
+    Attribute,
     CancelStep,
     Emission,
     InputMessage,
@@ -42,6 +43,7 @@ from stream_durable.core.messages import (
     RetryRun,
     ScheduleOrder,
     SkipStep,
+    StartRun,
 )
 from stream_durable.core.run import rows
 from stream_durable.core.run.question_rows import QuestionRow, question_rows
@@ -93,6 +95,8 @@ class Folded(NamedTuple):
     has_ended: bool
     #: What the attempt emitted that ended, whether or not it left.
     emissions: tuple[Emission, ...] = ()
+    #: The attributes that it gave the run, unless the step failed.
+    attributes: tuple[Attribute, ...] = ()
 
 
 class Turn(NamedTuple):
@@ -306,10 +310,12 @@ class Oracle:
     def _note(self, run: Run, message: Message, clock: int, effects: Effects) -> None:
         commands = [command for _, command in effects.commands]
         emissions: tuple[Emission, ...] = ()
+        attributes = message.attributes if isinstance(message, StartRun | AttemptEmitted) else ()
         if isinstance(message, AttemptEmitted):
             emissions = message.emissions
             message = message.end
-        done = Folded(message, clock, list(effects.events), commands, run.has_ended, emissions)
+        events = list(effects.events)
+        done = Folded(message, clock, events, commands, run.has_ended, emissions, attributes)
         self.applied.setdefault(run.id, []).append(done)
         if isinstance(message, AttemptReturned):
             self.returned += 1

@@ -90,6 +90,7 @@ class Engine(Teller):
     inputs = Told(AsyncClient.inputs)
     answer_all = Told(AsyncClient.answer_all)
     count = Told(AsyncClient.count)
+    statuses = Told(AsyncClient.statuses)
     failed = Told(AsyncClient.failed)
     cancel_all = Told(AsyncClient.cancel_all)
     pause_all = Told(AsyncClient.pause_all)

@@ -84,21 +84,24 @@ class Emitting:
 
 
 def with_emissions(end: AttemptEnd, attempt: Attempt) -> AttemptMessage:
-    """Return the message about an attempt's end, with the emissions unless failed."""
-    emissions = None if attempt.values is None else attempt.values.emissions
-    if emissions is None or not isinstance(end, _ENDS):
+    """Return the message about an attempt's end, with emissions and attributes unless failed."""
+    values = attempt.values
+    if values is None or (values.emissions is None and not values.attributes) or not isinstance(end, _ENDS):
         return end
+    emissions = () if values.emissions is None else tuple(values.emissions.list)
     return AttemptEmitted(
         key=end.key, step=end.step, attempt=end.attempt, worker=end.worker, format=EMITS, end=end,
-        emissions=tuple(emissions.list),
+        emissions=emissions, attributes=tuple(values.attributes.values()),
     )  # fmt: skip
 
 
 def taken_over(made: AttemptEnd | AttemptEmitted, job: Job) -> AttemptEnd:
-    """Return the end of an attempt made by another process, and take over the emissions."""
+    """Return the end of an attempt made by another process; take over emissions and attributes."""
     if isinstance(made, AttemptEmitted):
         if job.values is None:
             job.values = Values()
-        job.values.emitting().extend(made.emissions)
+        if made.emissions:
+            job.values.emitting().extend(made.emissions)
+        job.values.set_attributes(made.attributes)
         return made.end
     return made

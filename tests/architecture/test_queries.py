@@ -11,6 +11,7 @@ import pytest
 from architecture.sources import literals, migration, modules
 from stream_durable.core.channel.rows import EventRow, ExpiredRow, WaitRow
 from stream_durable.core.gate.rows import GateRow, PlaceRow, TurnRow
+from stream_durable.core.run.attribute_rows import AttributeRow
 from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
@@ -27,9 +28,11 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = tuple(range(1, 21))
+MIGRATIONS = tuple(range(1, 22))
 #: Where a run's id has this name, for it is not the first thing the row is about.
-RUN_ID = ("signal_sent", "step", "step_state", "attempt", "attempt_state")
+RUN_ID = (
+    "signal_sent", "step", "step_state", "attempt", "attempt_state", "run_attribute", "attribute_set",
+)  # fmt: skip
 
 #: Queries that nothing asks for, and why they are there.
 UNUSED: dict[str, str] = {}
@@ -114,13 +117,14 @@ def columns_of(what: str, name: str) -> list[str]:
 @pytest.mark.parametrize(
     ("what", "name", "row"),
     [("table", "run", RunRow), ("table", "step", StepRow), ("table", "attempt", AttemptRow),
-     ("type", "run_started", RunRow), ("type", "run_moving", RunChange), ("type", "step_state", StepRow),
+     ("type", "run_wide", RunRow), ("type", "run_shift", RunChange), ("type", "step_state", StepRow),
      ("type", "attempt_state", AttemptRow), ("type", "event_sent", EventRow),
      ("table", "channel_expired", ExpiredRow), ("type", "event_expired", ExpiredRow),
      ("table", "gate_turn", TurnRow), ("type", "turn_change", TurnRow),
      ("type", "wait_or_read", WaitRow), ("table", "gate", GateRow), ("type", "gate_change", GateRow),
      ("table", "gate_place", PlaceRow), ("type", "gate_passage", PlaceRow),
      ("type", "timer_change", TimerRow), ("type", "signal_sent", SignalRow),
+     ("table", "run_attribute", AttributeRow), ("type", "attribute_set", AttributeRow),
      ("table", "question", QuestionRow), ("type", "question_state", QuestionRow),
      ("table", "schedule", ScheduleRow), ("type", "schedule_change", ScheduleRow),
      ("table", "schedule_firing", FiringRow), ("type", "firing_change", FiringRow)],

@@ -10,17 +10,18 @@ import pytest
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow
-from stream_durable.ports import RunPosition, RunQuery, Share
+from stream_durable.ports import ListPosition, RunQuery, Share
 from stream_durable.postgres.connection import connect
 from stream_durable.postgres.migrate import migrate
 from stream_durable.postgres.queries import queries
+from stream_durable.postgres.run_lists import conditions
 from stream_durable.postgres.store import PostgresStore
-from stream_durable.postgres.views import PostgresViews, _conditions
+from stream_durable.postgres.views import PostgresViews
 from stream_durable.settings import PostgresSettings
 
 pytestmark = pytest.mark.real
 
-NEWEST = RunPosition((1 << 63) - 1, "")
+NEWEST = ListPosition((1 << 63) - 1, "")
 ENDED = frozenset({"completed", "failed", "cancelled", "compensated", "compensation_failed"})
 
 
@@ -286,11 +287,11 @@ async def test_what_people_look_for_is_found_by_an_index(world: World, query: Ru
 
     for _ in range(7):  # as often as it takes until a plan would be kept for all
         plan = await connection.fetchval(
-            "explain (format json) " + queries()["view_run_list"], *_conditions(query), *NEWEST, 51
+            "explain (format json) " + queries()["view_run_list"], *conditions(query), *NEWEST, 51
         )
     names = set(_indexes(json.loads(plan)[0]["Plan"]))
     plan = await connection.fetchval(
-        "explain (format json) " + queries()["view_run_count"], *_conditions(query), 1_000
+        "explain (format json) " + queries()["view_run_count"], *conditions(query), 1_000
     )
     scanned = {node["Node Type"] for node in _nodes(json.loads(plan)[0]["Plan"])}
     await connection.close()

@@ -11,6 +11,7 @@ from stores.store_contract import change, owned, run_row, share, step_row
 from stream_durable.core.channel.rows import EventRow, ExpiredRow, WaitRow
 from stream_durable.core.gate.rows import GateRow, PlaceRow, TurnRow
 from stream_durable.core.later.rows import LaterRow
+from stream_durable.core.run.attribute_rows import AttributeRow
 from stream_durable.core.run.question_rows import QuestionRow
 from stream_durable.core.run.rows import AttemptRow, RunChange, RunRow, StepRow
 from stream_durable.core.run.signal_rows import SignalRow
@@ -56,6 +57,7 @@ SELDOM: dict[str, Callable[[Share], None]] = {
     "gate": lambda s: s.rows.of(GateRow).append(GateRow("bank", 0, b"{}")),
     "run_signal": lambda s: s.rows.of(SignalRow).append(SignalRow("r", 1, 0, "i", "go", b"1")),
     "question": lambda s: s.rows.of(QuestionRow).append(QuestionRow("r", "s", 0, 1, "w", "f", 1)),
+    "run_attribute": lambda s: s.rows.of(AttributeRow).append(AttributeRow("r", "a", 0, "w", "b1")),
     "later": lambda s: s.rows.of(LaterRow).append(LaterRow("event:c/k#e", 0, 10, 10, "", b"{}")),
     "schedule": lambda s: s.rows.of(ScheduleRow).append(ScheduleRow("nightly", 0, b"{}")),
     "schedule_firing": lambda s: s.rows.of(FiringRow).append(FiringRow("nightly", "nightly//1", 0, 10)),
@@ -63,7 +65,16 @@ SELDOM: dict[str, Callable[[Share], None]] = {
     "gate_place": lambda s: s.rows.of(PlaceRow).append(PlaceRow("bank", "r", "s", 0, 1, 1, True)),
     "gate_turn": lambda s: s.rows.of(TurnRow).append(TurnRow("bank//", "gold", 0, 7)),
 }
-RARE = {"backlog", "question", "later", "schedule", "schedule_firing", "channel_expired", "gate_turn"}
+RARE = {
+    "backlog",
+    "run_attribute",
+    "question",
+    "later",
+    "schedule",
+    "schedule_firing",
+    "channel_expired",
+    "gate_turn",
+}
 
 
 @pytest.mark.parametrize("table", SELDOM)

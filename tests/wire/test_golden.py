@@ -36,6 +36,7 @@ from stream_durable.core.messages import (
     AttemptSkipped,
     AttemptStarted,
     AttemptWaits,
+    Attribute,
     BackfillSchedule,
     Call,
     CancelLater,
@@ -580,6 +581,23 @@ MESSAGES += [
     CompleteHeld(**HELD, attempt=3, by="tom", reason="looked up", output=DATA),
     FailHeld(**HELD),
     FailHeld(**HELD, attempt=3, by="tom", reason="no", failure=Failure("lost", "no", retryable=False)),
+]
+
+ATTRIBUTES = (
+    Attribute("amount", "number", 9.5),
+    Attribute("count", "number", 3),
+    Attribute("region", "text", "Größe"),
+    Attribute("vip", "truth", True),  # noqa: FBT003 - a value
+    Attribute("due", "moment", 1_764_000_000_000),
+)
+MESSAGES += [
+    msgspec.structs.replace(
+        next(one for one in MESSAGES if type(one) is AttemptEmitted and one.emissions), attributes=ATTRIBUTES
+    ),
+    *(
+        msgspec.structs.replace([one for one in MESSAGES if type(one) is kind][-1], attributes=ATTRIBUTES)
+        for kind in (StartRun, StartWithSignal, StartScheduled, StartTriggered)
+    ),
 ]
 
 

@@ -21,12 +21,13 @@ from stream_durable.core.messages import (
     AttemptEmitted,
     AttemptEnd,
     AttemptExpanded,
+    AttemptFailed,
     AttemptFinished,
     AttemptJumped,
     AttemptSkipped,
     EmissionRefused,
 )
-from stream_durable.core.run import answers, attempts, reactions
+from stream_durable.core.run import answers, attempts, attributes, reactions
 from stream_durable.core.run.say import say_step
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import Outcome
@@ -45,15 +46,26 @@ _ENDS: dict[type[AttemptEnd], Handler] = {
 
 
 def emitted(run: Run, message: AttemptEmitted, now: int, out: Effects) -> Outcome:
-    """End the attempt, and let the emissions leave unless the step failed all the same."""
+    """End the attempt; let emissions leave and set attributes, unless the step failed all the same."""
     end = message.end
     if (end.key, end.step, end.attempt) != (message.key, message.step, message.attempt):
         raise RejectedError("unreadable", "the end within the message is of another attempt")
+    if message.attributes and (failure := attributes.misfit(run, message.attributes)) is not None:
+        return attempts.failed(run, _failed(end, failure), now, out)
     said = len(out.events)
     outcome = _ENDS[type(end)](run, end, now, out)
     if outcome is Outcome.APPLIED and not _has_failed(out.events[said:], end):
         emit(run.id, end.step, end.attempt, message.emissions, out)
+        if message.attributes:
+            attributes.put(run, message.attributes)
     return outcome
+
+
+def _failed(end: AttemptEnd, failure: Failure) -> AttemptFailed:
+    return AttemptFailed(
+        key=end.key, step=end.step, attempt=end.attempt, worker=end.worker, started=end.started,
+        finished=end.finished, logs=end.logs, call=end.call, failure=failure,
+    )  # fmt: skip
 
 
 def _has_failed(events: Sequence[object], end: AttemptEnd) -> bool:

@@ -14,11 +14,12 @@ import msgspec
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
+from stream_durable.core.run.attribute_rows import AttributeRow, attribute_rows, thaw_attributes
 from stream_durable.core.run.counters import place
 from stream_durable.core.run.mail import Mail
 from stream_durable.core.run.question_rows import QuestionRow, question_rows
 from stream_durable.core.run.signal_rows import SignalRow, older_mail, signal_rows, thaw_mail
-from stream_durable.core.run.state import Context, Detail, Requests, Run, Step
+from stream_durable.core.run.state import Attributes, Context, Detail, Requests, Run, Step
 from stream_durable.core.status import PAUSED, RUNNING, WAITING
 from stream_durable.core.tables import Parts, Rows, Table
 
@@ -68,6 +69,8 @@ class RunRow(NamedTuple):
     started: int | None = None
     #: Whether first attempts have a lane of their own; None: no.
     lanes: bool | None = None
+    #: A JSON list of [name, kind, value].
+    attributes: bytes | None = None
 
 
 class RunChange(NamedTuple):
@@ -90,6 +93,8 @@ class RunChange(NamedTuple):
     context: bytes | None = None
     requests: bytes | None = None
     started: int | None = None
+    #: None: as it was.
+    attributes: bytes | None = None
 
 
 class StepRow(NamedTuple):
@@ -134,6 +139,7 @@ TABLES = (
     Table("attempt", AttemptRow, key=3, is_loaded=False),
     Table("run_signal", SignalRow, key=2, needs="id"),
     Table("question", QuestionRow, key=2, needs="opened", is_loaded=False),
+    Table("run_attribute", AttributeRow, key=2, is_loaded=False),
 )
 
 
@@ -155,6 +161,9 @@ def write(run: Run, rows: Rows) -> None:
         run.mail.touched.clear()
     if run.context is not None:
         run.context.is_dirty = False
+    if run.attributes is not None and run.attributes.touched:
+        rows.of(AttributeRow).extend(attribute_rows(run))
+        run.attributes.touched.clear()
 
 
 def thaw(key: str, partition: int, parts: Parts, graphs: Callable[[str], Graph | None]) -> Run | None:
@@ -193,18 +202,20 @@ def run_row(run: Run) -> RunRow:
         run.depth, run.attempt, None if run.context is None else bytes(run.context.encoded()),
         None if run.requests is None else _encode(run.requests), run.started,
         run.has_lanes or None,
+        None if run.attributes is None else run.attributes.encoded(),
     )  # fmt: skip
 
 
 def run_change(run: Run) -> RunChange:
     """Return the moving columns of a stored run."""
-    context = run.context
+    context, attributes = run.context, run.attributes
     return RunChange(
         run.id, phase(run), run.updated, run.ended, run.output, _failure_bytes(run.failure),
         run.step_sequence, run.run_sequence, max(0, run.graph.total - run.left), run.graph.total, run.due,
         _has_signals(run), run.attempt,
         None if context is None or not context.is_dirty else bytes(context.encoded()),
         None if run.requests is None else _encode(run.requests), run.started,
+        None if attributes is None or not attributes.touched else attributes.encoded(),
     )  # fmt: skip
 
 
@@ -277,6 +288,9 @@ def thaw_run(
     if stored.context is not None:
         run.context = Context(_context(stored.context))
         run.payload += run.context.size
+    if stored.attributes is not None:
+        run.attributes = Attributes(thaw_attributes(stored.attributes))
+        run.payload += len(stored.attributes)
     run.requests = thaw_requests(stored.requests)
     run.payload += len(run.input)
     named = {}

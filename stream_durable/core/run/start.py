@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from stream_durable.core.attributes import check as check_attributes
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
@@ -19,7 +20,7 @@ from stream_durable.core.messages import (
     StartScheduled,
     StartTriggered,
 )
-from stream_durable.core.run import beside, reading, review
+from stream_durable.core.run import attributes, beside, reading, review
 from stream_durable.core.run.advance import react, work_off
 from stream_durable.core.run.again import beginnings
 from stream_durable.core.run.children import refused, tell_parent, tell_schedule
@@ -50,6 +51,7 @@ def create(message: RunMessage, partition: int, graphs: Callable[[str], Graph | 
         raise RejectedError("bad_queue", f"{message.queue[:128]!r} is not a name for a queue: {QUEUE_RULE}")
     if len(bytes(message.input)) > PAYLOAD_BYTES_MAX:
         raise RejectedError("too_large", f"an input has at most {PAYLOAD_BYTES_MAX} bytes of JSON")
+    check_attributes(message.attributes)
     return Run(key, partition, graph)
 
 
@@ -71,6 +73,8 @@ def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
     run.metadata = None if message.metadata is None else bytes(message.metadata)
     run.parent, run.parent_step = message.parent or None, message.parent_step or None
     run.depth = message.depth
+    if message.attributes:
+        attributes.put(run, message.attributes)
     if message.picks or message.trigger or message.timeout_ms is not None or not message.is_awaited:
         run.requests = Requests(
             trigger=message.trigger, picks=message.picks, timeout_ms=message.timeout_ms,

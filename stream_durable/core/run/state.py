@@ -6,6 +6,7 @@ the state, and neither memory nor a row repeats it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -16,7 +17,7 @@ from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.emissions import RefusedEmission
 from stream_durable.core.failure import Failure
 from stream_durable.core.lanes import first_lane
-from stream_durable.core.messages import Grafted, OptionalRaw, Scheduled
+from stream_durable.core.messages import Attribute, Grafted, OptionalRaw, Scheduled
 from stream_durable.core.run.from_outside import Beside, Outside, Review, Sent
 from stream_durable.core.run.inner import Inner, Inside
 from stream_durable.core.run.mail import Mail
@@ -229,12 +230,12 @@ class Requests(msgspec.Struct, omit_defaults=True):
 class Run:
     """One execution of a workflow."""
 
-    __slots__ = ("active", "attempt", "context", "created", "depth", "due", "ended", "failure", "graph",
-                 "has_lanes", "id", "input", "is_new", "items", "joined", "left", "line", "mail", "metadata",
-                 "need", "open", "orphans", "output", "parent", "parent_step", "partition", "payload",
-                 "priority", "queue", "requests", "run_sequence", "start_id", "started", "status",
-                 "step_sequence", "steps", "tags", "touched", "trace", "undo", "updated",
-                 "waiting")  # fmt: skip
+    __slots__ = ("active", "attempt", "attributes", "context", "created", "depth", "due", "ended",
+                 "failure", "graph", "has_lanes", "id", "input", "is_new", "items", "joined", "left", "line",
+                 "mail", "metadata", "need", "open", "orphans", "output", "parent", "parent_step",
+                 "partition", "payload", "priority", "queue", "requests", "run_sequence", "start_id",
+                 "started", "status", "step_sequence", "steps", "tags", "touched", "trace", "undo",
+                 "updated", "waiting")  # fmt: skip
 
     def __init__(self, key: str, partition: int, graph: Graph, status: str = PENDING) -> None:
         """Create a run not yet started, or from stored values."""
@@ -266,6 +267,8 @@ class Run:
         self.attempt = 1
         #: Values put into the run's context, by key; and whether changed since the last save.
         self.context: Context | None = None
+        #: Typed values that lists find the run by.
+        self.attributes: Attributes | None = None
         self.requests: Requests | None = None
         self.step_sequence = 0
         self.run_sequence = 0
@@ -378,6 +381,22 @@ class Context:
     def encoded(self) -> Raw:
         """Return the context as one JSON object."""
         return Raw(_encode(self.fields))
+
+
+class Attributes:
+    """The run's attributes, by name."""
+
+    __slots__ = ("held", "touched")
+
+    def __init__(self, held: Iterable[Attribute] = ()) -> None:
+        """Create empty or stored attributes."""
+        self.held = {one.name: one for one in held}
+        #: The names set since the last save.
+        self.touched: dict[str, None] = {}
+
+    def encoded(self) -> bytes:
+        """Return the attributes as a JSON list."""
+        return _encode(list(self.held.values()))
 
 
 def raw_or_null(value: bytes | None) -> Raw:

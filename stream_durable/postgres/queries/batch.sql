@@ -3,13 +3,13 @@
 -- $1 shares, $2 runs, $3 run changes, $4 steps, $5 outbox marks, $6 timers, $7 dead letters, and then the other rows
 -- of entities as `core/entities.py` lists their tables: $8 attempts, $9 signals, $10 events, $11 waits, $12 gates,
 -- $13 places at gates, $14 questions, $15 messages for later, $16 schedules, $17 firings, $18 events
--- that nobody had, $19 keys that take turns at gates; $20 held commands, $21 marks of those
--- that are published
+-- that nobody had, $19 keys that take turns at gates, $20 attributes of runs; $21 held commands,
+-- $22 marks of those that are published
 -- Rows come as arrays of composites: one function scan each, where a column each would cost one per column.
 -- What is marked as seldom is left out of the statement for a batch that has nothing from $6 on: each part that
 -- writes to a table makes ready for it, whether or not there is a row. What is marked as rare is left out where nobody
 -- is asked, nothing comes for later, no schedule is concerned, no event expires that nobody had, no keys take turns at gates,
--- and nothing is held back.
+-- no run gets an attribute, and nothing is held back.
 with share as materialized (
   select * from unnest($1::share_state[])
 ),
@@ -44,8 +44,8 @@ outbox_in as (
 runs_in as (
   insert into run (id, partition, workflow, fingerprint, status, created, updated, ended, start_id, input,
     output, failure, step_sequence, run_sequence, done, total, due, tags, trace, mail, queue, priority, metadata,
-    parent, parent_step, depth, attempt, context, requests, started, lanes)
-  select * from unnest($2::run_started[])
+    parent, parent_step, depth, attempt, context, requests, started, lanes, attributes)
+  select * from unnest($2::run_wide[])
   where (select ok from fits)
 ),
 runs_changed as (
@@ -53,8 +53,8 @@ runs_changed as (
   set status = u.status, updated = u.updated, ended = u.ended, output = u.output, failure = u.failure,
     step_sequence = u.step_sequence, run_sequence = u.run_sequence, done = u.done, total = u.total, due = u.due,
     mail = u.mail, attempt = u.attempt, context = coalesce(u.context, r.context), requests = u.requests,
-    started = u.started
-  from unnest($3::run_moving[]) u
+    started = u.started, attributes = coalesce(u.attributes, r.attributes)
+  from unnest($3::run_shift[]) u
   where r.id = u.id and (select ok from fits)
 ),
 steps_in as (
@@ -243,14 +243,21 @@ turns_out as (
   using unnest($19::turn_change[]) u
   where t.gate = u.gate and t.share = u.share and u.turn is null and (select ok from fits)
 ),
+attributes_in as (
+  insert into run_attribute (run_id, name, partition, workflow, value)
+  select *
+  from unnest($20::attribute_set[]) u
+  where (select ok from fits)
+  on conflict (run_id, name) do update set value = excluded.value
+),
 backlog_in as (
   insert into backlog (partition, from_offset, commands, body)
-  select * from unnest($20::backlog_row[])
+  select * from unnest($21::backlog_row[])
   where (select ok from fits)
 ),
 backlog_out as (
   delete from backlog b
-  using unnest($21::outbox_mark[]) u
+  using unnest($22::outbox_mark[]) u
   where b.partition = u.partition and b.from_offset = u.from_offset and (select ok from fits)
 ),
 -- usual

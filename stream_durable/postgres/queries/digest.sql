@@ -72,6 +72,14 @@ select partition, count(*) as rows,
 from (select q.partition, md5(q::text) as hash from question q) as hashed
 group by partition
 
+-- name: digest_run_attribute
+-- Digest of the attributes of runs of each partition.
+select partition, count(*) as rows,
+  sum(('x' || left(hash, 16))::bit(64)::bigint) as high,
+  sum(('x' || right(hash, 16))::bit(64)::bigint) as low
+from (select a.partition, md5(a::text) as hash from run_attribute a) as hashed
+group by partition
+
 -- name: digest_channel_event
 -- Digest of the kept events of each partition.
 select partition, count(*) as rows,
@@ -188,6 +196,13 @@ from question q
 where q.partition = any($1::int[])
 order by q.run, q.step
 
+-- name: mark_run_attribute
+-- Key and hash of the attributes of runs of the partitions $1, by key.
+select a.run_id, a.name, md5(a::text)
+from run_attribute a
+where a.partition = any($1::int[])
+order by a.run_id, a.name
+
 -- name: mark_channel_event
 -- Key and hash of the kept events of the partitions $1, by key.
 select e.channel, e.id, md5(e::text)
@@ -279,6 +294,10 @@ select * from run_signal where run_id = $1 and position = $2::text::bigint
 -- name: row_question
 -- The question of step $2 of run $1, column by column.
 select * from question where run = $1 and step = $2
+
+-- name: row_run_attribute
+-- The attribute $2 of run $1, column by column.
+select * from run_attribute where run_id = $1 and name = $2
 
 -- name: row_channel_event
 -- The event $2 of channel $1, column by column.

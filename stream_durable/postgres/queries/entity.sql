@@ -2,7 +2,7 @@
 -- The rows of the runs $1, in the order of RunRow.
 select id, partition, workflow, fingerprint, status, created, updated, ended, start_id, input, output, failure,
   step_sequence, run_sequence, done, total, due, tags, trace, mail, queue, priority, metadata, parent,
-  parent_step, depth, attempt, context, requests, started, lanes
+  parent_step, depth, attempt, context, requests, started, lanes, attributes
 from run
 where id = any($1::text[])
 

@@ -8,8 +8,9 @@
 -- Which runs are meant. What is null is no condition: $1 workflow, $2 fingerprint, $3 statuses, $4 whether they
 -- are open, $5 whether they have a failure, $6 tag as JSON, $7 queue, $8 parent, $9 created since, $10 and before,
 -- $11 updated since, $12 and before, $13 bytes that the input holds, $14 whether those are left out that were
--- undone because somebody asked for their end, $15 whether a step of them has to be held. $4 and $5 follow from $3; said outright they let partial indexes
--- apply.
+-- undone because somebody asked for their end, $15 whether a step has to be held,
+-- $16 the first id, $17 and the end of ids, $18 text that an attribute
+-- holds, $19 trigger, $20 schedule. $4 and $5 follow from $3; said outright they let partial indexes apply.
   and ($1::text is null or workflow = $1)
   and ($2::text is null or fingerprint = $2)
   and ($3::text[] is null or status = any($3::text[]))
@@ -29,37 +30,203 @@
 -- include run_was_not_asked_to_end
   )
   and (not $15::boolean or (requests is not null and position('"held":'::bytea in requests) > 0))
+  and ($16::text is null or id >= $16)
+  and ($17::text is null or id < $17)
+  and ($18::text is null or exists (
+    select from run_attribute a
+    where a.run_id = id and a.value >= 't' and strpos(substr(a.value, 2), $18) > 0))
+  and ($19::text is null
+    or case when parent is null then coalesce(convert_from(requests, 'UTF8')::json ->> 'trigger', 'client')
+      else 'parent' end = $19)
+  and ($20::text is null or convert_from(requests, 'UTF8')::json -> 'scheduled' ->> 0 = $20)
+
+-- part: run_attribute_tests
+-- What attributes of a run are held to: $21 names, $22 from which value on, $23 and before which, $24 or not between
+-- them, $25 text within.
+  and not exists (
+    select
+    from unnest($21::text[], $22::text[], $23::text[], $24::boolean[], $25::text[]) as t (name, low, high, is_not, held)
+    where not exists (
+      select
+      from run_attribute a
+      where a.run_id = id and a.name = t.name and (a.value >= t.low and a.value < t.high) <> t.is_not
+        and (t.held is null or strpos(substr(a.value, 2), t.held) > 0)
+    )
+  )
+
+-- part: run_attribute_found
+-- The runs with the attribute $26 from value $27 on and before $28: a range of an index, to begin with.
+  and id in (
+    select f.run_id
+    from run_attribute f
+    where f.name = $26 and ($1::text is null or f.workflow = $1) and f.value >= $27 and f.value < $28
+  )
+
+-- part: run_summary
+id, workflow, fingerprint, status, created, updated, ended, done, total, tags, failure, queue, priority,
+  metadata, parent, parent_step, attempt, started, requests, attributes
+
+-- part: run_place_21
+case $21::text when 'updated' then updated when 'started' then started
+  when 'duration' then ended - coalesce(started, created) else created end
+
+-- part: run_place_29
+case $29::text when 'updated' then updated when 'started' then started
+  when 'duration' then ended - coalesce(started, created) else created end
 
 -- name: view_run_list
--- At most $18 runs beyond ($16 created, $17 id), newest first.
-select id, workflow, fingerprint, status, created, updated, ended, done, total, tags, failure, queue, priority,
-  metadata, parent, parent_step, attempt, started, requests
+-- At most $23 runs beyond ($21 created, $22 id), newest first.
+select
+-- include run_summary
 from run
-where (created, id) < ($16, $17)
+where (created, id) < ($21, $22)
 -- include run_conditions
 order by created desc, id desc
-limit $18
+limit $23
+
+-- name: view_run_list_up
+-- At most $24 runs beyond ($22 value, $23 id) by the moment or time $21, the least first.
+select
+-- include run_summary
+from run
+where (
+-- include run_place_21
+, id) > ($22::bigint, $23)
+-- include run_conditions
+order by
+-- include run_place_21
+, id
+limit $24
+
+-- name: view_run_list_down
+-- The same, the greatest first.
+select
+-- include run_summary
+from run
+where (
+-- include run_place_21
+, id) < ($22::bigint, $23)
+-- include run_conditions
+order by
+-- include run_place_21
+desc, id desc
+limit $24
+
+-- name: view_run_where_up
+-- At most $32 runs with such attributes beyond ($30 value, $31 id) by the moment or time $29, the least first.
+select
+-- include run_summary
+from run
+where (
+-- include run_place_29
+, id) > ($30::bigint, $31)
+-- include run_conditions
+-- include run_attribute_tests
+-- include run_attribute_found
+order by
+-- include run_place_29
+, id
+limit $32
+
+-- name: view_run_where_down
+-- The same, the greatest first.
+select
+-- include run_summary
+from run
+where (
+-- include run_place_29
+, id) < ($30::bigint, $31)
+-- include run_conditions
+-- include run_attribute_tests
+-- include run_attribute_found
+order by
+-- include run_place_29
+desc, id desc
+limit $32
+
+-- name: view_run_by_attribute_up
+-- At most $31 runs with the attribute $26, from value $27 on and before $28, beyond ($29 value, $30 id), the least
+-- first.
+select
+-- include run_summary
+from (
+  select run_id, value
+  from run_attribute
+  where name = $26 and ($1::text is null or workflow = $1) and value >= $27 and value < $28
+    and (value, run_id) > ($29, $30)
+) s
+join run on id = run_id
+where true
+-- include run_conditions
+-- include run_attribute_tests
+order by s.value, s.run_id
+limit $31
+
+-- name: view_run_by_attribute_down
+-- The same, the greatest first.
+select
+-- include run_summary
+from (
+  select run_id, value
+  from run_attribute
+  where name = $26 and ($1::text is null or workflow = $1) and value >= $27 and value < $28
+    and (value, run_id) < ($29, $30)
+) s
+join run on id = run_id
+where true
+-- include run_conditions
+-- include run_attribute_tests
+order by s.value desc, s.run_id desc
+limit $31
 
 -- name: view_run_count
--- How many runs there are, $16 at most.
+-- How many runs there are, $21 at most.
 select count(*)
 from (
   select
   from run
   where true
 -- include run_conditions
-  limit $16
+  limit $21
+) found
+
+-- name: view_run_count_where
+-- How many runs with such attributes there are, $29 at most.
+select count(*)
+from (
+  select
+  from run
+  where true
+-- include run_conditions
+-- include run_attribute_tests
+-- include run_attribute_found
+  limit $29
 ) found
 
 -- name: view_run_statuses
--- How many runs stand in each status, of $16 runs at most.
+-- How many runs stand in each status, of $21 runs at most.
 select status, count(*)
 from (
   select status
   from run
   where true
 -- include run_conditions
-  limit $16
+  limit $21
+) found
+group by status
+order by status
+
+-- name: view_run_statuses_where
+-- How many runs with such attributes stand in each status, of $29 runs at most.
+select status, count(*)
+from (
+  select status
+  from run
+  where true
+-- include run_conditions
+-- include run_attribute_tests
+-- include run_attribute_found
+  limit $29
 ) found
 group by status
 order by status
@@ -137,7 +304,7 @@ chosen as materialized (
 )
 select r.id, r.workflow, r.fingerprint, r.status, r.created, r.updated, r.ended, r.done, r.total, r.tags, r.failure,
   r.queue, r.priority, r.metadata, r.parent, r.parent_step, r.attempt,
-  r.started, r.requests
+  r.started, r.requests, r.attributes
 from chosen c
 join run r on r.id = c.id
 

@@ -53,6 +53,8 @@ def tell_the_world(ctx: Context[Any]) -> None:
         return
     for number in range(1 + int(drawn * 10)):
         ctx.emit("world", key=ctx.run_id, value={"of": ctx.idempotency_key, "number": number})
+        ctx.attribute(f"of{number}", ctx.idempotency_key)
+        ctx.attribute("drawn", drawn)
     if drawn < 0.1:
         ctx.signal(ctx.run_id, "told")
 
