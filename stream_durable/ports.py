@@ -261,7 +261,7 @@ class Current(Definitions, Protocol):
 
 
 class Catalogue(Current, Protocol):
-    """The definitions, as those that list them need them."""
+    """The definitions, for lists."""
 
     def workflows(self) -> list[str]:
         """Return the names of all workflows read, sorted."""

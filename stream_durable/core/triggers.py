@@ -1,4 +1,4 @@
-"""Triggers as data: which events start which runs, under which ids and with which inputs."""
+"""Triggers as data: events, with the runs, ids and inputs made of them."""
 
 from __future__ import annotations
 

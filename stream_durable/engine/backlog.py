@@ -1,4 +1,4 @@
-"""Holds back what runs begin with while this reconciler is behind, and publishes it in portions as runs end.
+"""Holds back first commands of runs while this reconciler is behind; publishes them in portions as runs end.
 
 Of many starts at once all come before the first result: their commands published at once would put every run
 under way, in a working set that no memory holds. Commands held back are saved with the state, in rows of

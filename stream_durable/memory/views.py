@@ -75,7 +75,7 @@ def memory_ports(
 
 
 class MemoryCatalogue(MemoryDefinitions):
-    """The definitions, as those that list them need them."""
+    """The definitions, for lists."""
 
     async def has_queue(self, queue: str) -> bool:
         """Return True: topics of this broker are created on the first request."""

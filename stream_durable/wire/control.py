@@ -40,7 +40,7 @@ class QueueLoad(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class WorkerHere(msgspec.Struct, frozen=True, kw_only=True, tag="worker.here"):
-    """A worker that is present: what it carries, and its load."""
+    """A present worker, with workflows and load."""
 
     #: When it started, in milliseconds.
     since: int

@@ -58,7 +58,7 @@ def test_runs_are_found_by_what_is_known_of_them(cli: Cli) -> None:
     assert f"--after {rows[-1]['cursor']}" in first.stderr
     rest = cli.rows("runs", "list", "--tag", "found", "--limit", "3", "--after", rows[-1]["cursor"])
     assert [row["id"] for row in rows + rest] == [f"find-{i}" for i in (4, 3, 2, 1, 0)]
-    assert "no position in a list" in cli("runs", "list", "--after", "there", code=2).stderr
+    assert "no position in this list" in cli("runs", "list", "--after", "there", code=2).stderr
 
     result = cli("runs", "cancel", "--tag", "found", "--reason", "tidying", stdin="n\n")
     assert "met by 5 runs" in result.stderr

@@ -357,7 +357,7 @@ async def test_gates_and_their_places_come_and_go(store: Store) -> None:
     first.rows[GateRow] = [GateRow("bank", 0, b"{}"), GateRow("other", 0, b"[]")]
     first.rows[PlaceRow] = [
         PlaceRow("bank", "r", "s", 0, 1, 1, True),
-        PlaceRow("bank", "r", "t", 0, 1, 2, False),
+        PlaceRow("bank", "r", "t", 0, 1, 2, False, 3, -5, "gold", 7, 1_000, 2_000),
         PlaceRow("other", "r", "s", 0, 1, 1, False),
     ]
     second.rows[GateRow] = [GateRow("bank", 0, b"1")]
@@ -372,13 +372,14 @@ async def test_gates_and_their_places_come_and_go(store: Store) -> None:
     assert await store.commit([second])
     after = await store.load({"gate": ["bank"]})
 
+    nothing = (None,) * 6
     assert [tuple(row) for row in before.get(GateRow, ())] == [("bank", b"{}")]
     assert sorted(map(tuple, before.get(PlaceRow, ()))) == [
-        ("bank", "r", "s", 1, 1, True),
-        ("bank", "r", "t", 1, 2, False),
+        ("bank", "r", "s", 1, 1, True, *nothing),
+        ("bank", "r", "t", 1, 2, False, 3, -5, "gold", 7, 1_000, 2_000),
     ]
     assert [tuple(row) for row in after.get(GateRow, ())] == [("bank", b"1")]
-    assert [tuple(row) for row in after.get(PlaceRow, ())] == [("bank", "r", "t", 2, 3, True)]
+    assert [tuple(row) for row in after.get(PlaceRow, ())] == [("bank", "r", "t", 2, 3, True, *nothing)]
 
 
 async def test_a_fenced_owner_changes_no_gate(store: Store) -> None:

@@ -6,7 +6,8 @@ from stream_durable.core.attributes import ATTRIBUTES_MAX, DESCRIBED, check, too
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import Attribute
-from stream_durable.core.run.state import Attributes, Run
+from stream_durable.core.run.attribute_set import Attributes
+from stream_durable.core.run.state import Run
 
 
 def misfit(run: Run, given: tuple[Attribute, ...]) -> Failure | None:

@@ -15,11 +15,12 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
 from stream_durable.core.run.attribute_rows import AttributeRow, attribute_rows, thaw_attributes
+from stream_durable.core.run.attribute_set import Attributes
 from stream_durable.core.run.counters import place
 from stream_durable.core.run.mail import Mail
 from stream_durable.core.run.question_rows import QuestionRow, question_rows
 from stream_durable.core.run.signal_rows import SignalRow, older_mail, signal_rows, thaw_mail
-from stream_durable.core.run.state import Attributes, Context, Detail, Requests, Run, Step
+from stream_durable.core.run.state import Context, Detail, Requests, Run, Step
 from stream_durable.core.status import PAUSED, RUNNING, WAITING
 from stream_durable.core.tables import Parts, Rows, Table
 

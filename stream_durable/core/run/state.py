@@ -6,7 +6,6 @@ the state, and neither memory nor a row repeats it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -17,7 +16,8 @@ from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.emissions import RefusedEmission
 from stream_durable.core.failure import Failure
 from stream_durable.core.lanes import first_lane
-from stream_durable.core.messages import Attribute, Grafted, OptionalRaw, Scheduled
+from stream_durable.core.messages import Grafted, OptionalRaw, Scheduled
+from stream_durable.core.run.attribute_set import Attributes
 from stream_durable.core.run.from_outside import Beside, Outside, Review, Sent
 from stream_durable.core.run.inner import Inner, Inside
 from stream_durable.core.run.mail import Mail
@@ -381,22 +381,6 @@ class Context:
     def encoded(self) -> Raw:
         """Return the context as one JSON object."""
         return Raw(_encode(self.fields))
-
-
-class Attributes:
-    """The run's attributes, by name."""
-
-    __slots__ = ("held", "touched")
-
-    def __init__(self, held: Iterable[Attribute] = ()) -> None:
-        """Create empty or stored attributes."""
-        self.held = {one.name: one for one in held}
-        #: The names set since the last save.
-        self.touched: dict[str, None] = {}
-
-    def encoded(self) -> bytes:
-        """Return the attributes as a JSON list."""
-        return _encode(list(self.held.values()))
 
 
 def raw_or_null(value: bytes | None) -> Raw:

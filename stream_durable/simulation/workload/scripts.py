@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
@@ -74,8 +74,9 @@ _REPEAT_SECONDS = 7.0
 
 def application() -> App:
     """Return an app with all workflows."""
-    modules = (basics, groups, choices, inside, undoing, sharing, news)
-    makers = [make for module in modules for make in module.MAKERS]
+    makers = [
+        make for one in (basics, groups, choices, inside, undoing, sharing, news) for make in one.MAKERS
+    ]
     app = App("simulated", workflows=[*(make() for make in makers), *sharing.families()])
     news.react_with_runs(app)
     return app
@@ -86,10 +87,8 @@ def drawn(
 ) -> Plan:
     """Draw what clients do: so many runs, of all workflows or only of some, within so many seconds."""
     plan = Plan(seconds=seconds)
-    # In some worlds nobody can keep their hands off.
     meddling = rng.choice((0.5, 1.0, 1.0, 4.0))
     order = list(rng.choices(only, k=runs) if only else rng.sample(list(app.workflows), runs))
-    # A few of the same kind meet where they share something.
     order += rng.choices(order, k=runs // 4)
     for number, name in enumerate(order):
         run = f"{name}-{number}"
@@ -160,20 +159,11 @@ def _script(  # noqa: C901 - a line for each kind
         yield message(at + rng.uniform(0.0, 2.0), start)
     if name in _TOLD:
         yield from _signalled(rng, run, at)
-    if name == "asking":
-        yield from _answered(rng, run, at)
-    if name == "answering":
-        yield from _inquired(rng, run, at)
-    if name == "reacting":
-        yield from _told_often(rng, run, at)
-    if name == news.NAME:
-        yield from news.reacted(rng, run, at)
-    if name == "handed":
-        yield from _ended_outside(rng, run, at)
+    if name in _OWN:
+        yield from _OWN[name](rng, run, at)
     if name in _PAID and not early and rng.random() < 0.7:
         yield message(at + rng.uniform(0.0, 3.0), _published("payment", run, rng))
     if name == "renewed":
-        # Nothing else ends the wait.
         yield message(at + rng.uniform(1.0, 9.0), _published("payment", run, rng, ttl_ms=3_600_000))
     if name == "events" and rng.random() < 0.6:
         yield message(at + rng.uniform(0.0, 4.0), _published("sight", run, rng))
@@ -395,8 +385,15 @@ def _garbage(rng: Random, plan: Plan, number: int, at: float, partitions: int) -
             b'{"type":"?"}',
             is_garbage=True,
         )
-    # While the run is about, so that whoever reads the record has a reason to load it.
+    # While the run is about, and its reader has to load it.
     at = plan.runs[run] + rng.uniform(0.0, 3.0)
     lost = SignalRun(key=run, id="lost", signal="go")
     # To a partition in which the run does not live, as a producer with another partitioner would do it.
     return Sent(at, INBOX, -1, run.encode(), encode(lost), is_garbage=True)
+
+
+#: What is sent to runs of one workflow alone.
+_OWN: Final = {
+    "asking": _answered, "answering": _inquired, "reacting": _told_often, news.NAME: news.reacted,
+    "handed": _ended_outside,
+}  # fmt: skip
