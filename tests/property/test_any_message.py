@@ -17,6 +17,7 @@ from stream_durable.core.gate.limits import GateChange, GateLimits
 from stream_durable.core.messages import (
     MESSAGE_TYPES,
     AttemptCompleted,
+    Attribute,
     Call,
     Change,
     CommandsLost,
@@ -140,6 +141,11 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "on": st.sampled_from(["shop", "x" * 512]), "event": st.sampled_from(["paid", "x" * 512]),
     "event_id": ids.filter(bool), "StartTriggered.failure": st.none() | failures,
     "StartTriggered.timeout_ms": spans,
+    "is_not_carried": st.booleans(),
+    "attributes": st.sampled_from([
+        (), (Attribute("total", "number", 9.5),),
+        (Attribute("total", "text", "x"), Attribute("paid", "truth", True)),
+    ]),
     "wait": names.filter(bool), "timer": names, "due": numbers, "run": st.sampled_from([RUN, "run-2"]),
 }  # fmt: skip
 
