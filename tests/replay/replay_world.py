@@ -15,13 +15,15 @@ from stream_durable.core.definition.about import NOTHING, About
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.failure import Failure
-from stream_durable.core.format import ASKS, LATER, READS, SCHEDULES
+from stream_durable.core.format import ASKS, GATES, LATER, READS, SCHEDULES
+from stream_durable.core.gate.limits import GateLimits
 from stream_durable.core.ids import channel_id, partition_of
 from stream_durable.core.messages import (
     AnswerInput,
     AttemptCompleted,
     AttemptFailed,
     AttemptStarted,
+    Attribute,
     BackfillSchedule,
     CancelLater,
     CancelRun,
@@ -37,6 +39,7 @@ from stream_durable.core.messages import (
     GateTimerFired,
     Message,
     PauseSchedule,
+    PlaceAsked,
     Plan,
     ReadClosed,
     ReadOpened,
@@ -162,7 +165,10 @@ async def world(
 def start(i: int, padding: int = 0) -> StartRun:
     value = Raw(b'{"id":"k%d","padding":"%b"}' % (i, b"x" * padding))
     fingerprint = ORDER.fingerprint()
-    return StartRun(key=f"run-{i}", id=f"s{i}", workflow="order", fingerprint=fingerprint, input=value)
+    return StartRun(
+        key=f"run-{i}", id=f"s{i}", workflow="order", fingerprint=fingerprint, input=value,
+        attributes=(Attribute("number", "number", i),),
+    )  # fmt: skip
 
 
 def a_story(runs: int = 24, batch: int = 1_000, padding: int = 0) -> MemoryLog:
@@ -266,6 +272,11 @@ def _charge(log: MemoryLog, i: int) -> None:
     bank, run = f"bank-{i % 2}", f"elsewhere-{i}"
     asked = GateAsked(key=bank, run=run, step="charge", attempt=1, failures=2)
     log.add(asked, asked)
+    limits = GateLimits(at_once=1, weights={"gold": 3})
+    entered = PlaceAsked(
+        key="desk//", run=run, step="charge", attempt=1, format=GATES, limits=limits, share=f"k{i % 3}"
+    )
+    log.add(entered, entered)
     if i < 6:
         log.add(GateLeft(key=bank, run=run, step="charge", attempt=1, is_ok=None if i < 2 else False))
     if i in (10, 11):

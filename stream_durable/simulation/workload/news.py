@@ -67,7 +67,9 @@ def react_with_runs(app: App) -> None:
     """Let some events start runs, and some of those be the same run."""
     chain = app.workflows["bare"]
     app.on(NEWS, start=chain, input="data", match={"data.n": [0, 3]})
-    app.on(NEWS, start=chain, id="key", input="data", match={"data.n": 1}, name="once-a-key")
+    app.on(
+        NEWS, start=chain, id="key", input="data", match={"data.n": 1, "key": ["g0", "g1"]}, name="once-a-key"
+    )
 
 
 def reacted(rng: Random, run: str, at: float) -> Iterator[Sent]:
