@@ -317,14 +317,14 @@ async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress
 
 
 @asynccontextmanager
-async def client_ports(settings: Settings | Path | None) -> AsyncIterator[Ports]:
-    """Assemble the ports of a client; `settings` may also be the path of a file.
+async def client_ports(settings: Settings | Path | None, *, name: str = "client") -> AsyncIterator[Ports]:
+    """Assemble the ports of a client called `name`; `settings` may also be the path of a file.
 
     Without addresses of Kafka and Postgres, a `dev` running in this directory is used.
     """
     settings = settings if isinstance(settings, Settings) else with_running(Settings.load(settings))
     check_safety(settings)
-    name = process_name(settings, "client")
+    name = process_name(settings, name)
     publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name)
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name)
     views = PostgresViews(settings.postgres)

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 
 from stream_durable.kafka.own_topics import make_own_topics
 from stream_durable.kafka.topics import Topics
-from stream_durable.ports import OperatorViews, TopicStep
+from stream_durable.ports import ApiTokens, OperatorViews, TopicStep
 from stream_durable.postgres import migrate as migrations
+from stream_durable.postgres.api_tokens import PostgresApiTokens
 from stream_durable.postgres.formats import Standing, formats
 from stream_durable.postgres.views import PostgresViews
 from stream_durable.settings import Settings
@@ -21,6 +22,16 @@ from stream_durable.settings import Settings
 async def views(settings: Settings) -> AsyncIterator[OperatorViews]:
     """Open the state to read; nothing is connected before the first question."""
     found = PostgresViews(settings.postgres)
+    try:
+        yield found
+    finally:
+        await found.close()
+
+
+@asynccontextmanager
+async def api_tokens(settings: Settings) -> AsyncIterator[ApiTokens]:
+    """Open the tokens of the API, to read and to write."""
+    found = PostgresApiTokens(settings.postgres)
     try:
         yield found
     finally:

@@ -729,6 +729,26 @@ class PartitionSummary(NamedTuple):
     lost_reason: str | None
 
 
+#: (time, partition, generation, offset): dead letters, newest first.
+DeadPosition = tuple[int, int, int, int]
+
+
+class DeadSummary(NamedTuple):
+    """A record of the inbox that could not be applied, as a line of a list."""
+
+    #: Log time.
+    time: int
+    #: Of the inbox, and which of its logs.
+    partition: int
+    generation: int
+    offset: int
+    code: str
+    reason: str
+    key: bytes | None
+    #: Size of the value; None: there is none.
+    bytes: int | None
+
+
 #: `create` and `change` are what `topics apply` does; a `warning` it cannot remedy, a `refuse` stops all.
 TopicAction = Literal["ok", "create", "change", "warning", "refuse"]
 
@@ -1065,6 +1085,12 @@ class Views(Protocol):
     ) -> list[GatePlace]:
         """Return a page of places at a gate, inside or waiting or both, in the order of ordinals."""
 
+    async def dead_list(self, *, after: DeadPosition | None = None, limit: int = 50) -> list[DeadSummary]:
+        """Return a page of the records that could not be applied, newest first."""
+
+    async def dead_get(self, partition: int, generation: int, offset: int) -> DeadRow | None:
+        """Return such a record whole; None: there is none at this place."""
+
     async def close(self) -> None:
         """Let go of the connections."""
 
@@ -1085,6 +1111,38 @@ class OperatorViews(Views, Protocol):
 
         Without a step, or without statuses, every run counts.
         """
+
+
+class StoredApiToken(NamedTuple):
+    """A token of the API, without its secret. Times are milliseconds."""
+
+    #: Written beside whatever its holder does.
+    name: str
+    role: Literal["viewer", "operator", "admin"]
+    may_see_payloads: bool
+    created: int
+    #: None: it does not expire.
+    expires: int | None
+    revoked: int | None
+
+
+class ApiTokens(Protocol):
+    """The tokens of the API, by the hashes of their secrets."""
+
+    async def find(self, digest: bytes) -> StoredApiToken | None:
+        """Return the token of a secret's hash, be it expired or revoked; None: there is none."""
+
+    async def all(self) -> list[StoredApiToken]:
+        """Return all tokens, by name."""
+
+    async def add(self, digest: bytes, token: StoredApiToken) -> bool:
+        """Keep a token; false, and nothing kept: the name is taken."""
+
+    async def revoke(self, name: str, now: int) -> bool:
+        """Revoke a token; false: there is none of this name that is not revoked."""
+
+    async def close(self) -> None:
+        """Let go of the connections."""
 
 
 class RunEvents(Protocol):

@@ -50,6 +50,10 @@ SERVICE_STOPPED: Final = LogEvent(
 SERVICE_FAILED: Final = LogEvent(
     "service.failed", "error", "service reason", "A service ends after a fatal error."
 )
+API_FAILED: Final = LogEvent(
+    "api.failed", "error", "reason", "A request to the API failed by a fault of ours."
+)
+API_OPENED: Final = LogEvent("api.opened", "info", "address", "The API listens at this address.")
 PROCESS_STARTED: Final = LogEvent("process.started", "info", "name pid", "A child process was started.")
 PROCESS_ENDED: Final = LogEvent(
     "process.ended",

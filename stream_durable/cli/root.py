@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from stream_durable.cli import (
+    api,
     bench,
     config,
     db,
@@ -61,6 +62,7 @@ app.command("up", rich_help_panel=_SERVICES)(services.up)
 app.command("reconciler", rich_help_panel=_SERVICES)(services.reconciler)
 app.command("worker", rich_help_panel=_SERVICES)(services.worker)
 app.command("ingress", rich_help_panel=_SERVICES)(services.ingress)
+app.command("api", rich_help_panel=_SERVICES)(api.api)
 runs.app.command("graph")(graph.graph_run)
 runs.app.command("report")(report.report_run)
 for order in (
@@ -105,6 +107,8 @@ app.command("status", rich_help_panel=_OPERATIONS)(status.status)
 app.add_typer(queues.queues, name="queues", rich_help_panel=_OPERATIONS)
 app.add_typer(queues.workers, name="workers", rich_help_panel=_OPERATIONS)
 app.add_typer(gates.app, name="gates", rich_help_panel=_OPERATIONS)
+app.add_typer(api.tokens, name="api-tokens", rich_help_panel=_OPERATIONS)
+app.command("openapi", rich_help_panel=_OPERATIONS)(api.openapi)
 app.add_typer(topics.app, name="topics", rich_help_panel=_OPERATIONS)
 app.add_typer(db.app, name="db", rich_help_panel=_OPERATIONS)
 app.add_typer(partitions.app, name="partitions", rich_help_panel=_OPERATIONS)

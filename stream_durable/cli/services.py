@@ -42,7 +42,7 @@ def reconciler(health_port: HealthPort = None) -> None:
     """
     from stream_durable.services import roles
 
-    _host("reconciler", _settings(health_port), roles.reconciler)
+    host_service("reconciler", with_health_port(health_port), roles.reconciler)
 
 
 def worker(
@@ -65,7 +65,7 @@ def worker(
     if for_dev is not None:
         forget_imports(for_dev)
     loaded = load(app)
-    settings = _settings(health_port)
+    settings = with_health_port(health_port)
     if queue:
         settings = settings.override({"worker.queues": tuple(queue)})
     if for_dev is not None:
@@ -73,7 +73,7 @@ def worker(
         # Edited code may name a queue that was not there when `dev` began.
         settings = settings.override({"worker.queues": roles.queues_of(loaded)})
         asyncio.run(_made_topics(settings))
-    _host("worker", settings, roles.worker(loaded, note))
+    host_service("worker", settings, roles.worker(loaded, note))
 
 
 def ingress(health_port: HealthPort = None) -> None:
@@ -86,7 +86,7 @@ def ingress(health_port: HealthPort = None) -> None:
     """
     from stream_durable.services import roles
 
-    _host("ingress", _settings(health_port), roles.ingress)
+    host_service("ingress", with_health_port(health_port), roles.ingress)
 
 
 def up(
@@ -132,12 +132,14 @@ async def _made_topics(settings: Settings) -> None:
     await retry_transient(lambda: make_topics(settings, settings.worker.queues), "create the topics")
 
 
-def _settings(health_port: int | None) -> Settings:
+def with_health_port(health_port: int | None) -> Settings:
+    """Return the settings in force, with this port for health."""
     settings = load_settings()
     return settings if health_port is None else settings.override({"health.port": health_port})
 
 
-def _host(name: str, settings: Settings, role: Role) -> NoReturn:
+def host_service(name: str, settings: Settings, role: Role) -> NoReturn:
+    """Run a service until stopped, and end the process."""
     from stream_durable.services.host import host
 
     host(name, settings, role)

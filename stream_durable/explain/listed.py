@@ -52,7 +52,12 @@ def word_of(row: Listed) -> Word:
 
     Without a look at steps, a run held up by a gate, a queue or a partition is `Running` or `Waiting`.
     """
-    return "Needs review" if _held(row) else _WORDS[row.status]
+    return word_of_status(row.status, is_held=_held(row))
+
+
+def word_of_status(status: str, *, is_held: bool) -> Word:
+    """Return the operator's word for the status of a run, with or without a held step."""
+    return "Needs review" if is_held else _WORDS[status]
 
 
 def brief(row: Listed) -> str:

@@ -22,6 +22,7 @@ from stream_durable.core.status import COMPLETED, WAITING
 from stream_durable.memory.broker import Broker
 from stream_durable.memory.causes import failure_causes
 from stream_durable.memory.control import MemoryControl
+from stream_durable.memory.dead import DeadViews
 from stream_durable.memory.definitions import MemoryDefinitions
 from stream_durable.memory.later import ScheduleViews, evidence_page, later_page
 from stream_durable.memory.ports import MemoryBlobs, MemoryPublisher
@@ -90,7 +91,7 @@ class MemoryCatalogue(MemoryDefinitions):
         return sorted(self._known.current)
 
 
-class MemoryViews(ScheduleViews, WaitViews):
+class MemoryViews(ScheduleViews, WaitViews, DeadViews):
     """The read models of the store in memory."""
 
     def __init__(self, store: MemoryStore) -> None:

@@ -68,7 +68,11 @@ _QUOTING = frozenset({"22", "P0"})
 
 
 async def connect(
-    settings: PostgresSettings, *, keyed_plans: bool = False, is_patient: bool = False
+    settings: PostgresSettings,
+    *,
+    keyed_plans: bool = False,
+    is_patient: bool = False,
+    is_read_only: bool = False,
 ) -> asyncpg.Connection:
     """Open a connection limited to the schema; statements have a time limit unless patient."""
     server_settings = {
@@ -78,6 +82,7 @@ async def connect(
         "lock_timeout": "0" if is_patient else str(settings.lock_timeout_ms),
         # A stopped client must not hold a lock for as long as it is stopped.
         "idle_in_transaction_session_timeout": "1000",
+        "default_transaction_read_only": "on" if is_read_only else "off",
         **(KEYED_PLANS if keyed_plans else FITTED_PLANS),
     }
     try:
@@ -169,8 +174,16 @@ def _described(error: asyncpg.PostgresError) -> str:
 class Lane:
     """A connection opened when needed, used by one caller at a time, and replaced when in doubt."""
 
-    def __init__(self, settings: PostgresSettings, *, keyed_plans: bool, is_migrated: bool = False) -> None:
+    def __init__(
+        self,
+        settings: PostgresSettings,
+        *,
+        keyed_plans: bool,
+        is_migrated: bool = False,
+        is_read_only: bool = False,
+    ) -> None:
         """Open nothing yet; `is_migrated` says that the schema was found to be there."""
+        self._is_read_only = is_read_only
         self._settings = settings
         self._is_migrated = is_migrated
         self._keyed_plans = keyed_plans
@@ -185,7 +198,9 @@ class Lane:
         async with self._lock:
             try:
                 if self._connection is None or self._connection.is_closed():
-                    self._connection = await connect(self._settings, keyed_plans=self._keyed_plans)
+                    self._connection = await connect(
+                        self._settings, keyed_plans=self._keyed_plans, is_read_only=self._is_read_only
+                    )
                 with translated(is_migrated=self._is_migrated):
                     yield self._connection
             except BaseException as error:

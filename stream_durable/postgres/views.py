@@ -24,6 +24,9 @@ from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.ports import (
     NEWEST,
     ChannelRange,
+    DeadPosition,
+    DeadRow,
+    DeadSummary,
     EventWait,
     FailureCause,
     ListPosition,
@@ -52,6 +55,8 @@ from stream_durable.postgres.run_lists import LAST, count_query, list_query
 from stream_durable.settings import PostgresSettings
 
 _CONNECTIONS = 4
+#: Beyond every record that could not be applied.
+_LATEST_DEAD: DeadPosition = ((1 << 63) - 1, 0, 0, 0)
 
 
 class PostgresViews:
@@ -59,7 +64,7 @@ class PostgresViews:
 
     def __init__(self, settings: PostgresSettings) -> None:
         """Connect when first needed."""
-        self._lanes = [Lane(settings, keyed_plans=False) for _ in range(_CONNECTIONS)]
+        self._lanes = [Lane(settings, keyed_plans=False, is_read_only=True) for _ in range(_CONNECTIONS)]
         self._idle: asyncio.LifoQueue[Lane] = asyncio.LifoQueue()
         for lane in self._lanes:
             self._idle.put_nowait(lane)
@@ -261,6 +266,16 @@ class PostgresViews:
         """Group the newest failed runs by cause."""
         found = await self._fetch("view_failure_causes", since, runs_max, limit)
         return list(map(FailureCause._make, found))
+
+    async def dead_list(self, *, after: DeadPosition | None = None, limit: int = 50) -> list[DeadSummary]:
+        """Return a page of the records that could not be applied, newest first."""
+        found = await self._fetch("view_dead_list", *(after or _LATEST_DEAD), limit)
+        return list(map(DeadSummary._make, found))
+
+    async def dead_get(self, partition: int, generation: int, offset: int) -> DeadRow | None:
+        """Return such a record whole; None: there is none at this place."""
+        found = await self._fetch("view_dead_get", partition, generation, offset)
+        return DeadRow._make(found[0]) if found else None
 
     async def run_ids(self, beginning: str, limit: int) -> list[str]:
         """Return ids of runs with this prefix, in order."""

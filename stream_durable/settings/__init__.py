@@ -9,7 +9,8 @@ and no output of this package.
 connections readable in transit.
 """
 
-from stream_durable.settings.addresses import MASK
+from stream_durable.settings.addresses import MASK, host_of, is_loopback
+from stream_durable.settings.api import ApiSettings
 from stream_durable.settings.branches import (
     EngineSettings,
     HealthSettings,
@@ -29,6 +30,7 @@ __all__ = [
     "DEFAULT_FILE",
     "ENVIRONMENT_PREFIX",
     "MASK",
+    "ApiSettings",
     "EngineSettings",
     "HealthSettings",
     "KafkaSettings",
@@ -46,5 +48,7 @@ __all__ = [
     "environment_name",
     "far_brokers",
     "far_database",
+    "host_of",
+    "is_loopback",
     "plain_value",
 ]

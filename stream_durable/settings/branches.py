@@ -123,6 +123,18 @@ class KafkaSettings(Branch):
         return self
 
 
+def checked_dsn(dsn: SecretStr) -> SecretStr:
+    """Return the address of a database, or raise with what is wrong about it."""
+    address = split_dsn(dsn)
+    if address.scheme not in ("postgresql", "postgres"):
+        raise ValueError("write postgresql://user:password@host:port/database")
+    if address.netloc.count("@") > 1 or "@" in address.path + address.query + address.fragment:
+        raise ValueError("percent-encode @ / ? # : in the user and the password")
+    if not any(hosts_of(dsn)):
+        raise ValueError("it names no host; for a socket write ?host=/path/of/the/socket")
+    return dsn
+
+
 class PostgresSettings(Branch):
     """The database of the state."""
 
@@ -142,14 +154,7 @@ class PostgresSettings(Branch):
     @field_validator("dsn")
     @classmethod
     def _check_dsn(cls, dsn: SecretStr) -> SecretStr:
-        address = split_dsn(dsn)
-        if address.scheme not in ("postgresql", "postgres"):
-            raise ValueError("write postgresql://user:password@host:port/database")
-        if address.netloc.count("@") > 1 or "@" in address.path + address.query + address.fragment:
-            raise ValueError("percent-encode @ / ? # : in the user and the password")
-        if not any(hosts_of(dsn)):
-            raise ValueError("it names no host; for a socket write ?host=/path/of/the/socket")
-        return dsn
+        return checked_dsn(dsn)
 
     @model_validator(mode="after")
     def _check_timeouts(self) -> Self:

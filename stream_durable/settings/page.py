@@ -89,8 +89,8 @@ def _accepts(field: FieldInfo) -> str:
         return f"{low} to {high}" + (", `off`" if kind is not int else "")
     if get_origin(kind) is tuple:
         return "a list of names"
-    if kind is SecretStr:
-        return "an address; secret"
+    if kind in (SecretStr, SecretStr | None):
+        return "an address; secret" + ("" if kind is SecretStr else ", or nothing")
     if get_origin(kind) is Mapping:
         return "a table of text"
     pattern = next((found for bound in field.metadata if (found := getattr(bound, "pattern", None))), None)

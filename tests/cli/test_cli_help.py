@@ -59,7 +59,8 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "runs graph", "runs report", "workflows graph", "workflows diff",
         "partitions list", "partitions raise", "partitions bury",
         "topics plan", "topics apply", "topics make", "db migrate", "db check", "replay rebuild",
-        "replay verify", "config show", "config env",
+        "replay verify", "api", "openapi", "api-tokens create", "api-tokens list", "api-tokens revoke",
+        "config show", "config env",
     }  # fmt: skip
 
 

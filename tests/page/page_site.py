@@ -9,13 +9,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
+
+from stream_durable import Context, Workflow
 from stream_durable.api.app import make_app
 from stream_durable.api.jobs import Jobs
 from stream_durable.api.world import World
-from stream_durable.memory.api_tokens import MemoryApiTokens
-
-from stream_durable import Context, Workflow
 from stream_durable.client.edge import Edge
+from stream_durable.memory.api_tokens import MemoryApiTokens
 from stream_durable.ports import RunQuery
 from stream_durable.services.status import Status
 from stream_durable.settings import Settings

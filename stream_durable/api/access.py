@@ -1,0 +1,84 @@
+"""Who calls, the sign-in of a browser, and the tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import Field
+
+from stream_durable.api.callers import Caller, TheCaller
+from stream_durable.api.conditions import Conditions
+from stream_durable.api.gate import COOKIE, LOCAL
+from stream_durable.api.problems import documented
+from stream_durable.api.shapes import many, model, shape
+from stream_durable.api.world import TheWorld
+from stream_durable.client.state import moment
+from stream_durable.core.errors import RejectedError
+from stream_durable.ports import StoredApiToken
+
+router = APIRouter(tags=["access"], responses=documented(400, 401, 403, 422, 503))
+
+
+class Me(NamedTuple):
+    """The caller."""
+
+    name: str
+    role: str
+    may_see_payloads: bool
+
+
+_Times: dict[str, Any] = {"created": datetime, "expires": datetime | None, "revoked": datetime | None}
+ApiTokenList = model("ApiTokenList", tokens=many(StoredApiToken, "ApiToken", **_Times))
+
+
+class SessionBody(Conditions):
+    """The secret of a token."""
+
+    token: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+@router.get("/me", response_model=shape(Me))
+async def get_me(caller: TheCaller) -> Response:
+    """Return who calls, and what the caller may do."""
+    return caller.answer(Me(*caller))
+
+
+@router.post("/session", response_model=shape(Me))
+async def sign_in(request: Request, body: SessionBody) -> Response:
+    """Sign a browser in: the token is kept in a cookie, out of reach of scripts, until the browser ends."""
+    caller: Caller | None = await request.app.state.find(body.token) if request.app.state.find else None
+    if caller is None:
+        text = "there is no such token, or it has expired: `stream-durable api-tokens create` makes one"
+        raise RejectedError("not_signed_in", text)
+    answer = caller.answer(Me(*caller))
+    answer.set_cookie(
+        COOKIE, body.token, httponly=True, samesite="strict", secure=request.url.scheme == "https",
+        path=request.scope.get("root_path") or "/",
+    )  # fmt: skip
+    return answer
+
+
+@router.delete("/session", response_model=shape(Me))
+async def sign_out(request: Request) -> Response:
+    """Sign a browser out; the token itself stays good."""
+    nobody = LOCAL if request.app.state.is_open else Caller("", "viewer", may_see_payloads=False)
+    answer = nobody.answer(Me(*nobody))
+    answer.delete_cookie(COOKIE, path=request.scope.get("root_path") or "/")
+    return answer
+
+
+@router.get("/tokens", response_model=ApiTokenList)
+async def list_tokens(world: TheWorld, caller: TheCaller) -> Response:
+    """List the tokens of this API, without secrets."""
+    return caller.answer({"tokens": [_token(one) for one in await world.tokens.all()]})
+
+
+def _token(one: StoredApiToken) -> dict[str, Any]:
+    return one._asdict() | {
+        "created": moment(one.created),
+        "expires": None if one.expires is None else moment(one.expires),
+        "revoked": None if one.revoked is None else moment(one.revoked),
+    }

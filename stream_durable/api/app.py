@@ -1,0 +1,121 @@
+"""The application: every route under one gate, as an ASGI app of its own or within another one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Response
+from fastapi.openapi.utils import get_openapi
+
+from stream_durable.api import (
+    access,
+    bulk,
+    inputs,
+    instance,
+    orders,
+    page,
+    problems,
+    queues,
+    runs,
+    schedules,
+    waits,
+    workflows,
+)
+from stream_durable.api.callers import role_for
+from stream_durable.api.gate import Find, Gate
+from stream_durable.api.world import Connect, Connection, World
+from stream_durable.core.errors import BrokenError
+
+PREFIX = "/api/v1"
+_DESCRIPTION = """\
+Every verb of the client over HTTP: state is read from Postgres, and writes are put on the log like those of
+any client. A write is acknowledged on the log when it is answered, and applied in turn.
+
+Errors are problem details (RFC 9457) with `code`, `cause` and `remedy`. Lists are pages: `after` takes
+`following` of the page before. Counts stop at `at_most`, and say by `is_exact` whether they did. Writes with
+an `Idempotency-Key` may be repeated. `x-role` of each operation is the least role that it takes.
+"""
+
+
+def make_app(
+    connect: Connect,
+    *,
+    find: Find | None = None,
+    is_open: bool = True,
+    is_local: bool = True,
+    base_path: str = "",
+) -> FastAPI:
+    """Return the application on a world that the first request opens."""
+    connection = Connection(connect)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await connection.close()
+
+    app = FastAPI(
+        title="stream-durable",
+        version=version("stream-durable"),
+        description=_DESCRIPTION,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        separate_input_output_schemas=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.connection = connection
+    app.state.find = find
+    app.state.is_open = is_open
+    for router in _routers():
+        app.include_router(router, prefix=PREFIX)
+    app.add_api_route("/healthz", _healthy, include_in_schema=False)
+    app.router.default = page.fallback
+    problems.answer_errors(app)
+    app.add_middleware(Gate, find=find, is_open=is_open, is_local=is_local, base_path=base_path)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    return app
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document."""
+    if app.openapi_schema is None:
+        made = get_openapi(
+            title=app.title, version=app.version, openapi_version="3.1.0", description=app.description,
+            routes=app.routes, separate_input_output_schemas=False,
+        )  # fmt: skip
+        for path, methods in made["paths"].items():
+            for method, operation in methods.items():
+                operation["x-role"] = role_for(method.upper(), path)
+        made["components"]["securitySchemes"] = {
+            "token": {"type": "http", "scheme": "bearer"},
+            "cookie": {"type": "apiKey", "in": "cookie", "name": "stream_durable_token"},
+        }
+        made["security"] = [{}, {"token": []}, {"cookie": []}]
+        app.openapi_schema = made
+    return app.openapi_schema
+
+
+def written() -> str:
+    """Return the OpenAPI document as text, the same for every instance."""
+
+    def connect() -> AbstractAsyncContextManager[World]:
+        raise BrokenError("a document is made without a request")
+
+    return json.dumps(document(make_app(connect)), indent=1, ensure_ascii=False)
+
+
+def _routers() -> tuple[APIRouter, ...]:
+    return (
+        runs.router, orders.router, bulk.router, workflows.router, inputs.router, waits.router,
+        schedules.router, queues.router, instance.router, access.router,
+    )  # fmt: skip
+
+
+async def _healthy() -> Response:
+    """Say that the process answers."""
+    return Response('{"status":"ok"}', media_type="application/json")

@@ -1,0 +1,178 @@
+"""What is sent to the API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from stream_durable.api.callers import Caller
+from stream_durable.api.conditions import Conditions, Id, InputConditions, RunConditions, Text
+
+Reason = Annotated[str, Field(max_length=4_000, description="For people; it is kept with the run.")]
+Span = Annotated[str, Field(max_length=40, description="A duration, such as `90s`, `1h30m` or `2d`.")]
+Tag = Annotated[str, Field(max_length=1_000)]
+
+
+class Ordered(BaseModel):
+    """A request that is acknowledged on the log, and applied in turn."""
+
+    #: The id of the message: a run shows the latest requests with their ids.
+    id: str
+
+
+class StartBody(Conditions):
+    """A run to start."""
+
+    workflow: Id
+    input: Any = None
+    id: Annotated[Id | None, Field(description="Each id names one run.")] = None
+    tags: Annotated[list[Tag], Field(max_length=100)] = []
+    metadata: dict[str, Any] | None = None
+    queue: Text | None = None
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    at: datetime | None = None
+    after: Span | None = None
+    timeout: Span | None = None
+
+
+class ReasonBody(Conditions):
+    """An act with a reason."""
+
+    reason: Reason = ""
+
+
+class CancelBody(ReasonBody):
+    """The end of a run."""
+
+    #: Whether completed steps are undone.
+    compensate: bool = False
+
+
+class ResumeBody(ReasonBody):
+    """Going on with a paused run."""
+
+    context: Annotated[dict[str, Any] | None, Field(description="Merged into the run's context.")] = None
+
+
+class RetryBody(ReasonBody):
+    """Steps to retry: the failed ones, one and all later ones, or all."""
+
+    step: Text | None = None
+    whole: bool = False
+
+
+class CompleteBody(Conditions):
+    """The output of a step that ends from outside."""
+
+    output: Any = None
+
+
+class FailBody(Conditions):
+    """The failure of a step that ends from outside."""
+
+    error: Annotated[str, Field(max_length=4_000)]
+
+
+class SignalBody(Conditions):
+    """A signal to a run."""
+
+    data: Any = None
+    id: Id | None = None
+    ttl: Span | None = None
+    at: datetime | None = None
+    after: Span | None = None
+
+
+class PublishBody(SignalBody):
+    """An event to publish."""
+
+    event: Id
+    key: Id
+
+
+class AnswerBody(Conditions):
+    """An answer to a question."""
+
+    answer: Any
+    comment: Reason = ""
+
+
+class AnswerAllBody(AnswerBody):
+    """The same answer to many questions."""
+
+    filter: InputConditions
+
+
+class AssignBody(Conditions):
+    """Whom a question is handed over to; an empty name: anybody."""
+
+    to: Text
+    role: Text | None = None
+    comment: Reason = ""
+
+
+class CommentBody(Conditions):
+    """A note beside a question."""
+
+    text: Annotated[str, Field(min_length=1, max_length=4_000)]
+
+
+class BackfillBody(Conditions):
+    """Moments of the past to start runs for."""
+
+    since: datetime
+    until: datetime
+    pace: Span = "1s"
+    preview: bool = False
+
+
+class ScheduleBody(Conditions):
+    """A schedule, or what is changed of one; what is left out stays, or is as by default."""
+
+    input: Any = None
+    cron: Annotated[list[Text], Field(max_length=100)] | None = None
+    every: Span | None = None
+    at: Annotated[list[datetime], Field(max_length=1_000)] | None = None
+    after: Span | None = None
+    timezone: Text | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    jitter: Span | None = None
+    overlap: Literal["skip", "queue_one", "queue_all", "cancel", "allow"] | None = None
+    catch_up: Span | None = None
+    timeout: Span | None = None
+    disable_after: int | None = None
+    tags: Annotated[list[Tag], Field(max_length=100)] | None = None
+    queue: Text | None = None
+    priority: Annotated[int, Field(ge=-100, le=100)] | None = None
+    metadata: dict[str, Any] | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return the options that were given."""
+        return self.model_dump(exclude_none=True, exclude={"name", "workflow", "input"})
+
+
+class NewScheduleBody(ScheduleBody):
+    """A schedule to create."""
+
+    name: Id
+    workflow: Id
+
+
+class JobBody(Conditions):
+    """An act on all runs that a filter means."""
+
+    act: Literal["cancel", "pause", "resume", "retry"]
+    filter: RunConditions
+    reason: Reason = ""
+    compensate: bool = False
+    whole: bool = False
+    dry_run: Annotated[bool, Field(description="Count the runs, and do nothing.")] = False
+
+
+def ordered(caller: Caller, message: str) -> Response:
+    """Return the answer to a request that was acknowledged."""
+    return caller.answer({"id": message}, 202)

@@ -1,0 +1,61 @@
+"""Who calls, and what the caller may do."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+import msgspec
+from fastapi import Depends, Request
+from fastapi.responses import Response
+
+from stream_durable.api.shown import hidden, plain
+from stream_durable.core.errors import RejectedError
+
+Role = Literal["viewer", "operator", "admin"]
+
+#: From the one that may do least.
+ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
+#: Methods that change nothing.
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+#: Paths of which nothing is for others, whatever the method.
+ADMINS: Final = ("/api/v1/tokens", "/api/v1/settings")
+
+
+class Caller(NamedTuple):
+    """Who calls."""
+
+    #: Written beside everything that the caller does.
+    name: str
+    role: Role
+    may_see_payloads: bool
+
+    def answer(self, value: Any, status: int = 200) -> Response:
+        """Return a value as JSON, without what the caller may not see."""
+        body = msgspec.json.encode(plain(value, may_see=self.may_see_payloads))
+        return Response(body, status, media_type="application/json")
+
+    def payload(self, value: Any) -> Any:
+        """Return a value of a user, or what the caller may know of it."""
+        return value if self.may_see_payloads else hidden(value)
+
+    def check_sight(self, what: str) -> None:
+        """Refuse a question about payloads: whether one matches tells what it is, letter by letter."""
+        if not self.may_see_payloads:
+            text = f"{what} needs a token that may see payloads: `stream-durable api-tokens create` makes one"
+            raise RejectedError("forbidden", text)
+
+
+def role_for(method: str, path: str) -> Role:
+    """Return the least role for a request."""
+    if path.startswith(ADMINS):
+        return "admin"
+    return "viewer" if method in SAFE else "operator"
+
+
+async def _caller(request: Request) -> Caller:
+    found: Caller = request.scope["stream_durable.caller"]
+    return found
+
+
+#: The parameter of a route that answers or writes.
+TheCaller = Annotated[Caller, Depends(_caller)]

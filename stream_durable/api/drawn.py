@@ -1,0 +1,119 @@
+"""A run for a page: its steps in order with their place in the graph, and the graph in layers."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from stream_durable.api.shown import plain
+from stream_durable.client import RunState, StepState
+from stream_durable.core.definition.graph import Graph
+from stream_durable.core.definition.nodes import AnyNode
+from stream_durable.core.names import helper_kind
+from stream_durable.explain.listed import word_of_status
+
+
+class DrawnNode(NamedTuple):
+    """A step as a node of a picture."""
+
+    name: str
+    #: The kind of node: `step`, `sleep`, `event`, `input`, `child`, `parallel` and others.
+    kind: str
+    #: How many edges lead to it, on the longest way.
+    layer: int
+    #: The group that it is a member of.
+    owner: str | None
+    status: str
+
+
+class DrawnEdge(NamedTuple):
+    """A step that another one waits for."""
+
+    source: str
+    target: str
+
+
+class Drawn(NamedTuple):
+    """The graph of a run."""
+
+    nodes: list[DrawnNode]
+    edges: list[DrawnEdge]
+
+
+def shown_run(state: RunState, graph: Graph, *, may_see: bool) -> dict[str, Any]:
+    """Return a run with its steps as a list, each with its place in the graph."""
+    shown: dict[str, Any] = plain(state._replace(steps={}, helpers={}), may_see=may_see)
+    shown["steps"] = [_step(step, graph, may_see=may_see) for step in state.steps.values()]
+    shown["helpers"] = [_step(step, graph, may_see=may_see) for step in state.helpers.values()]
+    shown["word"] = word_of_status(state.status, is_held=bool(state.needs_review))
+    shown["current"] = list(state.current)
+    return shown
+
+
+def drawn_graph(state: RunState, graph: Graph) -> Drawn:
+    """Return the nodes and edges of a run's graph; hooks and compensations are no part of it."""
+    layers = layers_of(graph)
+    nodes, edges = [], []
+    for name, step in state.steps.items():
+        place = _Place.of(graph, name)
+        nodes.append(DrawnNode(name, place.kind, layers.get(name, 0), place.owner, step.status))
+        edges += [DrawnEdge(before, name) for before in place.after]
+    return Drawn(nodes, edges)
+
+
+def layers_of(graph: Graph) -> dict[str, int]:
+    """Return the layer of each step: one more than that of the last step before it.
+
+    A member of a group begins where its group does.
+    """
+    found: dict[int, int] = {}
+    # Without recursion: a chain may be longer than the stack.
+    for first in range(graph.size):
+        stack = [first]
+        while stack:
+            i = stack[-1]
+            before = [*graph.dependencies[i]]
+            owner = graph.owner(i)
+            if owner >= 0:
+                before.append(owner)
+            missing = [j for j in before if j not in found and j not in stack]
+            if missing:
+                stack += missing
+                continue
+            stack.pop()
+            found[i] = max(
+                [found.get(j, 0) + 1 for j in graph.dependencies[i]]
+                + ([found.get(owner, 0)] if owner >= 0 else []),
+                default=0,
+            )
+    return {graph.names[i]: layer for i, layer in found.items()}
+
+
+class _Place(NamedTuple):
+    """Where a step stands in the graph."""
+
+    kind: str
+    owner: str | None
+    after: tuple[str, ...]
+
+    @classmethod
+    def of(cls, graph: Graph, name: str) -> _Place:
+        i = graph.index.get(name)
+        if i is None:
+            return cls(helper_kind(name), None, ())
+        node: AnyNode = graph.nodes[i]
+        owner = graph.owner(i)
+        kind = str(type(node).__struct_config__.tag)
+        after = tuple(graph.names[j] for j in graph.dependencies[i])
+        return cls(kind, graph.names[owner] if owner >= 0 else None, after)
+
+
+def _step(step: StepState, graph: Graph, *, may_see: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = plain(step, may_see=may_see)
+    return shown | _Place.of(graph, step.name)._asdict()
+
+
+def definition_of(graph: Graph) -> Any:
+    """Return a definition as JSON."""
+    return msgspec.to_builtins(graph.definition)

@@ -1,0 +1,274 @@
+"""The instance as a whole: gates, records that could not be applied, partitions, settings, and the caller."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import Response
+
+from stream_durable.api.callers import Caller, TheCaller
+from stream_durable.api.conditions import Conditions, Limit, Page, Text
+from stream_durable.api.places import Name
+from stream_durable.api.problems import documented
+from stream_durable.api.shapes import many, model, shape
+from stream_durable.api.shown import plain
+from stream_durable.api.world import TheWorld
+from stream_durable.client import RunEntry, RunFilter, RunStatuses
+from stream_durable.client.state import moment
+from stream_durable.core.errors import RejectedError
+from stream_durable.core.gate.summary import GateSummary
+from stream_durable.ports import DeadPosition, DeadSummary, GroupMember
+from stream_durable.services.status import Concern, Readers, Status, concerns
+from stream_durable.settings import SettingRow, describe
+
+router = APIRouter(responses=documented(400, 401, 403, 404, 422, 503))
+
+#: Runs on the overview.
+RECENT_RUNS = 20
+#: How far the overview counts: beyond are "10,000+".
+COUNT_MAX = 10_000
+
+
+class GateShown(NamedTuple):
+    """A gate before a dependency."""
+
+    name: str
+    #: `closed`, `open` or `half-open`.
+    state: str
+    since: datetime
+    #: When something happens next by itself: of an open gate, when one attempt may try.
+    due: datetime | None
+    failures: int
+    failures_max: int
+    #: Attempts that wait.
+    waiting: int
+
+
+class PlaceShown(NamedTuple):
+    """An attempt that a gate holds back, or has let through as a trial."""
+
+    run: str
+    step: str
+    attempt: int
+    is_trial: bool
+
+
+class DeadShown(NamedTuple):
+    """A record of the inbox that could not be applied."""
+
+    time: datetime
+    partition: int
+    generation: int
+    offset: int
+    code: str
+    reason: str
+    key: str | None
+    #: Size of the value; None: there is none.
+    bytes: int | None
+
+
+class PartitionShown(NamedTuple):
+    """A partition of the inbox."""
+
+    topic: str
+    partition: int
+    owner: str | None
+    takeovers: int
+    next_offset: int
+    #: Records left, and since when the oldest of them waits.
+    lag: int
+    behind_since: datetime | None
+    #: Why it stands still for good.
+    lost_reason: str | None
+
+
+class ReadersShown(NamedTuple):
+    """The processes that read a topic, and the records left for them."""
+
+    name: str
+    members: tuple[GroupMember, ...]
+    lag: int
+    behind_since: datetime | None
+
+
+class StatusShown(NamedTuple):
+    """An instance at a moment."""
+
+    at: datetime
+    runs: dict[str, int]
+    is_exact: bool
+    partitions: list[PartitionShown]
+    #: None: the broker is one in memory, and shows no groups.
+    reconcilers: tuple[GroupMember, ...] | None
+    ingress: ReadersShown | None
+    #: The queues, with the workers of each.
+    queues: list[ReadersShown]
+    gates: list[GateShown]
+    #: Records of the last day that could not be applied, up to a limit.
+    dead: int
+    #: What takes a person, the most urgent first.
+    concerns: list[Concern]
+
+
+Gates = model("Gates", gates=many(GateShown))
+GateWhole = shape(GateShown, "GateWhole", places=many(PlaceShown))
+DeadRecords = model("DeadRecords", records=many(DeadShown), following=str | None)
+DeadWhole = shape(DeadShown, "DeadWhole", value=str | None)
+Overview = model(
+    "Overview", at=datetime, counts=shape(RunStatuses), failed=shape(RunStatuses), runs=many(RunEntry),
+    inputs=int, concerns=many(Concern), gates=many(GateShown),
+)  # fmt: skip
+SettingRows = model("SettingRows", settings=many(SettingRow))
+
+
+class GatePage(Conditions):
+    """A page of gates."""
+
+    limit: Limit = 1_000
+    after: Text = ""
+
+
+@router.get("/gates", response_model=Gates, tags=["gates"])
+async def list_gates(world: TheWorld, caller: TheCaller, which: Annotated[GatePage, Query()]) -> Response:
+    """List the gates, by name."""
+    views = world.ports.views
+    found = await world.edge.ask(
+        lambda: views.gate_list(after=which.after, limit=which.limit), "list the gates"
+    )
+    return caller.answer({"gates": list(map(_gate, found))})
+
+
+@router.get("/gates/{name}", response_model=GateWhole, tags=["gates"])
+async def get_gate(world: TheWorld, caller: TheCaller, name: Name, limit: Limit = 100) -> Response:
+    """Return a gate with its trials and the attempts that wait, in the order in which they pass."""
+    views = world.ports.views
+    gate = await world.edge.ask(lambda: views.gate_get(name), "read a gate")
+    if gate is None:
+        raise RejectedError(
+            "unknown_gate", f"there is no gate {name[:128]!r}: the list of gates shows those there are"
+        )
+    places = await world.edge.ask(lambda: views.gate_places(name, limit=limit), "read a gate")
+    shown = [PlaceShown(one.run, one.step, one.attempt, one.is_inside) for one in places]
+    return caller.answer(_gate(gate)._asdict() | {"places": shown})
+
+
+@router.get("/dead", response_model=DeadRecords, tags=["instance"])
+async def list_dead(world: TheWorld, caller: TheCaller, which: Annotated[Page, Query()]) -> Response:
+    """List the records of the inbox that could not be applied, newest first."""
+    views, place = world.ports.views, _place(which.after)
+    found = await world.edge.ask(
+        lambda: views.dead_list(after=place, limit=which.limit + 1), "list dead records"
+    )
+    shown = found[: which.limit]
+    following = ".".join(map(str, shown[-1][:4])) if len(found) > which.limit else None
+    records = [_dead(one, caller) for one in shown]
+    return caller.answer({"records": records, "following": following})
+
+
+@router.get("/dead/{partition}/{generation}/{offset}", response_model=DeadWhole, tags=["instance"])
+async def get_dead(
+    world: TheWorld,
+    caller: TheCaller,
+    partition: Annotated[int, Path(ge=0, le=1 << 30)],
+    generation: Annotated[int, Path(ge=0, le=1 << 30)],
+    offset: Annotated[int, Path(ge=0, le=1 << 62)],
+) -> Response:
+    """Return such a record whole."""
+    views = world.ports.views
+    row = await world.edge.ask(lambda: views.dead_get(partition, generation, offset), "read a dead record")
+    if row is None:
+        place = f"{partition}/{generation}/{offset}"
+        text = f"there is no dead record at {place}: the list of dead records shows those there are"
+        raise RejectedError("unknown_record", text)
+    size = None if row.value is None else len(row.value)
+    one = DeadSummary(row.time, partition, generation, offset, row.code, row.reason, row.key, size)
+    value = None if row.value is None else row.value.decode(errors="replace")
+    return caller.answer(_dead(one, caller) | {"value": caller.payload(value)})
+
+
+@router.get("/status", response_model=shape(StatusShown), tags=["instance"])
+async def get_status(world: TheWorld, caller: TheCaller) -> Response:
+    """Return how partitions, readers and queues stand, with lag and owners, and what takes a person."""
+    return caller.answer(_status(await world.status(), world.settings.prefix))
+
+
+@router.get("/overview", response_model=Overview, tags=["instance"])
+async def get_overview(world: TheWorld, caller: TheCaller) -> Response:
+    """Return in one answer what the first screen shows: what takes a person, counts and recent runs."""
+    client, views = world.client, world.ports.views
+    counts = await client.statuses(at_most=COUNT_MAX)
+    failed = await client.statuses(RunFilter(failed=True, updated_since="1d"), at_most=COUNT_MAX)
+    runs = await client.list(limit=RECENT_RUNS)
+    inputs = await client.inputs(limit=1_000)
+    gates = [_gate(one) for one in await views.gate_list() if one.state != "closed"]
+    found = await world.status()
+    return caller.answer(
+        {"at": found.at and moment(found.at), "counts": counts, "failed": failed, "runs": runs.runs}
+        | {"inputs": len(inputs.inputs), "concerns": concerns(found), "gates": gates}
+    )
+
+
+@router.get("/settings", response_model=SettingRows, tags=["instance"])
+async def get_settings(world: TheWorld, caller: TheCaller) -> Response:
+    """Return the settings of this process, secrets masked, with the origin of each."""
+    return caller.answer({"settings": list(describe(world.settings))})
+
+
+def _status(found: Status, prefix: str) -> StatusShown:
+    topic = f"{prefix}.inbox"
+    return StatusShown(
+        moment(found.at),
+        dict(found.runs),
+        found.is_exact,
+        [
+            PartitionShown(
+                topic, one.partition, one.owner, one.takeovers, one.next_offset, left.records,
+                _moment(left.since), one.lost_reason,
+            )
+            for one, left in found.partitions
+        ],
+        found.reconcilers,
+        None if found.ingress is None else _readers("ingress", found.ingress),
+        [_readers(queue, readers) for queue, readers in found.queues.items()],
+        list(map(_gate, found.gates)),
+        found.dead,
+        concerns(found),
+    )  # fmt: skip
+
+
+def _readers(name: str, readers: Readers) -> ReadersShown:
+    return ReadersShown(name, readers.members, readers.left.records, _moment(readers.left.since))
+
+
+def _gate(gate: GateSummary) -> GateShown:
+    return GateShown(
+        gate.name, gate.state, moment(gate.since), _moment(gate.due), gate.failures, gate.failures_max,
+        gate.waiting,
+    )  # fmt: skip
+
+
+def _dead(one: DeadSummary, caller: Caller) -> dict[str, Any]:
+    key = None if one.key is None else one.key.decode(errors="replace")
+    shown = DeadShown(
+        moment(one.time), one.partition, one.generation, one.offset, one.code, one.reason, key, one.bytes
+    )
+    found: dict[str, Any] = plain(shown, may_see=caller.may_see_payloads)
+    return found
+
+
+def _place(after: str | None) -> DeadPosition | None:
+    if after is None:
+        return None
+    try:
+        found: DeadPosition = msgspec.json.decode(f"[{after.replace('.', ',')}]", type=DeadPosition)
+    except msgspec.DecodeError:
+        text = f"{after[:128]!r} is no position in a list: pass the value of `following`"
+        raise RejectedError("bad_cursor", text) from None
+    return found
+
+
+def _moment(millis: int | None) -> datetime | None:
+    return None if millis is None else moment(millis)

@@ -1,0 +1,125 @@
+"""Starts, and what is asked of runs: acknowledged on the log when the answer comes, and applied in turn."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from stream_durable.api.bodies import (
+    CancelBody,
+    CompleteBody,
+    FailBody,
+    Ordered,
+    ReasonBody,
+    ResumeBody,
+    RetryBody,
+    SignalBody,
+    StartBody,
+    ordered,
+)
+from stream_durable.api.callers import TheCaller
+from stream_durable.api.keys import IdempotencyKey, derived
+from stream_durable.api.places import RunId, SignalName, StepName
+from stream_durable.api.problems import documented
+from stream_durable.api.shapes import model
+from stream_durable.api.world import TheWorld
+
+router = APIRouter(prefix="/runs", tags=["runs"], responses=documented(400, 401, 403, 404, 409, 422, 503))
+
+Started = model("Started", id=str, created=bool)
+
+
+@router.post("", response_model=Started, status_code=201)
+async def start_run(
+    world: TheWorld, caller: TheCaller, body: StartBody, key: IdempotencyKey = None
+) -> Response:
+    """Start a run; `created` is false for an id, or a key, that has started one before."""
+    run = body.id or (None if key is None else derived(key, caller, f"start {body.workflow}"))
+    handle = await world.client.start(
+        body.workflow, body.input, id=run, tags=body.tags, metadata=body.metadata, queue=body.queue,
+        priority=body.priority, at=body.at, after=body.after, timeout=body.timeout,
+    )  # fmt: skip
+    return caller.answer({"id": handle.id, "created": handle.created}, 201 if handle.created else 200)
+
+
+@router.post("/{run}/start-again", response_model=Started, status_code=201)
+async def start_again(world: TheWorld, caller: TheCaller, run: RunId, key: IdempotencyKey = None) -> Response:
+    """Start another run with the same input and the latest version of the workflow."""
+    named = None if key is None else derived(key, caller, f"start again {run}")
+    handle = await world.client.run(run).start_again(id=named)
+    return caller.answer({"id": handle.id, "created": handle.created}, 201 if handle.created else 200)
+
+
+@router.post("/{run}/cancel", response_model=Ordered, status_code=202)
+async def cancel_run(world: TheWorld, caller: TheCaller, run: RunId, body: CancelBody) -> Response:
+    """Ask for the end of a run."""
+    await world.known(run)
+    return ordered(
+        caller, await world.client.run(run).cancel(body.reason, compensate=body.compensate, by=caller.name)
+    )
+
+
+@router.post("/{run}/pause", response_model=Ordered, status_code=202)
+async def pause_run(world: TheWorld, caller: TheCaller, run: RunId, body: ReasonBody) -> Response:
+    """Let no step begin until the run is resumed."""
+    await world.known(run)
+    return ordered(caller, await world.client.run(run).pause(body.reason, by=caller.name))
+
+
+@router.post("/{run}/resume", response_model=Ordered, status_code=202)
+async def resume_run(world: TheWorld, caller: TheCaller, run: RunId, body: ResumeBody) -> Response:
+    """Let a paused run go on."""
+    await world.known(run)
+    return ordered(caller, await world.client.run(run).resume(context=body.context))
+
+
+@router.post("/{run}/retry", response_model=Ordered, status_code=202)
+async def retry_run(world: TheWorld, caller: TheCaller, run: RunId, body: RetryBody) -> Response:
+    """Retry steps in place; answers once the retry has begun."""
+    return ordered(caller, await world.client.run(run).retry(body.step, whole=body.whole))
+
+
+@router.post("/{run}/steps/{step}/cancel", response_model=Ordered, status_code=202)
+async def cancel_step(
+    world: TheWorld, caller: TheCaller, run: RunId, step: StepName, body: ReasonBody
+) -> Response:
+    """Cancel a step and everything after."""
+    return ordered(caller, await world.client.run(run).cancel_step(step, body.reason))
+
+
+@router.post("/{run}/steps/{step}/skip", response_model=Ordered, status_code=202)
+async def skip_step(
+    world: TheWorld, caller: TheCaller, run: RunId, step: StepName, body: ReasonBody
+) -> Response:
+    """End a step as skipped; later steps go on without its output."""
+    return ordered(caller, await world.client.run(run).skip_step(step, body.reason))
+
+
+@router.post("/{run}/steps/{step}/complete", response_model=Ordered, status_code=202)
+async def complete_step(
+    world: TheWorld, caller: TheCaller, run: RunId, step: StepName, body: CompleteBody
+) -> Response:
+    """Complete a step that ends from outside."""
+    return ordered(caller, await world.client.run(run).complete_step(step, body.output, by=caller.name))
+
+
+@router.post("/{run}/steps/{step}/fail", response_model=Ordered, status_code=202)
+async def fail_step(
+    world: TheWorld, caller: TheCaller, run: RunId, step: StepName, body: FailBody
+) -> Response:
+    """Fail a step that ends from outside."""
+    return ordered(caller, await world.client.run(run).fail_step(step, body.error, by=caller.name))
+
+
+@router.post("/{run}/signals/{signal}", response_model=Ordered, status_code=202)
+async def signal_run(
+    world: TheWorld, caller: TheCaller, run: RunId, signal: SignalName, body: SignalBody,
+    key: IdempotencyKey = None,
+) -> Response:  # fmt: skip
+    """Send a run a signal."""
+    await world.known(run)
+    given = body.id or derived(key, caller, f"signal {run} {signal}")
+    await world.client.run(run).signal(
+        signal, body.data, id=given, ttl=body.ttl, by=caller.name, at=body.at, after=body.after
+    )
+    return ordered(caller, given)

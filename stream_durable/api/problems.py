@@ -1,0 +1,156 @@
+"""Errors as problem details (RFC 9457), each with a code, the cause and the remedy."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from stream_durable.core.errors import RejectedError, StreamDurableError, TransientError
+from stream_durable.telemetry import API_FAILED, logger
+
+_log = logger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+#: What a refusal means over HTTP; any other one is a request that makes no sense.
+_STATUSES: Final[dict[str, HTTPStatus]] = {
+    "already_answered": HTTPStatus.CONFLICT,
+    "already_claimed": HTTPStatus.CONFLICT,
+    "forbidden": HTTPStatus.FORBIDDEN,
+    "id_taken": HTTPStatus.CONFLICT,
+    "no_page": HTTPStatus.NOT_FOUND,
+    "not_asked": HTTPStatus.CONFLICT,
+    "not_found": HTTPStatus.NOT_FOUND,
+    "not_signed_in": HTTPStatus.UNAUTHORIZED,
+    "not_waiting": HTTPStatus.CONFLICT,
+    "other_run": HTTPStatus.CONFLICT,
+    "run_exists": HTTPStatus.CONFLICT,
+    "schedule_exists": HTTPStatus.CONFLICT,
+    "token_exists": HTTPStatus.CONFLICT,
+    "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "too_many_jobs": HTTPStatus.TOO_MANY_REQUESTS,
+    "wrong_host": HTTPStatus.MISDIRECTED_REQUEST,
+}
+_UNKNOWN: Final = "unknown_"
+_REMEDIES: Final = {
+    HTTPStatus.NOT_FOUND: "the lists and /api/v1/openapi.json name what there is",
+    HTTPStatus.METHOD_NOT_ALLOWED: "the header `allow` and /api/v1/openapi.json name the methods",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "correct the fields in `errors`; /api/v1/openapi.json describes them",
+    HTTPStatus.SERVICE_UNAVAILABLE: "try again later; `stream-durable status` shows what is wrong",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "see the log of this process, and report it",
+    HTTPStatus.UNAUTHORIZED: "`stream-durable api-tokens create` makes one: `Authorization: Bearer`",
+    HTTPStatus.FORBIDDEN: "`stream-durable api-tokens create` makes a token with another role",
+}
+
+
+class FieldError(BaseModel):
+    """A field that cannot be used."""
+
+    #: Where it is, such as `body.reason` or `query.limit`.
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """Why a request failed, and what to do about it."""
+
+    type: str
+    title: str
+    status: int
+    #: Stable, for programs.
+    code: str
+    #: For people: what is wrong.
+    cause: str
+    #: For people: what helps.
+    remedy: str
+    #: Cause and remedy in one text.
+    detail: str
+    errors: list[FieldError]
+
+
+def problem(
+    status: HTTPStatus, code: str, text: str, errors: list[FieldError] | None = None, **headers: str
+) -> Response:
+    """Return the answer that reports an error."""
+    cause, remedy = _divided(text, _REMEDIES.get(status, "correct the request"))
+    made = Problem(
+        type=f"urn:stream-durable:problem:{code}", title=status.phrase, status=status, code=code, cause=cause,
+        remedy=remedy, detail=text, errors=errors or [],
+    )  # fmt: skip
+    return Response(
+        msgspec.json.encode(made.model_dump()),
+        status,
+        {name.replace("_", "-"): value for name, value in headers.items()},
+        MEDIA_TYPE,
+    )
+
+
+def of(error: StreamDurableError) -> Response:
+    """Return the answer for an error of ours."""
+    if isinstance(error, RejectedError):
+        return problem(_status_of(error.code), error.code, str(error))
+    if isinstance(error, TransientError):
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, error.code, str(error), retry_after="5")
+    _log.error(API_FAILED, reason=str(error), exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, error.code, "an invariant does not hold")
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Answer every error of an app with problem details."""
+    app.add_exception_handler(StreamDurableError, _of_ours)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(Exception, _of_anything)
+
+
+async def _of_ours(_: Request, error: Exception) -> Response:
+    assert isinstance(error, StreamDurableError)
+    return of(error)
+
+
+async def _of_validation(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [FieldError(field=".".join(map(str, one["loc"])), message=one["msg"]) for one in error.errors()]
+    text = "; ".join(f"{one.field}: {one.message}" for one in errors)
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad_request", text, errors)
+
+
+async def _of_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    text = f"{request.method} {request.url.path[:200]}: {status.phrase.lower()}"
+    made = problem(status, status.phrase.lower().replace(" ", "_"), text)
+    made.headers.update(error.headers or {})
+    return made
+
+
+async def _of_anything(_: Request, error: Exception) -> Response:
+    _log.error(API_FAILED, reason=type(error).__name__, exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the request failed by a fault of ours")
+
+
+def _status_of(code: str) -> HTTPStatus:
+    if code.startswith(_UNKNOWN):
+        return HTTPStatus.NOT_FOUND
+    return _STATUSES.get(code, HTTPStatus.BAD_REQUEST)
+
+
+def _divided(text: str, otherwise: str) -> tuple[str, str]:
+    """Return cause and remedy: our texts give the remedy after the last colon."""
+    cause, colon, remedy = text.rpartition(": ")
+    return (cause, remedy) if colon and " " in remedy else (text, otherwise)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the errors of a route for the document."""
+    return {
+        status: {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": HTTPStatus(status).phrase}
+        for status in statuses
+    }

@@ -1,0 +1,45 @@
+"""Queues and their workers."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from stream_durable.api.bodies import Ordered, ReasonBody, ordered
+from stream_durable.api.callers import TheCaller
+from stream_durable.api.places import Name
+from stream_durable.api.problems import documented
+from stream_durable.api.shapes import many, model
+from stream_durable.api.world import TheWorld
+from stream_durable.client.queues import QueueState, WorkerState
+
+router = APIRouter(tags=["queues"], responses=documented(400, 401, 403, 404, 422, 503))
+
+Queues = model("Queues", queues=many(QueueState))
+Workers = model("Workers", workers=many(WorkerState))
+
+
+@router.get("/queues", response_model=Queues)
+async def list_queues(world: TheWorld, caller: TheCaller) -> Response:
+    """List the queues that workers serve or that are paused."""
+    return caller.answer({"queues": await world.client.queues()})
+
+
+@router.post("/queues/{name}/pause", response_model=Ordered, status_code=202)
+async def pause_queue(world: TheWorld, caller: TheCaller, name: Name, body: ReasonBody) -> Response:
+    """Let workers begin nothing from a queue until it is resumed."""
+    await world.client.pause_queue(name, reason=body.reason, by=caller.name)
+    return ordered(caller, name)
+
+
+@router.post("/queues/{name}/resume", response_model=Ordered, status_code=202)
+async def resume_queue(world: TheWorld, caller: TheCaller, name: Name) -> Response:
+    """Let workers serve a queue again."""
+    await world.client.resume_queue(name)
+    return ordered(caller, name)
+
+
+@router.get("/workers", response_model=Workers)
+async def list_workers(world: TheWorld, caller: TheCaller) -> Response:
+    """List the workers with their load, and those that have gone without a word in the last day."""
+    return caller.answer({"workers": await world.client.workers()})

@@ -1,0 +1,160 @@
+"""The API on a real instance: assembled from settings, and served by a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from stream_durable.api.app import make_app
+from stream_durable.api.callers import Caller
+from stream_durable.api.gate import Find
+from stream_durable.api.jobs import Jobs
+from stream_durable.api.world import World
+from stream_durable.api_tokens import Finder
+from stream_durable.bootstrap import SystemClock, client_ports
+from stream_durable.client import AsyncClient
+from stream_durable.client.edge import Edge
+from stream_durable.core.errors import RejectedError
+from stream_durable.metrics import Metrics
+from stream_durable.ports import ApiTokens
+from stream_durable.postgres.api_tokens import PostgresApiTokens
+from stream_durable.running import with_running
+from stream_durable.services.host import Service
+from stream_durable.services.roles import check_schema
+from stream_durable.services.status import status
+from stream_durable.settings import Settings, is_loopback
+from stream_durable.telemetry import API_OPENED, SETTINGS_QUESTIONED, logger
+
+_log = logger(__name__)
+
+
+def create_app(settings: Settings | Path | None = None, *, find: Find | None = None) -> FastAPI:
+    """Return the API and the page as an ASGI application.
+
+    Connects with the first request, to the instance in the settings; `settings` may also be a file's path.
+    Callers on this machine need no token where `api.host` is loopback, all others one. A host that knows its
+    users passes `find`, which returns the caller of a secret.
+    """
+    loaded = settings if isinstance(settings, Settings) else with_running(Settings.load(settings))
+    reading = _for_reading(loaded)
+    tokens = PostgresApiTokens(reading.postgres, is_read_only=True)
+    is_local = is_loopback(loaded.api.host)
+    return make_app(
+        partial(_connected, reading, tokens),
+        find=find or finding(tokens),
+        is_open=is_local or loaded.security.insecure,
+        is_local=is_local,
+        base_path=loaded.api.base_path,
+    )
+
+
+@asynccontextmanager
+async def role(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
+    """Return the role of the API: a server on `api.host` and `api.port`."""
+    await check_schema(settings)
+    await _check_address(settings)
+    listening = _listen(settings)
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    config = uvicorn.Config(
+        create_app(settings), log_config=None, access_log=False, server_header=False, date_header=False,
+        timeout_graceful_shutdown=10, lifespan="on", ws="none",
+    )  # fmt: skip
+    server = _Server(config)
+    _log.info(API_OPENED, address=f"http://{shown}:{port}{settings.api.base_path}/")
+    try:
+        yield Service(partial(server.work, listening), {})
+    finally:
+        listening.close()
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to its process."""
+
+    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
+        """Capture none."""
+        return nullcontext()
+
+    async def work(self, listening: socket.socket) -> None:
+        """Serve until cancelled, then let requests under way end."""
+        serving = asyncio.create_task(self.serve([listening]))
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            self.should_exit = True
+            await serving
+            raise
+
+
+def finding(tokens: ApiTokens) -> Find:
+    """Return what finds callers by the secrets of tokens."""
+    finder = Finder(tokens, SystemClock().now)
+
+    async def find(secret: str) -> Caller | None:
+        token = await finder.find(secret)
+        return None if token is None else Caller(token.name, token.role, token.may_see_payloads)
+
+    return find
+
+
+@asynccontextmanager
+async def _connected(settings: Settings, tokens: ApiTokens) -> AsyncIterator[World]:
+    async with client_ports(settings, name="api") as ports:
+        client = AsyncClient(lambda: nullcontext(ports))
+        jobs = Jobs()
+        async with client:
+            try:
+                yield World(settings, client, ports, Edge(ports), jobs, tokens, partial(status, settings))
+            finally:
+                await jobs.close()
+                await tokens.close()
+
+
+def _for_reading(settings: Settings) -> Settings:
+    if settings.api.dsn is None:
+        return settings
+    return settings.override({"postgres.dsn": settings.api.dsn.get_secret_value()})
+
+
+async def _check_address(settings: Settings) -> None:
+    """Refuse an address beyond this machine without tokens."""
+    if is_loopback(settings.api.host):
+        return
+    tokens = PostgresApiTokens(_for_reading(settings).postgres, is_read_only=True)
+    try:
+        now = SystemClock().now()
+        found = [
+            one
+            for one in await tokens.all()
+            if one.revoked is None and (one.expires is None or one.expires > now)
+        ]
+    finally:
+        await tokens.close()
+    where = f"api.host: {settings.api.host} is open to other machines"
+    if not found and not settings.security.insecure:
+        remedy = "`stream-durable api-tokens create NAME --role admin` makes the first"
+        raise RejectedError("settings_unsafe", f"{where}, and there is no token: {remedy}")
+    _log.warning(SETTINGS_QUESTIONED, note=f"{where}; put TLS before it, as tokens can be read in transit")
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Open the socket, or raise with the reason."""
+    host, port = settings.api.host, settings.api.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        reason = error.strerror or str(error)
+        text = f"api.port: cannot listen on {host}:{port}: {reason}; another api.port is a way out"
+        raise RejectedError("api_port", text) from error
+    return listening

@@ -1,0 +1,103 @@
+"""What a caller is shown of a value: the one gate for payloads.
+
+Every answer passes here. Who may not see payloads gets, in place of each value of a user, its type and size;
+texts that functions wrote become a note of their length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+
+from stream_durable.client import (
+    Happening,
+    KeptEvent,
+    LogEntry,
+    OpenInput,
+    Planned,
+    Question,
+    RunEntry,
+    RunState,
+    ScheduleState,
+    StepState,
+)
+from stream_durable.client.questions import Change
+from stream_durable.client.waiting import WaitsFor
+from stream_durable.core.failure import Failure
+from stream_durable.explain.checks import Check
+from stream_durable.explain.explained import Explanation
+
+#: Fields with values of users, by the class that carries them.
+PAYLOADS: Final[Mapping[type, frozenset[str]]] = {
+    RunState: frozenset({"input", "output", "context", "metadata"}),
+    RunEntry: frozenset({"metadata", "reason"}),
+    # A sentence may quote what a function or a person wrote.
+    Explanation: frozenset({"sentence", "evidence"}),
+    Check: frozenset({"text"}),
+    StepState: frozenset({"output", "clause", "label"}),
+    Happening: frozenset({"text"}),
+    WaitsFor: frozenset({"about", "text"}),
+    Failure: frozenset({"message", "details", "trace"}),
+    LogEntry: frozenset({"text"}),
+    KeptEvent: frozenset({"data"}),
+    Planned: frozenset({"data"}),
+    ScheduleState: frozenset({"input"}),
+    Question: frozenset({"prompt", "metadata"}),
+    Change: frozenset({"comment"}),
+    OpenInput: frozenset({"prompt"}),
+}
+_NOTHING: Final = frozenset[str]()
+
+
+def plain(value: Any, *, may_see: bool) -> Any:
+    """Return a value as JSON's types, with times in ISO 8601."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {key: plain(one, may_see=may_see) for key, one in value.items()}
+    kind: type = type(value)
+    names = _names(kind)
+    if names is not None:
+        return _named(value, names, may_see=may_see)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(one, may_see=may_see) for one in value]
+    return msgspec.to_builtins(value)
+
+
+def hidden(value: Any) -> Any:
+    """Return type and size in place of a value."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return f"hidden: {len(value)} characters"
+    size = len(msgspec.json.encode(value, enc_hook=str))
+    return {"hidden": "object" if isinstance(value, Mapping) else type(value).__name__, "bytes": size}
+
+
+def _named(value: Any, names: tuple[str, ...], *, may_see: bool) -> dict[str, Any]:
+    secret = _NOTHING if may_see else PAYLOADS.get(type(value), _NOTHING)
+    return {
+        name: hidden(getattr(value, name)) if name in secret else plain(getattr(value, name), may_see=may_see)
+        for name in names
+    }
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...] | None:
+    """Return the names of a value's fields, or None."""
+    if hasattr(kind, "_fields"):
+        found = tuple(kind._fields)
+    elif issubclass(kind, msgspec.Struct):
+        found = tuple(kind.__struct_fields__)
+    elif is_dataclass(kind):
+        found = tuple(field.name for field in fields(kind))
+    else:
+        return None
+    return found

@@ -1,0 +1,77 @@
+"""What the routes work with: a client, the state of the instance, and who may do what."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from stream_durable.api.jobs import Jobs
+from stream_durable.client import AsyncClient
+from stream_durable.client.edge import Edge, Ports
+from stream_durable.core.errors import RejectedError
+from stream_durable.ports import ApiTokens
+from stream_durable.sdk.given import run_id
+from stream_durable.services.status import Status
+from stream_durable.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The open connections of one process of the API."""
+
+    settings: Settings
+    client: AsyncClient
+    ports: Ports
+    edge: Edge
+    jobs: Jobs
+    tokens: ApiTokens
+    #: Asks Postgres and Kafka how the instance stands.
+    status: Callable[[], Awaitable[Status]]
+
+    async def known(self, run: str) -> None:
+        """Refuse a run that there is not: an order to it would be late, and nobody would be told."""
+        views = self.ports.views
+        if await self.edge.ask(lambda: views.run_get(run_id(run)), f"read run {run!r}") is None:
+            raise RejectedError("unknown_run", f"there is no run {run[:128]!r}: check the id")
+
+
+#: Opens a world, closed with the context.
+Connect = Callable[[], AbstractAsyncContextManager[World]]
+
+
+class Connection:
+    """A world that is opened by the first request: an app mounted into another one is told of no start."""
+
+    def __init__(self, connect: Connect) -> None:
+        """Open nothing yet."""
+        self._connect = connect
+        self._stack = AsyncExitStack()
+        self._lock = asyncio.Lock()
+        self._world: World | None = None
+
+    async def world(self) -> World:
+        """Return the world, opened when needed."""
+        async with self._lock:
+            if self._world is None:
+                self._world = await self._stack.enter_async_context(self._connect())
+            return self._world
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        async with self._lock:
+            self._world = None
+            await self._stack.aclose()
+
+
+async def _world(request: Request) -> World:
+    connection: Connection = request.app.state.connection
+    return await connection.world()
+
+
+#: The parameter of a route that works with the world.
+TheWorld = Annotated[World, Depends(_world)]
