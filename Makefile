@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup page page-if-npm demo test quick test-next laws soak fuzz chaos check bench clean
+.PHONY: help browser setup page page-if-npm demo test quick test-next laws soak fuzz chaos check bench clean
 
 PYTHON ?= python3
 # Processes that run tests side by side, each with its own Kafka and Postgres: they wait more than they compute.
@@ -20,6 +20,9 @@ help: ## list the targets
 setup: $(READY) page-if-npm ## install everything into .venv, the jars of Kafka into the user's cache, and build the page
 
 page: $(PAGE) ## build the dashboard, which the API serves
+
+browser: $(READY) page ## drive the page in a browser, and keep pictures of all screens in .artefacts/page
+	@BROWSER=1 $(BIN)/python -m pytest tests/page
 
 demo: $(READY) ## run the demonstration on a real Kafka and a real Postgres
 	@$(BIN)/stream-durable demo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -22,6 +23,9 @@ PICTURES = ROOT / ".artefacts" / "page"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(900),
+    pytest.mark.skipif(
+        "BROWSER" not in os.environ, reason="`make browser` runs it: it takes minutes, and a browser"
+    ),
     pytest.mark.skipif(
         shutil.which("node") is None or not (ROOT / "stream_durable/api/page/index.html").is_file(),
         reason="needs Node 20.19 or newer with npm, and `make page`",
