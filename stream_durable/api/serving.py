@@ -61,6 +61,8 @@ async def role(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
     await check_schema(settings)
     await _check_address(settings)
     listening = _listen(settings)
+    # From here on requests wait for the server, and none is refused.
+    listening.listen()
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     config = uvicorn.Config(
