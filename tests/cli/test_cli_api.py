@@ -41,7 +41,7 @@ def test_the_api_starts_a_run_and_shows_it(processes: Processes) -> None:
     post = Request(f"{address}/api/v1/runs", body, {"content-type": "application/json"})
     assert json.load(urlopen(post))["id"] == "by-http"
     found = json.load(urlopen(f"{address}/api/v1/runs/by-http/result?wait=20"))
-    assert found["output"] == 2
+    assert found["output"] == 4
     with pytest.raises(HTTPError) as missing:
         urlopen(f"{address}/api/v1/runs/nobody")
     assert missing.value.code == 404
