@@ -403,7 +403,7 @@ async def test_a_filter_that_cannot_be_is_refused(instance: Instance) -> None:
     with pytest.raises(RejectedError, match="no run is ever 'stuck'; there are cancelled") as refused:
         await instance.client.list(RunFilter(status=["stuck"]))
     assert refused.value.code == "bad_status"
-    with pytest.raises(RejectedError, match="no position in a list"):
+    with pytest.raises(RejectedError, match="no position in this list"):
         await instance.client.list(after="here")
     with pytest.raises(RejectedError, match="no time zone"):
         await instance.client.list(RunFilter(created_since=datetime(2026, 1, 1)))  # noqa: DTZ001

@@ -141,4 +141,5 @@ def test_a_batch_for_more_than_fits_is_applied_in_portions(monkeypatch: pytest.M
 
     # The runs of 12 MB are more than the quarter of the cache that is loaded at once.
     assert begun
-    assert max(begun) <= 128, begun
+    # Records of runs that are loaded already may stand between them.
+    assert max(begun) <= 256, begun

@@ -96,7 +96,7 @@ def test_an_entity_that_cannot_be_read_holds_its_own_partition_alone(monkeypatch
 
 
 async def owned(world: World) -> bool:
-    return any(isinstance(s.program, Reconciler) and 0 in s.program.partitions for s in world.slots)
+    return any(isinstance(s.program, Reconciler) and {0, 1} <= set(s.program.partitions) for s in world.slots)
 
 
 def test_a_record_is_not_blamed_for_one_that_went_to_another_owner_meanwhile(
@@ -113,7 +113,7 @@ def test_a_record_is_not_blamed_for_one_that_went_to_another_owner_meanwhile(
 
     async def given_away(self: Reconciler, reads: list[Read], refused: StatementError) -> None:
         nonlocal met
-        if {r.record.key for r in reads} == {bad.encode(), good.encode()}:
+        if {r.record.key for r in reads} >= {bad.encode(), good.encode()}:
             met += 1
             self._partitions.pop(1)
         await apply_less(self, reads, refused)

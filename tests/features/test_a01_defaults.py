@@ -88,7 +88,8 @@ def test_what_these_options_cannot_be() -> None:
         "workflow 'flow': tags= takes several texts, not 'shop'",
         "workflow 'flow': metadata= takes an object, not [1]",
         "step 'a': description= takes a text, not ['x']",
-        "step 'a': 'a b' is not a name for a queue: letters, digits and _ . - only, at most 100",
+        "step 'a': 'a b' is not a name for a queue: letters, digits and _ . - only, at most 100, "
+        "and not .first at the end",
     ]
     assert said[0].startswith("workflow 'flow': step_timeout= takes a duration")
 

@@ -213,7 +213,7 @@ CONTRADICTIONS: list[tuple[Callable[[Workflow], object], str]] = [
     (lambda w: w.add("a", work, queue="a b"), f"step 'a': 'a b' is not a name for a queue: {QUEUE_RULE}"),
     (
         lambda w: w.add("a", work, on_error="never"),
-        "step 'a': on_error= takes one of fail, skip, continue, not 'never'",
+        "step 'a': on_error= takes one of fail, skip, continue, hold, not 'never'",
     ),
     (lambda w: w.add("a", work, wen=work), "step 'a': there is no option wen= here; is when= meant?"),
     (lambda w: w.add("a", work, after=some_of(3, "b", "c")), "step 'a' waits for 3 of 2 steps"),

@@ -203,7 +203,10 @@ async def test_groups_with_places_of_their_own_use_what_the_run_has(engine: Engi
     await engine.until_idle()
     assert run.status == "completed"
     assert watched.most == 3
-    assert watched.order == ["x0", "x1", "x2", "m0", "m1", "z", "m2", "m3"]
+    # Three begin at the same moment, from two lanes.
+    assert watched.order[:3] == ["x0", "x1", "x2"]
+    assert sorted(watched.order[3:6]) == ["m0", "m1", "z"]
+    assert watched.order[6:] == ["m2", "m3"]
     assert (engine.now - begun).total_seconds() == pytest.approx(30, abs=3)
 
 

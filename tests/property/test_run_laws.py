@@ -38,10 +38,13 @@ from stream_durable.core.messages import (
     CancelRun,
     ChannelContinued,
     CommandsLost,
+    CompleteHeld,
     EmissionRefused,
     EventDelivered,
     EventUnkeyed,
+    FailHeld,
     FormatRaised,
+    PlaceGiven,
     RetryRun,
     RulesDeclared,
     SkipStep,
@@ -58,10 +61,11 @@ from stream_durable.core.status import RUN_ENDED, STEP_ENDED, Outcome
 
 encode = msgspec.json.Encoder(order="deterministic").encode
 #: Hundreds of waits, a message that comes seconds late, another release, lost offsets: tried where these are.
-#: So are schedules, an entity of their own, and triggers, which no fold knows.
+#: So are schedules, an entity of their own, and triggers, which no fold knows. Held steps and gates have
+#: tests of their own: `core/test_review`, `core/test_places`.
 ELSEWHERE = (
-    ChannelContinued, CommandsLost, EventUnkeyed, FormatRaised, RulesDeclared, StartScheduled, StartTriggered,
-    WaitChecked,
+    ChannelContinued, CommandsLost, CompleteHeld, EventUnkeyed, FailHeld, FormatRaised, PlaceGiven,
+    RulesDeclared, StartScheduled, StartTriggered, WaitChecked,
 )  # fmt: skip
 
 

@@ -183,7 +183,7 @@ def no_time_in_all(flow: Workflow) -> None:
     flow.add("a", work, total="0s")
 
 
-@says("step 'a': on_error= takes one of fail, skip, continue, not 'ignore'")
+@says("step 'a': on_error= takes one of fail, skip, continue, hold, not 'ignore'")
 def unknown_policy(flow: Workflow) -> None:
     flow.add("a", work, on_error="ignore")  # type: ignore[arg-type]
 
