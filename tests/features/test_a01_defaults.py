@@ -9,6 +9,7 @@ import pytest
 
 from stream_durable import DefinitionError, Workflow
 from stream_durable.core.definition.nodes import BranchNode, ChildNode, EachNode, StepNode
+from stream_durable.core.ids import QUEUE_RULE
 from stream_durable.testing import Engine
 
 
@@ -88,8 +89,7 @@ def test_what_these_options_cannot_be() -> None:
         "workflow 'flow': tags= takes several texts, not 'shop'",
         "workflow 'flow': metadata= takes an object, not [1]",
         "step 'a': description= takes a text, not ['x']",
-        "step 'a': 'a b' is not a name for a queue: letters, digits and _ . - only, at most 100, "
-        "and not .first at the end",
+        f"step 'a': 'a b' is not a name for a queue: {QUEUE_RULE}",
     ]
     assert said[0].startswith("workflow 'flow': step_timeout= takes a duration")
 

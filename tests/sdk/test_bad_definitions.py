@@ -365,7 +365,7 @@ def member_is_a_function(flow: Workflow) -> None:
     flow.parallel("checks", [work])  # type: ignore[list-item]
 
 
-@says("group 'checks': on_error= takes one of fail_fast, complete_all, not 'continue'")
+@says("group 'checks': on_error= takes one of fail_fast, complete_all, hold, not 'continue'")
 def policy_of_a_step_for_a_group(flow: Workflow) -> None:
     flow.parallel("checks", steps(flow, "a"), on_error="continue")  # type: ignore[arg-type]
 
