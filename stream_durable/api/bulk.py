@@ -55,7 +55,7 @@ async def get_job(world: TheWorld, caller: TheCaller, job: JobId) -> Response:
 
 @router.delete("/{job}", response_model=shape(JobState))
 async def stop_job(world: TheWorld, caller: TheCaller, job: JobId) -> Response:
-    """Stop a job; runs that were told are told."""
+    """Stop a job; requests sent so far stay."""
     return caller.answer(await world.jobs.stop(job))
 
 

@@ -1,6 +1,6 @@
 """The gate before every route: which host was asked, who asks, and whether the caller may.
 
-Open to this machine alone, or to whoever has a token. Where it is open, a page of another site must not reach
+Open to this machine alone, or to token holders. Where it is open, a page of another site must not reach
 it through the browser of this machine: names other than those of loopback are refused (a name may be made to
 lead here later, which is called DNS rebinding), and so are writes that come from another origin.
 """

@@ -1,7 +1,7 @@
 """Acts on all runs of a filter, each a job of this process with progress, which can be stopped.
 
 A job lives as long as the process. The orders that it has put on the log by then are carried out; a job that
-was stopped, or whose process ended, is begun again by the same request: runs that were told do not match any
+was stopped, or whose process ended, is begun again by the same request: runs with it do not match any
 more.
 """
 
@@ -92,7 +92,7 @@ class Jobs:
         return self._known(job).state
 
     async def stop(self, job: str) -> JobState:
-        """Stop a job after the page under way; what it has told is not taken back."""
+        """Stop a job after the page under way; requests sent so far stay."""
         found = self._known(job)
         if found.task is not None and not found.task.done():
             found.task.cancel()

@@ -34,7 +34,7 @@ class World:
     status: Callable[[], Awaitable[Status]]
 
     async def known(self, run: str) -> None:
-        """Refuse a run that there is not: an order to it would be late, and nobody would be told."""
+        """Refuse an unknown run: a request to it would be late, without an answer."""
         views = self.ports.views
         if await self.edge.ask(lambda: views.run_get(run_id(run)), f"read run {run!r}") is None:
             raise RejectedError("unknown_run", f"there is no run {run[:128]!r}: check the id")
@@ -45,7 +45,7 @@ Connect = Callable[[], AbstractAsyncContextManager[World]]
 
 
 class Connection:
-    """A world that is opened by the first request: an app mounted into another one is told of no start."""
+    """A world opened by the first request: an app mounted into another one gets no start event."""
 
     def __init__(self, connect: Connect) -> None:
         """Open nothing yet."""
