@@ -1,7 +1,7 @@
 """Secrets of the HTTP API: made, hashed, and found again.
 
-A secret is 256 random bits, so one round of SHA-256 is enough to keep it: what makes guessing slow is the
-number of secrets, which no attacker can try, and not the price of a try, as for passwords that people choose.
+A secret is 256 random bits, so one round of SHA-256 is enough: the number of secrets makes guessing hopeless,
+not the price of a try, as with passwords chosen by people.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _REMEMBERED_MAX: Final = 1_000
 
 
 def digest_of(secret: str) -> bytes:
-    """Return what is kept of a secret."""
+    """Return the stored hash of a secret."""
     return sha256(secret.encode()).digest()
 
 
 async def create(tokens: ApiTokens, token: StoredApiToken) -> str:
-    """Keep a token and return its secret, which nobody can read again."""
+    """Keep a token and return the secret, readable only now."""
     if not 1 <= len(token.name) <= 100 or not token.name.isprintable():
         raise RejectedError("bad_name", f"{token.name[:128]!r} is no name of a token: 1 to 100 characters")
     secret = _PREFIX + secrets.token_urlsafe(32)

@@ -1,4 +1,4 @@
-"""Who calls, the sign-in of a browser, and the tokens."""
+"""The caller, the sign-in of a browser, and the tokens."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SessionBody(Conditions):
 
 @router.get("/me", response_model=shape(Me))
 async def get_me(caller: TheCaller) -> Response:
-    """Return who calls, and what the caller may do."""
+    """Return the caller, with rights."""
     return caller.answer(Me(*caller))
 
 

@@ -49,7 +49,7 @@ def make_app(
     is_local: bool = True,
     base_path: str = "",
 ) -> FastAPI:
-    """Return the application on a world that the first request opens."""
+    """Return the application on a world opened by the first request."""
     connection = Connection(connect)
 
     @asynccontextmanager
@@ -117,5 +117,5 @@ def _routers() -> tuple[APIRouter, ...]:
 
 
 async def _healthy() -> Response:
-    """Say that the process answers."""
+    """Answer: the process works."""
     return Response('{"status":"ok"}', media_type="application/json")

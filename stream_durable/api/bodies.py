@@ -1,4 +1,4 @@
-"""What is sent to the API."""
+"""Bodies of requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Tag = Annotated[str, Field(max_length=1_000)]
 
 
 class Ordered(BaseModel):
-    """A request that is acknowledged on the log, and applied in turn."""
+    """A request acknowledged on the log, and applied in turn."""
 
     #: The id of the message: a run shows the latest requests with their ids.
     id: str
@@ -65,13 +65,13 @@ class RetryBody(ReasonBody):
 
 
 class CompleteBody(Conditions):
-    """The output of a step that ends from outside."""
+    """The output of a step ended from outside."""
 
     output: Any = None
 
 
 class FailBody(Conditions):
-    """The failure of a step that ends from outside."""
+    """The failure of a step ended from outside."""
 
     error: Annotated[str, Field(max_length=4_000)]
 
@@ -107,7 +107,7 @@ class AnswerAllBody(AnswerBody):
 
 
 class AssignBody(Conditions):
-    """Whom a question is handed over to; an empty name: anybody."""
+    """The new assignee of a question; an empty name: anybody."""
 
     to: Text
     role: Text | None = None
@@ -130,7 +130,7 @@ class BackfillBody(Conditions):
 
 
 class ScheduleBody(Conditions):
-    """A schedule, or what is changed of one; what is left out stays, or is as by default."""
+    """A schedule, or changes of a schedule; fields left out stay, or have the default."""
 
     input: Any = None
     cron: Annotated[list[Text], Field(max_length=100)] | None = None
@@ -151,7 +151,7 @@ class ScheduleBody(Conditions):
     metadata: dict[str, Any] | None = None
 
     def options(self) -> dict[str, Any]:
-        """Return the options that were given."""
+        """Return the given options."""
         return self.model_dump(exclude_none=True, exclude={"name", "workflow", "input"})
 
 
@@ -163,7 +163,7 @@ class NewScheduleBody(ScheduleBody):
 
 
 class JobBody(Conditions):
-    """An act on all runs that a filter means."""
+    """An act on all runs of a filter."""
 
     act: Literal["cancel", "pause", "resume", "retry"]
     filter: RunConditions
@@ -174,5 +174,5 @@ class JobBody(Conditions):
 
 
 def ordered(caller: Caller, message: str) -> Response:
-    """Return the answer to a request that was acknowledged."""
+    """Return the answer to an acknowledged request."""
     return caller.answer({"id": message}, 202)

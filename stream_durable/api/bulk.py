@@ -1,4 +1,4 @@
-"""Acts on all runs that a filter means: counted first, then a job."""
+"""Acts on all runs of a filter: counted first, then a job."""
 
 from __future__ import annotations
 

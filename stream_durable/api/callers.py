@@ -1,4 +1,4 @@
-"""Who calls, and what the caller may do."""
+"""The caller, with rights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ADMINS: Final = ("/api/v1/tokens", "/api/v1/settings")
 
 
 class Caller(NamedTuple):
-    """Who calls."""
+    """The caller of a request."""
 
     #: Written beside everything that the caller does.
     name: str
@@ -30,16 +30,16 @@ class Caller(NamedTuple):
     may_see_payloads: bool
 
     def answer(self, value: Any, status: int = 200) -> Response:
-        """Return a value as JSON, without what the caller may not see."""
+        """Return a value as JSON, without payloads hidden from the caller."""
         body = msgspec.json.encode(plain(value, may_see=self.may_see_payloads))
         return Response(body, status, media_type="application/json")
 
     def payload(self, value: Any) -> Any:
-        """Return a value of a user, or what the caller may know of it."""
+        """Return a value of a user, or a note of type and size."""
         return value if self.may_see_payloads else hidden(value)
 
     def check_sight(self, what: str) -> None:
-        """Refuse a question about payloads: whether one matches tells what it is, letter by letter."""
+        """Refuse a question about payloads: matches would reveal a payload letter by letter."""
         if not self.may_see_payloads:
             text = f"{what} needs a token that may see payloads: `stream-durable api-tokens create` makes one"
             raise RejectedError("forbidden", text)

@@ -32,7 +32,7 @@ Count = Annotated[int, Field(ge=1, le=1_000_000, description="How far to count."
 
 
 class Conditions(BaseModel):
-    """Conditions, none of which may be misspelt."""
+    """Conditions; unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -106,7 +106,7 @@ class WaitPage(Conditions):
 
 
 class EventPage(Conditions):
-    """A page of kept events, or of those that expired."""
+    """A page of kept or expired events."""
 
     event: Id | None = None
     key: Text | None = None

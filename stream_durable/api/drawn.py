@@ -28,7 +28,7 @@ class DrawnNode(NamedTuple):
 
 
 class DrawnEdge(NamedTuple):
-    """A step that another one waits for."""
+    """A dependency between two steps."""
 
     source: str
     target: str
@@ -63,7 +63,7 @@ def drawn_graph(state: RunState, graph: Graph) -> Drawn:
 
 
 def layers_of(graph: Graph) -> dict[str, int]:
-    """Return the layer of each step: one more than that of the last step before it.
+    """Return the layer of each step: one more than the highest layer of its dependencies.
 
     A member of a group begins where its group does.
     """

@@ -1,8 +1,8 @@
-"""The gate before every route: which host was asked, who asks, and whether the caller may.
+"""The gate before every route: checks host, caller and rights.
 
 Open to this machine alone, or to token holders. Where it is open, a page of another site must not reach
-it through the browser of this machine: names other than those of loopback are refused (a name may be made to
-lead here later, which is called DNS rebinding), and so are writes that come from another origin.
+it through the browser of this machine: names other than loopback are refused, against DNS rebinding, as are
+writes from another origin.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Gate:
     ) -> None:
         """Guard an app.
 
-        Without a token, a request is that of `LOCAL` where the app `is_open`; `is_local` says that it has to
-        come from this machine for that. `base_path` is that of a proxy, whether or not it leaves it out.
+        Without a token, `LOCAL` is the caller where the app `is_open`; with `is_local` only for requests from
+        this machine. `base_path` is the prefix at a proxy, passed on or not.
         """
         self._base_path = base_path
         self._app = app
@@ -119,7 +119,7 @@ class Gate:
 
 
 def _check_origin(headers: Headers) -> None:
-    """Refuse a write that a browser sends for another site."""
+    """Refuse a write sent by a browser for another site."""
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
     is_foreign = site is not None and site not in ("same-origin", "none")
     if origin is not None and urlsplit(origin).netloc != headers.get("host"):

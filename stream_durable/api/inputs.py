@@ -1,4 +1,4 @@
-"""The questions that wait for people's answers."""
+"""Questions to people, open and answered."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def list_inputs(world: TheWorld, caller: TheCaller, which: Annotated[Input
 
 @router.post("/answers", response_model=Answered)
 async def answer_all(world: TheWorld, caller: TheCaller, body: AnswerAllBody) -> Response:
-    """Answer all matching questions with the same answer, which has to fit all of them."""
+    """Answer all matching questions with the same answer; raises where the answer does not fit."""
     found = await world.client.answer_all(
         body.filter.filter(), body.answer, by=caller.name, comment=body.comment
     )
@@ -47,7 +47,7 @@ async def answer_all(world: TheWorld, caller: TheCaller, body: AnswerAllBody) ->
 
 @router.get("/{run}/{wait}", response_model=shape(Question))
 async def get_input(world: TheWorld, caller: TheCaller, run: RunId, wait: StepName) -> Response:
-    """Return a question, open or answered, with what people did about it."""
+    """Return a question, open or answered, with claims, comments and answers."""
     step = (await world.client.run(run).state()).steps.get(wait)
     if step is None or step.asked is None:
         text = f"step {wait[:128]!r} of run {run[:128]!r} has asked nothing: the list of inputs shows who has"

@@ -1,4 +1,4 @@
-"""The instance as a whole: gates, records that could not be applied, partitions, settings, and the caller."""
+"""The instance as a whole: gates, dead records, partitions, settings, and the caller."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class GateShown(NamedTuple):
 
 
 class PlaceShown(NamedTuple):
-    """An attempt that a gate holds back, or has let through as a trial."""
+    """An attempt waiting at a gate, or on trial."""
 
     run: str
     step: str
@@ -57,7 +57,7 @@ class PlaceShown(NamedTuple):
 
 
 class DeadShown(NamedTuple):
-    """A record of the inbox that could not be applied."""
+    """A record of the inbox impossible to apply."""
 
     time: datetime
     partition: int
@@ -86,7 +86,7 @@ class PartitionShown(NamedTuple):
 
 
 class ReadersShown(NamedTuple):
-    """The processes that read a topic, and the records left for them."""
+    """The processes reading a topic, and the remaining records."""
 
     name: str
     members: tuple[GroupMember, ...]
@@ -143,7 +143,7 @@ async def list_gates(world: TheWorld, caller: TheCaller, which: Annotated[GatePa
 
 @router.get("/gates/{name}", response_model=GateWhole, tags=["gates"])
 async def get_gate(world: TheWorld, caller: TheCaller, name: Name, limit: Limit = 100) -> Response:
-    """Return a gate with its trials and the attempts that wait, in the order in which they pass."""
+    """Return a gate with trials, and the waiting attempts in order of passing."""
     views = world.ports.views
     gate = await world.edge.ask(lambda: views.gate_get(name), "read a gate")
     if gate is None:
@@ -157,7 +157,7 @@ async def get_gate(world: TheWorld, caller: TheCaller, name: Name, limit: Limit 
 
 @router.get("/dead", response_model=DeadRecords, tags=["instance"])
 async def list_dead(world: TheWorld, caller: TheCaller, which: Annotated[Page, Query()]) -> Response:
-    """List the records of the inbox that could not be applied, newest first."""
+    """List the dead records of the inbox, newest first."""
     views, place = world.ports.views, _place(which.after)
     found = await world.edge.ask(
         lambda: views.dead_list(after=place, limit=which.limit + 1), "list dead records"
@@ -191,13 +191,13 @@ async def get_dead(
 
 @router.get("/status", response_model=shape(StatusShown), tags=["instance"])
 async def get_status(world: TheWorld, caller: TheCaller) -> Response:
-    """Return how partitions, readers and queues stand, with lag and owners, and what takes a person."""
+    """Return partitions, readers and queues with lag and owners, and the problems for a person."""
     return caller.answer(_status(await world.status(), world.settings.prefix))
 
 
 @router.get("/overview", response_model=Overview, tags=["instance"])
 async def get_overview(world: TheWorld, caller: TheCaller) -> Response:
-    """Return in one answer what the first screen shows: what takes a person, counts and recent runs."""
+    """Return the content of the first screen in one answer: problems for a person, counts and recent runs."""
     client, views = world.client, world.ports.views
     counts = await client.statuses(at_most=COUNT_MAX)
     failed = await client.statuses(RunFilter(failed=True, updated_since="1d"), at_most=COUNT_MAX)

@@ -1,8 +1,7 @@
-"""Acts on all runs of a filter, each a job of this process with progress, which can be stopped.
+"""Acts on all runs of a filter, as jobs of this process, with progress and a stop.
 
-A job lives as long as the process. The orders that it has put on the log by then are carried out; a job that
-was stopped, or whose process ended, is begun again by the same request: runs with it do not match any
-more.
+A job lives as long as the process. Requests on the log by then are carried out. After a stop, or the end of
+the process, the same request begins the job again: finished runs do not match any more.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ class Jobs:
         return [job.state for job in reversed(self._jobs.values())]
 
     def state(self, job: str) -> JobState:
-        """Return a job; raises `RejectedError` for one that is not known."""
+        """Return a job; raises `RejectedError` for an unknown job."""
         return self._known(job).state
 
     async def stop(self, job: str) -> JobState:

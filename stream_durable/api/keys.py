@@ -22,7 +22,7 @@ IdempotencyKey = Annotated[
 
 
 def derived(key: str | None, caller: Caller, what: str) -> str:
-    """Return the id of a message: from the key, the caller and what is asked for, else a new one."""
+    """Return the id of a message: from the key, the caller and the request, otherwise a new id."""
     if key is None:
         return drawn()
     return sha256(f"{caller.name}\n{what}\n{key}".encode()).hexdigest()[:32]

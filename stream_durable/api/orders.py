@@ -1,4 +1,4 @@
-"""Starts, and what is asked of runs: acknowledged on the log when the answer comes, and applied in turn."""
+"""Starts and requests to runs: acknowledged on the log with the answer, and applied in turn."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Started = model("Started", id=str, created=bool)
 async def start_run(
     world: TheWorld, caller: TheCaller, body: StartBody, key: IdempotencyKey = None
 ) -> Response:
-    """Start a run; `created` is false for an id, or a key, that has started one before."""
+    """Start a run; `created` is false for an id, or a key, of an earlier start."""
     run = body.id or (None if key is None else derived(key, caller, f"start {body.workflow}"))
     handle = await world.client.start(
         body.workflow, body.input, id=run, tags=body.tags, metadata=body.metadata, queue=body.queue,
@@ -99,7 +99,7 @@ async def skip_step(
 async def complete_step(
     world: TheWorld, caller: TheCaller, run: RunId, step: StepName, body: CompleteBody
 ) -> Response:
-    """Complete a step that ends from outside."""
+    """Complete a step ended from outside."""
     return ordered(caller, await world.client.run(run).complete_step(step, body.output, by=caller.name))
 
 
@@ -107,7 +107,7 @@ async def complete_step(
 async def fail_step(
     world: TheWorld, caller: TheCaller, run: RunId, step: StepName, body: FailBody
 ) -> Response:
-    """Fail a step that ends from outside."""
+    """Fail a step ended from outside."""
     return ordered(caller, await world.client.run(run).fail_step(step, body.error, by=caller.name))
 
 

@@ -1,4 +1,4 @@
-"""The files of the page, which `npm run build` in dashboard/ puts here."""
+"""The files of the page, built by `npm run build` in dashboard/."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MISSING: Final = """\
 
 
 async def fallback(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer what no route answers: with a file of the page, or with the page, which knows its views."""
+    """Answer all other addresses: with a file of the page, or with the page itself."""
     if scope["type"] != "http":
         return
     path = get_route_path(scope).removeprefix("/")

@@ -51,7 +51,7 @@ _REMEDIES: Final = {
 
 
 class FieldError(BaseModel):
-    """A field that cannot be used."""
+    """An unusable field."""
 
     #: Where it is, such as `body.reason` or `query.limit`.
     field: str
@@ -59,7 +59,7 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """Why a request failed, and what to do about it."""
+    """The cause of a failed request, with the remedy."""
 
     type: str
     title: str
@@ -78,7 +78,7 @@ class Problem(BaseModel):
 def problem(
     status: HTTPStatus, code: str, text: str, errors: list[FieldError] | None = None, **headers: str
 ) -> Response:
-    """Return the answer that reports an error."""
+    """Return the answer for an error."""
     cause, remedy = _divided(text, _REMEDIES.get(status, "correct the request"))
     made = Problem(
         type=f"urn:stream-durable:problem:{code}", title=status.phrase, status=status, code=code, cause=cause,

@@ -21,7 +21,7 @@ Workers = model("Workers", workers=many(WorkerState))
 
 @router.get("/queues", response_model=Queues)
 async def list_queues(world: TheWorld, caller: TheCaller) -> Response:
-    """List the queues that workers serve or that are paused."""
+    """List the served and the paused queues."""
     return caller.answer({"queues": await world.client.queues()})
 
 
@@ -41,5 +41,5 @@ async def resume_queue(world: TheWorld, caller: TheCaller, name: Name) -> Respon
 
 @router.get("/workers", response_model=Workers)
 async def list_workers(world: TheWorld, caller: TheCaller) -> Response:
-    """List the workers with their load, and those that have gone without a word in the last day."""
+    """List the workers with load, and workers killed within the last day."""
     return caller.answer({"workers": await world.client.workers()})

@@ -1,4 +1,4 @@
-"""What is read of runs: lists, one run, and everything about it."""
+"""Lists of runs, one run, and its details."""
 
 from __future__ import annotations
 
@@ -118,13 +118,13 @@ async def list_attempts(
     run: RunId,
     step: Annotated[str | None, Query(max_length=1_000)] = None,
 ) -> Response:
-    """Return what the steps have tried, the oldest attempt first, with failures and log lines."""
+    """Return the attempts of the steps, oldest first, with failures and log lines."""
     return caller.answer({"attempts": await world.client.run(run).attempts(step)})
 
 
 @router.get("/{run}/history", response_model=History)
 async def get_history(world: TheWorld, caller: TheCaller, run: RunId, *, evidence: bool = False) -> Response:
-    """Return what happened to a run, oldest first; with `evidence` also messages that changed nothing."""
+    """Return the history of a run, oldest first; with `evidence` also messages without effect."""
     return caller.answer({"happenings": await world.client.history(run, evidence=evidence)})
 
 
@@ -168,7 +168,7 @@ async def get_result(
 
 
 async def _read(world: World, run: str) -> tuple[RunState, Graph]:
-    """Return a run with the graph that it has by now."""
+    """Return a run with its present graph."""
     edge, views = world.edge, world.ports.views
     stored = await edge.ask(lambda: views.run_with_steps(run_id(run)), f"read run {run!r}")
     if stored is None:

@@ -64,7 +64,7 @@ async def get_schedule(world: TheWorld, caller: TheCaller, name: Name) -> Respon
 
 @router.patch("/{name}", response_model=Ordered, status_code=202)
 async def change_schedule(world: TheWorld, caller: TheCaller, name: Name, body: ScheduleBody) -> Response:
-    """Change a schedule; what is not given stays."""
+    """Change a schedule; fields left out stay."""
     await world.client.change_schedule(name, input=body.input, **body.options())
     return ordered(caller, name)
 

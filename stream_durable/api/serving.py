@@ -39,8 +39,8 @@ def create_app(settings: Settings | Path | None = None, *, find: Find | None = N
     """Return the API and the page as an ASGI application.
 
     Connects with the first request, to the instance in the settings; `settings` may also be a file's path.
-    Callers on this machine need no token where `api.host` is loopback, all others one. A host that knows its
-    users passes `find`, which returns the caller of a secret.
+    Callers on this machine need no token where `api.host` is loopback, all others one. A host passes `find`
+    for its own users, from a secret to a caller.
     """
     loaded = settings if isinstance(settings, Settings) else with_running(Settings.load(settings))
     reading = _for_reading(loaded)
@@ -78,7 +78,7 @@ async def role(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to its process."""
+    """A server without signal handlers."""
 
     def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
         """Capture none."""
@@ -96,7 +96,7 @@ class _Server(uvicorn.Server):
 
 
 def finding(tokens: ApiTokens) -> Find:
-    """Return what finds callers by the secrets of tokens."""
+    """Return a function to find callers by the secrets of tokens."""
     finder = Finder(tokens, SystemClock().now)
 
     async def find(secret: str) -> Caller | None:

@@ -1,7 +1,6 @@
-"""The models of the document, derived from the plain values that the client returns.
+"""The models of the document, derived from the values of the client.
 
-A value has one declaration: the field that a client reads is the field that a caller of the API reads, under
-the same name.
+A value has one declaration: client and API have the same fields, under the same names.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _made: dict[tuple[type, str], type[BaseModel]] = {}
 
 
 def shape(kind: type, name: str = "", /, **others: Any) -> type[BaseModel]:
-    """Return the model of a plain value; `others` are fields that the API adds, or shows in another form."""
+    """Return the model of a plain value; `others` are fields added by the API, or shown in another form."""
     key = kind, name
     if key not in _made:
         hints = {field: of(hint) for field, hint in hints_of(kind).items()} | others
@@ -35,7 +34,7 @@ def shape(kind: type, name: str = "", /, **others: Any) -> type[BaseModel]:
 
 
 def model(name: str, /, **hints: Any) -> type[BaseModel]:
-    """Return a model with these fields, none of which is ever left out."""
+    """Return a model with these fields, all required."""
     given: dict[str, Any] = {}
     for field, hint in hints.items():
         # A few names, such as `schema`, are methods of every model.

@@ -1,7 +1,7 @@
-"""What a caller is shown of a value: the one gate for payloads.
+"""The visible part of a value: the one gate for payloads.
 
-Every answer passes here. Who may not see payloads gets, in place of each value of a user, its type and size;
-texts that functions wrote become a note of their length.
+Every answer passes here. Without the right to see payloads, type and size stand in place of each value
+of a user; texts of functions become a note of length.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What runs wait for, the events that are kept, and what is sent later."""
+"""Waits of runs, kept events, and messages for later."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ router = APIRouter(responses=documented(400, 401, 403, 422, 503))
 
 @router.get("/waits", response_model=shape(WaitList), tags=["waits"])
 async def list_waits(world: TheWorld, caller: TheCaller, which: Annotated[WaitPage, Query()]) -> Response:
-    """List the steps that wait for events, signals and their end from outside, of all runs."""
+    """List the steps of all runs waiting for events, signals or an end from outside."""
     return caller.answer(await world.client.waits(**which.model_dump()))
 
 
 @router.get("/events", response_model=shape(EventList), tags=["events"])
 async def list_events(world: TheWorld, caller: TheCaller, which: Annotated[EventPage, Query()]) -> Response:
-    """List the events that are kept for waits to come, or with `expired` those that nobody had."""
+    """List the events kept for waits to come; with `expired`, events without any taker."""
     return caller.answer(await world.client.events(**which.model_dump()))
 
 
@@ -36,7 +36,7 @@ async def list_events(world: TheWorld, caller: TheCaller, which: Annotated[Event
 async def publish_event(
     world: TheWorld, caller: TheCaller, body: PublishBody, key: IdempotencyKey = None
 ) -> Response:
-    """Publish an event to every run that waits for it now or within `ttl`."""
+    """Publish an event to every run waiting now or within `ttl`."""
     given = body.id or derived(key, caller, f"publish {body.event} {body.key}")
     await world.client.publish(
         body.event, key=body.key, data=body.data, id=given, ttl=body.ttl, by=caller.name, at=body.at,

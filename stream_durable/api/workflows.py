@@ -1,4 +1,4 @@
-"""The workflows that can be started, with versions, schemas and figures."""
+"""The workflows, with versions, schemas and figures."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ async def get_version(
 async def get_difference(
     world: TheWorld, caller: TheCaller, name: Name, old: Fingerprint, new: Fingerprint
 ) -> Response:
-    """Return what has changed from one version of a workflow to another."""
+    """Return the difference between two versions of a workflow."""
     await world.edge.ask(world.ports.catalogue.catch_up, "read the definitions")
     (before, _), (after, _) = _version(world, name, old), _version(world, name, new)
     return caller.answer({"changes": changes(before.definition, after.definition)})

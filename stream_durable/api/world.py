@@ -1,4 +1,4 @@
-"""What the routes work with: a client, the state of the instance, and who may do what."""
+"""The tools of the routes: a client, the state of the instance, and rights."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Connection:
             return self._world
 
     async def close(self) -> None:
-        """Close what was opened."""
+        """Close all connections."""
         async with self._lock:
             self._world = None
             await self._stack.aclose()
