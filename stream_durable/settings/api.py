@@ -20,9 +20,6 @@ class ApiSettings(Branch):
     dsn: SecretStr | None = Field(default=None)
     """Address of Postgres with a role that may only read the schema; by default that of `postgres.dsn`, in
     transactions that are read-only."""
-    watchers_max: int = Field(default=10_000, ge=1, le=1_000_000)
-    """Streams of live changes at the same time. Too low: pages fall back to polling. Too high: each holds a
-    socket and up to 64 changes."""
 
     @field_validator("dsn")
     @classmethod
