@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, field_validator
+from typing import Annotated
 
-from stream_durable.settings.branches import Branch, checked_dsn
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+
+from stream_durable.settings.branches import Branch, checked_dsn, off_to_none
 
 
 class ApiSettings(Branch):
@@ -17,7 +19,7 @@ class ApiSettings(Branch):
     """Port to listen on; 0 takes a free port, named in the log."""
     base_path: str = Field(default="", pattern=r"^(/[A-Za-z0-9_.~-]+)*$", max_length=200)
     """Path below which a proxy shows the API and the page, such as `/durable`. Empty: at the root."""
-    dsn: SecretStr | None = Field(default=None)
+    dsn: Annotated[SecretStr | None, BeforeValidator(off_to_none)] = Field(default=None)
     """Address of Postgres with a role that may only read the schema; by default that of `postgres.dsn`, in
     transactions that are read-only."""
 

@@ -299,7 +299,8 @@ class WorkerSettings(Branch):
         return self
 
 
-def _off_to_none(value: object) -> object:
+def off_to_none(value: object) -> object:
+    """Return None for `off`, the shown value of a setting without one."""
     return None if isinstance(value, str) and value.strip().lower() == "off" else value
 
 
@@ -309,7 +310,7 @@ class HealthSettings(Branch):
     host: str = Field(default="127.0.0.1", min_length=1)
     """Address to listen on. There is no authentication: an address beyond loopback, which a container needs,
     shows metrics and the reasons of failing checks to that network."""
-    port: Annotated[int | None, BeforeValidator(_off_to_none)] = Field(default=None, ge=0, le=65_535)
+    port: Annotated[int | None, BeforeValidator(off_to_none)] = Field(default=None, ge=0, le=65_535)
     """Port to listen on. Off by default, since several processes on one host cannot share a port; 0 takes a
     free port, named in the log."""
 
