@@ -18,6 +18,7 @@ from stream_durable.metrics import REASONS_MAX, Metrics
 from stream_durable.telemetry import LOG_EVENTS, PARTITION_TAKEN, LogEvent, logger
 
 NAMES = {
+    "reviews",
     "attempts",
     "attempts_running",
     "batches",
