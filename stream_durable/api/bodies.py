@@ -162,7 +162,7 @@ class NewScheduleBody(ScheduleBody):
     workflow: Id
 
 
-class JobBody(Conditions):
+class OperationBody(Conditions):
     """An act on all runs of a filter."""
 
     act: Literal["cancel", "pause", "resume", "retry"]

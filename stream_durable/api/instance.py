@@ -23,6 +23,7 @@ from stream_durable.core.gate.summary import GateSummary
 from stream_durable.ports import DeadPosition, DeadSummary, GroupMember
 from stream_durable.services.status import Concern, Readers, Status, concerns
 from stream_durable.settings import SettingRow, describe
+from stream_durable.wire.topics import INBOX, full_name
 
 router = APIRouter(responses=documented(400, 401, 403, 404, 422, 503))
 
@@ -218,7 +219,7 @@ async def get_settings(world: TheWorld, caller: TheCaller) -> Response:
 
 
 def _status(found: Status, prefix: str) -> StatusShown:
-    topic = f"{prefix}.inbox"
+    topic = full_name(prefix, INBOX)
     return StatusShown(
         moment(found.at),
         dict(found.runs),

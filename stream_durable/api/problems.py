@@ -35,7 +35,7 @@ _STATUSES: Final[dict[str, HTTPStatus]] = {
     "schedule_exists": HTTPStatus.CONFLICT,
     "token_exists": HTTPStatus.CONFLICT,
     "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    "too_many_jobs": HTTPStatus.TOO_MANY_REQUESTS,
+    "too_many_operations": HTTPStatus.TOO_MANY_REQUESTS,
     "wrong_host": HTTPStatus.MISDIRECTED_REQUEST,
 }
 _UNKNOWN: Final = "unknown_"

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from stream_durable.api.app import make_app
 from stream_durable.api.callers import Caller
 from stream_durable.api.gate import Find
-from stream_durable.api.jobs import Jobs
+from stream_durable.api.operations import Operations
 from stream_durable.api.world import World
 from stream_durable.api_tokens import Finder
 from stream_durable.bootstrap import SystemClock, client_ports
@@ -110,12 +110,14 @@ def finding(tokens: ApiTokens) -> Find:
 async def _connected(settings: Settings, tokens: ApiTokens) -> AsyncIterator[World]:
     async with client_ports(settings, name="api") as ports:
         client = AsyncClient(lambda: nullcontext(ports))
-        jobs = Jobs()
+        operations = Operations()
         async with client:
             try:
-                yield World(settings, client, ports, Edge(ports), jobs, tokens, partial(status, settings))
+                yield World(
+                    settings, client, ports, Edge(ports), operations, tokens, partial(status, settings)
+                )
             finally:
-                await jobs.close()
+                await operations.close()
                 await tokens.close()
 
 

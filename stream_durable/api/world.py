@@ -10,7 +10,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from stream_durable.api.jobs import Jobs
+from stream_durable.api.operations import Operations
 from stream_durable.client import AsyncClient
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.core.errors import RejectedError
@@ -28,7 +28,7 @@ class World:
     client: AsyncClient
     ports: Ports
     edge: Edge
-    jobs: Jobs
+    operations: Operations
     tokens: ApiTokens
     #: Asks Postgres and Kafka how the instance stands.
     status: Callable[[], Awaitable[Status]]

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from stream_durable.api.app import make_app
 from stream_durable.api.gate import Find
-from stream_durable.api.jobs import Jobs
+from stream_durable.api.operations import Operations
 from stream_durable.api.serving import finding
 from stream_durable.api.world import World
 from stream_durable.client.edge import Edge
@@ -59,11 +59,11 @@ class Site:
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[World]:
         ports, client = self.engine.ports, self.engine._backend.client
-        jobs = Jobs()
+        operations = Operations()
         try:
-            yield World(Settings(), client, ports, Edge(ports), jobs, self.tokens, self._status)
+            yield World(Settings(), client, ports, Edge(ports), operations, self.tokens, self._status)
         finally:
-            await jobs.close()
+            await operations.close()
 
     async def _status(self) -> Status:
         views = self.engine.ports.views

@@ -116,7 +116,7 @@ def test_payloads_are_not_found_letter_by_letter(site: Site, path: str) -> None:
     answer = site.ask("GET", f"{V1}{path}?input_text=walrus", headers=bearer(site, "blind"))
     assert answer.status_code == 403
     body = {"act": "cancel", "dry_run": True, "filter": {"input_text": "walrus"}}
-    assert site.ask("POST", f"{V1}/jobs", json=body, headers=bearer(site, "blind")).status_code == 403
+    assert site.ask("POST", f"{V1}/operations", json=body, headers=bearer(site, "blind")).status_code == 403
 
 
 def test_a_token_that_is_revoked_or_has_expired_is_refused(site: Site) -> None:

@@ -146,7 +146,7 @@ def test_the_instance_is_shown(site: Site) -> None:
         ("GET", "/gates/bank", 404, "unknown_gate"),
         ("GET", "/schedules/nightly", 404, "unknown_schedule"),
         ("GET", "/inputs/order-1/ship", 404, "unknown_input"),
-        ("GET", "/jobs/none", 404, "unknown_job"),
+        ("GET", "/operations/none", 404, "unknown_operation"),
         ("POST", "/runs/nobody/cancel", 404, "unknown_run"),
     ],
 )

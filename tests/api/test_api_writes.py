@@ -91,18 +91,18 @@ def test_a_failed_run_is_retried_and_a_step_skipped(site: Site) -> None:
     assert again["created"]
 
 
-def test_all_matching_runs_are_counted_and_then_cancelled_by_a_job(site: Site) -> None:
+def test_all_matching_runs_are_counted_and_then_cancelled_by_an_operation(site: Site) -> None:
     for n in range(3):
         started(site, f"order-{n}")
     which = {"act": "cancel", "filter": {"workflow": "order"}, "reason": "closing"}
-    assert site.post("/jobs", which | {"dry_run": True}) == {"found": 3, "is_exact": True}
-    job = site.post("/jobs", which)
-    assert job["found"] == 3
+    assert site.post("/operations", which | {"dry_run": True}) == {"found": 3, "is_exact": True}
+    operation = site.post("/operations", which)
+    assert operation["found"] == 3
     finish(site.engine.until_idle())
-    done = site.get(f"/jobs/{job['id']}")
+    done = site.get(f"/operations/{operation['id']}")
     assert (done["status"], done["told"], done["reason"], done["by"]) == ("completed", 3, "closing", "local")
     assert site.get("/runs/statuses")["counts"] == {"cancelled": 3}
-    assert site.ask("DELETE", f"{V1}/jobs/{job['id']}").json()["status"] == "completed"
+    assert site.ask("DELETE", f"{V1}/operations/{operation['id']}").json()["status"] == "completed"
 
 
 def test_many_questions_are_answered_together(site: Site) -> None:

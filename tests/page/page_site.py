@@ -12,7 +12,7 @@ import httpx
 
 from stream_durable import Context, Workflow
 from stream_durable.api.app import make_app
-from stream_durable.api.jobs import Jobs
+from stream_durable.api.operations import Operations
 from stream_durable.api.world import World
 from stream_durable.client.edge import Edge
 from stream_durable.memory.api_tokens import MemoryApiTokens
@@ -79,11 +79,11 @@ class Site:
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[World]:
-        ports, client, jobs = self._engine.ports, self._engine._backend.client, Jobs()
+        ports, client, operations = self._engine.ports, self._engine._backend.client, Operations()
         try:
-            yield World(Settings(), client, ports, Edge(ports), jobs, MemoryApiTokens(), self._status)
+            yield World(Settings(), client, ports, Edge(ports), operations, MemoryApiTokens(), self._status)
         finally:
-            await jobs.close()
+            await operations.close()
 
     async def _status(self) -> Status:
         views = self._engine.ports.views

@@ -19,7 +19,7 @@ export interface paths {
         put?: never;
         /**
          * Start Run
-         * @description Start a run; `created` is false for an id, or a key, that has started one before.
+         * @description Start a run; `created` is false for an id, or a key, of an earlier start.
          */
         post: operations["start_run"];
         delete?: never;
@@ -137,7 +137,7 @@ export interface paths {
         };
         /**
          * List Attempts
-         * @description Return what the steps have tried, the oldest attempt first, with failures and log lines.
+         * @description Return the attempts of the steps, oldest first, with failures and log lines.
          */
         get: operations["list_attempts"];
         put?: never;
@@ -157,7 +157,7 @@ export interface paths {
         };
         /**
          * Get History
-         * @description Return what happened to a run, oldest first; with `evidence` also messages that changed nothing.
+         * @description Return the history of a run, oldest first; with `evidence` also messages without effect.
          */
         get: operations["get_history"];
         put?: never;
@@ -359,7 +359,7 @@ export interface paths {
         put?: never;
         /**
          * Complete Step
-         * @description Complete a step that ends from outside.
+         * @description Complete a step ended from outside.
          */
         post: operations["complete_step"];
         delete?: never;
@@ -379,7 +379,7 @@ export interface paths {
         put?: never;
         /**
          * Fail Step
-         * @description Fail a step that ends from outside.
+         * @description Fail a step ended from outside.
          */
         post: operations["fail_step"];
         delete?: never;
@@ -408,7 +408,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/jobs": {
+    "/api/v1/operations": {
         parameters: {
             query?: never;
             header?: never;
@@ -416,23 +416,23 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List Jobs
-         * @description List the jobs of this process, the latest first.
+         * List Operations
+         * @description List the operations of this process, the latest first.
          */
-        get: operations["list_jobs"];
+        get: operations["list_operations"];
         put?: never;
         /**
-         * Begin Job
+         * Begin Operation
          * @description Ask all matching runs for something, or with `dry_run` only count them.
          */
-        post: operations["begin_job"];
+        post: operations["begin_operation"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/jobs/{job}": {
+    "/api/v1/operations/{operation}": {
         parameters: {
             query?: never;
             header?: never;
@@ -440,17 +440,17 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Get Job
-         * @description Return where a job stands.
+         * Get Operation
+         * @description Return where an operation stands.
          */
-        get: operations["get_job"];
+        get: operations["get_operation"];
         put?: never;
         post?: never;
         /**
-         * Stop Job
-         * @description Stop a job; runs that were told are told.
+         * Stop Operation
+         * @description Stop an operation; requests sent so far stay.
          */
-        delete: operations["stop_job"];
+        delete: operations["stop_operation"];
         options?: never;
         head?: never;
         patch?: never;
@@ -525,7 +525,7 @@ export interface paths {
         };
         /**
          * Get Difference
-         * @description Return what has changed from one version of a workflow to another.
+         * @description Return the difference between two versions of a workflow.
          */
         get: operations["get_difference"];
         put?: never;
@@ -567,7 +567,7 @@ export interface paths {
         put?: never;
         /**
          * Answer All
-         * @description Answer all matching questions with the same answer, which has to fit all of them.
+         * @description Answer all matching questions with the same answer; raises where the answer does not fit.
          */
         post: operations["answer_all"];
         delete?: never;
@@ -585,7 +585,7 @@ export interface paths {
         };
         /**
          * Get Input
-         * @description Return a question, open or answered, with what people did about it.
+         * @description Return a question, open or answered, with claims, comments and answers.
          */
         get: operations["get_input"];
         put?: never;
@@ -685,7 +685,7 @@ export interface paths {
         };
         /**
          * List Waits
-         * @description List the steps that wait for events, signals and their end from outside, of all runs.
+         * @description List the steps of all runs waiting for events, signals or an end from outside.
          */
         get: operations["list_waits"];
         put?: never;
@@ -705,13 +705,13 @@ export interface paths {
         };
         /**
          * List Events
-         * @description List the events that are kept for waits to come, or with `expired` those that nobody had.
+         * @description List the events kept for waits to come; with `expired`, events without any taker.
          */
         get: operations["list_events"];
         put?: never;
         /**
          * Publish Event
-         * @description Publish an event to every run that waits for it now or within `ttl`.
+         * @description Publish an event to every run waiting now or within `ttl`.
          */
         post: operations["publish_event"];
         delete?: never;
@@ -807,7 +807,7 @@ export interface paths {
         head?: never;
         /**
          * Change Schedule
-         * @description Change a schedule; what is not given stays.
+         * @description Change a schedule; fields left out stay.
          */
         patch: operations["change_schedule"];
         trace?: never;
@@ -921,7 +921,7 @@ export interface paths {
         };
         /**
          * List Queues
-         * @description List the queues that workers serve or that are paused.
+         * @description List the served and the paused queues.
          */
         get: operations["list_queues"];
         put?: never;
@@ -981,7 +981,7 @@ export interface paths {
         };
         /**
          * List Workers
-         * @description List the workers with their load, and those that have gone without a word in the last day.
+         * @description List the workers with load, and workers killed within the last day.
          */
         get: operations["list_workers"];
         put?: never;
@@ -1021,7 +1021,7 @@ export interface paths {
         };
         /**
          * Get Gate
-         * @description Return a gate with its trials and the attempts that wait, in the order in which they pass.
+         * @description Return a gate with trials, and the waiting attempts in order of passing.
          */
         get: operations["get_gate"];
         put?: never;
@@ -1041,7 +1041,7 @@ export interface paths {
         };
         /**
          * List Dead
-         * @description List the records of the inbox that could not be applied, newest first.
+         * @description List the dead records of the inbox, newest first.
          */
         get: operations["list_dead"];
         put?: never;
@@ -1081,7 +1081,7 @@ export interface paths {
         };
         /**
          * Get Status
-         * @description Return how partitions, readers and queues stand, with lag and owners, and what takes a person.
+         * @description Return partitions, readers and queues with lag and owners, and the problems for a person.
          */
         get: operations["get_status"];
         put?: never;
@@ -1101,7 +1101,7 @@ export interface paths {
         };
         /**
          * Get Overview
-         * @description Return in one answer what the first screen shows: what takes a person, counts and recent runs.
+         * @description Return the content of the first screen in one answer: problems for a person, counts and recent runs.
          */
         get: operations["get_overview"];
         put?: never;
@@ -1141,7 +1141,7 @@ export interface paths {
         };
         /**
          * Get Me
-         * @description Return who calls, and what the caller may do.
+         * @description Return the caller, with rights.
          */
         get: operations["get_me"];
         put?: never;
@@ -1262,7 +1262,7 @@ export interface components {
         };
         /**
          * AssignBody
-         * @description Whom a question is handed over to; an empty name: anybody.
+         * @description The new assignee of a question; an empty name: anybody.
          */
         AssignBody: {
             /** To */
@@ -1375,7 +1375,7 @@ export interface components {
         };
         /**
          * CompleteBody
-         * @description The output of a step that ends from outside.
+         * @description The output of a step ended from outside.
          */
         CompleteBody: {
             /** Output */
@@ -1537,7 +1537,7 @@ export interface components {
         };
         /**
          * FailBody
-         * @description The failure of a step that ends from outside.
+         * @description The failure of a step ended from outside.
          */
         FailBody: {
             /** Error */
@@ -1567,7 +1567,7 @@ export interface components {
         };
         /**
          * FieldError
-         * @description A field that cannot be used.
+         * @description An unusable field.
          */
         FieldError: {
             /** Field */
@@ -1698,76 +1698,6 @@ export interface components {
             inputs: components["schemas"]["OpenInput"][];
             /** Following */
             following: string | null;
-        };
-        /**
-         * JobBody
-         * @description An act on all runs that a filter means.
-         */
-        JobBody: {
-            /**
-             * Act
-             * @enum {string}
-             */
-            act: "cancel" | "pause" | "resume" | "retry";
-            filter: components["schemas"]["RunConditions"];
-            /**
-             * Reason
-             * @description For people; it is kept with the run.
-             * @default
-             */
-            reason: string;
-            /**
-             * Compensate
-             * @default false
-             */
-            compensate: boolean;
-            /**
-             * Whole
-             * @default false
-             */
-            whole: boolean;
-            /**
-             * Dry Run
-             * @description Count the runs, and do nothing.
-             * @default false
-             */
-            dry_run: boolean;
-        };
-        /** JobList */
-        JobList: {
-            /** Jobs */
-            jobs: components["schemas"]["JobState"][];
-        };
-        /** JobState */
-        JobState: {
-            /** Id */
-            id: string;
-            /** Act */
-            act: string;
-            /**
-             * Status
-             * @enum {string}
-             */
-            status: "running" | "completed" | "stopped" | "failed";
-            /** Told */
-            told: number;
-            /** Found */
-            found: number;
-            /** Is Exact */
-            is_exact: boolean;
-            /** By */
-            by: string;
-            /** Reason */
-            reason: string;
-            /**
-             * Begun
-             * Format: date-time
-             */
-            begun: string;
-            /** Ended */
-            ended: string | null;
-            /** Error */
-            error: string | null;
         };
         /** KeptEvent */
         KeptEvent: {
@@ -1917,8 +1847,78 @@ export interface components {
             behind: number | null;
         };
         /**
+         * OperationBody
+         * @description An act on all runs of a filter.
+         */
+        OperationBody: {
+            /**
+             * Act
+             * @enum {string}
+             */
+            act: "cancel" | "pause" | "resume" | "retry";
+            filter: components["schemas"]["RunConditions"];
+            /**
+             * Reason
+             * @description For people; it is kept with the run.
+             * @default
+             */
+            reason: string;
+            /**
+             * Compensate
+             * @default false
+             */
+            compensate: boolean;
+            /**
+             * Whole
+             * @default false
+             */
+            whole: boolean;
+            /**
+             * Dry Run
+             * @description Count the runs, and do nothing.
+             * @default false
+             */
+            dry_run: boolean;
+        };
+        /** OperationList */
+        OperationList: {
+            /** Operations */
+            operations: components["schemas"]["OperationState"][];
+        };
+        /** OperationState */
+        OperationState: {
+            /** Id */
+            id: string;
+            /** Act */
+            act: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "running" | "completed" | "stopped" | "failed";
+            /** Told */
+            told: number;
+            /** Found */
+            found: number;
+            /** Is Exact */
+            is_exact: boolean;
+            /** By */
+            by: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Begun
+             * Format: date-time
+             */
+            begun: string;
+            /** Ended */
+            ended: string | null;
+            /** Error */
+            error: string | null;
+        };
+        /**
          * Ordered
-         * @description A request that is acknowledged on the log, and applied in turn.
+         * @description A request acknowledged on the log, and applied in turn.
          */
         Ordered: {
             /** Id */
@@ -2026,7 +2026,7 @@ export interface components {
         };
         /**
          * Problem
-         * @description Why a request failed, and what to do about it.
+         * @description The cause of a failed request, with the remedy.
          */
         Problem: {
             /** Type */
@@ -2259,6 +2259,35 @@ export interface components {
              */
             whole: boolean;
         };
+        /** Review */
+        Review: {
+            /** Step */
+            step: string;
+            /** Id */
+            id: string;
+            /**
+             * Decision
+             * @enum {string}
+             */
+            decision: "retry" | "complete" | "skip" | "fail" | "cancel";
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** By */
+            by: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Held
+             * Format: date-time
+             */
+            held: string;
+            /** Attempt */
+            attempt: number;
+            failure: components["schemas"]["Failure"] | null;
+        };
         /**
          * RunConditions
          * @description Conditions for runs; a run must meet all of them.
@@ -2356,6 +2385,12 @@ export interface components {
             word: "Needs review" | "Blocked" | "Running" | "Runnable" | "Waiting" | "Done";
             /** Reason */
             reason: string;
+            /** Needs Review */
+            needs_review: number;
+            /** Attributes */
+            attributes: {
+                [key: string]: string | number | boolean;
+            };
         };
         /** RunList */
         RunList: {
@@ -2425,6 +2460,10 @@ export interface components {
             context: {
                 [key: string]: unknown;
             };
+            /** Attributes */
+            attributes: {
+                [key: string]: string | number | boolean;
+            };
             /** Output */
             output: unknown;
             failure: components["schemas"]["Failure"] | null;
@@ -2455,7 +2494,7 @@ export interface components {
         };
         /**
          * ScheduleBody
-         * @description A schedule, or what is changed of one; what is left out stays, or is as by default.
+         * @description A schedule, or changes of a schedule; fields left out stay, or have the default.
          */
         ScheduleBody: {
             /** Input */
@@ -2712,6 +2751,8 @@ export interface components {
             refused: components["schemas"]["RefusedEmission"][];
             /** Sent */
             sent: components["schemas"]["SentBy"][];
+            /** Reviews */
+            reviews: components["schemas"]["Review"][];
             /** Kind */
             kind: string;
             /** Owner */
@@ -2748,7 +2789,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "begin" | "step" | "join" | "branch" | "group" | "paused" | "queue" | "worker" | "answer" | "breaker" | "later" | "retry" | "time" | "event" | "signal" | "input" | "token" | "child" | "next child" | "members" | "turn" | "place" | "call";
+            kind: "begin" | "step" | "join" | "branch" | "group" | "paused" | "queue" | "worker" | "answer" | "breaker" | "gate" | "later" | "retry" | "time" | "event" | "signal" | "input" | "token" | "child" | "next child" | "members" | "turn" | "place" | "call" | "review";
             /** Name */
             name: string;
             /** About */
@@ -4842,7 +4883,7 @@ export interface operations {
             };
         };
     };
-    list_jobs: {
+    list_operations: {
         parameters: {
             query?: never;
             header?: never;
@@ -4857,7 +4898,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["JobList"];
+                    "application/json": components["schemas"]["OperationList"];
                 };
             };
             /** @description Bad Request */
@@ -4932,7 +4973,7 @@ export interface operations {
             };
         };
     };
-    begin_job: {
+    begin_operation: {
         parameters: {
             query?: never;
             header?: {
@@ -4944,7 +4985,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["JobBody"];
+                "application/json": components["schemas"]["OperationBody"];
             };
         };
         responses: {
@@ -4963,7 +5004,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["JobState"];
+                    "application/json": components["schemas"]["OperationState"];
                 };
             };
             /** @description Bad Request */
@@ -5038,13 +5079,13 @@ export interface operations {
             };
         };
     };
-    get_job: {
+    get_operation: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the job. */
-                job: string;
+                /** @description The id of the operation. */
+                operation: string;
             };
             cookie?: never;
         };
@@ -5056,7 +5097,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["JobState"];
+                    "application/json": components["schemas"]["OperationState"];
                 };
             };
             /** @description Bad Request */
@@ -5131,13 +5172,13 @@ export interface operations {
             };
         };
     };
-    stop_job: {
+    stop_operation: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the job. */
-                job: string;
+                /** @description The id of the operation. */
+                operation: string;
             };
             cookie?: never;
         };
@@ -5149,7 +5190,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["JobState"];
+                    "application/json": components["schemas"]["OperationState"];
                 };
             };
             /** @description Bad Request */

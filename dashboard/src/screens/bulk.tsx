@@ -1,10 +1,10 @@
-/** Acts on many runs: those selected, or all that match, with a preview and a job that can be stopped. */
+/** Acts on many runs: those selected, or all that match, with a preview and an operation that can be stopped. */
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { filterOf, get, part, post, remove } from "../api/client";
-import type { JobState } from "../api/models";
+import type { OperationState } from "../api/models";
 import { Icon, Seg } from "../parts/basics";
 import { ActDialog, type Act } from "../parts/dialog";
 import type { RunsSearch } from "../pure/filters";
@@ -27,14 +27,14 @@ export function Bulk(props: {
   const queries = useQueryClient();
   const [isAll, setAll] = useState(false);
   const [verb, setVerb] = useState<Verb>();
-  const [job, setJob] = useState<string>();
+  const [operation, setOperation] = useState<string>();
   const all = isAll || marked.size === 0;
   const count = all ? matching : marked.size;
   const run = async (reason: string) => {
     if (!verb) return;
     if (all) {
-      const started = await post<JobState>("jobs", { act: verb, filter: filterOf(search), reason });
-      setJob(started.id);
+      const started = await post<OperationState>("operations", { act: verb, filter: filterOf(search), reason });
+      setOperation(started.id);
       return;
     }
     for (const id of marked) await post(`runs/${part(id)}/${verb}`, { reason });
@@ -63,7 +63,7 @@ export function Bulk(props: {
       ) : (
         <span className="med">All {matching?.toLocaleString("en") ?? ""} matching</span>
       )}
-      {job && <Progress id={job} onOver={() => setJob(undefined)} />}
+      {operation && <Progress id={operation} onOver={() => setOperation(undefined)} />}
       <div className="right row">
         {VERBS.map(([each, text]) => (
           <button key={each} type="button" className="btn" onClick={() => setVerb(each)}>
@@ -92,12 +92,12 @@ export function Bulk(props: {
 }
 
 function Progress({ id, onOver }: { id: string; onOver: () => void }) {
-  const job = useQuery({
-    queryKey: ["job", id],
-    queryFn: ({ signal }) => get<JobState>(`jobs/${part(id)}`, {}, signal),
+  const operation = useQuery({
+    queryKey: ["operation", id],
+    queryFn: ({ signal }) => get<OperationState>(`operations/${part(id)}`, {}, signal),
     refetchInterval: (query) => (query.state.data && query.state.data.status !== "running" ? false : 1_000),
   });
-  const state = job.data;
+  const state = operation.data;
   if (!state) return null;
   return (
     <span className="row s2" role="status">
@@ -109,7 +109,7 @@ function Progress({ id, onOver }: { id: string; onOver: () => void }) {
           Close
         </button>
       ) : (
-        <button type="button" className="btn" onClick={() => void remove(`jobs/${part(id)}`)}>
+        <button type="button" className="btn" onClick={() => void remove(`operations/${part(id)}`)}>
           Stop
         </button>
       )}
