@@ -17,7 +17,7 @@ from pages import ROOT, Block, blocks
 
 from stream_durable.local.process import wait_for
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(800)]
 
 SECONDS = 90.0
 #: First words of blocks that are not typed here, and why.
@@ -85,7 +85,7 @@ class Clone:
 
     def install(self, text: str) -> None:
         """Install what a block says, from the wheel where it says: from the clone."""
-        self.run(re.sub(r"'\.\[", f"'{self._wheel}[", text), cwd=self.home, seconds=240)
+        self.run(re.sub(r"'\.\[", f"'{self._wheel}[", text), cwd=self.home, seconds=480)
 
     def end(self) -> None:
         for shell in self._started:

@@ -25,6 +25,8 @@ _SLOW_EVERY = 150
 #: Some signals come before their run waits for them, most come after.
 _SIGNAL_AFTER = (0, 40)
 _TICK_SECONDS = 0.02
+#: Runs under way beyond which no more are started: a machine that is slow has no more left at the end.
+_UNDER_WAY_MAX = 2_500
 
 
 def raw_producer(instance: Instance) -> Producer:
@@ -57,6 +59,8 @@ class Load:
         #: What an approval was answered: run to token.
         self.answers: dict[str, str] = {}
         self.refused: list[str] = []
+        #: How many have ended, as far as the scene has looked.
+        self.ended = 0
         self._owed: deque[tuple[int, str]] = deque()
         self._is_over = threading.Event()
         self._producer = raw_producer(instance)
@@ -88,7 +92,7 @@ class Load:
     def _run(self) -> None:
         numbers = count()
         while not self._is_over.wait(_TICK_SECONDS):
-            for _ in range(self._per_tick):
+            for _ in range(self._per_tick if len(self.started) - self.ended < _UNDER_WAY_MAX else 0):
                 self._start(next(numbers))
             self._producer.poll(0)
         self._signal(None)

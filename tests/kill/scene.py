@@ -66,7 +66,10 @@ class Scene:
         return await self.instance.value("select count(*) from run where ended is null") or 0
 
     async def completed(self) -> int:
-        return await self.instance.value("select count(*) from run where ended is not null") or 0
+        ended = await self.instance.value("select count(*) from run where ended is not null") or 0
+        if self._load is not None:
+            self._load.ended = max(ended, self._load.ended)
+        return ended
 
     async def progress(self, runs: int = 200) -> None:
         """Wait until this many more runs have ended."""
@@ -84,6 +87,7 @@ class Scene:
 
         async def have_moved() -> bool:
             assert not self.fleet.died(), self.fleet.died()
+            await self.completed()
             now = await self.instance.cursors()
             return bool(now) and all(
                 now[p].token != was.token and now[p].next_offset > was.next_offset
@@ -101,7 +105,12 @@ class Scene:
     async def join(self, process: Process) -> None:
         """Wait until a process that was started takes part in the work."""
         look = self._owns if process.role == RECONCILER else self._has_called
-        await eventually(lambda: look(process), f"{process.name} takes part", seconds=_BEGIN_SECONDS)
+
+        async def takes_part() -> bool:
+            await self.completed()
+            return await look(process)
+
+        await eventually(takes_part, f"{process.name} takes part", seconds=_BEGIN_SECONDS)
 
     def start_by_event(self, runs: Iterable[str]) -> None:
         """Start runs by way of the ingress."""
@@ -118,6 +127,7 @@ class Scene:
         load = self._load
 
         async def are_enough() -> bool:
+            await self.completed()
             return len(load.started) >= RUNS_MIN
 
         await eventually(are_enough, f"{RUNS_MIN} runs", seconds=60)
