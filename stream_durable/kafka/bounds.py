@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from confluent_kafka import KafkaException, TopicCollection, TopicPartition
@@ -17,17 +18,34 @@ def bounds_of(admin: AdminClient, settings: KafkaSettings, topic: str, partition
     """Ask the brokers; raise `TransientError` where they do not answer."""
     part = TopicPartition(topic, partition)
     try:
-        low = admin.list_offsets({part: OffsetSpec.earliest()}, request_timeout=CALL_SECONDS)
-        high = admin.list_offsets({part: OffsetSpec.latest()}, request_timeout=CALL_SECONDS)
-        return LogBounds(
-            _topic_id(admin, topic),
-            low[part].result(CALL_SECONDS).offset,
-            high[part].result(CALL_SECONDS).offset,
-        )
+        [ends] = ends_of(admin, settings, [part]).values()
+        return LogBounds(_topic_id(admin, topic), *ends)
     except KafkaException as error:
         raise transient(error, settings) from error
     except TimeoutError as error:
         raise away(settings) from error
+
+
+def ends_of(
+    admin: AdminClient, settings: KafkaSettings, parts: Sequence[TopicPartition]
+) -> dict[TopicPartition, tuple[int, int]]:
+    """Return the first and the next offset of each partition.
+
+    Raises `TransientError` for an answer without an offset: brokers that come up give one, without an error,
+    and it is no end of a log. Raises the errors of Kafka's client otherwise.
+    """
+    low, high = (
+        admin.list_offsets(dict.fromkeys(parts, spec), request_timeout=CALL_SECONDS)
+        for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+    )
+    found = {
+        part: (low[part].result(CALL_SECONDS).offset, high[part].result(CALL_SECONDS).offset)
+        for part in parts
+    }
+    for part, ends in found.items():
+        if min(ends) < 0:
+            raise away(settings, f"partition {part.partition} of {part.topic} has no offsets yet")
+    return found
 
 
 def _topic_id(admin: AdminClient, topic: str) -> str:

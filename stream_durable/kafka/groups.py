@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import OffsetSpec
 
+from stream_durable.kafka.bounds import ends_of
 from stream_durable.kafka.config import CALL_SECONDS, Admin, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.ports import GroupMember, Span
@@ -72,14 +72,9 @@ class Groups:
         """Return the first and the next offset of each partition."""
         found = self._admin.list_topics(timeout=CALL_SECONDS).topics
         parts = [TopicPartition(topic, p) for topic in topics for p in found[topic].partitions]
-        low, high = (
-            self._admin.list_offsets(dict.fromkeys(parts, spec), request_timeout=CALL_SECONDS)
-            for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
-        )
         bounds: dict[str, dict[int, Span]] = {topic: {} for topic in topics}
-        for part in parts:
-            first, end = (each[part].result(CALL_SECONDS).offset for each in (low, high))
-            bounds[part.topic][part.partition] = Span(part.partition, first, end)
+        for part, ends in ends_of(self._admin, self._settings, parts).items():
+            bounds[part.topic][part.partition] = Span(part.partition, *ends)
         return bounds
 
     def _members(self, groups: list[str]) -> dict[str, tuple[GroupMember, ...]]:

@@ -14,10 +14,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from stream_durable.core.errors import BrokenError, RejectedError
 from stream_durable.kafka.arrivals import record_of
+from stream_durable.kafka.bounds import ends_of
 from stream_durable.kafka.config import CALL_SECONDS, away, config, reading, transient
 from stream_durable.ports import LogBounds, Record, Span
 from stream_durable.settings import KafkaSettings
@@ -70,15 +71,9 @@ class KafkaReader:
             topics = admin.describe_topics(TopicCollection([self._topic]), request_timeout=CALL_SECONDS)
             topic = topics[self._topic].result(CALL_SECONDS)
             parts = [TopicPartition(self._topic, p.id) for p in topic.partitions]
-            low = admin.list_offsets({p: OffsetSpec.earliest() for p in parts}, request_timeout=CALL_SECONDS)
-            high = admin.list_offsets({p: OffsetSpec.latest() for p in parts}, request_timeout=CALL_SECONDS)
             return {
-                p.partition: LogBounds(
-                    str(topic.topic_id),
-                    low[p].result(CALL_SECONDS).offset,
-                    high[p].result(CALL_SECONDS).offset,
-                )
-                for p in parts
+                part.partition: LogBounds(str(topic.topic_id), *ends)
+                for part, ends in ends_of(admin, self._settings, parts).items()
             }
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:

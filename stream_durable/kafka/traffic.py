@@ -18,11 +18,11 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import OffsetSpec
 
 from stream_durable.core.effects import Command
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import partition_of
+from stream_durable.kafka.bounds import ends_of
 from stream_durable.kafka.config import CALL_SECONDS, Admin, away, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.kafka.reader import KafkaReader
@@ -119,10 +119,7 @@ class KafkaTraffic:
                 return None
             part = TopicPartition(topic, partition)
             told = admin.describe_topics(TopicCollection([topic]), request_timeout=CALL_SECONDS)[topic]
-            low, high = (
-                admin.list_offsets({part: spec}, request_timeout=CALL_SECONDS)[part]
-                for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
-            )
+            [ends] = ends_of(admin, self._settings, [part]).values()
             members = admin.describe_consumer_groups([group], request_timeout=CALL_SECONDS)[group]
             asked = [ConsumerGroupTopicPartitions(group, [part])]
             (position,) = admin.list_consumer_group_offsets(asked, request_timeout=CALL_SECONDS).values()
@@ -136,8 +133,7 @@ class KafkaTraffic:
             [committed] = position.result(CALL_SECONDS).topic_partitions
             return _Partition(
                 str(told.result(CALL_SECONDS).topic_id),
-                low.result(CALL_SECONDS).offset,
-                high.result(CALL_SECONDS).offset,
+                *ends,
                 readers,
                 committed.offset if committed.offset >= 0 else None,
                 committed.metadata,

@@ -155,11 +155,12 @@ def test_many_runs_at_once_share_what_a_batch_costs(site: Site, name: str) -> No
 
     assert of_runs(counts.records) == records(n, made.workload.steps)
     assert all(requests <= SHARED * steps for requests in counts.requests.values()), counts.requests
-    shared = {table: counts.rows[table] for table in ("evidence", "outbox", "partition")}
+    # A reconciler that is behind keeps first commands in a backlog: one row of a batch, written and deleted.
+    shared = {table: counts.rows.get(table, 0) for table in ("evidence", "outbox", "partition", "backlog")}
     assert all(rows <= SHARED * steps for rows in shared.values()), shared
     assert counts.rows["run"] <= n + steps, "a run's row is written once for each of its records at most"
     assert counts.transactions <= SHARED * steps
-    check_steps(counts, n, made.workload.steps)
+    check_steps(counts, n, made.workload.steps, frozenset({"backlog"}))
     check_wal(counts, STEP_WAL_BYTES[name] * steps, at_once)
 
 
@@ -180,10 +181,10 @@ def rows_of_commits(counts: Counts) -> dict[str, float]:
     return {table: counts.rows[table] for table in COMMIT_ROWS}
 
 
-def check_steps(counts: Counts, runs: int, steps: int) -> None:
-    """One row for each step, and no table, topic or byte that is not known above."""
+def check_steps(counts: Counts, runs: int, steps: int, also: frozenset[str] = frozenset()) -> None:
+    """One row for each step, and no table, topic or byte that is not known above; others may be there."""
     assert counts.rows["step"] == runs * steps
-    assert {*counts.rows} == {*COMMIT_ROWS, "partition", "step"}
+    assert {*counts.rows} - also == {*COMMIT_ROWS, "partition", "step"}
     for topic, size in of_runs(counts.bytes).items():
         assert size <= RECORD_BYTES[topic] * counts.records[topic], topic
 

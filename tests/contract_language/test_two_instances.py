@@ -84,7 +84,7 @@ SHARED: Final = {
     "topics": Shared("topics of the cluster", (
         "{prefix}.inbox", "{prefix}.events", "{prefix}.commands.default", "{prefix}.commands.default.first",
         "{prefix}.steps", "{prefix}.runs", "{prefix}.blobs", "{prefix}.definitions", "{prefix}.verdicts",
-        "{prefix}.dead",
+        "{prefix}.control", "{prefix}.dead",
     )),
     "groups": Shared("consumer groups with members or offsets", (
         "{prefix}.reconciler", "{prefix}.ingress", "{prefix}.worker.default", "{prefix}.worker.default.first",

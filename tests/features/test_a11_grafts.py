@@ -481,7 +481,7 @@ def test_what_expand_refuses_at_once() -> None:
         (lambda: Expand([first], concurrency=0), "concurrency= takes a number from 1, not 0"),
         (
             lambda: Expand([first], on_error="never"),
-            "on_error= takes one of fail_fast, complete_all, hold, not 'never'",
+            "on_error= takes one of fail_fast, complete_all, not 'never'",
         ),  # type: ignore[arg-type]
         (
             lambda: scan.of(1, name="a b"),

@@ -100,7 +100,7 @@ async def test_found_by_whatever_they_have_in_common(settings: Settings) -> None
                 break
         assert [len(page) for page in pages] == [2, 2, 2, 1]
         assert len({run for page in pages for run in page}) == 7
-        for options, words in [({"limit": 0}, "limit"), ({"after": "here"}, "no position in a list")]:
+        for options, words in [({"limit": 0}, "limit"), ({"after": "here"}, "no position in this list")]:
             with pytest.raises(RejectedError, match=words):
                 await client.list(**options)  # type: ignore[arg-type]
 

@@ -18,6 +18,7 @@ KEYS = {
     "run": ("id",),
     "step": ("run_id", "name"),
     "attempt": ("run_id", "step", "attempt"),
+    "run_attribute": ("run_id", "name"),
     "run_signal": ("run_id", "position"),
     "question": ("run", "step"),
     "channel_event": ("channel", "id"),

@@ -208,13 +208,16 @@ def cancel_moved(run: Run, i: int, heartbeat: AttemptHeartbeat, out: Effects, *,
 def must_answer(run: Run, i: int) -> bool:
     """Return whether the result of a cancelled attempt matters.
 
-    The work might need compensation, or a place in the group or the run is free only after a stop.
+    The work might need compensation, a step after it comes even if this one fails, or a place in the group or
+    the run is free only after a stop.
     """
     node = run.graph.nodes[i]
     if type(node) is not StepNode or i in run.open or run.output is not None:
         return False
-    is_placed = run.graph.limit is not None or groups.has_place(run, i)
-    if node.compensation is None and (run.failure is not None or not is_placed):
+    links = run.graph.links.get(i)
+    is_followed = links is not None and bool(links.followers)
+    is_placed = run.failure is None and (run.graph.limit is not None or groups.has_place(run, i))
+    if node.compensation is None and not is_followed and not is_placed:
         return False
     step = run.steps.get(i)
     if step is None:

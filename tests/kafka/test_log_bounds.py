@@ -1,0 +1,46 @@
+"""What is made of the answers to a question for a partition's offsets."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+from confluent_kafka import OFFSET_INVALID, TopicPartition
+
+from stream_durable.core.errors import TransientError
+from stream_durable.kafka.bounds import ends_of
+from stream_durable.settings import KafkaSettings
+
+PART = TopicPartition("sd.inbox", 4)
+
+
+class Answer:
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+
+
+class Brokers:
+    """Answers as brokers have answered: the first offset, then the next one."""
+
+    def __init__(self, *offsets: int) -> None:
+        self._offsets = list(offsets)
+
+    def list_offsets(self, asked: dict[TopicPartition, Any], *, request_timeout: float) -> dict[Any, Any]:
+        offset, future = self._offsets.pop(0), Future[Answer]()
+        future.set_result(Answer(offset))
+        return dict.fromkeys(asked, future)
+
+
+def ends(*offsets: int) -> tuple[int, int]:
+    return ends_of(Brokers(*offsets), KafkaSettings(), [PART])[PART]  # type: ignore[arg-type]
+
+
+def test_the_first_and_the_next_offset_are_returned() -> None:
+    assert ends(7, 407) == (7, 407)
+
+
+@pytest.mark.parametrize("offsets", [(0, OFFSET_INVALID), (OFFSET_INVALID, 407)])
+def test_no_offset_is_asked_for_again_and_is_no_end_of_a_log(offsets: tuple[int, int]) -> None:
+    with pytest.raises(TransientError, match=r"partition 4 of sd\.inbox has no offsets yet"):
+        ends(*offsets)
