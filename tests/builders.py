@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from stream_durable.core.channel.rows import EventRow, WaitRow
 from stream_durable.core.channel.state import Channel
+from stream_durable.core.definition.formats import format_of
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.moments import AnyMoment
 from stream_durable.core.definition.nodes import (
@@ -26,7 +27,6 @@ from stream_durable.core.definition.nodes import (
     SleepNode,
     StepNode,
     TokenNode,
-    format_of,
 )
 from stream_durable.core.definition.validate import validate
 from stream_durable.core.effects import CancelAttempt, Command, Effects
@@ -176,7 +176,7 @@ def definition(*nodes: AnyNode, **options: Any) -> Definition:
     made = Definition(
         name="order",
         nodes=nodes,
-        format=format_of(nodes, options.get("concurrency"), options.get("beside", ())),
+        format=format_of(nodes, options.get("concurrency"), options.get("beside", ()), options.get("gate")),
         **options,
     )
     assert not validate(made)

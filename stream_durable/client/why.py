@@ -13,6 +13,7 @@ from stream_durable.client.orders import check_step
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import SignalNode, StepNode
 from stream_durable.core.errors import RejectedError, TransientError
+from stream_durable.core.run.entering import entry_of, is_waiting
 from stream_durable.core.run.explain import causes
 from stream_durable.core.run.rows import RunRow, thaw_run
 from stream_durable.core.run.state import Run
@@ -132,6 +133,9 @@ async def _gate(edge: Edge, name: str) -> GateEvidence | None:
 
 
 def _gate_names(run: Run, asked: Iterable[int]) -> Iterable[str]:
+    entry = entry_of(run)
+    if entry is not None and is_waiting(run):
+        yield entry.gate
     for i in asked:
         step, node = run.steps.get(i), run.graph.nodes[i]
         if step is not None and step.detail is not None and step.detail.held == "gate":

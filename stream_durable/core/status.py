@@ -53,7 +53,8 @@ STEP_MOVES: Final[Mapping[str, frozenset[str]]] = {
 }
 #: How a run may move. `waiting` and `paused` are how a run that is `running` is shown to people.
 RUN_MOVES: Final[Mapping[str, frozenset[str]]] = {
-    PENDING: frozenset({RUNNING, CANCELLED}),
+    # One that is retried waits to be let in again, and is cancelled like one under way.
+    PENDING: frozenset({RUNNING, CANCELLED, FAILED, CANCELLING}),
     # Compensated at once: it was before, and is retried in part, and nothing is left to be undone.
     RUNNING: frozenset({COMPLETED, FAILED, CANCELLED, CANCELLING, COMPENSATING, COMPENSATED, PENDING}),
     CANCELLING: frozenset({CANCELLED, COMPENSATING, COMPENSATED}),

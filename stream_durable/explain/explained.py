@@ -30,7 +30,7 @@ from stream_durable.explain.phrases import Times
 from stream_durable.explain.reason import RUN, Reason, Word, urgency
 from stream_durable.explain.settled import Cancelled, Compensated, Completed
 from stream_durable.explain.snapshot import Snapshot, moment
-from stream_durable.explain.steps import not_begun, paused, step_reason
+from stream_durable.explain.steps import before_run, paused, step_reason
 from stream_durable.explain.stopped import CompensationFailed, Failed
 
 
@@ -129,7 +129,7 @@ def _of_run(seen: Snapshot, at: Times) -> Reason | None:
     if trouble is not None:
         return trouble
     if run.status == PENDING:
-        return not_begun(run)
+        return before_run(seen)
     if run.is_paused:
         return paused(run)
     if run.failure is not None or run.output is not None or run.status in (CANCELLING, COMPENSATING):

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 import msgspec
 
 from stream_durable.core.failure import Failure
+from stream_durable.core.ids import CHILD_MARK
 from stream_durable.core.run.rows import thaw_requests
 from stream_durable.core.status import (
     CANCELLED,
@@ -77,6 +78,9 @@ def brief(row: Listed) -> str:
             return f"paused{f' by {pause.by}' if pause.by else ''}{quoted(pause.reason)}"
         case "cancelling" | "cancelled" if cancel is not None:
             return f"cancelled{f' by {cancel.by}' if cancel.by else ''}{quoted(cancel.reason)}"
+        case "pending" if requests is not None and requests.entry is not None and requests.entry.gate:
+            name, _, key = requests.entry.gate.partition(CHILD_MARK)
+            return f"waits for a place at gate {name}{f': {key}' if key else ''}"
         case "pending":
             return "has not begun"
         case "completed":

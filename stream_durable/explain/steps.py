@@ -18,7 +18,8 @@ from stream_durable.core.gate.state import gate_id
 from stream_durable.core.names import undo_name
 from stream_durable.core.run.attempts import NOT_CARRIED
 from stream_durable.core.run.cause import Cause
-from stream_durable.core.run.explain import causes, status_of
+from stream_durable.core.run.entering import is_waiting
+from stream_durable.core.run.explain import at_gate, causes, status_of
 from stream_durable.core.run.groups import window
 from stream_durable.core.run.inside import first_of, open_waits
 from stream_durable.core.run.state import Asked, Run, Step
@@ -311,6 +312,15 @@ def _ended(run: Run, i: int, step: Step | None, status: str) -> Reason:
         case _:
             assert status == COMPLETED, status
             return settled.Completed(since=since)
+
+
+def before_run(seen: Snapshot) -> Reason:
+    """Return why a pending run has not begun."""
+    run = seen.run
+    if is_waiting(run):
+        cause = at_gate(run)
+        return _gate(seen, cause.name, cause.about)
+    return not_begun(run)
 
 
 def not_begun(run: Run) -> waiting.NotBegun:

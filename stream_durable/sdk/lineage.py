@@ -12,13 +12,19 @@ if TYPE_CHECKING:
     from stream_durable.sdk.workflow import Workflow
 
 
-def prepared_child(workflow: Workflow, child: Workflow, options: Options) -> str | None:
+def prepared_child(
+    workflow: Workflow, child: Workflow, options: Options, *, is_awaited: bool = True
+) -> str | None:
     """Return the fingerprint of a child, or report a faulty reference.
 
     Raises the child's own faults.
     """
     if child.name == workflow.name:
         return None  # which the core says
+    gate = child.gate if is_awaited else None
+    if gate is not None and workflow.gate is not None and workflow.gate.name == gate.name:
+        text = f"runs of {child.name!r} wait for a place at gate {gate.name!r}, which this run has"
+        options.fault("deadlock", f"{text}: give one of them another gate")
     generation = {child: None}
     for _ in range(NESTING_MAX):
         if workflow in generation:

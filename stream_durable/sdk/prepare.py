@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 from msgspec.structs import replace
 
 from stream_durable.core.definition.about import About, schema_within_bounds
+from stream_durable.core.definition.formats import format_of
+from stream_durable.core.definition.guards import Gate
 from stream_durable.core.definition.nodes import (
     AnyNode,
     BranchNode,
@@ -19,7 +21,6 @@ from stream_durable.core.definition.nodes import (
     Node,
     ParallelNode,
     StepNode,
-    format_of,
     may_hold,
 )
 from stream_durable.core.definition.paths import root_of
@@ -64,6 +65,7 @@ class Outline(NamedTuple):
     about: About
     events: tuple[str, ...] = ()
     concurrency: int | None = None
+    gate: Gate | None = None
 
     def fault(self, step: str | None, code: str, message: str, origin: Origin) -> DefinitionFault:
         """Return a fault of this workflow."""
@@ -98,9 +100,12 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
         restart=outline.restart,
         events=outline.events,
         beside=asked,
-        format=format_of((*nodes, *templates), outline.concurrency, asked),
+        format=format_of((*nodes, *templates), outline.concurrency, asked, outline.gate),
         concurrency=outline.concurrency,
+        gate=outline.gate,
     )
+    if outline.gate is not None and outline.gate.per is not None:
+        judge_key(preparation.values, outline.gate.per, own)
     output = preparation.output(definition, outline, own)
     give_tokens(nodes, preparation.handlers.values())
     faults = placed(outline, own, preparation.noted, validate(definition))
@@ -265,7 +270,7 @@ class _Preparation:
     def _child(self, draft: Draft, node: ChildNode, options: Options) -> ChildNode:
         assert draft.child is not None
         try:
-            child = prepared_child(self._workflow, draft.child, options)
+            child = prepared_child(self._workflow, draft.child, options, is_awaited=node.wait)
         except DefinitionError as error:
             self.faults_of_children += error.faults
             child = None

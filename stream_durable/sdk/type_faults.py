@@ -48,7 +48,7 @@ def judge_paths(values: KnownValues, node: AnyNode, options: Options) -> None:
 
 
 def judge_key(values: KnownValues, path: str, options: Options) -> None:
-    """Report the key of a reaction's events that leads to nothing, or to what is no key."""
+    """Report a key in the input that leads to nothing, or to what is no key."""
     there = _there(values, path, "reads its key at", options)
     if there is not None:
         _demand_key(there, path, options)

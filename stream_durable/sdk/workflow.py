@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, over
 
 from msgspec.structs import replace
 
+from stream_durable.core.definition import guards
 from stream_durable.core.definition.about import About
 from stream_durable.core.definition.nodes import HOOKS, Definition, StepNode
 from stream_durable.core.names import beside_name, hook_name, undo_name
@@ -15,6 +16,7 @@ from stream_durable.sdk.draft import Draft
 from stream_durable.sdk.drafting import call_draft, own_name, template_draft
 from stream_durable.sdk.durations import Duration
 from stream_durable.sdk.errors import DefinitionError
+from stream_durable.sdk.gate import Gate
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.options import Options, name_of
 from stream_durable.sdk.origin import Origin, author_frame, origin_of_call, origin_of_function
@@ -69,6 +71,7 @@ class Workflow(Scope, Generic[In, Out]):
         step_timeout: Duration | None = None,
         queue: str | None = None,
         concurrency: int | None = None,
+        gate: Gate | None = None,
         description: str = "",
         tags: Iterable[str] = (),
         metadata: Mapping[str, Any] | None = None,
@@ -79,9 +82,9 @@ class Workflow(Scope, Generic[In, Out]):
         `timeout` limits a whole run. `retry`, `step_timeout` (of an attempt) and `queue` are defaults for
         functions, and `restart` applies to the graph: a failed run begins again after the clean-up. At most
         `concurrency` functions of a run are with workers at the same time; without the option there is no
-        cost. `description`, `tags` and `metadata` are for people and for tools listing workflows; changing
-        them makes no new version. `events` adds optional public events to those of every run:
-        `"step.started"`.
+        cost. A run is `pending` until its `gate` lets it pass, and keeps the place until it has ended.
+        `description`, `tags` and `metadata` are for people and for tools listing workflows; changing them
+        makes no new version. `events` adds optional public events to those of every run: `"step.started"`.
         """
         self.name = name_of(name)
         self.origin = origin_of_call(author_frame())
@@ -109,6 +112,7 @@ class Workflow(Scope, Generic[In, Out]):
             about,
             events=options.texts("events=", events),
             concurrency=options.count("concurrency=", concurrency),
+            gate=options.gate(gate),
         )
         self._drafts: list[Draft] = []
         self._children: list[Workflow] = []
@@ -240,6 +244,11 @@ class Workflow(Scope, Generic[In, Out]):
     def about(self) -> About:
         """Texts, tags and metadata beside the definition."""
         return self._prepare().about
+
+    @property
+    def gate(self) -> guards.Gate | None:
+        """The gate that each run passes before it begins."""
+        return self._outline.gate
 
     @property
     def children(self) -> Sequence[Workflow]:

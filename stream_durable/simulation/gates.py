@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from stream_durable.core.effects import Command
+from stream_durable.core.lifecycle import RUN_STARTED
 from stream_durable.core.messages import PlaceAsked, PlaceGiven, PlaceLeft
 from stream_durable.core.status import Outcome
 from stream_durable.simulation.oracle import Oracle, Passage
@@ -88,8 +89,20 @@ def attempts_have_passed_their_gates(world: World, oracle: Oracle) -> Iterator[s
                     yield f"{run.id}/{command.step}/{command.attempt} was asked for without passing its gate"
 
 
+def runs_have_passed_their_gates(world: World, oracle: Oracle) -> Iterator[str]:
+    """No run begins before its gate has let it pass, and none passes while its place is another's."""
+    for run in oracle.runs():
+        is_inside = False
+        for each in oracle.applied.get(run.id, ()) if run.graph.definition.gate is not None else ():
+            is_inside |= isinstance(each.message, PlaceGiven) and not each.message.step
+            if not is_inside and any(event.type == RUN_STARTED for event in each.events):
+                yield f"{run.id} began without passing its gate"
+            is_inside &= not each.has_ended
+
+
 GATES: tuple[Callable[[World, Oracle], Iterator[str]], ...] = (
     never_more_are_inside,
     rates_are_kept,
     attempts_have_passed_their_gates,
+    runs_have_passed_their_gates,
 )

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from builders import answering, ask, event, reacting, signal, sleep, step, token, until
 from msgspec import structs
 
+from stream_durable.core.definition.formats import format_of
 from stream_durable.core.definition.guards import Breaker
 from stream_durable.core.definition.moments import AnyMoment, Fixed, Found, NextDay, PeriodEnd
 from stream_durable.core.definition.nodes import (
@@ -21,7 +22,6 @@ from stream_durable.core.definition.nodes import (
     Join,
     ParallelNode,
     StepNode,
-    format_of,
 )
 from stream_durable.core.definition.validate import validate
 from stream_durable.core.policy import NO_RETRY, RetryPolicy

@@ -4,9 +4,12 @@ import pytest
 from simulation.broken import found
 
 from stream_durable.core.gate.state import Gate
+from stream_durable.core.run import entering
 
 #: Workflows that pass gates.
 GATED = ("limited", "keyed", "twice_guarded")
+#: And those whose runs do.
+CROWDS = ("few", "owned", "crowd")
 
 
 def test_one_more_than_there_are_places_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,3 +26,19 @@ def test_a_rate_that_forgets_what_has_passed_is_found(monkeypatch: pytest.Monkey
     monkeypatch.setattr(Gate, "use", lambda *ignored: None)
 
     found(40, by="rates_are_kept", only=GATED)
+
+
+def test_a_run_that_begins_without_waiting_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entering, "ask", lambda *ignored: False)
+
+    found(20, by="runs_have_passed_their_gates", only=CROWDS)
+
+
+def test_one_more_run_than_there_are_places_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def has_place(gate: Gate) -> bool:
+        most = gate.limits.at_once
+        return most is None or len(gate.inside) <= most
+
+    monkeypatch.setattr(Gate, "has_place", has_place)
+
+    found(20, by="never_more_are_inside", only=CROWDS)

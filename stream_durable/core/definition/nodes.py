@@ -6,7 +6,6 @@ fields are refused: a run folded without them would behave differently.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sized
 from hashlib import sha256
 from typing import Literal, assert_never, final
 
@@ -16,15 +15,6 @@ from stream_durable.core.definition.canonical import canonical
 from stream_durable.core.definition.guards import Breaker, Gate
 from stream_durable.core.definition.moments import AnyMoment
 from stream_durable.core.format import (
-    ALL_OF,
-    ASKS,
-    BESIDE,
-    CALENDAR,
-    CONCURRENCY,
-    GATES,
-    HOLD,
-    TAKE,
-    TOKENS,
     Format,
 )  # fmt: skip
 from stream_durable.core.messages import Millis
@@ -332,6 +322,8 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     concurrency: Count | None = None
     #: Functions called beside the graph.
     beside: tuple[BesideNode, ...] = ()
+    #: The gate that each run passes before it begins.
+    gate: Gate | None = None
     #: The format needed to fold a run of this: older releases leave the run to newer ones.
     format: Format = 1
 
@@ -351,30 +343,9 @@ STEP_HOOKS = ("on_step_start", "on_step_complete", "on_step_fail", "on_attempt_f
 HOOKS = (*RUN_HOOKS, *STEP_HOOKS)
 
 
-def format_of(nodes: Iterable[AnyNode], concurrency: int | None = None, beside: Sized = ()) -> int:
-    """Return the format needed to fold these nodes: 1 without later kinds and options."""
-    return max(1 if concurrency is None else CONCURRENCY, BESIDE if beside else 1, *map(_format_of, nodes), 1)
-
-
 def may_hold(node: AnyNode) -> bool:
     """Return whether a node, or a member made of it, is held when it has failed."""
     return "hold" in (node.on_error, getattr(function_of(node), "on_error", ""))
-
-
-def _format_of(node: AnyNode) -> int:
-    if (function := function_of(node)) is not None and function.gate is not None:
-        return GATES
-    if may_hold(node):
-        return HOLD
-    if isinstance(node, InputNode):
-        return ASKS
-    if isinstance(node, TokenNode):
-        return TOKENS
-    if isinstance(node, SignalNode) and node.all_of:
-        return ALL_OF
-    if isinstance(node, EventNode) and node.take:
-        return TAKE
-    return CALENDAR if isinstance(node, SleepNode) and node.until is not None else 1
 
 
 _encoder = msgspec.json.Encoder(order="sorted")

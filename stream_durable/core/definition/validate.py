@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from stream_durable.core.definition.cycles import find_cycles
+from stream_durable.core.definition.formats import format_of
+from stream_durable.core.definition.gate_faults import gate_faults
 from stream_durable.core.definition.guards import Breaker, Gate
 from stream_durable.core.definition.nesting import nesting_faults
 from stream_durable.core.definition.node_faults import (
@@ -24,7 +26,6 @@ from stream_durable.core.definition.nodes import (
     Definition,
     SignalNode,
     StepNode,
-    format_of,
     function_of,
     undo_of,
 )
@@ -84,6 +85,8 @@ def _workflow(definition: Definition) -> Iterator[Fault]:
         yield Fault(None, "timeout", label + TOO_SHORT)
     if definition.concurrency is not None and definition.concurrency < 1:
         yield Fault(None, "count", f"{label}, concurrency=: at least one step has to run")
+    if definition.gate is not None:
+        yield from _gate(definition, definition.gate, label)
     for event in definition.events:
         if event not in ON_REQUEST:
             known = ", ".join(sorted(ON_REQUEST))
@@ -94,9 +97,22 @@ def _workflow(definition: Definition) -> Iterator[Fault]:
         yield Fault(None, code, f"{label}, restart=: {text}")
 
 
+def _gate(definition: Definition, gate: Gate, label: str) -> Iterator[Fault]:
+    for code, text in gate_faults(gate):
+        yield Fault(None, code, label + text)
+    if gate.per is not None and root_of(gate.per) != "input":
+        text = f"{label}, gate {gate.name!r}: per= is {gate.per!r}, and before a run there is its input alone"
+        yield Fault(None, "gate_path", text)
+    for node in (*definition.nodes, *definition.templates):
+        called = function_of(node)
+        if called is not None and called.gate is not None and called.gate.name == gate.name:
+            text = f"{label_of(node)} waits for a place at gate {gate.name!r}, which its own run has"
+            yield Fault(node.name, "deadlock", f"{text}: give one of them another gate")
+
+
 def _format(definition: Definition) -> int:
     nodes = (*definition.nodes, *definition.templates)
-    return format_of(nodes, definition.concurrency, definition.beside)
+    return format_of(nodes, definition.concurrency, definition.beside, definition.gate)
 
 
 def _names(definition: Definition) -> Iterator[Fault]:

@@ -17,7 +17,7 @@ from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.lifecycle import RUN_COMPENSATING, RUN_EVENTS, STEP_CANCELLED, STEPS_MAX
 from stream_durable.core.messages import AttemptHeartbeat, GateLeft
 from stream_durable.core.names import helped, is_undo, undo_name
-from stream_durable.core.run import beside, groups, hooks, portions, races, reading
+from stream_durable.core.run import beside, entering, groups, hooks, portions, races, reading
 from stream_durable.core.run.children import cancel_started, tell_parent, tell_schedule
 from stream_durable.core.run.counters import recount
 from stream_durable.core.run.gating import leave_place
@@ -361,6 +361,8 @@ def _finish(run: Run, status: str, now: int, out: Effects) -> None:
         reading.unregister(run, out)
     if run.due is not None:
         set_run_due(run, None, out)
+    if entering.asks(run):
+        entering.leave(run, out)
     say_run(run, RUN_EVENTS[status], now, out)
     if run.parent is not None:
         tell_parent(run, out)

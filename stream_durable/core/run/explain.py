@@ -12,6 +12,7 @@ from stream_durable.core.definition.graph import JoinPlan
 from stream_durable.core.definition.nodes import BranchNode, StepNode, WaitNode
 from stream_durable.core.ids import CHILD_MARK
 from stream_durable.core.run.cause import Cause, CauseKind
+from stream_durable.core.run.entering import entry_of, is_waiting
 from stream_durable.core.run.inside import open_waits
 from stream_durable.core.run.line import IN_LINE
 from stream_durable.core.run.portions import is_deferred
@@ -37,6 +38,8 @@ def causes(run: Run, i: int) -> tuple[Cause, ...]:
     step = run.steps.get(i)
     if run.ended is not None or (step is not None and step.status in STEP_ENDED):
         return ()
+    if is_waiting(run):
+        return (at_gate(run),)
     if run.status == PENDING:
         return (Cause("begin", due=run.due),)
     if step is None:
@@ -46,6 +49,13 @@ def causes(run: Run, i: int) -> tuple[Cause, ...]:
     if step.status == WAITING and not isinstance(run.graph.nodes[i], WaitNode):
         return tuple(cause_of_wait(run, held, node) for _, held, node in open_waits(run, i))
     return (_under_way(run, i, step),)
+
+
+def at_gate(run: Run) -> Cause:
+    """Return the gate that a run waits at before it begins."""
+    entry = entry_of(run)
+    name, _, key = ("" if entry is None else entry.gate).partition(CHILD_MARK)
+    return Cause("gate", name, key)
 
 
 def _before(run: Run, i: int, step: Step | None) -> tuple[Cause, ...]:

@@ -21,7 +21,7 @@ def ask_place(
     units: str | None = None,
 ) -> None:  # fmt: skip
     """Ask a gate to let a step pass; refuse a key or a cost that cannot be read."""
-    key = "" if gate.per is None else key_at(run, gate)
+    key = "" if gate.per is None else key_at(run, gate.per, gate_id(gate.name))
     cost = None if units is None else _units_at(run, units)
     is_shared = gate.limits.weights is not None
     detail = step.detailed()
@@ -52,19 +52,18 @@ def leave_place(run: Run, i: int, step: Step, out: Effects) -> None:
     run.touched[i] = None
 
 
-def key_at(run: Run, gate: Gate) -> str:
-    """Read the key of a run at a gate."""
-    assert gate.per is not None
-    value = _read(run, gate.per, "key")
+def key_at(run: Run, path: str, before: str) -> str:
+    """Read a key of a run that an id ends with."""
+    value = _read(run, path, "key")
     if isinstance(value, bool) or not isinstance(value, str | int):
-        text = f"{gate.per!r} holds a {type(value).__name__}; a key of a gate is a text or a whole number"
+        text = f"{path!r} holds a {type(value).__name__}; a key is a text or a whole number"
         raise RejectedError("bad_key", text)
     key = str(value)
-    if not key or not fits(gate_id(gate.name, key)):
-        text = f"with the gate's name a key has 1 to {ID_BYTES_MAX - 2} bytes of UTF-8"
-        raise RejectedError("bad_key", f"the key at {gate.per!r} has {byte_length(key)} bytes: {text}")
+    if not key or not fits(before + key):
+        text = f"behind {before!r} a key has 1 to {ID_BYTES_MAX - byte_length(before)} bytes of UTF-8"
+        raise RejectedError("bad_key", f"the key at {path!r} has {byte_length(key)} bytes: {text}")
     if "\x00" in key:
-        raise RejectedError("bad_key", f"the key at {gate.per!r} holds a NUL character")
+        raise RejectedError("bad_key", f"the key at {path!r} holds a NUL character")
     return key
 
 

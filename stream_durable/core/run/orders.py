@@ -7,7 +7,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RUN_PAUSED, RUN_RESUMED, RUN_RETRIED
 from stream_durable.core.messages import CancelStep, PauseRun, ResumeRun, RetryRun, RunContinued, SkipStep
-from stream_durable.core.run import beside, context, decisions, portions, review, undoing
+from stream_durable.core.run import beside, context, decisions, entering, portions, review, undoing
 from stream_durable.core.run.advance import react, work_off
 from stream_durable.core.run.again import (
     beginnings,
@@ -22,6 +22,7 @@ from stream_durable.core.run.again import (
     write_down_unbegun,
 )
 from stream_durable.core.run.attempts import has_stopped
+from stream_durable.core.run.beginning import ask_anew
 from stream_durable.core.run.from_outside import Decision
 from stream_durable.core.run.groups import has_ended
 from stream_durable.core.run.say import say_run, set_run_due, time_limit
@@ -128,7 +129,9 @@ def _put_back(
         portions.withdraw(run)
         mark_unbegun(run)
         forget_outcome(run, out)
-        limit = time_limit(run)
+        if entering.asks(run):
+            run.status = PENDING
+        limit = None if run.status == PENDING else time_limit(run)
         if limit is not None:
             set_run_due(run, now + limit, out)
     reset(run, which, reopened, out)
@@ -138,6 +141,9 @@ def _put_back(
         run.attempt += 1
         forget_context(run)
     say_run(run, RUN_RETRIED, now, out)
+    if had_ended and entering.asks(run):
+        ask_anew(run, now, out)
+        return
     run.output = final_output(run)
     review.let_time_go_on(run, now, out)
     work_off(run, stranded(run), beginnings(run), now, out)

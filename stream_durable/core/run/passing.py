@@ -8,6 +8,7 @@ from stream_durable.core.format import GATES
 from stream_durable.core.messages import GateLeft, GatePassed, PlaceGiven, PlaceLeft
 from stream_durable.core.run import inside
 from stream_durable.core.run.asking import ask_gate, dispatch
+from stream_durable.core.run.beginning import let_in
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import READY, RUNNING, Outcome
 
@@ -30,7 +31,12 @@ def passed_gate(run: Run, message: GatePassed, now: int, out: Effects) -> Outcom
 
 
 def given(run: Run, message: PlaceGiven, now: int, out: Effects) -> Outcome:
-    """Start an attempt let in by a gate; give back a place without a need for it."""
+    """Start an attempt, or the run, let in by a gate; give back a place without a need for it."""
+    if not message.step:
+        outcome = let_in(run, message, now, out)
+        if outcome is None and message.is_held:
+            out.messages.append(declined(message))
+        return Outcome.LATE if outcome is None else outcome
     i = run.graph.index.get(message.step)
     step = None if i is None else run.steps.get(i)
     if i is None or step is None or not _asks(step, message):

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from stream_durable.core.definition.nodes import StepNode, WaitNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.messages import RunContinued
-from stream_durable.core.run import reading
+from stream_durable.core.run import entering, reading
 from stream_durable.core.run.asking import ask_first, ask_gate, dispatch
 from stream_durable.core.run.children import tell_parent, tell_schedule
 from stream_durable.core.run.state import Run, Step
@@ -23,6 +23,7 @@ def redrive(run: Run, out: Effects) -> None:
         tell_schedule(run, out)
         return
     if run.status == PENDING:
+        entering.ask_again(run, out)
         return
     if run.requests is not None and run.requests.deferred:
         out.messages.append(RunContinued(key=run.id))

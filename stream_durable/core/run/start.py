@@ -1,4 +1,4 @@
-"""A run begins, is cancelled, or runs out of time."""
+"""A run is started, is cancelled, or runs out of time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.format import LANES
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX, QUEUE, QUEUE_RULE, RESERVED_RULE, is_derived
-from stream_durable.core.lifecycle import RUN_CANCELLING, RUN_SCHEDULED, RUN_STARTED
+from stream_durable.core.lifecycle import RUN_CANCELLING, RUN_SCHEDULED
 from stream_durable.core.messages import (
     CancelRun,
     RunMessage,
@@ -20,14 +20,14 @@ from stream_durable.core.messages import (
     StartScheduled,
     StartTriggered,
 )
-from stream_durable.core.run import attributes, beside, reading, review
-from stream_durable.core.run.advance import react, work_off
-from stream_durable.core.run.again import beginnings
+from stream_durable.core.run import attributes, entering, review
+from stream_durable.core.run.advance import work_off
+from stream_durable.core.run.beginning import enter
 from stream_durable.core.run.children import refused, tell_parent, tell_schedule
 from stream_durable.core.run.ending import end, wind_down
 from stream_durable.core.run.say import say_run, say_start, set_run_due, time_limit
 from stream_durable.core.run.state import End, Request, Requests, Run
-from stream_durable.core.status import CANCELLED, CANCELLING, FAILED, PENDING, RUNNING, Outcome
+from stream_durable.core.status import CANCELLED, CANCELLING, FAILED, PENDING, Outcome
 
 
 def create(message: RunMessage, partition: int, graphs: Callable[[str], Graph | None]) -> Run:
@@ -86,7 +86,9 @@ def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
         set_run_due(run, message.at, out)
         say_start(run, RUN_SCHEDULED, now, out)
     else:
-        begin(run, now, out)
+        if entering.asks(run):
+            say_start(run, RUN_SCHEDULED, now, out)
+        enter(run, now, out)
     return Outcome.APPLIED
 
 
@@ -100,25 +102,6 @@ def start_scheduled(run: Run, message: StartScheduled, now: int, out: Effects) -
 def start_triggered(run: Run, message: StartTriggered, now: int, out: Effects) -> Outcome:
     """Begin the run of an event."""
     return start(run, message, now, out)
-
-
-def begin(run: Run, now: int, out: Effects) -> None:
-    """Begin a delayed run at the due time."""
-    is_first = run.attempt == 1
-    run.status = RUNNING
-    if run.started is None:
-        run.started = now
-    timeout = time_limit(run)
-    if timeout is not None:
-        set_run_due(run, now + timeout, out)
-    elif run.due is not None:
-        set_run_due(run, None, out)
-    say_start(run, RUN_STARTED, now, out)
-    work_off(run, [], list(run.graph.entry) if is_first else beginnings(run), now, out)
-    if run.graph.beside and run.ended is None:
-        if run.graph.reads_events and not reading.ordinal_of(run):
-            react(run, run.created, now, out)
-        beside.begin_waiting(run, now, out)
 
 
 def cancel(run: Run, message: CancelRun, now: int, out: Effects, last: End | None = None) -> Outcome:
@@ -139,7 +122,7 @@ def cancel(run: Run, message: CancelRun, now: int, out: Effects, last: End | Non
         review.note(run, i, "cancel", now, out, id=message.id, by=message.by, reason=message.reason)
     reason = message.reason or "cancelled by request"
     run.failure = Failure("cancelled", reason, retryable=False)
-    if run.status == PENDING:
+    if run.status == PENDING and not (message.compensate and run.started and entering.is_waiting(run)):
         end(run, CANCELLED, now, out)
         return Outcome.APPLIED
     run.status = CANCELLING

@@ -18,6 +18,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.lanes import first_lane
 from stream_durable.core.messages import Grafted, OptionalRaw, Scheduled
 from stream_durable.core.run.attribute_set import Attributes
+from stream_durable.core.run.entry import Entry
 from stream_durable.core.run.from_outside import Beside, Outside, Review, Sent
 from stream_durable.core.run.inner import Inner, Inside
 from stream_durable.core.run.mail import Mail
@@ -217,6 +218,8 @@ class Requests(msgspec.Struct, omit_defaults=True):
     #: How often the reactions to events were registered with their channels, and since when events count.
     reads: int = 0
     reads_since: int = 0
+    #: What has to let the run begin, and whether it has.
+    entry: Entry | None = None
     #: How many steps are held, and how much of the run's time-out was left when the first one was.
     held: int = 0
     left_ms: int | None = None

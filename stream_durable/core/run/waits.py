@@ -31,10 +31,11 @@ from stream_durable.core.messages import (
 from stream_durable.core.names import is_inner, is_made
 from stream_durable.core.run import attempts, beside, children
 from stream_durable.core.run.advance import complete, fail, work_off
+from stream_durable.core.run.beginning import enter
 from stream_durable.core.run.from_outside import Beside, Sent
 from stream_durable.core.run.mail import KeptSignal, Mail
 from stream_durable.core.run.say import set_due
-from stream_durable.core.run.start import begin, run_out_of_time, start
+from stream_durable.core.run.start import run_out_of_time, start
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.waiting import (
     all_signals_output,
@@ -251,7 +252,7 @@ def timer(run: Run, message: RunTimerFired, now: int, out: Effects) -> Outcome:
         if run.due != message.due or out.plan_again(("run", run.id, ""), message.due, now):
             return Outcome.LATE
         if run.status == PENDING:
-            begin(run, now, out)
+            enter(run, now, out)
         else:
             run_out_of_time(run, now, out)
         return Outcome.APPLIED

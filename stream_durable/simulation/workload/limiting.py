@@ -21,6 +21,8 @@ GATES = {
         Gate("both", at_once=1, rate="5/1s", per="input.group"),
         Gate("turns", at_once=1, rate="8/1s", burst=1, per="input.group", weights={"g0": 3}),
         Gate("costly", rate="6/1s", burst=3),
+        Gate("few", at_once=2),
+        Gate("own", at_once=1, rate="8/1s", burst=1, per="input.group", weights={"g0": 3}),
     )
 }
 
@@ -71,6 +73,31 @@ def _guarded() -> Workflow:
     flow.add("charge", _doubtful, breaker=bank, gate=GATES["two"], retry=Retry(30, base="100ms", cap="300ms"))
     flow.add("shaky", _doubtful, gate=GATES["two"], after="charge")
     return flow
+
+
+async def _undone(ctx: Context[Any]) -> None:
+    await asyncio.sleep(0.1 * chance(ctx, "time"))
+
+
+def _few() -> Workflow:
+    """Runs that wait to begin, and undo what they did before they give their place back."""
+    flow = Workflow("few", gate=GATES["few"], restart=Retry(2, base="50ms"))
+    flow.add("one", _slow, retry=SOON).compensate(_undone)
+    flow.add("two", _napping, after="one")
+    flow.on_failure(_undone)
+    return flow
+
+
+def crowds() -> list[Workflow]:
+    """Return workflows whose runs pass gates, and one with such children."""
+    few = _few()
+    owned = Workflow("owned", gate=GATES["own"])
+    owned.add("one", _slow, retry=SOON)
+    owned.add("two", instant, after="one", gate=GATES["two"])
+    crowd = Workflow("crowd")
+    crowd.child("first", few, input="input", on_error="continue")
+    crowd.child("hurried", owned, input="input", timeout="900ms", retry=Retry(2, base="100ms"))
+    return [few, owned, crowd]
 
 
 MAKERS = (_limited, _keyed, _guarded)

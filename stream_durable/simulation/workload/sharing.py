@@ -158,7 +158,8 @@ def families() -> list[Workflow]:
     looping.child("page", paged, input="input", until="page.done", again={"page": "page.next"}, at_most=3,
                   every="200ms", retry=SOON)  # fmt: skip
     looping.each("input.items", name="many", on_error="complete_all")(large)
-    return [leaf, paged, middle, parent, looping, *inside.callers(leaf), *reacting.workflows(leaf)]
+    others = (*inside.callers(leaf), *reacting.workflows(leaf), *limiting.crowds())
+    return [leaf, paged, middle, parent, looping, *others]
 
 
 MAKERS = (_tally, _bulky, _guarded, _taking, _answering, *limiting.MAKERS)

@@ -1,0 +1,59 @@
+"""The format that a definition needs: releases without it leave its runs to newer ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sized
+
+from stream_durable.core.definition.guards import Gate
+from stream_durable.core.definition.nodes import (
+    AnyNode,
+    EventNode,
+    InputNode,
+    SignalNode,
+    SleepNode,
+    TokenNode,
+    function_of,
+    may_hold,
+)
+from stream_durable.core.format import (
+    ALL_OF,
+    ASKS,
+    BESIDE,
+    CALENDAR,
+    CONCURRENCY,
+    GATES,
+    HOLD,
+    TAKE,
+    TOKENS,
+)
+
+
+def format_of(
+    nodes: Iterable[AnyNode],
+    concurrency: int | None = None,
+    beside: Sized = (),
+    gate: Gate | None = None,
+) -> int:
+    """Return the format needed to fold a definition: 1 without later kinds and options."""
+    of_workflow = (
+        1 if concurrency is None else CONCURRENCY,
+        BESIDE if beside else 1,
+        1 if gate is None else GATES,
+    )
+    return max(*of_workflow, *map(_format_of, nodes))
+
+
+def _format_of(node: AnyNode) -> int:
+    if (function := function_of(node)) is not None and function.gate is not None:
+        return GATES
+    if may_hold(node):
+        return HOLD
+    if isinstance(node, InputNode):
+        return ASKS
+    if isinstance(node, TokenNode):
+        return TOKENS
+    if isinstance(node, SignalNode) and node.all_of:
+        return ALL_OF
+    if isinstance(node, EventNode) and node.take:
+        return TAKE
+    return CALENDAR if isinstance(node, SleepNode) and node.until is not None else 1
