@@ -9,6 +9,8 @@ from random import Random
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from stream_durable.core.effects import Effects
 from stream_durable.core.entities import timer_fired
 from stream_durable.core.fold import fold
@@ -149,6 +151,7 @@ class Year:
                 self.tell([timer_fired("schedule", name, "", due)], due)
 
 
+@pytest.mark.timeout(900)
 def test_every_moment_of_a_year_fires_once_and_no_other() -> None:
     rng, year = Random(2026), Year()
     rules = {f"s{number}": drawn(rng, number) for number in range(SCHEDULES)}

@@ -6,7 +6,7 @@ from kill.fleet import INGRESS, RECONCILER
 from kill.scene import Scene
 from kill.takeover import figures, killed, stopped
 
-pytestmark = [pytest.mark.real, pytest.mark.kill, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.kill, pytest.mark.timeout(400)]
 
 #: Far above what an idle machine needs, which `python -m kill.takeover` measures: 1 s and 7 s.
 _STOPPED_SECONDS = 6.0

@@ -235,6 +235,7 @@ def test_repeating_a_whole_burst_for_one_message_is_found(monkeypatch: pytest.Mo
     found(60, by="nothing_was_wrong_meanwhile", faults=Faults(narrow=1.0))
 
 
+@pytest.mark.timeout(900)
 def test_trying_for_ever_what_will_never_be_taken_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     pause = Sender._pause
 
