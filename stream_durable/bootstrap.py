@@ -16,15 +16,19 @@ from stream_durable.client.rules import declare_rules
 from stream_durable.core.definition.nodes import uses_tokens
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.lanes import lanes_of
+from stream_durable.engine.bound import BoundTopics
 from stream_durable.engine.ingress import Ingress
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.kafka.blobs import KafkaBlobs
+from stream_durable.kafka.bound import bound_logs
 from stream_durable.kafka.control import KafkaControl
 from stream_durable.kafka.definitions import KafkaDefinitions
 from stream_durable.kafka.log import GroupLog
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.reader import KafkaReader
+from stream_durable.kafka.registry import registry_of
 from stream_durable.kafka.tail import KafkaRunEvents
+from stream_durable.kafka.topic_views import KafkaTopicViews
 from stream_durable.kafka.traffic import KafkaTraffic
 from stream_durable.kafka.verdicts import KafkaVerdicts
 from stream_durable.metrics import Metrics
@@ -164,13 +168,17 @@ async def worker(
         ]
         await _declare_schedules(publisher, app)
         await definitions.catch_up()
-        await declare_rules(definitions, app.name, app.rules)
+        await declare_rules(definitions, app.name, app.rules, SystemClock().now())
         for log in logs.values():
             log.open()
+        emitting = Emitting(
+            definitions, settings.engine.event_ttl_ms, registry=registry_of(settings.registry),
+            schemas=app.schemas,
+        )  # fmt: skip
         presence = Presence(publisher, SystemClock(), settings.worker, carries=carries)
         made = Worker(
             logs, publisher, blobs, app.handler, clock or SystemClock(), settings.worker, metrics,
-            worker=name, emitting=Emitting(definitions, settings.engine.event_ttl_ms), control=control,
+            worker=name, emitting=emitting, control=control,
             presence=presence,
         )  # fmt: skip
         made.attempts.signs = signs
@@ -302,14 +310,24 @@ async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress
     try:
         await definitions.catch_up()
         log.open()
+        bytes_max, ttl_ms = settings.engine.unpublished_bytes_max, settings.engine.event_ttl_ms
         yield Ingress(
             log,
             publisher,
             definitions,
             metrics,
-            ttl_ms=settings.engine.event_ttl_ms,
-            bytes_max=settings.engine.unpublished_bytes_max,
+            ttl_ms=ttl_ms,
+            bytes_max=bytes_max,
             tokens=_tokens(settings),
+            bound=BoundTopics(
+                bound_logs(settings, name),
+                publisher,
+                definitions,
+                metrics,
+                ttl_ms=ttl_ms,
+                bytes_max=bytes_max,
+                registry=registry_of(settings.registry),
+            ),
         )
     finally:
         await publisher.close()
@@ -338,6 +356,8 @@ async def client_ports(settings: Settings | Path | None, *, name: str = "client"
             publisher, definitions, views, events, blobs, control, settings.engine.event_ttl_ms, where,
             tokens=_tokens(settings),
             traffic=KafkaTraffic(settings.kafka, settings.prefix, client=name),
+            topics=KafkaTopicViews(settings.kafka, settings.prefix, client=name),
+            registry=registry_of(settings.registry),
         )  # fmt: skip
     finally:
         await control.close()

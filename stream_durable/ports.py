@@ -26,6 +26,7 @@ from stream_durable.core.run.attribute_rows import attribute_keys
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.tables import Rows
 from stream_durable.wire.control import ControlState
+from stream_durable.wire.foreign import RegisteredSchema
 from stream_durable.wire.verdicts import Verdict
 
 Headers = list[tuple[str, bytes]]
@@ -126,6 +127,22 @@ class CommandLog(Log, Protocol):
         """Commit (partition, offset, metadata); `done` is called with whether all were stored."""
 
 
+class BoundLog(CommandLog, Protocol):
+    """A topic of others, with offsets kept in Kafka."""
+
+    async def check(self) -> None:
+        """Raise `TransientError` if there is no such topic."""
+
+    def open(self) -> None:
+        """Join the group."""
+
+    async def settled(self) -> None:
+        """Wait until earlier orders are carried out."""
+
+    async def offset_at(self, partition: int, time: int) -> int:
+        """Return the offset of the first record at or after a time; else the next offset."""
+
+
 class Span(NamedTuple):
     """A stretch of a partition: from `start` up to, and without, `end`."""
 
@@ -145,6 +162,44 @@ class LogReader(Protocol):
 
         Waits as long as the world lets it wait; raises `BrokenError` when a stretch is not in the log.
         """
+
+
+class TopicPlace(NamedTuple):
+    """How far a group has read a partition."""
+
+    partition: int
+    low: int
+    #: The next offset to be written.
+    high: int
+    #: The next offset to be read, with what was committed beside it; None: nothing was.
+    offset: int | None
+    metadata: str | None
+
+
+class TopicViews(Protocol):
+    """Topics, by their names in `Outgoing`, seen from outside of the groups.
+
+    Raises `RejectedError` with code `unknown_topic` for a missing topic.
+    """
+
+    async def partitions(self, topic: str, group: str) -> list[TopicPlace]:
+        """Return how far a group has read each partition; `group` without the instance's prefix."""
+
+    async def offsets_at(self, topic: str, time: int) -> Mapping[int, int]:
+        """Return the offset of the first record at or after a time, by partition; else the next offset."""
+
+    def reader(self, topic: str) -> LogReader:
+        """Return a reader of a topic."""
+
+
+class Registry(Protocol):
+    """Schemas of topics of others. Raises `TransientError` if the registry is away."""
+
+    async def schema(self, number: int) -> RegisteredSchema:
+        """Return a schema by number; raise `RejectedError` if there is none."""
+
+    async def register(self, topic: str, schema: str) -> int:
+        """Return the number of the Avro schema of a topic's values; raise `RejectedError` for a refusal."""
 
 
 class Outgoing(NamedTuple):
@@ -274,6 +329,9 @@ class Catalogue(Current, Protocol):
 
     async def has_queue(self, queue: str) -> bool:
         """Say whether there is a topic for a queue's commands."""
+
+    async def more(self) -> None:
+        """Wait for records beyond those of the last call; the first call waits for nothing."""
 
 
 class Control(Protocol):

@@ -154,6 +154,24 @@ MESSAGE_REFUSED: Final = LogEvent(
     "topic code reason",
     "A topic refused a message for good; a message about the refusal is published instead.",
 )
+RECORD_SKIPPED: Final = LogEvent(
+    "record.skipped",
+    "warning",
+    "topic partition offset reason",
+    "A record of a bound topic cannot be taken, and is passed over as the binding says.",
+)
+INTAKE_STOPPED: Final = LogEvent(
+    "intake.stopped",
+    "error",
+    "topic partition offset reason",
+    "A record of a bound topic cannot be taken, and its partition stops there as the binding says.",
+)
+BINDING_FAILED: Final = LogEvent(
+    "binding.failed",
+    "error",
+    "binding topic reason",
+    "The reader of a binding has ended by a fault; another begins.",
+)
 MESSAGE_DROPPED: Final = LogEvent(
     "message.dropped",
     "error",

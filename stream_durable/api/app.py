@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 
 from stream_durable.api import (
     access,
+    bindings,
     bulk,
     inputs,
     instance,
@@ -112,7 +113,7 @@ def written() -> str:
 def _routers() -> tuple[APIRouter, ...]:
     return (
         runs.router, orders.router, bulk.router, workflows.router, inputs.router, waits.router,
-        schedules.router, queues.router, instance.router, access.router,
+        schedules.router, bindings.router, queues.router, instance.router, access.router,
     )  # fmt: skip
 
 

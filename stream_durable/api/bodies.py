@@ -10,9 +10,11 @@ from pydantic import BaseModel, Field
 
 from stream_durable.api.callers import Caller
 from stream_durable.api.conditions import Conditions, Id, InputConditions, RunConditions, Text
+from stream_durable.client.replaying import ReplayOptions
 
 Reason = Annotated[str, Field(max_length=4_000, description="For people; it is kept with the run.")]
 Span = Annotated[str, Field(max_length=40, description="A duration, such as `90s`, `1h30m` or `2d`.")]
+Offset = Annotated[int, Field(ge=0, strict=True, description="An offset.")]
 Tag = Annotated[str, Field(max_length=1_000)]
 
 
@@ -127,6 +129,25 @@ class BackfillBody(Conditions):
     until: datetime
     pace: Span = "1s"
     preview: bool = False
+
+
+class ReplayBody(Conditions):
+    """Past records of a topic, by time or by offset."""
+
+    since: datetime | Offset
+    until: Annotated[datetime | Offset | None, Field(description="The present end, if it is left out.")] = (
+        None
+    )
+    partition: Annotated[int | None, Field(ge=0)] = None
+    pace: Span = "1ms"
+    preview: bool = False
+
+    def options(self) -> ReplayOptions:
+        """Return the options of the client."""
+        options: ReplayOptions = {"pace": self.pace, "preview": self.preview}
+        if self.partition is not None:
+            options["partition"] = self.partition
+        return options
 
 
 class ScheduleBody(Conditions):

@@ -62,6 +62,13 @@ def _waiting(name: str, timeout: str | None = None) -> Workflow:
     return workflow
 
 
+def _bound(name: str) -> Workflow:
+    """Return a workflow of a wait alone: beginning costs no worker anything."""
+    workflow = Workflow(name)
+    workflow.wait_signal(SIGNAL)
+    return workflow
+
+
 def _event(name: str) -> Workflow:
     """Return a workflow of a step, a wait for an event with the input's key, and a step with the time."""
     workflow = Workflow(name)
@@ -161,6 +168,7 @@ def _carried() -> Sequence[Workflow]:
         _waiting("waiting"),
         _waiting("patient", timeout="30d"),
         _event("event"),
+        _bound("bound"),
         _kept("kept"),
         _hot("hot"),
         _each("each"),

@@ -172,6 +172,10 @@ class Load:
         event = {"type": EVENT, "key": key, "data": PAYLOAD}
         self._produce(self._events, msgspec.json.encode(event), key)
 
+    def record(self, topic: str, key: str) -> None:
+        """Put a record on a topic of others."""
+        self._produce(topic, msgspec.json.encode({"id": key, "data": PAYLOAD}), key)
+
     def flush(self) -> None:
         """Wait until Kafka has everything."""
         if left := self._producer.flush(PATIENCE_SECONDS):

@@ -15,6 +15,7 @@ from typing import Final
 from msgspec import Raw
 
 from stream_durable.bench.app import app
+from stream_durable.bench.bindings import bound
 from stream_durable.bench.errors import BenchError
 from stream_durable.bench.instance import COMPLETED, Instance, instance, logged, spawn, tail
 from stream_durable.bench.load import PATIENCE_SECONDS, Load, Watcher
@@ -176,6 +177,7 @@ _MEASURES: Final[Mapping[str, Callable[[Instance, int], Sample]]] = {
     "large": _large,
     **WAITING,
     "gate": against_chain,
+    "binding": bound,
     "million": _million,
     "rebuild": _rebuild,
 }

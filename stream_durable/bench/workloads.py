@@ -20,6 +20,8 @@ class Workload(NamedTuple):
     prototype: str | None = None
     #: What wakes its runs, if they wait: `signal` or `event`.
     waits_for: str = ""
+    #: Whether its runs are started by records of a topic of others.
+    is_bound: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -29,7 +31,7 @@ class Workload(NamedTuple):
     @property
     def roles(self) -> tuple[str, ...]:
         """The services it needs."""
-        more = ("ingress",) if self.waits_for == "event" else ()
+        more = ("ingress",) if self.waits_for == "event" or self.is_bound else ()
         return ("reconciler", "worker", *more)
 
 
@@ -54,6 +56,7 @@ _ALL: Final = (
     Workload("crowd", "event", 1, 100_000, waits_for="event"),
     Workload("waits", "kept", KEPT_CALLS, 3_000),
     Workload("gate", "gated", 10, 2_000),
+    Workload("binding", "single", 1, 20_000, is_bound=True),
     Workload("rebuild", "chain", 10, 6_000),
     Workload("backlog", "chain", 10, 20_000),
     Workload("million", "patient", 1, 1_000_000, waits_for="signal"),

@@ -9,6 +9,7 @@ import typer
 from stream_durable.cli import (
     api,
     bench,
+    bindings,
     config,
     db,
     dead,
@@ -100,6 +101,7 @@ app.command("signal", rich_help_panel=_RUNS)(messages.signal)
 app.add_typer(later.later, name="later", rich_help_panel=_RUNS)
 app.add_typer(schedules.schedules, name="schedules", rich_help_panel=_RUNS)
 app.add_typer(triggers.triggers, name="triggers", rich_help_panel=_RUNS)
+app.add_typer(bindings.bindings, name="bindings", rich_help_panel=_RUNS)
 workflows.app.command("graph")(graph.graph_workflow)
 workflows.app.command("diff")(versions.diff)
 app.add_typer(workflows.app, name="workflows", rich_help_panel=_RUNS)

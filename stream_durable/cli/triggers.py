@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from stream_durable.cli.output import Format, Output, show, show_one
+from stream_durable.cli.replaying import Pace, Partition, Preview, Since, Until, replay_of
 from stream_durable.cli.values import load_settings
 
 if TYPE_CHECKING:
@@ -78,6 +79,24 @@ def delete(name: Name) -> None:
     """
     do(lambda client: client.delete_trigger(name))
     typer.echo(f"Asked to delete {name}.")
+
+
+@triggers.command("replay")
+def replay(
+    name: Name,
+    since: Since,
+    until: Until = None,
+    partition: Partition = None,
+    pace: Pace = "1ms",
+    preview: Preview = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Give past events to a trigger again; no event starts a second run.
+
+    Example: `stream-durable triggers replay order.created:order --since 2030-01-01 --preview`
+    """
+    begin, end, options = replay_of(since, until, partition, pace, preview=preview)
+    show_one(do(lambda client: client.replay_trigger(name, begin, end, **options))._asdict(), output)
 
 
 def do(call: Callable[[Client], Awaitable[R]]) -> R:

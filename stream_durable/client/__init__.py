@@ -2,6 +2,7 @@
 
 from stream_durable.client.attempts import AttemptState, LogEntry
 from stream_durable.client.attention import Attention, Need
+from stream_durable.client.bindings import BindingState, BoundPartition
 from stream_durable.client.blocking import BlockingClient, BlockingRun
 from stream_durable.client.client import AsyncClient
 from stream_durable.client.errors import NoAnswer, NoOutput, RunCancelled, RunFailed
@@ -14,6 +15,7 @@ from stream_durable.client.listing import Family, Member, RunCount, RunEntry, Ru
 from stream_durable.client.open_waits import EventList, KeptEvent, OpenWait, WaitList
 from stream_durable.client.questions import Change, Question
 from stream_durable.client.queues import PauseState, QueueState, WorkerState
+from stream_durable.client.replaying import Replayed
 from stream_durable.client.reviews import Review
 from stream_durable.client.rules import TriggerState
 from stream_durable.client.run import RunHandle
@@ -28,8 +30,10 @@ __all__ = [
     "AttemptState",
     "Attention",
     "Backfill",
+    "BindingState",
     "BlockingClient",
     "BlockingRun",
+    "BoundPartition",
     "Change",
     "Check",
     "EventList",
@@ -52,6 +56,7 @@ __all__ = [
     "PlannedList",
     "Question",
     "QueueState",
+    "Replayed",
     "Request",
     "Requests",
     "Review",

@@ -14,6 +14,7 @@ from typing import Any, Self, Unpack, overload
 from uuid import uuid4
 
 from stream_durable.client.attention import Attention, attention
+from stream_durable.client.bindings import BindingOrders
 from stream_durable.client.bulk import BulkOrders
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.figures import WorkflowEntry, child_counts, workflow_entries
@@ -51,7 +52,9 @@ from stream_durable.sdk.workflow import In, Out, Workflow
 from stream_durable.wire.events import check_taken, published, unkeyed, with_signal
 
 
-class AsyncClient(TokenEnder, BulkOrders, RunLists, ScheduleOrders, QueueOrders, RuleOrders, GateOrders):
+class AsyncClient(
+    TokenEnder, BulkOrders, RunLists, ScheduleOrders, QueueOrders, RuleOrders, BindingOrders, GateOrders
+):
     """A connection to one instance; use with `async with`, from any number of tasks of one loop."""
 
     def __init__(self, connect: Callable[[], AbstractAsyncContextManager[Ports]]) -> None:

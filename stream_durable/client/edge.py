@@ -14,7 +14,18 @@ from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Message
 from stream_durable.core.reference import MARK
 from stream_durable.payloads import Payloads
-from stream_durable.ports import Blobs, Catalogue, Control, Outgoing, Publisher, RunEvents, Traffic, Views
+from stream_durable.ports import (
+    Blobs,
+    Catalogue,
+    Control,
+    Outgoing,
+    Publisher,
+    Registry,
+    RunEvents,
+    TopicViews,
+    Traffic,
+    Views,
+)
 from stream_durable.retrying import retry_transient
 from stream_durable.sdk.given import Values
 from stream_durable.wire.events import admit
@@ -48,6 +59,10 @@ class Ports(NamedTuple):
     tokens: Tokens = NO_TOKENS
     #: Looks at topics and groups; None: that cannot be known here.
     traffic: Traffic | None = None
+    #: Looks at records and groups of topics; None: that cannot be known here.
+    topics: TopicViews | None = None
+    #: Has schemas of topics of others; None: none is configured.
+    registry: Registry | None = None
     #: The instance's time in milliseconds, if other than this machine's.
     now: Callable[[], int] | None = None
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
+from stream_durable.admission import failure_of
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import since_epoch
+from stream_durable.client.replaying import Place, Replay, Replayed, ReplayOptions
 from stream_durable.client.state import moment
 from stream_durable.core.declared import Declared, Rule, forgotten, rule_key, turned_off, turned_on
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.messages import EventPublished, EventUnkeyed, StartTriggered
 from stream_durable.core.schedule.state import Off
-from stream_durable.core.triggers import Trigger
-from stream_durable.ports import Catalogue
+from stream_durable.core.triggers import Trigger, start_of
+from stream_durable.ports import Catalogue, Outgoing, Record
+from stream_durable.wire.inbox import decode_message, encode
+from stream_durable.wire.topics import INBOX
 
 
 class TriggerState(NamedTuple):
@@ -47,54 +52,101 @@ class RuleOrders:
 
     async def triggers(self) -> list[TriggerState]:
         """Return all triggers, by name."""
-        declared = await _declared(self._edge)
+        declared = await read_declared(self._edge)
         found = sorted(declared.rules.items())
-        return [_trigger(declared, key, rule) for key, rule in found]
+        return [_trigger(declared, key, rule) for key, rule in found if isinstance(rule, Trigger)]
 
     async def trigger(self, name: str) -> TriggerState:
         """Return a trigger."""
-        key, declared = rule_key("trigger", name), await _declared(self._edge)
-        return _trigger(declared, key, _known(declared, "trigger", name))
+        key, declared = rule_key("trigger", name), await read_declared(self._edge)
+        rule = known_rule(declared, "trigger", name)
+        assert isinstance(rule, Trigger), "the key says it"
+        return _trigger(declared, key, rule)
 
     async def pause_trigger(self, name: str, reason: str = "", *, by: str = "") -> None:
         """Turn a trigger off, over deployments too. Events meanwhile start nothing, now or later."""
-        await self._turn("trigger", name, Off(since_epoch("now", self._edge.now()), reason, by))
+        await turn(self._edge, "trigger", name, Off(since_epoch("now", self._edge.now()), reason, by))
 
     async def resume_trigger(self, name: str) -> None:
         """Turn a trigger on again, from now on."""
-        await self._turn("trigger", name, None)
+        await turn(self._edge, "trigger", name, None)
 
     async def delete_trigger(self, name: str) -> None:
         """Forget a trigger; runs go on. A deployment still declaring the trigger creates it again."""
+        await forget(self._edge, "trigger", name)
+
+    async def replay_trigger(
+        self, name: str, since: Place, until: Place | None = None, **options: Unpack[ReplayOptions]
+    ) -> Replayed:
+        """Give events of the inbox from `since` to before `until` to a trigger again, one each `pace`.
+
+        Options and counts are those of `replay_binding`. No event starts a second run.
+        """
         edge = self._edge
-        _known(await _declared(edge), "trigger", name)
-        records = forgotten([rule_key("trigger", name)])
-        await edge.ask(lambda: edge.ports.catalogue.declare(records), f"delete trigger {name!r}")
+        trigger = known_rule(await read_declared(edge), "trigger", name)
+        assert isinstance(trigger, Trigger), "the key says it"
+        catalogue = edge.ports.catalogue
 
-    async def _turn(self, kind: str, name: str, off: Off | None) -> None:
-        edge, key = self._edge, rule_key(kind, name)
-        _known(await _declared(edge), kind, name)
-        record = turned_on(key) if off is None else turned_off(key, off)
-        await edge.ask(lambda: edge.ports.catalogue.declare([record]), f"turn {kind} {name!r} off or on")
+        async def prepare(_: Sequence[Record]) -> None:
+            await catalogue.catch_up()
+
+        def make(record: Record, _: str) -> Outgoing | None:
+            start = _past_start(trigger, record)
+            if start is None:
+                return None
+            start.fingerprint = catalogue.current(start.workflow) or ""
+            if failure := start.failure or failure_of(start, catalogue):
+                raise RejectedError(failure.code, failure.message)
+            return Outgoing(INBOX, None, start.key.encode(), encode(start))
+
+        return await Replay(edge, f"trigger {name!r}", INBOX, prepare, make).run(since, until, options)
 
 
-async def declare_rules(catalogue: Catalogue, app: str, rules: Mapping[str, Rule]) -> None:
-    """Publish the rules of an app, as far as they are not known yet."""
-    if records := catalogue.declared.lacking(app, rules):
+async def turn(edge: Edge, kind: str, name: str, off: Off | None) -> None:
+    """Turn a rule off, or on; refuse an unknown one."""
+    key = rule_key(kind, name)
+    known_rule(await read_declared(edge), kind, name)
+    record = turned_on(key) if off is None else turned_off(key, off)
+    await edge.ask(lambda: edge.ports.catalogue.declare([record]), f"turn {kind} {name!r} off or on")
+
+
+async def forget(edge: Edge, kind: str, name: str) -> None:
+    """Delete a rule; refuse an unknown one."""
+    known_rule(await read_declared(edge), kind, name)
+    records = forgotten([rule_key(kind, name)])
+    await edge.ask(lambda: edge.ports.catalogue.declare(records), f"delete {kind} {name!r}")
+
+
+async def declare_rules(catalogue: Catalogue, app: str, rules: Mapping[str, Rule], now: int) -> None:
+    """Publish the rules of an app, as far as they are not known yet; `now` in milliseconds."""
+    if records := catalogue.declared.lacking(app, rules, now):
         await catalogue.declare(records)
 
 
-async def _declared(edge: Edge) -> Declared:
+async def read_declared(edge: Edge) -> Declared:
+    """Return all declarations."""
     await edge.ask(edge.ports.catalogue.catch_up, "read the definitions")
     return edge.ports.catalogue.declared
 
 
-def _known(declared: Declared, kind: str, name: str) -> Rule:
+def known_rule(declared: Declared, kind: str, name: str) -> Rule:
+    """Return a rule; refuse an unknown one."""
     found = declared.rules.get(rule_key(kind, name))
     if found is None:
         text = f"there is no {kind} {name[:128]!r}: `stream-durable {kind}s list` shows them"
         raise RejectedError(f"unknown_{kind}", text)
     return found
+
+
+def _past_start(trigger: Trigger, record: Record) -> StartTriggered | None:
+    """Return the start by a trigger for a record of the inbox, if the record is a matching event."""
+    try:
+        message = decode_message(record.value or b"")
+    except RejectedError:
+        return None
+    if not isinstance(message, EventPublished | EventUnkeyed):
+        return None
+    return start_of(trigger, message) if message.key.partition("/")[0] == trigger.event else None
 
 
 def _trigger(declared: Declared, key: str, rule: Trigger) -> TriggerState:

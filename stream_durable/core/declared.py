@@ -1,4 +1,4 @@
-"""What apps declare on the definitions topic beside workflows: rules by which messages start runs.
+"""Declarations of apps on the definitions topic beside workflows: rules for events, and for topics of others.
 
 A record for each rule, for each rule turned off, and for each app with the names of all rules. So a rule
 stays off over deployments, and a rule no longer declared goes on and is reported.
@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
+from stream_durable.core.bindings import Binding
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import FORMAT, Format
 from stream_durable.core.schedule.state import Off
@@ -22,7 +24,7 @@ _OFF: Final = f"{_MARK}off"
 _ROLL: Final = f"roll{_MARK}"
 
 V = TypeVar("V")
-Rule = Trigger
+Rule = Trigger | Binding
 #: A key and a value of the definitions topic; None: a tombstone.
 Declaration = tuple[bytes, bytes | None]
 
@@ -88,7 +90,7 @@ class Declared:
             self.rules = _with(self.rules, key, None if value is None else _rule(value))
         by_event: dict[str, list[Trigger]] = {}
         for of, rule in sorted(self.rules.items()):
-            if of not in self.off:
+            if isinstance(rule, Trigger) and of not in self.off:
                 by_event.setdefault(rule.event, []).append(rule)
         self.by_event = by_event
 
@@ -99,17 +101,31 @@ class Declared:
 
     def takes(self, event: str) -> bool:
         """Return whether a trigger takes events of a name, on or off."""
-        return any(rule.event == event for rule in self.rules.values())
+        return any(isinstance(rule, Trigger) and rule.event == event for rule in self.rules.values())
 
-    def lacking(self, app: str, rules: Mapping[str, Rule]) -> list[Declaration]:
-        """Return the new records for the rules of an app."""
+    def bindings(self) -> dict[str, Binding]:
+        """Return all bindings by key, on or off."""
+        return {key: rule for key, rule in self.rules.items() if isinstance(rule, Binding)}
+
+    def lacking(self, app: str, rules: Mapping[str, Rule], now: int) -> list[Declaration]:
+        """Return the new records for the rules of an app declared at a moment."""
+        dated = {key: self._dated(key, rule, now) for key, rule in rules.items()}
         made: list[Declaration] = [
-            (key.encode(), _encode(rule)) for key, rule in rules.items() if self.rules.get(key) != rule
+            (key.encode(), _encode(rule)) for key, rule in dated.items() if self.rules.get(key) != rule
         ]
         roll = Roll(tuple(sorted(rules)))
         if self._rolls.get(app, Roll()) != roll:
             made.append((f"{_ROLL}{app}".encode(), _encode(roll)))
         return made
+
+    def _dated(self, key: str, rule: Rule, now: int) -> Rule:
+        """Return a rule with the moment of the first declaration: the beginning of a binding's reading."""
+        if not isinstance(rule, Binding):
+            return rule
+        known = self.rules.get(key)
+        if isinstance(known, Binding) and known.topic == rule.topic:
+            now = known.declared
+        return replace(rule, declared=now)
 
 
 def turned_off(key: str, off: Off) -> Declaration:

@@ -46,6 +46,8 @@ GATES: Final = 2
 #: The format of triggers, of starts by them, and of events without a key.
 TRIGGERS: Final = 2
 
+#: The format of bindings of topics of others.
+BINDINGS: Final = 2
 #: The format of steps that are held, and of decisions about them.
 HOLD: Final = 2
 

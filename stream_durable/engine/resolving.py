@@ -7,9 +7,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from stream_durable.admission import failure_of
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import TransientError
-from stream_durable.core.failure import Failure
 from stream_durable.core.messages import StartTriggered
 from stream_durable.core.triggers import Trigger, start_of
 from stream_durable.engine.batch import Folding
@@ -42,7 +42,7 @@ async def resolve(foldings: Sequence[Folding], definitions: Current) -> None:
     for start in starts:
         start.fingerprint = definitions.current(start.workflow) or ""
         if isinstance(start, StartTriggered) and start.failure is None:
-            start.failure = _failure(start, definitions)
+            start.failure = failure_of(start, definitions)
 
 
 def _fire(effects: Effects, by_event: dict[str, list[Trigger]]) -> None:
@@ -52,12 +52,3 @@ def _fire(effects: Effects, by_event: dict[str, list[Trigger]]) -> None:
             if start is not None:
                 effects.messages.append(start)
                 effects.starts.append(start)
-
-
-def _failure(start: StartTriggered, definitions: Current) -> Failure | None:
-    """Return why no run can be started."""
-    if not start.fingerprint:
-        text = f"no workflow {start.workflow!r} is registered: start a worker that has it"
-        return Failure("unknown_workflow", f"{text}, then publish the event again", retryable=False)
-    refusal = definitions.about(start.fingerprint).refusal(start.workflow, bytes(start.input))
-    return None if refusal is None else Failure(refusal.code, str(refusal), retryable=False)

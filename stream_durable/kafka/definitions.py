@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from confluent_kafka import Consumer, Message
 
@@ -29,6 +31,9 @@ from stream_durable.wire.topics import COMMANDS, DEFINITIONS, INBOX, full_name
 
 _log = logger(__name__)
 
+#: Declarations are few and far between: their readers have no need of a fetch that is always under way.
+_LOOK_SECONDS: Final = 1.0
+
 
 class KafkaDefinitions:
     """Graphs by fingerprint, read from the topic on demand."""
@@ -49,6 +54,8 @@ class KafkaDefinitions:
         self._partitions = settings.partitions
         self._known = Known()
         self.declared = Declared()
+        #: The position that `more` returned at; below all of them at first.
+        self._seen = -1
         #: Queues that are known to have a topic.
         self._queues: set[str] = set()
         self._topic = CompactedTopic(settings, prefix, DEFINITIONS, self._learn, client=client)
@@ -128,6 +135,15 @@ class KafkaDefinitions:
                 "raise the topic's max.message.bytes, or let steps be made at run time by `each` or `Expand`"
             )
             raise RejectedError("definition_too_large", f"{text}: {remedy}") from error
+
+    async def more(self) -> None:
+        """Wait for records beyond those of the last call; looks once a second."""
+        while True:
+            await self.catch_up()
+            if self._topic.position != self._seen:
+                self._seen = self._topic.position
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def close(self) -> None:
         """Let go of the consumer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -78,6 +79,44 @@ class MemoryDefinitions:
             self._broker.append(DEFINITIONS, 0, key, admitted(definition), [(HEADER, about.encoded())])
             self._known.keep(graph, about)
         return graph.fingerprint
+
+
+class MemoryCatalogue(MemoryDefinitions):
+    """The definitions, for lists."""
+
+    #: The position that `more` returned at; below all of them at first.
+    _seen = -1
+
+    async def has_queue(self, queue: str) -> bool:
+        """Return True: topics of this broker are created on the first request."""
+        return True
+
+    async def more(self) -> None:
+        """Wait for records beyond those of the last call."""
+        while True:
+            await self.catch_up()
+            if self._position != self._seen:
+                self._seen = self._position
+                return
+            arrived = asyncio.Event()
+            self._broker.listen(DEFINITIONS, arrived.set)
+            try:
+                await arrived.wait()
+            finally:
+                self._broker.stop_listening(DEFINITIONS, arrived.set)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether `more` has returned everything published."""
+        return self._seen == self._broker.topic(DEFINITIONS).partitions[0].high
+
+    def known(self) -> list[Graph]:
+        """Return all graphs read."""
+        return list(self._known.graphs.values())
+
+    def workflows(self) -> list[str]:
+        """Return the names of all workflows, sorted."""
+        return sorted(self._known.current)
 
 
 #: Graphs never change, so those of many processes of one world are made once.

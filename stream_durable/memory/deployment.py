@@ -13,12 +13,16 @@ from functools import cache, partial
 from random import Random
 from typing import Any
 
+from stream_durable.core.bindings import Binding
 from stream_durable.core.format import FORMAT
 from stream_durable.core.lanes import lanes_of
+from stream_durable.engine.bound import BoundTopics
 from stream_durable.engine.outbox import format_record
 from stream_durable.engine.reconciler import Reconciler
+from stream_durable.memory.bound import RemoteBoundLog
 from stream_durable.memory.broker import Broker
 from stream_durable.memory.control import MemoryControl
+from stream_durable.memory.definitions import MemoryCatalogue
 from stream_durable.memory.loop import VirtualLoop
 from stream_durable.memory.ports import VirtualClock
 from stream_durable.memory.process import Process
@@ -66,7 +70,7 @@ class Slot:
     process: Process | None = None
     logs: tuple[RemoteLog, ...] = ()
     store: RemoteStore | None = None
-    program: Reconciler | Worker | None = None
+    program: Reconciler | Worker | BoundTopics | None = None
 
 
 class Deployment:
@@ -118,7 +122,7 @@ class Deployment:
             for partition in range(self.partitions):
                 record = format_record(partition, min(slot.knows for slot in self.slots))
                 self.broker.append(INBOX, partition, record.key, record.value)
-        if records := definitions.declared.lacking(self.app.name, self.app.rules):
+        if records := definitions.declared.lacking(self.app.name, self.app.rules, self.clock.now()):
             await retry_transient(lambda: definitions.declare(records), "declare")
         for slot in self.slots:
             self.start(slot)
@@ -128,9 +132,8 @@ class Deployment:
         slot.incarnation += 1
         name = f"{slot.role}-{slot.number}.{slot.incarnation}"
         process = slot.process = self.make_process(slot, name)
-        process.start(
-            self._reconcile(slot, process) if slot.role == "reconciler" else self._work(slot, process)
-        )
+        programs = {"reconciler": self._reconcile, "worker": self._work, "ingress": self._ingest}
+        process.start(programs[slot.role](slot, process))
 
     def make_process(self, slot: Slot, name: str) -> Process:
         """Return a process for a slot, not started yet."""
@@ -195,6 +198,21 @@ class Deployment:
         worker.attempts.signs = self.tokens
         slot.program = worker
         await worker.run()
+
+    async def _ingest(self, slot: Slot, process: Process) -> None:
+        """Serve the bindings; the events topic is nobody's here."""
+
+        def open_log(binding: Binding) -> RemoteBoundLog:
+            log = RemoteBoundLog(process, self.broker, binding.topic, binding.name)
+            slot.logs = (*slot.logs, log)
+            return log
+
+        bound = BoundTopics(
+            open_log, RemotePublisher(process, self.broker), MemoryCatalogue(self.broker), _metrics(),
+            ttl_ms=self.engine.event_ttl_ms,
+        )  # fmt: skip
+        slot.program = bound
+        await bound.run()
 
     def _died(self, slot: Slot, process: Process) -> None:
         """Tell the group when its patience is over, and start a successor."""

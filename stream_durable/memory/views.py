@@ -13,17 +13,17 @@ import msgspec
 
 from stream_durable.client.edge import Ports
 from stream_durable.client.filter import LOST
-from stream_durable.core.definition.graph import Graph
 from stream_durable.core.gate.rows import PlaceRow
 from stream_durable.core.gate.summary import GatePlace, GateSummary, summary_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import COMPLETED, WAITING
+from stream_durable.memory.bound import MemoryTopicViews
 from stream_durable.memory.broker import Broker
 from stream_durable.memory.causes import failure_causes
 from stream_durable.memory.control import MemoryControl
 from stream_durable.memory.dead import DeadViews
-from stream_durable.memory.definitions import MemoryDefinitions
+from stream_durable.memory.definitions import MemoryCatalogue
 from stream_durable.memory.later import ScheduleViews, evidence_page, later_page
 from stream_durable.memory.ports import MemoryBlobs, MemoryPublisher
 from stream_durable.memory.run_lists import matches, page_of, summary, was_asked_for
@@ -72,23 +72,8 @@ def memory_ports(
         where="memory",
         now=now,
         tokens=tokens,
+        topics=MemoryTopicViews(broker),
     )
-
-
-class MemoryCatalogue(MemoryDefinitions):
-    """The definitions, for lists."""
-
-    async def has_queue(self, queue: str) -> bool:
-        """Return True: topics of this broker are created on the first request."""
-        return True
-
-    def known(self) -> list[Graph]:
-        """Return all graphs read."""
-        return list(self._known.graphs.values())
-
-    def workflows(self) -> list[str]:
-        """Return the names of all workflows, sorted."""
-        return sorted(self._known.current)
 
 
 class MemoryViews(ScheduleViews, WaitViews, DeadViews):

@@ -6,18 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar, Unpack, overload
 
+import msgspec
+
 from stream_durable.core.declared import Rule, rule_key
 from stream_durable.core.definition.about import About
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import NAME
 from stream_durable.core.messages import Plan
+from stream_durable.sdk.bindings import binding_of
 from stream_durable.sdk.errors import DefinitionError, DefinitionFault, NotCarriedError
 from stream_durable.sdk.given import Values
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.lineage import with_children
 from stream_durable.sdk.options import name_of
 from stream_durable.sdk.origin import author_frame, origin_of_call
+from stream_durable.sdk.rules import Paths, RuleOptions
 from stream_durable.sdk.schedule import ScheduleOptions, plan_of
 from stream_durable.sdk.topic import Topic, TopicFormat
 from stream_durable.sdk.triggers import trigger_of
@@ -44,7 +48,9 @@ class App:
             raise DefinitionError(faults)
         #: Declared schedules, by name.
         self.schedules: dict[str, Plan] = {}
-        #: Declared triggers, by key.
+        #: The texts of Avro schemas of declared topics, by topic and fingerprint.
+        self.schemas: dict[tuple[str, str], str] = {}
+        #: Declared triggers and bindings, by key.
         self.rules: dict[str, Rule] = {}
         #: Children before their parents: the order of registration.
         self.workflows = MappingProxyType({workflow.name: workflow for workflow in carried})
@@ -93,41 +99,105 @@ class App:
         except RejectedError as error:
             raise self._declared_badly(error) from None
 
+    @overload
     def on(
         self,
-        event: str,
+        of: str,
+        /,
         *,
         start: Workflow[Any, Any],
-        id: str = "",  # noqa: A002 - the word for it everywhere
-        input: str | Mapping[str, str] = "data",  # noqa: A002 - see above
+        id: str = ...,  # noqa: A002 - the word for it everywhere
+        input: Paths = ...,  # noqa: A002 - see above
         match: Mapping[str, Any] | None = None,
         name: str | None = None,
-    ) -> None:
-        """Declare a trigger: each event of this name starts a run of a workflow of this app.
+    ) -> None: ...
 
-        Paths begin with `data`, `key`, `id`, `event` or `by`. `id` is the path of the run's id: a second
-        event with the same one starts nothing; without it each event starts a run. `input` is the path of the
-        input, or a path for each field. `match` has the required value of each path, or a list of possible
-        values. `name` is the event's and the workflow's by default, `order.created:order`.
+    @overload
+    def on(
+        self,
+        of: Topic[Any],
+        /,
+        *,
+        match: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        **options: Unpack[RuleOptions],
+    ) -> None: ...
+
+    def on(
+        self,
+        of: str | Topic[Any],
+        /,
+        *,
+        match: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        **options: Unpack[RuleOptions],
+    ) -> None:
+        """Declare a trigger, by the name of an event, or a binding, by a topic of others.
+
+        Each event or record starts a run of a workflow of this app, `start=`. `id` is the path of the run's
+        id: a second one starts nothing; without it each starts a run. `input` is the path of the input, or a
+        path for each field. `match` has the required value of each path, or a list of possible values. Paths
+        of a trigger begin with `data`, `key`, `id`, `event` or `by`. The default name is
+        `order.created:order`.
+
+        Records of a topic may become an event instead, `event=` with `key=`, the path of the correlation key;
+        a signal, `signal=` with `run=`; or an answer, `answer=` with `run=`; `data=` is the path of the data.
+        Paths lead into the value, unless they begin with `headers`, `key`, `topic`, `partition`, `offset`,
+        `timestamp` or `value`. `since` is where reading begins: "latest", the deployment; "earliest"; or a
+        datetime. `bad` is for unusable records: "dead", a dead letter; "skip"; or "stop", to read no further.
 
         Deployed with the app, by each worker at its start. Raises `DefinitionError` for impossible options.
         """
         try:
-            made = trigger_of(self.name, event, start.name, id=id, input=input, match=match, name=name)
-            self._check_carried(f"trigger {made.name!r}", start)
-            self._declare(rule_key("trigger", made.name), made)
+            made: Rule
+            if isinstance(of, Topic):
+                made = binding_of(self.name, of, options, match, name)
+                kind = "binding"
+            else:
+                made = trigger_of(self.name, of, options, match, name)
+                kind = "trigger"
+            if "start" in options:
+                self._check_carried(f"{kind} {made.name!r}", options["start"])
+            self._declare(rule_key(kind, made.name), made)
         except RejectedError as error:
             raise self._declared_badly(error) from None
 
     @overload
-    def topic(self, name: str, *, value: type[V], format: TopicFormat = "json") -> Topic[V]: ...  # noqa: A002
+    def topic(
+        self,
+        name: str,
+        *,
+        value: type[V],
+        format: TopicFormat = "json",  # noqa: A002 - as Kafka users call it
+        schema: Mapping[str, Any] | None = None,
+    ) -> Topic[V]: ...
 
     @overload
-    def topic(self, name: str, *, value: Any = Any, format: TopicFormat = "json") -> Topic[Any]: ...  # noqa: A002
+    def topic(
+        self,
+        name: str,
+        *,
+        value: Any = Any,
+        format: TopicFormat = "json",  # noqa: A002 - see above
+        schema: Mapping[str, Any] | None = None,
+    ) -> Topic[Any]: ...
 
-    def topic(self, name: str, *, value: Any = Any, format: TopicFormat = "json") -> Topic[Any]:  # noqa: A002 - as Kafka users call it
-        """Declare an existing topic by the full name, with the type and the format of values."""
-        return Topic(name, value, format)
+    def topic(
+        self,
+        name: str,
+        *,
+        value: Any = Any,
+        format: TopicFormat = "json",  # noqa: A002 - see above
+        schema: Mapping[str, Any] | None = None,
+    ) -> Topic[Any]:
+        """Declare an existing topic by the full name, with the type and the format of values.
+
+        `schema` is the Avro schema of values, in place of one derived from the type.
+        """
+        made: Topic[Any] = Topic(name, value, format, schema)
+        if made.fingerprint:
+            self.schemas[name, made.fingerprint] = msgspec.json.encode(made.schema).decode()
+        return made
 
     def definitions(self) -> tuple[Definition, ...]:
         """Return all workflows as data."""

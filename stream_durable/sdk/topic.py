@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, Final, Generic, Literal, TypeVar, get_args
 
 import msgspec
 
 from stream_durable.sdk.avro_schema import NoAvroError, avro_schema
-from stream_durable.sdk.handover import Codecs, NoCodecError
+from stream_durable.sdk.handover import Codecs, NoCodecError, Write
 from stream_durable.sdk.untyped import write_untyped
 
 V = TypeVar("V")
 
-TopicFormat = Literal["json", "avro"]
+TopicFormat = Literal["json", "avro", "protobuf"]
 #: What Kafka takes as the name of a topic.
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
-_CONTENT: Final = {"json": "application/json", "avro": "avro/binary"}
+_CONTENT: Final = {"json": "application/json", "avro": "avro/binary", "protobuf": "application/x-protobuf"}
 
 
 class TopicError(ValueError):
@@ -25,10 +26,11 @@ class TopicError(ValueError):
 
 
 class Topic(Generic[V]):
-    """An existing topic of the cluster, for `ctx.emit`.
+    """An existing topic of the cluster, for `ctx.emit` and `app.on`.
 
     The name is the full one, without the instance's prefix. Values are checked against `value` and written as
-    JSON, or as Avro with a schema derived from `value`. Raises `TopicError` for an impossible declaration.
+    JSON; as Avro by `schema`, by default derived from `value`; or as Protobuf, where `value` is a generated
+    class of messages. Raises `TopicError` for an impossible declaration.
 
     >>> Topic("shop.parcels").encode({"id": 1})
     b'{"id":1}'
@@ -36,25 +38,34 @@ class Topic(Generic[V]):
 
     __slots__ = ("_schema", "_write", "content", "fingerprint", "format", "name", "schema", "value")
 
-    def __init__(self, name: str, value: Any = Any, format: TopicFormat = "json") -> None:  # noqa: A002 - as Kafka users call it
+    def __init__(
+        self,
+        name: str,
+        value: Any = Any,
+        format: TopicFormat = "json",  # noqa: A002 - as Kafka users call it
+        schema: Mapping[str, Any] | None = None,
+    ) -> None:
         if not _TOPIC.match(str(name)) or name in (".", ".."):
             raise TopicError(
                 f"{str(name)[:100]!r} is not a name for a topic: letters, digits and . _ - only, at most 249"
             )
         if format not in get_args(TopicFormat):
-            raise TopicError(f"topic {name!r}: format= is 'json' or 'avro', not {format!r}")
+            raise TopicError(f"topic {name!r}: format= is 'json', 'avro' or 'protobuf', not {format!r}")
         self.name = name
         self.value = value
         self.format = format
         #: The media type of a value.
         self.content = _CONTENT[format]
         try:
-            self._write = write_untyped if value is Any else Codecs().of(value).write
-            #: The Avro schema as a dict, and its fingerprint; None and empty for JSON.
-            self.schema = avro_schema(name, value) if format == "avro" else None
+            self._write = _write_of(name, value, format)
+            #: The Avro schema as a dict, and its fingerprint; None and empty for others.
+            self.schema = _schema_of(name, value, format, schema)
         except (NoCodecError, NoAvroError) as error:
             raise TopicError(f"topic {name!r}: values of {value!r} cannot be written: {error}") from None
-        parsed: tuple[Any, str] = (None, "") if self.schema is None else _parsed(self.schema)
+        try:
+            parsed: tuple[Any, str] = (None, "") if self.schema is None else _parsed(self.schema)
+        except Exception as error:
+            raise TopicError(f"topic {name!r}: schema= is no schema of Avro: {error}") from error
         self._schema, self.fingerprint = parsed
 
     def __repr__(self) -> str:
@@ -70,6 +81,29 @@ class Topic(Generic[V]):
         body = BytesIO()
         schemaless_writer(body, self._schema, msgspec.json.decode(data))
         return body.getvalue()
+
+
+def _write_of(name: str, value: Any, format: TopicFormat) -> Write:  # noqa: A002 - as Kafka users call it
+    if format != "protobuf":
+        return write_untyped if value is Any else Codecs().of(value).write
+    if not hasattr(value, "DESCRIPTOR") or not hasattr(value, "SerializeToString"):
+        text = "value= is a class of messages that protoc has generated"
+        raise TopicError(f"topic {name!r}: for format='protobuf' {text}, not {value!r}")
+
+    def write(message: Any) -> bytes:
+        if not isinstance(message, value):
+            raise TypeError(f"it is {type(message).__name__}, not {value.__name__}")
+        return bytes(message.SerializeToString(deterministic=True))
+
+    return write
+
+
+def _schema_of(name: str, value: Any, format: TopicFormat, schema: Mapping[str, Any] | None) -> Any:  # noqa: A002 - see above
+    if format == "avro":
+        return avro_schema(name, value) if schema is None else dict(schema)
+    if schema is not None:
+        raise TopicError(f"topic {name!r}: schema= is that of Avro, and its values are {format}")
+    return None
 
 
 def _parsed(schema: Any) -> tuple[Any, str]:

@@ -7,34 +7,35 @@ from typing import Any, Final
 
 import msgspec
 
-from stream_durable.core.definition.paths import root_of
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.ids import NAME, clipped
+from stream_durable.core.ids import NAME
 from stream_durable.core.triggers import ROOTS, Trigger
+from stream_durable.sdk.rules import RuleOptions, check_name, check_path
 from stream_durable.sdk.untyped import write_untyped
+from stream_durable.sdk.workflow import Workflow
 
 #: Longest trigger as JSON: all of them are in the memory of each reconciler.
 _BYTES_MAX: Final = 20_000
+_OPTIONS: Final = frozenset({"start", "id", "input"})
 
 
 def trigger_of(
-    app: str,
-    event: str,
-    workflow: str,
-    *,
-    id: str,  # noqa: A002 - the word for it everywhere
-    input: str | Mapping[str, str],  # noqa: A002 - see above
-    match: Mapping[str, Any] | None,
-    name: str | None,
+    app: str, event: str, options: RuleOptions, match: Mapping[str, Any] | None, name: str | None
 ) -> Trigger:
     """Return a checked trigger, or raise for impossible options."""
+    if strange := options.keys() - _OPTIONS:
+        text = f"a trigger on event {str(event)[:128]!r} takes no {sorted(strange)[0]}="
+        raise RejectedError("bad_option", f"{text}: a binding does, `app.on(app.topic(...))`")
+    if not isinstance(start := options.get("start"), Workflow):
+        raise RejectedError("bad_workflow", f"start= takes a workflow, not {start!r}")
+    workflow, given = start.name, options.get("input", "data")
     named = f"{event}:{workflow}" if name is None else name
     check_name("a trigger", named)
     if not NAME.match(str(event)):
         raise RejectedError("bad_name", f"trigger {named!r}: {str(event)[:128]!r} is no name of an event")
     made = Trigger(
-        name=named, app=app, event=event, workflow=workflow, id=str(id),
-        input=input if isinstance(input, str) else dict(input),
+        name=named, app=app, event=event, workflow=workflow, id=str(options.get("id", "")),
+        input=given if isinstance(given, str) else dict(given),
         match=msgspec.json.decode(write_untyped(dict(match or {}))),
     )  # fmt: skip
     paths = [("input=", made.input)] if isinstance(made.input, str) else list(_of(made.input))
@@ -48,23 +49,6 @@ def trigger_of(
         text = f"trigger {named!r} has {size} bytes as JSON, {_BYTES_MAX} are the most: match less"
         raise RejectedError("too_large", text)
     return made
-
-
-def check_name(what: str, name: str) -> None:
-    """Raise for an impossible name."""
-    if not NAME.match(str(name)):
-        text = f"{clipped(str(name), 128)!r} is no name of {what}"
-        raise RejectedError(
-            "bad_name", f"{text}: give name= with letters, digits and _ . : - only, at most 128"
-        )
-
-
-def check_path(what: str, option: str, path: object, roots: tuple[str, ...]) -> None:
-    """Raise for a path that can lead nowhere."""
-    if not isinstance(path, str) or root_of(path) not in roots or "" in path.split("."):
-        shown = ", ".join(roots)
-        text = f"{what}: {option} takes a path, and {path!r} is none: it begins with one of {shown}"
-        raise RejectedError("bad_path", f"{text}, as in 'data.id'")
 
 
 def _of(mapping: dict[str, str]) -> list[tuple[str, str]]:

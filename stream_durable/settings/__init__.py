@@ -20,6 +20,7 @@ from stream_durable.settings.branches import (
     SecuritySettings,
     WorkerSettings,
 )
+from stream_durable.settings.registry import RegistrySettings
 from stream_durable.settings.rows import SettingRow, describe, plain_value
 from stream_durable.settings.safety import check_safety, database_address, far_brokers, far_database
 from stream_durable.settings.sources import ENVIRONMENT_PREFIX, Origin, SettingsError, environment_name
@@ -37,6 +38,7 @@ __all__ = [
     "LogSettings",
     "Origin",
     "PostgresSettings",
+    "RegistrySettings",
     "SecuritySettings",
     "SettingRow",
     "Settings",

@@ -30,7 +30,7 @@ def reference() -> str:
         cells = (
             f"`{path}`",
             OF_MEMORY.get(path) or (f"`{default}`" if default else "(empty)"),
-            _accepts(field),
+            _accepts(path, field),
             rows[path].description,
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
@@ -76,7 +76,7 @@ def _branch(name: str) -> type[BaseModel]:
     return kind
 
 
-def _accepts(field: FieldInfo) -> str:
+def _accepts(path: str, field: FieldInfo) -> str:
     """Return the accepted values of a field in words."""
     kind = field.annotation
     if get_origin(kind) is Literal:
@@ -90,7 +90,8 @@ def _accepts(field: FieldInfo) -> str:
     if get_origin(kind) is tuple:
         return "a list of names"
     if kind in (SecretStr, SecretStr | None):
-        return "an address; secret" + ("" if kind is SecretStr else ", or nothing")
+        what = "an address" if path.endswith("dsn") else "text"
+        return f"{what}; secret" + ("" if kind is SecretStr else ", or nothing")
     if get_origin(kind) is Mapping:
         return "a table of text"
     pattern = next((found for bound in field.metadata if (found := getattr(bound, "pattern", None))), None)

@@ -61,7 +61,7 @@ def plain_value(settings: Settings, path: str) -> str | None:
 
 def _shown(path: str, value: object) -> str:
     if isinstance(value, SecretStr):
-        return masked_dsn(value)
+        return masked_dsn(value) if path.endswith("dsn") else MASK
     if path.startswith(f"{PROPERTIES}.") and any(word in path.lower() for word in _SECRET_WORDS):
         return MASK
     if isinstance(value, tuple) and any(isinstance(each, SecretStr) for each in value):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 from stream_durable.settings.addresses import address_of, host_of, hosts_of, is_loopback, ssl_mode
 from stream_durable.settings.branches import KafkaSettings, PostgresSettings
+from stream_durable.settings.registry import RegistrySettings
 from stream_durable.settings.sources import PROPERTIES, SettingsError, environment_name
 from stream_durable.settings.tree import Settings
 
@@ -19,7 +21,11 @@ def check_safety(settings: Settings) -> list[str]:
 
     With `security.insecure` the refusals are among the notes.
     """
-    dangers = [*_kafka_dangers(settings.kafka), *_postgres_dangers(settings.postgres)]
+    dangers = [
+        *_kafka_dangers(settings.kafka),
+        *_postgres_dangers(settings.postgres),
+        *_registry_dangers(settings.registry),
+    ]
     if dangers and not settings.security.insecure:
         advice = f"to allow it all the same: {environment_name('security.insecure')}=true"
         raise SettingsError("settings_unsafe", [*dangers, advice])
@@ -64,6 +70,13 @@ def _postgres_dangers(postgres: PostgresSettings) -> list[str]:
             "add ?sslmode=verify-full"
         )
     ]
+
+
+def _registry_dangers(registry: RegistrySettings) -> list[str]:
+    host = urlsplit(registry.url).hostname or ""
+    if not registry.url.startswith("http:") or is_loopback(host):
+        return []
+    return [f"registry.url: {host} would be reached without TLS; write https://"]
 
 
 def _notes(settings: Settings) -> Iterator[str]:

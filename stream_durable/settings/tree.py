@@ -25,6 +25,7 @@ from stream_durable.settings.branches import (
     SecuritySettings,
     WorkerSettings,
 )
+from stream_durable.settings.registry import RegistrySettings
 from stream_durable.settings.sources import (
     ENVIRONMENT_PREFIX,
     PROPERTIES,
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
     postgres: PostgresSettings = Field(default_factory=PostgresSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    registry: RegistrySettings = Field(default_factory=RegistrySettings)
     health: HealthSettings = Field(default_factory=HealthSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
     log: LogSettings = Field(default_factory=LogSettings)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from stream_durable.core.messages import EventPublished, EventUnkeyed, StartTriggered
 from stream_durable.core.status import Outcome
-from stream_durable.core.triggers import start_of
+from stream_durable.core.triggers import Trigger, start_of
 from stream_durable.simulation.oracle import Oracle
 from stream_durable.simulation.world import World
 
@@ -18,7 +18,8 @@ def events_fire_their_triggers(world: World, oracle: Oracle) -> Iterator[str]:
     for judged in oracle.judged.values():
         message = judged.message
         if isinstance(message, EventPublished | EventUnkeyed) and judged.outcome is Outcome.APPLIED:
-            starts = (start_of(rule, message) for rule in world.app.rules.values())
+            triggers = (rule for rule in world.app.rules.values() if isinstance(rule, Trigger))
+            starts = (start_of(trigger, message) for trigger in triggers)
             wanted.update(start.key for start in starts if start is not None)
         elif isinstance(message, StartTriggered):
             found.add(message.key)

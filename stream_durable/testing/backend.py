@@ -9,7 +9,8 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from stream_durable.client import AsyncClient
 from stream_durable.client.edge import Ports
-from stream_durable.ports import Record
+from stream_durable.ports import Headers, Record
+from stream_durable.sdk.durations import Duration
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.testing.mishaps import Mishaps
 
@@ -34,6 +35,18 @@ class Rest(IntEnum):
 
 #: Why a call gave up: nothing can happen any more, the time it had is over, or it goes round in circles.
 GaveUp = Literal["nothing", "time", "timers"]
+
+
+def why_gave_up(gave_up: GaveUp, within: Duration) -> str:
+    """Return for people why a call gave up."""
+    match gave_up:
+        case "nothing":
+            return "nothing can happen any more, for no timer is set and no attempt under way"
+        case "time":
+            return f"{within} have passed; within= allows more"
+        case "timers":
+            return f"{TIMERS_MAX} timers have fired, and there is no end to it"
+
 
 #: Whether what is waited for has come about; asked again and again, with how much is under way.
 Goal = Callable[[Rest], Coroutine[Any, Any, bool]]
@@ -81,6 +94,12 @@ class Backend(Protocol):
 
     def emitted(self, topic: str) -> Sequence[Record]:
         """Return the records emitted to a topic; without such a topic, skip the test."""
+
+    def bind(self, topics: Iterable[str]) -> None:
+        """Let an ingress serve the declared bindings, on these topics of others."""
+
+    def deliver(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Append a record to a topic of others."""
 
     def redeliver(self) -> None:
         """Append every record of the inbox and of the command topics once more."""

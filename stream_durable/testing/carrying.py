@@ -20,6 +20,7 @@ class GrowingApp(App):
         self.workflows = MappingProxyType({})
         self.schedules = {}
         self.rules = {}
+        self.schemas = {}
         self._handlers: dict[tuple[str, str], Handler] = {}
 
     def carry(self, workflow: Workflow) -> bool:

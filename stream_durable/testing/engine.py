@@ -6,28 +6,29 @@ or another call changes anything. The fixture `engine` of the pytest plugin give
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias, TypeVar, Unpack
 
 from stream_durable.client import AsyncClient
 from stream_durable.client.edge import Edge, Ports
-from stream_durable.client.filter import OPEN
+from stream_durable.client.filter import OPEN, since_epoch
 from stream_durable.client.rules import declare_rules
 from stream_durable.client.starting import StartOptions
 from stream_durable.client.state import moment
-from stream_durable.core.run.rows import StepRow
-from stream_durable.core.status import PAUSED, PENDING, RETRYING, RUN_ENDED, RUNNING, WAITING
+from stream_durable.core.bindings import Binding
+from stream_durable.core.status import PAUSED, PENDING, RUN_ENDED, WAITING
 from stream_durable.ports import Record, RunQuery
 from stream_durable.sdk.app import App
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.schedule import ScheduleOptions, declarations
 from stream_durable.sdk.topic import Topic
 from stream_durable.sdk.workflow import Workflow
-from stream_durable.testing.backend import TIMERS_MAX, Backend, GaveUp, Goal, Passing, Rest
+from stream_durable.testing.backend import Backend, GaveUp, Goal, Passing, Rest, why_gave_up
 from stream_durable.testing.handles import Teller, TestedRun, Told
 from stream_durable.testing.mishaps import Target
+from stream_durable.testing.rows import asking_step, is_tried
 from stream_durable.testing.virtual import VirtualBackend
 
 R = TypeVar("R")
@@ -76,6 +77,13 @@ class Engine(Teller):
     pause_trigger = Told(AsyncClient.pause_trigger)
     resume_trigger = Told(AsyncClient.resume_trigger)
     delete_trigger = Told(AsyncClient.delete_trigger)
+    replay_trigger = Told(AsyncClient.replay_trigger)
+    bindings = Told(AsyncClient.bindings)
+    binding = Told(AsyncClient.binding)
+    pause_binding = Told(AsyncClient.pause_binding)
+    resume_binding = Told(AsyncClient.resume_binding)
+    delete_binding = Told(AsyncClient.delete_binding)
+    replay_binding = Told(AsyncClient.replay_binding)
     signal = Told(AsyncClient.signal)
     answer = Told(AsyncClient.answer)
     claim = Told(AsyncClient.claim)
@@ -170,16 +178,37 @@ class Engine(Teller):
         self.tell(lambda: self._target.create_schedule(name, workflow, input, **options))
 
     async def deploy_app(self, app: App) -> None:
-        """Deploy an app: its workflows, as `deploy` does, its schedules and its triggers."""
+        """Deploy an app: its workflows, as `deploy` does, its schedules, its triggers and its bindings."""
         self.deploy(*app.workflows.values())
         edge, catalogue = Edge(self.ports), self.ports.catalogue
 
         async def declare() -> None:
             await edge.send_all(declarations(app.name, app.schedules), "declare schedules")
             await catalogue.catch_up()
-            await declare_rules(catalogue, app.name, app.rules)
+            await declare_rules(catalogue, app.name, app.rules, since_epoch("now", edge.now()))
 
+        bound = [rule.topic for rule in app.rules.values() if isinstance(rule, Binding)]
+        if bound:
+            self._backend.bind(bound)
         self.tell(declare)
+
+    async def deliver(
+        self,
+        topic: Topic[Any] | str,
+        value: Any,
+        *,
+        key: str | bytes | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
+    ) -> None:
+        """Put a record on a topic of others, for its bindings.
+
+        A value is written as the topic says, or as JSON; bytes go as they are, and None is a tombstone.
+        """
+        to = topic if isinstance(topic, Topic) else Topic(topic)
+        data = value if value is None or isinstance(value, bytes) else to.encode(value)
+        held = [(name, _bytes(text)) for name, text in (headers or {}).items()]
+        self._backend.deliver(to.name, None if key is None else _bytes(key), data, held)
+        self._settle()
 
     async def until_idle(self, *, within: Duration = WITHIN) -> None:
         """Let everything happen until only waits are left, for messages or for time.
@@ -193,7 +222,7 @@ class Engine(Teller):
 
         gave_up = self._pass(goal, within)
         if gave_up is not None:
-            raise Stuck(f"the engine did not come to rest: {_why(gave_up, within)}\n\n{self.tables()}")
+            raise Stuck(f"the engine did not come to rest: {why_gave_up(gave_up, within)}\n\n{self.tables()}")
 
     async def until_waiting(self, run: TestedRun, *, within: Duration = WITHIN) -> None:
         """Let everything happen until a run waits: for a message, a person or its time."""
@@ -205,13 +234,13 @@ class Engine(Teller):
 
         async def goal(rest: Rest) -> bool:
             nonlocal asking
-            asking = _asking(await views.step_list(run.id, limit=100_000), wait)
+            asking = asking_step(await views.step_list(run.id, limit=100_000), wait)
             return bool(asking) and rest > Rest.BUSY
 
         gave_up = self._pass(goal, within)
         if gave_up is not None:
             what = "no step" if wait is None else f"step {wait!r}"
-            raise Stuck(f"{what} of run {run.id!r} asks: {_why(gave_up, within)}\n\n{run.table}")
+            raise Stuck(f"{what} of run {run.id!r} asks: {why_gave_up(gave_up, within)}\n\n{run.table}")
         return asking
 
     async def until(self, run: TestedRun, *statuses: str, within: Duration = WITHIN) -> None:
@@ -232,7 +261,7 @@ class Engine(Teller):
         gave_up = self._pass(goal, within)
         if gave_up is not None or last not in statuses:
             wanted = " or ".join(statuses)
-            why = f"it has ended as {last}" if gave_up is None else _why(gave_up, within)
+            why = f"it has ended as {last}" if gave_up is None else why_gave_up(gave_up, within)
             raise Stuck(f"run {run.id!r} is {last or 'not there'}, not {wanted}: {why}\n\n{run.table}")
 
     async def advance(self, duration: Duration) -> None:
@@ -244,7 +273,7 @@ class Engine(Teller):
 
         gave_up = self._backend.pass_time(Passing(goal, goes_to, goes_there=True))
         if gave_up is not None:
-            raise Stuck(f"{duration} did not pass: {_why(gave_up, duration)}\n\n{self.tables()}")
+            raise Stuck(f"{duration} did not pass: {why_gave_up(gave_up, duration)}\n\n{self.tables()}")
 
     def fail(self, step: Target, times: int = 1, error: BaseException | None = None) -> None:
         """Let the next attempts of a step fail with this error, without calling the function.
@@ -317,12 +346,16 @@ class Engine(Teller):
     def tell(self, make: Callable[[], Coroutine[Any, Any, R]]) -> R:
         """Run a coroutine sending a message, and process the effects."""
         result = self._backend.do(make)
+        self._settle()
+        return result
+
+    def _settle(self) -> None:
+        """Process the effects of everything sent."""
 
         async def goal(rest: Rest) -> bool:
             return rest > Rest.BUSY
 
         self._pass(goal, "0s")
-        return result
 
     def _carry(self, workflow: object, options: StartOptions) -> None:
         """Let workers serve the workflow about to be started."""
@@ -347,31 +380,10 @@ class Engine(Teller):
         for run in page.runs:
             if run.status == PENDING and run.attempt > 1:
                 return True
-            if any(map(_is_tried, await views.step_list(run.id, limit=100_000))):
+            if any(map(is_tried, await views.step_list(run.id, limit=100_000))):
                 return True
         return False
 
 
-def _asking(rows: Iterable[StepRow], wait: str | None) -> str:
-    """Return the name of a step that asks people now; empty: none does."""
-    for row in rows:
-        is_meant = row.status == WAITING and wait in (None, row.name)
-        if is_meant and row.detail is not None and b'"asked":' in row.detail:
-            return row.name
-    return ""
-
-
-def _is_tried(row: StepRow) -> bool:
-    """Return whether an attempt is planned or under way; a group's own attempt counts as finished."""
-    is_made = row.status == RUNNING and row.worker is not None and row.finished is None
-    return is_made or row.status == RETRYING
-
-
-def _why(gave_up: GaveUp, within: Duration) -> str:
-    match gave_up:
-        case "nothing":
-            return "nothing can happen any more, for no timer is set and no attempt under way"
-        case "time":
-            return f"{within} have passed; within= allows more"
-        case "timers":
-            return f"{TIMERS_MAX} timers have fired, and there is no end to it"
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text

@@ -24,7 +24,10 @@ from stream_durable import bootstrap
 from stream_durable.client import AsyncClient
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.lanes import lanes_of
+from stream_durable.engine.bound import Reader
+from stream_durable.engine.ingress import Ingress
 from stream_durable.engine.reconciler import Reconciler
+from stream_durable.kafka.own_topics import make_own_topics, missing_topics
 from stream_durable.kafka.reader import KafkaReader
 from stream_durable.kafka.topics import Topics
 from stream_durable.local.kafka import LocalKafka
@@ -39,14 +42,17 @@ from stream_durable.sdk.workflow import Workflow
 from stream_durable.services.roles import make_topics
 from stream_durable.settings import Settings
 from stream_durable.testing.backend import SECONDS_MAX, TIMERS_MAX, GaveUp, Passing, Rest
+from stream_durable.testing.bound import has_followed
 from stream_durable.testing.carrying import GrowingApp
 from stream_durable.testing.mishaps import ArrangedHandler, Mishaps
 from stream_durable.testing.shifted import ShiftedClock, ShiftedLog
 from stream_durable.testing.thread import EngineThread
-from stream_durable.wire.topics import COMMANDS, INBOX, full_name
+from stream_durable.wire.topics import COMMANDS, FOREIGN, INBOX, full_name
 from stream_durable.worker.worker import Worker
 
 _Answer = TypeVar("_Answer")
+
+_Program = Reconciler | Worker | Ingress
 
 _PARTITIONS: Final = 2
 _DEFAULT: Final = "default"
@@ -124,7 +130,7 @@ class RealBackend:
         self._seen: dict[tuple[int, int], int] = {}
         self._metrics = Metrics()
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._programs: dict[str, Reconciler | Worker] = {}
+        self._programs: dict[str, _Program] = {}
         self._stack = AsyncExitStack()
         self._loop = asyncio.new_event_loop()
         self._thread = EngineThread("stream-durable engine")
@@ -168,6 +174,20 @@ class RealBackend:
         """Skip the test: nobody has made the topic."""
         pytest.skip(f"topic {topic!r} is there in memory alone: on real services, read it with a consumer")
 
+    def bind(self, topics: Iterable[str]) -> None:
+        """Make the topics, and let an ingress serve the declared bindings."""
+        self.do(lambda: self._bind(list(topics)))
+
+    def deliver(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Publish a record on a topic of others, made if there is none."""
+        message = Outgoing(FOREIGN + topic, None, key, value)
+
+        async def publish() -> None:
+            await self._make_foreign([topic])
+            assert not await self.ports.publisher.publish([(message, headers)])
+
+        self.do(publish)
+
     def redeliver(self) -> None:
         """Append every record of the inbox and of the command topics once more."""
         self.do(self._redeliver)
@@ -205,6 +225,16 @@ class RealBackend:
             self._check(deadline)
             await asyncio.sleep(_LOOK_SECONDS)
 
+    async def _bind(self, topics: list[str]) -> None:
+        await self._make_foreign(topics)
+        if "ingress" not in self._running:
+            self._start("ingress", lambda: bootstrap.ingress(self._settings, self._metrics))
+            await self._until(lambda: "ingress" in self._programs)
+
+    async def _make_foreign(self, topics: list[str]) -> None:
+        await make_own_topics(self._settings.kafka, topics, _PARTITIONS)
+        assert not await missing_topics(self._settings.kafka, topics)
+
     def _reconciler(self) -> AbstractAsyncContextManager[Reconciler]:
         def through(log: Log) -> Log:
             return ShiftedLog(log, self._clock, self._seen)
@@ -215,9 +245,7 @@ class RealBackend:
         settings = self._settings.override({"worker.queues": (queue,)})
         return bootstrap.worker(settings, self._app, Metrics(), clock=self._clock)
 
-    def _start(
-        self, name: str, assemble: Callable[[], AbstractAsyncContextManager[Reconciler | Worker]]
-    ) -> None:
+    def _start(self, name: str, assemble: Callable[[], AbstractAsyncContextManager[_Program]]) -> None:
         async def serve() -> None:
             async with AsyncExitStack() as stack:
                 # Topics that were just made have no leader for a moment.
@@ -284,12 +312,25 @@ class RealBackend:
         is_published = reconciler._publishing.is_idle and reconciler._backlog.is_idle
         if reconciler._writing.locked() or not is_published:
             return Rest.BUSY
+        if not await self._has_bound_all():
+            return Rest.BUSY
         workers = [each for each in self._programs.values() if isinstance(each, Worker)]
         rests = [await self._rest_of(worker) for worker in workers]
         due = await self._next_due()
         if await self._ends(reconciler._log) != ends or (due is not None and due <= self.now()):
             return Rest.BUSY
         return min(rests)
+
+    async def _has_bound_all(self) -> bool:
+        ingress = self._programs.get("ingress")
+        if not isinstance(ingress, Ingress):
+            return "ingress" not in self._running
+
+        async def ends(reader: Reader) -> dict[int, int]:
+            assert reader.log is not None
+            return {p: high for p, (_, high) in (await self._ends(reader.log)).items()}
+
+        return await has_followed(ingress, self.ports.catalogue, ends)
 
     async def _rest_of(self, worker: Worker) -> Rest:
         for lane in worker._lanes:
@@ -316,7 +357,7 @@ class RealBackend:
         return min((position[0] for position in found), default=None)
 
     async def _redeliver(self) -> None:
-        queues = [name.removeprefix("worker ") for name in self._programs if name != "reconciler"]
+        queues = [name.removeprefix("worker ") for name in self._programs if name.startswith("worker ")]
         kafka, prefix = self._settings.kafka, self._settings.prefix
         for topic in (INBOX, *(COMMANDS + lane for queue in queues for lane in lanes_of(queue))):
             reader = KafkaReader(kafka, full_name(prefix, topic), client="redeliver", records_max=1_000)

@@ -14,17 +14,20 @@ from typing import Any, TypeVar
 
 from stream_durable.client import AsyncClient
 from stream_durable.core.errors import BrokenError
+from stream_durable.engine.bound import BoundTopics, Reader
 from stream_durable.engine.reconciler import Reconciler
+from stream_durable.memory.definitions import MemoryCatalogue
 from stream_durable.memory.deployment import QUEUE, Deployment, Slot
 from stream_durable.memory.ports import VirtualClock
 from stream_durable.memory.process import Process, immediately
 from stream_durable.memory.views import memory_ports
 from stream_durable.memory.weather import Faults
-from stream_durable.ports import Record
+from stream_durable.ports import Headers, Record
 from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.settings import EngineSettings, WorkerSettings
 from stream_durable.testing.backend import SECONDS_MAX, TIMERS_MAX, GaveUp, Passing, Rest
+from stream_durable.testing.bound import has_bound_all
 from stream_durable.testing.carrying import GrowingApp
 from stream_durable.testing.mishaps import ArrangedHandler, Mishaps
 from stream_durable.testing.thread import EngineThread
@@ -74,13 +77,24 @@ class QuietDeployment(Deployment):
 
     def serve(self, queue: str) -> None:
         """Start a worker of a queue."""
-        slot = Slot("worker", len(self.slots), queue=queue)
+        self._add(Slot("worker", len(self.slots), queue=queue))
+
+    def bind(self) -> None:
+        """Start an ingress for bindings, unless there is one."""
+        if not any(slot.role == "ingress" for slot in self.slots):
+            self._add(Slot("ingress", len(self.slots)))
+
+    def _add(self, slot: Slot) -> None:
         self.slots.append(slot)
         self.start(slot)
 
     def _rest_of(self, slot: Slot) -> Rest:
         program, process = slot.program, slot.process
-        if program is None or process is None or not process.is_running or not self._has_read_all(slot):
+        if program is None or process is None or not process.is_running:
+            return Rest.BUSY
+        if isinstance(program, BoundTopics):
+            return Rest.QUIET if self._has_bound_all(program) else Rest.BUSY
+        if not self._has_read_all(slot):
             return Rest.BUSY
         if isinstance(program, Reconciler):
             is_saying = program._writing.locked() or not (
@@ -91,6 +105,16 @@ class QuietDeployment(Deployment):
             return Rest.BUSY
         under_way = len(program.attempts._jobs) - program.attempts.places.held
         return Rest.ATTEMPTS if under_way else Rest.QUIET
+
+    def _has_bound_all(self, program: BoundTopics) -> bool:
+        catalogue = program._catalogue
+        assert isinstance(catalogue, MemoryCatalogue)
+
+        async def ends(reader: Reader) -> dict[int, int]:
+            logs = self.broker.topic(FOREIGN + reader.binding.topic).partitions
+            return {partition: log.high for partition, log in enumerate(logs)}
+
+        return catalogue.is_current and immediately(has_bound_all(program, catalogue.declared, ends))
 
     def _has_read_all(self, slot: Slot) -> bool:
         for log in (remote.log for remote in slot.logs):
@@ -156,6 +180,14 @@ class VirtualBackend:
     def emitted(self, topic: str) -> Sequence[Record]:
         """Return the records on a topic of others, in the order of their partitions."""
         return self._deployment.broker.topic(FOREIGN + topic).records()
+
+    def bind(self, topics: Iterable[str]) -> None:
+        """Let an ingress serve the declared bindings; topics are created on the first request."""
+        self._open().do(self._deployment.bind)
+
+    def deliver(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Append a record to a topic of others."""
+        self._open().do(lambda: self._deployment.broker.append(FOREIGN + topic, None, key, value, headers))
 
     def redeliver(self) -> None:
         """Append every record of the inbox and of the command topics once more; copies are not copied."""

@@ -71,6 +71,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     data: Raw = NULL
     #: Who sends the signal.
     by: str = ""
+    trigger: str = "event"
 
     def of(self, fingerprint: str) -> StartRun:
         """Return the start of a run of this definition."""
@@ -83,7 +84,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
             tags=self.tags,
             trace=self.trace,
             at=self.at,
-            trigger="event",
+            trigger=self.trigger,
         )
         return start if self.signal is None else with_signal(start, self.signal, self.data, by=self.by)
 

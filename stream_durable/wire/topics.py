@@ -45,10 +45,12 @@ WRITES: Final[Mapping[str, frozenset[str]]] = {
     "ingress": frozenset({INBOX, DEAD}),
 }
 
-#: The groups that share the inbox, the events, and the commands of a lane, whose name follows.
+#: The groups that share the inbox, the events, the commands of a lane, whose name follows, and the topic of a
+#: binding, whose name follows.
 RECONCILERS: Final = "reconciler"
 INGRESSES: Final = "ingress"
 WORKERS: Final = "worker."
+BINDING: Final = "binding."
 #: For consumers that choose their partitions; the client library requires a group.
 NO_GROUP: Final = "unused"
 

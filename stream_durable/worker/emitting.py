@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from stream_durable.core.errors import RejectedError
@@ -18,12 +20,15 @@ from stream_durable.core.messages import (
     AttemptSkipped,
     Emission,
     EmittedEvent,
+    EmittedRecord,
     EmittedStart,
 )
-from stream_durable.ports import Current
+from stream_durable.ports import Current, Registry
+from stream_durable.retrying import retry_transient
 from stream_durable.sdk.answers import Fail
 from stream_durable.sdk.emitting import Emissions
 from stream_durable.sdk.values import Values
+from stream_durable.wire.foreign import framed
 from stream_durable.worker.ends import Attempt
 from stream_durable.worker.job import Job
 
@@ -35,10 +40,24 @@ DAY_MS = 86_400_000
 class Emitting:
     """Resolves emissions, with a catalogue of the definitions."""
 
-    def __init__(self, catalogue: Current | None = None, event_ttl_ms: int = DAY_MS) -> None:
-        """Without a catalogue, the versions given by authors are believed."""
+    def __init__(
+        self,
+        catalogue: Current | None = None,
+        event_ttl_ms: int = DAY_MS,
+        *,
+        registry: Registry | None = None,
+        schemas: Mapping[tuple[str, str], str] | None = None,
+    ) -> None:
+        """Without a catalogue, the versions given by authors are believed.
+
+        With a registry, Avro has its frame; `schemas` are texts by topic and fingerprint.
+        """
         self._catalogue = catalogue
         self._event_ttl_ms = event_ttl_ms
+        self._registry = registry
+        self._schemas = {} if schemas is None else schemas
+        #: By topic and fingerprint.
+        self._numbers: dict[tuple[str, str], int] = {}
 
     async def prepare(self, emissions: Emissions) -> None:
         """Complete the emissions, or raise the step's failure."""
@@ -52,7 +71,24 @@ class Emitting:
             return emission if emission.ttl_ms else replace(emission, ttl_ms=self._event_ttl_ms)
         if isinstance(emission, EmittedStart):
             return await self._start(emission, self._catalogue)
+        if isinstance(emission, EmittedRecord) and self._registry is not None and emission.schema:
+            return await self._registered(emission, self._registry)
         return emission
+
+    async def _registered(self, emission: EmittedRecord, registry: Registry) -> EmittedRecord:
+        """Return a record in Avro with the frame of the registry; waits for an absent registry."""
+        of = emission.topic, emission.schema
+        if (text := self._schemas.get(of)) is None or emission.value is None:
+            return emission
+        if of not in self._numbers:
+            try:
+                self._numbers[of] = await retry_transient(
+                    lambda: registry.register(emission.topic, text), "register a schema"
+                )
+            except RejectedError as error:
+                what = f"the value for topic {emission.topic!r} cannot be emitted"
+                raise Fail("bad_emission", f"{what}: {error}", retryable=False) from error
+        return replace(emission, value=framed(self._numbers[of], emission.value))
 
     async def _check_taken(self, event: str) -> None:
         """Raise for an event without a key that no trigger takes."""

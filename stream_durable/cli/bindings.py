@@ -1,0 +1,109 @@
+"""Commands about bindings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stream_durable.cli.output import Format, Output, show, show_one
+from stream_durable.cli.replaying import Pace, Partition, Preview, Since, Until, replay_of
+from stream_durable.cli.triggers import do, note_on
+
+if TYPE_CHECKING:
+    from stream_durable.client import BindingState
+
+bindings = typer.Typer(
+    help="Topics of others as sources of starts, events, signals and answers.", no_args_is_help=True
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the binding.")]
+
+
+@bindings.callback()
+def _group() -> None:
+    """Topics of others as sources of starts, events, signals and answers."""
+
+
+@bindings.command("list")
+def list_bindings(output: Output = Format.TABLE) -> None:
+    """List the bindings: on or off, how far behind, and how many records could not be taken.
+
+    Example: `stream-durable bindings list`
+    """
+    found = do(lambda client: client.bindings())
+    columns = ("name", "status", "topic", "makes", "target", "lag", "bad_records", "note")
+    show(map(_row, found), columns, output, empty="There are no bindings.")
+
+
+@bindings.command("show")
+def show_binding(name: Name, output: Output = Format.TABLE) -> None:
+    """Show a binding: the use of records, and the position in each partition.
+
+    Example: `stream-durable bindings show orders:order`
+    """
+    show_one(_row(do(lambda client: client.binding(name))), output)
+
+
+@bindings.command("pause")
+def pause(
+    name: Name,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for people.")] = "",
+    by: Annotated[str, typer.Option("--by", help="Who does it, under any name.")] = "",
+) -> None:
+    """Turn a binding off: records meanwhile are read once it is on again. Kept over deployments.
+
+    Example: `stream-durable bindings pause orders:order --reason "stock is counted"`
+    """
+    do(lambda client: client.pause_binding(name, reason, by=by))
+    typer.echo(f"Asked to pause {name}.")
+
+
+@bindings.command("resume")
+def resume(name: Name) -> None:
+    """Turn a binding on again; a partition stopped at a record tries the record again.
+
+    Example: `stream-durable bindings resume orders:order`
+    """
+    do(lambda client: client.resume_binding(name))
+    typer.echo(f"Asked to resume {name}.")
+
+
+@bindings.command("delete")
+def delete(name: Name) -> None:
+    """Forget a binding; runs go on. A deployment still declaring the binding creates it again.
+
+    Example: `stream-durable bindings delete orders:order`
+    """
+    do(lambda client: client.delete_binding(name))
+    typer.echo(f"Asked to delete {name}.")
+
+
+@bindings.command("replay")
+def replay(
+    name: Name,
+    since: Since,
+    until: Until = None,
+    partition: Partition = None,
+    pace: Pace = "1ms",
+    preview: Preview = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Give past records to a binding again; nothing happens twice.
+
+    Example: `stream-durable bindings replay orders:order --since 2030-01-01 --until 2030-01-31 --preview`
+    """
+    begin, end, options = replay_of(since, until, partition, pace, preview=preview)
+    show_one(do(lambda client: client.replay_binding(name, begin, end, **options))._asdict(), output)
+
+
+def _row(found: BindingState) -> dict[str, Any]:
+    note = note_on(found.is_on, found.reason or found.off_by, found.app, is_undeclared=found.is_undeclared)
+    return {
+        **found._asdict(),
+        "partitions": [each._asdict() for each in found.partitions],
+        "status": ("stopped" if found.stopped else "on") if found.is_on else "off",
+        "lag": found.lag,
+        "bad_records": found.bad_records,
+        "note": "; ".join(each for each in (note, found.trouble, found.stopped) if each) or None,
+    }
