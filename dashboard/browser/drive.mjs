@@ -1,4 +1,4 @@
-// Drives every screen of a served page, in both themes and two widths: `node drive.mjs ADDRESS FOLDER`.
+// Drives every screen of a served page, in both themes and two widths: `node drive.mjs ADDRESS FOLDER [SCREEN…]`.
 // Fails on a console error, a request elsewhere, a finding of axe, or a screen that does not come. Writes pictures.
 import fs from "node:fs";
 import { createRequire } from "node:module";
@@ -6,7 +6,7 @@ import path from "node:path";
 
 import { launch } from "./open.mjs";
 
-const [, , address, folder] = process.argv;
+const [, , address, folder, ...wanted] = process.argv;
 const axe = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const faults = [];
@@ -18,6 +18,7 @@ const SCREENS = {
   nothing: { at: "runs?tag=none", see: "text=Nothing matches" },
   waiting: { at: "runs/order-1", see: ".why" },
   failed: { at: "runs/fails-1", see: "aside >> text=ValueError" },
+  held: { at: "runs/held-1", see: "aside >> text=Complete by hand" },
   graph: { at: "runs/order-1?view=graph&step=", see: ".react-flow__node" },
   steps: { at: "runs/order-1?view=steps", see: "tbody >> text=reserve" },
   logs: { at: "runs/order-1?view=logs&step=", see: "text=reserving" },
@@ -33,6 +34,7 @@ const SCREENS = {
   schedule: { at: "schedules?name=nightly", see: "aside >> text=Last firings" },
   stream: { at: "stream", see: "main h2" },
   gates: { at: "gates", see: "main h1" },
+  workers: { at: "workers", see: "tbody >> text=stocktake" },
   later: { at: "later", see: "main h1" },
   settings: { at: "settings", see: "text=This browser" },
 };
@@ -67,7 +69,7 @@ async function check(page, name) {
 async function look(browser, theme, width, height) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce" });
   for (const [name, { at, see, refused }] of Object.entries(SCREENS)) {
-    if (name === "graph" && width < 768) continue;
+    if ((name === "graph" && width < 768) || (wanted.length && !wanted.includes(name))) continue;
     const title = `${name}-${theme}-${width}`;
     const page = await context.newPage();
     watch(page, title, refused);
@@ -130,6 +132,23 @@ async function act(browser) {
     const answer = await sent;
     if (answer.status() !== 202) throw new Error(`retry was answered ${answer.status()}: ${await answer.text()}`);
     await page.waitForSelector("dialog[open]", { state: "detached" });
+  });
+  await step("complete a held step by hand", async () => {
+    await page.goto(new URL("runs/held-1", address).href);
+    await settle(page, "aside >> text=Complete by hand");
+    await page.getByRole("button", { name: "Complete by hand" }).click();
+    await page.waitForSelector("dialog[open] textarea");
+    await check(page, "complete dialog");
+    await page.locator("dialog[open] textarea").fill('{"receipt": ');
+    await page.waitForSelector("dialog[open] >> text=This is not JSON");
+    await page.locator("dialog[open] textarea").fill('{"receipt": "R-1"}');
+    await page.screenshot({ path: path.join(folder, "act-complete.png") });
+    const sent = page.waitForResponse((answer) => answer.url().includes("/complete"));
+    await page.getByRole("button", { name: "Complete charge" }).click();
+    const answer = await sent;
+    if (answer.status() !== 202) throw new Error(`completing was answered ${answer.status()}: ${await answer.text()}`);
+    await page.waitForSelector("dialog[open]", { state: "detached" });
+    await page.evaluate(() => document.activeElement?.blur());
   });
   await step("find a command in the palette", async () => {
     await keys("Control+k");

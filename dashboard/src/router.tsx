@@ -11,6 +11,7 @@ import { Run, VIEWS, type RunSearch, type View } from "./screens/run";
 import { Runs } from "./screens/runs";
 import { Schedules, type SchedulesSearch } from "./screens/schedules";
 import { Settings } from "./screens/settings";
+import { Workers } from "./screens/workers";
 import { Workflow, Workflows } from "./screens/workflows";
 import { Shell } from "./shell/shell";
 
@@ -57,6 +58,7 @@ const routes = [
   }),
   createRoute({ getParentRoute: () => root, path: "/stream", component: Stream }),
   createRoute({ getParentRoute: () => root, path: "/gates", component: Gates }),
+  createRoute({ getParentRoute: () => root, path: "/workers", component: Workers }),
   createRoute({ getParentRoute: () => root, path: "/later", component: Later }),
   createRoute({ getParentRoute: () => root, path: "/settings", component: Settings }),
 ] as const;

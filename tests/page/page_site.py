@@ -50,6 +50,19 @@ async def explode(ctx: Context[Any]) -> None:
 async def later(ctx: Context[Any]) -> None: ...
 
 
+held = Workflow("held")
+
+
+@held.step(on_error="hold")
+async def charge(ctx: Context[Any]) -> dict[str, str]:
+    raise ValueError("the bank says no")
+
+
+@held.step(after=charge)
+async def receipt(ctx: Context[Any]) -> str:
+    return "sent"
+
+
 class Site:
     """A deployment with runs on it, served."""
 
@@ -61,9 +74,11 @@ class Site:
     def seed(self) -> None:
         """Start what the screens show."""
         client = self._engine._backend.client
-        self._engine.deploy(orders, fails)
+        self._engine.deploy(orders, fails, held)
         self._engine.tell(lambda: client.start(orders, {"id": "1"}, id="order-1", tags=["vip"]))
         self._engine.tell(lambda: client.start(fails, {}, id="fails-1"))
+        self._engine.tell(lambda: client.start(held, {}, id="held-1"))
+        self._engine.tell(lambda: client.pause_queue("pick", reason="stocktake in hall 2"))
         self._engine.tell(lambda: client.create_schedule("nightly", orders, {"id": "n"}, cron="0 2 * * *"))
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> httpx.Response:

@@ -44,3 +44,6 @@ def test_screens_have_no_fault_and_acts_reach_the_engine() -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         state = engine.tell(engine._backend.client.run("order-1").state)
         assert state.steps["approve"].output is True
+        decided = engine.tell(engine._backend.client.run("held-1").state)
+        assert decided.status == "completed"
+        assert decided.steps["charge"].output == {"receipt": "R-1"}

@@ -39,3 +39,7 @@ export type Planned = Schemas["Planned"];
 export type PlannedList = Schemas["PlannedList"];
 export type SettingRows = Schemas["SettingRows"];
 export type Me = Schemas["Me"];
+export type Queues = Schemas["Queues"];
+export type QueueState = Schemas["QueueState"];
+export type Workers = Schemas["Workers"];
+export type WorkerState = Schemas["WorkerState"];

@@ -43,26 +43,40 @@ export interface Act {
   verb: string;
   isRisky?: boolean;
   asksReason?: boolean;
-  /** More fields. */
-  fields?: ReactNode;
+  /** A value to type: JSON, or plain text. */
+  value?: { label: string; initial: string; isText?: boolean };
   /** A number to type before it goes on. */
   confirm?: number;
-  run: (reason: string) => Promise<unknown>;
+  run: (reason: string, value: unknown) => Promise<unknown>;
+}
+
+/** Return what was typed as a value; undefined if it is not JSON, or an empty text. */
+function read(act: Act, text: string): unknown {
+  if (!act.value) return null;
+  if (act.value.isText) return text.trim() || undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A write with what it does, a reason, and the refusal beside the button that caused it. */
 export function ActDialog({ act, onClose, onDone }: { act: Act; onClose: () => void; onDone: () => void }) {
   const [reason, setReason] = useState("");
   const [typed, setTyped] = useState("");
+  const [text, setText] = useState(act.value?.initial ?? "");
+  const value = read(act, text);
+  const id = useId();
   const [problem, setProblem] = useState<Problem>();
   const [isSending, setSending] = useState(false);
   const needsNumber = act.confirm !== undefined && act.confirm > 100;
-  const mayGo = !isSending && (!needsNumber || typed.replaceAll(",", "") === String(act.confirm));
+  const mayGo = !isSending && value !== undefined && (!needsNumber || typed.replaceAll(",", "") === String(act.confirm));
   const send = async () => {
     setSending(true);
     setProblem(undefined);
     try {
-      await act.run(reason);
+      await act.run(reason, value);
       onDone();
     } catch (error) {
       setProblem(error as Problem);
@@ -80,11 +94,33 @@ export function ActDialog({ act, onClose, onDone }: { act: Act; onClose: () => v
         }}
       >
         {act.preview}
-        {act.fields}
+        {act.value && (
+          <div className="field">
+            <label htmlFor={id}>{act.value.label}</label>
+            {act.value.isText ? (
+              <input id={id} className="input" value={text} onChange={(event) => setText(event.target.value)} autoFocus />
+            ) : (
+              <textarea
+                id={id}
+                className="input input--code mono"
+                value={text}
+                aria-invalid={value === undefined || undefined}
+                aria-describedby={value === undefined ? `${id}-err` : undefined}
+                onChange={(event) => setText(event.target.value)}
+                autoFocus
+              />
+            )}
+            {value === undefined && !act.value.isText && (
+              <span className="err" id={`${id}-err`}>
+                <Icon name="s-failed" /> This is not JSON; a text stands in quotes.
+              </span>
+            )}
+          </div>
+        )}
         {act.asksReason !== false && (
           <label className="field">
             <span className="lbl">Reason</span>
-            <input className="input" value={reason} onChange={(event) => setReason(event.target.value)} autoFocus />
+            <input className="input" value={reason} onChange={(event) => setReason(event.target.value)} autoFocus={!act.value} />
           </label>
         )}
         {needsNumber && (

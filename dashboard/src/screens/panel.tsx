@@ -53,8 +53,9 @@ export function StepPanel({ run, step, attempt, onAttempt, onMove, onClose, onAc
       </div>
       <div className="aside__body" tabIndex={0} role="region" aria-label={`Details of ${step.name}`}>
         {failure && <Error failure={failure} attempt={chosen} />}
+        {step.status === "held" && <Acts run={run} step={step} onAct={onAct} />}
         {!isOver && <WhyNot run={run} step={step} />}
-        <Acts run={run} step={step} onAct={onAct} />
+        {step.status !== "held" && <Acts run={run} step={step} onAct={onAct} />}
         {own.length > 0 && <Attempts own={own} chosen={chosen} onAttempt={onAttempt} />}
         {own.some((each) => each.logs.length > 0) && <StepLogs own={own} chosen={chosen} />}
         {step.asked && <Asked run={run} step={step} />}
@@ -194,34 +195,17 @@ function WhyNot({ run, step }: { run: RunState; step: StepState }) {
   );
 }
 
+/** What may be asked of a step as it stands; a held step takes a decision, a failed one of a run that has ended a retry. */
 function Acts({ run, step, onAct }: { run: RunState; step: StepState; onAct: (act: Act) => void }) {
-  const to = (path: string, more: object = {}) => (reason: string) => post(`runs/${part(run.id)}/${path}`, { reason, ...more });
-  const isOver = isSettled(run.status);
-  const found: Act[] = [];
-  if (isOver && step.status === "failed") {
-    found.push({
-      title: `Retry from ${step.name}`,
-      verb: `Retry from ${step.name}`,
-      preview: <Kept run={run} />,
-      run: to("retry", { step: step.name }),
-    });
-  }
-  if (!isOver && !isSettled(step.status)) {
-    found.push({
-      title: `Skip ${step.name}…`,
-      verb: `Skip ${step.name}`,
-      preview: <p className="hint">Steps after it go on without its output.</p>,
-      run: to(`steps/${part(step.name)}/skip`),
-    });
-  }
   const command = `stream-durable why ${run.id} ${step.name}`;
+  const found = stepActs(run, step);
   if (found.length === 0) return null;
   return (
     <section className="sec">
       <div className="sec__acts">
         {found.map((act, i) => (
-          <button key={act.verb} type="button" className={`btn ${i === 0 && isOver ? "btn--main" : ""}`} onClick={() => onAct(act)}>
-            {isOver && <Icon name="retry" />} {act.title}
+          <button key={act.verb} type="button" className={`btn ${i === 0 && !act.isRisky ? "btn--main" : act.isRisky ? "btn--risk" : ""}`} onClick={() => onAct(act)}>
+            {act.verb.startsWith("Retry") && <Icon name="retry" />} {act.title}…
           </button>
         ))}
         <span className="right">
@@ -232,6 +216,44 @@ function Acts({ run, step, onAct }: { run: RunState; step: StepState; onAct: (ac
       </div>
     </section>
   );
+}
+
+function stepActs(run: RunState, step: StepState): Act[] {
+  const name = step.name;
+  const at = `runs/${part(run.id)}`;
+  const own = `${at}/steps/${part(name)}`;
+  const retry: Act = {
+    title: `Retry from ${name}`,
+    verb: `Retry from ${name}`,
+    preview: <Kept run={run} />,
+    run: (reason) => post(`${at}/retry`, { reason, step: name }),
+  };
+  if (isSettled(run.status)) return step.status === "failed" ? [retry] : [];
+  const skip: Act = {
+    title: `Skip ${name}`,
+    verb: `Skip ${name}`,
+    preview: <p className="hint">Steps after it go on without its output.</p>,
+    run: (reason) => post(`${own}/skip`, { reason }),
+  };
+  const complete: Act = {
+    title: "Complete by hand",
+    verb: `Complete ${name}`,
+    asksReason: false,
+    preview: <p className="hint">What is typed stands as its output, and steps after it take it.</p>,
+    value: { label: "Output, as JSON", initial: "null" },
+    run: (_, output) => post(`${own}/complete`, { output }),
+  };
+  const fail: Act = {
+    title: `Fail ${name}`,
+    verb: `Fail ${name}`,
+    isRisky: true,
+    asksReason: false,
+    preview: <p className="hint">It fails for good, as if its function had raised this.</p>,
+    value: { label: "Error", isText: true, initial: "" },
+    run: (_, error) => post(`${own}/fail`, { error }),
+  };
+  if (step.status === "held") return [retry, complete, skip, fail];
+  return isSettled(step.status) ? [] : [complete, skip, fail];
 }
 
 function Attempts(props: { own: readonly AttemptState[]; chosen?: AttemptState; onAttempt: (attempt: number) => void }) {

@@ -56,9 +56,9 @@ function isWait(step: StepState): boolean {
   return WAITS.has(step.kind);
 }
 
-/** The first step that failed for good, else the first that is held up. */
+/** The first step that failed for good, whether or not a person may still decide. */
 export function firstFailing(run: RunState): string | undefined {
-  const failing = run.steps.filter((step) => step.status === "failed");
+  const failing = run.steps.filter((step) => step.status === "failed" || step.status === "held");
   const inner = failing.find((step) => step.members.length === 0) ?? failing[0];
   return inner?.name ?? run.helpers.find((step) => step.status === "failed")?.name;
 }
@@ -266,6 +266,16 @@ function actsOf(run: RunState): Record<string, Act> {
     };
   }
   if (!isOver) {
+    for (const signal of signalsOf(run)) {
+      found[`signal ${signal}`] = {
+        title: `Send signal ${signal}`,
+        verb: "Send it",
+        asksReason: false,
+        preview: <p className="hint">The run takes it where it waits for {signal}, or keeps it until it does.</p>,
+        value: { label: "Data, as JSON", initial: "null" },
+        run: (_, data) => post(`runs/${part(run.id)}/signals/${part(signal)}`, { data }),
+      };
+    }
     found.cancel = {
       title: `Cancel ${run.id}`,
       verb: "Cancel the run",
@@ -279,6 +289,13 @@ function actsOf(run: RunState): Record<string, Act> {
     };
   }
   return found;
+}
+
+/** The signals that its steps wait for now, and those that it reacts to. */
+function signalsOf(run: RunState): string[] {
+  const waited = run.steps.flatMap((step) => step.waits_for.filter((each) => each.kind === "signal").map((each) => each.name));
+  const reacted = Object.values(run.reactions).filter((each) => each.on === "signal").map((each) => each.of);
+  return [...new Set([...waited, ...reacted])].sort();
 }
 
 /** What a retry keeps, and what runs again. */
@@ -331,7 +348,7 @@ function Header({ run, acts, onAct }: { run: RunState; acts: Record<string, Act>
           {Object.entries(acts).map(([name, act]) => (
             <button key={name} type="button" className={`btn ${act.isRisky ? "btn--risk" : ""}`} onClick={() => onAct(act)}>
               {!act.isRisky && ICONS[name] && <Icon name={ICONS[name]} />}
-              {act.title.split(" ")[0]}…
+              {name.startsWith("signal ") ? `Signal ${name.slice(7)}` : act.title.split(" ")[0]}…
             </button>
           ))}
         </div>

@@ -15,7 +15,7 @@ import { isSignedOut, SignIn, useMe } from "./session";
 import { Palette, useCommands, type Command } from "./palette";
 
 interface Place {
-  to: "/" | "/runs" | "/inputs" | "/workflows" | "/schedules" | "/stream" | "/gates" | "/later" | "/settings";
+  to: "/" | "/runs" | "/inputs" | "/workflows" | "/schedules" | "/stream" | "/gates" | "/workers" | "/later" | "/settings";
   title: string;
   icon: IconName;
   key: string;
@@ -29,6 +29,7 @@ const PLACES: readonly Place[] = [
   { to: "/schedules", title: "Schedules", icon: "schedules", key: "g s" },
   { to: "/stream", title: "Stream", icon: "stream", key: "g t" },
   { to: "/gates", title: "Gates", icon: "gates", key: "g g" },
+  { to: "/workers", title: "Workers", icon: "workers", key: "g k" },
   { to: "/later", title: "Later", icon: "k-sleep", key: "g l" },
 ];
 const SETTINGS: Place = { to: "/settings", title: "Settings", icon: "settings", key: "g ," };
