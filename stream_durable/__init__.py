@@ -19,8 +19,8 @@ from stream_durable.sdk.steps import any_of, some_of
 from stream_durable.sdk.workflow import Workflow
 
 if TYPE_CHECKING:
-    from stream_durable.bootstrap import Client
     from stream_durable.client import NoAnswer, NoOutput, RunCancelled, RunFailed, RunFilter
+    from stream_durable.connecting import Client
 
 __all__ = [
     "App",
@@ -58,7 +58,7 @@ __all__ = [
 
 #: What authors of workflows do not need, and which would load the drivers of Kafka and Postgres.
 _WHEN_ASKED_FOR = {
-    "Client": "stream_durable.bootstrap",
+    "Client": "stream_durable.connecting",
     "NoAnswer": "stream_durable.client",
     "NoOutput": "stream_durable.client",
     "RunCancelled": "stream_durable.client",

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
-from pathlib import Path
 
-from stream_durable.client import AsyncClient, BlockingClient
-from stream_durable.client.edge import Ports
 from stream_durable.client.rules import declare_rules
+from stream_durable.connecting import SystemClock, process_name, tokens_of
 from stream_durable.core.definition.nodes import uses_tokens
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.lanes import lanes_of
@@ -27,25 +21,21 @@ from stream_durable.kafka.log import GroupLog
 from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.kafka.reader import KafkaReader
 from stream_durable.kafka.registry import registry_of
-from stream_durable.kafka.tail import KafkaRunEvents
-from stream_durable.kafka.topic_views import KafkaTopicViews
-from stream_durable.kafka.traffic import KafkaTraffic
 from stream_durable.kafka.verdicts import KafkaVerdicts
 from stream_durable.metrics import Metrics
 from stream_durable.ports import Clock, Log, Outgoing
 from stream_durable.postgres.migrate import check, drop, make
 from stream_durable.postgres.snapshot import snapshot
 from stream_durable.postgres.store import PostgresStore
-from stream_durable.postgres.views import PostgresViews
 from stream_durable.replay import rebuild as rebuilding
 from stream_durable.replay import verify as verifying
 from stream_durable.replay import waits as waiting
-from stream_durable.running import with_running
+from stream_durable.retrying import retry_transient
 from stream_durable.sdk.app import App
 from stream_durable.sdk.schedule import declarations
-from stream_durable.settings import Settings, check_safety, describe
+from stream_durable.settings import Settings
 from stream_durable.wire.inbox import encode
-from stream_durable.wire.tokens import Tokens, no_secret
+from stream_durable.wire.tokens import no_secret
 from stream_durable.wire.topics import (
     COMMANDS,
     EVENTS,
@@ -66,19 +56,6 @@ from stream_durable.worker.worker import Worker
 #: Commands that a worker reads ahead, beside those that wait for a place: ten times what it can run, as each
 #: batch wakes two threads, and no more than a thousand.
 _READ_MIN, _READ_MAX = 20, 1_000
-
-
-class SystemClock:
-    """The clock of the machine."""
-
-    def now(self) -> int:
-        """Return milliseconds since the epoch."""
-        return time.time_ns() // 1_000_000
-
-
-def process_name(settings: Settings, role: str) -> str:
-    """Return the name under which a process of ours appears in rows, logs and groups."""
-    return settings.worker.id or f"{role}-{socket.gethostname()}-{os.getpid()}"
 
 
 @asynccontextmanager
@@ -159,7 +136,7 @@ async def worker(
         for lane in lanes
     }
     try:
-        signs = _tokens(settings)
+        signs = tokens_of(settings)
         if not signs.can_sign and any(map(uses_tokens, app.definitions())):
             raise no_secret()
         carries = [
@@ -251,15 +228,38 @@ async def verify(
 
 async def stray_waits(settings: Settings, *, patience_seconds: float = 10.0) -> list[waiting.StrayWait]:
     """Return the waits with a disagreement between run and channel; the live system may go on."""
+    async with _waits(settings) as world:
+        return await waiting.stray_waits(world, patience_seconds=patience_seconds)
+
+
+async def reopen_waits(settings: Settings, strays: Sequence[waiting.StrayWait]) -> int:
+    """Let runs ask the channels of these waits again; return the number of requests.
+
+    Nothing else changes: a channel that knows the wait takes the request as a duplicate.
+    """
+    async with _waits(settings) as world:
+        found = await waiting.reopened(world, strays)
+    publisher = KafkaPublisher(settings.kafka, settings.prefix, client=process_name(settings, "waits"))
+    try:
+        records = [(Outgoing(INBOX, None, one.key.encode(), encode(one)), None) for one in found]
+        for refusal in await retry_transient(lambda: publisher.publish(records), "ask again"):
+            raise RejectedError(refusal.code, f"the inbox does not take the requests: {refusal.reason}")
+    finally:
+        await publisher.close()
+    return len(found)
+
+
+@asynccontextmanager
+async def _waits(settings: Settings) -> AsyncIterator[waiting.World]:
+    """Assemble a search for waits, without a producer."""
     name = process_name(settings, "waits")
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, None, client=name)
     store = PostgresStore(settings.postgres)
     try:
         await definitions.catch_up()
-        world = waiting.World(
+        yield waiting.World(
             lambda: snapshot(settings.postgres), store, definitions, settings.kafka.partitions
         )
-        return await waiting.stray_waits(world, patience_seconds=patience_seconds)
     finally:
         await store.close()
         await definitions.close()
@@ -318,7 +318,7 @@ async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress
             metrics,
             ttl_ms=ttl_ms,
             bytes_max=bytes_max,
-            tokens=_tokens(settings),
+            tokens=tokens_of(settings),
             bound=BoundTopics(
                 bound_logs(settings, name),
                 publisher,
@@ -332,65 +332,3 @@ async def ingress(settings: Settings, metrics: Metrics) -> AsyncIterator[Ingress
     finally:
         await publisher.close()
         await definitions.close()
-
-
-@asynccontextmanager
-async def client_ports(settings: Settings | Path | None, *, name: str = "client") -> AsyncIterator[Ports]:
-    """Assemble the ports of a client called `name`; `settings` may also be the path of a file.
-
-    Without addresses of Kafka and Postgres, a `dev` running in this directory is used.
-    """
-    settings = settings if isinstance(settings, Settings) else with_running(Settings.load(settings))
-    check_safety(settings)
-    name = process_name(settings, name)
-    publisher = KafkaPublisher(settings.kafka, settings.prefix, client=name)
-    definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name)
-    views = PostgresViews(settings.postgres)
-    events = KafkaRunEvents(settings.kafka, settings.prefix, client=name)
-    blobs = KafkaBlobs(settings.kafka, settings.prefix, publisher, client=name)
-    control = KafkaControl(settings.kafka, settings.prefix, client=name)
-    shown = {row.path: row.value for row in describe(settings)}
-    where = f"Kafka at {shown['kafka.bootstrap']}, Postgres at {shown['postgres.dsn']}"
-    try:
-        yield Ports(
-            publisher, definitions, views, events, blobs, control, settings.engine.event_ttl_ms, where,
-            tokens=_tokens(settings),
-            traffic=KafkaTraffic(settings.kafka, settings.prefix, client=name),
-            topics=KafkaTopicViews(settings.kafka, settings.prefix, client=name),
-            registry=registry_of(settings.registry),
-        )  # fmt: skip
-    finally:
-        await control.close()
-        await blobs.close()
-        await events.close()
-        await publisher.close()
-        await definitions.close()
-        await views.close()
-
-
-def _tokens(settings: Settings) -> Tokens:
-    """Return what signs and checks tokens by the secrets of the settings."""
-    secrets = [secret.get_secret_value() for secret in settings.security.token_secrets]
-    return Tokens(secrets, settings.prefix)
-
-
-class Client(AsyncClient):
-    """The client of the instance in the settings: starts runs, sends signals, publishes events, reads state.
-
-    Settings are passed, read from a passed path, or found by `Settings.load`. Without addresses of Kafka and
-    Postgres, a `dev` running in the working directory is used.
-    """
-
-    def __init__(self, settings: Settings | Path | None = None) -> None:
-        """Connect to nothing yet: `async with` does."""
-        super().__init__(partial(client_ports, settings))
-
-    @classmethod
-    def sync(cls, settings: Settings | Path | None = None) -> BlockingClient:
-        """Return the same for programs without a loop: `with Client.sync() as client`."""
-        return BlockingClient(cls(settings))
-
-
-def client(settings: Settings) -> Client:
-    """Assemble a client, connected within `async with`."""
-    return Client(settings)

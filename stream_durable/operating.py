@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from stream_durable.kafka.own_topics import make_own_topics
+from stream_durable.kafka.own_topics import make_own_topics, missing_topics
 from stream_durable.kafka.topics import Topics
 from stream_durable.ports import ApiTokens, OperatorViews, TopicStep
 from stream_durable.postgres import migrate as migrations
@@ -63,6 +63,10 @@ async def apply_topics(settings: Settings, queues: Sequence[str]) -> list[TopicS
     return await Topics(settings, tuple(queues)).apply()
 
 
-async def create_topics(settings: Settings, names: Sequence[str], partitions: int | None) -> list[str]:
-    """Create missing topics of the user; return their names."""
+async def create_topics(
+    settings: Settings, names: Sequence[str], partitions: int | None, *, is_rehearsal: bool = False
+) -> list[str]:
+    """Create missing topics of the user; return their names. A rehearsal creates none."""
+    if is_rehearsal:
+        return await missing_topics(settings.kafka, names)
     return await make_own_topics(settings.kafka, names, partitions or settings.kafka.partitions)

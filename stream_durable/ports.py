@@ -256,6 +256,16 @@ class Publisher(Protocol):
         """Wait for messages under way, up to a limit, and stop."""
 
 
+class PlacingPublisher(Publisher, Protocol):
+    """A publisher that knows where a record is."""
+
+    async def place(self, message: Outgoing, headers: Headers | None = None) -> tuple[int, int]:
+        """Publish one message; return partition and offset.
+
+        Raises `RejectedError` for a message over the topic's limit, `TransientError` for a missing topic.
+        """
+
+
 class Blobs(Protocol):
     """Values too large to travel in messages, each a record of a topic of its own."""
 
@@ -1129,6 +1139,12 @@ class Views(Protocol):
     async def dead_count(self, since: int, *, at_most: int) -> int:
         """Count the dead letters since a moment, up to a limit."""
 
+    async def live_versions(self) -> list[LiveVersion]:
+        """Return the versions of workflows with runs under way."""
+
+    async def overdue_timers(self, before: int, *, limit: int) -> list[TimerRow]:
+        """Return timers due before a moment and not applied yet, the oldest first."""
+
     async def failure_causes(self, since: int, *, runs_max: int, limit: int) -> list[FailureCause]:
         """Group failed runs created since a moment by cause; only the newest runs count, up to a limit.
 
@@ -1158,9 +1174,6 @@ class OperatorViews(Views, Protocol):
 
     async def run_ids(self, beginning: str, limit: int) -> list[str]:
         """Return ids with this beginning, in order."""
-
-    async def live_versions(self) -> list[LiveVersion]:
-        """Return the versions of workflows with runs under way."""
 
     async def live_runs(
         self, version: LiveVersion, step: str | None, statuses: Collection[str], limit: int

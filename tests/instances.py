@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from stream_durable import App, bootstrap
+from stream_durable import App, bootstrap, connecting
 from stream_durable.client import AsyncClient, RunHandle
 from stream_durable.client.edge import Edge, Ports
 from stream_durable.kafka.topics import Topics
@@ -132,7 +132,7 @@ async def running(settings: Settings, app: App | None) -> AsyncIterator[Instance
             processors.insert(1, partial(_worker, app=app))
         for assemble in processors:
             await stack.enter_async_context(_task(_serve(partial(assemble, settings, metrics))))
-        ports = await stack.enter_async_context(bootstrap.client_ports(settings))
+        ports = await stack.enter_async_context(connecting.client_ports(settings))
         connect: Callable[[], AbstractAsyncContextManager[Ports]] = lambda: nullcontext(ports)  # noqa: E731
         client = await stack.enter_async_context(AsyncClient(connect))
         yield Instance(settings, metrics, ports, client)

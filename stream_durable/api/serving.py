@@ -18,9 +18,9 @@ from stream_durable.api.gate import Find
 from stream_durable.api.operations import Operations
 from stream_durable.api.world import World
 from stream_durable.api_tokens import Finder
-from stream_durable.bootstrap import SystemClock, client_ports
 from stream_durable.client import AsyncClient
 from stream_durable.client.edge import Edge
+from stream_durable.connecting import SystemClock, client_ports
 from stream_durable.core.errors import RejectedError
 from stream_durable.metrics import Metrics
 from stream_durable.ports import ApiTokens

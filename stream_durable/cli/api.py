@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stream_durable.cli.change import Change, changes
 from stream_durable.cli.errors import NotFoundError, UsageError
 from stream_durable.cli.output import Format, Output, moment, show
 from stream_durable.cli.services import HealthPort, host_service, with_health_port
 from stream_durable.cli.values import load_settings
+from stream_durable.cli.watching import watches
 
 if TYPE_CHECKING:
     from stream_durable.ports import StoredApiToken
@@ -61,6 +63,7 @@ def openapi() -> None:
 
 
 @tokens.command("create")
+@changes
 def create_token(
     name: Annotated[str, typer.Argument(help="Who holds it: written beside everything done with it.")],
     role: Annotated[
@@ -72,6 +75,8 @@ def create_token(
     expires: Annotated[
         str | None, typer.Option(help="After this time, such as 90d.", show_default="never")
     ] = None,
+    *,
+    change: Change,
 ) -> None:
     """Make a token and print its secret, which nobody can read again.
 
@@ -79,10 +84,18 @@ def create_token(
     """
     if role not in ("viewer", "operator", "admin"):
         raise UsageError(f"there is no role {role!r}: give viewer, operator or admin")
-    typer.echo(asyncio.run(_create(name, role, expires, payloads=payloads)))
+    what = f"create token {name}"
+    if change.dry_run:
+        if any(one.name == name for one in asyncio.run(_all())):
+            raise UsageError(f"there is a token {name!r} already: `stream-durable api-tokens list` shows it")
+        change.would(what, role=role, payloads=payloads)
+        return
+    secret = asyncio.run(_create(name, role, expires, payloads=payloads))
+    change.made(what, secret, secret=secret)
 
 
 @tokens.command("list")
+@watches
 def list_tokens(output: Output = Format.TABLE) -> None:
     """List the tokens, without secrets.
 
@@ -94,15 +107,28 @@ def list_tokens(output: Output = Format.TABLE) -> None:
 
 
 @tokens.command("revoke")
-def revoke_token(name: Annotated[str, typer.Argument(help="The name of the token.")]) -> None:
+@changes
+def revoke_token(
+    name: Annotated[str, typer.Argument(help="The name of the token.")], *, change: Change
+) -> None:
     """Revoke a token: every process refuses it within five seconds.
 
     Example: `stream-durable api-tokens revoke alice`
     """
-    if not asyncio.run(_revoke(name)):
+    what = f"revoke token {name}"
+    change.confirm(what)
+    if change.dry_run:
+        is_there = any(one.name == name and one.revoked is None for one in asyncio.run(_all()))
+    else:
+        is_there = asyncio.run(_revoke(name))
+    if not is_there:
         raise NotFoundError(
             f"there is no token {name!r} that is not revoked", "`stream-durable api-tokens list` shows them."
         )
+    if change.dry_run:
+        change.would(what)
+    else:
+        change.made(what, f"Token {name} is revoked.")
 
 
 async def _create(name: str, role: Any, expires: str | None, *, payloads: bool) -> str:

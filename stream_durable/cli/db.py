@@ -6,6 +6,7 @@ import asyncio
 
 import typer
 
+from stream_durable.cli.change import Change, changes
 from stream_durable.cli.errors import CheckFailedError
 from stream_durable.cli.output import Format, Output, show
 from stream_durable.cli.values import load_settings
@@ -19,7 +20,8 @@ def _group() -> None:
 
 
 @app.command()
-def migrate(output: Output = Format.TABLE) -> None:
+@changes
+def migrate(*, change: Change) -> None:
     """Bring the schema up to date; run it before new code is started.
 
     Safe to run while everything goes on, to interrupt, and by several at once: one migrates, the others wait.
@@ -29,10 +31,14 @@ def migrate(output: Output = Format.TABLE) -> None:
     from stream_durable import operating
 
     settings = load_settings()
-    applied = asyncio.run(operating.migrate(settings, say=_say))
-    rows = [{"migration": name, "status": "applied"} for name in applied]
+    if change.dry_run:
+        names = asyncio.run(operating.missing_migrations(settings))
+    else:
+        names = asyncio.run(operating.migrate(settings, say=_say))
+    status = "pending" if change.dry_run else "applied"
+    rows = [{"migration": name, "status": status} for name in names]
     up_to_date = f"Schema {settings.postgres.db_schema} is up to date."
-    show(rows, ("migration", "status"), output, empty=up_to_date)
+    show(rows, ("migration", "status"), change.output, empty=up_to_date)
 
 
 def _say(line: str) -> None:

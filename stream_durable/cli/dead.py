@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
+from stream_durable.cli.change import Change, changes
 from stream_durable.cli.errors import UsageError
 from stream_durable.cli.history import attempts
 from stream_durable.cli.orders import redrive as redrive_runs
 from stream_durable.cli.output import Format, Output
 from stream_durable.cli.runs import After, Limit, show_page
-from stream_durable.cli.selection import OptionalRunId, RunId, Selection, Yes, selects
+from stream_durable.cli.selection import OptionalRunId, RunId, Selection, selects
 from stream_durable.cli.shown import DEAD_COLUMNS
 from stream_durable.cli.values import load_settings
+from stream_durable.cli.watching import watches
 
 app = typer.Typer(help="Runs that failed for good.", no_args_is_help=True)
 
@@ -25,6 +27,7 @@ def _group() -> None:
 
 
 @app.command("list")
+@watches
 @selects
 def list_dead(
     which: Selection, limit: Limit = 50, after: After = None, output: Output = Format.TABLE
@@ -49,11 +52,13 @@ def show_dead(run: RunId, output: Output = Format.TABLE) -> None:
 
 @app.command("redrive")
 @selects
+@changes
 def redrive(
     which: Selection,
     run: OptionalRunId = None,
     whole: Annotated[bool, typer.Option("--whole", help="Retry everything, from the beginning.")] = False,
-    yes: Yes = False,
+    *,
+    change: Change,
 ) -> None:
     """Retry the failed steps of a run, or of all matching failed runs.
 
@@ -61,7 +66,7 @@ def redrive(
     """
     if run is None:
         which = which._replace(failed=True)
-    redrive_runs(run, which, yes, whole=whole)
+    redrive_runs(run, which, change, whole=whole)
 
 
 async def _dead(written: str) -> str:

@@ -131,14 +131,14 @@ class _Demonstration:
         return ("--health-port", str(self._ports[name]))
 
     async def _show(self, supervisor: Supervisor) -> None:
-        from stream_durable import bootstrap, operating
+        from stream_durable import connecting, operating
         from stream_durable.examples.shop import Order, orders
         from stream_durable.services.ready import until_ready
 
         for port in self._ports.values():
             await until_ready(port)
         async with operating.views(self._laptop.settings) as views:
-            async with bootstrap.client(self._laptop.settings) as client:
+            async with connecting.client(self._laptop.settings) as client:
                 run = await client.start(orders, Order.model_validate(_ORDER), id=_RUN)
             _say(f"\nRun {run.id}: reserve → charge → pack → ship\n")
             async for stored, found in changes(views, run.id):

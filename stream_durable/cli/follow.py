@@ -7,11 +7,11 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from textwrap import indent
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from stream_durable.cli.errors import NotFoundError
 from stream_durable.cli.failures import Failed
-from stream_durable.cli.output import cell_text, lasted
+from stream_durable.cli.output import cell_text, lasted, moment
 from stream_durable.core.names import is_helper
 from stream_durable.core.status import FAILED, RUN_ENDED
 
@@ -73,6 +73,13 @@ async def follow(views: Views, run_id: str, say: Callable[[str], None]) -> RunRo
                 say(indent(change.trace.rstrip(), _INDENT))
     assert last is not None, "a run that ended was seen"
     return last
+
+
+async def rows(views: Views, run_id: str) -> AsyncIterator[dict[str, Any]]:
+    """Yield what happens until the run ends, for programs; the end of the run comes last."""
+    async for _, found in changes(views, run_id):
+        for change in found:
+            yield {**change._asdict(), "time": moment(change.time), "run": run_id}
 
 
 def line(change: Change, begin: int) -> str:

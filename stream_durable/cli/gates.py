@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stream_durable.cli.change import Change, changes
 from stream_durable.cli.errors import NotFoundError
 from stream_durable.cli.output import Format, Output, cell_text, moment, show, show_one
 from stream_durable.cli.values import load_settings
+from stream_durable.cli.watching import watches
 
 if TYPE_CHECKING:
     from stream_durable.core.gate.summary import GatePlace, GateSummary
@@ -29,6 +31,7 @@ def _group() -> None:
 
 
 @app.command("list")
+@watches
 def list_gates(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Rows at most.")] = 1_000,
     after: Annotated[
@@ -76,6 +79,7 @@ def show_gate(
 
 
 @app.command("set")
+@changes
 def set_gate(
     name: Name,
     key: Key = "",
@@ -85,24 +89,32 @@ def set_gate(
     weights: Annotated[
         list[str] | None, typer.Option("--weight", help="KEY=N, where keys take turns; repeatable.")
     ] = None,
+    *,
+    change: Change,
 ) -> None:
     """Change limits of a gate; others stay. Kept over deployments, until `gates reset`.
 
     Example: `stream-durable gates set bank --at-once 20`
     """
     found = dict(read_weight(each) for each in weights or ())
-    asyncio.run(_set(load_settings(), name, key=key, at_once=at_once, rate=rate, burst=burst, weights=found))
-    typer.echo(f"Asked to change {name}.")
+    limits: dict[str, Any] = {"at_once": at_once, "rate": rate, "burst": burst, "weights": found}
+    change.make(
+        f"change gate {name}",
+        lambda client: client.set_gate(name, key=key, **limits),
+        f"Asked to change {name}.",
+    )
 
 
 @app.command("reset")
-def reset_gate(name: Name, key: Key = "") -> None:
+@changes
+def reset_gate(name: Name, key: Key = "", *, change: Change) -> None:
     """Go back to the limits of the code.
 
     Example: `stream-durable gates reset bank`
     """
-    asyncio.run(_reset(load_settings(), name, key))
-    typer.echo(f"Asked to reset {name}.")
+    change.make(
+        f"reset gate {name}", lambda client: client.reset_gate(name, key=key), f"Asked to reset {name}."
+    )
 
 
 def read_weight(text: str) -> tuple[str, int]:
@@ -111,20 +123,6 @@ def read_weight(text: str) -> tuple[str, int]:
     if not mark or not key or not weight.isdecimal():
         raise typer.BadParameter(f"{text!r} is no weight: write KEY=N, as gold=3", param_hint="--weight")
     return key, int(weight)
-
-
-async def _set(settings: Settings, name: str, **limits: Any) -> None:
-    from stream_durable import bootstrap
-
-    async with bootstrap.client(settings) as client:
-        await client.set_gate(name, **limits)
-
-
-async def _reset(settings: Settings, name: str, key: str) -> None:
-    from stream_durable import bootstrap
-
-    async with bootstrap.client(settings) as client:
-        await client.reset_gate(name, key=key)
 
 
 async def _get(

@@ -95,13 +95,13 @@ def history(
 
     Example: `stream-durable runs history order-42 --evidence`
     """
-    from stream_durable import bootstrap
+    from stream_durable import connecting
     from stream_durable.cli.lookup import find_run
 
     async def ask() -> list[dict[str, Any]]:
         settings = load_settings()
         run_id = await find_run(settings, run)
-        async with bootstrap.client(settings) as client:
+        async with connecting.client(settings) as client:
             return [one._asdict() for one in await client.history(run_id, evidence=evidence)]
 
     columns = ("time", "what", "step", "by", "text")
@@ -141,12 +141,12 @@ def print_answer(run: str, ask: Callable[[RunHandle], Awaitable[Any]]) -> None:
 
 async def ask_run(run: str, ask: Callable[[RunHandle], Awaitable[Any]]) -> tuple[str, Any]:
     """Return the id of the run, and the result of a query on the handle."""
-    from stream_durable import bootstrap
+    from stream_durable import connecting
     from stream_durable.cli.lookup import find_run
 
     settings = load_settings()
     run_id = await find_run(settings, run)
-    async with bootstrap.client(settings) as client:
+    async with connecting.client(settings) as client:
         return run_id, await ask(client.run(run_id))
 
 

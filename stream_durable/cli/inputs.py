@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stream_durable.cli.change import Change, changes
 from stream_durable.cli.errors import UsageError
 from stream_durable.cli.history import ask_run
 from stream_durable.cli.output import Format, Output, show, show_one
 from stream_durable.cli.runs import After, Limit
-from stream_durable.cli.selection import RunId, Yes
+from stream_durable.cli.selection import RunId
 from stream_durable.cli.values import load_settings, read_json
+from stream_durable.cli.watching import watches
 
 if TYPE_CHECKING:
     from stream_durable.client import AsyncClient, InputFilter, InputList, Question, RunHandle
@@ -51,6 +53,7 @@ def _inputs() -> None:
 
 
 @app.command("list")
+@watches
 def list_inputs(
     workflow: Workflow = None,
     wait: OfWait = None,
@@ -94,6 +97,7 @@ def show_input(run: RunId, wait: Wait, output: Output = Format.TABLE) -> None:
 
 
 @app.command("answer")
+@changes
 def answer(
     run: OptionalRun = None,
     wait: OptionalWait = None,
@@ -112,7 +116,8 @@ def answer(
     unassigned: Nobody = False,
     tag: Tag = None,
     expiring: Expiring = None,
-    yes: Yes = False,
+    *,
+    change: Change,
 ) -> None:
     """Answer a question, or all matching questions with the same answer.
 
@@ -123,27 +128,34 @@ def answer(
     """
     which = _filter(workflow, of_wait, role, assignee, unassigned, tag, expiring)
     if run is not None and wait is not None:
-        _answer_one(run, wait, value, by, comment)
+        _answer_one(run, wait, value, by, comment, change)
     elif run is not None:
         raise UsageError("name the step that asks, too")
     elif value is None:
         raise UsageError("name a run and a step that asks; or give --answer and conditions")
     else:
-        _answer_many(which, read_json(value, "--answer"), by, comment, yes=yes)
+        _answer_many(which, read_json(value, "--answer"), by, comment, change)
 
 
 @app.command("claim")
-def claim(run: RunId, wait: Wait, by: By = None) -> None:
+@changes
+def claim(run: RunId, wait: Wait, by: By = None, *, change: Change) -> None:
     """Take a question on, unless it is somebody else's.
 
     Example: `stream-durable inputs claim order-42 approved --by ann`
     """
     who = by or getpass.getuser()
-    found, _ = _of_run(run, lambda handle: handle.claim(wait, who))
-    typer.echo(f"Asked to make {wait} of {found} the question of {who}.")
+    _change(
+        change,
+        f"claim {wait} of {run}",
+        run,
+        lambda handle: handle.claim(wait, who),
+        lambda found: f"Asked to make {wait} of {found} the question of {who}.",
+    )
 
 
 @app.command("assign")
+@changes
 def assign(
     run: RunId,
     wait: Wait,
@@ -153,32 +165,47 @@ def assign(
     role: Annotated[str | None, typer.Option("--role", help="Who may answer, from now on.")] = None,
     by: By = None,
     comment: Comment = "",
+    *,
+    change: Change,
 ) -> None:
     """Assign a question to a person, in place of the present assignee.
 
     Example: `stream-durable inputs assign order-42 approved bob --comment "I am on leave"`
     """
     who = by or getpass.getuser()
-    found, _ = _of_run(run, lambda handle: handle.assign(wait, to, role=role, by=who, comment=comment))
-    typer.echo(f"Asked to hand {wait} of {found} over to {to or 'anybody'}.")
+    _change(
+        change,
+        f"hand {wait} of {run} over to {to or 'anybody'}",
+        run,
+        lambda handle: handle.assign(wait, to, role=role, by=who, comment=comment),
+        lambda found: f"Asked to hand {wait} of {found} over to {to or 'anybody'}.",
+    )
 
 
 @app.command("comment")
+@changes
 def comment(
     run: RunId,
     wait: Wait,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What is noted.", show_default=False)],
     by: By = None,
+    *,
+    change: Change,
 ) -> None:
     """Note something beside a question.
 
     Example: `stream-durable inputs comment order-42 approved "is it paid?"`
     """
-    found, _ = _of_run(run, lambda handle: handle.comment(wait, text, by=by or getpass.getuser()))
-    typer.echo(f"Noted beside {wait} of {found}.")
+    _change(
+        change,
+        f"note something beside {wait} of {run}",
+        run,
+        lambda handle: handle.comment(wait, text, by=by or getpass.getuser()),
+        lambda found: f"Noted beside {wait} of {found}.",
+    )
 
 
-def _answer_one(run: str, wait: str, value: str | None, by: str | None, comment: str) -> None:
+def _answer_one(run: str, wait: str, value: str | None, by: str | None, comment: str, change: Change) -> None:
     who = by or getpass.getuser()
 
     async def act(handle: RunHandle) -> str:
@@ -193,16 +220,15 @@ def _answer_one(run: str, wait: str, value: str | None, by: str | None, comment:
             raise UsageError("give --answer: only a terminal asks for it")
         return await handle.answer(wait, given, by=who, comment=comment)
 
-    found, _ = _of_run(run, act)
-    typer.echo(f"Answered {wait} of {found}.")
+    _change(change, f"answer {wait} of {run}", run, act, lambda found: f"Answered {wait} of {found}.")
 
 
-def _answer_many(which: InputFilter, value: Any, by: str | None, comment: str, *, yes: bool) -> None:
+def _answer_many(which: InputFilter, value: Any, by: str | None, comment: str, change: Change) -> None:
     if which == _filter():
         raise UsageError("give conditions for questions: --wait, --workflow, --role, --assignee, --tag …")
 
     async def act(client: AsyncClient) -> int | None:
-        if not yes:
+        if not (change.yes or change.dry_run):
             page = await client.inputs(which, limit=_SHOWN)
             _show(page, Format.TABLE)
             more = " and more" if page.following is not None else ""
@@ -214,9 +240,11 @@ def _answer_many(which: InputFilter, value: Any, by: str | None, comment: str, *
             which, value, by=by or getpass.getuser(), comment=comment, progress=_progress
         )
 
-    told = _asked(act)
-    if told is not None:
-        typer.echo(f"Answered {told} {'question' if told == 1 else 'questions'}.")
+    change.make("answer the matching questions", act, _answered)
+
+
+def _answered(count: int | None) -> str:
+    return f"Answered {count or 0} {'question' if count == 1 else 'questions'}."
 
 
 def _progress(told: int) -> None:
@@ -259,10 +287,10 @@ def _filter(
 
 
 def _asked(ask: Callable[[AsyncClient], Awaitable[Any]]) -> Any:
-    from stream_durable import bootstrap
+    from stream_durable import connecting
 
     async def run() -> Any:
-        async with bootstrap.client(load_settings()) as client:
+        async with connecting.client(load_settings()) as client:
             return await ask(client)
 
     return asyncio.run(run())
@@ -270,3 +298,22 @@ def _asked(ask: Callable[[AsyncClient], Awaitable[Any]]) -> Any:
 
 def _of_run(written: str, ask: Callable[[RunHandle], Awaitable[Any]]) -> tuple[str, Any]:
     return asyncio.run(ask_run(written, ask))
+
+
+def _change(
+    change: Change,
+    what: str,
+    run: str,
+    order: Callable[[RunHandle], Awaitable[str]],
+    done: Callable[[str], str],
+) -> None:
+    """Make a change to a question of a run; `done` gets the whole id of the run."""
+
+    async def act(client: AsyncClient) -> str:
+        from stream_durable.cli.lookup import find_run
+
+        found = await find_run(load_settings(), run)
+        await order(client.run(found))
+        return found
+
+    change.make(what, act, done)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_durable.cli.selection import read_time
+from stream_durable.cli.change import Change, changes
+from stream_durable.cli.selection import RunId, read_time
 from stream_durable.cli.values import load_settings, read_json
+
+if TYPE_CHECKING:
+    from stream_durable.client import AsyncClient
 
 Data = Annotated[str, typer.Option("--data", "-d", help="JSON data, or @file, or - for standard input.")]
 At = Annotated[
@@ -18,6 +21,7 @@ By = Annotated[str, typer.Option("--by", help="Who sends it, under any name.")]
 Later = Annotated[str | None, typer.Option("--after", help='Send it after this time, as "90s" or "1d".')]
 
 
+@changes
 def publish(
     event: Annotated[str, typer.Argument(help="Name of the event, such as payment.captured.")],
     key: Annotated[
@@ -39,31 +43,27 @@ def publish(
     by: By = "",
     at: At = None,
     after: Later = None,
+    *,
+    change: Change,
 ) -> None:
     """Publish an event, for all runs waiting now or later.
 
     Example: `stream-durable publish payment.captured --key 42 --data '{"amount": 9.5}'`
     """
-    from stream_durable import bootstrap
-
     value = read_json(data, "--data")
     moment = None if at is None else read_time(at, "--at")
-    settings = load_settings()
-
-    async def send() -> None:
-        async with bootstrap.client(settings) as client:
-            await client.publish(
-                event, key=key, data=value, id=message_id, ttl=ttl, by=by, at=moment, after=after
-            )
-
-    asyncio.run(send())
-    typer.echo(
-        f"{_done('Published', at, after)} {event} {'without a key' if key is None else f'with key {key}'}."
+    change.make(
+        f"publish {event}",
+        lambda client: client.publish(
+            event, key=key, data=value, id=message_id, ttl=ttl, by=by, at=moment, after=after
+        ),
+        f"{_done('Published', at, after)} {event} {'without a key' if key is None else f'with key {key}'}.",
     )
 
 
+@changes
 def signal(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, or a unique beginning of it.")],
+    run: RunId,
     name: Annotated[str, typer.Argument(help="Name of the signal.")],
     data: Data = "null",
     message_id: Annotated[
@@ -78,25 +78,24 @@ def signal(
     by: By = "",
     at: At = None,
     after: Later = None,
+    *,
+    change: Change,
 ) -> None:
     """Send a signal to a run.
 
     Example: `stream-durable signal order-42 released --data '{"by": "tom"}'`
     """
-    from stream_durable import bootstrap
     from stream_durable.cli.lookup import find_run
 
     value = read_json(data, "--data")
     moment = None if at is None else read_time(at, "--at")
-    settings = load_settings()
 
-    async def send() -> str:
-        run_id = await find_run(settings, run)
-        async with bootstrap.client(settings) as client:
-            await client.signal(run_id, name, value, id=message_id, ttl=ttl, by=by, at=moment, after=after)
-        return run_id
+    async def send(client: AsyncClient) -> str:
+        found = await find_run(load_settings(), run)
+        await client.signal(found, name, value, id=message_id, ttl=ttl, by=by, at=moment, after=after)
+        return found
 
-    typer.echo(f"{_done('Sent', at, after)} {name} to {asyncio.run(send())}.")
+    change.make(f"send {name} to {run}", send, lambda found: f"{_done('Sent', at, after)} {name} to {found}.")
 
 
 def _done(done: str, at: str | None, after: str | None) -> str:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from stream_durable.cli.output import Format, Output, show_one
-from stream_durable.cli.selection import OptionalRunId, RunId, Selection, Yes, one_or_many, selects
+from stream_durable.cli.change import Change, changes
+from stream_durable.cli.output import Format
+from stream_durable.cli.selection import OptionalRunId, RunId, Selection, one_or_many, selects
 from stream_durable.cli.values import load_settings, read_json
 from stream_durable.core.errors import RejectedError
 
 if TYPE_CHECKING:
     from stream_durable.client import AsyncClient, RunFilter, RunHandle
+
+#: Requests without a way back, confirmed at a terminal.
+_FOR_GOOD: Final = frozenset({"cancel", "skip", "fail"})
+#: Runs named by a rehearsal for many.
+_SHOWN: Final = 10
 
 Reason = Annotated[str, typer.Option("--reason", help="Kept with the run.")]
 By = Annotated[str | None, typer.Option("--by", help="Who asks for it.", show_default="the user's name")]
@@ -23,6 +29,7 @@ Step = Annotated[str, typer.Argument(help="Name of the step, or of a group of st
 
 
 @selects
+@changes
 def cancel(
     which: Selection,
     run: OptionalRunId = None,
@@ -32,7 +39,8 @@ def cancel(
     ] = False,
     step: Annotated[str | None, typer.Option("--step", help="Only this step, or group of steps.")] = None,
     by: By = None,
-    yes: Yes = False,
+    *,
+    change: Change,
 ) -> None:
     """Cancel a run, a step of a run, or all runs matching the options.
 
@@ -46,12 +54,13 @@ def cancel(
         _tell_one(
             "cancel",
             run,
+            change,
             lambda handle: handle.cancel_step(step, reason, by=_who(by)),
             f"{step} of ",
         )
         return
     _tell(
-        "cancel", run, which, yes,
+        "cancel", run, which, change,
         lambda handle: handle.cancel(reason, compensate=compensate, by=_who(by)),
         lambda client, chosen: client.cancel_all(
             chosen, reason, compensate=compensate, by=_who(by), progress=_progress
@@ -60,8 +69,9 @@ def cancel(
 
 
 @selects
+@changes
 def pause(
-    which: Selection, run: OptionalRunId = None, reason: Reason = "", by: By = None, yes: Yes = False
+    which: Selection, run: OptionalRunId = None, reason: Reason = "", by: By = None, *, change: Change
 ) -> None:
     """Let no step begin until the run is resumed; for a run, or for all runs matching the options.
 
@@ -70,13 +80,14 @@ def pause(
     Example: `stream-durable runs pause order-42 --reason "the bank is away"`
     """
     _tell(
-        "pause", run, which, yes,
+        "pause", run, which, change,
         lambda handle: handle.pause(reason, by=_who(by)),
         lambda client, chosen: client.pause_all(chosen, reason, by=_who(by), progress=_progress),
     )  # fmt: skip
 
 
 @selects
+@changes
 def resume(
     which: Selection,
     run: OptionalRunId = None,
@@ -84,7 +95,8 @@ def resume(
         str | None,
         typer.Option("--context", help="A JSON object to merge into the run's context, or @file, or -."),
     ] = None,
-    yes: Yes = False,
+    *,
+    change: Change,
 ) -> None:
     """Resume a paused run, or all paused runs matching the options.
 
@@ -92,26 +104,30 @@ def resume(
     """
     merged = None if context is None else read_json(context, "--context")
     _tell(
-        "resume", run, which, yes,
+        "resume", run, which, change,
         lambda handle: handle.resume(context=merged),
         lambda client, chosen: client.resume_all(chosen, context=merged, progress=_progress),
     )  # fmt: skip
 
 
-def skip(run: RunId, step: Step, reason: Reason = "", by: By = None) -> None:
+@changes
+def skip(run: RunId, step: Step, reason: Reason = "", by: By = None, *, change: Change) -> None:
     """Skip a step, or a group of steps; later steps go on.
 
     Example: `stream-durable runs skip order-42 released --reason "released by phone"`
     """
-    _tell_one("skip", run, lambda handle: handle.skip_step(step, reason, by=_who(by)), f"{step} of ")
+    _tell_one("skip", run, change, lambda handle: handle.skip_step(step, reason, by=_who(by)), f"{step} of ")
 
 
+@changes
 def complete(
     run: RunId,
     step: Annotated[str, typer.Argument(help="Name of the held step.")],
     value: Annotated[str, typer.Option("--value", help="Its output: JSON, or @file, or -.")] = "null",
     reason: Reason = "",
     by: By = None,
+    *,
+    change: Change,
 ) -> None:
     """Complete a held step with a value of the step's type; later steps go on.
 
@@ -119,11 +135,15 @@ def complete(
     """
     output = read_json(value, "--value")
     _tell_one(
-        "complete", run, lambda handle: handle.complete_step(step, output, by=_who(by), reason=reason),
+        "complete",
+        run,
+        change,
+        lambda handle: handle.complete_step(step, output, by=_who(by), reason=reason),
         f"{step} of ",
-    )  # fmt: skip
+    )
 
 
+@changes
 def fail(
     run: RunId,
     step: Annotated[str, typer.Argument(help="Name of the held step.")],
@@ -132,17 +152,24 @@ def fail(
     ] = "",
     reason: Reason = "",
     by: By = None,
+    *,
+    change: Change,
 ) -> None:
     """Fail a held step, and so the run, or the group around the step.
 
     Example: `stream-durable runs fail order-42 charge --reason "the card is stolen" --by tom`
     """
     _tell_one(
-        "fail", run, lambda handle: handle.fail_step(step, error, by=_who(by), reason=reason), f"{step} of "
-    )  # fmt: skip
+        "fail",
+        run,
+        change,
+        lambda handle: handle.fail_step(step, error, by=_who(by), reason=reason),
+        f"{step} of ",
+    )
 
 
 @selects
+@changes
 def retry(
     which: Selection,
     run: OptionalRunId = None,
@@ -150,7 +177,8 @@ def retry(
     whole: Annotated[bool, typer.Option("--whole", help="Retry everything, from the beginning.")] = False,
     reason: Reason = "",
     by: By = None,
-    yes: Yes = False,
+    *,
+    change: Change,
 ) -> None:
     """Retry the failed, held or cancelled steps of a run and all later ones, or of all runs of the options.
 
@@ -160,19 +188,25 @@ def retry(
         if run is None:
             raise typer.BadParameter("--step is for one run")
         _tell_one(
-            "retry", run, lambda handle: handle.retry(step, whole=whole, reason=reason, by=_who(by)),
+            "retry", run, change, lambda handle: handle.retry(step, whole=whole, reason=reason, by=_who(by)),
             f"{step} of ",
         )  # fmt: skip
         return
-    redrive(run, which, yes, whole=whole, reason=reason, by=by)
+    redrive(run, which, change, whole=whole, reason=reason, by=by)
 
 
 def redrive(
-    run: str | None, which: Selection, yes: bool, *, whole: bool, reason: str = "", by: str | None = None
+    run: str | None,
+    which: Selection,
+    change: Change,
+    *,
+    whole: bool,
+    reason: str = "",
+    by: str | None = None,
 ) -> None:
     """Retry steps in one run, or in all matching runs that ended badly."""
     _tell(
-        "retry", run, which, yes,
+        "retry", run, which, change,
         lambda handle: handle.retry(whole=whole, reason=reason, by=_who(by)),
         lambda client, chosen: client.retry_all(
             chosen, whole=whole, reason=reason, by=_who(by), progress=_progress
@@ -180,27 +214,30 @@ def redrive(
     )  # fmt: skip
 
 
+@changes
 def again(
     run: RunId,
     run_id: Annotated[
         str | None, typer.Option("--id", help="Starting twice with one id is one run.", show_default="random")
     ] = None,
-    output: Output = Format.TABLE,
+    *,
+    change: Change,
 ) -> None:
     """Start another run with the same input, tags and metadata, by the newest version of its workflow.
 
     Example: `stream-durable runs again order-42 --id order-42-b`
     """
 
-    async def start(handle: RunHandle) -> RunHandle:
-        return await handle.start_again(id=run_id)
+    async def start(client: AsyncClient) -> RunHandle:
+        return await client.run(await _found(run, may_have_ended=True)).start_again(id=run_id)
 
-    _, started = asyncio.run(_with_run(run, start, may_have_ended=True))
-    if output is Format.TABLE:
-        was = "Started" if started.created else "It was started before:"
-        typer.echo(f"{was} {started.id}.")
-    else:
-        show_one({"id": started.id, "created": started.created}, output)
+    change.make(
+        f"start {run} again", start, _started, facts=lambda made: {"id": made.id, "created": made.created}
+    )
+
+
+def _started(started: RunHandle) -> str:
+    return f"Started {started.id}." if started.created else f"It was started before: {started.id}."
 
 
 def _who(by: str | None) -> str:
@@ -211,55 +248,90 @@ def _tell(
     verb: str,
     run: str | None,
     which: Selection,
-    yes: bool,
+    change: Change,
     one: Callable[[RunHandle], Awaitable[str]],
     many: Callable[[AsyncClient, RunFilter], Awaitable[int]],
 ) -> None:
     one_or_many(run, which)
     if run is not None:
-        _tell_one(verb, run, one)
-        return
-    told = asyncio.run(_tell_many(verb, which, yes, many))
-    if told is not None:
-        typer.echo(f"Requested to {verb} {told} {'run' if told == 1 else 'runs'}.")
+        _tell_one(verb, run, change, one)
+    else:
+        _tell_many(verb, which, change, many)
 
 
-def _tell_one(verb: str, run: str, order: Callable[[RunHandle], Awaitable[str]], what: str = "") -> None:
-    found, _ = asyncio.run(_with_run(run, order, may_have_ended=verb == "retry"))
-    typer.echo(f"Requested to {verb} {what}{found}.")
+def _tell_one(
+    verb: str, run: str, change: Change, order: Callable[[RunHandle], Awaitable[str]], what: str = ""
+) -> None:
+    async def act(client: AsyncClient) -> str:
+        found = await _found(run, may_have_ended=verb == "retry")
+        await order(client.run(found))
+        return found
+
+    change.make(
+        f"{verb} {what}{run}",
+        act,
+        lambda found: f"Requested to {verb} {what}{found}.",
+        facts=lambda found: {"run": found},
+        asks=verb in _FOR_GOOD,
+    )
 
 
-async def _with_run(
-    written: str, act: Callable[[RunHandle], Awaitable[Any]], *, may_have_ended: bool
-) -> tuple[str, Any]:
-    from stream_durable import bootstrap, operating
+async def _found(written: str, *, may_have_ended: bool) -> str:
+    """Return the id of a run, unless it has ended, so that nothing would change."""
+    from stream_durable import operating
     from stream_durable.cli.lookup import find_in
 
-    settings = load_settings()
-    async with operating.views(settings) as views:
+    async with operating.views(load_settings()) as views:
         run = await find_in(views, written)
         row = await views.run_get(run)
     if row is not None and row.ended is not None and not may_have_ended:
         raise RejectedError("has_ended", f"run {run!r} has ended as {row.status}: nothing would change")
-    async with bootstrap.client(settings) as client:
-        return run, await act(client.run(run))
+    return run
 
 
-async def _tell_many(
-    verb: str, which: Selection, yes: bool, order: Callable[[AsyncClient, RunFilter], Awaitable[int]]
-) -> int | None:
-    """Send the request to all matching runs after confirmation; None: not confirmed."""
-    from stream_durable import bootstrap
+def _tell_many(
+    verb: str,
+    which: Selection,
+    change: Change,
+    order: Callable[[AsyncClient, RunFilter], Awaitable[int]],
+) -> None:
+    """Send the request to all matching runs after confirmation."""
+    from stream_durable.client.rehearsal import Rehearsed
 
     chosen = which.filter()
-    async with bootstrap.client(load_settings()) as client:
-        if not yes:
+
+    async def act(client: AsyncClient) -> int | None:
+        if not (change.yes or change.dry_run):
             found = await client.count(chosen)
             number = found.found if found.is_exact else f"more than {found.found}"
             question = f"These conditions are met by {number} runs. {verb.capitalize()} those that can be?"
             if not await asyncio.to_thread(typer.confirm, question, err=True):
                 return None
         return await order(client, chosen)
+
+    try:
+        count = asyncio.run(change.through_client(act))
+    except Rehearsed as rehearsed:
+        _would(verb, change, [(one.key or b"").decode() for one in rehearsed.records])
+        return
+    if change.dry_run:
+        _would(verb, change, [])
+    elif count is not None:
+        runs = "1 run" if count == 1 else f"{count} runs"
+        change.made(f"{verb} {runs}", f"Requested to {verb} {runs}.", runs=count)
+
+
+def _would(verb: str, change: Change, runs: list[str]) -> None:
+    """Print the first runs of a rehearsal for many."""
+    from stream_durable.client.together import PAGE_RUNS
+
+    more = " or more" if len(runs) == PAGE_RUNS else ""
+    number = "1 run" if len(runs) == 1 else f"{len(runs)}{more} runs"
+    shown = f": {', '.join(runs[:_SHOWN])}{', …' if len(runs) > _SHOWN else ''}" if runs else ""
+    if change.output is Format.TABLE:
+        change.would(f"{verb} {number}{shown}")
+    else:
+        change.would(f"{verb} {number}", runs=runs)
 
 
 def _progress(told: int) -> None:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from stream_durable.cli.change import Change, changes
 from stream_durable.cli.output import Format, Output, moment, show
 from stream_durable.cli.values import load_settings
+from stream_durable.cli.watching import watches
 from stream_durable.core.errors import RejectedError
 
 if TYPE_CHECKING:
-    from stream_durable.bootstrap import Client
-    from stream_durable.client import QueueState, WorkerState
+    from stream_durable.client import AsyncClient, QueueState, WorkerState
     from stream_durable.services.status import Readers
 
 R = TypeVar("R")
@@ -37,6 +38,7 @@ def _workers() -> None:
 
 
 @queues.command("list")
+@watches
 def list_queues(output: Output = Format.TABLE) -> None:
     """List the queues: paused or not, workers, attempts under way, and the backlog on the topic.
 
@@ -53,33 +55,44 @@ def list_queues(output: Output = Format.TABLE) -> None:
 
 
 @queues.command("pause")
-def pause_queue(queue: Name, reason: Reason = "", by: By = "") -> None:
+@changes
+def pause_queue(queue: Name, reason: Reason = "", by: By = "", *, change: Change) -> None:
     """Let workers begin nothing from a queue until it is resumed; attempts under way go on to their end.
 
     Time-outs of runs and steps go on, timers fire, and places at gates stay taken.
 
     Example: `stream-durable queues pause mail --reason "the mail server is down"`
     """
-    _do(lambda client: client.pause_queue(queue, reason=reason, by=by))
-    typer.echo(f"Queue {queue} is paused. `stream-durable queues resume {queue}` lets its workers go on.")
+    change.make(
+        f"pause queue {queue}",
+        lambda client: client.pause_queue(queue, reason=reason, by=by),
+        f"Queue {queue} is paused. `stream-durable queues resume {queue}` lets its workers go on.",
+    )
 
 
 @queues.command("resume")
-def resume_queue(queue: Name) -> None:
+@changes
+def resume_queue(queue: Name, *, change: Change) -> None:
     """Let workers serve a queue again.
 
     Example: `stream-durable queues resume mail`
     """
-    _do(lambda client: client.resume_queue(queue))
-    typer.echo(f"Queue {queue} is served again.")
+    change.make(
+        f"resume queue {queue}",
+        lambda client: client.resume_queue(queue),
+        f"Queue {queue} is served again.",
+    )
 
 
 @queues.command("drain")
+@changes
 def drain_queue(
     queue: Name,
     timeout: Annotated[str | None, typer.Option("--timeout", help='How long to wait, as "10m".')] = None,
     reason: Reason = "",
     by: By = "",
+    *,
+    change: Change,
 ) -> None:
     """Pause a queue, and wait until no attempt of it is under way.
 
@@ -93,15 +106,19 @@ def drain_queue(
         typer.echo(text, err=True)
 
     try:
-        _do(lambda client: client.drain_queue(queue, timeout=timeout, reason=reason, by=by, progress=tell))
+        change.make(
+            f"drain queue {queue}",
+            lambda client: client.drain_queue(queue, timeout=timeout, reason=reason, by=by, progress=tell),
+            f"Queue {queue} is paused, and none of its attempts is under way.",
+        )
     except TimeoutError:
         text = f"queue {queue!r} still has attempts under way after {timeout}; it stays paused"
         remedy = "wait longer, or cancel their runs; `stream-durable workers list` shows the load"
         raise RejectedError("timeout", f"{text}: {remedy}") from None
-    typer.echo(f"Queue {queue} is paused, and none of its attempts is under way.")
 
 
 @workers.command("list")
+@watches
 def list_workers(output: Output = Format.TABLE) -> None:
     """List the workers: queues, load, workflows with fingerprints, and the time of its last record.
 
@@ -138,11 +155,11 @@ def _worker(one: WorkerState) -> dict[str, Any]:
     }
 
 
-def _do(act: Callable[[Client], Awaitable[R]]) -> R:
+def _do(act: Callable[[AsyncClient], Awaitable[R]]) -> R:
     async def within() -> R:
-        from stream_durable import bootstrap
+        from stream_durable import connecting
 
-        async with bootstrap.client(load_settings()) as client:
+        async with connecting.client(load_settings()) as client:
             return await act(client)
 
     return asyncio.run(within())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 import typer
 
+from stream_durable.cli.change import Change, changes
 from stream_durable.cli.errors import CheckFailedError
 from stream_durable.cli.output import Format, Output, show, show_one
 from stream_durable.cli.progress import replay_progress
@@ -20,6 +22,7 @@ def _group() -> None:
 
 
 @app.command()
+@changes
 def rebuild(
     into: Annotated[
         str, typer.Option("--into", metavar="SCHEMA", help="The schema to create, or to resume.")
@@ -28,21 +31,26 @@ def rebuild(
     to_end: Annotated[
         bool, typer.Option("--to-end", help="Up to the end of the log, not to where the live schema stands.")
     ] = False,
-    output: Output = Format.TABLE,
+    *,
+    change: Change,
 ) -> None:
     """Rebuild the state from the log, in a schema beside the live one. Nothing is published.
 
     Example: `stream-durable replay rebuild --into stream_durable_2`
     """
-    from stream_durable import bootstrap
+    from stream_durable import bootstrap, operating
     from stream_durable.services.host import run_briskly
 
+    settings = load_settings()
+    if change.dry_run:
+        target = settings.override({"postgres.db_schema": into})
+        is_new = bool(asyncio.run(operating.missing_migrations(target)))
+        change.would(f"rebuild the state in schema {into}, {'to be created' if is_new else 'which exists'}")
+        return
     with replay_progress("rebuilding") as tell:
-        done = run_briskly(
-            bootstrap.rebuild(load_settings(), into, resume=resume, to_end=to_end, progress=tell)
-        )
-    if output is not Format.TABLE:
-        show_one({"schema": into, **done._asdict()}, output)
+        done = run_briskly(bootstrap.rebuild(settings, into, resume=resume, to_end=to_end, progress=tell))
+    if change.output is not Format.TABLE:
+        show_one({"schema": into, **done._asdict()}, change.output)
         return
     typer.echo(
         f"Schema {into} holds what {done.records:,} records make of it ({done.exceptions:,} of them refused, "

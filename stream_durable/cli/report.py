@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Annotated
 
 import typer
 
 from stream_durable.cli.graph import run_and_graph
-from stream_durable.cli.output import Format, show_one
+from stream_durable.cli.output import Format, Output, show_one
 from stream_durable.cli.selection import RunId
 from stream_durable.cli.values import load_settings
 
 
 def report_run(
     run: RunId,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    output: Output = Format.TABLE,
 ) -> None:
     """Show the steps of a run in the order of their ends, with waiting and running times, and the critical
     path: the longest chain, deciding how long the run took.
@@ -27,8 +26,8 @@ def report_run(
 
     graph, state = asyncio.run(run_and_graph(load_settings(), run))
     found = report(graph.definition, state)
-    if as_json:
+    if output is not Format.TABLE:
         fields = {**found._asdict(), "steps": [step._asdict() for step in found.steps]}
-        show_one(fields, Format.JSON)
+        show_one(fields, output)
     else:
         typer.echo(table(found, is_coloured=sys.stdout.isatty()), nl=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stream_durable.cli.change import Change, changes
 from stream_durable.cli.errors import FAILURE, UsageError
 from stream_durable.cli.failures import print_traces
 from stream_durable.cli.output import Format, Output, show, show_one
@@ -24,6 +25,7 @@ from stream_durable.cli.shown import (
     step_rows,
 )
 from stream_durable.cli.values import AppOption, load, load_settings, read_json
+from stream_durable.cli.watching import watches
 from stream_durable.core.names import is_helper, is_inner
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ def _group() -> None:
 
 
 @app.command()
+@changes
 def start(
     workflow: Annotated[str, typer.Argument(help="Name of the workflow.")],
     value: Annotated[
@@ -91,7 +94,8 @@ def start(
         bool, typer.Option("--follow", "-f", help="Print events until the run ends; exit 1 if the run fails.")
     ] = False,
     app: AppOption = None,
-    output: Output = Format.TABLE,
+    *,
+    change: Change,
 ) -> None:
     """Start a run.
 
@@ -99,7 +103,7 @@ def start(
 
     Example: `stream-durable runs start order --input '{"id": "42"}' --id order-42 --follow`
     """
-    options = {
+    options: Any = {
         "id": run_id,
         "at": None if at is None else read_time(at, "--at"),
         "after": after,
@@ -114,10 +118,22 @@ def start(
     }
     given = read_json(value, "--input")
     target = workflow if app is None else _workflow(app, workflow)
-    asyncio.run(_start(load_settings(), target, given, options, output, is_followed=follow))
+    started = change.make(
+        f"start a run of workflow {workflow}",
+        lambda client: client.start(target, given, **options),
+        lambda run: f"Started {run.id}." if run.created else f"{run.id} was started before.",
+        facts=lambda run: {"id": run.id, "created": run.created},
+    )
+    if follow and started is not None:
+        # Programs read the output above; these lines are for people.
+        is_for_programs = change.output is not Format.TABLE
+        asyncio.run(
+            _followed(load_settings(), started.id, lambda line: typer.echo(line, err=is_for_programs))
+        )
 
 
 @app.command("list")
+@watches
 @selects
 def list_runs(
     which: Selection,
@@ -182,10 +198,10 @@ def count(
 
 
 def _show_statuses(which: RunFilter, at_most: int, output: Format) -> None:
-    from stream_durable import bootstrap
+    from stream_durable import connecting
 
     async def counted() -> RunStatuses:
-        async with bootstrap.client(load_settings()) as client:
+        async with connecting.client(load_settings()) as client:
             return await client.statuses(which, at_most=at_most)
 
     found = asyncio.run(counted())
@@ -196,14 +212,14 @@ def _show_statuses(which: RunFilter, at_most: int, output: Format) -> None:
 
 
 @app.command("watch")
-def watch(run: RunId) -> None:
+def watch(run: RunId, output: Output = Format.TABLE) -> None:
     """Print the public events of a run until the end; exit 1 if the run fails.
 
     Earlier events are printed first. Members of a large group are counted instead of listed.
 
     Example: `stream-durable runs watch order-42`
     """
-    asyncio.run(_watch(load_settings(), run))
+    asyncio.run(_watch(load_settings(), run, output))
 
 
 @app.command("show")
@@ -280,33 +296,27 @@ def _workflow(target: str, name: str) -> Any:
     return workflows[name]
 
 
-async def _start(
-    settings: Settings,
-    workflow: Any,
-    given: Any,
-    options: dict[str, Any],
-    output: Format,
-    *,
-    is_followed: bool,
-) -> None:
-    from stream_durable import bootstrap
-
-    async with bootstrap.client(settings) as client:
-        run = await client.start(workflow, given, **options)
-    if output is Format.TABLE:
-        typer.echo(f"Started {run.id}." if run.created else f"{run.id} was started before.")
-    else:
-        show_one({"id": run.id, "created": run.created}, output)
-    if not is_followed:
-        return
-    # Programs read the output above; these lines are for people.
-    await _followed(settings, run.id, lambda line: typer.echo(line, err=output is not Format.TABLE))
-
-
-async def _watch(settings: Settings, written: str) -> None:
+async def _watch(settings: Settings, written: str, output: Format) -> None:
+    from stream_durable import operating
+    from stream_durable.cli.follow import rows
     from stream_durable.cli.lookup import find_run
 
-    await _followed(settings, await find_run(settings, written), typer.echo)
+    run = await find_run(settings, written)
+    if output is Format.TABLE:
+        await _followed(settings, run, typer.echo)
+        return
+    found, status = [], ""
+    async with operating.views(settings) as views:
+        async for row in rows(views, run):
+            status = row["status"]
+            if output is Format.JSONL:
+                show_one(row, output)
+            else:
+                found.append(row)
+    if output is Format.JSON:
+        show(found, (), output, empty="")
+    if status != "completed":
+        raise typer.Exit(FAILURE)
 
 
 async def _followed(settings: Settings, run: str, say: Callable[[str], None]) -> None:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from stream_durable.cli.change import Change, changes
 from stream_durable.cli.failures import Failed
 from stream_durable.cli.output import Format, Output, cell_text, show, show_one
 from stream_durable.cli.selection import read_time
 from stream_durable.cli.values import load_settings, read_json
+from stream_durable.cli.watching import watches
 
 if TYPE_CHECKING:
-    from stream_durable.bootstrap import Client
-    from stream_durable.client import FiringState, ScheduleState
+    from stream_durable.client import AsyncClient, FiringState, ScheduleState
 
 R = TypeVar("R")
 schedules = typer.Typer(help="Rules for starting runs: cron, intervals, moments.", no_args_is_help=True)
@@ -66,6 +67,7 @@ def _group() -> None:
 
 
 @schedules.command("list")
+@watches
 def list_schedules(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="Rows at most.")] = 1_000,
     output: Output = Format.TABLE,
@@ -114,6 +116,7 @@ def next_moments(name: Name, output: Output = Format.TABLE) -> None:
 
 
 @schedules.command("create")
+@changes
 def create(
     name: Name,
     workflow: Annotated[str, typer.Argument(help="Name of the workflow.")],
@@ -133,6 +136,8 @@ def create(
     tags: Tags = None,
     queue: Queue = None,
     priority: Priority = None,
+    *,
+    change: Change,
 ) -> None:
     """Create a schedule for runs of a workflow.
 
@@ -144,12 +149,16 @@ def create(
         queue=queue, priority=priority,
     )  # fmt: skip
     value = None if input is None else read_json(input, "--input")
-    _do(lambda client: client.create_schedule(name, workflow, value, **options))
-    typer.echo(f"Created {name}.")
+    change.make(
+        f"create schedule {name}",
+        lambda client: client.create_schedule(name, workflow, value, **options),
+        f"Created {name}.",
+    )
 
 
 @schedules.command("change")
-def change(
+@changes
+def change_schedule(
     name: Name,
     input: Input = None,  # noqa: A002 - the word for it everywhere
     cron: Cron = None,
@@ -167,6 +176,8 @@ def change(
     tags: Tags = None,
     queue: Queue = None,
     priority: Priority = None,
+    *,
+    change: Change,
 ) -> None:
     """Change a schedule; other options stay. Kept over deployments, until `schedules reset`.
 
@@ -178,92 +189,124 @@ def change(
         queue=queue, priority=priority,
     )  # fmt: skip
     value = None if input is None else read_json(input, "--input")
-    _do(lambda client: client.change_schedule(name, input=value, **options))
-    typer.echo(f"Asked to change {name}.")
+    change.make(
+        f"change schedule {name}",
+        lambda client: client.change_schedule(name, input=value, **options),
+        f"Asked to change {name}.",
+    )
 
 
 @schedules.command("reset")
-def reset(name: Name) -> None:
+@changes
+def reset(name: Name, *, change: Change) -> None:
     """Go back to the code's plan of a schedule.
 
     Example: `stream-durable schedules reset nightly`
     """
-    _do(lambda client: client.reset_schedule(name))
-    typer.echo(f"Asked to reset {name}.")
+    change.make(
+        f"reset schedule {name}",
+        lambda client: client.reset_schedule(name),
+        f"Asked to reset {name}.",
+    )
 
 
 @schedules.command("pause")
+@changes
 def pause(
     name: Name,
     reason: Annotated[str, typer.Option("--reason", help="Why, for people.")] = "",
     by: Annotated[str, typer.Option("--by", help="Who.")] = "",
+    *,
+    change: Change,
 ) -> None:
     """Turn a schedule off: moments meanwhile do not fire, and are not caught up. Kept over deployments.
 
     Example: `stream-durable schedules pause nightly --reason holidays`
     """
-    _do(lambda client: client.pause_schedule(name, reason, by=by))
-    typer.echo(f"Asked to pause {name}.")
+    change.make(
+        f"pause schedule {name}",
+        lambda client: client.pause_schedule(name, reason, by=by),
+        f"Asked to pause {name}.",
+    )
 
 
 @schedules.command("resume")
-def resume(name: Name) -> None:
+@changes
+def resume(name: Name, *, change: Change) -> None:
     """Turn a schedule on again, from now on.
 
     Example: `stream-durable schedules resume nightly`
     """
-    _do(lambda client: client.resume_schedule(name))
-    typer.echo(f"Asked to resume {name}.")
+    change.make(
+        f"resume schedule {name}",
+        lambda client: client.resume_schedule(name),
+        f"Asked to resume {name}.",
+    )
 
 
 @schedules.command("delete")
-def delete(name: Name) -> None:
+@changes
+def delete(name: Name, *, change: Change) -> None:
     """Forget a schedule; runs go on. A deployment still declaring the schedule creates it again.
 
     Example: `stream-durable schedules delete nightly`
     """
-    _do(lambda client: client.delete_schedule(name))
-    typer.echo(f"Asked to delete {name}.")
+    change.make(
+        f"delete schedule {name}",
+        lambda client: client.delete_schedule(name),
+        f"Asked to delete {name}.",
+        asks=True,
+    )
 
 
 @schedules.command("trigger")
+@changes
 def trigger(
     name: Name,
     order: Annotated[str | None, typer.Option("--id", help="Each id starts one run, however often.")] = None,
+    *,
+    change: Change,
 ) -> None:
     """Start a run of a schedule now, on or off; print the id.
 
     Example: `stream-durable schedules trigger nightly`
     """
-    typer.echo(_do(lambda client: client.trigger_schedule(name, id=order)))
+    change.make(
+        f"trigger schedule {name}",
+        lambda client: client.trigger_schedule(name, id=order),
+        str,
+        facts=lambda run: {"run": run},
+    )
 
 
 @schedules.command("backfill")
+@changes
 def backfill(
     name: Name,
     since: Annotated[str, typer.Option("--since", help="From this moment on, as 2030-01-31T09:00.")],
     until: Annotated[str, typer.Option("--until", help="Before this moment.")],
     pace: Annotated[str, typer.Option("--pace", help="The time between one start and the next.")] = "1s",
-    preview: Annotated[bool, typer.Option("--preview", help="Print the moments, and start nothing.")] = False,  # noqa: FBT002
-    output: Output = Format.TABLE,
+    *,
+    change: Change,
 ) -> None:
     """Start runs for moments of the past; a moment with a run gets no second one.
 
-    Example: `stream-durable schedules backfill nightly --since 2030-01-01 --until 2030-01-31 --preview`
+    Example: `stream-durable schedules backfill nightly --since 2030-01-01 --until 2030-01-31 --dry-run`
     """
     begin, end = read_time(since, "--since"), read_time(until, "--until")
-    found = _do(lambda client: client.backfill_schedule(name, begin, end, preview=preview, pace=pace))
+    change.confirm(f"start the runs of {name} from {since} to {until}")
+    found = _do(lambda client: client.backfill_schedule(name, begin, end, preview=change.dry_run, pace=pace))
     rows = [{"moment": moment} for moment in found.moments]
-    show(rows, ("moment",), output, empty="No moment is in between.")
-    if not preview:
+    show(rows, ("moment",), change.output, empty="No moment is in between.")
+    if not change.dry_run:
         typer.echo(f"{len(found.moments)} moments of {name} are filled in, one each {pace}.", err=True)
 
 
-def _do(call: Callable[[Client], Awaitable[R]]) -> R:
-    from stream_durable import bootstrap
+def _do(call: Callable[[AsyncClient], Awaitable[R]]) -> R:
+    from stream_durable import connecting
 
     async def run() -> R:
-        async with bootstrap.client(load_settings()) as client:
+        async with connecting.client(load_settings()) as client:
             return await call(client)
 
     return asyncio.run(run())

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from stream_durable.cli.errors import UsageError
+from stream_durable.cli.gathering import gathers
+from stream_durable.cli.values import load_settings
 
 if TYPE_CHECKING:
     from stream_durable.client import RunFilter
@@ -50,7 +51,6 @@ OptionalRunId = Annotated[
     str | None,
     typer.Argument(metavar="[RUN]", help="Id of the run, or a unique beginning of it.", show_default=False),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 class Selection(NamedTuple):
@@ -71,7 +71,10 @@ class Selection(NamedTuple):
     ] = False
     tag: Annotated[str | None, typer.Option("--tag", help="Only with this tag.")] = None
     queue: Annotated[str | None, typer.Option("--queue", help="Only runs started on this queue.")] = None
-    parent: Annotated[str | None, typer.Option("--parent", help="Only runs started by this run.")] = None
+    parent: Annotated[
+        str | None,
+        typer.Option("--parent", help="Only runs started by this run: its id, or a unique beginning of it."),
+    ] = None
     created_since: Annotated[
         str | None,
         typer.Option("--since", help='Created since then: a time, or "2h" for two hours ago.'),
@@ -110,8 +113,12 @@ class Selection(NamedTuple):
 
     def filter(self) -> RunFilter:
         """Return the conditions as a filter of the client."""
+        from stream_durable.cli.lookup import find_run
         from stream_durable.client import RunFilter
 
+        parent = self.parent
+        if parent is not None:
+            parent = asyncio.run(find_run(load_settings(), parent))
         return RunFilter(
             workflow=self.workflow,
             fingerprint=self.fingerprint,
@@ -120,7 +127,7 @@ class Selection(NamedTuple):
             needs_review=self.needs_review,
             tag=self.tag,
             queue=self.queue,
-            parent=self.parent,
+            parent=parent,
             created_since=_moment("--since", self.created_since),
             created_before=_moment("--before", self.created_before),
             updated_since=_moment("--updated-since", self.updated_since),
@@ -136,25 +143,7 @@ class Selection(NamedTuple):
 
 def selects(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of `Selection`, in the parameter `which`."""
-    hints = get_type_hints(Selection, include_extras=True)
-    options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
-        for name, default in Selection._field_defaults.items()
-    ]
-    own = inspect.signature(command, eval_str=True)
-
-    @wraps(command)
-    def gathered(**given: Any) -> None:
-        which = Selection(**{name: given.pop(name) for name in Selection._fields})
-        command(which=which, **given)
-
-    parameters: list[inspect.Parameter] = []
-    for parameter in own.parameters.values():
-        found = options if parameter.name == "which" else [parameter]
-        parameters += [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in found]
-    gathered.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # what typer reads
-    gathered.__annotations__ = {one.name: one.annotation for one in parameters}
-    return gathered
+    return gathers(command, Selection, "which")
 
 
 def one_or_many(run: str | None, which: Selection) -> None:

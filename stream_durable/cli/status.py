@@ -46,11 +46,11 @@ def status(output: Output = Format.TABLE) -> None:
 
 
 async def _both(settings: Settings) -> tuple[Status, Attention]:
-    from stream_durable import bootstrap
+    from stream_durable import connecting
     from stream_durable.services import status as services
 
     found = await services.status(settings)
-    async with bootstrap.client(settings) as client:
+    async with connecting.client(settings) as client:
         return found, await client.attention()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stream_durable.cli.change import Change, changes
 from stream_durable.cli.errors import CheckFailedError
 from stream_durable.cli.output import Format, Output, show
 from stream_durable.cli.values import AppOption, load, load_settings
@@ -57,7 +58,8 @@ def plan(queue: Queues = None, app: AppOption = None, output: Output = Format.TA
 
 
 @app.command()
-def apply(queue: Queues = None, app: AppOption = None, output: Output = Format.TABLE) -> None:
+@changes
+def apply(queue: Queues = None, app: AppOption = None, *, change: Change) -> None:
     """Create missing topics, and correct properties with wrong values.
 
     A change moving keys to other partitions is refused; then nothing is created or changed (exit 4). Other
@@ -68,18 +70,22 @@ def apply(queue: Queues = None, app: AppOption = None, output: Output = Format.T
     from stream_durable import operating
 
     settings = load_settings()
-    steps = asyncio.run(operating.apply_topics(settings, _queues(settings, queue, app)))
-    _show(steps, output)
+    act = operating.plan_topics if change.dry_run else operating.apply_topics
+    steps = asyncio.run(act(settings, _queues(settings, queue, app)))
+    _show(steps, change.output)
     _raise_if_refused(steps)
 
 
 @app.command()
+@changes
 def make(
     name: Annotated[list[str], typer.Argument(metavar="NAME...", help="Topics of your own.")],
     partitions: Annotated[
         int | None,
         typer.Option(min=1, max=1_024, help="Partitions of each.", show_default="kafka.partitions"),
     ] = None,
+    *,
+    change: Change,
 ) -> None:
     """Create topics of your own, for example for stream processors; existing topics are left alone.
 
@@ -89,9 +95,15 @@ def make(
     """
     from stream_durable import operating
 
-    made = asyncio.run(operating.create_topics(load_settings(), name, partitions))
-    for one in name:
-        typer.echo(f"{one} was created." if one in made else f"{one} exists already.")
+    settings = load_settings()
+    made = asyncio.run(operating.create_topics(settings, name, partitions, is_rehearsal=change.dry_run))
+    if change.output is Format.TABLE:
+        created = "would be created" if change.dry_run else "was created"
+        for one in name:
+            typer.echo(f"{one} {created}." if one in made else f"{one} exists already.")
+        return
+    rows = [{"topic": one, "created": one in made and not change.dry_run} for one in name]
+    show(rows, (), change.output, empty="")
 
 
 def _queues(settings: Settings, queue: list[str] | None, target: str | None) -> list[str]:

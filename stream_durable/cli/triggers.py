@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from stream_durable.cli.change import Change, changes
 from stream_durable.cli.output import Format, Output, show, show_one
 from stream_durable.cli.replaying import Pace, Partition, Preview, Since, Until, replay_of
 from stream_durable.cli.values import load_settings
+from stream_durable.cli.watching import watches
 
 if TYPE_CHECKING:
-    from stream_durable.bootstrap import Client
-    from stream_durable.client import TriggerState
+    from stream_durable.client import AsyncClient, TriggerState
 
 R = TypeVar("R")
 triggers = typer.Typer(help="Rules by which events start runs.", no_args_is_help=True)
@@ -28,6 +29,7 @@ def _group() -> None:
 
 
 @triggers.command("list")
+@watches
 def list_triggers(output: Output = Format.TABLE) -> None:
     """List the triggers: on or off, and whether declared in code.
 
@@ -48,37 +50,52 @@ def show_trigger(name: Name, output: Output = Format.TABLE) -> None:
 
 
 @triggers.command("pause")
+@changes
 def pause(
     name: Name,
     reason: Annotated[str, typer.Option("--reason", help="Why, for people.")] = "",
     by: Annotated[str, typer.Option("--by", help="Who does it, under any name.")] = "",
+    *,
+    change: Change,
 ) -> None:
     """Turn a trigger off: events meanwhile start nothing, now or later. Kept over deployments.
 
     Example: `stream-durable triggers pause order.created:order --reason "stock is counted"`
     """
-    do(lambda client: client.pause_trigger(name, reason, by=by))
-    typer.echo(f"Asked to pause {name}.")
+    change.make(
+        f"pause trigger {name}",
+        lambda client: client.pause_trigger(name, reason, by=by),
+        f"Asked to pause {name}.",
+    )
 
 
 @triggers.command("resume")
-def resume(name: Name) -> None:
+@changes
+def resume(name: Name, *, change: Change) -> None:
     """Turn a trigger on again, from now on.
 
     Example: `stream-durable triggers resume order.created:order`
     """
-    do(lambda client: client.resume_trigger(name))
-    typer.echo(f"Asked to resume {name}.")
+    change.make(
+        f"resume trigger {name}",
+        lambda client: client.resume_trigger(name),
+        f"Asked to resume {name}.",
+    )
 
 
 @triggers.command("delete")
-def delete(name: Name) -> None:
+@changes
+def delete(name: Name, *, change: Change) -> None:
     """Forget a trigger; runs go on. A deployment still declaring the trigger creates it again.
 
     Example: `stream-durable triggers delete order.created:order`
     """
-    do(lambda client: client.delete_trigger(name))
-    typer.echo(f"Asked to delete {name}.")
+    change.make(
+        f"delete trigger {name}",
+        lambda client: client.delete_trigger(name),
+        f"Asked to delete {name}.",
+        asks=True,
+    )
 
 
 @triggers.command("replay")
@@ -99,12 +116,12 @@ def replay(
     show_one(do(lambda client: client.replay_trigger(name, begin, end, **options))._asdict(), output)
 
 
-def do(call: Callable[[Client], Awaitable[R]]) -> R:
+def do(call: Callable[[AsyncClient], Awaitable[R]]) -> R:
     """Call a client, connected as the settings say."""
-    from stream_durable import bootstrap
+    from stream_durable import connecting
 
     async def run() -> R:
-        async with bootstrap.client(load_settings()) as client:
+        async with connecting.client(load_settings()) as client:
             return await call(client)
 
     return asyncio.run(run())

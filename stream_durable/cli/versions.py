@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from stream_durable.cli.errors import CHECK_FAILED
+from stream_durable.cli.output import Format, Output, show
 from stream_durable.cli.values import AppTarget, load, load_settings
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def diff(
         bool,
         typer.Option("--alone", help="There is no other app: a workflow missing here has no workers."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    output: Output = Format.TABLE,
 ) -> None:
     """Compare an app with the open runs, before deployment: list changes since the start of each run, and
     runs bound to fail.
@@ -39,10 +39,10 @@ def diff(
     Example: `stream-durable workflows diff shop:app`
     """
     found = asyncio.run(_differences(load_settings(), load(target), is_alone=is_alone))
-    if as_json:
-        typer.echo(json.dumps(found, indent=2))
-    else:
+    if output is Format.TABLE:
         _print(found, target)
+    else:
+        show(found, (), output, empty="")
     if any(version["stranded"] for version in found):
         raise typer.Exit(CHECK_FAILED)
 

@@ -11,6 +11,7 @@ import typer
 from stream_durable.cli.output import Format, Output, show
 from stream_durable.cli.runs import After, Limit
 from stream_durable.cli.values import load_settings
+from stream_durable.cli.watching import watches
 
 if TYPE_CHECKING:
     from stream_durable.client import AsyncClient
@@ -34,6 +35,7 @@ def _events() -> None:
 
 
 @waits.command("list")
+@watches
 def list_waits(
     workflow: Workflow = None,
     event: Event = None,
@@ -60,6 +62,7 @@ def list_waits(
 
 
 @events.command("list")
+@watches
 def list_events(
     event: Event = None,
     key: Key = None,
@@ -90,10 +93,10 @@ def list_events(
 
 
 def _asked(ask: Callable[[AsyncClient], Awaitable[Any]]) -> Any:
-    from stream_durable import bootstrap
+    from stream_durable import connecting
 
     async def run() -> Any:
-        async with bootstrap.client(load_settings()) as client:
+        async with connecting.client(load_settings()) as client:
             return await ask(client)
 
     return asyncio.run(run())

@@ -50,7 +50,7 @@ def _explain(run: str, step: str | None, output: Format) -> None:
 
 
 async def _why(settings: Settings, written: str, step: str | None) -> Explanation:
-    from stream_durable import bootstrap
+    from stream_durable import connecting
     from stream_durable.cli.lookup import find_run
     from stream_durable.core.errors import TransientError
 
@@ -59,7 +59,7 @@ async def _why(settings: Settings, written: str, step: str | None) -> Explanatio
     except TransientError:
         # Postgres does not answer: that is an explanation, too, for an id written out.
         run = written
-    async with bootstrap.client(settings) as client:
+    async with connecting.client(settings) as client:
         return await client.run(run).why(step)
 
 

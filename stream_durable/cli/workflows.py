@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from stream_durable.cli.errors import NotFoundError
+from stream_durable.cli.errors import NotFoundError, UsageError
 from stream_durable.cli.output import Format, Output, Share, show, show_one
 from stream_durable.cli.values import AppOption, load, load_settings
+from stream_durable.cli.watching import watches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ def _group() -> None:
 
 
 @app.command("list")
+@watches
 def list_workflows(
     target: Annotated[
         str | None, typer.Argument(metavar="[APP]", help="Workflows of this app, such as shop:app.")
@@ -58,7 +60,9 @@ def list_workflows(
 
 @app.command("show")
 def show_workflow(
-    name: Annotated[str, typer.Argument(help="Name, or fingerprint of a version.")],
+    name: Annotated[
+        str, typer.Argument(help="Name, or fingerprint of a version or a unique beginning of it.")
+    ],
     app: AppOption = None,
     output: Output = Format.TABLE,
 ) -> None:
@@ -66,7 +70,13 @@ def show_workflow(
 
     Example: `stream-durable workflows show order --app shop:app`
     """
-    found = [one for one in _described(app) if name in (one[0].name, one[0].fingerprint)]
+    known = _described(app)
+    found = [one for one in known if name == one[0].name] or [
+        one for one in known if one[0].fingerprint.startswith(name)
+    ]
+    if len({graph.name for graph, _ in found}) > 1 or (len(found) > 1 and name != found[0][0].name):
+        shown = ", ".join(graph.fingerprint for graph, _ in found)
+        raise UsageError(f"{name!r} could be any of {shown}: write more of it")
     if not found:
         raise NotFoundError(
             f"there is no workflow {name!r}", "`stream-durable workflows list` shows those there are."
@@ -123,9 +133,9 @@ def _row(graph: Graph, about: About) -> dict[str, Any]:
 
 async def _figures() -> dict[str, dict[str, Any]]:
     """Return figures about the runs of each workflow, by name."""
-    from stream_durable import bootstrap
+    from stream_durable import connecting
 
-    async with bootstrap.client(load_settings()) as client:
+    async with connecting.client(load_settings()) as client:
         return {one.name: _figure(one) for one in await client.workflows()}
 
 

@@ -14,8 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.kafka.config import BLOB_MESSAGE_BYTES_MAX, CALL_SECONDS, away, reading, transient
-from stream_durable.kafka.publisher import KafkaPublisher
-from stream_durable.ports import Outgoing
+from stream_durable.ports import Outgoing, PlacingPublisher
 from stream_durable.settings import KafkaSettings
 from stream_durable.wire.topics import BLOBS, full_name
 
@@ -28,7 +27,7 @@ class KafkaBlobs:
     """Stores large values of one instance."""
 
     def __init__(
-        self, settings: KafkaSettings, prefix: str, publisher: KafkaPublisher, *, client: str
+        self, settings: KafkaSettings, prefix: str, publisher: PlacingPublisher, *, client: str
     ) -> None:
         """Connect to nothing yet."""
         self._settings = settings

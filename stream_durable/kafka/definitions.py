@@ -21,9 +21,8 @@ from stream_durable.core.messages import RulesDeclared
 from stream_durable.kafka.compacted import CompactedTopic
 from stream_durable.kafka.config import CALL_SECONDS
 from stream_durable.kafka.mock import is_mock
-from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.metrics import Metrics
-from stream_durable.ports import Outgoing
+from stream_durable.ports import Outgoing, PlacingPublisher
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import DEFINITION_REJECTED, logger
 from stream_durable.wire.inbox import encode
@@ -42,7 +41,7 @@ class KafkaDefinitions:
         self,
         settings: KafkaSettings,
         prefix: str,
-        publisher: KafkaPublisher | None,
+        publisher: PlacingPublisher | None,
         *,
         client: str,
         metrics: Metrics | None = None,

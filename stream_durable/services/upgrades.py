@@ -28,10 +28,11 @@ async def check_format(settings: Settings) -> None:
             raise NewerFormatError(f"partition {standing.partition}", standing.format, FORMAT)
 
 
-async def raise_format(settings: Settings) -> list[Standing]:
+async def raise_format(settings: Settings, *, is_rehearsal: bool = False) -> list[Standing]:
     """Raise every partition to the newest format of this release; return the raised ones.
 
-    Refused while the owner of a partition has an older release, which would stand still there.
+    A rehearsal returns the same and raises none. Refused while the owner of a partition has an older release,
+    which would stand still there.
     """
     standing = await formats(settings.postgres)
     if old := [one for one in standing if one.owner is not None and one.owner_format < FORMAT]:
@@ -41,19 +42,26 @@ async def raise_format(settings: Settings) -> list[Standing]:
             f"{old[0].owner_format} and not {FORMAT}: replace all processes of older releases first",
         )
     behind = [one for one in standing if one.format < FORMAT]
-    await _publish(settings, [outbox.format_record(one.partition, FORMAT) for one in behind])
+    if not is_rehearsal:
+        await _publish(settings, [outbox.format_record(one.partition, FORMAT) for one in behind])
     return behind
 
 
-async def bury(settings: Settings, partition: int, offset: int, reason: str) -> Record:
-    """Set aside the record blocking a partition; later folds of the log do the same."""
+async def bury(
+    settings: Settings, partition: int, offset: int, reason: str, *, is_rehearsal: bool = False
+) -> Record:
+    """Set aside the record blocking a partition; later folds of the log do the same.
+
+    A rehearsal refuses for the same reasons, and sets nothing aside.
+    """
     record = await _next(settings, partition)
     if record is None or record.offset != offset:
         at = "at the end of its log" if record is None else f"at offset {record.offset}"
         raise RejectedError(
             "not_held", f"partition {partition} stands {at}: only the next record can be set aside"
         )
-    await _publish(settings, [outbox.verdict(record, BURIED, reason)])
+    if not is_rehearsal:
+        await _publish(settings, [outbox.verdict(record, BURIED, reason)])
     return record
 
 

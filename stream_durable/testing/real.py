@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from stream_durable import bootstrap
+from stream_durable import bootstrap, connecting
 from stream_durable.client import AsyncClient
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.lanes import lanes_of
@@ -204,7 +204,7 @@ class RealBackend:
         await migrate(self._settings.postgres, _PARTITIONS)
         await self._make_topics([_DEFAULT])
         self._start("reconciler", self._reconciler)
-        self.ports = await self._stack.enter_async_context(bootstrap.client_ports(self._settings))
+        self.ports = await self._stack.enter_async_context(connecting.client_ports(self._settings))
         self.client = AsyncClient(lambda: nullcontext(self.ports))
         await self._stack.enter_async_context(self.client)
         await self._serve([_DEFAULT])

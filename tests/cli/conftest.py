@@ -51,15 +51,18 @@ def instance(
         "STREAM_DURABLE_WORKER__DRAIN_MS": "1000",
     }
     processes = Processes(tmp_path_factory.mktemp("services"))
-    for command in (("db", "migrate"), ("topics", "apply")):
-        assert processes.start(*command, environment=environment).popen.wait(SECONDS) == 0
-    started = Instance(environment, processes)
-    for role in ROLES:
-        started.start(role)
-    started.until_ready(*ROLES)
-    yield started
-    processes.kill_all()
-    postgres_server.drop_database(name)
+    try:
+        for command in (("db", "migrate"), ("topics", "apply")):
+            assert processes.start(*command, environment=environment).popen.wait(SECONDS) == 0
+        started = Instance(environment, processes)
+        for role in ROLES:
+            started.start(role)
+        started.until_ready(*ROLES)
+        yield started
+    finally:
+        # Also what did not become ready in time.
+        processes.kill_all()
+        postgres_server.drop_database(name)
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def test_a_run_of_all_shapes_is_drawn_with_what_it_was_given_on_its_way(cli: Cli
     drawn = {
         line.split()[0]: " ".join(line.split()) for line in cli("runs", "graph", run).stdout.splitlines()
     }
-    found = json.loads(cli("runs", "report", run, "--json").stdout)
+    found = json.loads(cli("runs", "report", run, "--output", "json").stdout)
     steps = {step["name"]: step for step in found["steps"]}
 
     assert "completed; 3 members: 2 completed, 1 failed" in drawn["resize"]
@@ -129,7 +129,7 @@ def test_a_run_of_all_shapes_is_drawn_with_what_it_was_given_on_its_way(cli: Cli
 
 @pytest.mark.real
 def test_a_report_says_where_the_time_went(cli: Cli, waiting: str) -> None:
-    found = json.loads(cli("runs", "report", waiting, "--json").stdout)
+    found = json.loads(cli("runs", "report", waiting, "--output", "json").stdout)
 
     assert found["run"] == waiting
     assert found["critical"] == ["charge"]
@@ -145,7 +145,7 @@ def test_the_app_that_runs_began_with_strands_none(cli: Cli) -> None:
 
 @pytest.mark.real
 def test_an_app_that_would_strand_runs_is_told_which_and_why(cli: Cli, waiting: str) -> None:
-    (found,) = json.loads(cli("workflows", "diff", "later_app:app", "--json", code=4).stdout)
+    (found,) = cli.rows("workflows", "diff", "later_app:app", code=4)
     # Other tests may have left runs that stand elsewhere.
     (reason,) = [one for one in found["stranded"] if one["step"] == "ship"]
 
@@ -168,8 +168,8 @@ def test_a_workflow_that_is_not_carried_strands_its_runs_only_if_there_is_no_oth
         "flow.add('a', lambda: 1)\n"
         "app = App('other', workflows=[flow])\n"
     )
-    (beside,) = json.loads(cli("workflows", "diff", "other_app:app", "--json").stdout)
-    (alone,) = json.loads(cli("workflows", "diff", "other_app:app", "--alone", "--json", code=4).stdout)
+    (beside,) = cli.rows("workflows", "diff", "other_app:app")
+    (alone,) = cli.rows("workflows", "diff", "other_app:app", "--alone", code=4)
 
     assert (beside["workflow"], beside["stranded"]) == ("order", [])
     # Some of them are named, and other tests have left theirs.

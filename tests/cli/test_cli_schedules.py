@@ -72,7 +72,7 @@ def test_one_is_created_fires_is_changed_and_deleted(cli: Cli) -> None:
         seconds=SECONDS, what="the triggered run",
     )  # fmt: skip
     preview = ("schedules", "backfill", "often", "--since", "2026-01-01", "--until", "2026-01-04")
-    assert [row["moment"] for row in cli.rows(*preview, "--preview")] == [
+    assert [row["moment"] for row in cli.rows(*preview, "--dry-run")] == [
         f"2026-01-0{day}T18:00:00.000Z" for day in (1, 2, 3)
     ]
     assert "3 moments of often" in cli(*preview, "--pace", "1ms").stderr

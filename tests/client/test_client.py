@@ -467,14 +467,14 @@ async def test_patience_ends_with_the_cause(settings: Settings) -> None:
 async def test_a_start_that_nobody_begins_is_said_to_be_on_the_log(settings: Settings) -> None:
     from contextlib import nullcontext
 
-    from stream_durable import bootstrap
+    from stream_durable import connecting
     from stream_durable.client import AsyncClient
     from stream_durable.kafka.topics import Topics
 
     await migrate(settings.postgres, settings.kafka.partitions)
     await Topics(settings, ("default",)).apply()
     async with (
-        bootstrap.client_ports(settings) as ports,
+        connecting.client_ports(settings) as ports,
         AsyncClient(lambda: nullcontext(ports)) as client,
     ):
         client._edge.patience_seconds = 3.0

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Producer
 from instances import running, settings_of
 
-from stream_durable import App, Workflow, bootstrap
+from stream_durable import App, Workflow, connecting
 from stream_durable.core.definition.nodes import encode_definition, fingerprint_of
 from stream_durable.core.definition.reading import definition_key
 from stream_durable.kafka.topics import Topics
@@ -70,7 +70,7 @@ async def test_no_record_of_a_definition_stops_anybody(
         run = await instance.begun("outside")
         assert (output, await run.result(timeout="90s")) == ({"n": 1}, 2)
         # A client that comes later reads all of it as well.
-        async with bootstrap.client(settings) as late:
+        async with connecting.client(settings) as late:
             assert await (await late.start("order", 3)).result(timeout="90s") == 3
         rendered = instance.metrics.render().decode()
 

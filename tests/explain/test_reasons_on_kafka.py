@@ -10,7 +10,7 @@ import pytest
 from instances import PARTITIONS, another_worker, running
 from reasons import explain
 
-from stream_durable import App, Workflow, bootstrap
+from stream_durable import App, Workflow, connecting
 from stream_durable.client import Explanation, RunHandle
 from stream_durable.client.edge import Edge
 from stream_durable.core.ids import partition_of
@@ -118,7 +118,7 @@ async def test_a_partition_without_an_owner(settings: Settings) -> None:
         found = await until(run, "signal")
         like(found, rf"Waiting: go waits for signal go since {CLOCK}\.")
     place = re.escape(f"{settings.prefix}.inbox/0")
-    async with bootstrap.client(settings) as client, asyncio.timeout(120):
+    async with connecting.client(settings) as client, asyncio.timeout(120):
         run = client.run(SAME[0])
         found = await until(run, "no_owner")
         like(found, rf"Blocked: The run stands still: no reconciler reads {place}\.")
@@ -178,13 +178,13 @@ async def test_services_that_are_away(settings: Settings) -> None:
         [port] = free_ports(1)
         no_database = settings.override({"postgres.dsn": f"postgresql://nobody@127.0.0.1:{port}/none"})
         no_broker = settings.override({"kafka.bootstrap": f"127.0.0.1:{port}"})
-        async with bootstrap.client(no_database) as client:
+        async with connecting.client(no_database) as client:
             found = await client.run(run.id).why()
             assert (found.code, found.word, found.status) == ("database_away", "Blocked", None)
             assert found.sentence.startswith(
                 "The run cannot be read, and no run moves: the database does not answer: "
             )
-        async with bootstrap.client(no_broker) as client:
+        async with connecting.client(no_broker) as client:
             found = await client.run(run.id).why("go")
             assert (found.code, found.word) == ("broker_away", "Blocked")
             assert found.sentence.startswith("go cannot move, for no run does: Kafka does not answer: ")

@@ -19,7 +19,7 @@ from kill.blocking import blocking, nested, patient
 from kill.instance import Instance
 from kill.scene import Ground
 from kill.workflows import JOURNALS
-from stream_durable import RunFailed, bootstrap
+from stream_durable import RunFailed, connecting
 from stream_durable.client import AsyncClient
 from stream_durable.services.supervisor import Program, Supervisor
 
@@ -78,7 +78,7 @@ async def supervised(ground: Ground, workers: int, **settings: str) -> AsyncIter
 
     try:
         await eventually(are_known, "the workflows are known", seconds=SECONDS)
-        async with AsyncClient(lambda: bootstrap.client_ports(instance.settings)) as client:
+        async with AsyncClient(lambda: connecting.client_ports(instance.settings)) as client:
             yield Scene(instance, client, journals)
     finally:
         supervising.cancel()

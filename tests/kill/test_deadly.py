@@ -16,7 +16,7 @@ from kill.deadly import deadly, well
 from kill.instance import Instance
 from kill.scene import Ground
 from kill.workflows import JOURNALS
-from stream_durable import RunFailed, bootstrap
+from stream_durable import RunFailed, connecting
 from stream_durable.client import AsyncClient
 from stream_durable.core.run.attempts import LOSSES_MAX
 from stream_durable.services.supervisor import Program, Supervisor
@@ -50,7 +50,7 @@ async def test_a_step_that_ends_its_worker_fails_in_the_end(
     supervising = asyncio.create_task(Supervisor(programs, drain_seconds=5.0).run())
     try:
         await eventually(lambda: _are_known(instance), "the workflows are known", seconds=SECONDS)
-        async with AsyncClient(lambda: bootstrap.client_ports(instance.settings)) as client:
+        async with AsyncClient(lambda: connecting.client_ports(instance.settings)) as client:
             bad = await client.start(deadly, id="bad")
             good = [await client.start(well, id=f"good-{n}") for n in range(5)]
             for run in good:

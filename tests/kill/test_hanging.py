@@ -13,7 +13,7 @@ from kill.fleet import RECONCILER, WORKER, Fleet, Process
 from kill.hanging import RELEASE, hanging, patient, plain
 from kill.instance import Instance
 from kill.scene import Ground
-from stream_durable import RunFailed, bootstrap
+from stream_durable import RunFailed, connecting
 from stream_durable.client import AsyncClient
 from stream_durable.local.process import free_ports
 
@@ -39,7 +39,7 @@ async def test_a_worker_whose_threads_hang_is_replaced(ground: Ground) -> None:
         instance.environment = {**instance.environment, **environment}
         worker = fleet.start(WORKER)
         await eventually(lambda: _are_known(instance), "the workflows are known", seconds=SECONDS)
-        async with AsyncClient(lambda: bootstrap.client_ports(instance.settings)) as client:
+        async with AsyncClient(lambda: connecting.client_ports(instance.settings)) as client:
             neighbour = await client.start(patient, id="neighbour")
             bad = [await client.start(hanging, id=f"bad-{n}") for n in range(3)]
             for run in bad:

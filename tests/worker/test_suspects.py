@@ -10,7 +10,7 @@ from waiting import eventually
 from worker_site import SECONDS, TOPIC, Site, working
 
 from stream_durable import Workflow
-from stream_durable.bootstrap import SystemClock
+from stream_durable.connecting import SystemClock
 from stream_durable.core.effects import Command
 from stream_durable.core.messages import AttemptCompleted, AttemptHeartbeat, AttemptMessage, AttemptStarted
 from stream_durable.settings import WorkerSettings

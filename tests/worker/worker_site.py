@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from stream_durable import App, Workflow
-from stream_durable.bootstrap import SystemClock
+from stream_durable.connecting import SystemClock
 from stream_durable.core.effects import CancelAttempt, Command
 from stream_durable.core.lanes import lanes_of
 from stream_durable.core.messages import AttemptEnd, AttemptMessage

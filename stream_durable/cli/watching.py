@@ -1,0 +1,65 @@
+"""Lists printed again and again, until Ctrl-C."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout, suppress
+from functools import wraps
+from io import StringIO
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from stream_durable.cli.gathering import gathers
+from stream_durable.cli.output import console
+
+
+class Watch(NamedTuple):
+    """Whether and how often a list is printed again. Each field is an option of every list."""
+
+    watch: Annotated[bool, typer.Option("--watch", help="Print it again when it changes, until Ctrl-C.")] = (
+        False
+    )
+    every: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between looks of --watch.")] = 2.0
+
+
+def watches(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a list the options of `Watch`."""
+    own = inspect.signature(command, eval_str=True)
+
+    @wraps(command)
+    def watched(*, watch: Watch, **given: Any) -> None:
+        if watch.watch:
+            _repeat(lambda: command(**given), watch.every)
+        else:
+            command(**given)
+
+    added = inspect.Parameter("watch", inspect.Parameter.KEYWORD_ONLY, annotation=Watch)
+    watched.__signature__ = own.replace(  # type: ignore[attr-defined]  # what `gathers` reads
+        parameters=[*own.parameters.values(), added]
+    )
+    return gathers(watched, Watch, "watch")
+
+
+def _repeat(show: Callable[[], None], seconds: float) -> None:
+    """Print on a cleared terminal every time, into a pipe only after a change."""
+    before = None
+    with suppress(KeyboardInterrupt):
+        while True:
+            if sys.stdout.isatty():
+                console().clear()
+                show()
+            elif (text := _printed(show)) != before:
+                sys.stdout.write(text)
+                sys.stdout.flush()
+                before = text
+            time.sleep(seconds)
+
+
+def _printed(show: Callable[[], None]) -> str:
+    with redirect_stdout(StringIO()) as out:
+        show()
+    return out.getvalue()
