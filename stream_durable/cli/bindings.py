@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stream_durable.cli.change import Change, changes
 from stream_durable.cli.output import Format, Output, show, show_one
-from stream_durable.cli.replaying import Pace, Partition, Preview, Since, Until, replay_of
+from stream_durable.cli.replaying import Pace, Partition, Since, Until, replay_of
 from stream_durable.cli.triggers import do, note_on
+from stream_durable.cli.watching import watches
 
 if TYPE_CHECKING:
     from stream_durable.client import BindingState
@@ -26,6 +28,7 @@ def _group() -> None:
 
 
 @bindings.command("list")
+@watches
 def list_bindings(output: Output = Format.TABLE) -> None:
     """List the bindings: on or off, how far behind, and how many records could not be taken.
 
@@ -46,55 +49,71 @@ def show_binding(name: Name, output: Output = Format.TABLE) -> None:
 
 
 @bindings.command("pause")
+@changes
 def pause(
     name: Name,
     reason: Annotated[str, typer.Option("--reason", help="Why, for people.")] = "",
     by: Annotated[str, typer.Option("--by", help="Who does it, under any name.")] = "",
+    *,
+    change: Change,
 ) -> None:
     """Turn a binding off: records meanwhile are read once it is on again. Kept over deployments.
 
     Example: `stream-durable bindings pause orders:order --reason "stock is counted"`
     """
-    do(lambda client: client.pause_binding(name, reason, by=by))
-    typer.echo(f"Asked to pause {name}.")
+    change.make(
+        f"pause binding {name}",
+        lambda client: client.pause_binding(name, reason, by=by),
+        f"Asked to pause {name}.",
+    )
 
 
 @bindings.command("resume")
-def resume(name: Name) -> None:
+@changes
+def resume(name: Name, *, change: Change) -> None:
     """Turn a binding on again; a partition stopped at a record tries the record again.
 
     Example: `stream-durable bindings resume orders:order`
     """
-    do(lambda client: client.resume_binding(name))
-    typer.echo(f"Asked to resume {name}.")
+    change.make(
+        f"resume binding {name}",
+        lambda client: client.resume_binding(name),
+        f"Asked to resume {name}.",
+    )
 
 
 @bindings.command("delete")
-def delete(name: Name) -> None:
+@changes
+def delete(name: Name, *, change: Change) -> None:
     """Forget a binding; runs go on. A deployment still declaring the binding creates it again.
 
     Example: `stream-durable bindings delete orders:order`
     """
-    do(lambda client: client.delete_binding(name))
-    typer.echo(f"Asked to delete {name}.")
+    change.make(
+        f"delete binding {name}",
+        lambda client: client.delete_binding(name),
+        f"Asked to delete {name}.",
+        asks=True,
+    )
 
 
 @bindings.command("replay")
+@changes
 def replay(
     name: Name,
     since: Since,
     until: Until = None,
     partition: Partition = None,
     pace: Pace = "1ms",
-    preview: Preview = False,
-    output: Output = Format.TABLE,
+    *,
+    change: Change,
 ) -> None:
     """Give past records to a binding again; nothing happens twice.
 
-    Example: `stream-durable bindings replay orders:order --since 2030-01-01 --until 2030-01-31 --preview`
+    Example: `stream-durable bindings replay orders:order --since 2030-01-01 --until 2030-01-31 --dry-run`
     """
-    begin, end, options = replay_of(since, until, partition, pace, preview=preview)
-    show_one(do(lambda client: client.replay_binding(name, begin, end, **options))._asdict(), output)
+    begin, end, options = replay_of(since, until, partition, pace, preview=change.dry_run)
+    show_one(do(lambda client: client.replay_binding(name, begin, end, **options))._asdict(), change.output)
 
 
 def _row(found: BindingState) -> dict[str, Any]:

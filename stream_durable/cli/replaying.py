@@ -18,7 +18,6 @@ Until = Annotated[
 ]
 Partition = Annotated[int | None, typer.Option("--partition", help="This partition alone.")]
 Pace = Annotated[str, typer.Option("--pace", help="The time between one record and the next.")]
-Preview = Annotated[bool, typer.Option("--preview", help="Count the records, and send nothing.")]
 
 
 def replay_of(

@@ -15,6 +15,7 @@ from stream_durable.cli import (
     dead,
     demo,
     dev,
+    doctor,
     gates,
     graph,
     history,
@@ -24,6 +25,7 @@ from stream_durable.cli import (
     messages,
     orders,
     partitions,
+    project,
     queues,
     replay,
     report,
@@ -32,6 +34,7 @@ from stream_durable.cli import (
     services,
     status,
     tokens,
+    top,
     topics,
     triggers,
     versions,
@@ -57,6 +60,8 @@ _SERVICES = "Services"
 _RUNS = "Runs"
 _OPERATIONS = "Operations"
 
+app.command("new", rich_help_panel=_LAPTOP)(project.new)
+app.command("init", rich_help_panel=_LAPTOP)(project.init)
 app.command("dev", rich_help_panel=_LAPTOP)(dev.dev)
 app.command("demo", rich_help_panel=_LAPTOP)(demo.demo)
 app.command("up", rich_help_panel=_SERVICES)(services.up)
@@ -106,6 +111,8 @@ workflows.app.command("graph")(graph.graph_workflow)
 workflows.app.command("diff")(versions.diff)
 app.add_typer(workflows.app, name="workflows", rich_help_panel=_RUNS)
 app.command("status", rich_help_panel=_OPERATIONS)(status.status)
+app.command("top", rich_help_panel=_OPERATIONS)(top.top)
+app.command("doctor", rich_help_panel=_OPERATIONS)(doctor.doctor)
 app.add_typer(queues.queues, name="queues", rich_help_panel=_OPERATIONS)
 app.add_typer(queues.workers, name="workers", rich_help_panel=_OPERATIONS)
 app.add_typer(gates.app, name="gates", rich_help_panel=_OPERATIONS)

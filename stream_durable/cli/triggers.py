@@ -10,7 +10,7 @@ import typer
 
 from stream_durable.cli.change import Change, changes
 from stream_durable.cli.output import Format, Output, show, show_one
-from stream_durable.cli.replaying import Pace, Partition, Preview, Since, Until, replay_of
+from stream_durable.cli.replaying import Pace, Partition, Since, Until, replay_of
 from stream_durable.cli.values import load_settings
 from stream_durable.cli.watching import watches
 
@@ -99,21 +99,22 @@ def delete(name: Name, *, change: Change) -> None:
 
 
 @triggers.command("replay")
+@changes
 def replay(
     name: Name,
     since: Since,
     until: Until = None,
     partition: Partition = None,
     pace: Pace = "1ms",
-    preview: Preview = False,
-    output: Output = Format.TABLE,
+    *,
+    change: Change,
 ) -> None:
     """Give past events to a trigger again; no event starts a second run.
 
-    Example: `stream-durable triggers replay order.created:order --since 2030-01-01 --preview`
+    Example: `stream-durable triggers replay order.created:order --since 2030-01-01 --dry-run`
     """
-    begin, end, options = replay_of(since, until, partition, pace, preview=preview)
-    show_one(do(lambda client: client.replay_trigger(name, begin, end, **options))._asdict(), output)
+    begin, end, options = replay_of(since, until, partition, pace, preview=change.dry_run)
+    show_one(do(lambda client: client.replay_trigger(name, begin, end, **options))._asdict(), change.output)
 
 
 def do(call: Callable[[AsyncClient], Awaitable[R]]) -> R:

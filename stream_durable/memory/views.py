@@ -33,6 +33,7 @@ from stream_durable.ports import (
     NEWEST,
     FailureCause,
     ListPosition,
+    LiveVersion,
     PartitionSummary,
     QuestionQuery,
     Record,
@@ -44,6 +45,7 @@ from stream_durable.ports import (
     StoredLater,
     StoredQuestion,
     StoredRun,
+    TimerRow,
     WorkflowFigures,
 )
 from stream_durable.wire import lifecycle
@@ -196,6 +198,20 @@ class MemoryViews(ScheduleViews, WaitViews, DeadViews):
     async def dead_count(self, since: int, *, at_most: int) -> int:
         """Count the dead letters since a moment."""
         return min(at_most, sum(row.time >= since for row in self._tables.dead.values()))
+
+    async def live_versions(self) -> list[LiveVersion]:
+        """Return the versions of workflows with runs under way."""
+        found = Counter(
+            (row.workflow, row.fingerprint) for row in self._tables.runs.values() if row.ended is None
+        )
+        return [LiveVersion(*version, count) for version, count in sorted(found.items())]
+
+    async def overdue_timers(self, before: int, *, limit: int) -> list[TimerRow]:
+        """Return timers due before a moment and not applied yet, the oldest first."""
+        found = [
+            TimerRow._make((*key, *place)) for key, place in self._tables.timers.items() if place[1] < before
+        ]
+        return sorted(found, key=lambda timer: (timer.due or 0, *timer[:3]))[:limit]
 
     async def failure_causes(self, since: int, *, runs_max: int, limit: int) -> list[FailureCause]:
         """Group the newest failed runs by cause."""

@@ -18,6 +18,18 @@ class Standing(NamedTuple):
     #: The newest format known to the owner.
     owner_format: int
     next_offset: int
+    #: Log time of the last record folded, in milliseconds.
+    log_clock: int
+
+
+async def server_time(settings: PostgresSettings) -> int:
+    """Return the time by the server's clock, in milliseconds."""
+    connection = await connect(settings)
+    try:
+        with translated():
+            return int(await connection.fetchval(queries()["server_time"]))
+    finally:
+        connection.terminate()
 
 
 async def formats(settings: PostgresSettings) -> list[Standing]:

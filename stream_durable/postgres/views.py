@@ -47,6 +47,7 @@ from stream_durable.ports import (
     StoredRun,
     StoredSchedule,
     StoredSignal,
+    TimerRow,
     WorkflowFigures,
 )
 from stream_durable.postgres.connection import Lane
@@ -288,6 +289,10 @@ class PostgresViews:
         async with self._connection() as connection:
             found = await connection.fetch(queries()["view_live_versions"])
         return list(map(LiveVersion._make, found))
+
+    async def overdue_timers(self, before: int, *, limit: int) -> list[TimerRow]:
+        """Return timers due before a moment and not applied yet, the oldest first."""
+        return list(map(TimerRow._make, await self._fetch("view_overdue_timers", before, limit)))
 
     async def live_runs(
         self, version: LiveVersion, step: str | None, statuses: Collection[str], limit: int

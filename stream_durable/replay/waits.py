@@ -47,7 +47,7 @@ class StrayWait(NamedTuple):
         """The remedy for an operator."""
         if self.kind == "unwanted_wait":
             return "nothing has to be done: an event to it is noted as late"
-        return f"publish the event again under a new id, or end the wait: `runs cancel-step {self.wait.run}`"
+        return "`stream-durable doctor --fix` lets the run ask its channel again, which changes nothing else"
 
 
 class WaitRows(Protocol):
@@ -94,10 +94,31 @@ async def _look(world: World) -> dict[StrayWait, None]:
     return dict.fromkeys(found)
 
 
+async def reopened(world: World, strays: Sequence[StrayWait]) -> list[WaitOpened | ReadOpened]:
+    """Return the messages by which the runs of these waits ask their channels again.
+
+    A channel with such a wait already takes the message as a duplicate; one with an event ends the wait.
+    """
+    wanted = {stray.wait for stray in strays if stray.kind != "unwanted_wait"}
+    runs = sorted({wait.run for wait in wanted})
+    return [message for message in await _requests(world, runs) if _wait_of(message) in wanted]
+
+
 async def _open_waits(world: World, page: Sequence[RunPosition]) -> list[Wait]:
     """Return the event waits of these runs."""
+    return list(map(_wait_of, await _requests(world, [position.id for position in page])))
+
+
+def _wait_of(message: WaitOpened | ReadOpened) -> Wait:
+    return Wait(
+        message.key, message.run, message.wait if isinstance(message, WaitOpened) else message.reaction
+    )
+
+
+async def _requests(world: World, runs: Sequence[str]) -> list[WaitOpened | ReadOpened]:
+    """Return the requests of runs to channels, as they are repeated after a loss."""
     cache = Cache(0)
-    keys: Keys = {"run": [position.id for position in page]}
+    keys: Keys = {"run": runs}
     if await load_entities(world.store, world.definitions, cache, keys, world.partition_count):
         await world.definitions.catch_up()
         await load_entities(world.store, world.definitions, cache, keys, world.partition_count)
@@ -105,10 +126,4 @@ async def _open_waits(world: World, page: Sequence[RunPosition]) -> list[Wait]:
     for run in dict(cache.of("run")).values():
         assert type(run) is Run
         redrive(run, effects)
-    found = []
-    for message in effects.messages:
-        if isinstance(message, WaitOpened):
-            found.append(Wait(message.key, message.run, message.wait))
-        elif isinstance(message, ReadOpened):
-            found.append(Wait(message.key, message.run, message.reaction))
-    return found
+    return [one for one in effects.messages if isinstance(one, WaitOpened | ReadOpened)]

@@ -40,6 +40,7 @@ def test_every_command_says_what_it_does_with_an_example(cli: Cli, path: tuple[s
 
 def test_all_commands_of_the_reference_are_there() -> None:
     assert {" ".join(path) for path in commands()} == {
+        "new", "init", "top",
         "dev", "demo", "up", "reconciler", "worker", "ingress", "publish", "signal", "bench",
         "runs start", "runs list", "runs show", "runs cancel", "workflows list", "workflows show",
         "runs count", "runs pause", "runs resume", "runs skip", "runs retry", "runs again", "runs children",
@@ -48,7 +49,8 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "runs why",
         "dead list", "dead show", "dead redrive",
         "queues list", "queues pause", "queues resume", "queues drain", "workers list",
-        "status", "why", "gates list", "gates show", "gates set", "gates reset", "runs watch", "waits list",
+        "status", "doctor", "why",
+        "gates list", "gates show", "gates set", "gates reset", "runs watch", "waits list",
         "events list", "later list", "later cancel",
         "schedules list", "schedules show", "schedules next", "schedules create", "schedules change",
         "schedules reset", "schedules pause", "schedules resume", "schedules delete", "schedules trigger",
@@ -85,5 +87,21 @@ def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code, "--help"], capture_output=True, text=True, env={**os.environ}, check=True
     )
+
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_client_and_status_load_no_processors() -> None:
+    processors = (
+        "stream_durable.engine.reconciler",
+        "stream_durable.worker.worker",
+        "stream_durable.bootstrap",
+    )
+    code = (
+        "import sys, stream_durable.connecting, stream_durable.services.status, stream_durable.cli.status\n"
+        f"print([m for m in {processors!r} if m in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "[]"

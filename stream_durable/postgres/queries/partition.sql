@@ -53,9 +53,13 @@ where rolname = current_user
 
 -- name: partition_formats
 -- The format of each partition, who owns it, and the newest format that this one knows.
-select id, format, owner, owner_format, next_offset
+select id, format, owner, owner_format, next_offset, log_clock
 from partition
 order by id
+
+-- name: server_time
+-- The time by the server's clock, in milliseconds.
+select (extract(epoch from clock_timestamp()) * 1000)::bigint
 
 -- name: partition_identify
 -- Notes which topic partition $1, owned under token $2, is.

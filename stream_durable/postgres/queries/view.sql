@@ -594,3 +594,17 @@ left join dead_letter d on d.partition = e.partition and d.generation = e.genera
 where run.id = $1 and at.key = $1 and (r.j -> 'outcomes' ->> at.i)::int > 0
 order by e.generation, e.from_offset, at.i
 limit $3
+
+-- name: view_overdue_timers
+-- At most $2 timers that were due before $1 and are still there, the oldest first, in the order of TimerRow.
+select t.kind, t.key, t.name, t.partition, t.due
+from partition p
+cross join lateral (
+  select kind, key, name, partition, due
+  from timer
+  where partition = p.id and due < $1
+  order by due, kind, key, name
+  limit $2
+) t
+order by t.due, t.kind, t.key, t.name
+limit $2

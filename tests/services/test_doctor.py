@@ -1,0 +1,184 @@
+"""What the doctor finds wrong with an instance in memory; each fault is a real one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from stream_durable import App, Fail, Workflow
+from stream_durable.services.doctor.checks import CHECKS, findings
+from stream_durable.services.doctor.finding import CHECK_NAMES, Finding
+from stream_durable.services.doctor.looking import look
+from stream_durable.services.doctor.seen import Seen
+from stream_durable.settings import Settings
+from stream_durable.testing import Engine
+
+SECRETS = {"security.token_secrets": ("a secret of the tests that is long enough",)}
+
+
+def seen(engine: Engine, later_ms: int = 0, **settings: Any) -> Seen:
+    """Look at the engine, as if it were later."""
+    chosen = Settings().override(
+        SECRETS
+        | {"kafka.partitions": 1}
+        | {name.replace("__", "."): value for name, value in settings.items()}
+    )
+    return engine.ask(lambda: look(engine.ports, engine._backend.client, chosen, engine.now_ms + later_ms))
+
+
+def found(engine: Engine, later_ms: int = 0, **settings: Any) -> list[Finding]:
+    return findings(seen(engine, later_ms, **settings))
+
+
+def one(engine: Engine, later_ms: int = 0, **settings: Any) -> Finding:
+    (finding,) = found(engine, later_ms, **settings)
+    return finding
+
+
+def flow_of(name: str = "flow") -> Workflow[Any, Any]:
+    flow = Workflow(name)
+    flow.wait_signal("go")
+    return flow
+
+
+def test_there_is_a_check_for_each_name_in_order() -> None:
+    assert tuple(CHECKS) == CHECK_NAMES
+
+
+async def test_nothing_is_found_where_all_is_well(engine: Engine) -> None:
+    run = await engine.start(flow_of())
+    await engine.until_waiting(run)
+
+    assert found(engine) == []
+
+
+async def test_settings_that_contradict_each_other(engine: Engine) -> None:
+    flow = Workflow("delivery")
+    flow.wait_token("delivered")
+    await engine.until_waiting(await engine.start(flow))
+
+    faults = found(
+        engine,
+        worker__blocked_max_ms=60_000,
+        worker__lease_ms=30_000,
+        engine__cache_bytes_max=8_000_000,
+        kafka__partitions=8,
+        security__token_secrets=(),
+    )
+
+    assert [(fault.thing, fault.severity) for fault in faults] == [
+        ("worker.blocked_max_ms", "problem"),
+        ("kafka.partitions", "problem"),
+        ("security.token_secrets", "problem"),
+        ("engine.cache_bytes_max", "warning"),
+    ]
+    assert "is 8, and the schema was made for 1" in faults[1].cause
+    assert "needed by workflow delivery" in faults[2].cause
+
+
+async def test_a_schedule_switched_off_by_a_person_or_by_failures(engine: Engine) -> None:
+    flow = Workflow("report")
+
+    @flow.step
+    def write() -> None:
+        raise Fail("broken", "no paper", retryable=False)
+
+    await engine.create_schedule("hourly", flow, every="1h", disable_after=2)
+    await engine.create_schedule("daily", flow_of(), every="1d")
+    await engine.pause_schedule("daily", "holidays", by="ann")
+    await engine.advance("3h")
+
+    by_failures, by_person = found(engine)
+
+    assert (by_failures.thing, by_failures.severity) == ("schedule hourly", "problem")
+    assert by_failures.cause == "was switched off after 2 failures in a row"
+    assert (by_person.thing, by_person.severity) == ("schedule daily", "warning")
+    assert by_person.cause == "was switched off by ann (holidays)"
+    assert by_person.remedy == "`stream-durable schedules resume daily`"
+
+
+async def test_a_schedule_that_its_app_declares_no_longer(engine: Engine) -> None:
+    flow = flow_of()
+    app = App("shop", workflows=[flow])
+    declaring = App("shop", workflows=[flow])
+    declaring.schedule("weekly", flow, every="7d")
+    await engine.deploy_app(declaring)
+    await engine.deploy_app(app)
+
+    finding = one(engine)
+
+    assert finding.cause == "fires on, though app shop declares it no longer"
+    assert "schedules delete weekly" in finding.remedy
+
+
+async def test_a_paused_queue(engine: Engine) -> None:
+    await engine.until_waiting(await engine.start(flow_of()))
+    flow = Workflow("mail", queue="mail")
+    flow.add("send", lambda: 1)
+    await engine.until(await engine.start(flow), "completed")
+    await engine.pause_queue("mail", reason="a deploy", by="ann")
+    await engine.advance("10m")
+
+    finding = one(engine)
+
+    assert (finding.check, finding.severity, finding.thing) == ("queues", "warning", "queue mail")
+    assert finding.cause == "is paused for 10 min by ann (a deploy)"
+    assert finding.remedy == "`stream-durable queues resume mail`"
+
+
+async def test_runs_that_were_not_undone(engine: Engine) -> None:
+    flow = Workflow("trip")
+    flight = flow.add("flight", lambda: "LH 1")
+
+    @flight.compensate
+    def cancel_flight() -> None:
+        raise Fail("closed", "the desk is closed", retryable=False)
+
+    @flow.step(after=flight)
+    def hotel() -> None:
+        raise Fail("full", "no room", retryable=False)
+
+    await engine.until(await engine.start(flow, id="trip-1"), "compensation_failed")
+
+    finding = one(engine)
+
+    assert (finding.check, finding.severity, finding.thing) == ("compensations", "problem", "run trip-1")
+    assert "runs retry RUN --step STEP~compensate" in finding.remedy
+
+    # The remedy is one.
+    await engine.runs[0].skip_step("flight~compensate")
+    assert found(engine) == []
+
+
+async def test_a_run_that_is_being_undone_without_end(engine: Engine) -> None:
+    flow = Workflow("trip")
+    flight = flow.add("flight", lambda: "LH 1")
+
+    @flight.compensate
+    async def cancel_flight() -> None:
+        await asyncio.sleep(7_200)
+
+    @flow.step(after=flight)
+    def hotel() -> None:
+        raise Fail("full", "no room", retryable=False)
+
+    run = await engine.start(flow, id="trip-2")
+    await engine.until(run, "compensating")
+
+    assert found(engine) == []
+    finding = next(fault for fault in found(engine, 2 * 3_600_000) if fault.check == "compensations")
+    assert (finding.thing, finding.severity) == ("run trip-2", "warning")
+    assert finding.cause == "is being undone, and has not changed for more than 1 h"
+
+
+async def test_timers_that_nobody_has_fired(engine: Engine) -> None:
+    flow = Workflow("nap")
+    flow.sleep("nap", "10m")
+    await engine.until_waiting(await engine.start(flow, id="nap-1"))
+
+    assert found(engine, 10 * 60_000) == []
+    (finding,) = [fault for fault in found(engine, 15 * 60_000) if fault.check == "timers"]
+
+    assert (finding.thing, finding.severity) == ("partition 0", "problem")
+    assert finding.cause.startswith("1 timer should have fired")
+    assert finding.cause.endswith("the first 5 min ago, of run nap-1, nap")
