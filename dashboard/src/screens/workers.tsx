@@ -114,7 +114,8 @@ function QueueTable({ rows, onAct }: { rows: readonly QueueState[]; onAct: (act:
       cell: (queue) =>
         queue.paused ? (
           <>
-            {queue.paused.by}, <Ago at={queue.paused.at} />
+            {queue.paused.by && `${queue.paused.by}, `}
+            <Ago at={queue.paused.at} />
             {queue.paused.reason && `: ${queue.paused.reason}`}
           </>
         ) : (
@@ -126,7 +127,7 @@ function QueueTable({ rows, onAct }: { rows: readonly QueueState[]; onAct: (act:
     {
       key: "act",
       head: <span className="vh">Acts</span>,
-      width: 96,
+      width: 128,
       num: true,
       cell: (queue) => (
         <button type="button" className="link" aria-label={turn(queue).title} onClick={() => onAct(turn(queue))}>
