@@ -964,6 +964,8 @@ class StoredEvidence(NamedTuple):
     #: Why it is dead.
     code: str | None
     reason: str | None
+    #: Who sent it, if it says so.
+    by: str | None = None
 
 
 class StoredLater(NamedTuple):

@@ -22,7 +22,7 @@ SCHEMAS = Path(__file__).parents[1] / "schemas" / "events_topic"
 #: How a message may be written.
 MODES = ("json", "avro", "binary", "binary avro", "structured")
 #: JSON as text in Avro.
-_JSONS = ("data", "input", "answer")
+_JSONS = ("data", "input", "answer", "value", "error", "metadata", "attributes")
 
 
 class Sent(NamedTuple):

@@ -90,6 +90,10 @@ def start(
         str, typer.Option("--signal-data", help="Data of the signal: JSON, or @file, or -.")
     ] = "null",
     signal_by: Annotated[str, typer.Option("--signal-by", help="Who sends the signal, under any name.")] = "",
+    signal_ttl: Annotated[
+        str | None,
+        typer.Option("--signal-ttl", help='How long it waits, as "2h".', show_default="as long as the run"),
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Print events until the run ends; exit 1 if the run fails.")
     ] = False,
@@ -115,6 +119,7 @@ def start(
         "timeout": timeout,
         "signal": None if signal is None else (signal, read_json(signal_data, "--signal-data")),
         "signal_by": signal_by,
+        "signal_ttl": signal_ttl,
     }
     given = read_json(value, "--input")
     target = workflow if app is None else _workflow(app, workflow)

@@ -31,7 +31,6 @@ from stream_durable.client.run_lists import RunLists
 from stream_durable.client.schedules import ScheduleOrders
 from stream_durable.client.starting import (
     StartOptions,
-    a_queue,
     beginning,
     check_input,
     check_options,
@@ -50,6 +49,7 @@ from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.given import run_id
 from stream_durable.sdk.workflow import In, Out, Workflow
 from stream_durable.wire.events import check_taken, published, unkeyed, with_signal
+from stream_durable.wire.starts import queue_name
 
 
 class AsyncClient(
@@ -120,7 +120,7 @@ class AsyncClient(
         edge, given = self._edge, options.get("id")
         message = await self._start_of(workflow, input, options)
         if (signal := options.get("signal")) is not None:
-            sent = self._with_signal(message, signal, options.get("signal_id"), options.get("signal_by", ""))
+            sent = self._with_signal(message, signal, options)
             return await start_with_signal(edge, sent, output_type_of(workflow))
         return await start(edge, message, is_named=given is not None, output_type=output_type_of(workflow))
 
@@ -168,7 +168,7 @@ class AsyncClient(
             tags=some_tags(options.get("tags", ())),
             trace=options.get("trace"),
             at=begins,
-            queue=a_queue(options.get("queue")),
+            queue=queue_name(options.get("queue")),
             priority=options.get("priority", 0),
             metadata=edge.values.an_object(metadata, f"the metadata of a run of workflow {name!r}"),
             timeout_ms=time_limit(options.get("timeout")),
@@ -177,13 +177,12 @@ class AsyncClient(
         await check_queue(edge, message.queue)
         return message
 
-    def _with_signal(
-        self, start: StartRun, signal: object, signal_id: str | None, by: str
-    ) -> StartWithSignal:
+    def _with_signal(self, start: StartRun, signal: object, options: StartOptions) -> StartWithSignal:
         name, data = named_signal(signal)
-        body = self._edge.values.plain(data, f"the data of signal {name!r}")
-        start.id = signal_id or start.id
-        return with_signal(start, name, body, by=by)
+        body, ttl = self._edge.values.plain(data, f"the data of signal {name!r}"), options.get("signal_ttl")
+        start.id = options.get("signal_id") or start.id
+        ttl_ms = None if ttl is None else milliseconds(ttl)
+        return with_signal(start, name, body, by=options.get("signal_by", ""), ttl_ms=ttl_ms)
 
     async def publish(
         self,

@@ -64,6 +64,7 @@ async def evidence(edge: Edge, run: str, since: datetime) -> list[Happening]:
         Happening(
             moment(one.time),
             Outcome(one.outcome).name.lower(),
+            by=one.by or "",
             text=" ".join(filter(None, (_tag(one.type), one.code, one.reason))),
         )
         for one in found

@@ -14,7 +14,6 @@ from msgspec import Raw
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import since_epoch
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.ids import QUEUE, QUEUE_RULE
 from stream_durable.core.messages import StartRun
 from stream_durable.core.run.attribute_rows import thaw_attributes
 from stream_durable.core.run.rows import RunRow
@@ -22,6 +21,7 @@ from stream_durable.core.run.state import Requests
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.given import is_same
 from stream_durable.sdk.workflow import Workflow
+from stream_durable.wire.starts import unknown_queue
 
 _NAMES_SHOWN: Final = 20
 
@@ -55,6 +55,8 @@ class StartOptions(TypedDict, total=False):
     signal_id: str | None
     #: Who sends the signal, under any name.
     signal_by: str
+    #: How long the signal is kept for a wait that has not begun; by default until the end of the run.
+    signal_ttl: Duration | None
 
 
 _OPTIONS: Final = frozenset(StartOptions.__optional_keys__)
@@ -121,22 +123,11 @@ def beginning(at: datetime | None, after: Duration | None) -> int | None:
     return None
 
 
-def a_queue(name: str | None) -> str:
-    """Return a queue's name for a message, or raise for an impossible name."""
-    if name and not QUEUE.match(name):
-        raise RejectedError("bad_queue", f"{name[:128]!r} is not a name for a queue: {QUEUE_RULE}")
-    return name or ""
-
-
 async def check_queue(edge: Edge, queue: str) -> None:
     """Refuse a queue that has no topic: no step could ever be asked for there."""
     catalogue = edge.ports.catalogue
     if queue and not await edge.ask(lambda: catalogue.has_queue(queue), f"look for queue {queue!r}"):
-        raise RejectedError(
-            "unknown_queue",
-            f"queue {queue!r} has no topic, so no worker serves it: is the name right? "
-            f"`stream-durable topics apply --queue {queue}` makes it",
-        )
+        raise unknown_queue(queue)
 
 
 def some_tags(tags: Iterable[str]) -> tuple[str, ...]:

@@ -71,9 +71,10 @@ def _emit(emission: Emission, identity: str, origin: tuple[str, str, int], out: 
             out.load += _LOAD + len(emission.data)
             out.messages.append(
                 SignalRun(
-                    key=emission.run, id=identity, signal=emission.signal, data=emission.data, by=origin[0]
+                    key=emission.run, id=identity, signal=emission.signal, data=emission.data, by=origin[0],
+                    ttl_ms=emission.ttl_ms,
                 )
-            )
+            )  # fmt: skip
         case EmittedStart():
             out.load += _LOAD + len(emission.input)
             out.messages.append(

@@ -121,6 +121,8 @@ class StartWithSignal(StartRun, kw_only=True, tag="run.start_signal"):
     data: Raw = NULL
     #: Who sends it, under any name.
     by: OptionalText = ""
+    #: How long the signal is kept for a wait that has not begun; None: until the end of the run.
+    ttl_ms: Millis | None = None
 
 
 class Scheduled(msgspec.Struct, array_like=True, frozen=True):
@@ -614,6 +616,8 @@ class EmittedSignal(msgspec.Struct, omit_defaults=True, kw_only=True, tag="signa
     run: Text
     signal: Text
     data: Raw = NULL
+    #: How long it is kept for a wait that has not begun; None: until the end of the run.
+    ttl_ms: Millis | None = None
 
 
 class EmittedStart(msgspec.Struct, omit_defaults=True, kw_only=True, tag="run", tag_field="kind"):

@@ -46,7 +46,7 @@ _TYPE_INDEX: dict[type[Message], int] = {t: i for i, t in enumerate(MESSAGE_TYPE
 _UNREADABLE = -1
 
 
-class Evidence(msgspec.Struct):
+class Evidence(msgspec.Struct, omit_defaults=True):
     """The outcome of each record of a share, column by column."""
 
     offsets: list[int]
@@ -55,6 +55,8 @@ class Evidence(msgspec.Struct):
     keys: list[str | None]
     outcomes: list[int]
     times: list[int]
+    #: Who sent what was not applied, by its position in the columns.
+    senders: dict[int, str] = {}
 
 
 class Unfoldable(Exception):
@@ -111,8 +113,9 @@ class Finished(NamedTuple):
     share: Share
     messages: list[Outgoing]
     touched: dict[tuple[Kind, str], Entity]
-    #: What became of each record.
+    #: What became of each record, and its place in the list of message types.
     outcomes: Sequence[int] = ()
+    types: Sequence[int] = ()
     #: The outbox row that keeps the messages, if there are any.
     row: Row | None = None
     #: How many messages, the first ones, ask for attempts and may be published while this is being saved.
@@ -227,7 +230,8 @@ def finish(folding: Folding, *, holds_back: bool = False) -> Finished:
     commands = folding.effects.commands
     ahead = next((i for i, (_, one) in enumerate(commands) if type(one) is not Command), len(commands))
     reviews = folding.effects.reviews
-    return Finished(share, messages, folding.touched, folding.evidence.outcomes, row, ahead, reviews)
+    evidence = folding.evidence
+    return Finished(share, messages, folding.touched, evidence.outcomes, evidence.types, row, ahead, reviews)
 
 
 def state_of(folding: Folding) -> Share:
@@ -298,6 +302,8 @@ def _note(
     else:
         evidence.types.append(_TYPE_INDEX[type(message)])
         evidence.keys.append(message.key)
+        if outcome is not Outcome.APPLIED and (by := getattr(message, "by", "")):
+            evidence.senders[len(evidence.outcomes)] = by
     evidence.outcomes.append(outcome)
     evidence.times.append(now)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol, assert_never
 
 from stream_durable.admission import ABOUT_DEFINITIONS, resolved
@@ -44,6 +45,7 @@ from stream_durable.telemetry import (
 )
 from stream_durable.wire import events
 from stream_durable.wire.positions import REASON_MAX, Position, read_position, write_position
+from stream_durable.wire.starts import unknown_queue
 from stream_durable.wire.tokens import NO_TOKENS, Tokens
 from stream_durable.wire.topics import DEAD, INBOX
 
@@ -235,10 +237,21 @@ class Intake:
         if any(isinstance(read.message, ABOUT_DEFINITIONS) for found in reads.values() for read in found):
             # What was registered a moment ago is what is meant.
             await retry_transient(self._catalogue.catch_up, "read the definitions")
+            for found in reads.values():
+                await self._check_queues(found)
         for partition, found in reads.items():
             # While we waited, partitions may have been taken away.
             if (source := self._sources.get(partition)) is not None:
                 self._put(partition, source, found)
+
+    async def _check_queues(self, reads: list[_Read]) -> None:
+        """Refuse starts for queues without a topic."""
+        for i, (record, message) in enumerate(reads):
+            if not isinstance(message, events.Start) or not message.queue:
+                continue
+            there = partial(self._catalogue.has_queue, message.queue)
+            if not await retry_transient(there, f"look for queue {message.queue!r}"):
+                reads[i] = _Read(record, unknown_queue(message.queue))
 
     def _put(self, partition: int, source: _Source, reads: list[_Read]) -> None:
         messages: list[tuple[Outgoing, Headers | None]] = []

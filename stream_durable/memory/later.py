@@ -62,11 +62,10 @@ def evidence_page(tables: Tables, run: str, since: int, limit: int) -> list[Stor
         if not row.exceptions or row.clock < since:
             continue
         e = _evidence(row.records)
-        for offset, type_, key, outcome, time in zip(
-            e.offsets, e.types, e.keys, e.outcomes, e.times, strict=True
-        ):
+        columns = zip(e.offsets, e.types, e.keys, e.outcomes, e.times, strict=True)
+        for position, (offset, type_, key, outcome, time) in enumerate(columns):
             if key == run and outcome:
                 letter = tables.dead.get((row.partition, row.generation, offset))
                 code, reason = (None, None) if letter is None else (letter.code, letter.reason)
-                found.append(StoredEvidence(time, type_, outcome, code, reason))
+                found.append(StoredEvidence(time, type_, outcome, code, reason, e.senders.get(position)))
     return found[:limit]

@@ -367,9 +367,9 @@ class Context(Generic[Input]):
         """
         self._values.emitting().event(event, key, data, ttl)
 
-    def signal(self, run: str, name: str, data: Any = None) -> None:
-        """Send another run a signal, when the result is saved."""
-        self._values.emitting().signal(run, name, data)
+    def signal(self, run: str, name: str, data: Any = None, *, ttl: Duration | None = None) -> None:
+        """Send another run a signal, when the result is saved; `ttl` as for `Client.signal`."""
+        self._values.emitting().signal(run, name, data, ttl)
 
     def start(
         self,

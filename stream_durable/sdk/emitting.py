@@ -78,17 +78,14 @@ class Emissions:
                 f"event {event!r} with key {of[:100]!r}", f"name and key have at most {ID_BYTES_MAX} bytes"
             )
         body = _body(f"event {event!r}", data)
-        try:
-            ttl_ms = 0 if ttl is None else milliseconds(ttl)
-        except OptionError as error:
-            _refuse(f"event {event!r}", f"ttl= cannot be used: {error}")
+        ttl_ms = _ttl_ms(f"event {event!r}", ttl) or 0
         self._add(EmittedEvent(event=named, event_key=of, data=body, ttl_ms=ttl_ms), len(bytes(body)))
 
-    def signal(self, run: str, name: str, data: Any) -> None:
+    def signal(self, run: str, name: str, data: Any, ttl: Duration | None) -> None:
         """Emit a signal."""
         named, to = _named("signal", name), _id(f"signal {name!r}", run)
-        body = _body(f"signal {name!r}", data)
-        self._add(EmittedSignal(run=to, signal=named, data=body), len(bytes(body)))
+        body, ttl_ms = _body(f"signal {name!r}", data), _ttl_ms(f"signal {name!r}", ttl)
+        self._add(EmittedSignal(run=to, signal=named, data=body, ttl_ms=ttl_ms), len(bytes(body)))
 
     def start(self, workflow: Workflow[Any, Any] | str, given: Any, run: str, tags: tuple[str, ...]) -> None:
         """Emit the start of a run."""
@@ -141,6 +138,13 @@ def _body(what: str, value: Any) -> Raw:
             f"the data of {what}", "the key $blob stands for a value that is kept elsewhere: take another"
         )
     return NULL if data == b"null" else Raw(data)
+
+
+def _ttl_ms(what: str, ttl: Duration | None) -> int | None:
+    try:
+        return None if ttl is None else milliseconds(ttl)
+    except OptionError as error:
+        _refuse(what, f"ttl= cannot be used: {error}")
 
 
 def _named(what: str, name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from stream_durable.core.lifecycle import RUN_RETRIED, STEP_COMPLETED, STEP_FAILED, STEP_SKIPPED, StepEvent
-from stream_durable.core.messages import AnswerInput, CompleteStep, FailStep, SignalRun
+from stream_durable.core.messages import AnswerInput, CompleteStep, FailStep, SignalRun, StartWithSignal
 from stream_durable.core.run.state import Asked
 from stream_durable.simulation.oracle import Folded, Oracle
 from stream_durable.simulation.world import World
@@ -59,7 +59,7 @@ def signals_end_waits_within_their_time(world: World, oracle: Oracle) -> Iterato
         came = {
             folded.message.id: (folded.clock, folded.message)
             for folded in oracle.applied.get(run.id, ())
-            if isinstance(folded.message, SignalRun)
+            if isinstance(folded.message, SignalRun | StartWithSignal)
         }
         expired = set() if run.mail is None else {kept.id for kept in run.mail.expired.values()}
         for i, step in run.steps.items():

@@ -136,7 +136,7 @@ def _next_of(waiting: list[tuple[float, bytes]], now: int) -> bytes:
 
 def _expiry(message: EventGiven | SignalRun | StartWithSignal, now: int) -> float:
     """Return the time of expiry of a signal; at least a millisecond after arrival."""
-    ttl_ms = message.ttl_ms if isinstance(message, SignalRun) else None
+    ttl_ms = None if isinstance(message, EventGiven) else message.ttl_ms
     return inf if ttl_ms is None else now + max(ttl_ms, 1)
 
 

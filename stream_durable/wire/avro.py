@@ -16,8 +16,9 @@ from msgspec import Raw
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.wire.form import UNREADABLE, Form
-from stream_durable.wire.forms import FORMS, EventForm, StartWithSignalForm
+from stream_durable.wire.forms import FORMS, EventForm
 from stream_durable.wire.single_object import FRAME_LENGTH, MARKER, Schema, files, frame_of, load, parsed
+from stream_durable.wire.starts import StartWithSignalForm
 
 FOLDER: Final = "events_topic"
 

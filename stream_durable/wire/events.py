@@ -28,6 +28,7 @@ from stream_durable.core.messages import (
     NULL,
     AnswerInput,
     AssignInput,
+    Attribute,
     CancelLater,
     CancelRun,
     ClaimInput,
@@ -66,11 +67,18 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     trace: str | None = None
     #: When it begins, by log time.
     at: int | None = None
+    timeout_ms: int | None = None
+    #: A name that a queue can have; whether there is such a queue is still to be judged.
+    queue: str = ""
+    priority: int = 0
+    metadata: Raw | None = None
+    attributes: tuple[Attribute, ...] = ()
     #: A signal that goes with it, also to a run that exists.
     signal: str | None = None
     data: Raw = NULL
-    #: Who sends the signal.
+    #: Who sends the signal, and how long it is kept.
     by: str = ""
+    ttl_ms: int | None = None
     trigger: str = "event"
 
     def of(self, fingerprint: str) -> StartRun:
@@ -84,9 +92,16 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
             tags=self.tags,
             trace=self.trace,
             at=self.at,
+            queue=self.queue,
+            priority=self.priority,
+            metadata=self.metadata,
             trigger=self.trigger,
+            timeout_ms=self.timeout_ms,
+            attributes=self.attributes,
         )
-        return start if self.signal is None else with_signal(start, self.signal, self.data, by=self.by)
+        if self.signal is None:
+            return start
+        return with_signal(start, self.signal, self.data, by=self.by, ttl_ms=self.ttl_ms)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,11 +221,13 @@ def signalled(
     return SignalRun(key=run, id=id, signal=signal, data=data, by=by, ttl_ms=ttl_ms)
 
 
-def with_signal(start: StartRun, signal: str, data: Raw, *, by: str = "") -> StartWithSignal:
+def with_signal(
+    start: StartRun, signal: str, data: Raw, *, by: str = "", ttl_ms: int | None = None
+) -> StartWithSignal:
     """Return a start that brings a signal, or raise for a bad name."""
     check_signal(signal)
     fields = {name: getattr(start, name) for name in start.__struct_fields__}
-    return StartWithSignal(**fields, format=START_WITH_SIGNAL, signal=signal, data=data, by=by)
+    return StartWithSignal(**fields, format=START_WITH_SIGNAL, signal=signal, data=data, by=by, ttl_ms=ttl_ms)
 
 
 def deferred(message: Deferrable, *, at: int | None = None, after_ms: int | None = None) -> SendLater:

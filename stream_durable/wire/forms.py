@@ -6,15 +6,13 @@ key. Avro has the same fields, so it is read as the JSON that it stands for (`st
 
 from __future__ import annotations
 
-from hashlib import blake2b
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Raw
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import ASKS
-from stream_durable.core.ids import is_derived
 from stream_durable.core.messages import (
     NULL,
     AssignInput,
@@ -32,9 +30,7 @@ from stream_durable.wire.ends import OutsideEnd
 from stream_durable.wire.events import (
     Answer,
     FromOutside,
-    Start,
     cancelled_later,
-    check_signal,
     published,
     signalled,
     unkeyed,
@@ -42,6 +38,7 @@ from stream_durable.wire.events import (
 from stream_durable.wire.failure import read_failure
 from stream_durable.wire.form import UNREADABLE, Form, Place, Timed, decode, duration_ms
 from stream_durable.wire.reviews import decided
+from stream_durable.wire.starts import StartForm, StartWithSignalForm
 
 
 class _RunForm(Form, kw_only=True):
@@ -108,48 +105,6 @@ class SignalForm(Timed, kw_only=True):
         ttl_ms = None if self.ttl is None else duration_ms("ttl", self.ttl)
         by = place.by if self.by is None else self.by
         return self._timed(signalled(run, self.signal, self.data, id=identity, by=by, ttl_ms=ttl_ms))
-
-
-class StartForm(Timed, kw_only=True):
-    """A start of a workflow by its name."""
-
-    title = "a start"
-
-    start: Text
-    id: Text | None = None
-    input: Raw = NULL
-    tags: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
-
-    def message(self, place: Place) -> Start:
-        """Return the start of a run named by `id`, else by the message."""
-        identity = self.message_id or place.id
-        at, after_ms = self._moment()
-        return Start(
-            id=identity,
-            run=self.id or _run_of(identity),
-            workflow=self.start,
-            input=self.input,
-            tags=self.tags,
-            trace=place.trace,
-            at=at if after_ms is None else place.time + after_ms,
-        )
-
-
-class StartWithSignalForm(StartForm, kw_only=True):
-    """A start and a signal in one message."""
-
-    title = "a start with a signal"
-
-    signal: Text
-    data: Raw = NULL
-    by: OptionalText | None = None
-
-    def message(self, place: Place) -> Start:
-        """Return the start with its signal."""
-        check_signal(self.signal)
-        start = super().message(place)
-        by = place.by if self.by is None else self.by
-        return msgspec.structs.replace(start, signal=self.signal, data=self.data, by=by)
 
 
 class CancelForm(_RunForm, kw_only=True):
@@ -368,13 +323,6 @@ def event(
     if key is None:
         return unkeyed(name, data, id=identity, by=place.by)
     return published(name, key, data, id=identity, ttl_ms=place.ttl_ms, by=place.by)
-
-
-def _run_of(identity: str) -> str:
-    """Return the id of a run named by its message; a source may hold what is reserved for children."""
-    if not is_derived(identity):
-        return identity
-    return blake2b(identity.encode("utf-8", "replace"), digest_size=20).hexdigest()
 
 
 def _kind(value: object) -> str:

@@ -50,6 +50,13 @@ def test_a_signal_for_a_wait_that_has_not_begun_is_kept() -> None:
     assert [kept[:3] for kept in run.mail.kept.values()] == [("b1", "go", b"1")]
 
 
+def test_a_signal_is_kept_for_its_time_to_live() -> None:
+    run, _, _ = begun(step("a"), signal("w", "a"), ttl_ms=500)
+
+    assert run.mail is not None
+    assert [kept.expires for kept in run.mail.kept.values()] == [NOON + 500]
+
+
 def test_a_run_that_begins_later_keeps_it() -> None:
     run, outcome, facts = begun(*NODES, at=NOON + 60_000)
 

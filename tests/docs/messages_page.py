@@ -76,7 +76,8 @@ What anybody may write to `sd.events`. One object is one message, distinguished 
 {"fail":"sdt_WyJvcmRlci00MiIsImRlbGl2ZXJlZCIsMV0.mk0...","error":{"code":"lost","message":"on the way"}}
 {"heartbeat":"sdt_WyJvcmRlci00MiIsImRlbGl2ZXJlZCIsMV0.mk0..."}
 {"start":"order","id":"order-43","input":{"id":"43","items":[],"total":1},"tags":["vip"],"message_id":"web-991"}
-{"start":"order","id":"order-43","input":{"id":"43","items":[],"total":1},"signal":"released","data":{"by":"tom"}}
+{"start":"order","id":"order-44","timeout":"2d","queue":"fast","priority":5,"attributes":{"region":"EU","due":{"moment":"2030-01-31T09:00:00Z"}}}
+{"start":"order","id":"order-43","input":{"id":"43","items":[],"total":1},"signal":"released","data":{"by":"tom"},"ttl":"1d"}
 {"cancel":"the customer left","run":"order-43","compensate":true,"message_id":"web-992"}
 {"review":"complete","run":"order-42","step":"charge","value":{"number":"R-7"},"reason":"looked up","by":"tom"}
 {"cancel_later":"event:reminder/42#web-993","message_id":"web-994"}
@@ -89,6 +90,8 @@ What anybody may write to `sd.events`. One object is one message, distinguished 
 - The record's key stands in for a missing `key` of an event and for a missing `run` of all others but a start. A start without `id` is given the
   message's own id.
 - A start with a `signal` and its `data` is one message: the run is begun if there is none of its `id`, and is given the signal in any case.
+- A start may have `at` or `after`, `timeout`, `queue`, `priority` (-100 to 100), `metadata` (an object) and `attributes` (an object: texts, numbers, `true` or `false`, and
+  moments as above), as a client's start has. A queue without a topic is refused.
 - `by` of an event or a signal is who sends it, else the source of the CloudEvent around it; `ttl` is how long it is kept for waits that have not begun: of an event as long as
   the settings say, of a signal until the end of the run, if it is left out.
 - `message_id` makes a message happen once. Without it the id is derived from topic, partition and offset, so that
@@ -102,7 +105,7 @@ What anybody may write to `sd.events`. One object is one message, distinguished 
 - `cancel_later` names a message for later by its id: `signal:RUN/NAME#MESSAGE_ID`, `event:NAME/KEY#MESSAGE_ID` or `start:RUN`, as `later list` shows it. Too late it changes nothing.
 - A field that is not known is refused.
 - The same in Avro, by the schemas in [`schemas/events_topic/`](../../schemas/README.md#messages-of-others): one for each form, with the same fields, where
-  `data`, `input`, `answer`, `value` and `error` are JSON as text.
+  `data`, `input`, `answer`, `value`, `error`, `metadata` and `attributes` are JSON as text.
 - CloudEvents are events: in binary mode by the headers `ce_type`, `ce_id`, `ce_source` and `ce_subject` (the key),
   the value being the data as JSON; in structured mode as JSON with `specversion`, `type`, `id`, `source`, `subject`
   (or `partitionkey`) and `data`. The id counts within its source.

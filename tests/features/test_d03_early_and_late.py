@@ -115,6 +115,45 @@ async def test_a_start_brings_a_signal_with_its_sender(engine: Engine) -> None:
     assert (run.status, sent.by) == ("completed", "tom")
 
 
+@pytest.mark.parametrize("ttl", [None, "30m", "2h"])
+async def test_a_signal_of_a_start_is_kept_for_its_time(engine: Engine, ttl: str | None) -> None:
+    run = await engine.start(late(), signal="release", signal_by="tom", signal_ttl=ttl)
+    await engine.advance("1h1m")
+    assert run.status == ("waiting" if ttl == "30m" else "completed")
+    is_expired = ("expired", "", "tom", "signal release") in words(happenings(engine, run, evidence=True))
+    assert is_expired == (ttl == "30m")
+
+
+@pytest.mark.parametrize("ttl", [None, "30m", "2h"])
+async def test_a_signal_of_a_step_is_kept_for_its_time(engine: Engine, ttl: str | None) -> None:
+    flow = Workflow("sender")
+    flow.add("send", lambda ctx: ctx.signal("order-1", "release", ttl=ttl))
+    run = await engine.start(late(), id="order-1")
+    await engine.start(flow)
+    await engine.advance("1h1m")
+    assert run.status == ("waiting" if ttl == "30m" else "completed")
+
+
+async def test_evidence_says_who_sent_what_changed_nothing(engine: Engine) -> None:
+    flow = Workflow("order")
+    flow.wait_signal("released", "release")
+    flow.ask("rating", form=int, after="released")
+    run = await engine.start(flow, id="order-1")
+    await engine.until_waiting(run)
+    await engine.signal(run, "release", id="s1", by="tom")
+    await engine.signal(run, "release", id="s1", by="ann")
+    await engine.signal(run, "release", id="s2")
+    await engine.answer(run, "rating", 5, by="eve")
+    await engine.until_idle()
+    await engine.signal(run, "release", id="s3", by="bob")
+    await engine.until_idle()
+
+    found = [one for one in happenings(engine, run, evidence=True) if one.what in ("duplicate", "late")]
+    assert words(found) == [
+        ("duplicate", "", "ann", "run.signal"), ("late", "", "bob", "run.signal"),
+    ]  # fmt: skip
+
+
 async def test_what_a_step_sends_is_sent_by_its_run(engine: Engine) -> None:
     flow = Workflow("sender")
 

@@ -18,9 +18,10 @@ from wire_events import RUN
 from stream_durable.core.errors import RejectedError
 from stream_durable.wire.events import FromOutside
 from stream_durable.wire.form import Form
-from stream_durable.wire.forms import FORMS, StartWithSignalForm
+from stream_durable.wire.forms import FORMS
 from stream_durable.wire.lifecycle import encode
 from stream_durable.wire.records import RecordHeaders, read
+from stream_durable.wire.starts import StartWithSignalForm
 
 SCHEMAS = Path(__file__).parents[2] / "schemas" / "events_topic"
 NAMES = sorted(file.stem for file in SCHEMAS.glob("*.avsc"))
@@ -58,7 +59,9 @@ WHOLE: dict[str, dict[str, Any]] = {
                "by": "tom", "ttl": "90s"},
     "start": {
         "start": "order", "id": "r", "input": {"id": "1"}, "tags": ["vip", "eu"], "signal": "go",
-        "data": None, "message_id": "m", "at": None, "after": "1h30m", "by": "tom",
+        "data": None, "message_id": "m", "at": None, "after": "1h30m", "by": "tom", "timeout": "2d",
+        "queue": "fast", "priority": 7, "metadata": {"by": "shop"}, "ttl": "1h",
+        "attributes": {"region": "EU", "total": 9.5, "vip": True, "due": {"moment": "2030-01-31T09:00:00Z"}},
     },
     "cancel_later": {"cancel_later": "event:reminder/42#r1", "message_id": "m"},
     "cancel": {"cancel": "the customer left", "run": "r", "compensate": True, "by": "tom",
@@ -78,7 +81,7 @@ WHOLE: dict[str, dict[str, Any]] = {
     "heartbeat": {"heartbeat": "sdt_a", "message_id": "m"},
     "comment": {"comment": "c", "run": "r", "wait": "w", "by": "tom", "message_id": "m"},
 }  # fmt: skip
-JSONS = {"data", "input", "answer", "value", "error"}
+JSONS = {"data", "input", "answer", "value", "error", "metadata", "attributes"}
 
 
 def in_avro(fields: dict[str, Any]) -> dict[str, Any]:

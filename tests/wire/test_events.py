@@ -13,6 +13,7 @@ from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import (
     AnswerInput,
     AssignInput,
+    Attribute,
     CancelRun,
     ClaimInput,
     CommentInput,
@@ -191,6 +192,49 @@ def test_a_start_may_bring_a_signal() -> None:
         key="order-43", id="m1", workflow="order", fingerprint="f1", trigger="event", format=2,
         signal="released", data=Raw(b"[1]"),
     )  # fmt: skip
+
+
+def test_a_start_says_all_that_a_client_may_say() -> None:
+    start = taken({
+        "start": "order", "id": "r", "timeout": "2h", "queue": "fast", "priority": -5, "metadata": {"a": 1},
+        "attributes": {"region": "EU", "n": 3, "vip": True, "due": {"moment": "2030-01-31T09:00:00Z"}},
+        "signal": "go", "ttl": "1m", "message_id": "m1",
+    })  # fmt: skip
+
+    assert isinstance(start, Start)
+    assert start.of("f1") == StartWithSignal(
+        key="r", id="m1", workflow="order", fingerprint="f1", trigger="event", format=2, timeout_ms=7_200_000,
+        queue="fast", priority=-5, metadata=Raw(b'{"a":1}'), signal="go", ttl_ms=60_000,
+        attributes=(
+            Attribute("region", "text", "EU"), Attribute("n", "number", 3), Attribute("vip", "truth", True),
+            Attribute("due", "moment", 1_896_080_400_000),
+        ),
+    )  # fmt: skip
+    assert decode_message(admit(start.of("f1"))) == start.of("f1")
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"timeout": "0s"}, "bad_duration: 'timeout' of a start is no time: '0s'"),
+        ({"timeout": "soon"}, "bad_duration: 'timeout' is no duration"),
+        ({"signal": "go", "ttl": "soon"}, "bad_duration: 'ttl' is no duration"),
+        ({"ttl": "1h"}, "invalid: Object contains unknown field `ttl`"),
+        ({"queue": "a queue"}, "bad_queue: 'a queue' is not a name for a queue"),
+        ({"priority": 101}, "invalid: Expected `int` <= 100"),
+        ({"metadata": [1]}, "invalid: 'metadata' has to be an object, not [1]"),
+        ({"attributes": 7}, "invalid: 'attributes' has to be an object, not 7"),
+        ({"attributes": {"1": "x"}}, "bad_attribute: '1' is no name of an attribute"),
+        ({"attributes": {"a": None}}, "bad_attribute: attribute 'a': takes a text, a number"),
+        ({"attributes": {"a": {"moment": "noon"}}}, "bad_attribute: attribute 'a' is no moment"),
+        (
+            {"attributes": {"a": {"moment": "2030-01-31T09:00:00"}}},
+            "bad_attribute: attribute 'a' is no moment",
+        ),
+    ],
+)
+def test_what_a_start_cannot_say_is_refused_with_the_field(fields: dict[str, object], reason: str) -> None:
+    assert refused({"start": "order", **fields}).startswith(reason)
 
 
 @pytest.mark.parametrize(

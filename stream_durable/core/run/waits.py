@@ -93,7 +93,10 @@ def start_with_signal(run: Run, message: StartWithSignal, now: int, out: Effects
     is_new = not run.created
     if is_new:
         start(run, message, now, out)
-    sent = SignalRun(key=message.key, id=message.id, signal=message.signal, data=message.data, by=message.by)
+    sent = SignalRun(
+        key=message.key, id=message.id, signal=message.signal, data=message.data, by=message.by,
+        ttl_ms=message.ttl_ms,
+    )  # fmt: skip
     outcome = signal(run, sent, now, out)
     return Outcome.APPLIED if is_new else outcome
 

@@ -581,7 +581,7 @@ order by position
 -- At most $3 messages to run $1, by log time $2 or later, that were duplicate, late or dead. Shares without such
 -- messages are left out by an index; the others are read column by column.
 select (r.j -> 'times' ->> at.i)::bigint, (r.j -> 'types' ->> at.i)::int, (r.j -> 'outcomes' ->> at.i)::int,
-  d.code, d.reason
+  d.code, d.reason, r.j -> 'senders' ->> at.i::text
 from run
 join evidence e on e.partition = run.partition and e.exceptions > 0 and e.clock >= $2
 cross join lateral (select convert_from(e.records, 'UTF8')::json as j) r

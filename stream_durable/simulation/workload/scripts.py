@@ -153,7 +153,8 @@ def _script(  # noqa: C901 - a line for each kind
     if early and name in _PAID:
         yield message(at, _published("payment", run, rng))
     if name in _TOLD and rng.random() < 0.4:
-        start = with_signal(start, rng.choice(("go", "yes", "other")), Raw(b'{"n":2}'))
+        ttl_ms = rng.choice((None, None, 0, 600))
+        start = with_signal(start, rng.choice(("go", "yes", "other")), Raw(b'{"n":2}'), ttl_ms=ttl_ms)
     yield message(at, start)
     if rng.random() < 0.2:
         yield message(at + rng.uniform(0.0, 2.0), start)

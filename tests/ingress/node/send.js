@@ -9,7 +9,7 @@ const avro = require("avsc");
 const { Kafka, logLevel } = require("kafkajs");
 
 const [bootstrap, topic, schemas] = process.argv.slice(2);
-const JSONS = ["data", "input", "answer"];
+const JSONS = ["data", "input", "answer", "value", "error", "metadata", "attributes"];
 
 /** The fingerprint of Avro's specification, CRC-64-AVRO, little-endian. */
 function fingerprint(canonical) {
