@@ -15,6 +15,7 @@ from stream_durable.api import (
     access,
     bindings,
     bulk,
+    early,
     inputs,
     instance,
     orders,
@@ -112,7 +113,7 @@ def written() -> str:
 
 def _routers() -> tuple[APIRouter, ...]:
     return (
-        runs.router, orders.router, bulk.router, workflows.router, inputs.router, waits.router,
+        runs.router, early.router, orders.router, bulk.router, workflows.router, inputs.router, waits.router,
         schedules.router, bindings.router, queues.router, instance.router, access.router,
     )  # fmt: skip
 

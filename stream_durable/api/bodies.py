@@ -38,6 +38,13 @@ class StartBody(Conditions):
     at: datetime | None = None
     after: Span | None = None
     timeout: Span | None = None
+    attributes: Annotated[
+        dict[str, Any], Field(description='By name; a moment as `{"moment": "2030-01-31T09:00:00Z"}`.')
+    ] = {}
+    signal: Annotated[Id | None, Field(description="Given to the run with the start, or alone.")] = None
+    signal_data: Any = None
+    signal_id: Id | None = None
+    signal_ttl: Span | None = None
 
 
 class ReasonBody(Conditions):
@@ -86,6 +93,16 @@ class SignalBody(Conditions):
     ttl: Span | None = None
     at: datetime | None = None
     after: Span | None = None
+
+
+class AskBody(Conditions):
+    """An inquiry to a run."""
+
+    data: Any = None
+    id: Id | None = None
+    wait: Annotated[int, Field(ge=0, le=60, description="Seconds to wait for the answer.")] = 30
+    workflow: Annotated[Id | None, Field(description="Started first, unless the run exists.")] = None
+    input: Any = None
 
 
 class PublishBody(SignalBody):

@@ -23,6 +23,7 @@ from stream_durable.api.places import RunId, SignalName, StepName
 from stream_durable.api.problems import documented
 from stream_durable.api.shapes import model
 from stream_durable.api.world import TheWorld
+from stream_durable.wire.starts import attributes_in
 
 router = APIRouter(prefix="/runs", tags=["runs"], responses=documented(400, 401, 403, 404, 409, 422, 503))
 
@@ -33,11 +34,17 @@ Started = model("Started", id=str, created=bool)
 async def start_run(
     world: TheWorld, caller: TheCaller, body: StartBody, key: IdempotencyKey = None
 ) -> Response:
-    """Start a run; `created` is false for an id, or a key, of an earlier start."""
+    """Start a run; `created` is false for an id, or a key, of an earlier start.
+
+    With `signal` the run is given a signal too, also if it exists.
+    """
     run = body.id or (None if key is None else derived(key, caller, f"start {body.workflow}"))
     handle = await world.client.start(
         body.workflow, body.input, id=run, tags=body.tags, metadata=body.metadata, queue=body.queue,
         priority=body.priority, at=body.at, after=body.after, timeout=body.timeout,
+        attributes=attributes_in(body.attributes),
+        signal=None if body.signal is None else (body.signal, body.signal_data), signal_id=body.signal_id,
+        signal_by=caller.name, signal_ttl=body.signal_ttl,
     )  # fmt: skip
     return caller.answer({"id": handle.id, "created": handle.created}, 201 if handle.created else 200)
 

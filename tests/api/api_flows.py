@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stream_durable import Context, Workflow
+from stream_durable import Context, Fail, Workflow
 
 SECRET = "walrus-4711"
 
@@ -23,6 +23,13 @@ paid = orders.wait_signal("paid", "payment", after=approve)
 @orders.step(after=paid)
 async def ship(ctx: Context[Any]) -> dict[str, Any]:
     return {"tracking": SECRET}
+
+
+@orders.answers("quote")
+def quote(request: int) -> int:
+    if request < 0:
+        raise Fail("no_items", f"no items of {SECRET}", retryable=False)
+    return 2 * request
 
 
 fails = Workflow("fails")

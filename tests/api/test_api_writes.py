@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from api_flows import fails, orders
+from api_flows import SECRET, fails, orders
 from api_site import V1, Site, finish
 
 from stream_durable.testing.engine import Engine
@@ -103,6 +103,54 @@ def test_all_matching_runs_are_counted_and_then_cancelled_by_an_operation(site: 
     assert (done["status"], done["told"], done["reason"], done["by"]) == ("completed", 3, "closing", "local")
     assert site.get("/runs/statuses")["counts"] == {"cancelled": 3}
     assert site.ask("DELETE", f"{V1}/operations/{operation['id']}").json()["status"] == "completed"
+
+
+def test_what_is_there_before_the_end_is_returned_and_the_rest_is_to_come(site: Site) -> None:
+    run = started(site)
+    early = f"/runs/{run}/steps/reserve/output"
+    assert site.get(early)["value"]["items"] == ["book"]
+    assert site.get(f"/runs/{run}/value?path=reserve.items.0")["value"] == "book"
+    assert site.get(f"/runs/{run}/value?path=context.parcel&wait=1")["value"] == {"note": SECRET}
+    answer = site.ask("GET", f"{V1}/runs/{run}/steps/ship/output")
+    assert (answer.status_code, answer.json()["is_there"]) == (202, False)
+    assert site.ask("GET", f"{V1}/runs/{run}/steps/nothing/output").status_code == 404
+    assert site.ask("GET", f"{V1}/runs/{run}/value?path=.").json()["code"] == "bad_path"
+    site.post("/runs", {"workflow": "fails", "id": "f"})
+    found = site.get("/runs/f/steps/explode/output?wait=30")
+    assert (found["is_there"], found["status"]) == (False, "failed")
+    assert SECRET in found["failure"]["message"]
+
+
+def test_a_run_is_asked_and_answers_once_and_may_be_started_first(site: Site) -> None:
+    body = {"data": 3, "workflow": "order", "input": {"id": 1}, "id": "mail-1"}
+    first, again = (site.post("/runs/order-1/ask/quote", body | {"data": n}) for n in (3, 4))
+    assert (first["is_there"], first["status"], first["value"]) == (True, "completed", 6)
+    assert again == first
+    refused = site.post("/runs/order-1/ask/quote", {"data": -1})
+    assert (refused["is_there"], refused["failure"]["code"]) == (False, "no_items")
+    unknown = site.ask("POST", f"{V1}/runs/order-1/ask/price", json={})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_answer")
+    keyed = [
+        site.post("/runs/order-1/ask/quote", {"data": n}, headers={"Idempotency-Key": "a"})["value"]
+        for n in (5, 6)
+    ]
+    assert keyed == [10, 10]
+
+
+def test_a_start_brings_attributes_and_a_signal(site: Site) -> None:
+    due = {"moment": "2030-01-31T09:00:00Z"}
+    run = started(
+        site, attributes={"region": "EU", "due": due}, signal="payment", signal_data={"amount": 5},
+        signal_ttl="1h",
+    )  # fmt: skip
+    assert site.get(f"/runs/{run}")["attributes"] == {"region": "EU", "due": "2030-01-31T09:00:00+00:00"}
+    [kept] = [one for one in site.get(f"/runs/{run}/history")["happenings"] if one["what"] == "kept"]
+    assert (kept["by"], kept["text"]) == ("local", "signal payment")
+    finish(site.engine.advance("61m"))
+    found = site.get(f"/runs/{run}/history?evidence=true")["happenings"]
+    assert ("expired", "local") in {(one["what"], one["by"]) for one in found}
+    bad = {"workflow": "order", "input": {"id": 1}, "attributes": {"due": {"moment": "noon"}}}
+    assert site.ask("POST", f"{V1}/runs", json=bad).json()["code"] == "bad_attribute"
 
 
 def test_many_questions_are_answered_together(site: Site) -> None:

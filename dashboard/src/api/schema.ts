@@ -20,6 +20,8 @@ export interface paths {
         /**
          * Start Run
          * @description Start a run; `created` is false for an id, or a key, of an earlier start.
+         *
+         *     With `signal` the run is given a signal too, also if it exists.
          */
         post: operations["start_run"];
         delete?: never;
@@ -202,6 +204,68 @@ export interface paths {
         get: operations["get_result"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}/steps/{step}/output": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Output
+         * @description Return the output of a step while the run goes on; 202 while the step does after `wait` seconds.
+         */
+        get: operations["get_output"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}/value": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Value
+         * @description Return the value at a path while the run goes on; 202 while nothing is there after `wait` seconds.
+         */
+        get: operations["get_value"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}/ask/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask Run
+         * @description Ask a run something that a function of the workflow answers; 202 without an answer in time.
+         *
+         *     With `workflow` the run is started before, unless there is one of this id.
+         */
+        post: operations["ask_run"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1365,6 +1429,29 @@ export interface components {
             tokens: components["schemas"]["ApiToken"][];
         };
         /**
+         * AskBody
+         * @description An inquiry to a run.
+         */
+        AskBody: {
+            /** Data */
+            data?: unknown;
+            /** Id */
+            id?: string | null;
+            /**
+             * Wait
+             * @description Seconds to wait for the answer.
+             * @default 30
+             */
+            wait: number;
+            /**
+             * Workflow
+             * @description Started first, unless the run exists.
+             */
+            workflow?: string | null;
+            /** Input */
+            input?: unknown;
+        };
+        /**
          * AssignBody
          * @description The new assignee of a question; an empty name: anybody.
          */
@@ -1677,6 +1764,16 @@ export interface components {
             owner: string | null;
             /** Status */
             status: string;
+        };
+        /** Early */
+        Early: {
+            /** Is There */
+            is_there: boolean;
+            /** Status */
+            status: string | null;
+            /** Value */
+            value: unknown;
+            failure: components["schemas"]["Failure"] | null;
         };
         /** EventList */
         EventList: {
@@ -2898,6 +2995,25 @@ export interface components {
             after?: string | null;
             /** Timeout */
             timeout?: string | null;
+            /**
+             * Attributes
+             * @description By name; a moment as `{"moment": "2030-01-31T09:00:00Z"}`.
+             * @default {}
+             */
+            attributes: {
+                [key: string]: unknown;
+            };
+            /**
+             * Signal
+             * @description Given to the run with the start, or alone.
+             */
+            signal?: string | null;
+            /** Signal Data */
+            signal_data?: unknown;
+            /** Signal Id */
+            signal_id?: string | null;
+            /** Signal Ttl */
+            signal_ttl?: string | null;
         };
         /** Started */
         Started: {
@@ -4058,6 +4174,274 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Result"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_output: {
+        parameters: {
+            query?: {
+                /** @description Seconds to wait for it. */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The id of the run; a slash is written as `%2F`. */
+                run: string;
+                /** @description The name of the step; a slash is written as `%2F`. */
+                step: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Early"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_value: {
+        parameters: {
+            query: {
+                /** @description Such as `charge.amount` or `context.total`. */
+                path: string;
+                /** @description Seconds to wait for it. */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The id of the run; a slash is written as `%2F`. */
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Early"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_run: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request that is repeated with its key, by the same caller, changes nothing more. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The id of the run; a slash is written as `%2F`. */
+                run: string;
+                /** @description The name; a slash is written as `%2F`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AskBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Early"];
                 };
             };
             /** @description Bad Request */
