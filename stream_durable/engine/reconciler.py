@@ -102,7 +102,7 @@ class Reconciler:
         self._clock = LogClock(clock)
         self._timers = Timers(
             store, publisher, self._clock, metrics,
-            horizon_ms=settings.timer_horizon_ms, window_max=settings.timers_held_max,
+            horizon_ms=settings.timer_horizon_ms, held_max=settings.timers_held_max,
         )  # fmt: skip
         self._writing = asyncio.Lock()
         self._backlog = Backlog(

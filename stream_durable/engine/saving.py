@@ -159,6 +159,7 @@ class Saving:
         self._count(finished)
         self._cache.carry_over(finished.touched)
         self._timers.apply(share.timers)
+        self._timers.folded(share.partition, finished.types)
         self._backlog.ended(finished.touched)
         if share.held is not None:
             self._backlog.added(partition, share.from_offset, share.held_count)

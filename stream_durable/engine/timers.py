@@ -1,20 +1,24 @@
 """Time enters the log as a record: when a moment has come, its message is put on the inbox.
 
-A timer is a row in the store and, when its moment is near, an entry in the heap of the partition's
-owner. The heap sleeps until the nearest moment and polls nothing. Firing twice is harmless, since
-the entity compares the moment with the one it asked for; so a timer is forgotten when the entity
-says so in a commit, not when it fired.
+A timer is a row in the store and, when its moment is near, an entry in a heap of its partition. The owner
+sleeps until the nearest moment and polls nothing. Firing twice is harmless, since the entity compares the
+moment with the one it asked for; so a timer is forgotten when the entity says so in a commit, not when it
+fired.
+
+Of a partition only so many fired timers are on the inbox at a time: a mass of due timers is worked off in
+order, and the records that come meanwhile stand behind few of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from stream_durable.core.entities import timer_fired
+from stream_durable.core.entities import ENTITIES, timer_fired
 from stream_durable.core.errors import TransientError
-from stream_durable.core.messages import Kind
+from stream_durable.core.messages import MESSAGE_TYPES, Kind
 from stream_durable.metrics import Metrics
 from stream_durable.ports import Clock, Outgoing, Publisher, Refusal, Store, TimerPosition, TimerRow
 from stream_durable.telemetry import DEPENDENCY_FAILED, MESSAGE_DROPPED, logger
@@ -23,14 +27,66 @@ from stream_durable.wire.topics import INBOX
 
 _log = logger(__name__)
 
-#: The next window is loaded this long before the current one ends.
+#: The next window is loaded this long before the current one ends, or half the horizon before.
 _LEAD_MS = 5_000
-#: How many timers fire at once.
-_FIRE_MAX = 1_000
+#: Fired timers of a partition that are not folded yet, at most.
+UNDER_WAY_MAX: Final = 1_000
+#: After so long without any of them being folded the next ones are fired: some may never be.
+_STALLED_SECONDS: Final = 1.0
+#: A partition loads at once what it may if there are as many of them.
+WINDOWS_MIN: Final = 8
 #: Looked at the clock at least this often, so that a suspended machine or a clock step is noticed.
 _LOOK_SECONDS = 1.0
 
 _START: TimerPosition = (-1, "channel", "", "")
+#: Where the messages of timers stand in the list of message types.
+_TYPES: Final = tuple(
+    MESSAGE_TYPES.index(entity.timer) for entity in ENTITIES.values() if entity.timer is not None
+)
+
+
+class Near:
+    """The near timers of one partition."""
+
+    __slots__ = ("_heap", "due", "meanwhile", "moved", "under_way", "until")
+
+    def __init__(self) -> None:
+        self._heap: list[TimerPosition] = []
+        #: The moment of each timer; entries of the heap with another one are void.
+        self.due: dict[tuple[str, str, str], int] = {}
+        #: Up to here timers are in memory.
+        self.until = _START
+        #: What commits have written while more timers are being read.
+        self.meanwhile: dict[tuple[Kind, str, str], int | None] | None = None
+        #: Fired and not folded yet, and when one of them was fired or folded last, by the loop's clock.
+        self.under_way = 0
+        self.moved = 0.0
+
+    @property
+    def next_due(self) -> int | None:
+        """The nearest moment."""
+        heap, due = self._heap, self.due
+        while heap and due.get(heap[0][1:]) != heap[0][0]:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    def push(self, position: TimerPosition) -> bool:
+        """Hold a timer; return whether it is new."""
+        if self.due.get(position[1:]) == position[0]:
+            return False
+        self.due[position[1:]] = position[0]
+        heapq.heappush(self._heap, position)
+        return True
+
+    def pop(self, now: int, count: int) -> list[TimerPosition]:
+        """Remove and return at most so many due timers, the earliest first."""
+        popped: list[TimerPosition] = []
+        while len(popped) < count and (due := self.next_due) is not None and due <= now:
+            position = heapq.heappop(self._heap)
+            # Not when it is acknowledged: by then the entity may have asked for the same moment again.
+            del self.due[position[1:]]
+            popped.append(position)
+        return popped
 
 
 class Timers:
@@ -44,99 +100,99 @@ class Timers:
         metrics: Metrics,
         *,
         horizon_ms: int,
-        window_max: int,
+        held_max: int,
     ) -> None:
-        """Hold timers due within `horizon_ms`, at most `window_max` loaded at once per partition."""
+        """Hold timers due within `horizon_ms`, of all partitions about `held_max` at most."""
         self._store = store
         self._publisher = publisher
         self._clock = clock
         self._metrics = metrics
         self._horizon_ms = horizon_ms
-        self._window_max = window_max
-        #: (due, kind, key, name), partition: ordered by due.
-        self._heap: list[tuple[TimerPosition, int]] = []
-        self._due: dict[tuple[str, str, str], int] = {}
-        #: How far each partition's timers are in memory.
-        self._until: dict[int, TimerPosition] = {}
-        #: What commits have written of a partition while more of its timers are being read.
-        self._meanwhile: dict[int, dict[tuple[Kind, str, str], int | None]] = {}
+        self._lead_ms = min(_LEAD_MS, horizon_ms // 2)
+        self._held_max = held_max
+        self._near: dict[int, Near] = {}
         self._wake = asyncio.Event()
+
+    @property
+    def held(self) -> int:
+        """How many timers are in memory."""
+        return sum(len(near.due) for near in self._near.values())
 
     async def load(self, partition: int) -> None:
         """Load the nearest timers of a partition, from the beginning."""
-        self.drop([partition])
-        self._until[partition] = _START
-        await self._load_more(partition)
+        near = self._near[partition] = Near()
+        await self._load_more(partition, near)
 
     def drop(self, partitions: Iterable[int]) -> None:
         """Forget timers of partitions no longer owned."""
-        gone = set(partitions)
-        for partition in gone:
-            self._until.pop(partition, None)
-            self._meanwhile.pop(partition, None)
-        kept = []
-        for entry in self._heap:
-            if entry[1] in gone:
-                self._due.pop(entry[0][1:], None)
-            else:
-                kept.append(entry)
-        heapq.heapify(kept)
-        self._heap = kept
+        for partition in partitions:
+            self._near.pop(partition, None)
 
     def apply(self, rows: Iterable[TimerRow]) -> None:
         """Take over the timers written by a commit."""
         for kind, key, name, partition, due in rows:
-            until = self._until.get(partition)
-            if partition in self._meanwhile:
-                self._meanwhile[partition][kind, key, name] = due
-            if due is None or until is None:
-                self._due.pop((kind, key, name), None)
+            near = self._near.get(partition)
+            if near is None:
                 continue
-            position: TimerPosition = (due, kind, key, name)
-            if position <= until:
-                self._push(position, partition)
-            else:
-                self._due.pop((kind, key, name), None)
+            if near.meanwhile is not None:
+                near.meanwhile[kind, key, name] = due
+            if due is not None and (due, kind, key, name) <= near.until:
+                if near.push((due, kind, key, name)):
+                    self._wake.set()
+            elif near.due.pop((kind, key, name), None) is not None and self._has_room(near):
+                self._wake.set()
+
+    def folded(self, partition: int, types: Sequence[int]) -> None:
+        """Count fired timers among saved records, given by their places in the list of message types."""
+        near = self._near.get(partition)
+        if near is None or not near.under_way:
+            return
+        if count := sum(map(types.count, _TYPES)):
+            near.under_way = max(0, near.under_way - count)
+            near.moved = asyncio.get_running_loop().time()
+            self._wake.set()
 
     async def run(self) -> None:
         """Fire timers until cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
-            now = self._clock.now()
-            due = self._heap[0][0][0] if self._heap else None
-            refill = min(((until[0] - _LEAD_MS, p) for p, until in self._until.items()), default=None)
-            if due is not None and due <= now:
-                self._fire(now)
+            now, time = self._clock.now(), loop.time()
+            seconds = _LOOK_SECONDS
+            has_fired, short = False, None
+            for partition, near in self._near.items():
+                due = near.next_due
+                if due is not None and due <= now:
+                    if count := _room_of(near, time):
+                        self._fire(partition, near, near.pop(now, count), time)
+                        has_fired = True
+                    else:
+                        seconds = min(seconds, near.moved + _STALLED_SECONDS - time)
+                elif due is not None:
+                    seconds = min(seconds, (due - now) / 1_000)
+                if near.meanwhile is None and self._has_room(near):
+                    if near.until[0] - self._lead_ms <= now:
+                        short = (partition, near)
+                    else:
+                        seconds = min(seconds, (near.until[0] - self._lead_ms - now) / 1_000)
+            if short is not None:
+                await self._refill(*short)
+            elif has_fired:
                 # Others have their turn, however many timers there are.
                 await asyncio.sleep(0)
-            elif refill is not None and refill[0] <= now:
-                await self._refill(refill[1])
             else:
-                nearest = min(x for x in (due, refill and refill[0], now + 3_600_000) if x is not None)
-                await self._sleep((nearest - now) / 1_000)
+                await self._sleep(seconds)
 
     async def _sleep(self, seconds: float) -> None:
         self._wake.clear()
         try:
-            async with asyncio.timeout(min(seconds, _LOOK_SECONDS)):
+            async with asyncio.timeout(seconds):
                 await self._wake.wait()
         except TimeoutError:
             return
 
-    def _fire(self, now: int) -> None:
+    def _fire(self, partition: int, near: Near, positions: Sequence[TimerPosition], time: float) -> None:
         """Put due timers on the inbox; a blocked partition delays no other."""
-        fired: dict[int, list[TimerPosition]] = {}
-        for _ in range(_FIRE_MAX):
-            if not self._heap or self._heap[0][0][0] > now:
-                break
-            position, partition = heapq.heappop(self._heap)
-            if self._due.get(position[1:]) == position[0]:
-                # Not when it is acknowledged: by then the entity may have asked for the same moment again.
-                del self._due[position[1:]]
-                fired.setdefault(partition, []).append(position)
-        for partition, positions in fired.items():
-            self._publish(partition, positions)
-
-    def _publish(self, partition: int, positions: list[TimerPosition]) -> None:
+        near.under_way, near.moved = near.under_way + len(positions), time
         messages = [
             (Outgoing(INBOX, partition, key.encode(), encode(timer_fired(kind, key, name, due))), None)
             for due, kind, key, name in positions
@@ -150,39 +206,44 @@ class Timers:
 
         self._publisher.send(messages, done)
 
-    async def _refill(self, partition: int) -> None:
+    async def _refill(self, partition: int, near: Near) -> None:
         try:
-            await self._load_more(partition)
+            await self._load_more(partition, near)
         except TransientError as error:
             _log.warning(DEPENDENCY_FAILED, reason=str(error), doing="load timers")
             await asyncio.sleep(0.5)
 
-    async def _load_more(self, partition: int) -> None:
-        after = self._until[partition]
+    async def _load_more(self, partition: int, near: Near) -> None:
+        after, limit = near.until, self._window
         horizon = self._clock.now() + self._horizon_ms
-        meanwhile = self._meanwhile[partition] = {}
-        is_latest = False
+        meanwhile = near.meanwhile = {}
         try:
-            rows = await self._store.timers(partition, after, horizon, self._window_max)
+            rows = await self._store.timers(partition, after, horizon, limit)
         finally:
-            # Dropped, or loaded from the beginning since: these rows may lack what was written afterwards.
-            if is_latest := self._meanwhile.get(partition) is meanwhile:
-                del self._meanwhile[partition]
-        if not is_latest:
-            return
+            near.meanwhile = None
         end: TimerPosition = (horizon, "run", "\U0010ffff", "")
-        until = self._until[partition] = max(after, rows[-1] if len(rows) == self._window_max else end)
+        until = near.until = max(after, rows[-1] if len(rows) == limit else end)
         for position in rows:
             # What was read is older than what was written while it was read.
             if position[1:] not in meanwhile:
-                self._push(position, partition)
+                near.push(position)
         for (kind, key, name), due in meanwhile.items():
             if due is not None and (due, kind, key, name) <= until:
-                self._push((due, kind, key, name), partition)
-
-    def _push(self, position: TimerPosition, partition: int) -> None:
-        if self._due.get(position[1:]) == position[0]:
-            return
-        self._due[position[1:]] = position[0]
-        heapq.heappush(self._heap, (position, partition))
+                near.push((due, kind, key, name))
         self._wake.set()
+
+    @property
+    def _window(self) -> int:
+        """How many timers of a partition are loaded at once."""
+        return max(1, self._held_max // max(WINDOWS_MIN, len(self._near)))
+
+    def _has_room(self, near: Near) -> bool:
+        """Return whether more timers of a partition may be loaded: those in memory are due before them."""
+        return len(near.due) * 2 <= self._window
+
+
+def _room_of(near: Near, time: float) -> int:
+    """Return how many timers of a partition may be fired now; few at a time would be many batches."""
+    if time - near.moved >= _STALLED_SECONDS:
+        near.under_way = 0
+    return UNDER_WAY_MAX - near.under_way if near.under_way * 2 <= UNDER_WAY_MAX else 0

@@ -17,7 +17,7 @@ from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.reconciler import Reconciler
 from stream_durable.engine.saving import Saving
 from stream_durable.engine.takeover import Takeovers
-from stream_durable.engine.timers import Timers
+from stream_durable.engine.timers import Near, Timers
 from stream_durable.lanes import Concerns, Lane, Trouble
 from stream_durable.memory.producing import AWAY
 from stream_durable.memory.store import MemoryStore
@@ -138,7 +138,8 @@ def test_saying_nothing_of_what_a_dead_owner_left_is_found(monkeypatch: pytest.M
 
 def test_a_takeover_that_loads_no_timers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     async def load_none(self: Timers, partition: int) -> None:
-        self._until[partition] = (self._clock.now() + 10_000_000, "run", "\U0010ffff", "")
+        self._near[partition] = near = Near()
+        near.until = (self._clock.now() + 10_000_000, "run", "\U0010ffff", "")
 
     monkeypatch.setattr(Timers, "load", load_none)
 
@@ -174,9 +175,12 @@ def test_timers_committed_while_others_are_read_and_lost_are_found(monkeypatch: 
     apply = Timers.apply
 
     def forget(self: Timers, rows: Any) -> None:
-        kept, self._meanwhile = self._meanwhile, {}
+        kept = {near: near.meanwhile for near in self._near.values()}
+        for near in kept:
+            near.meanwhile = None
         apply(self, rows)
-        self._meanwhile = kept
+        for near, meanwhile in kept.items():
+            near.meanwhile = meanwhile
 
     monkeypatch.setattr(Timers, "apply", forget)
 
