@@ -27,9 +27,7 @@ class RoundTrip:
         self._admin = AdminClient(config(settings.kafka, "bench"))
         created = self._admin.create_topics([NewTopic(self._topic, 1, settings.kafka.replication)])
         created[self._topic].result(_SECONDS)
-        self._producer = Producer(
-            config(settings.kafka, "bench", enable_idempotence=True, linger_ms=0, socket_nagle_disable=True)
-        )
+        self._producer = Producer(config(settings.kafka, "bench", enable_idempotence=True, linger_ms=0))
         self._consumer = Consumer(reading(settings.kafka, self._topic, "bench"))
         self._consumer.assign([TopicPartition(self._topic, 0, 0)])
         self.milliseconds()

@@ -80,6 +80,8 @@ def config(settings: KafkaSettings, client: str, **ours: Any) -> dict[str, Any]:
         "reconnect.backoff.ms": 500,
         "reconnect.backoff.max.ms": 500,
         "socket.keepalive.enable": True,
+        # A request behind another one would wait for the answer to that one's packet.
+        "socket.nagle.disable": True,
         "log_level": _SILENT,
         "log.connection.close": False,
         **{name.replace("_", "."): value for name, value in ours.items()},

@@ -172,7 +172,6 @@ class _Wire:
             message_timeout_ms=0,
             topic_metadata_propagation_max_ms=_KNOWN_MS,
             queue_buffering_max_messages=500_000,
-            socket_nagle_disable=True,
         )
         made = heard(self.settings, made)
         hear, fate = made["error_cb"], self._fate
