@@ -670,6 +670,8 @@ class RunQuery(NamedTuple):
     unasked: bool = False
     #: Only runs with held steps.
     needs_review: bool = False
+    #: Only open runs that are overdue, or have overdue steps.
+    overdue: bool = False
     attributes: tuple[AttributeTest, ...] = ()
     #: Beginning of the id.
     id_prefix: str | None = None
@@ -952,6 +954,8 @@ class QuestionQuery(NamedTuple):
     tag: str | None = None
     #: Questions closed by a time-out before this.
     expires_before: int | None = None
+    #: The moment by which the answer is expected is before this one.
+    due_before: int | None = None
 
 
 class StoredEvidence(NamedTuple):

@@ -176,7 +176,13 @@ def definition(*nodes: AnyNode, **options: Any) -> Definition:
     made = Definition(
         name="order",
         nodes=nodes,
-        format=format_of(nodes, options.get("concurrency"), options.get("beside", ()), options.get("gate")),
+        format=format_of(
+            (*nodes, *options.get("templates", ())),
+            options.get("concurrency"),
+            options.get("beside", ()),
+            options.get("gate"),
+            options.get("due_ms"),
+        ),
         **options,
     )
     assert not validate(made)

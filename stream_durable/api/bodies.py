@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from stream_durable.api.callers import Caller
-from stream_durable.api.conditions import Conditions, Id, InputConditions, RunConditions, Text
+from stream_durable.api.conditions import Conditions, Id, InputConditions, Moment, RunConditions, Text
 from stream_durable.client.replaying import ReplayOptions
 
 Reason = Annotated[str, Field(max_length=4_000, description="For people; it is kept with the run.")]
@@ -45,6 +45,7 @@ class StartBody(Conditions):
     signal_data: Any = None
     signal_id: Id | None = None
     signal_ttl: Span | None = None
+    due: Moment | None = None
 
 
 class ReasonBody(Conditions):

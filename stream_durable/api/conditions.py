@@ -44,6 +44,8 @@ class RunConditions(Conditions):
     fingerprint: Text | None = None
     status: Annotated[list[Text], Field(max_length=20)] = []
     failed: bool = False
+    needs_review: bool = False
+    overdue: bool = False
     tag: Text | None = None
     queue: Text | None = None
     parent: Text | None = None
@@ -81,6 +83,8 @@ class InputConditions(Conditions):
     assignee: Text | None = None
     tag: Text | None = None
     expires_within: Annotated[str, Field(max_length=40)] | None = None
+    overdue: bool = False
+    due_within: Annotated[str, Field(max_length=40)] | None = None
 
     def filter(self) -> InputFilter:
         """Return the conditions as the client takes them."""

@@ -41,7 +41,7 @@ async def start_run(
     run = body.id or (None if key is None else derived(key, caller, f"start {body.workflow}"))
     handle = await world.client.start(
         body.workflow, body.input, id=run, tags=body.tags, metadata=body.metadata, queue=body.queue,
-        priority=body.priority, at=body.at, after=body.after, timeout=body.timeout,
+        priority=body.priority, at=body.at, after=body.after, timeout=body.timeout, due=body.due,
         attributes=attributes_in(body.attributes),
         signal=None if body.signal is None else (body.signal, body.signal_data), signal_id=body.signal_id,
         signal_by=caller.name, signal_ttl=body.signal_ttl,

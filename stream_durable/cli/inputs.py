@@ -43,6 +43,10 @@ Tag = Annotated[str | None, typer.Option("--tag", help="Only of runs with this t
 Expiring = Annotated[
     str | None, typer.Option("--expiring", help='Only those whose time is over within this, as "2h".')
 ]
+Overdue = Annotated[bool, typer.Option("--overdue", help="Only those whose answer was expected before now.")]
+DueWithin = Annotated[
+    str | None, typer.Option("--due", help='Only those whose answer is expected within this, as "2h".')
+]
 _COLUMNS = ("run", "workflow", "wait", "prompt", "answer", "role", "assignee", "since", "due", "until")
 _SHOWN = 20
 
@@ -62,6 +66,8 @@ def list_inputs(
     unassigned: Nobody = False,
     tag: Tag = None,
     expiring: Expiring = None,
+    overdue: Overdue = False,
+    due: DueWithin = None,
     limit: Limit = 50,
     after: After = None,
     output: Output = Format.TABLE,
@@ -70,7 +76,7 @@ def list_inputs(
 
     Example: `stream-durable inputs list --role warehouse --expiring 2h`
     """
-    which = _filter(workflow, wait, role, assignee, unassigned, tag, expiring)
+    which = _filter(workflow, wait, role, assignee, unassigned, tag, expiring, overdue, due)
     page = _asked(lambda client: client.inputs(which, limit=limit, after=after))
     _show(page, output)
     if page.following is not None:
@@ -116,6 +122,8 @@ def answer(
     unassigned: Nobody = False,
     tag: Tag = None,
     expiring: Expiring = None,
+    overdue: Overdue = False,
+    due: DueWithin = None,
     *,
     change: Change,
 ) -> None:
@@ -126,7 +134,7 @@ def answer(
 
     Example: `stream-durable inputs answer order-42 approved --answer '"yes"' --comment "by phone"`
     """
-    which = _filter(workflow, of_wait, role, assignee, unassigned, tag, expiring)
+    which = _filter(workflow, of_wait, role, assignee, unassigned, tag, expiring, overdue, due)
     if run is not None and wait is not None:
         _answer_one(run, wait, value, by, comment, change)
     elif run is not None:
@@ -275,6 +283,8 @@ def _filter(
     unassigned: bool = False,  # noqa: FBT001, FBT002 - as the command has it
     tag: str | None = None,
     expiring: str | None = None,
+    overdue: bool = False,  # noqa: FBT001, FBT002 - as the command has it
+    due: str | None = None,
 ) -> InputFilter:
     from stream_durable.client import InputFilter
 
@@ -282,7 +292,7 @@ def _filter(
         raise UsageError("--assignee or --unassigned, not both")
     return InputFilter(
         workflow=workflow, wait=wait, role=role, assignee="" if unassigned else assignee, tag=tag,
-        expires_within=expiring,
+        expires_within=expiring, overdue=overdue, due_within=due,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from stream_durable.cli.change import Change, changes
 from stream_durable.cli.errors import FAILURE, UsageError
 from stream_durable.cli.failures import print_traces
 from stream_durable.cli.output import Format, Output, show, show_one
-from stream_durable.cli.selection import RunId, Selection, read_time, selects
+from stream_durable.cli.selection import RunId, Selection, moment_or_span, read_time, selects
 from stream_durable.cli.shown import (
     LIST_COLUMNS,
     REACTION_COLUMNS,
@@ -83,6 +83,14 @@ def start(
         str | None,
         typer.Option("--timeout", help='How long it may take, as "2h".', show_default="the workflow's"),
     ] = None,
+    due: Annotated[
+        str | None,
+        typer.Option(
+            "--due",
+            help='How long until it is expected to end, as "2h", or by when.',
+            show_default="the workflow's",
+        ),
+    ] = None,
     signal: Annotated[
         str | None, typer.Option("--signal", help="Give the run this signal, also if it exists.")
     ] = None,
@@ -117,6 +125,7 @@ def start(
         "metadata": None if metadata is None else read_json(metadata, "--meta"),
         "attributes": _attributes(attribute or []),
         "timeout": timeout,
+        "due": None if due is None else moment_or_span("--due", due),
         "signal": None if signal is None else (signal, read_json(signal_data, "--signal-data")),
         "signal_by": signal_by,
         "signal_ttl": signal_ttl,

@@ -69,6 +69,9 @@ class Selection(NamedTuple):
     needs_review: Annotated[
         bool, typer.Option("--needs-review", help="Only runs with held steps: a person decides about them.")
     ] = False
+    overdue: Annotated[
+        bool, typer.Option("--overdue", help="Only open runs past their due time, or with such steps.")
+    ] = False
     tag: Annotated[str | None, typer.Option("--tag", help="Only with this tag.")] = None
     queue: Annotated[str | None, typer.Option("--queue", help="Only runs started on this queue.")] = None
     parent: Annotated[
@@ -125,13 +128,14 @@ class Selection(NamedTuple):
             status=[one.value for one in self.status or ()],
             failed=self.failed,
             needs_review=self.needs_review,
+            overdue=self.overdue,
             tag=self.tag,
             queue=self.queue,
             parent=parent,
-            created_since=_moment("--since", self.created_since),
-            created_before=_moment("--before", self.created_before),
-            updated_since=_moment("--updated-since", self.updated_since),
-            updated_before=_moment("--updated-before", self.updated_before),
+            created_since=moment_or_span("--since", self.created_since),
+            created_before=moment_or_span("--before", self.created_before),
+            updated_since=moment_or_span("--updated-since", self.updated_since),
+            updated_before=moment_or_span("--updated-before", self.updated_before),
             input_text=self.input_text,
             attributes=self.where or (),
             attribute_text=self.attribute_text,
@@ -163,8 +167,8 @@ def read_time(text: str, option: str) -> datetime:
         raise UsageError(text) from None
 
 
-def _moment(option: str, text: str | None) -> datetime | str | None:
-    """Return a time, or a duration counted back from now."""
+def moment_or_span(option: str, text: str | None) -> datetime | str | None:
+    """Return a time, or a duration as it is."""
     if text is None or not text[:4].isdigit() or len(text) < len("2030-01-31"):
         return text
     return read_time(text, option)

@@ -47,6 +47,7 @@ def entry_row(run: RunEntry) -> dict[str, Any]:
         "parent_step": run.parent_step,
         "attempt": run.attempt,
         "needs_review": run.needs_review,
+        "overdue": run.overdue,
         "attributes": run.attributes,
         "failure": Failed.of(run.failure),
         "cursor": run.cursor,
@@ -77,6 +78,9 @@ def run_row(run: RunState) -> dict[str, Any]:
         "parent": run.parent,
         "parent_step": run.parent_step,
         "children": run.children,
+        "expected": run.expected,
+        "overdue_since": run.overdue_since,
+        "overdue": list(run.overdue),
         "needs_review": list(run.needs_review),
         "reviews": [one._asdict() | {"failure": Failed.of(one.failure)} for one in run.reviews],
         "requests": {
@@ -152,6 +156,8 @@ def _step(step: StepState) -> dict[str, Any]:
         "finished": step.finished,
         "due": step.due,
         "held": step.held,
+        "expected": step.expected,
+        "overdue_since": step.overdue_since,
         "percent": step.percent,
         "label": step.label,
         "child": step.child,
@@ -178,7 +184,14 @@ def _asked(question: Question) -> dict[str, Any]:
 
 
 def _note(step: StepState) -> str | None:
-    """Return a step's current activity in a few words."""
+    """Return a step's current activity in a few words, and whether it is overdue."""
+    note = _doing(step)
+    if step.expected is None or step.overdue_since is None:
+        return note
+    return f"overdue since {cell_text(step.overdue_since)}{'' if note is None else f'; {note}'}"
+
+
+def _doing(step: StepState) -> str | None:
     if step.held:
         return f"held: {step.held}"
     if step.status == RUNNING and step.percent is not None:

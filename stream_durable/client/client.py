@@ -35,6 +35,7 @@ from stream_durable.client.starting import (
     check_input,
     check_options,
     check_queue,
+    expected,
     named_signal,
     resolve,
     some_tags,
@@ -159,6 +160,7 @@ class AsyncClient(
         if isinstance(workflow, str):
             check_input(edge, name, fingerprint, data)
         metadata = options.get("metadata")
+        due_ms, due_at = expected(options.get("due"))
         message = StartRun(
             key=uuid4().hex if given is None else run_id(given),
             id=uuid4().hex,
@@ -173,6 +175,8 @@ class AsyncClient(
             metadata=edge.values.an_object(metadata, f"the metadata of a run of workflow {name!r}"),
             timeout_ms=time_limit(options.get("timeout")),
             attributes=attributes_of(options.get("attributes") or {}),
+            due_ms=due_ms,
+            due_at=due_at,
         )
         await check_queue(edge, message.queue)
         return message

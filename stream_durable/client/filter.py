@@ -53,6 +53,8 @@ class RunFilter:
     failed: bool = False
     #: Only runs with held steps, about which a person has to decide.
     needs_review: bool = False
+    #: Only open runs that have missed their due time, or have steps that did.
+    overdue: bool = False
     tag: str | None = None
     #: The queue of steps without a queue.
     queue: str | None = None
@@ -109,6 +111,7 @@ class RunFilter:
             input_text=self.input_text,
             unasked=self.failed or among is LOST,
             needs_review=self.needs_review,
+            overdue=self.overdue,
             attributes=tuple(one.test() for one in self.where),
             attribute_text=self.attribute_text,
             id_prefix=self.id_prefix,

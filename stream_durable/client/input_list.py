@@ -44,15 +44,24 @@ class InputFilter:
     tag: str | None = None
     #: Questions closed by their time-out before this time.
     expires_within: Duration | None = None
+    #: Only questions whose answer was expected before now, or is before the end of this time.
+    overdue: bool = False
+    due_within: Duration | None = None
 
     def query(self, now: datetime) -> QuestionQuery:
         """Return the conditions in the form the state takes."""
         workflow = self.workflow.name if isinstance(self.workflow, Workflow) else self.workflow
-        before = None
-        if self.expires_within is not None:
-            until = now + timedelta(milliseconds=milliseconds(self.expires_within))
-            before = int(until.timestamp() * 1_000)
-        return QuestionQuery(workflow, self.wait, self.role, self.assignee, self.tag, before)
+        return QuestionQuery(
+            workflow, self.wait, self.role, self.assignee, self.tag, _before(self.expires_within, now),
+            _before("0s" if self.overdue else self.due_within, now),
+        )  # fmt: skip
+
+
+def _before(within: Duration | None, now: datetime) -> int | None:
+    """Return the end of a time from now in milliseconds."""
+    if within is None:
+        return None
+    return int((now + timedelta(milliseconds=milliseconds(within))).timestamp() * 1_000)
 
 
 class OpenInput(NamedTuple):

@@ -62,6 +62,8 @@ class RunEntry(NamedTuple):
     reason: str = ""
     #: How many steps are held until a person decides.
     needs_review: int = 0
+    #: How many are overdue of the run and its open steps.
+    overdue: int = 0
     #: Typed values set at the start and by steps.
     attributes: Mapping[str, str | float | bool | datetime] = {}
 
@@ -197,6 +199,7 @@ def entry(run: RunSummary) -> RunEntry:
         word_of(run),
         brief(run),
         0 if requests is None else requests.held,
+        0 if requests is None else requests.overdue,
         values_of(run.attributes),
     )
 

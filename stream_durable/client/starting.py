@@ -47,6 +47,8 @@ class StartOptions(TypedDict, total=False):
     attributes: Mapping[str, str | float | bool | Decimal | datetime] | None
     #: How long the run may take from its beginning, in place of the workflow's `timeout=`.
     timeout: Duration | None
+    #: How long after its beginning the run is expected to end, or by when, in place of the workflow's `due=`.
+    due: Duration | datetime | None
     #: The W3C `traceparent` to continue.
     trace: str | None
     #: A signal that the run is given with the start, or alone if it exists: a name, or a name and data.
@@ -73,12 +75,23 @@ def check_options(given: Iterable[str]) -> None:
 
 def time_limit(timeout: Duration | None) -> int | None:
     """Return a run's own time-out in milliseconds, or raise for one that is no time."""
-    if timeout is None:
+    return _some_time("timeout", timeout)
+
+
+def expected(due: Duration | datetime | None) -> tuple[int | None, int | None]:
+    """Return the due time of a run in milliseconds: after its beginning, or as a moment."""
+    if isinstance(due, datetime):
+        return None, max(0, since_epoch("due", due))
+    return _some_time("due", due), None
+
+
+def _some_time(option: str, given: Duration | None) -> int | None:
+    if given is None:
         return None
-    limit = milliseconds(timeout)
-    if limit < 1:
-        raise RejectedError("bad_duration", f"timeout={timeout!r} of a start is no time: give 1 ms or more")
-    return limit
+    millis = milliseconds(given)
+    if millis < 1:
+        raise RejectedError("bad_duration", f"{option}={given!r} of a start is no time: give 1 ms or more")
+    return millis
 
 
 async def resolve(edge: Edge, workflow: Workflow | str) -> tuple[str, str]:
@@ -178,6 +191,7 @@ def _unknown_workflow(name: str, known: list[str]) -> RejectedError:
 
 def repeated(row: RunRow, fingerprint: str, *, key: str, id: str) -> StartRun:  # noqa: A002 - the word for it everywhere
     """Return a start of another run with what the start of a run brought."""
+    requests = None if row.requests is None else _requests(row.requests)
     return StartRun(
         key=key,
         id=id,
@@ -188,6 +202,7 @@ def repeated(row: RunRow, fingerprint: str, *, key: str, id: str) -> StartRun:  
         queue=row.queue or "",
         priority=row.priority,
         metadata=None if row.metadata is None else Raw(row.metadata),
-        timeout_ms=None if row.requests is None else _requests(row.requests).timeout_ms,
+        timeout_ms=None if requests is None else requests.timeout_ms,
+        due_ms=None if requests is None else requests.due_ms,
         attributes=thaw_attributes(row.attributes),
     )

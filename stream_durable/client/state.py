@@ -100,6 +100,10 @@ class StepState(NamedTuple):
     sent: tuple[SentBy, ...] = ()
     #: What people decided about the step while it was held, oldest first.
     reviews: tuple[Review, ...] = ()
+    #: By when the step is expected to end, as `due=` says; None once it has ended.
+    expected: datetime | None = None
+    #: Since when that is missed; it stays after the end.
+    overdue_since: datetime | None = None
 
 
 class Request(NamedTuple):
@@ -173,6 +177,14 @@ class RunState(NamedTuple):
     helpers: Mapping[str, StepState]
     #: By name; none after the end of the run.
     reactions: Mapping[str, ReactionState]
+    #: By when the run is expected to end, as `due=` says, and since when that is missed.
+    expected: datetime | None = None
+    overdue_since: datetime | None = None
+
+    @property
+    def overdue(self) -> tuple[str, ...]:
+        """The names of the open steps past their due time; for the run itself see `overdue_since`."""
+        return tuple(name for name, step in self.steps.items() if step.expected and step.overdue_since)
 
     @property
     def needs_review(self) -> tuple[str, ...]:
@@ -243,6 +255,8 @@ def _run_state(stored: StoredRun, run: Run | None, counts: Mapping[str, int]) ->
         steps={state.name: state for state in states if not is_helper(state.name)},
         helpers={state.name: state for state in states if is_helper(state.name)},
         reactions={} if run is None else reaction_states(run, counts),
+        expected=None if requests is None else _moment(requests.expected),
+        overdue_since=None if requests is None else _moment(requests.overdue_since),
     )
 
 
@@ -311,6 +325,8 @@ def _plain(name: str, step: Step) -> StepState:
         refused=detail.refused,
         sent=tuple(_sent(name, detail)),
         reviews=reviews_of(name, step),
+        expected=_moment(detail.expected),
+        overdue_since=_moment(detail.overdue_since),
     )
 
 

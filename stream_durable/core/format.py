@@ -48,6 +48,9 @@ TRIGGERS: Final = 2
 
 #: The format of bindings of topics of others.
 BINDINGS: Final = 2
+#: The format of steps that are expected by a moment.
+DUE: Final = 2
+
 #: The format of steps that are held, and of decisions about them.
 HOLD: Final = 2
 

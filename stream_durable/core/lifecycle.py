@@ -79,6 +79,7 @@ STEP_CANCELLED = "step.cancelled"
 STEP_SKIPPED = "step.skipped"
 STEP_COMPENSATED = "step.compensated"
 STEP_HELD = "step.held"
+STEP_OVERDUE = "step.overdue"
 STEP_EMISSION_REFUSED = "step.emission_refused"
 RUN_STARTED = "run.started"
 RUN_COMPLETED = "run.completed"
@@ -92,6 +93,7 @@ RUN_RESUMED = "run.resumed"
 RUN_CANCELLING = "run.cancelling"
 RUN_COMPENSATING = "run.compensating"
 RUN_RETRIED = "run.retried"
+RUN_OVERDUE = "run.overdue"
 
 #: Every type of event and its meaning, for the reference.
 MEANINGS: Final[Mapping[str, str]] = {
@@ -101,6 +103,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     RUN_RESUMED: "the paused run goes on",
     RUN_CANCELLING: "the end of the run was asked for, and something has to be done before",
     RUN_COMPENSATING: "what had completed is being undone; `steps` names it, in the order of the undoing",
+    RUN_OVERDUE: "the run has not ended by the moment that `due=` says, and goes on",
     RUN_RETRIED: "steps of the run are retried by hand, be it after its end",
     RUN_COMPLETED: "the run has ended with an output",
     RUN_FAILED: "the run has ended with a failure",
@@ -113,6 +116,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     STEP_COMPLETED: "the step has ended with an output",
     STEP_FAILED: "the step has failed, and no attempt is left",
     STEP_HELD: "the step has failed, no attempt is left, and it waits for a person's decision",
+    STEP_OVERDUE: "the step has not ended by the moment that `due=` says, and goes on",
     STEP_SKIPPED: "the step was not needed",
     STEP_CANCELLED: "the step was cancelled",
     STEP_COMPENSATED: "the step had completed, and was undone",

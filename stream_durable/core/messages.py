@@ -105,6 +105,10 @@ class StartRun(RunMessage, kw_only=True, tag="run.start"):
     is_awaited: bool = True
     #: Typed values of the run: name, kind, value.
     attributes: Annotated[tuple[Attribute, ...], Meta(max_length=32)] = ()
+    #: How long after its beginning the end of the run is expected, or by when, in place of the workflow's
+    #: due time.
+    due_ms: Annotated[int, Meta(ge=1, le=1 << 53)] | None = None
+    due_at: Millis | None = None
 
 
 class StartWithSignal(StartRun, kw_only=True, tag="run.start_signal"):

@@ -54,6 +54,21 @@ def hook_name(kind: str, step: str = "", attempt: int = 0) -> str:
     return f"{name}.{attempt}" if attempt else name
 
 
+def due_name(step: str = "") -> str:
+    """Return the name of the timer for the moment by which a step, or the run, is expected to have ended."""
+    return step + _DUE
+
+
+def is_due(timer: str) -> bool:
+    """Return whether a timer is for the moment by which an end is expected."""
+    return timer.endswith(_DUE)
+
+
+def dated(timer: str) -> str:
+    """Return the step that such a timer is for; empty for the run."""
+    return timer.removesuffix(_DUE)
+
+
 def beside_name(kind: str, slot: int | None = None) -> str:
     """Return the name of a function beside the graph, or of one of the steps in which it is called."""
     return f"~{kind}" if slot is None else f"~{kind}.{slot}"
@@ -103,3 +118,4 @@ def results_key(step: str) -> str:
 CHECKPOINT = "@checkpoint"
 UNDO_KIND = "compensate"
 _UNDO = f"~{UNDO_KIND}"
+_DUE = "~due"

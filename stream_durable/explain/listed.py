@@ -70,6 +70,7 @@ def brief(row: Listed) -> str:
     held = 0 if requests is None else requests.held
     if held:
         return f"{counted(held, 'step is', 'steps are')} held"
+    late = "overdue, " if requests is not None and requests.overdue else ""
     steps = f"{row.done} of {row.total} steps are done"
     match row.status:
         case "failed" | "compensated" | "compensation_failed" | "compensating" if failure is not None:
@@ -86,9 +87,9 @@ def brief(row: Listed) -> str:
         case "completed":
             return "completed"
         case "waiting":
-            return f"waits, {steps}"
+            return f"{late}waits, {steps}"
         case _:
-            return steps
+            return f"{late}{steps}"
 
 
 def _held(row: Listed) -> bool:

@@ -43,6 +43,7 @@ def matches(row: RunRow, query: RunQuery) -> bool:
         and (query.input_text is None or query.input_text in bytes(row.input).decode())
         and not (query.unasked and was_asked_for(row))
         and not (query.needs_review and b'"held":' not in (row.requests or b""))
+        and not (query.overdue and b'"overdue":' not in (row.requests or b""))
         and row.id.startswith(query.id_prefix or "")
         and _is_started(row, query)
         and _has_attributes(row, query)

@@ -328,6 +328,7 @@ def _is_asked(question: StoredQuestion, query: QuestionQuery) -> bool:
             query.expires_before is None
             or (question.expires is not None and question.expires < query.expires_before)
         )
+        and (query.due_before is None or (question.due is not None and question.due < query.due_before))
     )
 
 

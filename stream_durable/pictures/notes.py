@@ -16,6 +16,7 @@ from stream_durable.core.definition.nodes import (
     EachNode,
     EventNode,
     InputNode,
+    Node,
     ParallelNode,
     SignalNode,
     SleepNode,
@@ -51,7 +52,7 @@ def notes_of(node: AnyNode) -> list[str]:
     on_error = node.step.on_error if isinstance(node, EachNode) else node.on_error
     if on_error != "fail":
         notes.append(_IF_FAILED[on_error])
-    return notes
+    return [*notes, *_expected(node.step if isinstance(node, EachNode) else node)]
 
 
 def case_of(node: BranchNode, clause: int) -> str:
@@ -135,12 +136,16 @@ def _question(node: InputNode) -> list[str]:
     notes = [f"asks {whom} for {_ANSWERS[node.answer]}"]
     if node.prompt:
         notes.append(node.prompt if len(node.prompt) <= _CASE_MAX else f"{node.prompt[: _CASE_MAX - 1]}…")
-    if node.due_ms is not None:
-        notes.append(f"expected within {lasting(node.due_ms)}")
-    if node.due_at is not None:
-        at = node.due_at
-        notes.append(f"expected at {at[1:]}" if at.startswith("=") else f"expected as {at} says")
     return notes
+
+
+def _expected(node: Node) -> list[str]:
+    if node.due_ms is not None:
+        return [f"expected within {lasting(node.due_ms)}"]
+    at = node.due_at
+    if at is None:
+        return []
+    return [f"expected at {at[1:]}" if at.startswith("=") else f"expected as {at} says"]
 
 
 _ANSWERS: Mapping[AnswerKind, str] = {

@@ -71,7 +71,7 @@ def conditions(query: RunQuery) -> tuple[Any, ...]:
         query.updated_before,
         None if query.input_text is None else query.input_text.encode(),
         query.unasked,
-        query.needs_review,
+        query.needs_review | query.overdue << 1,
         query.id_prefix,
         None if query.id_prefix is None else query.id_prefix + LAST,
         query.attribute_text,

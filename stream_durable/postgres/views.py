@@ -153,7 +153,7 @@ class PostgresViews:
     ) -> list[StoredQuestion]:
         """Return a page of open questions, the oldest first."""
         tag = None if query.tag is None else msgspec.json.encode(query.tag).decode()
-        asked = (*query[:4], tag, query.expires_before)
+        asked = (*query[:4], tag, query.expires_before, query.due_before)
         found = await self._fetch("view_open_questions", *after, *asked, limit)
         return list(map(StoredQuestion._make, found))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final
 
 import msgspec
@@ -12,8 +12,6 @@ from pydantic.errors import PydanticUserError
 from pydantic_core import SchemaError
 
 from stream_durable.core.definition.nodes import AnswerKind, InputNode
-from stream_durable.core.definition.paths import root_of
-from stream_durable.core.durations import parsed_ms
 from stream_durable.json_schema import schema_fault
 from stream_durable.sdk.options import Options
 from stream_durable.sdk.signature import shown
@@ -38,7 +36,6 @@ def input_node(options: Options, name: str, given: Mapping[str, Any], order: Map
         options.fault("bad_schema", f"form= is no JSON Schema: {fault}")
         text = "{}"
     limit_ms, output = options.time_limit(given.get("timeout"), given.get("on_timeout", "fail"))
-    due_ms, due_at = _due(options, given.get("due"))
     metadata = options.an_object("metadata=", given.get("metadata"))
     return InputNode(
         name=name,
@@ -48,23 +45,10 @@ def input_node(options: Options, name: str, given: Mapping[str, Any], order: Map
         role=options.text("role=", given.get("role")),
         assignee=options.text("assignee=", given.get("assignee")),
         metadata=msgspec.json.encode(metadata).decode() if metadata else None,
-        due_ms=due_ms,
-        due_at=due_at,
         timeout_ms=limit_ms,
         on_timeout=output,
         **order,
     )
-
-
-def _due(options: Options, due: Any) -> tuple[int | None, str | None]:
-    """Return the time in which an answer is expected, or a moment or a path to one."""
-    if isinstance(due, datetime):
-        if due.tzinfo is None:
-            options.fault("bad_moment", f"due= takes a datetime with a time zone, not {due!r}")
-        return None, f"={due.isoformat()}"
-    if isinstance(due, str) and parsed_ms(due) is None and root_of(due).isidentifier():
-        return None, due
-    return options.duration("due=", due), None
 
 
 def _asked_for(

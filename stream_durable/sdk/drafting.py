@@ -43,6 +43,7 @@ def order_of(
         "member_of": place.branch,
         "clause": place.clause,
         "on_error": options.word("on_error=", known.get("on_error"), OnError, "fail"),
+        **options.due(known.get("due")),
     }
 
 
@@ -74,9 +75,9 @@ def template_draft(
 ) -> Draft:
     """Return the draft of a function that is in no graph yet."""
     options = Options(f"template {name!r}")
-    on_error = order_of(options, given, kind, workflow, Place())["on_error"]
+    order = order_of(options, given, kind, workflow, Place())
     node, work = _called(options, name, function, given, workflow)
-    return Draft(replace(node, on_error=on_error), origin, options, work, role="template")
+    return Draft(replace(node, **order), origin, options, work, role="template")
 
 
 def each_draft(
@@ -91,7 +92,7 @@ def each_draft(
 ) -> Draft:
     """Return the draft of a step that is made for each item of a list."""
     options = Options(f"step {name!r}")
-    plain = {option: value for option, value in given.items() if option != "on_error"}
+    plain = {option: value for option, value in given.items() if option not in ("on_error", "due")}
     order = order_of(options, plain, kind, workflow, place)
     step, work = _called(options, name, function, given, workflow)
     if isinstance(source, str):
@@ -102,7 +103,7 @@ def each_draft(
     node = EachNode(
         name=name,
         over=over,
-        step=replace(step, on_error=on_error),
+        step=replace(step, on_error=on_error, **options.due(given.get("due"))),
         concurrency=options.count("concurrency=", given.get("concurrency")),
         enough=options.count("enough=", given.get("enough")),
         on_member_error=on_member_error,

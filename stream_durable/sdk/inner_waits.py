@@ -83,7 +83,7 @@ def question_of(inside: Inside, name: str, given: Mapping[str, Any]) -> Wait[Any
             for key in ("prompt", "role", "assignee", "metadata")
             if key in given
         }
-        made: InputNode = input_node(options, full, {**given, **texts}, {})
+        made: InputNode = input_node(options, full, {**given, **texts}, options.due(given.get("due")))
         if made.due_at is not None and not made.due_at.startswith("="):
             text = "due= takes a duration or a datetime inside a step; paths are for steps of the graph"
             options.fault("bad_option", text)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
 
 import msgspec
 
 from stream_durable.core.definition import guards
+from stream_durable.core.definition.paths import root_of
 from stream_durable.core.definition.retry_faults import retry_faults
+from stream_durable.core.durations import parsed_ms
 from stream_durable.core.gate.limits import GateLimits
 from stream_durable.sdk.breaker import Breaker
 from stream_durable.sdk.durations import Duration, milliseconds, read_rate
@@ -72,6 +75,17 @@ class Options:
         except OptionError as error:
             self.fault("bad_duration", f"{option} takes a duration: {error}")
             return None
+
+    def due(self, value: object) -> dict[str, Any]:
+        """Return the fields of a node for a due time: a duration, a moment, or a path to one of these."""
+        if isinstance(value, datetime):
+            if value.tzinfo is None:
+                self.fault("bad_moment", f"due= takes a datetime with a time zone, not {value!r}")
+            return {"due_at": f"={value.isoformat()}"}
+        if isinstance(value, str) and parsed_ms(value) is None and root_of(value).isidentifier():
+            return {"due_at": name_of(value)}
+        found = self.duration("due=", value)  # type: ignore[arg-type]  # what is no duration is reported
+        return {} if found is None else {"due_ms": found}
 
     def count(self, option: str, value: object) -> int | None:
         """Return a whole number; the core checks the range."""

@@ -66,6 +66,7 @@ class Outline(NamedTuple):
     events: tuple[str, ...] = ()
     concurrency: int | None = None
     gate: Gate | None = None
+    due_ms: int | None = None
 
     def fault(self, step: str | None, code: str, message: str, origin: Origin) -> DefinitionFault:
         """Return a fault of this workflow."""
@@ -100,7 +101,8 @@ def prepare(workflow: Workflow, outline: Outline, drafts: Sequence[Draft]) -> Pr
         restart=outline.restart,
         events=outline.events,
         beside=asked,
-        format=format_of((*nodes, *templates), outline.concurrency, asked, outline.gate),
+        due_ms=outline.due_ms,
+        format=format_of((*nodes, *templates), outline.concurrency, asked, outline.gate, outline.due_ms),
         concurrency=outline.concurrency,
         gate=outline.gate,
     )
@@ -196,7 +198,7 @@ class _Preparation:
                 return self._child(draft, node, options)
             case ParallelNode():
                 self._judge_members(draft, options)
-                return node
+                return self._waiting(node, map(root_of, reads_of(node).paths))
             case _:
                 return self._waiting(node, map(root_of, reads_of(node).paths))
 

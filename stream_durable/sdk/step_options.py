@@ -30,7 +30,14 @@ class CallOptions(TypedDict, total=False):
     queue: str
 
 
-class FunctionOptions(CallOptions, total=False):
+class DueOptions(TypedDict, total=False):
+    """The moment by which an end is expected: a missed one is reported, and changes nothing."""
+
+    #: So long after the beginning, or at a moment; or a path to a text with one of these.
+    due: Duration | datetime | None
+
+
+class FunctionOptions(CallOptions, DueOptions, total=False):
     """Options of every function step."""
 
     #: The limit of the step in all, from when it may begin.
@@ -52,8 +59,8 @@ class AboutOptions(TypedDict, total=False):
     description: str
 
 
-class OrderOptions(AboutOptions, total=False):
-    """Options for the order of steps."""
+class OrderOptions(AboutOptions, DueOptions, total=False):
+    """Options of every step of a graph."""
 
     after: After
 
@@ -68,7 +75,7 @@ class NodeOptions(OrderOptions, ErrorOptions, total=False):
     """Options of steps without a function."""
 
 
-class QuestionOptions(TypedDict, total=False):
+class QuestionOptions(DueOptions, total=False):
     """Of a question to people."""
 
     #: The possible answers; with `several` the answer is a list of some.
@@ -82,8 +89,6 @@ class QuestionOptions(TypedDict, total=False):
     assignee: str
     #: An object for the display of the question; texts may hold paths too.
     metadata: Mapping[str, Any] | None
-    #: In which time the answer is expected, or at which moment; or a path to a text with one of these.
-    due: Duration | datetime | None
     timeout: Duration | None
     #: The output when the time is over; `"fail"`: the step fails.
     on_timeout: object

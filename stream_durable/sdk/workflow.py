@@ -76,6 +76,7 @@ class Workflow(Scope, Generic[In, Out]):
         tags: Iterable[str] = (),
         metadata: Mapping[str, Any] | None = None,
         events: Iterable[str] = (),
+        due: Duration | None = None,
     ) -> None:
         """Begin a workflow.
 
@@ -85,6 +86,8 @@ class Workflow(Scope, Generic[In, Out]):
         cost. A run is `pending` until its `gate` lets it pass, and keeps the place until it has ended.
         `description`, `tags` and `metadata` are for people and for tools listing workflows; changing them
         makes no new version. `events` adds optional public events to those of every run: `"step.started"`.
+        A run that has not ended so long after its beginning as `due` says is reported as overdue, and goes
+        on.
         """
         self.name = name_of(name)
         self.origin = origin_of_call(author_frame())
@@ -113,6 +116,7 @@ class Workflow(Scope, Generic[In, Out]):
             events=options.texts("events=", events),
             concurrency=options.count("concurrency=", concurrency),
             gate=options.gate(gate),
+            due_ms=options.duration("due=", due),
         )
         self._drafts: list[Draft] = []
         self._children: list[Workflow] = []
@@ -126,6 +130,8 @@ class Workflow(Scope, Generic[In, Out]):
         self.on_step_complete = self._hook("on_step_complete")
         self.on_step_fail = self._hook("on_step_fail")
         self.on_attempt_fail = self._hook("on_attempt_fail")
+        #: Called for the run, or a step, that has not ended by its due time.
+        self.on_overdue = self._hook("on_overdue")
 
     def __repr__(self) -> str:
         return f"<workflow {self.name!r}>"

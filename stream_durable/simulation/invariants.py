@@ -42,6 +42,7 @@ from stream_durable.simulation.causes import (
     passes_inside,
 )
 from stream_durable.simulation.delivery import DELIVERY
+from stream_durable.simulation.due import DUE, expected
 from stream_durable.simulation.emitted import EMITTED
 from stream_durable.simulation.gates import GATES
 from stream_durable.simulation.oracle import Oracle, Place
@@ -122,6 +123,7 @@ def timers_are_those_entities_wait_for(world: World, oracle: Oracle) -> Iterator
         for i, step in run.steps.items():
             if step.due is not None:
                 wanted["run", run.id, run.graph.names[i]] = step.due
+        wanted.update(expected(run))
     for channel in oracle.channels():
         if channel.due is not None:
             wanted["channel", channel.id, ""] = channel.due
@@ -364,6 +366,7 @@ CHECKS: tuple[Check, ...] = (
     *TRIGGERS,
     *EMITTED,
     *GATES,
+    *DUE,
 )
 
 

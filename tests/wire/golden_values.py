@@ -597,4 +597,16 @@ MESSAGES += [
         end=AttemptCompleted(key=RUN, step="charge", attempt=2, output=DATA),
         emissions=(EmittedSignal(run="run-2", signal="approve", data=DATA, ttl_ms=60_000),),
     ),
+]
+MESSAGES += [
+    StartRun(key=RUN, id="m1", workflow="order", fingerprint="0123456789abcdef", due_ms=3_600_000),
+    msgspec.structs.replace([one for one in MESSAGES if type(one) is StartRun][-1], due_at=1_764_000_060_000),
+    RunTimerFired(key=RUN, timer="charge~due", due=1_764_000_000_000),
+]
+MESSAGES += [
+    msgspec.structs.replace(
+        next(one for one in reversed(MESSAGES) if type(one) is kind and one.attributes),
+        due_ms=3_600_000, due_at=1_764_000_060_000,
+    )
+    for kind in (StartRun, StartWithSignal, StartScheduled, StartTriggered)
 ]  # fmt: skip

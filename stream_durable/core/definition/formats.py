@@ -21,6 +21,7 @@ from stream_durable.core.format import (
     BESIDE,
     CALENDAR,
     CONCURRENCY,
+    DUE,
     GATES,
     HOLD,
     TAKE,
@@ -33,12 +34,14 @@ def format_of(
     concurrency: int | None = None,
     beside: Sized = (),
     gate: Gate | None = None,
+    due_ms: int | None = None,
 ) -> int:
     """Return the format needed to fold a definition: 1 without later kinds and options."""
     of_workflow = (
         1 if concurrency is None else CONCURRENCY,
         BESIDE if beside else 1,
         1 if gate is None else GATES,
+        1 if due_ms is None else DUE,
     )
     return max(*of_workflow, *map(_format_of, nodes))
 
@@ -48,6 +51,8 @@ def _format_of(node: AnyNode) -> int:
         return GATES
     if may_hold(node):
         return HOLD
+    if node.is_expected or (function is not None and function.is_expected):
+        return DUE
     if isinstance(node, InputNode):
         return ASKS
     if isinstance(node, TokenNode):

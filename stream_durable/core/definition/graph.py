@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, assert_never
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from stream_durable.core.definition.nodes import (
     AnyNode,
     BranchNode,
-    ChildNode,
     Definition,
     EachNode,
-    GroupNode,
     InputNode,
-    ParallelNode,
     SignalNode,
     StepNode,
     TokenNode,
@@ -21,8 +18,7 @@ from stream_durable.core.definition.nodes import (
     undo_of,
     work_of,
 )
-from stream_durable.core.definition.paths import rest_of, root_of
-from stream_durable.core.definition.reads import reads_of
+from stream_durable.core.definition.picks import picks, sources
 from stream_durable.core.names import helped, helper_kind, hook_kind, is_undo
 
 
@@ -57,10 +53,10 @@ class Graph:
     """A definition prepared once and shared by all its runs. Never changed after construction."""
 
     __slots__ = ("asking", "beside", "clean_up", "definition", "definition_size", "dependencies",
-                 "dependents", "entry", "fingerprint", "has_compensation", "hooks", "index", "is_watched",
-                 "joins", "limit", "links", "members", "name", "names", "need", "nodes", "own_weight",
-                 "picks", "racing", "reactions", "reads_events", "sinks", "size", "takers", "templates",
-                 "tokens", "total", "work")  # fmt: skip
+                 "dependents", "entry", "fingerprint", "has_compensation", "hooks", "index", "is_dated",
+                 "is_watched", "joins", "limit", "links", "members", "name", "names", "need", "nodes",
+                 "own_weight", "picks", "racing", "reactions", "reads_events", "sinks", "size", "takers",
+                 "templates", "tokens", "total", "work")  # fmt: skip
 
     def __init__(self, definition: Definition, fingerprint: str | None = None) -> None:
         """Index the nodes; the definition must have passed `validate`."""
@@ -112,7 +108,9 @@ class Graph:
                 self.templates.setdefault(node.name, node)
         every = (*self.nodes, *self.templates.values())
         self.has_compensation = any(undo_of(node) is not None for node in every)
-        self.picks = _picks(definition)
+        #: Whether the end of some steps is expected by a moment.
+        self.is_dated = any(node.is_expected for node in every)
+        self.picks = picks(definition)
 
     def _link(self) -> None:
         """Compute the consequences of each step's end."""
@@ -229,7 +227,7 @@ class Graph:
                 first, _, more = rest.partition(".")
                 if len(self.sinks) == 1 or first == sink:
                     inner = rest if len(self.sinks) == 1 else more
-                    found |= {path: None for step, path in _sources(nodes, sink, inner) if step == name}
+                    found |= {path: None for step, path in sources(nodes, sink, inner) if step == name}
         return tuple(found)
 
     def waiting_for(self, i: int) -> list[int]:
@@ -354,46 +352,3 @@ class Grown(Graph):
 
 
 _HELPER = Links(is_helper=True)
-
-
-def _picks(definition: Definition) -> dict[str, tuple[str, ...]]:
-    """Return, by step, the paths in the output read by the fold."""
-    found: dict[str, dict[str, None]] = {}
-    nodes = {node.name: node for node in definition.nodes}
-    for node in definition.nodes:
-        for path in _paths(node):
-            for name, rest in _sources(nodes, root_of(path), rest_of(path)):
-                found.setdefault(name, {})[rest] = None
-    return {name: tuple(paths) for name, paths in found.items()}
-
-
-def _sources(nodes: Mapping[str, AnyNode], name: str, rest: str) -> Iterator[tuple[str, str]]:
-    """Return the steps read by a path, and the parts read: a group's output consists of its members'."""
-    node = nodes.get(name)
-    first, _, more = rest.partition(".")
-    if not isinstance(node, GroupNode):
-        yield name, rest
-        return
-    match node:
-        case ParallelNode():
-            yield from _sources(nodes, first, rest_of(more))
-        case EachNode():
-            yield name, more
-        case BranchNode():
-            for one in nodes.values():
-                if one.member_of == name:
-                    # This may be the only last step of a clause, or one of several, output by name.
-                    yield from _sources(nodes, one.name, rest)
-                    if one.name == first:
-                        yield from _sources(nodes, one.name, more)
-        case _:
-            assert_never(node)
-
-
-def _paths(node: AnyNode) -> Sequence[str]:
-    found = reads_of(node).paths
-    if not isinstance(node, ChildNode):
-        return found
-    every = (*found, *node.again.values(), node.until or "")
-    # A value as a whole is handed on by reference.
-    return [path for path in every if rest_of(path) and not path.startswith("=")]

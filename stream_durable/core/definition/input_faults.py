@@ -28,10 +28,6 @@ def input_faults(node: InputNode) -> Iterator[tuple[str, str]]:
         yield from _text("metadata", text)
     if len(holes_of(node)) > HOLES_MAX:
         yield "too_many_paths", f": its texts hold more than {HOLES_MAX} paths"
-    if node.due_ms is not None and node.due_ms <= 0:
-        yield "due", ": the time in which an answer is expected must be longer than nothing"
-    if node.due_at is not None and node.due_ms is not None:
-        yield "due", ": its answer is expected within a time, or at a moment, not both"
     yield from _metadata(node)
     yield from _schema(node.schema)
 

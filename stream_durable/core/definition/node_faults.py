@@ -19,6 +19,7 @@ from stream_durable.core.definition.nodes import (
     EachNode,
     EventNode,
     InputNode,
+    Node,
     ParallelNode,
     SignalNode,
     SleepNode,
@@ -28,7 +29,7 @@ from stream_durable.core.definition.nodes import (
     word_of,
 )
 from stream_durable.core.definition.paths import root_of
-from stream_durable.core.definition.reads import reads_of
+from stream_durable.core.definition.reads import due_paths, own_reads
 from stream_durable.core.definition.retry_faults import retry_faults
 from stream_durable.core.gate.limits import COUNT_MAX
 from stream_durable.core.ids import NAME, NAME_RULE, QUEUE, QUEUE_RULE
@@ -54,9 +55,13 @@ def node_faults(node: AnyNode, known: Collection[str]) -> Iterator[Fault]:
         yield Fault(node.name, code, label + text)
     for code, text in _paths(node, known):
         yield Fault(node.name, code, label + text)
+    for code, text in due_faults(node):
+        yield Fault(node.name, code, label + text)
     if isinstance(node, StepNode):
         yield from step_faults(node, label)
     elif isinstance(node, EachNode):
+        for code, text in due_faults(node.step):
+            yield Fault(node.name, code, label + text)
         yield from step_faults(node.step, label)
     elif (undo := undo_of(node)) is not None:
         yield from step_faults(undo, f"compensation of {label}")
@@ -68,6 +73,14 @@ def step_faults(node: StepNode, label: str) -> Iterator[Fault]:
         yield Fault(node.name, code, label + text)
     if node.compensation is not None:
         yield from step_faults(node.compensation, f"compensation of {label}")
+
+
+def due_faults(node: Node) -> Iterator[tuple[str, str]]:
+    """Return what is wrong with the moment by which a node is expected."""
+    if node.due_ms is not None and node.due_ms <= 0:
+        yield "due", ": the time in which its end is expected must be longer than nothing"
+    if node.due_at is not None and node.due_ms is not None:
+        yield "due", ": its end is expected within a time, or at a moment, not both"
 
 
 def _of_kind(node: AnyNode) -> Iterator[tuple[str, str]]:  # noqa: C901 - one line for each kind of node
@@ -237,11 +250,11 @@ def _at_least_one(option: str, count: int | None) -> Iterator[tuple[str, str]]:
 
 def _paths(node: AnyNode, known: Collection[str]) -> Iterator[tuple[str, str]]:
     """Report paths of a node leading to no dependency."""
-    what, paths = reads_of(node)
-    if not paths:
+    found, due = own_reads(node), due_paths(node)
+    if not found.paths and not due:
         return
     upstream = {*node.after, *(name for join in node.joins for name in join.of)}
-    for path in paths:
+    for what, path in (*((found.what, path) for path in found.paths), *(("due", path) for path in due)):
         root = root_of(path)
         if not all(path.split(".")):
             wrong = "which is no path: write one such as input.id"

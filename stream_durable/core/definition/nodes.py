@@ -14,9 +14,7 @@ import msgspec
 from stream_durable.core.definition.canonical import canonical
 from stream_durable.core.definition.guards import Breaker, Gate
 from stream_durable.core.definition.moments import AnyMoment
-from stream_durable.core.format import (
-    Format,
-)  # fmt: skip
+from stream_durable.core.format import Format
 from stream_durable.core.messages import Millis
 from stream_durable.core.policy import NO_RETRY, Count, RetryPolicy
 
@@ -57,6 +55,15 @@ class Node(
     member_of: str | None = None
     clause: Count = 0
     on_error: OnError = "fail"
+    #: How long after its beginning the end is expected; a missed moment is reported, and changes nothing.
+    due_ms: Millis | None = None
+    #: In place of it a path to the moment, or to a time from then; or `=` and the moment.
+    due_at: str | None = None
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether the end is expected by some moment."""
+        return self.due_ms is not None or self.due_at is not None
 
 
 @final
@@ -149,10 +156,6 @@ class InputNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="input"
     assignee: str = ""
     #: JSON text of an object for the display of the question.
     metadata: str | None = None
-    #: How long after the beginning of the wait the answer is expected; nothing happens then.
-    due_ms: Millis | None = None
-    #: In place of it a path to the moment, or to a time from then; or `=` and the moment.
-    due_at: str | None = None
     timeout_ms: Millis | None = None
     on_timeout: str | None = None
 
@@ -324,6 +327,8 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     beside: tuple[BesideNode, ...] = ()
     #: The gate that each run passes before it begins.
     gate: Gate | None = None
+    #: How long after its beginning the end of a run is expected.
+    due_ms: Millis | None = None
     #: The format needed to fold a run of this: older releases leave the run to newer ones.
     format: Format = 1
 
@@ -340,7 +345,9 @@ def uses_tokens(definition: Definition) -> bool:
 #: Hooks called once before the run ends in this way, and hooks called for steps.
 RUN_HOOKS = ("on_success", "on_failure", "on_cancel")
 STEP_HOOKS = ("on_step_start", "on_step_complete", "on_step_fail", "on_attempt_fail")
-HOOKS = (*RUN_HOOKS, *STEP_HOOKS)
+#: Called for a run, and for steps.
+DUE_HOOK = "on_overdue"
+HOOKS = (*RUN_HOOKS, *STEP_HOOKS, DUE_HOOK)
 
 
 def may_hold(node: AnyNode) -> bool:

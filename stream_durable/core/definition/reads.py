@@ -33,11 +33,23 @@ class Reads(NamedTuple):
 
 def reads_of(node: AnyNode) -> Reads:
     """Return the paths read by a node at the beginning."""
+    found, due = own_reads(node), due_paths(node)
+    return Reads(found.what or "due", (*found.paths, *due)) if due else found
+
+
+def due_paths(node: AnyNode) -> tuple[str, ...]:
+    """Return the path to the moment by which the end of a node, or of a member, is expected."""
+    given = (node.step if isinstance(node, EachNode) else node).due_at
+    return () if given is None or given.startswith("=") else (given,)
+
+
+def own_reads(node: AnyNode) -> Reads:
+    """Return the paths read by a node for its kind."""
     match node:
         case EventNode():
             return Reads("key", (node.key,))
         case InputNode():
-            return Reads("text", (*holes_of(node), *_due_of(node)))
+            return Reads("text", holes_of(node))
         case EachNode():
             return Reads("list", (node.over, *passage_paths(node.step)))
         case BranchNode():
@@ -66,10 +78,6 @@ def holes_of(node: InputNode) -> tuple[str, ...]:
     """Return the paths that the texts of a question are filled from."""
     texts = [node.prompt, node.role, node.assignee, *metadata_texts(node)]
     return tuple(dict.fromkeys(path for text in texts for path in holes(text)))
-
-
-def _due_of(node: InputNode) -> tuple[str, ...]:
-    return () if node.due_at is None or node.due_at.startswith("=") else (node.due_at,)
 
 
 def metadata_texts(node: InputNode) -> list[str]:

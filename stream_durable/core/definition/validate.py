@@ -14,6 +14,7 @@ from stream_durable.core.definition.node_faults import (
     RULE,
     TOO_SHORT,
     Fault,
+    due_faults,
     label_of,
     node_faults,
     step_faults,
@@ -31,7 +32,7 @@ from stream_durable.core.definition.nodes import (
 )
 from stream_durable.core.definition.paths import root_of
 from stream_durable.core.definition.places import place_faults
-from stream_durable.core.definition.reads import passage_paths
+from stream_durable.core.definition.reads import due_paths, passage_paths
 from stream_durable.core.definition.retry_faults import retry_faults
 from stream_durable.core.ids import NAME
 from stream_durable.core.lifecycle import ON_REQUEST
@@ -55,6 +56,7 @@ def validate(definition: Definition) -> list[Fault]:
             faults.append(Fault(node.name, "own_child", text))
     for template in definition.templates:
         label = f"template {template.name!r}"
+        faults += [Fault(template.name, code, label + text) for code, text in due_faults(template)]
         faults += step_faults(template, label)
         faults += _unknown(template, label, template.takes, known)
     for hook in definition.hooks:
@@ -81,8 +83,7 @@ def _workflow(definition: Definition) -> Iterator[Fault]:
         yield Fault(None, "bad_name", f"{definition.name!r} is not a name for a workflow: {RULE}")
     if not definition.nodes:
         yield Fault(None, "empty", f"{label} has no steps")
-    if definition.timeout_ms is not None and definition.timeout_ms <= 0:
-        yield Fault(None, "timeout", label + TOO_SHORT)
+    yield from _times(definition, label)
     if definition.concurrency is not None and definition.concurrency < 1:
         yield Fault(None, "count", f"{label}, concurrency=: at least one step has to run")
     if definition.gate is not None:
@@ -95,6 +96,13 @@ def _workflow(definition: Definition) -> Iterator[Fault]:
         yield Fault(None, "format", f"{label} has steps of format {needed}, and says {definition.format}")
     for code, text in retry_faults(definition.restart):
         yield Fault(None, code, f"{label}, restart=: {text}")
+
+
+def _times(definition: Definition, label: str) -> Iterator[Fault]:
+    if definition.timeout_ms is not None and definition.timeout_ms <= 0:
+        yield Fault(None, "timeout", label + TOO_SHORT)
+    if definition.due_ms is not None and definition.due_ms <= 0:
+        yield Fault(None, "due", f"{label}, due=: the time must be longer than nothing")
 
 
 def _gate(definition: Definition, gate: Gate, label: str) -> Iterator[Fault]:
@@ -112,7 +120,7 @@ def _gate(definition: Definition, gate: Gate, label: str) -> Iterator[Fault]:
 
 def _format(definition: Definition) -> int:
     nodes = (*definition.nodes, *definition.templates)
-    return format_of(nodes, definition.concurrency, definition.beside, definition.gate)
+    return format_of(nodes, definition.concurrency, definition.beside, definition.gate, definition.due_ms)
 
 
 def _names(definition: Definition) -> Iterator[Fault]:
@@ -255,7 +263,7 @@ def _shared(definition: Definition) -> Iterator[Fault]:
 
 def _read_in_template(template: StepNode) -> Iterator[Fault]:
     """Report outputs read by a template: nothing says that outputs are there."""
-    for path in passage_paths(template):
+    for path in (*passage_paths(template), *due_paths(template)):
         if root_of(path) != "input":
-            text = f"template {template.name!r} reads {path!r} before its gate: only the input is there"
+            text = f"template {template.name!r} reads {path!r} when it begins: only the input is there"
             yield Fault(template.name, "gate_path", text)

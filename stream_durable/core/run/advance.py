@@ -14,14 +14,14 @@ from stream_durable.core.lifecycle import (
     STEP_EVENTS,
 )
 from stream_durable.core.names import helped, is_undo
-from stream_durable.core.run import beside, groups, hooks, inside, races, reading, review
+from stream_durable.core.run import beside, due, groups, hooks, inside, races, reading, review
 from stream_durable.core.run.again import restart
 from stream_durable.core.run.begin import begin_each
 from stream_durable.core.run.counters import LOST, SETTLED, join_verdict, tally
 from stream_durable.core.run.ending import ask_to_stop, conclude, fail_run, must_answer, stop_step
 from stream_durable.core.run.gating import leave_place
 from stream_durable.core.run.line import next_in_line
-from stream_durable.core.run.say import clear_due, say_step
+from stream_durable.core.run.say import say_step
 from stream_durable.core.run.state import NOT_NEEDED, End, Run, Step
 from stream_durable.core.status import (
     CANCELLED,
@@ -113,7 +113,7 @@ def _end_step(run: Run, end: End, now: int, out: Effects, ready: list[int], ends
     status = step.status = ends_as
     if was_begun and step.finished is None:
         step.finished = now
-    clear_due(run, i, step, out)
+    due.clear_timers(run, i, step, out)
     run.touched[i] = None
     run.left -= 1
     if is_said or status == SKIPPED:

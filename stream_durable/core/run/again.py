@@ -14,11 +14,11 @@ from stream_durable.core.definition.nodes import BranchNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.lifecycle import RUN_RETRIED
 from stream_durable.core.names import helped
-from stream_durable.core.run import races
+from stream_durable.core.run import due, races
 from stream_durable.core.run.children import cancel_started
 from stream_durable.core.run.counters import LOST, place
 from stream_durable.core.run.ending import stop_step
-from stream_durable.core.run.say import clear_due, say_run, set_run_due, time_limit
+from stream_durable.core.run.say import say_run, set_run_due, time_limit
 from stream_durable.core.run.state import NOT_NEEDED, Context, Detail, End, Run, Step
 from stream_durable.core.status import (
     CANCELLED,
@@ -158,7 +158,7 @@ def _stop(run: Run, i: int, step: Step, out: Effects) -> None:
         cancel_started(run, i, step, out)
     elif step.status != PENDING:
         stop_step(run, i, step, out)
-    clear_due(run, i, step, out)
+    due.clear_timers(run, i, step, out)
     run.payload -= len(step.output or b"")
 
 

@@ -7,12 +7,13 @@ ended steps.
 
 from __future__ import annotations
 
-from stream_durable.core.definition.nodes import GroupNode, StepNode, WaitNode
+from stream_durable.core.definition.nodes import AnyNode, GroupNode, StepNode, WaitNode
 from stream_durable.core.effects import Effects
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import HANDOVER_BYTES_MAX
 from stream_durable.core.lifecycle import STEP_STARTED
-from stream_durable.core.run import groups, hooks, line, portions
+from stream_durable.core.run import due, groups, hooks, line, portions
 from stream_durable.core.run.asking import ask_first, dispatch, handover_bytes
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
@@ -59,7 +60,8 @@ def _begin_step(run: Run, i: int, node: StepNode, now: int, out: Effects, ends: 
     step = run.steps.get(i)
     links = run.graph.links.get(i)
     is_counted = links is not None and links.owner >= 0 and groups.is_counted(run, links.owner)
-    if step is None and (node.total_ms is not None or node.is_gated or is_counted):
+    is_dated = run.graph.is_dated and node.is_expected
+    if step is None and (node.total_ms is not None or node.is_gated or is_counted or is_dated):
         step = run.steps[i] = Step()
     goes_on = False
     if step is not None:
@@ -75,6 +77,9 @@ def _begin_step(run: Run, i: int, node: StepNode, now: int, out: Effects, ends: 
             set_due(run, i, step, detail.until, out)
     if run.graph.is_watched and not goes_on:
         _tell_start(run, i, step or Step(), now, out)
+    if is_dated and step is not None and (failure := _expect(run, i, step, node, now, out)) is not None:
+        ends.append((i, FAILED, None, failure))
+        return
     size = handover_bytes(run, node)
     out.load += portions.STEP_LOAD + size
     if size > HANDOVER_BYTES_MAX:
@@ -100,6 +105,11 @@ def _begin_other(
     run.touched[i] = None
     if run.graph.is_watched:
         _tell_start(run, i, step, now, out)
+    if run.graph.is_dated and (failure := _expect(run, i, step, node, now, out)) is not None:
+        step.status = READY
+        run.active += run.graph.work[i] is not None
+        ends.append((i, FAILED, None, failure))
+        return
     if run.graph.work[i] is not None:
         run.active += 1
         step.status = READY
@@ -108,6 +118,17 @@ def _begin_other(
         groups.begin_group(run, i, step, node, ready, ends)
     else:
         begin_wait(run, i, step, node, now, out, ends)
+
+
+def _expect(run: Run, i: int, step: Step, node: AnyNode, now: int, out: Effects) -> Failure | None:
+    """Plan when a step is overdue; return the failure of one whose path leads to no moment."""
+    if not node.is_expected:
+        return None
+    try:
+        due.expect(run, i, step, node, now, out)
+    except RejectedError as error:
+        return Failure(error.code, str(error), retryable=False)
+    return None
 
 
 def _tell_start(run: Run, i: int, step: Step, now: int, out: Effects) -> None:

@@ -7,7 +7,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RUN_STARTED
 from stream_durable.core.messages import PlaceGiven
-from stream_durable.core.run import beside, entering, reading
+from stream_durable.core.run import beside, due, entering, reading
 from stream_durable.core.run.advance import react, work_off
 from stream_durable.core.run.again import beginnings, final_output, stranded
 from stream_durable.core.run.ending import end
@@ -59,6 +59,8 @@ def begin(run: Run, now: int, out: Effects, *, is_retried: bool = False) -> None
         set_run_due(run, now + timeout, out)
     elif run.due is not None:
         set_run_due(run, None, out)
+    if is_first or is_retried:
+        due.expect_run(run, now, out)
     say_start(run, RUN_STARTED, now, out)
     if is_retried:
         run.output = final_output(run)

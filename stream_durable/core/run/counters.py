@@ -23,7 +23,7 @@ from stream_durable.core.definition.nodes import (
     TokenNode,
 )
 from stream_durable.core.names import helped, is_helper, is_inner
-from stream_durable.core.run import groups, inside, line, portions, review
+from stream_durable.core.run import due, groups, inside, line, portions, review
 from stream_durable.core.run.state import Open, Run, Step
 from stream_durable.core.status import (
     CANCELLED,
@@ -105,6 +105,7 @@ def recount(run: Run) -> None:
             _count_members(run, i, group)
     portions.count(run)
     review.count(run)
+    due.count(run)
     if run.ended is None and run.status != PENDING:
         _count_active(run)
 

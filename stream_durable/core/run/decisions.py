@@ -11,7 +11,7 @@ from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.lifecycle import STEP_RETRYING
 from stream_durable.core.messages import CompleteHeld, FailHeld, ReviewMessage
-from stream_durable.core.run import groups, inside, review
+from stream_durable.core.run import due, groups, inside, review
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.again import reset
 from stream_durable.core.run.inputs import check_answer
@@ -60,6 +60,7 @@ def begin_again(run: Run, i: int, now: int, out: Effects) -> None:
         return
     inside.drop_failed(run, i, step)
     _forget_attempt(step)
+    due.end_step(run, i, step, out)
     say_step(run, STEP_RETRYING, i, step, now, out)
     groups.give_up_place(run, i)
     run.touched[i] = None

@@ -17,11 +17,11 @@ from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.lifecycle import RUN_COMPENSATING, RUN_EVENTS, STEP_CANCELLED, STEPS_MAX
 from stream_durable.core.messages import AttemptHeartbeat, GateLeft
 from stream_durable.core.names import helped, is_undo, undo_name
-from stream_durable.core.run import beside, entering, groups, hooks, portions, races, reading
+from stream_durable.core.run import beside, due, entering, groups, hooks, portions, races, reading
 from stream_durable.core.run.children import cancel_started, tell_parent, tell_schedule
 from stream_durable.core.run.counters import recount
 from stream_durable.core.run.gating import leave_place
-from stream_durable.core.run.say import begun_step, clear_due, say_run, say_step, set_due, set_run_due
+from stream_durable.core.run.say import begun_step, say_run, say_step, set_due, set_run_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.values import run_output
 from stream_durable.core.run.waiting import stop_wait
@@ -257,7 +257,7 @@ def _cancel_step(run: Run, i: int, now: int, out: Effects) -> None:
         run.requests.held -= 1
     step.status = CANCELLED
     step.failure = RUN_ENDS
-    clear_due(run, i, step, out)
+    due.clear_timers(run, i, step, out)
     run.touched[i] = None
     run.left -= 1
     if not was_begun:
@@ -354,6 +354,7 @@ def _finish(run: Run, status: str, now: int, out: Effects) -> None:
     run.status = status
     run.ended = now
     run.undo = None
+    due.end_run(run, out)
     beside.drop_waiting(run)
     if status != COMPLETED and isinstance(run.graph, Grown) and run.graph.inner:
         _cancel_started(run, run.graph, out)

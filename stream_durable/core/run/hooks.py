@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from stream_durable.core.definition.nodes import StepNode
+from stream_durable.core.definition.nodes import DUE_HOOK, StepNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
@@ -46,6 +46,13 @@ def call_run_hook(run: Run, kind: str, status: str, now: int, out: Effects) -> b
         _tell_output(happened, run.output if run.output is not None else run_output(run))
     begin_helper(run, name, node, now, out, happened)
     return True
+
+
+def call_run_due_hook(run: Run, now: int, out: Effects) -> None:
+    """Call the hook for a run that is overdue, once in each try of the graph."""
+    node, name = run.graph.hooks.get(DUE_HOOK), hook_name(DUE_HOOK)
+    if node is not None and not _was_called(run, name):
+        begin_helper(run, name, node, now, out, Happened(run.status))
 
 
 def happened_to(run: Run, status: str) -> Happened:

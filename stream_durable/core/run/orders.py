@@ -7,7 +7,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.lifecycle import RUN_PAUSED, RUN_RESUMED, RUN_RETRIED
 from stream_durable.core.messages import CancelStep, PauseRun, ResumeRun, RetryRun, RunContinued, SkipStep
-from stream_durable.core.run import beside, context, decisions, entering, portions, review, undoing
+from stream_durable.core.run import beside, context, decisions, due, entering, portions, review, undoing
 from stream_durable.core.run.advance import react, work_off
 from stream_durable.core.run.again import (
     beginnings,
@@ -134,6 +134,8 @@ def _put_back(
         limit = None if run.status == PENDING else time_limit(run)
         if limit is not None:
             set_run_due(run, now + limit, out)
+        if run.status != PENDING:
+            due.expect_run(run, now, out)
     reset(run, which, reopened, out)
     if had_ended:
         write_down_unbegun(run)

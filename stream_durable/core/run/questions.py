@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
-from stream_durable.core.definition.moments import read_moment
 from stream_durable.core.definition.nodes import InputNode
 from stream_durable.core.definition.paths import read_path, root_of, value_at
 from stream_durable.core.definition.templates import filled, only_hole
-from stream_durable.core.durations import DURATION_MS_MAX, parsed_ms
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
@@ -20,6 +17,7 @@ from stream_durable.core.ids import clipped
 from stream_durable.core.lifecycle import STEP_WAITING
 from stream_durable.core.reference import is_reference
 from stream_durable.core.run.cause import Cause
+from stream_durable.core.run.due import expect
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.state import Asked, End, Run, Step
 from stream_durable.core.run.values import root_value
@@ -39,39 +37,21 @@ def ask(run: Run, i: int, step: Step, node: InputNode, now: int, out: Effects, e
     """Put the question, and wait for an answer; without a usable due moment the step fails."""
     values = _Values(run)
     try:
-        due = _due(node, values, now)
+        expect(run, i, step, node, now, out)
     except RejectedError as error:
         ends.append((i, FAILED, None, Failure(error.code, str(error), retryable=False)))
         return
-    step.detailed().asked = Asked(
+    detail = step.detailed()
+    detail.asked = Asked(
         prompt=_cut(filled(node.prompt, lambda path: values.text(path) or "?"), PROMPT_LENGTH_MAX),
         role=clipped(filled(node.role, values.text), NAME_BYTES_MAX),
         assignee=clipped(filled(node.assignee, values.text), NAME_BYTES_MAX),
         metadata=None if node.metadata is None else Raw(_encode(_metadata(node.metadata, values))),
-        due=due,
+        due=detail.expected,
     )
     if node.timeout_ms is not None:
         set_due(run, i, step, now + node.timeout_ms, out)
     say_step(run, STEP_WAITING, i, step, now, out)
-
-
-def _due(node: InputNode, values: _Values, now: int) -> int | None:
-    """Return when the answer is expected; None where nothing is at the path."""
-    if node.due_at is None:
-        return None if node.due_ms is None else now + node.due_ms
-    found = node.due_at[1:] if node.due_at.startswith("=") else values.at(node.due_at)
-    if found is None or found == "":
-        return None
-    moment = None
-    if isinstance(found, str):
-        wait_ms = parsed_ms(found)
-        if wait_ms is not None and wait_ms <= DURATION_MS_MAX:
-            return now + wait_ms
-        moment = read_moment(found)
-    if moment is None:
-        text = "no moment and no time is at {!r}: write one such as 2026-12-24T18:00:00Z, or 2h"
-        raise RejectedError("bad_moment", text.format(node.due_at[:128]))
-    return max(0, round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000))
 
 
 def cause_of_question(step: Step) -> Cause:

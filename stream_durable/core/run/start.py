@@ -20,7 +20,7 @@ from stream_durable.core.messages import (
     StartScheduled,
     StartTriggered,
 )
-from stream_durable.core.run import attributes, entering, review
+from stream_durable.core.run import attributes, due, entering, review
 from stream_durable.core.run.advance import work_off
 from stream_durable.core.run.beginning import enter
 from stream_durable.core.run.children import refused, tell_parent, tell_schedule
@@ -82,6 +82,7 @@ def start(run: Run, message: StartRun, now: int, out: Effects) -> Outcome:
         )  # fmt: skip
         if isinstance(message, StartScheduled):
             run.requests.scheduled = Scheduled(message.schedule, message.moment)
+    due.keep(run, message)
     if message.at is not None and message.at > now:
         set_run_due(run, message.at, out)
         say_start(run, RUN_SCHEDULED, now, out)

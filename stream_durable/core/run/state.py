@@ -141,6 +141,9 @@ class Detail(msgspec.Struct, omit_defaults=True):
     held_since: int | None = None
     is_failed_by_hand: bool = False
     reviews: tuple[Review, ...] = ()
+    #: By when the step is expected to end, while it is open, and when that was missed.
+    expected: int | None = None
+    overdue_since: int | None = None
 
 
 class Step:
@@ -223,6 +226,13 @@ class Requests(msgspec.Struct, omit_defaults=True):
     #: How many steps are held, and how much of the run's time-out was left when the first one was.
     held: int = 0
     left_ms: int | None = None
+    #: The due time given with the start; None: that of the workflow.
+    due_ms: int | None = None
+    due_at: int | None = None
+    #: By when the run is expected to end, when that was missed, and how many are overdue of it and its steps.
+    expected: int | None = None
+    overdue_since: int | None = None
+    overdue: int = 0
 
     def remember(self, order: str) -> None:
         """Record an applied request."""
@@ -268,9 +278,8 @@ class Run:
         self.depth = 0
         #: The try of the whole graph, from 1.
         self.attempt = 1
-        #: Values put into the run's context, by key; and whether changed since the last save.
+        #: Values put into the run's context, by key.
         self.context: Context | None = None
-        #: Typed values that lists find the run by.
         self.attributes: Attributes | None = None
         self.requests: Requests | None = None
         self.step_sequence = 0

@@ -28,8 +28,8 @@ from stream_durable.core.messages import (
     WaitChecked,
     WaitClosed,
 )
-from stream_durable.core.names import is_inner, is_made
-from stream_durable.core.run import attempts, beside, children
+from stream_durable.core.names import is_due, is_inner, is_made
+from stream_durable.core.run import attempts, beside, children, due
 from stream_durable.core.run.advance import complete, fail, work_off
 from stream_durable.core.run.beginning import enter
 from stream_durable.core.run.from_outside import Beside, Sent
@@ -259,6 +259,8 @@ def timer(run: Run, message: RunTimerFired, now: int, out: Effects) -> Outcome:
         else:
             run_out_of_time(run, now, out)
         return Outcome.APPLIED
+    if is_due(message.timer):
+        return due.fired(run, message, now, out)
     i = run.graph.index.get(message.timer)
     if i is None:
         if is_made(message.timer):

@@ -8,7 +8,7 @@
 -- Which runs are meant. What is null is no condition: $1 workflow, $2 fingerprint, $3 statuses, $4 whether they
 -- are open, $5 whether they have a failure, $6 tag as JSON, $7 queue, $8 parent, $9 created since, $10 and before,
 -- $11 updated since, $12 and before, $13 bytes that the input holds, $14 whether those are left out that were
--- undone because somebody asked for their end, $15 whether a step has to be held,
+-- undone because somebody asked for their end, $15 in bits: 1 if a step has to be held, 2 if something is overdue,
 -- $16 the first id, $17 and the end of ids, $18 text that an attribute
 -- holds, $19 trigger, $20 schedule. $4 and $5 follow from $3; said outright they let partial indexes apply.
   and ($1::text is null or workflow = $1)
@@ -29,7 +29,8 @@
   and (not $14::boolean or
 -- include run_was_not_asked_to_end
   )
-  and (not $15::boolean or (requests is not null and position('"held":'::bytea in requests) > 0))
+  and ($15::integer & 1 = 0 or (requests is not null and position('"held":'::bytea in requests) > 0))
+  and ($15::integer & 2 = 0 or (requests is not null and position('"overdue":'::bytea in requests) > 0))
   and ($16::text is null or id >= $16)
   and ($17::text is null or id < $17)
   and ($18::text is null or exists (
@@ -503,8 +504,9 @@ left join channel_wait w on w.channel = asked.channel and w.run = $1 and w.wait 
 where asked.channel is null or w.cursor is not null
 
 -- name: view_open_questions
--- At most $10 open questions beyond ($1 opened, $2 run, $3 step), the oldest first. What is null is no condition:
--- $4 workflow, $5 step, $6 role, $7 assignee, $8 tag of the run as JSON, $9 when they expire at the latest.
+-- At most $11 open questions beyond ($1 opened, $2 run, $3 step), the oldest first. What is null is no condition:
+-- $4 workflow, $5 step, $6 role, $7 assignee, $8 tag of the run as JSON, $9 before which moment they expire, and $10
+-- are due.
 select q.opened, q.run, q.step, q.workflow, q.fingerprint, q.attempt, q.prompt, q.role, q.assignee, q.due, q.expires,
   r.tags
 from question q
@@ -518,8 +520,9 @@ where (q.opened, q.run, q.step) > ($1, $2, $3)
     strpos(r.tags, $8) > 0
     and exists (select from json_array_elements(r.tags::json) as held (tag) where held.tag::text = $8)))
   and ($9::bigint is null or q.expires < $9)
+  and ($10::bigint is null or q.due < $10)
 order by q.opened, q.run, q.step
-limit $10
+limit $11
 
 -- name: view_kept_events
 -- At most $7 events that channels keep, beyond ($1 channel, $2 id); $3 and $4 between which channels, $5 key, as in
