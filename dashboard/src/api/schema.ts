@@ -1970,6 +1970,13 @@ export interface components {
             tag?: string | null;
             /** Expires Within */
             expires_within?: string | null;
+            /**
+             * Overdue
+             * @default false
+             */
+            overdue: boolean;
+            /** Due Within */
+            due_within?: string | null;
         };
         /** InputList */
         InputList: {
@@ -2625,6 +2632,16 @@ export interface components {
              * @default false
              */
             failed: boolean;
+            /**
+             * Needs Review
+             * @default false
+             */
+            needs_review: boolean;
+            /**
+             * Overdue
+             * @default false
+             */
+            overdue: boolean;
             /** Tag */
             tag?: string | null;
             /** Queue */
@@ -2705,6 +2722,8 @@ export interface components {
             reason: string;
             /** Needs Review */
             needs_review: number;
+            /** Overdue */
+            overdue: number;
             /** Attributes */
             attributes: {
                 [key: string]: string | number | boolean;
@@ -2793,6 +2812,10 @@ export interface components {
             reactions: {
                 [key: string]: components["schemas"]["ReactionState"];
             };
+            /** Expected */
+            expected: string | null;
+            /** Overdue Since */
+            overdue_since: string | null;
             /**
              * Word
              * @enum {string}
@@ -3014,6 +3037,8 @@ export interface components {
             signal_id?: string | null;
             /** Signal Ttl */
             signal_ttl?: string | null;
+            /** Due */
+            due?: string | null;
         };
         /** Started */
         Started: {
@@ -3090,6 +3115,10 @@ export interface components {
             sent: components["schemas"]["SentBy"][];
             /** Reviews */
             reviews: components["schemas"]["Review"][];
+            /** Expected */
+            expected: string | null;
+            /** Overdue Since */
+            overdue_since: string | null;
             /** Kind */
             kind: string;
             /** Owner */
@@ -3267,6 +3296,8 @@ export interface operations {
                 fingerprint?: string | null;
                 status?: string[];
                 failed?: boolean;
+                needs_review?: boolean;
+                overdue?: boolean;
                 tag?: string | null;
                 queue?: string | null;
                 parent?: string | null;
@@ -3461,6 +3492,8 @@ export interface operations {
                 fingerprint?: string | null;
                 status?: string[];
                 failed?: boolean;
+                needs_review?: boolean;
+                overdue?: boolean;
                 tag?: string | null;
                 queue?: string | null;
                 parent?: string | null;
@@ -3556,6 +3589,8 @@ export interface operations {
                 fingerprint?: string | null;
                 status?: string[];
                 failed?: boolean;
+                needs_review?: boolean;
+                overdue?: boolean;
                 tag?: string | null;
                 queue?: string | null;
                 parent?: string | null;
@@ -6221,6 +6256,8 @@ export interface operations {
                 assignee?: string | null;
                 tag?: string | null;
                 expires_within?: string | null;
+                overdue?: boolean;
+                due_within?: string | null;
                 /** @description How many at most. */
                 limit?: number;
                 /** @description What the page before returned as `following`. */
