@@ -28,7 +28,7 @@ SQL = re.compile(
 #: Where statements may stand all the same, and why.
 EXCEPTIONS: dict[str, str] = {}
 
-MIGRATIONS = tuple(range(1, 24))
+MIGRATIONS = tuple(range(1, 25))
 #: Where a run's id has this name, for it is not the first thing the row is about.
 RUN_ID = (
     "signal_sent", "step", "step_state", "attempt", "attempt_state", "run_attribute", "attribute_set",

@@ -593,7 +593,10 @@ MESSAGES += [
 MESSAGES += [
     msgspec.structs.replace([one for one in MESSAGES if type(one) is StartWithSignal][-1], ttl_ms=60_000),
     AttemptEmitted(
-        key=RUN, step="charge", attempt=2, format=2,
+        key=RUN,
+        step="charge",
+        attempt=2,
+        format=2,
         end=AttemptCompleted(key=RUN, step="charge", attempt=2, output=DATA),
         emissions=(EmittedSignal(run="run-2", signal="approve", data=DATA, ttl_ms=60_000),),
     ),
