@@ -11,6 +11,7 @@ from stream_durable.cli import (
     bench,
     bindings,
     config,
+    counting,
     db,
     dead,
     demo,
@@ -69,6 +70,7 @@ app.command("reconciler", rich_help_panel=_SERVICES)(services.reconciler)
 app.command("worker", rich_help_panel=_SERVICES)(services.worker)
 app.command("ingress", rich_help_panel=_SERVICES)(services.ingress)
 app.command("api", rich_help_panel=_SERVICES)(api.api)
+runs.app.command("count")(counting.count)
 runs.app.command("graph")(graph.graph_run)
 runs.app.command("report")(report.report_run)
 for order in (

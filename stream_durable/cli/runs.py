@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,16 +28,10 @@ from stream_durable.cli.watching import watches
 from stream_durable.core.names import is_helper, is_inner
 
 if TYPE_CHECKING:
-    from stream_durable.client import RunFilter, RunState, RunStatuses
+    from stream_durable.client import RunState
     from stream_durable.core.definition.graph import Graph
     from stream_durable.ports import RunOrder, RunPage, RunQuery
     from stream_durable.settings import Settings
-
-
-class By(StrEnum):
-    """The property for counting runs."""
-
-    STATUS = "status"
 
 
 app = typer.Typer(help="Start runs, show them, change them.", no_args_is_help=True)
@@ -188,43 +181,6 @@ def list_runs(
     )  # fmt: skip
 
 
-@app.command()
-@selects
-def count(
-    which: Selection,
-    at_most: Annotated[int, typer.Option("--at-most", min=1, help="Stop counting at this number.")] = 100_000,
-    by: Annotated[By | None, typer.Option("--by", help="Count by status.")] = None,
-    output: Output = Format.TABLE,
-) -> None:
-    """Count runs.
-
-    Example: `stream-durable runs count --workflow order --by status`
-    """
-    if by is By.STATUS:
-        _show_statuses(which.filter(), at_most, output)
-        return
-    found = asyncio.run(_count(load_settings(), which.filter().query(), at_most))
-    is_exact = found <= at_most
-    if output is Format.TABLE:
-        typer.echo(found if is_exact else f"more than {at_most}")
-    else:
-        show_one({"found": min(found, at_most), "is_exact": is_exact}, output)
-
-
-def _show_statuses(which: RunFilter, at_most: int, output: Format) -> None:
-    from stream_durable import connecting
-
-    async def counted() -> RunStatuses:
-        async with connecting.client(load_settings()) as client:
-            return await client.statuses(which, at_most=at_most)
-
-    found = asyncio.run(counted())
-    rows = [{"status": status, "runs": count} for status, count in sorted(found.counts.items())]
-    show(rows, ("status", "runs"), output, empty="There is no such run.")
-    if not found.is_exact:
-        typer.echo(f"There are more than {at_most} (--at-most).", err=True)
-
-
 @app.command("watch")
 def watch(run: RunId, output: Output = Format.TABLE) -> None:
     """Print the public events of a run until the end; exit 1 if the run fails.
@@ -365,15 +321,6 @@ async def _list(
         position = None if after is None else read_cursor(after, order)
         page = await views.run_list(query, limit=limit, after=position, order=order)
         return page, await views.child_counts([run.id for run in page.runs]) if with_children else {}
-
-
-async def _count(settings: Settings, query: RunQuery | None, at_most: int) -> int:
-    from stream_durable import operating
-
-    if query is None:
-        return 0
-    async with operating.views(settings) as views:
-        return await views.run_count(query, at_most=at_most + 1)
 
 
 async def _show(settings: Settings, written: str) -> RunState:

@@ -155,6 +155,10 @@ class Intake:
         """Whether everything read is on the inbox, and the position committed."""
         return not self._commits and not any(source.taken for source in self._sources.values())
 
+    def goes_by(self, feed: Feed, *, is_off: bool) -> bool:
+        """Return whether records are read by this feed, or by none while it is off."""
+        return self._feed is feed and self._is_paused == is_off
+
     def reached(self) -> dict[int, int | None]:
         """Return the next offset of each partition; None: nothing is read there now."""
         return {
@@ -191,10 +195,10 @@ class Intake:
 
     async def go_on(self, feed: Feed) -> None:
         """Read on by this feed, where reading was paused or has stopped at a record, too."""
-        self._feed = feed
         if any(source.stopped for source in self._sources.values()):
             # What was fetched behind the record comes again, after it.
             await feed.settled()
+        self._feed = feed
         was_paused, self._is_paused = self._is_paused, False
         for partition, source in self._sources.items():
             if source.stopped:

@@ -115,7 +115,7 @@ def test_hooks_templates_and_restarts_are_judged_too() -> None:
         ),
         (
             "there is no hook 'on_monday', only on_success, on_failure, on_cancel, on_step_start, "
-            "on_step_complete, on_step_fail, on_attempt_fail"
+            "on_step_complete, on_step_fail, on_attempt_fail, on_overdue"
         ),
         "template 't' takes 'z', which does not exist",
         "hook on_cancel: a time-out must be longer than nothing",
