@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help browser setup page page-if-npm demo test quick test-next laws soak fuzz chaos check bench clean
+.PHONY: help browser setup page page-if-npm demo test quick test-next laws soak fuzz api-fuzz chaos check bench clean
 
 PYTHON ?= python3
 # Processes that run tests side by side, each with its own Kafka and Postgres: they wait more than they compute.
@@ -53,6 +53,12 @@ soak: $(READY) ## simulate many seeds: make soak SEEDS=20000 FIRST=0
 fuzz: $(READY) ## write damaged records to every topic: make fuzz RECORDS=1000000 SEED=7
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --records $(or $(RECORDS),20000) $(if $(SEED),--seed $(SEED))
 
+api-fuzz: $(READY) ## ask every operation of the HTTP API with drawn values, by Schemathesis: make api-fuzz EXAMPLES=50
+	@test -x .venv-fuzz/bin/schemathesis || { $(BIN)/python -m venv --clear .venv-fuzz && \
+		.venv-fuzz/bin/python -m pip install --quiet 'schemathesis>=4.32,<5'; }
+	@PYTHONPATH=tests $(BIN)/python -m api_fuzz .venv-fuzz/bin/schemathesis \
+		$(if $(EXAMPLES),--examples $(EXAMPLES) --seconds 3600) $(if $(SEED),--seed $(SEED))
+
 chaos: $(READY) ## break everything at once, again and again: make chaos MINUTES=60 SEED=7
 	@PYTHONPATH=tests $(BIN)/python -u -m chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
@@ -67,7 +73,7 @@ bench: $(READY) ## measure throughput, latency and CPU
 
 clean: ## remove what was installed and built here; the user's cache stays
 	rm -rf dashboard/node_modules stream_durable/api/page .artefacts
-	rm -rf .venv .venv-next .durable dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-next .venv-fuzz .durable dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(READY): pyproject.toml
 	@$(MAKE) --no-print-directory java-and-maven

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from stream_durable.core.errors import RejectedError
 from stream_durable.kafka.own_topics import make_own_topics, missing_topics
 from stream_durable.kafka.topics import Topics
 from stream_durable.ports import ApiTokens, OperatorViews, TopicStep
@@ -46,6 +47,13 @@ async def migrate(settings: Settings, *, say: Callable[[str], None]) -> list[str
 async def missing_migrations(settings: Settings) -> list[str]:
     """Return the migrations still to be applied."""
     return await migrations.check(settings.postgres)
+
+
+async def check_schema(settings: Settings) -> None:
+    """Refuse to work on a schema of another version."""
+    if pending := await missing_migrations(settings):
+        lacking = f"schema {settings.postgres.db_schema} lacks {', '.join(pending)}"
+        raise RejectedError("schema_outdated", f"{lacking}: run `stream-durable db migrate`")
 
 
 async def standing(settings: Settings) -> list[Standing]:

@@ -20,7 +20,7 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.format import FORMAT
 from stream_durable.core.gate.summary import GatePlace, GateSummary
-from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.core.lifecycle import EventHead, RunEvent, StepEvent
 from stream_durable.core.messages import Kind
 from stream_durable.core.run.attribute_rows import attribute_keys
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
@@ -1222,6 +1222,24 @@ class ApiTokens(Protocol):
         """Let go of the connections."""
 
 
+class LoggedEvent(NamedTuple):
+    """The head of a public event, with the place on the log."""
+
+    #: The index of the partition in `EventFlow.positions`.
+    place: int
+    offset: int
+    head: EventHead
+
+
+class EventFlow(NamedTuple):
+    """The events of all runs and steps from some positions on."""
+
+    #: Where the flow begins: an offset for each partition about runs, then for each about steps.
+    positions: tuple[int, ...]
+    #: In order by partition.
+    batches: AsyncIterator[list[LoggedEvent]]
+
+
 class RunEvents(Protocol):
     """Public events of a run from the log: at least once, in order by topic."""
 
@@ -1235,6 +1253,9 @@ class RunEvents(Protocol):
 
         None comes once, after all events published before the call.
         """
+
+    def flow(self) -> AbstractAsyncContextManager[EventFlow]:
+        """Yield the heads of the events of all runs and steps, from the call on."""
 
     async def close(self) -> None:
         """Close the connections, and end all streams."""

@@ -6,6 +6,7 @@ import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
+import { pace } from "./api/live";
 import { Problem } from "./api/problem";
 import { applyTheme } from "./parts/theme";
 import { router } from "./router";
@@ -15,8 +16,8 @@ const queries = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 2_000,
-      // What is shown is asked for again while it is looked at.
-      refetchInterval: 5_000,
+      // What is shown is asked for again while it is looked at: seldom, where the stream says what has changed.
+      refetchInterval: pace,
       // What the server refuses, it refuses again; what did not reach it may reach it.
       retry: (count, error) => !(error instanceof Problem) && count < 2,
       refetchOnWindowFocus: true,

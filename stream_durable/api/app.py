@@ -16,14 +16,17 @@ from stream_durable.api import (
     bindings,
     bulk,
     early,
+    gates,
     inputs,
     instance,
+    live,
     orders,
     page,
     problems,
     queues,
     runs,
     schedules,
+    triggers,
     waits,
     workflows,
 )
@@ -114,7 +117,8 @@ def written() -> str:
 def _routers() -> tuple[APIRouter, ...]:
     return (
         runs.router, early.router, orders.router, bulk.router, workflows.router, inputs.router, waits.router,
-        schedules.router, bindings.router, queues.router, instance.router, access.router,
+        schedules.router, triggers.router, bindings.router, gates.router, queues.router, instance.router,
+        access.router, live.router,
     )  # fmt: skip
 
 

@@ -54,6 +54,28 @@ class ReasonBody(Conditions):
     reason: Reason = ""
 
 
+class DrainBody(ReasonBody):
+    """The emptying of a queue."""
+
+    wait: Annotated[int, Field(ge=1, le=60, description="Seconds to wait for attempts under way.")] = 10
+
+
+class GateBody(Conditions):
+    """Limits of a gate to change; others stay."""
+
+    key: Text = ""
+    at_once: Annotated[int | None, Field(ge=1)] = None
+    rate: Annotated[Text | None, Field(description="A count and a time, such as `10/1s`.")] = None
+    burst: Annotated[int | None, Field(ge=0)] = None
+    weights: Annotated[dict[str, int] | None, Field(max_length=1_000)] = None
+
+
+class KeyBody(Conditions):
+    """A key of a gate with limits for each key; empty: the gate itself."""
+
+    key: Text = ""
+
+
 class CancelBody(ReasonBody):
     """The end of a run."""
 
@@ -74,16 +96,16 @@ class RetryBody(ReasonBody):
     whole: bool = False
 
 
-class CompleteBody(Conditions):
-    """The output of a step ended from outside."""
+class CompleteBody(ReasonBody):
+    """The output of a step that is held or ended from outside."""
 
     output: Any = None
 
 
-class FailBody(Conditions):
-    """The failure of a step ended from outside."""
+class FailBody(ReasonBody):
+    """The failure of a step that is held or ended from outside."""
 
-    error: Annotated[str, Field(max_length=4_000)]
+    error: Annotated[str, Field(max_length=4_000)] = ""
 
 
 class SignalBody(Conditions):

@@ -38,8 +38,7 @@ async def begin_operation(
     world: TheWorld, caller: TheCaller, body: OperationBody, key: IdempotencyKey = None
 ) -> Response:
     """Ask all matching runs for something, or with `dry_run` only count them."""
-    if body.filter.input_text is not None:
-        caller.check_sight("a search through inputs")
+    caller.check_sight(body.filter.asks_payloads)
     found = await world.client.count(body.filter.filter(), at_most=100_000)
     if body.dry_run:
         return caller.answer(found)
@@ -73,8 +72,10 @@ async def _act(client: AsyncClient, body: OperationBody, by: str, progress: Call
         case "pause":
             return await client.pause_all(which, body.reason, by=by, progress=progress)
         case "resume":
-            return await client.resume_all(which, progress=progress)
+            return await client.resume_all(which, body.reason, by=by, progress=progress)
         case "retry":
-            return await client.retry_all(which, whole=body.whole, progress=progress)
+            return await client.retry_all(
+                which, whole=body.whole, reason=body.reason, by=by, progress=progress
+            )
         case _:
             assert_never(body.act)

@@ -38,9 +38,9 @@ class Caller(NamedTuple):
         """Return a value of a user, or a note of type and size."""
         return value if self.may_see_payloads else hidden(value)
 
-    def check_sight(self, what: str) -> None:
-        """Refuse a question about payloads: matches would reveal a payload letter by letter."""
-        if not self.may_see_payloads:
+    def check_sight(self, what: str | None) -> None:
+        """Refuse a question about payloads, if there is one: matches would reveal them letter by letter."""
+        if what is not None and not self.may_see_payloads:
             text = f"{what} needs a token that may see payloads: `stream-durable api-tokens create` makes one"
             raise RejectedError("forbidden", text)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from stream_durable.client import InputFilter, RunFilter
+from stream_durable.client.listing import NEWEST_FIRST
+from stream_durable.core.errors import RejectedError
+from stream_durable.ports import RunSort
 
 
 def _moment(given: Any) -> Any:
@@ -29,6 +33,18 @@ After = Annotated[
     str | None, Field(max_length=2_000, description="What the page before returned as `following`.")
 ]
 Count = Annotated[int, Field(ge=1, le=1_000_000, description="How far to count.")]
+
+
+Zone = Annotated[str, Field(max_length=100, description="Whose clocks times in sentences are by.")]
+
+
+def clocks(zone: str) -> ZoneInfo:
+    """Return a time zone, or refuse an unknown name."""
+    try:
+        return ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        text = f"there is no zone {zone!r}: take one such as Europe/Berlin"
+        raise RejectedError("bad_zone", text) from error
 
 
 class Conditions(BaseModel):
@@ -54,6 +70,21 @@ class RunConditions(Conditions):
     updated_since: Moment | None = None
     updated_before: Moment | None = None
     input_text: Text | None = None
+    attributes: Annotated[
+        list[Text],
+        Field(max_length=20, description="Conditions on attributes, such as `amount>=9.5`."),
+    ] = []
+    attribute_text: Text | None = None
+    id_prefix: Text | None = None
+    trigger: Literal["client", "event", "schedule", "parent"] | None = None
+    schedule: Text | None = None
+
+    @property
+    def asks_payloads(self) -> str | None:
+        """What is asked about values of users, in words; None: nothing."""
+        if self.input_text is not None:
+            return "a search through inputs"
+        return "a search through attributes" if self.attributes or self.attribute_text is not None else None
 
     def filter(self) -> RunFilter:
         """Return the conditions as the client takes them."""
@@ -64,8 +95,21 @@ class RunConditions(Conditions):
 class RunPage(RunConditions):
     """A page of runs."""
 
+    sort: Annotated[
+        str,
+        Field(
+            max_length=1_000,
+            description="A column or an attribute; with `-` before it, the greatest first.",
+        ),
+    ] = NEWEST_FIRST
     limit: Limit = 50
     after: After = None
+
+    @property
+    def asks_payloads(self) -> str | None:
+        """What is asked about values of users: an order by an attribute tells of it, too."""
+        is_column = self.sort.removeprefix("-") in get_args(RunSort)
+        return super().asks_payloads if is_column else "an order by an attribute"
 
 
 class RunCounting(RunConditions):

@@ -8,6 +8,7 @@ writes from another origin.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import urlsplit
@@ -77,7 +78,10 @@ class Gate:
             headers = Headers(scope=scope)
             self._check_host(scope, headers)
             if path.startswith(_API):
-                scope["stream_durable.caller"] = await self._caller(scope, headers, path)
+                check = partial(self._caller, scope, headers, path)
+                scope["stream_durable.caller"] = await check()
+                # A stream asks again from time to time.
+                scope["stream_durable.check"] = check
         except StreamDurableError as error:
             await problems.of(error)(scope, receive, _shielded(send, path))
             return

@@ -69,24 +69,33 @@ async def answer(
 
 
 @router.post("/{run}/{wait}/claim", response_model=Ordered, status_code=202)
-async def claim(world: TheWorld, caller: TheCaller, run: RunId, wait: StepName) -> Response:
+async def claim(
+    world: TheWorld, caller: TheCaller, run: RunId, wait: StepName, key: IdempotencyKey = None
+) -> Response:
     """Take a question on."""
-    return ordered(caller, await world.client.run(run).claim(wait, caller.name))
+    order = derived(key, caller, f"claim {run} {wait}")
+    return ordered(caller, await world.client.run(run).claim(wait, caller.name, id=order))
 
 
 @router.post("/{run}/{wait}/assign", response_model=Ordered, status_code=202)
 async def assign(
-    world: TheWorld, caller: TheCaller, run: RunId, wait: StepName, body: AssignBody
-) -> Response:
+    world: TheWorld, caller: TheCaller, run: RunId, wait: StepName, body: AssignBody,
+    key: IdempotencyKey = None,
+) -> Response:  # fmt: skip
     """Hand a question over to somebody, or back to anybody."""
     handle = world.client.run(run)
-    order = await handle.assign(wait, body.to, role=body.role, by=caller.name, comment=body.comment)
+    order = await handle.assign(
+        wait, body.to, role=body.role, by=caller.name, comment=body.comment,
+        id=derived(key, caller, f"assign {run} {wait}"),
+    )  # fmt: skip
     return ordered(caller, order)
 
 
 @router.post("/{run}/{wait}/comment", response_model=Ordered, status_code=202)
 async def comment(
-    world: TheWorld, caller: TheCaller, run: RunId, wait: StepName, body: CommentBody
-) -> Response:
+    world: TheWorld, caller: TheCaller, run: RunId, wait: StepName, body: CommentBody,
+    key: IdempotencyKey = None,
+) -> Response:  # fmt: skip
     """Note something beside a question."""
-    return ordered(caller, await world.client.run(run).comment(wait, body.text, by=caller.name))
+    order = derived(key, caller, f"comment {run} {wait}")
+    return ordered(caller, await world.client.run(run).comment(wait, body.text, by=caller.name, id=order))

@@ -1,4 +1,4 @@
-"""The instance as a whole: gates, dead records, partitions, settings, and the caller."""
+"""The instance as a whole: overview, attention, dead records, partitions and settings."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from stream_durable.api.callers import Caller, TheCaller
-from stream_durable.api.conditions import Conditions, Limit, Page, Text
-from stream_durable.api.places import Name
+from stream_durable.api.conditions import Page, Zone, clocks
+from stream_durable.api.gates import GateShown, gate_shown
 from stream_durable.api.problems import documented
 from stream_durable.api.shapes import many, model, shape
 from stream_durable.api.shown import plain
 from stream_durable.api.world import TheWorld
 from stream_durable.client import RunEntry, RunFilter, RunStatuses
+from stream_durable.client.attention import Attention
 from stream_durable.client.state import moment
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.gate.summary import GateSummary
 from stream_durable.ports import DeadPosition, DeadSummary, GroupMember
 from stream_durable.services.status import Concern, Readers, Status, concerns
 from stream_durable.settings import SettingRow, describe
@@ -31,30 +31,6 @@ router = APIRouter(responses=documented(400, 401, 403, 404, 422, 503))
 RECENT_RUNS = 20
 #: How far the overview counts: beyond are "10,000+".
 COUNT_MAX = 10_000
-
-
-class GateShown(NamedTuple):
-    """A gate before a dependency."""
-
-    name: str
-    #: `closed`, `open` or `half-open`.
-    state: str
-    since: datetime
-    #: When something happens next by itself: of an open gate, when one attempt may try.
-    due: datetime | None
-    failures: int
-    failures_max: int
-    #: Attempts that wait.
-    waiting: int
-
-
-class PlaceShown(NamedTuple):
-    """An attempt waiting at a gate, or on trial."""
-
-    run: str
-    step: str
-    attempt: int
-    is_trial: bool
 
 
 class DeadShown(NamedTuple):
@@ -114,8 +90,6 @@ class StatusShown(NamedTuple):
     concerns: list[Concern]
 
 
-Gates = model("Gates", gates=many(GateShown))
-GateWhole = shape(GateShown, "GateWhole", places=many(PlaceShown))
 DeadRecords = model("DeadRecords", records=many(DeadShown), following=str | None)
 DeadWhole = shape(DeadShown, "DeadWhole", value=str | None)
 Overview = model(
@@ -123,37 +97,6 @@ Overview = model(
     inputs=int, concerns=many(Concern), gates=many(GateShown),
 )  # fmt: skip
 SettingRows = model("SettingRows", settings=many(SettingRow))
-
-
-class GatePage(Conditions):
-    """A page of gates."""
-
-    limit: Limit = 1_000
-    after: Text = ""
-
-
-@router.get("/gates", response_model=Gates, tags=["gates"])
-async def list_gates(world: TheWorld, caller: TheCaller, which: Annotated[GatePage, Query()]) -> Response:
-    """List the gates, by name."""
-    views = world.ports.views
-    found = await world.edge.ask(
-        lambda: views.gate_list(after=which.after, limit=which.limit), "list the gates"
-    )
-    return caller.answer({"gates": list(map(_gate, found))})
-
-
-@router.get("/gates/{name}", response_model=GateWhole, tags=["gates"])
-async def get_gate(world: TheWorld, caller: TheCaller, name: Name, limit: Limit = 100) -> Response:
-    """Return a gate with trials, and the waiting attempts in order of passing."""
-    views = world.ports.views
-    gate = await world.edge.ask(lambda: views.gate_get(name), "read a gate")
-    if gate is None:
-        raise RejectedError(
-            "unknown_gate", f"there is no gate {name[:128]!r}: the list of gates shows those there are"
-        )
-    places = await world.edge.ask(lambda: views.gate_places(name, limit=limit), "read a gate")
-    shown = [PlaceShown(one.run, one.step, one.attempt, one.is_inside) for one in places]
-    return caller.answer(_gate(gate)._asdict() | {"places": shown})
 
 
 @router.get("/dead", response_model=DeadRecords, tags=["instance"])
@@ -204,12 +147,23 @@ async def get_overview(world: TheWorld, caller: TheCaller) -> Response:
     failed = await client.statuses(RunFilter(failed=True, updated_since="1d"), at_most=COUNT_MAX)
     runs = await client.list(limit=RECENT_RUNS)
     inputs = await client.inputs(limit=1_000)
-    gates = [_gate(one) for one in await views.gate_list() if one.state != "closed"]
+    gates = [gate_shown(one) for one in await views.gate_list() if one.state != "closed"]
     found = await world.status()
     return caller.answer(
         {"at": found.at and moment(found.at), "counts": counts, "failed": failed, "runs": runs.runs}
         | {"inputs": len(inputs.inputs), "concerns": concerns(found), "gates": gates}
     )
+
+
+@router.get("/attention", response_model=shape(Attention), tags=["instance"])
+async def get_attention(
+    world: TheWorld,
+    caller: TheCaller,
+    since: Annotated[str, Query(max_length=40, description="Failures of runs created so long ago.")] = "1d",
+    zone: Zone = "UTC",
+) -> Response:
+    """Return the causes for a person's attention, the most urgent first; failures are grouped by cause."""
+    return caller.answer(await world.client.attention(since, zone=clocks(zone)))
 
 
 @router.get("/settings", response_model=SettingRows, tags=["instance"])
@@ -234,7 +188,7 @@ def _status(found: Status, prefix: str) -> StatusShown:
         found.reconcilers,
         None if found.ingress is None else _readers("ingress", found.ingress),
         [_readers(queue, readers) for queue, readers in found.queues.items()],
-        list(map(_gate, found.gates)),
+        list(map(gate_shown, found.gates)),
         found.dead,
         concerns(found),
     )  # fmt: skip
@@ -242,13 +196,6 @@ def _status(found: Status, prefix: str) -> StatusShown:
 
 def _readers(name: str, readers: Readers) -> ReadersShown:
     return ReadersShown(name, readers.members, readers.left.records, _moment(readers.left.since))
-
-
-def _gate(gate: GateSummary) -> GateShown:
-    return GateShown(
-        gate.name, gate.state, moment(gate.since), _moment(gate.due), gate.failures, gate.failures_max,
-        gate.waiting,
-    )  # fmt: skip
 
 
 def _dead(one: DeadSummary, caller: Caller) -> dict[str, Any]:

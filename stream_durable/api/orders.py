@@ -58,64 +58,96 @@ async def start_again(world: TheWorld, caller: TheCaller, run: RunId, key: Idemp
 
 
 @router.post("/{run}/cancel", response_model=Ordered, status_code=202)
-async def cancel_run(world: TheWorld, caller: TheCaller, run: RunId, body: CancelBody) -> Response:
+async def cancel_run(
+    world: TheWorld, caller: TheCaller, run: RunId, body: CancelBody, key: IdempotencyKey = None
+) -> Response:
     """Ask for the end of a run."""
     await world.known(run)
-    return ordered(
-        caller, await world.client.run(run).cancel(body.reason, compensate=body.compensate, by=caller.name)
+    order = await world.client.run(run).cancel(
+        body.reason, compensate=body.compensate, by=caller.name, id=derived(key, caller, f"cancel {run}")
     )
+    return ordered(caller, order)
 
 
 @router.post("/{run}/pause", response_model=Ordered, status_code=202)
-async def pause_run(world: TheWorld, caller: TheCaller, run: RunId, body: ReasonBody) -> Response:
+async def pause_run(
+    world: TheWorld, caller: TheCaller, run: RunId, body: ReasonBody, key: IdempotencyKey = None
+) -> Response:
     """Let no step begin until the run is resumed."""
     await world.known(run)
-    return ordered(caller, await world.client.run(run).pause(body.reason, by=caller.name))
+    order = derived(key, caller, f"pause {run}")
+    return ordered(caller, await world.client.run(run).pause(body.reason, by=caller.name, id=order))
 
 
 @router.post("/{run}/resume", response_model=Ordered, status_code=202)
-async def resume_run(world: TheWorld, caller: TheCaller, run: RunId, body: ResumeBody) -> Response:
+async def resume_run(
+    world: TheWorld, caller: TheCaller, run: RunId, body: ResumeBody, key: IdempotencyKey = None
+) -> Response:
     """Let a paused run go on."""
     await world.known(run)
-    return ordered(caller, await world.client.run(run).resume(context=body.context))
+    order = await world.client.run(run).resume(
+        body.reason, context=body.context, by=caller.name, id=derived(key, caller, f"resume {run}")
+    )
+    return ordered(caller, order)
 
 
 @router.post("/{run}/retry", response_model=Ordered, status_code=202)
-async def retry_run(world: TheWorld, caller: TheCaller, run: RunId, body: RetryBody) -> Response:
-    """Retry steps in place; answers once the retry has begun."""
-    return ordered(caller, await world.client.run(run).retry(body.step, whole=body.whole))
+async def retry_run(
+    world: TheWorld, caller: TheCaller, run: RunId, body: RetryBody, key: IdempotencyKey = None
+) -> Response:
+    """Retry steps in place, held ones too; answers once the retry has begun."""
+    order = await world.client.run(run).retry(
+        body.step, whole=body.whole, reason=body.reason, by=caller.name,
+        id=derived(key, caller, f"retry {run}"),
+    )  # fmt: skip
+    return ordered(caller, order)
 
 
 @router.post("/{run}/steps/{step}/cancel", response_model=Ordered, status_code=202)
 async def cancel_step(
-    world: TheWorld, caller: TheCaller, run: RunId, step: StepName, body: ReasonBody
-) -> Response:
+    world: TheWorld, caller: TheCaller, run: RunId, step: StepName, body: ReasonBody,
+    key: IdempotencyKey = None,
+) -> Response:  # fmt: skip
     """Cancel a step and everything after."""
-    return ordered(caller, await world.client.run(run).cancel_step(step, body.reason))
+    order = derived(key, caller, f"cancel {run} {step}")
+    handle = world.client.run(run)
+    return ordered(caller, await handle.cancel_step(step, body.reason, by=caller.name, id=order))
 
 
 @router.post("/{run}/steps/{step}/skip", response_model=Ordered, status_code=202)
 async def skip_step(
-    world: TheWorld, caller: TheCaller, run: RunId, step: StepName, body: ReasonBody
-) -> Response:
-    """End a step as skipped; later steps go on without its output."""
-    return ordered(caller, await world.client.run(run).skip_step(step, body.reason))
+    world: TheWorld, caller: TheCaller, run: RunId, step: StepName, body: ReasonBody,
+    key: IdempotencyKey = None,
+) -> Response:  # fmt: skip
+    """End a step, held or not, as skipped; later steps go on without its output."""
+    order = derived(key, caller, f"skip {run} {step}")
+    handle = world.client.run(run)
+    return ordered(caller, await handle.skip_step(step, body.reason, by=caller.name, id=order))
 
 
 @router.post("/{run}/steps/{step}/complete", response_model=Ordered, status_code=202)
 async def complete_step(
-    world: TheWorld, caller: TheCaller, run: RunId, step: StepName, body: CompleteBody
-) -> Response:
-    """Complete a step ended from outside."""
-    return ordered(caller, await world.client.run(run).complete_step(step, body.output, by=caller.name))
+    world: TheWorld, caller: TheCaller, run: RunId, step: StepName, body: CompleteBody,
+    key: IdempotencyKey = None,
+) -> Response:  # fmt: skip
+    """Complete a held step, or a step ended from outside."""
+    order = await world.client.run(run).complete_step(
+        step, body.output, reason=body.reason, by=caller.name,
+        id=derived(key, caller, f"complete {run} {step}"),
+    )  # fmt: skip
+    return ordered(caller, order)
 
 
 @router.post("/{run}/steps/{step}/fail", response_model=Ordered, status_code=202)
 async def fail_step(
-    world: TheWorld, caller: TheCaller, run: RunId, step: StepName, body: FailBody
-) -> Response:
-    """Fail a step ended from outside."""
-    return ordered(caller, await world.client.run(run).fail_step(step, body.error, by=caller.name))
+    world: TheWorld, caller: TheCaller, run: RunId, step: StepName, body: FailBody,
+    key: IdempotencyKey = None,
+) -> Response:  # fmt: skip
+    """Fail a held step, without `error` as before it was held, or a step ended from outside."""
+    order = await world.client.run(run).fail_step(
+        step, body.error, reason=body.reason, by=caller.name, id=derived(key, caller, f"fail {run} {step}")
+    )
+    return ordered(caller, order)
 
 
 @router.post("/{run}/signals/{signal}", response_model=Ordered, status_code=202)

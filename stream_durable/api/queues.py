@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from stream_durable.api.bodies import Ordered, ReasonBody, ordered
+from stream_durable.api.bodies import DrainBody, Ordered, ReasonBody, ordered
 from stream_durable.api.callers import TheCaller
 from stream_durable.api.places import Name
 from stream_durable.api.problems import documented
@@ -16,6 +18,7 @@ from stream_durable.client.queues import QueueState, WorkerState
 router = APIRouter(tags=["queues"], responses=documented(400, 401, 403, 404, 422, 503))
 
 Queues = model("Queues", queues=many(QueueState))
+Drained = model("Drained", is_drained=bool, running=int)
 Workers = model("Workers", workers=many(WorkerState))
 
 
@@ -30,6 +33,27 @@ async def pause_queue(world: TheWorld, caller: TheCaller, name: Name, body: Reas
     """Let workers begin nothing from a queue until it is resumed."""
     await world.client.pause_queue(name, reason=body.reason, by=caller.name)
     return ordered(caller, name)
+
+
+@router.post("/queues/{name}/drain", response_model=Drained, status_code=200)
+async def drain_queue(world: TheWorld, caller: TheCaller, name: Name, body: DrainBody) -> Response:
+    """Pause a queue, and wait until no attempt of it is under way; 202 if some are left after `wait` seconds.
+
+    The same request again waits on; the queue stays paused.
+    """
+    left = 0
+
+    def note(running: int) -> None:
+        nonlocal left
+        left = running
+
+    try:
+        await world.client.drain_queue(
+            name, timeout=f"{body.wait}s", reason=body.reason, by=caller.name, progress=note
+        )
+    except TimeoutError:
+        return caller.answer({"is_drained": False, "running": left}, HTTPStatus.ACCEPTED)
+    return caller.answer({"is_drained": True, "running": 0})
 
 
 @router.post("/queues/{name}/resume", response_model=Ordered, status_code=202)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from http import HTTPStatus
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from stream_durable.api.callers import TheCaller
-from stream_durable.api.conditions import RunCounting, RunPage
+from stream_durable.api.conditions import RunCounting, RunPage, Zone, clocks
 from stream_durable.api.drawn import Drawn, drawn_graph, shown_run
 from stream_durable.api.places import RunId
 from stream_durable.api.problems import documented
@@ -56,17 +55,16 @@ Result = model("Result", has_ended=bool, status=str, output=Any, failure=of(Fail
 
 @router.get("", response_model=shape(RunList))
 async def list_runs(world: TheWorld, caller: TheCaller, which: Annotated[RunPage, Query()]) -> Response:
-    """List runs, newest first."""
-    if which.input_text is not None:
-        caller.check_sight("a search through inputs")
-    return caller.answer(await world.client.list(which.filter(), limit=which.limit, after=which.after))
+    """List runs, newest first unless sorted otherwise."""
+    caller.check_sight(which.asks_payloads)
+    found = await world.client.list(which.filter(), limit=which.limit, after=which.after, sort=which.sort)
+    return caller.answer(found)
 
 
 @router.get("/count", response_model=shape(RunCount))
 async def count_runs(world: TheWorld, caller: TheCaller, which: Annotated[RunCounting, Query()]) -> Response:
     """Count runs, exactly up to `at_most`."""
-    if which.input_text is not None:
-        caller.check_sight("a search through inputs")
+    caller.check_sight(which.asks_payloads)
     return caller.answer(await world.client.count(which.filter(), at_most=which.at_most))
 
 
@@ -75,8 +73,7 @@ async def count_by_status(
     world: TheWorld, caller: TheCaller, which: Annotated[RunCounting, Query()]
 ) -> Response:
     """Count runs by status, exactly up to `at_most` in all."""
-    if which.input_text is not None:
-        caller.check_sight("a search through inputs")
+    caller.check_sight(which.asks_payloads)
     return caller.answer(await world.client.statuses(which.filter(), at_most=which.at_most))
 
 
@@ -93,16 +90,10 @@ async def explain(
     caller: TheCaller,
     run: RunId,
     step: Annotated[str | None, Query(max_length=1_000)] = None,
-    zone: Annotated[str, Query(max_length=100, description="Whose clocks times are by.")] = "UTC",
+    zone: Zone = "UTC",
 ) -> Response:
     """Explain why a run, or a step of it, is not moving."""
-    try:
-        clocks = ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise RejectedError(
-            "bad_zone", f"there is no zone {zone!r}: take one such as Europe/Berlin"
-        ) from error
-    return caller.answer(await world.client.run(run).why(step, zone=clocks))
+    return caller.answer(await world.client.run(run).why(step, zone=clocks(zone)))
 
 
 @router.get("/{run}/graph", response_model=shape(Drawn))

@@ -15,19 +15,20 @@ from fastapi import FastAPI
 from stream_durable.api.app import make_app
 from stream_durable.api.callers import Caller
 from stream_durable.api.gate import Find
+from stream_durable.api.hub import Hub
 from stream_durable.api.operations import Operations
-from stream_durable.api.world import World
+from stream_durable.api.world import Connection, World
 from stream_durable.api_tokens import Finder
 from stream_durable.client import AsyncClient
 from stream_durable.client.edge import Edge
 from stream_durable.connecting import SystemClock, client_ports
 from stream_durable.core.errors import RejectedError
 from stream_durable.metrics import Metrics
+from stream_durable.operating import check_schema
 from stream_durable.ports import ApiTokens
 from stream_durable.postgres.api_tokens import PostgresApiTokens
 from stream_durable.running import with_running
 from stream_durable.services.host import Service
-from stream_durable.services.roles import check_schema
 from stream_durable.services.status import status
 from stream_durable.settings import Settings, is_loopback
 from stream_durable.telemetry import API_OPENED, SETTINGS_QUESTIONED, logger
@@ -65,11 +66,12 @@ async def role(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
     listening.listen()
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings), log_config=None, access_log=False, server_header=False, date_header=False,
+        app, log_config=None, access_log=False, server_header=False, date_header=False,
         timeout_graceful_shutdown=10, lifespan="on", ws="none",
     )  # fmt: skip
-    server = _Server(config)
+    server = _Server(config, app.state.connection)
     _log.info(API_OPENED, address=f"http://{shown}:{port}{settings.api.base_path}/")
     try:
         yield Service(partial(server.work, listening), {})
@@ -78,7 +80,11 @@ async def role(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
 
 
 class _Server(uvicorn.Server):
-    """A server without signal handlers."""
+    """A server without signal handlers, with streams ended before it waits for requests under way."""
+
+    def __init__(self, config: uvicorn.Config, connection: Connection) -> None:
+        super().__init__(config)
+        self._connection = connection
 
     def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
         """Capture none."""
@@ -90,6 +96,7 @@ class _Server(uvicorn.Server):
         try:
             await asyncio.shield(serving)
         except asyncio.CancelledError:
+            await self._connection.end_streams()
             self.should_exit = True
             await serving
             raise
@@ -110,13 +117,13 @@ def finding(tokens: ApiTokens) -> Find:
 async def _connected(settings: Settings, tokens: ApiTokens) -> AsyncIterator[World]:
     async with client_ports(settings, name="api") as ports:
         client = AsyncClient(lambda: nullcontext(ports))
-        operations = Operations()
+        operations, edge = Operations(), Edge(ports)
+        hub = Hub(edge)
         async with client:
             try:
-                yield World(
-                    settings, client, ports, Edge(ports), operations, tokens, partial(status, settings)
-                )
+                yield World(settings, client, ports, edge, operations, hub, tokens, partial(status, settings))
             finally:
+                await hub.close()
                 await operations.close()
                 await tokens.close()
 

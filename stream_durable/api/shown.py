@@ -26,6 +26,7 @@ from stream_durable.client import (
     ScheduleState,
     StepState,
 )
+from stream_durable.client.attention import Need
 from stream_durable.client.questions import Change
 from stream_durable.client.waiting import WaitsFor
 from stream_durable.core.failure import Failure
@@ -34,8 +35,8 @@ from stream_durable.explain.explained import Explanation
 
 #: Fields with values of users, by the class that carries them.
 PAYLOADS: Final[Mapping[type, frozenset[str]]] = {
-    RunState: frozenset({"input", "output", "context", "metadata"}),
-    RunEntry: frozenset({"metadata", "reason"}),
+    RunState: frozenset({"input", "output", "context", "metadata", "attributes"}),
+    RunEntry: frozenset({"metadata", "reason", "attributes"}),
     # A sentence may quote what a function or a person wrote.
     Explanation: frozenset({"sentence", "evidence"}),
     Check: frozenset({"text"}),
@@ -50,6 +51,7 @@ PAYLOADS: Final[Mapping[type, frozenset[str]]] = {
     Question: frozenset({"prompt", "metadata"}),
     Change: frozenset({"comment"}),
     OpenInput: frozenset({"prompt"}),
+    Need: frozenset({"sentence", "evidence"}),
 }
 _NOTHING: Final = frozenset[str]()
 

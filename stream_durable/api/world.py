@@ -10,6 +10,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from stream_durable.api.hub import Hub
 from stream_durable.api.operations import Operations
 from stream_durable.client import AsyncClient
 from stream_durable.client.edge import Edge, Ports
@@ -29,6 +30,7 @@ class World:
     ports: Ports
     edge: Edge
     operations: Operations
+    hub: Hub
     tokens: ApiTokens
     #: Asks Postgres and Kafka how the instance stands.
     status: Callable[[], Awaitable[Status]]
@@ -60,6 +62,11 @@ class Connection:
             if self._world is None:
                 self._world = await self._stack.enter_async_context(self._connect())
             return self._world
+
+    async def end_streams(self) -> None:
+        """Say goodbye to the watchers: a server would wait for their streams."""
+        if self._world is not None:
+            await self._world.hub.close()
 
     async def close(self) -> None:
         """Close all connections."""

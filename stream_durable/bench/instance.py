@@ -43,6 +43,7 @@ _COMMANDS: Final = {
     "reconciler": ("stream_durable", "reconciler"),
     "worker": ("stream_durable", "worker", "stream_durable.bench.app:app"),
     "ingress": ("stream_durable", "ingress"),
+    "api": ("stream_durable", "api", "--port", "0"),
     "successor": ("stream_durable", "reconciler"),
     "rebuild": ("stream_durable.bench.rebuild",),
 }

@@ -14,6 +14,7 @@ from typing import Final
 
 from msgspec import Raw
 
+from stream_durable.bench.api import measure_api
 from stream_durable.bench.app import app
 from stream_durable.bench.bindings import bound
 from stream_durable.bench.errors import BenchError
@@ -23,17 +24,20 @@ from stream_durable.bench.report import PARTS, Sample
 from stream_durable.bench.services import Services
 from stream_durable.bench.usage import Usage
 from stream_durable.bench.waits import WAITING
-from stream_durable.bench.work import against_chain, all_at_once, let_wait, new_runs, one_by_one, woken
+from stream_durable.bench.work import (
+    against_chain,
+    all_at_once,
+    clone_runs,
+    let_wait,
+    new_runs,
+    one_by_one,
+    woken,
+)
 from stream_durable.bench.workloads import EACH_FEW, EACH_MANY, SIGNALLED_OF, Workload
-from stream_durable.core.ids import partition_of
 from stream_durable.local.process import wait_for
-from stream_durable.postgres.connection import connect
-from stream_durable.postgres.queries import queries
 from stream_durable.telemetry import PARTITION_TAKEN
 from stream_durable.wire.topics import RUNS
 
-#: Rows of one statement when runs are written past the engine.
-_CLONED_AT_ONCE: Final = 50_000
 _END_SECONDS: Final = 20.0
 #: Warm-up runs: before them a broker has not compiled its hot code.
 _WARM_RUNS: Final = 2_000
@@ -119,7 +123,7 @@ def _million(made: Instance, n: int) -> Sample:
     let_wait(made, [model])
     made.stop()
     runs = new_runs(n)
-    asyncio.run(_clone(made, model, runs))
+    asyncio.run(clone_runs(made, model, runs))
     Usage(made.services.trees).reset_peaks()
     made.start()
     sample = woken(made, random.sample(runs, max(1, n // SIGNALLED_OF)))
@@ -173,6 +177,7 @@ def _rebuild(made: Instance, n: int) -> Sample:
 _MEASURES: Final[Mapping[str, Callable[[Instance, int], Sample]]] = {
     "latency": _latency,
     "backlog": _backlog,
+    "api": measure_api,
     "each": _each,
     "large": _large,
     **WAITING,
@@ -181,18 +186,3 @@ _MEASURES: Final[Mapping[str, Callable[[Instance, int], Sample]]] = {
     "million": _million,
     "rebuild": _rebuild,
 }
-
-
-async def _clone(made: Instance, model: str, runs: Sequence[str]) -> None:
-    connection = await connect(made.settings.postgres)
-    try:
-        for begin in range(0, len(runs), _CLONED_AT_ONCE):
-            part = runs[begin : begin + _CLONED_AT_ONCE]
-            partitions = [partition_of(run, made.settings.kafka.partitions) for run in part]
-            await connection.execute(queries()["bench_clone_runs"], model, part, partitions)
-            await connection.execute(queries()["bench_clone_steps"], model, part)
-            await connection.execute(queries()["bench_clone_timers"], model, part, partitions)
-        await connection.execute(queries()["bench_analyze"])
-        await connection.execute(queries()["bench_checkpoint"])
-    finally:
-        connection.terminate()

@@ -47,6 +47,8 @@ class Sample:
     counts: Counts | None = None
     #: Of each partition taken over by another reconciler.
     takeovers_ms: Sequence[float] = ()
+    #: Figures of the HTTP API, by name.
+    api: Mapping[str, float] | None = None
     #: The base of comparison: the same work in small portions, or without the measured part.
     base: Sample | None = None
 
@@ -98,6 +100,8 @@ class Row(Figures, frozen=True, kw_only=True):
     prototype: Figures | UnsetType = UNSET
     #: Milliseconds of a partition's takeover.
     takeover_ms: Range | UnsetType = UNSET
+    #: Medians of the figures of the HTTP API.
+    api: dict[str, float] | UnsetType = UNSET
     #: Our CPU per step over the prototype's: less is better.
     ratio_cpu: float | UnsetType = UNSET
     #: Our runs per second over the prototype's: more is better.
@@ -116,6 +120,8 @@ def row(workload: str, n: int, ours: Sequence[Sample], prototype: Sequence[Sampl
     mine = msgspec.structs.asdict(_figures(workload, n, ours)) | _against_base(ours)
     if taken := [ms for one in ours for ms in one.takeovers_ms]:
         mine["takeover_ms"] = Range(min(taken), max(taken))
+    if measured := [one.api for one in ours if one.api]:
+        mine["api"] = {name: round(median(one[name] for one in measured), 2) for name in measured[0]}
     if not prototype:
         return Row(**mine)
     theirs = _figures(workload, n, prototype)
@@ -166,7 +172,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
             split = (f"{_share(one, part) * one.cpu_ms_per_step:.4f}" for part in PARTS)
             cpu.add_row(*head, f"{one.cpu_ms_per_step:.4f}", f"{cost.min:.4f} - {cost.max:.4f}", *split)
             peak.add_row(*head, *(_megabytes(one.peak_mb[part]) for part in PARTS))
-    return [speed, cpu, peak, *_counted(rows), *_ratios(rows), *_bases(rows), *_takeovers(rows)]
+    return [speed, cpu, peak, *_counted(rows), *_ratios(rows), *_bases(rows), *_takeovers(rows), *_api(rows)]
 
 
 def _figures(workload: str, n: int, samples: Sequence[Sample]) -> Figures:
@@ -276,6 +282,16 @@ def _takeovers(rows: Sequence[Row]) -> list[Table]:
     for shown, found in taken:
         table.add_row(shown.workload, f"{shown.n:,}", f"{found.min:,.0f} - {found.max:,.0f}")
     return [table]
+
+
+def _api(rows: Sequence[Row]) -> list[Table]:
+    found = [(shown, figures) for shown in rows if isinstance(figures := shown.api, dict)]
+    tables = []
+    for shown, figures in found:
+        table = _table("The HTTP API", *figures)
+        table.add_row(shown.workload, f"{shown.n:,}", *(f"{value:,.2f}" for value in figures.values()))
+        tables.append(table)
+    return tables
 
 
 def _table(title: str, *columns: str) -> Table:

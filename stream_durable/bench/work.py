@@ -15,9 +15,14 @@ from stream_durable.bench.instance import Instance
 from stream_durable.bench.load import Watcher, prefixes_of
 from stream_durable.bench.report import Sample
 from stream_durable.bench.workloads import WORKLOADS
+from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import STEP_WAITING, StepEvent
+from stream_durable.postgres.connection import connect
+from stream_durable.postgres.queries import queries
 from stream_durable.wire.topics import STEPS
 
+#: Rows of one statement when runs are written past the engine.
+_CLONED_AT_ONCE: Final = 50_000
 WAITING_EVENTS: Final = prefixes_of(StepEvent, STEP_WAITING)
 
 
@@ -78,3 +83,19 @@ def woken(made: Instance, runs: Sequence[str]) -> Sample:
         made.completed.wait(runs, made.check)
 
     return made.measure(runs, work)
+
+
+async def clone_runs(made: Instance, model: str, runs: Sequence[str]) -> None:
+    """Copy a waiting run under other ids, past the engine."""
+    connection = await connect(made.settings.postgres)
+    try:
+        for begin in range(0, len(runs), _CLONED_AT_ONCE):
+            part = runs[begin : begin + _CLONED_AT_ONCE]
+            partitions = [partition_of(run, made.settings.kafka.partitions) for run in part]
+            await connection.execute(queries()["bench_clone_runs"], model, part, partitions)
+            await connection.execute(queries()["bench_clone_steps"], model, part)
+            await connection.execute(queries()["bench_clone_timers"], model, part, partitions)
+        await connection.execute(queries()["bench_analyze"])
+        await connection.execute(queries()["bench_checkpoint"])
+    finally:
+        connection.terminate()

@@ -8,17 +8,21 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_durable.cli.values import AppTarget, load
+from stream_durable.cli.services import has_api
+from stream_durable.cli.values import load
 
 if TYPE_CHECKING:
     from stream_durable.sdk.app import App
     from stream_durable.sdk.workflow import Workflow
+    from stream_durable.services.host import Role
     from stream_durable.services.laptop import Laptop
+    from stream_durable.settings import Settings
 
 
 class Kafka(StrEnum):
@@ -38,8 +42,24 @@ KafkaOption = Annotated[
 _KEPT = "the same as the last time"
 
 
+#: What to try with the three example runs.
+_EXAMPLES = (
+    "why order-1",
+    "inputs answer order-1 approve --answer true",
+    "runs show trip-1",
+    "runs start report --follow",
+)
+#: Taken without an app.
+_EXAMPLE = "stream_durable.examples.tour:app"
+
+
 def dev(
-    app: AppTarget,
+    app: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="APP", help="The app as module:attribute, such as shop:app.", show_default="an example"
+        ),
+    ] = None,
     kafka: KafkaOption = Kafka.AUTO,
     home: Annotated[Path, typer.Option(help="Data directory.")] = Path(".durable"),
     kafka_port: Annotated[
@@ -52,11 +72,14 @@ def dev(
         bool, typer.Option("--reload/--no-reload", help="Restart the worker when code changes.")
     ] = True,
 ) -> None:
-    """Run everything for an app on this machine: Postgres, Kafka, reconciler, ingress, worker.
+    """Run everything for an app on this machine: Postgres, Kafka, reconciler, ingress, worker, API and page.
 
     Data and ports are kept for the next start. In the same directory all other commands, and clients in
     Python, find these services without settings; `config env` prints settings for other programs. Not for
     production.
+
+    Without an app, three example runs are started: one completes, one waits for a person, one fails and is
+    undone.
 
     Example: `stream-durable dev shop:app`
     """
@@ -64,8 +87,9 @@ def dev(
     from stream_durable.services.laptop import Laptop, Ports
     from stream_durable.settings import Settings
 
-    loaded = load(app)
-    typer.secho(f"stream-durable dev {app}", bold=True)
+    target = app or _EXAMPLE
+    loaded = load(target)
+    typer.secho(f"stream-durable dev {target}", bold=True)
     with occupied(home):
         it = Laptop(home, Settings.load(), kafka.value, Ports(kafka_port, postgres_port))
         for note in it.notes:
@@ -78,8 +102,12 @@ def dev(
                 from stream_durable.services.host import run_until_stopped
                 from stream_durable.services.roles import queues_of
 
-            say = Say(lambda applied, topics: _print_ready(it, loaded, home, applied, topics, reload), _say)
-            work = develop(it, app, queues_of(loaded), home, say, is_reloading=reload)
+                api = _api()
+            ready = partial(_print_ready, it, loaded, home, reload, has_page=api is not None)
+            work = develop(
+                it, target, queues_of(loaded), home, Say(ready, _say), is_reloading=reload, api=api,
+                first=None if app else _start_examples,
+            )  # fmt: skip
             run_until_stopped("dev", quiet(it.settings), work)
     if it.disorder:
         typer.echo(f"Everything has stopped, with problems: {', '.join(it.disorder)}. The data is kept.")
@@ -103,9 +131,28 @@ def _uninterrupted() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+def _api() -> Role | None:
+    """Return the role of the API, where its packages are installed."""
+    if not has_api(None):
+        return None
+    from stream_durable.api.serving import role
+
+    return role
+
+
+async def _start_examples(settings: Settings) -> None:
+    from stream_durable.connecting import Client
+    from stream_durable.examples.tour import RUNS
+
+    async with Client(settings) as client:
+        for run, (workflow, given) in RUNS.items():
+            await client.start(workflow, given, id=run)
+
+
 def _print_ready(
-    it: Laptop, app: App, home: Path, applied: list[str], topic_count: int, is_reloading: bool
-) -> None:
+    it: Laptop, app: App, home: Path, is_reloading: bool, applied: list[str], topic_count: int, *,
+    has_page: bool,
+) -> None:  # fmt: skip
     from stream_durable.running import HOME
 
     lines = {
@@ -113,9 +160,10 @@ def _print_ready(
         "Kafka": it.kafka,
         "Schema": ", ".join(applied) or "up to date",
         "Topics": f"{topic_count}, named {it.settings.prefix}.*",
-        "Services": "reconciler, ingress, worker"
+        "Services": ("reconciler, ingress, worker, api" if has_page else "reconciler, ingress, worker")
         + (" (started again when code changes)" if is_reloading else ""),
         "Workflows": ", ".join(app.workflows),
+        "Page": it.page if has_page else 'takes more packages: pip install "stream-durable[server]"',
     }
     for what, line in lines.items():
         _say(f"{what:<10} {line}")
@@ -123,7 +171,8 @@ def _print_ready(
     typer.echo("\nTry next, in a second terminal here:\n")
     if elsewhere:
         typer.echo(f'  eval "$(stream-durable config env{elsewhere})"')
-    typer.echo(f"  stream-durable runs start {_first(app)} --follow")
+    for line in _EXAMPLES if app.name == "tour" else (f"runs start {_first(app)} --follow",):
+        typer.echo(f"  stream-durable {line}")
     typer.echo("  stream-durable runs list\n")
     typer.echo(f"For other programs: stream-durable config env{elsewhere}. Ctrl-C stops everything.\n")
 

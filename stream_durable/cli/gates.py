@@ -117,6 +117,16 @@ def reset_gate(name: Name, key: Key = "", *, change: Change) -> None:
     )
 
 
+@app.command("probe")
+@changes
+def probe_breaker(name: Name, *, change: Change) -> None:
+    """Let one attempt behind an open breaker try now: success closes it, failure opens it again.
+
+    Example: `stream-durable gates probe bank`
+    """
+    change.make(f"probe breaker {name}", lambda client: client.probe_breaker(name), f"Asked to probe {name}.")
+
+
 def read_weight(text: str) -> tuple[str, int]:
     """Return the key and the weight of an option."""
     key, mark, weight = text.rpartition("=")

@@ -95,6 +95,8 @@ def resume(
         str | None,
         typer.Option("--context", help="A JSON object to merge into the run's context, or @file, or -."),
     ] = None,
+    reason: Reason = "",
+    by: By = None,
     *,
     change: Change,
 ) -> None:
@@ -105,8 +107,10 @@ def resume(
     merged = None if context is None else read_json(context, "--context")
     _tell(
         "resume", run, which, change,
-        lambda handle: handle.resume(context=merged),
-        lambda client, chosen: client.resume_all(chosen, context=merged, progress=_progress),
+        lambda handle: handle.resume(reason, context=merged, by=_who(by)),
+        lambda client, chosen: client.resume_all(
+            chosen, reason, context=merged, by=_who(by), progress=_progress
+        ),
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -98,11 +99,15 @@ def up(
     ] = None,
     reconcilers: Annotated[int, typer.Option(min=1, max=64, help="Number of reconcilers.")] = 1,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Number of workers.")] = 1,
+    api: Annotated[
+        bool | None,
+        typer.Option("--api/--no-api", help="Serve the HTTP API and the page.", show_default="if installed"),
+    ] = None,
 ) -> None:
-    """Run reconciler, ingress and worker as one process tree.
+    """Run reconciler, ingress, worker and API as one process tree.
 
     A process that ends is restarted, with growing pauses if the end comes at once. SIGTERM or Ctrl-C drains
-    all.
+    all. The address of the page is in the log, as `api.opened`.
 
     Example: `stream-durable up shop:app --workers 2 --health-port 8080`
     """
@@ -115,6 +120,7 @@ def up(
         *(("reconciler", ("reconciler",)) for _ in range(reconcilers)),
         ("ingress", ("ingress",)),
         *(("worker", ("worker", app, *_repeated("--queue", queue))) for _ in range(workers)),
+        *((("api", ("api",)),) if has_api(api) else ()),
     ]
     programs = []
     for i, (role, arguments) in enumerate(commands):
@@ -130,6 +136,11 @@ async def _made_topics(settings: Settings) -> None:
     from stream_durable.services.roles import make_topics
 
     await retry_transient(lambda: make_topics(settings, settings.worker.queues), "create the topics")
+
+
+def has_api(wanted: bool | None) -> bool:
+    """Return whether to serve the API: where its packages are installed, unless said otherwise."""
+    return all(find_spec(name) for name in ("fastapi", "uvicorn")) if wanted is None else wanted
 
 
 def with_health_port(health_port: int | None) -> Settings:

@@ -142,6 +142,7 @@ class BlockingClient(_Facade):
     workers = _Blocking(AsyncClient.workers)
     set_gate = _Blocking(AsyncClient.set_gate)
     reset_gate = _Blocking(AsyncClient.reset_gate)
+    probe_breaker = _Blocking(AsyncClient.probe_breaker)
     gates = _Blocking(AsyncClient.gates)
     gate_places = _Blocking(AsyncClient.gate_places)
     create_schedule = _Blocking(AsyncClient.create_schedule)

@@ -60,15 +60,17 @@ class BulkOrders:
     async def resume_all(
         self,
         which: RunFilter,
+        reason: str = "",
         *,
         context: Mapping[str, Any] | None = None,
+        by: str = "",
         progress: Progress | None = None,
     ) -> int:
         """Resume the matching paused runs; return their number."""
         data = self._edge.values.an_object(context, "the context for the runs")
 
         def order(run: str) -> ResumeRun:
-            return ResumeRun(key=run, id=uuid4().hex, context=data)
+            return ResumeRun(key=run, id=uuid4().hex, context=data, reason=reason, by=by)
 
         return await order_all(
             self._edge, which.query(frozenset({PAUSED}), self._edge.now()), order, "resume runs", progress

@@ -13,7 +13,6 @@ from stream_durable.core.messages import CompleteHeld, FailHeld
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import HELD
 from stream_durable.sdk.answers import Fail
-from stream_durable.sdk.given import drawn
 from stream_durable.wire.held_values import judge_value
 
 
@@ -23,20 +22,37 @@ def is_held(run: Run, name: str) -> bool:
     return step is not None and step.status == HELD
 
 
-def completion(edge: Edge, run: Run, name: str, data: Raw, *, by: str, reason: str) -> CompleteHeld:
+def completion(
+    edge: Edge,
+    run: Run,
+    name: str,
+    data: Raw,
+    *,
+    by: str,
+    reason: str,
+    id: str,  # noqa: A002 - the word for it everywhere
+) -> CompleteHeld:
     """Return the message that completes a held step, or refuse a value that does not fit the step's type."""
     i = run.graph.index[name]
     judge_value(run.graph.nodes[i], edge.ports.catalogue.about(run.graph.fingerprint), bytes(data))
     return CompleteHeld(
-        key=run.id, id=drawn(), step=name, format=HOLD, attempt=run.steps[i].attempt, by=by, reason=reason,
+        key=run.id, id=id, step=name, format=HOLD, attempt=run.steps[i].attempt, by=by, reason=reason,
         output=data,
     )  # fmt: skip
 
 
-def failure(run: Run, name: str, error: Fail | str | None, *, by: str, reason: str) -> FailHeld:
+def failure(
+    run: Run,
+    name: str,
+    error: Fail | str | None,
+    *,
+    by: str,
+    reason: str,
+    id: str,  # noqa: A002 - as above
+) -> FailHeld:
     """Return the message that fails a held step, for the present or another failure."""
     given: Any = error
     return FailHeld(
-        key=run.id, id=drawn(), step=name, format=HOLD, attempt=run.steps[run.graph.index[name]].attempt,
+        key=run.id, id=id, step=name, format=HOLD, attempt=run.steps[run.graph.index[name]].attempt,
         by=by, reason=reason, failure=None if given in (None, "") else as_failure(given),
     )  # fmt: skip

@@ -18,6 +18,7 @@ from stream_durable.ports import (
     Blobs,
     Catalogue,
     Control,
+    EventFlow,
     Outgoing,
     Publisher,
     Registry,
@@ -147,6 +148,10 @@ class Edge:
     def coming(self, run: str) -> AbstractAsyncContextManager[AsyncIterator[RunEvent | StepEvent | None]]:
         """Read the public events of a run and its steps from now on."""
         return self.past(run, _NEVER)
+
+    def flow(self) -> AbstractAsyncContextManager[EventFlow]:
+        """Follow the public events of all runs and steps from now on."""
+        return self._opened(self.ports.events.flow, "follow all runs")
 
     @asynccontextmanager
     async def _opened(

@@ -9,11 +9,12 @@ from uuid import uuid4
 from stream_durable.client.edge import Edge
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import GATES
+from stream_durable.core.gate.breaker_state import OPEN
 from stream_durable.core.gate.limits import COUNT_MAX, WEIGHT_MAX, WEIGHTS_MAX, GateChange
 from stream_durable.core.gate.state import gate_id
 from stream_durable.core.gate.summary import GatePlace, GateSummary
 from stream_durable.core.ids import fits
-from stream_durable.core.messages import ResetGate, SetGate
+from stream_durable.core.messages import ProbeBreaker, ResetGate, SetGate
 from stream_durable.sdk.durations import read_rate
 
 
@@ -59,6 +60,22 @@ class GateOrders:
         gate = await self._known(name, key)
         message = ResetGate(key=gate, id=uuid4().hex, format=GATES)
         await self._edge.send(message, f"reset gate {name!r}")
+
+    async def probe_breaker(self, name: str) -> None:
+        """Let one attempt behind an open breaker try now: success closes the breaker, failure opens it again.
+
+        Raises for a breaker that is not open.
+        """
+        views = self._edge.ports.views
+        found = await self._edge.ask(lambda: views.gate_get(name), f"read breaker {name!r}")
+        if found is None or found.kind != "breaker":
+            text = f"there is no breaker {name[:128]!r}: `stream-durable gates list` shows them"
+            raise RejectedError("unknown_gate", text)
+        if found.state != OPEN:
+            text = f"breaker {name!r} is {found.state}: only an open one waits for its next trial"
+            raise RejectedError("not_open", text)
+        message = ProbeBreaker(key=name, id=uuid4().hex, format=GATES)
+        await self._edge.send(message, f"probe breaker {name!r}")
 
     async def gates(self, *, limit: int = 1_000, after: str = "") -> list[GateSummary]:
         """Return a page of the gates and breakers, by id, beyond the id `after`."""

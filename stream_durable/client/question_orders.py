@@ -39,17 +39,37 @@ class QuestionOrders:
         run, data = await self._thawed(), self._edge.values.plain(value, f"the answer to {wait!r}")
         return await self._tell(answer_to(run, wait, data, by=by, comment=comment, id=id or drawn()))
 
-    async def claim(self, wait: str, by: str) -> str:
+    async def claim(
+        self,
+        wait: str,
+        by: str,
+        *,
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
+    ) -> str:
         """Take a question on for somebody; refused if it is somebody else's."""
-        return await self._tell(claim_of(await self._thawed(), wait, by, id=drawn()))
+        return await self._tell(claim_of(await self._thawed(), wait, by, id=id or drawn()))
 
     async def assign(
-        self, wait: str, to: str, *, role: str | None = None, by: str = "", comment: str = ""
+        self,
+        wait: str,
+        to: str,
+        *,
+        role: str | None = None,
+        by: str = "",
+        comment: str = "",
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
     ) -> str:
         """Hand a question over to somebody, or with `""` back to anybody of its role, or of another."""
-        run, order = await self._thawed(), drawn()
+        run, order = await self._thawed(), id or drawn()
         return await self._tell(assignment_of(run, wait, to, role, by=by, comment=comment, id=order))
 
-    async def comment(self, wait: str, text: str, *, by: str = "") -> str:
+    async def comment(
+        self,
+        wait: str,
+        text: str,
+        *,
+        by: str = "",
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
+    ) -> str:
         """Note something beside a question."""
-        return await self._tell(comment_on(await self._thawed(), wait, text, by=by, id=drawn()))
+        return await self._tell(comment_on(await self._thawed(), wait, text, by=by, id=id or drawn()))

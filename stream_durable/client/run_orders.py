@@ -22,38 +22,81 @@ class RunOrders(StepEnder):
     @abstractmethod
     async def _row(self) -> RunRow: ...
 
-    async def cancel(self, reason: str = "", *, compensate: bool = False, by: str = "") -> str:
+    async def cancel(
+        self,
+        reason: str = "",
+        *,
+        compensate: bool = False,
+        by: str = "",
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
+    ) -> str:
         """Request the end of the run; wait for it with `result`.
 
-        Children are cancelled too and clean-up steps run; completed steps are undone if `compensate`.
+        Each `id` counts once, as with all requests. Children are cancelled too and clean-up steps run;
+        completed steps are undone if `compensate`.
         """
-        order = CancelRun(key=self.id, id=drawn(), reason=reason, compensate=compensate, by=by)
+        order = CancelRun(key=self.id, id=id or drawn(), reason=reason, compensate=compensate, by=by)
         return await self._tell(order)
 
-    async def pause(self, reason: str = "", *, by: str = "") -> str:
+    async def pause(
+        self,
+        reason: str = "",
+        *,
+        by: str = "",
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
+    ) -> str:
         """Let no step begin until the run is resumed; those under way go on, and so does time."""
-        return await self._tell(PauseRun(key=self.id, id=drawn(), reason=reason, by=by))
+        return await self._tell(PauseRun(key=self.id, id=id or drawn(), reason=reason, by=by))
 
-    async def resume(self, *, context: Mapping[str, Any] | None = None) -> str:
+    async def resume(
+        self,
+        reason: str = "",
+        *,
+        context: Mapping[str, Any] | None = None,
+        by: str = "",
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
+    ) -> str:
         """Let a paused run go on; `context` is merged into the run's context before."""
         data = self._edge.values.an_object(context, f"the context for run {self.id!r}")
-        return await self._tell(ResumeRun(key=self.id, id=drawn(), context=data))
+        order = ResumeRun(key=self.id, id=id or drawn(), context=data, reason=reason, by=by)
+        return await self._tell(order)
 
-    async def cancel_step(self, step: str, reason: str = "", *, by: str = "") -> str:
+    async def cancel_step(
+        self,
+        step: str,
+        reason: str = "",
+        *,
+        by: str = "",
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
+    ) -> str:
         """Cancel a step, or a group with all members, and everything after."""
         check_end_step(await self._thawed(), step)
-        return await self._tell(CancelStep(key=self.id, id=drawn(), step=step, reason=reason, by=by))
+        order = CancelStep(key=self.id, id=id or drawn(), step=step, reason=reason, by=by)
+        return await self._tell(order)
 
-    async def skip_step(self, step: str, reason: str = "", *, by: str = "") -> str:
+    async def skip_step(
+        self,
+        step: str,
+        reason: str = "",
+        *,
+        by: str = "",
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
+    ) -> str:
         """End a step, or a group with all members, as skipped; later steps continue without the output.
 
         For a failed compensation, `"charge~compensate"`, this accepts the failure.
         """
         check_end_step(await self._thawed(), step)
-        return await self._tell(SkipStep(key=self.id, id=drawn(), step=step, reason=reason, by=by))
+        return await self._tell(SkipStep(key=self.id, id=id or drawn(), step=step, reason=reason, by=by))
 
     async def retry(
-        self, step: str | None = None, *, whole: bool = False, reason: str = "", by: str = ""
+        self,
+        step: str | None = None,
+        *,
+        whole: bool = False,
+        reason: str = "",
+        by: str = "",
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
     ) -> str:
         """Retry steps in place, whether or not the run has ended.
 
@@ -62,8 +105,12 @@ class RunOrders(StepEnder):
         it got by `ctx.once`. A failed compensation, `"charge~compensate"`, is retried by name, and before
         anything else.
         """
-        message = RetryRun(key=self.id, id=drawn(), step=step or "", whole=whole, reason=reason, by=by)
-        check_retry(await self._thawed(), message)
+        order = id or drawn()
+        run = await self._thawed()
+        if run.has_seen(order):
+            return order
+        message = RetryRun(key=self.id, id=order, step=step or "", whole=whole, reason=reason, by=by)
+        check_retry(run, message)
         async with self._edge.live(self.id) as events:
             await self._tell(message)
             await self._until_retried(events, message.id)

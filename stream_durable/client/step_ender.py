@@ -43,7 +43,14 @@ class StepEnder:
     async def _tell(self, message: RunMessage) -> str: ...
 
     async def complete_step(
-        self, step: str, value: Any = None, *, by: str = "", reason: str = "", attempt: int = 0
+        self,
+        step: str,
+        value: Any = None,
+        *,
+        by: str = "",
+        reason: str = "",
+        attempt: int = 0,
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
     ) -> str:
         """Complete a held step, or a `wait_token` without the token; the output is the value.
 
@@ -52,12 +59,19 @@ class StepEnder:
         """
         run, data = await self._thawed(), self._edge.values.plain(value, f"the output of step {step!r}")
         if deciding.is_held(run, step) and not attempt:
-            message = deciding.completion(self._edge, run, step, data, by=by, reason=reason)
+            message = deciding.completion(self._edge, run, step, data, by=by, reason=reason, id=id or drawn())
             return await self._tell(message)
-        return await self._tell(completion_of(run, step, data, attempt, by=by, id=drawn()))
+        return await self._tell(completion_of(run, step, data, attempt, by=by, id=id or drawn()))
 
     async def fail_step(
-        self, step: str, error: Fail | str = "", *, by: str = "", reason: str = "", attempt: int = 0
+        self,
+        step: str,
+        error: Fail | str = "",
+        *,
+        by: str = "",
+        reason: str = "",
+        attempt: int = 0,
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
     ) -> str:
         """Fail a held step, or a `wait_token` without the token.
 
@@ -65,8 +79,9 @@ class StepEnder:
         """
         run = await self._thawed()
         if deciding.is_held(run, step) and not attempt:
-            return await self._tell(deciding.failure(run, step, error, by=by, reason=reason))
-        return await self._tell(failure_of(run, step, error, attempt, by=by, id=drawn()))
+            message = deciding.failure(run, step, error, by=by, reason=reason, id=id or drawn())
+            return await self._tell(message)
+        return await self._tell(failure_of(run, step, error, attempt, by=by, id=id or drawn()))
 
     async def heartbeat_step(self, step: str, *, attempt: int = 0) -> str:
         """Let the time for a heartbeat of a step begin again, without the step's token."""

@@ -67,6 +67,20 @@ class RunEvent(msgspec.Struct, frozen=True, gc=False):
     steps: tuple[str, ...] | None = None
 
 
+class EventHead(msgspec.Struct, frozen=True, gc=False):
+    """The beginning of an event about a run or a step: the subject, without any value of a user."""
+
+    type: str
+    run: str
+    workflow: str
+    fingerprint: str
+    sequence: int
+    time: int
+    #: None: the event is about the run as a whole.
+    step: str | None = None
+    attempt: int | None = None
+
+
 #: How many steps one event names.
 STEPS_MAX: Final = 1_000
 

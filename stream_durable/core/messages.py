@@ -189,6 +189,9 @@ class ResumeRun(RunMessage, kw_only=True, tag="run.resume"):
     id: Text
     #: An object that is merged into the run's context.
     context: OptionalRaw = None
+    reason: str = ""
+    #: Who asks for it, under any name.
+    by: OptionalText = ""
 
 
 class CancelStep(RunMessage, kw_only=True, tag="step.cancel"):
@@ -1161,6 +1164,10 @@ class ResetGate(GateOrder, kw_only=True, tag="gate.reset"):
     """Let a gate go by what definitions say."""
 
 
+class ProbeBreaker(GateOrder, kw_only=True, tag="breaker.probe"):
+    """Let one attempt try now: an open breaker is half-open before its time."""
+
+
 class PlaceGiven(RunMessage, kw_only=True, tag="gate.entered"):
     """A gate lets a step of this run pass, or the run as a whole.
 
@@ -1292,6 +1299,7 @@ AnyMessage = (
     | PlaceLeft
     | SetGate
     | ResetGate
+    | ProbeBreaker
     | PlaceGiven
     | StartTriggered
     | EventUnkeyed
@@ -1377,6 +1385,7 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     PlaceLeft,
     SetGate,
     ResetGate,
+    ProbeBreaker,
     PlaceGiven,
     StartTriggered,
     EventUnkeyed,

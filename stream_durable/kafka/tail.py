@@ -1,7 +1,8 @@
 """Follows public events of runs on the log, without a group and without commits.
 
-Two modes. `live` yields one run's events from now on; all followers share one consumer of the whole topic,
+Three modes. `live` yields one run's events from now on; all followers share one consumer of the whole topic,
 dropping unwanted keys. `past` yields earlier events too, with a separate consumer on the run's partition.
+`flow` yields the heads of the events of all runs and steps from now on, with a separate consumer.
 
 Each consumer has a thread making every call. The start offset is looked up and assigned explicitly: an
 assignment "at the end" would be resolved later, losing the events in between.
@@ -12,11 +13,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, suppress
-from typing import Any, Generic, TypeVar
+from contextlib import asynccontextmanager
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -24,25 +24,23 @@ from stream_durable.core.errors import RejectedError, StreamDurableError
 from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.kafka.config import CALL_SECONDS, reading, transient
-from stream_durable.kafka.partitions import MISSING, check_partitions
+from stream_durable.kafka.feed import LATEST, POLL_SECONDS, RECORDS_MAX, Feed, closed, judge, offsets_at
+from stream_durable.kafka.flow import Flow
+from stream_durable.kafka.partitions import check_partitions
 from stream_durable.kafka.threads import outcome
+from stream_durable.ports import EventFlow
 from stream_durable.settings import KafkaSettings
-from stream_durable.telemetry import DEPENDENCY_FAILED, RECORD_REJECTED, logger
+from stream_durable.telemetry import RECORD_REJECTED, logger
 from stream_durable.wire.lifecycle import decode
 from stream_durable.wire.topics import RUNS, STEPS, full_name
 
 _log = logger(__name__)
-_Said = TypeVar("_Said")
 
-_POLL_SECONDS = 0.1
 #: How long the shared consumer goes on when nobody follows any more. To begin again costs the next follower
 #: some 20 ms, since it has to be asked where the log ends.
 _LINGER_SECONDS = 300.0
-_RECORDS_MAX = 1_000
 #: Events of the past that wait for their reader before the thread stops reading.
 _HELD_MAX = 1_000
-#: Kafka's notation for the end of the log.
-_LATEST = -1
 
 
 class KafkaRunEvents:
@@ -64,13 +62,13 @@ class KafkaRunEvents:
         )
         self._settings = settings
         self._live = _Live(settings, self._config, self._topics[1])
-        self._past: set[_Past] = set()
+        self._own: set[_Past | Flow] = set()
 
     @asynccontextmanager
     async def live(self, run: str) -> AsyncIterator[AsyncIterator[RunEvent]]:
         """Yield the events of a run as a whole, from the call on."""
         key = run.encode()
-        feed: _Feed[RunEvent] = _Feed()
+        feed: Feed[RunEvent] = Feed()
         try:
             await self._live.follow(key, feed)
             yield feed
@@ -83,65 +81,38 @@ class KafkaRunEvents:
         partition = partition_of(run, self._partitions)
         parts = [TopicPartition(topic, partition) for topic in self._topics]
         past = _Past(self._settings, self._config, parts, run.encode(), since)
-        self._past.add(past)
+        self._own.add(past)
         try:
             await past.start()
             yield past.feed
         finally:
             past.stop()
-            self._past.discard(past)
+            self._own.discard(past)
+
+    @asynccontextmanager
+    async def flow(self) -> AsyncIterator[EventFlow]:
+        """Yield the heads of the events of all runs and steps, from the call on."""
+        # Runs before steps, as positions are ordered.
+        parts = [
+            TopicPartition(topic, partition)
+            for topic in reversed(self._topics)
+            for partition in range(self._partitions)
+        ]
+        flow = Flow(self._settings, self._config, parts)
+        self._own.add(flow)
+        try:
+            yield EventFlow(await flow.start(), flow.feed)
+        finally:
+            flow.stop()
+            self._own.discard(flow)
 
     async def close(self) -> None:
         """Let go of the consumers."""
-        readers: list[_Live | _Past] = [self._live, *self._past]
+        readers: list[_Live | _Past | Flow] = [self._live, *self._own]
         for reader in readers:
             reader.stop()
         loop = asyncio.get_running_loop()
         await asyncio.gather(*(loop.run_in_executor(None, reader.join) for reader in readers))
-
-
-class _Feed(Generic[_Said]):
-    """Passes items from a thread to the creating loop, in order."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._items: deque[_Said] = deque()
-        self._failure: StreamDurableError | None = None
-        self._arrived = asyncio.Event()
-        self.taken: Callable[[], object] = _nothing
-
-    def __aiter__(self) -> _Feed[_Said]:
-        return self
-
-    async def __anext__(self) -> _Said:
-        while not self._items:
-            if self._failure is not None:
-                raise self._failure
-            self._arrived.clear()
-            await self._arrived.wait()
-        self.taken()
-        return self._items.popleft()
-
-    def put(self, items: Iterable[_Said]) -> None:
-        """Hand over; called by the thread."""
-        self._call(self._put, items)
-
-    def fail(self, error: StreamDurableError) -> None:
-        """End the feed with an error; called by the thread."""
-        self._call(self._fail, error)
-
-    def _put(self, items: Iterable[_Said]) -> None:
-        self._items.extend(items)
-        self._arrived.set()
-
-    def _fail(self, error: StreamDurableError) -> None:
-        self._failure = error
-        self._arrived.set()
-
-    def _call(self, function: Callable[..., object], *arguments: object) -> None:
-        # On a loop that is closed nobody is left who would want to know.
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(function, *arguments)
 
 
 class _Live:
@@ -152,17 +123,17 @@ class _Live:
         self._properties = properties
         self._parts = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
         self._lock = threading.Lock()
-        self._feeds: dict[bytes, list[_Feed[RunEvent]]] = {}
+        self._feeds: dict[bytes, list[Feed[RunEvent]]] = {}
         #: Resolved once the position is known; None while nothing is read.
         self._ready: Future[None] | None = None
         self._wanted = threading.Event()
         self._is_stopping = False
         self._thread: threading.Thread | None = None
 
-    async def follow(self, key: bytes, feed: _Feed[RunEvent]) -> None:
+    async def follow(self, key: bytes, feed: Feed[RunEvent]) -> None:
         """Pass new events of a key to this feed; return when in effect."""
         if self._is_stopping:
-            raise _closed()
+            raise closed()
         with self._lock:
             self._feeds.setdefault(key, []).append(feed)
             if self._ready is None:
@@ -174,7 +145,7 @@ class _Live:
                 self._thread.start()
         await outcome(ready)
 
-    def unfollow(self, key: bytes, feed: _Feed[RunEvent]) -> None:
+    def unfollow(self, key: bytes, feed: Feed[RunEvent]) -> None:
         """Stop passing events to this feed."""
         with self._lock:
             left = [other for other in self._feeds.pop(key, ()) if other is not feed]
@@ -197,7 +168,7 @@ class _Live:
             while self._wanted.wait() and not self._is_stopping:
                 self._read_while_wanted(consumer)
         finally:
-            self._end(_closed())
+            self._end(closed())
             consumer.close()
 
     def _read_while_wanted(self, consumer: Consumer) -> None:
@@ -205,7 +176,7 @@ class _Live:
         assert ready is not None
         try:
             check_partitions(consumer, {part.topic for part in self._parts}, self._settings)
-            consumer.incremental_assign(_offsets(consumer, self._parts, _LATEST, self._settings))
+            consumer.incremental_assign(offsets_at(consumer, self._parts, LATEST, self._settings))
             ready.set_result(None)
             self._read(consumer)
         except StreamDurableError as error:
@@ -263,7 +234,7 @@ class _Past:
         since: int,
     ) -> None:
         self._settings = settings
-        self.feed: _Feed[RunEvent | StepEvent | None] = _Feed()
+        self.feed: Feed[RunEvent | StepEvent | None] = Feed()
         self.feed.taken = self._make_room
         self._properties = {**properties, "enable.partition.eof": True}
         self._parts = parts
@@ -297,7 +268,7 @@ class _Past:
             consumer.incremental_assign(self._starts(consumer))
             self._ready.set_result(None)
             self._read(consumer)
-            self._end(_closed())
+            self._end(closed())
         except StreamDurableError as error:
             self._end(error)
         except KafkaException as error:
@@ -329,24 +300,9 @@ class _Past:
         if self._since <= 0:
             return [TopicPartition(p.topic, p.partition, OFFSET_BEGINNING) for p in self._parts]
         # The ends are asked for first: what comes between the questions is read rather than missed.
-        ends = _offsets(consumer, self._parts, _LATEST, self._settings)
-        starts = _offsets(consumer, self._parts, self._since, self._settings)
+        ends = offsets_at(consumer, self._parts, LATEST, self._settings)
+        starts = offsets_at(consumer, self._parts, self._since, self._settings)
         return [end if start.offset < 0 else start for start, end in zip(starts, ends, strict=True)]
-
-
-def _offsets(
-    consumer: Consumer, parts: list[TopicPartition], since: int, settings: KafkaSettings
-) -> list[TopicPartition]:
-    """Return the first offset at or after a time in each partition; negative: none."""
-    asked = [TopicPartition(part.topic, part.partition, since) for part in parts]
-    try:
-        found = consumer.offsets_for_times(asked, timeout=CALL_SECONDS)
-    except KafkaException as error:
-        raise transient(error, settings) from error
-    for part in found:
-        if part.error is not None:
-            raise transient(part.error, settings)
-    return [TopicPartition(part.topic, part.partition, part.offset) for part in found]
 
 
 def _events(
@@ -356,14 +312,14 @@ def _events(
     unread: set[str] | None = None,
 ) -> list[RunEvent | StepEvent]:
     """Return new events under wanted keys; remove a topic once read to its end."""
-    first = consumer.poll(_POLL_SECONDS)
+    first = consumer.poll(POLL_SECONDS)
     if first is None:
         return []
     events: list[RunEvent | StepEvent] = []
-    for message in [first, *consumer.consume(_RECORDS_MAX - 1, 0)]:
+    for message in [first, *consumer.consume(RECORDS_MAX - 1, 0)]:
         error = message.error()
         if error is not None:
-            _judge(error, settings)
+            judge(error, settings)
             if unread is not None and error.code() == KafkaError._PARTITION_EOF:
                 unread.discard(message.topic() or "")
             continue
@@ -377,21 +333,3 @@ def _events(
                     offset=message.offset(), reason=str(error),
                 )  # fmt: skip
     return events
-
-
-def _judge(error: KafkaError, settings: KafkaSettings) -> None:
-    """Raise for permanent errors."""
-    code = error.code()
-    if code == KafkaError._PARTITION_EOF:
-        return
-    if error.fatal() or code == KafkaError._AUTO_OFFSET_RESET or code in MISSING:
-        raise transient(error, settings)
-    _log.warning(DEPENDENCY_FAILED, reason=error.str(), doing="follow runs")
-
-
-def _closed() -> StreamDurableError:
-    return RejectedError("closed", "the client was closed while the run was followed")
-
-
-def _nothing() -> None:
-    """Nobody counts."""

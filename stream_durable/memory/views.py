@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from operator import attrgetter
 
@@ -15,7 +13,6 @@ from stream_durable.client.edge import Ports
 from stream_durable.client.filter import LOST
 from stream_durable.core.gate.rows import PlaceRow
 from stream_durable.core.gate.summary import GatePlace, GateSummary, summary_of
-from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import COMPLETED, WAITING
 from stream_durable.memory.bound import MemoryTopicViews
@@ -26,6 +23,7 @@ from stream_durable.memory.dead import DeadViews
 from stream_durable.memory.definitions import MemoryCatalogue
 from stream_durable.memory.later import ScheduleViews, evidence_page, later_page
 from stream_durable.memory.ports import MemoryBlobs, MemoryPublisher
+from stream_durable.memory.run_events import MemoryRunEvents
 from stream_durable.memory.run_lists import matches, page_of, summary, was_asked_for
 from stream_durable.memory.store import MemoryStore
 from stream_durable.memory.waits import WaitViews
@@ -36,7 +34,6 @@ from stream_durable.ports import (
     LiveVersion,
     PartitionSummary,
     QuestionQuery,
-    Record,
     RunOrder,
     RunPage,
     RunQuery,
@@ -48,9 +45,7 @@ from stream_durable.ports import (
     TimerRow,
     WorkflowFigures,
 )
-from stream_durable.wire import lifecycle
 from stream_durable.wire.tokens import NO_TOKENS, Tokens
-from stream_durable.wire.topics import RUNS, STEPS
 
 _tags = msgspec.json.Decoder(list[str]).decode
 
@@ -247,74 +242,6 @@ class MemoryViews(ScheduleViews, WaitViews, DeadViews):
 
     def _meant(self, query: RunQuery) -> Iterable[RunRow]:
         return (row for row in self._tables.runs.values() if matches(row, query))
-
-
-class MemoryRunEvents:
-    """Public events, from the broker."""
-
-    def __init__(self, broker: Broker) -> None:
-        """Read this broker."""
-        self._broker = broker
-
-    @asynccontextmanager
-    async def live(self, run: str) -> AsyncIterator[AsyncIterator[RunEvent]]:
-        """Yield the events of a run as a whole, from the call on."""
-
-        async def events() -> AsyncIterator[RunEvent]:
-            while True:
-                event = lifecycle.decode((await said.get()).value or b"")
-                if isinstance(event, RunEvent):
-                    yield event
-
-        with self._heard(run, (RUNS,)) as said:
-            yield events()
-
-    @asynccontextmanager
-    async def past(self, run: str, since: int) -> AsyncIterator[AsyncIterator[RunEvent | StepEvent | None]]:
-        """Yield the events of a run and of all steps since a time, then None, then new events."""
-        told = [
-            record
-            for topic in (RUNS, STEPS)
-            for record in self._broker.topic(topic).records()
-            if record.key == run.encode() and record.time >= since
-        ]
-
-        async def events() -> AsyncIterator[RunEvent | StepEvent | None]:
-            for record in told:
-                yield lifecycle.decode(record.value or b"")
-            yield None
-            while True:
-                yield lifecycle.decode((await said.get()).value or b"")
-
-        with self._heard(run, (RUNS, STEPS)) as said:
-            yield events()
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-    def _heard(self, run: str, topics: Sequence[str]) -> _Heard:
-        return _Heard(self._broker, run.encode(), topics)
-
-
-class _Heard:
-    """The records of some topics with a key, from the entering on."""
-
-    def __init__(self, broker: Broker, key: bytes, topics: Sequence[str]) -> None:
-        self._broker = broker
-        self._key = key
-        self._topics = topics
-        self._said: asyncio.Queue[Record] = asyncio.Queue()
-
-    def __enter__(self) -> asyncio.Queue[Record]:
-        self._broker.watchers.append(self._watch)
-        return self._said
-
-    def __exit__(self, *_: object) -> None:
-        self._broker.watchers.remove(self._watch)
-
-    def _watch(self, topic: str, record: Record) -> None:
-        if topic in self._topics and record.key == self._key:
-            self._said.put_nowait(record)
 
 
 def _is_asked(question: StoredQuestion, query: QuestionQuery) -> bool:

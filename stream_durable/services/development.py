@@ -1,6 +1,6 @@
 """All services for one app on one machine, reloading the app's code on change.
 
-Reconciler and ingress run in this process. The worker is a separate process, restarted with new code:
+Reconciler, ingress and API run in this process. The worker is a separate process, restarted with new code:
 start-up is mostly imports, and every further process would repeat them.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -50,9 +50,19 @@ def quiet(settings: Settings) -> Settings:
 
 
 async def develop(
-    laptop: Laptop, target: str, queues: tuple[str, ...], home: Path, say: Say, *, is_reloading: bool
+    laptop: Laptop,
+    target: str,
+    queues: tuple[str, ...],
+    home: Path,
+    say: Say,
+    *,
+    is_reloading: bool,
+    api: Role | None,
+    first: Callable[[Settings], Awaitable[None]] | None,
 ) -> None:
     """Run all services on a laptop until cancelled; raises for a service unable to start.
+
+    `first` is called once everything works, before that is said.
 
     With a persistent Kafka, the worker imports the app while Kafka and Postgres start. A mock broker first
     gets back its lost definitions, before newer ones are registered.
@@ -78,8 +88,10 @@ async def develop(
             group.create_task(worker.run())
         group.create_task(laptop.keep(say.line))
         with findable(home, laptop.values):
-            await _serve_until_ready(group, quiet(laptop.settings))
+            await _serve_until_ready(group, quiet(laptop.settings), api)
             await until_ready(port)
+            if first is not None:
+                await first(laptop.settings)
             spare_the_collector()
             say.ready(applied, topic_count)
             if is_reloading:
@@ -87,12 +99,16 @@ async def develop(
             await asyncio.Event().wait()
 
 
-async def _serve_until_ready(group: asyncio.TaskGroup, settings: Settings) -> None:
-    """Run reconciler and ingress in the group; return when both have their partitions."""
-    ready = {"reconciler": asyncio.Event(), "ingress": asyncio.Event()}
-    group.create_task(_serve("reconciler", roles.reconciler, settings, ready["reconciler"]))
-    group.create_task(_serve("ingress", roles.ingress, settings, ready["ingress"]))
-    for event in ready.values():
+async def _serve_until_ready(group: asyncio.TaskGroup, settings: Settings, api: Role | None) -> None:
+    """Run the services in the group; return when they have their partitions, and the API listens."""
+    served: dict[str, Role] = {"reconciler": roles.reconciler, "ingress": roles.ingress}
+    if api is not None:
+        served["api"] = api
+    ready = []
+    for name, role in served.items():
+        ready.append(asyncio.Event())
+        group.create_task(_serve(name, role, settings, ready[-1]))
+    for event in ready:
         await event.wait()
 
 
@@ -117,7 +133,8 @@ async def _serve(name: str, role: Role, settings: Settings, ready: asyncio.Event
 
 
 async def _tell_when_ready(service: Service, ready: asyncio.Event) -> None:
-    while service.checks["partitions"]() is not None:  # noqa: ASYNC110 - a check can only be looked at
+    check = service.checks.get("partitions")
+    while check is not None and check() is not None:  # noqa: ASYNC110 - a check can only be looked at
         await asyncio.sleep(_LOOK_SECONDS)
     ready.set()
 

@@ -20,7 +20,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.kafka.mock import MOCK_PARTITIONS, MockKafka
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.postgres import LocalPostgres
-from stream_durable.local.process import LocalServiceError, free_ports, is_free
+from stream_durable.local.process import LOOPBACK, LocalServiceError, free_ports, is_free
 from stream_durable.running import is_configured
 from stream_durable.settings import Settings, environment_name
 
@@ -28,6 +28,7 @@ KafkaChoice = Literal["auto", "configured", "local", "mock"]
 
 _PORTS: Final = "ports.json"
 _KEPT_KEY: Final = "tokens.key"
+_TITLES: Final = {"kafka": "Kafka", "postgres": "Postgres", "api": "the page"}
 _LOOK_SECONDS: Final = 0.5
 _LONGEST_SECONDS: Final = 30.0
 
@@ -83,6 +84,8 @@ class Laptop:
             values["security.token_secrets"] = _kept_secret(home)
         self.postgres = self._with_postgres(settings, asked, values)
         self.kafka = self._with_kafka(settings, asked, values)
+        if not is_configured(settings, "api.port"):
+            values["api.port"] = str(self._port("api", None))
         #: Differences from the original settings, by path.
         self.values: Mapping[str, str] = values
         self.settings = settings.override(values)
@@ -92,6 +95,11 @@ class Laptop:
     @property
     def is_mock(self) -> bool:
         return self._mock is not None
+
+    @property
+    def page(self) -> str:
+        """The address of the page, for a browser on this machine."""
+        return f"http://{LOOPBACK}:{self.settings.api.port}{self.settings.api.base_path}/"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -160,7 +168,7 @@ class Laptop:
         port = asked or kept.get(name)
         if port is None or (asked is None and not is_free(port)):
             if port is not None:
-                self.notes.append(f"port {port} is taken: {name.capitalize()} has another one from now on")
+                self.notes.append(f"port {port} is taken: {_TITLES[name]} has another one from now on")
             port = free_ports(1)[0]
         self._home.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps({**kept, name: port}))

@@ -12,6 +12,7 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.kafka.probe import KafkaProbe
 from stream_durable.kafka.topics import Topics
 from stream_durable.metrics import Metrics
+from stream_durable.operating import check_schema
 from stream_durable.ports import TopicStep
 from stream_durable.postgres import migrate
 from stream_durable.postgres.probe import PostgresProbe
@@ -123,13 +124,6 @@ async def prepare(settings: Settings, queues: tuple[str, ...]) -> tuple[list[str
     """Bring schema and topics up to date; return the migrations that were applied and how many topics."""
     applied = await migrate.migrate(settings.postgres, settings.kafka.partitions)
     return applied, len(await make_topics(settings, queues))
-
-
-async def check_schema(settings: Settings) -> None:
-    """Refuse to work on a schema of another version."""
-    if pending := await migrate.check(settings.postgres):
-        lacking = f"schema {settings.postgres.db_schema} lacks {', '.join(pending)}"
-        raise RejectedError("schema_outdated", f"{lacking}: run `stream-durable db migrate`")
 
 
 async def check_topics(settings: Settings, queues: tuple[str, ...]) -> None:

@@ -65,6 +65,7 @@ class Engine(Teller):
     schedule = Told(AsyncClient.schedule)
     set_gate = Told(AsyncClient.set_gate)
     reset_gate = Told(AsyncClient.reset_gate)
+    probe_breaker = Told(AsyncClient.probe_breaker)
     gates = Told(AsyncClient.gates)
     gate_places = Told(AsyncClient.gate_places)
     pause_queue = Told(AsyncClient.pause_queue)

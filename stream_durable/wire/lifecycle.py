@@ -18,7 +18,7 @@ from fastavro import schemaless_reader
 
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
-from stream_durable.core.lifecycle import RunEvent, StepEvent
+from stream_durable.core.lifecycle import EventHead, RunEvent, StepEvent
 from stream_durable.wire.single_object import FRAME_LENGTH, MARKER, Schema, folder, frame_of, load, parsed
 
 Event = StepEvent | RunEvent
@@ -202,11 +202,28 @@ def decode(value: bytes) -> Event:
         raise RejectedError("unreadable", f"not a {known.event.__name__}: {error}") from error
 
 
+def head(value: bytes) -> EventHead:
+    """Read the beginning of an event alone, at a fraction of the cost of the whole."""
+    known = _known().get(value[:FRAME_LENGTH])
+    if known is None:
+        raise RejectedError("unknown_schema", "no schema known here begins so")
+    body = BytesIO(value)
+    body.seek(FRAME_LENGTH)
+    try:
+        fields: dict[str, Any] = schemaless_reader(body, known.head, None)  # type: ignore[assignment]  # a record
+    except (EOFError, IndexError, ValueError) as error:
+        raise RejectedError("unreadable", f"not a {known.event.__name__}: {error}") from error
+    fields.pop("step_sequence", None)
+    return EventHead(**fields)
+
+
 class _Known(NamedTuple):
     """The decoding of values beginning with one frame."""
 
     event: EventType
     writer: Schema
+    #: The writer's fields up to the time.
+    head: Schema
     #: The current schema where the writer's is another one.
     reader: Schema | None
 
@@ -261,6 +278,12 @@ def _known() -> dict[bytes, _Known]:
         current = parsed(schema(event))
         for release in (folder() / "released").iterdir():
             released = load(release / name)
-            known[frame_of(released)] = _Known(event, parsed(released), current)
-        known[frame(event)] = _Known(event, current, None)
+            known[frame_of(released)] = _Known(event, parsed(released), _head_of(released), current)
+        known[frame(event)] = _Known(event, current, _head_of(schema(event)), None)
     return known
+
+
+def _head_of(whole: Schema) -> Schema:
+    """Return a schema of the fields up to the time: all of them are numbers and texts."""
+    last = [field["name"] for field in whole["fields"]].index("time")
+    return parsed(whole | {"fields": whole["fields"][: last + 1]})

@@ -1,14 +1,19 @@
 """The API on a deployment in memory: asked by HTTP, while the real engine folds what it writes."""
 
-from collections.abc import AsyncIterator, Coroutine
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import httpx
 from fastapi import FastAPI
 
 from stream_durable.api.app import make_app
 from stream_durable.api.gate import Find
+from stream_durable.api.hub import Hub
 from stream_durable.api.operations import Operations
 from stream_durable.api.serving import finding
 from stream_durable.api.world import World
@@ -36,6 +41,10 @@ class Site:
     ) -> FastAPI:
         return make_app(self._connect, find=find, is_open=is_open, is_local=is_local, base_path=base_path)
 
+    def close(self) -> None:
+        """Let go of what the requests have opened."""
+        self.engine.tell(self.app.state.connection.close)
+
     def ask(self, method: str, path: str, *, host: str = "localhost", **options: Any) -> httpx.Response:
         """Send a request and return the answer; the engine works meanwhile."""
 
@@ -45,6 +54,16 @@ class Site:
                 return await client.request(method, path, **options)
 
         return self.engine.tell(send)
+
+    def watch(self, path: str, during: Callable[[Stream], Awaitable[Any]], **headers: str) -> list[Seen]:
+        """Open a stream for as long as something lasts, and return the events that came."""
+
+        async def open_it() -> list[Seen]:
+            async with Stream(self.app, f"{V1}{path}", headers) as stream:
+                await during(stream)
+                return stream.seen
+
+        return self.engine.tell(open_it)
 
     def get(self, path: str, **options: Any) -> Any:
         answer = self.ask("GET", V1 + path, **options)
@@ -59,10 +78,12 @@ class Site:
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[World]:
         ports, client = self.engine.ports, self.engine._backend.client
-        operations = Operations()
+        operations, edge = Operations(), Edge(ports)
+        hub = Hub(edge)
         try:
-            yield World(Settings(), client, ports, Edge(ports), operations, self.tokens, self._status)
+            yield World(Settings(), client, ports, edge, operations, hub, self.tokens, self._status)
         finally:
+            await hub.close()
             await operations.close()
 
     async def _status(self) -> Status:
@@ -71,6 +92,78 @@ class Site:
         runs = await views.run_statuses(RunQuery(), at_most=1_000)
         dead = len(await views.dead_list(limit=1_000))
         return Status(self.engine.now_ms, runs, True, [], None, None, {}, gates, dead)
+
+
+class Seen(NamedTuple):
+    """An event of a stream."""
+
+    event: str
+    data: Any
+    id: str
+
+
+class Stream:
+    """A request answered by server-sent events, within a loop that runs."""
+
+    def __init__(self, app: FastAPI, path: str, headers: dict[str, str]) -> None:
+        self.seen: list[Seen] = []
+        #: When each came, on the clock of the loop.
+        self.times: list[float] = []
+        self.status = 0
+        self.text = ""
+        self.is_over = False
+        #: While false, nothing is taken: the reader is slow.
+        self.reads = asyncio.Event()
+        self.reads.set()
+        self._app = app
+        path, _, query = path.partition("?")
+        given = {"host": "localhost"} | {name.lower(): value for name, value in headers.items()}
+        self._scope = {
+            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
+            "method": "GET", "scheme": "http", "path": path, "raw_path": path.encode(),
+            "query_string": query.encode(), "root_path": "", "client": ("127.0.0.1", 1),
+            "server": ("localhost", 80), "headers": [(k.encode(), v.encode()) for k, v in given.items()],
+        }  # fmt: skip
+        self._gone = asyncio.Event()
+        self._arrived = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._serving = asyncio.create_task(self._app(self._scope, self._receive, self._send))
+        await self.until(lambda: self.is_over or bool(self.seen))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._gone.set()
+        self.reads.set()
+        await self._serving
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait for the stream to have brought something."""
+        while not is_so():
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    async def until_seen(self, *events: str) -> None:
+        """Wait for the latest event to be of these kinds."""
+        await self.until(lambda: self.seen[-1].event in events)
+
+    async def _receive(self) -> dict[str, Any]:
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        await self.reads.wait()
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        else:
+            self.text += message["body"].decode()
+            self.is_over = not message.get("more_body", False)
+            *whole, self.text = self.text.split("\n\n") if self.status == 200 else [self.text]
+            for lines in map(str.splitlines, whole):
+                fields = dict(line.split(": ", 1) for line in lines)
+                self.times.append(asyncio.get_running_loop().time())
+                self.seen.append(Seen(fields["event"], json.loads(fields["data"]), fields.get("id", "")))
+        self._arrived.set()
 
 
 def finish(call: Coroutine[Any, Any, Any]) -> None:

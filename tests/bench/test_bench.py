@@ -175,6 +175,19 @@ def test_a_step_that_passes_a_gate_costs_three_records(capsys: pytest.CaptureFix
 
 
 @pytest.mark.real
+@pytest.mark.timeout(300)
+def test_a_small_run_of_the_api(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["api"], json=True, n=200, repeat=1) == 0
+
+    [api] = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+    assert api["ratio_speed"] > 0
+    assert list(api["api"]) == [
+        "start_s", "idle_mb", "live_p50_ms", "live_p99_ms", "run_ms", "list_p50_ms", "list_p99_ms",
+    ]  # fmt: skip
+    assert api["api"]["idle_mb"] > 20
+
+
+@pytest.mark.real
 def test_a_small_run_of_the_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

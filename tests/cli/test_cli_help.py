@@ -50,7 +50,7 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "dead list", "dead show", "dead redrive",
         "queues list", "queues pause", "queues resume", "queues drain", "workers list",
         "status", "doctor", "why",
-        "gates list", "gates show", "gates set", "gates reset", "runs watch", "waits list",
+        "gates list", "gates show", "gates set", "gates reset", "gates probe", "runs watch", "waits list",
         "events list", "later list", "later cancel",
         "schedules list", "schedules show", "schedules next", "schedules create", "schedules change",
         "schedules reset", "schedules pause", "schedules resume", "schedules delete", "schedules trigger",

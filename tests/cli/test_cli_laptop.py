@@ -9,8 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -115,6 +117,33 @@ def test_dev_takes_up_changed_code(cli: Cli, project: Path, processes: Processes
     assert followed.splitlines()[-1] == "6"
     assert "start_some.py" not in dev.text()
     assert code == 0, dev.text()
+
+
+def test_dev_without_an_app_shows_three_runs_and_its_lines_work_as_printed(
+    cli: Cli, project: Path, processes: Processes
+) -> None:
+    def statuses() -> dict[str, str]:
+        return {run["id"]: run["status"] for run in cli.rows("runs", "list")}
+
+    dev = processes.start("dev", "--kafka", "mock", "--no-reload", cwd=project)
+    until_it_works(dev)
+    expected = {"report-1": "completed", "order-1": "waiting", "trip-1": "compensated"}
+    wait_for(lambda: statuses() == expected, seconds=SECONDS, what="the three runs")
+    lines = [line for line in dev.text().splitlines() if line.startswith("  stream-durable ")]
+    printed = [cli(*shlex.split(line)[1:]).stdout for line in lines]
+    assert "approve" in printed[0]
+    assert "no_room" in printed[2]
+    wait_for(lambda: statuses()["order-1"] == "completed", seconds=SECONDS, what="the answered run")
+    [page] = [line.split()[-1] for line in dev.text().splitlines() if "Page" in line]
+    shown = json.load(urlopen(f"{page}api/v1/runs/trip-1"))
+    assert shown["status"] == "compensated"
+    began = time.monotonic()
+    with urlopen(f"{page}api/v1/live?overview=true") as stream:
+        assert stream.readline() == b"retry: 2000\n"
+        assert dev.end(signal.SIGTERM, SECONDS) == 0, dev.text()
+        assert b"event: goodbye" in stream.read()
+    # Nobody waits for the stream.
+    assert time.monotonic() - began < 9
 
 
 def test_dev_refuses_an_app_that_cannot_be_loaded_before_it_starts_anything(cli: Cli, project: Path) -> None:

@@ -195,8 +195,9 @@ def consecutive_ports(count: int) -> int:
 
 
 def test_up_runs_all_services_and_starts_again_what_died(instance: Instance, processes: Processes) -> None:
-    base = consecutive_ports(3)
-    up = processes.start("up", "orders_app:app", "--health-port", str(base), environment=instance.environment)
+    base = consecutive_ports(4)
+    environment = {**instance.environment, "STREAM_DURABLE_API__PORT": "0"}
+    up = processes.start("up", "orders_app:app", "--health-port", str(base), environment=environment)
     instance.ports["third of up"], instance.services["third of up"] = base + 2, up
 
     instance.until_ready("third of up")
@@ -205,11 +206,12 @@ def test_up_runs_all_services_and_starts_again_what_died(instance: Instance, pro
     worker.kill()
     wait_for(lambda: instance.get("third of up", "/livez")[0] == 0, seconds=SECONDS, what="the end")
     instance.until_ready("third of up")
+    wait_for(lambda: '"api.opened"' in up.text(), seconds=SECONDS, what="the address of the page")
     children = psutil.Process(up.popen.pid).children()
     code = up.end(signal.SIGTERM, SECONDS)
 
     assert code == 0, up.text()
-    assert len(children) == 3
+    assert len(children) == 4
     assert not any(child.is_running() for child in children)
 
 

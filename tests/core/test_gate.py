@@ -10,7 +10,14 @@ from stream_durable.core.fold import create, fold
 from stream_durable.core.gate.breaker import FAILURES_MAX, INSIDE_MAX, PORTION, PORTION_MS, TRY_MS
 from stream_durable.core.gate.breaker_state import Breaker
 from stream_durable.core.gate.rows import write
-from stream_durable.core.messages import GateAsked, GateLeft, GatePassed, GateTimerFired, Message
+from stream_durable.core.messages import (
+    GateAsked,
+    GateLeft,
+    GatePassed,
+    GateTimerFired,
+    Message,
+    ProbeBreaker,
+)
 from stream_durable.core.status import Outcome
 from stream_durable.core.tables import Rows
 
@@ -79,6 +86,30 @@ class Door:
     @property
     def waiting(self) -> list[str]:
         return [run for run, _ in self.gate.waiting]
+
+
+def test_a_probe_lets_one_try_before_the_time_is_over() -> None:
+    door = Door().opened()
+    for run in "ab":
+        door.ask(run)
+    probe = ProbeBreaker(key=BANK, id="m1", format=2)
+
+    assert door.tell(probe) is Outcome.APPLIED
+    assert (door.state, door.passed, door.waiting) == ("half-open", ["a"], ["b"])
+    assert door.tell(probe) is Outcome.LATE
+    assert door.passed == []
+    door.leave("a", is_ok=True)
+    assert (door.state, door.passed) == ("closed", ["b"])
+    assert door.tell(probe) is Outcome.LATE
+
+
+def test_a_probe_of_an_open_gate_without_anybody_lets_the_next_one_try() -> None:
+    door = Door().opened()
+
+    door.tell(ProbeBreaker(key=BANK, id="m1", format=2))
+    assert (door.state, door.due()) == ("half-open", None)
+    door.ask("a")
+    assert door.passed == ["a"]
 
 
 def test_a_closed_gate_lets_pass_at_once() -> None:

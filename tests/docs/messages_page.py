@@ -125,7 +125,7 @@ know.
 WRITERS: Final = {
     "client": "run.pause run.resume step.cancel "
     "input.claim input.assign input.comment run.inquire later.cancel "
-    "gate.set gate.reset schedule.set schedule.pause schedule.resume schedule.delete schedule.trigger schedule.backfill",
+    "gate.set gate.reset breaker.probe schedule.set schedule.pause schedule.resume schedule.delete schedule.trigger schedule.backfill",
     "client, ingress": "run.cancel run.retry step.skip held.complete held.fail run.start_signal later.send input.answer step.complete step.fail step.heartbeat",
     "client, ingress, reconciler (of a message for later)": "run.signal channel.event channel.unkeyed",
     "client, ingress, reconciler (of a child)": "run.start",

@@ -9,7 +9,7 @@ import pytest
 from outcomes import Clock, failure_of
 from refusals import refusal
 
-from stream_durable import Breaker, Fail, Retry, Snooze, Workflow
+from stream_durable import Breaker, Fail, RejectedError, Retry, Snooze, Workflow
 from stream_durable.core.gate.summary import GatePlace, GateSummary
 from stream_durable.testing import Engine
 
@@ -51,6 +51,20 @@ async def test_it_closes_when_the_one_that_tries_ends_well(engine: Engine) -> No
     second = await engine.start(other)
     await engine.advance("1s")
     assert (second.status, len(times.times)) == ("completed", 1)
+
+
+async def test_a_person_lets_one_try_before_the_time_is_over(engine: Engine) -> None:
+    flow, clock = failing("shop", Breaker("bank", failures=3, window="1m", reset="1d"), until=3)
+    run = await engine.start(flow)
+    await engine.advance("1m")
+    assert len(clock.times) == 3
+    await engine.probe_breaker("bank")
+    await engine.until(run, "completed", within="1m")
+    assert clock.times[3] == pytest.approx(60, abs=2)
+    with pytest.raises(RejectedError, match="is closed"):
+        await engine.probe_breaker("bank")
+    with pytest.raises(RejectedError, match="no breaker 'mail'"):
+        await engine.probe_breaker("mail")
 
 
 async def test_one_tries_and_the_others_wait_until_it_ended_well(engine: Engine) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import select
+import socket
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
+from fastapi import FastAPI
 
 from stream_durable import Context, Workflow
 from stream_durable.api.app import make_app
+from stream_durable.api.hub import Hub
 from stream_durable.api.operations import Operations
 from stream_durable.api.world import World
 from stream_durable.client.edge import Edge
@@ -63,6 +69,47 @@ async def receipt(ctx: Context[Any]) -> str:
     return "sent"
 
 
+class Stream:
+    """A stream of the API: the loop of the engine fills it, the thread of a connection empties it."""
+
+    def __init__(self, app: FastAPI, path: str, headers: dict[str, str]) -> None:
+        self.arrived = threading.Event()
+        self.chunks: deque[bytes] = deque()
+        self.status = 0
+        path, _, query = path.partition("?")
+        self._app = app
+        self._scope = {
+            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
+            "method": "GET", "scheme": "http", "path": path, "raw_path": path.encode(),
+            "query_string": query.encode(), "root_path": "", "client": ("127.0.0.1", 1),
+            "server": ("localhost", 80), "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
+        }  # fmt: skip
+
+    async def open(self) -> None:
+        """Begin, and return with the first event."""
+        self._gone, first = asyncio.Event(), asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            await self._gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+            else:
+                self.chunks.append(message["body"])
+                self.arrived.set()
+                first.set()
+
+        self._serving = asyncio.create_task(self._app(self._scope, receive, send))
+        await first.wait()
+
+    async def close(self) -> None:
+        """End it."""
+        self._gone.set()
+        await self._serving
+
+
 class Site:
     """A deployment with runs on it, served."""
 
@@ -92,12 +139,32 @@ class Site:
         with self._lock:
             return self._engine.tell(send)
 
+    def close(self) -> None:
+        """Let go of what the requests have opened."""
+        with self._lock:
+            self._engine.tell(self.app.state.connection.close)
+
+    def open_stream(self, path: str, headers: dict[str, str]) -> Stream:
+        """Pass a request for a stream to the API; it brings events while the engine works for other ones."""
+        stream = Stream(self.app, path, headers)
+        with self._lock:
+            self._engine.tell(stream.open)
+        return stream
+
+    def close_stream(self, stream: Stream) -> None:
+        """End a stream whose reader is gone."""
+        with self._lock:
+            self._engine.tell(stream.close)
+
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[World]:
         ports, client, operations = self._engine.ports, self._engine._backend.client, Operations()
+        edge = Edge(ports)
+        hub = Hub(edge)
         try:
-            yield World(Settings(), client, ports, Edge(ports), operations, MemoryApiTokens(), self._status)
+            yield World(Settings(), client, ports, edge, operations, hub, MemoryApiTokens(), self._status)
         finally:
+            await hub.close()
             await operations.close()
 
     async def _status(self) -> Status:
@@ -106,9 +173,22 @@ class Site:
         return Status(self._engine.now_ms, runs, True, [], None, None, {}, [], 0)
 
 
+def _pass_on(stream: Stream, connection: socket.socket, out: BinaryIO, is_over: threading.Event) -> None:
+    """Write what a stream brings, until the browser is gone or the site."""
+    while not is_over.is_set():
+        if stream.arrived.wait(0.1):
+            stream.arrived.clear()
+            while stream.chunks:
+                out.write(stream.chunks.popleft())
+        ready, _, _ = select.select([connection], [], [], 0)
+        if ready and not connection.recv(1, socket.MSG_PEEK):
+            return
+
+
 @contextmanager
 def served(site: Site) -> Iterator[str]:
     """Serve a site on a free port of this machine; gives its address."""
+    is_over = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -125,7 +205,22 @@ def served(site: Site) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(found.content)
 
-        do_GET = do_POST = do_DELETE = do_PATCH = _pass
+        def do_GET(self) -> None:
+            if not self.path.startswith("/api/v1/live"):
+                self._pass()
+                return
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            stream = site.open_stream(self.path, headers)
+            self.send_response(stream.status)
+            self.send_header("content-type", "text/event-stream")
+            self.send_header("connection", "close")
+            self.end_headers()
+            self.close_connection = True
+            with suppress(OSError):
+                _pass_on(stream, self.connection, self.wfile, is_over)
+            site.close_stream(stream)
+
+        do_POST = do_DELETE = do_PATCH = _pass
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the base names it
             """Keep quiet."""
@@ -136,6 +231,8 @@ def served(site: Site) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.server_port}/"
     finally:
+        is_over.set()
         server.shutdown()
         server.server_close()
         thread.join()
+        site.close()

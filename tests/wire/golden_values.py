@@ -75,6 +75,7 @@ from stream_durable.core.messages import (
     PlaceGiven,
     PlaceLeft,
     Plan,
+    ProbeBreaker,
     ReadClosed,
     ReadOpened,
     ResetGate,
@@ -193,6 +194,7 @@ MESSAGES = [
     PauseRun(key=RUN, id="m6", reason="stocktaking"),
     ResumeRun(key=RUN, id="m7"),
     ResumeRun(key=RUN, id="m7", context=Raw(b'{"limit":5}')),
+    ResumeRun(key=RUN, id="m7", context=Raw(b'{"limit":5}'), reason="the bank is back", by="tim"),
     CancelStep(key=RUN, id="m8", step="charge"),
     CancelStep(key=RUN, id="m8", step="charge", reason="paid in cash"),
     SkipStep(key=RUN, id="m9", step="charge"),
@@ -541,6 +543,7 @@ MESSAGES += [
         change=GateChange(at_once=20, rate=50, rate_ms=1_000, burst=0, weights={"gold": 5}),
     ),
     ResetGate(key="bank//", id="m10", format=2),
+    ProbeBreaker(key="bank", id="m11", format=2),
 ]  # fmt: skip
 TRIGGERED: dict[str, Any] = {
     "format": 2, "on": "order.created:order", "event": "order.created", "event_id": "m4",

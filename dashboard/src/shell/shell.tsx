@@ -3,6 +3,7 @@
 import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { useEffect, useMemo, useState } from "react";
 
+import { useIsLive, useLive } from "../api/live";
 import { Icon, Kbd } from "../parts/basics";
 import { useNow } from "../parts/clock";
 import { Dialog } from "../parts/dialog";
@@ -166,11 +167,13 @@ function Top(props: { onFind: () => void; onMenu: () => void; isMenuOpen: boolea
   );
 }
 
-/** Whether the server answers: what is shown is asked for again every few seconds. */
+/** Whether the server answers, and changes are shown as they happen. */
 function Live() {
+  useLive();
   const isLost = useIsLost();
+  const age = useIsLive() ? "Changes are shown as they happen" : "What is shown is at most 5 s old";
   return (
-    <span className="live" role="status" title={isLost ? "The server does not answer; what is shown may be old" : "What is shown is at most 5 s old"}>
+    <span className="live" role="status" title={isLost ? "The server does not answer; what is shown may be old" : age}>
       <span className={`live__dot ${isLost ? "live__dot--late" : ""}`} aria-hidden="true" />
       <span className="live__text">{isLost ? "Reconnecting" : "Live"}</span>
     </span>

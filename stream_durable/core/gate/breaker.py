@@ -10,7 +10,7 @@ from itertools import islice
 
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.gate.breaker_state import CLOSED, HALF_OPEN, OPEN, Breaker, Limits, State
-from stream_durable.core.messages import GateAsked, GateLeft, GatePassed, GateTimerFired
+from stream_durable.core.messages import GateAsked, GateLeft, GatePassed, GateTimerFired, ProbeBreaker
 from stream_durable.core.status import Outcome
 
 _TIMER = ""
@@ -86,6 +86,16 @@ def fire(gate: Breaker, message: GateTimerFired, now: int, out: Effects) -> Outc
     if gate.state == OPEN:
         _become(gate, HALF_OPEN, moment)
     _try_next(gate, moment, out)
+    return Outcome.APPLIED
+
+
+def probe(gate: Breaker, message: ProbeBreaker, now: int, out: Effects) -> Outcome:
+    """Let the longest-waiting attempt try before its time."""
+    if gate.state != OPEN:
+        return Outcome.LATE
+    _plan(gate, None, out)
+    _become(gate, HALF_OPEN, now)
+    _try_next(gate, now, out)
     return Outcome.APPLIED
 
 
@@ -174,4 +184,5 @@ def _plan(gate: Breaker, due: int | None, out: Effects) -> None:
 HANDLERS: Handlers = {
     GateAsked: ask,
     GateLeft: leave,
+    ProbeBreaker: probe,
 }

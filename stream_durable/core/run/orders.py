@@ -53,7 +53,7 @@ def resume(run: Run, message: ResumeRun, now: int, out: Effects) -> Outcome:
     if message.context is not None:
         _merge(run, bytes(message.context))
     run.requests.remember(message.id)
-    run.requests.resume = Request(message.id, now)
+    run.requests.resume = Request(message.id, now, message.reason, by=message.by)
     run.requests.pause = None
     say_run(run, RUN_RESUMED, now, out)
     held = [

@@ -1,0 +1,165 @@
+"""Measures the HTTP API: its start, lists, a large run, live changes, and the cost of watchers."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+import psutil
+from msgspec import Raw
+
+from stream_durable.bench.errors import BenchError
+from stream_durable.bench.instance import Instance, logged, spawn
+from stream_durable.bench.load import PATIENCE_SECONDS
+from stream_durable.bench.report import Percentiles, Sample
+from stream_durable.bench.work import all_at_once, clone_runs, let_wait, new_runs
+from stream_durable.bench.workloads import EACH_MANY, WORKLOADS
+from stream_durable.local.process import wait_for
+from stream_durable.telemetry import API_OPENED
+
+WATCHERS: Final = 1_000
+_CHAIN_RUNS: Final = 2_000
+_LIVE_RUNS: Final = 90
+_LISTS: Final = 200
+_RUN_READS: Final = 5
+_LIST: Final = "/api/v1/runs?workflow=patient&status=waiting&sort=-updated&limit=50"
+
+
+def measure_api(made: Instance, n: int) -> Sample:
+    """Measure a chain with watchers against one without, then all else on an instance with `n` runs."""
+    made.start()
+    begin = time.perf_counter()
+    made.processes["api"] = spawn("api", made.home)
+    address = _opened(made)
+    figures = {"start_s": time.perf_counter() - begin}
+    figures["idle_mb"] = psutil.Process(made.processes["api"].pid).memory_info().rss / 1_000_000
+    chain, count = made.another(WORKLOADS["chain"]), min(n, _CHAIN_RUNS)
+    base = all_at_once(chain, count)
+    watched = _watched(chain, address, new_runs(count))
+    figures |= _live(made.another(WORKLOADS["latency"]), address)
+    figures["run_ms"] = _large_run(made.another(WORKLOADS["each"]), address, min(n, EACH_MANY))
+    figures |= _lists(made.another(WORKLOADS["million"]), n)
+    return replace(watched, base=base, api={name: round(value, 2) for name, value in figures.items()})
+
+
+def _opened(made: Instance) -> str:
+    """Return host and port of the API, once it listens."""
+
+    def is_open() -> bool:
+        made.check()
+        return bool(logged(API_OPENED, "api", made.home))
+
+    wait_for(is_open, seconds=PATIENCE_SECONDS, what="the API")
+    address: str = logged(API_OPENED, "api", made.home)[-1]["address"]
+    return urlsplit(address).netloc
+
+
+def _watched(made: Instance, address: str, runs: Sequence[str]) -> Sample:
+    """Measure runs, of which half of the watchers see one each; the others see the overview."""
+    queries = ["overview=true" if i % 2 else f"run={runs[i // 2 % len(runs)]}" for i in range(WATCHERS)]
+
+    def work() -> None:
+        made.begin(runs)
+        made.completed.wait(runs, made.check)
+
+    with _streams(address, queries, lambda _: None):
+        return made.measure(runs, work)
+
+
+def _live(made: Instance, address: str) -> dict[str, float]:
+    """Return how much later than its public event the end of a run is seen by a watcher, in milliseconds."""
+    runs, public = new_runs(_LIVE_RUNS), {}
+    seen: dict[str, float] = {}
+
+    def note(line: bytes) -> None:
+        if line.startswith(b'data: {"type":"run.completed"'):
+            seen[json.loads(line[6:])["run"]] = time.perf_counter()
+
+    with _streams(address, ["&".join(f"run={run}" for run in runs)], note):
+        for run in runs:
+            made.load.start(made.workload.workflow, made.workload.fingerprint, run)
+            made.completed.wait_one(run, made.check)
+            public[run] = time.perf_counter()
+        wait_for(lambda: len(seen) == len(runs), seconds=PATIENCE_SECONDS, what="the last live change")
+    late = Percentiles.of([1_000 * (seen[run] - public[run]) for run in runs])
+    return {"live_p50_ms": late.p50, "live_p99_ms": late.p99}
+
+
+def _large_run(made: Instance, address: str, items: int) -> float:
+    """Return the milliseconds of an answer with a run of so many steps."""
+    [run] = new_runs(1)
+    made.begin([run], Raw(b'{"items":%d}' % items))
+    made.completed.wait([run], made.check)
+    return Percentiles.of(_asked(address, [f"/api/v1/runs/{run}"] * _RUN_READS)).p50
+
+
+def _lists(made: Instance, n: int) -> dict[str, float]:
+    """Return the milliseconds of a list's first page with two filters and a sort, of so many runs."""
+    [model] = new_runs(1)
+    let_wait(made, [model])
+    made.stop()
+    asyncio.run(clone_runs(made, model, new_runs(n)))
+    made.processes["api"] = spawn("api", made.home)
+    found = Percentiles.of(_asked(_opened(made), [_LIST] * _LISTS))
+    return {"list_p50_ms": found.p50, "list_p99_ms": found.p99}
+
+
+def _asked(address: str, paths: Iterable[str]) -> list[float]:
+    """Return the milliseconds of each request, after a first one beyond the count."""
+    taken = []
+    with closing(http.client.HTTPConnection(address, timeout=PATIENCE_SECONDS)) as connection:
+        for path in paths:
+            begin = time.perf_counter()
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            body = answer.read()
+            taken.append(1_000 * (time.perf_counter() - begin))
+            if answer.status != 200:
+                raise BenchError(f"GET {path} was answered with {answer.status}: {body[:200]!r}")
+    return taken[1:]
+
+
+@contextmanager
+def _streams(address: str, queries: Sequence[str], note: Callable[[bytes], None]) -> Iterator[None]:
+    """Keep a stream open for each query, by a thread; each line is passed to `note`."""
+    open_now = threading.Semaphore(0)
+    loop = asyncio.new_event_loop()
+
+    async def follow(query: str) -> None:
+        host, port = address.rsplit(":", 1)
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            f"GET /api/v1/live?{quote(query, safe='=&')} HTTP/1.1\r\nhost: {address}\r\n\r\n".encode()
+        )
+        try:
+            while line := await reader.readline():
+                if line == b"event: hello\n":
+                    open_now.release()
+                note(line)
+        finally:
+            writer.close()
+
+    async def follow_all() -> None:
+        await asyncio.gather(*map(follow, queries))
+
+    following = loop.create_task(follow_all())
+    thread = threading.Thread(target=loop.run_forever, name="watchers", daemon=True)
+    thread.start()
+    try:
+        for number in range(len(queries)):
+            if not open_now.acquire(timeout=PATIENCE_SECONDS):
+                raise BenchError(f"{number} of {len(queries)} streams are open: see the log of the API")
+        yield
+    finally:
+        loop.call_soon_threadsafe(following.cancel)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(PATIENCE_SECONDS)
+        loop.close()

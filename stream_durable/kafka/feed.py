@@ -1,0 +1,103 @@
+"""Shared by readers of public events: the way from a thread to a loop, offsets by time, judging of errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Final, Generic, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from stream_durable.core.errors import RejectedError, StreamDurableError
+from stream_durable.kafka.config import CALL_SECONDS, transient
+from stream_durable.kafka.partitions import MISSING
+from stream_durable.settings import KafkaSettings
+from stream_durable.telemetry import DEPENDENCY_FAILED, logger
+
+_log = logger(__name__)
+_Said = TypeVar("_Said")
+
+POLL_SECONDS: Final = 0.1
+RECORDS_MAX: Final = 1_000
+#: Kafka's notation for the end of the log.
+LATEST: Final = -1
+
+
+class Feed(Generic[_Said]):
+    """Passes items from a thread to the creating loop, in order."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._items: deque[_Said] = deque()
+        self._failure: StreamDurableError | None = None
+        self._arrived = asyncio.Event()
+        self.taken: Callable[[], object] = _nothing
+
+    def __aiter__(self) -> Feed[_Said]:
+        return self
+
+    async def __anext__(self) -> _Said:
+        while not self._items:
+            if self._failure is not None:
+                raise self._failure
+            self._arrived.clear()
+            await self._arrived.wait()
+        self.taken()
+        return self._items.popleft()
+
+    def put(self, items: Iterable[_Said]) -> None:
+        """Hand over; called by the thread."""
+        self._call(self._put, items)
+
+    def fail(self, error: StreamDurableError) -> None:
+        """End the feed with an error; called by the thread."""
+        self._call(self._fail, error)
+
+    def _put(self, items: Iterable[_Said]) -> None:
+        self._items.extend(items)
+        self._arrived.set()
+
+    def _fail(self, error: StreamDurableError) -> None:
+        self._failure = error
+        self._arrived.set()
+
+    def _call(self, function: Callable[..., object], *arguments: object) -> None:
+        # On a loop that is closed nobody is left who would want to know.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def offsets_at(
+    consumer: Consumer, parts: list[TopicPartition], since: int, settings: KafkaSettings
+) -> list[TopicPartition]:
+    """Return the first offset at or after a time in each partition; negative: none."""
+    asked = [TopicPartition(part.topic, part.partition, since) for part in parts]
+    try:
+        found = consumer.offsets_for_times(asked, timeout=CALL_SECONDS)
+    except KafkaException as error:
+        raise transient(error, settings) from error
+    for part in found:
+        if part.error is not None:
+            raise transient(part.error, settings)
+    return [TopicPartition(part.topic, part.partition, part.offset) for part in found]
+
+
+def judge(error: KafkaError, settings: KafkaSettings) -> None:
+    """Raise for permanent errors."""
+    code = error.code()
+    if code == KafkaError._PARTITION_EOF:
+        return
+    if error.fatal() or code == KafkaError._AUTO_OFFSET_RESET or code in MISSING:
+        raise transient(error, settings)
+    _log.warning(DEPENDENCY_FAILED, reason=error.str(), doing="follow runs")
+
+
+def closed() -> StreamDurableError:
+    """Return the error of a stream under way when the client is closed."""
+    return RejectedError("closed", "the client was closed while the run was followed")
+
+
+def _nothing() -> None:
+    """Nobody counts."""

@@ -1,0 +1,145 @@
+"""Lists by attributes, decisions about held steps, triggers, gates, queues and attention, over HTTP."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from api_flows import fails, orders
+from api_site import V1, Site, finish
+
+from stream_durable import App, Breaker, Retry, Workflow
+from stream_durable.testing.engine import Engine
+
+held = Workflow("held")
+
+
+@held.step(on_error="hold")
+async def charge() -> int:
+    raise ValueError("no card")
+
+
+away = Workflow("away")
+
+
+@away.step(breaker=Breaker("bank", failures=1, reset="1d"), retry=Retry(9, backoff="fixed", base="1s"))
+async def call() -> None:
+    raise ConnectionError("no answer")
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with Engine.memory() as engine:
+        engine.deploy(orders, fails, held, away)
+        site = Site(engine)
+        yield site
+        site.close()
+
+
+def refused(site: Site, path: str, body: Any = None) -> tuple[int, str]:
+    answer = site.ask("POST", V1 + path, json=body or {})
+    return answer.status_code, answer.json()["code"]
+
+
+def test_lists_filter_and_sort_by_attributes_and_show_them(site: Site) -> None:
+    for number in range(3):
+        given = {"amount": number, "region": "north"}
+        site.post("/runs", {"workflow": "held", "id": f"held-{number}", "attributes": given})
+    site.post("/runs", {"workflow": "held", "id": "plain"})
+    finish(site.engine.until_idle())
+    found = site.get("/runs?attributes=amount>=1&attributes=region=north&sort=-amount&id_prefix=held")
+    assert [(one["id"], one["attributes"]["amount"]) for one in found["runs"]] == [
+        ("held-2", 2),
+        ("held-1", 1),
+    ]
+    page = site.get("/runs?sort=amount&limit=2")
+    assert [one["id"] for one in page["runs"]] == ["held-0", "held-1"]
+    rest = site.get(f"/runs?sort=amount&limit=2&after={page['following']}")
+    assert [one["id"] for one in rest["runs"]] == ["held-2"]
+    assert site.get("/runs/count?attribute_text=nort")["found"] == 3
+    assert site.get("/runs/count?trigger=schedule")["found"] == 0
+    assert site.ask("GET", f"{V1}/runs?attributes=amount").json()["code"] == "bad_where"
+
+
+@pytest.mark.parametrize(
+    ("act", "body", "status"),
+    [("complete", {"output": 3}, "completed"), ("fail", {}, "failed"), ("skip", {}, "completed"),
+     ("cancel", {}, "cancelled")],
+)  # fmt: skip
+def test_a_person_decides_about_a_held_step_with_a_reason(
+    site: Site, act: str, body: dict[str, Any], status: str
+) -> None:
+    site.post("/runs", {"workflow": "held", "id": "r"})
+    finish(site.engine.until_idle())
+    assert [one["id"] for one in site.get("/runs?needs_review=true")["runs"]] == ["r"]
+    site.post(f"/runs/r/steps/charge/{act}", {"reason": "by phone", **body})
+    assert site.get("/runs/r/result?wait=30")["status"] == status
+    (review,) = site.get("/runs/r")["steps"][0]["reviews"]
+    assert (review["decision"], review["by"], review["reason"]) == (act, "local", "by phone")
+
+
+def test_a_request_that_is_repeated_with_its_key_counts_once(site: Site) -> None:
+    site.post("/runs", {"workflow": "held", "id": "r"})
+    finish(site.engine.until_idle())
+    key = {"Idempotency-Key": "one"}
+    retries = {site.post("/runs/r/retry", {"reason": "again"}, headers=key)["id"] for _ in range(2)}
+    finish(site.engine.until_idle())
+    assert len(retries) == 1
+    assert len(site.get("/runs/r/attempts")["attempts"]) == 2
+    pauses = {site.post("/runs/r/pause", headers=key)["id"] for _ in range(2)}
+    resumed = {site.post("/runs/r/resume", {"reason": "enough"}, headers=key)["id"] for _ in range(2)}
+    finish(site.engine.until_idle())
+    assert (len(pauses), len(resumed)) == (1, 1)
+    resume = site.get("/runs/r")["requests"]["resume"]
+    assert (resume["by"], resume["reason"]) == ("local", "enough")
+
+
+def test_a_trigger_goes_through_its_life(site: Site) -> None:
+    app = App("shop", workflows=[fails])
+    app.on("order.created", start=fails)
+    finish(site.engine.deploy_app(app))
+    (trigger,) = site.get("/triggers")["triggers"]
+    name = trigger["name"]
+    assert (trigger["event"], trigger["workflow"], trigger["is_on"]) == ("order.created", "fails", True)
+    site.post(f"/triggers/{name}/pause", {"reason": "stock take"})
+    off = site.get(f"/triggers/{name}")
+    assert (off["is_on"], off["reason"], off["off_by"]) == (False, "stock take", "local")
+    site.post(f"/triggers/{name}/resume")
+    assert site.get(f"/triggers/{name}")["is_on"]
+    assert site.ask("DELETE", f"{V1}/triggers/{name}").status_code == 202
+    assert site.get("/triggers") == {"triggers": []}
+    assert refused(site, f"/triggers/{name}/pause") == (404, "unknown_trigger")
+
+
+def test_a_breaker_is_probed_and_a_gate_changed(site: Site) -> None:
+    site.post("/runs", {"workflow": "away", "id": "a"})
+    finish(site.engine.advance("10s"))
+    assert site.get("/gates/bank")["state"] == "open"
+    site.post("/gates/bank/probe")
+    finish(site.engine.advance("10s"))
+    assert len(site.get("/runs/a/attempts")["attempts"]) == 2
+    assert refused(site, "/gates/mail/probe") == (404, "unknown_gate")
+    answer = site.ask("PATCH", f"{V1}/gates/mail", json={"at_once": 2})
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_gate")
+    assert site.ask("PATCH", f"{V1}/gates/crm", json={"key": "acme", "rate": "2/1s"}).status_code == 202
+    site.post("/gates/crm/reset", {"key": "acme"})
+    assert site.ask("PATCH", f"{V1}/gates/crm", json={"key": "acme"}).json()["code"] == "bad_gate"
+
+
+def test_a_queue_is_drained_and_resumed(site: Site) -> None:
+    drained = site.post("/queues/default/drain", {"reason": "new machine"})
+    assert drained == {"is_drained": True, "running": 0}
+    (queue,) = [one for one in site.get("/queues")["queues"] if one["name"] == "default"]
+    assert (queue["paused"]["by"], queue["paused"]["reason"]) == ("local", "new machine")
+    site.post("/queues/default/resume")
+    assert not [one for one in site.get("/queues")["queues"] if one["paused"]]
+
+
+def test_what_needs_a_person_is_grouped_by_cause(site: Site) -> None:
+    for number in range(3):
+        site.post("/runs", {"workflow": "fails", "id": f"fails-{number}"})
+    finish(site.engine.until_idle())
+    found = site.get("/attention?since=1d&zone=Europe/Berlin")
+    (need,) = [one for one in found["needs"] if one["code"] == "failed"]
+    assert (need["affected"], need["word"], found["is_whole"]) == (3, "Needs review", True)
+    assert need["evidence"]["step"] == "explode"
+    assert site.ask("GET", f"{V1}/attention?zone=Nowhere").json()["code"] == "bad_zone"
