@@ -147,7 +147,8 @@ class Fleet:
     def complaints(self) -> Iterator[str]:
         """Lines of the logs in which a process says that something is wrong with itself."""
         for process in self.processes:
-            for line in process.log.read_text().splitlines():
+            # A process that is killed may leave half a line.
+            for line in process.log.read_text().split("\n")[:-1]:
                 if '"event": "attempt.failed"' in line:
                     # Of a function that fails on purpose, and where it did.
                     continue
