@@ -20,9 +20,9 @@ from cli_world import HERE, Cli, Process, Processes
 
 from stream_durable.local.process import free_ports, wait_for
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(700)]
 
-SECONDS = 60.0
+SECONDS = 150.0
 
 
 @pytest.fixture
