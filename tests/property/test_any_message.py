@@ -139,6 +139,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "names": st.just(("nightly",)), "pace_ms": st.sampled_from([1, 1_000]), "missed": st.integers(0, 2),
     "revision": st.integers(0, 2), "after": numbers, "StartScheduled.timeout_ms": spans,
     "on": st.sampled_from(["shop", "x" * 512]), "event": st.sampled_from(["paid", "x" * 512]),
+    "due_ms": spans, "due_at": st.none() | numbers,
     "event_id": ids.filter(bool), "StartTriggered.failure": st.none() | failures,
     "StartTriggered.timeout_ms": spans,
     "is_not_carried": st.booleans(),
