@@ -195,7 +195,8 @@ def logged(event: str, role: str, home: Path) -> list[dict[str, Any]]:
 
 
 def _lines(role: str, home: Path) -> list[str]:
-    return _log(role, home).read_text(errors="replace").splitlines()
+    log = _log(role, home)
+    return log.read_text(errors="replace").splitlines() if log.exists() else []
 
 
 async def _prepare(settings: Settings) -> None:

@@ -50,7 +50,7 @@ def test_a_timer_that_could_not_be_published_fires_after_its_partition_came_back
         share = Share(0, token, 0, 1, 0, 0, 0, 0)
         share.timers = [TimerRow("run", "r", "s", 0, clock.now() + 50)]
         assert await store.commit([share])
-        timers = Timers(store, publisher, clock, Metrics(), horizon_ms=60_000, window_max=100)
+        timers = Timers(store, publisher, clock, Metrics(), horizon_ms=60_000, held_max=100)
         await timers.load(0)
         running = asyncio.ensure_future(timers.run())
         await publisher.refused.wait()

@@ -23,6 +23,7 @@ from stream_durable.core.messages import (
     AttemptMessage,
     AttemptReturned,
     AttemptSkipped,
+    Call,
 )
 from stream_durable.core.names import is_made
 from stream_durable.core.run import context, groups, hooks, inside
@@ -335,7 +336,9 @@ def open_step(run: Run, message: AttemptMessage) -> tuple[int, Step | Outcome]:
         is_gated = step.detail is not None and step.detail.held == "gate"
         if step.attempt == message.attempt and not is_gated:
             return i, Outcome.LATE if _is_astray(run, i, step, message) else step
-        if message.attempt > step.attempt - is_gated:
+        # At the gate again, for another pass or after a loss, the attempt was requested before.
+        is_new = is_gated and inside.call_of(step) == Call()
+        if message.attempt > step.attempt - is_new:
             raise RejectedError(
                 "unknown_attempt",
                 f"attempt {message.attempt} of step {message.step!r} was never requested",
