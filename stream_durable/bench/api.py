@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -146,12 +146,18 @@ def _streams(address: str, queries: Sequence[str], note: Callable[[bytes], None]
                 note(line)
         finally:
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def follow_all() -> None:
         await asyncio.gather(*map(follow, queries))
 
+    def run() -> None:
+        with suppress(asyncio.CancelledError), closing(loop):
+            loop.run_until_complete(following)
+
     following = loop.create_task(follow_all())
-    thread = threading.Thread(target=loop.run_forever, name="watchers", daemon=True)
+    thread = threading.Thread(target=run, name="watchers", daemon=True)
     thread.start()
     try:
         for number in range(len(queries)):
@@ -159,7 +165,7 @@ def _streams(address: str, queries: Sequence[str], note: Callable[[bytes], None]
                 raise BenchError(f"{number} of {len(queries)} streams are open: see the log of the API")
         yield
     finally:
-        loop.call_soon_threadsafe(following.cancel)
-        loop.call_soon_threadsafe(loop.stop)
+        with suppress(RuntimeError):
+            # It is closed where the watchers have ended by themselves.
+            loop.call_soon_threadsafe(following.cancel)
         thread.join(PATIENCE_SECONDS)
-        loop.close()

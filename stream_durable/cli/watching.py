@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import signal
 import sys
 import time
-from collections.abc import Callable
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from functools import wraps
 from io import StringIO
 from typing import Annotated, Any, NamedTuple
@@ -15,6 +16,9 @@ import typer
 
 from stream_durable.cli.gathering import gathers
 from stream_durable.cli.output import console
+
+#: How soon an interrupt ends the pause between two looks.
+_LOOK_SECONDS = 0.05
 
 
 class Watch(NamedTuple):
@@ -47,8 +51,8 @@ def watches(command: Callable[..., None]) -> Callable[..., None]:
 def _repeat(show: Callable[[], None], seconds: float) -> None:
     """Print on a cleared terminal every time, into a pipe only after a change."""
     before = None
-    with suppress(KeyboardInterrupt):
-        while True:
+    with suppress(KeyboardInterrupt), _interrupts() as asked:
+        while not asked:
             if sys.stdout.isatty():
                 console().clear()
                 show()
@@ -56,7 +60,26 @@ def _repeat(show: Callable[[], None], seconds: float) -> None:
                 sys.stdout.write(text)
                 sys.stdout.flush()
                 before = text
-            time.sleep(seconds)
+            again = time.monotonic() + seconds
+            while not asked and time.monotonic() < again:
+                time.sleep(_LOOK_SECONDS)
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Collect interrupts, since one may get lost inside a look; the second one ends the look."""
+    asked: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        asked.append(number)
+        if len(asked) > 1:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _printed(show: Callable[[], None]) -> str:
