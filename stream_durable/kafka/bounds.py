@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 from confluent_kafka import KafkaException, TopicCollection, TopicPartition
@@ -12,6 +13,9 @@ from stream_durable.kafka.config import CALL_SECONDS, away, transient
 from stream_durable.kafka.mock import is_mock
 from stream_durable.ports import LogBounds
 from stream_durable.settings import KafkaSettings
+
+#: The client library has crashed where several threads asked at the same moment; answers are awaited outside.
+_asking = Lock()
 
 
 def bounds_of(admin: AdminClient, settings: KafkaSettings, topic: str, partition: int) -> LogBounds:
@@ -34,10 +38,11 @@ def ends_of(
     Raises `TransientError` for an answer without an offset: brokers that come up give one, without an error,
     and it is no end of a log. Raises the errors of Kafka's client otherwise.
     """
-    low, high = (
-        admin.list_offsets(dict.fromkeys(parts, spec), request_timeout=CALL_SECONDS)
-        for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
-    )
+    with _asking:
+        low, high = (
+            admin.list_offsets(dict.fromkeys(parts, spec), request_timeout=CALL_SECONDS)
+            for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+        )
     found = {
         part: (low[part].result(CALL_SECONDS).offset, high[part].result(CALL_SECONDS).offset)
         for part in parts
