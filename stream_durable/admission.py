@@ -63,7 +63,7 @@ def resolved(message: events.FromOutside, catalogue: Catalogue, tokens: Tokens =
 
 
 def failure_of(start: StartTriggered, definitions: Current) -> Failure | None:
-    """Return why a trigger can start no run; None: it can."""
+    """Return why a trigger can start no run, or None."""
     if not start.fingerprint:
         text = f"no workflow {start.workflow!r} is registered: start a worker that has it"
         return Failure("unknown_workflow", f"{text}, then publish the event again", retryable=False)

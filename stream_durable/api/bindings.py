@@ -49,7 +49,7 @@ async def pause_binding(world: TheWorld, caller: TheCaller, name: Name, body: Re
 
 @router.post("/{name}/resume", response_model=Ordered, status_code=202)
 async def resume_binding(world: TheWorld, caller: TheCaller, name: Name) -> Response:
-    """Turn a binding on again; a stopped partition tries its record again."""
+    """Turn a binding on again; a stopped partition tries the record again."""
     await world.client.resume_binding(name)
     return ordered(caller, name)
 

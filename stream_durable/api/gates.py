@@ -105,7 +105,7 @@ async def probe_breaker(world: TheWorld, caller: TheCaller, name: Name) -> Respo
 
 
 def gate_shown(gate: GateSummary) -> GateShown:
-    """Return a gate as the API shows it."""
+    """Return a gate as shown by the API."""
     return GateShown(
         gate.name, gate.state, moment(gate.since), None if gate.due is None else moment(gate.due),
         gate.failures, gate.failures_max, gate.waiting,

@@ -66,7 +66,7 @@ OVERVIEW = Scope(None)
 
 
 def conditions_of(text: str) -> RunConditions:
-    """Read a filter as it stands in the address of a list."""
+    """Read a filter in the form of a list's address."""
     given = parse_qs(text.removeprefix("?"), keep_blank_values=True, max_num_fields=100)
     several = {name for name, field in RunConditions.model_fields.items() if field.default == []}
     try:

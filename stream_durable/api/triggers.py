@@ -32,7 +32,7 @@ async def get_trigger(world: TheWorld, caller: TheCaller, name: Name) -> Respons
 
 @router.delete("/{name}", response_model=Ordered, status_code=202)
 async def delete_trigger(world: TheWorld, caller: TheCaller, name: Name) -> Response:
-    """Forget a trigger; its runs go on."""
+    """Forget a trigger; runs go on."""
     await world.client.delete_trigger(name)
     return ordered(caller, name)
 

@@ -50,7 +50,7 @@ def measure_api(made: Instance, n: int) -> Sample:
 
 
 def _served(made: Instance) -> str:
-    """Start an API; return its host and port, once it listens."""
+    """Start an API; return host and port, once open."""
     before = len(logged(API_OPENED, "api", made.home))
     made.processes["api"] = spawn("api", made.home)
 
@@ -76,7 +76,7 @@ def _watched(made: Instance, address: str, runs: Sequence[str]) -> Sample:
 
 
 def _live(made: Instance, address: str) -> dict[str, float]:
-    """Return how much later than its public event the end of a run is seen by a watcher, in milliseconds."""
+    """Return how much later than the public event a watcher sees the end of a run, in milliseconds."""
     runs, public = new_runs(_LIVE_RUNS), {}
     seen: dict[str, float] = {}
 

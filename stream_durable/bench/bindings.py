@@ -51,7 +51,7 @@ def bound(made: Instance, n: int) -> Sample:
 
 
 async def _declare(made: Instance, topic: str) -> None:
-    """Make the topic, and bind it as an app would."""
+    """Make the topic, and bind the topic as apps do."""
     kafka = made.settings.kafka
     await make_own_topics(kafka, [topic], kafka.partitions)
     binding = App("binding", workflows=[app.workflows["bound"]])

@@ -35,8 +35,8 @@ def ends_of(
 ) -> dict[TopicPartition, tuple[int, int]]:
     """Return the first and the next offset of each partition.
 
-    Raises `TransientError` for an answer without an offset: brokers that come up give one, without an error,
-    and it is no end of a log. Raises the errors of Kafka's client otherwise.
+    Raises `TransientError` for an answer without an offset, as starting brokers give; otherwise the errors of
+    Kafka's client.
     """
     with _asking:
         low, high = (
