@@ -1012,7 +1012,7 @@ export interface paths {
         post?: never;
         /**
          * Delete Trigger
-         * @description Forget a trigger; its runs go on.
+         * @description Forget a trigger; runs go on.
          */
         delete: operations["delete_trigger"];
         options?: never;
@@ -1135,7 +1135,7 @@ export interface paths {
         put?: never;
         /**
          * Resume Binding
-         * @description Turn a binding on again; a stopped partition tries its record again.
+         * @description Turn a binding on again; a stopped partition tries the record again.
          */
         post: operations["resume_binding"];
         delete?: never;
