@@ -11,12 +11,12 @@ from pydantic import Field
 
 from stream_durable.api.callers import Caller, TheCaller
 from stream_durable.api.conditions import Conditions
-from stream_durable.api.gate import COOKIE, LOCAL
+from stream_durable.api.guard import COOKIE, LOCAL
 from stream_durable.api.problems import documented
 from stream_durable.api.shapes import many, model, shape
 from stream_durable.api.world import TheWorld
-from stream_durable.client.state import moment
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.moments import moment
 from stream_durable.ports import StoredApiToken
 
 router = APIRouter(tags=["access"], responses=documented(400, 401, 403, 422, 503))
@@ -79,6 +79,6 @@ async def list_tokens(world: TheWorld, caller: TheCaller) -> Response:
 def _token(one: StoredApiToken) -> dict[str, Any]:
     return one._asdict() | {
         "created": moment(one.created),
-        "expires": None if one.expires is None else moment(one.expires),
-        "revoked": None if one.revoked is None else moment(one.revoked),
+        "expires": moment(one.expires),
+        "revoked": moment(one.revoked),
     }

@@ -31,7 +31,7 @@ from stream_durable.api import (
     workflows,
 )
 from stream_durable.api.callers import role_for
-from stream_durable.api.gate import Find, Gate
+from stream_durable.api.guard import Find, Guard
 from stream_durable.api.world import Connect, Connection, World
 from stream_durable.core.errors import BrokenError
 
@@ -81,7 +81,7 @@ def make_app(
     app.add_api_route("/healthz", _healthy, include_in_schema=False)
     app.router.default = page.fallback
     problems.answer_errors(app)
-    app.add_middleware(Gate, find=find, is_open=is_open, is_local=is_local, base_path=base_path)
+    app.add_middleware(Guard, find=find, is_open=is_open, is_local=is_local, base_path=base_path)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from functools import partial
+from typing import Annotated, Literal, NamedTuple
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
@@ -15,35 +16,54 @@ from stream_durable.api.places import Name
 from stream_durable.api.problems import documented
 from stream_durable.api.shapes import many, model, shape
 from stream_durable.api.world import TheWorld
-from stream_durable.client.state import moment
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.gate.summary import GateSummary
+from stream_durable.core.gate.state import meant_by
+from stream_durable.core.gate.summary import GatePlace, GateSummary
+from stream_durable.core.moments import moment
 
 router = APIRouter(prefix="/gates", tags=["gates"], responses=documented(400, 401, 403, 404, 422, 503))
 
 
 class GateShown(NamedTuple):
-    """A gate before a dependency."""
+    """A gate with places or rates, or a breaker before a dependency."""
 
+    id: str
     name: str
-    #: `closed`, `open` or `half-open`.
+    #: The key of a gate with limits for each key.
+    key: str
+    kind: Literal["breaker", "gate"]
+    #: Of a breaker `closed`, `open` or `half-open`; of a gate `free`, or `full` while somebody waits.
     state: str
-    since: datetime
-    #: When something happens next by itself: of an open gate, when one attempt may try.
+    #: The limits of a gate in force, in words.
+    limits: str
+    #: Whether these limits are of no definition.
+    is_changed: bool
+    #: When the state of a breaker began.
+    since: datetime | None
+    #: When something happens next by itself: of an open breaker, when one attempt may try.
     due: datetime | None
     failures: int
     failures_max: int
-    #: Attempts that wait.
+    #: Those inside of a gate.
+    inside: int
+    #: Those that wait.
     waiting: int
 
 
 class PlaceShown(NamedTuple):
-    """An attempt waiting at a gate, or on trial."""
+    """A run, or an attempt of a step, inside of a gate, on trial at a breaker, or waiting."""
 
     run: str
+    #: Empty: the run as a whole.
     step: str
     attempt: int
-    is_trial: bool
+    is_inside: bool
+    #: Of a place at a gate: the turn, the priority, the key with the turn, and the units.
+    number: int
+    priority: int | None
+    share: str | None
+    units: int | None
+    since: datetime | None
 
 
 Gates = model("Gates", gates=many(GateShown))
@@ -59,26 +79,25 @@ class GatePage(Conditions):
 
 @router.get("", response_model=Gates)
 async def list_gates(world: TheWorld, caller: TheCaller, which: Annotated[GatePage, Query()]) -> Response:
-    """List the gates, by name."""
-    views = world.ports.views
-    found = await world.edge.ask(
-        lambda: views.gate_list(after=which.after, limit=which.limit), "list the gates"
-    )
+    """List the gates and breakers, by id."""
+    found = await world.client.gates(limit=which.limit, after=which.after)
     return caller.answer({"gates": list(map(gate_shown, found))})
 
 
 @router.get("/{name}", response_model=GateWhole)
-async def getgate_shown(world: TheWorld, caller: TheCaller, name: Name, limit: Limit = 100) -> Response:
-    """Return a gate with trials, and the waiting attempts in order of passing."""
+async def get_gate(
+    world: TheWorld, caller: TheCaller, name: Name, key: Text = "", limit: Limit = 100
+) -> Response:
+    """Return a gate or a breaker with those inside, and those waiting in order of passing."""
     views = world.ports.views
-    gate = await world.edge.ask(lambda: views.gate_get(name), "read a gate")
-    if gate is None:
-        raise RejectedError(
-            "unknown_gate", f"there is no gate {name[:128]!r}: the list of gates shows those there are"
-        )
-    places = await world.edge.ask(lambda: views.gate_places(name, limit=limit), "read a gate")
-    shown = [PlaceShown(one.run, one.step, one.attempt, one.is_inside) for one in places]
-    return caller.answer(gate_shown(gate)._asdict() | {"places": shown})
+    for one in meant_by(name, key):
+        gate = await world.edge.ask(partial(views.gate_get, one), "read a gate")
+        if gate is not None:
+            places = await world.edge.ask(partial(views.gate_places, one, limit=limit), "read a gate")
+            return caller.answer(gate_shown(gate)._asdict() | {"places": list(map(_place_shown, places))})
+    about = f"{name[:128]!r} with key {key[:128]!r}" if key else repr(name[:128])
+    text = f"there is no gate {about}: the list of gates shows those there are"
+    raise RejectedError("unknown_gate", text)
 
 
 @router.patch("/{name}", response_model=Ordered, status_code=202)
@@ -106,7 +125,16 @@ async def probe_breaker(world: TheWorld, caller: TheCaller, name: Name) -> Respo
 
 def gate_shown(gate: GateSummary) -> GateShown:
     """Return a gate as shown by the API."""
+    is_breaker = gate.kind == "breaker"
     return GateShown(
-        gate.name, gate.state, moment(gate.since), None if gate.due is None else moment(gate.due),
-        gate.failures, gate.failures_max, gate.waiting,
+        gate.id, gate.name, gate.key, gate.kind, gate.state, gate.limits_text, gate.is_changed,
+        moment(gate.since) if is_breaker else None, moment(gate.due), gate.failures, gate.failures_max,
+        gate.inside, gate.waiting,
+    )  # fmt: skip
+
+
+def _place_shown(place: GatePlace) -> PlaceShown:
+    return PlaceShown(
+        place.run, place.step, place.attempt, place.is_inside, place.ordinal, place.priority, place.share,
+        place.units, moment(place.since),
     )  # fmt: skip

@@ -17,9 +17,9 @@ import msgspec
 
 from stream_durable.api.subjects import Scope
 from stream_durable.client.edge import Edge
-from stream_durable.client.state import moment
 from stream_durable.core.errors import StreamDurableError
 from stream_durable.core.lifecycle import EventHead
+from stream_durable.core.moments import moment
 from stream_durable.ports import LoggedEvent
 from stream_durable.telemetry import DEPENDENCY_FAILED, logger
 

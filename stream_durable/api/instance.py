@@ -18,8 +18,8 @@ from stream_durable.api.shown import plain
 from stream_durable.api.world import TheWorld
 from stream_durable.client import RunEntry, RunFilter, RunStatuses
 from stream_durable.client.attention import Attention
-from stream_durable.client.state import moment
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.moments import moment
 from stream_durable.ports import DeadPosition, DeadSummary, GroupMember
 from stream_durable.services.status import Concern, Readers, Status, concerns
 from stream_durable.settings import SettingRow, describe
@@ -142,16 +142,19 @@ async def get_status(world: TheWorld, caller: TheCaller) -> Response:
 @router.get("/overview", response_model=Overview, tags=["instance"])
 async def get_overview(world: TheWorld, caller: TheCaller) -> Response:
     """Return the content of the first screen in one answer: problems for a person, counts and recent runs."""
-    client, views = world.client, world.ports.views
+    client = world.client
     counts = await client.statuses(at_most=COUNT_MAX)
     failed = await client.statuses(RunFilter(failed=True, updated_since="1d"), at_most=COUNT_MAX)
     runs = await client.list(limit=RECENT_RUNS)
     inputs = await client.inputs(limit=1_000)
-    gates = [gate_shown(one) for one in await views.gate_list() if one.state != "closed"]
     found = await world.status()
     return caller.answer(
         {"at": found.at and moment(found.at), "counts": counts, "failed": failed, "runs": runs.runs}
-        | {"inputs": len(inputs.inputs), "concerns": concerns(found), "gates": gates}
+        | {
+            "inputs": len(inputs.inputs),
+            "concerns": concerns(found),
+            "gates": list(map(gate_shown, found.gates)),
+        }
     )
 
 
@@ -181,7 +184,7 @@ def _status(found: Status, prefix: str) -> StatusShown:
         [
             PartitionShown(
                 topic, one.partition, one.owner, one.takeovers, one.next_offset, left.records,
-                _moment(left.since), one.lost_reason,
+                moment(left.since), one.lost_reason,
             )
             for one, left in found.partitions
         ],
@@ -195,7 +198,7 @@ def _status(found: Status, prefix: str) -> StatusShown:
 
 
 def _readers(name: str, readers: Readers) -> ReadersShown:
-    return ReadersShown(name, readers.members, readers.left.records, _moment(readers.left.since))
+    return ReadersShown(name, readers.members, readers.left.records, moment(readers.left.since))
 
 
 def _dead(one: DeadSummary, caller: Caller) -> dict[str, Any]:
@@ -216,7 +219,3 @@ def _place(after: str | None) -> DeadPosition | None:
         text = f"{after[:128]!r} is no position in a list: pass the value of `following`"
         raise RejectedError("bad_cursor", text) from None
     return found
-
-
-def _moment(millis: int | None) -> datetime | None:
-    return None if millis is None else moment(millis)

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from stream_durable.api.app import make_app
 from stream_durable.api.callers import Caller
-from stream_durable.api.gate import Find
+from stream_durable.api.guard import Find
 from stream_durable.api.hub import Hub
 from stream_durable.api.operations import Operations
 from stream_durable.api.world import Connection, World

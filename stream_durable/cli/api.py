@@ -9,10 +9,11 @@ import typer
 
 from stream_durable.cli.change import Change, changes
 from stream_durable.cli.errors import NotFoundError, UsageError
-from stream_durable.cli.output import Format, Output, moment, show
+from stream_durable.cli.output import Format, Output, show
 from stream_durable.cli.services import HealthPort, host_service, with_health_port
 from stream_durable.cli.values import load_settings
 from stream_durable.cli.watching import watches
+from stream_durable.core.moments import moment
 
 if TYPE_CHECKING:
     from stream_durable.ports import StoredApiToken

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from stream_durable.cli.errors import NotFoundError
 from stream_durable.cli.failures import Failed
-from stream_durable.cli.output import cell_text, lasted, moment
+from stream_durable.cli.output import cell_text, lasted
+from stream_durable.core.moments import moment
 from stream_durable.core.names import is_helper
 from stream_durable.core.status import FAILED, RUN_ENDED
 

@@ -9,9 +9,10 @@ import typer
 
 from stream_durable.cli.change import Change, changes
 from stream_durable.cli.errors import NotFoundError
-from stream_durable.cli.output import Format, Output, cell_text, moment, show, show_one
+from stream_durable.cli.output import Format, Output, cell_text, show, show_one
 from stream_durable.cli.values import load_settings
 from stream_durable.cli.watching import watches
+from stream_durable.core.moments import moment
 
 if TYPE_CHECKING:
     from stream_durable.core.gate.summary import GatePlace, GateSummary
@@ -139,10 +140,10 @@ async def _get(
     settings: Settings, name: str, key: str, limit: int, after: int, *, is_breaker: bool
 ) -> tuple[GateSummary, list[GatePlace]]:
     from stream_durable import operating
-    from stream_durable.core.gate.state import gate_id
+    from stream_durable.core.gate.state import meant_by
 
     async with operating.views(settings) as views:
-        for one in [name] if is_breaker else [gate_id(name, key), *([] if key else [name])]:
+        for one in (name,) if is_breaker else meant_by(name, key):
             gate = await views.gate_get(one)
             if gate is not None:
                 inside = [] if after else await views.gate_places(one, is_inside=True, limit=limit)

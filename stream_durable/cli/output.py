@@ -159,11 +159,6 @@ def cell_text(value: object, length_max: int | None = None) -> str:
     return f"{text[: kept - kept // 2]}…{text[-(kept // 2) :]}"
 
 
-def moment(milliseconds: int | None) -> datetime | None:
-    """Return a stored time for people and JSON."""
-    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1_000, UTC)
-
-
 def milliseconds(moment: datetime | None) -> int | None:
     """Return a moment as stored."""
     return None if moment is None else round(moment.timestamp() * 1_000)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from stream_durable.cli.errors import CHECK_FAILED
-from stream_durable.cli.output import Format, Output, Took, cell_text, moment, show_one
+from stream_durable.cli.output import Format, Output, Took, cell_text, show_one
 from stream_durable.cli.values import load_settings
+from stream_durable.core.moments import moment
 
 #: Causes shown as problems of the instance already.
 _PROBLEMS = frozenset({"breaker", "dead", "log_lost", "no_owner", "behind"})

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from stream_durable.cli.output import Format, Output, Took, cell_text, console, moment, show_one
+from stream_durable.cli.output import Format, Output, Took, cell_text, console, show_one
 from stream_durable.cli.values import load_settings
+from stream_durable.core.moments import moment
 
 if TYPE_CHECKING:
     from rich.console import Group

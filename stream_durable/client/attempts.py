@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from stream_durable.client.edge import Edge
-from stream_durable.client.state import moment
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import LogLine
+from stream_durable.core.moments import moment
 from stream_durable.core.run.rows import AttemptRow, StepRow
 from stream_durable.core.status import PENDING, READY, RETRYING, WAITING
 

@@ -15,10 +15,10 @@ from stream_durable.client.edge import Edge
 from stream_durable.client.filter import since_epoch
 from stream_durable.client.replaying import Place, Replay, Replayed, ReplayOptions, topic_views
 from stream_durable.client.rules import forget, known_rule, read_declared, turn
-from stream_durable.client.state import moment
 from stream_durable.core.bindings import Bad, Binding
 from stream_durable.core.declared import Declared, rule_key
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.moments import moment
 from stream_durable.core.schedule.state import Off
 from stream_durable.ports import Outgoing, Record, TopicPlace
 from stream_durable.wire.bindings import read_bound

@@ -8,10 +8,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeVar
 
-from stream_durable.client.state import moment
 from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.core.messages import Message
+from stream_durable.core.moments import moment
 from stream_durable.core.reference import MARK
 from stream_durable.payloads import Payloads
 from stream_durable.ports import (

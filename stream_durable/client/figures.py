@@ -9,8 +9,8 @@ from typing import NamedTuple
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import since_epoch
 from stream_durable.client.listing import LIMIT_MAX
-from stream_durable.client.state import moment
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.moments import moment
 from stream_durable.ports import WorkflowFigures
 from stream_durable.sdk.durations import Duration, milliseconds
 
@@ -52,7 +52,7 @@ async def child_counts(edge: Edge, runs: Sequence[str]) -> dict[str, int]:
 
 
 def _entry(row: WorkflowFigures) -> WorkflowEntry:
-    last = None if row.last_created is None else moment(row.last_created)
+    last = moment(row.last_created)
     return WorkflowEntry(
         row.workflow, row.open, row.waiting, row.failed, row.started, row.completed, last, row.last_status
     )

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from stream_durable.client.edge import Edge
-from stream_durable.client.state import RunState, StepState, moment
+from stream_durable.client.state import RunState, StepState
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import MESSAGE_TYPES
+from stream_durable.core.moments import moment
 from stream_durable.core.status import Outcome
 
 #: Evidence of one run that is read at most.
@@ -80,7 +81,7 @@ async def _signals(edge: Edge, state: RunState, *, with_evidence: bool) -> list[
     for one in found:
         at = state.created if one.came is None else moment(one.came)
         came = Happening(at, "kept", by=one.sent_by or "", text=f"signal {one.name}")
-        until = None if one.expires is None else moment(one.expires)
+        until = moment(one.expires)
         if until is not None and (not one.is_kept or until <= now):
             expired.append(came._replace(time=until, what="expired"))
         else:

@@ -12,12 +12,12 @@ import msgspec
 
 from stream_durable.client.edge import Edge
 from stream_durable.client.listing import LIMIT_MAX
-from stream_durable.client.state import moment
 from stream_durable.client.together import PAGE_RUNS, Progress
 from stream_durable.core.definition.nodes import AnswerKind, InputNode
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import ASKS
 from stream_durable.core.messages import AnswerInput
+from stream_durable.core.moments import moment
 from stream_durable.ports import QuestionQuery, StoredQuestion
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.workflow import Workflow
@@ -167,7 +167,7 @@ def _open(one: StoredQuestion, node: InputNode | None) -> OpenInput:
     return OpenInput(
         one.run, one.workflow, one.wait, "form" if node is None else node.answer,
         () if node is None else choices_of(node), one.prompt, one.role, one.assignee, moment(one.opened),
-        None if one.due is None else moment(one.due), None if one.expires is None else moment(one.expires),
+        moment(one.due), moment(one.expires),
         () if one.tags is None else tuple(msgspec.json.decode(one.tags)),
     )  # fmt: skip
 

@@ -10,10 +10,10 @@ import msgspec
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import since_epoch
 from stream_durable.client.listing import LIMIT_MAX
-from stream_durable.client.state import moment
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.later.rows import read_body
 from stream_durable.core.messages import Deferrable, EventUnkeyed, Message, SignalRun
+from stream_durable.core.moments import moment
 from stream_durable.ports import StoredLater
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.wire.events import LATER_START, cancelled_later, deferred

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
@@ -16,6 +16,7 @@ from stream_durable.client.state import CLIENT, failure_of, values_of
 from stream_durable.core.attributes import checked_name
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
+from stream_durable.core.moments import moment
 from stream_durable.core.run.rows import thaw_requests
 from stream_durable.core.run.say import trigger_of
 from stream_durable.explain.listed import brief, word_of
@@ -181,9 +182,9 @@ def entry(run: RunSummary) -> RunEntry:
         run.workflow,
         run.fingerprint,
         run.status,
-        _moment(run.created),
-        _moment(run.updated),
-        None if run.ended is None else _moment(run.ended),
+        moment(run.created),
+        moment(run.updated),
+        moment(run.ended),
         run.done,
         run.total,
         tuple(msgspec.json.decode(run.tags)) if run.tags else (),
@@ -195,7 +196,7 @@ def entry(run: RunSummary) -> RunEntry:
         run.parent,
         run.parent_step,
         run.attempt,
-        None if run.started is None else _moment(run.started),
+        moment(run.started),
         word_of(run),
         brief(run),
         0 if requests is None else requests.held,
@@ -230,7 +231,3 @@ def read_cursor(text: str, order: RunOrder = NEWEST) -> ListPosition:
     raise RejectedError(
         "bad_cursor", f"{text[:128]!r} is no position in this list: pass the value of `following`"
     )
-
-
-def _moment(millis: int) -> datetime:
-    return datetime.fromtimestamp(millis / 1_000, UTC)

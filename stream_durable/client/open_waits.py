@@ -9,10 +9,10 @@ import msgspec
 
 from stream_durable.client.edge import Edge
 from stream_durable.client.listing import LIMIT_MAX
-from stream_durable.client.state import moment
 from stream_durable.core.definition.nodes import SignalNode, TokenNode
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import channel_id
+from stream_durable.core.moments import moment
 from stream_durable.core.names import beside_name, hook_kind
 from stream_durable.ports import ChannelRange, EventWait, SignalStep, SignalWait, StoredEvent
 
@@ -198,8 +198,8 @@ def _open_wait(wait: EventWait | SignalWait, kind: str, name: str, key: str | No
     if wait.behind is not None:
         kind = f"{kind} reaction"
     return OpenWait(
-        wait.run, wait.workflow, hook_kind(wait.wait), kind, name, key, _moment(wait.since),
-        _moment(wait.due), wait.behind,
+        wait.run, wait.workflow, hook_kind(wait.wait), kind, name, key, moment(wait.since),
+        moment(wait.due), wait.behind,
     )  # fmt: skip
 
 
@@ -207,13 +207,9 @@ def _kept(event: StoredEvent) -> KeptEvent:
     name, _, key = event.channel.partition("/")
     data = None if event.data is None else msgspec.json.decode(event.data)
     return KeptEvent(
-        name, key, event.id, data, moment(event.expires), _moment(event.published), _moment(event.taken),
+        name, key, event.id, data, moment(event.expires), moment(event.published), moment(event.taken),
         event.sent_by or "",
     )  # fmt: skip
-
-
-def _moment(millis: int | None) -> datetime | None:
-    return None if millis is None else moment(millis)
 
 
 def _check(limit: int) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from stream_durable.core.definition.nodes import AnswerKind, InputNode
+from stream_durable.core.moments import moment
 from stream_durable.core.run.state import Step
 
 
@@ -63,10 +64,6 @@ def question_of(node: object, step: Step) -> Question | None:
         asked.role,
         asked.assignee,
         {} if asked.metadata is None else msgspec.json.decode(asked.metadata),
-        None if asked.due is None else _moment(asked.due),
-        tuple(Change(c.id, c.kind, _moment(c.at), c.by, c.to, c.role, c.comment) for c in asked.changes),
+        moment(asked.due),
+        tuple(Change(c.id, c.kind, moment(c.at), c.by, c.to, c.role, c.comment) for c in asked.changes),
     )
-
-
-def _moment(millis: int) -> datetime:
-    return datetime.fromtimestamp(millis / 1_000, UTC)

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from stream_durable.client.edge import Edge
 from stream_durable.client.starting import check_queue
-from stream_durable.client.state import moment
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.moments import moment
 from stream_durable.ports import Outgoing
 from stream_durable.retrying import retry_transient
 from stream_durable.sdk.durations import Duration, milliseconds

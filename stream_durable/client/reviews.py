@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from stream_durable.core.failure import Failure
+from stream_durable.core.moments import moment
 from stream_durable.core.run.from_outside import Decision
 from stream_durable.core.run.state import Step
 
@@ -31,12 +32,8 @@ def reviews_of(name: str, step: Step) -> tuple[Review, ...]:
     """Return all decisions about a step, oldest first."""
     return tuple(
         Review(
-            name, one.id, one.decision, _moment(one.at), one.by, one.reason, _moment(one.held), one.attempt,
+            name, one.id, one.decision, moment(one.at), one.by, one.reason, moment(one.held), one.attempt,
             one.failure,
         )
         for one in (() if step.detail is None else step.detail.reviews)
     )  # fmt: skip
-
-
-def _moment(millis: int) -> datetime:
-    return datetime.fromtimestamp(millis / 1_000, UTC)

@@ -11,10 +11,10 @@ from stream_durable.admission import failure_of
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import since_epoch
 from stream_durable.client.replaying import Place, Replay, Replayed, ReplayOptions
-from stream_durable.client.state import moment
 from stream_durable.core.declared import Declared, Rule, forgotten, rule_key, turned_off, turned_on
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import EventPublished, EventUnkeyed, StartTriggered
+from stream_durable.core.moments import moment
 from stream_durable.core.schedule.state import Off
 from stream_durable.core.triggers import Trigger, start_of
 from stream_durable.ports import Catalogue, Outgoing, Record

@@ -15,7 +15,6 @@ from stream_durable.client.edge import Edge
 from stream_durable.client.filter import since_epoch
 from stream_durable.client.listing import LIMIT_MAX
 from stream_durable.client.starting import check_input, check_queue, resolve
-from stream_durable.client.state import moment
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.format import SCHEDULES
@@ -29,6 +28,7 @@ from stream_durable.core.messages import (
     SetSchedule,
     TriggerSchedule,
 )
+from stream_durable.core.moments import moment
 from stream_durable.core.schedule.moments import jittered, moments, next_moments
 from stream_durable.core.schedule.rows import ScheduleBody, read_body, read_firing
 from stream_durable.core.schedule.rule import Rule
@@ -230,7 +230,7 @@ class ScheduleOrders:
         shown = tuple(
             FiringState(
                 f.run, moment(f.moment), f.cause, f.status, moment(f.at),
-                None if f.ended is None else moment(f.ended), f.failure,
+                moment(f.ended), f.failure,
             )
             for f in firings
         )  # fmt: skip
@@ -298,11 +298,11 @@ def _state(edge: Edge, stored: StoredSchedule) -> ScheduleState:
         off_since=None if off is None else moment(off.at),
         off_by="" if off is None else off.by,
         off_cause="" if off is None else off.cause,
-        next=None if due is None else moment(due),
+        next=moment(due),
         created=moment(body.created),
         overlap=plan.overlap,
         app=body.app,
-        undeclared=None if body.undeclared is None else moment(body.undeclared),
+        undeclared=moment(body.undeclared),
         is_changed=body.changed is not None,
         missed=body.missed,
         failures=body.failures,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -17,6 +17,7 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import BranchNode
 from stream_durable.core.emissions import RefusedEmission
 from stream_durable.core.failure import Failure
+from stream_durable.core.moments import moment
 from stream_durable.core.names import helper_kind, is_helper
 from stream_durable.core.run import state as core
 from stream_durable.core.run.attribute_rows import thaw_attributes
@@ -229,10 +230,10 @@ def _run_state(stored: StoredRun, run: Run | None, counts: Mapping[str, int]) ->
         fingerprint=row.fingerprint,
         status=row.status,
         created=moment(row.created),
-        started=_moment(row.started),
+        started=moment(row.started or None),
         updated=moment(row.updated),
-        ended=_moment(row.ended),
-        due=_moment(row.due),
+        ended=moment(row.ended or None),
+        due=moment(row.due or None),
         attempt=row.attempt,
         done=row.done,
         total=row.total,
@@ -255,8 +256,8 @@ def _run_state(stored: StoredRun, run: Run | None, counts: Mapping[str, int]) ->
         steps={state.name: state for state in states if not is_helper(state.name)},
         helpers={state.name: state for state in states if is_helper(state.name)},
         reactions={} if run is None else reaction_states(run, counts),
-        expected=None if requests is None else _moment(requests.expected),
-        overdue_since=None if requests is None else _moment(requests.overdue_since),
+        expected=None if requests is None else moment(requests.expected or None),
+        overdue_since=None if requests is None else moment(requests.overdue_since or None),
     )
 
 
@@ -268,11 +269,6 @@ def values_of(stored: bytes | None) -> dict[str, str | float | bool | datetime]:
 def failure_of(stored: bytes | None) -> Failure | None:
     """Return a stored failure."""
     return None if stored is None else _failure(stored)
-
-
-def moment(millis: int) -> datetime:
-    """Return log time as a date and time."""
-    return datetime.fromtimestamp(millis / 1_000, UTC)
 
 
 def _states(run: Run) -> list[StepState]:
@@ -311,11 +307,11 @@ def _plain(name: str, step: Step) -> StepState:
         step.attempt if has_begun else 0,
         _value(step.output),
         step.failure,
-        _moment(step.started),
-        _moment(step.finished),
+        moment(step.started or None),
+        moment(step.finished or None),
         step.worker,
         detail.held or None,
-        _moment(step.due),
+        moment(step.due or None),
         detail.percent,
         detail.label,
         detail.child or None,
@@ -325,8 +321,8 @@ def _plain(name: str, step: Step) -> StepState:
         refused=detail.refused,
         sent=tuple(_sent(name, detail)),
         reviews=reviews_of(name, step),
-        expected=_moment(detail.expected),
-        overdue_since=_moment(detail.overdue_since),
+        expected=moment(detail.expected or None),
+        overdue_since=moment(detail.overdue_since or None),
     )
 
 
@@ -336,15 +332,15 @@ def _when(review: Review) -> datetime:
 
 def _sent(name: str, detail: core.Detail) -> Iterator[SentBy]:
     for sent in detail.sent:
-        yield SentBy(sent.name, sent.id, _moment(sent.at), sent.by)
+        yield SentBy(sent.name, sent.id, moment(sent.at or None), sent.by)
     if detail.beside is not None:
-        yield SentBy(helper_kind(name), detail.beside.id, _moment(detail.beside.at), detail.beside.by)
+        yield SentBy(helper_kind(name), detail.beside.id, moment(detail.beside.at or None), detail.beside.by)
 
 
 def _outside(outside: Outside | None) -> OutsideEnd | None:
     if outside is None:
         return None
-    return OutsideEnd(outside.id, _moment(outside.at), outside.by, _moment(outside.beat))
+    return OutsideEnd(outside.id, moment(outside.at or None), outside.by, moment(outside.beat or None))
 
 
 def _held(run: Run, i: int, step: Step) -> str | None:
@@ -374,10 +370,6 @@ def _request(request: core.Request | None) -> Request | None:
     if request is None:
         return None
     return Request(request.id, moment(request.at), request.reason, request.compensate, by=request.by)
-
-
-def _moment(millis: int | None) -> datetime | None:
-    return moment(millis) if millis else None
 
 
 def _value(data: bytes | str | None) -> Any:

@@ -1,23 +1,28 @@
-"""Shared by readers of public events: the way from a thread to a loop, offsets by time, judging of errors."""
+"""Shared by readers of public events: a consumer with a thread, its way to the loop, offsets by time."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from contextlib import suppress
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream_durable.core.errors import RejectedError, StreamDurableError
 from stream_durable.kafka.config import CALL_SECONDS, transient
-from stream_durable.kafka.partitions import MISSING
+from stream_durable.kafka.partitions import MISSING, check_partitions
+from stream_durable.kafka.threads import outcome
 from stream_durable.settings import KafkaSettings
 from stream_durable.telemetry import DEPENDENCY_FAILED, logger
 
 _log = logger(__name__)
 _Said = TypeVar("_Said")
+_Begun = TypeVar("_Begun")
 
 POLL_SECONDS: Final = 0.1
 RECORDS_MAX: Final = 1_000
@@ -67,6 +72,64 @@ class Feed(Generic[_Said]):
         # On a loop that is closed nobody is left who would want to know.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments)
+
+
+class FeedReader(ABC, Generic[_Begun, _Said]):
+    """A consumer of some partitions, with a thread of its own and a feed."""
+
+    def __init__(
+        self, settings: KafkaSettings, properties: dict[str, Any], parts: list[TopicPartition], thread: str
+    ) -> None:
+        """Read nothing yet."""
+        self.feed: Feed[_Said] = Feed()
+        self._settings = settings
+        self._properties = properties
+        self._parts = parts
+        self._ready: Future[_Begun] = Future()
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._serve, name=thread, daemon=True)
+
+    @abstractmethod
+    def _begin(self, consumer: Consumer) -> _Begun:
+        """Assign the partitions."""
+
+    @abstractmethod
+    def _read(self, consumer: Consumer) -> None:
+        """Read once, into the feed."""
+
+    async def start(self) -> _Begun:
+        """Begin to read; return when the offsets are known."""
+        self._thread.start()
+        return await outcome(self._ready)
+
+    def stop(self) -> None:
+        """Stop the thread, which takes a moment."""
+        self._is_stopping = True
+
+    def join(self) -> None:
+        """Wait for the thread."""
+        self._thread.join(CALL_SECONDS)
+
+    def _serve(self) -> None:
+        consumer = Consumer(self._properties)
+        try:
+            check_partitions(consumer, {part.topic for part in self._parts}, self._settings)
+            self._ready.set_result(self._begin(consumer))
+            while not self._is_stopping:
+                self._read(consumer)
+            self._end(closed())
+        except StreamDurableError as error:
+            self._end(error)
+        except KafkaException as error:
+            self._end(transient(error, self._settings))
+        finally:
+            consumer.close()
+
+    def _end(self, error: StreamDurableError) -> None:
+        if self._ready.done():
+            self.feed.fail(error)
+        else:
+            self._ready.set_exception(error)
 
 
 def offsets_at(

@@ -24,7 +24,16 @@ from stream_durable.core.errors import RejectedError, StreamDurableError
 from stream_durable.core.ids import partition_of
 from stream_durable.core.lifecycle import RunEvent, StepEvent
 from stream_durable.kafka.config import CALL_SECONDS, reading, transient
-from stream_durable.kafka.feed import LATEST, POLL_SECONDS, RECORDS_MAX, Feed, closed, judge, offsets_at
+from stream_durable.kafka.feed import (
+    LATEST,
+    POLL_SECONDS,
+    RECORDS_MAX,
+    Feed,
+    FeedReader,
+    closed,
+    judge,
+    offsets_at,
+)
 from stream_durable.kafka.flow import Flow
 from stream_durable.kafka.partitions import check_partitions
 from stream_durable.kafka.threads import outcome
@@ -222,7 +231,7 @@ class _Live:
             feed.fail(error)
 
 
-class _Past:
+class _Past(FeedReader[None, RunEvent | StepEvent | None]):
     """One consumer of a run's partition on both topics, from a time on."""
 
     def __init__(
@@ -233,70 +242,37 @@ class _Past:
         key: bytes,
         since: int,
     ) -> None:
-        self._settings = settings
-        self.feed: Feed[RunEvent | StepEvent | None] = Feed()
+        super().__init__(settings, {**properties, "enable.partition.eof": True}, parts, "tail-past")
         self.feed.taken = self._make_room
-        self._properties = {**properties, "enable.partition.eof": True}
-        self._parts = parts
         self._key = key
         self._since = since
-        self._ready: Future[None] = Future()
+        #: The topics that were not read to their end yet; None: said.
+        self._unread: set[str] | None = {part.topic for part in parts}
         self._room = threading.Semaphore(_HELD_MAX)
-        self._is_stopping = False
-        self._thread = threading.Thread(target=self._serve, name="tail-past", daemon=True)
-
-    async def start(self) -> None:
-        """Begin to read; return when the offsets are known."""
-        self._thread.start()
-        await outcome(self._ready)
 
     def stop(self) -> None:
         """Stop the thread, which takes a moment."""
-        self._is_stopping = True
+        super().stop()
         self._room.release()
-
-    def join(self) -> None:
-        """Wait for the thread."""
-        self._thread.join(CALL_SECONDS)
 
     def _make_room(self) -> None:
         self._room.release()
 
-    def _serve(self) -> None:
-        consumer = Consumer(self._properties)
-        try:
-            consumer.incremental_assign(self._starts(consumer))
-            self._ready.set_result(None)
-            self._read(consumer)
-            self._end(closed())
-        except StreamDurableError as error:
-            self._end(error)
-        except KafkaException as error:
-            self._end(transient(error, self._settings))
-        finally:
-            consumer.close()
-
-    def _end(self, error: StreamDurableError) -> None:
-        if self._ready.done():
-            self.feed.fail(error)
-        else:
-            self._ready.set_exception(error)
+    def _begin(self, consumer: Consumer) -> None:
+        consumer.incremental_assign(self._starts(consumer))
 
     def _read(self, consumer: Consumer) -> None:
-        unread: set[str] | None = {part.topic for part in self._parts}
-        while not self._is_stopping:
-            for event in _events(consumer, self._key.__eq__, self._settings, unread):
-                self._hand_over(event)
-            if unread is not None and not unread:
-                unread = None
-                self._hand_over(None)
+        for event in _events(consumer, self._key.__eq__, self._settings, self._unread):
+            self._hand_over(event)
+        if self._unread is not None and not self._unread:
+            self._unread = None
+            self._hand_over(None)
 
     def _hand_over(self, event: RunEvent | StepEvent | None) -> None:
         self._room.acquire()
         self.feed.put([event])
 
     def _starts(self, consumer: Consumer) -> list[TopicPartition]:
-        check_partitions(consumer, {part.topic for part in self._parts}, self._settings)
         if self._since <= 0:
             return [TopicPartition(p.topic, p.partition, OFFSET_BEGINNING) for p in self._parts]
         # The ends are asked for first: what comes between the questions is read rather than missed.

@@ -16,8 +16,8 @@ from stream_durable.client.edge import Edge, Ports
 from stream_durable.client.filter import OPEN, since_epoch
 from stream_durable.client.rules import declare_rules
 from stream_durable.client.starting import StartOptions
-from stream_durable.client.state import moment
 from stream_durable.core.bindings import Binding
+from stream_durable.core.moments import moment
 from stream_durable.core.status import PAUSED, PENDING, RUN_ENDED, WAITING
 from stream_durable.ports import Record, RunQuery
 from stream_durable.sdk.app import App

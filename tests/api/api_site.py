@@ -12,7 +12,7 @@ import httpx
 from fastapi import FastAPI
 
 from stream_durable.api.app import make_app
-from stream_durable.api.gate import Find
+from stream_durable.api.guard import Find
 from stream_durable.api.hub import Hub
 from stream_durable.api.operations import Operations
 from stream_durable.api.serving import finding
@@ -88,7 +88,9 @@ class Site:
 
     async def _status(self) -> Status:
         views = self.engine.ports.views
-        gates: list[GateSummary] = [one for one in await views.gate_list() if one.state != "closed"]
+        gates: list[GateSummary] = [
+            one for one in await views.gate_list() if one.state in {"open", "half-open"}
+        ]
         runs = await views.run_statuses(RunQuery(), at_most=1_000)
         dead = len(await views.dead_list(limit=1_000))
         return Status(self.engine.now_ms, runs, True, [], None, None, {}, gates, dead)

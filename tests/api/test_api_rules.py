@@ -1,5 +1,6 @@
 """Lists by attributes, decisions about held steps, triggers, gates, queues and attention, over HTTP."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from api_flows import fails, orders
 from api_site import V1, Site, finish
 
-from stream_durable import App, Breaker, Retry, Workflow
+from stream_durable import App, Breaker, Gate, Retry, Workflow
 from stream_durable.testing.engine import Engine
 
 held = Workflow("held")
@@ -26,10 +27,18 @@ async def call() -> None:
     raise ConnectionError("no answer")
 
 
+narrow = Workflow("narrow", gate=Gate("door", at_once=1))
+
+
+@narrow.step
+async def linger() -> None:
+    await asyncio.sleep(60)
+
+
 @pytest.fixture
 def site() -> Iterator[Site]:
     with Engine.memory() as engine:
-        engine.deploy(orders, fails, held, away)
+        engine.deploy(orders, fails, held, away, narrow)
         site = Site(engine)
         yield site
         site.close()
@@ -143,3 +152,22 @@ def test_what_needs_a_person_is_grouped_by_cause(site: Site) -> None:
     assert (need["affected"], need["word"], found["is_whole"]) == (3, "Needs review", True)
     assert need["evidence"]["step"] == "explode"
     assert site.ask("GET", f"{V1}/attention?zone=Nowhere").json()["code"] == "bad_zone"
+
+
+def test_a_gate_is_shown_with_its_limits_and_whom_it_holds_and_is_no_trouble(site: Site) -> None:
+    for run in ("one", "two"):
+        site.post("/runs", {"workflow": "narrow", "id": run})
+        finish(site.engine.advance("1s"))
+
+    [listed] = site.get("/gates")["gates"]
+    assert (listed["id"], listed["kind"], listed["state"], listed["limits"]) == (
+        "door//", "gate", "full", "1 at once",
+    )  # fmt: skip
+    assert (listed["inside"], listed["waiting"], listed["since"]) == (1, 1, None)
+    whole = site.get("/gates/door")
+    assert {name: whole[name] for name in listed} == listed
+    assert [(one["run"], one["step"], one["is_inside"]) for one in whole["places"]] == [
+        ("one", "", True), ("two", "", False),
+    ]  # fmt: skip
+    assert site.ask("GET", f"{V1}/gates/door?key=north").json()["code"] == "unknown_gate"
+    assert site.get("/overview")["gates"] == []

@@ -1173,7 +1173,7 @@ export interface paths {
         };
         /**
          * List Gates
-         * @description List the gates, by name.
+         * @description List the gates and breakers, by id.
          */
         get: operations["list_gates"];
         put?: never;
@@ -1192,10 +1192,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Getgate Shown
-         * @description Return a gate with trials, and the waiting attempts in order of passing.
+         * Get Gate
+         * @description Return a gate or a breaker with those inside, and those waiting in order of passing.
          */
-        get: operations["getgate_shown"];
+        get: operations["get_gate"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2143,41 +2143,65 @@ export interface components {
         };
         /** GateShown */
         GateShown: {
+            /** Id */
+            id: string;
             /** Name */
             name: string;
+            /** Key */
+            key: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "breaker" | "gate";
             /** State */
             state: string;
-            /**
-             * Since
-             * Format: date-time
-             */
-            since: string;
+            /** Limits */
+            limits: string;
+            /** Is Changed */
+            is_changed: boolean;
+            /** Since */
+            since: string | null;
             /** Due */
             due: string | null;
             /** Failures */
             failures: number;
             /** Failures Max */
             failures_max: number;
+            /** Inside */
+            inside: number;
             /** Waiting */
             waiting: number;
         };
         /** GateWhole */
         GateWhole: {
+            /** Id */
+            id: string;
             /** Name */
             name: string;
+            /** Key */
+            key: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "breaker" | "gate";
             /** State */
             state: string;
-            /**
-             * Since
-             * Format: date-time
-             */
-            since: string;
+            /** Limits */
+            limits: string;
+            /** Is Changed */
+            is_changed: boolean;
+            /** Since */
+            since: string | null;
             /** Due */
             due: string | null;
             /** Failures */
             failures: number;
             /** Failures Max */
             failures_max: number;
+            /** Inside */
+            inside: number;
             /** Waiting */
             waiting: number;
             /** Places */
@@ -2574,8 +2598,18 @@ export interface components {
             step: string;
             /** Attempt */
             attempt: number;
-            /** Is Trial */
-            is_trial: boolean;
+            /** Is Inside */
+            is_inside: boolean;
+            /** Number */
+            number: number;
+            /** Priority */
+            priority: number | null;
+            /** Share */
+            share: string | null;
+            /** Units */
+            units: number | null;
+            /** Since */
+            since: string | null;
         };
         /** Planned */
         Planned: {
@@ -9666,9 +9700,10 @@ export interface operations {
             };
         };
     };
-    getgate_shown: {
+    get_gate: {
         parameters: {
             query?: {
+                key?: string;
                 /** @description How many at most. */
                 limit?: number;
             };

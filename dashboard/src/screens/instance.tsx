@@ -222,6 +222,8 @@ const GATE_STATES: Record<string, ["s-completed" | "s-blocked" | "s-retrying", s
   closed: ["s-completed", "green"],
   open: ["s-blocked", "amber"],
   "half-open": ["s-retrying", "amber"],
+  free: ["s-completed", "green"],
+  full: ["s-blocked", "amber"],
 };
 
 export function Gates() {
@@ -244,20 +246,22 @@ export function Gates() {
         );
       },
     },
-    { key: "name", head: "Gate", cell: (gate) => <span className="id">{gate.name}</span> },
+    { key: "name", head: "Gate", cell: (gate) => <span className="id">{gate.key ? `${gate.name} ${gate.key}` : gate.name}</span> },
+    { key: "limits", head: "Limits", from: 768, cell: (gate) => gate.limits },
     { key: "since", head: "Since", width: 128, num: true, from: 768, cell: (gate) => <Time at={gate.since} /> },
     { key: "due", head: "Tries", width: 128, num: true, cell: (gate) => <Ago at={gate.due} /> },
-    { key: "failures", head: "Failures", width: 96, num: true, from: 768, cell: (gate) => `${gate.failures} of ${gate.failures_max}` },
+    { key: "failures", head: "Failures", width: 96, num: true, from: 768, cell: (gate) => (gate.kind === "breaker" ? `${gate.failures} of ${gate.failures_max}` : "") },
+    { key: "inside", head: "Inside", width: 88, num: true, from: 768, cell: (gate) => gate.inside.toLocaleString("en") },
     { key: "waiting", head: "Waiting", width: 88, num: true, cell: (gate) => gate.waiting.toLocaleString("en") },
   ];
   return (
     <Screen title="Gates" query={gates} count={String(rows.length)}>
       {rows.length === 0 ? (
         <Empty title="No gates">
-          <p>A step with a breaker has one here as soon as it has run.</p>
+          <p>Each gate and breaker is here once a step or a run has passed it.</p>
         </Empty>
       ) : (
-        <Table label="Gates" columns={columns} rows={rows} rowKey={(gate) => gate.name} />
+        <Table label="Gates" columns={columns} rows={rows} rowKey={(gate) => gate.id} />
       )}
     </Screen>
   );

@@ -17,6 +17,11 @@ def gate_id(name: str, key: str = "") -> str:
     return f"{name}{CHILD_MARK}{key}"
 
 
+def meant_by(name: str, key: str = "") -> tuple[str, ...]:
+    """Return the ids that a name may stand for: a gate first, then a breaker."""
+    return (gate_id(name, key),) if key else (gate_id(name), name)
+
+
 class Gate:
     """So many at once, and so many per time, of all keys together or of one key.
 

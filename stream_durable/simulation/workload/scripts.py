@@ -9,7 +9,6 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from stream_durable.client.state import moment
 from stream_durable.core.failure import Failure
 from stream_durable.core.format import ASKS, BESIDE, LATER, TOKENS
 from stream_durable.core.ids import channel_id
@@ -37,6 +36,7 @@ from stream_durable.core.messages import (
     SkipStep,
     StartRun,
 )
+from stream_durable.core.moments import moment
 from stream_durable.memory.deployment import QUEUE
 from stream_durable.memory.ports import VirtualClock
 from stream_durable.sdk.app import App

@@ -1,4 +1,4 @@
-"""The gate before every route: checks host, caller and rights.
+"""The guard before every route: checks host, caller and rights.
 
 Open to this machine alone, or to token holders. Where it is open, a page of another site must not reach
 it through the browser of this machine: names other than loopback are refused, against DNS rebinding, as are
@@ -49,7 +49,7 @@ _HEADERS: Final = {
 }
 
 
-class Gate:
+class Guard:
     """Lets a request pass to the app, with its caller."""
 
     def __init__(
