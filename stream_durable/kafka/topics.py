@@ -263,9 +263,13 @@ class Topics:
     def _make(self, topics: list[Wanted]) -> None:
         replication = self._settings.kafka.replication
         new = [NewTopic(t.name, t.partitions, replication, config=t.config) for t in topics]
-        if new:
-            for future in self._admin.create_topics(new, request_timeout=_CALL_SECONDS).values():
-                _await_made(future)
+        deadline = time.monotonic() + _SEEN_SECONDS
+        while new:
+            answers = self._admin.create_topics(new, request_timeout=_CALL_SECONDS)
+            is_last = time.monotonic() > deadline
+            fenced = {name for name, made in answers.items() if _is_fenced(made, is_last=is_last)}
+            if new := [topic for topic in new if topic.topic in fenced]:
+                time.sleep(_LOOK_SECONDS)
 
     def _mend(self, topics: list[Wanted]) -> None:
         """Correct properties breaking a rule, and leave all others alone."""
@@ -288,13 +292,21 @@ def _commit(consumer: Consumer, marks: list[TopicPartition]) -> KafkaError | Non
     return next((mark.error for mark in answered if mark.error is not None), None)
 
 
-def _await_made(made: Future[None]) -> None:
-    """Wait for a created topic; another process may have created the topic at the same moment."""
+def _is_fenced(made: Future[None], *, is_last: bool) -> bool:
+    """Wait for a created topic; return whether too few brokers were there at the moment.
+
+    A controller takes a busy broker for gone after some seconds, and for back with its next heartbeat: the
+    plan has seen enough of them. Another process may have created the topic at the same moment.
+    """
     try:
         made.result()
     except KafkaException as error:
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+        code = error.args[0].code()
+        if code == KafkaError.INVALID_REPLICATION_FACTOR and not is_last:
+            return True
+        if code != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
+    return False
 
 
 def _settings_of(topic: Wanted, found: Found) -> list[ConfigEntry]:

@@ -15,7 +15,7 @@ from instances import SECONDS
 from waiting import eventually
 
 import stream_durable
-from kill.blocking import blocking, nested, patient
+from kill.blocking import NEIGHBOURS, blocking, nested, patient
 from kill.instance import Instance
 from kill.scene import Ground
 from kill.workflows import JOURNALS
@@ -91,7 +91,7 @@ async def test_neighbours_of_a_step_that_blocks_the_loop_are_repeated_once(
 ) -> None:
     async with supervised(ground, workers=1) as scene:
         bad = await scene.client.start(blocking, id="bad")
-        good = [await scene.client.start(patient, id=f"good-{n}") for n in range(3)]
+        good = [await scene.client.start(patient, NEIGHBOURS, id=f"good-{n}") for n in range(NEIGHBOURS)]
         for run in good:
             await run.result(timeout="120s")
         with pytest.raises(RunFailed) as raised:
@@ -126,7 +126,7 @@ async def test_a_block_that_ends_costs_nobody_anything(ground: Ground) -> None:
     longer = {"STREAM_DURABLE_WORKER__BLOCKED_MAX_MS": "60000"}
     async with supervised(ground, workers=1, **longer) as scene:
         bad = await scene.client.start(blocking, id="bad")
-        good = [await scene.client.start(patient, id=f"good-{n}") for n in range(3)]
+        good = [await scene.client.start(patient, NEIGHBOURS, id=f"good-{n}") for n in range(NEIGHBOURS)]
         for run in (bad, *good):
             await run.result(timeout="120s")
     assert set(scene.calls().values()) == {1}
@@ -139,7 +139,7 @@ async def test_the_time_out_of_a_step_counts_while_it_blocks_the_loop(ground: Gr
         bad = await scene.client.start(nested, id="bad")
         with pytest.raises(RunFailed) as raised:
             await bad.result(timeout="120s")
-        good = await scene.client.start(patient, id="good")
+        good = await scene.client.start(patient, 1, id="good")
         await good.result(timeout="60s")
     assert raised.value.failure.code == "loop_blocked"
     assert "its time-out of 1000 ms is over" in raised.value.failure.message

@@ -13,14 +13,19 @@ from instances import Instance, another_worker, running, settings_of
 from waiting import eventually
 
 from stream_durable import App, Workflow
+from stream_durable.core.messages import WaitClosed
+from stream_durable.kafka.publisher import KafkaPublisher
 from stream_durable.local.kafka import LocalKafka
 from stream_durable.local.process import free_ports
+from stream_durable.ports import Outgoing
 from stream_durable.postgres.migrate import migrate
 from stream_durable.services.doctor.checks import findings
 from stream_durable.services.doctor.finding import Finding
 from stream_durable.services.doctor.looking import diagnose
 from stream_durable.services.doctor.repairing import repair, repairs_of
 from stream_durable.settings import Settings
+from stream_durable.wire.inbox import encode
+from stream_durable.wire.topics import INBOX
 
 pytestmark = pytest.mark.real
 
@@ -29,7 +34,17 @@ SECONDS = 60
 
 order = Workflow("order")
 order.wait_event("paid", "paid", key="input.id")
-app = App("doctor", workflows=[order])
+#: Needs a worker, though it waits.
+packing = Workflow("packing")
+packing.wait_signal("go")
+
+
+@packing.step(after="go")
+async def pack() -> None:
+    """Is never called."""
+
+
+app = App("doctor", workflows=[order, packing])
 
 
 async def found(settings: Settings, later_ms: int = 0) -> list[Finding]:
@@ -140,13 +155,28 @@ async def test_nothing_is_wrong_and_then_each_of_these_is(instance: Instance) ->
     assert (lost.thing, lost.cause) == ("partition 1", "stands still: truncated")
 
 
+async def _forget(settings: Settings) -> None:
+    """Take the wait from its channel, as a message of nobody's could."""
+    publisher = KafkaPublisher(settings.kafka, settings.prefix, client="test")
+    message = WaitClosed(key="paid/seven", run="order-7", wait="paid")
+    try:
+        assert not await publisher.publish([(Outgoing(INBOX, None, b"paid/seven", encode(message)), None)])
+    finally:
+        await publisher.close()
+
+    async def is_forgotten() -> bool:
+        return not await _waits(settings)
+
+    await eventually(is_forgotten, "the channel has forgotten", seconds=SECONDS)
+
+
 async def _has_dead(settings: Settings) -> bool:
     return bool(await do(settings, "select count(*) from dead_letter"))
 
 
 async def test_a_run_that_a_channel_forgot_goes_on_after_the_repair(instance: Instance) -> None:
     settings = instance.settings
-    await do(settings, "delete from channel_wait")
+    await _forget(settings)
     assert [one.thing for one in of("waits", await found(settings))] == ["run order-7, step paid"]
 
     assert await repaired(settings) == ["let runs ask their channels again, 1 requests in all"]
@@ -181,6 +211,8 @@ async def test_workers_of_two_versions_and_a_queue_and_a_workflow_without_one(se
     newer.sleep("rest", "1h", after="paid")
     async with running(settings, app) as started:
         await started.client.start(order, {"id": "seven"}, id="order-7")
+        await started.client.start(packing, id="packing-7")
+        await started.begun("packing-7")
         await eventually(lambda: _waits(settings), "the run waits on its channel", seconds=SECONDS)
         other = settings.override({"worker.id": "worker-of-the-newer"})
         async with another_worker(other, App("doctor", workflows=[newer])):
