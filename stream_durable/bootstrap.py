@@ -9,7 +9,7 @@ from stream_durable.client.rules import declare_rules
 from stream_durable.connecting import SystemClock, process_name, tokens_of
 from stream_durable.core.definition.nodes import uses_tokens
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.lanes import lanes_of
+from stream_durable.core.lanes import lanes_of_all
 from stream_durable.engine.bound import BoundTopics
 from stream_durable.engine.ingress import Ingress
 from stream_durable.engine.reconciler import Reconciler
@@ -121,7 +121,7 @@ async def worker(
     blobs = KafkaBlobs(settings.kafka, settings.prefix, publisher, client=name)
     definitions = KafkaDefinitions(settings.kafka, settings.prefix, publisher, client=name, metrics=metrics)
     control = KafkaControl(settings.kafka, settings.prefix, client=name)
-    lanes = [lane for queue in settings.worker.queues for lane in lanes_of(queue)]
+    lanes = lanes_of_all(app.parts(settings.worker.queues))
     share = len(lanes)
     logs = {
         lane: GroupLog(

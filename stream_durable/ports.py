@@ -797,6 +797,8 @@ class PartitionSummary(NamedTuple):
     stalls: int
     #: The reason of a standstill, if the log was lost.
     lost_reason: str | None
+    #: Commands of runs about to begin that are held back, since the reconciler is behind.
+    held: int = 0
 
 
 #: (time, partition, generation, offset): dead letters, newest first.

@@ -182,6 +182,7 @@ def definition(*nodes: AnyNode, **options: Any) -> Definition:
             options.get("beside", ()),
             options.get("gate"),
             options.get("due_ms"),
+            options.get("queues", ()),
         ),
         **options,
     )

@@ -105,8 +105,8 @@ def dev(
                 api = _api()
             ready = partial(_print_ready, it, loaded, home, reload, has_page=api is not None)
             work = develop(
-                it, target, queues_of(loaded), home, Say(ready, _say), is_reloading=reload, api=api,
-                first=None if app else _start_examples,
+                it, target, loaded.parts(queues_of(loaded)), home, Say(ready, _say),
+                is_reloading=reload, api=api, first=None if app else _start_examples,
             )  # fmt: skip
             run_until_stopped("dev", quiet(it.settings), work)
     if it.disorder:

@@ -73,7 +73,7 @@ def worker(
         tell_imports(for_dev)
         # Edited code may name a queue that was not there when `dev` began.
         settings = settings.override({"worker.queues": roles.queues_of(loaded)})
-        asyncio.run(_made_topics(settings))
+        asyncio.run(_made_topics(settings, loaded.parts(settings.worker.queues)))
     host_service("worker", settings, roles.worker(loaded, note))
 
 
@@ -130,12 +130,12 @@ def up(
     run_until_stopped("up", settings, supervisor.run())
 
 
-async def _made_topics(settings: Settings) -> None:
+async def _made_topics(settings: Settings, parts: tuple[str, ...]) -> None:
     """Make the topics of a worker's queues, when Kafka is there."""
     from stream_durable.retrying import retry_transient
     from stream_durable.services.roles import make_topics
 
-    await retry_transient(lambda: make_topics(settings, settings.worker.queues), "create the topics")
+    await retry_transient(lambda: make_topics(settings, parts), "create the topics")
 
 
 def has_api(wanted: bool | None) -> bool:

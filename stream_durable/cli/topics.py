@@ -107,10 +107,13 @@ def make(
 
 
 def _queues(settings: Settings, queue: list[str] | None, target: str | None) -> list[str]:
-    """Return the queues from the settings, the options and the app, each once."""
+    """Return the queues from the settings, the options and the app without repeats, with all parts."""
     from stream_durable.services.roles import queues_of
 
-    queues = [*settings.worker.queues, *(queue or ()), *(queues_of(load(target)) if target else ())]
+    queues = [*settings.worker.queues, *(queue or ())]
+    if target:
+        loaded = load(target)
+        return list(dict.fromkeys(loaded.parts((*queues, *queues_of(loaded)))))
     return list(dict.fromkeys(queues))
 
 

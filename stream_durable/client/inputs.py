@@ -11,9 +11,10 @@ from stream_durable.core.definition.nodes import InputNode
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import ASKS
 from stream_durable.core.messages import AnswerInput, AssignInput, ClaimInput, CommentInput
+from stream_durable.core.run.from_outside import Asked
 from stream_durable.core.run.inputs import CHANGES_MAX
 from stream_durable.core.run.naming import no_such_wait
-from stream_durable.core.run.state import Asked, Run
+from stream_durable.core.run.state import Run
 from stream_durable.core.status import COMPLETED, STEP_ENDED, WAITING
 from stream_durable.wire.answers import judge
 

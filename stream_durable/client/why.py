@@ -16,6 +16,7 @@ from stream_durable.core.errors import RejectedError, TransientError
 from stream_durable.core.run.entering import entry_of, is_waiting
 from stream_durable.core.run.explain import causes
 from stream_durable.core.run.rows import RunRow, thaw_run
+from stream_durable.core.run.sections import SECTION
 from stream_durable.core.run.state import Run
 from stream_durable.core.status import STEP_ENDED, WAITING
 from stream_durable.explain.explained import Explanation, explain_run, explain_step, explained
@@ -138,11 +139,14 @@ def _gate_names(run: Run, asked: Iterable[int]) -> Iterable[str]:
         yield entry.gate
     for i in asked:
         step, node = run.steps.get(i), run.graph.nodes[i]
-        if step is not None and step.detail is not None and step.detail.held == "gate":
-            assert isinstance(node, StepNode)
-            if step.detail.place:
-                yield step.detail.place
-            elif node.breaker is not None:
+        if step is None or step.detail is None:
+            continue
+        if step.detail.held == SECTION:
+            step = run.steps[run.graph.owner(i)]
+        if step.detail is not None and step.detail.held == "gate":
+            if step.detail.queue_place or step.detail.place:
+                yield step.detail.queue_place or step.detail.place
+            elif isinstance(node, StepNode) and node.breaker is not None:
                 yield node.breaker.name
 
 

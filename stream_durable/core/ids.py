@@ -34,8 +34,8 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:\-]{0,127}\Z")
 NAME_RULE = "letters, digits and _ . : - only, beginning with a letter or _, at most 128"
 
 #: Names of queues; a topic's name takes no more, and leaves room for the rest of it.
-QUEUE = re.compile(r"[A-Za-z0-9_.\-]{1,100}\Z(?<!\.first)")
-QUEUE_RULE = "letters, digits and _ . - only, at most 100, and not .first at the end"
+QUEUE = re.compile(r"[A-Za-z0-9_.\-]{1,100}\Z(?<!\.first)(?<!\.high)(?<!\.low)")
+QUEUE_RULE = "letters, digits and _ . - only, at most 100, and not .first, .high or .low at the end"
 
 
 def byte_length(text: str) -> int:

@@ -476,6 +476,8 @@ class AttemptWaits(PassMessage, kw_only=True, tag="attempt.waits"):
     returns: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
     #: How often its worker had been lost, as the command says.
     losses: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] = 0
+    #: What the pass has cost at its gate, in all; None: the forecast holds.
+    spent: Units | None = None
 
 
 class LogLine(msgspec.Struct, omit_defaults=True, array_like=True):
@@ -510,6 +512,8 @@ class AttemptEnd(AttemptMessage, kw_only=True):
     #: Of a call that has kept values: the end counts only while this call holds the attempt, so that what
     #: follows from a value is never taken over without the value.
     call: Call | None = None
+    #: What the call has cost at its gate, in all; None: the forecast holds.
+    spent: Units | None = None
 
 
 class AttemptCompleted(AttemptEnd, kw_only=True, tag="attempt.completed"):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
-from stream_durable.core.definition.nodes import StepNode
+from stream_durable.core.definition.nodes import StepNode, gates_of
 from stream_durable.core.run.explain import status_of
+from stream_durable.core.run.gating import queue_gate
 from stream_durable.core.run.state import Step
 from stream_durable.core.status import PENDING, STEP_ENDED
 from stream_durable.explain.phrases import Times, attempt_of, counted
@@ -73,15 +74,17 @@ def _wait(seen: Snapshot, i: int, at: Times) -> str:
 
 
 def _gate(seen: Snapshot, i: int, at: Times) -> str:
-    node = seen.run.graph.nodes[i]
-    if not isinstance(node, StepNode) or not node.is_gated:
-        return "passes none"
-    if node.breaker is None:
-        assert node.gate is not None
-        return f"gate {node.gate.name}"
-    found = seen.gates.get(node.breaker.name)
-    state = "not asked yet" if found is None else found.summary.state
-    return f"breaker {node.breaker.name}: {state}"
+    graph = seen.run.graph
+    called = graph.work[i]
+    passed = []
+    if called is not None and called.breaker is not None:
+        found = seen.gates.get(called.breaker.name)
+        state = "not asked yet" if found is None else found.summary.state
+        passed.append(f"breaker {called.breaker.name}: {state}")
+    passed += [f"gate {gate.name}" for gate in gates_of(graph.nodes[i])]
+    if called is not None and (gate := queue_gate(seen.run, called)) is not None:
+        passed.append(f"gate {gate.name}")
+    return ", ".join(passed) or "passes none"
 
 
 def _queue(seen: Snapshot, i: int, at: Times) -> str:

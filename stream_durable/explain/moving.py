@@ -125,6 +125,26 @@ class Queued(Reason, code="queued", word="Runnable", check="command"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeldBack(Reason, code="backlog", word="Runnable", check="command"):
+    """The reconciler is behind, and publishes the commands of runs about to begin in portions."""
+
+    attempt: int
+    attempts: int
+    #: So many are held back in the run's partition of the inbox.
+    commands: int
+    partition: int
+
+    def text(self, subject: str, at: Times) -> str:
+        """Return the sentence."""
+        what = f"{subject}, {attempt_of(self.attempt, self.attempts)},"
+        others = counted(self.commands, "command of such runs is", "commands of such runs are")
+        return (
+            f"{what} waits for runs under way to end: {others} held back in partition {self.partition}, and "
+            "published in portions"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Handled(Reason, code="handled", word="Runnable", check="command"):
     """No unfinished command is there: either a worker is done, or the command is not published yet."""
 

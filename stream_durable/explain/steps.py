@@ -15,14 +15,16 @@ from stream_durable.core.definition.nodes import (
 )
 from stream_durable.core.failure import Failure
 from stream_durable.core.gate.state import gate_id
+from stream_durable.core.lanes import is_first
 from stream_durable.core.names import undo_name
 from stream_durable.core.run.attempts import NOT_CARRIED
 from stream_durable.core.run.cause import Cause
 from stream_durable.core.run.entering import is_waiting
 from stream_durable.core.run.explain import at_gate, causes, status_of
+from stream_durable.core.run.from_outside import Asked
 from stream_durable.core.run.groups import window
 from stream_durable.core.run.inside import first_of, open_waits
-from stream_durable.core.run.state import Asked, Run, Step
+from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.waiting import cause_of_wait
 from stream_durable.core.status import (
     CANCELLED,
@@ -102,8 +104,7 @@ def _before(run: Run, i: int, found: tuple[Cause, ...], cause: Cause) -> Reason:
             return waiting.Portion(deferred=0 if run.requests is None else len(run.requests.deferred))
         case "group":
             places = window(run, graph.owner(i))
-            if places is None:
-                return waiting.Turn(group=cause.name)
+            assert places is not None, "members of a group without places wait for none"
             return waiting.GroupPlace(group=cause.name, places=places)
         case _:
             steps = tuple((one.name, one.about) for one in found if one.kind == "step")
@@ -216,6 +217,11 @@ def _command(seen: Snapshot, i: int, step: Step) -> Reason:
         return stopped.NoWorker(
             since=since, queue=queue, topic=place.topic, partition=place.partition, offset=place.offset,
             before=place.before,
+        )  # fmt: skip
+    if place.offset is None and seen.partition is not None and seen.partition.held and is_first(place.topic):
+        return moving.HeldBack(
+            since=since, attempt=number, attempts=attempts, commands=seen.partition.held,
+            partition=seen.partition.partition,
         )  # fmt: skip
     if place.offset is None:
         return moving.Handled(

@@ -249,17 +249,6 @@ class Portion(Reason, code="portion", word="Waiting", check="run"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn(Reason, code="turn", word="Waiting", check="run"):
-    """The turn of a member of a group has not come."""
-
-    group: str
-
-    def text(self, subject: str, at: Times) -> str:
-        """Return the sentence."""
-        return f"{subject} waits for its turn in group {self.group}"
-
-
-@dataclass(frozen=True, kw_only=True)
 class Choice(Reason, code="choice", word="Waiting", check="after"):
     """A branch has not chosen a clause."""
 

@@ -16,7 +16,7 @@ from stream_durable.core.definition.reading import Known, admitted, definition_k
 from stream_durable.core.definition.stranding import queues_of
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import TRIGGERS
-from stream_durable.core.lanes import lanes_of
+from stream_durable.core.lanes import lanes_of, parts_of, queue_of
 from stream_durable.core.messages import RulesDeclared
 from stream_durable.kafka.compacted import CompactedTopic
 from stream_durable.kafka.config import CALL_SECONDS
@@ -168,11 +168,16 @@ class KafkaDefinitions:
         )
 
     def _check_queues(self, consumer: Consumer, definition: Definition) -> None:
-        if missing := self._without_topic(consumer, queues_of(definition)):
+        laned = {rule.name for rule in definition.queues if rule.has_lanes}
+        parts = [
+            part for queue in queues_of(definition) for part in parts_of(queue, by_priority=queue in laned)
+        ]
+        if missing := self._without_topic(consumer, parts):
+            option = "--app APP" if queue_of(missing[0]) in laned else f"--queue {missing[0]}"
             raise RejectedError(
                 "unknown_queue",
                 f"workflow {definition.name!r} uses queue {missing[0]!r}, which has no topic; make it with "
-                f"`stream-durable topics apply --queue {missing[0]}`",
+                f"`stream-durable topics apply {option}`",
             )
 
     def _learn(self, message: Message) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from stream_durable.core.bindings import Binding
 from stream_durable.core.format import FORMAT
-from stream_durable.core.lanes import lanes_of
+from stream_durable.core.lanes import lanes_of_all
 from stream_durable.engine.bound import BoundTopics
 from stream_durable.engine.outbox import format_record
 from stream_durable.engine.reconciler import Reconciler
@@ -183,7 +183,7 @@ class Deployment:
         clock = VirtualClock(self.loop.time, self.rng.randint(-skew, skew))
         logs = {
             lane: RemoteLog(process, self.broker, COMMANDS + lane, WORKERS + lane, records_max=100)
-            for lane in lanes_of(slot.queue)
+            for lane in lanes_of_all(self.app.parts((slot.queue,)))
         }
         slot.logs = tuple(logs.values())
         for log in slot.logs:

@@ -217,7 +217,10 @@ class MemoryViews(ScheduleViews, WaitViews, DeadViews):
         row = self._tables.partitions.get(partition)
         if row is None:
             return None
-        return PartitionSummary(partition, row.owner, row.epoch, row.next_offset, row.stalls, row.lost_reason)
+        held = sum(count for (of, _), (count, _) in self._tables.backlog.items() if of == partition)
+        return PartitionSummary(
+            partition, row.owner, row.epoch, row.next_offset, row.stalls, row.lost_reason, held
+        )
 
     async def gate_places(
         self, gate: str, *, is_inside: bool | None = None, after: int = 0, limit: int = 1_000

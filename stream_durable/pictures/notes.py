@@ -83,7 +83,8 @@ def _notes(node: AnyNode) -> list[str]:  # noqa: C901 - one line for each kind o
         case TokenNode():
             return ["ended from outside by its token", *_heartbeat(node), *_limit(node)]
         case ParallelNode():
-            return ["parallel", *_members(node)]
+            passed = [] if node.gate is None else [f"gate {node.gate.name}"]
+            return ["parallel", *_members(node), *passed]
         case EachNode():
             enough = [] if node.enough is None else [f"{node.enough} suffice"]
             return [f"for each of {node.over}", *_members(node), *enough, *_step(node.step)]

@@ -10,9 +10,11 @@ import msgspec
 
 from stream_durable.core.declared import Rule, rule_key
 from stream_durable.core.definition.about import About
+from stream_durable.core.definition.guards import QueueRule
 from stream_durable.core.definition.nodes import Definition
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.ids import NAME
+from stream_durable.core.lanes import parts_of
 from stream_durable.core.messages import Plan
 from stream_durable.sdk.bindings import binding_of
 from stream_durable.sdk.errors import DefinitionError, DefinitionFault, NotCarriedError
@@ -21,6 +23,7 @@ from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.lineage import with_children
 from stream_durable.sdk.options import name_of
 from stream_durable.sdk.origin import author_frame, origin_of_call
+from stream_durable.sdk.queue_rule import rule_of
 from stream_durable.sdk.rules import Paths, RuleOptions
 from stream_durable.sdk.schedule import ScheduleOptions, plan_of
 from stream_durable.sdk.topic import Topic, TopicFormat
@@ -161,6 +164,41 @@ class App:
             self._declare(rule_key(kind, made.name), made)
         except RejectedError as error:
             raise self._declared_badly(error) from None
+
+    def queue(
+        self,
+        name: str,
+        *,
+        at_once: int | None = None,
+        rate: str | None = None,
+        burst: int = 0,
+        lanes: bool = False,
+    ) -> None:
+        """Limit a queue as a whole, over all workers; the surplus waits, in order.
+
+        As with a `Gate`: each attempt of the app's workflows on this queue passes the gate `queue:NAME`,
+        after that of its step. With `lanes` commands of a high and of a low priority have topics of their
+        own. Said before the workflows are started, as it is a part of their definitions. Raises
+        `DefinitionError` for impossible limits, or if the queue has other ones.
+        """
+        try:
+            rule = rule_of(name, at_once=at_once, rate=rate, burst=burst, lanes=lanes)
+            if any(each != rule for each in self._rules_of_queue(rule.name)):
+                raise RejectedError("duplicate", f"queue {rule.name!r} is set twice: keep one of the two")
+        except RejectedError as error:
+            raise self._declared_badly(error) from None
+        for workflow in self.workflows.values():
+            workflow._limit_queue(rule)
+
+    def parts(self, queues: Iterable[str]) -> tuple[str, ...]:
+        """Return the queues, and in place of queues with lanes by priority the parts; each has topics."""
+        rules = {rule for definition in self.definitions() for rule in definition.queues if rule.has_lanes}
+        laned = {rule.name for rule in rules}
+        return tuple(part for queue in queues for part in parts_of(queue, by_priority=queue in laned))
+
+    def _rules_of_queue(self, name: str) -> Iterator[QueueRule]:
+        for definition in self.definitions():
+            yield from (rule for rule in definition.queues if rule.name == name)
 
     @overload
     def topic(

@@ -331,6 +331,10 @@ class Context(Generic[Input]):
         """
         return self._values.update(key, function, default)
 
+    def spent(self, units: int) -> None:
+        """Report the cost of the call at the gate, in place of `units=`; several reports add up."""
+        self._values.spend(units)
+
     def attribute(self, name: str, value: str | float | bool | Decimal | datetime) -> None:  # noqa: FBT001 - a value
         """Set an attribute of the run, by which lists find it, when the result is saved.
 

@@ -21,6 +21,7 @@ from stream_durable.sdk.drafting import (
     own_name,
 )
 from stream_durable.sdk.durations import Duration
+from stream_durable.sdk.gate import Gate, Priority
 from stream_durable.sdk.options import Options, name_of
 from stream_durable.sdk.origin import author_frame, local_names, origin_of_call, origin_of_function
 from stream_durable.sdk.plain_json import write_plain
@@ -104,13 +105,16 @@ class Scope(WaitScope):
         *,
         on_error: OnMembers = "fail_fast",
         concurrency: int | None = None,
+        gate: Gate | None = None,
+        priority: Priority | None = None,
         **options: Unpack[OrderOptions],
     ) -> Step:
         """Make defined steps the members of a group, and wait for the group as for one step.
 
         Their results go to a parameter named like the group, as `Results`. `fail_fast`: the first failed
         member ends and fails the group. `complete_all`: all members end, and the group completes. `hold`: a
-        member that fails is held, unless it has an `on_error` of its own.
+        member that fails is held, unless it has an `on_error` of its own. With `gate=` the group keeps one
+        place from the beginning of the first member until the end of the group.
         """
         options_of = Options(f"group {name_of(name)!r}")
         order = order_of(options_of, options, OrderOptions, self._workflow, self._place)
@@ -119,6 +123,8 @@ class Scope(WaitScope):
             name=name_of(name),
             on_member_error=on_member_error,
             concurrency=options_of.count("concurrency=", concurrency),
+            gate=options_of.gate(gate),
+            priority=options_of.priority(priority),
             **order,
         )
         names = read_names(options_of, "parallel()", members, self._workflow)

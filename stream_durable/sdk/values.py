@@ -16,6 +16,7 @@ from msgspec import Raw
 
 from stream_durable.core.attributes import ATTRIBUTES_MAX, attribute_of, too_many
 from stream_durable.core.errors import RejectedError
+from stream_durable.core.gate.limits import COUNT_MAX
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.merging import merged
 from stream_durable.core.messages import NULL, Attribute, Change
@@ -45,7 +46,7 @@ _NEEDS = {
 class Values:
     """A JSON object with tracked changes. Threads of one attempt may share it."""
 
-    __slots__ = ("_changes", "_data", "_lock", "_opened", "_size", "attributes", "emissions")
+    __slots__ = ("_changes", "_data", "_lock", "_opened", "_size", "attributes", "emissions", "spent")
 
     def __init__(self, data: bytes = b"{}") -> None:
         """Begin with the content of the run's context, decoded on demand."""
@@ -58,6 +59,8 @@ class Values:
         self.emissions: Emissions | None = None
         #: The attributes that the attempt sets, by name.
         self.attributes: dict[str, Attribute] = _NO_ATTRIBUTES
+        #: What the call has cost so far, if the attempt says so.
+        self.spent: int | None = None
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -86,6 +89,20 @@ class Values:
         if len(self.attributes) > ATTRIBUTES_MAX:
             error = too_many(len(self.attributes))
             raise Fail(error.code, str(error), retryable=False)
+
+    def spend(self, units: object) -> None:
+        """Add to what the call has cost."""
+        if isinstance(units, bool) or not isinstance(units, int) or not 0 <= units <= COUNT_MAX:
+            text = f"spent() takes a whole number from 0 to {COUNT_MAX}, not {units!r}"
+            raise Fail("bad_units", text, retryable=False)
+        with self._lock:
+            self.spent = min((self.spent or 0) + units, COUNT_MAX)
+
+    def take_spent(self) -> int | None:
+        """Return what the call has cost, and begin again at nothing."""
+        with self._lock:
+            spent, self.spent = self.spent, None
+            return spent
 
     def has(self, key: str) -> bool:
         """Say whether there is a value."""

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from stream_durable.core.definition import guards
 from stream_durable.core.definition.about import About
+from stream_durable.core.definition.guards import QueueRule
 from stream_durable.core.definition.nodes import HOOKS, Definition, StepNode
 from stream_durable.core.names import beside_name, hook_name, undo_name
 from stream_durable.sdk.draft import Draft
@@ -21,6 +22,7 @@ from stream_durable.sdk.handler import Handler
 from stream_durable.sdk.options import Options, name_of
 from stream_durable.sdk.origin import Origin, author_frame, origin_of_call, origin_of_function
 from stream_durable.sdk.prepare import Outline, Prepared, prepare
+from stream_durable.sdk.queue_rule import with_rule
 from stream_durable.sdk.retry import Retry
 from stream_durable.sdk.scope import Scope
 from stream_durable.sdk.step_options import CallOptions, OnCallError, TemplateOptions
@@ -273,6 +275,13 @@ class Workflow(Scope, Generic[In, Out]):
     def handlers(self) -> Mapping[str, Handler]:
         """Return the prepared functions, by the names used in commands."""
         return self._prepare().handlers
+
+    def _limit_queue(self, rule: QueueRule) -> None:
+        """Put a rule for a queue into the definition; children come before parents."""
+        prepared = self._prepare()
+        children = {child.name: child.fingerprint for child in self.children}
+        definition = with_rule(prepared.definition, rule, children)
+        self._prepared = prepared._replace(definition=definition, fingerprint=definition.fingerprint())
 
     def _queue_of(self, queue: object) -> str:
         """Return the queue of a function, or the workflow's."""

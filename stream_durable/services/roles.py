@@ -73,7 +73,7 @@ def worker(app: App, note: int | None = None) -> Role:
 
     @asynccontextmanager
     async def role(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
-        await check_topics(settings, settings.worker.queues)
+        await check_topics(settings, app.parts(settings.worker.queues))
         await question_rights(settings, "worker")
         if unserved := set(queues_of(app)) - set(settings.worker.queues):
             where = ", ".join(sorted(unserved))

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from stream_durable import operating
 from stream_durable.core.gate.summary import GateSummary
-from stream_durable.core.lanes import lanes_of, queue_of
+from stream_durable.core.lanes import lanes_of_all, parts_of, queue_of
 from stream_durable.core.status import COMPENSATION_FAILED
 from stream_durable.kafka.groups import Group, Groups
 from stream_durable.kafka.reader import KafkaReader
@@ -203,7 +203,7 @@ async def _readers(settings: Settings) -> _Read | None:
             queue: _together(
                 [
                     await _reading(settings, lanes[lane], found[lanes[lane]])
-                    for lane in lanes_of(queue)
+                    for lane in lanes_of_all(parts_of(queue, by_priority=True))
                     if lane in lanes
                 ]
             )

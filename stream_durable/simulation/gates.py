@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Command
-from stream_durable.core.lifecycle import RUN_STARTED
+from stream_durable.core.lifecycle import RUN_STARTED, StepEvent
 from stream_durable.core.messages import PlaceAsked, PlaceGiven, PlaceLeft
 from stream_durable.core.status import Outcome
 from stream_durable.simulation.oracle import Oracle, Passage
@@ -44,34 +45,81 @@ def _turn_of(given: PlaceGiven) -> _Turn:
     return given.key, given.step, given.attempt, given.passes
 
 
+class _Window:
+    """The passages of a gate during the length of the rate, by cost."""
+
+    def __init__(self) -> None:
+        self.sum = 0
+        self._passed: deque[tuple[int, _Turn]] = deque()
+        self._costs: dict[_Turn, int] = {}
+        self._known: set[_Turn] = set()
+        self._held: set[_Turn] = set()
+
+    def hear(self, message: PlaceAsked | PlaceLeft) -> None:
+        """Take down the cost of a call, by forecast or in fact."""
+        turn = (message.run, message.step, message.attempt, message.passes)
+        if isinstance(message, PlaceAsked):
+            if turn not in self._held:
+                self._costs[turn] = 1 if message.units is None else message.units
+                self._known.discard(turn)
+            return
+        self._held.discard(turn)
+        if message.units is not None and any(turn == passed for _, passed in self._passed):
+            self.sum += message.units - self._costs[turn]
+            self._costs[turn] = message.units
+
+    def let_in(self, given: PlaceGiven, clock: int, since: int) -> None:
+        """Count a passage, except for a repeat to a holder."""
+        turn = _turn_of(given)
+        if turn in self._known:
+            return
+        self._known.add(turn)
+        if given.is_held:
+            self._held.add(turn)
+        self._passed.append((clock, turn))
+        self.sum += self._costs[turn]
+        while self._passed[0][0] <= since:
+            self.sum -= self._costs[self._passed.popleft()[1]]
+
+
 def rates_are_kept(world: World, oracle: Oracle) -> Iterator[str]:
-    """In no window of a rate's length is more let in than the rate and its burst, by the time of the log."""
+    """In no window of a rate's length is more let in than the rate and the burst, by the time of the log.
+
+    A call counts by the forecast, and after the end by the cost.
+    """
     for gate, passages in oracle.passages.items():
-        costs: dict[_Turn, int] = {}
-        window: deque[tuple[int, int]] = deque()
-        known: set[_Turn] = set()
-        sum_ = 0
+        window = _Window()
         for each in passages:
-            if isinstance(each.message, PlaceAsked):
-                asked = each.message
-                turn = (asked.run, asked.step, asked.attempt, asked.passes)
-                costs[turn] = 1 if asked.units is None else asked.units
-                known.discard(turn)
+            if isinstance(each.message, PlaceAsked | PlaceLeft):
+                window.hear(each.message)
             limits = each.limits
-            if limits.rate is None:
-                continue
-            for given in each.given:
-                turn = _turn_of(given)
-                if turn in known:
-                    # Said once more to a holder.
+            for given in each.given if limits.rate is not None else ():
+                window.let_in(given, each.clock, each.clock - limits.rate_ms)
+                if window.sum > (limits.rate or 0) + limits.burst:
+                    yield f"{gate} let {window.sum} pass in {limits.rate_ms} ms up to {each.clock}"
+
+
+def sections_keep_their_place(world: World, oracle: Oracle) -> Iterator[str]:
+    """No member of a section begins before the gate has let the section in, or after the section has left."""
+    for run in oracle.runs():
+        sections = {run.graph.names[i]: i for i in run.graph.sections}
+        inside: set[str] = set()
+        for each in oracle.applied.get(run.id, ()) if sections else ():
+            if isinstance(each.message, PlaceGiven) and each.message.step in sections:
+                inside.add(each.message.step)
+            for command in each.commands:
+                if not isinstance(command, Command):
                     continue
-                known.add(turn)
-                window.append((each.clock, costs[turn]))
-                sum_ += costs[turn]
-                while window[0][0] <= each.clock - limits.rate_ms:
-                    sum_ -= window.popleft()[1]
-                if sum_ > limits.rate + limits.burst:
-                    yield f"{gate} let {sum_} pass in {limits.rate_ms} ms up to {each.clock}"
+                owner = _owner(run.graph, command.step)
+                if owner in sections and owner not in inside:
+                    yield f"{run.id}/{command.step}/{command.attempt} began without the place of {owner}"
+            inside -= {event.step for event in each.events if isinstance(event, StepEvent) and event.step}
+
+
+def _owner(graph: Graph, step: str) -> str:
+    i = graph.index.get(step)
+    owner = -1 if i is None else graph.owner(i)
+    return "" if owner < 0 else graph.names[owner]
 
 
 def attempts_have_passed_their_gates(world: World, oracle: Oracle) -> Iterator[str]:
@@ -105,4 +153,5 @@ GATES: tuple[Callable[[World, Oracle], Iterator[str]], ...] = (
     rates_are_kept,
     attempts_have_passed_their_gates,
     runs_have_passed_their_gates,
+    sections_keep_their_place,
 )

@@ -8,7 +8,7 @@ import msgspec
 
 from stream_durable.core.lifecycle import RUN_RETRIED, STEP_COMPLETED, STEP_FAILED, STEP_SKIPPED, StepEvent
 from stream_durable.core.messages import AnswerInput, CompleteStep, FailStep, SignalRun, StartWithSignal
-from stream_durable.core.run.state import Asked
+from stream_durable.core.run.from_outside import Asked
 from stream_durable.simulation.oracle import Folded, Oracle
 from stream_durable.simulation.world import World
 

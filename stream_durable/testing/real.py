@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -23,7 +24,7 @@ import pytest
 from stream_durable import bootstrap, connecting
 from stream_durable.client import AsyncClient
 from stream_durable.core.errors import RejectedError
-from stream_durable.core.lanes import lanes_of
+from stream_durable.core.lanes import lanes_of_all
 from stream_durable.engine.bound import Reader
 from stream_durable.engine.ingress import Ingress
 from stream_durable.engine.reconciler import Reconciler
@@ -130,6 +131,7 @@ class RealBackend:
         self._seen: dict[tuple[int, int], int] = {}
         self._metrics = Metrics()
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._served: dict[str, tuple[str, ...]] = {}  # parts of queues
         self._programs: dict[str, _Program] = {}
         self._stack = AsyncExitStack()
         self._loop = asyncio.new_event_loop()
@@ -151,16 +153,18 @@ class RealBackend:
     def carry(self, workflow: Workflow | None, queue: str | None) -> None:
         """Let workers serve a workflow with all children, and a queue."""
         is_new = workflow is not None and self._app.carry(workflow)
-        queues = self._app.queues() | ({queue} if queue else set())
-        missing = sorted(each for each in queues if f"worker {each}" not in self._programs)
+        missing = self._unserved(self._app.queues() | ({queue} if queue else set()))
         if is_new or missing:
             self.do(lambda: self._serve(missing))
 
     def deploy(self, workflows: Iterable[Workflow]) -> None:
         """Let workers serve these workflows instead of those of the same names."""
         self._app.deploy(workflows)
-        missing = sorted(each for each in self._app.queues() if f"worker {each}" not in self._programs)
-        self.do(lambda: self._serve(missing))
+        self.do(lambda: self._serve(self._unserved(self._app.queues())))
+
+    def _unserved(self, queues: Iterable[str]) -> list[str]:
+        """Return the queues without a worker, or with a worker of other lanes."""
+        return sorted(each for each in queues if self._served.get(each) != self._app.parts((each,)))
 
     def pass_time(self, passing: Passing) -> GaveUp | None:
         """Let everything go on."""
@@ -210,14 +214,17 @@ class RealBackend:
         await self._serve([_DEFAULT])
 
     async def _serve(self, queues: list[str]) -> None:
-        await self._make_topics(queues)
+        await self._make_topics(self._app.parts(queues))
         for each in self._app.registrations():
             await retry_transient(lambda r=each: self.ports.catalogue.register(*r), "register")  # type: ignore[misc]
         for queue in queues:
+            if queue in self._served:
+                await self._stop(f"worker {queue}")
+            self._served[queue] = self._app.parts((queue,))
             self._start(f"worker {queue}", lambda name=queue: self._worker(name))  # type: ignore[misc]
         await self._until(lambda: self._programs.keys() >= {f"worker {queue}" for queue in queues})
 
-    async def _make_topics(self, queues: list[str]) -> None:
+    async def _make_topics(self, queues: Sequence[str]) -> None:
         await make_topics(self._settings, tuple(queues))
         topics, deadline = Topics(self._settings, tuple(queues)), time.monotonic() + SECONDS_MAX
         # What the controller has made, brokers hear of a little later.
@@ -357,9 +364,8 @@ class RealBackend:
         return min((position[0] for position in found), default=None)
 
     async def _redeliver(self) -> None:
-        queues = [name.removeprefix("worker ") for name in self._programs if name.startswith("worker ")]
         kafka, prefix = self._settings.kafka, self._settings.prefix
-        for topic in (INBOX, *(COMMANDS + lane for queue in queues for lane in lanes_of(queue))):
+        for topic in (INBOX, *(COMMANDS + lane for lane in lanes_of_all(chain(*self._served.values())))):
             reader = KafkaReader(kafka, full_name(prefix, topic), client="redeliver", records_max=1_000)
             spans = [Span(p, found.low, found.high) for p, found in (await reader.bounds()).items()]
             found: dict[Outgoing, Headers | None] = {}

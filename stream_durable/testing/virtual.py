@@ -88,6 +88,12 @@ class QuietDeployment(Deployment):
         self.slots.append(slot)
         self.start(slot)
 
+    def serve_anew(self, queue: str) -> None:
+        """Replace the workers of a queue, since the lanes have changed."""
+        for slot in self.slots:
+            if slot.role == "worker" and slot.queue == queue:
+                self.crash(slot)
+
     def _rest_of(self, slot: Slot) -> Rest:
         program, process = slot.program, slot.process
         if program is None or process is None or not process.is_running:
@@ -137,7 +143,8 @@ class VirtualBackend:
         of = self._deployment
         self.ports = memory_ports(of.broker, of.store, of.engine.event_ttl_ms, of.clock.now, of.tokens)
         self.client = AsyncClient(lambda: nullcontext(self.ports))
-        self._queues: set[str] = set()
+        #: The parts of the queues that are served.
+        self._queues: dict[str, tuple[str, ...]] = {}
         self._thread: EngineThread | None = None
         self._listening = ExitStack()
 
@@ -166,9 +173,13 @@ class VirtualBackend:
         self._serve(self._app.queues())
 
     def _serve(self, wanted: set[str]) -> None:
-        for each in sorted(wanted - self._queues):
-            self._queues.add(each)
-            self._open().do(lambda name=each: self._deployment.serve(name))  # type: ignore[misc]
+        for each in sorted(wanted):
+            parts = self._app.parts((each,))
+            if self._queues.get(each) == parts:
+                continue
+            serve = self._deployment.serve_anew if each in self._queues else self._deployment.serve
+            self._queues[each] = parts
+            self._open().do(lambda name=each, serve=serve: serve(name))  # type: ignore[misc]
 
     def pass_time(self, passing: Passing) -> GaveUp | None:
         """Let the deployment go on."""
@@ -207,7 +218,7 @@ class VirtualBackend:
     def _open(self) -> EngineThread:
         if self._thread is None:
             self._thread = EngineThread("stream-durable engine")
-            self._queues.add(QUEUE)
+            self._queues.setdefault(QUEUE, (QUEUE,))
             self._thread.do(self._begin)
         return self._thread
 

@@ -79,6 +79,8 @@ def _made(call: Call, connection: Connection) -> AttemptMessage:
             end.changes = (*attempt.values.changes, *end.changes)
     except Exception as error:
         end = AttemptFailed(**who, failure=failure_from(error))
+    if attempt.values is not None:
+        end.spent = attempt.values.take_spent()
     end.logs = attempt.lines.taken()
     return with_emissions(end, attempt)
 

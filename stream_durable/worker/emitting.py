@@ -132,7 +132,11 @@ def with_emissions(end: AttemptEnd, attempt: Attempt) -> AttemptMessage:
 
 
 def taken_over(made: AttemptEnd | AttemptEmitted, job: Job) -> AttemptEnd:
-    """Return the end of an attempt made by another process; take over emissions and attributes."""
+    """Return the end of an attempt made by another process; take over emissions, attributes and the cost."""
+    end = made.end if isinstance(made, AttemptEmitted) else made
+    if end.spent is not None:
+        job.values = job.values or Values()
+        job.values.spend(end.spent)
     if isinstance(made, AttemptEmitted):
         if job.values is None:
             job.values = Values()

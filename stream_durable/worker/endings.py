@@ -25,13 +25,16 @@ def report_of(end: AttemptEnd, job: Job) -> AttemptMessage:
 
 def given_back(who: dict[str, Any], job: Job, reason: str, delay_ms: int = 0) -> AttemptReturned:
     """Return the message for returning an attempt to another worker."""
-    return AttemptReturned(**who, delay_ms=delay_ms, reason=reason, returns=job.returns)
+    spent = None if job.values is None else job.values.take_spent()
+    return AttemptReturned(**who, delay_ms=delay_ms, reason=reason, returns=job.returns, spent=spent)
 
 
 def add_what_is_left(end: AttemptEnd, job: Job) -> None:
     """Add the attempt's remaining changes and logs before those of a worker process."""
     changes, logs = job.left()
     end.logs = (*logs, *end.logs)
+    if job.values is not None:
+        end.spent = job.values.take_spent()
     if type(end) is not AttemptFailed:
         end.changes = (*changes, *end.changes)
 

@@ -157,6 +157,7 @@ class Passes:
             waits=tuple(waits),
             returns=job.command.returns,
             losses=job.command.losses,
+            spent=None if job.values is None else job.values.take_spent(),
         )
         if job.is_cancelled:
             close(job)

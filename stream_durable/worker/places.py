@@ -1,6 +1,7 @@
 """Chooses the next command to begin: queues in turn, as far as each has a place, and a thread if needed.
 
 Within a queue what has begun goes first, so that runs end before others begin; higher priority before either.
+With lanes by priority each lower one has a share of the turns.
 
 A command that would have to wait for a thread is passed over and not begun: neither time-out nor lease runs,
 and the command moves to another worker with its partition.
@@ -12,7 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from stream_durable.core.lanes import first_lane, queue_of
+from stream_durable.core.lanes import first_lane, parts_of, queue_of
 from stream_durable.settings import WorkerSettings
 from stream_durable.worker.job import Job
 from stream_durable.worker.queue import Queue
@@ -20,6 +21,8 @@ from stream_durable.worker.shares import Shares
 
 #: Of so many turns one is for the first lane of a queue, if both lanes have something: its share.
 _SHARE = 32
+#: Of so many turns one is for each part of a queue below the highest that has something.
+_LOW_SHARE = 8
 
 
 class Line:
@@ -95,7 +98,7 @@ class Line:
 
 
 class Lines:
-    """The lines of one queue."""
+    """The lines of a queue, or of a part by priority."""
 
     __slots__ = ("_begun", "_first", "_passed_over", "number")
 
@@ -124,12 +127,56 @@ class Lines:
             return first if first.priority > found.priority else found
         return first if self._passed_over >= _SHARE - 1 else found
 
+    def has(self, line: Line) -> bool:
+        """Whether a line is here."""
+        return line is self._begun or line is self._first
+
     def took(self, line: Line) -> None:
-        """Count a turn of one of the lines."""
+        """Count a turn of a line."""
         if line is self._first:
             self._passed_over = 0
         elif self._first.count:
             self._passed_over += 1
+
+
+class Parts:
+    """The lines of a queue by priority, the highest first."""
+
+    __slots__ = ("_parts", "_passed_over", "number")
+
+    def __init__(self, parts: Sequence[Lines]) -> None:
+        """Serve higher parts before lower parts, except for the share of the lower."""
+        self.number = parts[0].number
+        self._parts = parts
+        #: How often each part had something while another was served.
+        self._passed_over = [0] * len(parts)
+
+    @property
+    def count(self) -> int:
+        """How many wait."""
+        return sum(lines.count for lines in self._parts)
+
+    def next(self, *, has_thread: bool) -> Queue | None:
+        """Return the position of the next startable job, or None."""
+        highest: Queue | None = None
+        due: Queue | None = None
+        for lines, passed_over in zip(self._parts, self._passed_over, strict=True):
+            found = lines.next(has_thread=has_thread) if lines.count else None
+            if found is None:
+                continue
+            highest = highest or found
+            if passed_over >= _LOW_SHARE - 1:
+                due = found
+        return due or highest
+
+    def took(self, line: Line) -> None:
+        """Count a turn of a line."""
+        for number, lines in enumerate(self._parts):
+            if lines.has(line):
+                lines.took(line)
+                self._passed_over[number] = 0
+            elif lines.count:
+                self._passed_over[number] += 1
 
 
 class Places:
@@ -137,11 +184,11 @@ class Places:
 
     def __init__(self, lanes: Sequence[str], settings: WorkerSettings) -> None:
         """Nothing waits and nothing runs."""
-        queues = list(dict.fromkeys(map(queue_of, lanes)))
-        count = len(queues)
+        self._numbers = {queue: n for n, queue in enumerate(dict.fromkeys(map(queue_of, lanes)))}
+        count = len(self._numbers)
         self.lines = {
             lane: Line(
-                queues.index(queue_of(lane)),
+                self._numbers[queue_of(lane)],
                 count_max=max(1, settings.concurrency // count),
                 bytes_max=settings.waiting_bytes_max // len(lanes),
             )
@@ -150,9 +197,17 @@ class Places:
         self._attempts = Shares(settings.concurrency, count)
         self._threads = Shares(settings.threads, count)
         #: By number.
-        self._queues = [Lines(self.lines[queue], self.lines[first_lane(queue)]) for queue in queues]
+        self._queues = [self._lines_of(queue) for queue in self._numbers]
         #: Whose turn it is stands first.
         self._turns = deque(self._queues)
+
+    def _lines_of(self, queue: str) -> Lines | Parts:
+        parts = [
+            Lines(self.lines[part], self.lines[first_lane(part)])
+            for part in parts_of(queue, by_priority=True)
+            if part in self.lines
+        ]
+        return Parts(parts) if len(parts) > 1 else parts[0]
 
     @property
     def count(self) -> int:
@@ -161,11 +216,11 @@ class Places:
 
     def hold(self, queue: str) -> None:
         """Let no waiting job of a queue begin until `release`."""
-        self._attempts.hold(self.lines[queue].number)
+        self._attempts.hold(self._numbers[queue])
 
     def release(self, queue: str) -> None:
         """Let jobs of a queue begin again."""
-        self._attempts.release(self.lines[queue].number)
+        self._attempts.release(self._numbers[queue])
 
     @property
     def held(self) -> int:
@@ -173,12 +228,12 @@ class Places:
         return sum(lines.count for lines in self._queues if self._attempts.is_held(lines.number))
 
     def waiting(self, queue: str) -> int:
-        """Return the number of waiting jobs of a queue, in both lanes."""
-        return self._queues[self.lines[queue].number].count
+        """Return the number of waiting jobs of a queue, in all lanes."""
+        return self._queues[self._numbers[queue]].count
 
     def running(self, queue: str) -> int:
         """Return the number of jobs of a queue under way."""
-        return self._attempts.used(self.lines[queue].number)
+        return self._attempts.used(self._numbers[queue])
 
     def may_begin(self, job: Job) -> bool:
         """Whether there is a place for a job, and a thread if needed."""

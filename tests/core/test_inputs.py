@@ -15,8 +15,8 @@ from stream_durable.core.definition.answer_misfit import answer_misfit
 from stream_durable.core.definition.nodes import Join
 from stream_durable.core.format import ASKS
 from stream_durable.core.messages import AnswerInput, AssignInput, ClaimInput, CommentInput, InputMessage
+from stream_durable.core.run.from_outside import Asked, InputChange
 from stream_durable.core.run.inputs import CHANGES_MAX
-from stream_durable.core.run.state import Asked, InputChange
 from stream_durable.core.status import Outcome
 from stream_durable.json_schema import misfits
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import Play, Said, each, hook, step, undoing
 
+from stream_durable.core.definition.guards import QueueRule
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.format import LANES
@@ -32,6 +33,28 @@ def test_the_lanes_are_those_of_the_queue_of_the_step() -> None:
     play = Play(step("a", queue="mail"), step("b"), start={"queue": "slow"}, in_format=LANES)
 
     assert lanes(play.began) == [("mail.first", "a"), ("slow.first", "b")]
+
+
+def test_lanes_by_priority_are_those_of_the_step_or_else_of_the_run() -> None:
+    rule = QueueRule(name="default", has_lanes=True)
+    play = Play(
+        step("a"), step("b", priority=-1), step("c", priority=0), step("d", "a", priority=50),
+        step("e", queue="mail"), queues=(rule,), start={"priority": 5}, in_format=LANES,
+    )  # fmt: skip
+
+    assert lanes(play.began) == [
+        ("default.high.first", "a"),
+        ("default.low.first", "b"),
+        ("default.first", "c"),
+        ("mail.first", "e"),
+    ]
+    assert [getattr(one, "priority", None) for _, one in play.began.effects.commands] == [5, -1, 0, 5]
+    assert lanes(play.completed("a")) == [("default.high", "d")]
+    play.reload()
+    said = play.tell(CancelRun(key="run-1", id="x"))
+    assert sorted(lanes(said)) == [
+        ("default.first", "c"), ("default.high", "d"), ("default.low.first", "b"), ("mail.first", "e"),
+    ]  # fmt: skip
 
 
 def test_a_retry_has_begun() -> None:

@@ -146,6 +146,35 @@ async def test_the_trial_of_a_breaker(engine: Engine) -> None:
     )
 
 
+async def test_a_closed_breaker_lets_attempts_pass_in_portions(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream_durable.core.gate.breaker.PORTION", 1)
+    flow, calls = Workflow("flow"), list[int]()
+
+    @flow.step(breaker=Breaker("bank", failures=1, reset="10s"), retry=Retry(9, backoff="fixed", base="1ms"))
+    async def pay() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise Fail("down")
+
+    runs = [await engine.start(flow, id=f"run-{n}") for n in range(5)]
+    await engine.advance("10s")
+    while len(calls) < 2:
+        await engine.advance("10ms")
+    await engine.advance("20ms")
+    blocked = [run for run in runs if run.status == "running"]
+    assert 1 <= len(blocked) <= 4
+    waits = f"{len(blocked)} attempts wait" if len(blocked) > 1 else "1 attempt waits"
+    same(
+        await explain(blocked[-1], "pay"),
+        "gate_asked",
+        f"Blocked: pay is about to pass breaker bank: {waits} there.",
+    )
+    await engine.advance("10s")
+    assert all(run.status == "completed" for run in runs)
+
+
 async def test_a_worker_without_the_function(engine: Engine) -> None:
     old, new = Workflow("flow"), Workflow("flow")
     old.wait_signal("go")

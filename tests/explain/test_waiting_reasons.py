@@ -7,7 +7,7 @@ from typing import Any
 
 from reasons import explain, same
 
-from stream_durable import Context, Fail, Gate, Retry, Snooze, Workflow, some_of
+from stream_durable import App, Context, Fail, Gate, Retry, Snooze, Workflow, some_of
 from stream_durable.testing import Engine
 
 
@@ -299,6 +299,51 @@ async def test_a_clause_comes_after_its_branch(engine: Engine) -> None:
 
     run = await engine.start(flow, {"kind": "x"})
     same(await explain(run, "express"), "after", "Waiting: express comes after kind (pending).")
+
+
+async def test_a_clause_waits_for_the_choice(engine: Engine) -> None:
+    flow = Workflow("flow")
+
+    async def choose() -> str:
+        await asyncio.sleep(60)
+        return "x"
+
+    kind = flow.branch("kind", on=choose)
+
+    @kind.case("x")
+    async def express() -> None: ...
+
+    run = await engine.start(flow)
+    await engine.advance("10s")
+    same(await explain(run, "express"), "choice", "Waiting: express waits for the choice of branch kind.")
+
+
+async def test_a_section_and_a_queue_as_a_whole(engine: Engine) -> None:
+    flow = Workflow("flow")
+    flow.add("book", slow)
+    flow.parallel("session", ["book"], gate=Gate("terminal", at_once=1))
+    flow.add("post", slow, queue="mail")
+    App("shop", workflows=[flow]).queue("mail", at_once=1)
+    await engine.start(flow, id="first")
+    run = await engine.start(flow, id="second")
+    await engine.advance("10s")
+    same(
+        await explain(run, "book"),
+        "at_gate",
+        "Waiting: book waits for a place at gate terminal (1 at once), held by session of first.",
+    )
+    found = await explain(run, "post")
+    same(
+        found,
+        "at_gate",
+        "Waiting: post waits for a place at gate queue:mail (1 at once), held by post of first.",
+    )
+    assert [check.name for check in found.checks if check.state == "holds"] == ["gate"]
+    same(
+        await explain(run, "session"),
+        "members",
+        "Running: session waits for its members since 22:13:20: 0 of 1 have ended.",
+    )
 
 
 async def test_a_gate_whose_places_are_held_and_one_whose_rate_is_used_up(engine: Engine) -> None:

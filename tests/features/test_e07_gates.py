@@ -171,7 +171,7 @@ def test_bad_gates_are_refused_with_the_remedy() -> None:
         "weights= are of keys, and per= is missing",
         "the weight of '' is 0, and must be from 1",
         "a key has 1 to 512 bytes",
-        "step 'h': priority= and units= say how it passes a gate, but gate= is missing",
+        "step 'h': units= says what a call costs at a gate, but gate= is missing",
         "the time of its rate must be longer than nothing",
         "units= is -1",
         "priority= is 101, and must be from -100 to 100",

@@ -221,6 +221,10 @@ def test_bad_gates_are_refused_with_the_remedy() -> None:
         "step 'a' waits for a place at gate 'reports', which its own run has: give one of them another gate"
     )
     assert any(text in fault for fault in refused(own, gate=own))
+    around = Workflow("report", gate=own)
+    around.add("a", lambda: 1)
+    around.parallel("all", ["a"], gate=own)
+    assert any("group 'all' waits for a place at gate 'reports'" in fault for fault in refusal(around))
     inner, outer = few()[0], Workflow("outer", gate=own)
     outer.child("inner", inner)
     assert any("runs of 'report' wait for a place at gate 'reports'" in fault for fault in refusal(outer))

@@ -3,11 +3,13 @@
 import pytest
 from simulation.broken import found
 
+from stream_durable.core.effects import Effects
 from stream_durable.core.gate.state import Gate
-from stream_durable.core.run import entering
+from stream_durable.core.run import entering, sections
+from stream_durable.core.run.state import End, Run
 
 #: Workflows that pass gates.
-GATED = ("limited", "keyed", "twice_guarded")
+GATED = ("limited", "keyed", "twice_guarded", "sectioned")
 #: And those whose runs do.
 CROWDS = ("few", "owned", "crowd")
 
@@ -42,3 +44,13 @@ def test_one_more_run_than_there_are_places_is_found(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Gate, "has_place", has_place)
 
     found(20, by="never_more_are_inside", only=CROWDS)
+
+
+def test_a_section_that_waits_for_no_place_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def admit(run: Run, i: int, out: Effects, ends: list[End]) -> bool:
+        sections.ask_section(run, i, out)
+        return True
+
+    monkeypatch.setattr(sections, "admit", admit)
+
+    found(20, by="sections_keep_their_place", only=("sectioned",))

@@ -616,3 +616,14 @@ MESSAGES += [
     )
     for kind in (StartRun, StartWithSignal, StartScheduled, StartTriggered)
 ]  # fmt: skip
+
+#: What a call has cost, with every other field.
+MESSAGES += [
+    msgspec.structs.replace(
+        max((one for one in MESSAGES if type(one) is kind), key=lambda one: len(encode(one))), spent=1_200
+    )
+    for kind in (
+        AttemptCompleted, AttemptFailed, AttemptReturned, AttemptSkipped, AttemptJumped, AttemptExpanded,
+        AttemptFinished, AttemptCancels, AttemptWaits,
+    )
+]  # fmt: skip

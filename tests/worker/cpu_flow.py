@@ -25,6 +25,10 @@ def work(ctx: Context, input: dict[str, Any]) -> Any:  # noqa: A002
             time.sleep(60)
     elif do == "fail":
         raise Fail("odd", "as asked", details=input)
+    elif do == "spend":
+        ctx.spent(20)
+        ctx.spent(3)
+        raise Fail("odd", "as asked")
     elif do == "skip":
         return Skip("as asked")
     ctx.put("did", do)

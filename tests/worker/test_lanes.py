@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from waiting import eventually
 from worker_site import SECONDS, Site, working
 
-from stream_durable import Context, Workflow
+from stream_durable import App, Context, Workflow
 from stream_durable.core.effects import CancelAttempt
 
 FIRST = "default.first"
@@ -73,6 +74,51 @@ async def test_a_higher_priority_goes_before_what_has_begun() -> None:
     called = await called_with(begun=20, first=5, priority=1)
 
     assert [run.partition("-")[0] for run in called][:4] == ["first"] * 4
+
+
+async def test_each_lower_priority_gets_a_share() -> None:
+    called: list[str] = []
+    release = asyncio.Event()
+    flow = flow_of(called, release)
+    App("app", workflows=[flow]).queue("default", lanes=True)
+    async with working(flow, concurrency=1, is_paused=True) as site:
+        lines = site.worker.attempts.places.lines  # type: ignore[union-attr]
+        assert [*lines] == [
+            "default.high", "default.high.first", "default", FIRST, "default.low", "default.low.first",
+        ]  # fmt: skip
+        for line in lines.values():
+            line._count_max = BUSY
+        for kind, count, priority in (("low", 20, -50), ("usual", 20, 0), ("high", 120, 50)):
+            part = {"low": "default.low.first", "usual": FIRST, "high": "default.high"}[kind]
+            for number in range(count):
+                site.ask("work", run=f"{kind}-{number}", queue=part, priority=priority)
+        site.begin()
+        async with asyncio.timeout(SECONDS):
+            while site.worker.attempts.places.count < 159:  # type: ignore[union-attr]
+                await asyncio.sleep(0)
+        release.set()
+        await site.ends(160)
+
+    kinds = [run.partition("-")[0] for run in called[1:]]
+    while_all_wait = kinds[: 8 * 18]
+    assert Counter(while_all_wait) == {"high": 6 * 18, "usual": 18, "low": 18}
+    for kind in ("usual", "low"):
+        places = [place for place, each in enumerate(while_all_wait) if each == kind]
+        gaps = {later - earlier for earlier, later in zip(places, places[1:], strict=False)}
+        assert max(gaps) <= 9, places
+
+
+async def test_without_others_the_low_lane_has_every_turn() -> None:
+    called: list[str] = []
+    release = asyncio.Event()
+    release.set()
+    flow = flow_of(called, release)
+    App("app", workflows=[flow]).queue("default", lanes=True)
+    async with working(flow, concurrency=1) as site:
+        for number in range(10):
+            site.ask("work", run=f"{number}", queue="default.low", priority=-1)
+        await site.ends(10)
+    assert called == [str(number) for number in range(10)]
 
 
 async def test_a_cancellation_reaches_an_attempt_of_the_first_lane() -> None:

@@ -39,11 +39,13 @@ async def test_other_answers_failures_and_functions_that_were_added() -> None:
         site.ask("work", run="1", input={"do": "skip"})
         site.ask("work", run="2", input={"do": "fail"})
         site.ask("added", run="3", input={"do": "it"})
-        ends = {end.key: end for end in await site.ends(3)}
+        site.ask("work", run="4", input={"do": "spend"})
+        ends = {end.key: end for end in await site.ends(4)}
 
     assert isinstance(ends["1"], AttemptSkipped)
     assert (ends["2"].failure.code, ends["2"].failure.details) == ("odd", {"do": "fail"})
     assert value(ends["3"].output) == "it"
+    assert [ends[run].spent for run in "1234"] == [None, None, None, 23]
 
 
 async def test_a_process_that_dies_is_a_failure_and_the_next_attempt_has_another() -> None:

@@ -13,7 +13,7 @@ from msgspec import Raw
 from stream_durable import App, Workflow
 from stream_durable.connecting import SystemClock
 from stream_durable.core.effects import CancelAttempt, Command
-from stream_durable.core.lanes import lanes_of
+from stream_durable.core.lanes import lanes_of_all
 from stream_durable.core.messages import AttemptEnd, AttemptMessage
 from stream_durable.memory.broker import Broker
 from stream_durable.memory.control import MemoryControl
@@ -162,8 +162,7 @@ async def working(
     chosen = WorkerSettings(**{"offset_commit_ms": 50, "drain_ms": 0, **settings})
     logs = {
         lane: MemoryLog(site.broker, f"commands.{lane}", "worker", loop.call_later)
-        for queue in chosen.queues
-        for lane in lanes_of(queue)
+        for lane in lanes_of_all(site.app.parts(chosen.queues))
     }
 
     for lane in logs:

@@ -90,7 +90,7 @@ def _likeness(one: AnyNode, other: AnyNode) -> float:
 
 
 def _options_of_workflow(old: Definition, new: Definition) -> Iterator[str]:
-    for name in ("timeout_ms", "restart", "keeps_context", "events", "concurrency"):
+    for name in ("timeout_ms", "restart", "keeps_context", "events", "concurrency", "queues"):
         yield from _between(name, getattr(old, name), getattr(new, name))
 
 

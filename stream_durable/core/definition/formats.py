@@ -13,6 +13,7 @@ from stream_durable.core.definition.nodes import (
     SleepNode,
     TokenNode,
     function_of,
+    gates_of,
     may_hold,
 )
 from stream_durable.core.format import (
@@ -35,6 +36,7 @@ def format_of(
     beside: Sized = (),
     gate: Gate | None = None,
     due_ms: int | None = None,
+    queues: Sized = (),
 ) -> int:
     """Return the format needed to fold a definition: 1 without later kinds and options."""
     of_workflow = (
@@ -42,15 +44,17 @@ def format_of(
         BESIDE if beside else 1,
         1 if gate is None else GATES,
         1 if due_ms is None else DUE,
+        GATES if queues else 1,
     )
     return max(*of_workflow, *map(_format_of, nodes))
 
 
 def _format_of(node: AnyNode) -> int:
-    if (function := function_of(node)) is not None and function.gate is not None:
+    if gates_of(node):
         return GATES
     if may_hold(node):
         return HOLD
+    function = function_of(node)
     if node.is_expected or (function is not None and function.is_expected):
         return DUE
     if isinstance(node, InputNode):

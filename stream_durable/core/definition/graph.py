@@ -11,6 +11,7 @@ from stream_durable.core.definition.nodes import (
     Definition,
     EachNode,
     InputNode,
+    ParallelNode,
     SignalNode,
     StepNode,
     TokenNode,
@@ -54,9 +55,9 @@ class Graph:
 
     __slots__ = ("asking", "beside", "clean_up", "definition", "definition_size", "dependencies",
                  "dependents", "entry", "fingerprint", "has_compensation", "hooks", "index", "is_dated",
-                 "is_watched", "joins", "limit", "links", "members", "name", "names", "need", "nodes",
-                 "own_weight", "picks", "racing", "reactions", "reads_events", "sinks", "size", "takers",
-                 "templates", "tokens", "total", "work")  # fmt: skip
+                 "is_watched", "joins", "laned", "limit", "limited", "links", "members", "name", "names",
+                 "need", "nodes", "own_weight", "picks", "racing", "reactions", "reads_events", "sections",
+                 "sinks", "size", "takers", "templates", "tokens", "total", "work")  # fmt: skip
 
     def __init__(self, definition: Definition, fingerprint: str | None = None) -> None:
         """Index the nodes; the definition must have passed `validate`."""
@@ -66,6 +67,10 @@ class Graph:
         self.nodes: tuple[AnyNode, ...] | list[AnyNode] = definition.nodes
         #: How many steps of a run may be with workers at once; None: all.
         self.limit = definition.concurrency
+        #: The gates of queues that are limited as a whole.
+        self.limited = {rule.name: gate for rule in definition.queues if (gate := rule.gate) is not None}
+        #: Queues with lanes by priority.
+        self.laned = frozenset(rule.name for rule in definition.queues if rule.has_lanes)
         #: The functions called for the steps themselves.
         self.work: tuple[StepNode | None, ...] | list[StepNode | None] = tuple(map(work_of, self.nodes))
         self.size = self.definition_size = len(self.nodes)
@@ -89,6 +94,10 @@ class Graph:
         for i, node in enumerate(self.nodes):
             for signal in node.signals if type(node) is SignalNode else ():
                 self.takers.setdefault(signal, []).append(i)
+        #: The groups that keep a place at a gate.
+        self.sections = {
+            i for i, n in enumerate(self.nodes) if type(n) is ParallelNode and n.gate is not None
+        }
         #: The steps that ask people.
         self.asking = frozenset(i for i, node in enumerate(self.nodes) if type(node) is InputNode)
         #: The names of the steps that end by a token.

@@ -1,6 +1,8 @@
-"""What is asked before an attempt begins: a circuit breaker, and a gate."""
+"""What is asked before an attempt begins: a circuit breaker, a gate, and the gate of a queue."""
 
 from __future__ import annotations
+
+from typing import Final
 
 import msgspec
 
@@ -27,3 +29,22 @@ class Gate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid
     limits: GateLimits
     #: A path to the key: each key has the limits for itself or, with weights, takes turns with the others.
     per: str | None = None
+
+
+#: Begins the names of gates that queues have; no other gate's name begins with it.
+QUEUE_GATE: Final = "queue:"
+
+
+class QueueRule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits and lanes of a queue as a whole, for all workers together."""
+
+    name: str
+    #: Of the gate that each attempt of the queue passes; None: there is none.
+    limits: GateLimits | None = None
+    #: Whether commands have lanes by priority.
+    has_lanes: bool = False
+
+    @property
+    def gate(self) -> Gate | None:
+        """The gate passed by each attempt of the queue."""
+        return None if self.limits is None else Gate(name=QUEUE_GATE + self.name, limits=self.limits)

@@ -99,6 +99,7 @@ def _of_kind(node: AnyNode) -> Iterator[tuple[str, str]]:  # noqa: C901 - one li
             yield from _token(node)
         case ParallelNode():
             yield from _at_least_one("concurrency", node.concurrency)
+            yield from _gated(node)
         case EachNode():
             yield from _at_least_one("concurrency", node.concurrency)
             yield from _at_least_one("enough", node.enough)
@@ -125,11 +126,10 @@ def _step(node: StepNode) -> Iterator[tuple[str, str]]:
         yield "bad_queue", f": {node.queue!r} is not a name for a queue: {QUEUE_RULE}"
     if node.breaker is not None:
         yield from _breaker(node.breaker)
-    if node.gate is not None:
-        yield from gate_faults(node.gate)
-    elif node.units is not None or node.priority is not None:
-        yield "contradiction", ": priority= and units= say how it passes a gate, but gate= is missing"
-    yield from _passage(node)
+    yield from _gated(node)
+    units = node.units
+    if units is not None and units.startswith("=") and not 0 <= int(units[1:]) <= COUNT_MAX:
+        yield "units", f": units= is {units[1:]}, and must be from 0 to {COUNT_MAX}"
 
 
 def _breaker(breaker: Breaker) -> Iterator[tuple[str, str]]:
@@ -141,12 +141,15 @@ def _breaker(breaker: Breaker) -> Iterator[tuple[str, str]]:
         yield "breaker", f": window and reset of breaker {breaker.name!r} must be longer than nothing"
 
 
-def _passage(node: StepNode) -> Iterator[tuple[str, str]]:
+def _gated(node: StepNode | ParallelNode) -> Iterator[tuple[str, str]]:
+    if node.gate is not None:
+        yield from gate_faults(node.gate)
+    elif isinstance(node, StepNode) and node.units is not None:
+        yield "contradiction", ": units= says what a call costs at a gate, but gate= is missing"
+    elif isinstance(node, ParallelNode) and node.priority is not None:
+        yield "contradiction", ": priority= says how it passes a gate, but gate= is missing"
     if node.priority is not None and not -100 <= node.priority <= 100:
         yield "priority", f": priority= is {node.priority}, and must be from -100 to 100"
-    units = node.units
-    if units is not None and units.startswith("=") and not 0 <= int(units[1:]) <= COUNT_MAX:
-        yield "units", f": units= is {units[1:]}, and must be from 0 to {COUNT_MAX}"
 
 
 def _sleep(node: SleepNode) -> Iterator[tuple[str, str]]:

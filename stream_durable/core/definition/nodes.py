@@ -12,7 +12,7 @@ from typing import Literal, assert_never, final
 import msgspec
 
 from stream_durable.core.definition.canonical import canonical
-from stream_durable.core.definition.guards import Breaker, Gate
+from stream_durable.core.definition.guards import Breaker, Gate, QueueRule
 from stream_durable.core.definition.moments import AnyMoment
 from stream_durable.core.format import Format
 from stream_durable.core.messages import Millis
@@ -88,7 +88,7 @@ class StepNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="step"):
     breaker: Breaker | None = None
     #: Passed before each attempt, after the breaker, and left with its end.
     gate: Gate | None = None
-    #: The place in the line before a gate, higher is sooner; None: as the run.
+    #: The place in the line before a gate and in the queue, higher is sooner; None: as the run.
     priority: int | None = None
     #: What the call costs of the gate's rate: a path, or `=` and a number; None: 1.
     units: str | None = None
@@ -177,6 +177,9 @@ class ParallelNode(Node, frozen=True, omit_defaults=True, kw_only=True, tag="par
     on_member_error: OnMemberError = "fail_fast"
     #: So many members run at once; None: all of them.
     concurrency: Count | None = None
+    #: Passed before the first member begins, and left with the end of the group.
+    gate: Gate | None = None
+    priority: int | None = None
 
 
 @final
@@ -329,6 +332,8 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     gate: Gate | None = None
     #: How long after its beginning the end of a run is expected.
     due_ms: Millis | None = None
+    #: Queues that are limited as a whole or have lanes by priority, by name.
+    queues: tuple[QueueRule, ...] = ()
     #: The format needed to fold a run of this: older releases leave the run to newer ones.
     format: Format = 1
 
@@ -348,6 +353,12 @@ STEP_HOOKS = ("on_step_start", "on_step_complete", "on_step_fail", "on_attempt_f
 #: Called for a run, and for steps.
 DUE_HOOK = "on_overdue"
 HOOKS = (*RUN_HOOKS, *STEP_HOOKS, DUE_HOOK)
+
+
+def gates_of(node: AnyNode) -> tuple[Gate, ...]:
+    """Return the gate of a node's function or group, if any."""
+    passed = node if isinstance(node, ParallelNode) else function_of(node)
+    return () if passed is None or passed.gate is None else (passed.gate,)
 
 
 def may_hold(node: AnyNode) -> bool:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from stream_durable.core.definition.node_faults import Fault, label_of
-from stream_durable.core.definition.nodes import AnyNode, BranchNode, Definition, EachNode, ParallelNode
+from stream_durable.core.definition.nodes import (
+    AnyNode,
+    BranchNode,
+    Definition,
+    EachNode,
+    ParallelNode,
+    gates_of,
+)
 
 
 def place_faults(definition: Definition) -> Iterator[Fault]:
@@ -32,6 +39,26 @@ def place_faults(definition: Definition) -> Iterator[Fault]:
                 place = next((one for one in sorted(beyond) if _is_limited(one, nodes, limited)), None)
                 if place is not None:
                     yield Fault(name, "deadlock", _sentence(nodes, name, other, place, holder))
+
+
+def section_faults(definition: Definition) -> Iterator[Fault]:
+    """Report steps passing the gate whose place a group keeps while the group may wait for the steps."""
+    nodes = {node.name: node for node in definition.nodes}
+    members: dict[str, list[str]] = {}
+    for node in definition.nodes:
+        if node.member_of is not None:
+            members.setdefault(node.member_of, []).append(node.name)
+    for group in definition.nodes:
+        if not isinstance(group, ParallelNode) or group.gate is None:
+            continue
+        before = _upstream(_waited_for(group), nodes, members)
+        within = _upstream(_and_inside([group.name], members), nodes, members) - before - {group.name}
+        called = [(label_of(nodes[name]), nodes[name]) for name in sorted(within)]
+        called += [(f"template {template.name!r}", template) for template in definition.templates]
+        for label, node in called:
+            if any(gate.name == group.gate.name for gate in gates_of(node)):
+                text = f"{label} passes gate {group.gate.name!r}, of which {group.name!r} keeps a place"
+                yield Fault(node.name, "deadlock", f"{text} meanwhile: take another gate for one of the two")
 
 
 def _sentence(nodes: Mapping[str, AnyNode], name: str, other: str, place: str, holder: AnyNode) -> str:

@@ -60,7 +60,9 @@ def own_reads(node: AnyNode) -> Reads:
             return Reads("moment", paths_of(node.until, node.zone))
         case StepNode():
             return Reads("gate", passage_paths(node))
-        case SignalNode() | TokenNode() | ParallelNode():
+        case ParallelNode():
+            return Reads() if node.gate is None or node.gate.per is None else Reads("gate", (node.gate.per,))
+        case SignalNode() | TokenNode():
             return Reads()
         case _:
             assert_never(node)

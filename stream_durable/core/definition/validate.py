@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from stream_durable.core.definition.cycles import find_cycles
 from stream_durable.core.definition.formats import format_of
-from stream_durable.core.definition.gate_faults import gate_faults
+from stream_durable.core.definition.gate_faults import gate_faults, queue_faults
 from stream_durable.core.definition.guards import Breaker, Gate
 from stream_durable.core.definition.nesting import nesting_faults
 from stream_durable.core.definition.node_faults import (
@@ -28,10 +28,11 @@ from stream_durable.core.definition.nodes import (
     SignalNode,
     StepNode,
     function_of,
+    gates_of,
     undo_of,
 )
 from stream_durable.core.definition.paths import root_of
-from stream_durable.core.definition.places import place_faults
+from stream_durable.core.definition.places import place_faults, section_faults
 from stream_durable.core.definition.reads import due_paths, passage_paths
 from stream_durable.core.definition.retry_faults import retry_faults
 from stream_durable.core.ids import NAME
@@ -74,6 +75,7 @@ def validate(definition: Definition) -> list[Fault]:
             faults.append(Fault(cycle[0], "cycle", f"steps wait for one another: {arrows}"))
     if not faults:
         faults += place_faults(definition)
+        faults += section_faults(definition)
     return faults
 
 
@@ -96,6 +98,8 @@ def _workflow(definition: Definition) -> Iterator[Fault]:
         yield Fault(None, "format", f"{label} has steps of format {needed}, and says {definition.format}")
     for code, text in retry_faults(definition.restart):
         yield Fault(None, code, f"{label}, restart=: {text}")
+    for code, text in (fault for rule in definition.queues for fault in queue_faults(rule)):
+        yield Fault(None, code, text)
 
 
 def _times(definition: Definition, label: str) -> Iterator[Fault]:
@@ -112,15 +116,21 @@ def _gate(definition: Definition, gate: Gate, label: str) -> Iterator[Fault]:
         text = f"{label}, gate {gate.name!r}: per= is {gate.per!r}, and before a run there is its input alone"
         yield Fault(None, "gate_path", text)
     for node in (*definition.nodes, *definition.templates):
-        called = function_of(node)
-        if called is not None and called.gate is not None and called.gate.name == gate.name:
+        if any(one.name == gate.name for one in gates_of(node)):
             text = f"{label_of(node)} waits for a place at gate {gate.name!r}, which its own run has"
             yield Fault(node.name, "deadlock", f"{text}: give one of them another gate")
 
 
 def _format(definition: Definition) -> int:
     nodes = (*definition.nodes, *definition.templates)
-    return format_of(nodes, definition.concurrency, definition.beside, definition.gate, definition.due_ms)
+    return format_of(
+        nodes,
+        definition.concurrency,
+        definition.beside,
+        definition.gate,
+        definition.due_ms,
+        definition.queues,
+    )
 
 
 def _names(definition: Definition) -> Iterator[Fault]:
@@ -250,11 +260,9 @@ def _shared(definition: Definition) -> Iterator[Fault]:
     seen: dict[tuple[str, str], tuple[Breaker | Gate, str]] = {}
     for node in (*definition.nodes, *definition.templates):
         called = function_of(node)
-        if called is None:
-            continue
-        for kind, passed in (("breaker", called.breaker), ("gate", called.gate)):
-            if passed is None:
-                continue
+        breaker = None if called is None else called.breaker
+        kinds = (("breaker", () if breaker is None else (breaker,)), ("gate", gates_of(node)))
+        for kind, passed in ((kind, each) for kind, several in kinds for each in several):
             first, owner = seen.setdefault((kind, passed.name), (passed, node.name))
             if first != passed:
                 text = f"{label_of(node)}: {kind} {passed.name!r} is set otherwise than by step {owner!r}"

@@ -1,4 +1,4 @@
-"""Asking a worker for an attempt, or first the breaker and the gate before it."""
+"""Asking a worker for an attempt, or first the breaker and the gates."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from stream_durable.core.ids import COMMAND_BYTES_MAX
 from stream_durable.core.messages import AttemptFailed, GateAsked
 from stream_durable.core.names import defined_name, helped, results_key
 from stream_durable.core.run import groups, inside
-from stream_durable.core.run.gating import ask_place
+from stream_durable.core.run.gating import ask_place, queue_gate
 from stream_durable.core.run.state import Run, Step, raw_or_null
 from stream_durable.core.run.values import output_of, results_of
 from stream_durable.core.status import READY
 
 
 def ask_first(run: Run, i: int, step: Step, node: StepNode, out: Effects) -> None:
-    """Ask the breaker of a step, or its gate, whether the next attempt may be made."""
+    """Ask the breaker of a step, or its gates, whether the next attempt may be made."""
     breaker = node.breaker
     step.status = READY
     if breaker is None:
@@ -36,9 +36,9 @@ def ask_first(run: Run, i: int, step: Step, node: StepNode, out: Effects) -> Non
 
 
 def ask_gate(run: Run, i: int, step: Step, node: StepNode, out: Effects) -> None:
-    """Ask the gate of a step. Without a gate the attempt begins; with an unreadable key it fails."""
+    """Ask the gate of a step, otherwise the gate of the queue; with an unreadable key the attempt fails."""
     if node.gate is None:
-        dispatch(run, i, step.attempt, out)
+        ask_queue(run, i, step, node, out)
         return
     try:
         ask_place(run, i, step, node.gate, out, priority=node.priority, units=node.units)
@@ -46,6 +46,15 @@ def ask_gate(run: Run, i: int, step: Step, node: StepNode, out: Effects) -> None
         # Reported by a message, as by a worker, for there is no other end of an attempt here.
         name, failure = run.graph.names[i], Failure(error.code, str(error), retryable=False)
         out.messages.append(AttemptFailed(key=run.id, step=name, attempt=step.attempt, failure=failure))
+
+
+def ask_queue(run: Run, i: int, step: Step, node: StepNode, out: Effects) -> None:
+    """Ask the gate of a step's queue. Where the queue has none, the attempt begins."""
+    gate = queue_gate(run, node)
+    if gate is None:
+        dispatch(run, i, step.attempt, out)
+    else:
+        ask_place(run, i, step, gate, out, priority=node.priority, of_queue=True)
 
 
 def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
@@ -67,7 +76,9 @@ def dispatch(run: Run, i: int, attempt: int, out: Effects) -> None:
     )
     if name != node.name:
         command.function = node.name
-    if run.priority:
+    if node.priority is not None:
+        command.priority = node.priority
+    elif run.priority:
         command.priority = run.priority
     if graph.picks or run.requests is not None:
         wanted = () if run.requests is None else run.requests.picks

@@ -31,7 +31,7 @@ from stream_durable.core.run.advance import complete, work_off
 from stream_durable.core.run.asking import ask_first, dispatch
 from stream_durable.core.run.begin import hold
 from stream_durable.core.run.ending import leave_gate, stop_step
-from stream_durable.core.run.gating import leave_place
+from stream_durable.core.run.gating import leave_place, note_spent, queue_gate
 from stream_durable.core.run.say import clear_due, say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.status import (
@@ -149,12 +149,13 @@ def retry(run: Run, i: int, step: Step, out: Effects) -> None:
         step.detail.returns = 0
         step.detail.is_suspect = False
     step.started = step.finished = step.worker = None
-    node = run.graph.nodes[i]
+    node = run.graph.work[i]
+    assert node is not None
     if run.is_paused and not run.graph.is_helper(i):
         run.active -= 1
         groups.give_up_place(run, i)
         hold(run, i, "paused")
-    elif type(node) is StepNode and node.is_gated:
+    elif node.is_gated or queue_gate(run, node) is not None:
         run.touched[i] = None
         if step.detail is not None and step.detail.until is not None:
             set_due(run, i, step, step.detail.until, out)
@@ -279,8 +280,12 @@ def take(
 ) -> Failure | None:  # fmt: skip
     """Store worker, times and logs of an attempt and apply its changes; return a failure if impossible."""
     run.steps[i] = step
+    if message.spent is not None:
+        note_spent(step, message.spent)
     if is_end:
         step.started, step.finished, step.worker = message.started, message.finished, message.worker
+        if step.detail is not None:
+            leave_place(run, i, step, out)
         if type(node := run.graph.nodes[i]) is StepNode and node.breaker is not None:
             leave_gate(run, i, step, out, is_ok=True)
     if message.logs:
@@ -297,6 +302,8 @@ def _note(
     run: Run, i: int, step: Step, message: AttemptEnd, status: str, failure: Failure, out: Effects
 ) -> None:
     run.steps[i] = step
+    if message.spent is not None:
+        note_spent(step, message.spent)
     step.started, step.finished, step.worker = message.started, message.finished, message.worker
     out.attempts[run.id, run.graph.names[i], step.attempt] = AttemptNote(
         run.partition, status, message.started or None, message.finished or None, message.worker, failure,

@@ -13,8 +13,9 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import HANDOVER_BYTES_MAX
 from stream_durable.core.lifecycle import STEP_STARTED
-from stream_durable.core.run import due, groups, hooks, line, portions
+from stream_durable.core.run import due, groups, hooks, line, portions, sections
 from stream_durable.core.run.asking import ask_first, dispatch, handover_bytes
+from stream_durable.core.run.gating import queue_gate
 from stream_durable.core.run.say import say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.waiting import begin_wait
@@ -37,12 +38,19 @@ def begin_each(run: Run, ready: list[int], now: int, out: Effects, ends: list[En
             portions.defer(run, i, out)
             continue
         node = graph.nodes[i]
-        if graph.links and (owner := graph.owner(i)) >= 0 and not groups.admit(run, i, owner):
+        if graph.sections and not _admit_to_section(run, i, out, ends):
+            hold(run, i, sections.SECTION)
+        elif graph.links and (owner := graph.owner(i)) >= 0 and not groups.admit(run, i, owner):
             hold(run, i, "group")
         elif type(node) is StepNode:
             _begin_step(run, i, node, now, out, ends)
         else:
             _begin_other(run, i, node, now, out, ready, ends)
+
+
+def _admit_to_section(run: Run, i: int, out: Effects, ends: list[End]) -> bool:
+    owner = run.graph.owner(i)
+    return owner not in run.graph.sections or sections.admit(run, owner, out, ends)
 
 
 def hold(run: Run, i: int, why: str) -> None:
@@ -61,7 +69,8 @@ def _begin_step(run: Run, i: int, node: StepNode, now: int, out: Effects, ends: 
     links = run.graph.links.get(i)
     is_counted = links is not None and links.owner >= 0 and groups.is_counted(run, links.owner)
     is_dated = run.graph.is_dated and node.is_expected
-    if step is None and (node.total_ms is not None or node.is_gated or is_counted or is_dated):
+    is_gated = node.is_gated or (len(run.graph.limited) > 0 and queue_gate(run, node) is not None)
+    if step is None and (node.total_ms is not None or is_gated or is_counted or is_dated):
         step = run.steps[i] = Step()
     goes_on = False
     if step is not None:
@@ -85,7 +94,7 @@ def _begin_step(run: Run, i: int, node: StepNode, now: int, out: Effects, ends: 
     if size > HANDOVER_BYTES_MAX:
         text = f"input and outputs together have more than {HANDOVER_BYTES_MAX} bytes of JSON"
         ends.append((i, FAILED, None, Failure("input_too_large", text, retryable=False)))
-    elif node.is_gated:
+    elif is_gated:
         assert step is not None
         ask_first(run, i, step, node, out)
     else:
@@ -110,10 +119,9 @@ def _begin_other(
         run.active += run.graph.work[i] is not None
         ends.append((i, FAILED, None, failure))
         return
-    if run.graph.work[i] is not None:
+    if (selector := run.graph.work[i]) is not None:
         run.active += 1
-        step.status = READY
-        dispatch(run, i, step.attempt, out)
+        ask_first(run, i, step, selector, out)
     elif isinstance(node, GroupNode):
         groups.begin_group(run, i, step, node, ready, ends)
     else:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from stream_durable.core.definition.guards import Gate
 from stream_durable.core.effects import Effects
 from stream_durable.core.format import GATES
-from stream_durable.core.gate.state import gate_id
 from stream_durable.core.messages import PlaceAsked, PlaceLeft
 from stream_durable.core.run.entry import Entry
-from stream_durable.core.run.gating import key_at
+from stream_durable.core.run.gating import place_at
 from stream_durable.core.run.state import Requests, Run
 from stream_durable.core.status import PENDING
 
@@ -67,12 +66,10 @@ def leave(run: Run, out: Effects) -> None:
 
 
 def _ask_gate(run: Run, entry: Entry, gate: Gate, out: Effects) -> None:
-    key = "" if gate.per is None else key_at(run, gate.per, gate_id(gate.name))
-    is_shared = gate.limits.weights is not None
-    entry.gate = gate_id(gate.name, "" if is_shared else key)
+    entry.gate, share = place_at(run, gate)
     out.messages.append(
         PlaceAsked(
             key=entry.gate, run=run.id, attempt=entry.turn, limits=gate.limits,
-            share=key if is_shared else "", priority=run.priority, format=GATES,
+            share=share, priority=run.priority, format=GATES,
         )
     )  # fmt: skip

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import Final
 
 from stream_durable.core.definition.graph import JoinPlan
-from stream_durable.core.definition.nodes import BranchNode, StepNode, WaitNode
+from stream_durable.core.definition.nodes import BranchNode, WaitNode
 from stream_durable.core.ids import CHILD_MARK
 from stream_durable.core.run.cause import Cause, CauseKind
 from stream_durable.core.run.entering import entry_of, is_waiting
 from stream_durable.core.run.inside import open_waits
 from stream_durable.core.run.line import IN_LINE
 from stream_durable.core.run.portions import is_deferred
+from stream_durable.core.run.sections import SECTION
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.waiting import cause_of_wait
 from stream_durable.core.status import (
@@ -71,6 +72,9 @@ def _before(run: Run, i: int, step: Step | None) -> tuple[Cause, ...]:
     if is_deferred(run, i):
         return (Cause("turn"),)
     owner = graph.owner(i)
+    if held == SECTION:
+        around = run.steps[owner].detail
+        return (_at_gate("" if around is None else around.place),)
     if held == "group":
         return (Cause("group", names[owner]),)
     found = [
@@ -80,11 +84,13 @@ def _before(run: Run, i: int, step: Step | None) -> tuple[Cause, ...]:
     ]
     found += [_join(run, join) for join in graph.joins if join.step == i and not _is_met(run, join)]
     if owner >= 0 and owner not in run.open:
-        found.append(Cause("step", names[owner], status_of(run, owner)))
+        status = status_of(run, owner)
+        is_choosing = type(graph.nodes[owner]) is BranchNode and status in (READY, RETRYING, RUNNING)
+        kind: CauseKind = "branch" if is_choosing else "step"
+        found.append(Cause(kind, names[owner], status))
     elif owner >= 0 and not found:
-        # The turn has not come: in an ordered group, or before the choice of a clause.
-        kind: CauseKind = "branch" if type(graph.nodes[owner]) is BranchNode else "group"
-        found.append(Cause(kind, names[owner]))
+        # The turn has not come in an ordered group.
+        found.append(Cause("group", names[owner]))
     return tuple(found)
 
 
@@ -116,15 +122,19 @@ def _under_way(run: Run, i: int, step: Step) -> Cause:
         assert isinstance(node, WaitNode)
         return cause_of_wait(run, step, node)
     if detail is not None and detail.held == "gate":
-        assert isinstance(node, StepNode)
-        if detail.place:
-            name, _, key = detail.place.partition(CHILD_MARK)
-            return Cause("gate", name, key)
-        return Cause("breaker", "" if node.breaker is None else node.breaker.name)
+        if detail.queue_place or detail.place:
+            return _at_gate(detail.queue_place or detail.place)
+        called = run.graph.work[i]
+        return Cause("breaker", "" if called is None or called.breaker is None else called.breaker.name)
     if step.status == READY and is_put_off(step):
         reason = "" if step.failure is None else step.failure.message
         return Cause("later", about=reason, due=step.due)
     return Cause("queue", _queue(run, i))
+
+
+def _at_gate(place: str) -> Cause:
+    name, _, key = place.partition(CHILD_MARK)
+    return Cause("gate", name, key)
 
 
 def status_of(run: Run, i: int) -> str:

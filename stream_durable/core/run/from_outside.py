@@ -67,3 +67,30 @@ class Sent(msgspec.Struct, array_like=True, frozen=True, omit_defaults=True):
     #: Log time at which it came.
     at: int
     by: str = ""
+
+
+class InputChange(msgspec.Struct, omit_defaults=True, frozen=True):
+    """An act of a person about a question."""
+
+    id: str
+    kind: Literal["claimed", "assigned", "commented", "answered"]
+    at: int
+    by: str = ""
+    #: The assignee, and the role.
+    to: str = ""
+    role: str = ""
+    comment: str = ""
+
+
+class Asked(msgspec.Struct, omit_defaults=True):
+    """A question, as people see the text."""
+
+    prompt: str = ""
+    role: str = ""
+    assignee: str = ""
+    #: A JSON object.
+    metadata: OptionalRaw = None
+    #: When the answer is expected.
+    due: int | None = None
+    #: Oldest first.
+    changes: list[InputChange] = []

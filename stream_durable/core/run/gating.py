@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stream_durable.core.definition.guards import Gate
+from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.definition.paths import root_of, value_at
 from stream_durable.core.effects import Effects
 from stream_durable.core.errors import RejectedError
@@ -18,38 +19,67 @@ from stream_durable.core.run.values import root_value
 
 def ask_place(
     run: Run, i: int, step: Step, gate: Gate, out: Effects, *, priority: int | None = None,
-    units: str | None = None,
+    units: str | None = None, of_queue: bool = False,
 ) -> None:  # fmt: skip
-    """Ask a gate to let a step pass; refuse a key or a cost that cannot be read."""
-    key = "" if gate.per is None else key_at(run, gate.per, gate_id(gate.name))
+    """Ask a gate of a step or a queue for a place; refuse an unreadable key or cost."""
+    place, share = place_at(run, gate)
     cost = None if units is None else _units_at(run, units)
-    is_shared = gate.limits.weights is not None
     detail = step.detailed()
     detail.held = "gate"
-    detail.place = gate_id(gate.name, "" if is_shared else key)
+    if of_queue:
+        detail.queue_place = place
+    else:
+        detail.place = place
     out.messages.append(
         PlaceAsked(
-            key=detail.place, run=run.id, step=run.graph.names[i], attempt=step.attempt,
-            passes=inside.passes_of(step), limits=gate.limits, share=key if is_shared else "",
-            priority=run.priority if priority is None else priority,
-            units=cost, format=GATES,
+            key=place, run=run.id, step=run.graph.names[i], attempt=step.attempt,
+            passes=inside.passes_of(step), limits=gate.limits, share=share,
+            priority=run.priority if priority is None else priority, units=cost, format=GATES,
         )
     )  # fmt: skip
+
+
+def place_at(run: Run, gate: Gate) -> tuple[str, str]:
+    """Return the id to ask at for a run, and the key of the turn; refuse an unreadable key."""
+    key = "" if gate.per is None else key_at(run, gate.per, gate_id(gate.name))
+    if gate.limits.weights is None:
+        return gate_id(gate.name, key), ""
+    return gate_id(gate.name), key
+
+
+def queue_gate(run: Run, node: StepNode) -> Gate | None:
+    """Return the gate of a function's queue, if the queue is limited as a whole."""
+    limited = run.graph.limited
+    return limited.get(run.queue_of(node)) if limited else None
 
 
 def leave_place(run: Run, i: int, step: Step, out: Effects) -> None:
-    """Give back the place of a step, or take the step out of the line, if it has asked a gate."""
+    """Give back the places of a step, or take the step out of the lines, if it has asked gates."""
     detail = step.detail
-    if detail is None or not detail.place:
+    if detail is None:
         return
+    if detail.place:
+        _leave(run, i, step, detail.place, out, units=detail.spent)
+        detail.place, detail.spent = "", None
+    if detail.queue_place:
+        _leave(run, i, step, detail.queue_place, out)
+        detail.queue_place = ""
+
+
+def _leave(run: Run, i: int, step: Step, gate: str, out: Effects, *, units: int | None = None) -> None:
     out.messages.append(
         PlaceLeft(
-            key=detail.place, run=run.id, step=run.graph.names[i], attempt=step.attempt,
-            passes=inside.passes_of(step), units=detail.spent, format=GATES,
+            key=gate, run=run.id, step=run.graph.names[i], attempt=step.attempt,
+            passes=inside.passes_of(step), units=units, format=GATES,
         )
     )  # fmt: skip
-    detail.place, detail.spent = "", None
     run.touched[i] = None
+
+
+def note_spent(step: Step, units: int) -> None:
+    """Keep the cost of a call for the gate of the step; several calls of an attempt add up."""
+    if step.detail is not None and step.detail.place:
+        step.detail.spent = min((step.detail.spent or 0) + units, COUNT_MAX)
 
 
 def key_at(run: Run, path: str, before: str) -> str:

@@ -15,7 +15,7 @@ from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.messages import OptionalRaw
 from stream_durable.core.names import hook_name
-from stream_durable.core.run.asking import dispatch
+from stream_durable.core.run.asking import ask_first
 from stream_durable.core.run.say import set_due
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.values import output_of, run_output
@@ -111,7 +111,7 @@ def begin_helper(
     if node.total_ms is not None:
         detail.until = now + node.total_ms
         set_due(run, i, step, detail.until, out)
-    dispatch(run, i, step.attempt, out)
+    ask_first(run, i, step, node, out)
     return i
 
 

@@ -12,8 +12,9 @@ from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import AnswerInput, AssignInput, ClaimInput, CommentInput, InputMessage
 from stream_durable.core.run.advance import complete
+from stream_durable.core.run.from_outside import Asked, InputChange
 from stream_durable.core.run.naming import no_such_wait
-from stream_durable.core.run.state import Asked, InputChange, Run, Step
+from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import PENDING, READY, WAITING, Outcome
 
 #: Changes kept per question; one more is refused, unless it is the answer.

@@ -26,7 +26,7 @@ from stream_durable.core.run.attempts import (
     stopped,
 )
 from stream_durable.core.run.ending import leave_gate
-from stream_durable.core.run.gating import leave_place
+from stream_durable.core.run.gating import leave_place, note_spent
 from stream_durable.core.run.inner import Inner, Inside
 from stream_durable.core.run.say import clear_due, say_step, set_due
 from stream_durable.core.run.state import End, Run, Step
@@ -105,6 +105,8 @@ def waits(run: Run, message: AttemptWaits, now: int, out: Effects) -> Outcome:
     if is_replaced or (step.status == RUNNING and step.worker != message.worker):
         return Outcome.LATE
     run.steps[i] = step
+    if message.spent is not None:
+        note_spent(step, message.spent)
     clear_due(run, i, step, out)
     if has_stopped(step):
         work_off(run, [stopped(i, step, Failure("cancelled", "the step waited"))], [], now, out)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.effects import Effects, Handlers
 from stream_durable.core.format import GATES
 from stream_durable.core.messages import GateLeft, GatePassed, PlaceGiven, PlaceLeft
-from stream_durable.core.run import inside
-from stream_durable.core.run.asking import ask_gate, dispatch
+from stream_durable.core.run import inside, sections
+from stream_durable.core.run.advance import work_off
+from stream_durable.core.run.asking import ask_gate, ask_queue, dispatch
 from stream_durable.core.run.beginning import let_in
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import READY, RUNNING, Outcome
@@ -20,18 +20,19 @@ def passed_gate(run: Run, message: GatePassed, now: int, out: Effects) -> Outcom
     if i is None or step is None or step.attempt != message.attempt or step.status != READY:
         _decline(run, step, message, out)
         return Outcome.LATE
-    if step.detail is None or step.detail.held != "gate" or step.detail.place:
+    detail = step.detail
+    if detail is None or detail.held != "gate" or detail.place or detail.queue_place:
         return Outcome.DUPLICATE
-    step.detail.held = ""
+    detail.held = ""
     run.touched[i] = None
     node = run.graph.work[i]
-    assert type(node) is StepNode
+    assert node is not None
     ask_gate(run, i, step, node, out)
     return Outcome.APPLIED
 
 
 def given(run: Run, message: PlaceGiven, now: int, out: Effects) -> Outcome:
-    """Start an attempt, or the run, let in by a gate; give back a place without a need for it."""
+    """Start an attempt, a section or the run, let in by a gate; give back a needless place."""
     if not message.step:
         outcome = let_in(run, message, now, out)
         if outcome is None and message.is_held:
@@ -43,14 +44,25 @@ def given(run: Run, message: PlaceGiven, now: int, out: Effects) -> Outcome:
         if message.is_held:
             out.messages.append(declined(message))
         return Outcome.LATE
-    assert step.detail is not None
-    if step.detail.held != "gate":
+    detail = step.detail
+    assert detail is not None
+    is_of_queue = message.gate == detail.queue_place
+    if detail.held != "gate" or (detail.queue_place and not is_of_queue):
         return Outcome.DUPLICATE
-    step.detail.held = ""
+    detail.held = ""
     if not message.is_held:
-        step.detail.place = ""
+        if is_of_queue:
+            detail.queue_place = ""
+        else:
+            detail.place = ""
     run.touched[i] = None
-    dispatch(run, i, step.attempt, out)
+    node = run.graph.work[i]
+    if node is None:
+        work_off(run, [], sections.held_by(run, i), now, out)
+    elif is_of_queue:
+        dispatch(run, i, step.attempt, out)
+    else:
+        ask_queue(run, i, step, node, out)
     return Outcome.APPLIED
 
 
@@ -64,7 +76,7 @@ def declined(message: PlaceGiven) -> PlaceLeft:
 
 def _asks(step: Step, message: PlaceGiven) -> bool:
     """Return whether a step has asked for the place, and still needs it."""
-    if step.detail is None or step.detail.place != message.gate:
+    if step.detail is None or message.gate not in (step.detail.place, step.detail.queue_place):
         return False
     return (step.attempt, inside.passes_of(step)) == (message.attempt, message.passes)
 

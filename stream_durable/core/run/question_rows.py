@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from stream_durable.core.definition.nodes import InputNode
-from stream_durable.core.run.state import Asked, Run, Step
+from stream_durable.core.run.from_outside import Asked
+from stream_durable.core.run.state import Run, Step
 from stream_durable.core.status import WAITING
 
 

@@ -18,8 +18,9 @@ from stream_durable.core.lifecycle import STEP_WAITING
 from stream_durable.core.reference import is_reference
 from stream_durable.core.run.cause import Cause
 from stream_durable.core.run.due import expect
+from stream_durable.core.run.from_outside import Asked
 from stream_durable.core.run.say import say_step, set_due
-from stream_durable.core.run.state import Asked, End, Run, Step
+from stream_durable.core.run.state import End, Run, Step
 from stream_durable.core.run.values import root_value
 from stream_durable.core.status import FAILED
 

@@ -8,8 +8,9 @@ from stream_durable.core.definition.nodes import StepNode, WaitNode
 from stream_durable.core.effects import Effects
 from stream_durable.core.messages import RunContinued
 from stream_durable.core.run import entering, reading
-from stream_durable.core.run.asking import ask_first, ask_gate, dispatch
+from stream_durable.core.run.asking import ask_first, ask_gate, ask_queue, dispatch
 from stream_durable.core.run.children import tell_parent, tell_schedule
+from stream_durable.core.run.sections import ask_section
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.waiting import ask_once_more
 from stream_durable.core.status import PENDING, READY, STEP_ASKED, WAITING
@@ -52,13 +53,16 @@ def _ask(run: Run, i: int, step: Step | None, out: Effects) -> None:
         if type(node) is StepNode:
             dispatch(run, i, 1, out)
     elif i in run.open or _is_put_off(step):
-        return
-    elif step.status in STEP_ASKED and run.graph.work[i] is not None:
-        if isinstance(node, StepNode) and step.detail is not None and step.detail.held == "gate":
-            if step.detail.place:
-                ask_gate(run, i, step, node, out)
+        if i in run.graph.sections and step.detail is not None and step.detail.held == "gate":
+            ask_section(run, i, out)
+    elif step.status in STEP_ASKED and (called := run.graph.work[i]) is not None:
+        if step.detail is not None and step.detail.held == "gate":
+            if step.detail.queue_place:
+                ask_queue(run, i, step, called, out)
+            elif step.detail.place:
+                ask_gate(run, i, step, called, out)
             else:
-                ask_first(run, i, step, node, out)
+                ask_first(run, i, step, called, out)
         else:
             dispatch(run, i, step.attempt, out)
     elif step.status == WAITING and isinstance(node, WaitNode):

@@ -6,8 +6,6 @@ the state, and neither memory nor a row repeats it.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 from msgspec import Raw
 
@@ -15,11 +13,11 @@ from stream_durable.core.definition.graph import Graph
 from stream_durable.core.definition.nodes import StepNode
 from stream_durable.core.emissions import RefusedEmission
 from stream_durable.core.failure import Failure
-from stream_durable.core.lanes import first_lane
+from stream_durable.core.lanes import first_lane, part_for
 from stream_durable.core.messages import Grafted, OptionalRaw, Scheduled
 from stream_durable.core.run.attribute_set import Attributes
 from stream_durable.core.run.entry import Entry
-from stream_durable.core.run.from_outside import Beside, Outside, Review, Sent
+from stream_durable.core.run.from_outside import Asked, Beside, Outside, Review, Sent
 from stream_durable.core.run.inner import Inner, Inside
 from stream_durable.core.run.mail import Mail
 from stream_durable.core.status import PENDING, READY, RUN_ENDED
@@ -50,33 +48,6 @@ class Graft(msgspec.Struct, omit_defaults=True):
     is_chained: bool = False
 
 
-class InputChange(msgspec.Struct, omit_defaults=True, frozen=True):
-    """Something that somebody did about a question."""
-
-    id: str
-    kind: Literal["claimed", "assigned", "commented", "answered"]
-    at: int
-    by: str = ""
-    #: The assignee, and the role.
-    to: str = ""
-    role: str = ""
-    comment: str = ""
-
-
-class Asked(msgspec.Struct, omit_defaults=True):
-    """A question, as it is put to people."""
-
-    prompt: str = ""
-    role: str = ""
-    assignee: str = ""
-    #: A JSON object.
-    metadata: OptionalRaw = None
-    #: When the answer is expected.
-    due: int | None = None
-    #: Oldest first.
-    changes: list[InputChange] = []
-
-
 class Detail(msgspec.Struct, omit_defaults=True):
     """Fields left at defaults by most steps; kept apart so that an ordinary step pays nothing."""
 
@@ -84,10 +55,12 @@ class Detail(msgspec.Struct, omit_defaults=True):
     first: int = 1
     #: When the step's total time is over.
     until: int | None = None
-    #: Why a step that could begin has not: `paused`, `group` or `gate`.
+    #: Why a step that could begin has not: `paused`, `group`, `section`, `line` or `gate`.
     held: str = ""
     #: The gate that was asked for a place, until it is given back; empty with `held`: a breaker was asked.
     place: str = ""
+    #: The gate of the step's queue, asked after that of the step.
+    queue_place: str = ""
     #: What the attempt said that it has cost.
     spent: int | None = None
     #: How often the attempt has been given back.
@@ -332,13 +305,15 @@ class Run:
         return self.queue if self.queue is not None and function.queue == "default" else function.queue
 
     def lane_of(self, i: int, attempt: int) -> str:
-        """Return the lane for an attempt of a step: the first lane for what the run begins with.
+        """Return the lane for an attempt of a step: by priority, and first for what a run begins with.
 
         The lane of an attempt never changes, so that a cancellation follows on the same one.
         """
         node = self.graph.work[i]
         assert node is not None
         queue = self.queue_of(node)
+        if self.graph.laned and queue in self.graph.laned:
+            queue = part_for(queue, self.priority if node.priority is None else node.priority)
         if self.has_lanes and attempt == 1 and i < self.graph.definition_size and not self.graph.need[i]:
             return first_lane(queue)
         return queue

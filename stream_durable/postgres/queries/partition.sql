@@ -127,12 +127,14 @@ where id = any($1::int[])
 
 -- name: partition_get
 -- Where partition $1 stands, in the order of PartitionSummary.
-select id, owner, epoch, next_offset, stalls, lost_reason
+select id, owner, epoch, next_offset, stalls, lost_reason,
+  (select coalesce(sum(commands), 0)::bigint from backlog where partition = id)
 from partition
 where id = $1
 
 -- name: partition_list
 -- Where all partitions stand, in the order of PartitionSummary.
-select id, owner, epoch, next_offset, stalls, lost_reason
+select id, owner, epoch, next_offset, stalls, lost_reason,
+  (select coalesce(sum(commands), 0)::bigint from backlog where partition = id)
 from partition
 order by id

@@ -9,6 +9,7 @@ from stream_durable.sdk.breaker import Breaker
 from stream_durable.sdk.context import Context
 from stream_durable.sdk.gate import Gate
 from stream_durable.sdk.retry import Retry
+from stream_durable.sdk.steps import any_of
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.simulation.workload.functions import SOON, answer, chance, instant, stumble
 
@@ -23,6 +24,7 @@ GATES = {
         Gate("costly", rate="6/1s", burst=3),
         Gate("few", at_once=2),
         Gate("own", at_once=1, rate="8/1s", burst=1, per="input.group", weights={"g0": 3}),
+        Gate("kept", at_once=1, rate="10/1s"),
     )
 }
 
@@ -31,6 +33,12 @@ async def _slow(ctx: Context[Any]) -> dict[str, Any]:
     await asyncio.sleep(0.3 * chance(ctx, "time"))
     stumble(ctx)
     return answer(ctx)
+
+
+async def _spending(ctx: Context[Any]) -> dict[str, Any]:
+    """Report the cost of the call, however the call ends."""
+    ctx.spent(int(5 * chance(ctx, "spent")))
+    return await _slow(ctx)
 
 
 async def _napping(ctx: Context[Any]) -> dict[str, Any]:
@@ -52,7 +60,7 @@ def _limited() -> Workflow:
 def _keyed() -> Workflow:
     flow = Workflow("keyed", retry=SOON)
     flow.add("both", _slow, gate=GATES["both"])
-    flow.add("turn", _slow, gate=GATES["turns"], units=2)
+    flow.add("turn", _spending, gate=GATES["turns"], units=2)
     for i in range(3):
         flow.add(f"turn_{i}", instant, gate=GATES["turns"], after="both")
     flow.add("costly", instant, gate=GATES["costly"], units="input.rounds", after="turn")
@@ -72,6 +80,18 @@ def _guarded() -> Workflow:
     bank = Breaker("two", failures=2, window="5s", reset="400ms")
     flow.add("charge", _doubtful, breaker=bank, gate=GATES["two"], retry=Retry(30, base="100ms", cap="300ms"))
     flow.add("shaky", _doubtful, gate=GATES["two"], after="charge")
+    return flow
+
+
+def _sectioned() -> Workflow:
+    """Several steps with a single place, as a side of a race."""
+    flow = Workflow("sectioned", retry=SOON, restart=Retry(2, base="50ms"))
+    flow.add("in", _slow)
+    flow.add("mid", _napping, after="in", on_error="continue")
+    flow.each("input.items", name="all", after="mid")(instant)
+    flow.parallel("section", ["in", "mid", "all"], gate=GATES["kept"])
+    flow.add("beside", _slow)
+    flow.add("end", instant, after=any_of("section", "beside", cancel_rest=True))
     return flow
 
 
@@ -100,4 +120,4 @@ def crowds() -> list[Workflow]:
     return [few, owned, crowd]
 
 
-MAKERS = (_limited, _keyed, _guarded)
+MAKERS = (_limited, _keyed, _guarded, _sectioned)
