@@ -21,7 +21,7 @@ setup: $(READY) page-if-npm ## install everything into .venv, the jars of Kafka 
 
 page: $(PAGE) ## build the dashboard, which the API serves
 
-browser: $(READY) page ## drive the page in a browser, and keep pictures of all screens in .artefacts/page
+browser: $(READY) page ## drive the page in a browser as the tests do, in more widths; pictures are in .artefacts/page
 	@BROWSER=1 $(BIN)/python -m pytest tests/page
 
 demo: $(READY) ## run the demonstration on a real Kafka and a real Postgres

@@ -680,6 +680,9 @@ class RunQuery(NamedTuple):
     #: `client`, `event`, `schedule` or `parent`.
     trigger: str | None = None
     schedule: str | None = None
+    #: The code of the failure, and the step that failed; empty: none.
+    failure_code: str | None = None
+    failed_step: str | None = None
 
 
 #: The columns that runs are sorted by; `duration` is that of ended runs.
@@ -760,6 +763,15 @@ class WorkflowFigures(NamedTuple):
     #: Of the newest run; None: there is none.
     last_created: int | None
     last_status: str | None
+
+
+class RunFlow(NamedTuple):
+    """The runs created within a stretch of time. Times are milliseconds of log time."""
+
+    at: int
+    created: int
+    #: How many of these failed.
+    failed: int
 
 
 class FailureCause(NamedTuple):
@@ -1158,6 +1170,9 @@ class Views(Protocol):
 
         Causes with failed compensations come first, then causes with many runs.
         """
+
+    async def run_flow(self, since: int, *, width: int, count: int, at_most: int) -> list[RunFlow]:
+        """Count the runs created within each of `count` stretches of `width` milliseconds, up to a limit."""
 
     async def partition_get(self, partition: int) -> PartitionSummary | None:
         """Return where a partition of the inbox stands."""

@@ -4,13 +4,16 @@ import { createRootRoute, createRoute, createRouter, Link } from "@tanstack/reac
 
 import { Empty } from "./parts/basics";
 import { readSearch, type RunsSearch } from "./pure/filters";
-import { Gates, Later, Stream } from "./screens/instance";
+import { Gates, type GatesSearch } from "./screens/gates";
+import { Later, Stream } from "./screens/instance";
 import { Inputs, type InputsSearch } from "./screens/inputs";
+import { Operations } from "./screens/operations";
 import { Overview } from "./screens/overview";
 import { Run, VIEWS, type RunSearch, type View } from "./screens/run";
 import { Runs } from "./screens/runs";
 import { Schedules, type SchedulesSearch } from "./screens/schedules";
 import { Settings } from "./screens/settings";
+import { Triggers, type TriggersSearch } from "./screens/triggers";
 import { Workers } from "./screens/workers";
 import { Workflow, Workflows } from "./screens/workflows";
 import { Shell } from "./shell/shell";
@@ -57,7 +60,19 @@ const routes = [
     validateSearch: (given: Record<string, unknown>): SchedulesSearch => ({ name: text(given.name) }),
   }),
   createRoute({ getParentRoute: () => root, path: "/stream", component: Stream }),
-  createRoute({ getParentRoute: () => root, path: "/gates", component: Gates }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/triggers",
+    component: Triggers,
+    validateSearch: (given: Record<string, unknown>): TriggersSearch => ({ trigger: text(given.trigger), binding: text(given.binding) }),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/gates",
+    component: Gates,
+    validateSearch: (given: Record<string, unknown>): GatesSearch => ({ name: text(given.name), key: text(given.key) }),
+  }),
+  createRoute({ getParentRoute: () => root, path: "/operations", component: Operations }),
   createRoute({ getParentRoute: () => root, path: "/workers", component: Workers }),
   createRoute({ getParentRoute: () => root, path: "/later", component: Later }),
   createRoute({ getParentRoute: () => root, path: "/settings", component: Settings }),

@@ -78,6 +78,8 @@ class RunConditions(Conditions):
     id_prefix: Text | None = None
     trigger: Literal["client", "event", "schedule", "parent"] | None = None
     schedule: Text | None = None
+    failure_code: Text | None = None
+    failed_step: Text | None = None
 
     @property
     def asks_payloads(self) -> str | None:

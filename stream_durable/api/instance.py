@@ -16,7 +16,7 @@ from stream_durable.api.problems import documented
 from stream_durable.api.shapes import many, model, shape
 from stream_durable.api.shown import plain
 from stream_durable.api.world import TheWorld
-from stream_durable.client import RunEntry, RunFilter, RunStatuses
+from stream_durable.client import Flow, RunEntry, RunFilter, RunStatuses
 from stream_durable.client.attention import Attention
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.moments import moment
@@ -167,6 +167,17 @@ async def get_attention(
 ) -> Response:
     """Return the causes for a person's attention, the most urgent first; failures are grouped by cause."""
     return caller.answer(await world.client.attention(since, zone=clocks(zone)))
+
+
+@router.get("/flow", response_model=shape(Flow), tags=["instance"])
+async def get_flow(
+    world: TheWorld,
+    caller: TheCaller,
+    since: Annotated[str, Query(max_length=40, description="How long ago the first stretch begins.")] = "1h",
+    count: Annotated[int, Query(ge=1, le=200, description="How many stretches.")] = 60,
+) -> Response:
+    """Return runs over time: how many were created in each stretch of time, and how many of them failed."""
+    return caller.answer(await world.client.flow(since, count))
 
 
 @router.get("/settings", response_model=SettingRows, tags=["instance"])

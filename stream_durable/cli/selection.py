@@ -108,11 +108,17 @@ class Selection(NamedTuple):
     )
     trigger: Annotated[Trigger | None, typer.Option("--trigger", help="Only runs started like this.")] = None
     schedule: Annotated[str | None, typer.Option("--schedule", help="Only runs of this schedule.")] = None
+    failure_code: Annotated[
+        str | None, typer.Option("--code", help="Only runs whose failure has this code.")
+    ] = None
+    failed_step: Annotated[
+        str | None, typer.Option("--failed-step", help='Only runs that failed in this step; "": in none.')
+    ] = None
 
     @property
     def is_empty(self) -> bool:
         """Whether there are no conditions, so that all runs match."""
-        return not any(self)
+        return not any(self) and self.failed_step is None
 
     def filter(self) -> RunFilter:
         """Return the conditions as a filter of the client."""
@@ -142,6 +148,8 @@ class Selection(NamedTuple):
             id_prefix=self.id_prefix,
             trigger=None if self.trigger is None else self.trigger.value,
             schedule=self.schedule,
+            failure_code=self.failure_code,
+            failed_step=self.failed_step,
         )
 
 

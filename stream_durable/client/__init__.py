@@ -6,7 +6,7 @@ from stream_durable.client.bindings import BindingState, BoundPartition
 from stream_durable.client.blocking import BlockingClient, BlockingRun
 from stream_durable.client.client import AsyncClient
 from stream_durable.client.errors import NoAnswer, NoOutput, RunCancelled, RunFailed
-from stream_durable.client.figures import WorkflowEntry
+from stream_durable.client.figures import Flow, Stretch, WorkflowEntry
 from stream_durable.client.filter import RunFilter
 from stream_durable.client.history import Happening
 from stream_durable.client.input_list import InputFilter, InputList, OpenInput
@@ -40,6 +40,7 @@ __all__ = [
     "Explanation",
     "Family",
     "FiringState",
+    "Flow",
     "Happening",
     "InputFilter",
     "InputList",
@@ -71,6 +72,7 @@ __all__ = [
     "RunStatuses",
     "ScheduleState",
     "StepState",
+    "Stretch",
     "TriggerState",
     "WaitList",
     "WorkerState",

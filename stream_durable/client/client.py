@@ -17,7 +17,7 @@ from stream_durable.client.attention import Attention, attention
 from stream_durable.client.bindings import BindingOrders
 from stream_durable.client.bulk import BulkOrders
 from stream_durable.client.edge import Edge, Ports
-from stream_durable.client.figures import WorkflowEntry, child_counts, workflow_entries
+from stream_durable.client.figures import Flow, WorkflowEntry, child_counts, flow, workflow_entries
 from stream_durable.client.gates import GateOrders
 from stream_durable.client.history import Happening, history
 from stream_durable.client.input_list import InputFilter, InputList, answer_all, open_inputs
@@ -316,6 +316,10 @@ class AsyncClient(
         Failures are grouped in one query over the newest 10,000; partitions cost a few requests each.
         """
         return await attention(self._edge, since, zone, await self.schedules())
+
+    async def flow(self, since: Duration = "1h", count: int = 60) -> Flow:
+        """Return how many runs were created in each stretch of time, and failed; in one query, by index."""
+        return await flow(self._edge, since, count)
 
     async def child_counts(self, runs: Sequence[str]) -> dict[str, int]:
         """Count the children of each of these runs, in one query."""

@@ -1,10 +1,10 @@
-"""Figures for overviews: what the runs of each workflow come to, and how many children many runs have."""
+"""Figures for overviews: runs of workflows, runs over time, and children of many runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from stream_durable.client.edge import Edge
 from stream_durable.client.filter import since_epoch
@@ -13,6 +13,10 @@ from stream_durable.core.errors import RejectedError
 from stream_durable.core.moments import moment
 from stream_durable.ports import WorkflowFigures
 from stream_durable.sdk.durations import Duration, milliseconds
+
+#: How far the runs of a stretch are counted, and how many stretches there may be.
+STRETCH_MAX: Final = 10_000
+STRETCHES_MAX: Final = 200
 
 
 class WorkflowEntry(NamedTuple):
@@ -30,6 +34,40 @@ class WorkflowEntry(NamedTuple):
     #: When the newest run was created, and its status; None: there was no run yet.
     last_created: datetime | None
     last_status: str | None
+
+
+class Stretch(NamedTuple):
+    """A stretch of time."""
+
+    #: When it began.
+    at: datetime
+    #: Runs created within it, and how many of them failed.
+    created: int
+    failed: int
+
+
+class Flow(NamedTuple):
+    """Runs over time, in stretches of one length, the oldest first."""
+
+    stretches: list[Stretch]
+    #: The length of a stretch in milliseconds.
+    width: int
+    #: False: stretches with `STRETCH_MAX` runs may have more.
+    is_exact: bool
+
+
+async def flow(edge: Edge, since: Duration, count: int) -> Flow:
+    """Return the runs created within a time, in so many stretches, up to now."""
+    if not 1 <= count <= STRETCHES_MAX:
+        raise RejectedError("bad_limit", f"flow takes 1 to {STRETCHES_MAX} stretches, not {count}")
+    now, views = since_epoch("now", edge.now()), edge.ports.views
+    width = max(1, milliseconds(since) // count)
+    found = await edge.ask(
+        lambda: views.run_flow(now - width * count + 1, width=width, count=count, at_most=STRETCH_MAX),
+        "count runs over time",
+    )
+    stretches = [Stretch(moment(one.at), one.created, one.failed) for one in found]
+    return Flow(stretches, width, all(one.created < STRETCH_MAX for one in found))
 
 
 async def workflow_entries(edge: Edge, since: Duration) -> list[WorkflowEntry]:

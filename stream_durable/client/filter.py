@@ -77,6 +77,9 @@ class RunFilter:
     trigger: str | None = None
     #: The schedule that started the run.
     schedule: str | None = None
+    #: The code of the failure, and the step that failed; an empty text: none did.
+    failure_code: str | None = None
+    failed_step: str | None = None
 
     @property
     def where(self) -> tuple[Where, ...]:
@@ -117,6 +120,8 @@ class RunFilter:
             id_prefix=self.id_prefix,
             trigger=_trigger(self.trigger),
             schedule=self.schedule,
+            failure_code=self.failure_code,
+            failed_step=self.failed_step,
         )
 
 

@@ -1,7 +1,8 @@
-"""Causes of failures, in memory."""
+"""Causes of failures, and failures over time, in memory."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from stream_durable.core.failure import Failure
 from stream_durable.core.run.rows import RunRow
 from stream_durable.core.status import COMPENSATION_FAILED, FAILED
-from stream_durable.ports import FailureCause
+from stream_durable.ports import FailureCause, RunFlow
 
 _failure = msgspec.json.Decoder(Failure).decode
 
@@ -28,6 +29,19 @@ def failure_causes(rows: Iterable[RunRow], since: int, runs_max: int) -> list[Fa
     return sorted(
         found, key=lambda one: (one.status == COMPENSATION_FAILED, one.runs, one.last), reverse=True
     )
+
+
+def run_flow(rows: Iterable[RunRow], since: int, width: int, count: int, at_most: int) -> list[RunFlow]:
+    """Count the runs created within each stretch of time, and those of them that failed."""
+    created, failed = Counter[int](), Counter[int]()
+    for row in rows:
+        at = (row.created - since) // width
+        created[at] += 1
+        failed[at] += row.status in (FAILED, COMPENSATION_FAILED)
+    return [
+        RunFlow(since + at * width, min(created[at], at_most), min(failed[at], at_most))
+        for at in range(count)
+    ]
 
 
 def _cause(key: tuple[str, str, str, str], rows: list[RunRow]) -> FailureCause:

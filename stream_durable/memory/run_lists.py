@@ -46,6 +46,7 @@ def matches(row: RunRow, query: RunQuery) -> bool:
         and not (query.overdue and b'"overdue":' not in (row.requests or b""))
         and row.id.startswith(query.id_prefix or "")
         and _is_started(row, query)
+        and _has_failed(row, query)
         and _has_attributes(row, query)
     )
 
@@ -75,6 +76,15 @@ def _is_started(row: RunRow, query: RunQuery) -> bool:
         None,
         None if scheduled is None else scheduled.schedule,
     )
+
+
+def _has_failed(row: RunRow, query: RunQuery) -> bool:
+    if query.failure_code is None and query.failed_step is None:
+        return True
+    if row.failure is None:
+        return False
+    failure = msgspec.json.decode(row.failure, type=Failure)
+    return query.failure_code in (None, failure.code) and query.failed_step in (None, failure.step or "")
 
 
 def _has_attributes(row: RunRow, query: RunQuery) -> bool:

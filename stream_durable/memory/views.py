@@ -17,7 +17,7 @@ from stream_durable.core.run.rows import AttemptRow, RunRow, StepRow
 from stream_durable.core.status import COMPLETED, WAITING
 from stream_durable.memory.bound import MemoryTopicViews
 from stream_durable.memory.broker import Broker
-from stream_durable.memory.causes import failure_causes
+from stream_durable.memory.causes import failure_causes, run_flow
 from stream_durable.memory.control import MemoryControl
 from stream_durable.memory.dead import DeadViews
 from stream_durable.memory.definitions import MemoryCatalogue
@@ -34,6 +34,7 @@ from stream_durable.ports import (
     LiveVersion,
     PartitionSummary,
     QuestionQuery,
+    RunFlow,
     RunOrder,
     RunPage,
     RunQuery,
@@ -207,6 +208,10 @@ class MemoryViews(ScheduleViews, WaitViews, DeadViews):
             TimerRow._make((*key, *place)) for key, place in self._tables.timers.items() if place[1] < before
         ]
         return sorted(found, key=lambda timer: (timer.due or 0, *timer[:3]))[:limit]
+
+    async def run_flow(self, since: int, *, width: int, count: int, at_most: int) -> list[RunFlow]:
+        """Count the runs created within each stretch of time."""
+        return run_flow(self._tables.runs.values(), since, width, count, at_most)
 
     async def failure_causes(self, since: int, *, runs_max: int, limit: int) -> list[FailureCause]:
         """Group the newest failed runs by cause."""

@@ -55,7 +55,8 @@ def conditions(query: RunQuery) -> tuple[Any, ...]:
     """Return the first parameters of the statements searching runs."""
     chosen = frozenset(query.status)
     is_open = True if chosen and not chosen & RUN_ENDED else None
-    has_failure = True if chosen and chosen <= _UNSUCCESSFUL else None
+    asks_failure = query.failure_code is not None or query.failed_step is not None
+    has_failure = True if asks_failure or (chosen and chosen <= _UNSUCCESSFUL) else None
     return (
         query.workflow,
         query.fingerprint,
@@ -77,6 +78,8 @@ def conditions(query: RunQuery) -> tuple[Any, ...]:
         query.attribute_text,
         query.trigger,
         query.schedule,
+        query.failure_code,
+        query.failed_step,
     )
 
 

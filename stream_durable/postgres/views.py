@@ -34,6 +34,7 @@ from stream_durable.ports import (
     PartitionSummary,
     QuestionQuery,
     ReactionSource,
+    RunFlow,
     RunOrder,
     RunPage,
     RunQuery,
@@ -267,6 +268,10 @@ class PostgresViews:
         """Group the newest failed runs by cause."""
         found = await self._fetch("view_failure_causes", since, runs_max, limit)
         return list(map(FailureCause._make, found))
+
+    async def run_flow(self, since: int, *, width: int, count: int, at_most: int) -> list[RunFlow]:
+        """Count the runs created within each stretch of time."""
+        return list(map(RunFlow._make, await self._fetch("view_run_flow", since, width, count, at_most)))
 
     async def dead_list(self, *, after: DeadPosition | None = None, limit: int = 50) -> list[DeadSummary]:
         """Return a page of the records that could not be applied, newest first."""

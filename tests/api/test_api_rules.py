@@ -151,6 +151,12 @@ def test_what_needs_a_person_is_grouped_by_cause(site: Site) -> None:
     (need,) = [one for one in found["needs"] if one["code"] == "failed"]
     assert (need["affected"], need["word"], found["is_whole"]) == (3, "Needs review", True)
     assert need["evidence"]["step"] == "explode"
+    alike = f"/runs?workflow=fails&failed_step=explode&failure_code={need['evidence']['code']}"
+    assert len(site.get(alike)["runs"]) == 3
+    assert site.get("/runs?failed_step=")["runs"] == []
+    flow = site.get("/flow?since=10m&count=5")
+    assert (flow["width"], flow["is_exact"], len(flow["stretches"])) == (120_000, True, 5)
+    assert [flow["stretches"][-1][name] for name in ("created", "failed")] == [3, 3]
     assert site.ask("GET", f"{V1}/attention?zone=Nowhere").json()["code"] == "bad_zone"
 
 

@@ -13,6 +13,7 @@ import pytest
 from stream_durable.client.listing import cursor, read_cursor, read_order
 from stream_durable.client.where import Where
 from stream_durable.core.attributes import attributes_of, key_of
+from stream_durable.core.failure import Failure
 from stream_durable.core.run.attribute_rows import AttributeRow
 from stream_durable.core.run.rows import RunRow
 from stream_durable.memory.store import MemoryStore
@@ -55,8 +56,9 @@ def drawn(at: int, chance: random.Random) -> tuple[RunRow, list[AttributeRow]]:
     requests = chance.choice(
         [None, b'{"trigger":"event"}', b'{"trigger":"schedule","scheduled":["nightly",5]}']
     )
+    status = chance.choice(["running", "completed", "failed"])
     row = RunRow(
-        f"{chance.choice('abc')}{at:03}", 0, workflow, "f" * 16, chance.choice(["running", "completed"]),
+        f"{chance.choice('abc')}{at:03}", 0, workflow, "f" * 16, status,
         chance.randint(1, 20), chance.randint(1, 20), None, "start", b"1", None, None, 0, 1, 0, 2, None, None,
         None, None, started=chance.choice([None, chance.randint(1, 20)]), requests=requests,
         parent=chance.choice([None, None, "p"]),
@@ -64,7 +66,10 @@ def drawn(at: int, chance: random.Random) -> tuple[RunRow, list[AttributeRow]]:
     )  # fmt: skip
     if row.started is not None:
         row = row._replace(started=row.created + row.started)
-    if row.status == "completed":
+    if row.status == "failed":
+        failure = Failure(code=chance.choice(["Late", "Lost"]), message="", step=chance.choice([None, "pay"]))
+        row = row._replace(failure=msgspec.json.encode(failure))
+    if row.status != "running":
         row = row._replace(ended=(row.started or row.created) + chance.randint(0, 9))
     return row, [AttributeRow(row.id, one.name, 0, workflow, key_of(one)) for one in attributes]
 
@@ -86,6 +91,9 @@ QUERIES = [
     RunQuery(trigger="schedule", attributes=(held_to("amount>=-1"),)),
     RunQuery(trigger="parent"),
     RunQuery(schedule="nightly"),
+    RunQuery(failure_code="Lost"),
+    RunQuery(failed_step="pay", failure_code="Late", attributes=(held_to("amount>=-3"),)),
+    RunQuery(failed_step="", status=("failed",)),
 ]
 SORTS = ("-created", "created", "started", "-started", "updated", "-duration", "duration", "amount",
          "-amount", "region", "-vip")  # fmt: skip
@@ -105,6 +113,10 @@ async def test_postgres_and_memory_find_the_same_in_the_same_order(settings: Pos
         assert await one.commit([share])
     views, other = PostgresViews(settings), MemoryViews(memory)
     found_any = set()
+    for since, width, at_most in ((1, 5, 1_000), (-2, 7, 1_000), (1, 5, 20)):
+        flow = await views.run_flow(since, width=width, count=4, at_most=at_most)
+        assert flow == await other.run_flow(since, width=width, count=4, at_most=at_most)
+        assert any(one.failed for one in flow)
 
     for query in QUERIES:
         count = await views.run_count(query, at_most=1_000)

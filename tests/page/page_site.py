@@ -9,13 +9,14 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, BinaryIO
 
 import httpx
 from fastapi import FastAPI
 
-from stream_durable import Context, Workflow
+from stream_durable import App, Context, Gate, Workflow
 from stream_durable.api.app import make_app
 from stream_durable.api.hub import Hub
 from stream_durable.api.operations import Operations
@@ -67,6 +68,14 @@ async def charge(ctx: Context[Any]) -> dict[str, str]:
 @held.step(after=charge)
 async def receipt(ctx: Context[Any]) -> str:
     return "sent"
+
+
+gated = Workflow("gated", gate=Gate("bank", at_once=2))
+gated.wait_signal("go")
+
+shop = App("shop", workflows=[orders, fails, held, gated])
+shop.on("stock.low", start=orders, input="data", name="restock")
+shop.on(shop.topic("legacy.orders", value=dict), start=orders, id="id", name="legacy")
 
 
 class Stream:
@@ -121,8 +130,11 @@ class Site:
     def seed(self) -> None:
         """Start what the screens show."""
         client = self._engine._backend.client
-        self._engine.deploy(orders, fails, held)
+        asyncio.run(self._engine.deploy_app(shop))
         self._engine.tell(lambda: client.start(orders, {"id": "1"}, id="order-1", tags=["vip"]))
+        for number in (2, 3, 4):
+            self._engine.tell(partial(client.start, orders, {"id": str(number)}, id=f"order-{number}"))
+            self._engine.tell(partial(client.start, gated, {}, id=f"gated-{number}"))
         self._engine.tell(lambda: client.start(fails, {}, id="fails-1"))
         self._engine.tell(lambda: client.start(held, {}, id="held-1"))
         self._engine.tell(lambda: client.pause_queue("pick", reason="stocktake in hall 2"))

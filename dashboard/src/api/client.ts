@@ -51,6 +51,10 @@ export function post<T>(path: string, body: unknown = {}): Promise<T> {
   return send<T>("POST", address(path), body);
 }
 
+export function patch<T>(path: string, body: unknown): Promise<T> {
+  return send<T>("PATCH", address(path), body);
+}
+
 export function remove<T>(path: string): Promise<T> {
   return send<T>("DELETE", address(path));
 }

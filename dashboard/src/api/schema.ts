@@ -1450,6 +1450,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/flow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Flow
+         * @description Return runs over time: how many were created in each stretch of time, and how many of them failed.
+         */
+        get: operations["get_flow"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/settings": {
         parameters: {
             query?: never;
@@ -2116,6 +2136,15 @@ export interface components {
             /** Ended */
             ended: string | null;
             failure: components["schemas"]["Failure"] | null;
+        };
+        /** Flow */
+        Flow: {
+            /** Stretches */
+            stretches: components["schemas"]["Stretch"][];
+            /** Width */
+            width: number;
+            /** Is Exact */
+            is_exact: boolean;
         };
         /**
          * GateBody
@@ -3002,6 +3031,10 @@ export interface components {
             trigger?: ("client" | "event" | "schedule" | "parent") | null;
             /** Schedule */
             schedule?: string | null;
+            /** Failure Code */
+            failure_code?: string | null;
+            /** Failed Step */
+            failed_step?: string | null;
         };
         /** RunCount */
         RunCount: {
@@ -3470,6 +3503,18 @@ export interface components {
             /** After */
             after: string[];
         };
+        /** Stretch */
+        Stretch: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Created */
+            created: number;
+            /** Failed */
+            failed: number;
+        };
         /** TriggerState */
         TriggerState: {
             /** Name */
@@ -3692,6 +3737,8 @@ export interface operations {
                 id_prefix?: string | null;
                 trigger?: ("client" | "event" | "schedule" | "parent") | null;
                 schedule?: string | null;
+                failure_code?: string | null;
+                failed_step?: string | null;
                 /** @description A column or an attribute; with `-` before it, the greatest first. */
                 sort?: string;
                 /** @description How many at most. */
@@ -3896,6 +3943,8 @@ export interface operations {
                 id_prefix?: string | null;
                 trigger?: ("client" | "event" | "schedule" | "parent") | null;
                 schedule?: string | null;
+                failure_code?: string | null;
+                failed_step?: string | null;
                 /** @description How far to count. */
                 at_most?: number;
             };
@@ -3999,6 +4048,8 @@ export interface operations {
                 id_prefix?: string | null;
                 trigger?: ("client" | "event" | "schedule" | "parent") | null;
                 schedule?: string | null;
+                failure_code?: string | null;
+                failed_step?: string | null;
                 /** @description How far to count. */
                 at_most?: number;
             };
@@ -10811,6 +10862,91 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Attention"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_flow: {
+        parameters: {
+            query?: {
+                /** @description How long ago the first stretch begins. */
+                since?: string;
+                /** @description How many stretches. */
+                count?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Flow"];
                 };
             };
             /** @description Bad Request */

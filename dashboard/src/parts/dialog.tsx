@@ -3,14 +3,19 @@
 import { useEffect, useId, useRef, useState, type ReactNode } from "react";
 
 import { Failure, type Problem } from "../api/problem";
+import { faults, field, initial, type Schema } from "../pure/form";
 import { Icon } from "./basics";
+import { Fields } from "./form";
 
 export function Dialog(props: { title: string; onClose: () => void; children: ReactNode; wide?: boolean }) {
   const box = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
     const dialog = box.current;
-    if (dialog && !dialog.open) dialog.showModal();
+    if (!dialog || dialog.open) return;
+    dialog.showModal();
+    // The browser would begin with the first button, which closes it.
+    dialog.querySelector<HTMLElement>("form :is(input, textarea, select, button[type=submit])")?.focus();
   }, []);
   return (
     <dialog
@@ -43,8 +48,12 @@ export interface Act {
   verb: string;
   isRisky?: boolean;
   asksReason?: boolean;
+  /** What a reason is called where it is said to others. */
+  reasonLabel?: string;
   /** A value to type: JSON, or plain text. */
   value?: { label: string; initial: string; isText?: boolean };
+  /** Several values to fill in; what is left empty is left out. */
+  form?: { schema: Schema; initial?: Record<string, unknown> };
   /** A number to type before it goes on. */
   confirm?: number;
   run: (reason: string, value: unknown) => Promise<unknown>;
@@ -66,13 +75,19 @@ export function ActDialog({ act, onClose, onDone }: { act: Act; onClose: () => v
   const [reason, setReason] = useState("");
   const [typed, setTyped] = useState("");
   const [text, setText] = useState(act.value?.initial ?? "");
-  const value = read(act, text);
+  const [made] = useState(() => act.form && field(act.form.schema, act.title));
+  const [filled, setFilled] = useState<unknown>(() => act.form?.initial ?? (made && initial(made)));
+  const [isTried, setTried] = useState(false);
+  const wrong = made ? faults(made, filled) : {};
+  const value = made ? (filled ?? {}) : read(act, text);
   const id = useId();
   const [problem, setProblem] = useState<Problem>();
   const [isSending, setSending] = useState(false);
   const needsNumber = act.confirm !== undefined && act.confirm > 100;
   const mayGo = !isSending && value !== undefined && (!needsNumber || typed.replaceAll(",", "") === String(act.confirm));
   const send = async () => {
+    setTried(true);
+    if (Object.keys(wrong).length) return;
     setSending(true);
     setProblem(undefined);
     try {
@@ -85,20 +100,22 @@ export function ActDialog({ act, onClose, onDone }: { act: Act; onClose: () => v
     }
   };
   return (
-    <Dialog title={act.title} onClose={onClose}>
+    <Dialog title={act.title} onClose={onClose} wide={made && Object.keys(made.fields).length > 4}>
       <form
         className="stack"
+        noValidate
         onSubmit={(event) => {
           event.preventDefault();
           if (mayGo) void send();
         }}
       >
         {act.preview}
+        {made && <Fields made={made} value={filled} onChange={setFilled} faults={isTried ? wrong : {}} />}
         {act.value && (
           <div className="field">
             <label htmlFor={id}>{act.value.label}</label>
             {act.value.isText ? (
-              <input id={id} className="input" value={text} onChange={(event) => setText(event.target.value)} autoFocus />
+              <input id={id} className="input" value={text} onChange={(event) => setText(event.target.value)} />
             ) : (
               <textarea
                 id={id}
@@ -107,7 +124,6 @@ export function ActDialog({ act, onClose, onDone }: { act: Act; onClose: () => v
                 aria-invalid={value === undefined || undefined}
                 aria-describedby={value === undefined ? `${id}-err` : undefined}
                 onChange={(event) => setText(event.target.value)}
-                autoFocus
               />
             )}
             {value === undefined && !act.value.isText && (
@@ -119,8 +135,8 @@ export function ActDialog({ act, onClose, onDone }: { act: Act; onClose: () => v
         )}
         {act.asksReason !== false && (
           <label className="field">
-            <span className="lbl">Reason</span>
-            <input className="input" value={reason} onChange={(event) => setReason(event.target.value)} autoFocus={!act.value} />
+            <span className="lbl">{act.reasonLabel ?? "Reason"}</span>
+            <input className="input" value={reason} onChange={(event) => setReason(event.target.value)} />
           </label>
         )}
         {needsNumber && (

@@ -71,3 +71,8 @@ export function zone(): string {
 export function millis(text: string | null | undefined): number | undefined {
   return text ? Date.parse(text) : undefined;
 }
+
+/** A count with a plus where it stopped early. */
+export function counted(found: number, isExact: boolean): string {
+  return `${found.toLocaleString("en")}${isExact ? "" : "+"}`;
+}

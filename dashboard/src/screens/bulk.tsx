@@ -1,116 +1,135 @@
 /** Acts on many runs: those selected, or all that match, with a preview and an operation that can be stopped. */
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 
 import { filterOf, get, part, post, remove } from "../api/client";
-import type { OperationState } from "../api/models";
+import type { OperationState, RunEntry, RunStatuses } from "../api/models";
+import { useActs } from "../parts/acting";
 import { Icon, Seg } from "../parts/basics";
-import { ActDialog, type Act } from "../parts/dialog";
+import type { Act } from "../parts/dialog";
 import type { RunsSearch } from "../pure/filters";
+import { reach, VERBS, type Verb } from "../pure/reach";
+import { counted } from "../pure/time";
 
-type Verb = "cancel" | "pause" | "resume" | "retry";
-const VERBS: readonly [Verb, string][] = [
-  ["retry", "Retry"],
-  ["pause", "Pause"],
-  ["resume", "Resume"],
-  ["cancel", "Cancel"],
-];
-
-export function Bulk(props: {
+interface Props {
   search: RunsSearch;
-  marked: ReadonlySet<string>;
+  marked: readonly RunEntry[];
+  counts: RunStatuses | undefined;
   matching: number | undefined;
   onClear: () => void;
-}) {
-  const { search, marked, matching } = props;
-  const queries = useQueryClient();
+}
+
+export function Bulk(props: Props) {
+  const { search, marked, counts, matching } = props;
   const [isAll, setAll] = useState(false);
-  const [verb, setVerb] = useState<Verb>();
+  const [ask, dialog] = useActs(["runs"]);
   const [operation, setOperation] = useState<string>();
-  const all = isAll || marked.size === 0;
-  const count = all ? matching : marked.size;
-  const run = async (reason: string) => {
-    if (!verb) return;
-    if (all) {
-      const started = await post<OperationState>("operations", { act: verb, filter: filterOf(search), reason });
-      setOperation(started.id);
-      return;
-    }
-    for (const id of marked) await post(`runs/${part(id)}/${verb}`, { reason });
+  const all = isAll || marked.length === 0;
+  const matched = counted(matching ?? 0, counts?.is_exact ?? true);
+  const begin = async (verb: Verb, reason: string) => {
+    const started = await post<OperationState>("operations", { act: verb, filter: filterOf(search), reason });
+    setOperation(started.id);
   };
-  const word = verb ? VERBS.find(([each]) => each === verb)![1] : "";
-  const act: Act = {
-    title: all ? `${word} all ${count?.toLocaleString("en") ?? ""} matching` : `${word} ${marked.size} runs`,
-    verb: `${word} ${count?.toLocaleString("en") ?? ""} runs`,
-    isRisky: verb === "cancel",
-    confirm: count,
-    preview: <p className="hint">Runs to which this does not apply any more are left alone.</p>,
-    run,
+  const each = async (verb: Verb, reason: string) => {
+    for (const run of marked) await post(`runs/${part(run.id)}/${verb}`, { reason });
+    props.onClear();
+  };
+  const act = (verb: Verb, word: string): Act => {
+    const { reached, left } = all ? reach(verb, counts?.counts ?? {}, search.status) : reach(verb, byStatus(marked), ["", ...marked.map((run) => run.status)]);
+    const runs = counted(reached, !all || (counts?.is_exact ?? true));
+    return {
+      title: all ? `${word} all ${matched} matching` : `${word} ${marked.length} selected`,
+      verb: `${word} ${runs} ${reached === 1 ? "run" : "runs"}`,
+      isRisky: verb === "cancel",
+      confirm: reached,
+      preview: (
+        <dl className="kv kv--sums">
+          <dt>{WILL[verb]}</dt>
+          <dd className="num str">{runs}</dd>
+          <dt className="q3">{verb === "retry" ? "did not fail, or cannot be retried: left alone" : "not in a state for it: left alone"}</dt>
+          <dd className="num q3">{left.toLocaleString("en")}</dd>
+        </dl>
+      ),
+      run: (reason) => (all ? begin(verb, reason) : each(verb, reason)),
+    };
   };
   return (
+    <>
+    {dialog}
     <div className="bulk" role="region" aria-label="Acts on runs">
-      {marked.size > 0 ? (
+      {marked.length > 0 ? (
         <Seg
           label="Which runs"
           value={all ? "all" : "some"}
           options={[
-            ["some", `${marked.size} selected`],
-            ["all", `All ${matching?.toLocaleString("en") ?? ""} matching`],
+            ["some", `${marked.length} selected`],
+            ["all", `All ${matched} matching`],
           ]}
           onChange={(value) => setAll(value === "all")}
         />
       ) : (
-        <span className="med">All {matching?.toLocaleString("en") ?? ""} matching</span>
+        <span className="med">All {matched} matching</span>
       )}
       {operation && <Progress id={operation} onOver={() => setOperation(undefined)} />}
       <div className="right row">
-        {VERBS.map(([each, text]) => (
-          <button key={each} type="button" className="btn" onClick={() => setVerb(each)}>
-            {text}…
+        {VERBS.map(([verb, word]) => (
+          <button key={verb} type="button" className="btn" onClick={() => ask(act(verb, word))}>
+            {word}…
           </button>
         ))}
-        {marked.size > 0 && (
+        {marked.length > 0 && (
           <button type="button" className="btn btn--icon" aria-label="Select nothing" onClick={props.onClear}>
             <Icon name="x" />
           </button>
         )}
       </div>
-      {verb && (
-        <ActDialog
-          act={act}
-          onClose={() => setVerb(undefined)}
-          onDone={() => {
-            setVerb(undefined);
-            props.onClear();
-            void queries.invalidateQueries({ queryKey: ["runs"] });
-          }}
-        />
-      )}
     </div>
+    </>
   );
 }
 
+const WILL: Record<Verb, string> = {
+  retry: "will be retried",
+  pause: "will be paused",
+  resume: "will be resumed",
+  cancel: "will be cancelled",
+};
+
+function byStatus(runs: readonly RunEntry[]): Record<string, number> {
+  const found: Record<string, number> = {};
+  for (const run of runs) found[run.status] = (found[run.status] ?? 0) + 1;
+  return found;
+}
+
 function Progress({ id, onOver }: { id: string; onOver: () => void }) {
+  const queries = useQueryClient();
   const operation = useQuery({
-    queryKey: ["operation", id],
+    queryKey: ["operations", id],
     queryFn: ({ signal }) => get<OperationState>(`operations/${part(id)}`, {}, signal),
     refetchInterval: (query) => (query.state.data && query.state.data.status !== "running" ? false : 1_000),
   });
   const state = operation.data;
   if (!state) return null;
+  const close = () => {
+    onOver();
+    void queries.invalidateQueries({ queryKey: ["runs"] });
+  };
   return (
     <span className="row s2" role="status">
-      {state.told.toLocaleString("en")} of {state.found.toLocaleString("en")}
-      {state.is_exact ? "" : "+"} told{state.status === "running" ? "" : `, ${state.status}`}
+      <Link to="/operations" className="link">
+        {state.told.toLocaleString("en")} of {counted(state.found, state.is_exact)} asked
+      </Link>
+      {state.status === "running" ? "" : state.status}
       {state.error && `: ${state.error}`}
-      {state.status !== "running" ? (
-        <button type="button" className="btn" onClick={onOver}>
-          Close
-        </button>
-      ) : (
+      {state.status === "running" ? (
         <button type="button" className="btn" onClick={() => void remove(`operations/${part(id)}`)}>
           Stop
+        </button>
+      ) : (
+        <button type="button" className="btn" onClick={close}>
+          Close
         </button>
       )}
     </span>

@@ -5,11 +5,14 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 
 import { get, part, post } from "../api/client";
-import type { InputList, OpenInput, Question } from "../api/models";
+import type { Answered, InputList, OpenInput, Question } from "../api/models";
 import { Failure, type Problem } from "../api/problem";
+import { useActs } from "../parts/acting";
 import { Ago, Copy, Empty, Icon, Kbd, Skeleton, Time, Why } from "../parts/basics";
+import type { Act } from "../parts/dialog";
 import { Fields } from "../parts/form";
 import { useKeys } from "../parts/keys";
+import { useIsNarrow } from "../parts/window";
 import type { IconName } from "../parts/sprite";
 import { faults, field, initial, type Schema } from "../pure/form";
 
@@ -39,7 +42,9 @@ export function Inputs() {
   });
   const open = pages.data?.pages.flatMap((page) => page.inputs) ?? [];
   const at = open.findIndex((each) => each.run === search.run && each.wait === search.wait);
-  const chosen = open[at] ?? (search.run ? undefined : window.innerWidth >= 768 ? open[0] : undefined);
+  const isNarrow = useIsNarrow();
+  const chosen = open[at] ?? (search.run || isNarrow ? undefined : open[0]);
+  const place = chosen ? open.indexOf(chosen) : -1;
   const choose = (each: OpenInput | undefined) => void navigate({ search: { ...search, run: each?.run, wait: each?.wait } });
   useKeys({
     j: () => choose(open[Math.min(open.length - 1, Math.max(0, (at < 0 ? 0 : at) + 1))]),
@@ -90,7 +95,20 @@ export function Inputs() {
           </nav>
           {chosen && (
             <section className="ask__form" aria-label={chosen.prompt || chosen.wait} key={`${chosen.run} ${chosen.wait}`}>
-              <Answer input={chosen} onDone={() => choose(open[at + 1] ?? open[at - 1])} />
+              <Answer input={chosen} alike={open.filter((each) => each.workflow === chosen.workflow && each.wait === chosen.wait).length} onDone={() => choose(open[place + 1] ?? open[place - 1])} />
+            </section>
+          )}
+          {!chosen && search.run && (
+            <section className="ask__form" aria-label="The chosen question">
+              <Empty title="This is not asked any more">
+                <p>
+                  <span className="mono">{search.wait}</span> of{" "}
+                  <Link className="link mono" to="/runs/$id" params={{ id: search.run }} search={{ step: search.wait }}>
+                    {search.run}
+                  </Link>{" "}
+                  was answered, or its run has ended.
+                </p>
+              </Empty>
             </section>
           )}
         </div>
@@ -99,7 +117,7 @@ export function Inputs() {
   );
 }
 
-function Answer({ input, onDone }: { input: OpenInput; onDone: () => void }) {
+function Answer({ input, alike, onDone }: { input: OpenInput; alike: number; onDone: () => void }) {
   const question = useQuery({
     queryKey: ["run", input.run, "input", input.wait],
     queryFn: ({ signal }) => get<Question>(`inputs/${part(input.run)}/${part(input.wait)}`, {}, signal),
@@ -134,12 +152,36 @@ function Answer({ input, onDone }: { input: OpenInput; onDone: () => void }) {
         </Why>
       )}
       {question.isError && <Failure problem={question.error} onRetry={() => void question.refetch()} />}
-      {question.data && <AnswerForm input={input} question={question.data} onDone={onDone} />}
+      {question.data && <AnswerForm input={input} question={question.data} alike={alike} onDone={onDone} />}
     </div>
   );
 }
 
-function AnswerForm({ input, question, onDone }: { input: OpenInput; question: Question; onDone: () => void }) {
+/** The same answer to every open question of this step, of whichever run. */
+function approveAll(input: OpenInput, count: number): Act {
+  return {
+    title: `Approve all ${count.toLocaleString("en")} of ${input.wait}`,
+    verb: `Approve ${count.toLocaleString("en")}`,
+    confirm: count,
+    reasonLabel: "Comment",
+    preview: (
+      <p className="hint">
+        Every open question <span className="mono">{input.wait}</span> of workflow <span className="mono">{input.workflow}</span> is answered with yes, those too that come while it lasts.
+      </p>
+    ),
+    run: (comment) => post<Answered>("inputs/answers", { answer: true, comment, filter: { workflow: input.workflow, wait: input.wait } }),
+  };
+}
+
+interface FormProps {
+  input: OpenInput;
+  question: Question;
+  /** How many open questions of the list are of the same step. */
+  alike: number;
+  onDone: () => void;
+}
+
+function AnswerForm({ input, question, alike, onDone }: FormProps) {
   const queries = useQueryClient();
   const [made] = useState(() => field(question.schema as Schema, "Answer"));
   const [value, setValue] = useState<unknown>(() => initial(made));
@@ -147,6 +189,7 @@ function AnswerForm({ input, question, onDone }: { input: OpenInput; question: Q
   const [isTried, setTried] = useState(false);
   const [problem, setProblem] = useState<Problem>();
   const [isSending, setSending] = useState(false);
+  const [ask, dialog] = useActs(["runs", "inputs"]);
   const wrong = faults(made, value);
   const send = async (answer: unknown) => {
     setSending(true);
@@ -173,6 +216,8 @@ function AnswerForm({ input, question, onDone }: { input: OpenInput; question: Q
   });
   const message = JSON.stringify({ answer: value ?? null, run: input.run, wait: input.wait });
   return (
+    <>
+    {dialog}
     <form
       className="stack"
       noValidate
@@ -211,6 +256,11 @@ function AnswerForm({ input, question, onDone }: { input: OpenInput; question: Q
             <button type="button" className="btn btn--risk" disabled={isSending} onClick={() => void send(false)}>
               Reject
             </button>
+            {alike > 1 && (
+              <button type="button" className="btn" onClick={() => ask(approveAll(input, alike))}>
+                Approve all {alike.toLocaleString("en")}…
+              </button>
+            )}
           </>
         ) : (
           <button type="submit" className="btn btn--main" disabled={isSending}>
@@ -235,5 +285,6 @@ function AnswerForm({ input, question, onDone }: { input: OpenInput; question: Q
         </section>
       )}
     </form>
+    </>
   );
 }

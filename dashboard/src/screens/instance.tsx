@@ -1,17 +1,17 @@
-/** The instance: partitions and readers, gates, what is sent later, records that could not be applied. */
+/** The instance: partitions and readers, what is sent later, records that could not be applied. */
 
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 
 import { get, part, remove } from "../api/client";
-import type { DeadRecords, DeadShown, Gates as GateList, GateShown, PartitionShown, Planned, PlannedList, ReadersShown, StatusShown } from "../api/models";
+import type { DeadRecords, DeadShown, PartitionShown, Planned, PlannedList, ReadersShown, StatusShown } from "../api/models";
 import { Failure } from "../api/problem";
 import { Ago, Empty, Icon, Sentence, Skeleton, Time, Took } from "../parts/basics";
 import { ActDialog, type Act } from "../parts/dialog";
 import { Table, type Column } from "../parts/table";
 
-function Screen(props: { title: string; count?: string; query: { isError: boolean; error: Error | null; isPending: boolean; refetch: () => unknown }; children: ReactNode }) {
+export function Screen(props: { title: string; count?: string; query: { isError: boolean; error: Error | null; isPending: boolean; refetch: () => unknown }; children: ReactNode }) {
   const { query } = props;
   return (
     <>
@@ -215,55 +215,6 @@ function DeadTable({ rows }: { rows: readonly DeadShown[] }) {
         </table>
       )}
     </section>
-  );
-}
-
-const GATE_STATES: Record<string, ["s-completed" | "s-blocked" | "s-retrying", string]> = {
-  closed: ["s-completed", "green"],
-  open: ["s-blocked", "amber"],
-  "half-open": ["s-retrying", "amber"],
-  free: ["s-completed", "green"],
-  full: ["s-blocked", "amber"],
-};
-
-export function Gates() {
-  const gates = useQuery({
-    queryKey: ["runs", "gates"],
-    queryFn: ({ signal }) => get<GateList>("gates", {}, signal),
-  });
-  const rows = gates.data?.gates ?? [];
-  const columns: Column<GateShown>[] = [
-    {
-      key: "state",
-      head: "State",
-      width: 140,
-      cell: (gate) => {
-        const [icon, hue] = GATE_STATES[gate.state] ?? ["s-blocked", "grey"];
-        return (
-          <span className={`state ${hue}`}>
-            <Icon name={icon} /> {gate.state}
-          </span>
-        );
-      },
-    },
-    { key: "name", head: "Gate", cell: (gate) => <span className="id">{gate.key ? `${gate.name} ${gate.key}` : gate.name}</span> },
-    { key: "limits", head: "Limits", from: 768, cell: (gate) => gate.limits },
-    { key: "since", head: "Since", width: 128, num: true, from: 768, cell: (gate) => <Time at={gate.since} /> },
-    { key: "due", head: "Tries", width: 128, num: true, cell: (gate) => <Ago at={gate.due} /> },
-    { key: "failures", head: "Failures", width: 96, num: true, from: 768, cell: (gate) => (gate.kind === "breaker" ? `${gate.failures} of ${gate.failures_max}` : "") },
-    { key: "inside", head: "Inside", width: 88, num: true, from: 768, cell: (gate) => gate.inside.toLocaleString("en") },
-    { key: "waiting", head: "Waiting", width: 88, num: true, cell: (gate) => gate.waiting.toLocaleString("en") },
-  ];
-  return (
-    <Screen title="Gates" query={gates} count={String(rows.length)}>
-      {rows.length === 0 ? (
-        <Empty title="No gates">
-          <p>Each gate and breaker is here once a step or a run has passed it.</p>
-        </Empty>
-      ) : (
-        <Table label="Gates" columns={columns} rows={rows} rowKey={(gate) => gate.id} />
-      )}
-    </Screen>
   );
 }
 

@@ -9,7 +9,7 @@ import type { Overview as OverviewShown } from "../api/models";
 import { Failure } from "../api/problem";
 import { Empty, Meter, Sentence, Skeleton, State, Status, Time, Took, Word } from "../parts/basics";
 import { RUN_STATUSES } from "../pure/look";
-import { counted } from "./runs";
+import { counted } from "../pure/time";
 
 const SHOWN = ["failed", "paused", "waiting", "running", "pending", "completed"] as const;
 

@@ -12,6 +12,7 @@ import { useKeys } from "../parts/keys";
 import { Table, type Column } from "../parts/table";
 import { changed, SINCE, toggled, tokens, typed, type RunsSearch } from "../pure/filters";
 import { look, RUN_STATUSES } from "../pure/look";
+import { counted } from "../pure/time";
 import { useCommands } from "../shell/palette";
 import { Bulk } from "./bulk";
 import { StartDialog } from "./start";
@@ -169,7 +170,7 @@ export function Runs() {
           )}
         </div>
         {(marked.size > 0 || (tokens(search).length > 0 && rows.length > 0)) && (
-          <Bulk search={search} marked={marked} matching={matching} onClear={() => setMarked(new Set())} />
+          <Bulk search={search} marked={rows.filter((run) => marked.has(run.id))} counts={counts.data} matching={matching} onClear={() => setMarked(new Set())} />
         )}
       </div>
       {isStarting && <StartDialog workflow={search.workflow} onClose={() => setStarting(false)} />}
@@ -192,10 +193,6 @@ function Now({ run }: { run: RunEntry }) {
       <code>{run.failure.code}</code>: {run.failure.message}
     </span>
   );
-}
-
-export function counted(found: number, isExact: boolean): string {
-  return `${found.toLocaleString("en")}${isExact ? "" : "+"}`;
 }
 
 function Filters(props: { search: RunsSearch; onChange: (next: RunsSearch) => void; onFacets: () => void }) {

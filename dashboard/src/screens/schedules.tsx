@@ -1,18 +1,19 @@
 /** Schedules: what fires next, what is off and why. */
 
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
 
 import { get, part, post } from "../api/client";
 import type { Schedules as ScheduleList, ScheduleState as Schedule } from "../api/models";
 import { Failure } from "../api/problem";
+import { useActs } from "../parts/acting";
 import { Ago, Empty, Icon, Skeleton, Status, Switch, Time, Why } from "../parts/basics";
-import { ActDialog, type Act } from "../parts/dialog";
+import type { Act } from "../parts/dialog";
 import { Json } from "../parts/json";
 import { useKeys } from "../parts/keys";
 import { Table, type Column } from "../parts/table";
 import { look } from "../pure/look";
+import { backfill, change, create, forget, reset } from "./planning";
 
 export interface SchedulesSearch {
   name?: string;
@@ -21,8 +22,7 @@ export interface SchedulesSearch {
 export function Schedules() {
   const { name } = useSearch({ from: "/schedules" });
   const navigate = useNavigate({ from: "/schedules" });
-  const queries = useQueryClient();
-  const [act, setAct] = useState<Act>();
+  const [ask, dialog] = useActs(["runs", "schedules"]);
   const found = useQuery({
     queryKey: ["runs", "schedules"],
     queryFn: ({ signal }) => get<ScheduleList>("schedules", {}, signal),
@@ -46,7 +46,7 @@ export function Schedules() {
       key: "on",
       head: "On",
       width: 72,
-      cell: (each) => <Switch on={each.is_on} label={`${each.name} is on`} onChange={() => setAct(turn(each))} />,
+      cell: (each) => <Switch on={each.is_on} label={`${each.name} is on`} onChange={() => ask(turn(each))} />,
     },
     {
       key: "name",
@@ -105,6 +105,11 @@ export function Schedules() {
             {off > 0 && `, of them ${off} off`}
           </span>
         )}
+        <div className="right row">
+          <button type="button" className="btn btn--main" onClick={() => ask(create())}>
+            <Icon name="plus" /> Create a schedule
+          </button>
+        </div>
       </div>
       <div className={`split ${name ? "" : "split--plain"}`}>
         <div className="pane">
@@ -116,7 +121,7 @@ export function Schedules() {
             <Skeleton />
           ) : rows.length === 0 ? (
             <Empty title="No schedules">
-              <p>Code declares them with app.schedule; the command creates them too:</p>
+              <p>Code declares them with app.schedule; this page and the command create them too:</p>
               <pre className="code">stream-durable schedules create --help</pre>
             </Empty>
           ) : (
@@ -133,20 +138,11 @@ export function Schedules() {
         </div>
         {name && (
           <aside className="aside" aria-label={`Schedule ${name}`}>
-            <Panel name={name} onClose={() => choose(undefined)} onAct={setAct} turn={turn} />
+            <Panel name={name} onClose={() => choose(undefined)} onAct={ask} turn={turn} />
           </aside>
         )}
       </div>
-      {act && (
-        <ActDialog
-          act={act}
-          onClose={() => setAct(undefined)}
-          onDone={() => {
-            setAct(undefined);
-            void queries.invalidateQueries({ queryKey: ["runs", "schedules"] });
-          }}
-        />
-      )}
+      {dialog}
     </>
   );
 }
@@ -272,6 +268,24 @@ function Panel(props: { name: string; onClose: () => void; onAct: (act: Act) => 
               <dt>Missed</dt>
               <dd>{each.missed}</dd>
             </dl>
+          </section>
+          <section className="sec">
+            <div className="sec__acts">
+              <button type="button" className="btn" onClick={() => props.onAct(change(each))}>
+                Change…
+              </button>
+              <button type="button" className="btn" onClick={() => props.onAct(backfill(each))}>
+                Fill in the past…
+              </button>
+              {each.is_changed && each.app && (
+                <button type="button" className="btn" onClick={() => props.onAct(reset(each))}>
+                  Reset…
+                </button>
+              )}
+              <button type="button" className="btn btn--risk" onClick={() => props.onAct(forget(each))}>
+                Delete…
+              </button>
+            </div>
           </section>
           {each.input !== null && (
             <section className="sec">

@@ -4,6 +4,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 
 import { Icon, Seg } from "../parts/basics";
+import { useIsNarrow } from "../parts/window";
 import { axis, type Axis } from "../pure/axis";
 import { momentsOf, spent, type Bar, type Lane } from "../pure/lanes";
 import { look } from "../pure/look";
@@ -40,12 +41,16 @@ export function Timeline(props: Props) {
     () => axis(momentsOf(lanes), { width: width * ROOM, fold: props.fold, band: (ms) => duration(ms).length * CHARACTER + 16 }),
     [lanes, width, props.fold],
   );
+  const isNarrow = useIsNarrow();
   const virtual = useVirtualizer({
     count: lanes.length,
     getScrollElement: () => scroller.current,
-    estimateSize: () => (window.innerWidth < 768 ? 44 : HEIGHT),
+    estimateSize: () => (isNarrow ? 44 : HEIGHT),
     overscan: 16,
   });
+  // Heights are kept by the list until it is told that they are others.
+  // eslint-disable-next-line react-hooks/exhaustive-deps
+  useEffect(() => virtual.measure(), [isNarrow]);
   const place = lanes.findIndex((lane) => lane.name === selected);
   useEffect(() => {
     if (place >= 0) virtual.scrollToIndex(place, { align: "auto" });

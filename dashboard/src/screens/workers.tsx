@@ -1,18 +1,17 @@
 /** Workers and queues: who takes commands, what is under way, and what is paused by whom. */
 
-import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useQuery } from "@tanstack/react-query";
 
 import { get, part, post } from "../api/client";
 import type { Queues, QueueState, Workers as WorkerList, WorkerState } from "../api/models";
 import { Failure } from "../api/problem";
+import { useActs } from "../parts/acting";
 import { Ago, Empty, Icon, Skeleton, Tag, Time } from "../parts/basics";
-import { ActDialog, type Act } from "../parts/dialog";
+import type { Act } from "../parts/dialog";
 import { Table, type Column } from "../parts/table";
 
 export function Workers() {
-  const queries = useQueryClient();
-  const [act, setAct] = useState<Act>();
+  const [ask, dialog] = useActs(["runs", "queues"]);
   const workers = useQuery({
     queryKey: ["runs", "workers"],
     queryFn: ({ signal }) => get<WorkerList>("workers", {}, signal),
@@ -42,7 +41,7 @@ export function Workers() {
               <h2 className="sec__h">
                 Queues <span className="count">{queues.data.queues.length}</span>
               </h2>
-              <QueueTable rows={queues.data.queues} onAct={setAct} />
+              <QueueTable rows={queues.data.queues} onAct={ask} />
             </section>
             <section>
               <h2 className="sec__h">
@@ -53,18 +52,23 @@ export function Workers() {
           </div>
         </div>
       )}
-      {act && (
-        <ActDialog
-          act={act}
-          onClose={() => setAct(undefined)}
-          onDone={() => {
-            setAct(undefined);
-            void queries.invalidateQueries({ queryKey: ["runs", "queues"] });
-          }}
-        />
-      )}
+      {dialog}
     </>
   );
+}
+
+/** Pause it, and wait until what is under way has ended: before a worker is taken away. */
+function drain(queue: QueueState): Act {
+  return {
+    title: `Drain queue ${queue.name}`,
+    verb: "Drain",
+    preview: (
+      <p className="hint">
+        It is paused, and the answer comes when the {queue.running.toLocaleString("en")} under way have ended, or after 10 s. The page shows what is left.
+      </p>
+    ),
+    run: (reason) => post(`queues/${part(queue.name)}/drain`, { reason }),
+  };
 }
 
 function turn(queue: QueueState): Act {
@@ -127,12 +131,19 @@ function QueueTable({ rows, onAct }: { rows: readonly QueueState[]; onAct: (act:
     {
       key: "act",
       head: <span className="vh">Acts</span>,
-      width: 128,
+      width: 152,
       num: true,
       cell: (queue) => (
-        <button type="button" className="link" aria-label={turn(queue).title} onClick={() => onAct(turn(queue))}>
-          {turn(queue).verb}…
-        </button>
+        <span className="acts">
+          {!queue.paused && (
+            <button type="button" className="link" aria-label={drain(queue).title} onClick={() => onAct(drain(queue))}>
+              Drain…
+            </button>
+          )}
+          <button type="button" className="link" aria-label={turn(queue).title} onClick={() => onAct(turn(queue))}>
+            {turn(queue).verb}…
+          </button>
+        </span>
       ),
     },
   ];

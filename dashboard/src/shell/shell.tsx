@@ -16,7 +16,7 @@ import { isSignedOut, SignIn, useMe } from "./session";
 import { Palette, useCommands, type Command } from "./palette";
 
 interface Place {
-  to: "/" | "/runs" | "/inputs" | "/workflows" | "/schedules" | "/stream" | "/gates" | "/workers" | "/later" | "/settings";
+  to: "/" | "/runs" | "/inputs" | "/workflows" | "/schedules" | "/triggers" | "/operations" | "/stream" | "/gates" | "/workers" | "/later" | "/settings";
   title: string;
   icon: IconName;
   key: string;
@@ -28,10 +28,12 @@ const PLACES: readonly Place[] = [
   { to: "/inputs", title: "Inputs", icon: "inbox", key: "g i" },
   { to: "/workflows", title: "Workflows", icon: "workflows", key: "g w" },
   { to: "/schedules", title: "Schedules", icon: "schedules", key: "g s" },
+  { to: "/triggers", title: "Triggers", icon: "k-event", key: "g e" },
   { to: "/stream", title: "Stream", icon: "stream", key: "g t" },
   { to: "/gates", title: "Gates", icon: "gates", key: "g g" },
   { to: "/workers", title: "Workers", icon: "workers", key: "g k" },
   { to: "/later", title: "Later", icon: "k-sleep", key: "g l" },
+  { to: "/operations", title: "Operations", icon: "wrench", key: "g p" },
 ];
 const SETTINGS: Place = { to: "/settings", title: "Settings", icon: "settings", key: "g ," };
 const NEXT: Record<Theme, Theme> = { system: "dark", dark: "light", light: "system" };

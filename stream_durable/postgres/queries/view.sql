@@ -10,7 +10,7 @@
 -- $11 updated since, $12 and before, $13 bytes that the input holds, $14 whether those are left out that were
 -- undone because somebody asked for their end, $15 in bits: 1 if a step has to be held, 2 if something is overdue,
 -- $16 the first id, $17 and the end of ids, $18 text that an attribute
--- holds, $19 trigger, $20 schedule. $4 and $5 follow from $3; said outright they let partial indexes apply.
+-- holds, $19 trigger, $20 schedule, $21 code of the failure, $22 step that failed, empty: none. $4 and $5 follow from $3; said outright they let partial indexes apply.
   and ($1::text is null or workflow = $1)
   and ($2::text is null or fingerprint = $2)
   and ($3::text[] is null or status = any($3::text[]))
@@ -40,13 +40,16 @@
     or case when parent is null then coalesce(convert_from(requests, 'UTF8')::json ->> 'trigger', 'client')
       else 'parent' end = $19)
   and ($20::text is null or convert_from(requests, 'UTF8')::json -> 'scheduled' ->> 0 = $20)
+  and ($21::text is null or convert_from(failure, 'UTF8')::json ->> 'code' = $21)
+  and ($22::text is null
+    or failure is not null and coalesce(convert_from(failure, 'UTF8')::json ->> 'step', '') = $22)
 
 -- part: run_attribute_tests
--- What attributes of a run are held to: $21 names, $22 from which value on, $23 and before which, $24 or not between
--- them, $25 text within.
+-- What attributes of a run are held to: $23 names, $24 from which value on, $25 and before which, $26 or not between
+-- them, $27 text within.
   and not exists (
     select
-    from unnest($21::text[], $22::text[], $23::text[], $24::boolean[], $25::text[]) as t (name, low, high, is_not, held)
+    from unnest($23::text[], $24::text[], $25::text[], $26::boolean[], $27::text[]) as t (name, low, high, is_not, held)
     where not exists (
       select
       from run_attribute a
@@ -56,48 +59,48 @@
   )
 
 -- part: run_attribute_found
--- The runs with the attribute $26 from value $27 on and before $28: a range of an index, to begin with.
+-- The runs with the attribute $28 from value $29 on and before $30: a range of an index, to begin with.
   and id in (
     select f.run_id
     from run_attribute f
-    where f.name = $26 and ($1::text is null or f.workflow = $1) and f.value >= $27 and f.value < $28
+    where f.name = $28 and ($1::text is null or f.workflow = $1) and f.value >= $29 and f.value < $30
   )
 
 -- part: run_summary
 id, workflow, fingerprint, status, created, updated, ended, done, total, tags, failure, queue, priority,
   metadata, parent, parent_step, attempt, started, requests, attributes
 
--- part: run_place_21
-case $21::text when 'updated' then updated when 'started' then started
+-- part: run_place_23
+case $23::text when 'updated' then updated when 'started' then started
   when 'duration' then ended - coalesce(started, created) else created end
 
--- part: run_place_29
-case $29::text when 'updated' then updated when 'started' then started
+-- part: run_place_31
+case $31::text when 'updated' then updated when 'started' then started
   when 'duration' then ended - coalesce(started, created) else created end
 
 -- name: view_run_list
--- At most $23 runs beyond ($21 created, $22 id), newest first.
+-- At most $25 runs beyond ($23 created, $24 id), newest first.
 select
 -- include run_summary
 from run
-where (created, id) < ($21, $22)
+where (created, id) < ($23, $24)
 -- include run_conditions
 order by created desc, id desc
-limit $23
+limit $25
 
 -- name: view_run_list_up
--- At most $24 runs beyond ($22 value, $23 id) by the moment or time $21, the least first.
+-- At most $26 runs beyond ($24 value, $25 id) by the moment or time $23, the least first.
 select
 -- include run_summary
 from run
 where (
--- include run_place_21
-, id) > ($22::bigint, $23)
+-- include run_place_23
+, id) > ($24::bigint, $25)
 -- include run_conditions
 order by
--- include run_place_21
+-- include run_place_23
 , id
-limit $24
+limit $26
 
 -- name: view_run_list_down
 -- The same, the greatest first.
@@ -105,29 +108,29 @@ select
 -- include run_summary
 from run
 where (
--- include run_place_21
-, id) < ($22::bigint, $23)
+-- include run_place_23
+, id) < ($24::bigint, $25)
 -- include run_conditions
 order by
--- include run_place_21
+-- include run_place_23
 desc, id desc
-limit $24
+limit $26
 
 -- name: view_run_where_up
--- At most $32 runs with such attributes beyond ($30 value, $31 id) by the moment or time $29, the least first.
+-- At most $34 runs with such attributes beyond ($32 value, $33 id) by the moment or time $31, the least first.
 select
 -- include run_summary
 from run
 where (
--- include run_place_29
-, id) > ($30::bigint, $31)
+-- include run_place_31
+, id) > ($32::bigint, $33)
 -- include run_conditions
 -- include run_attribute_tests
 -- include run_attribute_found
 order by
--- include run_place_29
+-- include run_place_31
 , id
-limit $32
+limit $34
 
 -- name: view_run_where_down
 -- The same, the greatest first.
@@ -135,33 +138,33 @@ select
 -- include run_summary
 from run
 where (
--- include run_place_29
-, id) < ($30::bigint, $31)
+-- include run_place_31
+, id) < ($32::bigint, $33)
 -- include run_conditions
 -- include run_attribute_tests
 -- include run_attribute_found
 order by
--- include run_place_29
+-- include run_place_31
 desc, id desc
-limit $32
+limit $34
 
 -- name: view_run_by_attribute_up
--- At most $31 runs with the attribute $26, from value $27 on and before $28, beyond ($29 value, $30 id), the least
+-- At most $33 runs with the attribute $28, from value $29 on and before $30, beyond ($31 value, $32 id), the least
 -- first.
 select
 -- include run_summary
 from (
   select run_id, value
   from run_attribute
-  where name = $26 and ($1::text is null or workflow = $1) and value >= $27 and value < $28
-    and (value, run_id) > ($29, $30)
+  where name = $28 and ($1::text is null or workflow = $1) and value >= $29 and value < $30
+    and (value, run_id) > ($31, $32)
 ) s
 join run on id = run_id
 where true
 -- include run_conditions
 -- include run_attribute_tests
 order by s.value, s.run_id
-limit $31
+limit $33
 
 -- name: view_run_by_attribute_down
 -- The same, the greatest first.
@@ -170,29 +173,29 @@ select
 from (
   select run_id, value
   from run_attribute
-  where name = $26 and ($1::text is null or workflow = $1) and value >= $27 and value < $28
-    and (value, run_id) < ($29, $30)
+  where name = $28 and ($1::text is null or workflow = $1) and value >= $29 and value < $30
+    and (value, run_id) < ($31, $32)
 ) s
 join run on id = run_id
 where true
 -- include run_conditions
 -- include run_attribute_tests
 order by s.value desc, s.run_id desc
-limit $31
+limit $33
 
 -- name: view_run_count
--- How many runs there are, $21 at most.
+-- How many runs there are, $23 at most.
 select count(*)
 from (
   select
   from run
   where true
 -- include run_conditions
-  limit $21
+  limit $23
 ) found
 
 -- name: view_run_count_where
--- How many runs with such attributes there are, $29 at most.
+-- How many runs with such attributes there are, $31 at most.
 select count(*)
 from (
   select
@@ -201,24 +204,24 @@ from (
 -- include run_conditions
 -- include run_attribute_tests
 -- include run_attribute_found
-  limit $29
+  limit $31
 ) found
 
 -- name: view_run_statuses
--- How many runs stand in each status, of $21 runs at most.
+-- How many runs stand in each status, of $23 runs at most.
 select status, count(*)
 from (
   select status
   from run
   where true
 -- include run_conditions
-  limit $21
+  limit $23
 ) found
 group by status
 order by status
 
 -- name: view_run_statuses_where
--- How many runs with such attributes stand in each status, of $29 runs at most.
+-- How many runs with such attributes stand in each status, of $31 runs at most.
 select status, count(*)
 from (
   select status
@@ -227,7 +230,7 @@ from (
 -- include run_conditions
 -- include run_attribute_tests
 -- include run_attribute_found
-  limit $29
+  limit $31
 ) found
 group by status
 order by status
@@ -370,6 +373,23 @@ from failed
 group by workflow, status, step, code
 order by status = 'compensation_failed' desc, runs desc, last desc, workflow, step, code
 limit $3
+
+-- name: view_run_flow
+-- For each of $3 stretches of $2 ms from $1 on: how many runs were created in it, and how many of these failed; $4 at
+-- most of either.
+select at,
+  (select count(*) from (select from run where created >= at and created < at + $2 limit $4) made) as created,
+  (
+    select count(*)
+    from (
+      select
+      from run
+      where failure is not null and status in ('failed', 'compensation_failed') and created >= at and created < at + $2
+      limit $4
+    ) lost
+  ) as failed
+from generate_series($1::bigint, $1::bigint + $2::bigint * ($3::bigint - 1), $2::bigint) as at
+order by at
 
 -- name: view_dead_count
 -- How many records since $1 could not be applied; $2 at most.

@@ -1,0 +1,171 @@
+// What people do, by keyboard where they can: each act has to be accepted by the API, and the page has to follow.
+
+export async function act(drive) {
+  const { page } = drive;
+  const closed = () => page.waitForSelector("dialog[open]", { state: "detached" });
+  const blur = () => page.evaluate(() => document.activeElement?.blur());
+  /** Fill in the reason of the open dialog by keyboard, and send it. */
+  const reason = async (text, part) => {
+    await page.waitForSelector("dialog[open] form");
+    await page.keyboard.type(text);
+    await drive.sends(part, () => drive.press("Enter"));
+    await closed();
+  };
+  await drive.step("go to runs and filter", async () => {
+    await drive.press("g", "r");
+    await drive.see("text=order-1");
+    await drive.press("/");
+    await page.keyboard.type("status:failed");
+    await drive.press("Enter");
+    await page.waitForURL(/status=/);
+    await drive.see("main >> text=fails-1");
+    await drive.press("Escape");
+  });
+  await drive.step("open the failed run on its failing step", async () => {
+    await drive.press("j", "Enter");
+    await page.waitForURL(/runs\/fails-1/);
+    await drive.see("aside >> text=ValueError");
+  });
+  await drive.step("retry it from its step", async () => {
+    await page.getByRole("button", { name: "Retry from explode" }).focus();
+    await drive.press("Enter");
+    await page.waitForSelector("dialog[open]");
+    await drive.check();
+    await drive.picture("act-retry");
+    await reason("the bank is back", "/retry");
+    await drive.see("aside >> text=Attempts 2");
+    await blur();
+  });
+  await drive.step("complete a held step by hand", async () => {
+    await drive.go("runs/held-1");
+    await drive.see("aside >> text=Complete by hand");
+    await page.getByRole("button", { name: "Complete by hand" }).click();
+    const output = page.locator("dialog[open] textarea");
+    await output.fill('{"receipt": ');
+    await page.waitForSelector("dialog[open] >> text=This is not JSON");
+    await drive.check();
+    await output.fill('{"receipt": "R-1"}');
+    await drive.picture("act-complete");
+    await drive.sends("/complete", () => page.getByRole("button", { name: "Complete charge" }).click());
+    await closed();
+    await blur();
+  });
+  await drive.step("follow a live run", async () => {
+    await drive.go("runs/order-1");
+    await drive.see("h1:has-text('order-1')");
+    await page.waitForSelector("header >> text=Waiting");
+    const { origin } = new URL(drive.address);
+    // Somebody else answers: the page shows it without being asked to.
+    const answered = await fetch(new URL("api/v1/inputs/order-1/approve/answer", drive.address), {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-stream-durable": "page", origin },
+      body: JSON.stringify({ answer: true }),
+    });
+    if (answered.status !== 202) throw new Error(await answered.text());
+    await page.waitForSelector("header >> text=Done", { timeout: 10_000 });
+    await drive.picture("act-live");
+  });
+  await drive.step("find a command in the palette", async () => {
+    await drive.press("Control+k");
+    await page.waitForSelector("dialog[open] [role=combobox]");
+    await drive.check();
+    await page.keyboard.type("inp");
+    await drive.picture("act-palette");
+    await drive.press("Enter");
+    await page.waitForURL(/inputs/);
+    await drive.see("form.stack");
+  });
+  await drive.step("approve", async () => {
+    await drive.sends("/answer", () => drive.press("a"));
+    await drive.see("main >> text=order-3");
+  });
+  await drive.step("approve all that are left", async () => {
+    await page.getByRole("button", { name: /Approve all/ }).click();
+    await drive.check();
+    await reason("checked on paper", "/answers");
+    await drive.see("main >> text=Nobody is asked anything");
+    await blur();
+  });
+  await drive.step("pause a schedule", async () => {
+    await drive.press("g", "s");
+    await drive.see("main >> text=nightly");
+    await page.getByRole("switch", { name: "nightly" }).focus();
+    await drive.press("Space");
+    await reason("stocktake", "/pause");
+    await page.waitForSelector('[role=switch][aria-checked="false"]');
+    await drive.picture("act-paused");
+    await blur();
+  });
+  await drive.step("create a schedule, and trigger it", async () => {
+    await page.getByRole("button", { name: "Create a schedule" }).click();
+    const dialog = page.locator("dialog[open]");
+    await dialog.getByLabel("Name").fill("hourly");
+    await dialog.getByLabel("Workflow").fill("order");
+    await dialog.getByLabel("Every").fill("1h");
+    await dialog.getByLabel("Input").fill('{"id": "h"}');
+    await drive.check();
+    await drive.picture("act-schedule");
+    await drive.sends("/schedules", () => page.getByRole("button", { name: "Create", exact: true }).click());
+    await closed();
+    await page.getByRole("link", { name: "hourly" }).click();
+    await page.getByRole("button", { name: "Trigger now" }).click();
+    await page.waitForSelector("dialog[open] form");
+    await drive.sends("/trigger", () => drive.press("Enter"));
+    await drive.see("aside tbody >> text=hourly");
+    await blur();
+  });
+  await drive.step("pause a trigger", async () => {
+    await drive.press("g", "e");
+    await drive.see("main >> text=restock");
+    await page.getByRole("switch", { name: "restock" }).focus();
+    await drive.press("Space");
+    await reason("the supplier is away", "/triggers/");
+    await page.waitForSelector('[role=switch][aria-checked="false"]');
+    await blur();
+  });
+  await drive.step("change the limits of a gate", async () => {
+    await drive.press("g", "g");
+    await drive.see("main tbody >> text=bank");
+    await drive.press("j");
+    await page.getByRole("button", { name: "Change limits" }).click();
+    await page.getByLabel("At once").fill("4");
+    await drive.check();
+    await drive.sends("/gates/bank", () => drive.press("Enter"));
+    await closed();
+    await drive.see("main tbody >> text=changed");
+    await drive.picture("act-gate");
+    await blur();
+  });
+  await drive.step("resume a queue", async () => {
+    await drive.press("g", "k");
+    await drive.see("main >> text=stocktake");
+    await page.getByRole("button", { name: "Resume queue pick" }).focus();
+    await drive.press("Enter");
+    await page.waitForSelector("dialog[open] form");
+    await drive.sends("/queues/pick/resume", () => drive.press("Enter"));
+    await closed();
+    await blur();
+  });
+  await drive.step("cancel all that match", async () => {
+    await drive.go("runs?workflow=gated");
+    await drive.see(".bulk");
+    await page.getByRole("button", { name: "Cancel…" }).click();
+    await page.waitForSelector("dialog[open] >> text=will be cancelled");
+    await drive.check();
+    await drive.picture("act-bulk");
+    await reason("a test", "/operations");
+    await page.waitForSelector(".bulk >> text=completed");
+    await blur();
+  });
+  await drive.step("read what the operation did", async () => {
+    await drive.press("g", "p");
+    await drive.see("main tbody >> text=a test");
+    await drive.picture("act-operations");
+  });
+  await drive.step("list the keys", async () => {
+    await drive.press("?");
+    await page.waitForSelector("dialog[open] >> text=search and commands");
+    await drive.check();
+    await drive.press("Escape");
+  });
+}

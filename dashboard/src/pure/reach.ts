@@ -1,0 +1,37 @@
+/** Which runs an act on many reaches: what ends an open run leaves ended ones alone, and so on. As the server does it. */
+
+export type Verb = "retry" | "pause" | "resume" | "cancel";
+
+export const VERBS: readonly (readonly [Verb, string])[] = [
+  ["retry", "Retry"],
+  ["pause", "Pause"],
+  ["resume", "Resume"],
+  ["cancel", "Cancel"],
+];
+
+const GOING = ["pending", "running", "waiting", "paused"];
+
+/** Return how many runs an act reaches, and how many it leaves alone, of those counted by status. */
+export function reach(verb: Verb, counts: Readonly<Record<string, number>>, chosen: readonly string[] = []): { reached: number; left: number } {
+  let reached = 0;
+  let left = 0;
+  for (const [status, count] of Object.entries(counts)) {
+    if (chosen.length && !chosen.includes(status)) continue;
+    if (isReached(verb, status, chosen)) reached += count;
+    else left += count;
+  }
+  return { reached, left };
+}
+
+function isReached(verb: Verb, status: string, chosen: readonly string[]): boolean {
+  switch (verb) {
+    case "cancel":
+      return GOING.includes(status);
+    case "pause":
+      return GOING.includes(status) && status !== "paused";
+    case "resume":
+      return status === "paused";
+    case "retry":
+      return status === "failed" || status === "compensated" || (status === "cancelled" && chosen.length > 0);
+  }
+}

@@ -1,0 +1,16 @@
+import { expect, test } from "vitest";
+
+import { reach } from "../src/pure/reach";
+
+const counts = { running: 3, paused: 2, cancelling: 1, completed: 5, failed: 4, compensation_failed: 1, cancelled: 7 };
+
+test.each([
+  ["cancel", [], 5, 18],
+  ["pause", [], 3, 20],
+  ["resume", [], 2, 21],
+  ["retry", [], 4, 19],
+  ["retry", ["cancelled"], 7, 0],
+  ["cancel", ["running", "completed"], 3, 5],
+] as const)("%s of %j reaches %i and leaves %i", (verb, chosen, reached, left) => {
+  expect(reach(verb, counts, chosen)).toEqual({ reached, left });
+});
