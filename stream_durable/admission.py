@@ -11,6 +11,7 @@ from stream_durable.core.messages import EventUnkeyed, Message, SendLater, Start
 from stream_durable.ports import Catalogue, Current, Registry
 from stream_durable.wire import events
 from stream_durable.wire.answers import judge_for_some
+from stream_durable.wire.changes import RunChange, judge_input_for_some
 from stream_durable.wire.ends import OutsideEnd
 from stream_durable.wire.foreign import Values
 from stream_durable.wire.held_values import judge_value_for_some
@@ -19,7 +20,7 @@ from stream_durable.wire.tokens import NO_TOKENS, Tokens
 
 _NAMES_SHOWN: Final = 20
 #: What is judged by what is registered and declared: the catalogue is to be read to its end before.
-ABOUT_DEFINITIONS: Final = (events.Start, events.Answer, Completion, EventUnkeyed, SendLater)
+ABOUT_DEFINITIONS: Final = (events.Start, events.Answer, Completion, RunChange, EventUnkeyed, SendLater)
 
 
 async def learn(values: Values, given: Iterable[bytes | None], registry: Registry | None) -> None:
@@ -41,6 +42,9 @@ def resolved(message: events.FromOutside, catalogue: Catalogue, tokens: Tokens =
         return message.message()
     if isinstance(message, Completion):
         judge_value_for_some(message, catalogue.known(), catalogue.about)
+        return message.message()
+    if isinstance(message, RunChange):
+        judge_input_for_some(message, catalogue.known(), catalogue.about)
         return message.message()
     if isinstance(message, OutsideEnd):
         return message.message(tokens)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from stream_durable.api.callers import Caller
 from stream_durable.api.conditions import Conditions, Id, InputConditions, Moment, RunConditions, Text
+from stream_durable.client.changing import ChangeOptions
 from stream_durable.client.replaying import ReplayOptions
+from stream_durable.sdk.retry import Retry
 
 Reason = Annotated[str, Field(max_length=4_000, description="For people; it is kept with the run.")]
 Span = Annotated[str, Field(max_length=40, description="A duration, such as `90s`, `1h30m` or `2d`.")]
@@ -94,6 +96,38 @@ class RetryBody(ReasonBody):
 
     step: Text | None = None
     whole: bool = False
+
+
+class RetriesBody(Conditions):
+    """The number of attempts, and the pauses between."""
+
+    attempts: Annotated[int, Field(ge=1, le=1_000_000)]
+    backoff: Literal["fixed", "linear", "exponential"] = "exponential"
+    base: Span = "1s"
+    cap: Span = "1m"
+    jitter: Annotated[float, Field(ge=0, le=1)] = 0
+
+
+class ChangeBody(ReasonBody):
+    """A change of a run with held steps; fields left out stay as before."""
+
+    input: Any = None
+    context: Annotated[
+        dict[Text, Any] | None, Field(max_length=100, description="Values by paths, such as `order.total`.")
+    ] = None
+    step: Text | None = None
+    retry: RetriesBody | None = None
+    attempts: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
+    timeout: Span | None = None
+    total: Span | None = None
+
+    def options(self) -> ChangeOptions:
+        """Return the options for the client."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set - {"reason"}}
+        if self.retry is not None:
+            given["retry"] = Retry(**self.retry.model_dump())
+        found = {name: value for name, value in given.items() if value is not None or name == "input"}
+        return cast("ChangeOptions", found)
 
 
 class CompleteBody(ReasonBody):

@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from stream_durable.api.bodies import (
     CancelBody,
+    ChangeBody,
     CompleteBody,
     FailBody,
     Ordered,
@@ -100,6 +101,17 @@ async def retry_run(
         body.step, whole=body.whole, reason=body.reason, by=caller.name,
         id=derived(key, caller, f"retry {run}"),
     )  # fmt: skip
+    return ordered(caller, order)
+
+
+@router.post("/{run}/change", response_model=Ordered, status_code=202)
+async def change_run(
+    world: TheWorld, caller: TheCaller, run: RunId, body: ChangeBody, key: IdempotencyKey = None
+) -> Response:
+    """Change a run with held steps, before a decision."""
+    order = await world.client.run(run).change(
+        reason=body.reason, by=caller.name, id=derived(key, caller, f"change {run}"), **body.options()
+    )
     return ordered(caller, order)
 
 

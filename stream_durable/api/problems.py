@@ -29,6 +29,7 @@ _STATUSES: Final[dict[str, HTTPStatus]] = {
     "not_asked": HTTPStatus.CONFLICT,
     "not_found": HTTPStatus.NOT_FOUND,
     "not_signed_in": HTTPStatus.UNAUTHORIZED,
+    "not_held": HTTPStatus.CONFLICT,
     "not_open": HTTPStatus.CONFLICT,
     "not_waiting": HTTPStatus.CONFLICT,
     "other_run": HTTPStatus.CONFLICT,

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from stream_durable.client import (
+    Changed,
     Happening,
     KeptEvent,
     LogEntry,
@@ -50,6 +51,7 @@ PAYLOADS: Final[Mapping[type, frozenset[str]]] = {
     ScheduleState: frozenset({"input"}),
     Question: frozenset({"prompt", "metadata"}),
     Change: frozenset({"comment"}),
+    Changed: frozenset({"before", "after"}),
     OpenInput: frozenset({"prompt"}),
     Need: frozenset({"sentence", "evidence"}),
 }

@@ -51,19 +51,19 @@ def cancel(
     if step is not None:
         if run is None or compensate:
             raise typer.BadParameter("--step is for one run, and without --compensate")
-        _tell_one(
+        tell_one(
             "cancel",
             run,
             change,
-            lambda handle: handle.cancel_step(step, reason, by=_who(by)),
+            lambda handle: handle.cancel_step(step, reason, by=who(by)),
             f"{step} of ",
         )
         return
     _tell(
         "cancel", run, which, change,
-        lambda handle: handle.cancel(reason, compensate=compensate, by=_who(by)),
+        lambda handle: handle.cancel(reason, compensate=compensate, by=who(by)),
         lambda client, chosen: client.cancel_all(
-            chosen, reason, compensate=compensate, by=_who(by), progress=_progress
+            chosen, reason, compensate=compensate, by=who(by), progress=_progress
         ),
     )  # fmt: skip
 
@@ -81,8 +81,8 @@ def pause(
     """
     _tell(
         "pause", run, which, change,
-        lambda handle: handle.pause(reason, by=_who(by)),
-        lambda client, chosen: client.pause_all(chosen, reason, by=_who(by), progress=_progress),
+        lambda handle: handle.pause(reason, by=who(by)),
+        lambda client, chosen: client.pause_all(chosen, reason, by=who(by), progress=_progress),
     )  # fmt: skip
 
 
@@ -107,9 +107,9 @@ def resume(
     merged = None if context is None else read_json(context, "--context")
     _tell(
         "resume", run, which, change,
-        lambda handle: handle.resume(reason, context=merged, by=_who(by)),
+        lambda handle: handle.resume(reason, context=merged, by=who(by)),
         lambda client, chosen: client.resume_all(
-            chosen, reason, context=merged, by=_who(by), progress=_progress
+            chosen, reason, context=merged, by=who(by), progress=_progress
         ),
     )  # fmt: skip
 
@@ -120,7 +120,7 @@ def skip(run: RunId, step: Step, reason: Reason = "", by: By = None, *, change: 
 
     Example: `stream-durable runs skip order-42 released --reason "released by phone"`
     """
-    _tell_one("skip", run, change, lambda handle: handle.skip_step(step, reason, by=_who(by)), f"{step} of ")
+    tell_one("skip", run, change, lambda handle: handle.skip_step(step, reason, by=who(by)), f"{step} of ")
 
 
 @changes
@@ -138,11 +138,11 @@ def complete(
     Example: `stream-durable runs complete order-42 charge --value '{"number": "R-42"}' --by tom`
     """
     output = read_json(value, "--value")
-    _tell_one(
+    tell_one(
         "complete",
         run,
         change,
-        lambda handle: handle.complete_step(step, output, by=_who(by), reason=reason),
+        lambda handle: handle.complete_step(step, output, by=who(by), reason=reason),
         f"{step} of ",
     )
 
@@ -163,11 +163,11 @@ def fail(
 
     Example: `stream-durable runs fail order-42 charge --reason "the card is stolen" --by tom`
     """
-    _tell_one(
+    tell_one(
         "fail",
         run,
         change,
-        lambda handle: handle.fail_step(step, error, by=_who(by), reason=reason),
+        lambda handle: handle.fail_step(step, error, by=who(by), reason=reason),
         f"{step} of ",
     )
 
@@ -191,8 +191,8 @@ def retry(
     if step is not None:
         if run is None:
             raise typer.BadParameter("--step is for one run")
-        _tell_one(
-            "retry", run, change, lambda handle: handle.retry(step, whole=whole, reason=reason, by=_who(by)),
+        tell_one(
+            "retry", run, change, lambda handle: handle.retry(step, whole=whole, reason=reason, by=who(by)),
             f"{step} of ",
         )  # fmt: skip
         return
@@ -211,9 +211,9 @@ def redrive(
     """Retry steps in one run, or in all matching runs that ended badly."""
     _tell(
         "retry", run, which, change,
-        lambda handle: handle.retry(whole=whole, reason=reason, by=_who(by)),
+        lambda handle: handle.retry(whole=whole, reason=reason, by=who(by)),
         lambda client, chosen: client.retry_all(
-            chosen, whole=whole, reason=reason, by=_who(by), progress=_progress
+            chosen, whole=whole, reason=reason, by=who(by), progress=_progress
         ),
     )  # fmt: skip
 
@@ -244,7 +244,7 @@ def _started(started: RunHandle) -> str:
     return f"Started {started.id}." if started.created else f"It was started before: {started.id}."
 
 
-def _who(by: str | None) -> str:
+def who(by: str | None) -> str:
     return by or getpass.getuser()
 
 
@@ -258,12 +258,12 @@ def _tell(
 ) -> None:
     one_or_many(run, which)
     if run is not None:
-        _tell_one(verb, run, change, one)
+        tell_one(verb, run, change, one)
     else:
         _tell_many(verb, which, change, many)
 
 
-def _tell_one(
+def tell_one(
     verb: str, run: str, change: Change, order: Callable[[RunHandle], Awaitable[str]], what: str = ""
 ) -> None:
     async def act(client: AsyncClient) -> str:

@@ -30,6 +30,7 @@ from stream_durable.cli import (
     queues,
     replay,
     report,
+    run_changes,
     runs,
     schedules,
     services,
@@ -81,6 +82,7 @@ for order in (
     orders.retry,
     orders.complete,
     orders.fail,
+    run_changes.change,
     orders.again,
 ):
     runs.app.command(order.__name__)(order)

@@ -83,6 +83,7 @@ def run_row(run: RunState) -> dict[str, Any]:
         "overdue": list(run.overdue),
         "needs_review": list(run.needs_review),
         "reviews": [one._asdict() | {"failure": Failed.of(one.failure)} for one in run.reviews],
+        "changes": [one._asdict() for one in run.changes],
         "requests": {
             kind: request._asdict() for kind, request in run.requests._asdict().items() if request is not None
         },

@@ -4,6 +4,7 @@ from stream_durable.client.attempts import AttemptState, LogEntry
 from stream_durable.client.attention import Attention, Need
 from stream_durable.client.bindings import BindingState, BoundPartition
 from stream_durable.client.blocking import BlockingClient, BlockingRun
+from stream_durable.client.changing import Changed
 from stream_durable.client.client import AsyncClient
 from stream_durable.client.errors import NoAnswer, NoOutput, RunCancelled, RunFailed
 from stream_durable.client.figures import Flow, Stretch, WorkflowEntry
@@ -35,6 +36,7 @@ __all__ = [
     "BlockingRun",
     "BoundPartition",
     "Change",
+    "Changed",
     "Check",
     "EventList",
     "Explanation",

@@ -19,7 +19,7 @@ from stream_durable.client.stored import graph_of
 from stream_durable.core.definition.paths import read_path, root_of
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.lifecycle import RunEvent, StepEvent
-from stream_durable.core.run.rows import thaw_run
+from stream_durable.core.run.rows import input_of, thaw_requests, thaw_run
 from stream_durable.core.run.state import Run
 from stream_durable.core.run.values import output_of
 from stream_durable.core.status import COMPENSATED, COMPLETED, PENDING, STEP_ENDED
@@ -57,7 +57,8 @@ async def value_at_path(edge: Edge, run: str, stored: Stored, path: str, seconds
     async def look() -> Found | None:
         row = (await stored()).run
         if root == "input":
-            return Found(read_path(path, msgspec.json.decode(row.input)))
+            data = input_of(row, thaw_requests(row.requests))
+            return Found(read_path(path, msgspec.json.decode(data)))
         try:
             return Found(read_path(path, msgspec.json.decode(row.context or b"{}")))
         except RejectedError:

@@ -33,7 +33,7 @@ class Happening(NamedTuple):
 
 def course(state: RunState) -> list[Happening]:
     """Return the course of a run and its steps, with requests and what people did, oldest first."""
-    found = [*_beginning(state)]
+    found = [*_beginning(state), *_changed(state)]
     for name, step in state.steps.items():
         found += _of_step(name, step)
     for name, step in state.helpers.items():
@@ -97,6 +97,12 @@ def _beginning(state: RunState) -> Iterator[Happening]:
         if request is not None:
             late = " (late)" if request.is_late else ""
             yield Happening(request.at, f"{kind} requested{late}", text=request.reason)
+
+
+def _changed(state: RunState) -> Iterator[Happening]:
+    for one in state.changes:
+        what = ", ".join(name.removesuffix("_ms") for name in one.after)
+        yield Happening(one.at, "changed", one.step, one.by, ": ".join(filter(None, (what, one.reason))))
 
 
 def _of_step(name: str, step: StepState) -> Iterator[Happening]:

@@ -195,9 +195,9 @@ class RunHandle(QuestionOrders, RunOrders, Generic[Out]):
         """
         row = await self._row()
         name, fingerprint = await resolve(self._edge, row.workflow)
-        check_input(self._edge, name, fingerprint, msgspec.Raw(row.input))
         key = drawn() if id is None else run_id(id)
         message = repeated(row, fingerprint, key=key, id=drawn())
+        check_input(self._edge, name, fingerprint, message.input)
         return await start(self._edge, message, is_named=id is not None, output_type=self._output_type)
 
     async def begun(self, events: AsyncIterator[RunEvent]) -> RunEvent:

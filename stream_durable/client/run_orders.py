@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, Unpack
 
+from stream_durable.client.changing import ChangeOptions, change_of
 from stream_durable.client.orders import check_end_step, check_retry
 from stream_durable.client.step_ender import StepEnder
 from stream_durable.core.errors import TransientError
@@ -60,6 +61,23 @@ class RunOrders(StepEnder):
         data = self._edge.values.an_object(context, f"the context for run {self.id!r}")
         order = ResumeRun(key=self.id, id=id or drawn(), context=data, reason=reason, by=by)
         return await self._tell(order)
+
+    async def change(
+        self,
+        *,
+        reason: str = "",
+        by: str = "",
+        id: str | None = None,  # noqa: A002 - the word for it everywhere
+        **what: Unpack[ChangeOptions],
+    ) -> str:
+        """Change a run with held steps, before a decision.
+
+        Takes a new `input`, values of the `context` by path, and for a held `step` a `retry`, or only the
+        number of `attempts`, a `timeout` and a `total`. `state().changes` keeps the values before. Raises
+        `RejectedError` for a run without a held step, and for an input unfit for the workflow.
+        """
+        run = await self._thawed()
+        return await self._tell(change_of(self._edge, run, what, by=by, reason=reason, id=id or drawn()))
 
     async def cancel_step(
         self,

@@ -16,7 +16,7 @@ from stream_durable.client.filter import since_epoch
 from stream_durable.core.errors import RejectedError
 from stream_durable.core.messages import StartRun
 from stream_durable.core.run.attribute_rows import thaw_attributes
-from stream_durable.core.run.rows import RunRow
+from stream_durable.core.run.rows import RunRow, input_of
 from stream_durable.core.run.state import Requests
 from stream_durable.sdk.durations import Duration, milliseconds
 from stream_durable.sdk.given import is_same
@@ -197,7 +197,7 @@ def repeated(row: RunRow, fingerprint: str, *, key: str, id: str) -> StartRun:  
         id=id,
         workflow=row.workflow,
         fingerprint=fingerprint,
-        input=Raw(row.input),
+        input=Raw(input_of(row, requests)),
         tags=() if row.tags is None else tuple(msgspec.json.decode(row.tags)),
         queue=row.queue or "",
         priority=row.priority,

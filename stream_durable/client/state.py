@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from stream_durable.client.changing import Changed, changes_of
 from stream_durable.client.questions import Question, question_of
 from stream_durable.client.reactions import ReactionState, behind, reaction_states
 from stream_durable.client.reviews import Review, reviews_of
@@ -23,7 +24,7 @@ from stream_durable.core.run import state as core
 from stream_durable.core.run.attribute_rows import thaw_attributes
 from stream_durable.core.run.explain import causes
 from stream_durable.core.run.from_outside import Outside
-from stream_durable.core.run.rows import StepRow, thaw_requests, thaw_run, thaw_step
+from stream_durable.core.run.rows import StepRow, input_of, thaw_requests, thaw_run, thaw_step
 from stream_durable.core.run.say import trigger_of
 from stream_durable.core.run.state import Run, Step
 from stream_durable.core.run.values import output_of
@@ -178,6 +179,8 @@ class RunState(NamedTuple):
     helpers: Mapping[str, StepState]
     #: By name; none after the end of the run.
     reactions: Mapping[str, ReactionState]
+    #: What people changed while steps were held, oldest first.
+    changes: tuple[Changed, ...] = ()
     #: By when the run is expected to end, as `due=` says, and since when that is missed.
     expected: datetime | None = None
     overdue_since: datetime | None = None
@@ -248,7 +251,7 @@ def _run_state(stored: StoredRun, run: Run | None, counts: Mapping[str, int]) ->
         parent_step=row.parent_step,
         children=stored.children,
         requests=_requests(requests),
-        input=_value(row.input),
+        input=_value(input_of(row, requests)),
         context=_value(row.context) or {},
         attributes=values_of(row.attributes),
         output=_value(row.output),
@@ -256,6 +259,7 @@ def _run_state(stored: StoredRun, run: Run | None, counts: Mapping[str, int]) ->
         steps={state.name: state for state in states if not is_helper(state.name)},
         helpers={state.name: state for state in states if is_helper(state.name)},
         reactions={} if run is None else reaction_states(run, counts),
+        changes=changes_of(requests),
         expected=None if requests is None else moment(requests.expected or None),
         overdue_since=None if requests is None else moment(requests.overdue_since or None),
     )

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
+
+from msgspec import Meta
+
+#: Bounds are part of the type: what is read can be stored and calculated with.
+Millis = Annotated[int, Meta(ge=0, le=1 << 53)]
 
 _FORM = re.compile(
     r"(?=.)(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m(?!s))?(?:([0-9]{1,9})s)?(?:([0-9]{1,12})ms)?"

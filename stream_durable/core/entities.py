@@ -38,6 +38,7 @@ from stream_durable.core.run import (
     answers,
     attempts,
     beside,
+    changing,
     decisions,
     emitting,
     holding,
@@ -92,7 +93,8 @@ def _kind(kind: Kind) -> EntityKind:
                 handlers={
                     **start.HANDLERS, **attempts.HANDLERS, **answers.HANDLERS, **orders.HANDLERS,
                     **waits.HANDLERS, **inputs.HANDLERS, **tokens.HANDLERS,
-                    **beside.HANDLERS, **decisions.HANDLERS, **emitting.HANDLERS, **holding.HANDLERS,
+                    **beside.HANDLERS, **changing.HANDLERS, **decisions.HANDLERS, **emitting.HANDLERS,
+                    **holding.HANDLERS,
                     **passes.HANDLERS, **passing.HANDLERS, **reactions.HANDLERS,
                 },
                 timer=RunTimerFired,

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 import msgspec
 from msgspec import Meta, Raw, field
 
+from stream_durable.core import durations
 from stream_durable.core.failure import Failure
 from stream_durable.core.format import Format
 from stream_durable.core.gate.limits import GateChange, GateLimits, Units
 from stream_durable.core.ids import ID_BYTES_MAX
+from stream_durable.core.policy import RetryPolicy
 from stream_durable.core.schedule.rule import Moment, Rule
 
 Kind = Literal["run", "channel", "gate", "later", "schedule", "log"]
@@ -31,7 +33,7 @@ else:
 #: characters; `decode_message` counts the bytes of non-ASCII values.
 Text = Annotated[str, Meta(min_length=1, max_length=ID_BYTES_MAX)]
 OptionalText = Annotated[str, Meta(max_length=ID_BYTES_MAX)]
-Millis = Annotated[int, Meta(ge=0, le=1 << 53)]
+Millis = durations.Millis
 Ordinal = Annotated[int, Meta(ge=1, le=(1 << 31) - 1)]
 Partition = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 #: The attempt of the step's wait; 0 in messages of older releases: any attempt.
@@ -261,6 +263,31 @@ class FailHeld(ReviewMessage, kw_only=True, tag="held.fail"):
 
     #: Why; None: the failure that the step is held for.
     failure: Failure | None = None
+
+
+class ChangeHeld(RunMessage, kw_only=True, tag="run.change_held"):
+    """A person changes a run with held steps, before a decision. Fields left out stay as before."""
+
+    id: Text
+    #: Releases without this format leave the message to newer ones.
+    format: Format
+    #: The name of the workflow, if the sender knows it: a run of another one is not changed.
+    workflow: OptionalText = ""
+    #: JSON that becomes the input of the run.
+    input: OptionalRaw = None
+    #: Values by their paths in the context, such as `order.total`.
+    context: Annotated[dict[Text, Raw], Meta(max_length=100)] = {}
+    #: The held step that gets these retries and time-outs in this run.
+    step: OptionalText = ""
+    retry: RetryPolicy | None = None
+    #: How many attempts it has; the rest of its retries stays as it is.
+    attempts: Ordinal | None = None
+    #: Of an attempt or of the wait, and of all attempts together.
+    timeout_ms: Annotated[int, Meta(ge=1, le=1 << 53)] | None = None
+    total_ms: Annotated[int, Meta(ge=1, le=1 << 53)] | None = None
+    #: Who changes it, under any name, and why.
+    by: OptionalText = ""
+    reason: Comment = ""
 
 
 class InquireRun(RunMessage, kw_only=True, tag="run.inquire"):
@@ -1310,6 +1337,7 @@ AnyMessage = (
     | RulesDeclared
     | CompleteHeld
     | FailHeld
+    | ChangeHeld
 )
 
 #: Message types in a fixed order: evidence keeps the position. Append only.
@@ -1396,4 +1424,5 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     RulesDeclared,
     CompleteHeld,
     FailHeld,
+    ChangeHeld,
 )

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, assert_never
 import msgspec
 from msgspec import Meta
 
+from stream_durable.core.durations import Millis
 from stream_durable.core.ids import fraction
-from stream_durable.core.messages import Millis
 
 #: Bounds are part of the types: what is read holds no number that cannot be stored or calculated with.
 Count = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]

@@ -15,6 +15,7 @@ from stream_durable.core.messages import Message
 from stream_durable.sdk.given import Values, run_id
 from stream_durable.sdk.workflow import Workflow
 from stream_durable.wire import events
+from stream_durable.wire.changes import RunChange
 from stream_durable.wire.ends import OutsideEnd
 from stream_durable.wire.records import read as read_record
 from stream_durable.wire.reviews import Completion
@@ -110,7 +111,7 @@ def _message(read: events.FromOutside) -> Message:
     match read:
         case events.Start():
             return read.of("")
-        case events.Answer() | Completion():
+        case events.Answer() | Completion() | RunChange():
             return read.message()
         case OutsideEnd():
             raise AssertionError("no outcome of a turn ends a step")

@@ -31,6 +31,7 @@ from stream_durable.core.messages import (
     Attribute,
     CancelLater,
     CancelRun,
+    ChangeHeld,
     ClaimInput,
     CommentInput,
     CompleteHeld,
@@ -48,6 +49,7 @@ from stream_durable.core.messages import (
     StartWithSignal,
 )
 from stream_durable.core.reference import holds_reference
+from stream_durable.wire.changes import RunChange
 from stream_durable.wire.ends import OutsideEnd
 from stream_durable.wire.inbox import VALUE_BYTES_MAX, decode_message, encode
 from stream_durable.wire.reviews import Completion
@@ -135,6 +137,7 @@ FromOutside = (
     | Start
     | Answer
     | Completion
+    | RunChange
     | RetryRun
     | SkipStep
     | FailHeld
@@ -256,6 +259,8 @@ def _payload(message: Message) -> Raw:
         return message.input
     if isinstance(message, AnswerInput):
         return message.answer
+    if isinstance(message, ChangeHeld):
+        return NULL if message.input is None else message.input
     if isinstance(message, CompleteStep | CompleteHeld):
         return message.output
     return message.data if isinstance(message, EventPublished | EventUnkeyed | SignalRun) else NULL

@@ -24,8 +24,10 @@ from stream_durable.core.messages import (
     EventUnkeyed,
     OptionalRaw,
     OptionalText,
+    Ordinal,
     Text,
 )
+from stream_durable.wire.changes import RunChange
 from stream_durable.wire.ends import OutsideEnd
 from stream_durable.wire.events import (
     Answer,
@@ -144,6 +146,41 @@ class ReviewForm(_RunForm, kw_only=True):
             by=place.by if self.by is None else self.by, reason=self.reason, value=value,
             failure=None if error is None else read_failure(error),
         )  # fmt: skip
+
+
+class ChangeForm(_RunForm, kw_only=True):
+    """A change of a run with held steps, with the reason."""
+
+    title = "a change"
+
+    change: Comment
+    workflow: OptionalText = ""
+    input: OptionalRaw = None
+    context: OptionalRaw = None
+    step: OptionalText = ""
+    attempts: Ordinal | None = None
+    timeout: Text | None = None
+    total: Text | None = None
+    by: OptionalText | None = None
+
+    def message(self, place: Place) -> FromOutside:
+        """Return the change, with the input still to be judged."""
+        return RunChange(
+            id=self.message_id or place.id, run=self._run(place), workflow=self.workflow,
+            input=self.input, context={} if self.context is None else _values_of(self.context),
+            step=self.step, attempts=self.attempts,
+            timeout_ms=None if self.timeout is None else duration_ms("timeout", self.timeout),
+            total_ms=None if self.total is None else duration_ms("total", self.total),
+            by=place.by if self.by is None else self.by, reason=self.change,
+        )  # fmt: skip
+
+
+def _values_of(context: Raw) -> dict[str, Raw]:
+    try:
+        return msgspec.json.decode(context, type=dict[str, Raw])
+    except UNREADABLE as error:
+        text = f"'context' of a change takes an object of values by their paths: {error}"
+        raise RejectedError("invalid", text) from error
 
 
 class CancelLaterForm(Form, kw_only=True):
@@ -274,6 +311,7 @@ FORMS: Final[dict[str, type[Form]]] = {
     "fail": FailForm,
     "heartbeat": HeartbeatForm,
     "review": ReviewForm,
+    "change": ChangeForm,
     "comment": CommentForm,
 }
 

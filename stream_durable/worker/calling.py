@@ -42,7 +42,7 @@ class Calling:
 
     async def result(self, handler: Handler, given: Given, job: Job) -> Any:
         """Return a function's answer, or the message from a process."""
-        if handler.limit is not None and job.coroutine is None:
+        if handler.limit is not None and job.command.timeout_ms is None and job.coroutine is None:
             job.timeout_ms = await self._timeout(handler.limit, given, job)
         timeout = job.timeout_ms
         limit = asyncio.timeout(None if timeout is None else timeout / 1_000)

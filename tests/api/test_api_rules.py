@@ -9,6 +9,7 @@ from api_flows import fails, orders
 from api_site import V1, Site, finish
 
 from stream_durable import App, Breaker, Gate, Retry, Workflow
+from stream_durable.api.shown import plain
 from stream_durable.testing.engine import Engine
 
 held = Workflow("held")
@@ -84,6 +85,34 @@ def test_a_person_decides_about_a_held_step_with_a_reason(
     assert site.get("/runs/r/result?wait=30")["status"] == status
     (review,) = site.get("/runs/r")["steps"][0]["reviews"]
     assert (review["decision"], review["by"], review["reason"]) == (act, "local", "by phone")
+
+
+def test_a_person_changes_a_held_run(site: Site) -> None:
+    site.post("/runs", {"workflow": "held", "id": "r", "input": {"card": 1}})
+    finish(site.engine.until_idle())
+    key = {"Idempotency-Key": "one"}
+    body = {"input": {"card": 2}, "context": {"order.account": "DE1"}, "step": "charge", "attempts": 3,
+            "timeout": "2m", "reason": "by phone"}  # fmt: skip
+    made = {site.post("/runs/r/change", body, headers=key)["id"] for _ in range(2)}
+    finish(site.engine.until_idle())
+    found = site.get("/runs/r")
+    [change] = found["changes"]
+    assert {change["id"]} == made and (change["by"], change["reason"]) == ("local", "by phone")
+    assert (change["before"]["input"], change["after"]["input"]) == ({"card": 1}, {"card": 2})
+    assert (found["input"], found["context"]) == ({"card": 2}, {"order": {"account": "DE1"}})
+    site.post(
+        "/runs/r/change", {"step": "charge", "retry": {"attempts": 2, "backoff": "fixed", "base": "9s"}}
+    )
+    finish(site.engine.until_idle())
+    assert site.get("/runs/r")["changes"][1]["after"]["retry"]["base_ms"] == 9_000
+    assert refused(site, "/runs/r/change") == (400, "nothing_to_change")
+    assert refused(site, "/runs/r/change", {"attempts": 3}) == (400, "no_step")
+    assert refused(site, "/runs/nobody/change", body) == (404, "unknown_run")
+    hidden = plain(site.engine.run("r").state.changes[0], may_see=False)
+    assert (hidden["by"], hidden["after"]["hidden"]) == ("local", "object") and "card" not in str(hidden)
+    site.post("/runs/r/steps/charge/skip")
+    finish(site.engine.until_idle())
+    assert refused(site, "/runs/r/change", body) == (409, "not_held")
 
 
 def test_a_request_that_is_repeated_with_its_key_counts_once(site: Site) -> None:

@@ -44,7 +44,7 @@ def test_all_commands_of_the_reference_are_there() -> None:
         "dev", "demo", "up", "reconciler", "worker", "ingress", "publish", "signal", "bench",
         "runs start", "runs list", "runs show", "runs cancel", "workflows list", "workflows show",
         "runs count", "runs pause", "runs resume", "runs skip", "runs retry", "runs again", "runs children",
-        "runs complete", "runs fail",
+        "runs complete", "runs fail", "runs change",
         "runs tree", "runs attempts", "runs logs", "runs history", "runs output", "runs value", "runs ask",
         "runs why",
         "dead list", "dead show", "dead redrive",

@@ -20,7 +20,7 @@ async def test_a_step_is_held_listed_and_decided_about(engine: Engine) -> None:
     charge = flow.add("charge", lambda: 7, on_error="hold")
     flow.add("check", lambda: 8, on_error="hold", retry=Retry(1))
     flow.add("ship", lambda: 9, after=charge)
-    engine.fail("charge", times=2, error=Fail("declined", "no"))
+    engine.fail("charge", times=3, error=Fail("declined", "no"))
     engine.fail("check", error=Fail("away", "no"))
     run = await engine.start(flow, id="order-1", tags=["a"])
     await engine.until(run, "waiting")
@@ -30,11 +30,20 @@ async def test_a_step_is_held_listed_and_decided_about(engine: Engine) -> None:
     assert [(one.id, one.needs_review) for one in page.runs] == [("order-1", 2)]
     assert (await engine.count(RunFilter(needs_review=True))).found == 1
 
+    await run.change(context={"order.account": "DE1"}, input={"n": 2}, by="ann", reason="a wrong account")
+    await run.change(step="charge", attempts=2, timeout="2m", by="ann")
     await run.complete_step("check", 5, by="tom", reason="looked up")
+    engine.restart()
     await run.retry("charge", by="ann")
     await engine.until(run, "waiting")
-    assert run.state.needs_review == ("charge",)
+    assert run.state.needs_review == ("charge",) and run.step("charge").attempts == 3
     engine.restart()
+    assert [dict(one.after) for one in run.state.changes] == [
+        {"input": {"n": 2}, "context": {"order.account": "DE1"}},
+        {"retry": {"attempts": 2}, "timeout_ms": 120_000},
+    ]
+    assert run.state.changes[0].before == {"input": None, "context": {}}
+    assert (run.input, run.context) == ({"n": 2}, {"order": {"account": "DE1"}})
     await run.retry("charge", by="ann", reason="once more")
     assert await run.result() == {"check": 5, "ship": 9}
     assert [(one.decision, one.by, one.reason) for one in run.state.steps["charge"].reviews] == [

@@ -80,6 +80,7 @@ What anybody may write to `sd.events`. One object is one message, distinguished 
 {"start":"order","id":"order-43","input":{"id":"43","items":[],"total":1},"signal":"released","data":{"by":"tom"},"ttl":"1d"}
 {"cancel":"the customer left","run":"order-43","compensate":true,"message_id":"web-992"}
 {"review":"complete","run":"order-42","step":"charge","value":{"number":"R-7"},"reason":"looked up","by":"tom"}
+{"change":"a wrong account","run":"order-42","context":{"order.account":"DE1"},"step":"charge","attempts":5,"timeout":"2m","by":"tom"}
 {"cancel_later":"event:reminder/42#web-993","message_id":"web-994"}
 {"claim":"tom","run":"order-42","wait":"approved","message_id":"desk-1"}
 {"assign":"ann","run":"order-42","wait":"approved","role":"office","by":"tom","comment":"on holiday","message_id":"desk-2"}
@@ -102,10 +103,12 @@ What anybody may write to `sd.events`. One object is one message, distinguished 
 - `claim` names who takes the question on, `assign` who is to answer it (empty: anybody of the role), `cancel` the reason; `wait` is the step that asks.
 - `review` decides about a [held step](../language/review.md): `retry`, `complete` with the `value` of its output, `skip`, or `fail` with an `error` in place of the one it is held for. A value is
   refused where it fits none of the registered workflows' steps of that name.
+- `change` changes a run with [held steps](../language/review.md#changing-the-run) and says why: its `input` (with the `workflow` that it is for), values in its `context` by their paths, and of the held `step` how often it
+  is tried (`attempts`), `timeout` and `total`. An input is refused where it fits no registered version of the workflow.
 - `cancel_later` names a message for later by its id: `signal:RUN/NAME#MESSAGE_ID`, `event:NAME/KEY#MESSAGE_ID` or `start:RUN`, as `later list` shows it. Too late it changes nothing.
 - A field that is not known is refused.
 - The same in Avro, by the schemas in [`schemas/events_topic/`](../../schemas/README.md#messages-of-others): one for each form, with the same fields, where
-  `data`, `input`, `answer`, `value`, `error`, `metadata` and `attributes` are JSON as text.
+  `data`, `input`, `answer`, `value`, `error`, `metadata`, `attributes` and `context` are JSON as text.
 - CloudEvents are events: in binary mode by the headers `ce_type`, `ce_id`, `ce_source` and `ce_subject` (the key),
   the value being the data as JSON; in structured mode as JSON with `specversion`, `type`, `id`, `source`, `subject`
   (or `partitionkey`) and `data`. The id counts within its source.
@@ -126,7 +129,7 @@ WRITERS: Final = {
     "client": "run.pause run.resume step.cancel "
     "input.claim input.assign input.comment run.inquire later.cancel "
     "gate.set gate.reset breaker.probe schedule.set schedule.pause schedule.resume schedule.delete schedule.trigger schedule.backfill",
-    "client, ingress": "run.cancel run.retry step.skip held.complete held.fail run.start_signal later.send input.answer step.complete step.fail step.heartbeat",
+    "client, ingress": "run.cancel run.retry step.skip held.complete held.fail run.change_held run.start_signal later.send input.answer step.complete step.fail step.heartbeat",
     "client, ingress, reconciler (of a message for later)": "run.signal channel.event channel.unkeyed",
     "client, ingress, reconciler (of a child)": "run.start",
     "worker": "attempt.started attempt.heartbeat attempt.completed attempt.failed attempt.returned "
@@ -187,7 +190,7 @@ _TYPES: Final = (
     ("AttemptCompleted", "object"), ("Call", "list"), ("Raw", "JSON"), ("Millis", "milliseconds"), ("tuple[", "list"), ("dict[", "object"), ("bool", "true or false"),
     ("Failure", "object"), ("int", "whole number"), ("Ordinal", "whole number"), ("Arrival", "whole number"), ("WaitAttempt", "whole number"),
     ("Format", "whole number"), ("Partition", "whole number"), ("float", "number"), ("str", "text"), ("Text", "text"), ("Comment", "text"),
-    ("GateLimits", "object"), ("GateChange", "object"), ("Units", "whole number"),
+    ("RetryPolicy", "object"), ("GateLimits", "object"), ("GateChange", "object"), ("Units", "whole number"),
     ("Moment", "milliseconds"), ("Plan", "object"), ("Scheduled", "list"),
     ("Deferrable", "`run.signal` or `channel.event`"),
 )  # fmt: skip

@@ -234,6 +234,75 @@ async def test_only_a_held_step_is_decided_about(engine: Engine) -> None:
         await run.complete_step("charge", {"number": "R", "amount": 1})
 
 
+async def test_a_person_changes_the_run_before_it_goes_on(engine: Engine) -> None:
+    flow = Workflow("order", input=Order)
+    seen: list[str] = []
+
+    @flow.step(on_error="hold", timeout="10s", retry=Retry(1, backoff="fixed", base="30s"))
+    async def charge(order: Order, ctx: Context[Order]) -> str:
+        seen.append(f"{order.id} {ctx.get('account', 'none')}")
+        if order.id != "43":
+            raise Fail("declined", "no such order")
+        return order.id
+
+    run = await engine.start(flow, Order(id="42"))
+    await engine.until_idle()
+    with pytest.raises(RejectedError, match="the input of workflow 'order' does not fit: id") as caught:
+        await run.change(input={"id": 7})
+    assert caught.value.code == "invalid_input" and run.state.changes == ()
+    order = await run.change(input=Order(id="43"), context={"account": "DE1"}, by="tom", reason="wrong")
+    assert await run.change(step="charge", attempts=4, timeout="2m", total="1h", by="tom", id="c2") == "c2"
+    assert run.status == "waiting"
+    await run.retry("charge")
+    await engine.until_idle()
+    assert (run.output, seen, run.input) == ("43", ["42 none", "43 DE1"], {"id": "43"})
+    first, second = run.state.changes
+    assert (first.id, first.by, first.reason, first.step) == (order, "tom", "wrong", "")
+    assert (first.before, first.after) == (
+        {"input": {"id": "42"}, "context": {}}, {"input": {"id": "43"}, "context": {"account": "DE1"}},
+    )  # fmt: skip
+    assert second.before["timeout_ms"] == 10_000 and second.before["retry"]["base_ms"] == 30_000
+    assert second.after["retry"] == {"attempts": 4, "backoff": "fixed", "base_ms": 30_000}
+    course = [
+        (one.what, one.step, one.by, one.text) for one in engine.ask(lambda: engine._target.history(run.id))
+    ]
+    assert ("changed", "", "tom", "input, context: wrong") in course
+    assert ("changed", "charge", "tom", "retry, timeout, total") in course
+    other = await engine.start(flow, Order(id="41"))
+    await engine.until_idle()
+    assert other.input == {"id": "41"} and other.step("charge").status == "held"
+
+
+async def test_a_change_without_sense_is_refused_before_it_is_sent(engine: Engine) -> None:
+    run = await held(engine, shop())
+    for options, code in (
+        ({}, "nothing_to_change"),
+        ({"attempts": 3}, "no_step"),
+        ({"step": "ship", "attempts": 3}, "not_held"),
+        ({"step": "nobody", "attempts": 3}, "unknown_step"),
+        ({"step": "charge", "timeout": "0s"}, "bad_duration"),
+        ({"step": "charge", "retry": Retry(2, backoff=lambda attempt, failure: "1s")}, "bad_change"),
+        ({"context": {"a..b": 1}}, "bad_change"),
+        ({"input": Order(id="x" * 900_000)}, "too_large"),
+    ):
+        with pytest.raises(RejectedError) as caught:
+            await run.change(**options)  # type: ignore[arg-type]  # by name
+        assert caught.value.code == code, options
+    assert run.state.changes == ()
+    await run.retry("charge")
+    await engine.until_idle()
+    with pytest.raises(RejectedError, match="no held step"):
+        await run.change(context={"a": 1})
+
+
+async def test_a_changed_input_is_that_of_another_start(engine: Engine) -> None:
+    run = await held(engine, shop())
+    await run.change(input=Order(id="43"))
+    engine.tell(lambda: engine._target.run(run.id).start_again(id="again"))
+    await engine.until_idle()
+    assert engine.run("again").output == "shipped for R-43"
+
+
 async def test_the_language_of_it() -> None:
     plain, holding = Workflow("w"), Workflow("w")
     plain.add("a", lambda: 1)

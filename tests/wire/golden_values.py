@@ -33,6 +33,7 @@ from stream_durable.core.messages import (
     CancelRun,
     CancelStep,
     Change,
+    ChangeHeld,
     ChannelContinued,
     ChannelTimerFired,
     ChildEnded,
@@ -106,6 +107,7 @@ from stream_durable.core.messages import (
     WaitClosed,
     WaitOpened,
 )
+from stream_durable.core.policy import RetryPolicy
 from stream_durable.core.schedule.rule import Rule
 from stream_durable.wire.inbox import encode
 
@@ -626,4 +628,13 @@ MESSAGES += [
         AttemptCompleted, AttemptFailed, AttemptReturned, AttemptSkipped, AttemptJumped, AttemptExpanded,
         AttemptFinished, AttemptCancels, AttemptWaits,
     )
+]  # fmt: skip
+CHANGE: dict[str, Any] = {"key": RUN, "id": "m9", "format": 2}
+MESSAGES += [
+    ChangeHeld(**CHANGE),
+    ChangeHeld(
+        **CHANGE, workflow="order", input=DATA, context={"order.total": Raw(b"5"), "seen": Raw(b"null")},
+        step="charge", retry=RetryPolicy(5, "fixed", 500), attempts=6, timeout_ms=60_000, total_ms=3_600_000,
+        by="tom", reason="a wrong account",
+    ),
 ]  # fmt: skip

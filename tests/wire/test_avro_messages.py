@@ -68,6 +68,9 @@ WHOLE: dict[str, dict[str, Any]] = {
                "message_id": "m"},
     "review": {"review": "complete", "run": "r", "step": "charge", "value": {"n": 1}, "error": None,
                "reason": "looked up", "by": "tom", "message_id": "m"},
+    "change": {"change": "a wrong account", "run": "r", "workflow": "order", "input": {"id": "1"},
+               "context": {"order.total": 5}, "step": "charge", "attempts": 5, "timeout": "2m", "total": "1h",
+               "by": "tom", "message_id": "m"},
     "answer": {"answer": {"stars": 5}, "run": "r", "wait": "w", "by": "tom", "comment": "c",
                "message_id": "m"},
     "claim": {"claim": "tom", "run": "r", "wait": "w", "message_id": "m"},
@@ -81,7 +84,7 @@ WHOLE: dict[str, dict[str, Any]] = {
     "heartbeat": {"heartbeat": "sdt_a", "message_id": "m"},
     "comment": {"comment": "c", "run": "r", "wait": "w", "by": "tom", "message_id": "m"},
 }  # fmt: skip
-JSONS = {"data", "input", "answer", "value", "error", "metadata", "attributes"}
+JSONS = {"data", "input", "answer", "value", "error", "metadata", "attributes", "context"}
 
 
 def in_avro(fields: dict[str, Any]) -> dict[str, Any]:

@@ -446,6 +446,7 @@ names = st.sampled_from(
     ["type", "key", "data", "signal", "run", "start", "id", "input", "tags", "answer", "wait", "message_id"]
     + ["complete", "fail", "heartbeat", "value", "error"]
     + ["cancel", "compensate", "claim", "assign", "role", "comment", "by", "review", "step", "reason"]
+    + ["change", "context", "workflow", "attempts", "timeout", "total"]
     + ["specversion", "source", "subject", "partitionkey", "data_base64"]
 )
 forms = st.dictionaries(names, json | st.sampled_from(["a", "order", "1.0"]), max_size=6)

@@ -372,6 +372,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run}/change": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change Run
+         * @description Change a run with held steps, before a decision.
+         */
+        post: operations["change_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run}/steps/{step}/cancel": {
         parameters: {
             query?: never;
@@ -1840,6 +1860,60 @@ export interface components {
              */
             compensate: boolean;
         };
+        /**
+         * ChangeBody
+         * @description A change of a run with held steps; fields left out stay as before.
+         */
+        ChangeBody: {
+            /**
+             * Reason
+             * @description For people; it is kept with the run.
+             * @default
+             */
+            reason: string;
+            /** Input */
+            input?: unknown;
+            /**
+             * Context
+             * @description Values by paths, such as `order.total`.
+             */
+            context?: {
+                [key: string]: unknown;
+            } | null;
+            /** Step */
+            step?: string | null;
+            retry?: components["schemas"]["RetriesBody"] | null;
+            /** Attempts */
+            attempts?: number | null;
+            /** Timeout */
+            timeout?: string | null;
+            /** Total */
+            total?: string | null;
+        };
+        /** Changed */
+        Changed: {
+            /** Id */
+            id: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Step */
+            step: string;
+            /** By */
+            by: string;
+            /** Reason */
+            reason: string;
+            /** Before */
+            before: {
+                [key: string]: unknown;
+            };
+            /** After */
+            after: {
+                [key: string]: unknown;
+            };
+        };
         /** Check */
         Check: {
             /**
@@ -2925,6 +2999,37 @@ export interface components {
             } | null;
         };
         /**
+         * RetriesBody
+         * @description The number of attempts, and the pauses between.
+         */
+        RetriesBody: {
+            /** Attempts */
+            attempts: number;
+            /**
+             * Backoff
+             * @default exponential
+             * @enum {string}
+             */
+            backoff: "fixed" | "linear" | "exponential";
+            /**
+             * Base
+             * @description A duration, such as `90s`, `1h30m` or `2d`.
+             * @default 1s
+             */
+            base: string;
+            /**
+             * Cap
+             * @description A duration, such as `90s`, `1h30m` or `2d`.
+             * @default 1m
+             */
+            cap: string;
+            /**
+             * Jitter
+             * @default 0
+             */
+            jitter: number;
+        };
+        /**
          * RetryBody
          * @description Steps to retry: the failed ones, one and all later ones, or all.
          */
@@ -3189,6 +3294,8 @@ export interface components {
             reactions: {
                 [key: string]: components["schemas"]["ReactionState"];
             };
+            /** Changes */
+            changes: components["schemas"]["Changed"][];
             /** Expected */
             expected: string | null;
             /** Overdue Since */
@@ -5404,6 +5511,106 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["RetryBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ordered"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_run: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request that is repeated with its key, by the same caller, changes nothing more. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The id of the run; a slash is written as `%2F`. */
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeBody"];
             };
         };
         responses: {

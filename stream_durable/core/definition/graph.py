@@ -339,6 +339,12 @@ class Grown(Graph):
             self.asking |= {i}
         return i
 
+    def put(self, i: int, node: AnyNode) -> None:
+        """Let a step have another node of the same kind in this run."""
+        self.nodes[i] = node  # type: ignore[index]  # lists here
+        if type(node) is StepNode:
+            self.work[i] = node  # type: ignore[index]
+
     def _takers(self, signal: str, i: int) -> list[int]:
         """Return the waits for a signal: the steps of the definition, then inner ones by name."""
         found, size = [*self.takers.get(signal, ()), i], self.definition_size

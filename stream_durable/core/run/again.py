@@ -265,7 +265,7 @@ def _anew(step: Step) -> Step:
         # The next members are numbered after all there have been.
         fresh.detail.turns = detail.turns if detail.graft is None else detail.graft.turn
         taken = ((step.attempt, detail.taken),) if detail.taken else ()
-        fresh.detail.reviews = detail.reviews
+        fresh.detail.reviews, fresh.detail.own = detail.reviews, detail.own
         fresh.detail.taken_before = (*detail.taken_before, *taken)[-_TAKEN_MAX:]
     return fresh
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, assert_never
 
 import msgspec
 from msgspec import Raw
 
+from stream_durable.core.definition.paths import value_at
+from stream_durable.core.errors import RejectedError
 from stream_durable.core.failure import Failure
 from stream_durable.core.ids import PAYLOAD_BYTES_MAX
 from stream_durable.core.merging import merged
-from stream_durable.core.messages import Change
-from stream_durable.core.reference import is_reference
+from stream_durable.core.messages import NULL, Change
+from stream_durable.core.reference import holds_reference, is_reference
 from stream_durable.core.run.state import Context, Run
 
 _fields = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -42,6 +46,54 @@ def change(run: Run, changes: tuple[Change, ...], output: bytes | None = None) -
         context.fields = before
         return Failure("bad_change", str(error), retryable=False)
     return _settle(run, context, before)
+
+
+def put(run: Run, values: Mapping[str, Raw]) -> Failure | None:
+    """Put values at paths such as `order.total`; objects on the way are made. Puts all or nothing."""
+    context = _context(run)
+    before = dict(context.fields)
+    try:
+        for path, value in values.items():
+            _put_at(context.fields, path.split("."), value)
+    except (TypeError, ValueError, IndexError, RecursionError, msgspec.MsgspecError) as error:
+        context.fields = before
+        return Failure("bad_change", f"nothing can be put there: {error}", retryable=False)
+    return _settle(run, context, before)
+
+
+def values_at(run: Run, paths: Iterable[str]) -> dict[str, Any]:
+    """Return the values at paths of the context; paths to nothing are left out."""
+    fields = {} if run.context is None else run.context.fields
+    found = {}
+    for path in paths:
+        key, _, rest = path.partition(".")
+        with suppress(KeyError, RejectedError):
+            found[path] = fields[key] if not rest else value_at(path, bytes(fields[key]))
+    return found
+
+
+def _put_at(fields: dict[str, Raw], parts: list[str], value: Raw) -> None:
+    if not all(parts):
+        raise ValueError(f"{'.'.join(parts)!r} is no path: write one such as order.total")
+    key, *rest = parts
+    if not rest:
+        fields[key] = Raw(bytes(value))
+        return
+    if holds_reference(bytes(fields.get(key, NULL))):
+        raise ValueError(f"the value of {key!r} is a large one, kept apart: change it as a whole")
+    whole = msgspec.json.decode(fields[key]) if key in fields else {}
+    place: Any = whole
+    for part in rest[:-1]:
+        place = place.setdefault(part, {}) if isinstance(place, dict) else place[_number_in(place, part)]
+    last = rest[-1]
+    place[last if isinstance(place, dict) else _number_in(place, last)] = msgspec.json.decode(value)
+    fields[key] = Raw(_encode(whole))
+
+
+def _number_in(place: Any, part: str) -> int:
+    if not isinstance(place, list) or not part.isdecimal():
+        raise TypeError(f"{part!r} leads into what is neither an object nor a list with that place")
+    return int(part)
 
 
 def _context(run: Run) -> Context:

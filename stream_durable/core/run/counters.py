@@ -23,7 +23,7 @@ from stream_durable.core.definition.nodes import (
     TokenNode,
 )
 from stream_durable.core.names import helped, is_helper, is_inner
-from stream_durable.core.run import due, groups, inside, line, portions, review
+from stream_durable.core.run import changing, due, groups, inside, line, portions, review
 from stream_durable.core.run.state import Open, Run, Step
 from stream_durable.core.status import (
     CANCELLED,
@@ -61,6 +61,7 @@ def place(run: Run, base: Graph, steps: Mapping[str, Step]) -> dict[str, Step]:
         _grow(run, base, steps, [name for _, name in grafts], sorted(helpers))
     if within:
         inside.grow(run.graph.grown(), steps, sorted(within))
+    changing.take_over_all(run, steps)
     index = run.graph.index
     run.steps = {index[name]: step for name, step in steps.items() if name in index}
     recount(run)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+from msgspec import Raw
 
 from stream_durable.core.failure import Failure
 from stream_durable.core.messages import OptionalRaw
+from stream_durable.core.policy import RetryPolicy
 
 
 class Outside(msgspec.Struct, omit_defaults=True):
@@ -56,6 +58,33 @@ class Review(msgspec.Struct, omit_defaults=True, frozen=True):
     failure: Failure | None = None
     by: str = ""
     reason: str = ""
+
+
+class Own(msgspec.Struct, omit_defaults=True, frozen=True):
+    """Retries and time-outs of a step in one run, in place of the definition's."""
+
+    retry: RetryPolicy | None = None
+    timeout_ms: int | None = None
+    total_ms: int | None = None
+
+
+class Changed(msgspec.Struct, omit_defaults=True, frozen=True):
+    """A change made by a person in a run with held steps."""
+
+    #: Of the message.
+    id: str
+    at: int
+    #: JSON objects of what was changed, without what was not there before.
+    before: Raw
+    after: Raw
+    step: str = ""
+    by: str = ""
+    reason: str = ""
+
+    @property
+    def size(self) -> int:
+        """How many bytes of JSON have been changed."""
+        return len(bytes(self.before)) + len(bytes(self.after))
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True, omit_defaults=True):

@@ -14,6 +14,7 @@ import msgspec
 from stream_durable.core.definition.graph import Graph
 from stream_durable.core.effects import Effects
 from stream_durable.core.failure import Failure
+from stream_durable.core.messages import OptionalRaw
 from stream_durable.core.run.attribute_rows import AttributeRow, attribute_rows, thaw_attributes
 from stream_durable.core.run.attribute_set import Attributes
 from stream_durable.core.run.counters import place
@@ -30,6 +31,15 @@ _detail = msgspec.json.Decoder(Detail).decode
 _context = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _requests = msgspec.json.Decoder(Requests).decode
 _tags = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
+class _Before(msgspec.Struct):
+    """The values before a change."""
+
+    input: OptionalRaw = None
+
+
+_before = msgspec.json.Decoder(_Before).decode
 
 
 class RunRow(NamedTuple):
@@ -196,8 +206,8 @@ def run_row(run: Run) -> RunRow:
     """Return the row of a new run."""
     return RunRow(
         run.id, run.partition, run.graph.name, run.graph.fingerprint, phase(run), run.created, run.updated,
-        run.ended, run.start_id, run.input, run.output, _failure_bytes(run.failure), run.step_sequence,
-        run.run_sequence, max(0, run.graph.total - run.left), run.graph.total, run.due,
+        run.ended, run.start_id, _first_input(run), run.output, _failure_bytes(run.failure),
+        run.step_sequence, run.run_sequence, max(0, run.graph.total - run.left), run.graph.total, run.due,
         _encode(run.tags).decode() if run.tags else None,
         run.trace, _has_signals(run), run.queue, run.priority, run.metadata, run.parent, run.parent_step,
         run.depth, run.attempt, None if run.context is None else bytes(run.context.encoded()),
@@ -255,6 +265,18 @@ def thaw_requests(data: bytes | None) -> Requests | None:
     return None if data is None else _requests(data)
 
 
+def input_of(row: RunRow, requests: Requests | None) -> bytes:
+    """Return the present input of a run: the row keeps the input of the start."""
+    return row.input if requests is None or requests.input is None else bytes(requests.input)
+
+
+def _first_input(run: Run) -> bytes:
+    for one in () if run.requests is None or run.requests.input is None else run.requests.changes:
+        if (before := _before(one.before).input) is not None:
+            return bytes(before)
+    return run.input
+
+
 def phase(run: Run) -> str:
     """Return the status for people: `waiting` for a run with nothing but waits left."""
     if run.status != RUNNING:
@@ -293,7 +315,10 @@ def thaw_run(
         run.attributes = Attributes(thaw_attributes(stored.attributes))
         run.payload += len(stored.attributes)
     run.requests = thaw_requests(stored.requests)
+    run.input = input_of(stored, run.requests)
     run.payload += len(run.input)
+    if run.requests is not None:
+        run.payload += sum(one.size for one in run.requests.changes)
     named = {}
     for each in steps:
         row = StepRow._make(each)

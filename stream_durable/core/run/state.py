@@ -17,7 +17,7 @@ from stream_durable.core.lanes import first_lane, part_for
 from stream_durable.core.messages import Grafted, OptionalRaw, Scheduled
 from stream_durable.core.run.attribute_set import Attributes
 from stream_durable.core.run.entry import Entry
-from stream_durable.core.run.from_outside import Asked, Beside, Outside, Review, Sent
+from stream_durable.core.run.from_outside import Asked, Beside, Changed, Outside, Own, Review, Sent
 from stream_durable.core.run.inner import Inner, Inside
 from stream_durable.core.run.mail import Mail
 from stream_durable.core.status import PENDING, READY, RUN_ENDED
@@ -114,6 +114,8 @@ class Detail(msgspec.Struct, omit_defaults=True):
     held_since: int | None = None
     is_failed_by_hand: bool = False
     reviews: tuple[Review, ...] = ()
+    #: What a person has changed of its definition for this run.
+    own: Own | None = None
     #: By when the step is expected to end, while it is open, and when that was missed.
     expected: int | None = None
     overdue_since: int | None = None
@@ -206,6 +208,9 @@ class Requests(msgspec.Struct, omit_defaults=True):
     expected: int | None = None
     overdue_since: int | None = None
     overdue: int = 0
+    #: What people changed, oldest first, and the input since.
+    changes: tuple[Changed, ...] = ()
+    input: OptionalRaw = None
 
     def remember(self, order: str) -> None:
         """Record an applied request."""
