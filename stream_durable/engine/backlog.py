@@ -11,7 +11,7 @@ A reconciler that keeps up holds nothing back. A higher priority is never held b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from stream_durable.core.effects import CancelAttempt, Command
@@ -106,6 +106,17 @@ class Backlog:
             over = sum(type(one) is Run and one.has_lanes and one.is_over for one in touched.values())
             self._under_way = max(0, self._under_way - over)
 
+    def leave(self, partitions: Iterable[Partition]) -> None:
+        """Begin no further rows of these partitions, and publish the rest of a row that is published in part.
+
+        A successor publishes rows as a whole.
+        """
+        for partition in partitions:
+            partition.is_leaving = True
+            if partition.held and partition.held[0].at:
+                row = partition.held[0]
+                self._publish_portion(partition, row, row.count)
+
     async def run(self) -> None:
         """Publish held commands in portions, until cancelled."""
         while True:
@@ -129,7 +140,7 @@ class Backlog:
 
     async def _publish(self, room: int) -> None:
         """Publish held commands of so many runs, in turn from all partitions that have some."""
-        owners = [partition for partition in self._partitions.values() if partition.held]
+        owners = [p for p in self._partitions.values() if p.held and not p.is_leaving]
         for left, partition in zip(range(len(owners), 0, -1), owners, strict=True):
             room -= await self._publish_of(partition, -(-room // left))
 
@@ -143,28 +154,26 @@ class Backlog:
                 body = await retry_transient(
                     partial(self._store.backlog_row, partition.id, offset), "read held commands"
                 )
-                if self._partitions.get(partition.id) is not partition:
+                if self._partitions.get(partition.id) is not partition or partition.is_leaving:
                     break
                 row.messages = [] if body is None else outbox.unpack(body)
-            portion = row.messages[row.at : row.at + room - published]
-            row.at += len(portion)
-            published += len(portion)
-            if row.at == len(row.messages):
-                partition.held.popleft()
-                row.is_out = True
-            row.under_way += 1
-            self._publishing.say(portion, partial(_delivered, partition, row))
+            published += self._publish_portion(partition, row, room - published)
         self._under_way += published
         return published
 
+    def _publish_portion(self, partition: Partition, row: HeldRow, room: int) -> int:
+        """Publish so many commands of a row that was read, at most; return how many there were."""
+        messages = row.messages or []
+        portion = messages[row.at : row.at + room]
+        row.at += len(portion)
+        if row.at == len(messages):
+            partition.held.popleft()
+            row.is_out = True
+        self._publishing.add_held(partition, row, portion)
+        return len(portion)
+
     def _count(self) -> int:
         return sum(row.count - row.at for p in self._partitions.values() for row in p.held)
-
-
-def _delivered(partition: Partition, row: HeldRow) -> None:
-    row.under_way -= 1
-    if row.is_out and not row.under_way:
-        partition.begun.append(row.from_offset)
 
 
 def parted(commands: Commands) -> tuple[Commands, Commands]:

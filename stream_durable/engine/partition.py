@@ -45,9 +45,9 @@ class Partition:
     """The fold's progress in one owned partition."""
 
     __slots__ = (
-        "awaits", "begun", "cautious", "clock", "fingerprint", "format", "generation", "held", "id",
-        "is_full", "is_redriving", "leader_epoch", "lost_queues", "next_offset", "published", "token",
-        "topic_id", "unpublished", "unpublished_bytes", "verify_offset",
+        "awaits", "begun", "cautious", "clock", "fingerprint", "format", "generation", "held",
+        "held_under_way", "id", "is_full", "is_leaving", "is_redriving", "leader_epoch", "lost_queues",
+        "next_offset", "published", "token", "topic_id", "unpublished", "unpublished_bytes", "verify_offset",
     )  # fmt: skip
 
     def __init__(self, claim: Claim, token: UUID) -> None:
@@ -76,6 +76,10 @@ class Partition:
         #: Rows of commands held back, the oldest first; and those acknowledged that go with the next commit.
         self.held = deque(HeldRow(*row) for row in claim.held)
         self.begun: list[int] = []
+        #: Deliveries of held commands that are not acknowledged yet.
+        self.held_under_way = 0
+        #: Being given up: no further row of held commands begins.
+        self.is_leaving = False
         #: Whether nothing more is fetched until some of them are.
         self.is_full = False
         #: Queues whose open attempts are to be asked for again, and whether that is under way.

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from stream_durable.engine import outbox
-from stream_durable.engine.partition import Partition, Row
+from stream_durable.engine.partition import HeldRow, Partition, Row
 from stream_durable.metrics import Metrics
 from stream_durable.ports import Headers, Outgoing, Publisher, Refusal
 from stream_durable.telemetry import MESSAGE_DROPPED, logger
@@ -81,6 +81,12 @@ class Publishing:
         for offset, body in rows:
             self.add(partition, Row(offset, len(body)), outbox.unpack(body))
 
+    def add_held(self, partition: Partition, row: HeldRow, commands: list[Outgoing]) -> None:
+        """Publish commands of a row that was held back."""
+        row.under_way += 1
+        partition.held_under_way += 1
+        self.say(commands, lambda: self._delivered_held(partition, row))
+
     async def publish_now(self, messages: list[Outgoing]) -> None:
         """Publish messages outside any outbox, and wait until all are settled."""
         settled = asyncio.Event()
@@ -88,9 +94,9 @@ class Publishing:
         await settled.wait()
 
     async def settled(self, partitions: Iterable[Partition]) -> None:
-        """Wait until everything saved for these partitions is published."""
+        """Wait until everything saved for these partitions is published, except what is held back."""
         left = list(partitions)
-        while any(partition.unpublished for partition in left):
+        while any(partition.unpublished or partition.held_under_way for partition in left):
             self._settled.clear()
             await self._settled.wait()
 
@@ -137,3 +143,10 @@ class Publishing:
         if partition.is_full and partition.unpublished_bytes * 2 < self._bytes_max:
             partition.is_full = False
             self._hold(partition, False)  # noqa: FBT003
+
+    def _delivered_held(self, partition: Partition, row: HeldRow) -> None:
+        row.under_way -= 1
+        partition.held_under_way -= 1
+        if row.is_out and not row.under_way:
+            partition.begun.append(row.from_offset)
+        self._settled.set()

@@ -126,7 +126,9 @@ class Reconciler:
             store, self._partitions, self._cache, self._timers, self._publishing, metrics, self._fenced,
             self._isolation.absolve, self._backlog,
         )  # fmt: skip
-        self._tidying = Tidying(log, self._partitions, self._publishing, self._saving, self._writing)
+        self._tidying = Tidying(
+            log, self._partitions, self._publishing, self._saving, self._backlog, self._writing
+        )
         # What the steps that one batch begins may weigh, beside what they weigh for being steps.
         load_max = settings.batch_bytes_max + STEP_LOAD * settings.batch_records_max
         self._folder = Folder(store, definitions, self._cache, self._refusals, partition_count, load_max)

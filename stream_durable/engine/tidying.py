@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from itertools import count
 
 from stream_durable.engine import batch
+from stream_durable.engine.backlog import Backlog
 from stream_durable.engine.partition import Partition
 from stream_durable.engine.publishing import Publishing
 from stream_durable.engine.saving import Saving
@@ -36,6 +37,7 @@ class Tidying:
         partitions: Mapping[int, Partition],
         publishing: Publishing,
         saving: Saving,
+        backlog: Backlog,
         writing: asyncio.Lock,
     ) -> None:
         """Remove nothing yet; `writing` is the lock for saving."""
@@ -43,6 +45,7 @@ class Tidying:
         self._partitions = partitions
         self._publishing = publishing
         self._saving = saving
+        self._backlog = backlog
         self._writing = writing
 
     async def run(self) -> None:
@@ -65,6 +68,7 @@ class Tidying:
             return
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
+                self._backlog.leave(owned)
                 await self._publishing.settled(owned)
                 await self._remove(partitions)
         except TimeoutError:

@@ -82,7 +82,8 @@ async def connect(
         "lock_timeout": "0" if is_patient else str(settings.lock_timeout_ms),
         # A stopped client must not hold a lock for as long as it is stopped.
         "idle_in_transaction_session_timeout": "1000",
-        "default_transaction_read_only": "on" if is_read_only else "off",
+        # Otherwise as the database says: it may have been made read-only on purpose.
+        **({"default_transaction_read_only": "on"} if is_read_only else {}),
         **(KEYED_PLANS if keyed_plans else FITTED_PLANS),
     }
     try:

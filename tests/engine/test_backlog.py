@@ -33,6 +33,8 @@ class Backlog:
         self.order: list[str] = []
         self.calls = 0
         self.most = 0
+        #: First commands on their topic.
+        self.published = 0
         flow = Workflow("flow")
 
         @flow.step
@@ -70,8 +72,8 @@ class Backlog:
             while len(self.ended) < count:
                 await asyncio.sleep(0.05)
 
-    def lived(self, *, crash_at: int = 0) -> None:
-        """Let all runs end; the reconciler crashes once so many have."""
+    def lived(self, *, crash_at: int = 0, stops_at: tuple[int, ...] = ()) -> None:
+        """Let all runs end; the reconciler crashes, or ends in good order, once so many have."""
 
         async def story() -> None:
             await self.world.open()
@@ -79,10 +81,16 @@ class Backlog:
             if crash_at:
                 await self.until(crash_at)
                 self.world.crash(self.world.slots[0])
+            for count in stops_at:
+                await self.until(count)
+                process = self.world.slots[0].process
+                assert process is not None
+                process.stop()
             await self.until(RUNS)
             async with asyncio.timeout(SECONDS):
                 while self.world.store.tables.backlog or self.world.store.tables.outbox:
                     await asyncio.sleep(0.05)
+            self.published = len(self.world.broker.topic(COMMANDS + "default.first").records())
 
         try:
             self.world.loop.run_until_complete(story())
@@ -113,6 +121,13 @@ def test_a_successor_goes_on_in_portions(crash_at: int) -> None:
 
     assert backlog.most <= UNDER_WAY_MAX + 4 * PORTION, backlog.most
     assert backlog.begun == backlog.ended
+
+
+def test_a_reconciler_that_leaves_has_nothing_begun_twice() -> None:
+    backlog = Backlog()
+    backlog.lived(stops_at=(1, PORTION, RUNS // 4, RUNS // 2))
+
+    assert backlog.published == RUNS
 
 
 def test_runs_that_take_long_do_not_keep_workers_waiting() -> None:
