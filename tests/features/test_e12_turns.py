@@ -41,6 +41,28 @@ async def test_keys_pass_in_proportion_to_their_weights(engine: Engine) -> None:
     assert Counter(order[1:33]) == {"gold": 24, "iron": 8}
 
 
+async def test_keys_that_all_wait_get_their_weights_within_two_percent(engine: Engine) -> None:
+    flow, order = Workflow("shop"), list[str]()
+    weights = {"gold": 5, "silver": 3, "iron": 2}
+
+    @flow.step(gate=Gate("model", at_once=4, per="input", weights=weights))
+    async def ask(ctx: Context[str]) -> None:
+        order.append(ctx.input)
+        await asyncio.sleep(1)
+
+    holders = [await engine.start(flow, "first") for _ in range(4)]
+    await engine.advance("100ms")
+    for tenant, weight in weights.items():
+        for _ in range(21 * weight):
+            await engine.start(flow, tenant)
+    await engine.until(holders[0], "completed")
+    engine.restart()
+    await engine.advance("60s")
+    counts = Counter(order[4:204])
+    for tenant, weight in weights.items():
+        assert counts[tenant] == pytest.approx(20 * weight, rel=0.02), counts
+
+
 async def test_dear_calls_take_fewer_turns(engine: Engine) -> None:
     flow, order = Workflow("shop"), list[str]()
 
