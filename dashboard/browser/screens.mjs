@@ -1,6 +1,6 @@
 // Every screen: where it is, and what is seen on it once it stands.
 export const SCREENS = {
-  overview: { at: "", see: "main h1" },
+  overview: { at: "", see: "main >> text=Recover all" },
   runs: { at: "runs", see: "main >> text=order-1" },
   filtered: { at: "runs?workflow=fails", see: "main >> text=fails-1" },
   nothing: { at: "runs?tag=none", see: "main >> text=Nothing matches" },

@@ -71,11 +71,14 @@ export function filterOf(search: RunsSearch): Query {
     created_since: search.since,
     input_text: search.text,
     failed: search.failed,
+    failure_code: search.code,
+    failed_step: search.at,
+    attributes: search.where?.split(","),
   };
 }
 
 export const runsPage = (search: RunsSearch, after: string | null) => (signal: AbortSignal) =>
-  get<RunList>("runs", { ...filterOf(search), limit: 100, after }, signal);
+  get<RunList>("runs", { ...filterOf(search), sort: search.sort, limit: 100, after }, signal);
 
 export const statuses = (search: RunsSearch) =>
   queryOptions({

@@ -41,6 +41,7 @@ export type Triggers = Schemas["Triggers"];
 export type Binding = Schemas["Binding"];
 export type Bindings = Schemas["Bindings"];
 export type Attention = Schemas["Attention"];
+export type Flow = Schemas["Flow"];
 export type Need = Schemas["Need"];
 export type OperationList = Schemas["OperationList"];
 export type RunCount = Schemas["RunCount"];

@@ -12,10 +12,18 @@ export interface RunsSearch {
   /** A text in the input. */
   text?: string;
   failed?: boolean;
+  /** The code of the failure, and the step that failed. */
+  code?: string;
+  at?: string;
+  /** Conditions on attributes, such as `amount>=9.5,region=north`. */
+  where?: string;
+  /** A column or an attribute; with `-` before it, the greatest first. */
+  sort?: string;
   after?: string;
 }
 
-const TEXTS = ["workflow", "version", "tag", "queue", "parent", "since", "text", "after"] as const;
+const TEXTS = ["workflow", "version", "tag", "queue", "parent", "since", "text", "code", "at", "where", "sort", "after"] as const;
+const LABELS: Record<string, string> = { since: "created", text: "input has", code: "failed with", at: "failed at" };
 export const SINCE = ["1h", "24h", "7d", "30d"] as const;
 
 /** Return what an address asks for; what is unknown or empty is left out. */
@@ -63,8 +71,8 @@ export function tokens(search: RunsSearch): Token[] {
   if (search.failed) found.push({ name: "failed", label: "", value: "failed" });
   for (const name of TEXTS) {
     const value = search[name];
-    if (value === undefined || name === "after") continue;
-    const label = name === "since" ? "created" : name === "text" ? "input has" : name;
+    if (value === undefined || name === "after" || name === "sort") continue;
+    const label = LABELS[name] ?? name;
     found.push({ name, label, value: name === "since" ? `last ${value}` : value });
   }
   return found;

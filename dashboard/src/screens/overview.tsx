@@ -2,14 +2,14 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import type { ReactNode } from "react";
 
 import { get } from "../api/client";
-import type { Overview as OverviewShown } from "../api/models";
+import type { Attention, Need, Overview as OverviewShown } from "../api/models";
 import { Failure } from "../api/problem";
-import { Empty, Meter, Sentence, Skeleton, State, Status, Time, Took, Word } from "../parts/basics";
+import { Empty, Meter, Sentence, Skeleton, State, Status, Time, Took } from "../parts/basics";
 import { RUN_STATUSES } from "../pure/look";
-import { counted } from "../pure/time";
+import { Charts } from "./charts";
+import { Needs } from "./needs";
 
 const SHOWN = ["failed", "paused", "waiting", "running", "pending", "completed"] as const;
 
@@ -19,6 +19,10 @@ export function Overview() {
     queryKey: ["overview"],
     queryFn: ({ signal }) => get<OverviewShown>("overview", {}, signal),
   });
+  const attention = useQuery({
+    queryKey: ["overview", "attention"],
+    queryFn: ({ signal }) => get<Attention>("attention", { zone: Intl.DateTimeFormat().resolvedOptions().timeZone }, signal),
+  });
   if (found.isError) {
     return (
       <Empty isPage title="The overview could not be read">
@@ -27,12 +31,13 @@ export function Overview() {
     );
   }
   const state = found.data;
-  if (!state) return <Skeleton rows={10} />;
-  const needs = needsOf(state);
+  if (!state || attention.isPending) return <Skeleton rows={10} />;
+  const needs = attention.data?.needs ?? [];
   const open = RUN_STATUSES.filter((each) => !SHOWN.includes(each as never) && state.counts.counts[each]);
   return (
     <div className="page__scroll" tabIndex={0} role="region" aria-label="Overview">
       <div className="over">
+        {attention.isError && <Failure problem={attention.error} onRetry={() => void attention.refetch()} />}
         <h1 className="big">{headline(state, needs)}</h1>
         <nav className="words" aria-label="Runs by state">
           {[...SHOWN, ...open].map((status) => (
@@ -42,40 +47,8 @@ export function Overview() {
             </Link>
           ))}
         </nav>
-        {needs.length > 0 && (
-          <section>
-            <div className="sect__head">
-              <h2>Needs attention</h2>
-              <span className="count">by cause, most harm first</span>
-            </div>
-            <table className="tbl">
-              <thead>
-                <tr>
-                  <th scope="col" className="w-word">
-                    State
-                  </th>
-                  <th scope="col">Cause</th>
-                  <th scope="col" className="num w-name">
-                    Affected
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {needs.map((each) => (
-                  <tr key={each.text}>
-                    <td>
-                      <Word word={each.word} />
-                    </td>
-                    <td title={each.text}>
-                      <Sentence text={each.text} /> {each.remedy && <span className="q3">{each.remedy}</span>}
-                    </td>
-                    <td className="num">{each.link}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </section>
-        )}
+        <Needs needs={needs} />
+        <Charts gates={state.gates} />
         <section>
           <div className="sect__head">
             <h2>Recent runs</h2>
@@ -152,57 +125,6 @@ export function Overview() {
       </div>
     </div>
   );
-}
-
-interface Need {
-  word: string;
-  text: string;
-  remedy: string;
-  link: ReactNode;
-}
-
-/** What takes a person, the most harmful first. */
-function needsOf(state: OverviewShown): Need[] {
-  const found: Need[] = [];
-  const failed = Object.values(state.failed.counts).reduce((sum, each) => sum + each, 0);
-  if (failed) {
-    found.push({
-      word: "Needs review",
-      text: "runs that failed within a day",
-      remedy: "",
-      link: (
-        <Link className="link" to="/runs" search={{ failed: true }}>
-          {counted(failed, state.failed.is_exact)} {failed === 1 ? "run" : "runs"}
-        </Link>
-      ),
-    });
-  }
-  for (const each of state.concerns) found.push({ word: "Needs review", text: each.what, remedy: each.remedy, link: null });
-  for (const gate of state.gates) {
-    found.push({
-      word: "Blocked",
-      text: `breaker \`${gate.name}\` is ${gate.state}: ${gate.failures} of ${gate.failures_max} failed`,
-      remedy: "",
-      link: (
-        <Link className="link" to="/gates">
-          {gate.waiting.toLocaleString("en")} attempts
-        </Link>
-      ),
-    });
-  }
-  if (state.inputs) {
-    found.push({
-      word: "Waiting",
-      text: "questions that wait for a person",
-      remedy: "",
-      link: (
-        <Link className="link" to="/inputs">
-          {state.inputs.toLocaleString("en")} {state.inputs === 1 ? "input" : "inputs"}
-        </Link>
-      ),
-    });
-  }
-  return found;
 }
 
 function headline(state: OverviewShown, needs: readonly Need[]): string {

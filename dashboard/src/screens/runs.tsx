@@ -15,6 +15,7 @@ import { look, RUN_STATUSES } from "../pure/look";
 import { counted } from "../pure/time";
 import { useCommands } from "../shell/palette";
 import { Bulk } from "./bulk";
+import { Views } from "./saved";
 import { StartDialog } from "./start";
 
 export function Runs() {
@@ -62,6 +63,20 @@ export function Runs() {
     { id: "failed", group: "Views", title: "Runs that failed", icon: "bookmark", run: () => change({ failed: true }) },
   ]);
 
+  // What runs are marked with is shown as columns: the first three names of those that are loaded.
+  const attributes = useMemo(() => [...new Set(rows.slice(0, 100).flatMap((run) => Object.keys(run.attributes)))].sort().slice(0, 3), [rows]);
+  const sort = search.sort ?? "-created";
+  const sorted = (by: string, title: string) => (
+    <button
+      type="button"
+      className={`plain ${sort.endsWith(by) && sort.length - by.length < 2 ? "str" : ""}`}
+      title={`Sort by ${title}`}
+      onClick={() => change(changed(search, "sort", sort === `-${by}` ? by : `-${by}`))}
+    >
+      {title} {sort === by ? "↑" : sort === `-${by}` ? "↓" : ""}
+    </button>
+  );
+
   const columns: Column<RunEntry>[] = [
     {
       key: "mark",
@@ -88,11 +103,11 @@ export function Runs() {
         </label>
       ),
     },
-    { key: "state", head: "State", width: 250, cell: (run) => <State status={run.status} word={run.word} /> },
+    { key: "state", head: "State", width: 210, cell: (run) => <State status={run.status} word={run.word} /> },
     {
       key: "run",
       head: "Run",
-      width: 220,
+      width: 190,
       cell: (run) => (
         <Link to="/runs/$id" params={{ id: run.id }} className="id" title={run.id}>
           {run.id}
@@ -101,7 +116,7 @@ export function Runs() {
     },
     ...(search.workflow
       ? []
-      : [{ key: "workflow", head: "Workflow", width: 130, from: 768, cell: (run: RunEntry) => <span className="id">{run.workflow}</span> }]),
+      : [{ key: "workflow", head: "Workflow", width: 110, from: 768, cell: (run: RunEntry) => <span className="id">{run.workflow}</span> }]),
     { key: "now", head: "Now, or why not", from: 1024, cell: (run) => <Now run={run} /> },
     {
       key: "steps",
@@ -115,8 +130,18 @@ export function Runs() {
         </>
       ),
     },
-    { key: "took", head: "Took", width: 96, num: true, from: 1024, cell: (run) => <Took from={run.started} to={run.ended} /> },
-    { key: "created", head: "Created", width: 112, num: true, from: 768, cell: (run) => <Time at={run.created} /> },
+    ...attributes.map(
+      (name): Column<RunEntry> => ({
+        key: `attribute ${name}`,
+        head: sorted(name, name),
+        width: 112,
+        num: true,
+        from: 1024,
+        cell: (run) => <span className="mono">{shown(run.attributes[name])}</span>,
+      }),
+    ),
+    { key: "took", head: sorted("duration", "Took"), width: 96, num: true, from: 1024, cell: (run) => <Took from={run.started} to={run.ended} /> },
+    { key: "created", head: sorted("created", "Created"), width: 112, num: true, from: 768, cell: (run) => <Time at={run.created} /> },
   ];
 
   const total = counts.data ? Object.values(counts.data.counts).reduce((sum, each) => sum + each, 0) : undefined;
@@ -143,6 +168,7 @@ export function Runs() {
           </button>
         </div>
       </div>
+      <Views search={search} onChange={change} />
       <Filters search={search} onChange={change} onFacets={() => setFacets(!areFacetsOpen)} />
       <div className="runs has-bulk">
         <Facets search={search} counts={counts.data?.counts} onChange={change} isOpen={areFacetsOpen} />
@@ -176,6 +202,11 @@ export function Runs() {
       {isStarting && <StartDialog workflow={search.workflow} onClose={() => setStarting(false)} />}
     </>
   );
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return "";
+  return typeof value === "number" ? value.toLocaleString("en") : String(value);
 }
 
 /** What a run is at, or what keeps it: the server's reason, else the failure. */

@@ -1,0 +1,75 @@
+/** Runs over time: how many were created, and how many of them failed, with marks where breakers opened. */
+
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { get } from "../api/client";
+import type { Flow, GateShown } from "../api/models";
+import { Seg } from "../parts/basics";
+import { line } from "../pure/chart";
+import { counted, moment } from "../pure/time";
+
+const SPANS = [
+  ["1h", "1 h"],
+  ["24h", "24 h"],
+  ["7d", "7 d"],
+] as const;
+
+export function Charts({ gates }: { gates: readonly GateShown[] }) {
+  const [span, setSpan] = useState<(typeof SPANS)[number][0]>("1h");
+  const flow = useQuery({
+    queryKey: ["flow", span],
+    queryFn: ({ signal }) => get<Flow>("flow", { since: span, count: 60 }, signal),
+    placeholderData: keepPreviousData,
+    refetchInterval: 30_000,
+  });
+  const found = flow.data;
+  if (!found) return null;
+  const from = Date.parse(found.stretches[0]!.at);
+  const whole = found.width * found.stretches.length;
+  const marks = gates
+    .filter((gate) => gate.state === "open" && gate.since)
+    .map((gate) => ({ name: gate.name, x: (Date.parse(gate.since!) - from) / whole }))
+    .filter((mark) => mark.x >= 0 && mark.x <= 1);
+  return (
+    <section>
+      <div className="sect__head">
+        <h2>Flow</h2>
+        <span className="count">
+          since {moment(from, from + whole)}
+          {marks.map((mark) => `, breaker ${mark.name} opened`)}
+        </span>
+        <span className="right">
+          <Seg label="Time shown" value={span} options={SPANS} onChange={setSpan} />
+        </span>
+      </div>
+      <div className="charts">
+        <Chart title="Runs created" values={found.stretches.map((each) => each.created)} isExact={found.is_exact} marks={marks} />
+        <Chart title="Of them failed" values={found.stretches.map((each) => each.failed)} isExact={found.is_exact} marks={marks} isBad />
+      </div>
+    </section>
+  );
+}
+
+function Chart(props: { title: string; values: readonly number[]; isExact: boolean; marks: readonly { name: string; x: number }[]; isBad?: boolean }) {
+  const sum = props.values.reduce((total, each) => total + each, 0);
+  const most = Math.max(...props.values);
+  const path = line(props.values, 100, 40);
+  return (
+    <figure>
+      <figcaption>
+        <span className="s2 med">{props.title}</span>
+        <br />
+        <b>{counted(sum, props.isExact)}</b> <span className="s2 q3">at most {most.toLocaleString("en")} at a time</span>
+      </figcaption>
+      <svg className="spark" viewBox="0 0 100 41" preserveAspectRatio="none" aria-hidden="true">
+        <line className="base" x1="0" x2="100" y1="40.5" y2="40.5" />
+        {!props.isBad && <path className="ar" d={`${path} L100 40 L0 40 Z`} />}
+        <path className={props.isBad && sum > 0 ? "bad" : "l1"} d={path} />
+        {props.marks.map((mark) => (
+          <line key={mark.name} className="mark" x1={mark.x * 100} x2={mark.x * 100} y1="0" y2="40" />
+        ))}
+      </svg>
+    </figure>
+  );
+}
